@@ -1,0 +1,95 @@
+"""Errors are instructions: what happened, to which cell, and the command to run next.
+
+Expected outcomes (a failed attempt, a refused name) are values; an exception here means
+that we cannot go on with the thing at hand. One place (``orchestr.cli.report_error``) turns
+them into text and exit codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of ``orchestr`` (DESIGN, commands). Plain ``doit`` keeps its own."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    FAULT = 3
+    BUSY = 4
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a spec or in the settings, with its place.
+
+    ``line`` and ``column`` count from 1; 0 means unknown. ``severity`` is ``error`` or
+    ``warning``; warnings never stop anything.
+    """
+
+    file: str
+    line: int
+    column: int
+    field: str
+    message: str
+    hint: str | None = None
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        field = f"{self.field}: " if self.field else ""
+        text = f"{place}: {self.severity}: {field}{self.message}"
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+class OrchestrError(Exception):
+    """Base of everything we raise on purpose; ``hint`` is the command or step that helps."""
+
+    exit_code: Exit = Exit.FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(OrchestrError):
+    """A wrong word on the command line, or an unknown feature, cell or phase."""
+
+    exit_code = Exit.USAGE
+
+
+class SpecError(OrchestrError):
+    """The spec or the settings are wrong; ``problems`` holds every one of them."""
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(p) for p in problems))
+        self.problems = tuple(problems)
+
+
+class Busy(OrchestrError):
+    """Somebody holds the lease; the message says who, since when and what to do."""
+
+    exit_code = Exit.BUSY
+
+
+class Interrupted(OrchestrError):
+    """Ctrl+C, SIGTERM or ``orchestr abort`` reached this run."""
+
+    exit_code = Exit.INTERRUPTED
+
+
+class PhaseFailed(OrchestrError):
+    """A cell's phase ended without its result; the reason is fit for people."""
+
+
+class CorruptState(OrchestrError):
+    """A file of ours cannot be read; it was set aside as ``.corrupt-<time>`` (row X29)."""
+
+    exit_code = Exit.FAULT

@@ -1,0 +1,111 @@
+"""Small file operations that survive a kill: temporary file, fsync, ``os.replace``.
+
+Owns how a result file is written; leaves what is in it to its writer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from orchestr.errors import CorruptState
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write ``data`` so that a reader sees the old file or the new one, never a part.
+
+    Creates the folder. Raises OSError (disk full, permissions); the old file then stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` durable; file systems that refuse this are left alone."""
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def write_if_changed(path: Path, data: bytes) -> bool:
+    """Write only when the content differs, so that an equal result keeps its time stamp."""
+    with suppress(FileNotFoundError):
+        if path.read_bytes() == data:
+            return False
+    write_atomic(path, data)
+    return True
+
+
+def write_toml(path: Path, table: Mapping[str, Any]) -> bool:
+    """Write a TOML file if its content changes; ``None`` values are left out."""
+    import tomli_w
+
+    return write_if_changed(path, tomli_w.dumps(_without_none(table)).encode())
+
+
+def write_json(path: Path, value: Any) -> bool:
+    """Write indented JSON if its content changes."""
+    return write_if_changed(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_toml(path: Path) -> dict[str, Any] | None:
+    """The table, or None when the file is not there.
+
+    Raises CorruptState after setting a broken file aside (row X29).
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise set_aside(path, str(error)) from error
+
+
+def read_json(path: Path) -> Any:
+    """The value, or None when the file is not there. Raises CorruptState like `read_toml`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise set_aside(path, str(error)) from error
+
+
+def set_aside(path: Path, why: str) -> CorruptState:
+    """Move a broken file to ``<name>.corrupt-<time>`` and return the error to raise."""
+    kept = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    with suppress(OSError):
+        path.replace(kept)
+    return CorruptState(
+        f"{path} cannot be read ({why}); it was kept as {kept.name}",
+        hint="run the same command again: what is missing is rebuilt from git and the journal",
+    )
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        k: _without_none(v) if isinstance(v, Mapping) else v
+        for k, v in table.items()
+        if v is not None
+    }

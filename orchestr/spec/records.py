@@ -1,0 +1,85 @@
+"""What a spec says, as small frozen records. No clock, no disk, no git.
+
+Reading and checking is `orchestr.spec.reader`'s job; past that door, code trusts these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """Who does the work of a cell: an agent, or nobody (the engine pushes what is there)."""
+
+    AGENT = "agent"
+    PUSH = "push"
+
+
+class Phase(StrEnum):
+    """The steps of a cell, in the order in which they run."""
+
+    WORKTREE = "worktree"
+    IMPLEMENT = "implement"
+    CHECK = "check"
+    REVIEW = "review"
+    PUBLISH = "publish"
+
+
+class Delivery(StrEnum):
+    """What happens to a cell's pull request: left open, or landed by the merge queue."""
+
+    PR = "pr"
+    MERGE = "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The smallest unit of work: one repository, one branch, one worktree, one agent.
+
+    ``timeout`` and ``idle_timeout`` are seconds; None means the settings' value. Agent and
+    model None mean the same. ``phases`` are those that the spec lists (worktree always runs).
+    """
+
+    name: str
+    repo: str
+    branch: str
+    todo: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    action: Action = Action.AGENT
+    title: str | None = None
+    base: str | None = None
+    track_base: bool = False
+    agent: str | None = None
+    model: str | None = None
+    timeout: float | None = None
+    idle_timeout: float | None = None
+    owned_paths: tuple[str, ...] = ()
+    phases: tuple[Phase, ...] = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What one spec file describes. ``key`` is the Jira key, else the name (row A7).
+
+    ``cells`` stand in the order of the file. ``path`` is the spec file, relative to the
+    workspace. ``digest`` is the sha256 of its bytes.
+    """
+
+    name: str
+    key: str
+    title: str
+    cells: tuple[Cell, ...]
+    jira: str | None = None
+    created: str | None = None
+    scenarios: tuple[str, ...] = ()
+    delivery: Delivery = Delivery.PR
+    path: str = ""
+    digest: str = ""
+
+    def cell(self, name: str) -> Cell:
+        """The cell of that name. Raises KeyError."""
+        for cell in self.cells:
+            if cell.name == name:
+                return cell
+        raise KeyError(name)
