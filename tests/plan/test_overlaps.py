@@ -1,0 +1,144 @@
+"""Cells that may change the same file without knowing of each other (row X16)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pathspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestr import globs
+from orchestr.plan import overlaps
+from orchestr.spec.records import Cell, Feature
+
+
+def cells(*owned: tuple[str, ...], edges: Mapping[int, tuple[int, ...]] | None = None) -> Feature:
+    edges = edges or {}
+    return Feature(
+        "f",
+        "f",
+        "f",
+        tuple(
+            Cell(
+                f"c{i}",
+                "r",
+                f"b{i}",
+                owned_paths=patterns,
+                depends_on=tuple(f"c{j}" for j in edges.get(i, ())),
+            )
+            for i, patterns in enumerate(owned)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "meet"),
+    [
+        ("sdk/go/**", "sdk/java/**", False),
+        ("sdk/**", "sdk/java/pom.xml", True),
+        ("sdk/java", "sdk/java/pom.xml", True),
+        ("sdk/java/", "sdk/java/pom.xml", True),
+        ("sdk/*.go", "sdk/a/b.go", False),
+        ("sdk/**/*.go", "sdk/a/b.go", True),
+        ("*.go", "service/kas.go", True),
+        ("*.go", "service/kas.proto", False),
+        ("*.go", "service/", True),
+        ("/main.go", "cmd/main.go", False),
+        ("main.go", "cmd/main.go", True),
+        ("docs/*_test.md", "docs/test_*", True),
+        ("docs/a*c", "docs/b*c", False),
+        ("docs/?.md", "docs/ab.md", False),
+        ("docs/[ab].md", "docs/a.md", True),
+        (r"docs/\*.md", "docs/a.md", False),
+        ("**", "x", True),
+        ("/", "x", True),
+        ("!x", "x", False),
+        ("", "x", False),
+        ("/lib", "/library", False),
+        ("lib", "library", True),  # library/lib
+        ("conf.d", "etc/conf.d/x", True),
+        ("*.d", "etc/conf.d/x", True),
+        ("*.go", "*.proto", False),
+        ("conf.d/", "etc/conf.d", True),
+    ],
+)
+def test_two_patterns_meet_when_one_path_matches_both(a: str, b: str, meet: bool) -> None:
+    for one, two in ((a, b), (b, a)):
+        left, right = globs.parse(one), globs.parse(two)
+        assert (left is not None and right is not None and globs.can_meet(left, right)) == meet
+
+
+def test_an_overlap_names_both_cells_and_both_patterns() -> None:
+    found = overlaps(cells(("service/**",), ("*.proto", "/docs/"), ("docs/**",)))
+    assert found == (
+        ("c0", "c1", "service/**", "*.proto"),
+        ("c1", "c2", "*.proto", "docs/**"),
+        ("c1", "c2", "/docs/", "docs/**"),
+    )
+
+
+def test_cells_with_a_way_between_them_may_share_paths() -> None:
+    chain = {1: (0,), 2: (1,)}
+    assert overlaps(cells(("a",), ("b",), ("a",), edges=chain)) == ()
+
+
+def test_other_repositories_and_silent_cells_do_not_overlap() -> None:
+    feature = Feature(
+        "f",
+        "f",
+        "f",
+        (
+            Cell("a", "r", "a", owned_paths=("x",)),
+            Cell("b", "s", "b", owned_paths=("x",)),
+            Cell("c", "r", "c"),
+        ),
+    )
+    assert overlaps(feature) == ()
+
+
+SEGMENT = st.sampled_from(["a", "b", "ab", "*", "a*", "*b", "?", "**"])
+PATTERN = st.builds(
+    lambda parts, head, tail: head + "/".join(parts) + tail,
+    st.lists(SEGMENT, min_size=1, max_size=4),
+    st.sampled_from(["", "/"]),
+    st.sampled_from(["", "/"]),
+)
+PATHS = [
+    "/".join(parts)
+    for one in ("a", "b", "ab", "")
+    for two in ("a", "b", "ab", "")
+    for three in ("a", "ab", "bb", "x")
+    if (parts := [p for p in (one, two, three) if p])
+]
+
+
+@given(PATTERN, PATTERN)
+def test_no_common_path_is_ever_missed(a: str, b: str) -> None:
+    left, right = globs.parse(a), globs.parse(b)
+    assert left is not None and right is not None
+    specs = [pathspec.GitIgnoreSpec.from_lines([p]) for p in (a, b)]
+    common = [p for p in PATHS if all(s.match_file(Path(p).as_posix()) for s in specs)]
+    assert globs.can_meet(left, right) == globs.can_meet(right, left)
+    assert not common or globs.can_meet(left, right)
+
+
+def _naive(feature: Feature) -> set[tuple[str, str, str, str]]:
+    found = set()
+    for i, one in enumerate(feature.cells):
+        for two in feature.cells[i + 1 :]:
+            for p in one.owned_paths:
+                for q in two.owned_paths:
+                    left, right = globs.parse(p), globs.parse(q)
+                    assert left and right
+                    if globs.can_meet(left, right):
+                        found.add((one.name, two.name, p, q))
+    return found
+
+
+@given(st.lists(st.lists(PATTERN, max_size=3).map(tuple), max_size=6))
+def test_the_index_finds_what_comparing_all_pairs_finds(owned: list[tuple[str, ...]]) -> None:
+    feature = cells(*owned)
+    assert set(overlaps(feature)) == _naive(feature)
