@@ -1,11 +1,11 @@
 """Whether two path patterns can match one path: the arithmetic behind `plan.overlaps`.
 
 Pure. Patterns are gitignore-like: ``*``, ``?`` and classes stay inside a segment, ``**`` crosses
-segments, a pattern without an inner slash holds at every depth, and a pattern that names a folder
-holds for all below it. The answer errs to one side: a false "yes" costs a warning, a false "no" would
-cost a merge conflict, so classes count as any character and ``!`` takes nothing away. One
-exception keeps the warnings worth reading: a last name with an extension (``*.go``) counts as a
-file, not as a folder, as long as the other pattern does not name such a folder.
+segments, a pattern without an inner slash holds at every depth, and a pattern that names a
+folder holds for all below it. The answer errs to one side: a false "yes" costs a warning, a
+false "no" would cost a merge conflict, so classes count as any character and ``!`` takes nothing
+away. One exception keeps the warnings worth reading: a last name with an extension (``*.go``)
+counts as a file, not as a folder, as long as the other pattern does not name such a folder.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def parse(pattern: str) -> Glob | None:
 def can_meet(a: Glob, b: Glob) -> bool:
     """True when some path matches both patterns (see the module for the side it errs to)."""
     ours, theirs = _spread(a, b), _spread(b, a)
-    # Rows of the usual two-string table: reach[j] says that ours[:i] and theirs[:j] can cover one path.
+    # The usual two-string table, row by row: reach[j] says that what we have walked of ours and
+    # theirs[:j] can cover one path.
     width = len(theirs)
     reach = [True] + [False] * width
     for j in range(width):

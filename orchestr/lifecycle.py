@@ -1,0 +1,446 @@
+"""The life of a cell, read from the journal: events in, views out.
+
+Pure: no clock, no disk, no process table. `replay` is a fold of `step`, so a view can be carried on
+event by event (the live table) or made again from the whole journal (``status``), with the same
+result. A journal is never refused: a kill can cut it anywhere, and later versions add data. What
+does not fit the table of states is kept in ``FeatureView.surprises`` (row B97).
+
+A run that died leaves its cells running, because the journal cannot know; `settle` turns them
+into pending once the caller has seen that nobody holds the lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from statistics import median
+from types import MappingProxyType
+from typing import Any, assert_never
+
+from orchestr.events import Event, Kind
+from orchestr.spec.records import Phase
+from orchestr.states import CellState, FeatureState, feature_state, follows
+
+__all__ = [
+    "CellState",
+    "CellView",
+    "FeatureState",
+    "FeatureView",
+    "durations",
+    "feature_state",
+    "replay",
+    "settle",
+    "step",
+]
+
+_PHASES = tuple(p.value for p in Phase)
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+_SURPRISES_KEPT = 50
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class CellView:
+    """What the journal says of one cell. Times are ISO-8601 UTC as journalled.
+
+    ``phases`` maps phase names to done, running, failed, pending or blocked. ``costs`` is USD per
+    attempt, None where it is unknown. ``run`` is the last run that touched the cell; ``seconds``
+    is the time of the newest finished attempt.
+    """
+
+    name: str
+    state: CellState = CellState.PENDING
+    phase: str = ""
+    attempt: int = 0
+    phases: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    reason: str | None = None
+    hint: str | None = None
+    outcome: str | None = None
+    run: str = ""
+    agent: str | None = None
+    model: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    waiting_until: str | None = None
+    seconds: float | None = None
+    costs: Mapping[int, float | None] = field(default_factory=lambda: _NONE)
+    pr_url: str | None = None
+    pr_state: str | None = None
+    pr_draft: bool | None = None
+    branch: str | None = None
+    base: str | None = None
+    worktree: str | None = None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The cost of all attempts; None when there was none or one of them is unknown."""
+        known = [c for c in self.costs.values() if c is not None]
+        return sum(known) if known and len(known) == len(self.costs) else None
+
+    @property
+    def cost_known_usd(self) -> float:
+        """The part of the cost that is known, failed attempts too."""
+        return sum(c for c in self.costs.values() if c is not None)
+
+    @property
+    def partial(self) -> bool:
+        """True when some phases are done and others are not."""
+        values = [self.phases.get(p) for p in _PHASES]
+        return "done" in values and any(v != "done" for v in values)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureView:
+    """What the journal says of a feature; cells appear with their first event.
+
+    ``exit`` is the exit code of the last run, None while it runs or when it died.
+    """
+
+    cells: Mapping[str, CellView] = field(default_factory=lambda: _NONE)
+    feature: str = ""
+    run: str = ""
+    run_started_at: str | None = None
+    run_finished_at: str | None = None
+    exit: int | None = None
+    forge_away: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    surprises: tuple[str, ...] = ()
+
+    def cell(self, name: str) -> CellView:
+        """The view of a cell; a fresh pending one when nothing ever happened to it."""
+        return self.cells.get(name) or CellView(name)
+
+    def state(self, names: Iterable[str]) -> FeatureState:
+        """The state of the feature, over the cells that its spec names."""
+        return feature_state(self.cell(name).state for name in names)
+
+
+def step(view: FeatureView, event: Event) -> FeatureView:
+    """The view after one more event. Never raises, whatever the event's data holds."""
+    cells = dict(view.cells)
+    return _advance(replace(view, cells=cells), cells, event)
+
+
+def replay(events: Iterable[Event], start: FeatureView | None = None) -> FeatureView:
+    """The view after all events: the same as folding `step`, without a copy for each."""
+    view = start or FeatureView()
+    cells = dict(view.cells)
+    view = replace(view, cells=cells)
+    for event in events:
+        view = _advance(view, cells, event)
+    return view
+
+
+def settle(view: FeatureView, live: bool) -> FeatureView:
+    """Turn what only a living run can be doing into pending where no such run exists.
+
+    ``live``: somebody holds the feature's lease now. Even then, cells that the living run has not
+    reached yet were interrupted in an earlier one.
+    """
+    cells = dict(view.cells)
+    for name, cell in view.cells.items():
+        if cell.state.is_moving and not (live and cell.run == view.run):
+            cells[name] = replace(
+                cell,
+                state=CellState.PENDING,
+                phases=_with(cell.phases, dict.fromkeys(_running(cell), "pending")),
+                reason="interrupted, goes on with the next run",
+                hint=None,
+                waiting_until=None,
+            )
+    return replace(view, cells=cells)
+
+
+def durations(events: Iterable[Event]) -> dict[str, float]:
+    """Median seconds per cell of the attempts that ended well: the plan's weights."""
+    found: dict[str, list[float]] = {}
+    for event in events:
+        if event.kind is Kind.ATTEMPT_EXITED and event.data.get("reason") == "exited":
+            seconds = _number(event.data, "seconds")
+            if event.data.get("code") == 0 and seconds is not None:
+                found.setdefault(event.cell, []).append(seconds)
+    return {cell: median(times) for cell, times in found.items()}
+
+
+def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> FeatureView:
+    """One event on a view whose ``cells`` is the given, private dict."""
+    if event.feature and not view.feature:
+        view = replace(view, feature=event.feature)
+    match event.kind:
+        case Kind.RUN_STARTED:
+            view = replace(
+                view,
+                run=event.run,
+                run_started_at=event.ts,
+                run_finished_at=None,
+                exit=None,
+                forge_away=_NONE,
+            )
+        case Kind.RUN_FINISHED:
+            code = _number(event.data, "exit")
+            for name, cell in cells.items():
+                if cell.state.is_moving and cell.run == event.run:
+                    cells[name] = _left_behind(cell, event.ts, stopped=code == _INTERRUPTED)
+            view = replace(view, run_finished_at=event.ts, exit=None if code is None else int(code))
+        case Kind.FORGE_AWAY:
+            repo = _text(event.data, "repo") or ""
+            reason = _text(event.data, "reason") or "no answer"
+            view = replace(view, forge_away={**view.forge_away, repo: reason})
+        case _:
+            pass
+    if not event.cell:
+        return view
+    old = cells.get(event.cell) or CellView(event.cell)
+    new = _step_cell(old, event)
+    if new is not old and event.kind is not Kind.PR_SEEN:
+        new = replace(new, run=event.run or view.run)
+    cells[event.cell] = new
+    if not follows(old.state, new.state) and len(view.surprises) < _SURPRISES_KEPT:
+        told = f"{event.ts} {event.cell}: {event.kind} turns {old.state} into {new.state}"
+        view = replace(view, surprises=(*view.surprises, told))
+    return view
+
+
+def _step_cell(cell: CellView, event: Event) -> CellView:
+    data, phase = event.data, event.phase
+    match event.kind:
+        case Kind.PHASE_STARTED:
+            return _phase_started(cell, phase, event)
+        case Kind.PHASE_DONE:
+            return _phase_done(cell, phase, event)
+        case Kind.PHASE_FAILED:
+            return _phase_failed(cell, phase, event)
+        case Kind.CELL_BLOCKED:
+            upstream = _text(data, "upstream")
+            where = phase or next((p for p in _PHASES if cell.phases.get(p) != "done"), "")
+            return replace(
+                cell,
+                state=CellState.BLOCKED,
+                phase=where or cell.phase,
+                phases=_with(cell.phases, {where: "blocked"} if where else {}),
+                reason=_text(data, "reason") or f"upstream {upstream or 'cell'} failed",
+                hint=_text(data, "hint"),
+                finished_at=event.ts,
+            )
+        case Kind.CELL_IGNORED:
+            reason = _text(data, "reason") or "ignored by a person"
+            return replace(cell, state=CellState.IGNORED, reason=reason, hint=None)
+        case Kind.CELL_UNIGNORED:
+            return replace(cell, state=_at_rest(cell.phases), reason=None, hint=None)
+        case Kind.CELL_FORGOTTEN:
+            named = data.get("phases")
+            known = [str(p) for p in named] if isinstance(named, list | tuple) else _PHASES
+            return replace(
+                cell,
+                state=CellState.PENDING,
+                phases=_with(cell.phases, dict.fromkeys(known, "pending")),
+                reason="forgotten: runs again with the next run",
+                hint=None,
+                outcome=None,
+                finished_at=None,
+                waiting_until=None,
+            )
+        case Kind.CELL_ADOPTED:
+            url = _text(data, "url")
+            return replace(
+                cell,
+                state=CellState.DONE,
+                phases=_with(cell.phases, dict.fromkeys(_PHASES, "done")),
+                reason=f"adopted from {url}" if url else "adopted from its pull request",
+                hint=None,
+                pr_url=url or cell.pr_url,
+                pr_state=_text(data, "state") or cell.pr_state or "open",
+                finished_at=event.ts,
+            )
+        case Kind.WORKTREE_ADDED:
+            return replace(
+                cell,
+                worktree=_text(data, "path"),
+                branch=_text(data, "branch") or cell.branch,
+                base=_text(data, "base") or cell.base,
+            )
+        case Kind.WORKTREE_REMOVED:
+            return replace(cell, worktree=None)
+        case (
+            Kind.ATTEMPT_OPENED
+            | Kind.ATTEMPT_STARTED
+            | Kind.ATTEMPT_ADOPTED
+            | Kind.ATTEMPT_LIMITED
+            | Kind.ATTEMPT_EXITED
+            | Kind.ATTEMPT_CLOSED
+        ):
+            return _attempt(cell, event)
+        case Kind.PR_OPENED | Kind.PR_UPDATED | Kind.PR_SEEN:
+            draft = data.get("draft")
+            state = _text(data, "state")
+            if state is None:
+                state = "open" if event.kind is Kind.PR_OPENED else cell.pr_state or "open"
+            return replace(
+                cell,
+                pr_url=_text(data, "url") or cell.pr_url,
+                pr_state=state,
+                pr_draft=draft if isinstance(draft, bool) else cell.pr_draft,
+            )
+        case (
+            Kind.RUN_STARTED
+            | Kind.RUN_FORCED
+            | Kind.RUN_FINISHED
+            | Kind.PUSH_INTENDED
+            | Kind.PUSH_DONE
+            | Kind.PR_INTENDED
+            | Kind.FORGE_AWAY
+        ):
+            return cell
+        case _:
+            assert_never(event.kind)
+
+
+def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
+    fresh = cell.run != event.run or not cell.state.is_moving
+    marks = dict.fromkeys(_before(phase), "done")
+    if phase == Phase.IMPLEMENT:
+        # A new result makes the evidence and the pull request of the old one void.
+        marks |= dict.fromkeys(_after(phase), "pending")
+    return replace(
+        cell,
+        state=CellState.RUNNING,
+        phase=phase,
+        attempt=event.attempt or cell.attempt,
+        phases=_with(cell.phases, {**marks, phase: "running"}),
+        reason=None,
+        hint=None,
+        started_at=event.ts if fresh else cell.started_at,
+        finished_at=None,
+        waiting_until=None,
+    )
+
+
+def _phase_done(cell: CellView, phase: str, event: Event) -> CellView:
+    marks = {**dict.fromkeys(_before(phase), "done"), phase: "done"}
+    if event.data.get("changed") is True:
+        marks |= dict.fromkeys(_after(phase), "pending")
+    phases = _with(cell.phases, marks)
+    done = all(phases.get(p) == "done" for p in _PHASES)
+    return replace(
+        _costed(cell, event),
+        state=CellState.DONE if done else CellState.RUNNING,
+        phase=phase,
+        attempt=event.attempt or cell.attempt,
+        phases=phases,
+        reason=_text(event.data, "reason") if done else None,
+        hint=None,
+        outcome=_text(event.data, "outcome") or cell.outcome,
+        started_at=cell.started_at or event.ts,
+        finished_at=event.ts if done else None,
+        waiting_until=None,
+    )
+
+
+def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
+    state = CellState.FAILED
+    told = next((s for s in CellState if s == event.data.get("state")), None)
+    if told is not None and told.is_bad:
+        state = told
+    elif cell.outcome == "aborted" or _text(event.data, "outcome") == "aborted":
+        state = CellState.ABORTED
+    return replace(
+        cell,
+        state=state,
+        phase=phase,
+        attempt=event.attempt or cell.attempt,
+        phases=_with(cell.phases, {phase: "failed"}),
+        reason=_text(event.data, "reason") or "failed without a reason",
+        hint=_text(event.data, "hint"),
+        finished_at=event.ts,
+        waiting_until=None,
+    )
+
+
+def _attempt(cell: CellView, event: Event) -> CellView:
+    data = event.data
+    cell = replace(_costed(cell, event), attempt=event.attempt or cell.attempt)
+    match event.kind:
+        case Kind.ATTEMPT_LIMITED:
+            who = _text(data, "agent") or cell.agent or "the agent"
+            return replace(
+                cell,
+                state=CellState.WAITING,
+                reason=_text(data, "reason") or f"usage limit of {who}",
+                waiting_until=_text(data, "until"),
+            )
+        case Kind.ATTEMPT_EXITED:
+            seconds = _number(data, "seconds")
+            return replace(cell, seconds=cell.seconds if seconds is None else seconds)
+        case Kind.ATTEMPT_CLOSED:
+            # Closing only names the outcome: `forget` closes attempts of cells at rest, too.
+            return replace(cell, outcome=_text(data, "outcome"))
+        case _:
+            return replace(
+                cell,
+                state=CellState.RUNNING,
+                phase=event.phase or cell.phase or Phase.IMPLEMENT.value,
+                agent=_text(data, "agent") or cell.agent,
+                model=_text(data, "model") or cell.model,
+                outcome=None,
+                reason=None,
+                hint=None,
+                finished_at=None,
+                started_at=cell.started_at or event.ts,
+                waiting_until=None,
+            )
+
+
+def _costed(cell: CellView, event: Event) -> CellView:
+    """Note what an attempt cost; an attempt that ended without a figure is unknown, never 0."""
+    attempt = event.attempt
+    cost = _number(event.data, "cost_usd")
+    if not attempt or (cost is None and event.kind is not Kind.ATTEMPT_EXITED):
+        return cell
+    if cost is None and attempt in cell.costs:
+        return cell
+    return replace(cell, costs={**cell.costs, attempt: cost})
+
+
+def _left_behind(cell: CellView, ts: str, *, stopped: bool) -> CellView:
+    """A cell that its run did not bring to an end: stopped by a person, or not asked to."""
+    phases = _with(cell.phases, dict.fromkeys(_running(cell), "pending"))
+    state = CellState.ABORTED if stopped else _at_rest(phases)
+    reason = "stopped, goes on with the next run" if stopped else None
+    return replace(
+        cell, state=state, phases=phases, reason=reason, finished_at=ts, waiting_until=None
+    )
+
+
+def _at_rest(phases: Mapping[str, str]) -> CellState:
+    values = [phases.get(p) for p in _PHASES]
+    if "failed" in values:
+        return CellState.FAILED
+    return CellState.DONE if all(v == "done" for v in values) else CellState.PENDING
+
+
+def _running(cell: CellView) -> list[str]:
+    return [p for p, value in cell.phases.items() if value == "running"]
+
+
+def _before(phase: str) -> tuple[str, ...]:
+    return _PHASES[: _PHASES.index(phase)] if phase in _PHASES else ()
+
+
+def _after(phase: str) -> tuple[str, ...]:
+    return _PHASES[_PHASES.index(phase) + 1 :] if phase in _PHASES else ()
+
+
+def _with(phases: Mapping[str, str], marks: Mapping[str, str]) -> Mapping[str, str]:
+    return {**phases, **marks} if marks else phases
+
+
+def _text(data: Mapping[str, Any], key: str) -> str | None:
+    value = data.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(data: Mapping[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if isfinite(value) else None

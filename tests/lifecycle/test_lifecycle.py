@@ -1,0 +1,192 @@
+"""Stories told by a journal, and the views they give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestr.events import Event, Kind
+from orchestr.lifecycle import CellState, durations, replay, settle
+
+FIRST, SECOND = "run-1", "run-2"
+
+
+def at(second: int) -> str:
+    return f"2026-05-18T12:00:{second:02d}+00:00"
+
+
+def event(kind: Kind, cell: str = "java", phase: str = "", **more: Any) -> Event:
+    attempt, run, second = more.pop("attempt", 0), more.pop("run", FIRST), more.pop("at", 0)
+    return Event(kind, at(second), run, "mlkem", cell, phase, attempt, more)
+
+
+START = event(Kind.RUN_STARTED, "")
+WORKTREE = [
+    event(Kind.PHASE_STARTED, phase="worktree", at=1),
+    event(Kind.WORKTREE_ADDED, path="/w", branch="b", base="c0ffee"),
+    event(Kind.PHASE_DONE, phase="worktree", at=2),
+]
+IMPLEMENT = [
+    event(Kind.PHASE_STARTED, phase="implement", at=3),
+    event(Kind.ATTEMPT_OPENED, attempt=1, agent="scripted", model="m"),
+    event(Kind.ATTEMPT_STARTED, attempt=1, pid=1),
+    event(Kind.ATTEMPT_EXITED, attempt=1, code=0, reason="exited", seconds=4.0, cost_usd=0.5),
+    event(Kind.ATTEMPT_CLOSED, attempt=1, outcome="done"),
+    event(Kind.PHASE_DONE, phase="implement", attempt=1, at=7),
+]
+REST = [
+    event(Kind.PHASE_STARTED, phase="check"),
+    event(Kind.PHASE_DONE, phase="check"),
+    event(Kind.PHASE_DONE, phase="review"),
+    event(Kind.PHASE_STARTED, phase="publish"),
+    event(Kind.PR_OPENED, url="local://java/pull/1", draft=True),
+    event(Kind.PHASE_DONE, phase="publish", at=9),
+]
+END = event(Kind.RUN_FINISHED, "", exit=0)
+WHOLE = [START, *WORKTREE, *IMPLEMENT, *REST, END]
+
+
+def test_a_cell_that_went_well() -> None:
+    view = replay(WHOLE)
+    java = view.cell("java")
+    assert java.state is CellState.DONE
+    assert set(java.phases.values()) == {"done"}
+    assert (java.attempt, java.agent, java.seconds, java.cost_usd) == (1, "scripted", 4.0, 0.5)
+    assert (java.started_at, java.finished_at) == (at(1), at(9))
+    assert (java.pr_url, java.pr_state, java.pr_draft) == ("local://java/pull/1", "open", True)
+    assert (view.exit, view.surprises) == (0, ())
+
+
+def test_between_two_phases_a_cell_is_still_running() -> None:
+    java = replay([START, *WORKTREE]).cell("java")
+    assert (java.state, java.phase, java.partial) == (CellState.RUNNING, "worktree", True)
+
+
+def test_a_failed_phase_keeps_its_reason_and_the_next_command() -> None:
+    failed = event(
+        Kind.PHASE_FAILED, phase="check", reason="make test: exit 2", hint="orchestr logs x", at=9
+    )
+    java = replay([START, *WORKTREE, *IMPLEMENT, failed]).cell("java")
+    assert (java.state, java.reason, java.hint) == (
+        CellState.FAILED,
+        "make test: exit 2",
+        "orchestr logs x",
+    )
+    assert java.phases["check"] == "failed"
+
+
+def test_a_blocked_cell_names_its_upstream() -> None:
+    view = replay([START, event(Kind.CELL_BLOCKED, "web", upstream="java")])
+    assert view.cell("web").reason == "upstream java failed"
+    assert view.cell("web").phases == {"worktree": "blocked"}
+
+
+def test_a_usage_limit_is_waiting_until_the_next_attempt_goes_on() -> None:
+    limited = [*WORKTREE, *IMPLEMENT[:3], event(Kind.ATTEMPT_LIMITED, attempt=1, until=at(30))]
+    waiting = replay(limited).cell("java")
+    assert (waiting.state, waiting.waiting_until) == (CellState.WAITING, at(30))
+    again = replay([*limited, event(Kind.ATTEMPT_STARTED, attempt=1)]).cell("java")
+    assert (again.state, again.waiting_until, again.reason) == (CellState.RUNNING, None, None)
+
+
+def test_a_dead_run_leaves_its_cells_running_until_they_are_settled() -> None:
+    dead = replay([START, *WORKTREE, *IMPLEMENT[:3]])
+    assert (dead.cell("java").state, dead.cell("java").run) == (CellState.RUNNING, FIRST)
+    assert settle(dead, live=True) == dead
+    settled = settle(dead, live=False).cell("java")
+    assert settled.state is CellState.PENDING
+    assert settled.reason == "interrupted, goes on with the next run"
+    assert [p for p, v in settled.phases.items() if v == "done"] == ["worktree"]
+    assert "running" not in settled.phases.values()
+
+
+def test_a_living_run_does_not_vouch_for_cells_of_an_earlier_dead_one() -> None:
+    dead = [START, *WORKTREE]
+    two = [event(Kind.RUN_STARTED, "", run=SECOND)]
+    two += [event(Kind.PHASE_STARTED, "web", "worktree", run=SECOND)]
+    view = settle(replay([*dead, *two]), live=True)
+    assert (view.cell("java").state, view.cell("web").state) == (
+        CellState.PENDING,
+        CellState.RUNNING,
+    )
+
+
+def test_ctrl_c_aborts_what_was_running() -> None:
+    java = replay([START, *WORKTREE, event(Kind.RUN_FINISHED, "", exit=130)]).cell("java")
+    assert java.state is CellState.ABORTED
+
+
+def test_a_run_of_one_phase_leaves_the_cell_pending() -> None:
+    java = replay([START, *WORKTREE, END]).cell("java")
+    assert (java.state, java.partial) == (CellState.PENDING, True)
+
+
+def test_an_aborted_attempt_makes_the_failure_an_abort() -> None:
+    stopped = [
+        event(Kind.ATTEMPT_CLOSED, attempt=1, outcome="aborted"),
+        event(Kind.PHASE_FAILED, phase="implement", reason="stopped"),
+    ]
+    assert replay([*IMPLEMENT[:3], *stopped]).cell("java").state is CellState.ABORTED
+
+
+def test_forgetting_phases_makes_them_pending() -> None:
+    java = replay([*WHOLE, event(Kind.CELL_FORGOTTEN, phases=["check", "publish"])]).cell("java")
+    assert java.state is CellState.PENDING
+    assert [p for p, v in java.phases.items() if v == "pending"] == ["check", "publish"]
+    assert java.pr_url == "local://java/pull/1"
+
+
+def test_a_new_implementation_voids_the_later_phases() -> None:
+    java = replay([*WHOLE, event(Kind.PHASE_STARTED, phase="implement", run=SECOND)]).cell("java")
+    assert java.phases["publish"] == "pending"
+    assert java.phases["worktree"] == "done"
+
+
+def test_a_worktree_made_again_leaves_a_finished_cell_done() -> None:
+    assert replay([*WHOLE, *WORKTREE]).cell("java").state is CellState.DONE
+
+
+def test_ignored_and_back() -> None:
+    ignored = [*WHOLE, event(Kind.CELL_IGNORED)]
+    assert replay(ignored).cell("java").state is CellState.IGNORED
+    assert replay([*ignored, event(Kind.CELL_UNIGNORED)]).cell("java").state is CellState.DONE
+
+
+def test_an_adopted_pull_request_is_done_without_an_agent() -> None:
+    java = replay([START, event(Kind.CELL_ADOPTED, url="u", head="h")]).cell("java")
+    assert (java.state, java.pr_url, java.attempt) == (CellState.DONE, "u", 0)
+
+
+def test_a_merged_pull_request_is_seen_without_touching_the_run() -> None:
+    seen = event(Kind.PR_SEEN, url="u", state="merged", draft=False, run=SECOND)
+    java = replay([*WHOLE, seen]).cell("java")
+    assert (java.pr_state, java.pr_draft, java.run) == ("merged", False, FIRST)
+
+
+def test_unknown_cost_is_unknown_and_failed_attempts_count() -> None:
+    costs = [
+        event(Kind.ATTEMPT_EXITED, attempt=1, code=1, reason="exited", cost_usd=0.25),
+        event(Kind.ATTEMPT_EXITED, attempt=2, code=0, reason="exited"),
+    ]
+    assert replay(costs[:1]).cell("java").cost_usd == 0.25
+    both = replay(costs).cell("java")
+    assert (both.cost_usd, both.cost_known_usd) == (None, 0.25)
+    late = event(Kind.ATTEMPT_CLOSED, attempt=2, outcome="done", cost_usd=0.5)
+    assert replay([*costs, late]).cell("java").cost_usd == 0.75
+
+
+def test_a_cell_nobody_touched_is_pending() -> None:
+    assert replay([]).cell("ghost").state is CellState.PENDING
+
+
+def test_durations_are_medians_of_attempts_that_ended_well() -> None:
+    def exited(seconds: float, code: int = 0, reason: str = "exited") -> Event:
+        return event(Kind.ATTEMPT_EXITED, seconds=seconds, code=code, reason=reason)
+
+    events = [exited(10), exited(30), exited(20), exited(999, code=1), exited(1, reason="idle")]
+    assert durations(events) == {"java": 20.0}
+
+
+def test_what_does_not_fit_is_reported_and_read_all_the_same() -> None:
+    view = replay([event(Kind.ATTEMPT_LIMITED, attempt=1)])
+    assert view.cell("java").state is CellState.WAITING
+    assert "turns pending into waiting" in view.surprises[0]
