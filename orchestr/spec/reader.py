@@ -1,0 +1,263 @@
+"""From spec files to records: the door that every spec passes, once.
+
+Reports every problem of a file together, with file, line, column, field and the nearest valid
+name. Past this door code trusts its input. Owns the order of reading (cache, text, models,
+checks) and what holds between several specs; the parts are in the sibling modules. YAML and
+pydantic are imported only when the cache has no answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestr.errors import Problem, SpecError
+from orchestr.spec import cache as compiled_specs
+from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+
+if TYPE_CHECKING:
+    from orchestr.spec.models import CellFields, FeatureFields
+
+MAX_BYTES = 4 << 20
+
+
+class Places(Protocol):
+    """Where things lie: the part of `orchestr.config.WorkspaceSettings` that is needed here."""
+
+    @property
+    def root(self) -> Path: ...
+    @property
+    def specs(self) -> Path: ...
+    @property
+    def state(self) -> Path: ...
+
+
+class ReadsSpecs(Protocol):
+    """The part of `orchestr.config.Settings` that is needed here (config lies above spec)."""
+
+    @property
+    def workspace(self) -> Places: ...
+    @property
+    def agents(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpecSet:
+    """All specs of a workspace.
+
+    ``features`` are the good ones by name, in the order of their files. ``problems`` are the
+    errors of the others, so that one bad spec does not stop another feature; ``warnings`` stop
+    nothing.
+    """
+
+    features: dict[str, Feature]
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def read_feature(
+    path: Path,
+    *,
+    root: Path,
+    agents: Collection[str] | None = None,
+    cache: Path | None = None,
+) -> tuple[Feature, tuple[Problem, ...]]:
+    """The feature of one spec file, and its warnings.
+
+    ``root`` is the workspace (paths in messages are relative to it), ``agents`` the names that
+    a cell may use (None: any), ``cache`` the folder of compiled specs (None: none). Raises
+    SpecError with every problem, also when the file cannot be read (row A71).
+    """
+    name = _relative(path, root)
+    data = _read(path, name)
+    digest = hashlib.sha256(data).hexdigest()
+    key = compiled_specs.key_of(name, digest, agents)
+    if cache is not None:
+        known = compiled_specs.load(cache, name, key)
+        if known is not None:
+            return known
+    result = compile_spec(data, name, digest, agents)
+    if cache is not None:
+        compiled_specs.save(cache, name, key, result)
+    return result
+
+
+def read_all(settings: ReadsSpecs) -> SpecSet:
+    """Every ``*.yaml`` and ``*.yml`` of the specs folder. Raises nothing for a bad spec."""
+    places = settings.workspace
+    features: dict[str, Feature] = {}
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    branches: dict[tuple[str, str], tuple[str, str]] = {}
+    for path in spec_files(places.specs):
+        try:
+            feature, notes = read_feature(
+                path, root=places.root, agents=settings.agents.keys(), cache=places.state / "cache"
+            )
+        except SpecError as error:
+            problems += error.problems
+            continue
+        warnings += notes
+        first = features.get(feature.name)
+        if first is not None:
+            message = f"feature `{feature.name}` is already in {first.path}"
+            hint = "give one of them another name"
+            problems.append(Problem(feature.path, 0, 0, "metadata.name", message, hint))
+            continue
+        features[feature.name] = feature
+        warnings += _shared_branches(feature, branches)
+    return SpecSet(features, tuple(problems), tuple(warnings))
+
+
+def spec_files(folder: Path) -> list[Path]:
+    """The spec files of a folder, sorted; hidden ones and editors' copies are left alone."""
+    try:
+        found = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [p for p in found if p.suffix in (".yaml", ".yml") and not p.name.startswith(".")]
+
+
+def compile_spec(
+    data: bytes, name: str, digest: str, agents: Collection[str] | None
+) -> tuple[Feature, tuple[Problem, ...]]:
+    """Parse and check the bytes of a spec, without a cache. Raises SpecError."""
+    from orchestr.spec import check, document, models
+
+    parsed = document.parse(name, data)
+    model, found = models.validate(parsed)
+    section = "cells"
+    if isinstance(parsed.value, dict) and models.form_of(parsed.value) is models.OpentdfFeature:
+        section = "repos"
+    found = [*parsed.problems, *found, *check.check(parsed, section, agents)]
+    if model is not None:
+        feature, more = _convert(model, parsed, name, digest)
+        found += more
+    found = sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column))
+    if model is None or any(p.severity == "error" for p in found):
+        raise SpecError(found)
+    return feature, tuple(found)
+
+
+def _convert(
+    model: FeatureFields, document: Any, name: str, digest: str
+) -> tuple[Feature, list[Problem]]:
+    """The record of a valid model; defaults are filled in here and nowhere else."""
+    from orchestr.spec import models
+
+    meta = model.metadata
+    key = meta.jira or meta.name
+    problems: list[Problem] = []
+    cells: list[Cell] = []
+    found: Mapping[str, models.NativeCell | models.OpentdfCell]
+    section = "cells" if isinstance(model, models.NativeFeature) else "repos"
+    found = getattr(model, section)
+    for cell_name, fields in found.items():
+        tests = section == "repos" and cell_name == "tests"
+        repo = fields.repo if isinstance(fields, models.NativeCell) else fields.path
+        if repo is None and not tests:
+            message = "`path` is required (only the cell `tests` may leave it out)"
+            hint = "name the repository: `path: my-repository`"
+            place = (section, cell_name, "path")
+            problems.append(document.problem(place, message, hint, at_key=True))
+        action = Action(fields.action or ("push" if tests else "agent"))
+        branch = fields.branch or f"{key}-{cell_name}"
+        cells.append(_cell(cell_name, repo or cell_name, branch, action, fields, model))
+        problems += _branch_problems(document, (section, cell_name), cells[-1])
+    feature = Feature(
+        name=meta.name,
+        key=key,
+        title=meta.title or meta.name,
+        cells=tuple(cells),
+        jira=meta.jira,
+        created=meta.created,
+        scenarios=tuple(model.scenarios),
+        delivery=Delivery(model.delivery),
+        path=name,
+        digest=digest,
+    )
+    return feature, problems
+
+
+def _cell(
+    name: str, repo: str, branch: str, action: Action, fields: CellFields, model: FeatureFields
+) -> Cell:
+    """A cell's own words, else the defaults; what only agents have stays away from a push."""
+    common = model.defaults
+    works = action is Action.AGENT
+    usual = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
+
+    def either(field: str) -> Any:
+        own = getattr(fields, field)
+        return getattr(common, field) if own is None else own
+
+    return Cell(
+        name=name,
+        repo=repo,
+        branch=branch,
+        todo=tuple(fields.todo),
+        depends_on=tuple(dict.fromkeys(fields.depends_on)),
+        action=action,
+        title=fields.title,
+        base=either("base"),
+        track_base=bool(either("track_base")),
+        agent=either("agent") if works else None,
+        model=either("model") if works else None,
+        timeout=either("timeout") if works else None,
+        idle_timeout=either("idle_timeout") if works else None,
+        owned_paths=tuple(fields.owned_paths),
+        phases=either("phases") or usual,
+    )
+
+
+def _branch_problems(document: Any, here: tuple[str, str], cell: Cell) -> list[Problem]:
+    """A default branch must be one that git takes, and no branch is its own base."""
+    from orchestr.spec.values import BadValue, check_branch, show
+
+    try:
+        check_branch(cell.branch)
+    except BadValue as error:
+        return [document.problem(here, f"default branch: {error.message}", error.hint, at_key=True)]
+    if cell.base == cell.branch:
+        message = f"branch {show(cell.branch)} is its own base"
+        return [document.problem((*here, "branch"), message, "choose another branch or base")]
+    return []
+
+
+def _shared_branches(
+    feature: Feature, owners: dict[tuple[str, str], tuple[str, str]]
+) -> list[Problem]:
+    """Warn when two features would work on one branch; the registry refuses it at the run."""
+    warnings = []
+    for cell in feature.cells:
+        first = owners.setdefault((cell.repo, cell.branch), (feature.name, cell.name))
+        if first[0] != feature.name:
+            message = f"branch `{cell.branch}` is also that of {first[0]}:{first[1]}"
+            hint = "only one of the two can run; write `branch:` in one of them"
+            field = f"{cell.name}.branch"
+            warnings.append(Problem(feature.path, 0, 0, field, message, hint, "warning"))
+    return warnings
+
+
+def _relative(path: Path, root: Path) -> str:
+    try:
+        return path.absolute().relative_to(root.absolute()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _read(path: Path, name: str) -> bytes:
+    """The file's bytes. A folder, a pipe or a file without end must not hang or fill us."""
+    problem = "not found"
+    try:
+        if path.is_file():
+            with path.open("rb") as stream:
+                return stream.read(MAX_BYTES + 1)
+        if path.exists():
+            problem = "is not a file"
+    except (OSError, ValueError) as error:
+        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    raise SpecError([Problem(name, 0, 0, "", problem, "`orchestr list` shows the features")])
