@@ -23,9 +23,8 @@ from typing import Any
 import yaml
 
 from orchestr.errors import Problem, SpecError
-from orchestr.spec.values import show
+from orchestr.spec.values import MAX_BYTES, show
 
-MAX_BYTES = 4 << 20
 MAX_DEPTH = 50
 MAX_ALIASED = 10_000  # nodes that aliases may add: enough for shared lists, not for a bomb
 

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orchestr.errors import Problem, SpecError
 from orchestr.spec import cache as compiled_specs
 from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+from orchestr.spec.values import MAX_BYTES
 
 if TYPE_CHECKING:
     from orchestr.spec.models import CellFields, FeatureFields
-
-MAX_BYTES = 4 << 20
 
 
 class Places(Protocol):

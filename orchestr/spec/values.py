@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 from orchestr.spec.records import Phase
 
+MAX_BYTES = 4 << 20  # of a spec or of the settings
 NAME_LIMIT = 100  # names become folders and parts of refs; 255 bytes is where file systems end
 DAY = 86400.0
 LONGEST = 30 * DAY

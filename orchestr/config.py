@@ -1,0 +1,330 @@
+"""The settings of a workspace: ``orchestr.toml``, the environment over it, built-ins below it.
+
+Owns finding the workspace and turning its settings into records with absolute paths, seconds
+and bytes; what is not there or not usable is the business of whoever uses it. Every problem is
+reported at once with file, line, key and the nearest known name. No pydantic here: the keys
+are few, the table below is all there is to know, and every command pays for this module.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from orchestr.errors import Problem, SpecError, UsageError
+from orchestr.spec import tomlplace, values
+from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, Section, convert, from_text
+from orchestr.spec.values import BadValue, kind_of, show, suggest
+
+FILE = "orchestr.toml"
+PREFIX = "ORCHESTR_SET_"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """Where things lie; every path is absolute."""
+
+    root: Path
+    specs: Path
+    state: Path
+    worktrees: Path
+    repos: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RepoSettings:
+    """What is known of one repository; all of it is optional."""
+
+    name: str
+    path: Path | None = None
+    url: str | None = None
+    create: tuple[str, ...] = ()
+    base: str | None = None
+    tools: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
+    copy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit)."""
+
+    name: str
+    kind: str
+    run: tuple[str, ...] = ()
+    program: str | None = None
+    model: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    pass_env: tuple[str, ...] = ()
+    paid: bool | None = None
+    retry_after: float = 30.0
+    retry_max: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a run: agents at once, seconds, dollars for each feature, free disk in MiB."""
+
+    jobs: int = 3
+    timeout: float = 1800.0
+    idle_timeout: float = 600.0
+    after_result: float = 60.0
+    grace: float = 10.0
+    budget_usd: float | None = None
+    min_disk_mb: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeSettings:
+    """Where pull requests live, and whether they start as drafts."""
+
+    kind: str = "local"
+    draft: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. ``default_agent`` is the one named, else the only one declared."""
+
+    workspace: WorkspaceSettings
+    repos: Mapping[str, RepoSettings]
+    agents: Mapping[str, AgentSettings]
+    limits: Limits = field(default_factory=Limits)
+    forge: ForgeSettings = field(default_factory=ForgeSettings)
+    default_agent: str | None = None
+
+    def repo(self, name: str) -> RepoSettings:
+        """What is known of a repository; an undeclared one has only its name."""
+        return self.repos.get(name) or RepoSettings(name)
+
+
+def find_workspace(start: Path) -> Path:
+    """The nearest folder from ``start`` upwards that holds ``orchestr.toml``.
+
+    Raises UsageError when there is none.
+    """
+    folder = start.absolute()
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE).is_file():
+            return candidate
+    raise UsageError(
+        f"no {FILE} in {folder} nor in any folder above it",
+        hint="run this inside a workspace, or `orchestr init` to make one here",
+    )
+
+
+def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings of the workspace ``root``: environment over file over built-in.
+
+    ``ORCHESTR_SET_<SECTION>_<KEY>`` sets one value (``ORCHESTR_SET_LIMITS_JOBS=5``,
+    ``ORCHESTR_SET_AGENTS_SCRIPTED_MODEL=opus``), ``ORCHESTR_HOME`` the state folder.
+    Raises SpecError with every problem.
+    """
+    root = root.absolute()
+    return _Loader(root, environ).load()
+
+
+class _Loader:
+    """One reading of the settings: collects problems while it converts."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self._root = root
+        self._environ = environ
+        self._problems: list[Problem] = []
+        self._sources: dict[tuple[str, ...], str] = {}  # values that came from the environment
+        self._text = ""
+
+    def load(self) -> Settings:
+        raw = self._read()
+        self._merge_environment(raw)
+        for name in raw.keys() - KEYS.keys():
+            self._add((name,), "unknown section", suggest(name, KEYS), at_key=True)
+        workspace = self._workspace(self._section("workspace", raw.get("workspace", {})))
+        repos = self._repos(raw.get("repos", {}))
+        agents, default = self._agents(raw.get("agents", {}))
+        limits = Limits(**self._section("limits", raw.get("limits", {})))
+        forge = self._forge(raw.get("forge", {}))
+        if self._problems:
+            raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
+        return Settings(
+            workspace=workspace,
+            repos=MappingProxyType(repos),
+            agents=MappingProxyType(agents),
+            limits=limits,
+            forge=forge,
+            default_agent=default,
+        )
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            with (self._root / FILE).open("rb") as stream:
+                data = stream.read(values.MAX_BYTES + 1)
+        except OSError as error:
+            hint = "`orchestr init` makes a workspace"
+            why = f"cannot be read: {error.strerror}"
+            raise SpecError([Problem(FILE, 0, 0, "", why, hint)]) from None
+        if len(data) > values.MAX_BYTES:
+            raise SpecError([Problem(FILE, 0, 0, "", "is larger than 4 MiB")])
+        try:
+            self._text = data.decode("utf-8-sig")
+            return tomllib.loads(self._text)
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+            raise SpecError([Problem(FILE, line, 1, "", message, "save it as UTF-8")]) from None
+        except tomllib.TOMLDecodeError as error:
+            message, line, column = tomlplace.of_error(str(error), self._text)
+            raise SpecError([Problem(FILE, line, column, "", f"not TOML: {message}")]) from None
+        except RecursionError:
+            raise SpecError([Problem(FILE, 0, 0, "", "is nested too deeply")]) from None
+
+    def _merge_environment(self, raw: dict[str, Any]) -> None:
+        """Put ``ORCHESTR_SET_*`` over the file's values, in the form that TOML would give."""
+        known = tomlplace.variables(raw, PREFIX)
+        for variable in sorted(v for v in self._environ if v.startswith(PREFIX)):
+            path = known.get(variable)
+            if path is None:
+                message, hint = "no such setting", suggest(variable, known.keys())
+                self._problems.append(Problem(variable, 0, 0, "", message, hint))
+                continue
+            table = raw
+            for step in path[:-1]:
+                inner = table.setdefault(step, {})
+                if not isinstance(inner, dict):
+                    break  # the file's own problem, reported where it stands
+                table = inner
+            else:
+                self._sources[path] = variable
+                how = DEFAULT_AGENT if len(path) == 2 and path[0] == "agents" else None
+                how = how or KEYS[path[0]][path[-1]]
+                table[path[-1]] = from_text(how, self._environ[variable])
+
+    def _section(self, name: str, raw: Any, *path: str) -> dict[str, Any]:
+        """The converted values of one table; what is wrong is noted and left out."""
+        here = (name, *path)
+        section: Section = KEYS[name]
+        if not isinstance(raw, dict):
+            self._add(here, f"must be a table, got {kind_of(raw)}", at_key=True)
+            return {}
+        result: dict[str, Any] = {}
+        for key, value in raw.items():
+            if key not in section:
+                self._add((*here, key), "unknown setting", suggest(key, section), at_key=True)
+                continue
+            try:
+                result[key] = convert(section[key], value)
+            except BadValue as error:
+                self._add((*here, key), error.message, error.hint)
+        return result
+
+    def _workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
+        home = self._environ.get("ORCHESTR_HOME") or given.get("state", ".orchestr")
+        state = self._path(home)
+        trees = given.get("worktrees", "<state>/worktrees").replace("<state>", str(state))
+        settings = WorkspaceSettings(
+            root=self._root,
+            specs=self._path(given.get("specs", "specs")),
+            state=state,
+            worktrees=self._path(trees),
+            repos=self._path(given.get("repos", "..")),
+        )
+        if state in (self._root, *self._root.parents, settings.specs):
+            why = "the state needs a folder of its own, not one with other things in it"
+            self._add(("workspace", "state"), why, "the default is .orchestr")
+        return settings
+
+    def _repos(self, raw: Any) -> dict[str, RepoSettings]:
+        result: dict[str, RepoSettings] = {}
+        for name, table in self._tables("repos", raw):
+            self._name(("repos", name), values.check_repo_name, name)
+            given = self._section("repos", table, name)
+            if "path" in given:
+                given["path"] = self._path(given["path"])
+            if "url" in given and "create" in given:
+                why = "a repository is cloned from `url` or made by `create`, not both"
+                self._add(("repos", name, "create"), why, "remove one of them")
+            result[name] = RepoSettings(name, **given)
+        return result
+
+    def _agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
+        default = raw.get("default") if isinstance(raw, dict) else None
+        tables = {k: v for k, v in raw.items() if k != "default"} if isinstance(raw, dict) else raw
+        result: dict[str, AgentSettings] = {}
+        names = []
+        for name, table in self._tables("agents", tables):
+            names.append(name)
+            self._name(("agents", name), values.check_word, name)
+            agent = self._agent(name, self._section("agents", table, name), table)
+            if agent is not None:
+                result[name] = agent
+        if default is None:
+            return result, names[0] if len(names) == 1 else None
+        if not isinstance(default, str):
+            why = f"must be the name of an agent, got {kind_of(default)}"
+            hint = 'write default = "scripted"; no agent can be called `default`'
+            self._add(("agents", "default"), why, hint)
+        elif default not in names:
+            hint = suggest(default, names) or f"declare it: [agents.{show(default)[1:-1]}]"
+            self._add(("agents", "default"), f"there is no agent {show(default)}", hint)
+        return result, default
+
+    def _agent(self, name: str, given: dict[str, Any], raw: Any) -> AgentSettings | None:
+        here = ("agents", name)
+        if not isinstance(raw, dict):
+            return None
+        if "kind" not in raw:
+            self._add(here, "`kind` is required and not there", 'write kind = "command"')
+            return None
+        if "kind" not in given:
+            return None
+        if not raw.get("run"):
+            hint = 'like run = ["python3", "tools/agent.py"]'
+            self._add(here, "`run` is required for kind `command`", hint)
+        if "program" in given:
+            why = "kind `command` has no `program`"
+            self._add((*here, "program"), why, "the program is the first word of `run`")
+        agent = AgentSettings(name, **given)
+        if agent.retry_max < agent.retry_after:
+            why = "is less than `retry_after`"
+            self._add((*here, "retry_max"), why, "waiting starts at retry_after and doubles")
+        return agent
+
+    def _forge(self, raw: Any) -> ForgeSettings:
+        return ForgeSettings(**self._section("forge", raw))
+
+    def _tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
+        if isinstance(raw, dict):
+            return list(raw.items())
+        self._add((name,), f"must be a table of tables, got {kind_of(raw)}", at_key=True)
+        return []
+
+    def _name(self, path: tuple[str, ...], check: Any, name: str) -> None:
+        try:
+            check(name)
+        except BadValue as error:
+            self._add(path, error.message, error.hint, at_key=True)
+
+    def _path(self, text: str) -> Path:
+        """Absolute, with ``~`` for the home folder, relative to the workspace, ``..`` folded."""
+        if text == "~" or text.startswith("~/"):
+            text = (self._environ.get("HOME") or str(Path.home())) + text[1:]
+        return Path(os.path.normpath(self._root / text))
+
+    def _add(
+        self, path: tuple[str, ...], message: str, hint: str | None = None, *, at_key: bool = False
+    ) -> None:
+        variable = self._sources.get(path)
+        if variable is not None:
+            self._problems.append(Problem(variable, 0, 0, ".".join(path), message, hint))
+            return
+        line, column = tomlplace.find(self._text, path, at_key=at_key)
+        shown = ".".join(show(step)[1:-1] for step in path)
+        self._problems.append(Problem(FILE, line, column, shown, message, hint))

@@ -1,0 +1,194 @@
+"""Every key of ``orchestr.toml`` and what its value must be: one table, and its conversions.
+
+Pure. Adding a setting is one line here and one field in `orchestr.config`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from orchestr.spec import values
+from orchestr.spec.values import BadValue, kind_of, show, suggest
+
+Convert = Callable[[Any], Any]
+Section = Mapping[str, Convert]
+
+NOT_YET_KINDS = {
+    "agent kind": ("claude", "codex", "gemini", "opencode"),
+    "forge kind": ("github",),
+}
+
+
+def convert(how: Convert, value: Any) -> Any:
+    """The value as its record holds it. Raises BadValue."""
+    return how(value)
+
+
+def from_text(how: Convert, text: str) -> Any:
+    """What an environment variable means for a key: text as it is, else as TOML reads it.
+
+    A value that does not fit comes back as text, so that the check that follows names it.
+    """
+    if how in _TEXTS:
+        return text
+    try:
+        return tomllib.loads(f"value = {text.strip()}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError, RecursionError):
+        return text
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadValue(f"must be a text, got {kind_of(value)}", 'write it in quotes: "..."')
+    return values.check_line(value)
+
+
+def _word(value: Any) -> str:
+    return values.check_word(_text(value))
+
+
+def _ref(value: Any) -> str:
+    return values.check_ref(_text(value))
+
+
+def _path(value: Any) -> str:
+    text = _text(value)
+    if text.startswith("~") and text != "~" and not text.startswith("~/"):
+        raise BadValue(f"{show(text)} names another user's folder", "write the whole path")
+    return text
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise BadValue(f"must be a list of texts, got {kind_of(value)}", 'write ["...", "..."]')
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            raise BadValue(f"item {index} must be a text, got {kind_of(item)}", "put it in quotes")
+        values.check_text(item)
+    return tuple(value)
+
+
+def _variables(value: Any) -> tuple[str, ...]:
+    names = _texts(value)
+    for name in names:
+        _variable(name)
+    return names
+
+
+def _variable(name: str) -> None:
+    if not name.isascii() or not name.replace("_", "a").isalnum() or name[0].isdigit():
+        raise BadValue(f"{show(name)} cannot be a variable's name", "use letters, digits and `_`")
+
+
+def _inside(value: Any) -> tuple[str, ...]:
+    """Paths in a checkout that go into each worktree: relative, and never git's own."""
+    for path in _texts(value):
+        parts = path.split("/")
+        if path.startswith(("/", "~")) or ".." in parts or ".git" in parts:
+            raise BadValue(f"{show(path)} is not a path inside the repository", "like .env")
+    return tuple(value)
+
+
+def _environment(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        hint = 'write env = {NAME = "value"}'
+        raise BadValue(f"must be a table of texts, got {kind_of(value)}", hint)
+    for name, text in value.items():
+        if not isinstance(text, str) or "\0" in text:
+            raise BadValue(f"{show(name)} must be a text, got {kind_of(text)}", "put it in quotes")
+        if not name:
+            raise BadValue("a variable's name is empty")
+        _variable(name)
+        if name.startswith("ORCHESTR_"):
+            raise BadValue(f"{show(name)} is set by orchestr itself", "choose another name")
+    return MappingProxyType(dict(value))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadValue(f"must be true or false, got {_shown(value)}")
+    return value
+
+
+def _count(least: int, most: int) -> Convert:
+    def count(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadValue(f"must be a whole number, got {_shown(value)}")
+        if not least <= value <= most:
+            raise BadValue(f"must be between {least} and {most:,}, got {str(value)[:20]}")
+        return value
+
+    return count
+
+
+def _dollars(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue(f"must be an amount in dollars, got {_shown(value)}", "like 20.0")
+    if not 0 < value <= 1_000_000:
+        raise BadValue("must be more than 0 and at most 1,000,000", "leave it out for no budget")
+    return float(value)
+
+
+def _kind(what: str, *known: str) -> Convert:
+    def kind(value: Any) -> str:
+        text = _text(value)
+        later = NOT_YET_KINDS[what]
+        if text in later:
+            hint = f'use kind = "{known[0]}"'
+            raise BadValue(f"this version of orchestr cannot do {what} `{text}` yet", hint)
+        if text not in known:
+            raise BadValue(f"there is no {what} {show(text)}", suggest(text, (*known, *later)))
+        return text
+
+    return kind
+
+
+def _shown(value: Any) -> str:
+    return show(value) if isinstance(value, str) else kind_of(value)
+
+
+_AGENT_KIND = _kind("agent kind", "command")
+_FORGE_KIND = _kind("forge kind", "local")
+_TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND)
+
+DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
+
+KEYS: Mapping[str, Section] = {
+    "workspace": {"specs": _path, "state": _path, "worktrees": _path, "repos": _path},
+    "repos": {
+        "path": _path,
+        "url": _text,
+        "create": _texts,
+        "base": _ref,
+        "tools": _texts,
+        "setup": _texts,
+        "teardown": _texts,
+        "link": _inside,
+        "copy": _inside,
+    },
+    "agents": {
+        "kind": _AGENT_KIND,
+        "run": _texts,
+        "program": _text,
+        "model": _word,
+        "args": _texts,
+        "env": _environment,
+        "pass_env": _variables,
+        "paid": _flag,
+        "retry_after": values.parse_duration,
+        "retry_max": values.parse_duration,
+    },
+    "limits": {
+        "jobs": _count(1, 1000),
+        "timeout": values.parse_duration,
+        "idle_timeout": values.parse_duration,
+        "after_result": values.parse_duration,
+        "grace": values.parse_duration,
+        "budget_usd": _dollars,
+        "min_disk_mb": _count(0, 1 << 30),
+    },
+    "forge": {"kind": _FORGE_KIND, "draft": _flag},
+}
