@@ -1,0 +1,18 @@
+#!/bin/sh
+# What the cross-SDK tests ask this SDK.
+#   cli.sh supports FEATURE    exit 0 when the feature is there
+#   cli.sh kao ALGORITHM       prints TYPE and CIPHERTEXT_BYTES of its key access object
+here=$(dirname "$0")
+case "$1" in
+supports)
+  case "$2" in
+  mechanism-rsa-4096) exit 0 ;;
+  mechanism-ec-curves-384-521) exit 0 ;;
+  *) exit 1 ;;
+  esac
+  ;;
+kao)
+  sed -n "s/.*(\"$2\", \"\([^\"]*\)\", \([0-9]*\)).*/\1 \2/p" "$here/src/KeyType.java"
+  ;;
+*) echo "cli.sh: supports FEATURE, or kao ALGORITHM" >&2; exit 2 ;;
+esac
