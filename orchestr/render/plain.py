@@ -1,0 +1,158 @@
+"""One short line an event, for pipes, CI logs and terminals that cannot draw (rows B7, B67).
+
+Owns the wording; the same events in the same order give the same lines. The agents' output is not
+shown here: the line of a failure names the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from orchestr.events import Event, Kind
+from orchestr.plan import Plan
+from orchestr.render.progress import CellText, Labels, LineWriter
+from orchestr.render.text import clean, clock, pad, took
+
+_PHASE_COLUMNS = len("implement")
+
+
+class PlainProgress:
+    """Writes `event_lines` as the events come."""
+
+    def __init__(
+        self, plans: Sequence[Plan], stream: TextIO, *, log: CellText | None = None
+    ) -> None:
+        self._labels = Labels(plans)
+        self._out = LineWriter(stream)
+        self._log = log
+
+    def feed(self, event: Event) -> None:
+        self._out.write(event_lines(event, self._labels, self._log))
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def event_lines(event: Event, labels: Labels, log: CellText | None = None) -> list[str]:
+    """The lines for an event: none for book-keeping, more than one only for a failure."""
+    said = _words(event)
+    if not said:
+        return []
+    at = clock(event.ts)
+    if not event.cell:
+        return [f"{at} {line}" for line in said]
+    if event.kind is Kind.PHASE_FAILED and log is not None:
+        path = log(event.feature, event.cell)
+        said += [f"log: {clean(path)}"] if path else []
+    name = pad(labels(event.feature, event.cell), max(labels.width, 1))
+    phase = pad(event.phase or _phase_of(event), _PHASE_COLUMNS)
+    return [f"{at} {name}  {phase}  {line}".rstrip() for line in said]
+
+
+def _phase_of(event: Event) -> str:
+    group = event.kind.partition(".")[0]
+    return {"attempt": "implement", "push": "publish", "pr": "publish"}.get(group, "")
+
+
+def _words(event: Event) -> list[str]:
+    data, attempt = event.data, event.attempt
+    match event.kind:
+        case Kind.RUN_STARTED:
+            goals = data.get("goals")
+            named = " ".join(str(g) for g in goals) if isinstance(goals, list | tuple) else ""
+            pid = f" (pid {data['pid']})" if "pid" in data else ""
+            return [f"run {event.run} started{pid}{': ' if named else ''}{clean(named)}"]
+        case Kind.RUN_FORCED:
+            names = data.get("names")
+            named = ", ".join(str(n) for n in names) if isinstance(names, list | tuple) else ""
+            return [f"forced: {clean(named)}"]
+        case Kind.RUN_FINISHED:
+            return [f"run {event.run} finished (exit {data.get('exit', '?')})"]
+        case Kind.CELL_IGNORED:
+            return ["ignored"]
+        case Kind.CELL_UNIGNORED:
+            return ["no longer ignored"]
+        case Kind.CELL_FORGOTTEN:
+            phases = data.get("phases")
+            named = ", ".join(str(p) for p in phases) if isinstance(phases, list | tuple) else "all"
+            return [f"forgotten: {clean(named)}"]
+        case Kind.CELL_ADOPTED:
+            return [f"adopted from {_said(data, 'url') or 'its pull request'}"]
+        case Kind.CELL_BLOCKED:
+            upstream = _said(data, "upstream")
+            why = _said(data, "reason") or (f"upstream {upstream} failed" if upstream else "")
+            return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
+        case Kind.PHASE_STARTED:
+            # An attempt says so itself, with its number and agent.
+            return [] if event.phase == "implement" else ["started"]
+        case Kind.PHASE_DONE:
+            return [_done(event)]
+        case Kind.PHASE_FAILED:
+            hint = _said(data, "hint")
+            reason = _said(data, "reason") or "no reason given"
+            return [f"FAILED: {reason}{_after(data)}", *([f"hint: {hint}"] if hint else [])]
+        case Kind.WORKTREE_ADDED:
+            return [f"worktree {_said(data, 'path')} on {_said(data, 'branch')}"]
+        case Kind.WORKTREE_REMOVED:
+            return [f"worktree {_said(data, 'path')} removed"]
+        case Kind.ATTEMPT_OPENED:
+            agent, model = _said(data, "agent"), _said(data, "model")
+            who = f" ({agent}{', ' if agent and model else ''}{model})" if agent or model else ""
+            return [f"attempt {attempt} started{who}"]
+        case Kind.ATTEMPT_ADOPTED:
+            return [f"attempt {attempt} adopted from an earlier run"]
+        case Kind.ATTEMPT_LIMITED:
+            until = _said(data, "until")
+            who = _said(data, "agent") or "the agent"
+            return [f"usage limit of {who}" + (f", goes on at {clock(until)}" if until else "")]
+        case Kind.ATTEMPT_EXITED:
+            if data.get("code") == 0 and data.get("reason", "exited") == "exited":
+                return []
+            return [f"attempt {attempt} ended: {_ended(data)}{_after(data)}"]
+        case Kind.PUSH_DONE:
+            return [f"pushed {_said(data, 'branch')} at {_said(data, 'sha')[:10]}"]
+        case Kind.PR_OPENED:
+            return [f"pull request {_said(data, 'url')}"]
+        case Kind.PR_UPDATED:
+            return [f"pull request {_said(data, 'url')} updated"]
+        case Kind.FORGE_AWAY:
+            return [f"forge away for {_said(data, 'repo')}: {_said(data, 'reason')}"]
+        case Kind.ATTEMPT_STARTED | Kind.ATTEMPT_CLOSED | Kind.PUSH_INTENDED:
+            return []
+        case Kind.PR_INTENDED | Kind.PR_SEEN:
+            return []
+
+
+def _done(event: Event) -> str:
+    seconds = event.data.get("seconds")
+    line = f"done in {took(seconds)}" if isinstance(seconds, int | float) else "done"
+    outcome = _said(event.data, "outcome")
+    return f"{line} ({outcome})" if outcome and outcome != "done" else line
+
+
+def _ended(data: Any) -> str:
+    reason = _said(data, "reason") or "exited"
+    return f"exit {data.get('code')}" if reason == "exited" else reason.replace("_", " ")
+
+
+def _after(data: Any) -> str:
+    seconds = data.get("seconds")
+    return f" (after {took(seconds)})" if isinstance(seconds, int | float) else ""
+
+
+def _said(data: Any, key: str) -> str:
+    value = data.get(key)
+    return "" if value is None else clean(str(value))

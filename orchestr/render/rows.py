@@ -1,0 +1,191 @@
+"""The lines of the live table, as pure data: (text, style) pieces for a width and a height.
+
+Owns what stands where, so that it can be tested without a terminal; `live` draws it. Column widths
+come from the plan and the terminal only, never from the contents, so nothing jumps while it runs.
+When there are more cells than lines, finished cells are folded first, then pending ones; what runs
+or failed stays in sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestr.lifecycle import CellState, CellView, FeatureView
+from orchestr.plan import Plan
+from orchestr.render.progress import CellText, Labels
+from orchestr.render.text import clean, clip, clock, count, pad, span, stopwatch, width
+
+Piece = tuple[str, str]
+Line = list[Piece]
+
+_STATE = len("merge conflict")
+_STATE_NARROW = len("implement") + 1
+_NARROW = 100
+_TRY = 3
+_TIME = 7
+_BAR = 20
+_BAR_NARROW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell as it stands now."""
+
+    feature: str
+    view: CellView
+    label: str
+
+
+def build(
+    plans: Sequence[Plan],
+    views: Mapping[str, FeatureView],
+    columns: int,
+    lines: int,
+    now: datetime,
+    *,
+    slots: int = 0,
+    tail: CellText | None = None,
+) -> list[Line]:
+    """At most ``lines - 1`` lines, each narrower than ``columns`` (a full line would wrap)."""
+    columns = max(columns - 1, 20)
+    labels = Labels(plans)
+    empty = FeatureView()
+    rows = [
+        Row(p.feature, views.get(p.feature, empty).cell(c.name), labels(p.feature, c.name))
+        for p in plans
+        for c in p.cells
+    ]
+    room = max(lines - 3, 1)
+    shown, folded = fold(rows, room)
+    name = min(max(labels.width, 4), max(columns // 3, 8))
+    state = _STATE if columns >= _NARROW else _STATE_NARROW
+    rest = columns - (3 + name + 2 + state + 1 + _TRY + 1 + _TIME + 2)
+    head = f"   {pad('CELL', name)}  {pad('STATE', state)} {'TRY':>{_TRY}} {'TIME':>{_TIME}}"
+    found: list[Line] = [[(clip(head + ("  NOW" if rest >= 4 else ""), columns), "bold")]]
+    for row in shown:
+        found.append(_row(row, (name, state, rest), columns, now, tail))
+    for words, style in folded:
+        found.append([(clip(f" {words}", columns), style)])
+    found.append(_footer(rows, views.values(), columns, now, slots))
+    return found
+
+
+def fold(rows: Sequence[Row], room: int) -> tuple[list[Row], list[Piece]]:
+    """The rows that fit into ``room`` lines, and a line for each kind that was folded."""
+    if len(rows) <= room:
+        return list(rows), []
+    hidden: dict[str, int] = {}
+    shown = list(rows)
+    kinds: list[tuple[str, str, Callable[[CellState], bool]]] = [
+        ("✓ {} done", "green", lambda s: s.is_good),
+        ("· {} pending", "dim", lambda s: s is CellState.PENDING),
+        ("⊘ {} blocked", "red", lambda s: s is CellState.BLOCKED),
+    ]
+    lines: list[Piece] = []
+    for words, style, chosen in kinds:
+        if len(shown) + len(lines) <= room:
+            break
+        mine = [r for r in shown if chosen(r.view.state)]
+        # One line tells of all that are folded; those nearest to the end of the kind stay.
+        over = len(shown) + len(lines) + 1 - room
+        gone = mine if over > len(mine) else _farthest(mine, over, words)
+        if gone:
+            dropped = {id(r) for r in gone}
+            shown = [r for r in shown if id(r) not in dropped]
+            hidden[words] = len(gone)
+            lines.append((words.format(len(gone)), style))
+    if len(shown) + len(lines) > room:
+        keep = max(room - len(lines) - 1, 0)
+        lines.append((f"… and {count(len(shown) - keep, 'more cell')}", "dim"))
+        shown = shown[:keep]
+    return shown, lines
+
+
+def _farthest(rows: list[Row], number: int, words: str) -> list[Row]:
+    """Of the finished those that ended first, of the others those that come last."""
+    if "done" in words:
+        return sorted(rows, key=lambda r: r.view.finished_at or "")[:number]
+    return rows[-number:]
+
+
+def _row(
+    row: Row, sizes: tuple[int, int, int], columns: int, now: datetime, tail: CellText | None
+) -> Line:
+    name, states, rest = sizes
+    view = row.view
+    state = view.state
+    elapsed = span(view.started_at, view.finished_at or (now if state.is_moving else None))
+    running = state is CellState.RUNNING
+    line: Line = [
+        (f" {state.symbol} ", state.style),
+        (pad(row.label, name) + "  ", "bold" if running else ""),
+        (pad(view.phase or state.words if running else state.words, states) + " ", state.style),
+        (f"{view.attempt or '':>{_TRY}} ", ""),
+        (f"{stopwatch(elapsed) if elapsed is not None else '':>{_TIME}}", "dim"),
+    ]
+    if rest < 4:
+        return _fit(line, columns)
+    words = _now(row, tail)
+    link = view.pr_url if view.pr_url and view.pr_url != "none" else ""
+    if link and width(words) + width(link) + 2 <= rest:
+        words = f"{link}  {words}" if words else link
+    elif link and not words:
+        # The number at the end of the address is what tells pull requests apart.
+        words = link if width(link) <= rest else "…" + link[-(rest - 1) :]
+    line.append(("  " + clip(words, rest), "red" if state.is_bad else "dim" if running else ""))
+    return _fit(line, columns)
+
+
+def _now(row: Row, tail: CellText | None) -> str:
+    view = row.view
+    if view.state is CellState.RUNNING:
+        return clean((tail(row.feature, view.name) if tail else None) or "")
+    if view.state is CellState.WAITING:
+        until = f" until {clock(view.waiting_until)}" if view.waiting_until else ""
+        return clean(view.reason or "usage limit") + until
+    if view.state.is_bad or view.state in (CellState.APPROVAL, CellState.PENDING):
+        return clean(view.reason or "")
+    return view.outcome.replace("_", " ") if view.outcome == "no_change_needed" else ""
+
+
+def _footer(
+    rows: Sequence[Row], views: Iterable[FeatureView], columns: int, now: datetime, slots: int
+) -> Line:
+    states = [r.view.state for r in rows]
+    good = sum(s.is_good for s in states)
+    bar_columns = _BAR if columns >= _NARROW else _BAR_NARROW
+    filled = bar_columns * good // len(states) if states else 0
+    parts = [f"{good} of {len(states)} done"]
+    for state in (CellState.RUNNING, CellState.WAITING):
+        if state in states:
+            parts.append(f"{states.count(state)} {state.words}")
+    bad = sum(s.is_bad and s is not CellState.BLOCKED for s in states)
+    parts += [f"{bad} failed"] if bad else []
+    blocked = states.count(CellState.BLOCKED)
+    parts += [f"{blocked} blocked"] if blocked else []
+    if slots:
+        # A pool's slot is taken while an agent works; checks and pushes take none.
+        busy = sum(r.view.state is CellState.RUNNING and r.view.phase == "implement" for r in rows)
+        parts.append(f"agents {min(busy, slots)}/{slots}")
+    known = sum(r.view.cost_known_usd for r in rows)
+    parts += [f"${known:.2f}"] if known else []
+    times = [t for v in views if (t := span(v.run_started_at, v.run_finished_at or now))]
+    parts += [stopwatch(max(times))] if times else []
+    away = sorted({repo for v in views for repo in v.forge_away})
+    parts += [f"forge away: {', '.join(away)}"] if away else []
+    bar: Line = []
+    if columns >= 60:
+        bar = [(" " + "━" * filled, "green"), ("━" * (bar_columns - filled), "dim")]
+    return _fit([*bar, (" " + clean(", ".join(parts)), "bold")], columns)
+
+
+def _fit(line: Line, columns: int) -> Line:
+    fitted: Line = []
+    for text, style in line:
+        text = clip(text, columns) if width(text) > columns else text
+        columns -= width(text)
+        if text:
+            fitted.append((text, style))
+    return fitted
