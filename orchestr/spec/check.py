@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestr.errors import Problem
+from orchestr.spec import cycles
 from orchestr.spec.document import Document
 from orchestr.spec.values import show, suggest
 
@@ -89,53 +90,20 @@ def _dependencies(document: Document, section: str, cells: list[Sketch]) -> Iter
 
 
 def _cycles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Problem]:
-    """One problem for each cycle that is left when the former ones are cut open."""
-    names = {cell.name for cell in cells}
-    index = {(c.name, up): i for c in cells for i, up in reversed(c.needs)}
-    graph = {c.name: {up for _, up in c.needs if up in names and up != c.name} for c in cells}
-    while True:
-        _strip(graph)
-        if not graph:
-            return
-        start = min(graph)
-        walk: list[str] = []
-        place: dict[str, int] = {}
-        step = start
-        while step not in place:
-            place[step] = len(walk)
-            walk.append(step)
-            step = min(graph[step])
-        loop = walk[place[step] :]
-        first = loop.index(min(loop))
-        loop = [*loop[first:], *loop[:first]]
-        message = f"cells depend on each other: {' -> '.join([*loop, loop[0]])}"
-        path = (section, loop[0], "depends_on", index[loop[0], loop[1]])
-        yield document.problem(path, message, "remove one of these dependencies")
-        for name in loop:
-            del graph[name]
-
-
-def _strip(graph: dict[str, set[str]]) -> None:
-    """Leave only cells that have both an upstream and a dependent: the cycles, and what joins
-    two of them. Linear in the edges, without recursion (10,000 cells may stand in one row)."""
-    for forwards in (True, False):
-        edges: dict[str, set[str]] = {name: set() for name in graph}
-        degree = dict.fromkeys(graph, 0)
-        for name, upstreams in graph.items():
-            for upstream in upstreams & graph.keys():
-                source, sink = (upstream, name) if forwards else (name, upstream)
-                edges[source].add(sink)
-                degree[sink] += 1
-        free = [name for name, count in degree.items() if count == 0]
-        while free:
-            name = free.pop()
-            del graph[name]
-            for sink in edges[name]:
-                degree[sink] -= 1
-                if degree[sink] == 0:
-                    free.append(sink)
-    for upstreams in graph.values():
-        upstreams.intersection_update(graph)
+    """One problem for each knot of cells, with a way round in it (row A74)."""
+    for cycle in cycles.find({cell.name: [up for _, up in cell.needs] for cell in cells}):
+        first, second = cycle.path[:2]
+        needs = next(cell.needs for cell in cells if cell.name == first)
+        index = next(i for i, upstream in needs if upstream == second)
+        steps = list(cycle.path)
+        if len(steps) > 20:
+            steps[10:-9] = [f"... {len(steps) - 19} more ..."]
+        hint = "remove one of these dependencies"
+        if cycle.others:
+            rest = f" and {len(cycle.others) - 10} more" if len(cycle.others) > 10 else ""
+            hint += f"; in the same knot: {', '.join(cycle.others[:10])}{rest}"
+        path = (section, first, "depends_on", index)
+        yield document.problem(path, f"cells wait for each other: {' -> '.join(steps)}", hint)
 
 
 def _branches(document: Document, section: str, cells: list[Sketch]) -> Iterable[Problem]:
@@ -174,11 +142,21 @@ def _branches(document: Document, section: str, cells: list[Sketch]) -> Iterable
 def _roles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Problem]:
     """What an agent cell must have and a push cell cannot."""
     raw = document.value
+    defaults = raw.get("defaults")
+    defaults = defaults if isinstance(defaults, dict) else {}
     for cell in cells:
         fields = raw[section][cell.name]
         if not isinstance(fields, dict):
             continue
         here = (section, cell.name)
+        if section == "repos" and "path" not in fields and cell.name != "tests":
+            message = "is required (only the cell `tests` may leave it out)"
+            hint = "name the repository: `path: my-repository`"
+            yield document.problem((*here, "path"), message, hint, at_key=True)
+        base = fields.get("base", defaults.get("base"))
+        if base is not None and base == cell.branch:
+            message = f"branch {show(base)} is its own base"
+            yield document.problem((*here, "branch"), message, "choose another branch or base")
         if cell.pushes:
             for name in ("agent", "model", "timeout", "idle_timeout"):
                 if name in fields:
@@ -193,8 +171,7 @@ def _roles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Pr
         phases = fields.get("phases")
         if phases is None:
             at = ("defaults", "phases")
-            defaults = raw.get("defaults")
-            phases = defaults.get("phases") if isinstance(defaults, dict) else None
+            phases = defaults.get("phases")
         if isinstance(phases, list) and phases and "implement" not in phases:
             message = f"cell {cell.name} has an agent but no phase `implement`"
             yield document.problem(at, message, "add `implement`, or write `action: push`")

@@ -28,6 +28,8 @@ from orchestr.spec.values import MAX_BYTES, show
 MAX_DEPTH = 50
 MAX_ALIASED = 10_000  # nodes that aliases may add: enough for shared lists, not for a bomb
 
+EMPTY = ("is empty", "write a value, or leave the field out")
+
 Path_ = tuple[str | int, ...]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -134,7 +136,9 @@ class Document:
                 self._add(line, column, (*path, name), message, "remove or rename one of them")
             else:
                 first[name] = line
-                table[name] = self._build(value, (*path, name), False)
+                built = table[name] = self._build(value, (*path, name), False)
+                if built is None:
+                    self._add(line, column, (*path, name), *EMPTY)
         return table
 
     def _scalar(self, node: Any, path: Path_, as_text: bool) -> Any:

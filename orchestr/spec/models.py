@@ -22,7 +22,7 @@ from pydantic import (
 
 from orchestr.errors import Problem
 from orchestr.spec import values
-from orchestr.spec.document import Document
+from orchestr.spec.document import EMPTY, Document
 from orchestr.spec.records import Action, Delivery, Phase
 from orchestr.spec.values import BadValue, kind_of, show, suggest
 
@@ -226,7 +226,7 @@ def _words(
         return reason.message, reason.hint
     last = path[-1] if path else ""
     if given is None and kind != "missing":
-        return "is empty", "write a value, or leave the field out"
+        return EMPTY
     match kind:
         case "missing":
             return _missing(path)

@@ -157,11 +157,6 @@ def _convert(
     for cell_name, fields in found.items():
         tests = section == "repos" and cell_name == "tests"
         repo = fields.repo if isinstance(fields, models.NativeCell) else fields.path
-        if repo is None and not tests:
-            message = "`path` is required (only the cell `tests` may leave it out)"
-            hint = "name the repository: `path: my-repository`"
-            place = (section, cell_name, "path")
-            problems.append(document.problem(place, message, hint, at_key=True))
         action = Action(fields.action or ("push" if tests else "agent"))
         branch = fields.branch or f"{key}-{cell_name}"
         cells.append(_cell(cell_name, repo or cell_name, branch, action, fields, model))
@@ -213,16 +208,13 @@ def _cell(
 
 
 def _branch_problems(document: Any, here: tuple[str, str], cell: Cell) -> list[Problem]:
-    """A default branch must be one that git takes, and no branch is its own base."""
-    from orchestr.spec.values import BadValue, check_branch, show
+    """A default branch must be one that git takes."""
+    from orchestr.spec.values import BadValue, check_branch
 
     try:
         check_branch(cell.branch)
     except BadValue as error:
         return [document.problem(here, f"default branch: {error.message}", error.hint, at_key=True)]
-    if cell.base == cell.branch:
-        message = f"branch {show(cell.branch)} is its own base"
-        return [document.problem((*here, "branch"), message, "choose another branch or base")]
     return []
 
 

@@ -77,8 +77,24 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "orchestr feature spec",
         "oneOf": [references[form, "validation"] for form in forms],
-        "$defs": definitions,
+        "$defs": _without_null(definitions),
     }
+
+
+def _without_null(schema: Any) -> Any:
+    """Leaving a field out is the only way to say nothing: the reader refuses empty values."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: _without_null(value) for key, value in schema.items()}
+    choices = result.get("anyOf", [])
+    if {"type": "null"} in choices and len(choices) == 2:
+        del result["anyOf"]
+        result = {**choices[choices.index({"type": "null"}) - 1], **result}
+        if result.get("default", ...) is None:
+            del result["default"]
+    return result
 
 
 def _one(settings: Checked, everything: SpecSet, name: str, cwd: Path) -> SpecSet:
