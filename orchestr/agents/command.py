@@ -1,0 +1,99 @@
+"""The command agent: any program. Prompt on stdin and in a file, the worktree as its folder.
+
+Exit 0 is success, 75 (EX_TEMPFAIL) a usage limit, anything else a failure. A last line
+`ORCHESTR no_change_needed: REASON` is that outcome (DESIGN, the settings).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from orchestr.agents.base import Launch, Request, Verdict
+from orchestr.config import AgentSettings
+from orchestr.process import clean_env
+from orchestr.supervisor import Exit
+
+EX_TEMPFAIL = 75
+NO_CHANGE = "ORCHESTR no_change_needed:"
+ALLOWED = (
+    "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "TMPDIR",
+    "USER", "LOGNAME", "SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+
+
+class CommandAgent:
+    """Runs `[agents.NAME] run = [...]`. A word that is a file of the workspace is resolved."""
+
+    kind = "command"
+
+    def __init__(self, settings: AgentSettings, root: Path) -> None:
+        self.name = settings.name
+        self.paid = bool(settings.paid)
+        self._settings = settings
+        self._root = root
+
+    def launch(self, request: Request) -> Launch:
+        """The program with an allow-list environment; see `Agent.launch`."""
+        env = clean_env(os.environ, (*ALLOWED, *self._settings.pass_env))
+        env |= self._settings.env
+        env |= request.variables
+        if request.model:
+            env["ORCHESTR_MODEL"] = request.model
+        return Launch(self.argv(), env, stdin=request.prompt)
+
+    def argv(self) -> tuple[str, ...]:
+        """The command; its files are found in the workspace, as the cwd is the worktree."""
+        words = (*self._settings.run, *self._settings.args)
+        return tuple(self._found(word) for word in words)
+
+    def judge(self, end: Exit, transcript: Path) -> Verdict:
+        """By exit code and last line; the proof is the repository, see `Agent.judge`."""
+        if end.reason != "exited":
+            return Verdict(False, end.detail or end.reason)
+        if end.code == EX_TEMPFAIL:
+            return Verdict(False, "usage limit (exit 75)", limited=True)
+        if end.code != 0:
+            return Verdict(False, describe(end))
+        line = end.last_line.strip()
+        if line.startswith(NO_CHANGE):
+            why = line.removeprefix(NO_CHANGE).strip()
+            if not why:
+                return Verdict(False, "no_change_needed without a reason")
+            return Verdict(True, no_change=why)
+        return Verdict(True)
+
+    def usable(self) -> str | None:
+        """The program must be found, and a script it names must be there."""
+        argv = self.argv()
+        path = self._settings.env.get("PATH", os.environ.get("PATH"))
+        if shutil.which(argv[0], path=path) is None:
+            return f"program {argv[0]!r} is not on PATH"
+        for word in self._settings.run[1:2]:
+            looks_like_file = "/" in word or word.endswith((".py", ".sh"))
+            if (
+                looks_like_file
+                and not word.startswith("-")
+                and not Path(self._found(word)).exists()
+            ):
+                return f"{word!r} is not in {self._root}"
+        return None
+
+    def _found(self, word: str) -> str:
+        relative = "/" in word or word.endswith((".py", ".sh"))
+        if relative and not word.startswith(("-", "/")) and (self._root / word).exists():
+            return str(self._root / word)
+        return word
+
+
+def describe(end: Exit) -> str:
+    """`exit 3: last line` or `killed by signal 9`, for people."""
+    what = f"killed by signal {end.signal}" if end.signal else f"exit {end.code}"
+    return f"{what}: {end.last_line.strip()[:200]}" if end.last_line.strip() else what
+
+
+def make(settings: AgentSettings, root: Path) -> CommandAgent:
+    """The adapter for one `[agents.NAME]` table of kind `command`."""
+    return CommandAgent(settings, root)

@@ -1,0 +1,139 @@
+"""Attempts: numbered tries at `implement`, each a folder `attempts/<n>/` that is kept.
+
+`attempt.toml` is written, with the key, before the agent starts, and closed after
+`implement.toml` is there; so whoever finds an open attempt knows what is left to do (DESIGN, a
+missing row in `.doit.db` means nothing).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from orchestr.cell.records import SCHEMA, TRANSCRIPT, digest
+from orchestr.files import read_toml, write_toml
+from orchestr.store import field_of, now
+
+FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from the base
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One `attempt.toml`. ``start`` is the commit that the new head must descend from."""
+
+    number: int
+    key: str
+    agent: str
+    start: str
+    model: str = ""
+    state: str = "open"
+    outcome: str = ""
+    reason: str = ""
+    fresh: str = ""  # the request (a run id) that it answers
+    opened_at: str = ""
+    closed_at: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == "open"
+
+    def marker(self, cell_key: str) -> str:
+        """The value of ORCHESTR_ATTEMPT_ID: one attempt of one cell of one workspace."""
+        return f"{cell_key}/{self.number}/{digest(self.key, self.opened_at)}"
+
+
+def folder(cell_dir: Path, number: int) -> Path:
+    """Where an attempt keeps what it made."""
+    return cell_dir / "attempts" / str(number)
+
+
+def read(cell_dir: Path, number: int) -> Attempt | None:
+    """One attempt, or None. Raises CorruptState."""
+    path = folder(cell_dir, number) / "attempt.toml"
+    raw = read_toml(path)
+    if raw is None:
+        return None
+    names = (f for f in Attempt.__slots__ if f in raw)
+    for required in ("number", "key", "agent", "start"):
+        field_of(raw, required, path)
+    return Attempt(**{name: raw[name] for name in names})
+
+
+def write(cell_dir: Path, attempt: Attempt) -> None:
+    """Write `attempt.toml`, durably."""
+    path = folder(cell_dir, attempt.number) / "attempt.toml"
+    write_toml(path, {"schema": SCHEMA, **asdict(attempt)})
+
+
+def numbers(cell_dir: Path) -> list[int]:
+    """The numbers of all attempts, ascending."""
+    with suppress(FileNotFoundError):
+        return sorted(int(p.name) for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal())
+    return []
+
+
+def every(cell_dir: Path) -> Iterator[Attempt]:
+    """All attempts that have a record, oldest first."""
+    for number in numbers(cell_dir):
+        attempt = read(cell_dir, number)
+        if attempt is not None:
+            yield attempt
+
+
+def newest(cell_dir: Path) -> Attempt | None:
+    """The attempt with the highest number, if its record was written."""
+    attempts = list(every(cell_dir))
+    return attempts[-1] if attempts else None
+
+
+def open_next(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
+    """Record a new attempt before anything of it starts."""
+    number = max(numbers(cell_dir), default=0) + 1
+    request = fresh_request(cell_dir)
+    attempt = Attempt(number, key, agent, start, model or "", fresh=request or "", opened_at=now())
+    write(cell_dir, attempt)
+    with suppress(FileNotFoundError):
+        (cell_dir / FRESH).unlink()
+    return attempt
+
+
+def close(cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "") -> Attempt:
+    """Record how it ended: done, failed, aborted, superseded or forgotten."""
+    closed = replace(attempt, state="closed", outcome=outcome, reason=reason, closed_at=now())
+    write(cell_dir, closed)
+    return closed
+
+
+def fresh_request(cell_dir: Path) -> str | None:
+    """The run id of a `--fresh` that no attempt has answered yet."""
+    raw = read_toml(cell_dir / FRESH)
+    if raw is None:
+        return None
+    request = str(raw.get("request", "unknown"))
+    answered = any(a.fresh == request for a in every(cell_dir))
+    return None if answered else request
+
+
+def ask_fresh(cell_dir: Path, request: str) -> None:
+    """The next attempt of this cell starts again from the base."""
+    write_toml(cell_dir / FRESH, {"schema": SCHEMA, "request": request})
+
+
+def link_transcript(cell_dir: Path, number: int) -> None:
+    """Point the cell's `transcript.jsonl` at an attempt's, by rename."""
+    target = f"attempts/{number}/{TRANSCRIPT}"
+    own = folder(cell_dir, number) / TRANSCRIPT
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.touch(exist_ok=True)
+    link = cell_dir / TRANSCRIPT
+    with suppress(OSError):
+        if os.readlink(link) == target:
+            return
+    temporary = cell_dir / f".{TRANSCRIPT}.{os.getpid()}.tmp"
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(target)
+    temporary.replace(link)

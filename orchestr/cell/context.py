@@ -1,0 +1,244 @@
+"""What a phase is given: the run it belongs to, its cell, and the ways into the world.
+
+A `Run` is one command of a user on one feature; a `CellContext` is one cell in it. Phases get
+nothing else: no globals, no cwd.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from orchestr.agents import Agent, make_agent
+from orchestr.cell.pools import Pause, SlotPool
+from orchestr.cell.records import Head, digest
+from orchestr.config import AgentSettings, RepoSettings, Settings
+from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
+from orchestr.events import Event, Kind
+from orchestr.forges.base import Forge, PullRequest, RepoRef
+from orchestr.git import Repo
+from orchestr.lifecycle import FeatureView
+from orchestr.plan import CellPlan, Plan
+from orchestr.registry import Registry
+from orchestr.spec.records import Cell, Feature, Phase
+from orchestr.store import Journal, Layout, now
+
+ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Of the command line; they count for attempts that start anyway, never for a digest."""
+
+    model: str | None = None
+    agent: str | None = None
+    timeout: float | None = None
+    ignore_deps: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """One feature in one run. ``listener`` sees every event after the journal has it."""
+
+    settings: Settings
+    layout: Layout
+    feature: Feature
+    plan: Plan
+    journal: Journal
+    forge: Forge
+    id: str = ""
+    overrides: Overrides = field(default_factory=Overrides)
+    stop: threading.Event = field(default_factory=threading.Event)
+    kill: threading.Event = field(default_factory=threading.Event)
+    listener: Callable[[Event], None] | None = None
+    pools: dict[str, SlotPool] = field(default_factory=dict)
+    seen: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)
+    forge_away: dict[str, str] = field(default_factory=dict)
+    past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
+    _agents: dict[str, Agent] = field(default_factory=dict)
+    _cells: dict[str, CellContext] = field(default_factory=dict)
+
+    def emit(self, kind: Kind, *, cell: str = "", phase: str = "", attempt: int = 0,
+             **data: Any) -> None:  # fmt: skip
+        """Journal one event, then show it."""
+        event = Event(kind, now(), self.id, self.feature.name, cell, phase, attempt, data)
+        self.journal.append(event)
+        if self.listener is not None:
+            self.listener(event)
+
+    def cell(self, name: str) -> CellContext:
+        """The context of one cell, made once."""
+        if name not in self._cells:
+            plans = {p.name: p for p in self.plan.cells}
+            for cell in self.feature.cells:
+                self._cells[cell.name] = CellContext(self, cell, plans[cell.name])
+        return self._cells[name]
+
+    def agent(self, name: str) -> Agent:
+        """The adapter of that name, made once."""
+        if name not in self._agents:
+            self._agents[name] = make_agent(self.settings, name)
+        return self._agents[name]
+
+    def pool(self, name: str) -> SlotPool:
+        """The slots of that name; `agents` has `limits.jobs` of them."""
+        if name not in self.pools:
+            self.pools[name] = SlotPool(self.layout.locks, name, self.settings.limits.jobs)
+        return self.pools[name]
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.layout.registry, self.layout.locks / "registry.lock")
+
+
+class CellContext:
+    """One cell of a run: its paths, repository, settings and events."""
+
+    def __init__(self, run: Run, cell: Cell, plan: CellPlan) -> None:
+        self.run = run
+        self.cell = cell
+        self.plan = plan
+        self.dir = run.layout.cell_dir(run.feature.name, cell.name)
+        self.worktree = run.layout.worktree(run.feature.name, cell.name)
+        self.key = f"{run.feature.name}/{cell.name}"
+        self.name = f"{run.feature.name}:{cell.name}"
+
+    @property
+    def repo_settings(self) -> RepoSettings:
+        return self.run.settings.repo(self.cell.repo)
+
+    @property
+    def repo_path(self) -> Path:
+        return repo_path(self.run.settings, self.cell.repo)
+
+    @cached_property
+    def repo(self) -> Repo:
+        """The main clone. Raises PhaseFailed when it is not there (row A77, X30)."""
+        path = self.repo_path
+        if not path.is_dir():
+            raise PhaseFailed(
+                f"cell {self.name}: repository {self.cell.repo!r} is not at {path}",
+                hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
+            )
+        repo = Repo(path)
+        if repo.resolve("HEAD") is None and Repo.containing(path) is None and not _is_bare(repo):
+            raise PhaseFailed(
+                f"cell {self.name}: {path} is not a git repository",
+                hint=f"set [repos.{self.cell.repo}] path to a clone",
+            )
+        return repo
+
+    @property
+    def ref(self) -> RepoRef:
+        return RepoRef(self.cell.repo, self.repo_path)
+
+    @property
+    def tree_repo(self) -> Repo:
+        """The cell's own worktree as a git directory."""
+        return Repo(self.worktree)
+
+    @property
+    def agent_name(self) -> str:
+        """By spec or settings; the command line counts only for attempts that start."""
+        return self.cell.agent or self.run.settings.default_agent or ""
+
+    @property
+    def agent_settings(self) -> AgentSettings:
+        return self.run.settings.agents[self.run.overrides.agent or self.agent_name]
+
+    @property
+    def agent(self) -> Agent:
+        return self.run.agent(self.agent_settings.name)
+
+    @property
+    def model(self) -> str | None:
+        return self.run.overrides.model or self.cell.model or self.agent_settings.model
+
+    @property
+    def pause(self) -> Pause:
+        agent = self.agent_settings
+        return Pause(self.run.layout.locks, agent.name, agent.retry_after, agent.retry_max)
+
+    @property
+    def timeout(self) -> float:
+        limits = self.run.settings.limits
+        return self.run.overrides.timeout or self.cell.timeout or limits.timeout
+
+    @property
+    def priority(self) -> float:
+        return self.run.plan.priority[self.cell.name]
+
+    def upstreams(self) -> list[CellContext]:
+        """Every direct upstream, in the order of the spec."""
+        return [self.run.cell(name) for name in self.plan.upstreams]
+
+    def head(self) -> Head | None:
+        return Head.read(self.dir)
+
+    def emit(self, kind: Kind, *, phase: str = "", attempt: int = 0, **data: Any) -> None:
+        self.run.emit(kind, cell=self.cell.name, phase=phase, attempt=attempt, **data)
+
+    def cancelled(self) -> bool:
+        """Whether this run, or this cell alone, was asked to stop."""
+        return self.run.stop.is_set() or (self.dir / ABORT).exists()
+
+    def check_cancelled(self) -> None:
+        """Raises Interrupted when asked to stop."""
+        if self.run.stop.is_set():
+            raise Interrupted(f"{self.name}: stopped")
+        if (self.dir / ABORT).exists():
+            raise Interrupted(f"{self.name}: aborted", hint=f"orchestr run {self.name}")
+
+    def fail(self, message: str, *, hint: str | None = None) -> OrchestrError:
+        """The error to raise for this cell."""
+        return PhaseFailed(f"cell {self.name}: {message}", hint=hint)
+
+    def digest_of(self, phase: Phase) -> str:
+        """The digest of the spec and settings values that make this phase run again."""
+        cell, feature = self.cell, self.run.feature
+        match phase:
+            case Phase.WORKTREE:
+                repo = self.repo_settings
+                kit = (repo.setup, repo.link, repo.copy)
+                base = (cell.base or repo.base, cell.track_base)
+                return digest("worktree", cell.repo, str(repo.path), cell.branch, base, kit)
+            case Phase.IMPLEMENT:
+                agent = self.run.settings.agents.get(self.agent_name)
+                model = cell.model or (agent.model if agent else None)
+                listed = phase in cell.phases
+                values = (cell.todo, self.agent_name, model, cell.owned_paths, listed)
+                return digest("implement", cell.action, *values)
+            case Phase.CHECK | Phase.REVIEW:
+                return digest(phase, phase in cell.phases)
+            case Phase.PUBLISH:
+                words = (cell.title, feature.title, feature.jira, feature.scenarios, cell.todo)
+                return digest("publish", TEMPLATE, phase in cell.phases, words)
+
+
+TEMPLATE = 1  # version of the PR text; a new one updates every body
+
+
+def _is_bare(repo: Repo) -> bool:
+    try:
+        return repo.is_bare()
+    except OrchestrError:
+        return False
+
+
+def repo_path(settings: Settings, name: str) -> Path:
+    """Where the clone of a repository is, whether it exists or not."""
+    repo = settings.repo(name)
+    if repo.path is not None:
+        return repo.path
+    if repo.url is not None:
+        return settings.workspace.state / "repos" / name
+    return settings.workspace.repos / name
+
+
+def observed(run: Run, cell: Cell) -> tuple[PullRequest, ...]:
+    """The pull requests of a cell's branch as this run saw them at its start."""
+    return run.seen.get(f"{cell.repo}:{cell.branch}", ())

@@ -1,0 +1,315 @@
+"""Phase `implement`: prompt, agent under the supervisor, host-side commit and proof.
+
+Done when `implement.toml` carries the current key. Otherwise the newest attempt, if it is open
+and has the same key, is gone on with: a running supervisor is adopted, a finished one is only
+committed and proved. Else attempt n+1 starts. `attempt.toml` is written before the agent
+starts and closed after `implement.toml`, so a kill at any point pays for no agent twice
+(DESIGN, a missing row in `.doit.db` means nothing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestr.cell import adopt
+from orchestr.cell import attempt as attempts
+from orchestr.cell.attempt import Attempt
+from orchestr.cell.context import CellContext, observed
+from orchestr.cell.drive import drive, settle_lost, stop_running
+from orchestr.cell.leftovers import keep, restore
+from orchestr.cell.prepare import prepare
+from orchestr.cell.proof import prove
+from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, digest
+from orchestr.cell.result import Result
+from orchestr.cell.worktree import checked_out, ensure
+from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
+from orchestr.events import Kind
+from orchestr.forges.base import PRState
+from orchestr.git import CommitId
+from orchestr.gitworktree import Finding, validate_worktree
+from orchestr.spec.records import Action, Phase
+from orchestr.store import Journal
+
+
+def key_of(ctx: CellContext, marker: Marker) -> str:
+    """What an attempt is for: the phase's own values and what the worktree was made from.
+
+    The tree of an `action: push` cell is a person's, so its local head counts too.
+    """
+    extra = local_head(ctx) if ctx.cell.action is Action.PUSH else None
+    return digest(ctx.digest_of(Phase.IMPLEMENT), marker.content(), extra)
+
+
+def local_head(ctx: CellContext) -> str | None:
+    """The head of a person's branch, None when repository or branch is not there."""
+    try:
+        return ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    except OrchestrError:
+        return None
+
+
+def reason(ctx: CellContext) -> str | None:
+    """Why an attempt would start or go on, or None. Starts nothing."""
+    marker = Marker.read(ctx.dir)
+    if marker is None:
+        return "its worktree is not made yet"
+    done = Implemented.read(ctx.dir)
+    if done is not None and done.key == key_of(ctx, marker):
+        return "somebody else's commits are on its remote branch" if theirs(ctx, done) else None
+    newest = attempts.newest(ctx.dir)
+    if newest is not None and newest.is_open:
+        return f"attempt {newest.number} was interrupted and goes on"
+    if done is not None:
+        return "its todo, agent, owned_paths or what it builds on changed"
+    if newest is not None and newest.outcome not in ("done", ""):
+        return f"attempt {newest.number} ended as {newest.outcome}"
+    return "it was not done yet" if newest is None else "its result was removed"
+
+
+def run(ctx: CellContext) -> Result:
+    """Make `implement.toml`. Raises PhaseFailed with the reason, Interrupted when stopped."""
+    marker = Marker.read(ctx.dir)
+    if marker is None:
+        raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")
+    key = key_of(ctx, marker)
+    done = Implemented.read(ctx.dir)
+    if done is not None and done.key == key:
+        return _merge_theirs(ctx, marker, done) or _restore_files(ctx, done)
+    if Phase.IMPLEMENT not in ctx.cell.phases or ctx.cell.action is Action.PUSH:
+        return _by_hand(ctx, marker, key)
+    why = reason(ctx) or ""
+    pr = adopt.candidate(ctx)
+    if pr is not None:
+        adopted = adopt.implemented_for(ctx, pr, marker, key)
+        adopted.write(ctx.dir)
+        return Result.built("its branch has a pull request already", head=adopted.head, url=pr.url)
+    attempt = _take_over(ctx, key)
+    if attempt is None:
+        ctx.check_cancelled()
+        attempt = _open(ctx, marker, key)
+    attempts.link_transcript(ctx.dir, attempt.number)
+    try:
+        verdict = drive(ctx, attempt)
+        implemented = _finish(ctx, attempt, marker, verdict.no_change)
+    except Interrupted:
+        keep_quietly(ctx, attempt)
+        _close(ctx, attempt, "aborted", "stopped")
+        raise
+    except OrchestrError as error:
+        mended = restore(ctx, attempt)
+        text = "; ".join([error.message, *mended])
+        _close(ctx, attempt, "failed", text)
+        raise PhaseFailed(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
+    implemented.write(ctx.dir)
+    _close(ctx, attempt, "done", "")
+    return Result.built(
+        why, attempt=attempt.number, head=implemented.head, outcome=implemented.outcome
+    )
+
+
+def _restore_files(ctx: CellContext, done: Implemented) -> Result:
+    """The result is there: close what a kill left open, bring back a deleted transcript."""
+    newest = attempts.newest(ctx.dir)
+    if newest is not None and newest.is_open and newest.key == done.key:
+        _close(ctx, newest, "done", "")
+    if ctx.cell.action is not Action.PUSH and not (ctx.dir / TRANSCRIPT).exists():
+        attempts.link_transcript(ctx.dir, done.attempt)
+    return Result.kept()
+
+
+def theirs(ctx: CellContext, done: Implemented) -> CommitId | None:
+    """A head at the forge that is not ours and not contained in ours, as seen at the start."""
+    for pr in observed(ctx.run, ctx.cell):
+        if pr.state is not PRState.OPEN or pr.head_sha == done.head:
+            continue
+        if pr.head_sha in pushed(ctx.run.journal, ctx.cell.name):
+            continue  # an older head of ours: publish brings it up to date
+        return CommitId(pr.head_sha)
+    return None
+
+
+def theirs_seen(ctx: CellContext) -> bool:
+    """Whether the forge showed, at the start of this run, a head that is not ours."""
+    if not observed(ctx.run, ctx.cell):
+        return False
+    done = Implemented.read(ctx.dir)
+    return done is not None and theirs(ctx, done) is not None
+
+
+def _merge_theirs(ctx: CellContext, marker: Marker, done: Implemented) -> Result | None:
+    """Merge what somebody pushed to the branch, without an agent; the phases run again.
+
+    Returns None when there is nothing of the kind. A conflict is a failure for a person.
+    """
+    if ctx.cell.action is Action.PUSH or theirs(ctx, done) is None:
+        return None
+    ensure(ctx, marker)
+    start, notes = prepare(ctx, marker)
+    if notes:
+        ctx.tree_repo.run("merge", "--abort", check=False)
+        raise ctx.fail(
+            f"commits that somebody pushed to {ctx.cell.branch} conflict with ours",
+            hint=f"in {ctx.worktree}: git merge FETCH_HEAD, or orchestr run --force {ctx.name}",
+        )
+    if start == done.head:
+        return None
+    merged = replace(done, head=start, tree=ctx.repo.tree(start))
+    merged.write(ctx.dir)
+    return Result.built("merged what somebody pushed to its branch", head=start)
+
+
+def pushed(journal: Journal, cell: str) -> set[str]:
+    """Every commit that this workspace pushed, or meant to push, for a cell."""
+    return {
+        str(event.data.get("sha"))
+        for event in journal.read()
+        if event.cell == cell and event.kind in (Kind.PUSH_INTENDED, Kind.PUSH_DONE)
+    }
+
+
+def _by_hand(ctx: CellContext, marker: Marker, key: str) -> Result:
+    """No agent: the commits are a person's (`action: push`), or implement is not listed."""
+    head = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    if head is None:
+        raise ctx.fail(f"branch {ctx.cell.branch} is gone", hint="make the branch again")
+    base = CommitId(marker.base)
+    proof = prove(ctx.repo, base=base, start=base, head=head, owned=ctx.cell.owned_paths)
+    if not proof.ok:
+        where = checked_out(ctx) or ctx.repo_path
+        raise ctx.fail("; ".join(proof.findings), hint=f"commit the work in {where}")
+    tree = ctx.repo.tree(head)
+    Implemented(key, head, tree, marker.base, Outcome.PUSHED_BY_HAND).write(ctx.dir)
+    if ctx.cell.action is not Action.PUSH:
+        attempts.link_transcript(ctx.dir, 0)
+    return Result.built("the commits are a person's", head=head)
+
+
+def _take_over(ctx: CellContext, key: str) -> Attempt | None:
+    """The open attempt of the same key to go on with, after ending what must not go on."""
+    newest = attempts.newest(ctx.dir)
+    if newest is None or not newest.is_open:
+        return None
+    if newest.key != key:
+        stop_running(ctx, newest)
+        keep_quietly(ctx, newest)
+        _close(ctx, newest, "superseded", "its todo or what it builds on changed")
+        return None
+    lost = settle_lost(ctx, newest)
+    if lost is not None:
+        restore(ctx, newest)
+        _close(ctx, newest, "failed", lost)
+        return None
+    return newest
+
+
+def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
+    """Make the worktree ready, then record the attempt."""
+    ensure(ctx, marker)
+    start, notes = prepare(ctx, marker)
+    attempt = attempts.open_next(
+        ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
+    )
+    (attempts.folder(ctx.dir, attempt.number) / "notes.txt").write_text(notes, encoding="utf-8")
+    ctx.emit(Kind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
+             agent=attempt.agent, model=attempt.model, start=start)  # fmt: skip
+    return attempt
+
+
+def _close(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
+    attempts.close(ctx.dir, attempt, outcome, why)
+    ctx.emit(Kind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+             outcome=outcome, reason=why)  # fmt: skip
+
+
+def keep_quietly(ctx: CellContext, attempt: Attempt) -> None:
+    """Keep what is in the worktree under the attempt's ref, if that can be done."""
+    try:
+        keep(ctx, attempt.number)
+    except OrchestrError:
+        return  # a damaged worktree is put right by whoever needs it next
+
+
+def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | None) -> Implemented:
+    """Commit what was left, prove the head, and say what came out. Safe to repeat."""
+    verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
+    if verdict.finding is not Finding.OK:
+        raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
+    repo = ctx.tree_repo
+    base, start = CommitId(marker.base), CommitId(attempt.start)
+    unmerged = repo.run("ls-files", "--unmerged").text.strip()
+    if unmerged:
+        raise ctx.fail("the agent left a merge with conflicts unfinished")
+    repo.commit_all(commit_message(ctx))
+    head = repo.resolve("HEAD")
+    if head is None:
+        raise ctx.fail("the branch has no commit after the agent ended")
+    moved = moved_branches(ctx)
+    if moved:
+        raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
+    if claim is not None and repo.tree(head) == repo.tree(base) and repo.is_ancestor(start, head):
+        return Implemented(attempt.key, base, repo.tree(base), base, Outcome.NO_CHANGE_NEEDED,
+                           attempt.number, claim)  # fmt: skip
+    proof = prove(repo, base=base, start=start, head=head, owned=ctx.cell.owned_paths)
+    if not proof.ok:
+        raise ctx.fail("; ".join(proof.findings))
+    head, anchor = _settle_fresh(ctx, attempt, base, head)
+    return Implemented(attempt.key, head, repo.tree(head), base, Outcome.CHANGED,
+                       attempt.number, anchor=anchor)  # fmt: skip
+
+
+AFTER = {
+    Finding.MISSING: "its worktree was gone",
+    Finding.FOREIGN: "its worktree had become another repository",
+    Finding.WRONG_BRANCH: "its worktree was on {}, another branch",
+    Finding.DETACHED: "its worktree was on a detached head",
+    Finding.DAMAGED: "its worktree had no usable .git any more",
+    Finding.LOCKED: "its worktree was locked",
+    Finding.UNREGISTERED: "git no longer listed its worktree",
+    Finding.INCOMPLETE: "its worktree was not checked out",
+}
+
+
+def commit_message(ctx: CellContext) -> str:
+    """The subject of the engine's own commit: the key in it, no footer (row A36)."""
+    what = ctx.cell.title or ctx.run.feature.title
+    return f"feat({ctx.cell.name}): {what} ({ctx.run.feature.key})"
+
+
+def moved_branches(ctx: CellContext) -> str:
+    """Branches of finished cells of the same repository that left their recorded head.
+
+    They are put back by compare-and-set; where they had been moved to stays in the reflog
+    and in the message.
+    """
+    found = []
+    for other in ctx.run.feature.cells:
+        theirs = ctx.run.cell(other.name)
+        if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
+            continue
+        newest = attempts.newest(theirs.dir)
+        done = Implemented.read(theirs.dir)
+        if done is None or newest is None or newest.is_open or done.outcome is not Outcome.CHANGED:
+            continue
+        now_at = ctx.repo.resolve(f"refs/heads/{other.branch}")
+        if now_at is not None and ctx.repo.is_ancestor(CommitId(done.head), now_at):
+            continue  # a person may have committed on top
+        ctx.repo.update_ref(f"refs/heads/{other.branch}", CommitId(done.head), now_at)
+        found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
+    return ", ".join(found)
+
+
+def _settle_fresh(
+    ctx: CellContext, attempt: Attempt, base: CommitId, head: CommitId
+) -> tuple[CommitId, str]:
+    """After `--fresh`: keep the old head if its tree is the same and it contains the base;
+    else anchor the product to the new head, so that dependents notice."""
+    old = Head.read(ctx.dir)
+    if old is None or ctx.repo.resolve(old.head) is None:
+        return head, ""
+    old_head = CommitId(old.head)
+    if not attempt.fresh or ctx.repo.is_ancestor(old_head, head):
+        return head, old.anchor
+    if old.tree == ctx.repo.tree(head) and ctx.repo.is_ancestor(base, old_head):
+        ctx.repo.update_ref(f"refs/heads/{ctx.cell.branch}", old_head, head)
+        return old_head, old.anchor
+    return head, head

@@ -1,0 +1,110 @@
+"""What a failed attempt leaves behind: kept under `refs/orchestr/attempts/`, then put right.
+
+Nothing dirty is ever thrown away before a ref holds it. A worktree whose `.git` is gone, that
+stands on another branch, or whose history was rewritten is brought back to where the attempt
+started, so that the next one can begin.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from orchestr.cell.attempt import Attempt
+from orchestr.cell.context import CellContext
+from orchestr.errors import OrchestrError
+from orchestr.git import CommitId, Repo
+from orchestr.gitworktree import clear_stale_locks, repair_worktree
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "orchestr",
+    "GIT_AUTHOR_EMAIL": "orchestr@localhost",
+    "GIT_COMMITTER_NAME": "orchestr",
+    "GIT_COMMITTER_EMAIL": "orchestr@localhost",
+}
+
+
+def attempt_ref(ctx: CellContext, number: int) -> str:
+    """The ref that keeps what an attempt left."""
+    return f"refs/orchestr/attempts/{ctx.run.feature.name}/{ctx.cell.name}/{number}"
+
+
+def keep(ctx: CellContext, number: int) -> CommitId | None:
+    """Store HEAD and everything uncommitted under the attempt's ref. Returns that commit.
+
+    Uses an index of its own, so the worktree and its index stay as they are. A file that
+    cannot be read or stored does not stop the rest.
+    """
+    repo = ctx.tree_repo
+    head = repo.resolve("HEAD")
+    if head is None:
+        return None
+    commit = head
+    if repo.dirty():
+        with tempfile.TemporaryDirectory(prefix="orchestr-index-") as folder:
+            env = {**IDENTITY, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+            repo.run("read-tree", "HEAD", env=env)
+            repo.run("add", "--all", "--ignore-errors", env=env, check=False)
+            tree = repo.run("write-tree", env=env).text.strip()
+            message = f"left by attempt {number} of {ctx.name}"
+            made = repo.run("commit-tree", tree, "-p", head, "-m", message, env=env)
+            commit = CommitId(made.text.strip())
+    ctx.repo.run("update-ref", attempt_ref(ctx, number), commit)
+    return commit
+
+
+def restore(ctx: CellContext, attempt: Attempt) -> list[str]:
+    """Bring the worktree back to its branch at a commit that contains the start.
+
+    Returns what had to be put right, for the report. Raises nothing: a worktree that cannot
+    be mended is left for `orchestr doctor`.
+    """
+    done: list[str] = []
+    try:
+        done += _restore(ctx, attempt)
+    except OrchestrError as error:
+        done.append(f"the worktree could not be put right: {error.message}")
+    return done
+
+
+def _restore(ctx: CellContext, attempt: Attempt) -> list[str]:
+    done: list[str] = []
+    if not ctx.worktree.exists():
+        return ["the worktree is gone; it will be made again"]
+    if not (ctx.worktree / ".git").exists() or not same_repository(ctx):
+        repair_worktree(ctx.repo, ctx.worktree)
+        done.append("the worktree's .git was damaged; repaired")
+    clear_stale_locks(ctx.worktree)
+    keep(ctx, attempt.number)
+    repo = ctx.tree_repo
+    branch = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    start = CommitId(attempt.start)
+    intact = branch is not None and repo.is_ancestor(start, branch)
+    if not intact:
+        ctx.repo.run("update-ref", f"refs/heads/{ctx.cell.branch}", start)
+        done.append(f"branch {ctx.cell.branch} was put back to {start[:12]}")
+    if repo.head_branch() != ctx.cell.branch:
+        abort_operations(repo)
+        repo.run("checkout", "--force", "--no-recurse-submodules", ctx.cell.branch)
+        done.append(f"the worktree was put back on {ctx.cell.branch}")
+    elif not intact:
+        abort_operations(repo)
+        repo.run("reset", "--hard")
+    if done:
+        kept = attempt_ref(ctx, attempt.number)
+        done.append(f"what the attempt left is kept as {kept}")
+    return done
+
+
+def same_repository(ctx: CellContext) -> bool:
+    """Whether the worktree's `.git` still leads to the cell's repository."""
+    with suppress(OrchestrError):
+        return ctx.tree_repo.common_dir().resolve() == ctx.repo.common_dir().resolve()
+    return False
+
+
+def abort_operations(repo: Repo) -> None:
+    """End a half-done merge, rebase or cherry-pick; there may be none."""
+    for operation in ("merge", "rebase", "cherry-pick", "revert", "am"):
+        repo.run(operation, "--abort", check=False)

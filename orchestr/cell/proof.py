@@ -1,0 +1,74 @@
+"""Proof, not prose: what the host can see in the repository after an agent ended.
+
+Reads git only and judges; `implement` decides what follows. Every finding is a sentence for
+people, in the order in which they matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from orchestr.git import CommitId, Repo
+from orchestr.gitworktree import conflict_markers
+
+# Files of ours that must never be in a pull request.
+OURS = (".orchestr", ".doit.db", ".ports.env")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found: the reasons why it is no success, and the paths that changed."""
+
+    findings: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+def prove(
+    repo: Repo, *, base: CommitId, start: CommitId, head: CommitId, owned: tuple[str, ...]
+) -> Proof:
+    """Judge ``head`` against the base and the commit the attempt started from."""
+    findings: list[str] = []
+    if not repo.is_ancestor(base, head):
+        findings.append(f"the base {base[:12]} is no longer in the branch: history was rewritten")
+    elif not repo.is_ancestor(start, head):
+        findings.append(f"commit {start[:12]} is no longer in the branch: history was rewritten")
+    changed = tuple(repo.changed_paths(base, head))
+    if not changed:
+        findings.append("nothing was changed: no commits beyond the base, or only empty ones")
+    markers = conflict_markers(repo, base, head)
+    if markers:
+        findings.append(f"conflict markers are left in {some(markers)}")
+    ours = [path for path in changed if is_ours(path)]
+    if ours:
+        findings.append(f"files of orchestr are in the commits: {some(ours)}")
+    outside = not_owned(changed, owned)
+    if outside:
+        findings.append(f"changed outside owned_paths: {some(outside)}")
+    return Proof(tuple(findings), changed)
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path of a repository is a file of the orchestrator."""
+    first = PurePosixPath(path).parts[0] if path else ""
+    return first in OURS or first.startswith(".doit.db")
+
+
+def not_owned(changed: tuple[str, ...], owned: tuple[str, ...]) -> list[str]:
+    """The changed paths that no pattern covers; no patterns means that all are owned."""
+    if not owned:
+        return []
+    import pathspec
+
+    patterns = pathspec.GitIgnoreSpec.from_lines(owned)
+    return [path for path in changed if not patterns.match_file(path)]
+
+
+def some(paths: list[str], most: int = 5) -> str:
+    """A few names, and how many more."""
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(paths[:most]) + more

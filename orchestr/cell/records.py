@@ -1,0 +1,199 @@
+"""The result files of a cell's phases: what each holds, how it is read and written.
+
+A file is written by its own phase only, by rename, and only when its content changes. Files that
+are a `file_dep` hold nothing but what the next phase depends on; times, pids and costs are in the
+journal (DESIGN, a cell is a chain of files).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from orchestr.files import read_json, read_toml, write_if_changed, write_json, write_toml
+from orchestr.store import field_of
+
+SCHEMA = 1
+NO_PR = "none"
+
+MARKER = "worktree.toml"
+TRANSCRIPT = "transcript.jsonl"
+IMPLEMENT = "implement.toml"
+CHECKS = "checks.json"
+REVIEW = "review.json"
+HEAD = "head.toml"
+TREE = "tree"
+PR_URL = "pr-url"
+PUBLISHED = "publish.toml"  # what `pr-url` was made from; `pr-url` itself is the address alone
+
+
+def digest(*parts: Any) -> str:
+    """A short stable digest of JSON-able values."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class Outcome(StrEnum):
+    """How `implement` ended well."""
+
+    CHANGED = "changed"
+    NO_CHANGE_NEEDED = "no_change_needed"
+    PUSHED_BY_HAND = "by_hand"  # an `action: push` cell: a person wrote the commits
+    ADOPTED = "adopted"  # made from a pull request that was there already
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """`worktree.toml`: what a cell's worktree was made from. It outlives the worktree.
+
+    ``base`` is a commit, ``base_ref`` the branch that the pull request is for, ``upstreams``
+    maps every direct upstream to what its `tree` file said. ``phase`` is the digest of the
+    worktree phase and does not count for the next one.
+    """
+
+    branch: str
+    base: str
+    base_ref: str
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+    phase: str = ""
+
+    def content(self) -> str:
+        """The digest of what `implement` depends on."""
+        return digest(self.branch, self.base, dict(self.upstreams))
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / MARKER, {"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> Marker | None:
+        path = folder / MARKER
+        raw = read_toml(path)
+        if raw is None:
+            return None
+        get = _getter(raw, path)
+        return cls(get("branch"), get("base"), get("base_ref"), get("upstreams"), get("phase"))
+
+
+@dataclass(frozen=True, slots=True)
+class Implemented:
+    """`implement.toml`: the head that the host has proved, and the key it was made for."""
+
+    key: str
+    head: str
+    tree: str
+    base: str
+    outcome: Outcome
+    attempt: int = 0
+    reason: str = ""  # of `no_change_needed`
+    anchor: str = ""  # set after a fresh start that left the old head behind, see `Head`
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / IMPLEMENT, {"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> Implemented | None:
+        path = folder / IMPLEMENT
+        raw = read_toml(path)
+        if raw is None:
+            return None
+        get = _getter(raw, path)
+        outcome = Outcome(get("outcome"))
+        return cls(
+            get("key"), get("head"), get("tree"), get("base"), outcome, get("attempt"),
+            raw.get("reason", ""), raw.get("anchor", ""),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`checks.json` and `review.json`: verdicts on exactly one head. Others are void."""
+
+    head: str
+    key: str
+    items: tuple[Mapping[str, Any], ...] = ()
+
+    def write(self, path: Path) -> None:
+        value = {"schema": SCHEMA, "head": self.head, "key": self.key, "items": list(self.items)}
+        write_json(path, value)
+
+    @classmethod
+    def read(cls, path: Path) -> Evidence | None:
+        raw = read_json(path)
+        if raw is None:
+            return None
+        get = _getter(raw, path)
+        return cls(get("head"), get("key"), tuple(get("items")))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`head.toml`: the commit that all phases agreed on. `tree` beside it is the product.
+
+    ``anchor`` is the first head after a fresh start that does not contain the old one: `tree`
+    names it too, so that dependents rerun even when the tree is the old one (DESIGN, a new
+    attempt). It stays the same as the head grows, so that equal trees stay equal products.
+    """
+
+    head: str
+    tree: str
+    base: str
+    branch: str
+    outcome: Outcome
+    anchor: str = ""
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / HEAD, {"schema": SCHEMA, **asdict(self)})
+        product = f"{self.tree} {self.anchor}" if self.anchor else self.tree
+        write_if_changed(folder / TREE, f"{product}\n".encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Head | None:
+        path = folder / HEAD
+        raw = read_toml(path)
+        if raw is None:
+            return None
+        get = _getter(raw, path)
+        return cls(
+            get("head"), get("tree"), get("base"), get("branch"), Outcome(get("outcome")),
+            raw.get("anchor", ""),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """`publish.toml`: which head stands at the forge under which pull request."""
+
+    key: str
+    head: str
+    url: str
+
+    def write(self, folder: Path) -> None:
+        """Write the record, then the address: a kill between them only publishes again."""
+        write_toml(folder / PUBLISHED, {"schema": SCHEMA, **asdict(self)})
+        write_if_changed(folder / PR_URL, f"{self.url}\n".encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Published | None:
+        path = folder / PUBLISHED
+        raw = read_toml(path)
+        if raw is None:
+            return None
+        get = _getter(raw, path)
+        return cls(get("key"), get("head"), get("url"))
+
+
+def _getter(raw: dict[str, Any], path: Path) -> Callable[[str], Any]:
+    return lambda name: field_of(raw, name, path)
+
+
+def read_line(path: Path) -> str | None:
+    """The one line of `tree` or `pr-url`, None when the file is missing or empty."""
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,116 @@
+"""The `orchestr` program: a doit program whose tasks come from `specs/`.
+
+Owns the list of verbs and nothing else; `--version` imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import orchestr
+
+VERBS = (
+    "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
+    "abort", "doctor", "validate", "schema", "init",
+)  # fmt: skip
+USAGE = """\
+orchestr: make for features
+
+  orchestr run FEATURE[:CELL[:PHASE]]    build what is not up to date
+  orchestr plan FEATURE                  what would run, in which order, and why
+  orchestr list [--all]                  features, cells and phases
+  orchestr status [FEATURE] [--watch]    how far everything is
+  orchestr explain FEATURE:CELL          why it runs, waits, failed; the next command
+  orchestr logs FEATURE:CELL [-f]        what the agent said and did
+  orchestr forget FEATURE:CELL           build it again with the next run
+  orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay
+  orchestr clean FEATURE                 remove worktrees that hold nothing unsaved
+  orchestr ignore FEATURE:CELL [--undo]  leave a cell as it is
+  orchestr info TASK                     a task's files, dependencies and state
+  orchestr doctor                        look for what is broken, with the mend for each
+  orchestr validate [SPEC]               every error of the specs
+  orchestr schema                        the JSON schema of a spec
+  orchestr init [FOLDER]                 a new workspace
+
+  orchestr help VERB   options and examples of a verb
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb. Returns the exit code (`orchestr.errors.Exit`)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["--version"]:
+        sys.stdout.write(f"orchestr {orchestr.__version__}\n")
+        return 0
+    if not words or words[0] in ("-h", "--help") or words == ["help"]:
+        sys.stdout.write(USAGE)
+        return 0 if words else 2
+    if words[0] == "help" or words[1:2] in (["--help"], ["-h"]):
+        words = ["help", words[1] if words[0] == "help" else words[0]]
+    elif words[0] not in VERBS:
+        return _unknown(words[0])
+    return _run(words)
+
+
+def _unknown(word: str) -> int:
+    import difflib
+
+    close = difflib.get_close_matches(word, VERBS, n=1)
+    hint = f"did you mean `orchestr {close[0]}`?" if close else "orchestr --help"
+    sys.stderr.write(f"error: there is no verb {word!r}\nhint: {hint}\n")
+    return 2
+
+
+def _run(words: list[str]) -> int:
+    from doit.doit_cmd import DoitMain
+    from doit.plugin import PluginDict, PluginEntry
+
+    from orchestr.commands.report import report_error, silence_stdout
+    from orchestr.commands.session import Loader, Session
+    from orchestr.errors import OrchestrError
+
+    class Main(DoitMain):  # type: ignore[misc]
+        BIN_NAME = "orchestr"
+
+        def get_cmds(self) -> PluginDict:
+            found = PluginDict()
+            for verb in VERBS:
+                place = f"orchestr.commands.{verb}:{verb.capitalize()}"
+                found[verb] = PluginEntry("COMMAND", verb, place)
+            from doit.cmd_help import Help
+
+            found["help"] = Help
+            return found
+
+    class Late(Loader):
+        """The workspace is looked for when a verb needs it: `init` and `schema` do not."""
+
+        def __init__(self) -> None:
+            super().__init__(None)
+            self._found: Session | None = None
+
+        @property
+        def session(self) -> Session:  # type: ignore[override]
+            if self._found is None:
+                self._found = Session.here()
+            return self._found
+
+        @session.setter
+        def session(self, value: Session | None) -> None:
+            self._found = value
+
+    config = {"BACKEND": {"orchestr": "orchestr.doitdb:WriteThroughDB"}}
+    try:
+        program = Main(Late(), config_filenames=(), extra_config=config)
+        code = int(program.run(words) or 0)
+    except OrchestrError as error:
+        return report_error(error)
+    except BrokenPipeError:
+        silence_stdout()
+        return 0
+    return 2 if code == 3 and words[0] != "run" else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""`abort [FEATURE[:CELL]] [--cleanup]`: stop agents, keep worktrees (rows B1-B11).
+
+A living run is asked to stop (SIGTERM to exactly its process: pid and create_time must fit) and
+waited for; agents whose run died are stopped by their supervisors. One cell alone: its agent is
+stopped and the run goes on with the others.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from orchestr import supervisor
+from orchestr.cell import attempt as attempts
+from orchestr.cell.context import ABORT, CellContext
+from orchestr.cell.drive import is_alive, stop_running
+from orchestr.cell.implement import keep_quietly
+from orchestr.commands.clean import clean_cell
+from orchestr.commands.options import flag
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say
+from orchestr.commands.session import Session, Target
+from orchestr.events import Kind
+from orchestr.files import write_atomic
+from orchestr.locks import LeaseRecord, read_lease
+from orchestr.process import alive
+from orchestr.spec.records import Phase
+from orchestr.states import CellState
+from orchestr.store import now, prepare
+
+POLL = 0.1  # s
+
+
+class Abort(PlainVerb):
+    """Stops what runs; a no-op when nothing does."""
+
+    doc_purpose = "stop running agents; worktrees stay"
+    doc_usage = "[FEATURE[:CELL]]"
+    cmd_options = (flag("cleanup", "also remove the worktrees that hold nothing unsaved"),)
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Stop, report each cell with a clock, count them."""
+        prepare(session.layout)
+        words = args or list(session.specs.features)
+        count = 0
+        stopped: list[CellContext] = []
+        for target in session.targets(words):
+            lease = read_lease(session.layout.lease(target.feature))
+            if target.cell is not None:
+                cells = [ctx for ctx in session.cells([target]) if _stop_cell(ctx, lease)]
+            else:
+                cells = _stop_feature(session, target, lease)
+            stopped += cells
+            count += len(cells)
+        if not count:
+            sys.stdout.write("No feature is running: there was nothing to abort.\n")
+            return 0
+        for ctx in stopped:
+            if params["cleanup"]:
+                clean_cell(ctx, forced=False)
+            elif ctx.worktree.exists():
+                sys.stdout.write(f"kept: {ctx.worktree}\n")
+        noun = "cell" if count == 1 else "cells"
+        sys.stdout.write(f"Aborted {count} {noun}. Go on with: orchestr run {words[0]}")
+        sys.stdout.write("\n" if params["cleanup"] else f"; tidy up: orchestr clean {words[0]}\n")
+        return 0
+
+
+def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -> list[CellContext]:
+    """Ask the run to stop, wait for it, then end what is left of its agents."""
+    cells = session.cells([target])
+    live = [ctx for ctx in cells if _agent_lives(ctx)]
+    moving = [c for c in cells if c.run.past.cell(c.cell.name).state in BUSY] if lease else []
+    if lease is not None and alive(lease.pid, lease.create_time):
+        _say(target.feature, f"stopping the run (PID {lease.pid})")
+        os.kill(lease.pid, signal.SIGTERM)
+        patience = time.monotonic() + 2 * session.settings.limits.grace + 10
+        while alive(lease.pid, lease.create_time) and time.monotonic() < patience:
+            time.sleep(POLL)
+        if alive(lease.pid, lease.create_time):
+            _say(target.feature, f"PID {lease.pid} did not stop; ending it")
+            os.kill(lease.pid, signal.SIGKILL)
+    for ctx in cells:
+        newest = attempts.newest(ctx.dir)
+        if newest is not None and newest.is_open:
+            _end(ctx)
+    return list(dict.fromkeys([*live, *moving]))
+
+
+BUSY = (CellState.RUNNING, CellState.WAITING)
+
+
+def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
+    """Stop one cell. With a living run, the run closes the attempt; else we do."""
+    newest = attempts.newest(ctx.dir)
+    if newest is None or not newest.is_open:
+        return False
+    if lease is None:
+        _end(ctx)
+        return True
+    write_atomic(ctx.dir / ABORT, f"{now()}\n".encode())
+    _say(ctx.name, f"stopping attempt {newest.number}")
+    patience = time.monotonic() + 2 * ctx.run.settings.limits.grace + 10
+    while time.monotonic() < patience:
+        current = attempts.newest(ctx.dir)
+        if current is None or not current.is_open:
+            _say(ctx.name, "stopped")
+            return True
+        time.sleep(POLL)
+    folder = attempts.folder(ctx.dir, newest.number)
+    supervisor.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
+    return True
+
+
+def _agent_lives(ctx: CellContext) -> bool:
+    newest = attempts.newest(ctx.dir)
+    return newest is not None and newest.is_open and is_alive(ctx.dir, newest)
+
+
+def _end(ctx: CellContext) -> None:
+    """No run is there: stop the supervisor, keep what it left, close the attempt."""
+    newest = attempts.newest(ctx.dir)
+    if newest is None or not newest.is_open:
+        return
+    _say(ctx.name, f"stopping attempt {newest.number}")
+    stop_running(ctx, newest)
+    keep_quietly(ctx, newest)
+    attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
+    ctx.emit(Kind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=newest.number,
+             outcome="aborted", reason="orchestr abort")  # fmt: skip
+    ctx.emit(Kind.PHASE_FAILED, phase=Phase.IMPLEMENT, reason="aborted", aborted=True,
+             hint=f"orchestr run {ctx.name}")  # fmt: skip
+    _say(ctx.name, "stopped")
+
+
+def _say(who: str, what: str) -> None:
+    say(f"[{time.strftime('%H:%M:%S')}] {who}: {what}")

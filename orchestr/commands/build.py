@@ -1,0 +1,340 @@
+"""What `run` does around doit: goals, lease, forcing, the forge's state, signals, summary.
+
+Order matters and is kept: dry-run, pre-flight, confirmation, lease (rows B16, X8), then the
+forge is asked once a repository, then doit. Everything before the lease only looks.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestr import supervisor
+from orchestr.cell import attempt as attempts
+from orchestr.cell.context import ABORT, Run
+from orchestr.cell.forget import forget
+from orchestr.cell.records import TRANSCRIPT, TREE
+from orchestr.commands.preflight import look
+from orchestr.commands.report import say
+from orchestr.commands.session import Session, Target, ignored
+from orchestr.errors import Exit, OrchestrError, UsageError
+from orchestr.events import Event, Kind
+from orchestr.forges.base import RepoRef
+from orchestr.lifecycle import replay
+from orchestr.locks import Lease, LeaseRecord, break_lease
+from orchestr.render.transcript import last_words
+from orchestr.spec.records import Action, Phase
+from orchestr.states import CellState
+from orchestr.store import prepare
+from orchestr.tasks import Selection
+
+
+@dataclass(slots=True)
+class Goals:
+    """What one command builds of one feature."""
+
+    run: Run
+    targets: list[Target]
+    selection: Selection
+    cells: list[str]  # that may run, in plan order
+    forced: list[str] = field(default_factory=list)  # that `--force` and `--fresh` name
+
+    @property
+    def tasks(self) -> list[str]:
+        return [target.task for target in self.targets]
+
+
+def choose(session: Session, targets: Sequence[Target], params: Any) -> list[Goals]:
+    """Goals by feature. Raises UsageError for names that `--only` does not find (row A75)."""
+    goals: list[Goals] = []
+    only: set[str] = set(params["only"])
+    known: set[str] = set()
+    for feature in dict.fromkeys(t.feature for t in targets):
+        run = session.run(feature)
+        mine = [t for t in targets if t.feature == feature]
+        names = [p.name for p in run.plan.cells]
+        known |= set(names)
+        frozen = ignored(run)
+        if only:
+            picked = only & set(names)
+            mine = [Target(feature, name) for name in names if name in picked]
+            frozen |= set(names) - picked
+        if params["failed"]:
+            wanted = [n for n in names if run.past.cell(n).state in UNLUCKY]
+            mine = [Target(feature, name) for name in wanted]
+        needed = closure(run, mine, frozen)
+        forced = [n for n in names if any(t.cell in (None, n) for t in mine) and n not in frozen]
+        goals.append(
+            Goals(run, mine, Selection(frozenset(frozen), params["ignore_deps"]), needed, forced)
+        )
+    unknown = sorted(only - known)
+    if unknown:
+        raise UsageError(f"--only names unknown cells: {', '.join(unknown)}",
+                         hint=f"cells: {', '.join(sorted(known))}")  # fmt: skip
+    if only and not params["ignore_deps"]:
+        for goal in goals:
+            _check_upstreams(goal)
+    return goals
+
+
+UNLUCKY = (CellState.FAILED, CellState.BLOCKED, CellState.ABORTED, CellState.NEEDS_PERSON)
+
+
+def closure(run: Run, targets: Sequence[Target], frozen: set[str]) -> list[str]:
+    """The cells that the targets need: themselves and all upstreams, without the frozen."""
+    plans = {plan.name: plan for plan in run.plan.cells}
+    found: set[str] = set()
+    todo = [n for t in targets for n in ([t.cell] if t.cell else plans)]
+    while todo:
+        name = todo.pop()
+        if name not in found and name not in frozen:
+            found.add(name)
+            todo += plans[name].upstreams
+    return [name for name in plans if name in found]
+
+
+def _check_upstreams(goal: Goals) -> None:
+    """`--only` asks that upstreams are done (row X25)."""
+    plans = {plan.name: plan for plan in goal.run.plan.cells}
+    for name in goal.cells:
+        for upstream in plans[name].upstreams:
+            if (
+                upstream in goal.selection.still
+                and not (goal.run.cell(upstream).dir / TREE).exists()
+            ):
+                raise UsageError(
+                    f"--only {name}: its upstream {upstream} has no result yet",
+                    hint=f"orchestr run {goal.run.feature.name}:{upstream}, or --ignore-deps",
+                )
+
+
+def preflight(goals: Sequence[Goals], *, skip: bool) -> bool:
+    """Print what was found. Returns whether the run may start."""
+    findings = {str(f): f for goal in goals for f in look(goal.run, goal.cells)}
+    for text in findings:
+        say(text)
+    errors = [f for f in findings.values() if f.severity == "error"]
+    if errors and skip:
+        say("warning: started in spite of this (--skip-preflight)")
+    return skip or not errors
+
+
+def confirm(goals: Sequence[Goals], *, yes: bool) -> bool:
+    """Ask before a paid agent starts or a real forge is touched (row X10).
+
+    Raises UsageError without a terminal and without `--yes`. Returns False for "no".
+    """
+    reasons: list[str] = []
+    for goal in goals:
+        run = goal.run
+        chosen = [run.cell(name) for name in goal.cells]
+        paid = {
+            c.agent_settings.name
+            for c in chosen
+            if c.cell.action is Action.AGENT and run.agent(c.agent_settings.name).paid
+        }
+        if paid:
+            reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
+        if run.forge.real:
+            reasons.append(f"pull requests at {run.forge.kind}")
+    if not reasons or yes:
+        return True
+    cells = sum(len(goal.cells) for goal in goals)
+    jobs = goals[0].run.settings.limits.jobs
+    say(f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
+        f"{goals[0].run.layout.worktrees}.")  # fmt: skip
+    for reason in dict.fromkeys(reasons):
+        say(f"It uses {reason}.")
+    if not sys.stdin.isatty():
+        raise UsageError("this run needs a confirmation and there is no terminal", hint="add --yes")
+    sys.stderr.write("Continue? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    say("Aborted.")
+    return False
+
+
+@contextmanager
+def leases(goals: Sequence[Goals], *, break_lock: bool) -> Iterator[None]:
+    """Hold the lease of every feature, always in the same order. Raises Busy (exit 4)."""
+    features = sorted(goal.run.feature.name for goal in goals)
+    with ExitStack() as stack:
+        layout = goals[0].run.layout
+        for name in features:
+            path = layout.lease(name)
+            if break_lock:
+                break_lease(path)
+            lease = Lease.acquire(path, _record(tuple(features), goals[0].run.settings.limits.jobs))
+            stack.callback(lease.release)
+        yield
+
+
+def _record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    return LeaseRecord.mine(command=command, features=features, jobs=jobs)
+
+
+def begin(goals: Sequence[Goals], params: Any) -> None:
+    """Under the lease: name the run, journal it, forget what is forced, ask the forge."""
+    run_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
+    for goal in goals:
+        run = goal.run
+        prepare(run.layout)
+        run.past = replay(run.journal.read())  # under the lease: somebody may just have ended
+        run.id = run_id
+        for plan in run.plan.cells:
+            (run.cell(plan.name).dir / ABORT).unlink(missing_ok=True)
+        run.emit(Kind.RUN_STARTED, goals=[str(t) for t in goal.targets], pid=os.getpid(),
+                 cells=goal.cells, force=bool(params["force"]), fresh=bool(params["fresh"]))  # fmt: skip
+        if params["force"] or params["fresh"]:
+            force(goal, fresh=bool(params["fresh"]))
+        observe(goal)
+
+
+def force(goal: Goals, *, fresh: bool) -> None:
+    """Forget the named cells, once: the same command after an interrupted run forces nothing
+    twice, because what that run forgot is in the journal under its force id."""
+    run = goal.run
+    names = sorted(goal.forced)
+    force_id, done = interrupted_force(list(run.journal.read()), run.id, names, fresh)
+    if force_id is None:
+        force_id = run.id
+    run.emit(Kind.RUN_FORCED, names=names, fresh=fresh, id=force_id)
+    for name in goal.forced:
+        if name not in done:
+            forget(
+                run.cell(name), list(Phase), fresh=force_id if fresh else None, force_id=force_id
+            )
+
+
+def interrupted_force(
+    events: Sequence[Event], run_id: str, names: list[str], fresh: bool
+) -> tuple[str | None, set[str]]:
+    """The force id to go on with and the cells it forgot already, or (None, nothing).
+
+    Only the run right before this one counts, and only if it did not come to its end.
+    """
+    before = [e for e in events if e.run != run_id]
+    last = next((e.run for e in reversed(before) if e.kind is Kind.RUN_STARTED), None)
+    mine = [e for e in before if e.run == last]
+    ended = [e for e in mine if e.kind is Kind.RUN_FINISHED]
+    if any(e.data.get("exit") != int(Exit.INTERRUPTED) for e in ended):
+        return None, set()
+    for event in mine:
+        if event.kind is Kind.RUN_FORCED:
+            same = event.data.get("names") == names and event.data.get("fresh") == fresh
+            if not same:
+                return None, set()
+            force_id = str(event.data.get("id"))
+            done = {e.cell for e in events
+                    if e.kind is Kind.CELL_FORGOTTEN and e.data.get("force") == force_id}  # fmt: skip
+            return force_id, done
+    return None, set()
+
+
+def observe(goal: Goals) -> None:
+    """Ask the forge once per repository for the branches of the feature, and journal it."""
+    run = goal.run
+    by_repo: dict[str, list[str]] = {}
+    for cell in run.feature.cells:
+        if Phase.PUBLISH in cell.phases:
+            by_repo.setdefault(cell.repo, []).append(cell.branch)
+    names = {(cell.repo, cell.branch): cell.name for cell in run.feature.cells}
+    for repo, branches in by_repo.items():
+        path = run.cell(names[repo, branches[0]]).repo_path
+        if not path.is_dir():
+            continue  # it is made by this run: nothing of ours can be at its forge
+        try:
+            found = run.forge.find(RepoRef(repo, path), branches)
+        except OrchestrError as error:
+            run.forge_away[repo] = error.message
+            run.emit(Kind.FORGE_AWAY, repo=repo, reason=error.message)
+            continue
+        for branch, prs in found.items():
+            run.seen[f"{repo}:{branch}"] = prs
+            name = names[repo, branch]
+            view = run.past.cell(name)
+            if prs and (view.pr_url, view.pr_state) != (prs[0].url, str(prs[0].state)):
+                run.emit(Kind.PR_SEEN, cell=name, url=prs[0].url, state=str(prs[0].state),
+                         draft=prs[0].draft)  # fmt: skip
+
+
+class Signals:
+    """Ctrl+C and SIGTERM: once stops gracefully, twice at once (row B6, B86).
+
+    The first only sets a flag that every phase looks at; agents get their grace. The second
+    kills all agents of this run and leaves with 130.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        self.count = 0
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._old[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self.count += 1
+        if self.count == 1:
+            say("\nstopping: agents get their grace; once more stops at once")
+            for run in self._runs:
+                run.stop.set()
+            return
+        for run in self._runs:
+            run.kill.set()
+        threading.Thread(target=self._kill, daemon=True).start()
+
+    def _kill(self) -> None:
+        for run in self._runs:
+            for plan in run.plan.cells:
+                ctx = run.cell(plan.name)
+                newest = attempts.newest(ctx.dir)
+                if newest is not None and newest.is_open:
+                    folder = attempts.folder(ctx.dir, newest.number)
+                    supervisor.stop_attempt(
+                        folder, marker=newest.marker(ctx.key), grace=0, now=True
+                    )
+        time.sleep(2.0)  # the phases journal what they can
+        os._exit(int(Exit.INTERRUPTED))
+
+
+def tail_of(runs: dict[str, Run]) -> Any:
+    """For the live view: the last words of a cell's agent."""
+
+    def tail(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell(cell)
+        numbers = attempts.numbers(ctx.dir)
+        if not numbers:
+            return None
+        return last_words(attempts.folder(ctx.dir, numbers[-1]) / TRANSCRIPT)
+
+    return tail
+
+
+def log_of(runs: dict[str, Run]) -> Any:
+    """For messages about a failure: where its output is."""
+
+    def log(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell(cell)
+        numbers = attempts.numbers(ctx.dir)
+        return str(attempts.folder(ctx.dir, numbers[-1]) / TRANSCRIPT) if numbers else None
+
+    return log

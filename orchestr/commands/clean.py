@@ -1,0 +1,113 @@
+"""`clean TARGET... [--dry-run]`: remove worktrees. Result files stay, so nothing is built again.
+
+Nothing dirty, unpushed or alive is deleted: such a worktree is refused with what to do. Before
+anything goes, the head is kept under `refs/orchestr/` (DESIGN, nothing is lost).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from doit.cmd_clean import Clean as DoitClean
+
+from orchestr.cell import attempt as attempts
+from orchestr.cell.context import CellContext
+from orchestr.cell.drive import is_alive
+from orchestr.cell.leftovers import keep, same_repository
+from orchestr.cell.records import Published
+from orchestr.commands.session import Verb, attach
+from orchestr.errors import Busy, OrchestrError, UsageError
+from orchestr.events import Kind
+from orchestr.git import Repo
+from orchestr.gitworktree import remove_worktree
+from orchestr.locks import read_lease
+from orchestr.process import run as run_process
+from orchestr.spec.records import Action
+
+
+class Clean(Verb, DoitClean):  # type: ignore[misc]
+    """doit's `clean` for worktrees only."""
+
+    doc_purpose = "remove worktrees that hold nothing unsaved; results stay"
+    doc_usage = "FEATURE[:CELL] ..."
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Exit 1 when something was refused."""
+        session = attach(self, params)
+        if session is None:
+            return int(super().execute(params, args))
+        if not args:
+            raise UsageError("which features or cells?", hint="orchestr clean FEATURE")
+        targets = session.targets(args)
+        for feature in dict.fromkeys(target.feature for target in targets):
+            lease = read_lease(session.layout.lease(feature))
+            if lease is not None:
+                raise Busy(f"feature {feature} is running (PID {lease.pid})",
+                           hint=f"wait, or orchestr abort {feature}")  # fmt: skip
+        done = [
+            clean_cell(ctx, forced=False, dry_run=params["dryrun"])
+            for ctx in session.cells(targets)
+        ]
+        if not any(done) and not done:
+            sys.stdout.write("nothing to clean\n")
+        return 1 if False in done else 0
+
+
+def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool | None:
+    """Remove one worktree. True: removed, None: there was none, False: refused, with words."""
+    if ctx.cell.action is Action.PUSH:
+        return None
+    if not ctx.worktree.exists():
+        ctx.run.registry.release(ctx.key)
+        return None
+    why = None if forced else unsaved(ctx)
+    if why is not None:
+        sys.stdout.write(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
+        return False
+    if dry_run:
+        sys.stdout.write(f"would remove {ctx.worktree}\n")
+        return True
+    newest = attempts.newest(ctx.dir)
+    head = keep(ctx, newest.number if newest else 0)
+    _teardown(ctx)
+    try:
+        remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks, force=True)
+    except OrchestrError as error:
+        sys.stdout.write(f"kept {ctx.worktree}: {error.message}\n")
+        return False
+    ctx.run.registry.release(ctx.key)
+    ctx.emit(Kind.WORKTREE_REMOVED, path=str(ctx.worktree), head=head)
+    sys.stdout.write(f"removed {ctx.worktree}\n")
+    return True
+
+
+def unsaved(ctx: CellContext) -> tuple[str, str] | None:
+    """Why a worktree must stay and what to do, or None."""
+    newest = attempts.newest(ctx.dir)
+    if newest is not None and newest.is_open and is_alive(ctx.dir, newest):
+        return "its agent works there", f"orchestr abort {ctx.name}"
+    if not same_repository(ctx):
+        return "it is not a worktree of its repository any more", "orchestr doctor"
+    repo = ctx.tree_repo
+    dirty = repo.dirty()
+    if dirty:
+        names = ", ".join(dirty[:3])
+        return f"uncommitted changes ({names})", f"git -C {ctx.worktree} status"
+    head, published = repo.resolve("HEAD"), Published.read(ctx.dir)
+    if head is None or (published is not None and head == published.head):
+        return None
+    marker_base = ctx.run.registry.lookup(ctx.key)
+    if marker_base is not None and head == marker_base.base:
+        return None
+    return "commits that were not published", f"orchestr run {ctx.name}"
+
+
+def _teardown(ctx: CellContext) -> None:
+    """The repository's own tear-down; a failure is told and does not stop the removal."""
+    for command in ctx.repo_settings.teardown:
+        try:
+            run_process(["sh", "-c", command], cwd=ctx.worktree, env=Repo(ctx.worktree).env(),
+                        timeout=ctx.timeout)  # fmt: skip
+        except OrchestrError as error:
+            sys.stdout.write(f"teardown failed: {error.message}\n")

@@ -1,0 +1,163 @@
+"""`doctor [--fix]`: git, agents, forge, disk, orphans, dangling state, each with its mend.
+
+Looks at three places and compares them: the registry, the disk, and git (rows D8, D101). It
+repairs nothing by itself but what `--fix` names: orphaned agents and dangling registry entries.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import Any
+
+from orchestr.cell import attempt as attempts
+from orchestr.cell.context import CellContext
+from orchestr.cell.drive import is_alive
+from orchestr.commands.options import flag
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.preflight import MIN_GIT, Finding, look
+from orchestr.commands.session import Session
+from orchestr.errors import OrchestrError
+from orchestr.git import git_version
+from orchestr.gitworktree import Finding as TreeFinding
+from orchestr.gitworktree import validate_worktree
+from orchestr.locks import read_lease
+from orchestr.proctree import find_prefixed
+from orchestr.registry import Registry
+from orchestr.spec.records import Action
+from orchestr.store import prepare
+
+
+class Doctor(PlainVerb):
+    """Everything that could make a run fail, and what an earlier one left behind."""
+
+    doc_purpose = "look for what is broken, with the mend for each finding"
+    doc_usage = "[FEATURE]"
+    cmd_options = (flag("fix", "end orphaned agents, release dangling registry entries"),)
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Exit 1 when an error was found."""
+        prepare(session.layout)
+        features = [session.target(a).feature for a in args] or list(session.specs.features)
+        found: dict[str, Finding] = {}
+        for problem in session.specs.problems:
+            found[str(problem)] = Finding("error", str(problem), "orchestr validate")
+        for name in features:
+            run = session.run(name)
+            cells = [plan.name for plan in run.plan.cells]
+            for finding in look(run, cells):
+                found[str(finding)] = finding
+            for cell in cells:
+                for finding in look_cell(run.cell(cell), fix=params["fix"]):
+                    found[str(finding)] = finding
+        for finding in [
+            *look_registry(session, fix=params["fix"]),
+            *look_orphans(session, features),
+        ]:
+            found[str(finding)] = finding
+        sys.stdout.write("\n".join(_facts(session)) + "\n")
+        for finding in found.values():
+            sys.stdout.write(f"{finding}\n")
+        errors = sum(f.severity == "error" for f in found.values())
+        if not found:
+            sys.stdout.write("nothing is wrong\n")
+        return 1 if errors else 0
+
+
+def _facts(session: Session) -> list[str]:
+    wanted = ".".join(map(str, MIN_GIT))
+    try:
+        git = ".".join(map(str, git_version()))
+    except OrchestrError as error:
+        git = error.message
+    free = shutil.disk_usage(session.layout.state).free // 2**20
+    lines = [
+        f"workspace  {session.root}",
+        f"git        {git} (at least {wanted})",
+        f"disk       {free} MB free at {session.layout.state}",
+        f"forge      {session.settings.forge.kind}",
+        f"agents     {', '.join(session.settings.agents) or 'none'}",
+        f"features   {', '.join(session.specs.features) or 'none'}",
+    ]
+    for name in session.specs.features:
+        lease = read_lease(session.layout.lease(name))
+        if lease is not None:
+            lines.append(f"running    {name}: PID {lease.pid} since {lease.started_at}")
+    return lines
+
+
+def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:
+    """A cell's open attempt and its worktree."""
+    found: list[Finding] = []
+    newest = attempts.newest(ctx.dir)
+    running = read_lease(ctx.run.layout.lease(ctx.run.feature.name)) is not None
+    if newest is not None and newest.is_open and not running:
+        if is_alive(ctx.dir, newest):
+            text = f"{ctx.name}: its agent works on without a run (attempt {newest.number})"
+            mend = f"orchestr run {ctx.name} adopts it; orchestr abort {ctx.name} stops it"
+            found.append(Finding("warning", text, mend))
+        else:
+            text = f"{ctx.name}: attempt {newest.number} was interrupted"
+            found.append(Finding("warning", text, f"orchestr run {ctx.name} goes on"))
+    entry = ctx.run.registry.lookup(ctx.key)
+    if entry is None or entry.status != "active" or ctx.cell.action is Action.PUSH:
+        return found
+    try:
+        verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
+    except OrchestrError as error:
+        return [*found, Finding("error", error.message, error.hint or "")]
+    if verdict.finding is TreeFinding.MISSING:
+        if fix:
+            ctx.run.registry.release(ctx.key)
+        text = f"{ctx.name}: its worktree {ctx.worktree} is gone"
+        mend = "released" if fix else "the next run makes it again; doctor --fix releases it"
+        found.append(Finding("warning", text, mend))
+    elif verdict.finding is not TreeFinding.OK:
+        text = f"{ctx.name}: worktree {ctx.worktree}: {verdict.finding} {verdict.detail}".rstrip()
+        found.append(Finding("warning", text, f"orchestr run {ctx.name} mends it where it can"))
+    return found
+
+
+def look_registry(session: Session, *, fix: bool) -> list[Finding]:
+    """Entries of cells that no spec names, and folders that no entry names."""
+    registry = Registry(session.layout.registry, session.layout.locks / "registry.lock")
+    known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
+    found: list[Finding] = []
+    paths = set()
+    for entry in registry.entries():
+        paths.add(entry.path)
+        if entry.key not in known and entry.status == "active":
+            if fix and not os.path.exists(entry.path):
+                registry.release(entry.key)
+                continue
+            text = f"{entry.key} is registered at {entry.path}, but no spec names it"
+            mend = f"git -C {entry.common_dir} worktree remove {entry.path}; doctor --fix"
+            found.append(Finding("warning", text, mend))
+    root = session.layout.worktrees
+    if root.is_dir():
+        for feature in sorted(p for p in root.iterdir() if p.is_dir()):
+            for folder in sorted(p for p in feature.iterdir() if p.is_dir()):
+                key = f"{feature.name}/{folder.name}"
+                if str(folder) not in paths and key not in known:
+                    text = f"{folder} is a worktree that nothing here knows"
+                    found.append(Finding("warning", text, f"look into it, then rm -r {folder}"))
+    return found
+
+
+def look_orphans(session: Session, features: list[str]) -> list[Finding]:
+    """Processes that carry an attempt's marker although that attempt is closed."""
+    found = []
+    open_markers = set()
+    for name in features:
+        run = session.run(name)
+        for plan in run.plan.cells:
+            ctx = run.cell(plan.name)
+            newest = attempts.newest(ctx.dir)
+            if newest is not None and newest.is_open:
+                open_markers.add(newest.marker(ctx.key))
+    for pid, marker in find_prefixed([f"{name}/" for name in features]):
+        if marker not in open_markers:
+            text = f"process {pid} was left behind by attempt {marker}"
+            found.append(Finding("warning", text, f"kill {pid}"))
+    return found

@@ -1,0 +1,66 @@
+"""`forget TARGET...`: build it again with the next run. Acts on files, then on doit's rows."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from doit.cmd_forget import Forget as DoitForget
+
+from orchestr.cell.forget import forget
+from orchestr.commands.build import Goals as BuildGoals
+from orchestr.commands.build import leases
+from orchestr.commands.session import Verb, attach
+from orchestr.errors import UsageError
+from orchestr.spec.records import Phase
+from orchestr.store import prepare
+from orchestr.tasks import Selection
+
+
+class Forget(Verb, DoitForget):  # type: ignore[misc]
+    """doit's `forget`, for every level below the name."""
+
+    doc_purpose = "make features, cells or phases run again"
+    doc_usage = "FEATURE[:CELL[:PHASE]] ..."
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Move result files aside under the feature's lease, then drop doit's rows."""
+        session = attach(self, params)
+        if session is None:
+            return int(super().execute(params, args))
+        others = {task.name for task in self.loader.other_tasks()}
+        foreign = [word for word in args if word in others or word.startswith("repo:")]
+        words = [word for word in args if word not in foreign]
+        if not args and not params["forget_all"]:
+            raise UsageError("what shall be forgotten?", hint="orchestr list")
+        every = list(session.specs.features) if params["forget_all"] else []
+        targets = session.targets([*words, *every])
+        prepare(session.layout)
+        names = list(foreign)
+        features = dict.fromkeys(target.feature for target in targets)
+        goals = [BuildGoals(session.run(f), [], Selection(), []) for f in features]
+        if goals:
+            with leases(goals, break_lock=False):
+                for target in targets:
+                    phases = [target.phase] if target.phase else list(Phase)
+                    for ctx in session.cells([target]):
+                        moved = forget(ctx, phases)
+                        what = ", ".join(moved) or "nothing was there"
+                        sys.stdout.write(f"forgot {ctx.name}: {what}\n")
+                    names.append(target.task)
+        self._drop_rows(session, params, names)
+        return 0
+
+    def _drop_rows(self, session: Any, params: Any, names: list[str]) -> None:
+        """Rows at all levels below each name."""
+        from doit.dependency import Dependency, MD5Checker
+
+        from orchestr.doitdb import WriteThroughDB
+
+        if not session.layout.database.exists():
+            return
+        manager = Dependency(WriteThroughDB, str(session.layout.database), checker_cls=MD5Checker)
+        for task in self.loader.load_tasks(self, []):
+            if any(task.name == name or task.name.startswith(name + ":") for name in names):
+                manager.remove(task.name)
+        manager.close()

@@ -1,0 +1,43 @@
+"""`ignore TARGET... [--undo]`: leave cells as they are; dependents use what is there."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from doit.cmd_ignore import Ignore as DoitIgnore
+
+from orchestr.commands.options import flag
+from orchestr.commands.session import Verb, attach, ignored
+from orchestr.errors import UsageError
+from orchestr.events import Kind
+from orchestr.store import prepare
+
+
+class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
+    """Kept in the journal, not in doit's rows: it survives a deleted database."""
+
+    doc_purpose = "leave cells as they are until --undo"
+    doc_usage = "FEATURE[:CELL] ... [--undo]"
+    cmd_options = (flag("undo", "build them again as usual"),)
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Journal it. A dependent of an ignored cell without a result is blocked."""
+        session = attach(self, params)
+        if session is None:
+            return int(super().execute(params, args))
+        if not args:
+            raise UsageError("which cells?", hint="orchestr list --all")
+        targets = session.targets(args)
+        if any(target.phase for target in targets):
+            raise UsageError("cells are ignored as a whole", hint="FEATURE:CELL")
+        prepare(session.layout)
+        for ctx in session.cells(targets):
+            is_ignored = ctx.cell.name in ignored(ctx.run)
+            if params["undo"] != is_ignored:
+                state = "is ignored already" if is_ignored else "is not ignored"
+                sys.stdout.write(f"{ctx.name} {state}\n")
+                continue
+            ctx.emit(Kind.CELL_UNIGNORED if params["undo"] else Kind.CELL_IGNORED)
+            sys.stdout.write(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
+        return 0

@@ -1,0 +1,54 @@
+"""`info TASK`: a task's files, dependencies and state, with the reasons of ours."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from doit.cmd_info import Info as DoitInfo
+
+from orchestr.commands.session import Verb, attach
+from orchestr.commands.stale import stale_phases
+from orchestr.errors import UsageError
+
+
+class Info(Verb, DoitInfo):  # type: ignore[misc]
+    """doit's `info`, where a group's state is that of what is below it."""
+
+    doc_purpose = "show a task's files, dependencies and state"
+    doc_usage = "FEATURE[:CELL[:PHASE]]"
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Exit 0 when it is up to date, 1 when something would run."""
+        session = attach(self, params)
+        if session is None:
+            return int(super().execute(params, args))
+        if len(args) != 1:
+            raise UsageError("`info` wants one task", hint="orchestr list --all")
+        others = {task.name for task in self.loader.other_tasks()}
+        if args[0] in others or args[0].startswith("repo:"):
+            self.outstream = sys.stdout
+            return int(super().execute(params, args))
+        target = session.target(args[0])
+        self.loader.features = [target.feature]
+        tasks = {task.name: task for task in self.loader.load_tasks(self, args)}
+        task = tasks[target.task]
+        lines = [target.task, f"  {task.doc}"]
+        reasons = [
+            f"  {ctx.cell.name}:{phase}: {why}"
+            for ctx in session.cells([target])
+            for phase, why in stale_phases(ctx).items()
+            if target.phase in (None, phase)
+        ]
+        lines.append(f"status: {'would run' if reasons else 'up to date'}")
+        lines += reasons
+        for title, values in (
+            ("file_dep", sorted(task.file_dep)),
+            ("task_dep", list(task.task_dep)),
+            ("targets", list(task.targets)),
+        ):
+            if values:
+                lines.append(f"{title}:")
+                lines += [f"  {value}" for value in values]
+        sys.stdout.write("\n".join(lines) + "\n")
+        return 1 if reasons else 0

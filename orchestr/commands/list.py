@@ -1,0 +1,71 @@
+"""`list [--all]`: features, their cells and phases, in words."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from doit.cmd_list import List as DoitList
+
+from orchestr.commands.report import say
+from orchestr.commands.session import PREFIX, Verb, attach
+
+
+class List(Verb, DoitList):  # type: ignore[misc]
+    """doit's `list`, with all levels below a name and in plan order."""
+
+    doc_purpose = "list features; --all: their cells and phases too"
+    doc_usage = "[FEATURE[:CELL]] ..."
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Print what there is. Broken specs are named on stderr and stop nothing."""
+        session = attach(self, params)
+        if session is None:
+            return int(super().execute(params, args))
+        for problem in session.specs.problems:
+            say(str(problem))
+        others = {task.name for task in self.loader.other_tasks()}
+        names = [
+            word if word in others or word.startswith("repo:") else session.target(word).task
+            for word in args
+        ]
+        params["sort"] = "definition"
+        self.outstream = sys.stdout
+        return int(super().execute(params, names) or 0)
+
+    @staticmethod
+    def _list_filtered(tasks: Any, filter_tasks: Any, include_subtasks: bool) -> list[Any]:
+        """A named task, and with `--all` or for a group everything below it."""
+        found = []
+        for name in filter_tasks:
+            below = name + ":"
+            found += [t for t in tasks.values() if t.name == name]
+            depth = 1 if not include_subtasks else 9
+            found += [
+                t
+                for t in tasks.values()
+                if t.name.startswith(below) and t.name.removeprefix(below).count(":") < depth
+            ]
+        return found
+
+    def _print_task(
+        self, template: str, task: Any, status: Any, list_deps: Any, tasks: Any
+    ) -> None:
+        """Indent by level so that the tree can be seen."""
+        level = task.name.count(":") - 1 if task.name.startswith(PREFIX) else 0
+        shown = "  " * level + task.name
+        if "{doc}" in template or template.startswith("{name:<"):
+            width = max(len(t.name) + 2 * max(0, t.name.count(":") - 1) for t in self.task_list)
+            template = f"{{name:<{width + 2}}}" + ("{doc}" if "{doc}" in template else "")
+            template = ("{status} " if status else "") + template
+        data = {"name": shown, "doc": task.doc or ""}
+        if status:
+            if self.dep_manager.status_is_ignore(task):
+                data["status"] = "I"
+            else:
+                data["status"] = self.STATUS_MAP[self.dep_manager.get_status(task, tasks).status]
+        self.outstream.write(template.rstrip("\n").format(**data).rstrip() + "\n")
+        if list_deps:
+            for dep in sorted(task.file_dep):
+                self.outstream.write(f" -  {dep}\n")
+            self.outstream.write("\n")

@@ -1,0 +1,36 @@
+"""Base of the verbs that doit does not have: `plan`, `status`, `logs`, ..."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_base import Command
+
+from orchestr.commands.session import Session, Verb
+
+
+class PlainVerb(Verb, Command):  # type: ignore[misc]
+    """A command that reads a workspace and needs no tasks. Subclasses define `act`."""
+
+    needs_workspace = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        loader = kwargs.pop("task_loader", None)
+        kwargs.pop("cmds", None)
+        super().__init__(**kwargs)
+        self.loader = loader
+
+    def execute(self, opt_values: Any, pos_args: list[str]) -> int:
+        """Find the workspace and act."""
+        session = Session.here() if self.needs_workspace else None
+        return self.act(session, opt_values, pos_args)  # type: ignore[arg-type]
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """The verb itself; returns the exit code."""
+        raise NotImplementedError
+
+    @staticmethod
+    def folder(args: list[str]) -> Path:
+        """A folder named on the command line, else the current one."""
+        return Path(args[0]) if args else Path.cwd()

@@ -1,0 +1,74 @@
+"""`plan FEATURE [--json]`: order, waves, bases, what would run and why, the critical path."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import Any
+
+from orchestr.commands import options
+from orchestr.commands.build import Goals, choose
+from orchestr.commands.facts import feature_status
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say
+from orchestr.commands.session import Session
+from orchestr.commands.stale import foresee
+from orchestr.errors import UsageError
+from orchestr.plan import overlaps
+from orchestr.render.plan import Resources, plan_json, plan_text
+
+DEFAULTS: dict[str, Any] = {"only": [], "failed": False, "ignore_deps": False}
+
+
+class Plan(PlainVerb):
+    """Shows what `run` would do; starts nothing and asks no network."""
+
+    doc_purpose = "show order, bases, and what would run and why"
+    doc_usage = "FEATURE[:CELL] ..."
+    cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS)
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Print the plan of each named feature."""
+        if not args:
+            known = ", ".join(session.specs.features) or "none"
+            raise UsageError("which feature?", hint=f"features: {known}")
+        chosen = {**DEFAULTS, "only": params["only"], "ignore_deps": params["ignore_deps"]}
+        for goal in choose(session, session.targets(args), chosen):
+            show(session, goal, as_json=params["json"])
+        return 0
+
+
+def show(session: Session, goal: Goals, *, as_json: bool) -> None:
+    """Print one plan; warnings of its spec go to stderr."""
+    run = goal.run
+    for warning in session.specs.warnings:
+        if warning.file == run.feature.path:
+            say(str(warning))
+    cells = None if not goal.selection.still else [*goal.cells]
+    whole = {p.name for p in run.plan.cells}
+    if set(goal.cells) | set(goal.selection.still) != whole:
+        cells = goal.cells
+    forecasts = foresee(run, goal.selection, cells)
+    facts = feature_status(run, fresh=False).facts
+    if as_json:
+        value = plan_json(run.plan, forecasts, facts, overlaps=overlaps(run.feature))
+        sys.stdout.write(json.dumps(value, indent=2) + "\n")
+        return
+    sys.stdout.write(
+        plan_text(
+            run.feature,
+            run.plan,
+            forecasts,
+            facts,
+            overlaps=overlaps(run.feature),
+            resources=_resources(session),
+            timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
+        )
+    )
+
+
+def _resources(session: Session) -> Resources:
+    """Agents at once and free disk; what the worktrees will take nobody knows beforehand."""
+    place = session.layout.state if session.layout.state.exists() else session.root
+    return Resources(session.settings.limits.jobs, None, shutil.disk_usage(place).free)

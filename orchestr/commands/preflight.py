@@ -1,0 +1,91 @@
+"""Before anything starts: what is missing, each finding with its mend (rows B21, B43, B72-B77).
+
+Looks only; a finding with severity `error` stops the run unless `--skip-preflight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from orchestr.cell.context import Run, repo_path
+from orchestr.cell.repo import RepoMaker
+from orchestr.errors import OrchestrError
+from orchestr.git import Repo, git_version
+from orchestr.plan import overlaps
+from orchestr.spec.records import Action
+from orchestr.store import check_disk
+
+MIN_GIT = (2, 38)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be, and how to mend it."""
+
+    severity: str  # error | warning
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.what}\n  hint: {self.mend}"
+
+
+def look(run: Run, cells: Collection[str]) -> list[Finding]:
+    """Everything that would make these cells fail for a reason known beforehand."""
+    found = look_git()
+    short = check_disk(run.layout.state, run.settings.limits.min_disk_mb)
+    if short is not None:
+        found.append(Finding("error", short, "free some room, e.g. orchestr clean FEATURE"))
+    chosen = [run.cell(name) for name in cells]
+    for name in sorted({ctx.cell.repo for ctx in chosen}):
+        found += look_repo(run, name)
+    agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
+    for name in sorted(agents):
+        why = run.agent(name).usable()
+        if why is not None:
+            mend = f"install it, or change [agents.{name}] in orchestr.toml"
+            found.append(Finding("error", f"agent {name}: {why}", mend))
+    why = run.forge.ready()
+    if why is not None:
+        found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))
+    for over in overlaps(run.feature):
+        found.append(
+            Finding(
+                "warning",
+                f"{over[0]} and {over[1]} may both change {over[2]} / {over[3]}",
+                "add a depends_on edge between them, or narrow owned_paths",
+            )
+        )
+    return found
+
+
+def look_git() -> list[Finding]:
+    """git must be there and new enough for merges without a checkout."""
+    try:
+        version = git_version()
+    except OrchestrError as error:
+        return [Finding("error", error.message, "install git 2.38 or newer")]
+    if version < MIN_GIT:
+        text = ".".join(map(str, version))
+        return [Finding("error", f"git {text} is too old", "install git 2.38 or newer")]
+    return []
+
+
+def look_repo(run: Run, name: str) -> list[Finding]:
+    """A repository must be there, unless it is cloned or created on demand."""
+    path = repo_path(run.settings, name)
+    if path.is_dir():
+        if Repo.containing(path) is None:
+            return [Finding("error", f"{path} is not a git repository",
+                            f"set [repos.{name}] path to a clone")]  # fmt: skip
+        return []
+    if RepoMaker(run.settings, name).needed:
+        return []
+    return [
+        Finding(
+            "error",
+            f"repository {name!r} is not at {path}",
+            f"git clone <url> {path}, or set [repos.{name}] path, url or create",
+        )
+    ]

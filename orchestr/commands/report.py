@@ -1,0 +1,53 @@
+"""The one place that turns errors into text and exit codes (DESIGN, commands)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from orchestr.errors import Exit, OrchestrError, SpecError
+
+
+def report_error(error: OrchestrError) -> int:
+    """Print an error of ours on stderr: what, and what to do next. Returns the exit code."""
+    if isinstance(error, SpecError):
+        for problem in error.problems:
+            say(str(problem))
+    else:
+        say(f"error: {error.message}")
+    if error.hint:
+        say(f"hint: {error.hint}")
+    return int(error.exit_code)
+
+
+def report_fault(error: BaseException, log: Path) -> int:
+    """A fault of ours: one line for people, the traceback in a file that is named."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text, encoding="utf-8")
+        say(f"error: a fault in orchestr: {type(error).__name__}: {error}")
+        say(f"hint: the traceback is in {log}; `orchestr doctor` looks for what it left")
+    except OSError:
+        say(text)
+    return int(Exit.FAULT)
+
+
+def say(text: str) -> None:
+    """One line on stderr; a closed pipe is no reason to die."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (BrokenPipeError, ValueError, OSError):
+        return
+
+
+def silence_stdout() -> None:
+    """After a closed pipe: what Python still holds for stdout goes nowhere."""
+    try:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,160 @@
+"""`run TARGET...`: build features, cells or phases. A doit `run` with our loader around it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from doit.cmd_run import Run as DoitRun
+
+from orchestr.cell.context import Overrides
+from orchestr.commands.build import (
+    Goals,
+    Signals,
+    begin,
+    choose,
+    confirm,
+    leases,
+    log_of,
+    preflight,
+    tail_of,
+)
+from orchestr.commands.options import RUN as RUN_OPTIONS
+from orchestr.commands.reporter import Reporter
+from orchestr.commands.session import PREFIX, Loader, Session, Verb, attach
+from orchestr.errors import Exit, UsageError
+from orchestr.events import Event, Kind
+from orchestr.render.progress import make_progress
+from orchestr.spec.values import parse_duration
+from orchestr.store import prepare
+
+MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
+
+
+class Run(Verb, DoitRun):  # type: ignore[misc]
+    """Builds what is not up to date; what was interrupted goes on where it stopped."""
+
+    doc_purpose = "build features, cells or phases"
+    doc_usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
+    doc_description = (
+        "Examples:  run feature:mlkem   run mlkem:java-sdk   run mlkem --failed   "
+        "run mlkem:platform-service:check   run mlkem --dry-run"
+    )
+    cmd_options = DoitRun.cmd_options + RUN_OPTIONS
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """See the module. In a dodo that is not ours this is doit's own `run`."""
+        session = attach(self, params)
+        if session is None:
+            return int(super().execute(params, args))
+        loader: Loader = self.loader
+        others = {task.name for task in loader.other_tasks()}
+        ours = [word for word in args if word not in others and not is_other(word, others)]
+        rest = args[len(args) - (len(args) - len(ours)) :] if not ours else []
+        if not args:
+            known = ", ".join(session.specs.features) or "none; write one into specs/"
+            raise UsageError("which feature?", hint=f"orchestr run FEATURE; features: {known}")
+        if not ours:
+            loader.features = ()
+            return int(super().execute(params, rest or args))
+        return self._build(session, loader, ours, params)
+
+    def _build(self, session: Session, loader: Loader, words: Sequence[str], params: Any) -> int:
+        _apply(session, params)
+        targets = session.targets(words)
+        for target in targets:
+            session.run(target.feature, overrides=_overrides(session, params))
+        goals = choose(session, targets, params)
+        if params["dry_run"]:
+            from orchestr.commands.plan import show
+
+            for goal in goals:
+                show(session, goal, as_json=params["json"])
+            return int(Exit.DONE)
+        if not preflight(goals, skip=params["skip_preflight"]):
+            return int(Exit.USAGE)
+        if not confirm(goals, yes=params["yes"]):
+            return int(Exit.DONE)
+        prepare(session.layout)
+        with leases(goals, break_lock=params["break_lock"]):
+            return self._run(session, loader, goals, params)
+
+    def _run(self, session: Session, loader: Loader, goals: list[Goals], params: Any) -> int:
+        runs = {goal.run.feature.name: goal.run for goal in goals}
+        happened: list[Event] = []
+        slots = session.settings.limits.jobs
+        plans = [goal.run.plan for goal in goals]
+        progress = make_progress(plans, json=params["json"], slots=slots, tail=tail_of(runs),
+                                 log=log_of(runs))  # fmt: skip
+
+        def listen(event: Event) -> None:
+            happened.append(event)
+            progress.feed(event)
+
+        for run in runs.values():
+            run.listener = listen
+        reporter = Reporter(runs)
+        with progress, Signals(list(runs.values())) as signals:
+            begin(goals, params)
+            loader.features = list(runs)
+            loader.selections = {goal.run.feature.name: goal.selection for goal in goals}
+            params["continue"] = True
+            params["reporter"] = reporter
+            params["par_type"] = "thread"
+            cells = sum(len(goal.cells) for goal in goals)
+            params["num_process"] = min(MOST_THREADS, max(2, cells))
+            tasks = [name for goal in goals for name in goal.tasks]
+            code = int(super().execute(params, tasks)) if tasks else 0
+            if signals.count:
+                exit_code = Exit.INTERRUPTED
+            else:
+                exit_code = Exit.FAILED if code or reporter.blocked else Exit.DONE
+            for run in runs.values():
+                run.emit(Kind.RUN_FINISHED, exit=int(exit_code))
+        _finish(goals, happened, as_json=params["json"])
+        return int(exit_code)
+
+
+def _finish(goals: Sequence[Goals], happened: Sequence[Event], *, as_json: bool) -> None:
+    """The answer on stdout: what came out, and what to do next."""
+    from orchestr.commands.outcome import summary
+
+    if as_json:
+        return
+    built = sum(e.kind is Kind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
+    sys.stdout.write(summary(goals, built))
+    sys.stdout.flush()
+
+
+def is_other(word: str, others: set[str]) -> bool:
+    """Whether a word names a task of the dodo's own, a repository or a wildcard over them."""
+    return word.startswith("repo:") or (
+        not word.startswith(PREFIX) and word.split(":", maxsplit=1)[0] in others
+    )
+
+
+def _apply(session: Session, params: Any) -> None:
+    """`--jobs` changes the limit of this run."""
+    if params["jobs"] is None:
+        return
+    if params["jobs"] < 1:
+        raise UsageError("--jobs wants a number from 1 up")
+    limits = replace(session.settings.limits, jobs=params["jobs"])
+    session.settings = replace(session.settings, limits=limits)
+
+
+def _overrides(session: Session, params: Any) -> Overrides:
+    """What counts for attempts that start in this run. Raises UsageError."""
+    agent = params["agent"]
+    if agent is not None and agent not in session.settings.agents:
+        known = ", ".join(session.settings.agents) or "none"
+        raise UsageError(f"there is no agent {agent!r} in orchestr.toml", hint=f"agents: {known}")
+    timeout = None
+    if params["timeout"] is not None:
+        try:
+            timeout = parse_duration(params["timeout"])
+        except ValueError as error:
+            raise UsageError(f"--timeout: {error}", hint="e.g. 45m, 90s or 2h") from error
+    return Overrides(params["model"], agent, timeout, params["ignore_deps"])

@@ -1,0 +1,25 @@
+"""`schema`: the JSON schema of a spec, for editors and for checks elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.session import Session
+
+
+class Schema(PlainVerb):
+    """Needs no workspace."""
+
+    doc_purpose = "print the JSON schema of a spec"
+    doc_usage = ""
+    needs_workspace = False
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Print it."""
+        from orchestr.spec.report import json_schema
+
+        sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+        return 0

@@ -1,0 +1,318 @@
+"""What every verb starts from: the workspace, its specs, targets, and our task loader.
+
+The verbs are doit commands. Under `orchestr` the tasks come from `specs/`; under plain `doit`
+the dodo's own tasks stand beside them. In a dodo that is not ours all of this is inert.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_base import NamespaceTaskLoader, TaskLoader2
+from doit.loader import load_tasks as doit_load_tasks
+from doit.task import Task
+
+from orchestr.cell.context import CellContext, Overrides, Run
+from orchestr.commands.report import report_error, report_fault, silence_stdout
+from orchestr.config import Settings, find_workspace, load_settings
+from orchestr.errors import Exit, OrchestrError, SpecError, UsageError
+from orchestr.events import Event
+from orchestr.forges import make_forge
+from orchestr.lifecycle import durations, replay
+from orchestr.plan import make_plan
+from orchestr.spec.reader import SpecSet, read_all
+from orchestr.spec.records import Feature, Phase
+from orchestr.states import CellState
+from orchestr.store import Journal, Layout
+from orchestr.tasks import Selection, generate, repo_tasks
+
+OURS = "ORCHESTR_TASKS"  # the name by which a dodo says that it is ours
+PREFIX = "feature:"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`[feature:]FEATURE[:CELL[:PHASE]]`, checked against the specs."""
+
+    feature: str
+    cell: str | None = None
+    phase: Phase | None = None
+
+    def __str__(self) -> str:
+        return ":".join(p for p in (self.feature, self.cell, self.phase) if p)
+
+    @property
+    def task(self) -> str:
+        return PREFIX + str(self)
+
+
+class Session:
+    """One command of a user in one workspace."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings: Settings = load_settings(root, os.environ)
+        self.layout = Layout.of(self.settings)
+        self._runs: dict[str, Run] = {}
+
+    @classmethod
+    def here(cls) -> Session:
+        """The workspace around the current folder. Raises UsageError, SpecError."""
+        return cls(find_workspace(Path.cwd()))
+
+    @cached_property
+    def specs(self) -> SpecSet:
+        """All specs, read once; broken ones are in `.problems`."""
+        return read_all(self.settings)
+
+    def feature(self, name: str) -> Feature:
+        """A feature by name. Raises SpecError when its spec is broken, UsageError when unknown."""
+        found = self.specs.features.get(name)
+        if found is not None:
+            return found
+        if self.specs.problems and not self.specs.features:
+            raise SpecError(self.specs.problems)
+        mine = [p for p in self.specs.problems if Path(p.file).stem == name]
+        if mine:
+            raise SpecError(mine)
+        raise UsageError(
+            f"there is no feature {name!r} in {self.settings.workspace.specs}",
+            hint=nearest(name, self.specs.features) or "orchestr list",
+        )
+
+    def target(self, word: str) -> Target:
+        """Read a target. Raises UsageError with the nearest name."""
+        parts = word.removeprefix(PREFIX).split(":")
+        feature = self.feature(parts[0])
+        if len(parts) > 3:
+            raise UsageError(f"{word!r} has too many parts", hint="FEATURE[:CELL[:PHASE]]")
+        if len(parts) == 1:
+            return Target(feature.name)
+        names = [cell.name for cell in feature.cells]
+        if parts[1] not in names:
+            raise UsageError(
+                f"feature {feature.name} has no cell {parts[1]!r}",
+                hint=nearest(parts[1], names) or f"cells: {', '.join(names)}",
+            )
+        if len(parts) == 2:
+            return Target(feature.name, parts[1])
+        if parts[2] not in list(Phase):
+            raise UsageError(f"there is no phase {parts[2]!r}", hint=f"phases: {', '.join(Phase)}")
+        return Target(feature.name, parts[1], Phase(parts[2]))
+
+    def targets(self, words: Sequence[str]) -> list[Target]:
+        """Every target; `*` at the end of a name matches as in the shell."""
+        found: list[Target] = []
+        for word in words:
+            found += self._glob(word) if "*" in word else [self.target(word)]
+        return list(dict.fromkeys(found))
+
+    def _glob(self, word: str) -> list[Target]:
+        import fnmatch
+
+        pattern = word.removeprefix(PREFIX)
+        every = [
+            target
+            for feature in self.specs.features.values()
+            for cell in feature.cells
+            for target in (
+                Target(feature.name),
+                Target(feature.name, cell.name),
+                *(Target(feature.name, cell.name, phase) for phase in Phase),
+            )
+        ]
+        found = [t for t in every if fnmatch.fnmatchcase(str(t), pattern)]
+        level = pattern.count(":")
+        found = [t for t in found if str(t).count(":") == level]
+        if not found:
+            raise UsageError(f"nothing matches {word!r}", hint="orchestr list --all")
+        return list(dict.fromkeys(found))
+
+    def journal(self, feature: str, run: str = "") -> Journal:
+        return Journal(self.layout.journal(feature), run=run)
+
+    def events(self, feature: str) -> list[Event]:
+        """Every event of a feature so far."""
+        return list(self.journal(feature).read())
+
+    def run(self, feature: str, *, overrides: Overrides | None = None) -> Run:
+        """The run record of a feature, made once; nothing is started by it."""
+        if feature not in self._runs:
+            record = self.feature(feature)
+            events = self.events(feature)
+            run = Run(
+                self.settings,
+                self.layout,
+                record,
+                make_plan(record, durations(events)),
+                self.journal(feature),
+                make_forge(self.settings),
+                overrides=overrides or Overrides(),
+            )
+            run.past = replay(events)
+            self._runs[feature] = run
+        return self._runs[feature]
+
+    def cells(self, targets: Iterable[Target]) -> list[CellContext]:
+        """The cells that targets name, a feature standing for all of its own."""
+        found: dict[str, CellContext] = {}
+        for target in targets:
+            run = self.run(target.feature)
+            for plan in run.plan.cells:
+                if target.cell in (None, plan.name):
+                    found[f"{target.feature}:{plan.name}"] = run.cell(plan.name)
+        return list(found.values())
+
+    def cell(self, word: str) -> CellContext:
+        """Exactly one cell. Raises UsageError when a target names a whole feature."""
+        target = self.target(word)
+        if target.cell is None:
+            names = ", ".join(c.name for c in self.feature(target.feature).cells)
+            raise UsageError(f"{word!r} is a feature; name one of its cells", hint=names)
+        return self.run(target.feature).cell(target.cell)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """`did you mean ...?`, or None."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else None
+
+
+class Loader(TaskLoader2):  # type: ignore[misc]
+    """Loads the features' tasks, and beside them what else a dodo defines."""
+
+    def __init__(self, session: Any, namespace: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self.namespace = namespace or {}
+        self.features: Sequence[str] | None = None  # None: all
+        self.selections: dict[str, Selection] = {}
+
+    def setup(self, opt_values: Any) -> None:
+        """Nothing is left to set up."""
+
+    def load_doit_config(self) -> dict[str, Any]:
+        return doit_config(self.session.layout)
+
+    def load_tasks(self, cmd: Any, pos_args: Any) -> list[Task]:
+        """Our tasks, then the dodo's own."""
+        tasks: dict[str, Task] = {}
+        names = self.session.specs.features if self.features is None else self.features
+        for name in names:
+            run = self.session.run(name)
+            for task in repo_tasks(run):
+                tasks.setdefault(task.name, task)
+            for task in generate(run, self.selections.get(name, still(run))):
+                tasks[task.name] = task
+        for task in self.other_tasks():
+            tasks.setdefault(task.name, task)
+        return list(tasks.values())
+
+    def other_tasks(self) -> list[Task]:
+        """What a dodo of ours defines besides the features."""
+        own = {
+            k: v for k, v in self.namespace.items() if getattr(v, "__module__", "") != OURS_MODULE
+        }
+        return list(doit_load_tasks(own, self.cmd_names)) if own else []
+
+
+OURS_MODULE = "orchestr.dodo"
+
+
+def still(run: Run) -> Selection:
+    """The selection of everything but the ignored cells."""
+    return Selection(frozenset(ignored(run)))
+
+
+def ignored(run: Run) -> set[str]:
+    """The cells that `ignore` named and nobody un-ignored, by the journal."""
+    names = (plan.name for plan in run.plan.cells)
+    return {name for name in names if run.past.cell(name).state is CellState.IGNORED}
+
+
+def doit_config(layout: Layout) -> dict[str, Any]:
+    """What doit is told in every workspace; bare `doit` builds nothing."""
+    return {
+        "default_tasks": [],
+        "backend": "orchestr",
+        "dep_file": str(layout.database),
+        "verbosity": 2,
+    }
+
+
+class Verb:
+    """Mixin of all our commands: errors become text and exit codes, options go anywhere."""
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
+        try:
+            code = super().parse_execute(reordered(self, in_args))  # type: ignore[misc]
+            sys.stdout.flush()
+            return int(code or 0)
+        except OrchestrError as error:
+            return report_error(error)
+        except BrokenPipeError:
+            silence_stdout()
+            return int(Exit.DONE)
+        except KeyboardInterrupt:
+            return int(Exit.INTERRUPTED)
+        except Exception as error:
+            from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
+
+            if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
+                raise
+            return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
+
+
+def reordered(command: Any, words: Sequence[str]) -> list[str]:
+    """The options of ``words`` first, then the names; `--` ends the options."""
+    parser = command.cmdparser
+    takes = {True: set(), False: set()}  # type: dict[bool, set[str]]
+    for option in parser.options:
+        flags = [f"-{option.short}"] if option.short else []
+        flags += [f"--{option.long}"] if option.long else []
+        flags += [f"--{option.inverse}"] if option.inverse else []
+        takes[option.type is not bool].update(flags)
+    options: list[str] = []
+    names: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            names += rest
+        elif word.startswith("-") and word != "-":
+            options.append(word)
+            known = [flag for flag in takes[True] if flag.startswith(word)] if len(word) > 2 else []
+            if word in takes[True] or (known and word not in takes[False] and "=" not in word):
+                options += [value for value in [next(rest, None)] if value is not None]
+        else:
+            names.append(word)
+    return [*options, "--", *names]
+
+
+def attach(command: Any, params: Any) -> Session | None:
+    """The session a doit command runs in, with our loader put in; None in a foreign dodo."""
+    loader = command.loader
+    if isinstance(loader, Loader):
+        return loader.session
+    if isinstance(loader, NamespaceTaskLoader):
+        loader.setup(params)
+        namespace = loader.namespace or {}
+        if OURS not in namespace:
+            loader.setup = _nothing  # it must not import and change folders twice
+            return None
+        ours = Loader(Session.here(), namespace)
+        ours.cmd_names, ours.config = loader.cmd_names, loader.config
+        command.loader = ours
+        return ours.session
+    return None
+
+
+def _nothing(_opts: Any) -> None:
+    return None

@@ -1,0 +1,49 @@
+"""`status [FEATURE ...] [--json] [--watch]`: cells, phases, attempts, pull requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestr.commands.facts import feature_status
+from orchestr.commands.options import JSON, flag
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say
+from orchestr.commands.session import Session
+from orchestr.render.status import status_json, status_text
+
+EVERY = 1.0  # s between two looks of --watch
+
+
+class Status(PlainVerb):
+    """Reads files only, so it may be asked as often as one likes, also beside a run."""
+
+    doc_purpose = "how far every cell is"
+    doc_usage = "[FEATURE ...]"
+    cmd_options = (JSON, flag("watch", "look again every second until Ctrl+C", short="w"))
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Print the table, or the JSON of DESIGN.md."""
+        for problem in session.specs.problems:
+            say(str(problem))
+        names = [session.target(word).feature for word in args] or list(session.specs.features)
+        names = list(dict.fromkeys(names))
+        if not names:
+            say(f"no specs in {session.settings.workspace.specs}")
+        while True:
+            found = [feature_status(session.run(name)) for name in names]
+            if params["json"]:
+                sys.stdout.write(json.dumps(status_json(found), indent=2) + "\n")
+                return 0
+            clear = params["watch"] and sys.stdout.isatty()
+            colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+            text = status_text(found, datetime.now(UTC), colour=colour)
+            sys.stdout.write(("\x1b[H\x1b[2J" if clear else "") + text)
+            sys.stdout.flush()
+            if not params["watch"]:
+                return 0
+            time.sleep(EVERY)

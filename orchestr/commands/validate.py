@@ -1,0 +1,37 @@
+"""`validate [SPEC]`: every problem of the settings and the specs, each with its place."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.session import Session
+from orchestr.errors import Exit
+from orchestr.plan import overlaps
+from orchestr.spec.report import validate
+
+
+class Validate(PlainVerb):
+    """Reads, checks, starts nothing."""
+
+    doc_purpose = "check the settings and the specs, every problem at once"
+    doc_usage = "[SPEC-FILE ...]"
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Exit 2 when there are errors. Warnings are printed and change nothing."""
+        report = validate(session.settings, args, cwd=Path.cwd())
+        for problem in [*report.problems, *report.warnings]:
+            sys.stdout.write(f"{problem}\n")
+        for feature in report.features:
+            for over in overlaps(feature):
+                sys.stdout.write(
+                    f"{feature.path}: warning: {over[0]} and {over[1]} may both change "
+                    f"{over[2]} / {over[3]}\n"
+                )
+            sys.stdout.write(f"{feature.path}: good: feature {feature.name}, "
+                             f"{len(feature.cells)} cells\n")  # fmt: skip
+        if not report.features and report.good:
+            sys.stdout.write(f"no specs in {session.settings.workspace.specs}\n")
+        return int(Exit.DONE if report.good else Exit.USAGE)
