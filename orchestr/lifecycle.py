@@ -12,15 +12,16 @@ into pending once the caller has seen that nobody holds the lease.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from math import isfinite
 from statistics import median
-from types import MappingProxyType
 from typing import Any, assert_never
 
 from orchestr.events import Event, Kind
 from orchestr.spec.records import Phase
 from orchestr.states import CellState, FeatureState, feature_state, follows
+from orchestr.views import NONE, CellView, FeatureView
 
 __all__ = [
     "CellState",
@@ -35,84 +36,8 @@ __all__ = [
 ]
 
 _PHASES = tuple(p.value for p in Phase)
-_NONE: Mapping[Any, Any] = MappingProxyType({})
 _SURPRISES_KEPT = 50
 _INTERRUPTED = 130
-
-
-@dataclass(frozen=True, slots=True)
-class CellView:
-    """What the journal says of one cell. Times are ISO-8601 UTC as journalled.
-
-    ``phases`` maps phase names to done, running, failed, pending or blocked. ``costs`` is USD per
-    attempt, None where it is unknown. ``run`` is the last run that touched the cell; ``seconds``
-    is the time of the newest finished attempt.
-    """
-
-    name: str
-    state: CellState = CellState.PENDING
-    phase: str = ""
-    attempt: int = 0
-    phases: Mapping[str, str] = field(default_factory=lambda: _NONE)
-    reason: str | None = None
-    hint: str | None = None
-    outcome: str | None = None
-    run: str = ""
-    agent: str | None = None
-    model: str | None = None
-    started_at: str | None = None
-    finished_at: str | None = None
-    waiting_until: str | None = None
-    seconds: float | None = None
-    costs: Mapping[int, float | None] = field(default_factory=lambda: _NONE)
-    pr_url: str | None = None
-    pr_state: str | None = None
-    pr_draft: bool | None = None
-    branch: str | None = None
-    base: str | None = None
-    worktree: str | None = None
-
-    @property
-    def cost_usd(self) -> float | None:
-        """The cost of all attempts; None when there was none or one of them is unknown."""
-        known = [c for c in self.costs.values() if c is not None]
-        return sum(known) if known and len(known) == len(self.costs) else None
-
-    @property
-    def cost_known_usd(self) -> float:
-        """The part of the cost that is known, failed attempts too."""
-        return sum(c for c in self.costs.values() if c is not None)
-
-    @property
-    def partial(self) -> bool:
-        """True when some phases are done and others are not."""
-        values = [self.phases.get(p) for p in _PHASES]
-        return "done" in values and any(v != "done" for v in values)
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureView:
-    """What the journal says of a feature; cells appear with their first event.
-
-    ``exit`` is the exit code of the last run, None while it runs or when it died.
-    """
-
-    cells: Mapping[str, CellView] = field(default_factory=lambda: _NONE)
-    feature: str = ""
-    run: str = ""
-    run_started_at: str | None = None
-    run_finished_at: str | None = None
-    exit: int | None = None
-    forge_away: Mapping[str, str] = field(default_factory=lambda: _NONE)
-    surprises: tuple[str, ...] = ()
-
-    def cell(self, name: str) -> CellView:
-        """The view of a cell; a fresh pending one when nothing ever happened to it."""
-        return self.cells.get(name) or CellView(name)
-
-    def state(self, names: Iterable[str]) -> FeatureState:
-        """The state of the feature, over the cells that its spec names."""
-        return feature_state(self.cell(name).state for name in names)
 
 
 def step(view: FeatureView, event: Event) -> FeatureView:
@@ -147,6 +72,7 @@ def settle(view: FeatureView, live: bool) -> FeatureView:
                 reason="interrupted, goes on with the next run",
                 hint=None,
                 waiting_until=None,
+                slot="",
             )
     return replace(view, cells=cells)
 
@@ -174,7 +100,7 @@ def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> Fea
                 run_started_at=event.ts,
                 run_finished_at=None,
                 exit=None,
-                forge_away=_NONE,
+                forge_away=NONE,
             )
         case Kind.RUN_FINISHED:
             code = _number(event.data, "exit")
@@ -192,6 +118,8 @@ def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> Fea
         return view
     old = cells.get(event.cell) or CellView(event.cell)
     new = _step_cell(old, event)
+    if new.slot and new.state is not CellState.RUNNING:
+        new = replace(new, slot="")
     if new is not old and event.kind is not Kind.PR_SEEN:
         new = replace(new, run=event.run or view.run)
     cells[event.cell] = new
@@ -309,6 +237,7 @@ def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
         phases=_with(cell.phases, {**marks, phase: "running"}),
         reason=None,
         hint=None,
+        slot="",
         started_at=event.ts if fresh else cell.started_at,
         finished_at=None,
         waiting_until=None,
@@ -330,6 +259,7 @@ def _phase_done(cell: CellView, phase: str, event: Event) -> CellView:
         reason=_text(event.data, "reason") if done else None,
         hint=None,
         outcome=_text(event.data, "outcome") or cell.outcome,
+        slot="",
         started_at=cell.started_at or event.ts,
         finished_at=event.ts if done else None,
         waiting_until=None,
@@ -341,7 +271,7 @@ def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
     told = next((s for s in CellState if s == event.data.get("state")), None)
     if told is not None and told.is_bad:
         state = told
-    elif cell.outcome == "aborted" or _text(event.data, "outcome") == "aborted":
+    elif event.data.get("aborted") is True or cell.outcome == "aborted":
         state = CellState.ABORTED
     return replace(
         cell,
@@ -366,11 +296,12 @@ def _attempt(cell: CellView, event: Event) -> CellView:
                 cell,
                 state=CellState.WAITING,
                 reason=_text(data, "reason") or f"usage limit of {who}",
-                waiting_until=_text(data, "until"),
+                waiting_until=_when(data, "until"),
             )
         case Kind.ATTEMPT_EXITED:
             seconds = _number(data, "seconds")
-            return replace(cell, seconds=cell.seconds if seconds is None else seconds)
+            seconds = cell.seconds if seconds is None else seconds
+            return replace(cell, seconds=seconds, slot="")
         case Kind.ATTEMPT_CLOSED:
             # Closing only names the outcome: `forget` closes attempts of cells at rest, too.
             return replace(cell, outcome=_text(data, "outcome"))
@@ -379,6 +310,7 @@ def _attempt(cell: CellView, event: Event) -> CellView:
                 cell,
                 state=CellState.RUNNING,
                 phase=event.phase or cell.phase or Phase.IMPLEMENT.value,
+                slot="queued" if event.kind is Kind.ATTEMPT_OPENED else "working",
                 agent=_text(data, "agent") or cell.agent,
                 model=_text(data, "model") or cell.model,
                 outcome=None,
@@ -407,7 +339,13 @@ def _left_behind(cell: CellView, ts: str, *, stopped: bool) -> CellView:
     state = CellState.ABORTED if stopped else _at_rest(phases)
     reason = "stopped, goes on with the next run" if stopped else None
     return replace(
-        cell, state=state, phases=phases, reason=reason, finished_at=ts, waiting_until=None
+        cell,
+        state=state,
+        phases=phases,
+        reason=reason,
+        finished_at=ts,
+        waiting_until=None,
+        slot="",
     )
 
 
@@ -432,6 +370,17 @@ def _after(phase: str) -> tuple[str, ...]:
 
 def _with(phases: Mapping[str, str], marks: Mapping[str, str]) -> Mapping[str, str]:
     return {**phases, **marks} if marks else phases
+
+
+def _when(data: Mapping[str, Any], key: str) -> str | None:
+    """A time as ISO-8601 UTC, given so or as seconds since 1970."""
+    seconds = _number(data, key)
+    if seconds is None:
+        return _text(data, key)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _text(data: Mapping[str, Any], key: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, Self, TextIO
 from orchestr.events import Event, Kind
 from orchestr.plan import Plan
 from orchestr.render.progress import CellText, Labels, LineWriter
-from orchestr.render.text import clean, clock, pad, took
+from orchestr.render.text import clean, clock, headline, pad, took
 
 _PHASE_COLUMNS = len("implement")
 
@@ -93,31 +93,39 @@ def _words(event: Event) -> list[str]:
             return [f"adopted from {_said(data, 'url') or 'its pull request'}"]
         case Kind.CELL_BLOCKED:
             upstream = _said(data, "upstream")
-            why = _said(data, "reason") or (f"upstream {upstream} failed" if upstream else "")
+            why = headline(_raw(data, "reason")) or (
+                f"upstream {upstream} failed" if upstream else ""
+            )
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
         case Kind.PHASE_STARTED:
             # An attempt says so itself, with its number and agent.
-            return [] if event.phase == "implement" else ["started"]
+            why = headline(_raw(data, "why"))
+            return [] if event.phase == "implement" else [f"started: {why}" if why else "started"]
         case Kind.PHASE_DONE:
             return [_done(event)]
         case Kind.PHASE_FAILED:
             hint = _said(data, "hint")
-            reason = _said(data, "reason") or "no reason given"
+            reason = headline(_raw(data, "reason")) or "no reason given"
+            if data.get("aborted") is True:
+                return [f"stopped: {reason}"]
             return [f"FAILED: {reason}{_after(data)}", *([f"hint: {hint}"] if hint else [])]
         case Kind.WORKTREE_ADDED:
             return [f"worktree {_said(data, 'path')} on {_said(data, 'branch')}"]
         case Kind.WORKTREE_REMOVED:
             return [f"worktree {_said(data, 'path')} removed"]
         case Kind.ATTEMPT_OPENED:
-            agent, model = _said(data, "agent"), _said(data, "model")
-            who = f" ({agent}{', ' if agent and model else ''}{model})" if agent or model else ""
-            return [f"attempt {attempt} started{who}"]
+            # It may wait for a free slot now; what is told is the start.
+            return []
+        case Kind.ATTEMPT_STARTED:
+            agent = _said(data, "agent")
+            return [f"attempt {attempt} started" + (f" ({agent})" if agent else "")]
         case Kind.ATTEMPT_ADOPTED:
             return [f"attempt {attempt} adopted from an earlier run"]
         case Kind.ATTEMPT_LIMITED:
-            until = _said(data, "until")
+            wait = data.get("wait_s")
             who = _said(data, "agent") or "the agent"
-            return [f"usage limit of {who}" + (f", goes on at {clock(until)}" if until else "")]
+            more = f", goes on in {took(wait)}" if isinstance(wait, int | float) else ""
+            return [f"usage limit of {who}{more}"]
         case Kind.ATTEMPT_EXITED:
             if data.get("code") == 0 and data.get("reason", "exited") == "exited":
                 return []
@@ -130,7 +138,7 @@ def _words(event: Event) -> list[str]:
             return [f"pull request {_said(data, 'url')} updated"]
         case Kind.FORGE_AWAY:
             return [f"forge away for {_said(data, 'repo')}: {_said(data, 'reason')}"]
-        case Kind.ATTEMPT_STARTED | Kind.ATTEMPT_CLOSED | Kind.PUSH_INTENDED:
+        case Kind.ATTEMPT_CLOSED | Kind.PUSH_INTENDED:
             return []
         case Kind.PR_INTENDED | Kind.PR_SEEN:
             return []
@@ -154,5 +162,9 @@ def _after(data: Any) -> str:
 
 
 def _said(data: Any, key: str) -> str:
+    return clean(_raw(data, key))
+
+
+def _raw(data: Any, key: str) -> str:
     value = data.get(key)
-    return "" if value is None else clean(str(value))
+    return "" if value is None else str(value)

@@ -15,7 +15,7 @@ from datetime import datetime
 from orchestr.lifecycle import CellState, CellView, FeatureView
 from orchestr.plan import Plan
 from orchestr.render.progress import CellText, Labels
-from orchestr.render.text import clean, clip, clock, count, pad, span, stopwatch, width
+from orchestr.render.text import clean, clip, clock, count, headline, pad, span, stopwatch, width
 
 Piece = tuple[str, str]
 Line = list[Piece]
@@ -121,7 +121,7 @@ def _row(
     line: Line = [
         (f" {state.symbol} ", state.style),
         (pad(row.label, name) + "  ", "bold" if running else ""),
-        (pad(view.phase or state.words if running else state.words, states) + " ", state.style),
+        (pad(_state_words(view), states) + " ", "dim" if view.slot == "queued" else state.style),
         (f"{view.attempt or '':>{_TRY}} ", ""),
         (f"{stopwatch(elapsed) if elapsed is not None else '':>{_TIME}}", "dim"),
     ]
@@ -138,15 +138,21 @@ def _row(
     return _fit(line, columns)
 
 
+def _state_words(view: CellView) -> str:
+    if view.slot == "queued":
+        return "queued"
+    return view.phase or view.state.words if view.state is CellState.RUNNING else view.state.words
+
+
 def _now(row: Row, tail: CellText | None) -> str:
     view = row.view
     if view.state is CellState.RUNNING:
         return clean((tail(row.feature, view.name) if tail else None) or "")
     if view.state is CellState.WAITING:
         until = f" until {clock(view.waiting_until)}" if view.waiting_until else ""
-        return clean(view.reason or "usage limit") + until
+        return (headline(view.reason) or "usage limit") + until
     if view.state.is_bad or view.state in (CellState.APPROVAL, CellState.PENDING):
-        return clean(view.reason or "")
+        return headline(view.reason)
     return view.outcome.replace("_", " ") if view.outcome == "no_change_needed" else ""
 
 
@@ -166,9 +172,8 @@ def _footer(
     blocked = states.count(CellState.BLOCKED)
     parts += [f"{blocked} blocked"] if blocked else []
     if slots:
-        # A pool's slot is taken while an agent works; checks and pushes take none.
-        busy = sum(r.view.state is CellState.RUNNING and r.view.phase == "implement" for r in rows)
-        parts.append(f"agents {min(busy, slots)}/{slots}")
+        # A slot is taken while an agent works; checks and pushes take none.
+        parts.append(f"agents {sum(r.view.slot == 'working' for r in rows)}/{slots}")
     known = sum(r.view.cost_known_usd for r in rows)
     parts += [f"${known:.2f}"] if known else []
     times = [t for v in views if (t := span(v.run_started_at, v.run_finished_at or now))]

@@ -40,6 +40,12 @@ def clean(text: str) -> str:
     return " ".join(_CONTROLS.sub("", text).split())
 
 
+def headline(text: str | None) -> str:
+    """The first line that says something: reasons may carry the tail of a program's output."""
+    lines = (clean(line) for line in (text or "").splitlines())
+    return next((line for line in lines if line), "")
+
+
 def width(text: str) -> int:
     """Columns that the text takes on a terminal."""
     if text.isascii():

@@ -1,0 +1,96 @@
+"""What the renderings need besides spec, plan and journal: facts that git and the files know.
+
+Plain records; the commands fill them in, the renderings only read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestr.lifecycle import CellState, CellView, FeatureState, FeatureView, feature_state
+from orchestr.plan import Plan
+from orchestr.spec.records import Feature, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class CellFacts:
+    """Facts of one cell; None where there is none yet.
+
+    ``base`` is the branch that the pull request goes to, ``head`` a commit, ``tree`` its tree.
+    ``log`` is the newest transcript. ``state`` and ``phases`` replace what the journal says, for
+    a caller that has looked at the result files.
+    """
+
+    base: str | None = None
+    head: str | None = None
+    tree: str | None = None
+    worktree: str | None = None
+    log: str | None = None
+    pr_url: str | None = None
+    pr_state: str | None = None
+    pr_draft: bool | None = None
+    state: CellState | None = None
+    phases: Mapping[str, str] | None = None
+
+
+_NOTHING = CellFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStatus:
+    """All that is known of a feature. ``live``: who holds its lease now, in words."""
+
+    feature: Feature
+    plan: Plan
+    view: FeatureView
+    facts: Mapping[str, CellFacts] = field(default_factory=dict)
+    live: str | None = None
+
+    def of(self, name: str) -> CellFacts:
+        """The facts of a cell, empty when nothing is known."""
+        return self.facts.get(name, _NOTHING)
+
+    def cell_state(self, name: str) -> CellState:
+        """The state by the files if they were looked at, else by the journal."""
+        return self.of(name).state or self.view.cell(name).state
+
+    @property
+    def state(self) -> FeatureState:
+        """The state of the whole, over the cells of the spec."""
+        return feature_state(self.cell_state(c.name) for c in self.plan.cells)
+
+    def phases(self, name: str) -> dict[str, str]:
+        """Every phase with its value; what was never reached is pending."""
+        known = self.of(name).phases
+        known = self.view.cell(name).phases if known is None else known
+        return {p.value: "pending" for p in Phase} | dict(known)
+
+    def pull_request(self, name: str) -> tuple[str, str, bool | None] | None:
+        """URL, state and draft of the cell's pull request, or None."""
+        facts, view = self.of(name), self.view.cell(name)
+        url = facts.pr_url or view.pr_url
+        if not url or url == "none":
+            return None
+        draft = view.pr_draft if facts.pr_draft is None else facts.pr_draft
+        return url, facts.pr_state or view.pr_state or "open", draft
+
+
+def next_command(feature: str, view: CellView, state: CellState) -> str | None:
+    """The command that brings a cell on, or None when there is nothing to be done."""
+    cell = f"{feature}:{view.name}"
+    match state:
+        case CellState.FAILED:
+            return f"orchestr run {cell}"
+        case CellState.BLOCKED:
+            return f"orchestr run {feature} --failed"
+        case CellState.PENDING | CellState.ABORTED:
+            return f"orchestr run {cell}"
+        case CellState.RUNNING:
+            return f"orchestr logs {cell} -f"
+        case CellState.WAITING | CellState.DONE | CellState.LANDED:
+            return None
+        case CellState.IGNORED:
+            return f"orchestr ignore --undo {cell}"
+        case CellState.APPROVAL | CellState.MERGE_CONFLICT | CellState.NEEDS_PERSON:
+            return f"orchestr explain {cell}"

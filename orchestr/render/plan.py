@@ -1,0 +1,171 @@
+"""``plan`` and ``run --dry-run``: order, bases, what would run and why (rows A22, A57, B87).
+
+Pure text and JSON. Nothing is run, nothing is asked of the network here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestr.plan import CellPlan, Forecast, Overlap, Plan, Would
+from orchestr.render.facts import CellFacts
+from orchestr.render.text import clean, count, size, took
+from orchestr.spec.records import Action, Feature
+
+_NOTHING = CellFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The disk that a run would need and that is free, in bytes; None is not shown."""
+
+    disk_wanted: int | None = None
+    disk_free: int | None = None
+
+
+def plan_text(
+    feature: Feature,
+    plan: Plan,
+    forecasts: Sequence[Forecast],
+    facts: Mapping[str, CellFacts],
+    *,
+    overlaps: Sequence[Overlap] = (),
+    jobs: int | None = None,
+    resources: Resources | None = None,
+    timed: bool = False,
+) -> str:
+    """The plan for people. ``jobs``: agents at once; ``timed``: the plan's weights are seconds."""
+    told = {f.name: f for f in forecasts}
+    waves = plan.waves()
+    lines = [f"{plan.feature}: {clean(feature.title)}" if feature.title else plan.feature]
+    lines.append(f"{count(len(plan.cells), 'cell')} in {count(len(waves), 'wave')}")
+    for number, wave in enumerate(waves, 1):
+        lines += ["", f"wave {number} ({count(len(wave), 'cell')})"]
+        for cell in wave:
+            lines += _cell(cell, told.get(cell.name), facts.get(cell.name, _NOTHING))
+    if plan.critical_path:
+        lines += ["", f"critical path: {' > '.join(plan.critical_path)}{_length(plan, timed)}"]
+    for found in overlaps:
+        lines.append(
+            f"warning: {found.cell_a} ({found.pattern_a}) and {found.cell_b} ({found.pattern_b})"
+            " may change the same paths, and neither depends on the other"
+        )
+    lines += _resources(resources or Resources(), plan, jobs)
+    lines += _counts(forecasts)
+    return "\n".join(lines) + "\n"
+
+
+def plan_json(
+    plan: Plan,
+    forecasts: Sequence[Forecast],
+    facts: Mapping[str, CellFacts],
+    *,
+    overlaps: Sequence[Overlap] = (),
+) -> dict[str, Any]:
+    """The plan as DESIGN documents it; fields are added, never renamed.
+
+    Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, and ``overlaps``.
+    """
+    told = {f.name: f for f in forecasts}
+    cells = []
+    for cell in plan.cells:
+        seen = facts.get(cell.name, _NOTHING)
+        line = told.get(cell.name)
+        cells.append(
+            {
+                "name": cell.name,
+                "wave": cell.wave,
+                "repo": cell.repo,
+                "branch": cell.branch,
+                "base": seen.base or cell.base,
+                "upstreams": list(cell.upstreams),
+                "would": line.would.value if line else None,
+                "why": line.why if line else None,
+                "pr": _url(seen),
+                "stack": list(cell.stack),
+                "worktree": seen.worktree,
+                "phases": [p.value for p in line.phases] if line else [],
+                "may": line.may if line else False,
+                "weight": cell.weight,
+            }
+        )
+    return {
+        "feature": plan.feature,
+        "cells": cells,
+        "critical_path": list(plan.critical_path),
+        "overlaps": [o._asdict() for o in overlaps],
+    }
+
+
+def _cell(cell: CellPlan, told: Forecast | None, facts: CellFacts) -> list[str]:
+    url = _url(facts)
+    mark = f"  [PR EXISTS: {clean(url)}]" if url else ""
+    lines = [f"  {cell.name}{mark}", f"    repo      {cell.repo}, branch {cell.branch}"]
+    lines.append(f"    base      {_base(cell, facts)}")
+    if cell.upstreams:
+        lines.append(f"    after     {', '.join(cell.upstreams)}")
+    if facts.worktree:
+        lines.append(f"    worktree  {facts.worktree}")
+    if cell.action is Action.PUSH:
+        lines.append("    action    push what is there, no agent")
+    if told:
+        lines.append(f"    {_would(told)}")
+    return lines
+
+
+def _base(cell: CellPlan, facts: CellFacts) -> str:
+    if cell.needs_merge_base:
+        return f"the merge of {' and '.join(cell.stack)}"
+    if cell.stack:
+        return f"stacked on {cell.stack[0]}"
+    return facts.base or cell.base or "the default branch"
+
+
+def _would(told: Forecast) -> str:
+    match told.would:
+        case Would.UP_TO_DATE:
+            return told.why if told.why.startswith("up to date") else f"up to date: {told.why}"
+        case Would.BLOCKED:
+            return f"blocked: {told.why}"
+        case Would.RUN:
+            phases = ", ".join(p.value for p in told.phases)
+            word = "may run" if told.may else "would run"
+            return f"{word}: {told.why}" + (f" ({phases})" if phases else "")
+
+
+def _length(plan: Plan, timed: bool) -> str:
+    if not timed:
+        return ""
+    return f" (about {took(sum(plan.cell(n).weight for n in plan.critical_path))})"
+
+
+def _resources(wanted: Resources, plan: Plan, jobs: int | None) -> list[str]:
+    lines = []
+    if jobs is not None:
+        widest = max((len(w) for w in plan.waves()), default=0)
+        lines.append(f"agents: {jobs} at once, the widest wave has {count(widest, 'cell')}")
+    if wanted.disk_wanted is not None:
+        free = f", {size(wanted.disk_free)} free" if wanted.disk_free is not None else ""
+        lines.append(f"disk: about {size(wanted.disk_wanted)} for worktrees{free}")
+        if wanted.disk_free is not None and wanted.disk_free < wanted.disk_wanted:
+            lines.append("warning: there is less free disk than the worktrees may need")
+    return lines
+
+
+def _counts(forecasts: Sequence[Forecast]) -> list[str]:
+    if not forecasts:
+        return []
+    would = [f.would for f in forecasts]
+    may = sum(f.may for f in forecasts)
+    parts = [f"{would.count(Would.RUN) - may} would run"]
+    parts += [f"{may} may run"] if may else []
+    parts.append(f"{would.count(Would.UP_TO_DATE)} up to date")
+    blocked = would.count(Would.BLOCKED)
+    parts += [f"{blocked} blocked"] if blocked else []
+    return ["", ", ".join(parts)]
+
+
+def _url(facts: CellFacts) -> str | None:
+    return facts.pr_url if facts.pr_url and facts.pr_url != "none" else None

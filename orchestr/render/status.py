@@ -1,0 +1,152 @@
+"""``status``: cells, phases, attempts, costs and pull requests, for people and as JSON.
+
+Pure. The JSON is documented in DESIGN (``status --json``); fields are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from orchestr.lifecycle import CellState
+from orchestr.render.facts import FeatureStatus, next_command
+from orchestr.render.text import clean, clock, count, dollars, headline, paint, span, table, took
+from orchestr.spec.records import Phase
+
+# One letter a phase: capital when done, so that progress reads at a glance (row B84).
+_MARKS = {"done": "✓", "running": "▶", "failed": "✗", "blocked": "⊘", "pending": "·"}
+_REASON_COLUMNS = 4
+
+
+def status_json(features: Sequence[FeatureStatus]) -> dict[str, Any]:
+    """The whole state. Times are ISO-8601 UTC, costs USD and null when any part is unknown."""
+    return {"features": [_feature_json(status) for status in features]}
+
+
+def _feature_json(status: FeatureStatus) -> dict[str, Any]:
+    return {
+        "name": status.feature.name,
+        "state": status.state.value,
+        "cells": [_cell_json(status, cell.name) for cell in status.plan.cells],
+        "run": status.view.run or None,
+        "live": status.live is not None,
+    }
+
+
+def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
+    cell, view, facts = status.plan.cell(name), status.view.cell(name), status.of(name)
+    link = status.pull_request(name)
+    return {
+        "name": name,
+        "repo": cell.repo,
+        "branch": cell.branch,
+        "base": facts.base or cell.base,
+        "head": facts.head,
+        "tree": facts.tree,
+        "worktree": facts.worktree or view.worktree,
+        "state": status.cell_state(name).value,
+        "attempt": view.attempt,
+        "upstreams": list(cell.upstreams),
+        "phases": status.phases(name),
+        "pr": {"url": link[0], "state": link[1], "draft": link[2]} if link else None,
+        "cost_usd": view.cost_usd,
+        "started_at": view.started_at,
+        "finished_at": view.finished_at,
+        "reason": view.reason,
+        "hint": view.hint,
+        "outcome": view.outcome,
+        "partial": view.partial,
+        "waiting_until": view.waiting_until,
+        "agent": view.agent,
+        "model": view.model,
+        "cost_known_usd": view.cost_known_usd,
+    }
+
+
+def status_text(features: Sequence[FeatureStatus], now: datetime, *, colour: bool = False) -> str:
+    """A table a feature, then what needs a person, with the next command."""
+    if not features:
+        return "no features yet: orchestr init writes an example, orchestr validate checks specs\n"
+    lines: list[str] = []
+    for status in features:
+        lines += ([""] if lines else []) + _feature_text(status, now, colour)
+    return "\n".join(lines) + "\n"
+
+
+def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[str]:
+    title = f"  {clean(status.feature.title)}" if status.feature.title else ""
+    lines = [f"{status.feature.name}: {status.state}{title}"]
+    if status.live:
+        lines.append(f"  run {status.view.run} is alive: {clean(status.live)}")
+    rows, styles = [], []
+    for cell in status.plan.cells:
+        view, state = status.view.cell(cell.name), status.cell_state(cell.name)
+        link = status.pull_request(cell.name)
+        phases = status.phases(cell.name)
+        shown = f"{state.symbol} {state.words}"
+        end = now if state.is_moving else None
+        cost = "-"
+        if view.costs:
+            cost = dollars(view.cost_known_usd, view.cost_usd is not None)
+        rows.append(
+            (
+                cell.name,
+                shown,
+                "".join(_MARKS.get(phases[p.value], "?") for p in Phase),
+                str(view.attempt or "-"),
+                took(span(view.started_at, view.finished_at or end)),
+                cost,
+                _link(link) if link else _unlinked(view.outcome),
+            )
+        )
+        styles.append((shown, state.style))
+    header = ("CELL", "STATE", "PHASE", "TRY", "TIME", "COST", "PULL REQUEST")
+    drawn = table(header, rows, indent="  ")
+    lines.append(drawn[0])
+    for line, (shown, style) in zip(drawn[1:], styles, strict=True):
+        lines.append(line.replace(shown, paint(shown, style, colour), 1))
+    for cell in status.plan.cells:
+        lines += _note(status, cell.name)
+    return [*lines, f"  {_counts(status)}"]
+
+
+def _link(link: tuple[str, str, bool | None]) -> str:
+    url, state, draft = link
+    words = "draft" if state == "open" and draft else state
+    return f"{clean(url)} ({words})"
+
+
+def _unlinked(outcome: str | None) -> str:
+    return "no change needed" if outcome == "no_change_needed" else ""
+
+
+def _note(status: FeatureStatus, name: str) -> list[str]:
+    """Why a cell does not go on by itself, and the command that helps."""
+    state, view = status.cell_state(name), status.view.cell(name)
+    told = headline(view.reason)
+    if state is CellState.WAITING:
+        until = f", goes on at {clock(view.waiting_until)}" if view.waiting_until else ""
+        return [f"  {state.symbol} {name}: {told}{until}"]
+    if state is CellState.PENDING and told:
+        return [f"  {state.symbol} {name}: {told}"]
+    if not state.is_bad and state is not CellState.APPROVAL:
+        return []
+    lines = [f"  {state.symbol} {name}: {told or state.words}"]
+    pad = " " * _REASON_COLUMNS
+    log = status.of(name).log
+    if log and state is CellState.FAILED:
+        lines.append(f"{pad}log:  {clean(log)}")
+    # A blocked cell is mended at its upstream, whose own note says how.
+    if state is not CellState.BLOCKED:
+        command = next_command(status.feature.name, view, state)
+        hint = clean(view.hint or "")
+        lines += [f"{pad}hint: {hint}"] if hint else []
+        lines += [f"{pad}next: {command}"] if command else []
+    return lines
+
+
+def _counts(status: FeatureStatus) -> str:
+    states = [status.cell_state(c.name) for c in status.plan.cells]
+    parts = [f"{states.count(s)} {s.words}" for s in CellState if s in states]
+    return f"{count(len(states), 'cell')}: {', '.join(parts)}" if states else "no cells"

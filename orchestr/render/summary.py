@@ -1,0 +1,136 @@
+"""What a run came to: a table, what went wrong with the next command, and the counts (row A84).
+
+Pure text for stdout. Written once, after the progress is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from orchestr.lifecycle import CellState, CellView
+from orchestr.render.facts import FeatureStatus
+from orchestr.render.text import clean, count, dollars, headline, pad, paint, span, table, took
+
+_COUNTED = (
+    (CellState.BLOCKED, "blocked"),
+    (CellState.RUNNING, "still running"),
+    (CellState.WAITING, "waiting"),
+    (CellState.APPROVAL, "waiting for approval"),
+    (CellState.ABORTED, "aborted"),
+    (CellState.IGNORED, "ignored"),
+    (CellState.PENDING, "pending"),
+)
+_FAILED = (CellState.FAILED, CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON)
+_STATE_COLUMNS = len("merge conflict") + 2
+
+
+def summary_text(
+    features: Sequence[FeatureStatus],
+    *,
+    selected: Collection[tuple[str, str]] | None = None,
+    now: datetime | None = None,
+    colour: bool = False,
+) -> str:
+    """The end of a run. ``selected``: (feature, cell) pairs the run was about; None means all.
+
+    A run that touched no cell and found all of them done says so in one line.
+    """
+    shown = [
+        (status, cell.name)
+        for status in features
+        for cell in status.plan.cells
+        if selected is None or (status.feature.name, cell.name) in selected
+    ]
+    if not any(_touched(s, n) for s, n in shown) and all(s.cell_state(n).is_good for s, n in shown):
+        ready = [n for s, n in shown if s.cell_state(n) is not CellState.IGNORED]
+        left = len(shown) - len(ready)
+        note = f", {left} ignored" if left else ""
+        return f"nothing to be done: {count(len(ready), 'cell')} up to date{note}\n"
+    lines = _table(shown, many=len(features) > 1, now=now, colour=colour)
+    for status, name in shown:
+        lines += _trouble(status, name)
+    lines += ["", _counts(shown)]
+    lines += _again(shown)
+    return "\n".join(lines) + "\n"
+
+
+def _touched(status: FeatureStatus, name: str) -> bool:
+    view = status.view
+    return bool(view.run) and view.cell(name).run == view.run
+
+
+def _table(
+    shown: Sequence[tuple[FeatureStatus, str]], *, many: bool, now: datetime | None, colour: bool
+) -> list[str]:
+    rows, styles = [], []
+    for status, name in shown:
+        view, state = status.view.cell(name), status.cell_state(name)
+        words = state.words
+        if state is CellState.DONE and not _touched(status, name):
+            words = "up to date"
+        link = status.pull_request(name)
+        end = link[0] if link else ("no change needed" if _unchanged(view) else "")
+        fresh = _touched(status, name)
+        seconds = span(view.started_at, view.finished_at or now) if fresh else None
+        rows.append(
+            (
+                f"{status.feature.name}:{name}" if many else name,
+                pad(f"{state.symbol} {words}", _STATE_COLUMNS).rstrip(),
+                str(view.attempt or "-"),
+                took(seconds),
+                status.plan.cell(name).branch,
+                clean(end),
+            )
+        )
+        styles.append((f"{state.symbol} {words}", state.style))
+    lines = table(("CELL", "STATE", "TRY", "TIME", "BRANCH", "PULL REQUEST"), rows)
+    return [lines[0]] + [
+        line.replace(words, paint(words, style, colour), 1)
+        for line, (words, style) in zip(lines[1:], styles, strict=True)
+    ]
+
+
+def _unchanged(view: CellView) -> bool:
+    return view.outcome == "no_change_needed"
+
+
+def _trouble(status: FeatureStatus, name: str) -> list[str]:
+    """For a cell that ended badly by itself: the reason, the log and what to look at next."""
+    state, view = status.cell_state(name), status.view.cell(name)
+    if state not in _FAILED:
+        return []
+    cell = f"{status.feature.name}:{name}"
+    phase = f" in {view.phase}" if view.phase else ""
+    reason = headline(view.reason) or "no reason given"
+    lines = ["", f"{state.symbol} {cell} {state.words}{phase}: {reason}"]
+    log = status.of(name).log
+    lines += [f"    log:   {clean(log)}"] if log else []
+    lines += [f"    next:  orchestr logs {cell}"]
+    hint = clean(view.hint or "")
+    return [*lines, f"    hint:  {hint}"] if hint and hint != f"orchestr logs {cell}" else lines
+
+
+def _counts(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
+    states = [s.cell_state(n) for s, n in shown]
+    done = sum(s in (CellState.DONE, CellState.LANDED) for s in states)
+    parts = [f"{done} done", f"{sum(s in _FAILED for s in states)} failed"]
+    parts += [f"{states.count(s)} {words}" for s, words in _COUNTED if s in states]
+    line = ", ".join(parts)
+    costs = [c for s, n in shown if _touched(s, n) for c in s.view.cell(n).costs.values()]
+    if any(c is not None for c in costs):
+        known = sum(c for c in costs if c is not None)
+        line += f"; cost {dollars(known, all(c is not None for c in costs))}"
+    return line
+
+
+def _again(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:
+    lines = []
+    for status in {id(s): s for s, _ in shown}.values():
+        states = [s.cell_state(n) for s, n in shown if s is status]
+        name = status.feature.name
+        if any(s in _FAILED for s in states):
+            lines.append(f"next: orchestr run {name} --failed")
+        elif any(s in (CellState.ABORTED, CellState.PENDING, CellState.BLOCKED) for s in states):
+            lines.append(f"next: orchestr run {name}")
+    return lines
