@@ -13,7 +13,7 @@ from typing import Any
 from orchestr.errors import Problem
 from orchestr.spec import cycles
 from orchestr.spec.document import Document
-from orchestr.spec.values import show, suggest
+from orchestr.spec.values import BadValue, check_branch, show, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _branches(document: Document, section: str, cells: list[Sketch]) -> Iterable
     """Two cells cannot share a branch, nor can git keep both `x` and `x/y` (files and folders)."""
     owner: dict[tuple[str, str], str] = {}
     folded: dict[tuple[str, str], tuple[str, str]] = {}
-    known = [(cell, cell.repo, cell.branch) for cell in cells]
+    known = [(cell, cell.repo, cell.branch) for cell in cells if _is_branch(cell.branch)]
     for cell, repo, branch in known:
         if repo is None or branch is None:
             continue
@@ -202,6 +202,14 @@ def _agents(
             declare = "declare it in orchestr.toml, like [agents.my-agent]"
             hint = suggest(name, agents) or declare
             yield document.problem(path, f"there is no agent {show(name)}", hint)
+
+
+def _is_branch(name: str | None) -> bool:
+    """Whether it is worth comparing; what is wrong with it alone is said elsewhere."""
+    try:
+        return name is not None and bool(check_branch(name))
+    except BadValue:
+        return False
 
 
 def _text(value: Any) -> str | None:

@@ -39,6 +39,7 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?[0-9]{1,17}\.[0-9]{0,17}", re.ASCII)
 # What YAML does not allow in a stream, by name, so that we can give line and column.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
 _QUOTE = (
     "text with `: `, or starting with one of `@ * & ! % [ { \" ' | > #` or a backtick, "
     "needs quotes:"
@@ -51,7 +52,7 @@ class Document:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        self._lines = text.split("\n")
+        self._lines = _BREAK.split(text)
         self._index: dict[int, dict[Hashable, tuple[Any, Any]]] = {}
         self._root = _compose(file, text, self._lines)
         self.value = self._build(self._root, (), False)
@@ -93,7 +94,7 @@ class Document:
             if step not in children:
                 return None
             node = children[step][1]
-        if not isinstance(node, yaml.ScalarNode) or node.style is not None:
+        if not isinstance(node, yaml.ScalarNode) or node.style:
             return None
         rest = self._lines[node.end_mark.line][node.end_mark.column :]
         match = re.match(r"\s+(#\S.*)", rest)
@@ -273,16 +274,22 @@ def _check_aliases(file: str, root: Any) -> Any:
 
 def _syntax_problem(file: str, error: yaml.MarkedYAMLError, lines: list[str]) -> Problem:
     """A YAML error in words, with the line quoted as it should be (row A97)."""
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    mark, start = error.problem_mark or error.context_mark, error.context_mark
     what = error.problem or error.context or "it cannot be read"
-    where = f" ({error.context})" if error.context and error.problem else ""
+    if error.context and error.problem:
+        what += f" ({error.context})"
+    # What never ends (a quote, a bracket) is wrong where it starts, not where the file stops.
+    endless = "scalar" in (error.context or "") or "flow" in (error.context or "")
+    if start is not None and mark is not None and endless and start.line != mark.line:
+        what += f", started here and not ended by line {mark.line + 1}"
+        mark = start
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     written = lines[line - 1] if 0 < line <= len(lines) else ""
     if "\t" in written[:column] and not written[:column].strip():
         hint = "indent with spaces: YAML does not allow tabs"
     else:
         hint = _quote_hint(written)
-    return Problem(file, line, column, "", f"this is not YAML: {what}{where}", hint)
+    return Problem(file, line, column, "", f"this is not YAML: {what}", hint)
 
 
 def _quote_hint(written: str) -> str:
@@ -290,7 +297,9 @@ def _quote_hint(written: str) -> str:
     match = re.match(r"\s*((?:-\s+)+|[A-Za-z_-]+:\s+)(.+?)\s*$", written)
     if match is None:
         return f'{_QUOTE} - "..."'
-    prefix, text = match[1], match[2].strip("\"'")
+    prefix, text = match[1], match[2]
+    if text[0] in "\"'" and text.find(text[0], 1) in (-1, len(text) - 1):
+        text = text.strip(text[0])
     quoted = "'" + text.replace("'", "''") + "'" if '"' in text else f'"{text}"'
     return f"{_QUOTE} {prefix}{quoted}"
 

@@ -283,8 +283,8 @@ def _not_one_of(last: str | int, given: Any) -> tuple[str, str | None]:
     }.get(str(last), ())
     names = " or ".join(f"`{name}`" for name in known)
     got = show(given) if isinstance(given, str) else kind_of(given)
-    close = suggest(given, known) if isinstance(given, str) and len(known) > 1 else None
-    return f"must be {names}, got {got}", close
+    close = values.nearest(given, known) if isinstance(given, str) else None
+    return f"must be {names}, got {got}", f"did you mean `{close}`?" if close else None
 
 
 def _unknown_field(

@@ -94,6 +94,11 @@ def check_cell_name(value: str) -> str:
 
 def check_repo_name(value: str) -> str:
     """A repository's name: one folder name, never a path or an option."""
+    if "/" in value and value.isascii():
+        raise BadValue(
+            f"{show(value)} is a path, not a repository's name",
+            "write its name; where it lies goes to [repos.NAME] path in orchestr.toml",
+        )
     _check_name(value, _REPO, "a repository's name", "letters, digits, `.`, `_` and `-`", "")
     if ".." in value or value.endswith((".", ".lock", ".git")):
         raise BadValue(
@@ -271,8 +276,7 @@ def _odd(value: str) -> str:
 
 
 def _code(character: str) -> str:
-    name = unicodedata.name(character, "a control character")
-    return f"U+{ord(character):04X} {name}"
+    return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
 
 
 def _option_hint(value: str) -> str | None:
