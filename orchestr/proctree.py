@@ -82,6 +82,8 @@ def descendants(roots: Iterable[int], among: Table) -> list[Proc]:
 
 def marked(marker: str, among: Table) -> list[Proc]:
     """Processes of this user that carry the marker in the environment they started with."""
+    if not marker:
+        return []
     own = os.getpid()
     return [p for p in among.values() if p.pid != own and _carries(p.pid, marker)]
 
@@ -161,14 +163,21 @@ def end_all(
                 return len(seen)
             time.sleep(0.02)
     end, pause = time.monotonic() + SURE_DEATH, 0.002
+    calm, deaf = 0, set[tuple[int, float]]()
     while True:
         procs = left()
-        seen.update((p.pid, p.created) for p in procs)
+        now = {(p.pid, p.created) for p in procs}
+        seen |= now
         reached = [send(proc, signal.SIGKILL) for proc in procs]
         idle()
-        if not any(reached) or time.monotonic() > end:
-            # Nothing left, or only what we may not signal (another user's, by sudo).
+        # A look at /proc is not one instant: what forks and ends meanwhile can be missed once.
+        calm = 0 if procs else calm + 1
+        if calm > (1 if seen else 0) or time.monotonic() > end:
             return len(seen)
+        if procs and not any(reached):
+            if now == deaf:  # still there and not ours to signal: another user's, by sudo
+                return len(seen)
+            deaf = now
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
 
