@@ -91,7 +91,7 @@ def _run(words: list[str]) -> int:
             self._found: Session | None = None
 
         @property
-        def session(self) -> Session:  # type: ignore[override]
+        def session(self) -> Session:
             if self._found is None:
                 self._found = Session.here()
             return self._found

@@ -130,7 +130,7 @@ def link_transcript(cell_dir: Path, number: int) -> None:
     own.touch(exist_ok=True)
     link = cell_dir / TRANSCRIPT
     with suppress(OSError):
-        if os.readlink(link) == target:
+        if str(link.readlink()) == target:
             return
     temporary = cell_dir / f".{TRANSCRIPT}.{os.getpid()}.tmp"
     with suppress(FileNotFoundError):

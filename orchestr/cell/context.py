@@ -21,6 +21,7 @@ from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.events import Event, Kind
 from orchestr.forges.base import Forge, PullRequest, RepoRef
 from orchestr.git import Repo
+from orchestr.gitenv import exclude_config
 from orchestr.lifecycle import FeatureView
 from orchestr.plan import CellPlan, Plan
 from orchestr.registry import Registry
@@ -137,9 +138,18 @@ class CellContext:
         return RepoRef(self.cell.repo, self.repo_path)
 
     @property
+    def linked_patterns(self) -> tuple[str, ...]:
+        """Excludes for what is linked or copied in: `node_modules/` does not match a link."""
+        settings = self.repo_settings
+        return tuple(f"/{name}" for name in (*settings.link, *settings.copy))
+
+    @cached_property
     def tree_repo(self) -> Repo:
-        """The cell's own worktree as a git directory."""
-        return Repo(self.worktree)
+        """The cell's own worktree as a git directory, with the user's excludes and ours."""
+        excludes = self.run.layout.excludes
+        return Repo(
+            self.worktree, config=exclude_config(self.repo, excludes, self.linked_patterns)
+        )
 
     @property
     def agent_name(self) -> str:

@@ -6,6 +6,7 @@ found on disk decides what comes next, so the same call goes on after a kill at 
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,9 +22,9 @@ from orchestr.cell.records import TRANSCRIPT
 from orchestr.cell.worktree import ensure_upstreams
 from orchestr.errors import Interrupted
 from orchestr.events import Kind
-from orchestr.files import write_atomic, write_json
+from orchestr.files import write_atomic
 from orchestr.gitenv import agent_git_env
-from orchestr.process import kill_marked
+from orchestr.proctree import kill_marked
 from orchestr.spec.records import Phase
 from orchestr.supervisor import Exit, State
 
@@ -69,7 +70,7 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
             stack.enter_context(ctx.run.pool("agents").slot_if_free())
             ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      state=str(state))  # fmt: skip
-        end = supervisor.wait(folder, child=child, stop=_Stop(ctx))  # type: ignore[arg-type]
+        end = supervisor.wait(folder, child=child, stop=_Stop(ctx))
         if end is None and ctx.cancelled():
             marker = attempt.marker(ctx.key)
             grace = ctx.run.settings.limits.grace
@@ -83,10 +84,11 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
         return end
 
 
-class _Stop:
+class _Stop(threading.Event):
     """What `supervisor.wait` looks at: the run's stop, or this cell's alone."""
 
     def __init__(self, ctx: CellContext) -> None:
+        super().__init__()
         self._ctx = ctx
 
     def is_set(self) -> bool:
@@ -109,21 +111,22 @@ def _write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     launch = ctx.run.agent(attempt.agent).launch(
         Request(ctx.worktree, prompt, names, attempt.model or None)
     )
-    git = agent_git_env(ctx.repo, ctx.worktree, ctx.run.layout.excludes)
+    git = agent_git_env(
+        ctx.repo, ctx.worktree, ctx.run.layout.excludes, patterns=ctx.linked_patterns
+    )
     limits = ctx.run.settings.limits
-    request = {
-        "argv": list(launch.argv),
-        "cwd": str(ctx.worktree),
-        "env": {**launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
-        "stdin": str(launch.stdin) if launch.stdin else None,
-        "format": launch.format,
-        "timeout": ctx.timeout,
-        "idle_timeout": ctx.cell.idle_timeout or limits.idle_timeout,
-        "after_result": limits.after_result,
-        "grace": limits.grace,
-        "marker": marker,
-    }
-    write_json(folder / "launch.json", request)
+    supervisor.Launch(
+        argv=launch.argv,
+        cwd=str(ctx.worktree),
+        env={**launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
+        marker=marker,
+        stdin=str(launch.stdin) if launch.stdin else None,
+        format=launch.format,
+        timeout=ctx.timeout,
+        idle_timeout=ctx.cell.idle_timeout or limits.idle_timeout,
+        after_result=limits.after_result,
+        grace=limits.grace,
+    ).write(folder)
 
 
 def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdict:

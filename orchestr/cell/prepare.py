@@ -10,7 +10,8 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import attempt_ref, keep
 from orchestr.cell.records import Head, Marker
-from orchestr.git import CommitId, FetchFailed
+from orchestr.git import CommitId
+from orchestr.giterrors import GitError
 from orchestr.gitworktree import clear_stale_locks
 
 
@@ -50,7 +51,7 @@ def _start_again(ctx: CellContext, base: CommitId) -> None:
 def _merge_remote(ctx: CellContext) -> list[str]:
     """Commits that a person pushed to the branch are merged, never overwritten."""
     repo = ctx.tree_repo
-    if not ctx.repo.has_remote() or Head.read(ctx.dir) is None:
+    if "origin" not in ctx.repo.remotes() or Head.read(ctx.dir) is None:
         return []  # never published: nothing of a person's can be there
     try:
         listed = ctx.repo.ls_remote("origin", f"refs/heads/{ctx.cell.branch}")
@@ -60,7 +61,7 @@ def _merge_remote(ctx: CellContext) -> list[str]:
             return []
         if ctx.repo.resolve(theirs) is None:
             ctx.repo.fetch("origin", f"refs/heads/{ctx.cell.branch}", locks=ctx.run.layout.locks)
-    except FetchFailed:
+    except GitError:
         return []  # publish asks again and is the one to insist
     return _merge(ctx, CommitId(theirs), f"Merge the remote branch {ctx.cell.branch}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from orchestr.git import CommitId, Repo
-from orchestr.gitworktree import conflict_markers
+from orchestr.gitmerge import conflict_markers
 
 # Files of ours that must never be in a pull request.
 OURS = (".orchestr", ".doit.db", ".ports.env")

@@ -17,12 +17,13 @@ from orchestr.cell.records import TREE, Head, Marker, read_line
 from orchestr.cell.result import Result
 from orchestr.errors import OrchestrError
 from orchestr.events import Kind
-from orchestr.git import Branch, CommitId, FetchFailed, Repo
+from orchestr.git import Branch, CommitId, Repo
+from orchestr.giterrors import GitError
+from orchestr.gitmerge import merge_base_for
 from orchestr.gitworktree import (
     Finding,
     add_detached,
     add_worktree,
-    merge_base_for,
     repair_worktree,
     validate_worktree,
 )
@@ -173,11 +174,11 @@ def stacked_ref(ctx: CellContext, upstream: CellContext) -> str:
 def _tip(ctx: CellContext, base_ref: str) -> CommitId:
     """The newest commit of the base branch; a fetch that fails only warns (row X32)."""
     repo = ctx.repo
-    if repo.has_remote():
+    if "origin" in repo.remotes():
         try:
             repo.fetch("origin", f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}",
                        locks=ctx.run.layout.locks)  # fmt: skip
-        except FetchFailed as error:
+        except GitError as error:
             ctx.emit(Kind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo,
                      reason=f"origin cannot be fetched, using what is here: {error.message}")  # fmt: skip
     for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):

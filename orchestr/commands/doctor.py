@@ -6,9 +6,9 @@ repairs nothing by itself but what `--fix` names: orphaned agents and dangling r
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from orchestr.cell import attempt as attempts
@@ -23,7 +23,7 @@ from orchestr.git import git_version
 from orchestr.gitworktree import Finding as TreeFinding
 from orchestr.gitworktree import validate_worktree
 from orchestr.locks import read_lease
-from orchestr.proctree import find_prefixed
+from orchestr.proctree import attempts_alive
 from orchestr.registry import Registry
 from orchestr.spec.records import Action
 from orchestr.store import prepare
@@ -128,7 +128,7 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
     for entry in registry.entries():
         paths.add(entry.path)
         if entry.key not in known and entry.status == "active":
-            if fix and not os.path.exists(entry.path):
+            if fix and not Path(entry.path).exists():
                 registry.release(entry.key)
                 continue
             text = f"{entry.key} is registered at {entry.path}, but no spec names it"
@@ -156,8 +156,8 @@ def look_orphans(session: Session, features: list[str]) -> list[Finding]:
             newest = attempts.newest(ctx.dir)
             if newest is not None and newest.is_open:
                 open_markers.add(newest.marker(ctx.key))
-    for pid, marker in find_prefixed([f"{name}/" for name in features]):
-        if marker not in open_markers:
+    for pid, marker in attempts_alive():
+        if marker.split("/")[0] in features and marker not in open_markers:
             text = f"process {pid} was left behind by attempt {marker}"
             found.append(Finding("warning", text, f"kill {pid}"))
     return found

@@ -62,6 +62,7 @@ def show(session: Session, goal: Goals, *, as_json: bool) -> None:
             forecasts,
             facts,
             overlaps=overlaps(run.feature),
+            jobs=session.settings.limits.jobs,
             resources=_resources(session),
             timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
         )
@@ -71,4 +72,4 @@ def show(session: Session, goal: Goals, *, as_json: bool) -> None:
 def _resources(session: Session) -> Resources:
     """Agents at once and free disk; what the worktrees will take nobody knows beforehand."""
     place = session.layout.state if session.layout.state.exists() else session.root
-    return Resources(session.settings.limits.jobs, None, shutil.disk_usage(place).free)
+    return Resources(None, shutil.disk_usage(place).free)

@@ -300,7 +300,8 @@ def attach(command: Any, params: Any) -> Session | None:
     """The session a doit command runs in, with our loader put in; None in a foreign dodo."""
     loader = command.loader
     if isinstance(loader, Loader):
-        return loader.session
+        session: Session = loader.session
+        return session
     if isinstance(loader, NamespaceTaskLoader):
         loader.setup(params)
         namespace = loader.namespace or {}
@@ -310,7 +311,8 @@ def attach(command: Any, params: Any) -> Session | None:
         ours = Loader(Session.here(), namespace)
         ours.cmd_names, ours.config = loader.cmd_names, loader.config
         command.loader = ours
-        return ours.session
+        mine: Session = ours.session
+        return mine
     return None
 
 
