@@ -1,0 +1,119 @@
+"""What every test stands on: no home, no network, real repositories with pinned history."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+GLOBAL = """\
+[user]
+\tname = Tess Tester
+\temail = tess@example.org
+[init]
+\tdefaultBranch = main
+[commit]
+\tgpgSign = false
+"""
+DATE = "2024-05-06T07:08:09+00:00"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """HOME is an empty folder, git reads no file of this machine, the network is an error."""
+    home = tmp_path_factory.mktemp("home")
+    config = home / "gitconfig"
+    config.write_text(GLOBAL)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith("GIT_") and n != "GIT_EXEC_PATH"]:
+            patch.delenv(name)
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "ORCHESTR_HOME"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HOME", str(home))
+        patch.setenv("GIT_CONFIG_GLOBAL", str(config))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("GIT_ALLOW_PROTOCOL", "file")
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            patch.setenv(name, "http://127.0.0.1:9")
+        yield home
+
+
+def git(path: Path, *args: str, stdin: str | None = None, **env: str) -> str:
+    """git as the test's own hands; returns stdout without the last newline."""
+    pinned = {"GIT_AUTHOR_DATE": DATE, "GIT_COMMITTER_DATE": DATE, "LC_ALL": "C"}
+    done = subprocess.run(
+        ["git", "-C", str(path), *args],
+        env={**os.environ, **pinned, **env},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"git {' '.join(args)}: {done.stderr}{done.stdout}"
+    return done.stdout.removesuffix("\n")
+
+
+def write(path: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files below ``path``."""
+    for name, content in files.items():
+        target = path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A repository in a temporary folder, with its origin (a bare one beside it) or without."""
+
+    path: Path
+    origin: Path | None
+
+    def git(self, *args: str, stdin: str | None = None, **env: str) -> str:
+        return git(self.path, *args, stdin=stdin, **env)
+
+    def commit(
+        self, files: Mapping[str, str | bytes], message: str = "change", *, push: bool = False
+    ) -> str:
+        """Commit files on the branch checked out; returns the commit."""
+        write(self.path, files)
+        self.git("add", "-A")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        if push:
+            self.git("push", "--quiet", "origin", "HEAD")
+        return self.git("rev-parse", "HEAD")
+
+
+MakeRepo = Callable[..., Sandbox]
+
+
+@pytest.fixture
+def make_repo(tmp_path: Path) -> MakeRepo:
+    """``make_repo("name", files=..., origin=True)``: a real repository on branch main."""
+
+    def make(
+        name: str = "repo",
+        *,
+        files: Mapping[str, str | bytes] | None = None,
+        origin: bool = True,
+        where: Path | None = None,
+    ) -> Sandbox:
+        root = where or tmp_path
+        path = root / name
+        path.mkdir(parents=True)
+        git(path, "init", "--quiet", "--initial-branch=main")
+        bare = root / f"{name}.git" if origin else None
+        sandbox = Sandbox(path, bare)
+        sandbox.commit(files or {"README.md": f"# {name}\n"}, "first")
+        if bare is not None:
+            git(root, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+            sandbox.git("remote", "add", "origin", str(bare))
+            sandbox.git("push", "--quiet", "origin", "main")
+            sandbox.git("fetch", "--quiet", "origin")
+            sandbox.git("remote", "set-head", "origin", "main")
+        return sandbox
+
+    return make
