@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from orchestr.errors import Problem, SpecError
-from orchestr.spec.values import MAX_BYTES, show
+from orchestr.spec.values import MAX_BYTES, printable, show
 
 MAX_DEPTH = 50
 MAX_ALIASED = 10_000  # nodes that aliases may add: enough for shared lists, not for a bomb
@@ -289,7 +289,7 @@ def _syntax_problem(file: str, error: yaml.MarkedYAMLError, lines: list[str]) ->
         hint = "indent with spaces: YAML does not allow tabs"
     else:
         hint = _quote_hint(written)
-    return Problem(file, line, column, "", f"this is not YAML: {what}", hint)
+    return Problem(file, line, column, "", f"this is not YAML: {printable(what)}", hint)
 
 
 def _quote_hint(written: str) -> str:
@@ -301,7 +301,7 @@ def _quote_hint(written: str) -> str:
     if text[0] in "\"'" and text.find(text[0], 1) in (-1, len(text) - 1):
         text = text.strip(text[0])
     quoted = "'" + text.replace("'", "''") + "'" if '"' in text else f'"{text}"'
-    return f"{_QUOTE} {prefix}{quoted}"
+    return f"{_QUOTE} {printable(prefix + quoted)}"
 
 
 def _fail(file: str, line: int, column: int, message: str, hint: str | None = None) -> SpecError:

@@ -223,8 +223,13 @@ def kind_of(value: object) -> str:
 
 def show(value: str) -> str:
     """A value as part of a message: escaped where a terminal would not show it, and short."""
-    short = value if len(value) <= 80 else value[:77] + "..."
-    return "`" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short) + "`"
+    return f"`{printable(value, 80)}`"
+
+
+def printable(value: str, limit: int = 400) -> str:
+    """Text that cannot move a terminal's cursor, cut at ``limit`` characters."""
+    short = value if len(value) <= limit else value[: limit - 3] + "..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
 
 
 def _check_name(

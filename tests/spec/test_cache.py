@@ -1,0 +1,198 @@
+"""Compiled specs: exact, harmless when broken, and worth it (no yaml, no pydantic)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestr.config import load_settings
+from orchestr.errors import Problem
+from orchestr.spec import cache, reader
+from orchestr.spec.reader import read_all, read_feature
+from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+
+REPO = Path(__file__).parents[2]
+SPEC = (
+    "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: demo}\n"
+    "cells:\n  a: {repo: r, depends_on: []}\n"
+)
+
+texts = st.text(max_size=20)
+maybe = st.none() | texts
+lists = st.lists(texts, max_size=3).map(tuple)
+seconds = st.none() | st.floats(min_value=0.001, max_value=1e7)
+cells = st.builds(
+    Cell,
+    texts,
+    texts,
+    texts,
+    todo=lists,
+    depends_on=lists,
+    action=st.sampled_from(Action),
+    title=maybe,
+    base=maybe,
+    track_base=st.booleans(),
+    agent=maybe,
+    model=maybe,
+    timeout=seconds,
+    idle_timeout=seconds,
+    owned_paths=lists,
+    phases=st.lists(st.sampled_from(Phase), max_size=5).map(tuple),
+)
+features = st.builds(
+    Feature,
+    texts,
+    texts,
+    texts,
+    st.lists(cells, max_size=4).map(tuple),
+    jira=maybe,
+    created=maybe,
+    scenarios=lists,
+    delivery=st.sampled_from(Delivery),
+    path=texts,
+    digest=texts,
+)
+numbers = st.integers(0, 10**6)
+warnings = st.lists(
+    st.builds(Problem, texts, numbers, numbers, texts, texts, maybe, texts), max_size=3
+).map(tuple)
+
+
+@given(features, warnings)
+def test_records_come_back_exactly(feature: Feature, notes: tuple[Problem, ...]) -> None:
+    import json
+
+    value = json.loads(json.dumps(cache.encode((feature, notes))))
+    back = cache.decode(value)
+
+    assert back == (feature, notes)
+    assert repr(back) == repr((feature, notes))  # enums and floats too, not only what is equal
+
+
+@given(features)
+def test_every_field_of_a_record_is_kept(feature: Feature) -> None:
+    kept = cache.encode((feature, ()))
+
+    assert set(kept["feature"]) | {"cells"} == set(Feature.__slots__)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "demo.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+def read(spec: Path, agents: tuple[str, ...] = ()) -> tuple[Feature, tuple[Problem, ...]]:
+    return read_feature(spec, root=spec.parent, agents=agents, cache=spec.parent / "cache")
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The specs that were really parsed from here on."""
+    parsed: list[str] = []
+    compile_spec = reader.compile_spec
+
+    def count(data: bytes, name: str, *more: Any) -> Any:
+        parsed.append(name)
+        return compile_spec(data, name, *more)
+
+    monkeypatch.setattr(reader, "compile_spec", count)
+    return parsed
+
+
+def test_a_second_reading_gives_the_same_with_its_warnings(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = read(spec)
+    parsed = counted(monkeypatch)
+
+    assert read(spec) == first
+    assert [note.message for note in first[1]] == [
+        "nothing in `todo`: the agent gets only the titles"
+    ]
+    assert parsed == []
+
+
+def test_what_the_result_depends_on_is_read_again(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(spec)
+    parsed = counted(monkeypatch)
+
+    read(spec, ("other",))
+    spec.write_text(SPEC + "# changed\n")
+    read(spec, ("other",))
+    monkeypatch.setattr(cache, "__version__", "99")
+    read(spec, ("other",))
+
+    assert len(parsed) == 3
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "flipped", "rubbish", "folder"])
+def test_a_broken_cache_is_as_good_as_none(spec: Path, how: str) -> None:
+    first = read(spec)
+    (kept,) = (spec.parent / "cache").iterdir()
+    data = kept.read_bytes()
+    match how:
+        case "empty":
+            kept.write_bytes(b"")
+        case "cut":
+            kept.write_bytes(data[:-5])
+        case "flipped":
+            kept.write_bytes(data.replace(b"demo-a", b"demo-b"))
+        case "rubbish":
+            kept.write_bytes(b"\xff\0" * 100)
+        case "folder":
+            kept.unlink()
+            kept.mkdir()
+
+    assert read(spec) == first
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(spec: Path) -> None:
+    (spec.parent / "cache").write_text("a file where the folder should be")
+
+    assert read(spec)[0].name == "demo"
+    assert (spec.parent / "cache").read_text() == "a file where the folder should be"
+
+
+def test_errors_are_never_kept(spec: Path) -> None:
+    spec.write_text("kind: Feature\n")
+
+    with pytest.raises(Exception, match="is required"):
+        read(spec)
+
+    assert not (spec.parent / "cache").exists()
+
+
+def test_a_warm_start_imports_neither_yaml_nor_pydantic(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "demo.yaml").write_text(SPEC)
+    (tmp_path / "orchestr.toml").write_text('[agents.x]\nkind = "command"\nrun = ["true"]\n')
+    cold = read_all(load_settings(tmp_path, {}))
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from orchestr.config import load_settings\n"
+        "from orchestr.spec.reader import read_all\n"
+        "found = read_all(load_settings(Path(sys.argv[1]), {}))\n"
+        "print(list(found.features), len(found.warnings))\n"
+        "print(sorted({'yaml', 'pydantic', 'tomli_w', 'rich'} & sys.modules.keys()))\n"
+    )
+
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert list(cold.features) == ["demo"]
+    assert run.stdout == "['demo'] 1\n[]\n"
