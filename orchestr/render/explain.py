@@ -101,7 +101,7 @@ def _foretold(forecast: Forecast, said: list[str]) -> list[str]:
     match forecast.would:
         case Would.RUN:
             phases = ", ".join(p.value for p in forecast.phases)
-            word = "may run" if forecast.may else "would run"
+            word = "may do" if forecast.may else "does"
             return [f"the next run {word} {phases}: {forecast.why}"]
         case Would.UP_TO_DATE:
             return ["nothing has changed since: it is up to date"]
@@ -120,10 +120,11 @@ def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[s
     cause = blocked_chain(status, name)[-1]
     view, state = status.view.cell(cause), status.cell_state(cause)
     lines = []
-    if view.hint:
+    logs = f"orchestr logs {feature}:{cause}"
+    if view.hint and view.hint != logs:
         lines.append(f"hint: {clean(view.hint)}")
     if state is CellState.FAILED:
-        lines.append(f"next: orchestr logs {feature}:{cause}")
+        lines.append(f"next: {logs}")
         lines.append(f"then: orchestr run {feature} --failed")
         return lines
     command: str | None

@@ -8,6 +8,7 @@ run goes on with plain lines on the same stream.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.control import Control
 from rich.live import Live
 from rich.text import Text
@@ -31,6 +32,27 @@ from orchestr.render.progress import CellText
 _PERIOD = 0.25
 _TAIL_PERIOD = 0.5
 _SHOW_CURSOR = "\x1b[?25h"
+
+
+class _Screen(Console):
+    """A rich console that keeps its hands off the process and knows its own terminal's size."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        # rich asks stdin first, which may be another terminal, or none.
+        try:
+            columns, lines = os.get_terminal_size(self.file.fileno())
+        except (OSError, ValueError):
+            return super().size
+        return ConsoleDimensions(columns, lines) if columns and lines else super().size
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        raise NotImplementedError("the terminal decides")
+
+    def on_broken_pipe(self) -> None:
+        # rich would send our stdout to /dev/null and raise SystemExit here.
+        raise BrokenPipeError
 
 
 class LiveProgress:
@@ -58,7 +80,7 @@ class LiveProgress:
         self._plain: PlainProgress | None = None
         self._log = log
         # NO_COLOR, TERM and later resizes are rich's business; the size is asked at every draw.
-        self._console = Console(file=stream, force_terminal=True, highlight=False, markup=False)
+        self._console = _Screen(file=stream, force_terminal=True, highlight=False, markup=False)
         self._columns = self._console.width
         self._live = Live(
             console=self._console,

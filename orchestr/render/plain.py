@@ -153,7 +153,11 @@ def _done(event: Event) -> str:
 
 def _ended(data: Any) -> str:
     reason = _said(data, "reason") or "exited"
-    return f"exit {data.get('code')}" if reason == "exited" else reason.replace("_", " ")
+    if reason != "exited":
+        return reason.replace("_", " ")
+    if data.get("code") is not None:
+        return f"exit {data['code']}"
+    return f"signal {data['signal']}" if data.get("signal") is not None else "without an exit code"
 
 
 def _after(data: Any) -> str:

@@ -130,9 +130,10 @@ def _would(told: Forecast) -> str:
         case Would.BLOCKED:
             return f"blocked: {told.why}"
         case Would.RUN:
+            if told.may:
+                return f"may run: {told.why}"
             phases = ", ".join(p.value for p in told.phases)
-            word = "may run" if told.may else "would run"
-            return f"{word}: {told.why}" + (f" ({phases})" if phases else "")
+            return f"would run: {told.why}" + (f" ({phases})" if phases else "")
 
 
 def _length(plan: Plan, timed: bool) -> str:

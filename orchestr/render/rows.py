@@ -8,14 +8,14 @@ or failed stays in sight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from orchestr.lifecycle import CellState, CellView, FeatureView
 from orchestr.plan import Plan
 from orchestr.render.progress import CellText, Labels
-from orchestr.render.text import clean, clip, clock, count, headline, pad, span, stopwatch, width
+from orchestr.render.text import clean, clip, clock, headline, pad, span, stopwatch, width
 
 Piece = tuple[str, str]
 Line = list[Piece]
@@ -66,48 +66,35 @@ def build(
     found: list[Line] = [[(clip(head + ("  NOW" if rest >= 4 else ""), columns), "bold")]]
     for row in shown:
         found.append(_row(row, (name, state, rest), columns, now, tail))
-    for words, style in folded:
-        found.append([(clip(f" {words}", columns), style)])
-    found.append(_footer(rows, views.values(), columns, now, slots))
-    return found
+    if folded:
+        found.append(_fit(folded, columns))
+    last = _footer(rows, views.values(), columns, now, slots)
+    # A window of a few lines keeps the counts.
+    return [*found[: max(lines - 2, 0)], last]
 
 
 def fold(rows: Sequence[Row], room: int) -> tuple[list[Row], list[Piece]]:
-    """The rows that fit into ``room`` lines, and a line for each kind that was folded."""
+    """The rows that fit into ``room`` lines, and the counts of those that do not, as one line."""
     if len(rows) <= room:
         return list(rows), []
-    hidden: dict[str, int] = {}
-    shown = list(rows)
-    kinds: list[tuple[str, str, Callable[[CellState], bool]]] = [
-        ("✓ {} done", "green", lambda s: s.is_good),
-        ("· {} pending", "dim", lambda s: s is CellState.PENDING),
-        ("⊘ {} blocked", "red", lambda s: s is CellState.BLOCKED),
-    ]
-    lines: list[Piece] = []
-    for words, style, chosen in kinds:
-        if len(shown) + len(lines) <= room:
-            break
-        mine = [r for r in shown if chosen(r.view.state)]
-        # One line tells of all that are folded; those nearest to the end of the kind stay.
-        over = len(shown) + len(lines) + 1 - room
-        gone = mine if over > len(mine) else _farthest(mine, over, words)
-        if gone:
-            dropped = {id(r) for r in gone}
-            shown = [r for r in shown if id(r) not in dropped]
-            hidden[words] = len(gone)
-            lines.append((words.format(len(gone)), style))
-    if len(shown) + len(lines) > room:
-        keep = max(room - len(lines) - 1, 0)
-        lines.append((f"… and {count(len(shown) - keep, 'more cell')}", "dim"))
-        shown = shown[:keep]
-    return shown, lines
+    # The finished go in the order in which they ended, the rest from the bottom up.
+    leaving = sorted((r for r in rows if r.view.state.is_good), key=lambda r: _ended(r.view))
+    for chosen in (CellState.PENDING, CellState.BLOCKED):
+        leaving += [r for r in reversed(rows) if r.view.state is chosen]
+    gone = {id(r) for r in leaving}
+    leaving += [r for r in reversed(rows) if id(r) not in gone]
+    hidden = leaving[: len(rows) - max(room - 1, 0)]
+    gone = {id(r) for r in hidden}
+    pieces: list[Piece] = []
+    for state in CellState:
+        number = sum(r.view.state is state for r in hidden)
+        if number:
+            pieces.append((f" {state.symbol} {number} {state.words} ", state.style))
+    return [r for r in rows if id(r) not in gone], pieces
 
 
-def _farthest(rows: list[Row], number: int, words: str) -> list[Row]:
-    """Of the finished those that ended first, of the others those that come last."""
-    if "done" in words:
-        return sorted(rows, key=lambda r: r.view.finished_at or "")[:number]
-    return rows[-number:]
+def _ended(view: CellView) -> str:
+    return view.finished_at or ""
 
 
 def _row(

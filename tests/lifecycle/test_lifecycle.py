@@ -190,3 +190,20 @@ def test_what_does_not_fit_is_reported_and_read_all_the_same() -> None:
     view = replay([event(Kind.ATTEMPT_LIMITED, attempt=1)])
     assert view.cell("java").state is CellState.WAITING
     assert "turns pending into waiting" in view.surprises[0]
+
+
+def test_an_attempt_waits_for_a_slot_before_its_agent_works() -> None:
+    opened = replay([*WORKTREE, *IMPLEMENT[:2]]).cell("java")
+    assert (opened.state, opened.slot) == (CellState.RUNNING, "queued")
+    assert replay([*WORKTREE, *IMPLEMENT[:3]]).cell("java").slot == "working"
+    assert replay([*WORKTREE, *IMPLEMENT[:4]]).cell("java").slot == ""
+
+
+def test_the_end_of_a_usage_limit_may_be_given_in_seconds() -> None:
+    limited = event(Kind.ATTEMPT_LIMITED, attempt=1, until=60.0)
+    assert replay([limited]).cell("java").waiting_until == "1970-01-01T00:01:00+00:00"
+
+
+def test_a_phase_that_was_stopped_is_aborted() -> None:
+    stopped = event(Kind.PHASE_FAILED, phase="check", reason="stopped", aborted=True)
+    assert replay([*WORKTREE, stopped]).cell("java").state is CellState.ABORTED

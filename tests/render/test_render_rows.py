@@ -1,0 +1,133 @@
+"""What the live table shows, for a width and a height; as plain text, without a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from render_stories import ALL_DONE, MIDDLE, NOW, PLAN, event, view, whole
+
+from orchestr.events import Event, Kind
+from orchestr.lifecycle import replay
+from orchestr.plan import make_plan
+from orchestr.render.rows import Line, build
+from orchestr.render.text import width
+from orchestr.spec.records import Cell, Feature
+
+
+def words(lines: list[Line]) -> list[str]:
+    return ["".join(text for text, _ in line).rstrip() for line in lines]
+
+
+def draw(columns: int, lines: int, *events: Event, slots: int = 3) -> list[str]:
+    views = {"mlkem": view(*events)}
+    said = "Editing lib/ocrypto/mlkem.go\x1b[0m and its test"
+    return words(build([PLAN], views, columns, lines, NOW, slots=slots, tail=lambda f, c: said))
+
+
+def test_at_80_columns() -> None:
+    assert draw(80, 24, *MIDDLE) == [
+        "   CELL              STATE      TRY    TIME  NOW",
+        " ✓ platform-proto    done         1    1:00  …hub.com/opentdf/platform/pull/101",
+        " ▶ platform-service  implement    1    4:00  Editing lib/ocrypto/mlkem.go and…",
+        " ✗ java-sdk          failed       2    0:09  exit code 2",
+        " ⊘ xtest             blocked                 upstream java-sdk failed",
+        " ━━━━━━━━ 1 of 4 done, 1 running, 1 failed, 1 blocked, agents 1/3, $0.25, 5:00",
+    ]
+
+
+@pytest.mark.parametrize("columns", [120, 200])
+def test_wide_terminals_show_whole_addresses(columns: int) -> None:
+    lines = draw(columns, 50, *MIDDLE)
+    assert lines[1].endswith("1:00  https://github.com/opentdf/platform/pull/101")
+    assert lines[2].endswith("Editing lib/ocrypto/mlkem.go and its test")
+
+
+def test_a_cell_that_waits_for_a_slot_is_queued() -> None:
+    queued = [
+        event(Kind.PHASE_STARTED, "java-sdk", "implement"),
+        event(Kind.ATTEMPT_OPENED, "java-sdk", "implement", 1, agent="scripted"),
+    ]
+    lines = draw(80, 24, *queued)
+    assert "queued" in lines[3]
+    assert "agents 0/3" in lines[-1]
+
+
+def test_a_usage_limit_tells_when_it_ends() -> None:
+    limited = event(Kind.ATTEMPT_LIMITED, "java-sdk", "implement", 1, agent="claude", until=0.0)
+    assert "usage limit of claude until 00:00:00" in draw(120, 24, *MIDDLE, limited)[3]
+
+
+def test_before_the_first_event_all_cells_are_pending() -> None:
+    assert draw(80, 24)[1:] == [
+        " · platform-proto    pending",
+        " · platform-service  pending",
+        " · java-sdk          pending",
+        " · xtest             pending",
+        " ━━━━━━━━ 0 of 4 done, agents 0/3",
+    ]
+
+
+def test_finished_cells_are_folded_first_and_what_runs_or_failed_stays() -> None:
+    assert [line[:20].rstrip() for line in draw(80, 6, *MIDDLE)] == [
+        "   CELL",
+        " ▶ platform-service",
+        " ✗ java-sdk",
+        " ⊘ 1 blocked  ✓ 1 do",
+        " ━━━━━━━━ 1 of 4 don",
+    ]
+
+
+MANY = make_plan(Feature("many", "m", "", tuple(Cell(f"c{i:02}", "r", f"b{i}") for i in range(60))))
+
+
+def many(done: int, running: int) -> list[str]:
+    events: list[Event] = []
+    for index in range(done):
+        events += whole(f"c{index:02}")
+    for index in range(done, done + running):
+        events.append(event(Kind.PHASE_STARTED, f"c{index:02}", "check"))
+    return words(build([MANY], {"many": replay(events)}, 80, 12, NOW))
+
+
+def test_sixty_cells_fit_into_twelve_lines() -> None:
+    lines = many(done=30, running=3)
+    assert len(lines) == 11
+    assert [line.split()[1] for line in lines if "▶" in line] == ["c30", "c31", "c32"]
+    assert lines[-2] == " · 22 pending  ✓ 30 done"
+
+
+def test_too_many_running_cells_are_counted() -> None:
+    lines = many(done=0, running=60)
+    assert lines[-2] == " ▶ 52 running"
+
+
+@given(
+    st.integers(1, 210),
+    st.integers(1, 60),
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.integers(0, len(MIDDLE)),
+)
+def test_the_table_always_fits(
+    columns: int, lines: int, done: int, running: int, prefix: int
+) -> None:
+    drawn = build([PLAN], {"mlkem": view(*MIDDLE[:prefix])}, columns, lines, NOW)
+    assert all(width("".join(t for t, _ in line)) < max(columns, 21) for line in drawn)
+    assert len(drawn) <= max(lines - 1, 1)
+
+
+def test_the_table_is_steady_while_it_runs() -> None:
+    starts = set()
+    for end in range(len(ALL_DONE)):
+        head, *_ = draw(80, 24, *ALL_DONE[:end])
+        starts.add(head)
+    assert len(starts) == 1
+
+
+def test_elapsed_grows_while_a_cell_runs() -> None:
+    views = {"mlkem": view(*MIDDLE)}
+    later = datetime(2026, 5, 18, 12, 5, 0, tzinfo=UTC) + timedelta(hours=2)
+    assert "2:04:00" in words(build([PLAN], views, 80, 24, later))[2]
