@@ -294,3 +294,25 @@ def _psutil_carries(pid: int, marker: str) -> bool:
         return own and process.environ().get(MARKER) == marker
     except (psutil.Error, OSError):
         return False
+
+
+def attempts_alive() -> list[tuple[int, str]]:
+    """Every process of this user that carries some attempt's marker: (pid, marker)."""
+    found = []
+    for proc in table().values():
+        value = _marker_of(proc.pid)
+        if value:
+            found.append((proc.pid, value))
+    return found
+
+
+def _marker_of(pid: int) -> str | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.uids().effective != os.geteuid():
+            return None
+        return process.environ().get(MARKER)
+    except (psutil.Error, OSError):
+        return None

@@ -36,16 +36,16 @@ class TranscriptFile:
             self.write(b"\n")
 
     def write(self, records: bytes) -> None:
-        """Append whole records, or none of them. Never raises OSError."""
-        if not records:
-            return
-        view = memoryview(records)
+        """Append whole records, as many as fit. Never raises OSError."""
+        written = 0
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-            self._size += len(records)
+            while written < len(records):
+                written += os.write(self._fd, memoryview(records)[written:])
+            self._size += written
         except OSError as error:
-            self.lost += len(records)
+            whole = records.rfind(b"\n", 0, written) + 1
+            self._size += whole
+            self.lost += len(records) - whole
             self.error = error.strerror or str(error)
             with suppress(OSError):
                 os.ftruncate(self._fd, self._size)

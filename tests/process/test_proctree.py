@@ -1,0 +1,126 @@
+"""Who is who: identities, descendants, markers, and ending exactly those."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from orchestr import proctree
+from orchestr.process import alive, create_time, find_marked, kill_marked, kill_tree
+
+SH = "/bin/sh"
+
+
+@pytest.fixture
+def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start(script: str, marker: str = "") -> subprocess.Popen[bytes]:
+        env = {"PATH": os.environ["PATH"]} | ({"ORCHESTR_ATTEMPT_ID": marker} if marker else {})
+        child = subprocess.Popen(
+            [SH, "-c", script], env=env, stdout=subprocess.PIPE, start_new_session=True
+        )
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
+
+
+def said(child: subprocess.Popen[bytes]) -> bytes:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def ended(pid: int) -> bool:
+    end = time.monotonic() + 20
+    while create_time(pid) is not None:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_create_time_is_psutils() -> None:
+    assert create_time(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=0.02)
+    assert create_time(2**22 + 1) is None
+
+
+def test_alive_needs_pid_and_create_time(spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
+    child = spawn("echo up; exec sleep 300")
+    said(child)
+    born = create_time(child.pid)
+    assert born is not None
+    assert alive(child.pid, born)
+    assert not alive(child.pid, born - 60)
+    assert not alive(0, born)
+    child.kill()
+    assert ended(child.pid)  # a zombie until it is waited for, and dead all the same
+    assert not alive(child.pid, born)
+
+
+def test_a_name_with_brackets_is_read_well(tmp_path) -> None:
+    program = tmp_path / "a) S 1 (b"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([program, "300"]) as child:
+        assert create_time(child.pid) == pytest.approx(
+            psutil.Process(child.pid).create_time(), abs=0.02
+        )
+        child.kill()
+
+
+def test_kill_tree_finds_other_sessions(spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
+    child = spawn("setsid sh -c 'trap \"\" TERM; sleep 300 & echo $!; wait' & wait")
+    grandchild = int(said(child))
+    born = create_time(child.pid)
+    assert born is not None
+    assert kill_tree(child.pid, born - 60, grace=0) == 0
+    assert alive(child.pid, born)
+    assert kill_tree(child.pid, born, grace=0.1) == 3
+    assert ended(grandchild)
+    assert child.wait() == -signal.SIGTERM
+
+
+def test_kill_marked_ends_all_that_carry_it_and_their_children(
+    spawn: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    marker = f"test/{secrets.token_hex(6)}"
+    child = spawn("env -i sleep 300 & echo $!; wait", marker)
+    bare = int(said(child))
+    other = spawn("echo up; exec sleep 300", marker + "0")
+    said(other)
+    assert [p.pid for p in find_marked(marker)] == [child.pid]
+    assert kill_marked(marker) == 2
+    assert ended(bare) and child.wait() == -signal.SIGKILL
+    assert other.poll() is None
+    assert kill_marked(marker) == 0
+
+
+def test_an_empty_marker_names_nobody(spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
+    assert find_marked("") == []
+    assert kill_marked("") == 0
+
+
+def test_psutil_gives_the_same_answers_elsewhere(
+    spawn: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way taken where there is no /proc."""
+    monkeypatch.setattr(proctree, "LINUX", False)
+    marker = f"test/{secrets.token_hex(6)}"
+    child = spawn("env -i sleep 300 & echo $!; wait", marker)
+    bare = int(said(child))
+    born = create_time(child.pid)
+    assert born is not None and alive(child.pid, born)
+    assert [p.pid for p in find_marked(marker)] == [child.pid]
+    assert kill_marked(marker) == 2
+    assert ended(bare)
