@@ -107,7 +107,7 @@ def test_status_json_has_the_documented_fields() -> None:
     (feature,) = whole["features"]
     assert (feature["name"], feature["state"]) == ("mlkem", "running")
     cells = {cell["name"]: cell for cell in feature["cells"]}
-    documented = {
+    documented: dict[str, object] = {
         "name": "platform-proto",
         "repo": "platform",
         "branch": "DSPX-2399-platform-proto",
@@ -201,7 +201,7 @@ def test_plan_json_has_the_documented_fields() -> None:
     found = plan_json(PLAN, FORECASTS, FACTS)
     assert found["feature"] == "mlkem"
     assert found["critical_path"] == ["platform-proto", "java-sdk", "xtest"]
-    documented = {
+    documented: dict[str, object] = {
         "name": "java-sdk",
         "wave": 2,
         "repo": "java-sdk",

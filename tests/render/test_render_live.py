@@ -102,9 +102,12 @@ def test_closing_twice_is_fine(terminal: Terminal) -> None:
 
 def test_events_may_come_from_many_threads(terminal: Terminal) -> None:
     with live(terminal) as progress:
-        feeders = [
-            threading.Thread(target=lambda: [progress.feed(e) for e in ALL_DONE]) for _ in range(4)
-        ]
+
+        def feed() -> None:
+            for event in ALL_DONE:
+                progress.feed(event)
+
+        feeders = [threading.Thread(target=feed) for _ in range(4)]
         for feeder in feeders:
             feeder.start()
         for feeder in feeders:

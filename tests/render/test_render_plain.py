@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import pytest
 from render_stories import FAILING, MIDDLE, PLAN, STARTED, event, whole
@@ -104,15 +106,15 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
 
 
 def test_a_closed_pipe_silences_the_lines_and_nothing_else() -> None:
-    reader = subprocess.Popen(["true"], stdin=subprocess.PIPE, text=True)
-    assert reader.stdin is not None
-    reader.wait()
-    progress = PlainProgress([PLAN], reader.stdin)
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream: TextIO = os.fdopen(writer, "w")
+    progress = PlainProgress([PLAN], stream)
     for one in MIDDLE * 3:
         progress.feed(one)
     progress.close()
     try:
-        reader.stdin.close()
+        stream.close()
     except BrokenPipeError:
         pass
 
