@@ -18,10 +18,8 @@ VALUES = st.one_of(
     st.sampled_from(["", "open", "aborted", "failed", "exited", "check"]),
     st.lists(st.sampled_from(["check", "publish", "nonsense"]), max_size=2),
 )
-KEYS = st.sampled_from(
-    ["exit", "phases", "url", "state", "draft", "outcome", "reason", "seconds", "code"]
-    + ["cost_usd", "until", "changed", "later"]
-)
+NAMES = "exit phases url state draft outcome reason seconds code cost_usd until changed aborted"
+KEYS = st.sampled_from(NAMES.split())
 EVENTS = st.lists(
     st.builds(
         Event,
