@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.spec import tomlplace, values
-from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, Section, convert, from_text
+from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, Section, from_text
 from orchestr.spec.values import BadValue, kind_of, show, suggest
 
 FILE = "orchestr.toml"
@@ -220,7 +220,7 @@ class _Loader:
                 self._add((*here, key), "unknown setting", suggest(key, section), at_key=True)
                 continue
             try:
-                result[key] = convert(section[key], value)
+                result[key] = section[key](value)
             except BadValue as error:
                 self._add((*here, key), error.message, error.hint)
         return result

@@ -97,7 +97,8 @@ def read_all(settings: ReadsSpecs) -> SpecSet:
                 path, root=places.root, agents=settings.agents.keys(), cache=places.state / "cache"
             )
         except SpecError as error:
-            problems += error.problems
+            problems += (p for p in error.problems if p.severity == "error")
+            warnings += (p for p in error.problems if p.severity != "error")
             continue
         warnings += notes
         first = features.get(feature.name)

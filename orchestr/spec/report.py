@@ -112,7 +112,8 @@ def _one(settings: Checked, everything: SpecSet, name: str, cwd: Path) -> SpecSe
         try:
             feature, notes = read_feature(cwd / name, root=root, agents=settings.agents.keys())
         except SpecError as error:
-            return SpecSet({}, error.problems)
+            wrong = tuple(p for p in error.problems if p.severity == "error")
+            return SpecSet({}, wrong, tuple(p for p in error.problems if p not in wrong))
         return SpecSet({feature.name: feature}, (), notes)
     hint = suggest(word, everything.features) or "`orchestr list` shows the features"
     raise UsageError(f"there is no feature {show(word)}", hint=hint)

@@ -22,11 +22,6 @@ NOT_YET_KINDS = {
 }
 
 
-def convert(how: Convert, value: Any) -> Any:
-    """The value as its record holds it. Raises BadValue."""
-    return how(value)
-
-
 def from_text(how: Convert, text: str) -> Any:
     """What an environment variable means for a key: text as it is, else as TOML reads it.
 

@@ -1,0 +1,168 @@
+"""What `validate`, `schema` and `init` are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestr.config import Settings, load_settings
+from orchestr.errors import OrchestrError, UsageError
+from orchestr.spec.report import json_schema, validate
+from orchestr.spec.values import BadValue
+from orchestr.spec.workspace import Written, write_workspace
+
+GOOD = (
+    "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: good}\n"
+    "cells:\n  a: {repo: r, todo: [x]}\n"
+)
+ALL_FILES = ("orchestr.toml", "specs/example.yaml", "dodo.py", ".gitignore")
+
+
+def workspace(root: Path, agents: str = "") -> Settings:
+    (root / "specs").mkdir()
+    (root / "specs" / "first.yaml").write_text(GOOD)
+    (root / "specs" / "bad.yaml").write_text(GOOD.replace("todo", "tod").replace("good", "bad"))
+    (root / "orchestr.toml").write_text(agents or "[agents.x]\nkind='command'\nrun=['true']\n")
+    return load_settings(root, {})
+
+
+def test_all_specs_are_checked_when_none_is_named(tmp_path: Path) -> None:
+    report = validate(workspace(tmp_path))
+
+    assert not report.good
+    assert [f.name for f in report.features] == ["good"]
+    assert [str(p) for p in report.problems] == [
+        "specs/bad.yaml:5:16: error: cells.a.tod: unknown field\n  hint: did you mean `todo`?"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["good", "feature:good", "first", "first.yaml", "specs/first.yaml"]
+)
+def test_a_spec_is_named_by_feature_or_by_file(tmp_path: Path, name: str) -> None:
+    report = validate(workspace(tmp_path), [name, name])
+
+    assert (report.good, [f.name for f in report.features]) == (True, ["good"])
+
+
+def test_a_broken_spec_is_named_by_its_file(tmp_path: Path) -> None:
+    report = validate(workspace(tmp_path), ["bad"])
+
+    assert (report.features, [p.field for p in report.problems]) == ((), ["cells.a.tod"])
+
+
+def test_a_file_outside_the_specs_folder_can_be_checked(tmp_path: Path) -> None:
+    settings = workspace(tmp_path)
+    (tmp_path / "draft").mkdir()
+    (tmp_path / "draft" / "x.yaml").write_text(GOOD.replace("good", "draft"))
+
+    report = validate(settings, ["x.yaml", "nowhere.yaml"], cwd=tmp_path / "draft")
+
+    assert [f.name for f in report.features] == ["draft"]
+    assert [str(p).splitlines()[0] for p in report.problems] == [
+        "draft/nowhere.yaml: error: not found"
+    ]
+
+
+def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        validate(workspace(tmp_path), ["goood"])
+
+    assert (caught.value.message, caught.value.hint) == (
+        "there is no feature `goood`",
+        "did you mean `good`?",
+    )
+
+
+def test_cells_that_no_agent_would_take_are_warned_about(tmp_path: Path) -> None:
+    report = validate(workspace(tmp_path, "[limits]\njobs = 1\n"), ["good"])
+
+    assert report.good
+    assert [str(w) for w in report.warnings] == [
+        "specs/first.yaml: warning: no agent is named for a, and the settings have no default\n"
+        '  hint: write `agent:` there, or [agents] default = "..." in orchestr.toml'
+    ]
+
+
+def test_the_schema_names_both_forms_and_every_field() -> None:
+    schema = json_schema()
+    cell = schema["$defs"]["NativeCell"]
+
+    assert schema["oneOf"] == [
+        {"$ref": "#/$defs/NativeFeature"},
+        {"$ref": "#/$defs/OpentdfFeature"},
+    ]
+    assert cell["required"] == ["repo"]
+    assert cell["additionalProperties"] is False
+    assert sorted(cell["properties"]) == [
+        "action", "agent", "base", "branch", "depends_on", "idle_timeout", "model", "owned_paths",
+        "phases", "repo", "timeout", "title", "todo", "track_base",
+    ]  # fmt: skip
+    assert schema["$defs"]["OpentdfFeature"]["properties"]["repos"]["propertyNames"] == {
+        "pattern": "^[a-z][a-z0-9-]*$",
+        "maxLength": 100,
+    }
+    assert "null" not in str(schema)
+
+
+def test_a_new_workspace_is_valid_and_making_it_twice_changes_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "new"
+
+    first = write_workspace(root, repos={"platform": "../platform", "sdk": "../sdk"})
+    files = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    second = write_workspace(root)
+
+    assert (first, second) == (Written(ALL_FILES, ()), Written((), ALL_FILES))
+    assert {path: path.read_bytes() for path in files} == files
+    settings = load_settings(root, {})
+    report = validate(settings)
+    assert (report.good, report.warnings) == (True, ())
+    assert [cell.repo for cell in report.features[0].cells] == ["platform", "sdk"]
+    assert settings.repo("sdk").path == tmp_path / "sdk"
+    assert (root / "dodo.py").read_text().endswith("from orchestr.dodo import *  # noqa: F403\n")
+
+
+def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "mine.yaml").write_text(GOOD)
+    (tmp_path / "orchestr.toml").write_text("# mine\n")
+    (tmp_path / ".gitignore").write_bytes(b"build/\n.orchestr/")
+    (tmp_path / "dodo.py").symlink_to("nowhere.py")
+
+    done = write_workspace(tmp_path)
+
+    assert done == Written((".gitignore",), ("orchestr.toml", "dodo.py"))
+    assert (tmp_path / "orchestr.toml").read_text() == "# mine\n"
+    assert (tmp_path / ".gitignore").read_text() == "build/\n.orchestr/\n.doit.db*\n"
+    assert not (tmp_path / "nowhere.py").exists()
+    assert not (tmp_path / "specs" / "example.yaml").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OrchestrError, match=r"cannot write .*file"):
+        write_workspace(tmp_path / "file")
+    with pytest.raises(BadValue):
+        write_workspace(tmp_path / "x", repos={"../x": "y"})
+
+
+def test_the_reference_names_every_field_and_key() -> None:
+    """docs/spec.md is complete: what the reader knows is in it."""
+    from orchestr.spec.models import CellFields, FeatureFields, Metadata
+    from orchestr.spec.settings_table import KEYS
+
+    text = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
+    fields = {*CellFields.model_fields, *FeatureFields.model_fields, *Metadata.model_fields}
+    keys = {key for section in KEYS.values() for key in section}
+
+    assert [word for word in sorted(fields | keys) if word not in text] == []
+
+
+def test_the_references_example_is_valid(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
+    settings = workspace(tmp_path)
+    (tmp_path / "specs" / "first.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+
+    assert [f.name for f in validate(settings, ["mlkem"]).features] == ["mlkem"]
