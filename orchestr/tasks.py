@@ -10,16 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from types import ModuleType
 from typing import Any
 
 from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
-from orchestr.cell import check, implement, publish, review, worktree
-from orchestr.cell.context import CellContext, Run
+from orchestr.cell.context import CellContext, Run, observed, repo_path
 from orchestr.cell.records import (
     CHECKS,
     HEAD,
@@ -31,22 +32,17 @@ from orchestr.cell.records import (
     TREE,
     digest,
 )
-from orchestr.cell.repo import RepoMaker
 from orchestr.cell.result import Result
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.events import Kind
 from orchestr.spec.records import Action, Phase
 
 LINKS = "links.toml"  # beside the cells: what the bodies of the pull requests say of each other
-RUNNERS: MappingProxyType[Phase, Any] = MappingProxyType(
-    {
-        Phase.WORKTREE: worktree,
-        Phase.IMPLEMENT: implement,
-        Phase.CHECK: check,
-        Phase.REVIEW: review,
-        Phase.PUBLISH: publish,
-    }
-)
+
+
+def runner(phase: Phase) -> ModuleType:
+    """The module of a phase, with `reason(ctx)` and `run(ctx)`; imported when one is asked."""
+    return import_module(f"orchestr.cell.{phase}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +82,19 @@ class Step(BaseAction):  # type: ignore[misc]
 class SameDigest:
     """Up to date while the saved digest is the current one, as doit's `config_changed`."""
 
-    def __init__(self, value: str, also: Callable[[], bool] | None = None) -> None:
-        self.value = value
+    def __init__(self, value: str | Callable[[], str], also: Callable[[], bool] | None = None):
+        self._value = value
         self.also = also
 
     def configure_task(self, task: Task) -> None:
         task.value_savers.append(lambda: {"_digest": self.value})
+
+    @property
+    def value(self) -> str:
+        """The current digest; a callable is asked once, when doit first wants to know."""
+        if not isinstance(self._value, str):
+            self._value = self._value()
+        return self._value
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
         if values.get("_digest") != self.value:
@@ -170,28 +173,16 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
     files = ctx.dir
     deps: list[Path] = []
     task_dep: list[str] = []
-    saved = ctx.digest_of(phase)
-    also: Callable[[], bool] | None = None
     match phase:
         case Phase.WORKTREE:
             deps = [ctx.run.cell(up).dir / TREE for up in ctx.plan.upstreams]
-            if selection.ignore_deps:
-                deps = [path for path in deps if path.exists()]
-            saved = digest(saved, sorted(ctx.plan.upstreams))
-            if RepoMaker(ctx.run.settings, ctx.cell.repo).needed:
+            if made_on_demand(ctx.run, ctx.cell.repo):
                 task_dep = [f"repo:{ctx.cell.repo}"]
-            if ctx.cell.track_base:
-                also = lambda: False  # noqa: E731  (a moved base is seen by a fetch only)
-            targets = [files / MARKER]
-            doc = "make the worktree on its base"
+            targets, doc = [files / MARKER], "make the worktree on its base"
         case Phase.IMPLEMENT:
-            deps = [files / MARKER]
-            targets = [files / IMPLEMENT]
-            if ctx.cell.action is Action.PUSH:
-                saved = digest(saved, implement.local_head(ctx))
-            else:
+            deps, targets = [files / MARKER], [files / IMPLEMENT]
+            if ctx.cell.action is Action.AGENT:
                 targets.append(files / TRANSCRIPT)
-                also = lambda: not implement.theirs_seen(ctx)  # noqa: E731
             doc = "the agent works, the host commits and proves"
         case Phase.CHECK:
             deps, targets, doc = [files / IMPLEMENT], [files / CHECKS], "checks on that head"
@@ -199,35 +190,65 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             deps, doc = [files / CHECKS], "reviews on that head"
             targets = [files / REVIEW, files / HEAD, files / TREE]
         case Phase.PUBLISH:
-            deps = [files / HEAD]
-            deps += [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack]
-            if selection.ignore_deps:
-                deps = [path for path in deps if path.name == HEAD or path.exists()]
-            saved = digest(saved, publish.pr_base_seen(ctx))
-            also = lambda: not publish.closed_seen(ctx)  # noqa: E731
+            deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack] + [files / HEAD]
             targets, doc = [files / PR_URL], "push, open or update the pull request"
+    if selection.ignore_deps:
+        deps = [path for path in deps if path.parent == files or path.exists()]
     return Task(
         phase_task(ctx.run, ctx.cell.name, phase),
         [Step(lambda: perform(ctx, phase), str(phase))],
         file_dep=[str(path) for path in deps],
         targets=[str(path) for path in targets],
         task_dep=task_dep,
-        uptodate=[SameDigest(saved, also)],
+        uptodate=[SameDigest(lambda: saved_digest(ctx, phase), lambda: not news(ctx, phase))],
         subtask_of=cell_task(ctx.run, ctx.cell.name),
         doc=doc,
         io={"capture": False},
     )
 
 
+def made_on_demand(run: Run, repo: str) -> bool:
+    """Whether a task `repo:NAME` clones or creates this repository."""
+    settings = run.settings.repo(repo)
+    return bool(settings.url or settings.create)
+
+
+def saved_digest(ctx: CellContext, phase: Phase) -> str:
+    """What doit remembers of a phase besides its files."""
+    own = ctx.digest_of(phase)
+    match phase:
+        case Phase.WORKTREE:
+            return digest(own, sorted(ctx.plan.upstreams))
+        case Phase.IMPLEMENT if ctx.cell.action is Action.PUSH:
+            return digest(own, runner(phase).local_head(ctx))
+        case Phase.PUBLISH if ctx.plan.stack:
+            return digest(own, runner(phase).pr_base_seen(ctx))
+        case _:
+            return own
+
+
+def news(ctx: CellContext, phase: Phase) -> bool:
+    """Whether something outside of files and digests makes the phase run; asks no network."""
+    match phase:
+        case Phase.WORKTREE:
+            return ctx.cell.track_base  # a moved base is seen by a fetch only
+        case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed(ctx.run, ctx.cell):
+            return bool(runner(phase).theirs_seen(ctx))
+        case Phase.PUBLISH if observed(ctx.run, ctx.cell):
+            return bool(runner(phase).closed_seen(ctx))
+        case _:
+            return False
+
+
 def perform(ctx: CellContext, phase: Phase) -> None:
     """Run one phase and journal what came of it. Raises what the phase raises."""
     ctx.check_cancelled()
-    why = RUNNERS[phase].reason(ctx)
+    why = runner(phase).reason(ctx)
     if why is not None:
         ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
     begun = time.monotonic()
     try:
-        result: Result = RUNNERS[phase].run(ctx)
+        result: Result = runner(phase).run(ctx)
     except Exception as error:
         seconds = round(time.monotonic() - begun, 3)
         stopped = isinstance(error, Interrupted)
@@ -260,7 +281,7 @@ def link(run: Run, links: Path, cells: Collection[str]) -> None:
     """Bring the bodies of the feature's pull requests up to date with each other."""
     from orchestr.files import write_toml
 
-    urls = {name: publish.link(run.cell(name)) or "none" for name in cells}
+    urls = {name: runner(Phase.PUBLISH).link(run.cell(name)) or "none" for name in cells}
     write_toml(links, {"schema": 1, "links": urls})
 
 
@@ -268,16 +289,29 @@ def repo_tasks(run: Run) -> list[Task]:
     """`repo:NAME` for every repository of the feature that is cloned or created on demand."""
     tasks = []
     for name in sorted({cell.repo for cell in run.feature.cells}):
-        maker = RepoMaker(run.settings, name)
-        if maker.needed:
+        if made_on_demand(run, name):
+            path = repo_path(run.settings, name)
+            verb = "clone" if run.settings.repo(name).url else "create"
             tasks.append(
                 Task(
                     f"repo:{name}",
-                    [Step(maker.make, f"make repository {name}")],
-                    targets=[str(maker.target)],
+                    [Step(partial(make_repo, run, name), f"make repository {name}")],
+                    targets=[str(path / ".git" / "HEAD")],
                     uptodate=[SameDigest("repo")],
-                    doc=f"{'clone' if maker.settings.url else 'create'} {maker.path}",
+                    doc=f"{verb} {shown(path, run.layout.root)}",
                     io={"capture": False},
                 )
             )
     return tasks
+
+
+def make_repo(run: Run, name: str) -> None:
+    """Clone or create one repository, once."""
+    from orchestr.cell.repo import RepoMaker
+
+    RepoMaker(run.settings, name).make()
+
+
+def shown(path: Path, root: Path) -> str:
+    """A path as people write it: below the workspace without its root."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

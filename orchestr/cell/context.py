@@ -11,22 +11,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestr.agents import Agent, make_agent
 from orchestr.cell.pools import Pause, SlotPool
 from orchestr.cell.records import Head, digest
 from orchestr.config import AgentSettings, RepoSettings, Settings
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.events import Event, Kind
-from orchestr.forges.base import Forge, PullRequest, RepoRef
-from orchestr.git import Repo
-from orchestr.gitenv import exclude_config
 from orchestr.lifecycle import FeatureView
 from orchestr.plan import CellPlan, Plan
-from orchestr.registry import Registry
 from orchestr.spec.records import Cell, Feature, Phase
 from orchestr.store import Journal, Layout, now
+
+if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
+    from orchestr.agents import Agent
+    from orchestr.forges.base import Forge, PullRequest, RepoRef
+    from orchestr.git import Repo
+    from orchestr.registry import Registry
 
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
@@ -50,7 +51,6 @@ class Run:
     feature: Feature
     plan: Plan
     journal: Journal
-    forge: Forge
     id: str = ""
     overrides: Overrides = field(default_factory=Overrides)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -60,6 +60,7 @@ class Run:
     seen: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)
     forge_away: dict[str, str] = field(default_factory=dict)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
+    _forge: Forge | None = None
     _agents: dict[str, Agent] = field(default_factory=dict)
     _cells: dict[str, CellContext] = field(default_factory=dict)
 
@@ -82,6 +83,8 @@ class Run:
     def agent(self, name: str) -> Agent:
         """The adapter of that name, made once."""
         if name not in self._agents:
+            from orchestr.agents import make_agent
+
             self._agents[name] = make_agent(self.settings, name)
         return self._agents[name]
 
@@ -92,7 +95,18 @@ class Run:
         return self.pools[name]
 
     @property
+    def forge(self) -> Forge:
+        """The forge of the workspace, made once."""
+        if self._forge is None:
+            from orchestr.forges import make_forge
+
+            self._forge = make_forge(self.settings)
+        return self._forge
+
+    @property
     def registry(self) -> Registry:
+        from orchestr.registry import Registry
+
         return Registry(self.layout.registry, self.layout.locks / "registry.lock")
 
 
@@ -119,6 +133,8 @@ class CellContext:
     @cached_property
     def repo(self) -> Repo:
         """The main clone. Raises PhaseFailed when it is not there (row A77, X30)."""
+        from orchestr.git import Repo
+
         path = self.repo_path
         if not path.is_dir():
             raise PhaseFailed(
@@ -135,6 +151,8 @@ class CellContext:
 
     @property
     def ref(self) -> RepoRef:
+        from orchestr.forges.base import RepoRef
+
         return RepoRef(self.cell.repo, self.repo_path)
 
     @property
@@ -146,10 +164,11 @@ class CellContext:
     @cached_property
     def tree_repo(self) -> Repo:
         """The cell's own worktree as a git directory, with the user's excludes and ours."""
+        from orchestr.git import Repo
+        from orchestr.gitenv import exclude_config
+
         excludes = self.run.layout.excludes
-        return Repo(
-            self.worktree, config=exclude_config(self.repo, excludes, self.linked_patterns)
-        )
+        return Repo(self.worktree, config=exclude_config(self.repo, excludes, self.linked_patterns))
 
     @property
     def agent_name(self) -> str:

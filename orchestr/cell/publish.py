@@ -62,9 +62,10 @@ def closed_seen(ctx: CellContext) -> bool:
 def pr_base_seen(ctx: CellContext) -> str:
     """The base as far as it can differ without a change of the marker: a merged upstream."""
     merged = [
-        up for up in ctx.plan.stack
+        up
+        for up in ctx.plan.stack
         if any(p.state is PRState.MERGED for p in observed(ctx.run, ctx.run.cell(up).cell))
-    ]  # fmt: skip
+    ]
     return ",".join(merged)
 
 
@@ -167,8 +168,14 @@ def open_or_edit(ctx: CellContext) -> PullRequest:
     if found is None:
         ctx.emit(Kind.PR_INTENDED, phase=Phase.PUBLISH, head=ctx.cell.branch, base=base)
         try:
-            made = forge.open(ctx.ref, head=ctx.cell.branch, base=base, title=title,
-                              body=splice("", block), draft=ctx.run.settings.forge.draft)  # fmt: skip
+            made = forge.open(
+                ctx.ref,
+                head=ctx.cell.branch,
+                base=base,
+                title=title,
+                body=splice("", block),
+                draft=ctx.run.settings.forge.draft,
+            )
         except PRExists as error:
             found = error.pr
         else:

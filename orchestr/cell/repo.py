@@ -20,13 +20,12 @@ TIMEOUT = 1800.0  # s; a first clone of a large repository over a slow line
 
 
 class RepoMaker:
-    """Clones `url`, or runs `create`, once. ``needed`` is False for a plain local clone."""
+    """Clones `url`, or runs `create`, once; a clone that is there is left as it is."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.root = settings.workspace.root
         self.settings = settings.repo(name)
         self.path = repo_path(settings, name)
-        self.needed = bool(self.settings.url or self.settings.create)
 
     @property
     def target(self) -> Path:

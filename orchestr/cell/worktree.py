@@ -179,8 +179,8 @@ def _tip(ctx: CellContext, base_ref: str) -> CommitId:
             repo.fetch("origin", f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}",
                        locks=ctx.run.layout.locks)  # fmt: skip
         except GitError as error:
-            ctx.emit(Kind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo,
-                     reason=f"origin cannot be fetched, using what is here: {error.message}")  # fmt: skip
+            why = f"origin cannot be fetched, using what is here: {error.message}"
+            ctx.emit(Kind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
     for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):
         commit = repo.resolve(ref)
         if commit is not None:

@@ -78,8 +78,10 @@ def choose(session: Session, targets: Sequence[Target], params: Any) -> list[Goa
         )
     unknown = sorted(only - known)
     if unknown:
-        raise UsageError(f"--only names unknown cells: {', '.join(unknown)}",
-                         hint=f"cells: {', '.join(sorted(known))}")  # fmt: skip
+        raise UsageError(
+            f"--only names unknown cells: {', '.join(unknown)}",
+            hint=f"cells: {', '.join(sorted(known))}",
+        )
     if only and not params["ignore_deps"]:
         for goal in goals:
             _check_upstreams(goal)
@@ -150,8 +152,10 @@ def confirm(goals: Sequence[Goals], *, yes: bool) -> bool:
         return True
     cells = sum(len(goal.cells) for goal in goals)
     jobs = goals[0].run.settings.limits.jobs
-    say(f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
-        f"{goals[0].run.layout.worktrees}.")  # fmt: skip
+    say(
+        f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
+        f"{goals[0].run.layout.worktrees}."
+    )
     for reason in dict.fromkeys(reasons):
         say(f"It uses {reason}.")
     if not sys.stdin.isatty():
@@ -194,8 +198,14 @@ def begin(goals: Sequence[Goals], params: Any) -> None:
         run.id = run_id
         for plan in run.plan.cells:
             (run.cell(plan.name).dir / ABORT).unlink(missing_ok=True)
-        run.emit(Kind.RUN_STARTED, goals=[str(t) for t in goal.targets], pid=os.getpid(),
-                 cells=goal.cells, force=bool(params["force"]), fresh=bool(params["fresh"]))  # fmt: skip
+        run.emit(
+            Kind.RUN_STARTED,
+            goals=[str(t) for t in goal.targets],
+            pid=os.getpid(),
+            cells=goal.cells,
+            force=bool(params["force"]),
+            fresh=bool(params["fresh"]),
+        )
         if params["force"] or params["fresh"]:
             force(goal, fresh=bool(params["fresh"]))
         observe(goal)
@@ -236,8 +246,11 @@ def interrupted_force(
             if not same:
                 return None, set()
             force_id = str(event.data.get("id"))
-            done = {e.cell for e in events
-                    if e.kind is Kind.CELL_FORGOTTEN and e.data.get("force") == force_id}  # fmt: skip
+            done = {
+                e.cell
+                for e in events
+                if e.kind is Kind.CELL_FORGOTTEN and e.data.get("force") == force_id
+            }
             return force_id, done
     return None, set()
 
@@ -265,8 +278,13 @@ def observe(goal: Goals) -> None:
             name = names[repo, branch]
             view = run.past.cell(name)
             if prs and (view.pr_url, view.pr_state) != (prs[0].url, str(prs[0].state)):
-                run.emit(Kind.PR_SEEN, cell=name, url=prs[0].url, state=str(prs[0].state),
-                         draft=prs[0].draft)  # fmt: skip
+                run.emit(
+                    Kind.PR_SEEN,
+                    cell=name,
+                    url=prs[0].url,
+                    state=str(prs[0].state),
+                    draft=prs[0].draft,
+                )
 
 
 class Signals:

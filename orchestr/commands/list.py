@@ -48,6 +48,13 @@ class List(Verb, DoitList):  # type: ignore[misc]
             ]
         return found
 
+    def _list_all(self, include_subtasks: bool) -> list[Any]:
+        """The features, then a dodo's own tasks; repositories with `--all` only, last."""
+        found = list(super()._list_all(include_subtasks))
+        repos = [task for task in found if task.name.startswith("repo:")]
+        rest = [task for task in found if task not in repos]
+        return [*rest, *repos] if include_subtasks else rest
+
     def _print_task(
         self, template: str, task: Any, status: Any, list_deps: Any, tasks: Any
     ) -> None:

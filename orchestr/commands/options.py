@@ -7,21 +7,43 @@ from typing import Any
 
 def flag(name: str, help_: str, *, short: str = "", long: str = "") -> dict[str, Any]:
     """A switch that is off by default."""
-    return {"section": "orchestr", "name": name, "short": short,
-            "long": long or name.replace("_", "-"), "type": bool, "default": False, "help": help_}  # fmt: skip
+    return {
+        "section": "orchestr",
+        "name": name,
+        "short": short,
+        "long": long or name.replace("_", "-"),
+        "type": bool,
+        "default": False,
+        "help": help_,
+    }
 
 
-def value(name: str, help_: str, *, short: str = "", type_: type = str,
-          default: Any = None) -> dict[str, Any]:  # fmt: skip
+def value(
+    name: str, help_: str, *, short: str = "", type_: type = str, default: Any = None
+) -> dict[str, Any]:
     """An option with a value; None when it is not given."""
-    return {"section": "orchestr", "name": name, "short": short,
-            "long": name.replace("_", "-"), "type": type_, "default": default, "help": help_}  # fmt: skip
+    return {
+        "section": "orchestr",
+        "name": name,
+        "short": short,
+        "long": name.replace("_", "-"),
+        "type": type_,
+        "default": default,
+        "help": help_,
+    }
 
 
 def many(name: str, help_: str) -> dict[str, Any]:
     """An option that may be given several times."""
-    return {"section": "orchestr", "name": name, "short": "", "long": name.replace("_", "-"),
-            "type": list, "default": [], "help": help_}  # fmt: skip
+    return {
+        "section": "orchestr",
+        "name": name,
+        "short": "",
+        "long": name.replace("_", "-"),
+        "type": list,
+        "default": [],
+        "help": help_,
+    }
 
 
 JSON = flag("json", "machine-readable output, one JSON value (events: one a line)", long="json")
@@ -37,7 +59,22 @@ DRY_RUN = flag("dry_run", "show what would run and why; start nothing", long="dr
 FAILED = flag("failed", "only the cells that failed or were blocked or aborted")
 BREAK_LOCK = flag("break_lock", "clear a lease that another host left behind", long="break-lock")
 IGNORE_DEPS = flag("ignore_deps", "with --only: do not ask for upstreams", long="ignore-deps")
-SKIP_PREFLIGHT = flag("skip_preflight", "start in spite of what the pre-flight found",
-                      long="skip-preflight")  # fmt: skip
-RUN = (JOBS, ONLY, FORCE, FRESH, MODEL, AGENT, TIMEOUT, YES, DRY_RUN, FAILED, BREAK_LOCK,
-       IGNORE_DEPS, SKIP_PREFLIGHT, JSON)  # fmt: skip
+SKIP_PREFLIGHT = flag(
+    "skip_preflight", "start in spite of what the pre-flight found", long="skip-preflight"
+)
+RUN = (
+    JOBS,
+    ONLY,
+    FORCE,
+    FRESH,
+    MODEL,
+    AGENT,
+    TIMEOUT,
+    YES,
+    DRY_RUN,
+    FAILED,
+    BREAK_LOCK,
+    IGNORE_DEPS,
+    SKIP_PREFLIGHT,
+    JSON,
+)

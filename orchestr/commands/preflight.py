@@ -9,12 +9,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from orchestr.cell.context import Run, repo_path
-from orchestr.cell.repo import RepoMaker
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
 from orchestr.plan import overlaps
 from orchestr.spec.records import Action
 from orchestr.store import check_disk
+from orchestr.tasks import made_on_demand
 
 MIN_GIT = (2, 38)
 
@@ -80,7 +80,7 @@ def look_repo(run: Run, name: str) -> list[Finding]:
             return [Finding("error", f"{path} is not a git repository",
                             f"set [repos.{name}] path to a clone")]  # fmt: skip
         return []
-    if RepoMaker(run.settings, name).needed:
+    if made_on_demand(run, name):
         return []
     return [
         Finding(

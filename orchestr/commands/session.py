@@ -24,7 +24,6 @@ from orchestr.commands.report import report_error, report_fault, silence_stdout
 from orchestr.config import Settings, find_workspace, load_settings
 from orchestr.errors import Exit, OrchestrError, SpecError, UsageError
 from orchestr.events import Event
-from orchestr.forges import make_forge
 from orchestr.lifecycle import durations, replay
 from orchestr.plan import make_plan
 from orchestr.spec.reader import SpecSet, read_all
@@ -153,7 +152,6 @@ class Session:
                 record,
                 make_plan(record, durations(events)),
                 self.journal(feature),
-                make_forge(self.settings),
                 overrides=overrides or Overrides(),
             )
             run.past = replay(events)

@@ -6,7 +6,7 @@ from orchestr.cell.context import CellContext, Run
 from orchestr.errors import OrchestrError
 from orchestr.plan import Forecast, forecast
 from orchestr.spec.records import Phase
-from orchestr.tasks import RUNNERS, Selection
+from orchestr.tasks import Selection, runner
 
 
 def stale_phases(ctx: CellContext) -> dict[Phase, str]:
@@ -14,7 +14,7 @@ def stale_phases(ctx: CellContext) -> dict[Phase, str]:
     found: dict[Phase, str] = {}
     for phase in Phase:
         try:
-            why = RUNNERS[phase].reason(ctx)
+            why = runner(phase).reason(ctx)
         except OrchestrError as error:
             why = error.message
         if why is not None:
