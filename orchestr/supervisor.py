@@ -130,36 +130,47 @@ def wait(
             if ended is None:
                 _sweep(attempt_dir)
             return ended
-        elif stop.is_set():
-            return None
+        elif stop.is_set() and _supervised(attempt_dir):
+            return None  # not before it has the lock: until then `stop_attempt` could not find it
         else:
             stop.wait(pause)
             pause = min(pause * 1.2, LONGEST)
 
 
-def stop_attempt(attempt_dir: Path, *, marker: str, grace: float, now: bool = False) -> Exit | None:
+def stop_attempt(
+    attempt_dir: Path,
+    *,
+    marker: str,
+    grace: float,
+    now: bool = False,
+    child: subprocess.Popen[bytes] | None = None,
+) -> Exit | None:
     """Stop the attempt's agent and all that it started; returns when they are gone (B4, B99).
 
     The supervisor does it: interrupt, ``grace`` seconds, terminate, ``grace`` seconds, kill;
-    ``now`` kills at once. Returns its Exit (of an attempt that had ended, that one), or None
-    when there is no supervisor that could tell: what carries ``marker`` is ended then.
+    ``now`` kills at once. ``child`` is what `start` returned: it is stopped even before it has
+    the lock, and reaped. Returns the Exit (of an attempt that had ended, that one), or None when
+    no supervisor could tell: what carries ``marker`` is ended then.
     """
     begin = time.monotonic()
     patience = 0.0 if now else 2 * grace + 1.0
-    told = 0
-    while read_exit(attempt_dir) is None and _supervised(attempt_dir):
+    told = False
+    while read_exit(attempt_dir) is None and (_supervised(attempt_dir) or _runs(child)):
         since = time.monotonic() - begin
         if since > patience + ENDING:
             _kill_supervisor(attempt_dir)
+            if child is not None:
+                child.kill()
             break
         # The second SIGTERM means: kill at once. Signals that wait are merged into one, so it
         # is sent again at each look.
-        if told == 0 or since >= patience:
-            told += _tell(attempt_dir, signal.SIGTERM)
+        if not told or since >= patience:
+            told = _tell(attempt_dir, signal.SIGTERM, child)
         time.sleep(SHORTEST)
     ended = read_exit(attempt_dir)
     if ended is None:
         _sweep(attempt_dir, marker)
+    _reap(child)
     return ended
 
 
@@ -181,10 +192,19 @@ def _supervised(attempt_dir: Path) -> bool:
     return False
 
 
-def _tell(attempt_dir: Path, number: signal.Signals) -> bool:
-    """Signal the supervisor, if it has written who it is and is still that process."""
+def _tell(attempt_dir: Path, number: signal.Signals, child: subprocess.Popen[bytes] | None) -> bool:
+    """Signal the supervisor: the one that wrote who it is, or ours that has not come so far."""
     presence = read_presence(attempt_dir)
-    return presence is not None and send(Proc(presence.pid, 0, 0, presence.create_time), number)
+    if presence is not None and send(Proc(presence.pid, 0, 0, presence.create_time), number):
+        return True
+    if child is not None and _runs(child):
+        child.send_signal(number)
+        return True
+    return False
+
+
+def _runs(child: subprocess.Popen[bytes] | None) -> bool:
+    return child is not None and child.poll() is None
 
 
 def _kill_supervisor(attempt_dir: Path) -> None:

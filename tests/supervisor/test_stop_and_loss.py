@@ -93,6 +93,24 @@ def test_waiting_ends_when_told_to(attempt: Attempt) -> None:
     assert supervisor.state(attempt.dir) is State.RUNNING
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_stopped_in_the_moment_of_its_start(attempt: Attempt, waits: bool) -> None:
+    """Before the supervisor has its lock nobody can find it, but its parent knows it."""
+    attempt.sh("touch up; sleep 300")
+    stop = threading.Event()
+    stop.set()
+    child = attempt.start()
+    if waits:
+        assert supervisor.wait(attempt.dir, child=child, stop=stop) is None
+        supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1)
+        child.wait(30)
+    else:
+        supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1, child=child)
+    assert child.returncode is not None
+    assert not attempt.survivors()
+    assert supervisor.state(attempt.dir) is not State.RUNNING
+
+
 def test_a_killed_supervisor_is_lost_and_its_agent_is_ended(attempt: Attempt) -> None:
     running(attempt, DEAF)
     attempt.children[0].kill()
