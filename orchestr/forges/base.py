@@ -1,0 +1,121 @@
+"""What a forge must do: the records, the Protocol and the errors that every forge shares.
+
+Owns the words (pull request, its state, the repository asked about). Leaves to
+`orchestr.forges.local` (and every later forge) how pull requests are kept, and to
+`orchestr.forges.body` what is written into them.
+
+The invariant: an answer about pull requests is either the truth at that moment or an
+exception. A forge that cannot be asked raises `ForgeAway`; it never answers "none"
+(row A91), because "none" makes us open a second pull request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from orchestr.errors import OrchestrError
+
+
+class PRState(StrEnum):
+    """Open, merged, or closed without a merge (which counts as pending again, row X18)."""
+
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request as its forge shows it.
+
+    ``head`` and ``base`` are branch names, ``head_sha`` is the commit the forge holds for
+    it. ``created_at`` and ``updated_at`` are ISO-8601 with offset.
+    """
+
+    number: int
+    url: str
+    title: str
+    body: str
+    head: str
+    base: str
+    head_sha: str
+    draft: bool
+    state: PRState
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepoRef:
+    """A repository of the workspace: its name there, a clone of it, and the remote's name."""
+
+    name: str
+    path: Path
+    remote: str = "origin"
+
+
+class ForgeError(OrchestrError):
+    """The forge answered, and the answer is no; the message is fit for people."""
+
+
+class ForgeAway(ForgeError):
+    """The forge or the origin cannot be asked now. Try later; never read as "no PR"."""
+
+
+class PRExists(ForgeError):
+    """There is an open pull request of that branch already; ``pr`` is it (row A52)."""
+
+    def __init__(self, pr: PullRequest) -> None:
+        super().__init__(f"branch {pr.head} has an open pull request already: {pr.url}")
+        self.pr = pr
+
+
+class Forge(Protocol):
+    """Where pull requests live. Every method may be called twice with the same outcome.
+
+    ``real`` says that people outside this machine see what we do there (so it is asked
+    before the first touch, row X10).
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def real(self) -> bool: ...
+
+    def find(self, repo: RepoRef, heads: Collection[str]) -> dict[str, tuple[PullRequest, ...]]:
+        """The pull requests of these branches, in every state, the newest first.
+
+        Every asked branch is a key; a branch without one has ``()``. One query a
+        repository, however many branches. Raises ForgeAway, ForgeError.
+        """
+        ...
+
+    def open(
+        self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
+    ) -> PullRequest:
+        """Open a pull request for a branch that is at the origin and ahead of its base.
+
+        Raises PRExists when an open one has that head; ForgeError, ForgeAway.
+        """
+        ...
+
+    def edit(
+        self,
+        repo: RepoRef,
+        number: int,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        base: str | None = None,
+    ) -> PullRequest:
+        """Change what is given, leave the rest. Raises ForgeError, ForgeAway."""
+        ...
+
+    def ready(self) -> str | None:
+        """Why it cannot be used, in words for `orchestr doctor`; None when it can."""
+        ...

@@ -1,0 +1,187 @@
+"""The text of a pull request: its title, and our part of its body.
+
+Pure and deterministic: equal input gives equal text, so that an unchanged body is not edited.
+Owns what the text says (feature, cell, todos, stack, upstreams, dependents, siblings, merge
+order, rows A61, A67, A68, A83). Leaves to `orchestr.forges.markers` where it stands in the
+body and to `orchestr.forges.markdown` that foreign text in it does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestr.forges.base import PRState, PullRequest
+from orchestr.forges.markdown import code, link, one_line, plain
+from orchestr.forges.markers import splice, wrap
+from orchestr.spec.records import Action, Cell, Feature
+
+__all__ = ["PRLink", "render_block", "render_title", "splice"]
+
+TITLE_LIMIT = 250  # characters; GitHub takes 256
+TODO_BUDGET = 20_000  # characters of todos in a body; GitHub takes 65,536 in all
+
+
+@dataclass(frozen=True, slots=True)
+class PRLink:
+    """What is known of another cell's pull request; no ``url``: it has none (yet)."""
+
+    url: str | None = None
+    state: PRState | None = None
+    draft: bool = False
+    no_change: bool = False
+
+    @classmethod
+    def of(cls, pr: PullRequest) -> PRLink:
+        """The link to a pull request that a forge showed."""
+        return cls(pr.url, pr.state, pr.draft)
+
+
+def render_title(feature: Feature, cell: Cell) -> str:
+    """One line: ``feat(platform): TITLE (KEY) [CELL]``; ``test(REPO): TITLE (KEY)`` for push."""
+    push = cell.action is Action.PUSH
+    start = f"{'test' if push else 'feat'}({one_line(cell.repo)}): "
+    end = f" ({one_line(feature.key)})" + ("" if push else f" [{cell.name}]")
+    words = one_line(cell.title or feature.title or feature.name)
+    room = max(TITLE_LIMIT - len(start) - len(end), 20)
+    if len(words) > room:
+        words = words[: room - 1].rstrip() + "…"
+    return f"{start}{words}{end}"
+
+
+def render_block(
+    feature: Feature,
+    cell: Cell,
+    *,
+    base: str,
+    links: Mapping[str, PRLink],
+    stack: Sequence[str] = (),
+    draft: bool = True,
+    partial: bool = False,
+    summary: str = "",
+) -> str:
+    """Our part of the body, between its two markers.
+
+    ``base`` is the branch the pull request goes into, ``stack`` the same-repository upstreams
+    that the cell's branch starts from, ``links`` the pull requests known now, by cell.
+    ``summary`` is foreign text, shown literally.
+    """
+    paragraphs = [
+        f"**{plain(feature.title or feature.name)}**"
+        f"\n\nFeature {code(feature.name)}, cell {code(cell.name)} of {len(feature.cells)}"
+        f" ({plain(feature.key)}), repository {code(cell.repo)}.",
+        plain(summary, limit=4000),
+        _partial() if partial else "",
+        _draft() if draft else "",
+        _dormant(feature) if cell.action is Action.PUSH else "",
+        _section("Todo", _todos(cell)),
+        _stack(feature, base, stack, links),
+        _merge_order(feature, cell, links),
+        *_relatives(feature, cell, links),
+        _section("Scenarios", [code(name) for name in feature.scenarios]),
+    ]
+    return wrap(feature.name, cell.name, "\n\n".join(p for p in paragraphs if p))
+
+
+def _draft() -> str:
+    return (
+        "> This is a draft. Review bots skip drafts: it gets no bot review until it is marked"
+        " ready for review, or a review is asked for by hand."
+    )
+
+
+def _partial() -> str:
+    return "> **Partial**: not every check or review of this cell passed."
+
+
+def _dormant(feature: Feature) -> str:
+    probe = code(f"supports {feature.name}")
+    return (
+        f"The tests here are dormant: each is skipped until the program under test answers"
+        f" {probe}. The other pull requests of this feature wake them up, each in its own"
+        f" repository; until then this one shows early what is wanted and breaks nothing."
+    )
+
+
+def _todos(cell: Cell) -> list[str]:
+    items: list[str] = []
+    left = TODO_BUDGET
+    for n, todo in enumerate(cell.todo):
+        item = plain(todo)
+        left -= len(item)
+        if left < 0:
+            return [*items, f"and {len(cell.todo) - n} more, in the spec"]
+        items.append(item or "(empty)")
+    return items
+
+
+def _stack(feature: Feature, base: str, stack: Sequence[str], links: Mapping[str, PRLink]) -> str:
+    if not stack:
+        return f"Goes into {code(base)}."
+    below = ", ".join(f"{code(name)} ({_link(links.get(name))})" for name in stack)
+    return f"Stacked: goes into {code(base)}, and its branch starts from {below}."
+
+
+def _merge_order(feature: Feature, cell: Cell, links: Mapping[str, PRLink]) -> str:
+    """Which pull requests have to be merged before this one, the first of them first."""
+    waiting = [name for name in _before(feature, cell) if not _is_in(links.get(name))]
+    if waiting:
+        lines = [f"{n}. {_line(feature, name, links)}" for n, name in enumerate(waiting, 1)]
+        return "### Merge first, in this order\n\n" + "\n".join(lines)
+    if cell.depends_on:
+        return "Everything that this one needs is merged."
+    return "Nothing has to be merged before this one."
+
+
+def _relatives(feature: Feature, cell: Cell, links: Mapping[str, PRLink]) -> Iterable[str]:
+    upstreams = list(cell.depends_on)
+    dependents = [other.name for other in feature.cells if cell.name in other.depends_on]
+    near = {cell.name, *upstreams, *dependents}
+    others = [other.name for other in feature.cells if other.name not in near]
+    groups = (("Upstreams", upstreams), ("Dependents", dependents), ("Siblings", others))
+    for title, names in groups:
+        yield _section(title, [_line(feature, name, links) for name in names])
+
+
+def _line(feature: Feature, name: str, links: Mapping[str, PRLink]) -> str:
+    repo = next((cell.repo for cell in feature.cells if cell.name == name), None)
+    place = f" in {code(repo)}" if repo else ""
+    return f"{code(name)}{place}: {_link(links.get(name))}"
+
+
+def _link(known: PRLink | None) -> str:
+    if known is not None and known.no_change:
+        return "no change needed"
+    if known is None or known.url is None:
+        return "no pull request yet"
+    words = [str(known.state)] if known.state else []
+    if known.draft and known.state is PRState.OPEN:
+        words.append("draft")
+    return link(known.url) + (f" ({', '.join(words)})" if words else "")
+
+
+def _is_in(known: PRLink | None) -> bool:
+    return known is not None and (known.no_change or known.state is PRState.MERGED)
+
+
+def _before(feature: Feature, cell: Cell) -> list[str]:
+    """Every upstream, near and far, each after its own; ties in the order of the spec."""
+    cells = {other.name: other for other in feature.cells}
+    order: dict[str, None] = {}
+    path = [(cell.name, iter(cell.depends_on))]
+    entered = {cell.name}
+    while path:  # by hand, as chains of a thousand cells are deeper than Python's stack
+        name, upstreams = path[-1]
+        deeper = next((up for up in upstreams if up in cells and up not in entered), None)
+        if deeper is None:
+            path.pop()
+            order[name] = None
+        else:
+            entered.add(deeper)
+            path.append((deeper, iter(cells[deeper].depends_on)))
+    del order[cell.name]
+    return list(order)
+
+
+def _section(title: str, items: Sequence[str]) -> str:
+    return f"### {title}\n\n" + "\n".join(f"- {item}" for item in items) if items else ""

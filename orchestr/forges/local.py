@@ -1,0 +1,272 @@
+"""The local forge: pull requests as files beside the state, and as refs in the origin.
+
+A pull request is ``.orchestr/forge/<repo>/<n>.toml`` and ``refs/pull/<n>/head``. It behaves as
+a hosting forge does: an open one follows its branch at the origin whenever somebody looks, is
+merged when its base has come to contain it, closed when its branch is gone, and moves to the
+base below when the branch it was stacked on was merged and deleted.
+
+Owns those rules. Leaves the files to `orchestr.forges.shelf`, the refs to `.origin`.
+
+What survives a crash: every call holds a flock of the repository, so there is one open pull
+request a branch. The file comes first and the ref second; a kill between them leaves a pull
+request without its ref, which the next look sets. The origin is asked inside the lock, else a
+slow caller could write an older head over a newer one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestr.errors import UsageError
+from orchestr.forges import shelf
+from orchestr.forges.base import ForgeError, PRExists, PRState, PullRequest, RepoRef
+from orchestr.forges.origin import Origin
+from orchestr.forges.shelf import Kept
+from orchestr.locks import FlockLock
+from orchestr.store import now
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+@dataclass(slots=True)
+class _Look:
+    """One repository under its lock: its folder, its origin, its pull requests as they are."""
+
+    folder: Path
+    origin: Origin
+    kept: dict[int, Kept]
+
+
+class LocalForge:
+    """Pull requests below ``root``; ``clock`` gives ISO-8601 with offset (tests pin it)."""
+
+    kind = "local"
+    real = False
+
+    def __init__(self, root: Path, *, clock: Callable[[], str] = now) -> None:
+        self.root = root
+        self.clock = clock
+
+    # --- the Protocol ----------------------------------------------------------------------
+
+    def find(self, repo: RepoRef, heads: Collection[str]) -> dict[str, tuple[PullRequest, ...]]:
+        """See `Forge.find`. A repository that is not cloned yet and never had a pull request
+        here has none: nothing but this forge could have made one.
+        """
+        if not repo.path.exists() and not shelf.read_all(self._folder(repo)):
+            return dict.fromkeys(heads, ())
+        with self._look(repo) as look:
+            prs = [kept.pr for kept in look.kept.values()]
+        return {head: tuple(pr for pr in prs if pr.head == head) for head in heads}
+
+    def open(
+        self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
+    ) -> PullRequest:
+        """See `Forge.open`."""
+        with self._look(repo) as look:
+            for kept in look.kept.values():
+                if kept.pr.head == head and kept.pr.state is PRState.OPEN:
+                    raise PRExists(kept.pr)
+            head_sha, base_sha = _ends(look.origin, head, base)
+            at = self.clock()
+            number = shelf.next_number(look.folder, look.origin.refs)
+            while True:
+                pr = PullRequest(
+                    number=number,
+                    url=f"local://{repo.name}/pull/{number}",
+                    title=title,
+                    body=body,
+                    head=head,
+                    base=base,
+                    head_sha=head_sha,
+                    draft=draft,
+                    state=PRState.OPEN,
+                    created_at=at,
+                    updated_at=at,
+                )
+                if shelf.create(look.folder, Kept(pr, base_sha)):
+                    break
+                number += 1
+            look.origin.keep({number: head_sha})
+            return pr
+
+    def edit(
+        self,
+        repo: RepoRef,
+        number: int,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        base: str | None = None,
+    ) -> PullRequest:
+        """See `Forge.edit`. The base of an open one only, and it must be ahead of it."""
+        with self._look(repo) as look:
+            old = _one(look, repo, number)
+            pr, base_sha = old.pr, old.base_sha
+            if base is not None and base != pr.base:
+                _must_be_open(pr, "get another base")
+                _, base_sha = _ends(look.origin, pr.head, base)
+                pr = replace(pr, base=base)
+            pr = replace(
+                pr,
+                title=pr.title if title is None else title,
+                body=pr.body if body is None else body,
+            )
+            return self._save(look, old, Kept(pr, base_sha))
+
+    def ready(self) -> str | None:
+        """See `Forge.ready`."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return f"the local forge cannot make {self.root}: {error.strerror}"
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            return f"the local forge cannot write to {self.root}"
+        return None
+
+    # --- what people do on a forge's page ----------------------------------------------------
+
+    def close(self, repo: RepoRef, number: int) -> PullRequest:
+        """Close without a merge; the branch stays. Closing a closed one changes nothing."""
+        with self._look(repo) as look:
+            old = _one(look, repo, number)
+            if old.pr.state is PRState.CLOSED:
+                return old.pr
+            _must_be_open(old.pr, "be closed")
+            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.CLOSED)))
+
+    def merge(self, repo: RepoRef, number: int) -> PullRequest:
+        """Merge at the origin with a merge commit; a conflict is a ForgeError.
+
+        The branch moves first: a kill before the file is written is a merge found later.
+        """
+        with self._look(repo) as look:
+            old = _one(look, repo, number)
+            if old.pr.state is PRState.MERGED:
+                return old.pr
+            _must_be_open(old.pr, "be merged")
+            message = f"Merge pull request {number} from {old.pr.head}\n\n{old.pr.title}\n"
+            look.origin.land(old.pr.base, old.pr.head_sha, message)
+            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.MERGED)))
+
+    # --- looking ---------------------------------------------------------------------------
+
+    def _folder(self, repo: RepoRef) -> Path:
+        if not _NAME.fullmatch(repo.name):
+            raise UsageError(
+                f"{repo.name!r} cannot be the name of a repository in the local forge",
+                hint="name it under [repos.NAME] in orchestr.toml, with its path",
+            )
+        return self.root / repo.name
+
+    @contextmanager
+    def _look(self, repo: RepoRef) -> Iterator[_Look]:
+        """The repository under its lock, every pull request brought to what the origin shows."""
+        folder = self._folder(repo)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FlockLock(folder / "lock"):
+            origin = Origin(repo)
+            look = _Look(folder, origin, shelf.read_all(folder))
+            for old in reversed(look.kept.values()):
+                self._save(look, old, follow(old, origin, look.kept))
+            origin.keep({n: kept.pr.head_sha for n, kept in look.kept.items()})
+            yield look
+
+    def _save(self, look: _Look, old: Kept, new: Kept) -> PullRequest:
+        if new.pr != old.pr:
+            new = replace(new, pr=replace(new.pr, updated_at=self.clock()))
+        if new != old:
+            shelf.write(look.folder, new)
+            look.kept[new.pr.number] = new
+        return new.pr
+
+
+def follow(kept: Kept, origin: Origin, others: Mapping[int, Kept]) -> Kept:
+    """What the origin's branches make of a pull request; equal when nothing happened.
+
+    An open one has commits that its base lacked when we last looked (``base_sha``). So if the
+    base has them now, they were merged. A head that was moved to a commit of the base's own
+    has lost its work instead, and is closed, unless it is that work (rebased, then merged).
+    """
+    pr = kept.pr
+    if pr.state is not PRState.OPEN:
+        return kept
+    base = _base_now(pr, origin, others)
+    tip, head = origin.branch(base), origin.branch(pr.head)
+    if tip is None:  # nothing to judge by
+        return kept if head is None else replace(kept, pr=replace(pr, head_sha=head))
+    if (head, tip, base) == (pr.head_sha, kept.base_sha, pr.base):
+        return kept
+    sha: str = head or pr.head_sha
+    state = PRState.OPEN
+    if origin.contains(tip, pr.head_sha):
+        state = PRState.MERGED
+        sha = sha if origin.contains(tip, sha) else pr.head_sha
+    elif head is None:
+        state = PRState.CLOSED
+    elif origin.contains(tip, head):
+        state = PRState.MERGED if _arrived(kept, origin, tip, head) else PRState.CLOSED
+    return Kept(replace(pr, base=base, head_sha=sha, state=state), tip)
+
+
+def _arrived(kept: Kept, origin: Origin, tip: str, head: str) -> bool:
+    """Whether a moved head came into the base as work, and was not merely put back onto it."""
+    if origin.contains(kept.base_sha, head):
+        return False
+    if head not in origin.mainline(kept.base_sha, tip):
+        return True  # it came by a merge commit
+    return origin.has_changes_of(tip, kept.pr.head_sha)
+
+
+def _base_now(pr: PullRequest, origin: Origin, others: Mapping[int, Kept]) -> str:
+    """The base; where that branch was merged and deleted, the branch that it went into."""
+    base, passed = pr.base, {pr.base}
+    while origin.branch(base) is None:
+        below = next(
+            (o.pr for o in others.values() if o.pr.head == base and o.pr.state is PRState.MERGED),
+            None,
+        )
+        if below is None or below.base in passed:
+            return pr.base
+        base = below.base
+        passed.add(base)
+    return base
+
+
+def _ends(origin: Origin, head: str, base: str) -> tuple[str, str]:
+    """The two commits of a new pull request. Raises ForgeError when there is nothing to pull."""
+    name = origin.ref.name
+    head_sha, base_sha = origin.branch(head), origin.branch(base)
+    if head_sha is None:
+        raise ForgeError(
+            f"{name}: there is no branch {head} at the origin",
+            hint=f"git -C {origin.ref.path} push {origin.ref.remote} {head}",
+        )
+    if base_sha is None:
+        raise ForgeError(
+            f"{name}: there is no branch {base} at the origin to merge {head} into",
+            hint=f"git -C {origin.ref.path} ls-remote {origin.ref.remote} shows what there is",
+        )
+    ahead = origin.ahead(base_sha, head_sha)
+    if ahead < 0:
+        raise ForgeError(f"{name}: {head} and {base} have no history in common")
+    if ahead == 0:
+        raise ForgeError(f"{name}: {head} has no commits that {base} lacks")
+    return head_sha, base_sha
+
+
+def _one(look: _Look, repo: RepoRef, number: int) -> Kept:
+    try:
+        return look.kept[number]
+    except KeyError:
+        raise ForgeError(f"{repo.name} has no pull request {number}") from None
+
+
+def _must_be_open(pr: PullRequest, what: str) -> None:
+    if pr.state is not PRState.OPEN:
+        raise ForgeError(f"{pr.url} is {pr.state} and cannot {what}")

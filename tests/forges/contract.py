@@ -1,0 +1,260 @@
+"""What every forge must do, as tests: subclass `ForgeContract` and give it a ``world`` fixture.
+
+A world is a real clone with a real bare origin, a forge that looks at it, and the four things
+that people do on a forge's page.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from orchestr.forges.base import Forge, ForgeAway, ForgeError, PRExists, PRState, RepoRef
+
+_ENV = {
+    "PATH": os.environ["PATH"],
+    "LC_ALL": "C",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    **{f"GIT_{who}_NAME": "Ada" for who in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{who}_EMAIL": "ada@example.org" for who in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{who}_DATE": "2026-01-02T03:04:05+00:00" for who in ("AUTHOR", "COMMITTER")},
+}
+
+
+def git(where: Path, *args: str) -> str:
+    """Git in a test's repository, as a person would run it."""
+    done = subprocess.run(
+        ["git", "-C", str(where), *args], env=_ENV, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+class World(ABC):
+    """A clone, its origin and the forge; ``commit`` works in the clone, ``push`` publishes."""
+
+    forge: Forge
+
+    def __init__(self, folder: Path) -> None:
+        self.origin = folder / "origin.git"
+        self.clone = folder / "clone"
+        git(folder, "init", "-q", "--bare", "-b", "main", str(self.origin))
+        git(folder, "clone", "-q", str(self.origin), str(self.clone))
+        self.repo = RepoRef("platform", self.clone)
+        self.branch("main", "README", start=None)
+
+    def branch(self, name: str, file: str, *, start: str | None = "main") -> str:
+        """A commit on a branch (made from ``start`` if it is new), pushed. Its id."""
+        known = git(self.clone, "for-each-ref", f"refs/heads/{name}")
+        if start and not known:
+            git(self.clone, "checkout", "-q", "-b", name, start)
+        elif known:
+            git(self.clone, "checkout", "-q", name)
+        else:
+            git(self.clone, "checkout", "-q", "-B", name)
+        (self.clone / file).write_text(f"{file} of {name}\n")
+        git(self.clone, "add", file)
+        git(self.clone, "commit", "-q", "-m", f"{file} on {name}")
+        git(self.clone, "push", "-q", "-f", "origin", name)
+        return git(self.clone, "rev-parse", "HEAD")
+
+    def pull(self, head: str, base: str = "main", **more: str) -> int:
+        """Open a draft; its number."""
+        title, body = more.get("title", "a title"), more.get("body", "a body")
+        opened = self.forge.open(
+            self.repo, head=head, base=base, title=title, body=body, draft=True
+        )
+        return opened.number
+
+    def states(self, head: str) -> list[tuple[int, PRState]]:
+        """What the forge shows for a branch."""
+        return [(pr.number, pr.state) for pr in self.forge.find(self.repo, [head])[head]]
+
+    @abstractmethod
+    def close(self, number: int) -> None:
+        """A person closes it."""
+
+    @abstractmethod
+    def merge(self, number: int) -> None:
+        """A person merges it."""
+
+    @abstractmethod
+    def go_away(self) -> None:
+        """The forge or the origin stops answering."""
+
+    @abstractmethod
+    def count_queries(self, act: Callable[[], object]) -> int:
+        """How often the network is asked while ``act`` runs."""
+
+
+class ForgeContract:
+    """The contract. Subclasses define the fixture ``world``."""
+
+    def test_a_branch_without_a_pull_request_has_none(self, world: World) -> None:
+        world.branch("one", "a")
+        assert world.forge.find(world.repo, ["one", "not-even-a-branch"]) == {
+            "one": (),
+            "not-even-a-branch": (),
+        }
+
+    def test_opening_shows_it_as_asked(self, world: World) -> None:
+        sha = world.branch("one", "a")
+
+        made = world.forge.open(
+            world.repo, head="one", base="main", title="T ü", body="B\r\n\n<x>\n", draft=True
+        )
+
+        assert (made.title, made.body, made.head, made.base) == (
+            "T ü",
+            "B\r\n\n<x>\n",
+            "one",
+            "main",
+        )
+        assert (made.head_sha, made.draft, made.state) == (sha, True, PRState.OPEN)
+        assert datetime.fromisoformat(made.created_at).utcoffset() is not None
+        assert world.forge.find(world.repo, ["one"]) == {"one": (made,)}
+
+    def test_a_ready_one_is_not_a_draft(self, world: World) -> None:
+        world.branch("one", "a")
+        made = world.forge.open(
+            world.repo, head="one", base="main", title="t", body="", draft=False
+        )
+        assert made.draft is False
+
+    def test_a_second_open_one_of_a_branch_is_refused_with_the_first(self, world: World) -> None:
+        world.branch("one", "a")
+        number = world.pull("one")
+
+        with pytest.raises(PRExists) as refused:
+            world.pull("one")
+
+        assert refused.value.pr.number == number
+        assert world.states("one") == [(number, PRState.OPEN)]
+
+    def test_every_state_is_found_the_newest_first(self, world: World) -> None:
+        world.branch("one", "a")
+        first = world.pull("one")
+        world.close(first)
+        second = world.pull("one")
+        world.merge(second)
+        world.branch("one", "b")
+        third = world.pull("one")
+
+        assert world.states("one") == [
+            (third, PRState.OPEN),
+            (second, PRState.MERGED),
+            (first, PRState.CLOSED),
+        ]
+
+    def test_an_unpushed_branch_cannot_be_opened(self, world: World) -> None:
+        with pytest.raises(ForgeError, match="nowhere"):
+            world.pull("nowhere")
+
+    def test_a_base_that_is_not_there_is_refused(self, world: World) -> None:
+        world.branch("one", "a")
+        with pytest.raises(ForgeError, match="nowhere"):
+            world.pull("one", "nowhere")
+
+    def test_a_branch_without_commits_beyond_its_base_is_refused(self, world: World) -> None:
+        git(world.clone, "push", "-q", "origin", "main:refs/heads/empty")
+        with pytest.raises(ForgeError, match=r"[Nn]o commits"):
+            world.pull("empty")
+        assert world.states("empty") == []
+
+    def test_editing_changes_only_what_is_given(self, world: World) -> None:
+        world.branch("one", "a")
+        number = world.pull("one", title="old title", body="old body")
+
+        body = world.forge.edit(world.repo, number, body="new body")
+        assert (body.title, body.body, body.base) == ("old title", "new body", "main")
+        title = world.forge.edit(world.repo, number, title="new title")
+        assert (title.title, title.body, title.base) == ("new title", "new body", "main")
+        empty = world.forge.edit(world.repo, number, body="")
+        assert (empty.title, empty.body) == ("new title", "")
+        assert world.forge.find(world.repo, ["one"])["one"] == (empty,)
+
+    def test_editing_what_is_not_there_is_an_error(self, world: World) -> None:
+        with pytest.raises(ForgeError):
+            world.forge.edit(world.repo, 99, title="x")
+
+    def test_the_base_can_move(self, world: World) -> None:
+        world.branch("low", "a")
+        world.branch("high", "b", start="low")
+        number = world.pull("high", "low")
+
+        moved = world.forge.edit(world.repo, number, base="main")
+
+        assert moved.base == "main"
+        assert world.states("high") == [(number, PRState.OPEN)]
+
+    def test_the_head_follows_pushes_also_forced_ones(self, world: World) -> None:
+        world.branch("one", "a")
+        world.pull("one")
+        second = world.branch("one", "b")
+        assert world.forge.find(world.repo, ["one"])["one"][0].head_sha == second
+
+        git(world.clone, "reset", "-q", "--hard", "main")
+        third = world.branch("one", "c")
+        assert world.forge.find(world.repo, ["one"])["one"][0].head_sha == third
+
+    def test_a_merge_by_push_is_seen(self, world: World) -> None:
+        sha = world.branch("one", "a")
+        number = world.pull("one")
+        git(world.clone, "push", "-q", "origin", "one:main")
+
+        assert world.states("one") == [(number, PRState.MERGED)]
+        assert world.forge.find(world.repo, ["one"])["one"][0].head_sha == sha
+
+    def test_a_stacked_one_is_not_merged_with_its_base_still_growing(self, world: World) -> None:
+        world.branch("low", "a")
+        world.branch("high", "b", start="low")
+        low, high = world.pull("low"), world.pull("high", "low")
+        world.branch("low", "c")
+        assert world.states("high") == [(high, PRState.OPEN)]
+
+        world.merge(low)
+        assert world.states("low") == [(low, PRState.MERGED)]
+        assert world.states("high") == [(high, PRState.OPEN)]
+
+    def test_an_away_origin_is_not_none(self, world: World) -> None:
+        world.branch("one", "a")
+        world.go_away()
+
+        with pytest.raises(ForgeAway):
+            world.forge.find(world.repo, ["one"])
+        with pytest.raises(ForgeAway):
+            world.pull("one")
+
+    def test_one_query_however_many_branches(self, world: World) -> None:
+        names = [f"b{n}" for n in range(5)]
+        for name in names:
+            world.branch(name, name)
+            world.pull(name)
+        assert world.count_queries(lambda: world.forge.find(world.repo, names)) == 1
+
+    def test_of_many_that_open_at_once_one_wins(self, world: World) -> None:
+        world.branch("one", "a")
+
+        def attempt(_: int) -> int | PRExists:
+            try:
+                return world.pull("one")
+            except PRExists as error:
+                return error
+
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(attempt, range(4)))
+
+        numbers = [r for r in results if isinstance(r, int)]
+        assert len(numbers) == 1
+        assert {r.pr.number for r in results if isinstance(r, PRExists)} == set(numbers)
+        assert world.states("one") == [(numbers[0], PRState.OPEN)]
+
+    def test_it_is_ready(self, world: World) -> None:
+        assert world.forge.ready() is None
