@@ -132,6 +132,8 @@ def wait(
             return ended
         elif stop.is_set() and _supervised(attempt_dir):
             return None  # not before it has the lock: until then `stop_attempt` could not find it
+        elif stop.is_set():
+            time.sleep(SHORTEST)
         else:
             stop.wait(pause)
             pause = min(pause * 1.2, LONGEST)
