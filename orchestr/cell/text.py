@@ -34,9 +34,9 @@ def link_of(ctx: CellContext) -> PRLink:
     head, url = Head.read(ctx.dir), pr_of(ctx)
     if head is not None and head.outcome is Outcome.NO_CHANGE_NEEDED:
         return PRLink(no_change=True)
+    for pr in observed(ctx.run, ctx.cell):
+        if pr.url == url or (url is None and pr.state is not PRState.CLOSED):
+            return PRLink.of(pr)  # a forgotten cell keeps its pull request
     if url is None:
         return PRLink()
-    for pr in observed(ctx.run, ctx.cell):
-        if pr.url == url:
-            return PRLink.of(pr)
     return PRLink(url, PRState.OPEN, ctx.run.settings.forge.draft)

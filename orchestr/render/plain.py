@@ -62,6 +62,9 @@ def event_lines(event: Event, labels: Labels, log: CellText | None = None) -> li
     return [f"{at} {name}  {phase}  {line}".rstrip() for line in said]
 
 
+_QUIET = ("check", "review")  # they follow from the head
+
+
 def _phase_of(event: Event) -> str:
     group = event.kind.partition(".")[0]
     return {"attempt": "implement", "push": "publish", "pr": "publish"}.get(group, "")
@@ -98,11 +101,12 @@ def _words(event: Event) -> list[str]:
             )
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
         case Kind.PHASE_STARTED:
-            # An attempt says so itself, with its number and agent.
+            # What a phase makes has an event of its own; why an old one runs again is told.
             why = headline(_raw(data, "why"))
-            return [] if event.phase == "implement" else [f"started: {why}" if why else "started"]
+            first = why.endswith((" yet", "not done yet")) if why else True
+            return [] if first or event.phase in _QUIET else [f"runs again: {why}"]
         case Kind.PHASE_DONE:
-            return [_done(event)]
+            return [] if event.phase != "implement" else [_done(event)]
         case Kind.PHASE_FAILED:
             hint = _said(data, "hint")
             reason = headline(_raw(data, "reason")) or "no reason given"
