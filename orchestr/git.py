@@ -32,7 +32,7 @@ from orchestr.giterrors import (
     tail,
 )
 from orchestr.gitremote import RemoteOps
-from orchestr.gitsettings import Branch, CommitId, TreeId, branch_name, git_env
+from orchestr.gitsettings import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
 from orchestr.process import run
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
 ]
 
 NO_COMMIT = CommitId("0" * 40)  # as ``old`` of `Repo.update_ref`: the ref must not exist yet
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _EPOCH = "@0 +0000"
 _NOBODY = ("orchestr", "orchestr@localhost")
 
@@ -190,10 +191,12 @@ class Repo(RemoteOps):
     def commit_all(self, message: str) -> CommitId | None:
         """``add -A`` and commit, hooks included; None when there was nothing to commit.
 
-        Ends an open merge as its commit. Raises CommitRefused when a hook says no.
+        Ends an open merge as its commit. Raises CommitRefused when a hook says no, and when a
+        file would go in as it is because git-lfs, which the user's config demands, is missing.
         """
-        repo = self.as_committer()
+        repo = self.as_committer().without_lfs()
         repo.run("add", "-A")
+        self._refuse_raw_lfs()
         merging = (self.git_dir() / "MERGE_HEAD").exists()
         if not merging and self.ask("diff", "--cached", "--quiet", check=False).code == 0:
             return None
@@ -211,12 +214,33 @@ class Repo(RemoteOps):
             )
         return self.need_head()
 
+    def _refuse_raw_lfs(self) -> None:
+        """Where we pass over git-lfs, only its pointers may be committed."""
+        if not lfs_config():
+            return
+        demanded = self.run("config", "--bool", "--get", "filter.lfs.required", check=False)
+        if line_of(demanded) != "true":
+            return
+        staged = self.ask(
+            "diff", "--cached", "--name-only", "--no-renames", "--diff-filter=AM", "-z"
+        )
+        shown = self.ask("check-attr", "--cached", "-z", "filter", "--", *records_of(staged.out))
+        words = records_of(shown.out)
+        for path, filter in zip(words[::3], words[2::3], strict=True):
+            if filter != "lfs":
+                continue
+            if not self.ask("cat-file", "blob", f":{path}").out.startswith(_POINTER):
+                raise CommitRefused(
+                    f"git-lfs is not installed, so {path} cannot be committed in {self.path}",
+                    hint="install git-lfs, then run the same command again",
+                )
+
     def merge(self, rev: str, message: str) -> MergeOutcome:
         """Merge into the branch checked out here; conflicts stay in place for the agent.
 
         Raises GitError when git refuses to begin (local changes in the way).
         """
-        done = self.as_committer().run(
+        done = self.as_committer().without_lfs().run(
             "merge", "--no-edit", "--ff", "--no-stat", "--no-autostash", "-m", message, rev,
             check=False,
         )  # fmt: skip
@@ -244,9 +268,10 @@ class Repo(RemoteOps):
             "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
             check=False,
         )  # fmt: skip
-        if done.code not in (0, 1):
+        answer = records_of(done.out)
+        if done.code not in (0, 1) or not answer:  # unknown commits give 1 and no tree (2.39)
             raise git_failed(done, str(self.path))
-        tree, *conflicts = records_of(done.out)
+        tree, *conflicts = answer
         if done.code == 0:
             return MergeResult(TreeId(tree))
         return MergeResult(None, tuple(conflicts))

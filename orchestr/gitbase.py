@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from orchestr.giterrors import git_failed, is_transient
-from orchestr.gitsettings import IDENTITY, LFS_OPTIONAL, Branch, CommitId, git_env
+from orchestr.gitsettings import IDENTITY, Branch, CommitId, git_env, lfs_config
 from orchestr.locks import FlockLock
 from orchestr.process import Completed, run
 
@@ -86,7 +86,7 @@ class GitPath:
 
     def ask(self, *args: str, check: bool = True) -> Completed:
         """A command that only reads: takes no lock, needs no git-lfs."""
-        env = git_env(self.path, {**LFS_OPTIONAL, **self.config}, {"GIT_OPTIONAL_LOCKS": "0"})
+        env = git_env(self.path, {**lfs_config(), **self.config}, {"GIT_OPTIONAL_LOCKS": "0"})
         done = run(
             ("git", "-C", str(self.path), *args),
             cwd=Path("/"),
@@ -120,6 +120,10 @@ class GitPath:
         return type(self)(
             self.path, config={**self.identity_config, **self.config}, timeout=self.timeout
         )
+
+    def without_lfs(self) -> Self:
+        """The same, taking LFS pointers as they are where git-lfs is not installed."""
+        return type(self)(self.path, config={**lfs_config(), **self.config}, timeout=self.timeout)
 
     # --- where things are ------------------------------------------------------------------
 

@@ -18,10 +18,9 @@ from pathlib import Path
 from orchestr.git import Repo
 from orchestr.gitbase import records_of
 from orchestr.giterrors import GitError, git_failed, is_transient
-from orchestr.gitsettings import LFS_OPTIONAL
 
 _PATIENCE = 900.0  # s, for a checkout that a killed orchestrator left running
-_CHECKOUT = {"checkout.workers": "0", **LFS_OPTIONAL}  # 0: one per core (git-facts, 9.4 -> 5.4 s)
+_CHECKOUT = {"checkout.workers": "0"}  # one per core (git-facts, 9.4 -> 5.4 s)
 
 
 def index_missing(git_dir: Path) -> bool:
@@ -39,7 +38,8 @@ def fill(tree: Repo) -> None:
     _wait_for_git(tree.path, git_dir)
     if not index_missing(git_dir):
         return
-    quick = Repo(tree.path, config={**_CHECKOUT, **tree.config}, timeout=tree.timeout)
+    settings = {**_CHECKOUT, **tree.config}
+    quick = Repo(tree.path, config=settings, timeout=tree.timeout).without_lfs()
     done = quick.run("checkout", check=False)
     for turn in range(5):
         if done.code == 0 or not is_transient(done.err):

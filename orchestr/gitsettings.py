@@ -10,8 +10,9 @@ to `orchestr.git`, an agent's environment to `orchestr.gitenv`.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NewType
 
@@ -55,9 +56,24 @@ QUIET: Mapping[str, str] = {
     "push.autoSetupRemote": "false",  # writes the shared config
     "submodule.recurse": "false",  # a submodule that nobody initialised must do no harm
 }
-# A user config that demands git-lfs on a machine without it fails every checkout; we take the
-# pointers. Not for add and commit: there it would store the file itself.
-LFS_OPTIONAL: Mapping[str, str] = {"filter.lfs.required": "false"}
+
+
+def lfs_config() -> dict[str, str]:
+    """Settings that let git pass over git-lfs where it is not installed; else none.
+
+    A user config that demands it there fails every checkout and may fail ``status`` (a process
+    filter that cannot start is fatal even if it is not required, git 2.39); we take the
+    pointers as they are. Not for adding and committing: see `Repo.commit_all`.
+    """
+    if _has_lfs(os.environ.get("PATH", os.defpath)):
+        return {}
+    empty = dict.fromkeys(("process", "smudge", "clean"), "")
+    return {f"filter.lfs.{key}": value for key, value in {**empty, "required": "false"}.items()}
+
+
+@cache
+def _has_lfs(path: str) -> bool:
+    return shutil.which("git-lfs", path=path) is not None
 
 
 def config_env(config: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:

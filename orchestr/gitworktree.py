@@ -158,7 +158,7 @@ def add_detached(repo: Repo, path: Path, commit: CommitId, *, locks: Path) -> Pr
             _refuse_dirty(tree)
             if not tree.ask("for-each-ref", "--count=1", f"--contains={head}").out:
                 tree.update_ref(f"refs/orchestr/kept/{head}", head)  # somebody committed here
-            tree.run("checkout", "--quiet", "--detach", commit, "--")
+            tree.without_lfs().run("checkout", "--quiet", "--detach", commit, "--")
     return how
 
 
@@ -282,7 +282,7 @@ def _attach(tree: Repo, branch: Branch) -> bool:
     if tip is None or not tree.is_ancestor(head, tip):
         return False
     _free_branch(tree, tree.path, branch)
-    tree.run("checkout", "--quiet", "--no-guess", branch, "--")
+    tree.without_lfs().run("checkout", "--quiet", "--no-guess", branch, "--")
     return True
 
 

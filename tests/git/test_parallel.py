@@ -1,0 +1,101 @@
+"""32 worktrees of one repository at once: 0 failures (DESIGN, standards)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from orchestr.git import Branch, PushStatus, Repo
+from orchestr.gitworktree import Provision, add_worktree, remove_worktree
+from tests.conftest import MakeRepo, Sandbox, git
+
+MANY = 32
+FILES = {f"d{n % 10}/f{n}.txt": f"{n}\n" for n in range(300)}
+
+pytestmark = pytest.mark.slow
+
+
+def shared_state(box: Sandbox) -> dict[str, bytes]:
+    folder = box.path / ".git"
+    return {name: (folder / name).read_bytes() for name in ("config", "HEAD", "index")}
+
+
+def test_threads_add_work_push_and_remove(make_repo: MakeRepo, tmp_path: Path) -> None:
+    box = make_repo(files=FILES)
+    repo, locks = Repo(box.path), tmp_path / "locks"
+    base, before = repo.need_head(), shared_state(box)
+
+    def cell(number: int) -> str:
+        path, branch = tmp_path / "w" / str(number), Branch(f"cell-{number}")
+        assert add_worktree(repo, path, branch, base, locks=locks) is Provision.CREATED
+        tree = Repo(path)
+        (path / f"new-{number}.txt").write_text("x")
+        head = tree.commit_all(f"work {number}")
+        assert head is not None
+        tree.fetch("origin", "main", locks=locks)
+        assert tree.push("origin", head, branch).status is PushStatus.OK
+        assert tree.dirty() == []
+        assert remove_worktree(repo, path, locks=locks)
+        return head
+
+    with ThreadPoolExecutor(MANY) as pool:
+        heads = list(pool.map(cell, range(MANY)))
+    assert box.origin is not None
+    listed = git(box.origin, "for-each-ref", "--format=%(objectname)", "refs/heads/cell-*").split()
+    assert sorted(listed) == sorted(heads)
+    assert [entry.path for entry in repo.worktrees()] == [box.path]
+    assert shared_state(box) == before
+
+
+def test_processes_add_at_once_beside_a_user_who_adds_too(
+    make_repo: MakeRepo, tmp_path: Path
+) -> None:
+    box = make_repo(files=FILES)
+    repo = Repo(box.path)
+    before = shared_state(box)
+    code = (
+        "import sys; from pathlib import Path; from orchestr.git import *\n"
+        "from orchestr.gitworktree import add_worktree\n"
+        "repo, tmp, n = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
+        "r = Repo(repo); sys.stdin.readline()\n"
+        "print(add_worktree(r, tmp / n, Branch('cell-' + n), r.need_head(), locks=tmp / 'locks'))\n"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(box.path), str(tmp_path), str(n)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for n in range(MANY)
+    ]  # fmt: skip
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for n in range(8):  # outside our lock
+        box.git("worktree", "add", "--quiet", "--detach", str(tmp_path / f"users-{n}"))
+    for child in children:
+        out, err = child.communicate(timeout=120)
+        assert (child.returncode, out.strip()) == (0, "created"), err
+    for n in range(MANY):
+        tree = Repo(tmp_path / str(n))
+        assert (tree.head_branch(), tree.dirty()) == (f"cell-{n}", [])
+    assert len(repo.worktrees()) == 1 + MANY + 8
+    assert shared_state(box) == before
+
+
+def test_many_ask_for_the_same_worktree_and_all_get_it(make_repo: MakeRepo, tmp_path: Path) -> None:
+    box = make_repo(files=FILES)
+    repo, base = Repo(box.path), Repo(box.path).need_head()
+
+    def ask(_: int) -> Provision:
+        return add_worktree(repo, tmp_path / "w", Branch("one"), base, locks=tmp_path / "locks")
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, range(16)))
+    assert answers.count(Provision.CREATED) == 1
+    assert answers.count(Provision.REUSED) == 15
+    assert Repo(tmp_path / "w").dirty() == []
