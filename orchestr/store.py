@@ -120,6 +120,13 @@ class Journal:
                 if event is not None:
                     yield event
 
+    def size(self) -> int:
+        """Bytes written so far: whoever read that much knows it all."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     @contextmanager
     def _locked(self) -> Iterator[int]:
         self.path.parent.mkdir(parents=True, exist_ok=True)

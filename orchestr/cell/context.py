@@ -60,6 +60,7 @@ class Run:
     seen: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)
     forge_away: dict[str, str] = field(default_factory=dict)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
+    past_size: int = 0
     _forge: Forge | None = None
     _agents: dict[str, Agent] = field(default_factory=dict)
     _cells: dict[str, CellContext] = field(default_factory=dict)

@@ -194,7 +194,8 @@ def begin(goals: Sequence[Goals], params: Any) -> None:
     for goal in goals:
         run = goal.run
         prepare(run.layout)
-        run.past = replay(run.journal.read())  # under the lease: somebody may just have ended
+        if run.journal.size() != run.past_size:  # somebody ended between our look and the lease
+            run.past = replay(run.journal.read())
         run.id = run_id
         for plan in run.plan.cells:
             (run.cell(plan.name).dir / ABORT).unlink(missing_ok=True)

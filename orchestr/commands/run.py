@@ -113,18 +113,20 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                 exit_code = Exit.FAILED if code or reporter.blocked else Exit.DONE
             for run in runs.values():
                 run.emit(Kind.RUN_FINISHED, exit=int(exit_code))
-        _finish(goals, happened, as_json=params["json"])
+        _finish(goals, happened, exit_code, as_json=params["json"])
         return int(exit_code)
 
 
-def _finish(goals: Sequence[Goals], happened: Sequence[Event], *, as_json: bool) -> None:
+def _finish(
+    goals: Sequence[Goals], happened: Sequence[Event], code: Exit, *, as_json: bool
+) -> None:
     """The answer on stdout: what came out, and what to do next."""
     from orchestr.commands.outcome import summary
 
     if as_json:
         return
     built = sum(e.kind is Kind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
-    sys.stdout.write(summary(goals, built))
+    sys.stdout.write(summary(goals, built, code))
     sys.stdout.flush()
 
 

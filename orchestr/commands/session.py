@@ -145,6 +145,7 @@ class Session:
         """The run record of a feature, made once; nothing is started by it."""
         if feature not in self._runs:
             record = self.feature(feature)
+            size = self.journal(feature).size()
             events = self.events(feature)
             run = Run(
                 self.settings,
@@ -154,7 +155,7 @@ class Session:
                 self.journal(feature),
                 overrides=overrides or Overrides(),
             )
-            run.past = replay(events)
+            run.past, run.past_size = replay(events), size
             self._runs[feature] = run
         return self._runs[feature]
 
