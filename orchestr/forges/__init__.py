@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from orchestr.config import Settings
 from orchestr.forges.base import Forge
-from orchestr.forges.local import LocalForge
 
 __all__ = ["FORGES", "make_forge"]
 
 
 def _local(settings: Settings) -> Forge:
+    from orchestr.forges.local import LocalForge  # most verbs name a forge and never ask it
+
     return LocalForge(settings.workspace.state / "forge")
 
 
