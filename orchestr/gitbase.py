@@ -10,7 +10,7 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,39 +72,47 @@ class GitPath:
         timeout: float | None = None,
     ) -> Completed:
         """``git -C path ARGS``. Raises GitError on an exit code but 0 when ``check``."""
-        done = run(
-            ("git", "-C", str(self.path), *args),
-            cwd=Path("/"),
-            env=self.env(env),
-            timeout=timeout or self.timeout,
-            input=input,
-            check=False,
-        )
-        if check and done.code != 0:
-            raise git_failed(done, str(self.path))
-        return done
+        return self._judged(self._start(args, self.env(env), timeout, input), check)
 
     def ask(self, *args: str, check: bool = True) -> Completed:
-        """A command that only reads: takes no lock, needs no git-lfs."""
-        env = git_env(self.path, {**lfs_config(), **self.config}, {"GIT_OPTIONAL_LOCKS": "0"})
-        done = run(
-            ("git", "-C", str(self.path), *args),
-            cwd=Path("/"),
-            env=env,
-            timeout=self.timeout,
-            check=False,
-        )
-        if check and done.code != 0:
-            raise git_failed(done, str(self.path))
-        return done
+        """A command that only reads: takes no lock, needs no git-lfs, is tried again."""
+        config = {**lfs_config(), **self.config}
+        env = git_env(self.path, config, {"GIT_OPTIONAL_LOCKS": "0"})
+        return self._judged(self._again(lambda: self._start(args, env, None, None)), check)
 
-    def retry(self, *args: str, env: Mapping[str, str] | None = None) -> Completed:
-        """Run again while a sibling is in the way (git-facts); the last answer, good or bad."""
+    def retry(
+        self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Completed:
+        """A command that may be run twice, tried again while a sibling is in the way; the last
+        answer, good or bad.
+        """
+        where = self.env(env)
+        return self._again(lambda: self._start(args, where, timeout, None))
+
+    def _start(
+        self,
+        args: tuple[str, ...],
+        env: Mapping[str, str],
+        timeout: float | None,
+        input: bytes | None,
+    ) -> Completed:
+        argv = ("git", "-C", str(self.path), *args)
+        timeout = self.timeout if timeout is None else timeout
+        return run(argv, cwd=Path("/"), env=env, timeout=timeout, input=input, check=False)
+
+    def _again(self, start: Callable[[], Completed]) -> Completed:
+        # git-facts: what reads the list of worktrees dies when a sibling is half-written.
+        done = start()
         for turn in range(TRIES):
-            done = self.run(*args, check=False, env=env)
             if done.code == 0 or not is_transient(done.err):
                 break
             time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**turn)
+            done = start()
+        return done
+
+    def _judged(self, done: Completed, check: bool) -> Completed:
+        if check and done.code != 0:
+            raise git_failed(done, str(self.path))
         return done
 
     @cached_property

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestr.git import Repo
 from orchestr.gitbase import records_of
-from orchestr.giterrors import GitError, git_failed, is_transient
+from orchestr.giterrors import GitError, git_failed
 
 _PATIENCE = 900.0  # s, for a checkout that a killed orchestrator left running
 _CHECKOUT = {"checkout.workers": "0"}  # one per core (git-facts, 9.4 -> 5.4 s)
@@ -40,12 +40,7 @@ def fill(tree: Repo) -> None:
         return
     settings = {**_CHECKOUT, **tree.config}
     quick = Repo(tree.path, config=settings, timeout=tree.timeout).without_lfs()
-    done = quick.run("checkout", check=False)
-    for turn in range(5):
-        if done.code == 0 or not is_transient(done.err):
-            break
-        time.sleep(0.02 * 2**turn)
-        done = quick.run("checkout", check=False)
+    done = quick.retry("checkout")
     if index_missing(git_dir):
         if b"would be overwritten" not in done.err:
             raise git_failed(done, str(tree.path))

@@ -127,7 +127,7 @@ class RemoteOps(GitPath):
         if remote.startswith("-"):
             raise GitError(f"{remote!r} cannot be the name of a remote")
         try:
-            done = self.run(*args, check=False, timeout=timeout)
+            done = self.retry(*args, timeout=timeout)
         except ProcessTimeout as error:
             raise RemoteAway(
                 f"the remote {remote!r} of {self.path} did not answer within {timeout:.0f} s"

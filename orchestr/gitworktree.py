@@ -28,20 +28,16 @@ from orchestr.git import Branch, CommitId, Repo, branch_name
 from orchestr.gitbase import TRIES, WorktreeEntry, repo_lock
 from orchestr.gitcheckout import clear_stale_locks, fill, index_missing
 from orchestr.giterrors import GitError, git_failed, is_transient
-from orchestr.gitmerge import MergedHeads, conflict_markers, merge_base_for
 from orchestr.locks import FlockLock
 
 __all__ = [
     "Finding",
-    "MergedHeads",
     "Provision",
     "Verdict",
     "WorktreeRefused",
     "add_detached",
     "add_worktree",
     "clear_stale_locks",
-    "conflict_markers",
-    "merge_base_for",
     "remove_worktree",
     "repair_worktree",
     "repo_lock",
