@@ -275,6 +275,8 @@ class Workspace:
         """Every pull request by its address."""
         files = sorted((self.root / ".orchestr" / "forge").glob(f"{repo or '*'}/[0-9]*.toml"))
         found = [tomllib.loads(path.read_text()) for path in files]
+        for pr in found:
+            pr.pop("base_sha", None)  # where the forge saw the base, its own affair
         return {pr["url"]: pr for pr in found}
 
     def pr(self, cell: str, feature: str = FEATURE) -> dict[str, Any]:
@@ -315,6 +317,14 @@ class Workspace:
 def both(done: subprocess.CompletedProcess[str]) -> str:
     """stdout and stderr, for messages."""
     return f"{done.stdout}{done.stderr}"
+
+
+def nothing_to_do(ws: Workspace, *args: str) -> None:
+    """The next run starts no agent, makes nothing, pushes nothing, and says so."""
+    starts, heads, prs = ws.starts(), ws.heads(), ws.prs()
+    done = ws.run("run", FEATURE, *args, code=0)
+    assert done.stdout.startswith("nothing to be done: "), both(done)
+    assert (ws.starts(), ws.heads(), ws.prs(), ws.last_run()) == (starts, heads, prs, [])
 
 
 def wait_for(look: Callable[[], T | None], what: str, timeout: float = PATIENCE) -> T:
