@@ -74,11 +74,13 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
         if end is None and ctx.cancelled():
             marker = attempt.marker(ctx.key)
             grace = ctx.run.settings.limits.grace
-            supervisor.stop_attempt(folder, marker=marker, grace=grace,
-                                    now=ctx.run.kill.is_set())  # fmt: skip
-            ctx.check_cancelled()
-            raise Interrupted(f"{ctx.name}: stopped")
-        if end is None:
+            end = supervisor.stop_attempt(folder, marker=marker, grace=grace,
+                                          now=ctx.run.kill.is_set())  # fmt: skip
+            if end is None or end.reason is supervisor.Reason.STOPPED:
+                ctx.check_cancelled()
+                raise Interrupted(f"{ctx.name}: stopped")
+            # It had ended by itself before the stop came: its work is kept, not paid again.
+        elif end is None:
             kill_marked(attempt.marker(ctx.key))
             raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
         return end

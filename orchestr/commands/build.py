@@ -313,7 +313,9 @@ class Signals:
     def _on_signal(self, number: int, _frame: object) -> None:
         self.count += 1
         if self.count == 1:
-            say("\nstopping: agents get their grace; once more stops at once")
+            # Not written here: we may have interrupted a write to the same stream.
+            words = "\nstopping: agents get their grace; once more stops at once"
+            threading.Thread(target=say, args=(words,), daemon=True).start()
             for run in self._runs:
                 run.stop.set()
             return

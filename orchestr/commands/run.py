@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +22,7 @@ from orchestr.commands.build import (
 )
 from orchestr.commands.options import RUN as RUN_OPTIONS
 from orchestr.commands.reporter import Reporter
+from orchestr.commands.report import answer
 from orchestr.commands.session import PREFIX, Loader, Session, Verb, attach
 from orchestr.errors import Exit, UsageError
 from orchestr.events import Event, Kind
@@ -126,8 +126,7 @@ def _finish(
     if as_json:
         return
     built = sum(e.kind is Kind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
-    sys.stdout.write(summary(goals, built, code))
-    sys.stdout.flush()
+    answer(summary(goals, built, code))
 
 
 def is_other(word: str, others: set[str]) -> bool:
