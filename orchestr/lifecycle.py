@@ -217,6 +217,7 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             | Kind.PUSH_DONE
             | Kind.PR_INTENDED
             | Kind.FORGE_AWAY
+            | Kind.CELL_WARNED
         ):
             return cell
         case _:
