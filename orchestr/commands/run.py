@@ -21,8 +21,8 @@ from orchestr.commands.build import (
     tail_of,
 )
 from orchestr.commands.options import RUN as RUN_OPTIONS
-from orchestr.commands.reporter import Reporter
 from orchestr.commands.report import answer
+from orchestr.commands.reporter import Reporter
 from orchestr.commands.session import PREFIX, Loader, Session, Verb, attach
 from orchestr.errors import Exit, UsageError
 from orchestr.events import Event, Kind
