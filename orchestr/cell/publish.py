@@ -179,7 +179,7 @@ def open_or_edit(ctx: CellContext) -> PullRequest:
         except PRExists as error:
             found = error.pr
         else:
-            ctx.emit(Kind.PR_OPENED, phase=Phase.PUBLISH, url=made.url)
+            ctx.emit(Kind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
             return made
     return update(ctx, found, block, base=base, title=title)
 
@@ -200,7 +200,7 @@ def update(
     if new_body is None and new_base is None and new_title is None:
         return pr
     edited = ctx.run.forge.edit(ctx.ref, pr.number, title=new_title, body=new_body, base=new_base)
-    ctx.emit(Kind.PR_UPDATED, phase=Phase.PUBLISH, url=edited.url)
+    ctx.emit(Kind.PR_UPDATED, phase=Phase.PUBLISH, url=edited.url, draft=edited.draft)
     return edited
 
 

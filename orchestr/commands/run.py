@@ -67,15 +67,16 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         for target in targets:
             session.run(target.feature, overrides=_overrides(session, params))
         goals = choose(session, targets, params)
+        forced = params["force"] or params["fresh"]
         if params["dry_run"]:
             from orchestr.commands.plan import show
 
             for goal in goals:
-                show(session, goal, as_json=params["json"])
+                show(session, goal, as_json=params["json"], forced=forced)
             return int(Exit.DONE)
         if not preflight(goals, skip=params["skip_preflight"]):
             return int(Exit.USAGE)
-        if not confirm(goals, yes=params["yes"]):
+        if not confirm(goals, yes=params["yes"], forced=forced):
             return int(Exit.DONE)
         prepare(session.layout)
         with leases(goals, break_lock=params["break_lock"]):
