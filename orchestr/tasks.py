@@ -243,11 +243,11 @@ def news(ctx: CellContext, phase: Phase) -> bool:
 def perform(ctx: CellContext, phase: Phase) -> None:
     """Run one phase and journal what came of it. Raises what the phase raises."""
     ctx.check_cancelled()
-    why = runner(phase).reason(ctx)
-    if why is not None:
-        ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
     begun = time.monotonic()
     try:
+        why = runner(phase).reason(ctx)
+        if why is not None:
+            ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
         result: Result = runner(phase).run(ctx)
     except Exception as error:
         seconds = round(time.monotonic() - begun, 3)

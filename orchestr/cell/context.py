@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +72,8 @@ class Run:
         event = Event(kind, now(), self.id, self.feature.name, cell, phase, attempt, data)
         self.journal.append(event)
         if self.listener is not None:
-            self.listener(event)
+            with suppress(Exception):  # progress is a courtesy: it must not fail a phase
+                self.listener(event)
 
     def cell(self, name: str) -> CellContext:
         """The context of one cell, made once."""

@@ -7,7 +7,6 @@ repairs nothing by itself but what `--fix` names: orphaned agents and dangling r
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from orchestr.cell.drive import is_alive
 from orchestr.commands.options import flag
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.preflight import MIN_GIT, Finding, look
+from orchestr.commands.report import tell
 from orchestr.commands.session import Session
 from orchestr.errors import OrchestrError
 from orchestr.git import git_version
@@ -56,12 +56,12 @@ class Doctor(PlainVerb):
             *look_orphans(session, features),
         ]:
             found[str(finding)] = finding
-        sys.stdout.write("\n".join(_facts(session)) + "\n")
+        tell("\n".join(_facts(session)) + "\n")
         for finding in found.values():
-            sys.stdout.write(f"{finding}\n")
+            tell(f"{finding}\n")
         errors = sum(f.severity == "error" for f in found.values())
         if not found:
-            sys.stdout.write("nothing is wrong\n")
+            tell("nothing is wrong\n")
         return 1 if errors else 0
 
 
