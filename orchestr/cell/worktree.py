@@ -15,7 +15,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import same_repository
 from orchestr.cell.records import TREE, Head, Marker, read_line
 from orchestr.cell.result import Result
-from orchestr.errors import OrchestrError
+from orchestr.errors import Blocked, OrchestrError
 from orchestr.events import Kind
 from orchestr.git import Branch, CommitId, Repo
 from orchestr.giterrors import GitError
@@ -56,6 +56,21 @@ def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
     return {up.cell.name: read_line(up.dir / TREE) for up in ctx.upstreams()}
 
 
+def product_trees(ctx: CellContext) -> dict[str, str]:
+    """The trees of the upstreams, for the marker. Raises Blocked when one has no result.
+
+    doit starts upstreams first, but one that stands still (ignored, or not in `--only`) may
+    never have had a result.
+    """
+    trees = upstream_trees(ctx)
+    missing = next((name for name, tree in trees.items() if tree is None), None)
+    if missing is not None and not ctx.run.overrides.ignore_deps:
+        upstream = ctx.run.cell(missing).name
+        raise Blocked(f"upstream {missing} has no result yet", upstream=missing,
+                      hint=f"orchestr explain {upstream}")  # fmt: skip
+    return {name: tree for name, tree in trees.items() if tree is not None}
+
+
 def run(ctx: CellContext) -> Result:
     """Make the marker, and the worktree it describes. See the module."""
     why = reason(ctx)
@@ -69,7 +84,7 @@ def run(ctx: CellContext) -> Result:
     if pr is not None:
         adopt.marker_for(ctx, pr, phase).write(ctx.dir)
         return Result.built("its branch has a pull request already", url=pr.url)
-    trees = {name: tree for name, tree in upstream_trees(ctx).items() if tree is not None}
+    trees = product_trees(ctx)
     base_ref, base = choose_base(ctx, old if old and old.phase == phase else None)
     marker = Marker(ctx.cell.branch, base, base_ref, trees, phase)
     if old is not None and old.branch != marker.branch:
@@ -97,7 +112,7 @@ def _run_push(ctx: CellContext) -> Result:
     base = ctx.repo.merge_base(tip, head)
     if base is None:
         raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
-    trees = {name: tree for name, tree in upstream_trees(ctx).items() if tree is not None}
+    trees = product_trees(ctx)
     marker = Marker(ctx.cell.branch, base, base_ref, trees, ctx.digest_of(Phase.WORKTREE))
     if marker == Marker.read(ctx.dir):
         return Result.kept()
