@@ -163,7 +163,9 @@ def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
     if heads:
         merged = merge_base_for(ctx.repo, [CommitId(head.head) for _, head in heads])
         if merged.commit is None:
-            names = " and ".join(up.name for up, _ in heads)
+            blamed = {merged.ours, merged.theirs}
+            names = " and ".join(up.name for up, head in heads if head.head in blamed)
+            names = names or " and ".join(up.name for up, _ in heads)
             files = ", ".join(merged.conflicts[:5])
             raise ctx.fail(
                 f"its upstreams {names} conflict in {files}",
@@ -218,7 +220,7 @@ def ensure(ctx: CellContext, marker: Marker) -> Path:
         case Finding.DAMAGED if known is not None:
             repair_worktree(repo, path)
             return path
-        case Finding.WRONG_BRANCH | Finding.DETACHED if known is not None:
+        case Finding.WRONG_BRANCH if known is not None:
             raise ctx.fail(
                 f"its worktree {path} is on {verdict.detail}, not on {branch}",
                 hint=f"git -C {path} switch {branch}",
@@ -231,7 +233,7 @@ def ensure(ctx: CellContext, marker: Marker) -> Path:
         case _:
             pass
     check_branch(ctx, CommitId(marker.base))
-    if known is None or known.status != "active":
+    if known is None or not known.active:
         registry.reserve(
             Entry(
                 key=ctx.key,

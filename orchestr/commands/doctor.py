@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell import attempt as attempts
-from orchestr.cell.context import CellContext
+from orchestr.cell.context import CellContext, repo_path
 from orchestr.cell.drive import is_alive
 from orchestr.commands.options import flag
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.preflight import MIN_GIT, Finding, look
 from orchestr.commands.report import tell
 from orchestr.commands.session import Session
-from orchestr.errors import OrchestrError
-from orchestr.git import git_version
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.git import Repo, git_version
 from orchestr.gitworktree import Finding as TreeFinding
 from orchestr.gitworktree import validate_worktree
 from orchestr.locks import read_lease
@@ -122,6 +122,14 @@ def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:
 def look_registry(session: Session, *, fix: bool) -> list[Finding]:
     """Entries of cells that no spec names, and folders that no entry names."""
     registry = Registry(session.layout.registry, session.layout.locks / "registry.lock")
+    try:
+        registry.entries()
+    except CorruptState as error:
+        if not fix:
+            mend = "orchestr doctor --fix makes it again from git worktree list"
+            return [Finding("error", error.message, mend)]
+    if fix and not session.layout.registry.exists():
+        _rebuild(session, registry)
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
     found: list[Finding] = []
     paths = set()
@@ -143,6 +151,14 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
                     text = f"{folder} is a worktree that nothing here knows"
                     found.append(Finding("warning", text, f"look into it, then rm -r {folder}"))
     return found
+
+
+def _rebuild(session: Session, registry: Registry) -> None:
+    """Make the registry again from what git knows (row X29)."""
+    names = {cell.repo for feature in session.specs.features.values() for cell in feature.cells}
+    paths = {name: repo_path(session.settings, name) for name in names}
+    repos = {name: Repo(path) for name, path in paths.items() if path.is_dir()}
+    registry.rebuild(session.layout.worktrees, repos)
 
 
 def look_orphans(session: Session, features: list[str]) -> list[Finding]:
