@@ -145,7 +145,7 @@ class CellContext:
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
         repo = Repo(path)
-        if repo.resolve("HEAD") is None and Repo.containing(path) is None and not _is_bare(repo):
+        if not repo.is_repository():
             raise PhaseFailed(
                 f"cell {self.name}: {path} is not a git repository",
                 hint=f"set [repos.{self.cell.repo}] path to a clone",
@@ -252,13 +252,6 @@ class CellContext:
 
 
 TEMPLATE = 1  # version of the PR text; a new one updates every body
-
-
-def _is_bare(repo: Repo) -> bool:
-    try:
-        return repo.is_bare()
-    except OrchestrError:
-        return False
 
 
 def repo_path(settings: Settings, name: str) -> Path:
