@@ -171,7 +171,11 @@ class CellContext:
         from orchestr.gitenv import exclude_config
 
         excludes = self.run.layout.excludes
-        return Repo(self.worktree, config=exclude_config(self.repo, excludes, self.linked_patterns))
+        return Repo(
+            self.worktree,
+            config=exclude_config(self.repo, excludes, self.linked_patterns),
+            timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
+        )
 
     @property
     def agent_name(self) -> str:

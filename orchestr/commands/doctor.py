@@ -43,18 +43,16 @@ class Doctor(PlainVerb):
         found: dict[str, Finding] = {}
         for problem in session.specs.problems:
             found[str(problem)] = Finding("error", str(problem), "orchestr validate")
+        registered = look_registry(session, fix=params["fix"])  # first: cells read it
         for name in features:
             run = session.run(name)
             cells = [plan.name for plan in run.plan.cells]
             for finding in look(run, cells):
                 found[str(finding)] = finding
             for cell in cells:
-                for finding in look_cell(run.cell(cell), fix=params["fix"]):
+                for finding in self._cell(run.cell(cell), fix=params["fix"]):
                     found[str(finding)] = finding
-        for finding in [
-            *look_registry(session, fix=params["fix"]),
-            *look_orphans(session, features),
-        ]:
+        for finding in [*registered, *look_orphans(session, features)]:
             found[str(finding)] = finding
         tell("\n".join(_facts(session)) + "\n")
         for finding in found.values():
@@ -63,6 +61,13 @@ class Doctor(PlainVerb):
         if not found:
             tell("nothing is wrong\n")
         return 1 if errors else 0
+
+    def _cell(self, ctx: CellContext, *, fix: bool) -> list[Finding]:
+        """One broken record is a finding; the other cells are looked at all the same."""
+        try:
+            return look_cell(ctx, fix=fix)
+        except CorruptState as error:
+            return [Finding("error", error.message, error.hint or f"orchestr run {ctx.name}")]
 
 
 def _facts(session: Session) -> list[str]:
