@@ -85,3 +85,51 @@ def test_a_commit_hook_that_hangs(workspace: MakeWorkspace) -> None:
     assert git(ws.repos / "app", "show", "refs/orchestr/attempts/demo/a/1:a.txt") == "attempt 1"
     hook.write_text("#!/bin/sh\n")
     ws.run("run", "demo", code=0)
+
+
+def test_the_harm_of_one_is_not_taken_for_the_original_by_the_next(
+    workspace: MakeWorkspace,
+) -> None:
+    ws = workspace(
+        repos=("app", "web"),
+        cells={"evil": {}, "first": {"repo": "web"}, "late": {"depends_on": ["first"]}},
+    )
+    app, seen = ws.repos / "app", ws.agents
+    git(app, "branch", "mine", "main")
+    mine = git(app, "rev-parse", "mine")
+    wait = "n=0; while [ ! -e {0} ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done"
+    ws.script("evil", f"""
+        echo x > a; git update-ref refs/heads/mine "$(git commit-tree HEAD^{{tree}} -m evil)"
+        touch {seen}/harm; {wait.format(seen / "late")}
+    """)  # fmt: skip
+    ws.script("first", f"{wait.format(seen / 'harm')}; echo x > f")
+    ws.script("late", f"""
+        touch {seen}/late; n=0
+        while [ "$(git rev-parse mine)" != {mine} ] && [ $n -lt 300 ]; do
+            sleep 0.1; n=$((n+1)); done
+        echo x > l
+    """)  # fmt: skip
+    ws.run("run", "demo", code=1)
+    assert ws.states() == {"evil": "failed", "first": "done", "late": "done"}
+    assert git(app, "rev-parse", "mine") == mine
+
+
+def test_what_a_person_does_in_the_clone_meanwhile_is_theirs(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    app = ws.repos / "app"
+    git(app, "switch", "--quiet", "-c", "topic")
+    git(app, "commit", "--quiet", "--allow-empty", "-m", "one")
+    git(app, "commit", "--quiet", "--allow-empty", "-m", "two")
+    ws.script("a", f"""
+        echo x > a
+        env -i PATH="$PATH" HOME="$HOME" sh -c 'cd {app} && export GIT_AUTHOR_NAME=p \\
+            GIT_AUTHOR_EMAIL=p@x GIT_COMMITTER_NAME=p GIT_COMMITTER_EMAIL=p@x &&
+            git commit -q --amend --allow-empty -m three &&
+            git rebase -q --keep-empty --onto HEAD~2 HEAD~1 && git branch new && git tag t &&
+            git config branch.topic.remote origin && git remote add fork /nowhere'
+    """)  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert git(app, "log", "--format=%s", "topic").splitlines() == ["three", "first"]
+    assert git(app, "config", "branch.topic.remote") == "origin"
+    assert git(app, "config", "remote.fork.url") == "/nowhere"
+    assert ws.journal(kind="cell.warned") == []
