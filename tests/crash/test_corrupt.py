@@ -59,10 +59,10 @@ def test_rubbish_in_one_file_after_the_other(tmp_path: Path) -> None:
             heals(house, what)
             assert house.trees() == trees, what
             assert len(house.prs()) == len(TWO), what
-            assert set(house.states().values()) == {"done"}, what
+        assert set(house.states().values()) == {"done"}
         house.sound()
 
-    at_each(["0", "1", "2"], tmp_path, act)
+    at_each(["0", "1"], tmp_path, act)
 
 
 def test_rubbish_in_all_files_at_once(tmp_path: Path) -> None:
