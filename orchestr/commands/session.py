@@ -8,8 +8,8 @@ the dodo's own tasks stand beside them. In a dodo that is not ours all of this i
 from __future__ import annotations
 
 import difflib
-import gc
 import fnmatch
+import gc
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
