@@ -185,7 +185,9 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             deps, targets = [files / MARKER], [files / IMPLEMENT]
             if ctx.cell.action is Action.AGENT:
                 targets.append(files / TRANSCRIPT)
-            doc = "the agent works, the host commits and proves"
+            doc = "a person's commits, proved by the host"
+            if ctx.cell.action is Action.AGENT:
+                doc = "the agent works, the host commits and proves"
         case Phase.CHECK:
             deps, targets, doc = [files / IMPLEMENT], [files / CHECKS], "checks on that head"
         case Phase.REVIEW:
@@ -259,6 +261,9 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         known = isinstance(error, OrchestrError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         text = text.replace(f"cell {ctx.name}: ", "")  # whoever shows it names the cell
+        text = text.removeprefix(f"{ctx.name}: ")
+            f"{ctx.name}: "
+        )  # whoever shows it names the cell
         hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
         if not known:
             _keep_traceback(ctx, error)

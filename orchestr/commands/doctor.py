@@ -133,8 +133,12 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
         if not fix:
             mend = "orchestr doctor --fix makes it again from git worktree list"
             return [Finding("error", error.message, mend)]
-    if fix and not session.layout.registry.exists():
+    lost = not session.layout.registry.exists() and session.layout.worktrees.is_dir()
+    if lost and fix:
         _rebuild(session, registry)
+    elif lost and any(session.layout.worktrees.iterdir()):
+        mend = "orchestr doctor --fix makes it again from git worktree list"
+        return [Finding("warning", "there are worktrees, but no registry of them", mend)]
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
     found: list[Finding] = []
     paths = set()
