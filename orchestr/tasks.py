@@ -262,8 +262,6 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         text = str(error) if known else f"{type(error).__name__}: {error}"
         text = text.replace(f"cell {ctx.name}: ", "")  # whoever shows it names the cell
         text = text.removeprefix(f"{ctx.name}: ")
-            f"{ctx.name}: "
-        )  # whoever shows it names the cell
         hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
         if not known:
             _keep_traceback(ctx, error)
