@@ -229,7 +229,8 @@ def test_every_mistake_at_once_with_its_line(tmp_path: Path) -> None:
         grace = "soon"
         budget_usd = true
         [forge]
-        kind = "github"
+        kind = "local"
+        program = "gh"
         draft = "yes"
         """
 
@@ -278,9 +279,8 @@ kind `claude` yet
           hint: write it like 90s, 30m, 2h or 500ms, or as whole seconds
         orchestr.toml:31:14: error: limits.budget_usd: must be an amount in dollars, got true/false
           hint: like 20.0
-        orchestr.toml:33:8: error: forge.kind: this version of orchestr cannot do forge kind \
-`github` yet
-          hint: use kind = "local"
+        orchestr.toml:33:11: error: forge.program: kind `local` has no `program`
+          hint: it is for kind = "github"
         orchestr.toml:34:9: error: forge.draft: must be true or false, got `yes`
         """
     )

@@ -101,7 +101,7 @@ class Run:
         if self._forge is None:
             from orchestr.forges import make_forge
 
-            self._forge = make_forge(self.settings)
+            self._forge = make_forge(self.settings, self.stop)
         return self._forge
 
     @property
