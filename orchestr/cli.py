@@ -9,11 +9,8 @@ import sys
 from collections.abc import Sequence
 
 import orchestr
+from orchestr.errors import VERBS
 
-VERBS = (
-    "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
-    "abort", "doctor", "validate", "schema", "init",
-)  # fmt: skip
 USAGE = """\
 orchestr: make for features
 

@@ -7,6 +7,8 @@ them into text and exit codes.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -44,6 +46,23 @@ class Problem:
         field = f"{self.field}: " if self.field else ""
         text = f"{place}: {self.severity}: {field}{self.message}"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+VERBS = (
+    "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
+    "abort", "doctor", "validate", "schema", "init",
+)  # fmt: skip
+
+
+def as_typed(text: str) -> str:
+    """Commands in ``text`` as this user types them: a wrapper names itself in ORCHESTR_AS."""
+    name = os.environ.get("ORCHESTR_AS")
+    if not name or "orchestr " not in text:
+        return text
+    return _TYPED.sub(lambda found: f"{name} {found[1]}", text)
+
+
+_TYPED = re.compile(rf"(?<![\w./-])orchestr ({'|'.join(VERBS)})\b")
 
 
 class OrchestrError(Exception):
@@ -87,6 +106,14 @@ class Interrupted(OrchestrError):
 
 class PhaseFailed(OrchestrError):
     """A cell's phase ended without its result; the reason is fit for people."""
+
+
+class Blocked(PhaseFailed):
+    """A cell cannot start: an upstream that stands still has no result."""
+
+    def __init__(self, message: str, *, upstream: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.upstream = upstream
 
 
 class CorruptState(OrchestrError):

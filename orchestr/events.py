@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CELL_FORGOTTEN = "cell.forgotten"  # data: phases, attempt
     CELL_ADOPTED = "cell.adopted"  # from an existing PR; data: url, head
     CELL_BLOCKED = "cell.blocked"  # data: upstream, reason
+    CELL_WARNED = "cell.warned"  # a person should know, nothing failed; data: reason
     PHASE_STARTED = "phase.started"
     PHASE_DONE = "phase.done"  # data: seconds; plus what the phase made
     PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds
@@ -36,8 +37,8 @@ class Kind(StrEnum):
     PUSH_INTENDED = "push.intended"  # data: branch, sha, expected
     PUSH_DONE = "push.done"  # data: branch, sha
     PR_INTENDED = "pr.intended"  # data: head, base
-    PR_OPENED = "pr.opened"  # data: url
-    PR_UPDATED = "pr.updated"  # data: url
+    PR_OPENED = "pr.opened"  # data: url, draft
+    PR_UPDATED = "pr.updated"  # data: url, draft
     PR_SEEN = "pr.seen"  # data: url, state, draft; asked once per repository and run
     FORGE_AWAY = "forge.away"  # data: repo, reason
 

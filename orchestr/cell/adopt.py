@@ -26,6 +26,11 @@ def candidate(ctx: CellContext) -> PullRequest | None:
         return None
     away = ctx.run.forge_away.get(ctx.cell.repo)
     if away is not None and Phase.PUBLISH in ctx.cell.phases:
+        if "origin" not in ctx.repo.remotes():
+            raise ctx.fail(
+                f"{ctx.repo_path} has no remote 'origin', so nothing can be published",
+                hint=f"git -C {ctx.repo_path} remote add origin URL, or drop publish from phases",
+            )
         raise ctx.fail(
             f"whether {ctx.cell.branch} has a pull request cannot be asked now: {away}",
             hint="the same command, when the forge answers again",

@@ -60,25 +60,26 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
         state = supervisor.state(folder)
         if state is State.NEVER_STARTED:
             pool = ctx.run.pool("agents")
-            stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
+            slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
             ctx.check_cancelled()
             _write_launch(ctx, attempt, folder)
-            child = supervisor.start(folder)
+            child = supervisor.start(folder, hold=slot)
             ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      pid=child.pid, agent=attempt.agent)  # fmt: skip
         else:
-            stack.enter_context(ctx.run.pool("agents").slot_if_free())
             ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      state=str(state))  # fmt: skip
         end = supervisor.wait(folder, child=child, stop=_Stop(ctx))
         if end is None and ctx.cancelled():
             marker = attempt.marker(ctx.key)
             grace = ctx.run.settings.limits.grace
-            supervisor.stop_attempt(folder, marker=marker, grace=grace,
-                                    now=ctx.run.kill.is_set())  # fmt: skip
-            ctx.check_cancelled()
-            raise Interrupted(f"{ctx.name}: stopped")
-        if end is None:
+            end = supervisor.stop_attempt(folder, marker=marker, grace=grace,
+                                          now=ctx.run.kill.is_set())  # fmt: skip
+            if end is None or end.reason is supervisor.Reason.STOPPED:
+                ctx.check_cancelled()
+                raise Interrupted(f"{ctx.name}: stopped")
+            # It had ended by itself before the stop came: its work is kept, not paid again.
+        elif end is None:
             kill_marked(attempt.marker(ctx.key))
             raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
         return end
@@ -147,10 +148,11 @@ def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdi
 
 def _note_limit(ctx: CellContext, attempt: Attempt, folder: Path, verdict: Verdict) -> None:
     """Pause the agent's pool, and put `exit.json` aside so that the attempt can go on."""
-    until = ctx.pause.extend(verdict.limited_until)
+    number = len(list(folder.glob("exit.*.json"))) + 1
+    refusal = f"{attempt.marker(ctx.key)}/{number}"
+    until = ctx.pause.extend(verdict.limited_until, refusal=refusal)
     ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              until=until, wait_s=round(until - time.time(), 1), agent=attempt.agent)  # fmt: skip
-    number = len(list(folder.glob("exit.*.json"))) + 1
     (folder / "supervisor.json").unlink(missing_ok=True)
     (folder / "exit.json").rename(folder / f"exit.{number}.json")
 

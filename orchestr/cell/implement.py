@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell import adopt
+from orchestr.cell import adopt, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
 from orchestr.cell.drive import drive, settle_lost, stop_running
-from orchestr.cell.leftovers import keep, restore
+from orchestr.cell.leftovers import keep, operation, restore
 from orchestr.cell.prepare import prepare
-from orchestr.cell.proof import prove
+from orchestr.cell.proof import prove, some
 from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, digest
 from orchestr.cell.result import Result
 from orchestr.cell.worktree import checked_out, ensure
@@ -90,14 +90,19 @@ def run(ctx: CellContext) -> Result:
     attempts.link_transcript(ctx.dir, attempt.number)
     try:
         verdict = drive(ctx, attempt)
+        harm = surroundings.leave(ctx, attempt, marker.base_ref)
+        if harm:
+            raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
         implemented = _finish(ctx, attempt, marker, verdict.no_change)
     except Interrupted:
+        surroundings.leave(ctx, attempt, marker.base_ref)
         keep_quietly(ctx, attempt)
         _close(ctx, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
+        harm = surroundings.leave(ctx, attempt, marker.base_ref)
         mended = restore(ctx, attempt)
-        text = "; ".join([error.message, *mended])
+        text = "; ".join([error.message, *harm, *mended])
         _close(ctx, attempt, "failed", text)
         raise PhaseFailed(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     implemented.write(ctx.dir)
@@ -210,6 +215,7 @@ def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
         ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
     )
     (attempts.folder(ctx.dir, attempt.number) / "notes.txt").write_text(notes, encoding="utf-8")
+    surroundings.enter(ctx, marker.base_ref)
     ctx.emit(Kind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
              agent=attempt.agent, model=attempt.model, start=start)  # fmt: skip
     return attempt
@@ -233,12 +239,18 @@ def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | Non
     """Commit what was left, prove the head, and say what came out. Safe to repeat."""
     verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
     if verdict.finding is not Finding.OK:
+        if verdict.finding is Finding.DETACHED and (what := operation(ctx.tree_repo)):
+            raise ctx.fail(f"the agent left a {what} unfinished")
         raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
     repo = ctx.tree_repo
     base, start = CommitId(marker.base), CommitId(attempt.start)
-    unmerged = repo.run("ls-files", "--unmerged").text.strip()
+    unmerged = repo.unmerged()
+    under_way = operation(repo)
     if unmerged:
-        raise ctx.fail("the agent left a merge with conflicts unfinished")
+        where = some(list(unmerged))
+        raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
+    if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
+        raise ctx.fail(f"the agent left a {under_way} unfinished")
     repo.commit_all(commit_message(ctx))
     head = repo.resolve("HEAD")
     if head is None:

@@ -7,11 +7,13 @@ started, so that the next one can begin.
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from orchestr.cell.attempt import Attempt
+from orchestr.cell.attempt import Attempt, folder
 from orchestr.cell.context import CellContext
 from orchestr.errors import OrchestrError
 from orchestr.git import CommitId, Repo
@@ -42,8 +44,8 @@ def keep(ctx: CellContext, number: int) -> CommitId | None:
         return None
     commit = head
     if repo.dirty():
-        with tempfile.TemporaryDirectory(prefix="orchestr-index-") as folder:
-            env = {**IDENTITY, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+        with tempfile.TemporaryDirectory(prefix="orchestr-index-") as scratch:
+            env = {**IDENTITY, "GIT_INDEX_FILE": str(Path(scratch) / "index")}
             repo.run("read-tree", "HEAD", env=env)
             repo.run("add", "--all", "--ignore-errors", env=env, check=False)
             tree = repo.run("write-tree", env=env).text.strip()
@@ -70,9 +72,14 @@ def restore(ctx: CellContext, attempt: Attempt) -> list[str]:
 
 def _restore(ctx: CellContext, attempt: Attempt) -> list[str]:
     done: list[str] = []
-    if not ctx.worktree.exists():
+    place = ctx.worktree
+    if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
         return ["the worktree is gone; it will be made again"]
-    if not (ctx.worktree / ".git").exists() or not same_repository(ctx):
+    if place.is_symlink() or not place.is_dir():
+        return [f"what is in place of the worktree is kept as {_put_aside(ctx, attempt, place)}"]
+    if not same_repository(ctx):
+        if os.path.lexists(place / ".git"):
+            done.append(f"its .git is kept as {_put_aside(ctx, attempt, place / '.git')}")
         repair_worktree(ctx.repo, ctx.worktree)
         done.append("the worktree's .git was damaged; repaired")
     clear_stale_locks(ctx.worktree)
@@ -97,11 +104,36 @@ def _restore(ctx: CellContext, attempt: Attempt) -> list[str]:
     return done
 
 
+def _put_aside(ctx: CellContext, attempt: Attempt, path: Path) -> Path:
+    """Move something that an agent put in our way to its attempt's folder."""
+    kept = folder(ctx.dir, attempt.number) / "left" / path.name.lstrip(".")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, kept)
+    return kept
+
+
 def same_repository(ctx: CellContext) -> bool:
     """Whether the worktree's `.git` still leads to the cell's repository."""
     with suppress(OrchestrError):
         return ctx.tree_repo.common_dir().resolve() == ctx.repo.common_dir().resolve()
     return False
+
+
+UNDER_WAY = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "sequencer": "series of commits",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "MERGE_HEAD": "merge",
+    "BISECT_LOG": "bisect",
+}
+
+
+def operation(repo: Repo) -> str | None:
+    """What git is in the middle of in this worktree, if it is."""
+    at = repo.git_dir()
+    return next((what for name, what in UNDER_WAY.items() if (at / name).exists()), None)
 
 
 def abort_operations(repo: Repo) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
-from orchestr.cell.leftovers import attempt_ref, keep
+from orchestr.cell.leftovers import attempt_ref, keep, operation
 from orchestr.cell.records import Head, Marker
 from orchestr.git import CommitId
 from orchestr.giterrors import GitError
@@ -29,6 +29,9 @@ def prepare(ctx: CellContext, marker: Marker) -> tuple[CommitId, str]:
     head = repo.resolve("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
+    under_way = operation(repo)
+    if under_way is not None and not notes:
+        notes.append(f"An earlier attempt left a {under_way} unfinished here; finish it first.")
     left = repo.dirty()
     if left and not notes:
         notes.append("An earlier attempt left uncommitted changes here; go on from them.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from orchestr.git import CommitId, Repo
+from orchestr.gitbase import records_of
 from orchestr.gitmerge import conflict_markers
 
 # Files of ours that must never be in a pull request.
@@ -43,6 +44,9 @@ def prove(
     markers = conflict_markers(repo, base, head)
     if markers:
         findings.append(f"conflict markers are left in {some(markers)}")
+    strangers = embedded(repo, base, head)
+    if strangers:
+        findings.append(f"a repository of its own is inside, not a submodule: {some(strangers)}")
     ours = [path for path in changed if is_ours(path)]
     if ours:
         findings.append(f"files of orchestr are in the commits: {some(ours)}")
@@ -52,10 +56,26 @@ def prove(
     return Proof(tuple(findings), changed)
 
 
+def embedded(repo: Repo, base: CommitId, head: CommitId) -> list[str]:
+    """New links to other repositories that `.gitmodules` does not name: nobody could get them."""
+    done = repo.ask("diff-tree", "-r", "-z", "--raw", "--no-renames", base, head, "--")
+    words = records_of(done.out)
+    links = [
+        path for raw, path in zip(words[::2], words[1::2], strict=True)
+        if raw.split()[1] == "160000" and raw.split()[0] != ":160000"
+    ]  # fmt: skip
+    if not links:
+        return []
+    listed = repo.ask("config", "-z", "--blob", f"{head}:.gitmodules", "--get-regexp",
+                      r"^submodule\..*\.path$", check=False)  # fmt: skip
+    known = {record.partition("\n")[2] for record in records_of(listed.out)}
+    return [path for path in links if path not in known]
+
+
 def is_ours(path: str) -> bool:
     """Whether a path of a repository is a file of the orchestrator."""
-    first = PurePosixPath(path).parts[0] if path else ""
-    return first in OURS or first.startswith(".doit.db")
+    parts = PurePosixPath(path).parts
+    return any(part in OURS or part.startswith(".doit.db") for part in parts)
 
 
 def not_owned(changed: tuple[str, ...], owned: tuple[str, ...]) -> list[str]:

@@ -171,6 +171,7 @@ class Published:
     key: str
     head: str
     url: str
+    title: str = ""  # the one that we gave it, to know a person's from ours
 
     def write(self, folder: Path) -> None:
         """Write the record, then the address: a kill between them only publishes again."""
@@ -184,7 +185,7 @@ class Published:
         if raw is None:
             return None
         get = _getter(raw, path)
-        return cls(get("key"), get("head"), get("url"))
+        return cls(get("key"), get("head"), get("url"), raw.get("title", ""))
 
 
 def _getter(raw: dict[str, Any], path: Path) -> Callable[[str], Any]:

@@ -10,7 +10,7 @@ from orchestr.commands.facts import feature_status
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session, still
 from orchestr.commands.stale import foresee
-from orchestr.errors import UsageError
+from orchestr.errors import UsageError, as_typed
 from orchestr.render.explain import explain_text
 
 
@@ -30,5 +30,5 @@ class Explain(PlainVerb):
             forecasts = {found.name: found for found in foresee(run, still(run))}
             for ctx in session.cells([target]):
                 now = datetime.now(UTC)
-                sys.stdout.write(explain_text(status, ctx.cell.name, now, forecasts))
+                sys.stdout.write(as_typed(explain_text(status, ctx.cell.name, now, forecasts)))
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from doit.cmd_forget import Forget as DoitForget
@@ -10,6 +9,7 @@ from doit.cmd_forget import Forget as DoitForget
 from orchestr.cell.forget import forget
 from orchestr.commands.build import Goals as BuildGoals
 from orchestr.commands.build import leases
+from orchestr.commands.report import tell
 from orchestr.commands.session import Verb, attach
 from orchestr.errors import UsageError
 from orchestr.spec.records import Phase
@@ -46,7 +46,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
                     for ctx in session.cells([target]):
                         moved = forget(ctx, phases)
                         what = ", ".join(moved) or "nothing was there"
-                        sys.stdout.write(f"forgot {ctx.name}: {what}\n")
+                        tell(f"forgot {ctx.name}: {what}\n")
                     names.append(target.task)
         self._drop_rows(session, params, names)
         return 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from doit.cmd_ignore import Ignore as DoitIgnore
 
 from orchestr.commands.options import flag
+from orchestr.commands.report import tell
 from orchestr.commands.session import Verb, attach, ignored
 from orchestr.errors import UsageError
 from orchestr.events import Kind
@@ -36,8 +36,8 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
             is_ignored = ctx.cell.name in ignored(ctx.run)
             if params["undo"] != is_ignored:
                 state = "is ignored already" if is_ignored else "is not ignored"
-                sys.stdout.write(f"{ctx.name} {state}\n")
+                tell(f"{ctx.name} {state}\n")
                 continue
             ctx.emit(Kind.CELL_UNIGNORED if params["undo"] else Kind.CELL_IGNORED)
-            sys.stdout.write(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
+            tell(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
         return 0

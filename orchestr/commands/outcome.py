@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from orchestr.commands.build import Goals
 from orchestr.commands.facts import feature_status
-from orchestr.errors import Exit
+from orchestr.errors import Exit, as_typed
 from orchestr.render.summary import summary_text
 
 
@@ -26,4 +26,24 @@ def summary(goals: Sequence[Goals], built: int, code: Exit) -> str:
     found = [feature_status(goal.run) for goal in goals]
     selected = {(g.run.feature.name, name) for g in goals for name in g.cells}
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return summary_text(found, selected=selected, colour=colour)
+    text = summary_text(found, selected=selected, colour=colour)
+    return as_typed(text + _what_now(goals, code))
+
+
+def _what_now(goals: Sequence[Goals], code: Exit) -> str:
+    """After a run that ended well: where the pull requests are, and the verbs that go on."""
+    if code is not Exit.DONE:
+        return ""
+    run = goals[0].run
+    name = run.feature.name
+    if run.settings.forge.kind == "local":
+        place = run.layout.forge
+        shown = (
+            place.relative_to(run.layout.root) if place.is_relative_to(run.layout.root) else place
+        )
+        where = f"the pull requests are drafts on the local forge, one file each below {shown}/"
+    else:
+        where = "the pull requests are drafts: review bots skip them until they are marked ready"
+    return (
+        f"{where}\nnext: orchestr status {name}, orchestr logs {name}:CELL, orchestr clean {name}\n"
+    )

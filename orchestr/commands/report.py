@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from orchestr.errors import Exit, OrchestrError, SpecError
+from orchestr.errors import Exit, OrchestrError, SpecError, as_typed
 
 
 def report_error(error: OrchestrError) -> int:
@@ -38,10 +38,24 @@ def report_fault(error: BaseException, log: Path) -> int:
 def say(text: str) -> None:
     """One line on stderr; a closed pipe is no reason to die."""
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(as_typed(text) + "\n")
         sys.stderr.flush()
     except (BrokenPipeError, ValueError, OSError):
         return
+
+
+def answer(text: str) -> None:
+    """The answer on stdout; a pipe or terminal that is gone must not change the exit code."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        silence_stdout()
+
+
+def tell(text: str) -> None:
+    """Part of the answer on stdout, with commands as this user types them."""
+    sys.stdout.write(as_typed(text))
 
 
 def silence_stdout() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,7 @@ from orchestr.commands.build import (
     tail_of,
 )
 from orchestr.commands.options import RUN as RUN_OPTIONS
+from orchestr.commands.report import answer
 from orchestr.commands.reporter import Reporter
 from orchestr.commands.session import PREFIX, Loader, Session, Verb, attach
 from orchestr.errors import Exit, UsageError
@@ -67,15 +67,16 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         for target in targets:
             session.run(target.feature, overrides=_overrides(session, params))
         goals = choose(session, targets, params)
+        forced = params["force"] or params["fresh"]
         if params["dry_run"]:
             from orchestr.commands.plan import show
 
             for goal in goals:
-                show(session, goal, as_json=params["json"])
+                show(session, goal, as_json=params["json"], forced=forced)
             return int(Exit.DONE)
         if not preflight(goals, skip=params["skip_preflight"]):
             return int(Exit.USAGE)
-        if not confirm(goals, yes=params["yes"]):
+        if not confirm(goals, yes=params["yes"], forced=forced):
             return int(Exit.DONE)
         prepare(session.layout)
         with leases(goals, break_lock=params["break_lock"]):
@@ -126,8 +127,7 @@ def _finish(
     if as_json:
         return
     built = sum(e.kind is Kind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
-    sys.stdout.write(summary(goals, built, code))
-    sys.stdout.flush()
+    answer(summary(goals, built, code))
 
 
 def is_other(word: str, others: set[str]) -> bool:

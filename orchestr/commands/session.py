@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from doit.cmd_base import NamespaceTaskLoader, TaskLoader2
@@ -249,6 +250,18 @@ def doit_config(layout: Layout) -> dict[str, Any]:
 class Verb:
     """Mixin of all our commands: errors become text and exit codes, options go anywhere."""
 
+    def help(self) -> str:
+        """doit's help text; under `orchestr` with our options only."""
+        command: Any = self
+        if command.bin_name != "orchestr":
+            return str(super().help())  # type: ignore[misc]
+        whole = command.cmdparser
+        command._cmdparser = only_ours(command)
+        try:
+            return str(super().help())  # type: ignore[misc]
+        finally:
+            command._cmdparser = whole
+
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
         try:
@@ -268,6 +281,12 @@ class Verb:
             if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
                 raise
             return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
+
+
+def only_ours(command: Any) -> Any:
+    """The options that `orchestr help VERB` shows: ours; doit's own would bury them."""
+    ours = [option for option in command.cmdparser.options if option.section == "orchestr"]
+    return SimpleNamespace(options=ours)
 
 
 def reordered(command: Any, words: Sequence[str]) -> list[str]:

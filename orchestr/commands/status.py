@@ -14,6 +14,7 @@ from orchestr.commands.options import JSON, flag
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.report import say
 from orchestr.commands.session import Session
+from orchestr.errors import as_typed
 from orchestr.render.status import status_json, status_text
 
 EVERY = 1.0  # s between two looks of --watch
@@ -41,7 +42,7 @@ class Status(PlainVerb):
                 return 0
             clear = params["watch"] and sys.stdout.isatty()
             colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-            text = status_text(found, datetime.now(UTC), colour=colour)
+            text = as_typed(status_text(found, datetime.now(UTC), colour=colour))
             sys.stdout.write(("\x1b[H\x1b[2J" if clear else "") + text)
             sys.stdout.flush()
             if not params["watch"]:

@@ -100,6 +100,8 @@ def _words(event: Event) -> list[str]:
                 f"upstream {upstream} failed" if upstream else ""
             )
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
+        case Kind.CELL_WARNED:
+            return [f"warning: {headline(_raw(data, 'reason'))}"]
         case Kind.PHASE_STARTED:
             # What a phase makes has an event of its own; why an old one runs again is told.
             why = headline(_raw(data, "why"))

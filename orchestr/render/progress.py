@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
+from orchestr.errors import as_typed
 from orchestr.events import Event
 from orchestr.plan import Plan
 
@@ -67,7 +68,7 @@ class LineWriter:
         with self._lock:
             if not self._open or not lines:
                 return
-            text = "".join(f"{line}\n" for line in lines)
+            text = as_typed("".join(f"{line}\n" for line in lines))
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
             try:
                 self._stream.write(text.encode(encoding, "replace").decode(encoding))

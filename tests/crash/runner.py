@@ -1,0 +1,112 @@
+"""`orchestr` that sends itself a signal at one step: ``runner.py POINT:WHEN#N[#SIGNAL] ARGS``.
+
+The product has no hooks for this: the steps are wrapped here, before the program imports them. With
+``count`` instead, every step is written to $CRASH_STEPS and nothing happens.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+POINTS = {
+    "journal": "orchestr.store:Journal.append",
+    "write": "orchestr.files:write_atomic",
+    "push": "orchestr.git:Repo.push",
+    "commit": "orchestr.git:Repo.commit_all",
+    "open": "orchestr.forges.local:LocalForge.open",
+    "edit": "orchestr.forges.local:LocalForge.edit",
+    "start": "orchestr.supervisor:start",
+    "add": "orchestr.cell.worktree:add_worktree",
+    "forget": "orchestr.cell.forget:_move",
+    "attempt": "orchestr.cell.attempt:write",
+}
+lock = threading.Lock()
+seen: dict[str, int] = {}
+
+
+def step(point: str, when: str, name: str) -> None:
+    """One step came: note it, or end here."""
+    wanted = sys.argv[1]
+    key = f"{point}:{when}"
+    with lock:
+        seen[key] = number = seen.get(key, 0) + 1
+        if wanted == "count":
+            with open(os.environ["CRASH_STEPS"], "a") as stream:  # noqa: PTH123
+                stream.write(f"{key}:{number} {name}\n")
+            return
+    at, _, number_of = wanted.partition("#")
+    which, _, sent = number_of.partition("#")
+    if at != key or (which != str(number) and which != name):
+        return
+    if which == name and seen.setdefault(f"once {name}", 0):
+        return
+    seen[f"once {name}"] = 1
+    for one in (sent or "KILL").split("+"):
+        os.kill(os.getpid(), getattr(signal, f"SIG{one}"))
+
+
+def wrap(point: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """``call`` with a step before and a step after."""
+
+    @functools.wraps(call)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        name = next((str(a.kind) for a in args if hasattr(a, "kind") and hasattr(a, "ts")), "-")
+        step(point, "before", name)
+        value = call(*args, **kwargs)
+        step(point, "after", name)
+        return value
+
+    return wrapped
+
+
+def stop_late(gates: Path) -> None:
+    """Open the gates of the agents and wait for their end before an attempt is stopped."""
+    from orchestr import supervisor
+
+    stop = supervisor.stop_attempt
+
+    def late(folder: Path, **how: Any) -> Any:
+        for gate in gates.glob("*.gate"):
+            gate.unlink()
+        while supervisor.read_exit(folder) is None:
+            time.sleep(0.02)
+        return stop(folder, **how)
+
+    supervisor.stop_attempt = late
+
+
+def main() -> int:
+    """Wrap what is asked for, then be `orchestr`."""
+    wanted = sys.argv[1].split(":", maxsplit=1)[0]
+    for point, place in POINTS.items():
+        if wanted not in ("count", point):
+            continue
+        module, _, path = place.partition(":")
+        owner: Any = importlib.import_module(module)
+        *outer, name = path.split(".")
+        for part in outer:
+            owner = getattr(owner, part)
+        setattr(owner, name, wrap(point, getattr(owner, name)))
+    if "CRASH_LATE" in os.environ:
+        stop_late(Path(os.environ["CRASH_LATE"]))
+    from orchestr import cli
+
+    words = sys.argv[2:]
+    kept, sys.argv = sys.argv, [sys.argv[0], sys.argv[1], *words]
+    try:
+        return cli.main(words)
+    finally:
+        sys.argv = kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())
