@@ -119,4 +119,4 @@ class Blocked(PhaseFailed):
 class CorruptState(OrchestrError):
     """A file of ours cannot be read; it was set aside as ``.corrupt-<time>`` (row X29)."""
 
-    exit_code = Exit.FAULT
+    exit_code = Exit.FAILED

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestr.cell import adopt
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import same_repository
-from orchestr.cell.records import TREE, Head, Marker, read_line
+from orchestr.cell.records import Head, Marker, read_tree
 from orchestr.cell.result import Result
 from orchestr.errors import Blocked, OrchestrError
 from orchestr.events import Kind
@@ -53,7 +53,7 @@ def reason(ctx: CellContext) -> str | None:
 
 def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
     """What the `tree` file of every direct upstream says, None where there is none."""
-    return {up.cell.name: read_line(up.dir / TREE) for up in ctx.upstreams()}
+    return {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
 
 
 def product_trees(ctx: CellContext) -> dict[str, str]:
