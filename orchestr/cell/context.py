@@ -107,6 +107,15 @@ class Run:
         return self._forge
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """What this run asked of a forge with a quota, for the journal; empty for none."""
+        usage = self._forge.usage if self._forge is not None else None
+        if usage is None or not usage.requests:
+            return {}
+        return {"forge": {"requests": usage.requests, "points": usage.points,
+                          "remaining": usage.remaining}}  # fmt: skip
+
+    @property
     def registry(self) -> Registry:
         from orchestr.registry import Registry
 

@@ -51,6 +51,11 @@ class Refused(ForgeError):
         self.errors = errors
 
 
+def hidden(text: str) -> str:
+    """What a host or gh says, without secrets (a proxy may quote our headers)."""
+    return redact(text, secret_values(os.environ))
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the host sent: status, headers (lower case), and the body if it is JSON."""
@@ -64,7 +69,7 @@ class Answer:
     def message(self) -> str:
         """What it says of itself."""
         told = self.body.get("message") if isinstance(self.body, dict) else None
-        return str(told) if told else f"HTTP {self.status}"
+        return hidden(str(told)) if told else f"HTTP {self.status}"
 
 
 @dataclass(slots=True)
@@ -186,7 +191,7 @@ def read(text: str) -> Answer | None:
 def _no_answer(host: str, done: Completed) -> NoReturn:
     """gh ended without an answer of the host: no login, wrong usage, or the network."""
     said = done.err.decode("utf-8", "replace").strip() or done.text.strip()
-    said = redact(said, secret_values(os.environ))
+    said = hidden(said)
     line = next((part for part in reversed(said.splitlines()) if part.strip()), f"exit {done.code}")
     if done.code == 4 or "gh auth login" in said or "no oauth token" in said:
         raise ForgeError(f"gh is not logged in to {host}", hint=_login(host))
@@ -225,7 +230,7 @@ def _judge_graphql(host: str, answer: Answer) -> None:
         raise Retry("the answer is not JSON (a proxy's page?)")
     errors = [e for e in body.get("errors") or [] if not _may_be_missing(e)]
     for error in errors:
-        kind, told = str(error.get("type", "")), str(error.get("message", "no reason given"))
+        kind, told = str(error.get("type", "")), hidden(str(error.get("message", "no reason")))
         if kind == "RATE_LIMITED" or _BUSY.search(told) or "rate limit" in told:
             raise Retry(told, after=wait_named(answer) or _MINUTE)
         if kind == "NOT_FOUND":

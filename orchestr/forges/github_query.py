@@ -33,9 +33,7 @@ _CHECKS = {
 Cursors = Mapping[str, str | None]  # branch -> where its next page begins
 
 
-def of_branches(
-    owner: str, name: str, cursors: Cursors
-) -> tuple[str, dict[str, str | None]]:
+def of_branches(owner: str, name: str, cursors: Cursors) -> tuple[str, dict[str, str | None]]:
     """The query for the pull requests of these branches, and its variables."""
     variables: dict[str, str | None] = {"owner": owner, "name": name}
     declared = ["$owner: String!", "$name: String!"]

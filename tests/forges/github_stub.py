@@ -16,6 +16,7 @@ import json
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -45,6 +46,12 @@ class Refusal(Exception):
         super().__init__(message)
         self.status = status
         self.body = {"message": message, **({"errors": list(errors)} if errors else {})}
+
+
+def invalid(told: str) -> Refusal:
+    """422 in words of its own."""
+    error = {"resource": "PullRequest", "code": "custom", "message": told}
+    return Refusal(422, "Validation Failed", error)
 
 
 @dataclass
@@ -84,6 +91,8 @@ class GitHub:
         self.queries: list[str] = []
         self.faults: list[Fault] = []
         self.away = False
+        self.tls: ssl.SSLContext | None = None
+        self.enterprise = ""
         self.lag = 0  # requests that still see the old head after a push
         self._lock = threading.RLock()
         self._server: ThreadingHTTPServer | None = None
@@ -124,6 +133,19 @@ class GitHub:
         url = f"http://{HOST}/{slug}.git"
         git(clone, "config", f"url.{bare}.insteadOf", url)
         git(clone, "remote", "set-url", "origin", url)
+
+    def serve_tls(self, host: str, folder: Path) -> None:
+        """Be an enterprise host, too; `cert.pem` in ``folder`` is what a client has to trust."""
+        cert, key = folder / "cert.pem", folder / "key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", f"/CN={host}", "-addext",
+             f"subjectAltName=DNS:{host}", "-keyout", str(key), "-out", str(cert)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(cert, key)
+        self.enterprise = host
 
     def fail(self, status: int, times: int = 1, **more: Any) -> None:
         """The next requests fail: a status, or 0 for a dropped connection."""
@@ -236,14 +258,11 @@ class GitHub:
         for pull in self.pulls.get(slug, []):
             same = (pull["head"], pull["base"]) == (head, base) and not pull.get("fork")
             if same and pull["state"] == "open":
-                told = f"A pull request already exists for {slug.split('/')[0]}:{head}."
-                raise Refusal(422, "Validation Failed",
-                              {"resource": "PullRequest", "code": "custom", "message": told})  # fmt: skip
+                owner = slug.partition("/")[0]
+                raise invalid(f"A pull request already exists for {owner}:{head}.")
         bare = self.repos[slug]
         if not git(bare, "rev-list", "-1", heads[head], f"^{heads[base]}"):
-            told = f"No commits between {base} and {head}"
-            raise Refusal(422, "Validation Failed",
-                          {"resource": "PullRequest", "code": "custom", "message": told})  # fmt: skip
+            raise invalid(f"No commits between {base} and {head}")
         made = self._new(slug, head, base, asked["title"], asked.get("body") or "",
                          bool(asked.get("draft")))  # fmt: skip
         made.update(head_sha=heads[head], base_sha=heads[base])
@@ -425,9 +444,37 @@ class GitHub:
 class _Handler(BaseHTTPRequestHandler):
     github: GitHub
     protocol_version = "HTTP/1.1"
+    tunnel = ""  # the host that is spoken with inside of CONNECT
+
+    def do_CONNECT(self) -> None:
+        """A tunnel to the enterprise host, which ends here."""
+        host = self.path.partition(":")[0]
+        if self.github.tls is None or host != self.github.enterprise:
+            self.send_error(502)
+            return
+        self.send_response(200)
+        self.end_headers()
+        try:
+            self.connection = self.github.tls.wrap_socket(self.connection, server_side=True)
+        except OSError:  # it does not trust us
+            self.close_connection = True
+            return
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb", 0)
+        self.tunnel = host
+        self.close_connection = False
+
+    def finish(self) -> None:
+        super().finish()
+        if self.tunnel:
+            self.connection.close()
 
     def _serve(self) -> None:
-        asked = urlsplit(self.path)
+        path = self.path
+        if self.tunnel:
+            path = path.removeprefix("/api").removeprefix("/v3")
+            path = f"http://api.{HOST}{path}"
+        asked = urlsplit(path)
         raw = self._body()
         if asked.hostname != f"api.{HOST}":
             self._send(502, {}, {"message": f"the stub is not {asked.hostname}"})
