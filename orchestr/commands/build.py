@@ -154,7 +154,8 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
         return True
     jobs = goals[0].run.settings.limits.jobs
     say(
-        f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
+        f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
+        f"{jobs} agents at once, in worktrees below "
         f"{goals[0].run.layout.worktrees}."
     )
     for reason in dict.fromkeys(reasons):

@@ -54,7 +54,7 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
             clean_cell(ctx, forced=False, dry_run=params["dryrun"])
             for ctx in session.cells(targets)
         ]
-        if not any(done) and not done:
+        if all(one is None for one in done):
             tell("nothing to clean\n")
         return 1 if False in done else 0
 

@@ -177,8 +177,10 @@ def look_orphans(session: Session, features: list[str]) -> list[Finding]:
             newest = attempts.newest(ctx.dir)
             if newest is not None and newest.is_open:
                 open_markers.add(newest.marker(ctx.key))
-    for pid, marker in attempts_alive():
-        if marker.split("/")[0] in features and marker not in open_markers:
+    here = str(session.layout.worktrees)
+    for pid, marker, worktree in attempts_alive():
+        mine = marker.split("/")[0] in features and worktree.startswith(here)
+        if mine and marker not in open_markers:
             text = f"process {pid} was left behind by attempt {marker}"
             found.append(Finding("warning", text, f"kill {pid}"))
     return found

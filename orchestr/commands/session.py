@@ -26,7 +26,7 @@ from orchestr.cell.context import CellContext, Overrides, Run
 from orchestr.commands.report import report_error, report_fault, silence_stdout
 from orchestr.commands.stock import run_stock, stock_command
 from orchestr.config import Settings, find_workspace, load_settings
-from orchestr.errors import Exit, OrchestrError, SpecError, UsageError
+from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, full_disk
 from orchestr.events import Event
 from orchestr.lifecycle import durations, replay
 from orchestr.plan import make_plan
@@ -344,11 +344,24 @@ class Verb:
         except KeyboardInterrupt:
             return int(Exit.INTERRUPTED)
         except Exception as error:
+            from doit.cmdparse import CmdParseError
             from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 
+            if isinstance(error, CmdParseError):
+                return report_error(bad_option(self, error))
+            full = full_disk(error)
+            if full is not None:
+                return report_error(full)
             if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
                 raise
             return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
+
+
+def bad_option(command: Any, error: Exception) -> UsageError:
+    """What the option parser said, without the list of every option that there is."""
+    words = str(error).removeprefix("Error parsing Command: ")
+    words = words.partition(" (parsing options: ")[0]
+    return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
 
 
 def only_ours(command: Any) -> Any:
