@@ -170,7 +170,7 @@ class CellContext:
     def ref(self) -> RepoRef:
         from orchestr.forges.base import RepoRef
 
-        return RepoRef(self.cell.repo, self.repo_path)
+        return RepoRef(self.cell.repo, self.repo_path, url=self.repo_settings.url)
 
     @property
     def linked_patterns(self) -> tuple[str, ...]:

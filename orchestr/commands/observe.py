@@ -9,7 +9,7 @@ from __future__ import annotations
 from orchestr.cell.context import Run
 from orchestr.errors import OrchestrError
 from orchestr.events import Kind
-from orchestr.forges.base import PullRequest, RepoRef
+from orchestr.forges.base import PullRequest
 from orchestr.spec.records import Phase
 from orchestr.views import CellView
 
@@ -22,11 +22,11 @@ def observe(run: Run) -> None:
             by_repo.setdefault(cell.repo, []).append(cell.branch)
     names = {(cell.repo, cell.branch): cell.name for cell in run.feature.cells}
     for repo, branches in by_repo.items():
-        path = run.cell(names[repo, branches[0]]).repo_path
-        if not path.is_dir():
+        ref = run.cell(names[repo, branches[0]]).ref
+        if not ref.path.is_dir() and not (run.forge.real and ref.url):
             continue  # it is made by this run: nothing of ours can be at its forge
         try:
-            found = run.forge.find(RepoRef(repo, path), branches)
+            found = run.forge.find(ref, branches)
         except OrchestrError as error:
             run.forge_away[repo] = error.message
             run.emit(Kind.FORGE_AWAY, repo=repo, reason=error.message, hint=error.hint)

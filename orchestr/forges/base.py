@@ -75,11 +75,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class RepoRef:
-    """A repository of the workspace: its name there, a clone of it, and the remote's name."""
+    """A repository of the workspace: its name there, a clone of it, and the remote's name.
+
+    ``url`` is where it will be cloned from, for asking about one that is not cloned yet.
+    """
 
     name: str
     path: Path
     remote: str = "origin"
+    url: str | None = None
 
 
 class ForgeError(OrchestrError):

@@ -143,7 +143,7 @@ class GitHubForge:
             if version < OLDEST:
                 have, want = (".".join(map(str, v)) for v in (version, OLDEST))
                 return f"gh {have} is too old, {want} or newer is needed"
-            slugs = [self._slug(ref) for ref in repos if ref.path.is_dir()]
+            slugs = [self._slug(ref) for ref in repos if ref.path.is_dir() or ref.url]
             for host in dict.fromkeys(slug.host for slug in slugs):
                 if not self.api.token_is_there(host):
                     return f"gh is not logged in to {host}: gh auth login --hostname {host}"

@@ -77,6 +77,9 @@ def slug_of(ref: RepoRef) -> Slug:
     Raises ForgeAway without a clone, ForgeError when the remote is not at a GitHub host.
     """
     if not ref.path.is_dir():
+        planned = parse(ref.url) if ref.url else None
+        if planned is not None:
+            return _without_alias(planned)
         raise ForgeAway(
             f"repository {ref.name}: there is no clone at {ref.path}",
             hint=f"clone it there, or set [repos.{ref.name}] path or url in orchestr.toml",

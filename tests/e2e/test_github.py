@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Sandbox
 from tests.crash.github_house import GitHubHouse
 from tests.crash.house import both
 from tests.forges.github_stub import GH, HOST, NO_GH, TOKEN
@@ -179,3 +181,31 @@ def test_a_merged_upstream_retargets_its_dependent(house: Make) -> None:
     assert ws.pr("b")["base"] == "main"
     value = json.loads(ws.run("status", "--json", code=0).stdout)
     assert [c["pr"]["state"] for c in value["features"][0]["cells"]] == ["merged", "open"]
+
+
+def test_a_workspace_that_clones_finds_what_another_one_made(house: Make, tmp_path: Path) -> None:
+    """Not cloned yet is not "no pull request": the forge is asked by the URL (A55)."""
+    ws = house({"a": {}})
+    ws.run("run", "demo", code=0)
+    bare, url = ws.repos / "app.git", f"http://{HOST}/o/app.git"
+    config = tmp_path / "gitconfig"
+    old = Path(os.environ["GIT_CONFIG_GLOBAL"]).read_text()
+    config.write_text(f'{old}[url "{bare}"]\n\tinsteadOf = {url}\n')
+
+    class Second(GitHubHouse):
+        def repo(self, name: str, files: object = None) -> Sandbox:
+            return Sandbox(self.repos / name, None)  # it is cloned by the run
+
+        def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+            mine = {**ws.github.env(), "GIT_CONFIG_GLOBAL": str(config)}
+            return super().env({**mine, **(extra or {})})
+
+    settings = {"repos": {"app": {"url": url}}}
+    other = Second.at_github(tmp_path / "other", {"a": {}}, settings=settings)
+    try:
+        other.run("run", "demo", code=0)
+        assert other.starts() == []
+        assert other.result("a", "pr-url") == ws.result("a", "pr-url")
+        assert len(ws.prs()) == 1
+    finally:
+        other.end()

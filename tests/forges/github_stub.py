@@ -121,6 +121,7 @@ class GitHub:
             "no_proxy": "127.0.0.1",
             "NO_PROXY": "127.0.0.1",
             "GH_TOKEN": TOKEN,
+            **dict.fromkeys(("GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"), ""),
             "GH_CONFIG_DIR": str(self.file.parent / "gh-config"),
         }
 
