@@ -492,7 +492,7 @@ def test_an_enterprise_host_is_asked_by_its_own_name(
     forge = world.forge = GitHubForge(patience=PATIENCE)
     told = "gh auth login --hostname ghe.example.test"
     assert told in (forge.ready([world.repo]) or "")
-    with pytest.raises(ForgeError, match="does not accept gh's login|not logged in") as refused:
+    with pytest.raises(ForgeError, match=r"does not accept gh's login|not logged in") as refused:
         forge.find(world.repo, ["one"])
     assert told in (refused.value.hint or "")
 
