@@ -166,6 +166,11 @@ def judge(host: str, done: Completed, path: str) -> Answer:
         _no_answer(host, done)
     if path == "graphql" and answer.status == 200:
         _judge_graphql(host, answer)
+    elif 300 <= answer.status < 400:  # gh does not send a body twice
+        raise ForgeError(
+            f"{host}: {path} has moved: {answer.message}",
+            hint="git remote set-url origin URL in the clone, with its new name",
+        )
     elif answer.status >= 400:
         _judge_status(host, answer, path)
     elif answer.body is None and answer.text.strip():

@@ -258,6 +258,14 @@ def test_drafts_that_a_repository_cannot_have(world: GitHubWorld, github: GitHub
     assert "draft = false" in (refused.value.hint or "")
 
 
+def test_a_renamed_repository_is_named(world: GitHubWorld, github: GitHub) -> None:
+    world.branch("one", "a")
+    github.fail(307, kind="POST", body={"message": "Moved Permanently", "url": "x"})
+    with pytest.raises(ForgeError, match="has moved") as refused:
+        world.pull("one")
+    assert "set-url" in (refused.value.hint or "")
+
+
 def test_nothing_that_is_said_holds_the_token(
     world: GitHubWorld, github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
