@@ -31,6 +31,7 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     doc_purpose = "remove worktrees that hold nothing unsaved; results stay"
     doc_usage = "FEATURE[:CELL] ..."
+    doc_description = None  # doit's speaks of default tasks
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""

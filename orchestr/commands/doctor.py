@@ -1,7 +1,7 @@
 """`doctor [--fix]`: git, agents, forge, disk, orphans, dangling state, each with its mend.
 
 Looks at three places and compares them: the registry, the disk, and git (rows D8, D101). It
-repairs nothing by itself but what `--fix` names: orphaned agents and dangling registry entries.
+repairs nothing by itself but what `--fix` names: dangling registry entries, a lost registry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Doctor(PlainVerb):
 
     doc_purpose = "look for what is broken, with the mend for each finding"
     doc_usage = "[FEATURE]"
-    cmd_options = (flag("fix", "end orphaned agents, release dangling registry entries"),)
+    cmd_options = (flag("fix", "release dangling registry entries, make a lost registry again"),)
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 1 when an error was found."""
