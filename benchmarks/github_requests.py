@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import report
-
 from tests.crash.github_house import GitHubHouse
 from tests.e2e.workspace import AGENT, both
 from tests.forges.github_stub import GH, NO_GH
