@@ -152,12 +152,13 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             )
         case Kind.CELL_IGNORED:
             reason = _text(data, "reason") or "ignored by a person"
-            return replace(cell, state=CellState.IGNORED, reason=reason, hint=None)
+            return replace(cell, state=CellState.IGNORED, ignored=True, reason=reason, hint=None)
         case Kind.CELL_UNIGNORED:
-            return replace(cell, state=_at_rest(cell.phases), reason=None, hint=None)
+            rest = _at_rest(cell.phases)
+            return replace(cell, state=rest, ignored=False, reason=None, hint=None)
         case Kind.CELL_FORGOTTEN:
             named = data.get("phases")
-            ignored = cell.state is CellState.IGNORED  # until `ignore --undo`
+            ignored = cell.ignored
             known = [str(p) for p in named] if isinstance(named, list | tuple) else _PHASES
             return replace(
                 cell,

@@ -34,6 +34,7 @@ class CellView:
     reason: str | None = None
     hint: str | None = None
     outcome: str | None = None
+    ignored: bool = False  # by `ignore`, until `ignore --undo`, whatever else happens
     run: str = ""
     agent: str | None = None
     model: str | None = None

@@ -8,7 +8,7 @@ opened. Never a plain force: only after `--fresh` a lease on exactly the old hea
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext, Run, observed
-from orchestr.cell.implement import pushed
+from orchestr.cell.pushes import pushed
 from orchestr.cell.records import (
     NO_PR,
     Head,
