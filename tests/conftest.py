@@ -31,8 +31,11 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("GIT_") and n != "GIT_EXEC_PATH"]:
             patch.delenv(name)
-        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "ORCHESTR_HOME"):
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
             patch.delenv(name, raising=False)
+        for name in [n for n in os.environ if n.startswith("ORCHESTR_")]:
+            if not name.startswith("ORCHESTR_TEST_"):
+                patch.delenv(name)  # the wrapper's own words (ORCHESTR_AS) among them
         patch.setenv("HOME", str(home))
         patch.setenv("GIT_CONFIG_GLOBAL", str(config))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")

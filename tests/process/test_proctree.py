@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -91,12 +92,19 @@ def test_kill_tree_finds_other_sessions(spawn: Callable[..., subprocess.Popen[by
     assert child.wait() == -signal.SIGTERM
 
 
+def until_bare(pid: int, marker: str) -> None:
+    """Wait until ``env -i`` ran: before its exec the fork still carries the marker."""
+    while marker.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+        time.sleep(0.01)
+
+
 def test_kill_marked_ends_all_that_carry_it_and_their_children(
     spawn: Callable[..., subprocess.Popen[bytes]],
 ) -> None:
     marker = f"test/{secrets.token_hex(6)}"
     child = spawn("env -i sleep 300 & echo $!; wait", marker)
     bare = int(said(child))
+    until_bare(bare, marker)
     other = spawn("echo up; exec sleep 300", marker + "0")
     said(other)
     assert [p.pid for p in find_marked(marker)] == [child.pid]
@@ -119,6 +127,7 @@ def test_psutil_gives_the_same_answers_elsewhere(
     marker = f"test/{secrets.token_hex(6)}"
     child = spawn("env -i sleep 300 & echo $!; wait", marker)
     bare = int(said(child))
+    until_bare(bare, marker)
     born = create_time(child.pid)
     assert born is not None and alive(child.pid, born)
     assert [p.pid for p in find_marked(marker)] == [child.pid]
