@@ -53,6 +53,9 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     why = run.forge.ready(tuple(published.values()), ask=ask) if published else None
     if why is not None:
         found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))
+    if run.settings.limits.budget_usd is not None:
+        mend = "watch `orchestr status`; remove it from orchestr.toml to silence this"
+        found.append(Finding("warning", "limits.budget_usd is not enforced by this version", mend))
     for over in overlaps(run.feature):
         found.append(
             Finding(
