@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from orchestr.agents import command
-from orchestr.agents.base import Agent, Launch, Request, Verdict
+from orchestr.agents import claude, codex, command, gemini, opencode
+from orchestr.agents.base import Agent, Launch, Request, Tools, Verdict
 from orchestr.config import AgentSettings, Settings
 
-__all__ = ["AGENTS", "Agent", "Launch", "Request", "Verdict", "make_agent"]
+__all__ = ["AGENTS", "Agent", "Launch", "Request", "Tools", "Verdict", "make_agent"]
 
-AGENTS: Mapping[str, Callable[[AgentSettings, Path], Agent]] = {"command": command.make}
+AGENTS: Mapping[str, Callable[[AgentSettings, Path], Agent]] = {
+    "claude": claude.make,
+    "codex": codex.make,
+    "command": command.make,
+    "gemini": gemini.make,
+    "opencode": opencode.make,
+}
 
 
 def make_agent(settings: Settings, name: str) -> Agent:
