@@ -108,7 +108,15 @@ class PhaseFailed(OrchestrError):
     """A cell's phase ended without its result; the reason is fit for people."""
 
 
+class Blocked(PhaseFailed):
+    """A cell cannot start: an upstream that stands still has no result."""
+
+    def __init__(self, message: str, *, upstream: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.upstream = upstream
+
+
 class CorruptState(OrchestrError):
     """A file of ours cannot be read; it was set aside as ``.corrupt-<time>`` (row X29)."""
 
-    exit_code = Exit.FAULT
+    exit_code = Exit.FAILED

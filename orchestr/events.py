@@ -37,8 +37,8 @@ class Kind(StrEnum):
     PUSH_INTENDED = "push.intended"  # data: branch, sha, expected
     PUSH_DONE = "push.done"  # data: branch, sha
     PR_INTENDED = "pr.intended"  # data: head, base
-    PR_OPENED = "pr.opened"  # data: url
-    PR_UPDATED = "pr.updated"  # data: url
+    PR_OPENED = "pr.opened"  # data: url, draft
+    PR_UPDATED = "pr.updated"  # data: url, draft
     PR_SEEN = "pr.seen"  # data: url, state, draft; asked once per repository and run
     FORGE_AWAY = "forge.away"  # data: repo, reason
 

@@ -33,7 +33,7 @@ from orchestr.cell.records import (
     digest,
 )
 from orchestr.cell.result import Result
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Blocked, Interrupted, OrchestrError
 from orchestr.events import Kind
 from orchestr.spec.records import Action, Phase
 
@@ -243,11 +243,11 @@ def news(ctx: CellContext, phase: Phase) -> bool:
 def perform(ctx: CellContext, phase: Phase) -> None:
     """Run one phase and journal what came of it. Raises what the phase raises."""
     ctx.check_cancelled()
-    why = runner(phase).reason(ctx)
-    if why is not None:
-        ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
     begun = time.monotonic()
     try:
+        why = runner(phase).reason(ctx)
+        if why is not None:
+            ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
         result: Result = runner(phase).run(ctx)
     except Exception as error:
         seconds = round(time.monotonic() - begun, 3)
@@ -258,6 +258,10 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
         if not known:
             _keep_traceback(ctx, error)
+        if isinstance(error, Blocked):
+            ctx.emit(Kind.CELL_BLOCKED, phase=phase, upstream=error.upstream, reason=text,
+                     hint=hint)  # fmt: skip
+            raise
         ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
                  aborted=stopped)  # fmt: skip
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +72,8 @@ class Run:
         event = Event(kind, now(), self.id, self.feature.name, cell, phase, attempt, data)
         self.journal.append(event)
         if self.listener is not None:
-            self.listener(event)
+            with suppress(Exception):  # progress is a courtesy: it must not fail a phase
+                self.listener(event)
 
     def cell(self, name: str) -> CellContext:
         """The context of one cell, made once."""
@@ -143,7 +145,7 @@ class CellContext:
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
         repo = Repo(path)
-        if repo.resolve("HEAD") is None and Repo.containing(path) is None and not _is_bare(repo):
+        if not repo.is_repository():
             raise PhaseFailed(
                 f"cell {self.name}: {path} is not a git repository",
                 hint=f"set [repos.{self.cell.repo}] path to a clone",
@@ -169,7 +171,11 @@ class CellContext:
         from orchestr.gitenv import exclude_config
 
         excludes = self.run.layout.excludes
-        return Repo(self.worktree, config=exclude_config(self.repo, excludes, self.linked_patterns))
+        return Repo(
+            self.worktree,
+            config=exclude_config(self.repo, excludes, self.linked_patterns),
+            timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
+        )
 
     @property
     def agent_name(self) -> str:
@@ -250,13 +256,6 @@ class CellContext:
 
 
 TEMPLATE = 1  # version of the PR text; a new one updates every body
-
-
-def _is_bare(repo: Repo) -> bool:
-    try:
-        return repo.is_bare()
-    except OrchestrError:
-        return False
 
 
 def repo_path(settings: Settings, name: str) -> Path:

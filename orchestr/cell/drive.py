@@ -60,14 +60,13 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
         state = supervisor.state(folder)
         if state is State.NEVER_STARTED:
             pool = ctx.run.pool("agents")
-            stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
+            slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
             ctx.check_cancelled()
             _write_launch(ctx, attempt, folder)
-            child = supervisor.start(folder)
+            child = supervisor.start(folder, hold=slot)
             ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      pid=child.pid, agent=attempt.agent)  # fmt: skip
         else:
-            stack.enter_context(ctx.run.pool("agents").slot_if_free())
             ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      state=str(state))  # fmt: skip
         end = supervisor.wait(folder, child=child, stop=_Stop(ctx))
@@ -149,10 +148,11 @@ def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdi
 
 def _note_limit(ctx: CellContext, attempt: Attempt, folder: Path, verdict: Verdict) -> None:
     """Pause the agent's pool, and put `exit.json` aside so that the attempt can go on."""
-    until = ctx.pause.extend(verdict.limited_until)
+    number = len(list(folder.glob("exit.*.json"))) + 1
+    refusal = f"{attempt.marker(ctx.key)}/{number}"
+    until = ctx.pause.extend(verdict.limited_until, refusal=refusal)
     ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              until=until, wait_s=round(until - time.time(), 1), agent=attempt.agent)  # fmt: skip
-    number = len(list(folder.glob("exit.*.json"))) + 1
     (folder / "supervisor.json").unlink(missing_ok=True)
     (folder / "exit.json").rename(folder / f"exit.{number}.json")
 

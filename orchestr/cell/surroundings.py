@@ -59,10 +59,10 @@ def enter(ctx: CellContext, base_ref: str) -> None:
     with _lock(ctx):
         old = _read(ctx)
         others = tuple(key for key in old.holders if _is_open(ctx, key)) if old else ()
-        picture = take(ctx.repo)
+        config, hooks = take_files(_common(ctx))
+        picture = Picture(config, hooks, take_refs(ctx.repo), _stash(ctx.repo))
         if old is not None and others:
-            seen = {**picture.refs, **old.refs}
-            picture = replace(old, refs=seen)
+            picture = replace(old, refs={**picture.refs, **old.refs})
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
         holders = (*(key for key in others if key != ctx.key), ctx.key)
         _write(ctx, replace(picture, origin=origin, holders=holders))
@@ -71,22 +71,23 @@ def enter(ctx: CellContext, base_ref: str) -> None:
 def leave(ctx: CellContext, attempt: Attempt, base_ref: str) -> list[str]:
     """After an agent ended: put back what can be, warn, and return what makes it a failure.
 
-    Safe to repeat: the second time nothing is found.
+    Safe to repeat: the second time nothing is found. Files come first and without git, which
+    does nothing at all while the config cannot be read.
     """
-    tip = _at_origin(ctx, base_ref)
     with _lock(ctx):
         before = _read(ctx)
         if before is None or ctx.key not in before.holders:
             return []
-        found = _put_refs_back(ctx, before) + _put_stash_back(ctx, before)
         warnings = _put_files_back(ctx, before, attempt)
-        holders = tuple(k for k in before.holders if k != ctx.key and _is_open(ctx, k))
+        found = _put_refs_back(ctx, before) + _put_stash_back(ctx, before)
         origin = dict(before.origin)
+        tip = _at_origin(ctx, base_ref)
         found += _judge_origin(ctx, base_ref, origin.get(base_ref), tip)
         if tip:
             origin[base_ref] = tip
-        now = take(ctx.repo)
-        after = replace(before, refs=now.refs, stash=now.stash, origin=origin, holders=holders)
+        holders = tuple(k for k in before.holders if k != ctx.key and _is_open(ctx, k))
+        after = replace(before, refs=take_refs(ctx.repo), stash=_stash(ctx.repo), origin=origin,
+                        holders=holders)  # fmt: skip
         if holders:
             _write(ctx, after)
         else:
@@ -96,9 +97,8 @@ def leave(ctx: CellContext, attempt: Attempt, base_ref: str) -> list[str]:
     return found
 
 
-def take(repo: Repo) -> Picture:
-    """The clone as it is now, without what changes in the course of things."""
-    common = repo.common_dir()
+def take_files(common: Path) -> tuple[str, dict[str, tuple[int, str]]]:
+    """The config and the hooks below a clone's `.git`, as they are now."""
     hooks: dict[str, tuple[int, str]] = {}
     for path in sorted((common / "hooks").rglob("*")):
         with suppress(OSError):
@@ -106,10 +106,18 @@ def take(repo: Repo) -> Picture:
                 mode = path.stat().st_mode & 0o777
                 data = base64.b64encode(path.read_bytes()).decode()
                 hooks[os.fsdecode(path.relative_to(common / "hooks"))] = (mode, data)
+    try:
+        config = (common / "config").read_bytes()
+    except OSError:
+        config = b""
+    return base64.b64encode(config).decode(), hooks
+
+
+def take_refs(repo: Repo) -> dict[str, str]:
+    """The branches and tags, with what they name."""
     lines = repo.ask("for-each-ref", "--format=%(refname) %(objectname)",
                      "refs/heads", "refs/tags").text.splitlines()  # fmt: skip
-    config = base64.b64encode((common / "config").read_bytes()).decode()
-    return Picture(config, hooks, dict(line.split(" ") for line in lines), _stash(repo))
+    return dict(line.split(" ") for line in lines)
 
 
 # --- refs ------------------------------------------------------------------------------------
@@ -117,7 +125,7 @@ def take(repo: Repo) -> Picture:
 
 def _put_refs_back(ctx: CellContext, before: Picture) -> list[str]:
     repo, found = ctx.repo, []
-    now = take(repo).refs
+    now = take_refs(repo)
     ours = {f"refs/heads/{entry.branch}" for entry in ctx.run.registry.entries()}
     ours |= {f"refs/heads/{cell.branch}" for cell in ctx.run.feature.cells}
     for ref, old in before.refs.items():
@@ -198,19 +206,19 @@ def _put_stash_back(ctx: CellContext, before: Picture) -> list[str]:
 
 
 def _put_files_back(ctx: CellContext, before: Picture, attempt: Attempt) -> list[str]:
-    now = take(ctx.repo)
-    common, kept = ctx.repo.common_dir(), attempts.folder(ctx.dir, attempt.number) / "changed"
+    common, kept = _common(ctx), attempts.folder(ctx.dir, attempt.number) / "changed"
+    config, hooks = take_files(common)
     told = []
-    names = _changed_settings(ctx, before, now)
+    names = _changed_settings(before.config, config)
     if names:
-        write_atomic(kept / "config", base64.b64decode(now.config))
+        write_atomic(kept / "config", base64.b64decode(config))
         _restore(common / "config", base64.b64decode(before.config), None)
         told.append(
             f"while its agent worked, {common / 'config'} was changed ({', '.join(names[:5])});"
             f" it was put back, the changed one is kept as {kept / 'config'}"
         )
-    for name in sorted({*before.hooks, *now.hooks}):
-        old, new = before.hooks.get(name), now.hooks.get(name)
+    for name in sorted({*before.hooks, *hooks}):
+        old, new = before.hooks.get(name), hooks.get(name)
         if old == new:
             continue
         place = common / "hooks" / name
@@ -235,12 +243,12 @@ def _restore(path: Path, data: bytes, mode: int | None) -> None:
     path.chmod(0o644 if mode is None else mode)
 
 
-def _changed_settings(ctx: CellContext, before: Picture, now: Picture) -> list[str]:
+def _changed_settings(before: str, now: str) -> list[str]:
     """The settings that differ and matter: `branch.*` and a new remote are a person's daily
     work and change nothing for anybody else."""
-    if before.config == now.config:
+    if before == now:
         return []
-    old, new = (_settings(ctx, base64.b64decode(p.config)) for p in (before, now))
+    old, new = (_settings(base64.b64decode(text)) for text in (before, now))
     if new is None or old is None:
         return ["it can no longer be read"]
     remotes = {key.rpartition(".")[0] for key in old if key.startswith("remote.")}
@@ -252,9 +260,9 @@ def _changed_settings(ctx: CellContext, before: Picture, now: Picture) -> list[s
     ]  # fmt: skip
 
 
-def _settings(ctx: CellContext, data: bytes) -> dict[str, list[str]] | None:
-    done = ctx.repo.run("config", "-z", "--list", "--no-includes", "--file", "-", input=data,
-                        check=False)  # fmt: skip
+def _settings(data: bytes) -> dict[str, list[str]] | None:
+    words = ("config", "-z", "--list", "--no-includes", "--file", "-")
+    done = Repo(Path("/")).run(*words, input=data, check=False)  # not where it may be broken
     if done.code != 0:
         return None
     found: dict[str, list[str]] = {}
@@ -302,8 +310,14 @@ def _judge_origin(ctx: CellContext, base_ref: str, old: str | None, tip: str | N
 # --- the record ------------------------------------------------------------------------------
 
 
+def _common(ctx: CellContext) -> Path:
+    """The clone's `.git`, without asking git: its config may be broken now."""
+    entry = ctx.run.registry.lookup(ctx.key)
+    return Path(entry.common_dir) if entry is not None else ctx.repo.common_dir()
+
+
 def _key(ctx: CellContext) -> str:
-    return hashlib.sha256(os.fsencode(ctx.repo.common_dir())).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(_common(ctx))).hexdigest()[:16]
 
 
 def _path(ctx: CellContext) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from typing import Any
 
@@ -21,7 +20,7 @@ from orchestr.cell.implement import keep_quietly
 from orchestr.commands.clean import clean_cell
 from orchestr.commands.options import flag
 from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
+from orchestr.commands.report import say, tell
 from orchestr.commands.session import Session, Target
 from orchestr.events import Kind
 from orchestr.files import write_atomic
@@ -56,16 +55,16 @@ class Abort(PlainVerb):
             stopped += cells
             count += len(cells)
         if not count:
-            sys.stdout.write("No feature is running: there was nothing to abort.\n")
+            tell("No feature is running: there was nothing to abort.\n")
             return 0
         for ctx in stopped:
             if params["cleanup"]:
                 clean_cell(ctx, forced=False)
             elif ctx.worktree.exists():
-                sys.stdout.write(f"kept: {ctx.worktree}\n")
+                tell(f"kept: {ctx.worktree}\n")
         noun = "cell" if count == 1 else "cells"
-        sys.stdout.write(f"Aborted {count} {noun}. Go on with: orchestr run {words[0]}")
-        sys.stdout.write("\n" if params["cleanup"] else f"; tidy up: orchestr clean {words[0]}\n")
+        tell(f"Aborted {count} {noun}. Go on with: orchestr run {words[0]}")
+        tell("\n" if params["cleanup"] else f"; tidy up: orchestr clean {words[0]}\n")
         return 0
 
 

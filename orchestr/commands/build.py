@@ -26,11 +26,13 @@ from orchestr.cell.records import TRANSCRIPT, TREE
 from orchestr.commands.preflight import look
 from orchestr.commands.report import say
 from orchestr.commands.session import Session, Target, ignored
+from orchestr.commands.stale import foresee
 from orchestr.errors import Exit, OrchestrError, UsageError
 from orchestr.events import Event, Kind
 from orchestr.forges.base import RepoRef
 from orchestr.lifecycle import replay
 from orchestr.locks import Lease, LeaseRecord, break_lease
+from orchestr.plan import Would
 from orchestr.render.transcript import last_words
 from orchestr.spec.records import Action, Phase
 from orchestr.states import CellState
@@ -130,27 +132,26 @@ def preflight(goals: Sequence[Goals], *, skip: bool) -> bool:
     return skip or not errors
 
 
-def confirm(goals: Sequence[Goals], *, yes: bool) -> bool:
+def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
     """Ask before a paid agent starts or a real forge is touched (row X10).
 
+    Only what this run may really do is asked about; where nothing is left to do, nothing is.
     Raises UsageError without a terminal and without `--yes`. Returns False for "no".
     """
     reasons: list[str] = []
+    cells = 0
     for goal in goals:
-        run = goal.run
-        chosen = [run.cell(name) for name in goal.cells]
-        paid = {
-            c.agent_settings.name
-            for c in chosen
-            if c.cell.action is Action.AGENT and run.agent(c.agent_settings.name).paid
-        }
+        if yes or not (goal.run.forge.real or _paid(goal.run, goal.cells)):
+            continue
+        may = _may_run(goal, forced)
+        cells += len(may)
+        paid = _paid(goal.run, [name for name, phases in may.items() if Phase.IMPLEMENT in phases])
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
-        if run.forge.real:
-            reasons.append(f"pull requests at {run.forge.kind}")
-    if not reasons or yes:
+        if may and goal.run.forge.real:
+            reasons.append(f"pull requests at {goal.run.forge.kind}")
+    if not reasons:
         return True
-    cells = sum(len(goal.cells) for goal in goals)
     jobs = goals[0].run.settings.limits.jobs
     say(
         f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
@@ -166,6 +167,19 @@ def confirm(goals: Sequence[Goals], *, yes: bool) -> bool:
         return True
     say("Aborted.")
     return False
+
+
+def _paid(run: Run, names: Sequence[str]) -> set[str]:
+    """The paid agents of these cells."""
+    cells = [run.cell(name) for name in names]
+    chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
+    return {name for name in chosen if run.agent(name).paid}
+
+
+def _may_run(goal: Goals, forced: bool) -> dict[str, tuple[Phase, ...]]:
+    """Cell -> the phases that this run may do, by the files and the journal."""
+    found = foresee(goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ())
+    return {f.name: f.phases for f in found if f.would is Would.RUN}
 
 
 @contextmanager
@@ -233,26 +247,26 @@ def interrupted_force(
 ) -> tuple[str | None, set[str]]:
     """The force id to go on with and the cells it forgot already, or (None, nothing).
 
-    Only the run right before this one counts, and only if it did not come to its end.
+    Only the run right before this one counts, and only if it did not come to its end; one that
+    was killed before it could say what it forces leaves that to the one before it.
     """
     before = [e for e in events if e.run != run_id]
-    last = next((e.run for e in reversed(before) if e.kind is Kind.RUN_STARTED), None)
-    mine = [e for e in before if e.run == last]
-    ended = [e for e in mine if e.kind is Kind.RUN_FINISHED]
-    if any(e.data.get("exit") != int(Exit.INTERRUPTED) for e in ended):
-        return None, set()
-    for event in mine:
-        if event.kind is Kind.RUN_FORCED:
-            same = event.data.get("names") == names and event.data.get("fresh") == fresh
-            if not same:
-                return None, set()
-            force_id = str(event.data.get("id"))
-            done = {
-                e.cell
-                for e in events
-                if e.kind is Kind.CELL_FORGOTTEN and e.data.get("force") == force_id
-            }
+    started = [e for e in before if e.kind is Kind.RUN_STARTED]
+    for last in reversed(started):
+        mine = [e for e in before if e.run == last.run]
+        ended = [e for e in mine if e.kind is Kind.RUN_FINISHED]
+        if any(e.data.get("exit") != int(Exit.INTERRUPTED) for e in ended):
+            break
+        forced = next((e for e in mine if e.kind is Kind.RUN_FORCED), None)
+        if forced is not None:
+            if forced.data.get("names") != names or forced.data.get("fresh") != fresh:
+                break
+            force_id = str(forced.data.get("id"))
+            forgotten = (e for e in events if e.kind is Kind.CELL_FORGOTTEN)
+            done = {e.cell for e in forgotten if e.data.get("force") == force_id}
             return force_id, done
+        if not (last.data.get("force") or last.data.get("fresh")):
+            break
     return None, set()
 
 
@@ -278,7 +292,8 @@ def observe(goal: Goals) -> None:
             run.seen[f"{repo}:{branch}"] = prs
             name = names[repo, branch]
             view = run.past.cell(name)
-            if prs and (view.pr_url, view.pr_state) != (prs[0].url, str(prs[0].state)):
+            known = (view.pr_url, view.pr_state, view.pr_draft)
+            if prs and known != (prs[0].url, str(prs[0].state), prs[0].draft):
                 run.emit(
                     Kind.PR_SEEN,
                     cell=name,

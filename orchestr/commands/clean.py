@@ -6,7 +6,6 @@ anything goes, the head is kept under `refs/orchestr/` (DESIGN, nothing is lost)
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
@@ -16,6 +15,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive
 from orchestr.cell.leftovers import keep, same_repository
 from orchestr.cell.records import Published
+from orchestr.commands.report import tell
 from orchestr.commands.session import Verb, attach
 from orchestr.errors import Busy, OrchestrError, UsageError
 from orchestr.events import Kind
@@ -34,12 +34,17 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
+        loader = attach(self)
+        session = loader.session
         if not args:
             raise UsageError("which features or cells?", hint="orchestr clean FEATURE")
-        targets = session.targets(args)
+        words, theirs = loader.split(args)
+        if theirs:
+            loader.features = ()
+            super().execute(params, theirs)
+            if not words:
+                return 0
+        targets = session.targets(words)
         for feature in dict.fromkeys(target.feature for target in targets):
             lease = read_lease(session.layout.lease(feature))
             if lease is not None:
@@ -50,7 +55,7 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
             for ctx in session.cells(targets)
         ]
         if not any(done) and not done:
-            sys.stdout.write("nothing to clean\n")
+            tell("nothing to clean\n")
         return 1 if False in done else 0
 
 
@@ -63,10 +68,10 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
         return None
     why = None if forced else unsaved(ctx)
     if why is not None:
-        sys.stdout.write(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
+        tell(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
         return False
     if dry_run:
-        sys.stdout.write(f"would remove {ctx.worktree}\n")
+        tell(f"would remove {ctx.worktree}\n")
         return True
     newest = attempts.newest(ctx.dir)
     head = keep(ctx, newest.number if newest else 0)
@@ -74,11 +79,11 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
     try:
         remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks, force=True)
     except OrchestrError as error:
-        sys.stdout.write(f"kept {ctx.worktree}: {error.message}\n")
+        tell(f"kept {ctx.worktree}: {error.message}\n")
         return False
     ctx.run.registry.release(ctx.key)
     ctx.emit(Kind.WORKTREE_REMOVED, path=str(ctx.worktree), head=head)
-    sys.stdout.write(f"removed {ctx.worktree}\n")
+    tell(f"removed {ctx.worktree}\n")
     return True
 
 
@@ -110,4 +115,4 @@ def _teardown(ctx: CellContext) -> None:
             run_process(["sh", "-c", command], cwd=ctx.worktree, env=Repo(ctx.worktree).env(),
                         timeout=ctx.timeout)  # fmt: skip
         except OrchestrError as error:
-            sys.stdout.write(f"teardown failed: {error.message}\n")
+            tell(f"teardown failed: {error.message}\n")

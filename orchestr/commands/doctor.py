@@ -7,19 +7,19 @@ repairs nothing by itself but what `--fix` names: orphaned agents and dangling r
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from orchestr.cell import attempt as attempts
-from orchestr.cell.context import CellContext
+from orchestr.cell.context import CellContext, repo_path
 from orchestr.cell.drive import is_alive
 from orchestr.commands.options import flag
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.preflight import MIN_GIT, Finding, look
+from orchestr.commands.report import tell
 from orchestr.commands.session import Session
-from orchestr.errors import OrchestrError
-from orchestr.git import git_version
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.git import Repo, git_version
 from orchestr.gitworktree import Finding as TreeFinding
 from orchestr.gitworktree import validate_worktree
 from orchestr.locks import read_lease
@@ -43,26 +43,31 @@ class Doctor(PlainVerb):
         found: dict[str, Finding] = {}
         for problem in session.specs.problems:
             found[str(problem)] = Finding("error", str(problem), "orchestr validate")
+        registered = look_registry(session, fix=params["fix"])  # first: cells read it
         for name in features:
             run = session.run(name)
             cells = [plan.name for plan in run.plan.cells]
             for finding in look(run, cells):
                 found[str(finding)] = finding
             for cell in cells:
-                for finding in look_cell(run.cell(cell), fix=params["fix"]):
+                for finding in self._cell(run.cell(cell), fix=params["fix"]):
                     found[str(finding)] = finding
-        for finding in [
-            *look_registry(session, fix=params["fix"]),
-            *look_orphans(session, features),
-        ]:
+        for finding in [*registered, *look_orphans(session, features)]:
             found[str(finding)] = finding
-        sys.stdout.write("\n".join(_facts(session)) + "\n")
+        tell("\n".join(_facts(session)) + "\n")
         for finding in found.values():
-            sys.stdout.write(f"{finding}\n")
+            tell(f"{finding}\n")
         errors = sum(f.severity == "error" for f in found.values())
         if not found:
-            sys.stdout.write("nothing is wrong\n")
+            tell("nothing is wrong\n")
         return 1 if errors else 0
+
+    def _cell(self, ctx: CellContext, *, fix: bool) -> list[Finding]:
+        """One broken record is a finding; the other cells are looked at all the same."""
+        try:
+            return look_cell(ctx, fix=fix)
+        except CorruptState as error:
+            return [Finding("error", error.message, error.hint or f"orchestr run {ctx.name}")]
 
 
 def _facts(session: Session) -> list[str]:
@@ -122,6 +127,14 @@ def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:
 def look_registry(session: Session, *, fix: bool) -> list[Finding]:
     """Entries of cells that no spec names, and folders that no entry names."""
     registry = Registry(session.layout.registry, session.layout.locks / "registry.lock")
+    try:
+        registry.entries()
+    except CorruptState as error:
+        if not fix:
+            mend = "orchestr doctor --fix makes it again from git worktree list"
+            return [Finding("error", error.message, mend)]
+    if fix and not session.layout.registry.exists():
+        _rebuild(session, registry)
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
     found: list[Finding] = []
     paths = set()
@@ -143,6 +156,14 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
                     text = f"{folder} is a worktree that nothing here knows"
                     found.append(Finding("warning", text, f"look into it, then rm -r {folder}"))
     return found
+
+
+def _rebuild(session: Session, registry: Registry) -> None:
+    """Make the registry again from what git knows (row X29)."""
+    names = {cell.repo for feature in session.specs.features.values() for cell in feature.cells}
+    paths = {name: repo_path(session.settings, name) for name in names}
+    repos = {name: Repo(path) for name, path in paths.items() if path.is_dir()}
+    registry.rebuild(session.layout.worktrees, repos)
 
 
 def look_orphans(session: Session, features: list[str]) -> list[Finding]:

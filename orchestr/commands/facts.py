@@ -12,7 +12,7 @@ from orchestr.cell.drive import is_alive
 from orchestr.cell.prompt import pr_of
 from orchestr.cell.records import Marker
 from orchestr.commands.stale import stale_phases
-from orchestr.lifecycle import replay, settle
+from orchestr.lifecycle import CellView, replay, settle
 from orchestr.locks import read_lease
 from orchestr.render.facts import CellFacts, FeatureStatus
 from orchestr.spec.records import Phase
@@ -25,16 +25,19 @@ def feature_status(run: Run, *, fresh: bool = True) -> FeatureStatus:
     view = replay(run.journal.read()) if fresh else run.past
     view = settle(view, lease is not None)
     live = f"PID {lease.pid}, {lease.command}" if lease is not None else None
-    facts = {p.name: cell_facts(run.cell(p.name), view.cell(p.name).state) for p in run.plan.cells}
+    facts = {p.name: cell_facts(run.cell(p.name), view.cell(p.name)) for p in run.plan.cells}
     return FeatureStatus(run.feature, run.plan, view, facts, live)
 
 
-def cell_facts(ctx: CellContext, state: CellState) -> CellFacts:
-    """Facts of one cell from its result files."""
+def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
+    """Facts of one cell from its result files; ``view`` is what the journal says of it."""
+    state = view.state
     head, marker = ctx.head(), Marker.read(ctx.dir)
     stale = stale_phases(ctx)
     stale.pop(Phase.WORKTREE, None) if ctx.cell.track_base else None
     phases = {str(p): "pending" if p in stale else "done" for p in Phase}
+    if state is CellState.FAILED and phases.get(view.phase) == "pending":
+        phases[view.phase] = "failed"
     newest = attempts.newest(ctx.dir)
     shown: CellState | None = None
     if state in (CellState.PENDING, CellState.DONE) or (state in SETTLED and not stale):

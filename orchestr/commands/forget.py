@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from doit.cmd_forget import Forget as DoitForget
@@ -10,6 +9,7 @@ from doit.cmd_forget import Forget as DoitForget
 from orchestr.cell.forget import forget
 from orchestr.commands.build import Goals as BuildGoals
 from orchestr.commands.build import leases
+from orchestr.commands.report import tell
 from orchestr.commands.session import Verb, attach
 from orchestr.errors import UsageError
 from orchestr.spec.records import Phase
@@ -25,10 +25,8 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
-        others = {task.name for task in self.loader.other_tasks()}
+        session = attach(self).session
+        others = self.loader.own
         foreign = [word for word in args if word in others or word.startswith("repo:")]
         words = [word for word in args if word not in foreign]
         if not args and not params["forget_all"]:
@@ -46,7 +44,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
                     for ctx in session.cells([target]):
                         moved = forget(ctx, phases)
                         what = ", ".join(moved) or "nothing was there"
-                        sys.stdout.write(f"forgot {ctx.name}: {what}\n")
+                        tell(f"forgot {ctx.name}: {what}\n")
                     names.append(target.task)
         self._drop_rows(session, params, names)
         return 0

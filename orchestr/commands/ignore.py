@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from doit.cmd_ignore import Ignore as DoitIgnore
 
 from orchestr.commands.options import flag
+from orchestr.commands.report import tell
 from orchestr.commands.session import Verb, attach, ignored
 from orchestr.errors import UsageError
 from orchestr.events import Kind
@@ -23,21 +23,27 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Journal it. A dependent of an ignored cell without a result is blocked."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
+        loader = attach(self)
+        session = loader.session
         if not args:
             raise UsageError("which cells?", hint="orchestr list --all")
-        targets = session.targets(args)
+        words, theirs = loader.split(args)
+        if theirs and params["undo"]:
+            raise UsageError("doit undoes `ignore` of its own tasks by `forget`",
+                             hint=f"doit forget {' '.join(theirs)}")  # fmt: skip
+        targets = session.targets(words)
         if any(target.phase for target in targets):
             raise UsageError("cells are ignored as a whole", hint="FEATURE:CELL")
+        if theirs:
+            loader.features = ()
+            super().execute(params, theirs)
         prepare(session.layout)
         for ctx in session.cells(targets):
             is_ignored = ctx.cell.name in ignored(ctx.run)
             if params["undo"] != is_ignored:
                 state = "is ignored already" if is_ignored else "is not ignored"
-                sys.stdout.write(f"{ctx.name} {state}\n")
+                tell(f"{ctx.name} {state}\n")
                 continue
             ctx.emit(Kind.CELL_UNIGNORED if params["undo"] else Kind.CELL_IGNORED)
-            sys.stdout.write(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
+            tell(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
         return 0

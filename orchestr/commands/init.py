@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import tell
 from orchestr.commands.session import Session
 
 
@@ -23,8 +23,8 @@ class Init(PlainVerb):
         folder = self.folder(args)
         result = write_workspace(folder)
         for path in result.written:
-            sys.stdout.write(f"made {path}\n")
+            tell(f"made {path}\n")
         for path in result.kept:
-            sys.stdout.write(f"kept {path}, it was there\n")
-        sys.stdout.write("next: edit specs/example.yaml, then orchestr plan example\n")
+            tell(f"kept {path}, it was there\n")
+        tell("next: edit specs/example.yaml, then orchestr plan example\n")
         return 0

@@ -39,7 +39,7 @@ class Plan(PlainVerb):
         return 0
 
 
-def show(session: Session, goal: Goals, *, as_json: bool) -> None:
+def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) -> None:
     """Print one plan; warnings of its spec go to stderr."""
     run = goal.run
     for warning in session.specs.warnings:
@@ -49,7 +49,7 @@ def show(session: Session, goal: Goals, *, as_json: bool) -> None:
     whole = {p.name for p in run.plan.cells}
     if set(goal.cells) | set(goal.selection.still) != whole:
         cells = goal.cells
-    forecasts = foresee(run, goal.selection, cells)
+    forecasts = foresee(run, goal.selection, cells, forced=goal.forced if forced else ())
     facts = feature_status(run, fresh=False).facts
     if as_json:
         value = plan_json(run.plan, forecasts, facts, overlaps=overlaps(run.feature))

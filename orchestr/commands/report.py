@@ -53,6 +53,11 @@ def answer(text: str) -> None:
         silence_stdout()
 
 
+def tell(text: str) -> None:
+    """Part of the answer on stdout, with commands as this user types them."""
+    sys.stdout.write(as_typed(text))
+
+
 def silence_stdout() -> None:
     """After a closed pipe: what Python still holds for stdout goes nowhere."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from orchestr.cell.context import CellContext, Run
 from orchestr.errors import OrchestrError
 from orchestr.plan import Forecast, forecast
@@ -24,9 +26,20 @@ def stale_phases(ctx: CellContext) -> dict[Phase, str]:
     return found
 
 
-def foresee(run: Run, selection: Selection, cells: list[str] | None = None) -> tuple[Forecast, ...]:
-    """What a run would do with every cell, staleness carried downstream."""
+def foresee(
+    run: Run,
+    selection: Selection,
+    cells: list[str] | None = None,
+    *,
+    forced: Collection[str] = (),
+) -> tuple[Forecast, ...]:
+    """What a run would do with every cell, staleness carried downstream.
+
+    ``forced`` are the cells that `--force` or `--fresh` would forget first.
+    """
     stale = {plan.name: stale_phases(run.cell(plan.name)) for plan in run.plan.cells}
+    for name in forced:
+        stale[name].setdefault(Phase.IMPLEMENT, "it is to be forced")
     have = [plan.name for plan in run.plan.cells if run.cell(plan.name).head() is not None]
     return forecast(
         run.plan,

@@ -1,4 +1,4 @@
-"""`orchestr` that sends itself a signal at one chosen step: ``runner.py POINT:WHEN:N[:SIGNAL] ARGS``.
+"""`orchestr` that sends itself a signal at one step: ``runner.py POINT:WHEN#N[#SIGNAL] ARGS``.
 
 The product has no hooks for this: the steps are wrapped here, before the program imports them. With
 ``count`` instead, every step is written to $CRASH_STEPS and nothing happens.

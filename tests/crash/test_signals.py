@@ -59,7 +59,7 @@ def test_agents_at_work_are_stopped_and_the_next_run_takes_the_next_attempt(
     try:
         run = house.spawn("run", FEATURE)
         house.working(*THREE)
-        wait_for(lambda: (house.worktree("one") / "half.txt").exists(), "the agent's file")
+        wait_for((house.worktree("one") / "half.txt").exists, "the agent's file")
         run.send_signal(getattr(signal, f"SIG{name}"))
         assert run.ended() == 130, run.said()
         house.quiet()
@@ -123,7 +123,7 @@ def test_a_terminal_that_is_closed_ends_the_run_like_a_signal(tmp_path: Path) ->
     run = subprocess.Popen(
         [sys.executable, "-m", "orchestr", "run", FEATURE],
         cwd=house.root, env=house.env(), stdin=slave, stdout=slave, stderr=slave,
-        start_new_session=True, preexec_fn=lambda: _control(slave),
+        start_new_session=True, preexec_fn=lambda: _control(slave),  # noqa: PLW1509
     )  # fmt: skip
     os.close(slave)
     try:

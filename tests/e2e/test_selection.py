@@ -229,15 +229,22 @@ def test_fresh_never_overwrites_what_somebody_pushed(built: Workspace) -> None:
 
 def test_dry_run_starts_nothing(fresh: Workspace) -> None:
     done = fresh.run("run", "demo", "--dry-run", code=0)
-    assert "after a" in done.stdout
+    assert done.stdout.endswith("3 would run, 0 up to date\n")
     assert (fresh.starts(), set(fresh.heads()), fresh.journal()) == ([], {"main"}, [])
     assert not (fresh.root / ".orchestr" / "cells").exists()
     value = json.loads(fresh.run("run", "demo", "--dry-run", "--json", code=0).stdout)
-    assert [(c["name"], c["would"]) for c in value["cells"]] == [
+    assert sorted((c["name"], c["would"]) for c in value["cells"]) == [
         ("a", "run"), ("b", "run"), ("c", "run"),
     ]  # fmt: skip
-    assert fresh.run("run", "demo", "--dry-run", "--force", code=0).returncode == 0
-    assert fresh.starts() == []
+
+
+def test_dry_run_says_what_force_would_do(built: Workspace) -> None:
+    events = built.journal()
+    for option in ("--force", "--fresh"):
+        done = built.run("run", "demo:a", "--dry-run", option, "--json", code=0)
+        would = [c["name"] for c in json.loads(done.stdout)["cells"] if c["would"] == "run"]
+        assert would == ["a"]
+    assert (len(built.starts()), built.journal()) == (3, events)
 
 
 def test_plan_says_what_would_run_and_why(built: Workspace) -> None:
