@@ -1,15 +1,14 @@
 """Claude Code: `claude -p`, stream-json, permissions by a settings file of ours.
 
-Tried with 2.1.197. Only the user's own settings are read (`--setting-sources user`) and no MCP servers
-of the repository (`--strict-mcp-config`): a repository's `.claude/settings.json` may run hooks and
-set `ANTHROPIC_BASE_URL`, which would send the key elsewhere (agents-facts, trap 6). Its
-instructions (CLAUDE.md) are left out by that, too, so the agent is told to read them.
+Tried with 2.1.197. Only the user's own settings are read (`--setting-sources user`) and no MCP
+servers of the repository (`--strict-mcp-config`): a repository's `.claude/settings.json` may run
+hooks and set `ANTHROPIC_BASE_URL`, which would send the key elsewhere. Its instructions
+(CLAUDE.md) are left out by that, too, so the agent is told to read them.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Tools
 from orchestr.agents.limits import LIMITING, is_final
@@ -31,7 +30,7 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings
+from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.files import write_atomic
 
 # Tools that leave the worktree, wait for a person or for a later day.
@@ -175,6 +174,6 @@ def _result(record: Record) -> tuple[Event, ...]:
     return tuple(found)
 
 
-def make(settings: AgentSettings, root: Path) -> Claude:
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Claude:
     """The adapter for one `[agents.NAME]` table of kind `claude`."""
-    return Claude(settings, root)
+    return Claude(settings, workspace)

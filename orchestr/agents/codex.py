@@ -5,14 +5,13 @@ temporary folders only and gives its commands no network; git's data of a linked
 read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
 home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
 
-A refused command leaves no item in the stream (agents-facts, trap 4). Usage is told at the end of a
+A refused command leaves no item in the stream . Usage is told at the end of a
 turn, for the whole session; nothing is told of a turn that failed.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from orchestr.agents.base import Launch, Request
 from orchestr.agents.program import CliAgent
@@ -30,7 +29,7 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings
+from orchestr.config import AgentSettings, WorkspaceSettings
 
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
@@ -106,6 +105,6 @@ def _item(item: Record) -> tuple[Event, ...]:
             return ()
 
 
-def make(settings: AgentSettings, root: Path) -> Codex:
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Codex:
     """The adapter for one `[agents.NAME]` table of kind `codex`."""
-    return Codex(settings, root)
+    return Codex(settings, workspace)

@@ -14,7 +14,7 @@ from orchestr.agents.base import Launch, Request, Verdict
 from orchestr.agents.environment import ALLOWED
 from orchestr.agents.program import NO_CHANGE, prices_of
 from orchestr.agents.stream import Event
-from orchestr.config import AgentSettings
+from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.process import clean_env
 from orchestr.supervisor import Exit
 
@@ -101,6 +101,6 @@ def describe(end: Exit) -> str:
     return f"{what}: {end.last_line.strip()[:200]}" if end.last_line.strip() else what
 
 
-def make(settings: AgentSettings, root: Path) -> CommandAgent:
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> CommandAgent:
     """The adapter for one `[agents.NAME]` table of kind `command`."""
-    return CommandAgent(settings, root)
+    return CommandAgent(settings, workspace.root)

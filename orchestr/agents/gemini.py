@@ -1,7 +1,7 @@
 """Gemini CLI: edits approved by mode, commands by a policy file of ours.
 
 Tried with 0.61.0. `auto_edit` approves edits; what our policy does not allow needs a person, and
-there is none. A version without policies offers no shell in this mode (agents-facts, trap 5).
+there is none. A version without policies offers no shell in this mode.
 Errors of the API end with the HTTP status modulo 256: 173 is 429.
 
 Its shell sets `GIT_CONFIG_GLOBAL=/dev/null`; an identity reaches its git by our settings in the
@@ -11,7 +11,6 @@ environment. It says nothing of costs.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Tools
 from orchestr.agents.program import CliAgent
@@ -30,7 +29,7 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings
+from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.files import write_atomic
 from orchestr.supervisor import Exit
 
@@ -116,6 +115,6 @@ def policy_of(tools: Tools) -> str:
     return "\n".join(parts)
 
 
-def make(settings: AgentSettings, root: Path) -> Gemini:
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Gemini:
     """The adapter for one `[agents.NAME]` table of kind `gemini`."""
-    return Gemini(settings, root)
+    return Gemini(settings, workspace)

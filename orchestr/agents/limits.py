@@ -1,9 +1,8 @@
 """Usage limits in the words of the providers: which text is one, and until when it holds.
 
-Pure but for the time zone: agents print the time of the reset in the local one. A limit is a state, not
-a failure: too many requests, a used-up plan, an overloaded server. A wrong key, an empty account
-("quota exceeded, check your billing") and a server error are failures; waiting mends none of
-them.
+Pure. A limit is a state, not a failure: too many requests, a used-up plan, an overloaded server.
+A wrong key, an empty account ("quota exceeded, check your billing") and a server error are
+failures: waiting mends none of them. Agents print the time of a reset in the local time zone.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from orchestr.agents.stream import Limit
 LIMITING = (429, 529)  # HTTP: too many requests; overloaded (Anthropic's own)
 
 _LIMITED = re.compile(
-    r"(?:status(?: code)?|error|http|rejected)\W{0,3}(?:429|529)\b|too many requests|rate.?limit|usage limit|hit your (?:\w+ )?limit"
+    r"(?:status(?: code)?|error|http|rejected)\W{0,3}(?:429|529)\b|too many requests|rate.?limit"
+    r"|usage limit|hit your (?:\w+ )?limit"
     r"|overloaded|at capacity|exhausted your capacity|RESOURCE_EXHAUSTED|quota will reset",
     re.IGNORECASE,
 )
@@ -27,7 +27,8 @@ _FINAL = re.compile(
 )
 _EPOCH = re.compile(r"\|(\d{10})(?:\d{3})?\b")
 _STAMP = re.compile(
-    r"([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})?,?\s*(?:at )?(\d{1,2}):(\d{2})\s*([ap]m)",
+    r"([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?,?"
+    r" (\d{4})?,?\s*(?:at )?(\d{1,2}):(\d{2})\s*([ap]m)",
     re.IGNORECASE,
 )
 _CLOCK = re.compile(r"(?:at|resets(?: at)?) (\d{1,2})(?::(\d{2}))?\s*([ap]m)", re.IGNORECASE)

@@ -1,9 +1,10 @@
 """opencode: `opencode run --format json`, permissions by a configuration in its environment.
 
-Tried with 1.18.33. The repository's own `opencode.json` is not read (`OPENCODE_DISABLE_PROJECT_CONFIG`):
-it could start MCP commands and send the key to another `baseURL`; not read, it is not rewritten with
-a `$schema` either. Data and state lie in folders of the attempt, because six at once on one
-database fail with "database is locked"; the user's login is linked in (agents-facts, traps 6, 9).
+Tried with 1.18.33. The repository's own `opencode.json` is not read
+(`OPENCODE_DISABLE_PROJECT_CONFIG`): it could start MCP commands and send the key to another
+`baseURL`; not read, it is not rewritten with a `$schema` either. Data and state lie in folders of
+the attempt, because six at once on one database fail with "database is locked"; the user's login
+is linked in.
 
 It has no event for its end: the last step's reason is it.
 """
@@ -19,7 +20,6 @@ from pathlib import Path
 from orchestr.agents.base import Launch, Request, Tools
 from orchestr.agents.program import CliAgent
 from orchestr.agents.stream import (
-    Error,
     Event,
     Message,
     Record,
@@ -33,7 +33,7 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings
+from orchestr.config import AgentSettings, WorkspaceSettings
 
 LOGINS = ("auth.json", "mcp-auth.json", "account.json")
 
@@ -130,6 +130,6 @@ def homes(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {"XDG_DATA_HOME": str(folder / "data"), "XDG_STATE_HOME": str(folder / "state")}
 
 
-def make(settings: AgentSettings, root: Path) -> OpenCode:
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> OpenCode:
     """The adapter for one `[agents.NAME]` table of kind `opencode`."""
-    return OpenCode(settings, root)
+    return OpenCode(settings, workspace)

@@ -1,7 +1,8 @@
 """What the adapters to coding agent CLIs have in common: finding, versions, judging a stream.
 
-An adapter to one of them is `launch`, `events` and a few words; the judgement is here and is the same
-for all: exit 0 alone is no success, and a stream without a result is a failure (rows A42, D100).
+An adapter to one of them is `launch`, `events` and a few words; the judgement is here and is the
+same for all: exit 0 alone is no success, and a stream without a result is a failure (rows A42,
+D100).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -21,8 +23,9 @@ from orchestr.agents.environment import agent_env, quiet
 from orchestr.agents.limits import limit_in
 from orchestr.agents.stream import Event, Limit, Parse, Record, parse_with
 from orchestr.agents.tally import Prices, Tally, tally
-from orchestr.config import AgentSettings
-from orchestr.errors import OrchestrError
+from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.files import read_json, write_json
 from orchestr.process import run
 from orchestr.supervisor import Exit
 
@@ -41,11 +44,12 @@ class CliAgent(ABC):
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether it says what it cost
 
-    def __init__(self, settings: AgentSettings, root: Path) -> None:
+    def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
         self.name = settings.name
         self.paid = settings.paid is not False
         self.settings = settings
-        self.root = root
+        self.root = workspace.root
+        self._versions = workspace.state / "agents.json"
         self.prices = prices_of(settings)
         self.tells_cost = self.tells or self.prices is not None
         self._parse: Parse = parse_with(self.events)
@@ -112,11 +116,15 @@ class CliAgent(ABC):
         return replace(verdict, reason=why, session_lost=lost)
 
     def usable(self) -> str | None:
-        """The program must be found and be executable."""
-        return None if self._found else f"program {self.command!r} is not on PATH"
+        """The program must be found, and say its version: a half installed one does not."""
+        if self._found is None:
+            return f"program {self.command!r} is not on PATH"
+        if self._version is None:
+            return f"`{self.command} --version` fails"
+        return None
 
     def version(self) -> str | None:
-        """What `--version` says, asked once."""
+        """What `--version` says, asked once for each installed program."""
         return self._version
 
     @cached_property
@@ -126,12 +134,29 @@ class CliAgent(ABC):
 
     @cached_property
     def _version(self) -> str | None:
+        """Kept by the program's path, time and size: the slowest takes 3 s to say it."""
         if self._found is None:
             return None
+        try:
+            stat = Path(self._found).stat()
+            stamp = [stat.st_mtime_ns, stat.st_size]
+            known = read_json(self._versions) or {}
+        except (OSError, CorruptState):
+            return None
+        noted = known.get(self._found) if isinstance(known, dict) else None
+        if isinstance(noted, list) and noted[:2] == stamp:
+            return str(noted[2])
+        version = self._ask_version(self._found)
+        if version is not None:
+            with suppress(OSError):
+                write_json(self._versions, {**known, self._found: [*stamp, version]})
+        return version
+
+    def _ask_version(self, program: str) -> str | None:
         env = {**agent_env(os.environ, ()), **quiet(None), **self.settings.env}
         try:
             done = run(
-                (self._found, "--version"), cwd=Path("/"), env=env, timeout=PATIENCE, check=False
+                (program, "--version"), cwd=Path("/"), env=env, timeout=PATIENCE, check=False
             )
         except OrchestrError:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from orchestr.cell.budget import wants_usd
 from orchestr.cell.context import Run, repo_path
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
@@ -46,6 +47,10 @@ def look(run: Run, cells: Collection[str]) -> list[Finding]:
         if why is not None:
             mend = f"install it, or change [agents.{name}] in orchestr.toml"
             found.append(Finding("error", f"agent {name}: {why}", mend))
+        elif wants_usd(run.settings.limits, run.purse) and not run.agent(name).tells_cost:
+            what = f"agent {name} does not say what it costs: a budget in dollars cannot be kept"
+            mend = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
+            found.append(Finding("warning", what, mend))
     why = run.forge.ready()
     if why is not None:
         found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))

@@ -174,8 +174,13 @@ _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
 KEYS: Mapping[str, Section] = {
-    "workspace": {"specs": _path, "state": _path, "worktrees": _path, "repos": _path,
-                  "unsigned": _flag},  # fmt: skip
+    "workspace": {
+        "specs": _path,
+        "state": _path,
+        "worktrees": _path,
+        "repos": _path,
+        "unsigned": _flag,
+    },
     "repos": {
         "path": _path,
         "url": _text,
