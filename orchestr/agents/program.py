@@ -112,7 +112,7 @@ class CliAgent(ABC):
         limit = sums.limit or self.limit_of(end) or limit_in(why, datetime.now().astimezone())
         if limit is not None and not (result is not None and result.ok):
             return replace(verdict, reason=why, limited=True, limited_until=limit.until)
-        lost = re.search(self.lost, f"{sums.error} {sums.note}", re.IGNORECASE) is not None
+        lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
         return replace(verdict, reason=why, session_lost=lost)
 
     def usable(self) -> str | None:

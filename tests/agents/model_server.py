@@ -154,7 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(turn.status, turn.body or words.error(turn.status), turn.headers)
             return
         events = list(words.events(turn))
-        if "stream" in body and not body["stream"]:
+        told_whole = path.endswith(":generateContent") or body.get("stream") is False
+        if told_whole:
             self._send(200, words.whole(turn))
             return
         self.send_response(200)
