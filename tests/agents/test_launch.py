@@ -20,8 +20,10 @@ OURS = {
     "opencode": {"OPENCODE_API_KEY": "z"},
     "command": {},
 }
-NOBODYS = {"GH_TOKEN": "t", "GITHUB_TOKEN": "t", "SSH_AUTH_SOCK": "/s", "AWS_SECRET_ACCESS_KEY": "w",
-           "CLAUDE_CODE_ENTRYPOINT": "cli", "CLAUDECODE": "1", "NPM_TOKEN": "n"}  # fmt: skip
+NOBODYS = {
+    "GH_TOKEN": "t", "GITHUB_TOKEN": "t", "SSH_AUTH_SOCK": "/s", "AWS_SECRET_ACCESS_KEY": "w",
+    "CLAUDE_CODE_ENTRYPOINT": "cli", "CLAUDECODE": "1", "NPM_TOKEN": "n",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -122,9 +124,7 @@ def test_gemini(request_: Request) -> None:
     assert rules[0]["priority"] < rules[1]["priority"]
 
 
-def test_opencode(
-    request_: Request, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_opencode(request_: Request, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     login = tmp_path / "data" / "opencode" / "auth.json"
     login.parent.mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_opencode(
     assert launch.argv == ("opencode", "run", "--format", "json", "--session", "s-1")
     config = json.loads(launch.env["OPENCODE_CONFIG_CONTENT"])
     shell = config["permission"]["bash"]
-    assert list(shell)[0] == "*"  # of several that match, the last one counts
+    assert next(iter(shell)) == "*"  # of several that match, the last one counts
     assert (shell["*"], shell["make *"], shell["git push *"]) == ("deny", "allow", "deny")
     assert list(shell).index("git *") < list(shell).index("git push *")
     assert launch.env["OPENCODE_DISABLE_PROJECT_CONFIG"] == "1"

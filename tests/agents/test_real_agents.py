@@ -82,7 +82,7 @@ def test_a_usage_limit_is_waited_for_in_the_same_session(house: MakeHouse, cli: 
     refused: list[float] = []
 
     def fault(asked: Asked, _number: int) -> Fault | None:
-        if asked.turn != 1 or refused and time.time() >= refused[0]:
+        if asked.turn != 1 or (refused and time.time() >= refused[0]):
             return None
         if not refused:
             refused.append(time.time() + 2)
