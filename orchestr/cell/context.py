@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.registry import Registry
 
 OVER_BUDGET = "raise it ([limits] in orchestr.toml, --budget), then: orchestr run {}"
+ENDINGS = (Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.RUN_FINISHED)
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
 
@@ -74,7 +75,11 @@ class Run:
              **data: Any) -> None:  # fmt: skip
         """Journal one event, then show it."""
         event = Event(kind, now(), self.id, self.feature.name, cell, phase, attempt, data)
-        self.journal.append(event)
+        try:
+            self.journal.append(event)
+        except OSError:
+            if kind not in ENDINGS:  # on a full disk nothing begins, but what ended is still told
+                raise
         if self.listener is not None:
             with suppress(Exception):  # progress is a courtesy: it must not fail a phase
                 self.listener(event)

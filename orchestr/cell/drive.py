@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,11 @@ from orchestr.proctree import kill_marked
 from orchestr.spec.records import Phase
 from orchestr.supervisor import Exit, Reason, State
 
-LOST = "the supervisor was killed; what the agent had started was ended"
+LOST = (
+    "its supervisor was killed or could not write how it ended (a full disk); "
+    "what the agent had started was ended"
+)
+UNENDED = (State.RUNNING, State.LOST)
 METER = 1.0  # s between two looks at what a running agent has taken
 POLL = 0.2  # s, while waiting for the end of a usage limit
 
@@ -192,6 +196,19 @@ def settle_lost(ctx: CellContext, attempt: Attempt) -> str | None:
         return None
     kill_marked(attempt.marker(ctx.key))
     return LOST
+
+
+def stop_unrecorded(ctx: CellContext) -> None:
+    """End agents whose `attempt.toml` is gone or could not be read: nobody can go on with them,
+    and nothing may work beside the next attempt."""
+    for number in attempts.numbers(ctx.dir):
+        folder = attempts.folder(ctx.dir, number)
+        if attempts.read(ctx.dir, number) is None and supervisor.state(folder) in UNENDED:
+            marker = ""
+            with suppress(OSError, ValueError):
+                marker = supervisor.read_launch(folder).marker
+            grace = ctx.run.settings.limits.grace
+            supervisor.stop_attempt(folder, marker=marker, grace=grace)
 
 
 def stop_running(ctx: CellContext, attempt: Attempt) -> None:

@@ -11,13 +11,12 @@ from orchestr.cell.context import CellContext, Run, observed
 from orchestr.cell.implement import pushed
 from orchestr.cell.records import (
     NO_PR,
-    PR_URL,
     Head,
     Marker,
     Outcome,
     Published,
     digest,
-    read_line,
+    read_url,
 )
 from orchestr.cell.result import Result
 from orchestr.cell.text import body_block, title_of
@@ -36,7 +35,7 @@ def reason(ctx: CellContext) -> str | None:
     if head is None:
         return "it has no head to publish yet"
     done = Published.read(ctx.dir)
-    if done is None or read_line(ctx.dir / PR_URL) is None:
+    if done is None or read_url(ctx.dir) is None:
         return "it was not published yet"
     if done.head != head.head:
         return "its head changed"
@@ -56,7 +55,7 @@ def closed_seen(ctx: CellContext) -> bool:
     """Whether this run saw the recorded pull request closed; a file is read only if so."""
     if all(pr.state is not PRState.CLOSED for pr in observed(ctx.run, ctx.cell)):
         return False
-    return closed(ctx, read_line(ctx.dir / PR_URL) or "") is not None
+    return closed(ctx, read_url(ctx.dir) or "") is not None
 
 
 def is_merged(run: Run, cell: Cell) -> bool:

@@ -200,6 +200,18 @@ def read_tree(folder: Path) -> str | None:
     return read_record(folder / TREE, _read_bytes, _product)
 
 
+def read_url(folder: Path) -> str | None:
+    """The address in `pr-url`, None when there is none; rubbish is set aside like in `tree`."""
+    return read_record(folder / PR_URL, _read_bytes, _address)
+
+
+def _address(fields: Fields) -> str:
+    line = fields.text("line")
+    if line != NO_PR and "://" not in line:
+        raise ValueError("it holds no address")
+    return line
+
+
 def _read_bytes(path: Path) -> dict[str, Any] | None:
     try:
         return {"line": path.read_bytes().decode("ascii", "replace").strip()}

@@ -71,7 +71,8 @@ def choose(session: Session, targets: Sequence[Target], params: Any) -> list[Goa
             mine = [Target(feature, name) for name in names if name in picked]
             frozen |= set(names) - picked
         if params["failed"]:
-            wanted = [n for n in names if run.past.cell(n).state in UNLUCKY]
+            named = [n for n in names if any(t.cell in (None, n) for t in mine)]
+            wanted = [n for n in named if run.past.cell(n).state in UNLUCKY]
             mine = [Target(feature, name) for name in wanted]
         needed = closure(run, mine, frozen)
         forced = [n for n in names if any(t.cell in (None, n) for t in mine) and n not in frozen]
@@ -154,7 +155,8 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
         return True
     jobs = goals[0].run.settings.limits.jobs
     say(
-        f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
+        f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
+        f"{jobs} agents at once, in worktrees below "
         f"{goals[0].run.layout.worktrees}."
     )
     for reason in dict.fromkeys(reasons):

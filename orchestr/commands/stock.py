@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from doit.cmd_base import NamespaceTaskLoader
-from doit.cmd_run import Run as StockRun
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
@@ -42,6 +41,8 @@ def stock_command(command: Any, words: list[str]) -> tuple[Any, list[str]] | Non
         return None
     loader.cmd_names = [known for known in loader.cmd_names if known not in ADDED]
     if name in ADDED:
+        from doit.cmd_run import Run as StockRun
+
         return StockRun(**command.given), [name, *words]
     stock = next(c for c in type(command).__mro__ if c.__module__.startswith("doit."))
     return stock(**command.given), words
