@@ -74,7 +74,8 @@ class Gemini(CliAgent):
             case "init":
                 return (Started(text_of(record.get("session_id"))),)
             case "message" if record.get("role") == "assistant":
-                return (Message(text_of(record.get("content"))),)
+                more = record.get("delta") is True
+                return (Message(text_of(record.get("content")), more),)
             case "tool_use":
                 name = text_of(record.get("tool_name"))
                 return (ToolUse(name, brief(record.get("parameters"))),)

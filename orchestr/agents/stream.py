@@ -14,7 +14,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
-WORDS = 2000  # characters of a text that are kept
+WORDS = 4000  # characters of a text that are kept: its beginning and its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something the model said."""
+    """Something the model said; ``more`` continues the one before."""
 
     text: str
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,11 @@ def table(value: Any) -> Record:
 
 
 def text_of(value: Any) -> str:
-    """The text, empty for anything else; long texts are cut."""
-    return value[:WORDS] if isinstance(value, str) else ""
+    """The text, empty for anything else; the middle of a long one is left out."""
+    if not isinstance(value, str):
+        return ""
+    half = WORDS // 2
+    return value if len(value) <= WORDS else f"{value[:half]} [...] {value[-half:]}"
 
 
 def count_of(value: Any) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestr.agents.stream import (
+    WORDS,
     Error,
     Event,
     Limit,
@@ -97,10 +98,11 @@ class Tally:
         match event:
             case Started(session_id):
                 self.session_id = session_id or self.session_id
-            case Message(text):
-                self.last, self.limit = text, None
+            case Message(text, more):
+                self.last = (self.last + text)[-WORDS:] if more else text
+                self.limit = None
             case ToolUse():
-                self.tools, self.limit = self.tools + 1, None
+                self.tools, self.limit, self.last = self.tools + 1, None, ""
             case Usage():
                 if event and not (event.id and event.id in self._ids):
                     self._ids.add(event.id)

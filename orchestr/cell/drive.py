@@ -20,10 +20,11 @@ from orchestr.cell.attempt import Attempt
 from orchestr.cell.budget import Spent
 from orchestr.cell.context import CellContext
 from orchestr.cell.records import TRANSCRIPT
-from orchestr.cell.starting import begins_at, go_on, session_to_go_on, write_launch
+from orchestr.cell.starting import begins_at, go_on, secrets_of, session_to_go_on, write_launch
 from orchestr.errors import Interrupted
 from orchestr.events import Kind
 from orchestr.proctree import kill_marked
+from orchestr.redaction import redact
 from orchestr.spec.records import Phase
 from orchestr.supervisor import Exit, Reason, State
 
@@ -150,6 +151,8 @@ def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdi
     """What the end means: the adapter's reading of the stream, our own stops before it."""
     agent = ctx.run.agent(attempt.agent)
     verdict = agent.judge(end, folder / TRANSCRIPT, begins_at(folder))
+    # What a provider says of a refused key may hold the key.
+    verdict = replace(verdict, reason=redact(verdict.reason, secrets_of(folder)))
     match end.reason:
         case Reason.STOPPED:
             why = "stopped"

@@ -24,6 +24,7 @@ from orchestr.cell.signing import agent_config
 from orchestr.cell.worktree import ensure_upstreams, place
 from orchestr.files import write_atomic
 from orchestr.gitenv import agent_git_env
+from orchestr.redaction import secret_values
 
 SESSION = "session"  # in an attempt's folder: what its next start goes on with
 GO_ON = "go-on.md"
@@ -116,6 +117,14 @@ def begins_at(folder: Path) -> int:
         return supervisor.read_launch(folder).since
     except (OSError, ValueError):
         return 0
+
+
+def secrets_of(folder: Path) -> frozenset[str]:
+    """The secret values in the environment of an attempt's agent: never to be shown."""
+    try:
+        return secret_values(supervisor.read_launch(folder).env)
+    except (OSError, ValueError):
+        return frozenset()
 
 
 def _size(path: Path) -> int:

@@ -50,8 +50,9 @@ class AgentHouse(Workspace):
         ``agent`` are more keys of `[agents.KIND]`.
         """
         table = {"kind": kind, "program": program, **(agent or {})}
-        if kind == "claude":
-            table.setdefault("model", "sonnet")  # its price is known to the program
+        known = {"claude": "sonnet", "gemini": "gemini-2.5-pro"}  # a price, no choice to make
+        if kind in known:
+            table.setdefault("model", known[kind])
         wanted = {"agents": {"default": kind, kind: table}, "limits": {"idle_timeout": "60s"}}
         made = cls.make(
             root,

@@ -158,6 +158,22 @@ def test_no_change_needed_is_read_from_the_last_line(tmp_path: Path) -> None:
     assert adapter("codex").judge(exited(), path).no_change == "it is there already"
 
 
+def test_a_message_in_pieces_is_put_together(tmp_path: Path) -> None:
+    path = tmp_path / "transcript.jsonl"
+    *lines, message, result = stream("gemini-ok").decode().splitlines()
+    pieces = [message.replace("All done.", piece)
+              for piece in ("I see.\\nORCHESTR no_ch", "ange_needed: it is", " there")]  # fmt: skip
+    path.write_text("\n".join([*lines, *pieces, result]) + "\n")
+    assert adapter("gemini").judge(exited(), path).no_change == "it is there"
+
+
+def test_the_end_of_a_long_message_counts(tmp_path: Path) -> None:
+    path = tmp_path / "transcript.jsonl"
+    end = "x" * 9000 + "\\nORCHESTR no_change_needed: done before"
+    path.write_text(stream("claude-ok").decode().replace("All done.", end))
+    assert adapter("claude").judge(exited(), path).no_change == "done before"
+
+
 def test_prices_make_a_cost_of_tokens(tmp_path: Path) -> None:
     path = tmp_path / "transcript.jsonl"
     path.write_bytes(stream("codex-ok"))
