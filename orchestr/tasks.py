@@ -296,7 +296,7 @@ def link(run: Run, links: Path, cells: Collection[str]) -> None:
     """Bring the bodies of the feature's pull requests up to date with each other."""
     from orchestr.files import write_toml
 
-    urls = {name: runner(Phase.PUBLISH).link(run.cell(name)) or "none" for name in cells}
+    urls = import_module("orchestr.cell.link").link(run, cells)
     write_toml(links, {"schema": 1, "links": urls})
 
 

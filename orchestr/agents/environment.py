@@ -7,7 +7,6 @@ be seen there must not be passed at all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from orchestr.redaction import clean_env
 
@@ -42,9 +41,5 @@ def agent_env(
     }
 
 
-def quiet(folder: Path | None) -> dict[str, str]:
-    """What keeps tools from waiting for a person, and `gh` from the user's login."""
-    env = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat", "GH_PROMPT_DISABLED": "1"}
-    if folder is not None:
-        env["GH_CONFIG_DIR"] = str(folder / "gh")  # is not there: nobody is logged in
-    return env
+# What keeps tools from waiting for a person.
+QUIET = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat", "GH_PROMPT_DISABLED": "1"}

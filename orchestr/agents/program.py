@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Verdict
-from orchestr.agents.environment import agent_env, quiet
+from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.limits import limit_in
 from orchestr.agents.stream import Event, Limit, Parse, Record, parse_with
 from orchestr.agents.tally import Prices, Tally, tally
@@ -76,7 +76,7 @@ class CliAgent(ABC):
         own = agent_env(os.environ, self.own, without=self.without, pass_env=self.settings.pass_env)
         return {
             **own,
-            **quiet(request.folder),
+            **QUIET,
             **more,
             **self.settings.env,
             **request.variables,
@@ -153,7 +153,7 @@ class CliAgent(ABC):
         return version
 
     def _ask_version(self, program: str) -> str | None:
-        env = {**agent_env(os.environ, ()), **quiet(None), **self.settings.env}
+        env = {**agent_env(os.environ, ()), **QUIET, **self.settings.env}
         try:
             done = run(
                 (program, "--version"), cwd=Path("/"), env=env, timeout=PATIENCE, check=False

@@ -65,7 +65,6 @@ def implemented_for(ctx: CellContext, pr: PullRequest, marker: Marker, key: str)
     branch = f"refs/heads/{ctx.cell.branch}"
     if ctx.repo.resolve(branch) is None:
         ctx.repo.run("update-ref", branch, head)
-    attempts.link_transcript(ctx.dir, 0)
     ctx.emit(Kind.CELL_ADOPTED, phase=Phase.IMPLEMENT, url=pr.url, head=head, state=str(pr.state))
     return Implemented(key, head, ctx.repo.tree(head), marker.base, Outcome.ADOPTED)
 

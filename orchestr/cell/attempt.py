@@ -77,7 +77,8 @@ def write(cell_dir: Path, attempt: Attempt) -> None:
 def numbers(cell_dir: Path) -> list[int]:
     """The numbers of all attempts, ascending."""
     with suppress(FileNotFoundError):
-        return sorted(int(p.name) for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal())
+        found = [p.name for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal()]
+        return sorted(int(name) for name in found if name != "0")  # 0: without an agent
     return []
 
 

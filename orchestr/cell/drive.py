@@ -23,6 +23,7 @@ from orchestr.cell.records import TRANSCRIPT
 from orchestr.cell.starting import begins_at, go_on, secrets_of, session_to_go_on, write_launch
 from orchestr.errors import Interrupted
 from orchestr.events import Kind
+from orchestr.locks import FlockLock
 from orchestr.proctree import kill_marked
 from orchestr.redaction import redact
 from orchestr.spec.records import Phase
@@ -218,10 +219,23 @@ def stop_running(ctx: CellContext, attempt: Attempt) -> None:
     """End an agent that must not go on, if it lives; keeps what it wrote."""
     folder = attempts.folder(ctx.dir, attempt.number)
     marker = attempt.marker(ctx.key)
-    if supervisor.state(folder) is State.RUNNING:
+    if supervisor.state(folder) is not State.EXITED:
         grace = ctx.run.settings.limits.grace
+        _bar(folder)
         supervisor.stop_attempt(folder, marker=marker, grace=grace)
     kill_marked(marker)
+
+
+def _bar(folder: Path) -> None:
+    """A supervisor that was spawned but has not locked its attempt yet must find it ended."""
+    lock = FlockLock(folder / supervisor.LOCK)
+    if lock.try_acquire():
+        try:
+            if supervisor.read_exit(folder) is None:
+                stopped = supervisor.Exit(None, None, supervisor.Reason.STOPPED, "never started")
+                stopped.write(folder)
+        finally:
+            lock.release()
 
 
 def is_alive(cell_dir: Path, attempt: Attempt) -> bool:

@@ -49,7 +49,7 @@ class Doctor(PlainVerb):
         for name in features:
             run = session.run(name)
             cells = [plan.name for plan in run.plan.cells]
-            for finding in look(run, cells):
+            for finding in look(run, cells, ask=True):
                 found[str(finding)] = finding
             for cell in cells:
                 for finding in self._cell(run.cell(cell), fix=params["fix"]):

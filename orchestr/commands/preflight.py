@@ -13,7 +13,7 @@ from orchestr.cell.context import Run, repo_path
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
 from orchestr.plan import overlaps
-from orchestr.spec.records import Action
+from orchestr.spec.records import Action, Phase
 from orchestr.store import check_disk
 from orchestr.tasks import made_on_demand
 
@@ -32,8 +32,11 @@ class Finding:
         return f"{self.severity}: {self.what}\n  hint: {self.mend}"
 
 
-def look(run: Run, cells: Collection[str]) -> list[Finding]:
-    """Everything that would make these cells fail for a reason known beforehand."""
+def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding]:
+    """Everything that would make these cells fail for a reason known beforehand.
+
+    ``ask``: the forge may be asked over the network what it lets us do.
+    """
     found = look_git()
     short = check_disk(run.layout.state, run.settings.limits.min_disk_mb)
     if short is not None:
@@ -42,16 +45,18 @@ def look(run: Run, cells: Collection[str]) -> list[Finding]:
     for name in sorted({ctx.cell.repo for ctx in chosen}):
         found += look_repo(run, name)
     agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
+    dollars = wants_usd(run.settings.limits, run.purse)
     for name in sorted(agents):
         why = run.agent(name).usable()
         if why is not None:
             mend = f"install it, or change [agents.{name}] in orchestr.toml"
             found.append(Finding("error", f"agent {name}: {why}", mend))
-        elif wants_usd(run.settings.limits, run.purse) and not run.agent(name).tells_cost:
+        elif dollars and run.agent(name).paid and not run.agent(name).tells_cost:
             what = f"agent {name} does not say what it costs: a budget in dollars cannot be kept"
             mend = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
             found.append(Finding("warning", what, mend))
-    why = run.forge.ready()
+    published = {ctx.cell.repo: ctx.ref for ctx in chosen if Phase.PUBLISH in ctx.cell.phases}
+    why = run.forge.ready(tuple(published.values()), ask=ask) if published else None
     if why is not None:
         found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     for over in overlaps(run.feature):

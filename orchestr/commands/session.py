@@ -33,7 +33,6 @@ from orchestr.lifecycle import durations, replay
 from orchestr.plan import make_plan
 from orchestr.spec.reader import SpecSet, read_all
 from orchestr.spec.records import Feature, Phase
-from orchestr.states import CellState
 from orchestr.store import Journal, Layout
 from orchestr.tasks import Selection, generate, repo_tasks
 
@@ -290,7 +289,7 @@ def still(run: Run) -> Selection:
 def ignored(run: Run) -> set[str]:
     """The cells that `ignore` named and nobody un-ignored, by the journal."""
     names = (plan.name for plan in run.plan.cells)
-    return {name for name in names if run.past.cell(name).state is CellState.IGNORED}
+    return {name for name in names if run.past.cell(name).ignored}
 
 
 def doit_config(layout: Layout) -> dict[str, Any]:

@@ -16,11 +16,6 @@ from orchestr.spec.values import BadValue, kind_of, show, suggest
 Convert = Callable[[Any], Any]
 Section = Mapping[str, Convert]
 
-NOT_YET_KINDS = {
-    "agent kind": (),
-    "forge kind": ("github",),
-}
-
 
 def from_text(how: Convert, text: str) -> Any:
     """What an environment variable means for a key: text as it is, else as TOML reads it.
@@ -149,12 +144,8 @@ def _one_of(*known: str) -> Convert:
 def _kind(what: str, *known: str) -> Convert:
     def kind(value: Any) -> str:
         text = _text(value)
-        later = NOT_YET_KINDS[what]
-        if text in later:
-            hint = f'use kind = "{known[0]}"'
-            raise BadValue(f"this version of orchestr cannot do {what} `{text}` yet", hint)
         if text not in known:
-            raise BadValue(f"there is no {what} {show(text)}", suggest(text, (*known, *later)))
+            raise BadValue(f"there is no {what} {show(text)}", suggest(text, known))
         return text
 
     return kind
@@ -165,7 +156,7 @@ def _shown(value: Any) -> str:
 
 
 _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
-_FORGE_KIND = _kind("forge kind", "local")
+_FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
@@ -221,5 +212,10 @@ KEYS: Mapping[str, Section] = {
         "attempt_tokens": _count(1, 1 << 50),
         "min_disk_mb": _count(0, 1 << 30),
     },
-    "forge": {"kind": _FORGE_KIND, "draft": _flag},
+    "forge": {
+        "kind": _FORGE_KIND,
+        "draft": _flag,
+        "program": _text,
+        "patience": values.parse_duration,
+    },
 }

@@ -60,7 +60,7 @@ def test_no_secret_and_no_login_reaches_a_tool(house: MakeHouse, cli: str) -> No
     seen = ws.show("a", "env.txt")
     assert "gho_not_for_agents" not in seen
     assert "ORCHESTR_CELL=a" in seen
-    assert f"GH_CONFIG_DIR={ws.cell_dir('a')}" in seen
+    assert f"GH_CONFIG_DIR={ws.root}/.orchestr/no-gh" in seen
     said = ws.run("logs", "demo:a", "--raw", "--last", "0", code=0).stdout
     assert "sk-fake" not in said
     if cli == "codex":  # claude needs its key in its own tools' environment, too
