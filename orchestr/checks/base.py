@@ -82,8 +82,8 @@ class CheckRequest:
 class CheckResult:
     """What came out. ``exit`` is None where no program ended; negative for a signal.
 
-    ``artefacts`` are paths relative to the request's folder. ``tests`` and ``skipped`` count tests
-    where the kind knows them. ``stopped``: the run was stopped, this says nothing about the code.
+    ``artefacts`` are paths relative to ``folder``, the request's. ``tests`` and ``skipped`` count
+    tests where the kind knows them. ``stopped``: the run was stopped, this says nothing about the code.
     ``cached``: taken from an earlier run on the same tree.
     """
 
@@ -96,6 +96,7 @@ class CheckResult:
     seconds: float = 0.0
     exit: int | None = None
     log: str = ""
+    folder: str = ""
     tests: int | None = None
     skipped: int | None = None
     started_at: float = 0.0
@@ -191,6 +192,7 @@ class Runner(Generic[D]):
             seconds=round(time.monotonic() - begin, 3),
             exit=verdict.exit,
             log=str(request.log),
+            folder=str(request.artefacts),
             tests=verdict.tests,
             skipped=verdict.skipped,
             started_at=started_at,

@@ -84,6 +84,17 @@ Rounds = Annotated[
 ]
 
 
+def _jsonable(value: Any) -> Any:
+    try:
+        jsontext.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise BadValue(f"cannot be JSON, it holds {kind_of(value)}", "put it in quotes") from None
+    return value
+
+
+Json = Annotated[Any, BeforeValidator(_jsonable)]
+
+
 class CheckFields(Strict):
     """What every kind has."""
 
@@ -95,7 +106,7 @@ class CheckFields(Strict):
 
     def record(self, name: str) -> proof.CheckDef:
         """The record; ``name`` is the one to use when none was given."""
-        kind = CheckKind(self.kind)  # noqa: B009: each kind declares its own
+        kind = CheckKind(_kind(self))
         fields: dict[str, Any] = {
             "name": self.name or name,
             "timeout": self.timeout or proof.TIMEOUTS[kind],
@@ -163,9 +174,9 @@ class ApiProbe(CheckFields):
     path: Annotated[str, each(pv.url_path)] | None = None
     url: Url | None = None
     headers: Headers = Field(default_factory=dict)
-    body: Any = None
+    body: Json = None
     status: Status = 200
-    json_: Any = Field(None, alias="json", description="a subset of the answer")
+    json_: Json = Field(None, alias="json", description="a subset of the answer")
 
     @model_validator(mode="after")
     def _together(self) -> ApiProbe:
@@ -360,7 +371,7 @@ def records(models: Sequence[CheckFields], word: str = "") -> tuple[proof.CheckD
     taken = {model.name for model in models if model.name}
     found = []
     for model in models:
-        name = _free(word or str(getattr(model, "kind")), taken)  # noqa: B009
+        name = _free(word or _kind(model), taken)
         found.append(model.record(name))
         taken.add(found[-1].name)
     return tuple(found)
@@ -433,6 +444,12 @@ def _reviewers(found: Sequence[ReviewerFields]) -> tuple[proof.Reviewer, ...]:
         taken.add(name)
         result.append(proof.Reviewer(fields.agent, name, fields.model, fields.timeout))
     return tuple(result)
+
+
+def _kind(model: CheckFields) -> str:
+    """Each kind declares its own ``kind``; `CheckFields` has none."""
+    kind: str = getattr(model, "kind")  # noqa: B009
+    return kind
 
 
 def _free(word: str, taken: set[str | None] | set[str]) -> str:

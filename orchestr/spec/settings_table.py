@@ -145,6 +145,17 @@ def _shown(value: Any) -> str:
     return show(value) if isinstance(value, str) else kind_of(value)
 
 
+def _checks(value: Any) -> list[Any]:
+    """Only the form; `orchestr.spec.repochecks` reads what is in it."""
+    if not isinstance(value, list):
+        raise BadValue(f"must be a list of checks, got {kind_of(value)}", "write [[...checks]]")
+    return value
+
+
+def _port(value: Any) -> int:
+    return int(_count(1024, 65000)(value))
+
+
 _AGENT_KIND = _kind("agent kind", "command")
 _FORGE_KIND = _kind("forge kind", "local")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND)
@@ -163,6 +174,8 @@ KEYS: Mapping[str, Section] = {
         "teardown": _texts,
         "link": _inside,
         "copy": _inside,
+        "checks": _checks,
+        "detect": _flag,
     },
     "agents": {
         "kind": _AGENT_KIND,
@@ -185,5 +198,7 @@ KEYS: Mapping[str, Section] = {
         "budget_usd": _dollars,
         "min_disk_mb": _count(0, 1 << 30),
     },
+    "checks": {"jobs": _count(1, 1000)},
+    "ports": {"base": _port, "slots": _count(1, 1000)},
     "forge": {"kind": _FORGE_KIND, "draft": _flag},
 }
