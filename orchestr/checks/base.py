@@ -83,8 +83,8 @@ class CheckResult:
     """What came out. ``exit`` is None where no program ended; negative for a signal.
 
     ``artefacts`` are paths relative to ``folder``, the request's. ``tests`` and ``skipped`` count
-    tests where the kind knows them. ``stopped``: the run was stopped, this says nothing about the code.
-    ``cached``: taken from an earlier run on the same tree.
+    tests where the kind knows them. ``stopped``: the run was stopped, this says nothing about the
+    code. ``cached``: taken from an earlier run on the same tree.
     """
 
     name: str
@@ -244,18 +244,20 @@ class Room:
         *,
         env: Mapping[str, str] | None = None,
         stop: threading.Event | None = None,
+        more: float = 0,
     ) -> Completed:
         """Run a program in the check's folder; everything it prints goes to the log, too.
 
-        Raises `Failed` when the run was stopped, and what `orchestr.process.run` raises for a
-        program that cannot be started or takes too long.
+        ``more`` seconds come on top of the check's own limit: a service must not be killed while
+        the check still asks it. Raises `Failed` when the run was stopped, and what
+        `orchestr.process.run` raises for a program that cannot be started or takes too long.
         """
         self.say(f"$ {shown(argv)}\n")
         done = run(
             argv,
             cwd=self.cwd,
             env=self.env if env is None else env,
-            timeout=self.left,
+            timeout=self.left + more,
             check=False,
             limit=KEPT,
             kill_left=True,

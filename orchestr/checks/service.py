@@ -81,7 +81,7 @@ class Service:
 
     def _run(self) -> None:
         try:
-            self._done = self._room.run(self._argv, env=self._env, stop=self._stop)
+            self._done = self._room.run(self._argv, env=self._env, stop=self._stop, more=60)
         except Exception as error:
             self._error = error
 

@@ -151,13 +151,13 @@ def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> s
         return ""
     if focus is None:
         return _all(found)
-    result, failure = found[min(focus, len(found) - 1)]
+    focus = min(focus, len(found) - 1)
+    result, failure = found[focus]
     lines = [_heading(result, failure), *_facts(failure, None)]
     tail = log_tail(Path(result.log)) if result.log else ""
     if tail and tail not in failure.message:
         lines += ["", f"End of the output of check {result.name}:", "", _fenced(tail)]
-    others = [_heading(r, f) for i, (r, f) in enumerate(found) if f is not failure or i != focus]
-    others = [line for line in others if line != lines[0]]
+    others = [_heading(r, f) for i, (r, f) in enumerate(found) if i != focus]
     if others:
         rest = f"\n- and {len(others) - LISTED} more" if len(others) > LISTED else ""
         names = "\n".join(f"- {line}" for line in others[:LISTED])

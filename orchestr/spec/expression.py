@@ -45,6 +45,7 @@ def _parse(text: str) -> ast.AST:
     import simpleeval
 
     try:
+        ast.parse(text.strip(), mode="eval")  # simpleeval would pass over what follows a `;`
         tree: ast.AST = simpleeval.SimpleEval.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = error.msg if isinstance(error, SyntaxError) else str(error)

@@ -37,7 +37,7 @@ from orchestr.spec.proofmodels import (
     ProofFields,
     RepairFields,
     field_names,
-    without_tags,
+    place_of,
 )
 from orchestr.spec.records import Delivery
 from orchestr.spec.values import kind_of, suggest
@@ -141,7 +141,7 @@ def form_of(raw: Mapping[str, Any]) -> type[NativeFeature] | type[OpentdfFeature
 
 
 def _problem(document: Document, model: type[FeatureFields], error: dict[str, Any]) -> Problem:
-    path = without_tags(tuple(error["loc"]))
+    path = place_of(error)
     kind: str = error["type"]
     given = error["input"]
     context: dict[str, Any] = error.get("ctx", {})

@@ -183,9 +183,9 @@ class ApiProbe(CheckFields):
         if (self.path is None) == (self.url is None):
             raise BadValue("needs `path` or `url`, and not both", "write `path: /health`")
         if self.ready is not None and self.start is None:
-            raise BadValue("`ready` needs `start`", "name the service: `start: [make, serve]`")
-        if self.url is not None:
-            pv.check_placeholders(self.url, self.env)
+            hint = "name the service: `start: [make, serve]`"
+            raise BadValue("needs `start`", hint, field=("ready",))
+        _check_url(self.url, self.env, "url")
         return self
 
     def own(self) -> dict[str, Any]:
@@ -243,9 +243,9 @@ class StateInvariant(CheckFields):
         try:
             check_expression(self.expression, self.probes)
         except BadValue as error:
-            raise BadValue(f"`expression` {error.message}", error.hint) from None
-        for fields in self.probes.values():
-            pv.check_placeholders(fields.url or "", self.env)
+            raise BadValue(error.message, error.hint, field=("expression",)) from None
+        for name, fields in self.probes.items():
+            _check_url(fields.url, self.env, "probes", name, "url")
         return self
 
     def own(self) -> dict[str, Any]:
@@ -396,7 +396,7 @@ def read_checks(raw: Any) -> tuple[tuple[proof.CheckDef, ...], list[Fault]]:
 
 def fault(error: dict[str, Any]) -> Fault:
     """An error of pydantic inside a check, in words."""
-    path = without_tags(tuple(error["loc"]))
+    path = place_of(error)
     if error["type"] == "extra_forbidden":
         names = field_names(tuple(error["loc"]))
         return path, "unknown field", values.suggest(str(path[-1]), names), True
@@ -405,15 +405,17 @@ def fault(error: dict[str, Any]) -> Fault:
     return path, message, hint, error["type"] == "missing"
 
 
-def without_tags(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """A place without what pydantic adds: the kind after a check's index, ``[key]``."""
+def place_of(error: dict[str, Any]) -> tuple[str | int, ...]:
+    """Where an error is, without what pydantic adds: the kind after a check's index, ``[key]``."""
+    loc: tuple[str | int, ...] = tuple(error["loc"])
+    reason = error.get("ctx", {}).get("error")
     kept: list[str | int] = []
     for at, step in enumerate(loc):
         tagged = at > 0 and isinstance(loc[at - 1], int) and step in _KINDS
         if tagged or (step == "[key]" and at == len(loc) - 1):
             continue
         kept.append(step)
-    return tuple(kept)
+    return (*kept, *(reason.field if isinstance(reason, BadValue) else ()))
 
 
 def field_names(loc: tuple[str | int, ...]) -> list[str]:
@@ -462,6 +464,13 @@ def _free(word: str, taken: set[str | None] | set[str]) -> str:
 
 def _first(found: Iterable[int | None], usual: int) -> int:
     return next((value for value in found if value is not None), usual)
+
+
+def _check_url(url: str | None, env: dict[str, str], *field: str) -> None:
+    try:
+        pv.check_placeholders(url or "", env)
+    except BadValue as error:
+        raise BadValue(error.message, error.hint, field=field) from None
 
 
 def _pairs(table: dict[str, str]) -> Pairs:
