@@ -305,7 +305,9 @@ def _forget(repo: Repo, path: Path) -> None:
     Twice --force also drops what a killed ``worktree add`` left locked as "initializing".
     """
     with suppress(OSError):
-        path.rmdir()  # git refuses an empty one: it has no .git
+        if _only_git_file(path):  # git refuses one whose record is half-written
+            (path / ".git").unlink()
+        path.rmdir()  # and an empty one; a folder with anything in it stays for git to judge
     done = repo.retry("worktree", "remove", "--force", "--force", str(path))
     if done.code != 0 and _entry(repo, path) is not None:
         raise git_failed(done, str(repo.path))

@@ -157,12 +157,13 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             return replace(cell, state=_at_rest(cell.phases), reason=None, hint=None)
         case Kind.CELL_FORGOTTEN:
             named = data.get("phases")
+            ignored = cell.state is CellState.IGNORED  # until `ignore --undo`
             known = [str(p) for p in named] if isinstance(named, list | tuple) else _PHASES
             return replace(
                 cell,
-                state=CellState.PENDING,
+                state=CellState.IGNORED if ignored else CellState.PENDING,
                 phases=_with(cell.phases, dict.fromkeys(known, "pending")),
-                reason="forgotten: runs again with the next run",
+                reason=cell.reason if ignored else "forgotten: runs again with the next run",
                 hint=None,
                 outcome=None,
                 finished_at=None,

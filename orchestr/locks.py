@@ -84,6 +84,11 @@ class FlockLock:
     def __exit__(self, *exc: object) -> None:
         self.release()
 
+    def fileno(self) -> int:
+        """The descriptor. A child that inherits it holds the lock too. Only while held."""
+        assert self._fd is not None
+        return self._fd
+
     def read(self) -> bytes:
         """The file's content. Only while held."""
         assert self._fd is not None

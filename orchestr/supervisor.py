@@ -66,10 +66,11 @@ class State(StrEnum):
     LOST = "lost"  # an agent was started, its supervisor is gone, nobody saw the end
 
 
-def start(attempt_dir: Path) -> subprocess.Popen[bytes]:
+def start(attempt_dir: Path, *, hold: int | None = None) -> subprocess.Popen[bytes]:
     """Start a supervisor for ``attempt_dir/launch.json``, in a session of its own, by exec.
 
-    It ends with 73 when another one has the attempt. Raises OSError.
+    ``hold`` is a lock's descriptor that it keeps open, and with it the lock, while it lives; the
+    agent does not get it. It ends with 73 when another one has the attempt. Raises OSError.
     """
     package = str(Path(__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
@@ -86,6 +87,7 @@ def start(attempt_dir: Path) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=() if hold is None else (hold,),
         )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.git import Repo
     from orchestr.registry import Registry
 
+ENDINGS = (Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.RUN_FINISHED)
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
 
@@ -70,7 +71,11 @@ class Run:
              **data: Any) -> None:  # fmt: skip
         """Journal one event, then show it."""
         event = Event(kind, now(), self.id, self.feature.name, cell, phase, attempt, data)
-        self.journal.append(event)
+        try:
+            self.journal.append(event)
+        except OSError:
+            if kind not in ENDINGS:  # on a full disk nothing begins, but what ended is still told
+                raise
         if self.listener is not None:
             with suppress(Exception):  # progress is a courtesy: it must not fail a phase
                 self.listener(event)
@@ -145,7 +150,7 @@ class CellContext:
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
         repo = Repo(path)
-        if repo.resolve("HEAD") is None and Repo.containing(path) is None and not _is_bare(repo):
+        if not repo.is_repository():
             raise PhaseFailed(
                 f"cell {self.name}: {path} is not a git repository",
                 hint=f"set [repos.{self.cell.repo}] path to a clone",
@@ -171,7 +176,11 @@ class CellContext:
         from orchestr.gitenv import exclude_config
 
         excludes = self.run.layout.excludes
-        return Repo(self.worktree, config=exclude_config(self.repo, excludes, self.linked_patterns))
+        return Repo(
+            self.worktree,
+            config=exclude_config(self.repo, excludes, self.linked_patterns),
+            timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
+        )
 
     @property
     def agent_name(self) -> str:
@@ -252,13 +261,6 @@ class CellContext:
 
 
 TEMPLATE = 1  # version of the PR text; a new one updates every body
-
-
-def _is_bare(repo: Repo) -> bool:
-    try:
-        return repo.is_bare()
-    except OrchestrError:
-        return False
 
 
 def repo_path(settings: Settings, name: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from orchestr import supervisor
@@ -28,7 +28,11 @@ from orchestr.proctree import kill_marked
 from orchestr.spec.records import Phase
 from orchestr.supervisor import Exit, State
 
-LOST = "the supervisor was killed; what the agent had started was ended"
+LOST = (
+    "its supervisor was killed or could not write how it ended (a full disk); "
+    "what the agent had started was ended"
+)
+UNENDED = (State.RUNNING, State.LOST)
 POLL = 0.2  # s, while waiting for the end of a usage limit
 
 
@@ -60,14 +64,13 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
         state = supervisor.state(folder)
         if state is State.NEVER_STARTED:
             pool = ctx.run.pool("agents")
-            stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
+            slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
             ctx.check_cancelled()
             _write_launch(ctx, attempt, folder)
-            child = supervisor.start(folder)
+            child = supervisor.start(folder, hold=slot)
             ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      pid=child.pid, agent=attempt.agent)  # fmt: skip
         else:
-            stack.enter_context(ctx.run.pool("agents").slot_if_free())
             ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      state=str(state))  # fmt: skip
         end = supervisor.wait(folder, child=child, stop=_Stop(ctx))
@@ -149,10 +152,11 @@ def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdi
 
 def _note_limit(ctx: CellContext, attempt: Attempt, folder: Path, verdict: Verdict) -> None:
     """Pause the agent's pool, and put `exit.json` aside so that the attempt can go on."""
-    until = ctx.pause.extend(verdict.limited_until)
+    number = len(list(folder.glob("exit.*.json"))) + 1
+    refusal = f"{attempt.marker(ctx.key)}/{number}"
+    until = ctx.pause.extend(verdict.limited_until, refusal=refusal)
     ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              until=until, wait_s=round(until - time.time(), 1), agent=attempt.agent)  # fmt: skip
-    number = len(list(folder.glob("exit.*.json"))) + 1
     (folder / "supervisor.json").unlink(missing_ok=True)
     (folder / "exit.json").rename(folder / f"exit.{number}.json")
 
@@ -176,6 +180,19 @@ def settle_lost(ctx: CellContext, attempt: Attempt) -> str | None:
         return None
     kill_marked(attempt.marker(ctx.key))
     return LOST
+
+
+def stop_unrecorded(ctx: CellContext) -> None:
+    """End agents whose `attempt.toml` is gone or could not be read: nobody can go on with them,
+    and nothing may work beside the next attempt."""
+    for number in attempts.numbers(ctx.dir):
+        folder = attempts.folder(ctx.dir, number)
+        if attempts.read(ctx.dir, number) is None and supervisor.state(folder) in UNENDED:
+            marker = ""
+            with suppress(OSError, ValueError):
+                marker = supervisor.read_launch(folder).marker
+            grace = ctx.run.settings.limits.grace
+            supervisor.stop_attempt(folder, marker=marker, grace=grace)
 
 
 def stop_running(ctx: CellContext, attempt: Attempt) -> None:

@@ -15,7 +15,7 @@ from orchestr.cell import adopt, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
-from orchestr.cell.drive import drive, settle_lost, stop_running
+from orchestr.cell.drive import drive, settle_lost, stop_running, stop_unrecorded
 from orchestr.cell.leftovers import keep, operation, restore
 from orchestr.cell.prepare import prepare
 from orchestr.cell.proof import prove, some
@@ -209,6 +209,7 @@ def _take_over(ctx: CellContext, key: str) -> Attempt | None:
 
 def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
     """Make the worktree ready, then record the attempt."""
+    stop_unrecorded(ctx)
     ensure(ctx, marker)
     start, notes = prepare(ctx, marker)
     attempt = attempts.open_next(

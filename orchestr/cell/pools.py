@@ -1,7 +1,8 @@
 """Slots: how many agents work at once, over the whole workspace, critical path first.
 
 A slot is a flock on `locks/slot-<pool>-<i>.lock`, so that two runs of different features share
-them and a slot dies with its holder. Within this process the waiter with the highest priority
+them and a slot dies with its holders: the supervisor inherits it, so an agent whose run was killed
+still counts. Within this process the waiter with the highest priority
 takes the next one. A provider's usage limit pauses its pool until a time that is kept in
 `locks/pause-<agent>.json`, so a restart knows it too (DESIGN, agents).
 """
@@ -13,9 +14,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json, write_json
@@ -35,23 +37,16 @@ class SlotPool:
         self._order = count()
 
     @contextmanager
-    def slot(self, priority: float, cancelled: Callable[[], bool]) -> Iterator[None]:
-        """Hold one slot. Raises Interrupted when ``cancelled`` says so while waiting."""
+    def slot(self, priority: float, cancelled: Callable[[], bool]) -> Iterator[int]:
+        """Hold one slot; its descriptor, for a child that shall hold it too.
+
+        Raises Interrupted when ``cancelled`` says so while waiting.
+        """
         lock = self._take((-priority, next(self._order)), cancelled)
         try:
-            yield
+            yield lock.fileno()
         finally:
             self._release(lock)
-
-    @contextmanager
-    def slot_if_free(self) -> Iterator[bool]:
-        """Hold a slot when there is one: an adopted agent works already and cannot wait."""
-        lock = self._try()
-        try:
-            yield lock is not None
-        finally:
-            if lock is not None:
-                self._release(lock)
 
     def _take(self, ticket: tuple[float, int], cancelled: Callable[[], bool]) -> FlockLock:
         with self._condition:
@@ -94,21 +89,25 @@ class Pause:
     def until(self) -> float:
         """Unix time when the agent may start again; 0 when it may now."""
         try:
-            raw = read_json(self._path) or {}
-            until = float(raw.get("until", 0))
-        except (CorruptState, TypeError, ValueError, AttributeError):
+            until = float(self._read().get("until", 0))
+        except (TypeError, ValueError):
             return 0.0
         return until if until > time.time() else 0.0
 
-    def extend(self, until: float | None = None) -> float:
+    def extend(self, until: float | None = None, *, refusal: str = "") -> float:
         """Note one more refusal: until the time it named, else twice as long as last time.
 
-        Backing off has 10 % of jitter. Returns the Unix time of the next try.
+        The same ``refusal`` told again, after a kill, changes nothing. Backing off has 10 % of
+        jitter. Returns the Unix time of the next try.
         """
+        raw = self._read()
+        with suppress(KeyError, TypeError, ValueError):
+            if refusal and raw["refusal"] == refusal:
+                return float(raw["until"])
         wait = self._next_wait()
         if until is None:
             until = time.time() + wait * random.uniform(1.0, 1.1)
-        write_json(self._path, {"until": until, "wait": wait})
+        write_json(self._path, {"until": until, "wait": wait, "refusal": refusal})
         return until
 
     def clear(self) -> None:
@@ -116,9 +115,17 @@ class Pause:
         if self._path.exists():
             write_json(self._path, {"until": 0, "wait": 0})
 
+    def _read(self) -> dict[str, Any]:
+        """What was noted; nothing, when that cannot be read: then the agent is tried."""
+        try:
+            raw = read_json(self._path)
+        except (CorruptState, OSError):
+            return {}
+        return raw if isinstance(raw, dict) else {}
+
     def _next_wait(self) -> float:
         try:
-            last = float((read_json(self._path) or {}).get("wait", 0))
-        except (CorruptState, TypeError, ValueError, AttributeError):
+            last = float(self._read().get("wait", 0))
+        except (TypeError, ValueError):
             last = 0.0
         return min(self._most, max(self._first, last * 2))

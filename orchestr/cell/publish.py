@@ -7,17 +7,16 @@ opened. Never a plain force: only after `--fresh` a lease on exactly the old hea
 
 from __future__ import annotations
 
-from orchestr.cell.context import CellContext, observed
+from orchestr.cell.context import CellContext, Run, observed
 from orchestr.cell.implement import pushed
 from orchestr.cell.records import (
     NO_PR,
-    PR_URL,
     Head,
     Marker,
     Outcome,
     Published,
     digest,
-    read_line,
+    read_url,
 )
 from orchestr.cell.result import Result
 from orchestr.cell.text import body_block, title_of
@@ -27,7 +26,7 @@ from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice
 from orchestr.git import Branch, CommitId
 from orchestr.giterrors import PushStatus
-from orchestr.spec.records import Phase
+from orchestr.spec.records import Cell, Phase
 
 
 def reason(ctx: CellContext) -> str | None:
@@ -36,7 +35,7 @@ def reason(ctx: CellContext) -> str | None:
     if head is None:
         return "it has no head to publish yet"
     done = Published.read(ctx.dir)
-    if done is None or read_line(ctx.dir / PR_URL) is None:
+    if done is None or read_url(ctx.dir) is None:
         return "it was not published yet"
     if done.head != head.head:
         return "its head changed"
@@ -56,17 +55,22 @@ def closed_seen(ctx: CellContext) -> bool:
     """Whether this run saw the recorded pull request closed; a file is read only if so."""
     if all(pr.state is not PRState.CLOSED for pr in observed(ctx.run, ctx.cell)):
         return False
-    return closed(ctx, read_line(ctx.dir / PR_URL) or "") is not None
+    return closed(ctx, read_url(ctx.dir) or "") is not None
+
+
+def is_merged(run: Run, cell: Cell) -> bool:
+    """Whether the newest pull request of a cell's branch is merged: as this run saw it, else as
+    the journal has it (a verb that only reads does not ask the forge, nor does one answer that
+    is away)."""
+    seen = run.seen.get(f"{cell.repo}:{cell.branch}")
+    if seen is None:
+        return run.past.cell(cell.name).pr_state == PRState.MERGED
+    return bool(seen) and seen[0].state is PRState.MERGED
 
 
 def pr_base_seen(ctx: CellContext) -> str:
     """The base as far as it can differ without a change of the marker: a merged upstream."""
-    merged = [
-        up
-        for up in ctx.plan.stack
-        if any(p.state is PRState.MERGED for p in observed(ctx.run, ctx.run.cell(up).cell))
-    ]
-    return ",".join(merged)
+    return ",".join(up for up in ctx.plan.stack if is_merged(ctx.run, ctx.run.cell(up).cell))
 
 
 def key_of(ctx: CellContext) -> str:
@@ -81,10 +85,7 @@ def pr_base(ctx: CellContext) -> str:
     by_branch = {(c.repo, c.branch): c for c in ctx.run.feature.cells}
     for _ in ctx.run.feature.cells:
         below = by_branch.get((ctx.cell.repo, base))
-        if below is None:
-            break
-        prs = observed(ctx.run, below)
-        if not prs or prs[0].state is not PRState.MERGED:
+        if below is None or not is_merged(ctx.run, below):
             break
         under = Marker.read(ctx.run.cell(below.name).dir)
         base = under.base_ref if under else base
@@ -106,7 +107,7 @@ def run(ctx: CellContext) -> Result:
         return Result.built("nothing to publish", url=NO_PR)
     merged = _merged(ctx, head)
     if merged is not None:
-        Published(key, head.head, merged.url).write(ctx.dir)
+        Published(key, head.head, merged.url, title_of(ctx)).write(ctx.dir)
         return Result.built("its pull request is merged", url=merged.url)
     push(ctx, head)
     pr = open_or_edit(ctx)
@@ -115,7 +116,7 @@ def run(ctx: CellContext) -> Result:
             f"{pr.url} shows {pr.head_sha[:12]}, but {head.head[:12]} was pushed",
             hint=f"orchestr run {ctx.name}",
         )
-    Published(key, head.head, pr.url).write(ctx.dir)
+    Published(key, head.head, pr.url, title_of(ctx)).write(ctx.dir)
     ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
     return Result.built(why, url=pr.url, base=pr.base)
 
@@ -181,7 +182,9 @@ def open_or_edit(ctx: CellContext) -> PullRequest:
         else:
             ctx.emit(Kind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
             return made
-    return update(ctx, found, block, base=base, title=title)
+    known = Published.read(ctx.dir)
+    ours = known is not None and known.title == found.title  # else a person wrote it: it stays
+    return update(ctx, found, block, base=base, title=title if ours else None)
 
 
 def _open_pr(ctx: CellContext) -> PullRequest | None:

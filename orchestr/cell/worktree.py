@@ -13,9 +13,9 @@ from pathlib import Path
 from orchestr.cell import adopt
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import same_repository
-from orchestr.cell.records import TREE, Head, Marker, read_line
+from orchestr.cell.records import Head, Marker, read_tree
 from orchestr.cell.result import Result
-from orchestr.errors import OrchestrError
+from orchestr.errors import Blocked, OrchestrError
 from orchestr.events import Kind
 from orchestr.git import Branch, CommitId, Repo
 from orchestr.giterrors import GitError
@@ -53,7 +53,22 @@ def reason(ctx: CellContext) -> str | None:
 
 def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
     """What the `tree` file of every direct upstream says, None where there is none."""
-    return {up.cell.name: read_line(up.dir / TREE) for up in ctx.upstreams()}
+    return {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
+
+
+def product_trees(ctx: CellContext) -> dict[str, str]:
+    """The trees of the upstreams, for the marker. Raises Blocked when one has no result.
+
+    doit starts upstreams first, but one that stands still (ignored, or not in `--only`) may
+    never have had a result.
+    """
+    trees = upstream_trees(ctx)
+    missing = next((name for name, tree in trees.items() if tree is None), None)
+    if missing is not None and not ctx.run.overrides.ignore_deps:
+        upstream = ctx.run.cell(missing).name
+        raise Blocked(f"upstream {missing} has no result yet", upstream=missing,
+                      hint=f"orchestr explain {upstream}")  # fmt: skip
+    return {name: tree for name, tree in trees.items() if tree is not None}
 
 
 def run(ctx: CellContext) -> Result:
@@ -69,7 +84,7 @@ def run(ctx: CellContext) -> Result:
     if pr is not None:
         adopt.marker_for(ctx, pr, phase).write(ctx.dir)
         return Result.built("its branch has a pull request already", url=pr.url)
-    trees = {name: tree for name, tree in upstream_trees(ctx).items() if tree is not None}
+    trees = product_trees(ctx)
     base_ref, base = choose_base(ctx, old if old and old.phase == phase else None)
     marker = Marker(ctx.cell.branch, base, base_ref, trees, phase)
     if old is not None and old.branch != marker.branch:
@@ -97,7 +112,7 @@ def _run_push(ctx: CellContext) -> Result:
     base = ctx.repo.merge_base(tip, head)
     if base is None:
         raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
-    trees = {name: tree for name, tree in upstream_trees(ctx).items() if tree is not None}
+    trees = product_trees(ctx)
     marker = Marker(ctx.cell.branch, base, base_ref, trees, ctx.digest_of(Phase.WORKTREE))
     if marker == Marker.read(ctx.dir):
         return Result.kept()
@@ -148,7 +163,9 @@ def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
     if heads:
         merged = merge_base_for(ctx.repo, [CommitId(head.head) for _, head in heads])
         if merged.commit is None:
-            names = " and ".join(up.name for up, _ in heads)
+            blamed = {merged.ours, merged.theirs}
+            names = " and ".join(up.name for up, head in heads if head.head in blamed)
+            names = names or " and ".join(up.name for up, _ in heads)
             files = ", ".join(merged.conflicts[:5])
             raise ctx.fail(
                 f"its upstreams {names} conflict in {files}",
@@ -203,7 +220,7 @@ def ensure(ctx: CellContext, marker: Marker) -> Path:
         case Finding.DAMAGED if known is not None:
             repair_worktree(repo, path)
             return path
-        case Finding.WRONG_BRANCH | Finding.DETACHED if known is not None:
+        case Finding.WRONG_BRANCH if known is not None:
             raise ctx.fail(
                 f"its worktree {path} is on {verdict.detail}, not on {branch}",
                 hint=f"git -C {path} switch {branch}",
@@ -216,7 +233,7 @@ def ensure(ctx: CellContext, marker: Marker) -> Path:
         case _:
             pass
     check_branch(ctx, CommitId(marker.base))
-    if known is None or known.status != "active":
+    if known is None or not known.active:
         registry.reserve(
             Entry(
                 key=ctx.key,

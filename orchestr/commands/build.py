@@ -154,7 +154,8 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
         return True
     jobs = goals[0].run.settings.limits.jobs
     say(
-        f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
+        f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
+        f"{jobs} agents at once, in worktrees below "
         f"{goals[0].run.layout.worktrees}."
     )
     for reason in dict.fromkeys(reasons):
@@ -247,26 +248,26 @@ def interrupted_force(
 ) -> tuple[str | None, set[str]]:
     """The force id to go on with and the cells it forgot already, or (None, nothing).
 
-    Only the run right before this one counts, and only if it did not come to its end.
+    Only the run right before this one counts, and only if it did not come to its end; one that
+    was killed before it could say what it forces leaves that to the one before it.
     """
     before = [e for e in events if e.run != run_id]
-    last = next((e.run for e in reversed(before) if e.kind is Kind.RUN_STARTED), None)
-    mine = [e for e in before if e.run == last]
-    ended = [e for e in mine if e.kind is Kind.RUN_FINISHED]
-    if any(e.data.get("exit") != int(Exit.INTERRUPTED) for e in ended):
-        return None, set()
-    for event in mine:
-        if event.kind is Kind.RUN_FORCED:
-            same = event.data.get("names") == names and event.data.get("fresh") == fresh
-            if not same:
-                return None, set()
-            force_id = str(event.data.get("id"))
-            done = {
-                e.cell
-                for e in events
-                if e.kind is Kind.CELL_FORGOTTEN and e.data.get("force") == force_id
-            }
+    started = [e for e in before if e.kind is Kind.RUN_STARTED]
+    for last in reversed(started):
+        mine = [e for e in before if e.run == last.run]
+        ended = [e for e in mine if e.kind is Kind.RUN_FINISHED]
+        if any(e.data.get("exit") != int(Exit.INTERRUPTED) for e in ended):
+            break
+        forced = next((e for e in mine if e.kind is Kind.RUN_FORCED), None)
+        if forced is not None:
+            if forced.data.get("names") != names or forced.data.get("fresh") != fresh:
+                break
+            force_id = str(forced.data.get("id"))
+            forgotten = (e for e in events if e.kind is Kind.CELL_FORGOTTEN)
+            done = {e.cell for e in forgotten if e.data.get("force") == force_id}
             return force_id, done
+        if not (last.data.get("force") or last.data.get("fresh")):
+            break
     return None, set()
 
 

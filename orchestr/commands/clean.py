@@ -34,12 +34,17 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
+        loader = attach(self)
+        session = loader.session
         if not args:
             raise UsageError("which features or cells?", hint="orchestr clean FEATURE")
-        targets = session.targets(args)
+        words, theirs = loader.split(args)
+        if theirs:
+            loader.features = ()
+            super().execute(params, theirs)
+            if not words:
+                return 0
+        targets = session.targets(words)
         for feature in dict.fromkeys(target.feature for target in targets):
             lease = read_lease(session.layout.lease(feature))
             if lease is not None:
@@ -49,7 +54,7 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
             clean_cell(ctx, forced=False, dry_run=params["dryrun"])
             for ctx in session.cells(targets)
         ]
-        if not any(done) and not done:
+        if all(one is None for one in done):
             tell("nothing to clean\n")
         return 1 if False in done else 0
 

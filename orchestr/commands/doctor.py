@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell import attempt as attempts
-from orchestr.cell.context import CellContext
+from orchestr.cell.context import CellContext, repo_path
 from orchestr.cell.drive import is_alive
 from orchestr.commands.options import flag
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.preflight import MIN_GIT, Finding, look
 from orchestr.commands.report import tell
 from orchestr.commands.session import Session
-from orchestr.errors import OrchestrError
-from orchestr.git import git_version
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.git import Repo, git_version
 from orchestr.gitworktree import Finding as TreeFinding
 from orchestr.gitworktree import validate_worktree
 from orchestr.locks import read_lease
@@ -43,18 +43,16 @@ class Doctor(PlainVerb):
         found: dict[str, Finding] = {}
         for problem in session.specs.problems:
             found[str(problem)] = Finding("error", str(problem), "orchestr validate")
+        registered = look_registry(session, fix=params["fix"])  # first: cells read it
         for name in features:
             run = session.run(name)
             cells = [plan.name for plan in run.plan.cells]
             for finding in look(run, cells):
                 found[str(finding)] = finding
             for cell in cells:
-                for finding in look_cell(run.cell(cell), fix=params["fix"]):
+                for finding in self._cell(run.cell(cell), fix=params["fix"]):
                     found[str(finding)] = finding
-        for finding in [
-            *look_registry(session, fix=params["fix"]),
-            *look_orphans(session, features),
-        ]:
+        for finding in [*registered, *look_orphans(session, features)]:
             found[str(finding)] = finding
         tell("\n".join(_facts(session)) + "\n")
         for finding in found.values():
@@ -63,6 +61,13 @@ class Doctor(PlainVerb):
         if not found:
             tell("nothing is wrong\n")
         return 1 if errors else 0
+
+    def _cell(self, ctx: CellContext, *, fix: bool) -> list[Finding]:
+        """One broken record is a finding; the other cells are looked at all the same."""
+        try:
+            return look_cell(ctx, fix=fix)
+        except CorruptState as error:
+            return [Finding("error", error.message, error.hint or f"orchestr run {ctx.name}")]
 
 
 def _facts(session: Session) -> list[str]:
@@ -122,6 +127,14 @@ def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:
 def look_registry(session: Session, *, fix: bool) -> list[Finding]:
     """Entries of cells that no spec names, and folders that no entry names."""
     registry = Registry(session.layout.registry, session.layout.locks / "registry.lock")
+    try:
+        registry.entries()
+    except CorruptState as error:
+        if not fix:
+            mend = "orchestr doctor --fix makes it again from git worktree list"
+            return [Finding("error", error.message, mend)]
+    if fix and not session.layout.registry.exists():
+        _rebuild(session, registry)
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
     found: list[Finding] = []
     paths = set()
@@ -145,6 +158,14 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
     return found
 
 
+def _rebuild(session: Session, registry: Registry) -> None:
+    """Make the registry again from what git knows (row X29)."""
+    names = {cell.repo for feature in session.specs.features.values() for cell in feature.cells}
+    paths = {name: repo_path(session.settings, name) for name in names}
+    repos = {name: Repo(path) for name, path in paths.items() if path.is_dir()}
+    registry.rebuild(session.layout.worktrees, repos)
+
+
 def look_orphans(session: Session, features: list[str]) -> list[Finding]:
     """Processes that carry an attempt's marker although that attempt is closed."""
     found = []
@@ -156,8 +177,10 @@ def look_orphans(session: Session, features: list[str]) -> list[Finding]:
             newest = attempts.newest(ctx.dir)
             if newest is not None and newest.is_open:
                 open_markers.add(newest.marker(ctx.key))
-    for pid, marker in attempts_alive():
-        if marker.split("/")[0] in features and marker not in open_markers:
+    here = str(session.layout.worktrees)
+    for pid, marker, worktree in attempts_alive():
+        mine = marker.split("/")[0] in features and worktree.startswith(here)
+        if mine and marker not in open_markers:
             text = f"process {pid} was left behind by attempt {marker}"
             found.append(Finding("warning", text, f"kill {pid}"))
     return found

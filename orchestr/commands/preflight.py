@@ -76,9 +76,13 @@ def look_repo(run: Run, name: str) -> list[Finding]:
     """A repository must be there, unless it is cloned or created on demand."""
     path = repo_path(run.settings, name)
     if path.is_dir():
-        if Repo.containing(path) is None:
+        repo = Repo(path)
+        if not repo.is_repository():
             return [Finding("error", f"{path} is not a git repository",
                             f"set [repos.{name}] path to a clone")]  # fmt: skip
+        if repo.is_empty():
+            return [Finding("error", f"{path} has no commit yet, nothing to start a branch from",
+                            f"git -C {path} commit --allow-empty -m start, or fetch")]  # fmt: skip
         return []
     if made_on_demand(run, name):
         return []

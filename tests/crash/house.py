@@ -132,7 +132,7 @@ def at_each(
     """``act`` in a workspace of its own for every case, some at once; every failure is told."""
 
     def one(case: str) -> str | None:
-        name = "".join(c if c.isalnum() else "-" for c in case)
+        name = "".join(c if c.isalnum() else "-" for c in case)[:60]
         house = House.build(folder / name, **build)
         try:
             act(house, case)
@@ -147,4 +147,4 @@ def at_each(
     assert not failed, f"{len(failed)} of {len(cases)}\n" + "\n".join(failed)
 
 
-__all__ = ["FEATURE", "THREE", "TWO", "House", "Spawned", "at_each", "both", "wait_for"]
+__all__ = ["FEATURE", "POOL", "THREE", "TWO", "House", "Spawned", "at_each", "both", "wait_for"]

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,20 @@ def step(point: str, when: str, name: str) -> None:
     if which == name and seen.setdefault(f"once {name}", 0):
         return
     seen[f"once {name}"] = 1
+    if sent == "FILL":
+        fill(Path(os.environ["CRASH_FILL"]))
+        return
     for one in (sent or "KILL").split("+"):
         os.kill(os.getpid(), getattr(signal, f"SIG{one}"))
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with suppress(OSError), path.open("wb", buffering=0) as stream:
+        for size in (1 << 16, 1 << 12, 1 << 8, 1):
+            with suppress(OSError):
+                while stream.write(bytes(size)):
+                    pass
 
 
 def wrap(point: str, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -51,14 +51,14 @@ class LocalWorld(World):
 
     def count_queries(self, act: Callable[[], object]) -> int:
         asked: list[tuple[str, ...]] = []
-        original = Repo.run
+        original = Repo._start
 
-        def spy(self: Repo, *args: str, **more: Any) -> Any:
+        def spy(self: Repo, args: tuple[str, ...], *more: Any) -> Any:
             asked.append(args)
-            return original(self, *args, **more)
+            return original(self, args, *more)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Repo, "run", spy)
+            patch.setattr(Repo, "_start", spy)
             act()
         return sum(args[0] in ("ls-remote", "fetch", "push") for args in asked)
 

@@ -157,3 +157,11 @@ def test_file_names_with_newlines_are_checked_out_and_completed(
     write(path, dict.fromkeys(names[:4], "con"))
     assert add_worktree(repo, path, B, repo.need_head(), locks=locks) is Provision.COMPLETED
     assert Repo(path).dirty() == []
+
+
+def test_a_repository_without_any_file(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "empty")
+    git(tmp_path / "empty", "commit", "--quiet", "--allow-empty", "-m", "start")
+    repo, path = Repo(tmp_path / "empty"), tmp_path / "w"
+    add_worktree(repo, path, B, repo.need_head(), locks=tmp_path / "locks")
+    assert validate_worktree(repo, path, B).finding is Finding.OK

@@ -262,12 +262,15 @@ def test_interrupted_in_the_checkout_nothing_but_cut_files_is_replaced(world: Wo
     assert (world.path / "dir/b.txt").read_text() == "b\n"
 
 
-def test_interrupted_in_worktree_add_itself_it_starts_over(world: World) -> None:
+@pytest.mark.parametrize("unwritten", ["nothing", "commondir", "HEAD"])
+def test_interrupted_in_worktree_add_itself_it_starts_over(world: World, unwritten: str) -> None:
     world.path.parent.mkdir(parents=True)
     world.sandbox.git("worktree", "add", "-q", "--no-checkout", "--detach", str(world.path))
     admin = Repo(world.path).git_dir()
     (admin / "HEAD").write_text("0" * 40 + "\n")
     (admin / "locked").write_text("initializing")
+    if unwritten != "nothing":
+        (admin / unwritten).unlink()
     assert world.add() is Provision.CREATED
     assert Repo(world.path).head_branch() == B
     assert remove_worktree(world.repo, world.path, locks=world.locks)
