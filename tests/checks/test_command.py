@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from orchestr.checks import base
 from orchestr.checks.base import log_tail
-from orchestr.proctree import find_marked
+from orchestr.proctree import MARKER, find_marked
 from tests.checks.conftest import Ask, py, sh
 
 
@@ -113,3 +117,38 @@ def test_endless_output_is_kept_on_disk_not_in_memory(ask: Ask) -> None:
 
     assert result.passed
     assert Path(result.log).stat().st_size > 40_000_000
+
+
+def test_what_a_killed_run_left_behind_is_ended_before_the_check_starts(
+    ask: Ask, tmp_path: Path
+) -> None:
+    """An orchestrator that was killed cannot clean up; its next check must not meet a ghost."""
+    environ = {**os.environ, MARKER: f"test/{tmp_path.name}"}
+    ghost = subprocess.Popen(["sleep", "60"], env=environ, start_new_session=True)
+
+    assert ask(kind="command", run=["true"]).passed
+
+    assert ghost.wait(10) == -signal.SIGKILL
+
+
+def test_evidence_of_the_interrupted_try_is_no_evidence(ask: Ask, tmp_path: Path) -> None:
+    old = tmp_path / "out" / "artefacts"
+    old.mkdir(parents=True)
+    (old / "junit.xml").write_text('<testsuite><testcase name="x"/></testsuite>')
+
+    result = ask(kind="junit", run=["true"], reports=["junit.xml"])
+
+    assert (result.passed, result.artefacts) == (False, ())
+
+
+def test_our_own_fault_is_never_a_pass(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row E90: whatever goes wrong is a failed result, not an exception."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(base, "run", broken)
+
+    result = ask(kind="command", run=["true"])
+
+    assert (result.passed, result.detail) == (False, "cannot be judged: RuntimeError: no")
