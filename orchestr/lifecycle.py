@@ -204,18 +204,23 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             state = _text(data, "state")
             if state is None:
                 state = "open" if event.kind is Kind.PR_OPENED else cell.pr_state or "open"
+            seen = event.kind is Kind.PR_SEEN  # only a look tells checks and reviews
+            fresh = event.kind is Kind.PR_OPENED
             return replace(
                 cell,
                 pr_url=_text(data, "url") or cell.pr_url,
                 pr_state=state,
                 pr_draft=draft if isinstance(draft, bool) else cell.pr_draft,
+                pr_checks=_text(data, "checks") if seen or fresh else cell.pr_checks,
+                pr_review=_text(data, "review") if seen or fresh else cell.pr_review,
             )
+        case Kind.PUSH_DONE:
+            return replace(cell, pr_checks=None)  # they were of another head
         case (
             Kind.RUN_STARTED
             | Kind.RUN_FORCED
             | Kind.RUN_FINISHED
             | Kind.PUSH_INTENDED
-            | Kind.PUSH_DONE
             | Kind.PR_INTENDED
             | Kind.FORGE_AWAY
             | Kind.CELL_WARNED

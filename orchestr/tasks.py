@@ -185,7 +185,9 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             deps, targets = [files / MARKER], [files / IMPLEMENT]
             if ctx.cell.action is Action.AGENT:
                 targets.append(files / TRANSCRIPT)
-            doc = "the agent works, the host commits and proves"
+            doc = "a person's commits, proved by the host"
+            if ctx.cell.action is Action.AGENT:
+                doc = "the agent works, the host commits and proves"
         case Phase.CHECK:
             deps, targets, doc = [files / IMPLEMENT], [files / CHECKS], "checks on that head"
         case Phase.REVIEW:
@@ -259,6 +261,7 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         known = isinstance(error, OrchestrError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         text = text.replace(f"cell {ctx.name}: ", "")  # whoever shows it names the cell
+        text = text.removeprefix(f"{ctx.name}: ")
         hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
         if not known:
             _keep_traceback(ctx, error)
@@ -293,7 +296,7 @@ def link(run: Run, links: Path, cells: Collection[str]) -> None:
     """Bring the bodies of the feature's pull requests up to date with each other."""
     from orchestr.files import write_toml
 
-    urls = {name: runner(Phase.PUBLISH).link(run.cell(name)) or "none" for name in cells}
+    urls = import_module("orchestr.cell.link").link(run, cells)
     write_toml(links, {"schema": 1, "links": urls})
 
 

@@ -46,6 +46,8 @@ class CellView:
     pr_url: str | None = None
     pr_state: str | None = None
     pr_draft: bool | None = None
+    pr_checks: str | None = None
+    pr_review: str | None = None
     branch: str | None = None
     base: str | None = None
     worktree: str | None = None

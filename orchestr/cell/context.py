@@ -108,8 +108,17 @@ class Run:
         if self._forge is None:
             from orchestr.forges import make_forge
 
-            self._forge = make_forge(self.settings)
+            self._forge = make_forge(self.settings, self.stop)
         return self._forge
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What this run asked of a forge with a quota, for the journal; empty for none."""
+        usage = self._forge.usage if self._forge is not None else None
+        if usage is None or not usage.requests:
+            return {}
+        return {"forge": {"requests": usage.requests, "points": usage.points,
+                          "remaining": usage.remaining}}  # fmt: skip
 
     @property
     def registry(self) -> Registry:
@@ -161,7 +170,7 @@ class CellContext:
     def ref(self) -> RepoRef:
         from orchestr.forges.base import RepoRef
 
-        return RepoRef(self.cell.repo, self.repo_path)
+        return RepoRef(self.cell.repo, self.repo_path, url=self.repo_settings.url)
 
     @property
     def linked_patterns(self) -> tuple[str, ...]:

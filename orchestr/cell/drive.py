@@ -119,11 +119,13 @@ def _write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     git = agent_git_env(
         ctx.repo, ctx.worktree, ctx.run.layout.excludes, patterns=ctx.linked_patterns
     )
+    # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
+    no_gh = str(ctx.run.layout.state / "no-gh")
     limits = ctx.run.settings.limits
     supervisor.Launch(
         argv=launch.argv,
         cwd=str(ctx.worktree),
-        env={**launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
+        env={"GH_CONFIG_DIR": no_gh, **launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
         marker=marker,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,

@@ -129,7 +129,10 @@ def theirs(ctx: CellContext, done: Implemented) -> CommitId | None:
             continue
         if pr.head_sha in pushed(ctx.run.journal, ctx.cell.name):
             continue  # an older head of ours: publish brings it up to date
-        return CommitId(pr.head_sha)
+        sha, head = CommitId(pr.head_sha), CommitId(done.head)
+        if ctx.repo.resolve(sha) is not None and ctx.repo.is_ancestor(sha, head):
+            continue  # merged already, by an attempt or by hand
+        return sha
     return None
 
 
@@ -154,7 +157,8 @@ def _merge_theirs(ctx: CellContext, marker: Marker, done: Implemented) -> Result
         ctx.tree_repo.run("merge", "--abort", check=False)
         raise ctx.fail(
             f"commits that somebody pushed to {ctx.cell.branch} conflict with ours",
-            hint=f"in {ctx.worktree}: git merge FETCH_HEAD, or orchestr run --force {ctx.name}",
+            hint=f"git -C {ctx.worktree} pull --no-rebase origin {ctx.cell.branch}, "
+            f"or let the agent do it: orchestr run --force {ctx.name}",
         )
     if start == done.head:
         return None

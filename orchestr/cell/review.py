@@ -7,6 +7,7 @@ dependents waiting, never with a wrong product.
 
 from __future__ import annotations
 
+from orchestr.cell import check
 from orchestr.cell.context import CellContext
 from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Implemented, read_tree
 from orchestr.cell.result import Result
@@ -36,6 +37,7 @@ def run(ctx: CellContext) -> Result:
     why = reason(ctx)
     if why is None:
         return Result.kept()
+    check.run(ctx)  # a no-op, unless its file was just found to be rubbish and set aside
     done, checks = Implemented.read(ctx.dir), Evidence.read(ctx.dir / CHECKS)
     if done is None or checks is None or checks.head != done.head:
         raise ctx.fail("it has no checked result", hint=f"orchestr run {ctx.name}")

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from orchestr.cell import adopt
+from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import same_repository
 from orchestr.cell.records import Head, Marker, read_tree
@@ -261,8 +262,8 @@ def ensure(ctx: CellContext, marker: Marker) -> Path:
 def check_branch(ctx: CellContext, base: CommitId) -> None:
     """Refuse a branch that is there already and is not ours to use (row X5)."""
     repo, branch = ctx.repo, ctx.cell.branch
-    if ctx.run.registry.lookup(ctx.key) is not None:
-        return
+    if ctx.run.registry.lookup(ctx.key) is not None or attempts.numbers(ctx.dir):
+        return  # registered, or the registry was lost: an attempt of this cell made it
     local = repo.resolve(f"refs/heads/{branch}")
     if local is None:
         return

@@ -13,6 +13,7 @@ from doit.cmd_clean import Clean as DoitClean
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive
+from orchestr.cell.implement import pushed
 from orchestr.cell.leftovers import keep, same_repository
 from orchestr.cell.records import Published
 from orchestr.commands.report import tell
@@ -31,6 +32,7 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     doc_purpose = "remove worktrees that hold nothing unsaved; results stay"
     doc_usage = "FEATURE[:CELL] ..."
+    doc_description = None  # doit's speaks of default tasks
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""
@@ -101,6 +103,8 @@ def unsaved(ctx: CellContext) -> tuple[str, str] | None:
         return f"uncommitted changes ({names})", f"git -C {ctx.worktree} status"
     head, published = repo.resolve("HEAD"), Published.read(ctx.dir)
     if head is None or (published is not None and head == published.head):
+        return None
+    if head in pushed(ctx.run.journal, ctx.cell.name):
         return None
     marker_base = ctx.run.registry.lookup(ctx.key)
     if marker_base is not None and head == marker_base.base:

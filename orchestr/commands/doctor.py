@@ -1,7 +1,7 @@
 """`doctor [--fix]`: git, agents, forge, disk, orphans, dangling state, each with its mend.
 
 Looks at three places and compares them: the registry, the disk, and git (rows D8, D101). It
-repairs nothing by itself but what `--fix` names: orphaned agents and dangling registry entries.
+repairs nothing by itself but what `--fix` names: dangling registry entries, a lost registry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Doctor(PlainVerb):
 
     doc_purpose = "look for what is broken, with the mend for each finding"
     doc_usage = "[FEATURE]"
-    cmd_options = (flag("fix", "end orphaned agents, release dangling registry entries"),)
+    cmd_options = (flag("fix", "release dangling registry entries, make a lost registry again"),)
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 1 when an error was found."""
@@ -47,7 +47,7 @@ class Doctor(PlainVerb):
         for name in features:
             run = session.run(name)
             cells = [plan.name for plan in run.plan.cells]
-            for finding in look(run, cells):
+            for finding in look(run, cells, ask=True):
                 found[str(finding)] = finding
             for cell in cells:
                 for finding in self._cell(run.cell(cell), fix=params["fix"]):
@@ -133,8 +133,12 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
         if not fix:
             mend = "orchestr doctor --fix makes it again from git worktree list"
             return [Finding("error", error.message, mend)]
-    if fix and not session.layout.registry.exists():
+    lost = not session.layout.registry.exists() and session.layout.worktrees.is_dir()
+    if lost and fix:
         _rebuild(session, registry)
+    elif lost and any(session.layout.worktrees.iterdir()):
+        mend = "orchestr doctor --fix makes it again from git worktree list"
+        return [Finding("warning", "there are worktrees, but no registry of them", mend)]
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
     found: list[Finding] = []
     paths = set()

@@ -114,7 +114,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             else:
                 exit_code = Exit.FAILED if code or reporter.blocked else Exit.DONE
             for run in runs.values():
-                run.emit(Kind.RUN_FINISHED, exit=int(exit_code))
+                run.emit(Kind.RUN_FINISHED, exit=int(exit_code), **run.asked)
         _finish(goals, happened, exit_code, as_json=params["json"])
         return int(exit_code)
 

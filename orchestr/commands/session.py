@@ -370,8 +370,10 @@ def bad_option(command: Any, error: Exception) -> UsageError:
 
 
 def only_ours(command: Any) -> Any:
-    """The options that `orchestr help VERB` shows: ours; doit's own would bury them."""
-    ours = [option for option in command.cmdparser.options if option.section == "orchestr"]
+    """The options that `orchestr help VERB` shows: ours and those of doit's that we name, too;
+    the rest of doit's own would bury them."""
+    theirs = ("subtasks", "dryrun", "forget_all")  # --all, --dry-run, --all
+    ours = [o for o in command.cmdparser.options if o.section == "orchestr" or o.name in theirs]
     return SimpleNamespace(options=ours)
 
 

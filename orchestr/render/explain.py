@@ -79,7 +79,8 @@ def _reasons(status: FeatureStatus, name: str, forecast: Forecast | None) -> lis
         until = f", until {clock(view.waiting_until)}" if view.waiting_until else ""
         reasons = [f"{told or 'a usage limit'}{until}; it goes on by itself"]
     elif state is CellState.RUNNING:
-        reasons = [f"the run {view.run} works on it"]
+        alone = "its agent works on without a run; the next run adopts it"
+        reasons = [f"the run {view.run} works on it" if status.live else alone]
     elif told:
         # The whole of it here: the tail of a failed program's output is what one asks for.
         reasons = [told, *_more(view.reason or "", told)]

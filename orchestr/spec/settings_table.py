@@ -18,7 +18,7 @@ Section = Mapping[str, Convert]
 
 NOT_YET_KINDS = {
     "agent kind": ("claude", "codex", "gemini", "opencode"),
-    "forge kind": ("github",),
+    "forge kind": (),
 }
 
 
@@ -157,7 +157,7 @@ def _port(value: Any) -> int:
 
 
 _AGENT_KIND = _kind("agent kind", "command")
-_FORGE_KIND = _kind("forge kind", "local")
+_FORGE_KIND = _kind("forge kind", "local", "github")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND)
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
@@ -200,5 +200,10 @@ KEYS: Mapping[str, Section] = {
     },
     "checks": {"jobs": _count(1, 1000)},
     "ports": {"base": _port, "slots": _count(1, 1000)},
-    "forge": {"kind": _FORGE_KIND, "draft": _flag},
+    "forge": {
+        "kind": _FORGE_KIND,
+        "draft": _flag,
+        "program": _text,
+        "patience": values.parse_duration,
+    },
 }

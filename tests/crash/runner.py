@@ -25,6 +25,7 @@ POINTS = {
     "commit": "orchestr.git:Repo.commit_all",
     "open": "orchestr.forges.local:LocalForge.open",
     "edit": "orchestr.forges.local:LocalForge.edit",
+    "rest": "orchestr.forges.github_api:Api.rest",
     "start": "orchestr.supervisor:start",
     "add": "orchestr.cell.worktree:add_worktree",
     "forget": "orchestr.cell.forget:_move",
@@ -72,7 +73,8 @@ def wrap(point: str, call: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(call)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        name = next((str(a.kind) for a in args if hasattr(a, "kind") and hasattr(a, "ts")), "-")
+        name = next((str(a.kind) for a in args if hasattr(a, "kind") and hasattr(a, "ts")), "")
+        name = name or next((a.name for a in args if isinstance(a, Path)), "-")
         step(point, "before", name)
         value = call(*args, **kwargs)
         step(point, "after", name)

@@ -13,8 +13,8 @@ from tests.crash.house import FEATURE, House, both, wait_for
 
 pytestmark = pytest.mark.slow
 REFUSED = (
-    'n=$(cat "$AGENT_DIR/refusals" 2>/dev/null || echo 0)\n'
-    'if [ "$n" -lt "${REFUSE:-1}" ]; then echo $((n + 1)) > "$AGENT_DIR/refusals"\n'
+    'file="$AGENT_DIR/refusals-$ORCHESTR_CELL"\nn=$(cat "$file" 2>/dev/null || echo 0)\n'
+    'if [ "$n" -lt "${REFUSE:-1}" ]; then echo $((n + 1)) > "$file"\n'
     'echo "come back later"; exit 75; fi\n'
 )
 
@@ -66,6 +66,26 @@ def test_a_paused_agent_holds_up_its_own_cells_only(tmp_path: Path) -> None:
         run.send_signal(signal.SIGINT)
         assert run.ended(30) == 130, run.said()
         house.quiet()
+    finally:
+        house.end()
+
+
+def test_an_agent_that_began_before_the_pause_does_not_end_it(tmp_path: Path) -> None:
+    cells = {"low": {"agent": "limited"}, "early": {"agent": "limited"}}
+    house = build(tmp_path / "w", "300s", cells)  # type: ignore[arg-type]
+    house.close("low", "early")
+    house.script("low", REFUSED)
+    try:
+        run = house.spawn("run", FEATURE)
+        house.working("low", "early")
+        house.open("low")
+        wait_for(lambda: house.journal(kind="attempt.limited"), "the pause")
+        house.open("early")
+        wait_for(lambda: house.journal(kind="pr.opened"), "the one that had begun")
+        assert float(str(pause(house)["until"])) > time.time() + 100
+        run.send_signal(signal.SIGINT)
+        assert run.ended(30) == 130, run.said()
+        assert house.book()["start low 1"] == 1
     finally:
         house.end()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +46,10 @@ class LocalWorld(World):
 
     def merge(self, number: int) -> None:
         self.forge.merge(self.repo, number)
+
+    def comments(self, number: int) -> list[str]:
+        path = self.file(number).with_suffix(".comments.json")
+        return list(json.loads(path.read_text())["comments"])
 
     def go_away(self) -> None:
         self.origin.rename(self.origin.with_name("gone"))
@@ -348,7 +353,7 @@ def test_the_settings_choose_the_forge(tmp_path: Path) -> None:
     forge = make_forge(Some())  # type: ignore[arg-type]
     assert isinstance(forge, LocalForge)
     assert forge.root == tmp_path / "forge"
-    assert list(FORGES) == [forge.kind]
+    assert list(FORGES) == [forge.kind, "github"]
 
 
 # --- several processes, and kills ------------------------------------------------------------
