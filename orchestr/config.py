@@ -50,6 +50,8 @@ class RepoSettings:
     teardown: tuple[str, ...] = ()
     link: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
+    land_checks: tuple[str, ...] = ()
+    strategy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,21 @@ class ForgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LandingSettings:
+    """How the merge queue works (docs/landing.md). ``jobs``: checks at once."""
+
+    strategy: str = "merge"
+    window: int = 4
+    floor: int = 1
+    batch: int = 1
+    jobs: int = 2
+    repairs: int = 2
+    disjoint: bool = False
+    delete_branches: bool = False
+    keep_worktrees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. ``default_agent`` is the one named, else the only one declared."""
 
@@ -100,6 +117,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     forge: ForgeSettings = field(default_factory=ForgeSettings)
     default_agent: str | None = None
+    landing: LandingSettings = field(default_factory=LandingSettings)
 
     def repo(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""
@@ -152,6 +170,7 @@ class _Loader:
         agents, default = self._agents(raw.get("agents", {}))
         limits = Limits(**self._section("limits", raw.get("limits", {})))
         forge = self._forge(raw.get("forge", {}))
+        landing = LandingSettings(**self._section("landing", raw.get("landing", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -161,6 +180,7 @@ class _Loader:
             limits=limits,
             forge=forge,
             default_agent=default,
+            landing=landing,
         )
 
     def _read(self) -> dict[str, Any]:

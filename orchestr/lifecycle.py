@@ -210,8 +210,13 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
                 pr_state=state,
                 pr_draft=draft if isinstance(draft, bool) else cell.pr_draft,
             )
+        case Kind.LAND_DONE | Kind.LAND_PARKED | Kind.LAND_UNDONE:
+            return _land(cell, event)
         case (
-            Kind.RUN_STARTED
+            Kind.LAND_QUEUE
+            | Kind.LAND_REPAIR
+            | Kind.LAND_UPDATE
+            | Kind.RUN_STARTED
             | Kind.RUN_FORCED
             | Kind.RUN_FINISHED
             | Kind.PUSH_INTENDED
@@ -223,6 +228,25 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             return cell
         case _:
             assert_never(event.kind)
+
+
+def _land(cell: CellView, event: Event) -> CellView:
+    """Landed, left to a person, or rolled back."""
+    if event.kind is Kind.LAND_PARKED:
+        told = event.data.get("state") == CellState.MERGE_CONFLICT
+        return replace(
+            cell,
+            state=CellState.MERGE_CONFLICT if told else CellState.NEEDS_PERSON,
+            reason=_text(event.data, "reason"),
+            hint=_text(event.data, "hint"),
+            finished_at=event.ts,
+        )
+    where = f"{_text(event.data, 'target')} at {(_text(event.data, 'commit') or '')[:12]}"
+    if event.kind is Kind.LAND_DONE:
+        state, reason = CellState.LANDED, f"landed on {where}"
+    else:
+        state, reason = CellState.DONE, f"rolled back on {where}"
+    return replace(cell, state=state, reason=reason, hint=None, finished_at=event.ts)
 
 
 def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:

@@ -145,9 +145,17 @@ def _shown(value: Any) -> str:
     return show(value) if isinstance(value, str) else kind_of(value)
 
 
+def _strategy(value: Any) -> str:
+    text = _text(value)
+    if text not in STRATEGIES:
+        raise BadValue(f"there is no strategy {show(text)}", suggest(text, STRATEGIES))
+    return text
+
+
+STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
 _AGENT_KIND = _kind("agent kind", "command")
 _FORGE_KIND = _kind("forge kind", "local")
-_TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND)
+_TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _strategy)
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
@@ -163,6 +171,8 @@ KEYS: Mapping[str, Section] = {
         "teardown": _texts,
         "link": _inside,
         "copy": _inside,
+        "land_checks": _texts,
+        "strategy": _strategy,
     },
     "agents": {
         "kind": _AGENT_KIND,
@@ -186,4 +196,15 @@ KEYS: Mapping[str, Section] = {
         "min_disk_mb": _count(0, 1 << 30),
     },
     "forge": {"kind": _FORGE_KIND, "draft": _flag},
+    "landing": {
+        "strategy": _strategy,
+        "window": _count(1, 100),
+        "floor": _count(1, 100),
+        "batch": _count(1, 100),
+        "jobs": _count(1, 100),
+        "repairs": _count(0, 10),
+        "disjoint": _flag,
+        "delete_branches": _flag,
+        "keep_worktrees": _flag,
+    },
 }
