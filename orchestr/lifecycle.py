@@ -246,7 +246,7 @@ def _land(cell: CellView, event: Event) -> CellView:
         state, reason = CellState.LANDED, f"landed on {where}"
     else:
         state, reason = CellState.DONE, f"rolled back on {where}"
-    return replace(cell, state=state, reason=reason, hint=None, finished_at=event.ts)
+    return replace(cell, state=state, reason=reason, hint=None)
 
 
 def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:

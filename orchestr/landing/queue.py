@@ -87,7 +87,7 @@ class Item:
 class Queue:
     """Everything the decisions rest on. Made by `replay`; never changed in place."""
 
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     items: Mapping[str, Item] = field(default_factory=dict)
     tips: Mapping[Lane, str] = field(default_factory=dict)
     windows: Mapping[Lane, int] = field(default_factory=dict)
@@ -171,7 +171,7 @@ def _step(q: Queue, event: Event) -> Queue:
             item = q.items[key]
             if item.stage is not Stage.REPAIRING:
                 return q
-            change = replace(item.change, head=head, paths=paths)
+            change = replace(item.change, head=head, paths=paths, hold="")
             return _with(q, replace(item, change=change, stage=Stage.WAITING))
         case Parked(key, trouble, reason):
             failed = q.items[key].stage is Stage.QUEUED
@@ -214,7 +214,8 @@ def _offer(q: Queue, change: Change, landed: bool) -> Queue:
     if old.change.head == change.head or old.stage is Stage.REPAIRING:
         head = old.change.head if old.stage is Stage.REPAIRING else change.head
         return _with(q, replace(old, change=replace(change, head=head), frozen=False))
-    return _with(q, Item(change))  # a person did something about it
+    before = old.before if old.undone else ""
+    return _with(q, Item(change, undone=old.undone, before=before))  # a person's new try
 
 
 def _landed(q: Queue, event: Landed) -> Queue:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from orchestr.landing.queue import Queue, decide, obstacle, replay
-from orchestr.landing.records import Change, GroupClosed, GroupOpened, Lane, Landed, Rules, Stage
+from orchestr.landing.records import Change, GroupClosed, GroupOpened, Landed, Lane, Rules, Stage
 from tests.landing.world import World
 
 RULES = st.builds(
