@@ -20,7 +20,8 @@ REVERTS = "Orchestr-Reverts"
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """One change. ``own_base``: its own work is ``own_base..head``, None where git's merge base
-    says that already (not after a squash of what is below it, nor after a rollback). ``undo``: revert this ``(before, after)`` of the target instead.
+    says that already (not after a squash of what is below it, nor after a rollback). ``undo``:
+    revert this ``(before, after)`` of the target instead.
     """
 
     key: str

@@ -158,7 +158,12 @@ class Lander:
             self.append(TargetSeen(lane, tip))
 
     def append(self, event: Event) -> None:
-        """Journal, count, show."""
+        """Journal, count, show; what a feature's own journal must show goes there first."""
+        if isinstance(event, Parked):
+            self._tell(event.key, event.trouble, event.reason)
+        elif isinstance(event, NotLanded) and event.refused:
+            for key in event.spec.keys:
+                self._tell(key, Trouble.RED, event.refused)
         self.book.append(event)
         self.queue = step(self.queue, event)
         if self.listener is not None:
@@ -221,8 +226,7 @@ class Lander:
         elif isinstance(answer, OrchestrError):
             raise answer
         else:
-            for event in self._told(answer):
-                self.append(event)
+            self.append(answer)
 
     def _join(self) -> None:
         """Wait for repairs to let go (their agents get their grace); checks are left behind."""
@@ -292,27 +296,27 @@ class Lander:
             case Verify(key):
                 return self._tried(action, lambda: self._verify(key))
             case Note(event):
-                return self._told(event)
+                return [event]
             case CheckCandidate():
                 raise AssertionError("checks run in threads")
             case _:
                 assert_never(action)
 
-    def _told(self, event: Event) -> list[Event]:
-        """What a feature's own journal must show goes there before the queue counts it."""
-        if isinstance(event, Parked):
-            change = self.queue.items[event.key].change
-            if not change.reverts:
-                ctx = self.ctx(event.key)
-                where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
-                hint = f"git -C {where} merge origin/{change.lane.target}"
-                if event.trouble is Trouble.RED:
-                    hint = f"orchestr logs {ctx.name}"
-                hint += f"; mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}, orchestr"
-                hint += f" land {ctx.run.feature.name}"
-                reason = f"landing on {change.lane.target}: {event.reason}"
-                ctx.emit(Kind.LAND_PARKED, state=str(event.trouble), reason=reason, hint=hint)
-        return [event]
+    def _tell(self, key: str, trouble: Trouble, reason: str) -> None:
+        """A change is left to a person: both sides and the commands."""
+        item = self.queue.items[key]
+        if item.change.reverts or item.frozen:
+            return
+        ctx, target = self.ctx(key), item.change.lane.target
+        hint = f"orchestr logs {ctx.name}"
+        if trouble is Trouble.CONFLICT:
+            where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
+            hint = f"git -C {where} merge origin/{target}"
+        hint += f"; mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
+        hint += f" && orchestr land {ctx.run.feature.name}"
+        sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {target}"
+        sides += f" ({self.queue.tips[item.change.lane][:12]})"
+        ctx.emit(Kind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {reason}", hint=hint)
 
     def _tried(self, action: Action, call: Callable[[], list[Event]]) -> list[Event]:
         """What comes after a landing must not hold up others; the next process tries again."""
