@@ -32,6 +32,7 @@ from orchestr.landing.candidates import newest
 from orchestr.landing.repair import perform
 from orchestr.process import run as run_process
 from orchestr.spec.records import Action, Phase
+from orchestr.states import CellState
 
 Warn = Callable[[str], None]
 
@@ -100,9 +101,13 @@ def update(
     """Merge the new target into a dependent's branch. Returns its new head, None when nothing was
     done. ``landed`` is the upstream's head that landed: work the two have in common.
     """
-    repo, done = ctx.repo, Implemented.read(ctx.dir)
+    repo, done, newest_one = ctx.repo, Implemented.read(ctx.dir), attempts.newest(ctx.dir)
     if done is None or ctx.cell.action is Action.PUSH:
         return None
+    if newest_one is not None and newest_one.is_open:
+        return None  # its agent works there; the next attempt merges what moved
+    if ctx.run.past.cell(ctx.cell.name).state is CellState.IGNORED:
+        return None  # it stays as it is until a person says otherwise
     old = CommitId(done.head)
     if repo.resolve(old) is None or repo.is_ancestor(tip, old):
         return None

@@ -1,4 +1,4 @@
-"""Landing real repositories through the program: order, strategies, conflicts, repairs, rollback."""
+"""Landing real repositories through the program: order, strategies, conflicts, repairs."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_dependent_that_is_not_done_gets_the_new_target_without_a_new_attempt(
     tmp_path: Path,
 ) -> None:
     yard = Yard.ready(tmp_path / "w", landing={"strategy": "squash", "delete_branches": True})
-    yard.run("ignore", f"{FEATURE}:high", code=0)
+    yard.spec({**CHAIN, "high": {**CHAIN["high"], "todo": ["something else"]}})
     starts = yard.starts()
     yard.run("land", FEATURE, code=1)
     assert yard.history() == ["low"] and yard.history("web") == ["far"]
@@ -156,7 +156,7 @@ def test_a_dependent_that_is_not_done_gets_the_new_target_without_a_new_attempt(
     assert git(yard.worktree("high"), "rev-parse", "HEAD") == yard.head("high")
     assert yard.branch("low") not in yard.heads()
     assert yard.starts() == starts
-    yard.run("ignore", f"{FEATURE}:high", "--undo", code=0)
+    yard.spec(CHAIN)
     yard.run("run", FEATURE, code=0)
     yard.run("land", FEATURE, code=0)
     assert yard.history() == ["low", "high"] and yard.starts() == starts
