@@ -8,8 +8,8 @@ changes fail, so it leaves them out; *queue* is Zuul's window (start 4, floor 1,
 adds batches of 4. Checks have as many machines as the window wants. Wasted: checks whose commit
 did not land.
 
-The second is real: candidates made (merge-tree, commit-tree) on a repository of 20,000 files, beside
-checkout and merge in a warm worktree.
+The second is real: candidates made (merge-tree, commit-tree) on a repository of 20,000 files,
+beside checkout and merge in a warm worktree.
 """
 
 from __future__ import annotations
