@@ -22,8 +22,12 @@ LINTERS = {
 
 
 def pytest_command(paths: list[str] | None) -> list[str]:
-    """The command of the task `test`; `paths` are the words after its name."""
-    return [PYTHON, "-m", "pytest", *(paths or [])]
+    """The command of the task `test`; `paths` are the words after its name.
+
+    The whole suite waits for processes more than it computes: three workers on two cores.
+    """
+    words = paths or ["-n", "3", "--dist", "worksteal"]
+    return [PYTHON, "-m", "pytest", *words]
 
 
 def task_test() -> dict[str, Any]:

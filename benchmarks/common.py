@@ -69,7 +69,9 @@ def report(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     widths = [max(len(c), *(len(t[i]) for t in texts)) for i, c in enumerate(columns)]
     print(f"\n{name}")
     for line in [columns, *texts]:
-        print("  " + "  ".join(word.ljust(w) for word, w in zip(line, widths, strict=True)).rstrip())
+        print(
+            "  " + "  ".join(word.ljust(w) for word, w in zip(line, widths, strict=True)).rstrip()
+        )
     RESULTS.mkdir(exist_ok=True)
     value = {
         "name": name,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import git, orchestr, report, seconds
-
 from orchestr.cell import attempt as attempts
 from orchestr.cell.implement import key_of
 from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Implemented, Marker, Outcome
@@ -47,7 +47,7 @@ def workspace(root: Path, cells: int) -> None:
     run = Session(root).run("big")
     for plan in run.plan.cells:
         ctx = run.cell(plan.name)
-        upstreams = {name: tree for name in plan.upstreams}
+        upstreams = dict.fromkeys(plan.upstreams, tree)
         marker = Marker(ctx.cell.branch, head, "main", upstreams, ctx.digest_of(Phase.WORKTREE))
         marker.write(ctx.dir)
         attempts.link_transcript(ctx.dir, 1)
@@ -81,7 +81,7 @@ def main(sizes: tuple[int, ...] = (6, 100, 1000)) -> None:
             if "nothing to be done" not in second.stdout:
                 raise SystemExit(second.stdout + second.stderr)
             for verb in (("list",), ("run", "big"), ("status", "big"), ("plan", "big")):
-                took = seconds(lambda verb=verb: orchestr(*verb, cwd=root), 3)
+                took = seconds(partial(orchestr, *verb, cwd=root), 3)
                 what = "run, nothing to do" if verb[0] == "run" else verb[0]
                 rows.append({"what": what, "cells": size, "seconds": took, "ratio": took / bare})
     report("startup", rows)

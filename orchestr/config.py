@@ -86,10 +86,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ForgeSettings:
-    """Where pull requests live, and whether they start as drafts."""
+    """Where pull requests live, and whether they start as drafts.
+
+    ``program`` is the client of kind ``github`` (None: ``gh``), ``patience`` the seconds that
+    one of its requests may wait for an answer.
+    """
 
     kind: str = "local"
     draft: bool = True
+    program: str | None = None
+    patience: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +324,12 @@ class _Loader:
         return agent
 
     def _forge(self, raw: Any) -> ForgeSettings:
-        return ForgeSettings(**self._section("forge", raw))
+        given = self._section("forge", raw)
+        for key in ("program", "patience"):
+            if key in given and given.get("kind", "local") == "local":
+                hint = 'it is for kind = "github"'
+                self._add(("forge", key), f"kind `local` has no `{key}`", hint)
+        return ForgeSettings(**given)
 
     def _tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
         if isinstance(raw, dict):

@@ -7,9 +7,12 @@ A file that sqlite cannot read is set aside with a warning: rows are a cache, no
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,9 @@ class WriteThroughDB(SqliteDB):  # type: ignore[misc]
         Path(name).absolute().parent.mkdir(parents=True, exist_ok=True)
         try:
             return self._open(name)
-        except (DatabaseException, sqlite3.DatabaseError):
+        except (DatabaseException, sqlite3.DatabaseError) as error:
+            if "full" in str(error):  # nothing is wrong with the file, there is no room beside it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name) from error
             kept = f"{name}.corrupt-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
             Path(name).replace(kept)
             for side in ("-wal", "-shm", "-journal"):
@@ -54,9 +59,14 @@ class WriteThroughDB(SqliteDB):  # type: ignore[misc]
         if not self._dirty:
             return
         rows = [(task, self.codec.encode(self._cache[task])) for task in self._dirty]
-        self._conn.execute("begin immediate")
-        self._conn.executemany("insert or replace into doit values (?,?)", rows)
-        self._conn.execute("commit")
+        try:
+            self._conn.execute("begin immediate")
+            self._conn.executemany("insert or replace into doit values (?,?)", rows)
+            self._conn.execute("commit")
+        except sqlite3.OperationalError:  # a full disk; the rows are tried again, or lost: a cache
+            with suppress(sqlite3.Error):
+                self._conn.execute("rollback")
+            return
         self._dirty = set()
 
     def _get_task_data(self, task_id: str) -> Any:

@@ -7,6 +7,7 @@ them into text and exit codes.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -119,4 +120,14 @@ class Blocked(PhaseFailed):
 class CorruptState(OrchestrError):
     """A file of ours cannot be read; it was set aside as ``.corrupt-<time>`` (row X29)."""
 
-    exit_code = Exit.FAULT
+    exit_code = Exit.FAILED
+
+
+def full_disk(error: BaseException) -> OrchestrError | None:
+    """What to tell of a write that found no room; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return OrchestrError(
+        f"{os.strerror(error.errno)}: {error.filename or 'a file of ours could not be written'}",
+        hint="make room, then run the same command again: it goes on where it stopped",
+    )

@@ -16,7 +16,7 @@ class Kind(StrEnum):
 
     RUN_STARTED = "run.started"  # data: goals, options, pid, command
     RUN_FORCED = "run.forced"  # data: names; the same run id forces nothing twice
-    RUN_FINISHED = "run.finished"  # data: exit
+    RUN_FINISHED = "run.finished"  # data: exit, forge (requests, points, remaining)
     CELL_IGNORED = "cell.ignored"
     CELL_UNIGNORED = "cell.unignored"
     CELL_FORGOTTEN = "cell.forgotten"  # data: phases, attempt
@@ -39,7 +39,7 @@ class Kind(StrEnum):
     PR_INTENDED = "pr.intended"  # data: head, base
     PR_OPENED = "pr.opened"  # data: url, draft
     PR_UPDATED = "pr.updated"  # data: url, draft
-    PR_SEEN = "pr.seen"  # data: url, state, draft; asked once per repository and run
+    PR_SEEN = "pr.seen"  # data: url, state, draft, checks, review
     LAND_QUEUE = "land.queue"  # data: event and its fields; only in the queue's own book
     LAND_REPAIR = "land.repair"  # its agent is to mend it; data: number, trouble, reason
     LAND_DONE = "land.done"  # data: target, before, commit, tree, head, strategy

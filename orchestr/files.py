@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestr.errors import CorruptState
+
+T = TypeVar("T")
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -88,19 +91,68 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise set_aside(path, str(error)) from error
 
 
 def set_aside(path: Path, why: str) -> CorruptState:
     """Move a broken file to ``<name>.corrupt-<time>`` and return the error to raise."""
-    kept = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    name = f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+    kept, copy = path.with_name(name), 1
+    while kept.exists():
+        kept, copy = path.with_name(f"{name}.{copy}"), copy + 1
     with suppress(OSError):
         path.replace(kept)
     return CorruptState(
         f"{path} cannot be read ({why}); it was kept as {kept.name}",
         hint="run the same command again: what is missing is rebuilt from git and the journal",
     )
+
+
+class Fields:
+    """A record's table, read field by field. Raises KeyError, TypeError: see `read_record`."""
+
+    def __init__(self, table: Any) -> None:
+        if not isinstance(table, dict):
+            raise TypeError("it is not a table")
+        self._table: dict[str, Any] = table
+
+    def text(self, name: str, default: str | None = None) -> str:
+        return self._of(str, name, default)
+
+    def number(self, name: str) -> int:
+        return self._of(int, name, None)
+
+    def table(self, name: str) -> dict[str, Any]:
+        return self._of(dict, name, None)
+
+    def items(self, name: str) -> tuple[Any, ...]:
+        return tuple(self._of(list, name, None))
+
+    def _of(self, kind: type[T], name: str, default: T | None) -> T:
+        value = self._table.get(name, default)
+        if not isinstance(value, kind):
+            raise TypeError(f"field {name!r} is missing or wrong")
+        return value
+
+
+def read_record(path: Path, load: Callable[[Path], Any], make: Callable[[Fields], T]) -> T | None:
+    """The record in a file, or None when there is none.
+
+    One that cannot be read counts as none, because its phase makes it again; it is set aside and
+    a warning says so (row X29).
+    """
+    try:
+        raw = load(path)
+        return None if raw is None else make(Fields(raw))
+    except CorruptState as error:
+        broken = error
+    except (TypeError, ValueError) as error:
+        broken = set_aside(path, str(error))
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"warning: {broken.message}\n")
+        sys.stderr.flush()
+    return None
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from orchestr.giterrors import (
 )
 from orchestr.gitremote import RemoteOps
 from orchestr.gitsettings import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
-from orchestr.process import run
+from orchestr.process import ProcessTimeout, run
 
 __all__ = [
     "NO_COMMIT",
@@ -200,10 +200,14 @@ class Repo(RemoteOps):
         merging = (self.git_dir() / "MERGE_HEAD").exists()
         if not merging and self.ask("diff", "--cached", "--quiet", check=False).code == 0:
             return None
-        done = repo.run(
-            "commit", "--quiet", "--cleanup=whitespace", "-F", "-",
-            input=message.encode(), check=False,
-        )  # fmt: skip
+        words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
+        try:
+            done = repo.run(*words, input=message.encode(), check=False)
+        except ProcessTimeout as error:
+            raise CommitRefused(
+                f"git commit in {self.path} took longer than {self.timeout:g} s and was ended",
+                hint="a hook or the signing setup of the repository hangs: try it there by hand",
+            ) from error
         if done.code != 0:
             if not merging and self.ask("diff", "--cached", "--quiet", check=False).code == 0:
                 return None  # a hook took everything out again

@@ -163,6 +163,17 @@ class GitPath:
         done = self.ask("symbolic-ref", "--quiet", "HEAD", check=False)
         return branch_of(line_of(done)) if done.code == 0 else None
 
+    def is_repository(self) -> bool:
+        """Whether a clone, a bare repository or a worktree begins exactly here (none around)."""
+        return self.ask("rev-parse", "--git-dir", check=False).code == 0
+
+    def is_empty(self) -> bool:
+        """Whether there is no ref at all, so no commit to start from."""
+        return (
+            not self.ask("for-each-ref", "--count=1").out
+            and self.ask("rev-parse", "--verify", "--quiet", "HEAD", check=False).code != 0
+        )
+
     def is_bare(self) -> bool:
         return line_of(self.ask("rev-parse", "--is-bare-repository")) == "true"
 

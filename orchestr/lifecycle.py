@@ -152,12 +152,13 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             )
         case Kind.CELL_IGNORED:
             reason = _text(data, "reason") or "ignored by a person"
-            return replace(cell, state=CellState.IGNORED, reason=reason, hint=None)
+            return replace(cell, state=CellState.IGNORED, ignored=True, reason=reason, hint=None)
         case Kind.CELL_UNIGNORED:
-            return replace(cell, state=_at_rest(cell.phases), reason=None, hint=None)
+            rest = _at_rest(cell.phases)
+            return replace(cell, state=rest, ignored=False, reason=None, hint=None)
         case Kind.CELL_FORGOTTEN:
             named = data.get("phases")
-            ignored = cell.state is CellState.IGNORED  # until `ignore --undo`
+            ignored = cell.ignored
             known = [str(p) for p in named] if isinstance(named, list | tuple) else _PHASES
             return replace(
                 cell,
@@ -204,14 +205,20 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             state = _text(data, "state")
             if state is None:
                 state = "open" if event.kind is Kind.PR_OPENED else cell.pr_state or "open"
+            seen = event.kind is Kind.PR_SEEN  # only a look tells checks and reviews
+            fresh = event.kind is Kind.PR_OPENED
             return replace(
                 cell,
                 pr_url=_text(data, "url") or cell.pr_url,
                 pr_state=state,
                 pr_draft=draft if isinstance(draft, bool) else cell.pr_draft,
+                pr_checks=_text(data, "checks") if seen or fresh else cell.pr_checks,
+                pr_review=_text(data, "review") if seen or fresh else cell.pr_review,
             )
         case Kind.LAND_DONE | Kind.LAND_PARKED | Kind.LAND_UNDONE:
             return _land(cell, event)
+        case Kind.PUSH_DONE:
+            return replace(cell, pr_checks=None)  # they were of another head
         case (
             Kind.LAND_QUEUE
             | Kind.LAND_REPAIR
@@ -220,7 +227,6 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             | Kind.RUN_FORCED
             | Kind.RUN_FINISHED
             | Kind.PUSH_INTENDED
-            | Kind.PUSH_DONE
             | Kind.PR_INTENDED
             | Kind.FORGE_AWAY
             | Kind.CELL_WARNED

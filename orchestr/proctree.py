@@ -296,23 +296,24 @@ def _psutil_carries(pid: int, marker: str) -> bool:
         return False
 
 
-def attempts_alive() -> list[tuple[int, str]]:
-    """Every process of this user that carries some attempt's marker: (pid, marker)."""
+def attempts_alive() -> list[tuple[int, str, str]]:
+    """Every process of this user that carries some attempt's marker: (pid, marker, worktree).
+
+    The worktree tells the workspaces of one machine apart: features may have equal names.
+    """
     found = []
     for proc in table().values():
-        value = _marker_of(proc.pid)
-        if value:
-            found.append((proc.pid, value))
+        environ = _environ(proc.pid)
+        if environ.get(MARKER):
+            found.append((proc.pid, environ[MARKER], environ.get("ORCHESTR_WORKTREE", "")))
     return found
 
 
-def _marker_of(pid: int) -> str | None:
+def _environ(pid: int) -> dict[str, str]:
     import psutil
 
     try:
         process = psutil.Process(pid)
-        if process.uids().effective != os.geteuid():
-            return None
-        return process.environ().get(MARKER)
+        return process.environ() if process.uids().effective == os.geteuid() else {}
     except (psutil.Error, OSError):
-        return None
+        return {}

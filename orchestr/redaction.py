@@ -16,6 +16,7 @@ SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|KEY(?![A-Z])|(^|_)PAT$"
 NO_SECRET = re.compile(r"GIT_CONFIG_KEY_\d+$")  # it holds the name of a setting
 HTTP_USER = re.compile(r"(?<=http://)[^/\s'\"]*@|(?<=https://)[^/\s'\"]*@", re.IGNORECASE)
 URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@'\"]*):[^/\s'\"]*@")
+FORGE_TOKEN = re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{8,}|github_pat_[A-Za-z0-9_]{8,})")
 AUTH_HEADER = re.compile(r"(authorization:\s*(?:\w+\s+)?)[^\s'\"]+", re.IGNORECASE)
 
 
@@ -29,7 +30,10 @@ def secret_values(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def redact(text: str, secrets: Collection[str]) -> str:
-    """Hide ``secrets``, the user part of http URLs, passwords of others, Authorization headers."""
+    """Hide ``secrets``, the user part of http URLs, passwords of others, Authorization headers,
+    and what has the form of a GitHub token.
+    """
+    text = FORGE_TOKEN.sub(HIDDEN, text)
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     text = HTTP_USER.sub(f"{HIDDEN}@", text)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.config import Settings
-from orchestr.errors import CorruptState, OrchestrError
+from orchestr.errors import OrchestrError
 from orchestr.events import Event, Kind
 
 TORN_MARK = b"\n"
@@ -142,7 +142,7 @@ def parse(line: bytes) -> Event | None:
     """One line of a journal, or None when it is torn or not ours."""
     try:
         raw: dict[str, Any] = json.loads(line)
-        return Event(
+        event = Event(
             Kind(raw["kind"]),
             raw["ts"],
             raw.get("run", ""),
@@ -152,8 +152,11 @@ def parse(line: bytes) -> Event | None:
             raw.get("attempt", 0),
             raw.get("data", {}),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    texts = (event.ts, event.run, event.feature, event.cell, event.phase)
+    fits = isinstance(event.attempt, int) and isinstance(event.data, dict)
+    return event if fits and all(isinstance(text, str) for text in texts) else None
 
 
 def _as_dict(event: Event) -> dict[str, Any]:
@@ -163,17 +166,6 @@ def _as_dict(event: Event) -> dict[str, Any]:
         if value:
             short[name] = dict(value) if name == "data" else value
     return short
-
-
-def field_of(table: dict[str, Any], name: str, path: Path) -> Any:
-    """A field that must be there. Raises CorruptState naming the file."""
-    try:
-        return table[name]
-    except KeyError:
-        raise CorruptState(
-            f"{path} has no field {name!r}",
-            hint=f"rm {path}, then the same command: its phase makes it again",
-        ) from None
 
 
 def check_disk(state: Path, minimum_mb: int) -> str | None:

@@ -38,6 +38,7 @@ from orchestr.launch import (
 from orchestr.proctree import Proc, alive, kill_marked, kill_tree, send
 
 __all__ = [
+    "LOCK",
     "TAKEN",
     "Exit",
     "Launch",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -27,13 +28,14 @@ from orchestr.cell.records import (
     IMPLEMENT,
     MARKER,
     PR_URL,
+    PUBLISHED,
     REVIEW,
     TRANSCRIPT,
     TREE,
     digest,
 )
 from orchestr.cell.result import Result
-from orchestr.errors import Blocked, Interrupted, OrchestrError
+from orchestr.errors import Blocked, Interrupted, OrchestrError, full_disk
 from orchestr.events import Kind
 from orchestr.spec.records import Action, Phase
 
@@ -183,7 +185,9 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             deps, targets = [files / MARKER], [files / IMPLEMENT]
             if ctx.cell.action is Action.AGENT:
                 targets.append(files / TRANSCRIPT)
-            doc = "the agent works, the host commits and proves"
+            doc = "a person's commits, proved by the host"
+            if ctx.cell.action is Action.AGENT:
+                doc = "the agent works, the host commits and proves"
         case Phase.CHECK:
             deps, targets, doc = [files / IMPLEMENT], [files / CHECKS], "checks on that head"
         case Phase.REVIEW:
@@ -191,7 +195,8 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             targets = [files / REVIEW, files / HEAD, files / TREE]
         case Phase.PUBLISH:
             deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack] + [files / HEAD]
-            targets, doc = [files / PR_URL], "push, open or update the pull request"
+            targets = [files / PR_URL, files / PUBLISHED]
+            doc = "push, open or update the pull request"
     if selection.ignore_deps:
         deps = [path for path in deps if path.parent == files or path.exists()]
     return Task(
@@ -249,12 +254,14 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         if why is not None:
             ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
         result: Result = runner(phase).run(ctx)
-    except Exception as error:
+    except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
+        error = full_disk(raised) or raised
         stopped = isinstance(error, Interrupted)
         known = isinstance(error, OrchestrError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         text = text.replace(f"cell {ctx.name}: ", "")  # whoever shows it names the cell
+        text = text.removeprefix(f"{ctx.name}: ")
         hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
         if not known:
             _keep_traceback(ctx, error)
@@ -264,6 +271,8 @@ def perform(ctx: CellContext, phase: Phase) -> None:
             raise
         ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
                  aborted=stopped)  # fmt: skip
+        if error is not raised:
+            raise error from raised
         raise
     seconds = round(time.monotonic() - begun, 3)
     if result.made or why is not None:
@@ -277,8 +286,9 @@ def _keep_traceback(ctx: CellContext, error: Exception) -> None:
     import traceback
 
     log = ctx.dir / "fault.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    with suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     error.add_note(f"see {log}")
 
 
@@ -286,7 +296,7 @@ def link(run: Run, links: Path, cells: Collection[str]) -> None:
     """Bring the bodies of the feature's pull requests up to date with each other."""
     from orchestr.files import write_toml
 
-    urls = {name: runner(Phase.PUBLISH).link(run.cell(name)) or "none" for name in cells}
+    urls = import_module("orchestr.cell.link").link(run, cells)
     write_toml(links, {"schema": 1, "links": urls})
 
 

@@ -34,6 +34,7 @@ class CellView:
     reason: str | None = None
     hint: str | None = None
     outcome: str | None = None
+    ignored: bool = False  # by `ignore`, until `ignore --undo`, whatever else happens
     run: str = ""
     agent: str | None = None
     model: str | None = None
@@ -46,6 +47,8 @@ class CellView:
     pr_url: str | None = None
     pr_state: str | None = None
     pr_draft: bool | None = None
+    pr_checks: str | None = None
+    pr_review: str | None = None
     branch: str | None = None
     base: str | None = None
     worktree: str | None = None

@@ -229,7 +229,8 @@ def test_every_mistake_at_once_with_its_line(tmp_path: Path) -> None:
         grace = "soon"
         budget_usd = true
         [forge]
-        kind = "github"
+        kind = "local"
+        program = "gh"
         draft = "yes"
         """
 
@@ -278,10 +279,9 @@ kind `claude` yet
           hint: write it like 90s, 30m, 2h or 500ms, or as whole seconds
         orchestr.toml:31:14: error: limits.budget_usd: must be an amount in dollars, got true/false
           hint: like 20.0
-        orchestr.toml:33:8: error: forge.kind: this version of orchestr cannot do forge kind \
-`github` yet
-          hint: use kind = "local"
-        orchestr.toml:34:9: error: forge.draft: must be true or false, got `yes`
+        orchestr.toml:34:11: error: forge.program: kind `local` has no `program`
+          hint: it is for kind = "github"
+        orchestr.toml:35:9: error: forge.draft: must be true or false, got `yes`
         """
     )
 
@@ -373,3 +373,9 @@ def test_any_toml_gives_settings_or_problems(
         load_settings(root, {"ORCHESTR_SET_LIMITS_JOBS": "2", "ORCHESTR_SET_FORGE_DRAFT": "x"})
     except SpecError as error:
         assert error.problems
+
+
+def test_the_github_forge_has_its_own_settings(tmp_path: Path) -> None:
+    text = '[forge]\nkind = "github"\nprogram = "gh2"\npatience = "90s"\n'
+    settings = load(tmp_path, AGENT + text, ORCHESTR_SET_FORGE_DRAFT="false")
+    assert settings.forge == ForgeSettings("github", False, "gh2", 90.0)

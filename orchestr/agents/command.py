@@ -6,6 +6,7 @@ Exit 0 is success, 75 (EX_TEMPFAIL) a usage limit, anything else a failure. A la
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from orchestr.process import clean_env
 from orchestr.supervisor import Exit
 
 EX_TEMPFAIL = 75
+TAIL = 64 * 1024
 NO_CHANGE = "ORCHESTR no_change_needed:"
 ALLOWED = (
     "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "TMPDIR",
@@ -56,7 +58,7 @@ class CommandAgent:
         if end.code == EX_TEMPFAIL:
             return Verdict(False, "usage limit (exit 75)", limited=True)
         if end.code != 0:
-            return Verdict(False, describe(end))
+            return Verdict(False, describe(end, last_complaint(transcript)))
         line = end.last_line.strip()
         if line.startswith(NO_CHANGE):
             why = line.removeprefix(NO_CHANGE).strip()
@@ -88,10 +90,31 @@ class CommandAgent:
         return word
 
 
-def describe(end: Exit) -> str:
-    """`exit 3: last line` or `killed by signal 9`, for people."""
+def describe(end: Exit, complaint: str = "") -> str:
+    """`exit 3: what it said last` or `killed by signal 9`, for people."""
     what = f"killed by signal {end.signal}" if end.signal else f"exit {end.code}"
-    return f"{what}: {end.last_line.strip()[:200]}" if end.last_line.strip() else what
+    said = (complaint or end.last_line).strip()[:200]
+    return f"{what}: {said}" if said else what
+
+
+def last_complaint(transcript: Path) -> str:
+    """The last line that went to stderr, if it is among the last 64 KiB; else nothing."""
+    try:
+        with transcript.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
+            lines = stream.read().splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and record.get("stream") == "stderr":
+            text = str(record.get("text", "")).strip()
+            if text:
+                return text
+    return ""
 
 
 def make(settings: AgentSettings, root: Path) -> CommandAgent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext, observed
-from orchestr.cell.records import TREE, Implemented, Marker, Outcome, read_line
+from orchestr.cell.records import Implemented, Marker, Outcome, read_tree
 from orchestr.errors import OrchestrError
 from orchestr.events import Kind
 from orchestr.forges.base import PRState, PullRequest
@@ -26,6 +26,11 @@ def candidate(ctx: CellContext) -> PullRequest | None:
         return None
     away = ctx.run.forge_away.get(ctx.cell.repo)
     if away is not None and Phase.PUBLISH in ctx.cell.phases:
+        if "origin" not in ctx.repo.remotes():
+            raise ctx.fail(
+                f"{ctx.repo_path} has no remote 'origin', so nothing can be published",
+                hint=f"git -C {ctx.repo_path} remote add origin URL, or drop publish from phases",
+            )
         raise ctx.fail(
             f"whether {ctx.cell.branch} has a pull request cannot be asked now: {away}",
             hint="the same command, when the forge answers again",
@@ -49,7 +54,7 @@ def marker_for(ctx: CellContext, pr: PullRequest, phase: str) -> Marker:
         base = ctx.repo.merge_base(tip, head) if tip else None
         if base is not None:
             break
-    trees = {up.cell.name: read_line(up.dir / TREE) for up in ctx.upstreams()}
+    trees = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
     known = {name: tree for name, tree in trees.items() if tree is not None}
     return Marker(ctx.cell.branch, base or head, pr.base, known, phase)
 
@@ -60,7 +65,6 @@ def implemented_for(ctx: CellContext, pr: PullRequest, marker: Marker, key: str)
     branch = f"refs/heads/{ctx.cell.branch}"
     if ctx.repo.resolve(branch) is None:
         ctx.repo.run("update-ref", branch, head)
-    attempts.link_transcript(ctx.dir, 0)
     ctx.emit(Kind.CELL_ADOPTED, phase=Phase.IMPLEMENT, url=pr.url, head=head, state=str(pr.state))
     return Implemented(key, head, ctx.repo.tree(head), marker.base, Outcome.ADOPTED)
 

@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from dataclasses import fields as fields_of
 from pathlib import Path
 
 from orchestr.cell.records import SCHEMA, TRANSCRIPT, digest
-from orchestr.files import read_toml, write_toml
-from orchestr.store import field_of, now
+from orchestr.files import Fields, read_record, read_toml, write_toml
+from orchestr.store import now
 
 FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from the base
 
@@ -45,21 +46,26 @@ class Attempt:
         return f"{cell_key}/{self.number}/{digest(self.key, self.opened_at)}"
 
 
+TEXTS = {
+    f.name: f.default if isinstance(f.default, str) else None
+    for f in fields_of(Attempt)
+    if f.name != "number"
+}
+
+
 def folder(cell_dir: Path, number: int) -> Path:
     """Where an attempt keeps what it made."""
     return cell_dir / "attempts" / str(number)
 
 
 def read(cell_dir: Path, number: int) -> Attempt | None:
-    """One attempt, or None. Raises CorruptState."""
-    path = folder(cell_dir, number) / "attempt.toml"
-    raw = read_toml(path)
-    if raw is None:
-        return None
-    names = (f for f in Attempt.__slots__ if f in raw)
-    for required in ("number", "key", "agent", "start"):
-        field_of(raw, required, path)
-    return Attempt(**{name: raw[name] for name in names})
+    """One attempt, or None."""
+    return read_record(folder(cell_dir, number) / "attempt.toml", read_toml, _attempt)
+
+
+def _attempt(fields: Fields) -> Attempt:
+    texts = {name: fields.text(name, default) for name, default in TEXTS.items()}
+    return Attempt(number=fields.number("number"), **texts)
 
 
 def write(cell_dir: Path, attempt: Attempt) -> None:
@@ -71,7 +77,8 @@ def write(cell_dir: Path, attempt: Attempt) -> None:
 def numbers(cell_dir: Path) -> list[int]:
     """The numbers of all attempts, ascending."""
     with suppress(FileNotFoundError):
-        return sorted(int(p.name) for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal())
+        found = [p.name for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal()]
+        return sorted(int(name) for name in found if name != "0")  # 0: without an agent
     return []
 
 
@@ -109,10 +116,9 @@ def close(cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "") -> A
 
 def fresh_request(cell_dir: Path) -> str | None:
     """The run id of a `--fresh` that no attempt has answered yet."""
-    raw = read_toml(cell_dir / FRESH)
-    if raw is None:
+    request = read_record(cell_dir / FRESH, read_toml, lambda f: f.text("request"))
+    if request is None:
         return None
-    request = str(raw.get("request", "unknown"))
     answered = any(a.fresh == request for a in every(cell_dir))
     return None if answered else request
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.git import Repo
     from orchestr.registry import Registry
 
+ENDINGS = (Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.RUN_FINISHED)
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
 
@@ -70,7 +71,11 @@ class Run:
              **data: Any) -> None:  # fmt: skip
         """Journal one event, then show it."""
         event = Event(kind, now(), self.id, self.feature.name, cell, phase, attempt, data)
-        self.journal.append(event)
+        try:
+            self.journal.append(event)
+        except OSError:
+            if kind not in ENDINGS:  # on a full disk nothing begins, but what ended is still told
+                raise
         if self.listener is not None:
             with suppress(Exception):  # progress is a courtesy: it must not fail a phase
                 self.listener(event)
@@ -103,8 +108,17 @@ class Run:
         if self._forge is None:
             from orchestr.forges import make_forge
 
-            self._forge = make_forge(self.settings)
+            self._forge = make_forge(self.settings, self.stop)
         return self._forge
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What this run asked of a forge with a quota, for the journal; empty for none."""
+        usage = self._forge.usage if self._forge is not None else None
+        if usage is None or not usage.requests:
+            return {}
+        return {"forge": {"requests": usage.requests, "points": usage.points,
+                          "remaining": usage.remaining}}  # fmt: skip
 
     @property
     def registry(self) -> Registry:
@@ -145,7 +159,7 @@ class CellContext:
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
         repo = Repo(path)
-        if repo.resolve("HEAD") is None and Repo.containing(path) is None and not _is_bare(repo):
+        if not repo.is_repository():
             raise PhaseFailed(
                 f"cell {self.name}: {path} is not a git repository",
                 hint=f"set [repos.{self.cell.repo}] path to a clone",
@@ -156,7 +170,7 @@ class CellContext:
     def ref(self) -> RepoRef:
         from orchestr.forges.base import RepoRef
 
-        return RepoRef(self.cell.repo, self.repo_path)
+        return RepoRef(self.cell.repo, self.repo_path, url=self.repo_settings.url)
 
     @property
     def linked_patterns(self) -> tuple[str, ...]:
@@ -171,7 +185,11 @@ class CellContext:
         from orchestr.gitenv import exclude_config
 
         excludes = self.run.layout.excludes
-        return Repo(self.worktree, config=exclude_config(self.repo, excludes, self.linked_patterns))
+        return Repo(
+            self.worktree,
+            config=exclude_config(self.repo, excludes, self.linked_patterns),
+            timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
+        )
 
     @property
     def agent_name(self) -> str:
@@ -252,13 +270,6 @@ class CellContext:
 
 
 TEMPLATE = 1  # version of the PR text; a new one updates every body
-
-
-def _is_bare(repo: Repo) -> bool:
-    try:
-        return repo.is_bare()
-    except OrchestrError:
-        return False
 
 
 def repo_path(settings: Settings, name: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from orchestr import supervisor
@@ -24,11 +24,16 @@ from orchestr.errors import Interrupted
 from orchestr.events import Kind
 from orchestr.files import write_atomic
 from orchestr.gitenv import agent_git_env
+from orchestr.locks import FlockLock
 from orchestr.proctree import kill_marked
 from orchestr.spec.records import Phase
 from orchestr.supervisor import Exit, State
 
-LOST = "the supervisor was killed; what the agent had started was ended"
+LOST = (
+    "its supervisor was killed or could not write how it ended (a full disk); "
+    "what the agent had started was ended"
+)
+UNENDED = (State.RUNNING, State.LOST)
 POLL = 0.2  # s, while waiting for the end of a usage limit
 
 
@@ -115,11 +120,13 @@ def _write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     git = agent_git_env(
         ctx.repo, ctx.worktree, ctx.run.layout.excludes, patterns=ctx.linked_patterns
     )
+    # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
+    no_gh = str(ctx.run.layout.state / "no-gh")
     limits = ctx.run.settings.limits
     supervisor.Launch(
         argv=launch.argv,
         cwd=str(ctx.worktree),
-        env={**launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
+        env={"GH_CONFIG_DIR": no_gh, **launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
         marker=marker,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
@@ -178,14 +185,40 @@ def settle_lost(ctx: CellContext, attempt: Attempt) -> str | None:
     return LOST
 
 
+def stop_unrecorded(ctx: CellContext) -> None:
+    """End agents whose `attempt.toml` is gone or could not be read: nobody can go on with them,
+    and nothing may work beside the next attempt."""
+    for number in attempts.numbers(ctx.dir):
+        folder = attempts.folder(ctx.dir, number)
+        if attempts.read(ctx.dir, number) is None and supervisor.state(folder) in UNENDED:
+            marker = ""
+            with suppress(OSError, ValueError):
+                marker = supervisor.read_launch(folder).marker
+            grace = ctx.run.settings.limits.grace
+            supervisor.stop_attempt(folder, marker=marker, grace=grace)
+
+
 def stop_running(ctx: CellContext, attempt: Attempt) -> None:
     """End an agent that must not go on, if it lives; keeps what it wrote."""
     folder = attempts.folder(ctx.dir, attempt.number)
     marker = attempt.marker(ctx.key)
-    if supervisor.state(folder) is State.RUNNING:
+    if supervisor.state(folder) is not State.EXITED:
         grace = ctx.run.settings.limits.grace
+        _bar(folder)
         supervisor.stop_attempt(folder, marker=marker, grace=grace)
     kill_marked(marker)
+
+
+def _bar(folder: Path) -> None:
+    """A supervisor that was spawned but has not locked its attempt yet must find it ended."""
+    lock = FlockLock(folder / supervisor.LOCK)
+    if lock.try_acquire():
+        try:
+            if supervisor.read_exit(folder) is None:
+                stopped = supervisor.Exit(None, None, supervisor.Reason.STOPPED, "never started")
+                stopped.write(folder)
+        finally:
+            lock.release()
 
 
 def is_alive(cell_dir: Path, attempt: Attempt) -> bool:

@@ -41,8 +41,6 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
             )
         stop_running(ctx, newest)
         attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person")
-    if fresh is not None:
-        attempts.ask_fresh(ctx.dir, fresh)
     number = newest.number if newest else 0
     moved = [
         name
@@ -51,6 +49,8 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
         for name in FILES[phase]
         if _move(ctx.dir / name, attempts.folder(ctx.dir, number))
     ]
+    if fresh is not None:  # last: a request without forgotten results would wait for a later day
+        attempts.ask_fresh(ctx.dir, fresh)
     ctx.emit(Kind.CELL_FORGOTTEN, attempt=number, phases=[str(p) for p in Phase if p in phases],
              moved=moved, fresh=fresh is not None, force=force_id)  # fmt: skip
     return moved

@@ -15,20 +15,21 @@ from orchestr.cell import adopt, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
-from orchestr.cell.drive import drive, settle_lost, stop_running
+from orchestr.cell.drive import drive, settle_lost, stop_running, stop_unrecorded
 from orchestr.cell.leftovers import keep, operation, restore
 from orchestr.cell.prepare import prepare
 from orchestr.cell.proof import prove, some
+from orchestr.cell.pushes import pushed
 from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, digest
 from orchestr.cell.result import Result
 from orchestr.cell.worktree import checked_out, ensure
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.events import Kind
+from orchestr.files import read_json, write_atomic, write_json
 from orchestr.forges.base import PRState
 from orchestr.git import CommitId
 from orchestr.gitworktree import Finding, validate_worktree
 from orchestr.spec.records import Action, Phase
-from orchestr.store import Journal
 
 
 def key_of(ctx: CellContext, marker: Marker) -> str:
@@ -82,6 +83,7 @@ def run(ctx: CellContext) -> Result:
     if pr is not None:
         adopted = adopt.implemented_for(ctx, pr, marker, key)
         adopted.write(ctx.dir)
+        attempts.link_transcript(ctx.dir, 0)
         return Result.built("its branch has a pull request already", head=adopted.head, url=pr.url)
     attempt = _take_over(ctx, key)
     if attempt is None:
@@ -129,7 +131,10 @@ def theirs(ctx: CellContext, done: Implemented) -> CommitId | None:
             continue
         if pr.head_sha in pushed(ctx.run.journal, ctx.cell.name):
             continue  # an older head of ours: publish brings it up to date
-        return CommitId(pr.head_sha)
+        sha, head = CommitId(pr.head_sha), CommitId(done.head)
+        if ctx.repo.resolve(sha) is not None and ctx.repo.is_ancestor(sha, head):
+            continue  # merged already, by an attempt or by hand
+        return sha
     return None
 
 
@@ -149,27 +154,33 @@ def _merge_theirs(ctx: CellContext, marker: Marker, done: Implemented) -> Result
     if ctx.cell.action is Action.PUSH or theirs(ctx, done) is None:
         return None
     ensure(ctx, marker)
+    dirty = ctx.tree_repo.dirty()
+    if dirty:
+        raise ctx.fail(
+            "somebody pushed to its branch, and its worktree has uncommitted changes: "
+            + some(dirty),
+            hint=f"commit or stash them: git -C {ctx.worktree} status",
+        )
     start, notes = prepare(ctx, marker)
     if notes:
         ctx.tree_repo.run("merge", "--abort", check=False)
         raise ctx.fail(
             f"commits that somebody pushed to {ctx.cell.branch} conflict with ours",
-            hint=f"in {ctx.worktree}: git merge FETCH_HEAD, or orchestr run --force {ctx.name}",
+            hint=f"git -C {ctx.worktree} pull --no-rebase origin {ctx.cell.branch}, "
+            f"or let the agent do it: orchestr run --force {ctx.name}",
         )
     if start == done.head:
         return None
+    base, owned = CommitId(marker.base), ctx.cell.owned_paths
+    proof = prove(ctx.tree_repo, base=base, start=base, head=start, owned=owned)
+    if not proof.ok:
+        raise ctx.fail(
+            f"with what somebody pushed to its branch: {'; '.join(proof.findings)}",
+            hint=f"mend it in {ctx.worktree}, or orchestr run --force {ctx.name}",
+        )
     merged = replace(done, head=start, tree=ctx.repo.tree(start))
     merged.write(ctx.dir)
     return Result.built("merged what somebody pushed to its branch", head=start)
-
-
-def pushed(journal: Journal, cell: str) -> set[str]:
-    """Every commit that this workspace pushed, or meant to push, for a cell."""
-    return {
-        str(event.data.get("sha"))
-        for event in journal.read()
-        if event.cell == cell and event.kind in (Kind.PUSH_INTENDED, Kind.PUSH_DONE)
-    }
 
 
 def _by_hand(ctx: CellContext, marker: Marker, key: str) -> Result:
@@ -204,21 +215,42 @@ def _take_over(ctx: CellContext, key: str) -> Attempt | None:
         restore(ctx, newest)
         _close(ctx, newest, "failed", lost)
         return None
+    if not (attempts.folder(ctx.dir, newest.number) / "notes.txt").exists():
+        marker = Marker.read(ctx.dir)
+        if marker is not None:  # killed before the agent could start
+            ensure(ctx, marker)
+            _note(ctx, newest, marker, prepare(ctx, marker)[1])
     return newest
 
 
 def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
     """Make the worktree ready, then record the attempt."""
+    stop_unrecorded(ctx)
     ensure(ctx, marker)
     start, notes = prepare(ctx, marker)
     attempt = attempts.open_next(
         ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
     )
-    (attempts.folder(ctx.dir, attempt.number) / "notes.txt").write_text(notes, encoding="utf-8")
-    surroundings.enter(ctx, marker.base_ref)
+    _note(ctx, attempt, marker, notes)
     ctx.emit(Kind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
              agent=attempt.agent, model=attempt.model, start=start)  # fmt: skip
     return attempt
+
+
+def _note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None:
+    """What must be on disk before the agent starts; written again when a kill came between."""
+    heads = {
+        cell.branch: ctx.repo.resolve(f"refs/heads/{cell.branch}") or ""
+        for cell in ctx.run.feature.cells
+        if cell.repo == ctx.cell.repo
+    }
+    surroundings.enter(ctx, marker.base_ref)
+    folder = attempts.folder(ctx.dir, attempt.number)
+    write_json(folder / BRANCHES, heads)
+    write_atomic(folder / "notes.txt", notes.encode())
+
+
+BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
 
 
 def _close(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
@@ -255,7 +287,7 @@ def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | Non
     head = repo.resolve("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
-    moved = moved_branches(ctx)
+    moved = moved_branches(ctx, attempt)
     if moved:
         raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
     if claim is not None and repo.tree(head) == repo.tree(base) and repo.is_ancestor(start, head):
@@ -287,12 +319,13 @@ def commit_message(ctx: CellContext) -> str:
     return f"feat({ctx.cell.name}): {what} ({ctx.run.feature.key})"
 
 
-def moved_branches(ctx: CellContext) -> str:
-    """Branches of finished cells of the same repository that left their recorded head.
+def moved_branches(ctx: CellContext, attempt: Attempt) -> str:
+    """Branches of finished cells of the same repository that this attempt's agent rewrote.
 
-    They are put back by compare-and-set; where they had been moved to stays in the reflog
-    and in the message.
+    Compared with where they were when the attempt began, so that what a person did before is
+    theirs. They are put back by compare-and-set; where they had been moved to is in the message.
     """
+    before = read_json(attempts.folder(ctx.dir, attempt.number) / BRANCHES) or {}
     found = []
     for other in ctx.run.feature.cells:
         theirs = ctx.run.cell(other.name)
@@ -302,10 +335,11 @@ def moved_branches(ctx: CellContext) -> str:
         done = Implemented.read(theirs.dir)
         if done is None or newest is None or newest.is_open or done.outcome is not Outcome.CHANGED:
             continue
+        was = CommitId(before.get(other.branch) or "")
         now_at = ctx.repo.resolve(f"refs/heads/{other.branch}")
-        if now_at is not None and ctx.repo.is_ancestor(CommitId(done.head), now_at):
-            continue  # a person may have committed on top
-        ctx.repo.update_ref(f"refs/heads/{other.branch}", CommitId(done.head), now_at)
+        if not was or (now_at is not None and ctx.repo.is_ancestor(was, now_at)):
+            continue  # it only moved forward: its own cell, or a person
+        ctx.repo.update_ref(f"refs/heads/{other.branch}", was, now_at)
         found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
     return ", ".join(found)
 

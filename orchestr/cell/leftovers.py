@@ -36,24 +36,39 @@ def keep(ctx: CellContext, number: int) -> CommitId | None:
     """Store HEAD and everything uncommitted under the attempt's ref. Returns that commit.
 
     Uses an index of its own, so the worktree and its index stay as they are. A file that
-    cannot be read or stored does not stop the rest.
+    cannot be read or stored does not stop the rest. On an unborn branch the commit has no
+    parent. None only when there is nothing at all.
     """
     repo = ctx.tree_repo
     head = repo.resolve("HEAD")
-    if head is None:
-        return None
     commit = head
-    if repo.dirty():
+    if repo.dirty() or head is None:
         with tempfile.TemporaryDirectory(prefix="orchestr-index-") as scratch:
             env = {**IDENTITY, "GIT_INDEX_FILE": str(Path(scratch) / "index")}
-            repo.run("read-tree", "HEAD", env=env)
+            if head is not None:
+                repo.run("read-tree", "HEAD", env=env)
             repo.run("add", "--all", "--ignore-errors", env=env, check=False)
             tree = repo.run("write-tree", env=env).text.strip()
             message = f"left by attempt {number} of {ctx.name}"
-            made = repo.run("commit-tree", tree, "-p", head, "-m", message, env=env)
+            parents = ["-p", head] if head is not None else []
+            made = repo.run("commit-tree", tree, *parents, "-m", message, env=env)
             commit = CommitId(made.text.strip())
-    ctx.repo.run("update-ref", attempt_ref(ctx, number), commit)
+    if commit is not None:
+        ctx.repo.run("update-ref", _free_ref(ctx, number, commit), commit)
     return commit
+
+
+def _free_ref(ctx: CellContext, number: int, commit: CommitId) -> str:
+    """The attempt's ref, or `<n>.2`, `<n>.3`, ... : what is kept is never moved off a commit
+    that the new one does not contain (these refs have no reflog)."""
+    first = attempt_ref(ctx, number)
+    ref, copy = first, 1
+    while True:
+        there = ctx.repo.resolve(ref)
+        if there is None or ctx.repo.is_ancestor(there, commit):
+            return ref
+        copy += 1
+        ref = f"{first}.{copy}"
 
 
 def restore(ctx: CellContext, attempt: Attempt) -> list[str]:
@@ -83,7 +98,8 @@ def _restore(ctx: CellContext, attempt: Attempt) -> list[str]:
         repair_worktree(ctx.repo, ctx.worktree)
         done.append("the worktree's .git was damaged; repaired")
     clear_stale_locks(ctx.worktree)
-    keep(ctx, attempt.number)
+    if keep(ctx, attempt.number) is None:
+        return [*done, "nothing could be kept, so the worktree is left as it is"]
     repo = ctx.tree_repo
     branch = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
     start = CommitId(attempt.start)
@@ -100,7 +116,7 @@ def _restore(ctx: CellContext, attempt: Attempt) -> list[str]:
         repo.run("reset", "--hard")
     if done:
         kept = attempt_ref(ctx, attempt.number)
-        done.append(f"what the attempt left is kept as {kept}")
+        done.append(f"what the attempt left is kept below {kept}")
     return done
 
 

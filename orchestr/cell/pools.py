@@ -111,9 +111,13 @@ class Pause:
         return until
 
     def clear(self) -> None:
-        """The agent worked: the next refusal starts with the shortest wait again."""
-        if self._path.exists():
-            write_json(self._path, {"until": 0, "wait": 0})
+        """The agent worked: the next refusal starts with the shortest wait again.
+
+        A pause that lasts still is kept: what ended now had begun before it.
+        """
+        raw = self._read()
+        if raw:
+            write_json(self._path, {**raw, "wait": 0})
 
     def _read(self) -> dict[str, Any]:
         """What was noted; nothing, when that cannot be read: then the agent is tried."""

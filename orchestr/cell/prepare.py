@@ -9,6 +9,7 @@ from __future__ import annotations
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import attempt_ref, keep, operation
+from orchestr.cell.pushes import pushed
 from orchestr.cell.records import Head, Marker
 from orchestr.git import CommitId
 from orchestr.giterrors import GitError
@@ -63,8 +64,8 @@ def _merge_remote(ctx: CellContext) -> list[str]:
         listed = ctx.repo.ls_remote("origin", f"refs/heads/{ctx.cell.branch}")
         theirs = listed.get(f"refs/heads/{ctx.cell.branch}")
         head = repo.resolve("HEAD")
-        if theirs is None or head is None:
-            return []
+        if theirs is None or head is None or theirs in pushed(ctx.run.journal, ctx.cell.name):
+            return []  # our own older head: a fresh start must not get it back
         if ctx.repo.resolve(theirs) is None:
             ctx.repo.fetch("origin", f"refs/heads/{ctx.cell.branch}", locks=ctx.run.layout.locks)
     except GitError:

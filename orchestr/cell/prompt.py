@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.records import NO_PR, PR_URL, Head, Marker, read_line
@@ -57,7 +58,7 @@ def build(ctx: CellContext, attempt: Attempt, notes: str) -> str:
     if notes:
         parts.append("## First\n" + notes)
     if attempt.number > 1:
-        parts.append(f"This is attempt {attempt.number}; earlier commits of the branch stay.")
+        parts.append(_earlier(ctx, attempt))
     upstreams = [_upstream(up) for up in ctx.upstreams()]
     if upstreams:
         parts.append("## What it builds on\n" + "\n".join(upstreams))
@@ -66,6 +67,15 @@ def build(ctx: CellContext, attempt: Attempt, notes: str) -> str:
         parts.append("## Acceptance scenarios\n" + _bullets(feature.scenarios))
     parts.append("## House rules\n" + _bullets(_rules(ctx)))
     return "\n\n".join(parts) + "\n"
+
+
+def _earlier(ctx: CellContext, attempt: Attempt) -> str:
+    """What a later attempt must know of the one before it: above all why it failed."""
+    text = f"This is attempt {attempt.number}; earlier commits of the branch stay."
+    before = [a for a in attempts.every(ctx.dir) if a.number < attempt.number]
+    if before and before[-1].outcome == "failed" and not attempt.fresh:
+        text += f"\nThe last one was not accepted: {before[-1].reason}\nMend that first."
+    return text
 
 
 def _bullets(lines: tuple[str, ...] | list[str]) -> str:

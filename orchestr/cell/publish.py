@@ -8,26 +8,26 @@ opened. Never a plain force: only after `--fresh` a lease on exactly the old hea
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext, Run, observed
-from orchestr.cell.implement import pushed
+from orchestr.cell.pushes import pushed
 from orchestr.cell.records import (
     NO_PR,
-    PR_URL,
     Head,
     Marker,
     Outcome,
     Published,
     digest,
-    read_line,
+    read_url,
 )
 from orchestr.cell.result import Result
 from orchestr.cell.text import body_block, title_of
-from orchestr.errors import OrchestrError
 from orchestr.events import Kind
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice
 from orchestr.git import Branch, CommitId
 from orchestr.giterrors import PushStatus
 from orchestr.spec.records import Cell, Phase
+
+LAG = (0.2, 0.5, 1, 2, 4, 8, 15, 30)  # s between looks at a pull request that is behind a push
 
 
 def reason(ctx: CellContext) -> str | None:
@@ -36,7 +36,7 @@ def reason(ctx: CellContext) -> str | None:
     if head is None:
         return "it has no head to publish yet"
     done = Published.read(ctx.dir)
-    if done is None or read_line(ctx.dir / PR_URL) is None:
+    if done is None or read_url(ctx.dir) is None:
         return "it was not published yet"
     if done.head != head.head:
         return "its head changed"
@@ -56,7 +56,7 @@ def closed_seen(ctx: CellContext) -> bool:
     """Whether this run saw the recorded pull request closed; a file is read only if so."""
     if all(pr.state is not PRState.CLOSED for pr in observed(ctx.run, ctx.cell)):
         return False
-    return closed(ctx, read_line(ctx.dir / PR_URL) or "") is not None
+    return closed(ctx, read_url(ctx.dir) or "") is not None
 
 
 def is_merged(run: Run, cell: Cell) -> bool:
@@ -110,8 +110,8 @@ def run(ctx: CellContext) -> Result:
     if merged is not None:
         Published(key, head.head, merged.url, title_of(ctx)).write(ctx.dir)
         return Result.built("its pull request is merged", url=merged.url)
-    push(ctx, head)
-    pr = open_or_edit(ctx)
+    new = push(ctx, head)
+    pr = _caught_up(ctx, open_or_edit(ctx, new_branch=new), head)
     if pr.head_sha != head.head:
         raise ctx.fail(
             f"{pr.url} shows {pr.head_sha[:12]}, but {head.head[:12]} was pushed",
@@ -130,13 +130,31 @@ def _merged(ctx: CellContext, head: Head) -> PullRequest | None:
     return None
 
 
-def push(ctx: CellContext, head: Head) -> None:
-    """Bring the branch at the origin to the head, and verify that it is there."""
+def _caught_up(ctx: CellContext, pr: PullRequest, head: Head) -> PullRequest:
+    """The pull request once it shows the head; a real forge learns of a push by and by.
+
+    Only an older head of ours is waited for: anything else is somebody's push.
+    """
+    for pause in LAG:
+        if pr.head_sha == head.head or pr.head_sha not in pushed(ctx.run.journal, ctx.cell.name):
+            break
+        if ctx.run.stop.wait(pause):
+            ctx.check_cancelled()
+        found = ctx.run.forge.find(ctx.ref, [ctx.cell.branch])[ctx.cell.branch]
+        pr = next((other for other in found if other.number == pr.number), pr)
+    return pr
+
+
+def push(ctx: CellContext, head: Head) -> bool:
+    """Bring the branch at the origin to the head, and verify that it is there.
+
+    Returns whether this made the branch: then nothing can be open for it.
+    """
     repo, branch, sha = ctx.repo, Branch(ctx.cell.branch), CommitId(head.head)
     ref = f"refs/heads/{branch}"
     remote = repo.ls_remote("origin", ref).get(ref)
     if remote == sha:
-        return
+        return False
     there = None if remote is None else CommitId(remote)
     lease = there is not None and not _contained(ctx, there, sha)
     if lease and remote not in pushed(ctx.run.journal, ctx.cell.name):
@@ -155,6 +173,7 @@ def push(ctx: CellContext, head: Head) -> None:
     if now_there != sha:
         raise ctx.fail(f"after the push {branch} is at {now_there}, not at {sha}")
     ctx.emit(Kind.PUSH_DONE, phase=Phase.PUBLISH, branch=branch, sha=sha)
+    return remote is None
 
 
 def _contained(ctx: CellContext, there: CommitId, sha: CommitId) -> bool:
@@ -162,11 +181,14 @@ def _contained(ctx: CellContext, there: CommitId, sha: CommitId) -> bool:
     return ctx.repo.resolve(there) is not None and ctx.repo.is_ancestor(there, sha)
 
 
-def open_or_edit(ctx: CellContext) -> PullRequest:
-    """The open pull request of the branch, made when there is none, its text brought up to date."""
+def open_or_edit(ctx: CellContext, *, new_branch: bool = False) -> PullRequest:
+    """The open pull request of the branch, made when there is none, its text brought up to date.
+
+    A ``new_branch`` has none: a forge closes what loses its branch. So it is not asked.
+    """
     forge, base, title = ctx.run.forge, pr_base(ctx), title_of(ctx)
     block = body_block(ctx)
-    found = _open_pr(ctx)
+    found = None if new_branch else _open_pr(ctx)
     if found is None:
         ctx.emit(Kind.PR_INTENDED, phase=Phase.PUBLISH, head=ctx.cell.branch, base=base)
         try:
@@ -206,24 +228,3 @@ def update(
     edited = ctx.run.forge.edit(ctx.ref, pr.number, title=new_title, body=new_body, base=new_base)
     ctx.emit(Kind.PR_UPDATED, phase=Phase.PUBLISH, url=edited.url, draft=edited.draft)
     return edited
-
-
-def link(ctx: CellContext) -> str | None:
-    """Rewrite our part of the body with the links that are known now. Returns the address.
-
-    The idempotent last step of a feature. A pull request that is gone or closed is left.
-    """
-    head, done = ctx.head(), Published.read(ctx.dir)
-    if head is None or done is None or done.url == NO_PR:
-        return None
-    prs = ctx.run.forge.find(ctx.ref, [ctx.cell.branch]).get(ctx.cell.branch, ())
-    pr = next((pr for pr in prs if pr.url == done.url), None)
-    if pr is None or pr.state is not PRState.OPEN:
-        return done.url
-    try:
-        update(ctx, pr, body_block(ctx), base=None, title=None)
-    except OrchestrError as error:
-        raise ctx.fail(
-            f"{done.url} could not be linked: {error.message}", hint=error.hint
-        ) from error
-    return done.url

@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from orchestr.files import read_json, read_toml, write_if_changed, write_json, write_toml
-from orchestr.store import field_of
+from orchestr.files import (
+    Fields,
+    read_json,
+    read_record,
+    read_toml,
+    write_if_changed,
+    write_json,
+    write_toml,
+)
 
 SCHEMA = 1
 NO_PR = "none"
+PRODUCT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})( [0-9a-f]+)?")  # what `tree` holds
 
 MARKER = "worktree.toml"
 TRANSCRIPT = "transcript.jsonl"
@@ -71,12 +80,14 @@ class Marker:
 
     @classmethod
     def read(cls, folder: Path) -> Marker | None:
-        path = folder / MARKER
-        raw = read_toml(path)
-        if raw is None:
-            return None
-        get = _getter(raw, path)
-        return cls(get("branch"), get("base"), get("base_ref"), get("upstreams"), get("phase"))
+        return read_record(
+            folder / MARKER,
+            read_toml,
+            lambda f: cls(
+                f.text("branch"), f.text("base"), f.text("base_ref"), f.table("upstreams"),
+                f.text("phase"),
+            ),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +108,14 @@ class Implemented:
 
     @classmethod
     def read(cls, folder: Path) -> Implemented | None:
-        path = folder / IMPLEMENT
-        raw = read_toml(path)
-        if raw is None:
-            return None
-        get = _getter(raw, path)
-        outcome = Outcome(get("outcome"))
-        return cls(
-            get("key"), get("head"), get("tree"), get("base"), outcome, get("attempt"),
-            raw.get("reason", ""), raw.get("anchor", ""),
+        return read_record(
+            folder / IMPLEMENT,
+            read_toml,
+            lambda f: cls(
+                f.text("key"), f.text("head"), f.text("tree"), f.text("base"),
+                Outcome(f.text("outcome")), f.number("attempt"), f.text("reason", ""),
+                f.text("anchor", ""),
+            ),
         )  # fmt: skip
 
 
@@ -123,11 +133,9 @@ class Evidence:
 
     @classmethod
     def read(cls, path: Path) -> Evidence | None:
-        raw = read_json(path)
-        if raw is None:
-            return None
-        get = _getter(raw, path)
-        return cls(get("head"), get("key"), tuple(get("items")))
+        return read_record(
+            path, read_json, lambda f: cls(f.text("head"), f.text("key"), f.items("items"))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +161,13 @@ class Head:
 
     @classmethod
     def read(cls, folder: Path) -> Head | None:
-        path = folder / HEAD
-        raw = read_toml(path)
-        if raw is None:
-            return None
-        get = _getter(raw, path)
-        return cls(
-            get("head"), get("tree"), get("base"), get("branch"), Outcome(get("outcome")),
-            raw.get("anchor", ""),
+        return read_record(
+            folder / HEAD,
+            read_toml,
+            lambda f: cls(
+                f.text("head"), f.text("tree"), f.text("base"), f.text("branch"),
+                Outcome(f.text("outcome")), f.text("anchor", ""),
+            ),
         )  # fmt: skip
 
 
@@ -180,16 +187,43 @@ class Published:
 
     @classmethod
     def read(cls, folder: Path) -> Published | None:
-        path = folder / PUBLISHED
-        raw = read_toml(path)
-        if raw is None:
-            return None
-        get = _getter(raw, path)
-        return cls(get("key"), get("head"), get("url"), raw.get("title", ""))
+        return read_record(
+            folder / PUBLISHED,
+            read_toml,
+            lambda f: cls(f.text("key"), f.text("head"), f.text("url"), f.text("title", "")),
+        )
 
 
-def _getter(raw: dict[str, Any], path: Path) -> Callable[[str], Any]:
-    return lambda name: field_of(raw, name, path)
+def read_tree(folder: Path) -> str | None:
+    """The product in `tree`, None when there is none. Rubbish is set aside: `review` makes it
+    again, and no dependent is built on it."""
+    return read_record(folder / TREE, _read_bytes, _product)
+
+
+def read_url(folder: Path) -> str | None:
+    """The address in `pr-url`, None when there is none; rubbish is set aside like in `tree`."""
+    return read_record(folder / PR_URL, _read_bytes, _address)
+
+
+def _address(fields: Fields) -> str:
+    line = fields.text("line")
+    if line != NO_PR and "://" not in line:
+        raise ValueError("it holds no address")
+    return line
+
+
+def _read_bytes(path: Path) -> dict[str, Any] | None:
+    try:
+        return {"line": path.read_bytes().decode("ascii", "replace").strip()}
+    except FileNotFoundError:
+        return None
+
+
+def _product(fields: Fields) -> str:
+    line = fields.text("line")
+    if not PRODUCT.fullmatch(line):
+        raise ValueError("it holds no tree")
+    return line
 
 
 def read_line(path: Path) -> str | None:

@@ -7,8 +7,9 @@ dependents waiting, never with a wrong product.
 
 from __future__ import annotations
 
+from orchestr.cell import check
 from orchestr.cell.context import CellContext
-from orchestr.cell.records import CHECKS, REVIEW, TREE, Evidence, Head, Implemented, read_line
+from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Implemented, read_tree
 from orchestr.cell.result import Result
 from orchestr.spec.records import Phase
 
@@ -26,7 +27,7 @@ def reason(ctx: CellContext) -> str | None:
     if evidence.key != ctx.digest_of(Phase.REVIEW):
         return "its reviewers changed"
     head = Head.read(ctx.dir)
-    if head is None or head.head != evidence.head or read_line(ctx.dir / TREE) is None:
+    if head is None or head.head != evidence.head or read_tree(ctx.dir) is None:
         return "its head or tree file is missing"
     return None
 
@@ -36,6 +37,7 @@ def run(ctx: CellContext) -> Result:
     why = reason(ctx)
     if why is None:
         return Result.kept()
+    check.run(ctx)  # a no-op, unless its file was just found to be rubbish and set aside
     done, checks = Implemented.read(ctx.dir), Evidence.read(ctx.dir / CHECKS)
     if done is None or checks is None or checks.head != done.head:
         raise ctx.fail("it has no checked result", hint=f"orchestr run {ctx.name}")

@@ -58,13 +58,14 @@ def enter(ctx: CellContext, base_ref: str) -> None:
     tip = _at_origin(ctx, base_ref)
     with _lock(ctx):
         old = _read(ctx)
-        others = tuple(key for key in old.holders if _is_open(ctx, key)) if old else ()
+        held = old.holders if old else ()
+        others = tuple(key for key in held if key != ctx.key and _is_open(ctx, key))
         config, hooks = take_files(_common(ctx))
         picture = Picture(config, hooks, take_refs(ctx.repo), _stash(ctx.repo))
         if old is not None and others:
             picture = replace(old, refs={**picture.refs, **old.refs})
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
-        holders = (*(key for key in others if key != ctx.key), ctx.key)
+        holders = (*others, ctx.key)
         _write(ctx, replace(picture, origin=origin, holders=holders))
 
 

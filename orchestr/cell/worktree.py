@@ -11,9 +11,10 @@ import shutil
 from pathlib import Path
 
 from orchestr.cell import adopt
+from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import same_repository
-from orchestr.cell.records import TREE, Head, Marker, read_line
+from orchestr.cell.records import Head, Marker, read_tree
 from orchestr.cell.result import Result
 from orchestr.errors import Blocked, OrchestrError
 from orchestr.events import Kind
@@ -53,7 +54,7 @@ def reason(ctx: CellContext) -> str | None:
 
 def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
     """What the `tree` file of every direct upstream says, None where there is none."""
-    return {up.cell.name: read_line(up.dir / TREE) for up in ctx.upstreams()}
+    return {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
 
 
 def product_trees(ctx: CellContext) -> dict[str, str]:
@@ -85,12 +86,12 @@ def run(ctx: CellContext) -> Result:
         adopt.marker_for(ctx, pr, phase).write(ctx.dir)
         return Result.built("its branch has a pull request already", url=pr.url)
     trees = product_trees(ctx)
-    base_ref, base = choose_base(ctx, old if old and old.phase == phase else None)
+    base_ref, base = choose_base(ctx, old)
     marker = Marker(ctx.cell.branch, base, base_ref, trees, phase)
     if old is not None and old.branch != marker.branch:
         ctx.run.registry.release(ctx.key)
-    ensure(ctx, marker)
-    set_up(ctx)
+    if not ensure(ctx, marker):
+        set_up(ctx)
     if marker == old:
         return Result.kept()
     marker.write(ctx.dir)
@@ -208,18 +209,21 @@ def _tip(ctx: CellContext, base_ref: str) -> CommitId:
     )
 
 
-def ensure(ctx: CellContext, marker: Marker) -> Path:
-    """The cell's worktree, on its branch; added, completed or repaired when it must be."""
+def ensure(ctx: CellContext, marker: Marker) -> bool:
+    """The cell's worktree, on its branch; added, completed or repaired when it must be.
+
+    Returns whether it was made anew: then it is set up as well.
+    """
     registry, locks = ctx.run.registry, ctx.run.layout.locks
     repo, path, branch = ctx.repo, ctx.worktree, Branch(ctx.cell.branch)
     known = registry.lookup(ctx.key)
     verdict = validate_worktree(repo, path, branch)
     match verdict.finding:
         case Finding.OK if known is not None:
-            return path
+            return False
         case Finding.DAMAGED if known is not None:
             repair_worktree(repo, path)
-            return path
+            return False
         case Finding.WRONG_BRANCH if known is not None:
             raise ctx.fail(
                 f"its worktree {path} is on {verdict.detail}, not on {branch}",
@@ -254,15 +258,16 @@ def ensure(ctx: CellContext, marker: Marker) -> Path:
             raise
         ctx.emit(Kind.WORKTREE_ADDED, phase=Phase.WORKTREE, path=str(path), branch=branch,
                  base=marker.base)  # fmt: skip
+        set_up(ctx)
     registry.touch_phase(ctx.key, Phase.WORKTREE)
-    return path
+    return verdict.finding is not Finding.OK
 
 
 def check_branch(ctx: CellContext, base: CommitId) -> None:
     """Refuse a branch that is there already and is not ours to use (row X5)."""
     repo, branch = ctx.repo, ctx.cell.branch
-    if ctx.run.registry.lookup(ctx.key) is not None:
-        return
+    if ctx.run.registry.lookup(ctx.key) is not None or attempts.numbers(ctx.dir):
+        return  # registered, or the registry was lost: an attempt of this cell made it
     local = repo.resolve(f"refs/heads/{branch}")
     if local is None:
         return
@@ -318,6 +323,7 @@ def set_up(ctx: CellContext) -> None:
             shutil.copy2(source, target)
     for number, command in enumerate(settings.setup, start=1):
         log = ctx.dir / f"setup-{number}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
         run_process(
             ["sh", "-c", command],
             cwd=ctx.worktree,

@@ -23,13 +23,13 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell.context import ABORT, Run
 from orchestr.cell.forget import forget
 from orchestr.cell.records import TRANSCRIPT, TREE
+from orchestr.commands.observe import observe
 from orchestr.commands.preflight import look
 from orchestr.commands.report import say
 from orchestr.commands.session import Session, Target, ignored
 from orchestr.commands.stale import foresee
-from orchestr.errors import Exit, OrchestrError, UsageError
+from orchestr.errors import Exit, UsageError
 from orchestr.events import Event, Kind
-from orchestr.forges.base import RepoRef
 from orchestr.lifecycle import replay
 from orchestr.locks import Lease, LeaseRecord, break_lease
 from orchestr.plan import Would
@@ -71,7 +71,8 @@ def choose(session: Session, targets: Sequence[Target], params: Any) -> list[Goa
             mine = [Target(feature, name) for name in names if name in picked]
             frozen |= set(names) - picked
         if params["failed"]:
-            wanted = [n for n in names if run.past.cell(n).state in UNLUCKY]
+            named = [n for n in names if any(t.cell in (None, n) for t in mine)]
+            wanted = [n for n in named if run.past.cell(n).state in UNLUCKY]
             mine = [Target(feature, name) for name in wanted]
         needed = closure(run, mine, frozen)
         forced = [n for n in names if any(t.cell in (None, n) for t in mine) and n not in frozen]
@@ -154,7 +155,8 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
         return True
     jobs = goals[0].run.settings.limits.jobs
     say(
-        f"This run may start {cells} cells, {jobs} agents at once, in worktrees below "
+        f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
+        f"{jobs} agents at once, in worktrees below "
         f"{goals[0].run.layout.worktrees}."
     )
     for reason in dict.fromkeys(reasons):
@@ -223,7 +225,7 @@ def begin(goals: Sequence[Goals], params: Any) -> None:
         )
         if params["force"] or params["fresh"]:
             force(goal, fresh=bool(params["fresh"]))
-        observe(goal)
+        observe(run)
 
 
 def force(goal: Goals, *, fresh: bool) -> None:
@@ -268,39 +270,6 @@ def interrupted_force(
         if not (last.data.get("force") or last.data.get("fresh")):
             break
     return None, set()
-
-
-def observe(goal: Goals) -> None:
-    """Ask the forge once per repository for the branches of the feature, and journal it."""
-    run = goal.run
-    by_repo: dict[str, list[str]] = {}
-    for cell in run.feature.cells:
-        if Phase.PUBLISH in cell.phases:
-            by_repo.setdefault(cell.repo, []).append(cell.branch)
-    names = {(cell.repo, cell.branch): cell.name for cell in run.feature.cells}
-    for repo, branches in by_repo.items():
-        path = run.cell(names[repo, branches[0]]).repo_path
-        if not path.is_dir():
-            continue  # it is made by this run: nothing of ours can be at its forge
-        try:
-            found = run.forge.find(RepoRef(repo, path), branches)
-        except OrchestrError as error:
-            run.forge_away[repo] = error.message
-            run.emit(Kind.FORGE_AWAY, repo=repo, reason=error.message)
-            continue
-        for branch, prs in found.items():
-            run.seen[f"{repo}:{branch}"] = prs
-            name = names[repo, branch]
-            view = run.past.cell(name)
-            known = (view.pr_url, view.pr_state, view.pr_draft)
-            if prs and known != (prs[0].url, str(prs[0].state), prs[0].draft):
-                run.emit(
-                    Kind.PR_SEEN,
-                    cell=name,
-                    url=prs[0].url,
-                    state=str(prs[0].state),
-                    draft=prs[0].draft,
-                )
 
 
 class Signals:

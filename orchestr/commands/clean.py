@@ -14,16 +14,19 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive
 from orchestr.cell.leftovers import keep, same_repository
+from orchestr.cell.pushes import pushed
 from orchestr.cell.records import Published
+from orchestr.commands.build import Goals, leases
 from orchestr.commands.report import tell
 from orchestr.commands.session import Verb, attach
-from orchestr.errors import Busy, OrchestrError, UsageError
+from orchestr.errors import OrchestrError, UsageError
 from orchestr.events import Kind
 from orchestr.git import Repo
 from orchestr.gitworktree import remove_worktree
-from orchestr.locks import read_lease
 from orchestr.process import run as run_process
 from orchestr.spec.records import Action
+from orchestr.store import prepare
+from orchestr.tasks import Selection
 
 
 class Clean(Verb, DoitClean):  # type: ignore[misc]
@@ -31,25 +34,30 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     doc_purpose = "remove worktrees that hold nothing unsaved; results stay"
     doc_usage = "FEATURE[:CELL] ..."
+    doc_description = None  # doit's speaks of default tasks
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
+        loader = attach(self)
+        session = loader.session
         if not args:
             raise UsageError("which features or cells?", hint="orchestr clean FEATURE")
-        targets = session.targets(args)
-        for feature in dict.fromkeys(target.feature for target in targets):
-            lease = read_lease(session.layout.lease(feature))
-            if lease is not None:
-                raise Busy(f"feature {feature} is running (PID {lease.pid})",
-                           hint=f"wait, or orchestr abort {feature}")  # fmt: skip
-        done = [
-            clean_cell(ctx, forced=False, dry_run=params["dryrun"])
-            for ctx in session.cells(targets)
-        ]
-        if not any(done) and not done:
+        words, theirs = loader.split(args)
+        if theirs:
+            loader.features = ()
+            super().execute(params, theirs)
+            if not words:
+                return 0
+        targets = session.targets(words)
+        prepare(session.layout)
+        features = dict.fromkeys(target.feature for target in targets)
+        goals = [Goals(session.run(name), [], Selection(), []) for name in features]
+        with leases(goals, break_lock=False):  # no run may begin under our hands
+            done = [
+                clean_cell(ctx, forced=False, dry_run=params["dryrun"])
+                for ctx in session.cells(targets)
+            ]
+        if all(one is None for one in done):
             tell("nothing to clean\n")
         return 1 if False in done else 0
 
@@ -71,6 +79,10 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
     newest = attempts.newest(ctx.dir)
     head = keep(ctx, newest.number if newest else 0)
     _teardown(ctx)
+    why = None if forced else unsaved(ctx)
+    if why is not None:  # the teardown itself, or somebody meanwhile
+        tell(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
+        return False
     try:
         remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks, force=True)
     except OrchestrError as error:
@@ -96,6 +108,8 @@ def unsaved(ctx: CellContext) -> tuple[str, str] | None:
         return f"uncommitted changes ({names})", f"git -C {ctx.worktree} status"
     head, published = repo.resolve("HEAD"), Published.read(ctx.dir)
     if head is None or (published is not None and head == published.head):
+        return None
+    if head in pushed(ctx.run.journal, ctx.cell.name):
         return None
     marker_base = ctx.run.registry.lookup(ctx.key)
     if marker_base is not None and head == marker_base.base:

@@ -1,7 +1,7 @@
 """`doctor [--fix]`: git, agents, forge, disk, orphans, dangling state, each with its mend.
 
 Looks at three places and compares them: the registry, the disk, and git (rows D8, D101). It
-repairs nothing by itself but what `--fix` names: orphaned agents and dangling registry entries.
+repairs nothing by itself but what `--fix` names: dangling registry entries, a lost registry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Doctor(PlainVerb):
 
     doc_purpose = "look for what is broken, with the mend for each finding"
     doc_usage = "[FEATURE]"
-    cmd_options = (flag("fix", "end orphaned agents, release dangling registry entries"),)
+    cmd_options = (flag("fix", "release dangling registry entries, make a lost registry again"),)
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 1 when an error was found."""
@@ -43,18 +43,16 @@ class Doctor(PlainVerb):
         found: dict[str, Finding] = {}
         for problem in session.specs.problems:
             found[str(problem)] = Finding("error", str(problem), "orchestr validate")
+        registered = look_registry(session, fix=params["fix"])  # first: cells read it
         for name in features:
             run = session.run(name)
             cells = [plan.name for plan in run.plan.cells]
-            for finding in look(run, cells):
+            for finding in look(run, cells, ask=True):
                 found[str(finding)] = finding
             for cell in cells:
-                for finding in look_cell(run.cell(cell), fix=params["fix"]):
+                for finding in self._cell(run.cell(cell), fix=params["fix"]):
                     found[str(finding)] = finding
-        for finding in [
-            *look_registry(session, fix=params["fix"]),
-            *look_orphans(session, features),
-        ]:
+        for finding in [*registered, *look_orphans(session, features)]:
             found[str(finding)] = finding
         tell("\n".join(_facts(session)) + "\n")
         for finding in found.values():
@@ -63,6 +61,13 @@ class Doctor(PlainVerb):
         if not found:
             tell("nothing is wrong\n")
         return 1 if errors else 0
+
+    def _cell(self, ctx: CellContext, *, fix: bool) -> list[Finding]:
+        """One broken record is a finding; the other cells are looked at all the same."""
+        try:
+            return look_cell(ctx, fix=fix)
+        except CorruptState as error:
+            return [Finding("error", error.message, error.hint or f"orchestr run {ctx.name}")]
 
 
 def _facts(session: Session) -> list[str]:
@@ -128,8 +133,12 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
         if not fix:
             mend = "orchestr doctor --fix makes it again from git worktree list"
             return [Finding("error", error.message, mend)]
-    if fix and not session.layout.registry.exists():
+    lost = not session.layout.registry.exists() and session.layout.worktrees.is_dir()
+    if lost and fix:
         _rebuild(session, registry)
+    elif lost and any(session.layout.worktrees.iterdir()):
+        mend = "orchestr doctor --fix makes it again from git worktree list"
+        return [Finding("warning", "there are worktrees, but no registry of them", mend)]
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
     found: list[Finding] = []
     paths = set()
@@ -172,8 +181,10 @@ def look_orphans(session: Session, features: list[str]) -> list[Finding]:
             newest = attempts.newest(ctx.dir)
             if newest is not None and newest.is_open:
                 open_markers.add(newest.marker(ctx.key))
-    for pid, marker in attempts_alive():
-        if marker.split("/")[0] in features and marker not in open_markers:
+    here = str(session.layout.worktrees)
+    for pid, marker, worktree in attempts_alive():
+        mine = marker.split("/")[0] in features and worktree.startswith(here)
+        if mine and marker not in open_markers:
             text = f"process {pid} was left behind by attempt {marker}"
             found.append(Finding("warning", text, f"kill {pid}"))
     return found

@@ -39,8 +39,9 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
     if state is CellState.FAILED and phases.get(view.phase) == "pending":
         phases[view.phase] = "failed"
     newest = attempts.newest(ctx.dir)
-    shown: CellState | None = None
-    if state in (CellState.PENDING, CellState.DONE) or (state in SETTLED and not stale):
+    shown: CellState | None = CellState.IGNORED if view.ignored and not state.is_moving else None
+    at_rest = state in (CellState.PENDING, CellState.DONE) or (state in SETTLED and not stale)
+    if shown is None and at_rest:
         shown = CellState.PENDING if stale else CellState.DONE
     orphan = newest is not None and newest.is_open and is_alive(ctx.dir, newest)
     if orphan and state is CellState.PENDING:

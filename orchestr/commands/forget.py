@@ -25,10 +25,8 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
-        others = {task.name for task in self.loader.other_tasks()}
+        session = attach(self).session
+        others = self.loader.own
         foreign = [word for word in args if word in others or word.startswith("repo:")]
         words = [word for word in args if word not in foreign]
         if not args and not params["forget_all"]:

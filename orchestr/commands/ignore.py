@@ -23,14 +23,20 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Journal it. A dependent of an ignored cell without a result is blocked."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
+        loader = attach(self)
+        session = loader.session
         if not args:
             raise UsageError("which cells?", hint="orchestr list --all")
-        targets = session.targets(args)
+        words, theirs = loader.split(args)
+        if theirs and params["undo"]:
+            raise UsageError("doit undoes `ignore` of its own tasks by `forget`",
+                             hint=f"doit forget {' '.join(theirs)}")  # fmt: skip
+        targets = session.targets(words)
         if any(target.phase for target in targets):
             raise UsageError("cells are ignored as a whole", hint="FEATURE:CELL")
+        if theirs:
+            loader.features = ()
+            super().execute(params, theirs)
         prepare(session.layout)
         for ctx in session.cells(targets):
             is_ignored = ctx.cell.name in ignored(ctx.run)

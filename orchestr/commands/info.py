@@ -20,12 +20,10 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 0 when it is up to date, 1 when something would run."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
+        session = attach(self).session
         if len(args) != 1:
             raise UsageError("`info` wants one task", hint="orchestr list --all")
-        others = {task.name for task in self.loader.other_tasks()}
+        others = self.loader.own
         if args[0] in others or args[0].startswith("repo:"):
             self.outstream = sys.stdout
             return int(super().execute(params, args))

@@ -26,5 +26,6 @@ class Init(PlainVerb):
             tell(f"made {path}\n")
         for path in result.kept:
             tell(f"kept {path}, it was there\n")
-        tell("next: edit specs/example.yaml, then orchestr plan example\n")
+        there = f"cd {args[0]}, " if args else ""
+        tell(f"next: {there}edit specs/example.yaml, then orchestr plan example\n")
         return 0

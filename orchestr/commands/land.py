@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from orchestr.cell.context import Run
-from orchestr.commands.build import Goals, Signals, _paid, _record, leases, observe
+from orchestr.commands.build import Goals, Signals, _paid, _record, leases
+from orchestr.commands.observe import observe
 from orchestr.commands.options import YES, flag, value
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.report import say, tell
@@ -74,7 +75,7 @@ class Land(PlainVerb):
         prepare(session.layout)
         with leases(goals, break_lock=False), lease(runs):
             for goal in goals:
-                observe(goal)
+                observe(goal.run)
             return land(runs, dry_run=params["dry_run"], strategy=strategy, undo=self.undo)
 
 
@@ -245,7 +246,7 @@ def deliver(goals: Sequence[Goals], code: int) -> int:
     with lease(runs):
         for goal in goals:
             if goal.run in runs:
-                observe(goal)
+                observe(goal.run)
         return land(runs)
 
 

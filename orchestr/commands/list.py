@@ -19,12 +19,10 @@ class List(Verb, DoitList):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Print what there is. Broken specs are named on stderr and stop nothing."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
+        session = attach(self).session
         for problem in session.specs.problems:
             say(str(problem))
-        others = {task.name for task in self.loader.other_tasks()}
+        others = self.loader.own
         names = [
             word if word in others or word.startswith("repo:") else session.target(word).task
             for word in args

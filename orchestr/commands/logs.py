@@ -49,7 +49,8 @@ class Logs(PlainVerb):
         path = attempts.folder(ctx.dir, number) / TRANSCRIPT
         record = attempts.read(ctx.dir, number)
         if record is not None:
-            ended = f", {record.outcome}: {record.reason}" if record.reason else ""
+            why = record.reason.removeprefix(f"cell {ctx.name}: ")
+            ended = f", {record.outcome}: {why}" if why else ""
             words = f"attempt {number} of {ctx.name}, {record.agent}, {record.state}{ended}"
             sys.stderr.write(f"{words}\n")
         if params["follow"] and record is not None:

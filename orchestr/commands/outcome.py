@@ -20,6 +20,8 @@ def summary(goals: Sequence[Goals], built: int, code: Exit) -> str:
     """
     if not built and code is Exit.DONE and not any(goal.selection.still for goal in goals):
         cells = sum(len(goal.cells) for goal in goals)
+        if not cells:
+            return "nothing to be done: no cell has failed\n"
         return (
             f"nothing to be done: {cells} {'cell is' if cells == 1 else 'cells are'} up to date\n"
         )

@@ -15,11 +15,10 @@ class PlainVerb(Verb, Command):  # type: ignore[misc]
 
     needs_workspace = True
 
-    def __init__(self, **kwargs: Any) -> None:
-        loader = kwargs.pop("task_loader", None)
-        kwargs.pop("cmds", None)
-        super().__init__(**kwargs)
-        self.loader = loader
+    def __init__(self, *, task_loader: Any = None, cmds: Any = None, **given: Any) -> None:
+        super().__init__(**given)
+        self.loader = task_loader
+        self.given = {**given, "task_loader": task_loader, "cmds": cmds}
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:
         """Find the workspace and act."""

@@ -12,7 +12,7 @@ from orchestr.cell.context import Run, repo_path
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
 from orchestr.plan import overlaps
-from orchestr.spec.records import Action
+from orchestr.spec.records import Action, Phase
 from orchestr.store import check_disk
 from orchestr.tasks import made_on_demand
 
@@ -31,8 +31,11 @@ class Finding:
         return f"{self.severity}: {self.what}\n  hint: {self.mend}"
 
 
-def look(run: Run, cells: Collection[str]) -> list[Finding]:
-    """Everything that would make these cells fail for a reason known beforehand."""
+def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding]:
+    """Everything that would make these cells fail for a reason known beforehand.
+
+    ``ask``: the forge may be asked over the network what it lets us do.
+    """
     found = look_git()
     short = check_disk(run.layout.state, run.settings.limits.min_disk_mb)
     if short is not None:
@@ -46,7 +49,8 @@ def look(run: Run, cells: Collection[str]) -> list[Finding]:
         if why is not None:
             mend = f"install it, or change [agents.{name}] in orchestr.toml"
             found.append(Finding("error", f"agent {name}: {why}", mend))
-    why = run.forge.ready()
+    published = {ctx.cell.repo: ctx.ref for ctx in chosen if Phase.PUBLISH in ctx.cell.phases}
+    why = run.forge.ready(tuple(published.values()), ask=ask) if published else None
     if why is not None:
         found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     for over in overlaps(run.feature):
@@ -76,9 +80,13 @@ def look_repo(run: Run, name: str) -> list[Finding]:
     """A repository must be there, unless it is cloned or created on demand."""
     path = repo_path(run.settings, name)
     if path.is_dir():
-        if Repo.containing(path) is None:
+        repo = Repo(path)
+        if not repo.is_repository():
             return [Finding("error", f"{path} is not a git repository",
                             f"set [repos.{name}] path to a clone")]  # fmt: skip
+        if repo.is_empty():
+            return [Finding("error", f"{path} has no commit yet, nothing to start a branch from",
+                            f"git -C {path} commit --allow-empty -m start, or fetch")]  # fmt: skip
         return []
     if made_on_demand(run, name):
         return []

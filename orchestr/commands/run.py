@@ -23,7 +23,7 @@ from orchestr.commands.build import (
 from orchestr.commands.options import RUN as RUN_OPTIONS
 from orchestr.commands.report import answer
 from orchestr.commands.reporter import Reporter
-from orchestr.commands.session import PREFIX, Loader, Session, Verb, attach
+from orchestr.commands.session import Loader, Session, Verb, attach
 from orchestr.errors import Exit, UsageError
 from orchestr.events import Event, Kind
 from orchestr.render.progress import make_progress
@@ -44,25 +44,25 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         "run mlkem:platform-service:check   run mlkem --dry-run"
     )
     cmd_options = DoitRun.cmd_options + RUN_OPTIONS
+    own_tasks_take_words = True
 
     def execute(self, params: Any, args: list[str]) -> int:
-        """See the module. In a dodo that is not ours this is doit's own `run`."""
-        session = attach(self, params)
-        if session is None:
-            return int(super().execute(params, args))
-        loader: Loader = self.loader
-        others = {task.name for task in loader.other_tasks()}
-        ours = [word for word in args if word not in others and not is_other(word, others)]
-        rest = args[len(args) - (len(args) - len(ours)) :] if not ours else []
+        """See the module."""
+        loader = attach(self)
+        session = loader.session
         if not args:
             known = ", ".join(session.specs.features) or "none; write one into specs/"
             raise UsageError("which feature?", hint=f"orchestr run FEATURE; features: {known}")
+        ours, theirs = loader.split(args)
+        ours += loader.goals_below(theirs)
         if not ours:
-            loader.features = ()
-            return int(super().execute(params, rest or args))
-        return self._build(session, loader, ours, params)
+            makes_repositories = any(word.startswith("repo:") for word in theirs)
+            loader.features = None if makes_repositories else ()
+            return int(super().execute(params, theirs))
+        return self._build(session, loader, ours, theirs, params)
 
-    def _build(self, session: Session, loader: Loader, words: Sequence[str], params: Any) -> int:
+    def _build(self, session: Session, loader: Loader, words: Sequence[str],
+               theirs: Sequence[str], params: Any) -> int:  # fmt: skip
         _apply(session, params)
         targets = session.targets(words)
         for target in targets:
@@ -88,10 +88,11 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                 return int(Exit.DONE)
         prepare(session.layout)
         with leases(goals, break_lock=params["break_lock"]):
-            code = self._run(session, loader, goals, params)
+            code = self._run(session, loader, goals, theirs, params)
             return land.deliver(goals, code) if merge else code
 
-    def _run(self, session: Session, loader: Loader, goals: list[Goals], params: Any) -> int:
+    def _run(self, session: Session, loader: Loader, goals: list[Goals],
+             theirs: Sequence[str], params: Any) -> int:  # fmt: skip
         runs = {goal.run.feature.name: goal.run for goal in goals}
         happened: list[Event] = []
         slots = session.settings.limits.jobs
@@ -115,14 +116,14 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["par_type"] = "thread"
             cells = sum(len(goal.cells) for goal in goals)
             params["num_process"] = min(MOST_THREADS, max(2, cells))
-            tasks = [name for goal in goals for name in goal.tasks]
+            tasks = [*(name for goal in goals for name in goal.tasks), *theirs]
             code = int(super().execute(params, tasks)) if tasks else 0
             if signals.count:
                 exit_code = Exit.INTERRUPTED
             else:
                 exit_code = Exit.FAILED if code or reporter.blocked else Exit.DONE
             for run in runs.values():
-                run.emit(Kind.RUN_FINISHED, exit=int(exit_code))
+                run.emit(Kind.RUN_FINISHED, exit=int(exit_code), **run.asked)
         _finish(goals, happened, exit_code, as_json=params["json"])
         return int(exit_code)
 
@@ -137,13 +138,6 @@ def _finish(
         return
     built = sum(e.kind is Kind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
     answer(summary(goals, built, code))
-
-
-def is_other(word: str, others: set[str]) -> bool:
-    """Whether a word names a task of the dodo's own, a repository or a wildcard over them."""
-    return word.startswith("repo:") or (
-        not word.startswith(PREFIX) and word.split(":", maxsplit=1)[0] in others
-    )
 
 
 def _apply(session: Session, params: Any) -> None:

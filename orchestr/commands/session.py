@@ -1,39 +1,44 @@
 """What every verb starts from: the workspace, its specs, targets, and our task loader.
 
 The verbs are doit commands. Under `orchestr` the tasks come from `specs/`; under plain `doit`
-the dodo's own tasks stand beside them. In a dodo that is not ours all of this is inert.
+the dodo's own tasks stand beside them. In a dodo that is not ours all of this is inert
+(`orchestr.commands.stock`).
 """
 
 from __future__ import annotations
 
 import difflib
+import fnmatch
+import gc
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from doit.cmd_base import NamespaceTaskLoader, TaskLoader2
+from doit.cmd_base import TaskLoader2
 from doit.loader import load_tasks as doit_load_tasks
 from doit.task import Task
 
 from orchestr.cell.context import CellContext, Overrides, Run
 from orchestr.commands.report import report_error, report_fault, silence_stdout
+from orchestr.commands.stock import run_stock, stock_command
 from orchestr.config import Settings, find_workspace, load_settings
-from orchestr.errors import Exit, OrchestrError, SpecError, UsageError
+from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, full_disk
 from orchestr.events import Event
 from orchestr.lifecycle import durations, replay
 from orchestr.plan import make_plan
 from orchestr.spec.reader import SpecSet, read_all
 from orchestr.spec.records import Feature, Phase
-from orchestr.states import CellState
 from orchestr.store import Journal, Layout
 from orchestr.tasks import Selection, generate, repo_tasks
 
-OURS = "ORCHESTR_TASKS"  # the name by which a dodo says that it is ours
+# 10,000 tasks are a million objects that stay: looking through them at every 700th new one took
+# a third of a run with nothing to do.
+COLLECT = (100_000, 20, 20)
 PREFIX = "feature:"
 
 
@@ -115,8 +120,6 @@ class Session:
         return list(dict.fromkeys(found))
 
     def _glob(self, word: str) -> list[Target]:
-        import fnmatch
-
         pattern = word.removeprefix(PREFIX)
         every = [
             target
@@ -205,7 +208,9 @@ class Loader(TaskLoader2):  # type: ignore[misc]
         """Our tasks, then the dodo's own."""
         tasks: dict[str, Task] = {}
         names = self.session.specs.features if self.features is None else self.features
-        for name in names:
+        named = [goal.split(":")[1] for goal in self.goals_below(self.own)]
+        known = [name for name in named if name in self.session.specs.features]
+        for name in dict.fromkeys([*names, *known]):
             run = self.session.run(name)
             for task in repo_tasks(run):
                 tasks.setdefault(task.name, task)
@@ -216,14 +221,64 @@ class Loader(TaskLoader2):  # type: ignore[misc]
         return list(tasks.values())
 
     def other_tasks(self) -> list[Task]:
-        """What a dodo of ours defines besides the features."""
+        """What a dodo of ours defines besides the features; made anew, as doit changes tasks."""
         own = {
             k: v for k, v in self.namespace.items() if getattr(v, "__module__", "") != OURS_MODULE
         }
         return list(doit_load_tasks(own, self.cmd_names)) if own else []
 
+    @cached_property
+    def own(self) -> dict[str, Task]:
+        """The dodo's own tasks by name, to look at."""
+        return {task.name: task for task in self.other_tasks()}
+
+    def split(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Words that are ours, and those that name the dodo's own tasks or repositories.
+
+        After a task that takes words or options of its own, everything is the task's.
+        """
+        ours: list[str] = []
+        theirs: list[str] = []
+        for index, word in enumerate(words):
+            if takes_words(self.own.get(word)):
+                theirs += words[index:]
+                break
+            (theirs if self._is_theirs(word) else ours).append(word)
+        return ours, theirs
+
+    def _is_theirs(self, word: str) -> bool:
+        if word.startswith((PREFIX, "repo:")):
+            return word.startswith("repo:")
+        if "*" in word:
+            return any(fnmatch.fnmatchcase(name, word) for name in self.own)
+        if word in self.own or word.split(":", maxsplit=1)[0] in self.own:
+            return True
+        return any(word in task.targets for task in self.own.values())
+
+    def goals_below(self, names: Iterable[str]) -> list[str]:
+        """The tasks of features that own tasks wait for, directly or through each other."""
+        found: dict[str, None] = {}
+        seen: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            task = self.own.get(name)
+            if name.startswith(PREFIX):
+                found[name] = None
+            elif "*" in name:
+                todo += [own for own in self.own if fnmatch.fnmatchcase(own, name)]
+            elif task is not None and name not in seen:
+                seen.add(name)
+                todo += [*task.task_dep, *task.wild_dep, *task.setup_tasks]
+        return list(found)
+
 
 OURS_MODULE = "orchestr.dodo"
+
+
+def takes_words(task: Task | None) -> bool:
+    """Whether a task of the dodo's own reads what follows its name on the command line."""
+    return task is not None and bool(task.pos_arg or task.params)
 
 
 def still(run: Run) -> Selection:
@@ -234,7 +289,7 @@ def still(run: Run) -> Selection:
 def ignored(run: Run) -> set[str]:
     """The cells that `ignore` named and nobody un-ignored, by the journal."""
     names = (plan.name for plan in run.plan.cells)
-    return {name for name in names if run.past.cell(name).state is CellState.IGNORED}
+    return {name for name in names if run.past.cell(name).ignored}
 
 
 def doit_config(layout: Layout) -> dict[str, Any]:
@@ -250,11 +305,18 @@ def doit_config(layout: Layout) -> dict[str, Any]:
 class Verb:
     """Mixin of all our commands: errors become text and exit codes, options go anywhere."""
 
+    own_tasks_take_words = False
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.given = given  # what doit made us with, to make its own command of it
+
     def help(self) -> str:
         """doit's help text; under `orchestr` with our options only."""
         command: Any = self
         if command.bin_name != "orchestr":
-            return str(super().help())  # type: ignore[misc]
+            stock = stock_command(self, [])
+            return str(stock[0].help() if stock else super().help())  # type: ignore[misc]
         whole = command.cmdparser
         command._cmdparser = only_ours(command)
         try:
@@ -264,8 +326,18 @@ class Verb:
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
+        gc.set_threshold(*COLLECT)
+        stock = stock_command(self, in_args)
+        if stock is not None:
+            theirs, words = stock
+            try:
+                return run_stock(theirs, words, self.get_name())  # type: ignore[attr-defined]
+            finally:
+                self.pdb = theirs.pdb  # doit looks at it after an error
         try:
-            code = super().parse_execute(reordered(self, in_args))  # type: ignore[misc]
+            stops = attach(self).own if self.own_tasks_take_words else {}
+            words = reordered(self, in_args, [name for name in stops if takes_words(stops[name])])
+            code = super().parse_execute(words)  # type: ignore[misc]
             sys.stdout.flush()
             return int(code or 0)
         except OrchestrError as error:
@@ -276,21 +348,36 @@ class Verb:
         except KeyboardInterrupt:
             return int(Exit.INTERRUPTED)
         except Exception as error:
+            from doit.cmdparse import CmdParseError
             from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 
+            if isinstance(error, CmdParseError):
+                return report_error(bad_option(self, error))
+            full = full_disk(error)
+            if full is not None:
+                return report_error(full)
             if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
                 raise
             return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
 
 
+def bad_option(command: Any, error: Exception) -> UsageError:
+    """What the option parser said, without the list of every option that there is."""
+    words = str(error).removeprefix("Error parsing Command: ")
+    words = words.partition(" (parsing options: ")[0]
+    return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
+
+
 def only_ours(command: Any) -> Any:
-    """The options that `orchestr help VERB` shows: ours; doit's own would bury them."""
-    ours = [option for option in command.cmdparser.options if option.section == "orchestr"]
+    """The options that `orchestr help VERB` shows: ours and those of doit's that we name, too;
+    the rest of doit's own would bury them."""
+    theirs = ("subtasks", "dryrun", "forget_all")  # --all, --dry-run, --all
+    ours = [o for o in command.cmdparser.options if o.section == "orchestr" or o.name in theirs]
     return SimpleNamespace(options=ours)
 
 
-def reordered(command: Any, words: Sequence[str]) -> list[str]:
-    """The options of ``words`` first, then the names; `--` ends the options."""
+def reordered(command: Any, words: Sequence[str], stops: Collection[str] = ()) -> list[str]:
+    """The options of ``words`` first, then the names; `--` or a name in ``stops`` ends them."""
     parser = command.cmdparser
     takes = {True: set(), False: set()}  # type: dict[bool, set[str]]
     for option in parser.options:
@@ -304,6 +391,8 @@ def reordered(command: Any, words: Sequence[str]) -> list[str]:
     for word in rest:
         if word == "--":
             names += rest
+        elif word in stops:
+            names += [word, *rest]
         elif word.startswith("-") and word != "-":
             options.append(word)
             known = [flag for flag in takes[True] if flag.startswith(word)] if len(word) > 2 else []
@@ -314,25 +403,12 @@ def reordered(command: Any, words: Sequence[str]) -> list[str]:
     return [*options, "--", *names]
 
 
-def attach(command: Any, params: Any) -> Session | None:
-    """The session a doit command runs in, with our loader put in; None in a foreign dodo."""
+def attach(command: Any) -> Loader:
+    """The loader of a verb, and its session; under plain doit it takes the dodo's place."""
     loader = command.loader
-    if isinstance(loader, Loader):
-        session: Session = loader.session
-        return session
-    if isinstance(loader, NamespaceTaskLoader):
-        loader.setup(params)
-        namespace = loader.namespace or {}
-        if OURS not in namespace:
-            loader.setup = _nothing  # it must not import and change folders twice
-            return None
-        ours = Loader(Session.here(), namespace)
+    if not isinstance(loader, Loader):
+        ours = Loader(Session.here(), loader.namespace)
         ours.cmd_names, ours.config = loader.cmd_names, loader.config
         command.loader = ours
-        mine: Session = ours.session
-        return mine
-    return None
-
-
-def _nothing(_opts: Any) -> None:
-    return None
+        return ours
+    return loader

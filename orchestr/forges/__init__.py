@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Event
 
 from orchestr.config import Settings
 from orchestr.forges.base import Forge
@@ -10,15 +11,31 @@ from orchestr.forges.base import Forge
 __all__ = ["FORGES", "make_forge"]
 
 
-def _local(settings: Settings) -> Forge:
+def _local(settings: Settings, stop: Event | None) -> Forge:
     from orchestr.forges.local import LocalForge  # most verbs name a forge and never ask it
 
     return LocalForge(settings.workspace.state / "forge")
 
 
-FORGES: Mapping[str, Callable[[Settings], Forge]] = {"local": _local}
+def _github(settings: Settings, stop: Event | None) -> Forge:
+    from orchestr.forges.github import GitHubForge
+
+    chosen = settings.forge
+    program = chosen.program or "gh"
+    if "/" in program:
+        program = str(settings.workspace.root / program)
+    return GitHubForge(program, patience=chosen.patience, stop=stop)
 
 
-def make_forge(settings: Settings) -> Forge:
-    """The forge that the settings name; unknown kinds were refused when they were read."""
-    return FORGES[settings.forge.kind](settings)
+FORGES: Mapping[str, Callable[[Settings, Event | None], Forge]] = {
+    "local": _local,
+    "github": _github,
+}
+
+
+def make_forge(settings: Settings, stop: Event | None = None) -> Forge:
+    """The forge that the settings name; unknown kinds were refused when they were read.
+
+    ``stop`` ends the waits of a forge that waits.
+    """
+    return FORGES[settings.forge.kind](settings, stop)

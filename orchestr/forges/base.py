@@ -11,7 +11,7 @@ exception. A forge that cannot be asked raises `ForgeAway`; it never answers "no
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -33,7 +33,9 @@ class PullRequest:
     """A pull request as its forge shows it.
 
     ``head`` and ``base`` are branch names, ``head_sha`` is the commit the forge holds for
-    it. ``created_at`` and ``updated_at`` are ISO-8601 with offset.
+    it. ``created_at`` and ``updated_at`` are ISO-8601 with offset. ``checks`` is success,
+    failure or pending, ``review`` approved, changes_requested or review_required; None where
+    the forge has none, or was not asked (only `Forge.find` tells them).
     """
 
     number: int
@@ -47,15 +49,41 @@ class PullRequest:
     state: PRState
     created_at: str
     updated_at: str
+    checks: str | None = None
+    review: str | None = None
+
+
+class MergeMethod(StrEnum):
+    """How a pull request comes into its base."""
+
+    MERGE = "merge"
+    SQUASH = "squash"
+    REBASE = "rebase"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What was asked of a forge's API in this process: requests, and points of its quota.
+
+    ``remaining`` are the points left, None where that is not known.
+    """
+
+    requests: int = 0
+    points: int = 0
+    remaining: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RepoRef:
-    """A repository of the workspace: its name there, a clone of it, and the remote's name."""
+    """A repository of the workspace: its name there, a clone of it, and the remote's name.
+
+    ``url`` is where it will be cloned from, for asking about one that is not cloned yet.
+    """
 
     name: str
     path: Path
     remote: str = "origin"
+    url: str | None = None
 
 
 class ForgeError(OrchestrError):
@@ -87,6 +115,9 @@ class Forge(Protocol):
     @property
     def real(self) -> bool: ...
 
+    @property
+    def usage(self) -> Usage: ...
+
     def find(self, repo: RepoRef, heads: Collection[str]) -> dict[str, tuple[PullRequest, ...]]:
         """The pull requests of these branches, in every state, the newest first.
 
@@ -116,6 +147,26 @@ class Forge(Protocol):
         """Change what is given, leave the rest. Raises ForgeError, ForgeAway."""
         ...
 
-    def ready(self) -> str | None:
-        """Why it cannot be used, in words for `orchestr doctor`; None when it can."""
+    def comment(self, repo: RepoRef, number: int, body: str) -> None:
+        """Say something once: a comment of ours with this text that is there already counts.
+
+        Raises ForgeError, ForgeAway.
+        """
+        ...
+
+    def merge(
+        self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
+    ) -> PullRequest:
+        """Merge exactly the head ``sha``; for landing only. One merged so already is returned.
+
+        Raises ForgeError (another head, a conflict, not allowed), ForgeAway.
+        """
+        ...
+
+    def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
+        """Why it cannot be used for these repositories, in words; None when it can.
+
+        Without ``ask`` the network is left alone (before every run), with it the forge says
+        itself whether it knows us and lets us write (`orchestr doctor`).
+        """
         ...

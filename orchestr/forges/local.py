@@ -17,14 +17,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestr.errors import UsageError
 from orchestr.forges import shelf
-from orchestr.forges.base import ForgeError, PRExists, PRState, PullRequest, RepoRef
+from orchestr.forges.base import (
+    ForgeError,
+    MergeMethod,
+    PRExists,
+    PRState,
+    PullRequest,
+    RepoRef,
+    Usage,
+)
 from orchestr.forges.origin import Origin
 from orchestr.forges.shelf import Kept
 from orchestr.locks import FlockLock
@@ -51,6 +59,7 @@ class LocalForge:
     def __init__(self, root: Path, *, clock: Callable[[], str] = now) -> None:
         self.root = root
         self.clock = clock
+        self.usage = Usage()
 
     # --- the Protocol ----------------------------------------------------------------------
 
@@ -119,7 +128,38 @@ class LocalForge:
             )
             return self._save(look, old, Kept(pr, base_sha))
 
-    def ready(self) -> str | None:
+    def comment(self, repo: RepoRef, number: int, body: str) -> None:
+        """See `Forge.comment`."""
+        with self._look(repo) as look:
+            _one(look, repo, number)
+            shelf.add_comment(look.folder, number, body)
+
+    def merge(
+        self,
+        repo: RepoRef,
+        number: int,
+        *,
+        sha: str | None = None,
+        method: MergeMethod = MergeMethod.MERGE,
+    ) -> PullRequest:
+        """See `Forge.merge`; always with a merge commit. No ``sha``: whatever its head is.
+
+        The branch moves first: a kill before the file is written is a merge found later.
+        """
+        with self._look(repo) as look:
+            old = _one(look, repo, number)
+            if sha not in (None, old.pr.head_sha):
+                raise ForgeError(f"{old.pr.url} is at {old.pr.head_sha[:12]}, not at {sha}")
+            if old.pr.state is PRState.MERGED:
+                return old.pr
+            _must_be_open(old.pr, "be merged")
+            if method is not MergeMethod.MERGE:
+                raise ForgeError(f"the local forge cannot {method} {old.pr.url}, only merge it")
+            message = f"Merge pull request {number} from {old.pr.head}\n\n{old.pr.title}\n"
+            look.origin.land(old.pr.base, old.pr.head_sha, message)
+            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.MERGED)))
+
+    def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.ready`."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -139,20 +179,6 @@ class LocalForge:
                 return old.pr
             _must_be_open(old.pr, "be closed")
             return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.CLOSED)))
-
-    def merge(self, repo: RepoRef, number: int) -> PullRequest:
-        """Merge at the origin with a merge commit; a conflict is a ForgeError.
-
-        The branch moves first: a kill before the file is written is a merge found later.
-        """
-        with self._look(repo) as look:
-            old = _one(look, repo, number)
-            if old.pr.state is PRState.MERGED:
-                return old.pr
-            _must_be_open(old.pr, "be merged")
-            message = f"Merge pull request {number} from {old.pr.head}\n\n{old.pr.title}\n"
-            look.origin.land(old.pr.base, old.pr.head_sha, message)
-            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.MERGED)))
 
     def mark_merged(self, repo: RepoRef, number: int) -> PullRequest:
         """Say that an open one was merged, by a squash or a rebase that no history shows.

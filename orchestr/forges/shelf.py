@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.errors import CorruptState
-from orchestr.files import read_toml, set_aside, sync_folder, write_toml
+from orchestr.files import read_json, read_toml, set_aside, sync_folder, write_json, write_toml
 from orchestr.forges.base import ForgeError, PRState, PullRequest
 
 SCHEMA = 1
@@ -71,6 +71,14 @@ def create(folder: Path, kept: Kept) -> bool:
             draft.unlink()
     sync_folder(folder)
     return True
+
+
+def add_comment(folder: Path, number: int, body: str) -> None:
+    """Keep a comment in ``<n>.comments.json``, once; the oldest first."""
+    path = folder / f"{number}.comments.json"
+    said = list((read_json(path) or {}).get("comments", []))
+    if body not in said:
+        write_json(path, {"schema": SCHEMA, "comments": [*said, body]})
 
 
 def next_number(folder: Path, refs: Iterable[str]) -> int:

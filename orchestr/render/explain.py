@@ -24,7 +24,8 @@ def explain_text(
     """The story of one cell. Raises KeyError for a cell that the plan does not have."""
     cell, view, state = status.plan.cell(name), status.view.cell(name), status.cell_state(name)
     feature = status.feature.name
-    where = f" in {view.phase}" if view.phase and not state.is_good else ""
+    at_rest = state.is_good or state is CellState.PENDING
+    where = f" in {view.phase}" if view.phase and not at_rest else ""
     attempt = f", attempt {view.attempt}" if view.attempt else ""
     agent = f" by {view.agent}" if view.agent and view.attempt else ""
     lines = [
@@ -78,7 +79,8 @@ def _reasons(status: FeatureStatus, name: str, forecast: Forecast | None) -> lis
         until = f", until {clock(view.waiting_until)}" if view.waiting_until else ""
         reasons = [f"{told or 'a usage limit'}{until}; it goes on by itself"]
     elif state is CellState.RUNNING:
-        reasons = [f"the run {view.run} works on it"]
+        alone = "its agent works on without a run; the next run adopts it"
+        reasons = [f"the run {view.run} works on it" if status.live else alone]
     elif told:
         # The whole of it here: the tail of a failed program's output is what one asks for.
         reasons = [told, *_more(view.reason or "", told)]
@@ -124,9 +126,9 @@ def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[s
     if view.hint and view.hint != logs:
         lines.append(f"hint: {clean(view.hint)}")
     if state is CellState.FAILED:
-        lines.append(f"next: {logs}")
-        lines.append(f"then: orchestr run {feature} --failed")
-        return lines
+        again = f"orchestr run {feature} --failed"
+        told = [f"next: {logs}", f"then: {again}"] if view.attempt else [f"next: {again}"]
+        return [*lines, *told]
     command: str | None
     if state in (CellState.APPROVAL, CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON):
         worktree = status.of(cause).worktree or view.worktree

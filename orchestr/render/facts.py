@@ -76,6 +76,25 @@ class FeatureStatus:
         return url, facts.pr_state or view.pr_state or "open", draft
 
 
+def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
+    """`draft, checks failed, approved`: what is known of a pull request, for people.
+
+    Checks and reviews are those of the last look (`run`, `status --fetch`), if it was this one.
+    """
+    url, state, draft = link
+    words = ["draft" if state == "open" and draft else state]
+    if state == "open" and view.pr_url == url:
+        words += [CHECKS_WORDS.get(view.pr_checks or "", ""), (view.pr_review or "")]
+    return ", ".join(word.replace("_", " ") for word in words if word)
+
+
+CHECKS_WORDS = {
+    "success": "checks passed",
+    "failure": "checks failed",
+    "pending": "checks running",
+}
+
+
 def next_command(feature: str, view: CellView, state: CellState) -> str | None:
     """The command that brings a cell on, or None when there is nothing to be done."""
     cell = f"{feature}:{view.name}"

@@ -69,8 +69,10 @@ def plan_json(
     Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, and ``overlaps``.
     """
     told = {f.name: f for f in forecasts}
+    branches = {cell.name: cell.branch for cell in plan.cells}
     cells = []
     for cell in plan.cells:
+        stacked = branches[cell.stack[0]] if len(cell.stack) == 1 else None
         seen = facts.get(cell.name, _NOTHING)
         line = told.get(cell.name)
         cells.append(
@@ -79,7 +81,7 @@ def plan_json(
                 "wave": cell.wave,
                 "repo": cell.repo,
                 "branch": cell.branch,
-                "base": seen.base or cell.base,
+                "base": seen.base or stacked or cell.base,
                 "upstreams": list(cell.upstreams),
                 "would": line.would.value if line else None,
                 "why": line.why if line else None,

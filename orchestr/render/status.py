@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestr.lifecycle import CellState
-from orchestr.render.facts import FeatureStatus, next_command
+from orchestr.lifecycle import CellState, CellView
+from orchestr.render.facts import FeatureStatus, next_command, pr_words
 from orchestr.render.text import clean, clock, count, dollars, headline, paint, span, table, took
 from orchestr.spec.records import Phase
 
@@ -49,7 +49,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "attempt": view.attempt,
         "upstreams": list(cell.upstreams),
         "phases": status.phases(name),
-        "pr": {"url": link[0], "state": link[1], "draft": link[2]} if link else None,
+        "pr": _pr_json(link, view) if link else None,
         "cost_usd": view.cost_usd,
         "started_at": view.started_at,
         "finished_at": view.finished_at,
@@ -61,6 +61,18 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "agent": view.agent,
         "model": view.model,
         "cost_known_usd": view.cost_known_usd,
+    }
+
+
+def _pr_json(link: tuple[str, str, bool | None], view: CellView) -> dict[str, Any]:
+    url, state, draft = link
+    known = view.pr_url == url  # else they are of another pull request
+    return {
+        "url": url,
+        "state": state,
+        "draft": draft,
+        "checks": view.pr_checks if known else None,
+        "review": view.pr_review if known else None,
     }
 
 
@@ -97,7 +109,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
                 str(view.attempt or "-"),
                 took(span(view.started_at, view.finished_at or end)),
                 cost,
-                _link(link) if link else _unlinked(view.outcome),
+                f"{clean(link[0])} ({pr_words(link, view)})" if link else _unlinked(view.outcome),
             )
         )
         styles.append((shown, state.style))
@@ -109,12 +121,6 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
     for cell in status.plan.cells:
         lines += _note(status, cell.name)
     return [*lines, f"  {_counts(status)}"]
-
-
-def _link(link: tuple[str, str, bool | None]) -> str:
-    url, state, draft = link
-    words = "draft" if state == "open" and draft else state
-    return f"{clean(url)} ({words})"
 
 
 def _unlinked(outcome: str | None) -> str:

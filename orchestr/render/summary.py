@@ -105,8 +105,7 @@ def _trouble(status: FeatureStatus, name: str) -> list[str]:
     reason = headline(view.reason) or "no reason given"
     lines = ["", f"{state.symbol} {cell} {state.words}{phase}: {reason}"]
     log = status.of(name).log
-    lines += [f"    log:   {clean(log)}"] if log else []
-    lines += [f"    next:  orchestr logs {cell}"]
+    lines += [f"    log:   {clean(log)}", f"    next:  orchestr logs {cell}"] if log else []
     hint = clean(view.hint or "")
     return [*lines, f"    hint:  {hint}"] if hint and hint != f"orchestr logs {cell}" else lines
 

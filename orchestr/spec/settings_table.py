@@ -18,7 +18,7 @@ Section = Mapping[str, Convert]
 
 NOT_YET_KINDS = {
     "agent kind": ("claude", "codex", "gemini", "opencode"),
-    "forge kind": ("github",),
+    "forge kind": (),
 }
 
 
@@ -154,7 +154,7 @@ def _strategy(value: Any) -> str:
 
 STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
 _AGENT_KIND = _kind("agent kind", "command")
-_FORGE_KIND = _kind("forge kind", "local")
+_FORGE_KIND = _kind("forge kind", "local", "github")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _strategy)
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
@@ -195,7 +195,12 @@ KEYS: Mapping[str, Section] = {
         "budget_usd": _dollars,
         "min_disk_mb": _count(0, 1 << 30),
     },
-    "forge": {"kind": _FORGE_KIND, "draft": _flag},
+    "forge": {
+        "kind": _FORGE_KIND,
+        "draft": _flag,
+        "program": _text,
+        "patience": values.parse_duration,
+    },
     "landing": {
         "strategy": _strategy,
         "window": _count(1, 100),

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestr.locks import read_lease
 from orchestr.store import parse
@@ -126,14 +126,22 @@ class House(Workspace):
         self.quiet()
 
 
+H = TypeVar("H", bound=House)
+
+
 def at_each(
-    cases: Sequence[str], folder: Path, act: Callable[[House, str], None], **build: Any
+    cases: Sequence[str],
+    folder: Path,
+    act: Callable[[H, str], None],
+    *,
+    make: Callable[..., H] = House.build,  # type: ignore[assignment]
+    **build: Any,
 ) -> None:
     """``act`` in a workspace of its own for every case, some at once; every failure is told."""
 
     def one(case: str) -> str | None:
         name = "".join(c if c.isalnum() else "-" for c in case)[:60]
-        house = House.build(folder / name, **build)
+        house = make(folder / name, **build)
         try:
             act(house, case)
         except Exception as error:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ POINTS = {
     "commit": "orchestr.git:Repo.commit_all",
     "open": "orchestr.forges.local:LocalForge.open",
     "edit": "orchestr.forges.local:LocalForge.edit",
+    "rest": "orchestr.forges.github_api:Api.rest",
     "start": "orchestr.supervisor:start",
     "add": "orchestr.cell.worktree:add_worktree",
     "forget": "orchestr.cell.forget:_move",
@@ -54,8 +56,20 @@ def step(point: str, when: str, name: str) -> None:
     if which == name and seen.setdefault(f"once {name}", 0):
         return
     seen[f"once {name}"] = 1
+    if sent == "FILL":
+        fill(Path(os.environ["CRASH_FILL"]))
+        return
     for one in (sent or "KILL").split("+"):
         os.kill(os.getpid(), getattr(signal, f"SIG{one}"))
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with suppress(OSError), path.open("wb", buffering=0) as stream:
+        for size in (1 << 16, 1 << 12, 1 << 8, 1):
+            with suppress(OSError):
+                while stream.write(bytes(size)):
+                    pass
 
 
 def wrap(point: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +77,8 @@ def wrap(point: str, call: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(call)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        name = next((str(a.kind) for a in args if hasattr(a, "kind") and hasattr(a, "ts")), "-")
+        name = next((str(a.kind) for a in args if hasattr(a, "kind") and hasattr(a, "ts")), "")
+        name = name or next((a.name for a in args if isinstance(a, Path)), "-")
         step(point, "before", name)
         value = call(*args, **kwargs)
         step(point, "after", name)

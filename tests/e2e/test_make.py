@@ -80,6 +80,23 @@ def test_an_upstream_with_the_same_tree_stops_the_rebuild(built: Workspace) -> N
     nothing_to_do(built)
 
 
+def test_an_upstream_with_new_commits_and_the_same_tree_stops_the_rebuild(
+    built: Workspace,
+) -> None:
+    before = built.head("a")
+    me = "git -c user.name=A -c user.email=a@example.org"
+    built.script(
+        "a",
+        f"echo more >> a.txt; {me} commit -qam one; "
+        f"git checkout -q HEAD~1 -- a.txt; {me} commit -qam two",
+    )
+    built.run("forget", "demo:a", code=0)
+    built.run("run", "demo", code=0)
+    assert built.starts()[3:] == ["a 2"]
+    assert built.pr("a")["head_sha"] == built.head("a") != before
+    nothing_to_do(built)
+
+
 def test_an_upstream_with_another_tree_rebuilds_its_dependents_only(built: Workspace) -> None:
     built.say("a", "something else\n")
     built.run("forget", "demo:a", code=0)

@@ -16,7 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.forges.base import Forge, ForgeAway, ForgeError, PRExists, PRState, RepoRef
+from orchestr.forges.base import (
+    Forge,
+    ForgeAway,
+    ForgeError,
+    MergeMethod,
+    PRExists,
+    PRState,
+    RepoRef,
+)
 
 _ENV = {
     "PATH": os.environ["PATH"],
@@ -84,6 +92,10 @@ class World(ABC):
     @abstractmethod
     def merge(self, number: int) -> None:
         """A person merges it."""
+
+    @abstractmethod
+    def comments(self, number: int) -> list[str]:
+        """What stands under it."""
 
     @abstractmethod
     def go_away(self) -> None:
@@ -256,5 +268,36 @@ class ForgeContract:
         assert {r.pr.number for r in results if isinstance(r, PRExists)} == set(numbers)
         assert world.states("one") == [(numbers[0], PRState.OPEN)]
 
+    def test_a_comment_is_said_once(self, world: World) -> None:
+        world.branch("one", "a")
+        number = world.pull("one")
+        for text in ("hello ü", "hello ü", "bye\n\nnow"):
+            world.forge.comment(world.repo, number, text)
+        assert world.comments(number) == ["hello ü", "bye\n\nnow"]
+
+    def test_only_the_given_head_is_merged(self, world: World) -> None:
+        first = world.branch("one", "a")
+        number = world.pull("one")
+        second = world.branch("one", "b")
+
+        with pytest.raises(ForgeError, match=first[:12]):
+            world.forge.merge(world.repo, number, sha=first)
+        assert world.states("one") == [(number, PRState.OPEN)]
+
+        merged = world.forge.merge(world.repo, number, sha=second)
+        assert (merged.state, merged.head_sha) == (PRState.MERGED, second)
+        assert world.forge.merge(world.repo, number, sha=second).state is PRState.MERGED
+        assert git(world.origin, "rev-parse", "main^2") == second
+
+    def test_a_conflict_is_not_merged(self, world: World) -> None:
+        sha = world.branch("one", "same")
+        world.branch("main", "same")
+        number = world.pull("one")
+        with pytest.raises(ForgeError):
+            world.forge.merge(world.repo, number, sha=sha, method=MergeMethod.MERGE)
+        assert world.states("one") == [(number, PRState.OPEN)]
+
     def test_it_is_ready(self, world: World) -> None:
         assert world.forge.ready() is None
+        assert world.forge.ready([world.repo]) is None
+        assert world.forge.ready([world.repo], ask=True) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -46,19 +47,23 @@ class LocalWorld(World):
     def merge(self, number: int) -> None:
         self.forge.merge(self.repo, number)
 
+    def comments(self, number: int) -> list[str]:
+        path = self.file(number).with_suffix(".comments.json")
+        return list(json.loads(path.read_text())["comments"])
+
     def go_away(self) -> None:
         self.origin.rename(self.origin.with_name("gone"))
 
     def count_queries(self, act: Callable[[], object]) -> int:
         asked: list[tuple[str, ...]] = []
-        original = Repo.run
+        original = Repo._start
 
-        def spy(self: Repo, *args: str, **more: Any) -> Any:
+        def spy(self: Repo, args: tuple[str, ...], *more: Any) -> Any:
             asked.append(args)
-            return original(self, *args, **more)
+            return original(self, args, *more)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Repo, "run", spy)
+            patch.setattr(Repo, "_start", spy)
             act()
         return sum(args[0] in ("ls-remote", "fetch", "push") for args in asked)
 
@@ -348,7 +353,7 @@ def test_the_settings_choose_the_forge(tmp_path: Path) -> None:
     forge = make_forge(Some())  # type: ignore[arg-type]
     assert isinstance(forge, LocalForge)
     assert forge.root == tmp_path / "forge"
-    assert list(FORGES) == [forge.kind]
+    assert list(FORGES) == [forge.kind, "github"]
 
 
 # --- several processes, and kills ------------------------------------------------------------

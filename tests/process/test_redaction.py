@@ -35,6 +35,8 @@ def test_short_values_would_hide_everything() -> None:
         ("ssh://git:pw@host/r.git", "ssh://git:***@host/r.git"),
         ("git@host:o/r.git", "git@host:o/r.git"),
         ("Authorization: Basic Zm9v x", "Authorization: Basic *** x"),
+        ("it is gho_abcdefgh12345678, or github_pat_11AA_bb22cc", "it is ***, or ***"),
+        ("ghost_writer_of_texts", "ghost_writer_of_texts"),
         ("authorization: Zm9v", "authorization: ***"),
     ],
 )

@@ -119,7 +119,7 @@ def test_status_json_has_the_documented_fields() -> None:
         "attempt": 1,
         "upstreams": [],
         "phases": {p.value: "done" for p in Phase},
-        "pr": {"url": URL, "state": "open", "draft": True},
+        "pr": {"url": URL, "state": "open", "draft": True, "checks": None, "review": None},
         "cost_usd": 0.25,
         "started_at": "2026-05-18T12:00:00+00:00",
         "finished_at": "2026-05-18T12:01:00+00:00",

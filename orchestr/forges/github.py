@@ -1,0 +1,268 @@
+"""The GitHub forge: pull requests at github.com or an enterprise host, through the user's `gh`.
+
+Owns what each call of the Protocol asks of GitHub and in which order. Leaves the program and the
+meaning of failures to `orchestr.forges.github_api`, pacing and retries to `.github_lane`, the
+queries to `.github_query`, the repository behind a clone to `.github_slug`.
+
+What survives a crash: nothing is kept here. Each call asks GitHub first or is refused by GitHub
+when it was done already: a second open one of the same head and base, an edit to what is there.
+
+Finding is shared by threads: who asks while a query is under way waits for the next one, which
+asks for all that wait. So the answer is never older than the question (a cache by time would show
+the head before our push), and 50 cells that end together cost a handful of points.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from orchestr.forges import github_query as query
+from orchestr.forges.base import (
+    ForgeAway,
+    ForgeError,
+    MergeMethod,
+    PRExists,
+    PRState,
+    PullRequest,
+    RepoRef,
+    Usage,
+)
+from orchestr.forges.github_api import OLDEST, Api, Refused
+from orchestr.forges.github_lane import PATIENCE
+from orchestr.forges.github_slug import Slug, slug_of
+
+Found = dict[str, tuple[PullRequest, ...]]
+PAGES = 20  # of pull requests of one branch; more is not believed
+_EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
+_MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
+
+
+class GitHubForge:
+    """``program`` is gh, ``patience`` the seconds that a request may wait for GitHub."""
+
+    kind = "github"
+    real = True
+
+    def __init__(
+        self,
+        program: str = "gh",
+        *,
+        patience: float = PATIENCE,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.api = Api(program, patience, stop)
+        self._slugs: dict[RepoRef, Slug] = {}
+        self._desks: dict[Slug, Desk] = {}
+        self._mutex = threading.Lock()
+
+    @property
+    def usage(self) -> Usage:
+        return self.api.usage
+
+    # --- the Protocol ----------------------------------------------------------------------
+
+    def find(self, repo: RepoRef, heads: Collection[str]) -> Found:
+        """See `Forge.find`."""
+        if not heads:
+            return {}
+        return self._desk(repo).ask(heads)
+
+    def open(
+        self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
+    ) -> PullRequest:
+        """See `Forge.open`. GitHub refuses a second one of the same head and base by itself."""
+        slug = self._slug(repo)
+        asked = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
+        try:
+            made = self.api.rest(slug.host, "POST", f"repos/{slug}/pulls", asked)
+        except Refused as error:
+            if _EXISTS.search(error.message):
+                raise PRExists(self._open_one(repo, head)) from error
+            raise _not_opened(repo, head, base, error) from error
+        return query.of_rest(made)
+
+    def edit(
+        self,
+        repo: RepoRef,
+        number: int,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        base: str | None = None,
+    ) -> PullRequest:
+        """See `Forge.edit`."""
+        slug = self._slug(repo)
+        path = f"repos/{slug}/pulls/{number}"
+        given = {"title": title, "body": body, "base": base}
+        changes = {key: value for key, value in given.items() if value is not None}
+        if not changes:
+            return query.of_rest(self.api.rest(slug.host, "GET", path))
+        try:
+            return query.of_rest(self.api.rest(slug.host, "PATCH", path, changes))
+        except Refused as error:
+            what = ", ".join(changes)
+            raise ForgeError(
+                f"{slug.url}/pull/{number}: its {what} cannot be changed: {error.message}"
+            ) from error
+
+    def comment(self, repo: RepoRef, number: int, body: str) -> None:
+        """See `Forge.comment`. Not sent twice when GitHub leaves open whether it took it."""
+        slug = self._slug(repo)
+        names = {"owner": slug.owner, "name": slug.name, "number": number}
+        data = self.api.graphql(slug.host, query.COMMENTS, names)
+        if body in query.read_comments(data):
+            return
+        path = f"repos/{slug}/issues/{number}/comments"
+        self.api.rest(slug.host, "POST", path, {"body": body}, again=False)
+
+    def merge(
+        self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
+    ) -> PullRequest:
+        """See `Forge.merge`. GitHub itself compares the head with ``sha``."""
+        slug = self._slug(repo)
+        path = f"repos/{slug}/pulls/{number}"
+        asked = {"sha": sha, "merge_method": str(method)}
+        refused: Refused | None = None
+        try:
+            self.api.rest(slug.host, "PUT", f"{path}/merge", asked)
+        except Refused as error:
+            refused = error
+        pr = query.of_rest(self.api.rest(slug.host, "GET", path))
+        if pr.state is PRState.MERGED and pr.head_sha == sha:
+            return pr
+        why = refused.message if refused else f"it is {pr.state} at {pr.head_sha[:12]}"
+        raise ForgeError(f"{pr.url} was not merged at {sha[:12]}: {why}") from refused
+
+    def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
+        """See `Forge.ready`."""
+        try:
+            version = self.api.version()
+            if version < OLDEST:
+                have, want = (".".join(map(str, v)) for v in (version, OLDEST))
+                return f"gh {have} is too old, {want} or newer is needed"
+            slugs = [self._slug(ref) for ref in repos if ref.path.is_dir() or ref.url]
+            for host in dict.fromkeys(slug.host for slug in slugs):
+                if not self.api.token_is_there(host):
+                    return f"gh is not logged in to {host}: gh auth login --hostname {host}"
+                if ask:
+                    self._ask_rights(host, [slug for slug in slugs if slug.host == host])
+        except ForgeError as error:
+            return f"{error.message} ({error.hint})" if error.hint else error.message
+        return None
+
+    # --- asking ----------------------------------------------------------------------------
+
+    def _ask_rights(self, host: str, slugs: Sequence[Slug]) -> None:
+        """Raises ForgeError where this login cannot open pull requests."""
+        slugs = list(dict.fromkeys(slugs))
+        names = {f"o{n}": slug.owner for n, slug in enumerate(slugs)}
+        names |= {f"n{n}": slug.name for n, slug in enumerate(slugs)}
+        data = self.api.graphql(host, query.of_rights(len(slugs)), names)
+        who = (data.get("viewer") or {}).get("login", "this login")
+        for n, slug in enumerate(slugs):
+            there = data.get(f"r{n}") or {}
+            if there.get("viewerPermission") not in _MAY_WRITE:
+                raise ForgeError(f"{who} may not push to {slug.url}", hint="ask its owner")
+            if there.get("isArchived"):
+                raise ForgeError(f"{slug.url} is archived and takes no pull requests")
+
+    def _open_one(self, repo: RepoRef, head: str) -> PullRequest:
+        """The open pull request that GitHub said is there."""
+        for pr in self.find(repo, [head])[head]:
+            if pr.state is PRState.OPEN:
+                return pr
+        raise ForgeAway(
+            f"{self._slug(repo).url}: GitHub says that {head} has a pull request, but does not"
+            " show it yet",
+            hint="the same command again",
+        )
+
+    def _slug(self, repo: RepoRef) -> Slug:
+        with self._mutex:
+            known = self._slugs.get(repo)
+        if known is None:
+            known = slug_of(repo)
+            with self._mutex:
+                self._slugs[repo] = known
+        return known
+
+    def _desk(self, repo: RepoRef) -> Desk:
+        slug = self._slug(repo)
+        with self._mutex:
+            if slug not in self._desks:
+                self._desks[slug] = Desk(lambda heads: self._query(slug, heads))
+            return self._desks[slug]
+
+    def _query(self, slug: Slug, heads: Sequence[str]) -> Found:
+        """As few queries as hold all branches; further pages only where there are any."""
+        found: dict[str, list[PullRequest]] = {head: [] for head in heads}
+        cursors: dict[str, str | None] = dict.fromkeys(heads)
+        for _ in range(PAGES * (len(heads) // query.BRANCHES + 1)):
+            if not cursors:
+                return {head: tuple(prs) for head, prs in found.items()}
+            now = dict(list(cursors.items())[: query.BRANCHES])
+            text, variables = query.of_branches(slug.owner, slug.name, now)
+            data: dict[str, Any] = self.api.graphql(slug.host, text, variables)
+            part, more = query.read_branches(data, list(now))
+            for head, prs in part.items():
+                found[head] += prs
+                del cursors[head]
+            cursors |= more
+        raise ForgeError(f"{slug.url} has more pull requests of one branch than can be read")
+
+
+def _not_opened(repo: RepoRef, head: str, base: str, error: Refused) -> ForgeError:
+    text = f"{repo.name}: no pull request of {head} into {base}: {error.message}"
+    fields = {str(item.get("field")) for item in error.errors}
+    if "Draft pull requests are not supported" in error.message:
+        return ForgeError(text, hint="[forge] draft = false in orchestr.toml")
+    if "head" in fields:
+        return ForgeError(f"{repo.name}: there is no branch {head} at GitHub ({error.message})")
+    if "base" in fields:
+        return ForgeError(
+            f"{repo.name}: there is no branch {base} at GitHub to merge {head} into",
+            hint=f"git -C {repo.path} ls-remote {repo.remote} shows what there is",
+        )
+    return ForgeError(text)
+
+
+class Desk:
+    """One repository's questions: those that come in during a query share the next one."""
+
+    def __init__(self, ask: Callable[[Sequence[str]], Found]) -> None:
+        self._ask = ask
+        self._turn = threading.Lock()
+        self._mutex = threading.Lock()
+        self._waiting: list[_Question] = []
+
+    def ask(self, heads: Collection[str]) -> Found:
+        """The answer of a query that began after this call. An error is the asker's alone."""
+        mine = _Question(heads)
+        with self._mutex:
+            self._waiting.append(mine)
+        with self._turn:
+            if mine.answer is None:
+                with self._mutex:
+                    batch, self._waiting = self._waiting, []
+                try:
+                    every = dict.fromkeys(head for question in batch for head in question.heads)
+                    answer = self._ask(list(every))
+                except BaseException:
+                    with self._mutex:
+                        self._waiting += [other for other in batch if other is not mine]
+                    raise
+                for question in batch:
+                    question.answer = answer
+        assert mine.answer is not None
+        return {head: mine.answer[head] for head in mine.heads}
+
+
+class _Question:
+    """What one thread asked for; ``answer`` is set by whoever asked for all."""
+
+    def __init__(self, heads: Collection[str]) -> None:
+        self.heads = tuple(dict.fromkeys(heads))
+        self.answer: Found | None = None

@@ -1,0 +1,158 @@
+"""The GraphQL queries to GitHub, and what their answers mean. Pure.
+
+One query asks for many branches: an alias for each, so it is one request and, as no connection
+is inside another, one point of the 5,000 an hour for 100 branches. What does not have the form
+that was asked for is a ForgeError, never "no pull request" (row A91).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestr.forges.base import ForgeError, PRState, PullRequest
+
+BRANCHES = 50  # in one query; GitHub gives up on a query after 10 s
+PULLS = 10  # of one branch in one query; more are asked for page by page
+
+# Of checks and reviews only the sums: `headRef` is no connection, so it costs nothing.
+_FIELDS = """\
+fragment pr on PullRequest {
+  number url title body state isDraft isCrossRepository createdAt updatedAt
+  headRefName headRefOid baseRefName reviewDecision
+  headRef { target { oid ... on Commit { statusCheckRollup { state } } } }
+}
+"""
+_CHECKS = {
+    "SUCCESS": "success",
+    "FAILURE": "failure",
+    "ERROR": "failure",
+    "PENDING": "pending",
+    "EXPECTED": "pending",
+}
+Cursors = Mapping[str, str | None]  # branch -> where its next page begins
+
+
+def of_branches(owner: str, name: str, cursors: Cursors) -> tuple[str, dict[str, str | None]]:
+    """The query for the pull requests of these branches, and its variables."""
+    variables: dict[str, str | None] = {"owner": owner, "name": name}
+    declared = ["$owner: String!", "$name: String!"]
+    parts = []
+    for n, (branch, cursor) in enumerate(cursors.items()):
+        declared += [f"$h{n}: String!", f"$c{n}: String"]
+        variables |= {f"h{n}": branch, f"c{n}": cursor}
+        parts.append(
+            f"    b{n}: pullRequests(headRefName: $h{n}, after: $c{n}, first: {PULLS},"
+            " orderBy: {field: CREATED_AT, direction: DESC})"
+            " { nodes { ...pr } pageInfo { hasNextPage endCursor } }\n"
+        )
+    query = (
+        f"query({', '.join(declared)}) {{\n"
+        "  repository(owner: $owner, name: $name) {\n" + "".join(parts) + "  }\n"
+        "  rateLimit { cost remaining }\n}\n" + _FIELDS
+    )
+    return query, variables
+
+
+def read_branches(
+    data: Mapping[str, Any], branches: Sequence[str]
+) -> tuple[dict[str, list[PullRequest]], dict[str, str]]:
+    """The pull requests by branch, and the cursors of branches that have more of them.
+
+    A fork's branch of the same name is another branch: its pull requests are left out.
+    """
+    found: dict[str, list[PullRequest]] = {}
+    more: dict[str, str] = {}
+    try:
+        for n, branch in enumerate(branches):
+            pulls = data["repository"][f"b{n}"]
+            found[branch] = [of_node(node) for node in pulls["nodes"] if not _foreign(node)]
+            if pulls["pageInfo"]["hasNextPage"]:
+                more[branch] = str(pulls["pageInfo"]["endCursor"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(error) from error
+    return found, more
+
+
+def _foreign(node: Mapping[str, Any]) -> bool:
+    return bool(node["isCrossRepository"])
+
+
+def of_node(node: Mapping[str, Any]) -> PullRequest:
+    """A pull request as GraphQL gives it. Raises KeyError, TypeError, ValueError."""
+    target = (node["headRef"] or {}).get("target") or {}
+    rollup = target.get("statusCheckRollup") if target.get("oid") == node["headRefOid"] else None
+    review = node["reviewDecision"]
+    return PullRequest(
+        number=int(node["number"]),
+        url=str(node["url"]),
+        title=str(node["title"]),
+        body=str(node["body"] or ""),
+        head=str(node["headRefName"]),
+        base=str(node["baseRefName"]),
+        head_sha=str(node["headRefOid"]),
+        draft=bool(node["isDraft"]),
+        state=PRState(str(node["state"]).lower()),
+        created_at=str(node["createdAt"]),
+        updated_at=str(node["updatedAt"]),
+        checks=_CHECKS.get(str(rollup["state"])) if rollup else None,
+        review=str(review).lower() if review else None,
+    )
+
+
+def of_rest(pull: Any) -> PullRequest:
+    """A pull request as the REST API gives it; it does not tell checks and reviews."""
+    try:
+        state = PRState.MERGED if pull["merged_at"] else PRState(pull["state"])
+        return PullRequest(
+            number=int(pull["number"]),
+            url=str(pull["html_url"]),
+            title=str(pull["title"]),
+            body=str(pull["body"] or ""),
+            head=str(pull["head"]["ref"]),
+            base=str(pull["base"]["ref"]),
+            head_sha=str(pull["head"]["sha"]),
+            draft=bool(pull["draft"]),
+            state=state,
+            created_at=str(pull["created_at"]),
+            updated_at=str(pull["updated_at"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(error) from error
+
+
+COMMENTS = """\
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) { comments(last: 100) { nodes { body viewerDidAuthor } } }
+  }
+  rateLimit { cost remaining }
+}
+"""
+
+
+def read_comments(data: Mapping[str, Any]) -> list[str]:
+    """What we said at a pull request, of its last 100 comments."""
+    try:
+        nodes = data["repository"]["pullRequest"]["comments"]["nodes"]
+        return [str(node["body"]) for node in nodes if node["viewerDidAuthor"]]
+    except (KeyError, TypeError) as error:
+        raise _unreadable(error) from error
+
+
+def of_rights(count: int) -> str:
+    """Who we are, and what we may do in ``count`` repositories ($o0 $n0 $o1 $n1 ...)."""
+    declared = ", ".join(f"$o{n}: String!, $n{n}: String!" for n in range(count))
+    asked = "".join(
+        f"  r{n}: repository(owner: $o{n}, name: $n{n}) {{ viewerPermission isArchived }}\n"
+        for n in range(count)
+    )
+    head = f"query({declared}) {{\n" if count else "query {\n"
+    return f"{head}  viewer {{ login }}\n{asked}  rateLimit {{ cost remaining }}\n}}\n"
+
+
+def _unreadable(error: Exception) -> ForgeError:
+    return ForgeError(
+        f"GitHub's answer cannot be read: {type(error).__name__} {error}",
+        hint="a newer orchestr may know it; gh api graphql shows what the host says",
+    )

@@ -1,0 +1,67 @@
+"""The demo's feature, killed at the first event of each kind, one after the other."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from orchestr.events import Kind
+from tests.conftest import git
+from tests.crash.house import TOP, House, both
+
+pytestmark = pytest.mark.slow
+FEATURE = "mlkem"
+REPOS = ("platform", "java-sdk", "web-sdk", "tests")
+FAST = {"DEMO_PAUSE": "0"}
+CHAIN = (
+    Kind.RUN_STARTED, Kind.PHASE_STARTED, Kind.WORKTREE_ADDED, Kind.ATTEMPT_OPENED,
+    Kind.ATTEMPT_STARTED, Kind.ATTEMPT_ADOPTED, Kind.ATTEMPT_EXITED, Kind.ATTEMPT_CLOSED,
+    Kind.PHASE_DONE, Kind.PUSH_INTENDED, Kind.PUSH_DONE, Kind.PR_INTENDED, Kind.PR_OPENED,
+    Kind.PR_SEEN, Kind.PR_UPDATED, Kind.RUN_FINISHED,
+)  # fmt: skip
+
+
+def demo(root: Path) -> House:
+    root.mkdir()
+    for name in ("demo", "specs"):
+        ignore = shutil.ignore_patterns("repos", "__pycache__")
+        shutil.copytree(TOP / name, root / name, ignore=ignore)
+    for name in ("orchestr.toml", "dodo.py"):
+        shutil.copy(TOP / name, root)
+    return House(root)
+
+
+def trees(house: House) -> dict[str, str]:
+    """Branch -> tree of every pull request, by its head in the forge's records."""
+    folder = house.root / "demo" / "repos"
+    return {
+        pr["head"]: git(folder / pr["url"].split("/")[2], "rev-parse", f"{pr['head_sha']}^{{tree}}")
+        for pr in house.prs().values()
+    }
+
+
+def test_the_demo_is_killed_at_each_kind_of_event(tmp_path: Path) -> None:
+    calm = demo(tmp_path / "calm")
+    calm.run("run", FEATURE, env=FAST, code=0)
+    house = demo(tmp_path / "killed")
+    try:
+        killed = [
+            kind for kind in CHAIN
+            if house.crash(f"journal:after#{kind}", "run", FEATURE, env=FAST).returncode == -9
+        ]  # fmt: skip
+        assert set(CHAIN) - set(killed) <= {Kind.ATTEMPT_ADOPTED, Kind.PR_SEEN, Kind.PR_UPDATED}
+        done = house.run("run", FEATURE, env=FAST)
+        assert done.returncode == 0, both(done)
+        assert trees(house) == trees(calm)
+        assert len(house.prs()) == len(calm.prs()) == 6
+        opened = Counter(e["cell"] for e in house.journal(FEATURE, "attempt.opened"))
+        assert set(opened.values()) == {1}, opened
+        started = Counter(e["cell"] for e in house.journal(FEATURE, "attempt.started"))
+        assert max(started.values()) == 1, started
+        house.sound(FEATURE)
+    finally:
+        house.end()
+        calm.end()
