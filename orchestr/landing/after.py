@@ -67,7 +67,10 @@ def merged(ctx: CellContext, warn: Warn) -> str:
     if pr.state is not PRState.MERGED:
         warn(f"{pr.url} says {pr.state} although its work has landed; close it by hand")
     if ctx.run.past.cell(ctx.cell.name).pr_state != pr.state or not _seen(ctx, pr):
-        ctx.emit(Kind.PR_SEEN, url=pr.url, state=str(pr.state), draft=pr.draft)
+        ctx.emit(
+            Kind.PR_SEEN, url=pr.url, state=str(pr.state), draft=pr.draft, checks=pr.checks,
+            review=pr.review,
+        )  # fmt: skip
     ctx.run.seen[f"{ctx.cell.repo}:{ctx.cell.branch}"] = (pr,)
     return str(pr.state)
 
