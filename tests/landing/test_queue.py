@@ -20,6 +20,7 @@ from orchestr.landing.records import (
     Landed,
     LandIntended,
     Lane,
+    Lost,
     Made,
     MakeCandidate,
     Note,
@@ -134,6 +135,14 @@ def test_a_moved_target_makes_all_again_and_forgets_no_intent() -> None:
     assert decide(q) == (Land(one.spec, "a.x0", intended=True),)
     q = made(step(q, Landed(one.spec, "a.x0", "b")))
     assert q.items["f/x"].stage is Stage.LANDED and commits(q) == ["b.y0"]
+
+
+def test_what_a_rewound_target_lost_comes_before_what_needs_it() -> None:
+    q = queue([change("x"), change("y", "x", lane=WEB, order=1), change("z", order=2)])
+    q = land(verdict(made(q), "a.x0"))
+    q = step(q, Lost("f/x"))
+    x, y = q.items["f/x"], q.items["f/y"]
+    assert (x.stage, y.stage) == (Stage.QUEUED, Stage.QUEUED) and x.seq < y.seq
 
 
 def test_disjoint_changes_pass_each_other() -> None:

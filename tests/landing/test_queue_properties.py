@@ -110,7 +110,7 @@ def test_what_lands_was_checked_lands_once_in_order_and_nothing_is_lost(
 
 
 @pytest.mark.slow
-@many(400)
+@many(200)
 @given(case=cases(), rules=RULES)
 def test_the_same_in_many_more_worlds(case: Case, rules: Rules) -> None:
     holds(case, rules)
@@ -141,7 +141,7 @@ def holds(case: Case, rules: Rules) -> None:
 
 
 @pytest.mark.slow
-@many(150)
+@many(80)
 @given(case=cases(), rules=RULES)
 def test_without_trouble_all_lands_whatever_the_kills_and_moves(case: Case, rules: Rules) -> None:
     whole = Case(case.seed, case.changes, 0.0, 0.0, case.moves, case.kills)
