@@ -122,11 +122,15 @@ def begins_at(folder: Path) -> int:
 
 
 def secrets_of(folder: Path) -> frozenset[str]:
-    """The secret values in the environment of an attempt's agent: never to be shown."""
+    """The secret values in the environment of an attempt's agent: never to be shown.
+
+    Our own variables hold none: `ORCHESTR_KEY` is the feature's key, which is in every branch.
+    """
     try:
-        return secret_values(supervisor.read_launch(folder).env)
+        env = supervisor.read_launch(folder).env
     except (OSError, ValueError):
         return frozenset()
+    return secret_values({k: v for k, v in env.items() if not k.startswith("ORCHESTR_")})
 
 
 def _size(path: Path) -> int:

@@ -22,9 +22,7 @@ _LINE_LIMIT = 1024 * 1024
 _TAIL_LIMIT = 16 * 1024 * 1024
 _WORDS = 500
 # Book-keeping of the agents' streams: true, but nothing that a person waits for.
-_QUIET = frozenset(
-    {"turn.started", "item.started", "item.updated", "step_start", "stream_event"}
-)
+_QUIET = frozenset({"turn.started", "item.started", "item.updated", "step_start", "stream_event"})
 
 
 def show(line: bytes | str) -> str | None:

@@ -53,7 +53,7 @@ def test_a_whole_cell(house: MakeHouse, cli: str) -> None:
 
 def test_no_secret_and_no_login_reaches_a_tool(house: MakeHouse, cli: str) -> None:
     script = "env | sort > env.txt\ngh auth status > gh.txt 2>&1\nexit 0\n"
-    ws = house(cli, [Run("sh look.sh"), Say("The key is sk-fake.")],
+    ws = house(cli, [Run("sh look.sh"), Say("The key is sk-fake, not T-1.")],
                settings={"repos": {"app": {"tools": ["sh"]}}})  # fmt: skip
     Sandbox(ws.repos / "app", None).commit({"look.sh": script}, "a look", push=True)
     ws.run("run", "demo", "--yes", code=0)
@@ -62,7 +62,7 @@ def test_no_secret_and_no_login_reaches_a_tool(house: MakeHouse, cli: str) -> No
     assert "ORCHESTR_CELL=a" in seen
     assert f"GH_CONFIG_DIR={ws.root}/.orchestr/no-gh" in seen
     said = ws.run("logs", "demo:a", "--raw", "--last", "0", code=0).stdout
-    assert "sk-fake" not in said
+    assert "The key is ***, not T-1." in said
     if cli == "codex":  # claude needs its key in its own tools' environment, too
         assert "sk-fake" not in seen
 
