@@ -22,6 +22,16 @@ from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, Section, from_text
 from orchestr.spec.values import BadValue, kind_of, show, suggest
 
 FILE = "orchestr.toml"
+# Keys of an agent that only some kinds have, and what to do instead.
+ONLY = (
+    ("run", ("command",), "its program is `program`, further words are `args`"),
+    (
+        "program",
+        ("claude", "codex", "gemini", "opencode"),
+        "the program is the first word of `run`",
+    ),
+    ("sandbox", ("codex",), "only codex has a sandbox of its own"),
+)
 PREFIX = "ORCHESTR_SET_"
 
 
@@ -34,6 +44,7 @@ class WorkspaceSettings:
     state: Path
     worktrees: Path
     repos: Path
+    unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,10 @@ class RepoSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit)."""
+    """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit).
+
+    ``price_*`` are dollars per million tokens, ``sign`` is `auto` (as the user has it) or `off`.
+    """
 
     name: str
     kind: str
@@ -67,11 +81,19 @@ class AgentSettings:
     paid: bool | None = None
     retry_after: float = 30.0
     retry_max: float = 600.0
+    price_input_usd: float | None = None
+    price_output_usd: float | None = None
+    price_cached_usd: float | None = None
+    sandbox: str | None = None
+    sign: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a run: agents at once, seconds, dollars for each feature, free disk in MiB."""
+    """Bounds of a run: agents at once, seconds, free disk in MiB.
+
+    ``budget_*`` are dollars and tokens for each feature, ``attempt_*`` for each attempt.
+    """
 
     jobs: int = 3
     timeout: float = 1800.0
@@ -80,6 +102,9 @@ class Limits:
     grace: float = 10.0
     budget_usd: float | None = None
     min_disk_mb: int = 500
+    budget_tokens: int | None = None
+    attempt_usd: float | None = None
+    attempt_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +266,7 @@ class _Loader:
             state=state,
             worktrees=self._path(trees),
             repos=self._path(given.get("repos", "..")),
+            unsigned=given.get("unsigned", False),
         )
         if state in (self._root, *self._root.parents, settings.specs):
             why = "the state needs a folder of its own, not one with other things in it"
@@ -291,17 +317,24 @@ class _Loader:
             return None
         if "kind" not in given:
             return None
-        if not raw.get("run"):
-            hint = 'like run = ["python3", "tools/agent.py"]'
-            self._add(here, "`run` is required for kind `command`", hint)
-        if "program" in given:
-            why = "kind `command` has no `program`"
-            self._add((*here, "program"), why, "the program is the first word of `run`")
+        self._check_agent(here, raw, str(given["kind"]))
         agent = AgentSettings(name, **given)
         if agent.retry_max < agent.retry_after:
             why = "is less than `retry_after`"
             self._add((*here, "retry_max"), why, "waiting starts at retry_after and doubles")
         return agent
+
+    def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:
+        """Keys that this kind of agent cannot do without, or cannot do anything with."""
+        if kind == "command" and not raw.get("run"):
+            hint = 'like run = ["python3", "tools/agent.py"]'
+            self._add(here, "`run` is required for kind `command`", hint)
+        for key, kinds, hint in ONLY:
+            if key in raw and kind not in kinds:
+                self._add((*here, key), f"kind `{kind}` has no `{key}`", hint)
+        if ("price_input_usd" in raw) != ("price_output_usd" in raw):
+            why = "a price table needs `price_input_usd` and `price_output_usd`"
+            self._add(here, why, "dollars per million tokens")
 
     def _forge(self, raw: Any) -> ForgeSettings:
         given = self._section("forge", raw)

@@ -32,7 +32,8 @@ class Kind(StrEnum):
     ATTEMPT_STARTED = "attempt.started"  # the supervisor runs; data: pid
     ATTEMPT_ADOPTED = "attempt.adopted"  # a running or finished one of an earlier run
     ATTEMPT_LIMITED = "attempt.limited"  # usage limit; data: until, wait_s, agent
-    ATTEMPT_EXITED = "attempt.exited"  # data: code, reason, seconds
+    ATTEMPT_EXITED = "attempt.exited"  # data: code, reason, seconds; of all its starts:
+    # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session
     ATTEMPT_CLOSED = "attempt.closed"  # data: outcome, reason
     PUSH_INTENDED = "push.intended"  # data: branch, sha, expected
     PUSH_DONE = "push.done"  # data: branch, sha

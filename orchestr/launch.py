@@ -44,7 +44,8 @@ class Launch:
 
     ``format``: "json" keeps the agent's own JSON lines, "lines" wraps each line of text.
     ``stdin`` is a file, None an empty input. ``env`` is all of the agent's environment;
-    only ORCHESTR_ATTEMPT_ID is set to ``marker`` whatever it says.
+    only ORCHESTR_ATTEMPT_ID is set to ``marker`` whatever it says. ``since`` is the size of the
+    transcript before this start: what earlier ones wrote (for whoever reads it).
     """
 
     argv: tuple[str, ...]
@@ -57,6 +58,7 @@ class Launch:
     idle_timeout: float = 0.0
     after_result: float = 0.0
     grace: float = 10.0
+    since: int = 0
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
@@ -119,6 +121,7 @@ def read_launch(attempt_dir: Path) -> Launch:
             idle_timeout=float(raw.get("idle_timeout") or 0),
             after_result=float(raw.get("after_result") or 0),
             grace=float(raw.get("grace") or 0),
+            since=int(raw.get("since") or 0),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error

@@ -336,8 +336,16 @@ def _costed(cell: CellView, event: Event) -> CellView:
     cost = _number(event.data, "cost_usd")
     if not attempt or (cost is None and event.kind is not Kind.ATTEMPT_EXITED):
         return cell
-    if cost is None and attempt in cell.costs:
+    known = _number(event.data, "cost_known_usd")
+    if cost is None and attempt in cell.costs and known is None:
         return cell
+    if known is not None:  # the whole attempt's, as of now
+        cell = replace(cell, floors={**cell.floors, attempt: known})
+    tokens = event.data.get("tokens")
+    if isinstance(tokens, list | tuple) and len(tokens) == 3:
+        counts = tuple(n for n in tokens if isinstance(n, int) and n >= 0)
+        if len(counts) == 3:
+            cell = replace(cell, tokens={**cell.tokens, attempt: counts})
     return replace(cell, costs={**cell.costs, attempt: cost})
 
 

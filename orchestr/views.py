@@ -21,9 +21,10 @@ class CellView:
     """What the journal says of one cell. Times are ISO-8601 UTC as journalled.
 
     ``phases`` maps phase names to done, running, failed, pending or blocked. ``costs`` is USD per
-    attempt, None where it is unknown. ``slot`` is queued while an attempt waits for a free one,
-    working while its agent runs. ``run`` is the last run that touched the cell; ``seconds``
-    is the time of the newest finished attempt.
+    attempt, None where it is unknown; ``floors`` the part of it that is known. ``tokens`` is
+    input, cached (a part of the input) and output per attempt. ``slot`` is queued while an
+    attempt waits for a free one, working while its agent runs. ``run`` is the last run that
+    touched the cell; ``seconds`` is the time of the newest finished attempt.
     """
 
     name: str
@@ -44,6 +45,8 @@ class CellView:
     slot: str = ""
     seconds: float | None = None
     costs: Mapping[int, float | None] = field(default_factory=lambda: NONE)
+    floors: Mapping[int, float] = field(default_factory=lambda: NONE)
+    tokens: Mapping[int, tuple[int, int, int]] = field(default_factory=lambda: NONE)
     pr_url: str | None = None
     pr_state: str | None = None
     pr_draft: bool | None = None
@@ -62,7 +65,15 @@ class CellView:
     @property
     def cost_known_usd(self) -> float:
         """The part of the cost that is known, failed attempts too."""
-        return sum(c for c in self.costs.values() if c is not None)
+        return sum(self.floors.get(n, 0.0) if c is None else c for n, c in self.costs.items())
+
+    @property
+    def tokens_total(self) -> tuple[int, int, int] | None:
+        """Input, cached and output of all attempts that told it; None when none did."""
+        if not self.tokens:
+            return None
+        columns = list(zip(*self.tokens.values(), strict=True))
+        return sum(columns[0]), sum(columns[1]), sum(columns[2])
 
     @property
     def partial(self) -> bool:

@@ -61,6 +61,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
         state = "~/state"
         worktrees = "<state>/trees"
         repos = "/srv/repos"
+        unsigned = true
 
         [repos.platform]
         path = "../platform"
@@ -87,9 +88,14 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
         paid = true
         retry_after = "1s"
         retry_max = 60
+        sign = "off"
         [agents.other]
-        kind = "command"
-        run = ["true"]
+        kind = "codex"
+        program = "bin/codex"
+        sandbox = "danger-full-access"
+        price_input_usd = 3
+        price_output_usd = 15.0
+        price_cached_usd = 0.3
 
         [limits]
         jobs = 5
@@ -98,6 +104,9 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
         after_result = "5s"
         grace = "500ms"
         budget_usd = 20
+        budget_tokens = 5_000_000
+        attempt_usd = 2.5
+        attempt_tokens = 1000
         min_disk_mb = 0
 
         [forge]
@@ -114,6 +123,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
             state=Path("/home/me/state"),
             worktrees=Path("/home/me/state/trees"),
             repos=Path("/srv/repos"),
+            unsigned=True,
         ),
         repos={
             "platform": RepoSettings(
@@ -141,10 +151,19 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
                 paid=True,
                 retry_after=1.0,
                 retry_max=60.0,
+                sign="off",
             ),
-            "other": AgentSettings("other", "command", run=("true",)),
+            "other": AgentSettings(
+                "other",
+                "codex",
+                program="bin/codex",
+                sandbox="danger-full-access",
+                price_input_usd=3.0,
+                price_output_usd=15.0,
+                price_cached_usd=0.3,
+            ),
         },
-        limits=Limits(5, 3600.0, 300.0, 5.0, 0.5, 20.0, 0),
+        limits=Limits(5, 3600.0, 300.0, 5.0, 0.5, 20.0, 0, 5_000_000, 2.5, 1000),
         forge=ForgeSettings("local", False),
         default_agent="scripted",
     )
@@ -220,7 +239,16 @@ def test_every_mistake_at_once_with_its_line(tmp_path: Path) -> None:
         retry_after = "10m"
         retry_max = "1m"
         [agents.claude]
-        kind = "claude"
+        kind = "claud"
+        [agents.codex]
+        kind = "codex"
+        run = ["codex"]
+        price_input_usd = 3
+        sandbox = "none"
+        sign = "never"
+        [agents.gemini]
+        kind = "gemini"
+        sandbox = "workspace-write"
         [agents.none]
         [limits]
         jobs = 0
@@ -267,21 +295,32 @@ by `create`, not both
           hint: choose another name
         orchestr.toml:22:13: error: agents.scripted.retry_max: is less than `retry_after`
           hint: waiting starts at retry_after and doubles
-        orchestr.toml:24:8: error: agents.claude.kind: this version of orchestr cannot do agent \
-kind `claude` yet
-          hint: use kind = "command"
-        orchestr.toml:25:1: error: agents.none: `kind` is required and not there
+        orchestr.toml:24:8: error: agents.claude.kind: there is no agent kind `claud`
+          hint: did you mean `claude`?
+        orchestr.toml:25:1: error: agents.codex: a price table needs `price_input_usd` and \
+`price_output_usd`
+          hint: dollars per million tokens
+        orchestr.toml:27:7: error: agents.codex.run: kind `codex` has no `run`
+          hint: its program is `program`, further words are `args`
+        orchestr.toml:29:11: error: agents.codex.sandbox: must be `workspace-write` or \
+`danger-full-access`, got `none`
+          hint: known: danger-full-access, workspace-write
+        orchestr.toml:30:8: error: agents.codex.sign: must be `auto` or `off`, got `never`
+          hint: known: auto, off
+        orchestr.toml:33:11: error: agents.gemini.sandbox: kind `gemini` has no `sandbox`
+          hint: only codex has a sandbox of its own
+        orchestr.toml:34:1: error: agents.none: `kind` is required and not there
           hint: write kind = "command"
-        orchestr.toml:27:8: error: limits.jobs: must be between 1 and 1,000, got 0
-        orchestr.toml:28:1: error: limits.timout: unknown setting
+        orchestr.toml:36:8: error: limits.jobs: must be between 1 and 1,000, got 0
+        orchestr.toml:37:1: error: limits.timout: unknown setting
           hint: did you mean `timeout`?
-        orchestr.toml:30:9: error: limits.grace: `soon` is not a duration
+        orchestr.toml:39:9: error: limits.grace: `soon` is not a duration
           hint: write it like 90s, 30m, 2h or 500ms, or as whole seconds
-        orchestr.toml:31:14: error: limits.budget_usd: must be an amount in dollars, got true/false
+        orchestr.toml:40:14: error: limits.budget_usd: must be an amount in dollars, got true/false
           hint: like 20.0
-        orchestr.toml:34:11: error: forge.program: kind `local` has no `program`
+        orchestr.toml:43:11: error: forge.program: kind `local` has no `program`
           hint: it is for kind = "github"
-        orchestr.toml:35:9: error: forge.draft: must be true or false, got `yes`
+        orchestr.toml:44:9: error: forge.draft: must be true or false, got `yes`
         """
     )
 

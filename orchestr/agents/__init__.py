@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from orchestr.agents import command
-from orchestr.agents.base import Agent, Launch, Request, Verdict
-from orchestr.config import AgentSettings, Settings
+from orchestr.agents import claude, codex, command, gemini, opencode
+from orchestr.agents.base import Agent, Launch, Request, Tools, Verdict
+from orchestr.config import AgentSettings, Settings, WorkspaceSettings
 
-__all__ = ["AGENTS", "Agent", "Launch", "Request", "Verdict", "make_agent"]
+__all__ = ["AGENTS", "Agent", "Launch", "Request", "Tools", "Verdict", "make_agent"]
 
-AGENTS: Mapping[str, Callable[[AgentSettings, Path], Agent]] = {"command": command.make}
+AGENTS: Mapping[str, Callable[[AgentSettings, WorkspaceSettings], Agent]] = {
+    "claude": claude.make,
+    "codex": codex.make,
+    "command": command.make,
+    "gemini": gemini.make,
+    "opencode": opencode.make,
+}
 
 
 def make_agent(settings: Settings, name: str) -> Agent:
     """The agent that `[agents.NAME]` describes. Names were validated with the spec."""
     chosen = settings.agents[name]
-    return AGENTS[chosen.kind](chosen, settings.workspace.root)
+    return AGENTS[chosen.kind](chosen, settings.workspace)

@@ -1,7 +1,7 @@
 """What an agent must do: an adapter to a coding agent CLI, or to any command.
 
-An adapter builds the command line and reads the end of a stream. It starts nothing (the
-supervisor does), and what it says is never proof: the host looks at the repository.
+An adapter builds the command line and reads the stream. It starts nothing but `--version` (the
+supervisor starts agents), and what it says is never proof: the host looks at the repository.
 """
 
 from __future__ import annotations
@@ -11,17 +11,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from orchestr.agents.stream import Event, Usage
+from orchestr.agents.tally import Prices
 from orchestr.supervisor import Exit
 
 
 @dataclass(frozen=True, slots=True)
+class Tools:
+    """What the agent may run, as first words of commands (`go`, `git push`); see `permissions`.
+
+    ``read`` are folders outside the worktree that it may read (the upstreams').
+    """
+
+    allowed: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    read: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """What one attempt asks of an agent. ``variables`` are the `ORCHESTR_*` ones."""
+    """What one start asks of an agent. ``variables`` are the `ORCHESTR_*` ones.
+
+    ``folder`` is outside the worktree, for files of the adapter's own; it is the same for all
+    starts of an attempt. ``session`` names what to go on with (``prompt`` is then a few words),
+    ``budget_usd`` what the start may cost, for agents that can keep to it themselves.
+    """
 
     worktree: Path
     prompt: Path
     variables: Mapping[str, str]
     model: str | None = None
+    folder: Path | None = None
+    session: str | None = None
+    tools: Tools = field(default_factory=Tools)
+    budget_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +62,11 @@ class Verdict:
     """How the agent's own end reads. ``ok`` is necessary, never sufficient.
 
     ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known.
-    ``no_change`` is the reason given with `no_change_needed`. ``cost_usd`` None is unknown.
+    ``no_change`` is the reason given with `no_change_needed`. ``session_id`` can be resumed,
+    unless ``session_lost`` says that the one asked for was not there any more.
+
+    ``tokens`` and the costs are those of the whole attempt, all its starts: ``cost_usd`` None is
+    unknown, ``cost_known_usd`` the part of it that is known.
     """
 
     ok: bool
@@ -48,22 +75,42 @@ class Verdict:
     limited_until: float | None = None
     no_change: str | None = None
     cost_usd: float | None = None
+    cost_known_usd: float = 0.0
+    tokens: Usage | None = None
+    session_id: str | None = None
+    session_lost: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Agent(Protocol):
-    """One kind of agent with its settings. ``paid`` ones are confirmed before a run (X10)."""
+    """One kind of agent with its settings. ``paid`` ones are confirmed before a run (X10).
+
+    ``tells_cost`` is whether money spent is known (by the agent itself or by prices).
+    """
 
     name: str
     kind: str
     paid: bool
+    tells_cost: bool
+    prices: Prices | None
 
     def launch(self, request: Request) -> Launch:
-        """The command line and environment of one attempt."""
+        """The command line and environment of one start. May write into ``request.folder``."""
         ...
 
-    def judge(self, end: Exit, transcript: Path) -> Verdict:
-        """Read the end of the stream. Must not raise on anything an agent can print."""
+    def parse(self, line: bytes) -> tuple[Event, ...]:
+        """What one line of the transcript says. Pure; never raises."""
+        ...
+
+    def judge(self, end: Exit, transcript: Path, since: int = 0) -> Verdict:
+        """Read the stream to its end. Must not raise on anything an agent can print.
+
+        ``since`` is the byte at which the last start's output begins.
+        """
+        ...
+
+    def version(self) -> str | None:
+        """The version that it says it has, None when it says none. Asked once."""
         ...
 
     def usable(self) -> str | None:

@@ -12,18 +12,15 @@ import shutil
 from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Verdict
-from orchestr.config import AgentSettings
+from orchestr.agents.environment import ALLOWED
+from orchestr.agents.program import NO_CHANGE, prices_of
+from orchestr.agents.stream import Event
+from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.process import clean_env
 from orchestr.supervisor import Exit
 
 EX_TEMPFAIL = 75
 TAIL = 64 * 1024
-NO_CHANGE = "ORCHESTR no_change_needed:"
-ALLOWED = (
-    "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "TMPDIR",
-    "USER", "LOGNAME", "SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
-    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
 
 
 class CommandAgent:
@@ -34,6 +31,8 @@ class CommandAgent:
     def __init__(self, settings: AgentSettings, root: Path) -> None:
         self.name = settings.name
         self.paid = bool(settings.paid)
+        self.tells_cost = False
+        self.prices = prices_of(settings)
         self._settings = settings
         self._root = root
 
@@ -51,7 +50,15 @@ class CommandAgent:
         words = (*self._settings.run, *self._settings.args)
         return tuple(self._found(word) for word in words)
 
-    def judge(self, end: Exit, transcript: Path) -> Verdict:
+    def parse(self, line: bytes) -> tuple[Event, ...]:
+        """Its lines are for people."""
+        return ()
+
+    def version(self) -> str | None:
+        """Unknown: it may be any program."""
+        return None
+
+    def judge(self, end: Exit, transcript: Path, since: int = 0) -> Verdict:
         """By exit code and last line; the proof is the repository, see `Agent.judge`."""
         if end.reason != "exited":
             return Verdict(False, end.detail or end.reason)
@@ -117,6 +124,6 @@ def last_complaint(transcript: Path) -> str:
     return ""
 
 
-def make(settings: AgentSettings, root: Path) -> CommandAgent:
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> CommandAgent:
     """The adapter for one `[agents.NAME]` table of kind `command`."""
-    return CommandAgent(settings, root)
+    return CommandAgent(settings, workspace.root)

@@ -26,10 +26,12 @@ from orchestr.store import Journal, Layout, now
 
 if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.agents import Agent
+    from orchestr.cell.budget import Budget, Purse
     from orchestr.forges.base import Forge, PullRequest, RepoRef
     from orchestr.git import Repo
     from orchestr.registry import Registry
 
+OVER_BUDGET = "raise it ([limits] in orchestr.toml, --budget), then: orchestr run {}"
 ENDINGS = (Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.RUN_FINISHED)
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
@@ -63,7 +65,9 @@ class Run:
     forge_away: dict[str, str] = field(default_factory=dict)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
+    purse: Purse | None = None  # of the command, over all its features
     _forge: Forge | None = None
+    _budget: Budget | None = None
     _agents: dict[str, Agent] = field(default_factory=dict)
     _cells: dict[str, CellContext] = field(default_factory=dict)
 
@@ -101,6 +105,16 @@ class Run:
         if name not in self.pools:
             self.pools[name] = SlotPool(self.layout.locks, name, self.settings.limits.jobs)
         return self.pools[name]
+
+    @property
+    def budget(self) -> Budget:
+        """The feature's ledger and limits, made once, after the past is known."""
+        if self._budget is None:
+            from orchestr.cell.budget import Budget
+
+            limits = self.settings.limits
+            self._budget = Budget(self.feature.name, limits, self.past, self.purse)
+        return self._budget
 
     @property
     def forge(self) -> Forge:
@@ -187,9 +201,20 @@ class CellContext:
         excludes = self.run.layout.excludes
         return Repo(
             self.worktree,
-            config=exclude_config(self.repo, excludes, self.linked_patterns),
+            config={
+                **exclude_config(self.repo, excludes, self.linked_patterns),
+                **self.sign_config,
+            },
             timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
         )
+
+    @property
+    def sign_config(self) -> dict[str, str]:
+        """Settings of git that switch signing off in this cell's worktree, where asked for."""
+        agent = self.run.settings.agents.get(self.run.overrides.agent or self.agent_name)
+        if not self.run.settings.workspace.unsigned and (agent is None or agent.sign != "off"):
+            return {}
+        return {"commit.gpgSign": "false", "tag.gpgSign": "false"}
 
     @property
     def agent_name(self) -> str:
@@ -242,6 +267,12 @@ class CellContext:
             raise Interrupted(f"{self.name}: stopped")
         if (self.dir / ABORT).exists():
             raise Interrupted(f"{self.name}: aborted", hint=f"orchestr run {self.name}")
+
+    def check_budget(self, attempt: int | None = None) -> None:
+        """Raises PhaseFailed with the figure when nothing more may be started."""
+        why = self.run.budget.reached(self.cell.name, attempt)
+        if why is not None:
+            raise self.fail(why, hint=OVER_BUDGET.format(self.name))
 
     def fail(self, message: str, *, hint: str | None = None) -> OrchestrError:
         """The error to raise for this cell."""

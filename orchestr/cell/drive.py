@@ -9,57 +9,69 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from orchestr import supervisor
-from orchestr.agents import Request, Verdict
+from orchestr.agents import Verdict
+from orchestr.agents.tally import Meter
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
+from orchestr.cell.budget import Spent
 from orchestr.cell.context import CellContext
-from orchestr.cell.prompt import build as build_prompt
-from orchestr.cell.prompt import variables
 from orchestr.cell.records import TRANSCRIPT
-from orchestr.cell.worktree import ensure_upstreams
+from orchestr.cell.starting import begins_at, go_on, secrets_of, session_to_go_on, write_launch
 from orchestr.errors import Interrupted
 from orchestr.events import Kind
-from orchestr.files import write_atomic
-from orchestr.gitenv import agent_git_env
 from orchestr.locks import FlockLock
 from orchestr.proctree import kill_marked
+from orchestr.redaction import redact
 from orchestr.spec.records import Phase
-from orchestr.supervisor import Exit, State
+from orchestr.supervisor import Exit, Reason, State
 
 LOST = (
     "its supervisor was killed or could not write how it ended (a full disk); "
     "what the agent had started was ended"
 )
 UNENDED = (State.RUNNING, State.LOST)
+METER = 1.0  # s between two looks at what a running agent has taken
 POLL = 0.2  # s, while waiting for the end of a usage limit
 
 
 def drive(ctx: CellContext, attempt: Attempt) -> Verdict:
     """Wait for the agent's end, starting it when nobody has. Returns a good verdict.
 
-    Raises PhaseFailed with the reason, Interrupted when the run or the cell is stopped.
+    After a usage limit the same session goes on. Raises PhaseFailed with the reason, Interrupted
+    when the run or the cell is stopped.
     """
     folder = attempts.folder(ctx.dir, attempt.number)
     while True:
         _wait_for_limit(ctx, attempt)
         end = _one_process(ctx, attempt, folder)
         verdict = _judge(ctx, attempt, folder, end)
-        ctx.emit(Kind.ATTEMPT_EXITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                 code=end.code, signal=end.signal, reason=end.reason, seconds=end.seconds,
-                 killed=end.killed, cost_usd=verdict.cost_usd)  # fmt: skip
-        if not verdict.limited:
-            if verdict.ok:
-                ctx.pause.clear()
-                return verdict
+        _note_exit(ctx, attempt, end, verdict)
+        if end.reason is Reason.STOPPED:
+            if end.detail == LOST:
+                raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
+            ctx.check_cancelled()
+            ctx.check_budget(attempt.number)
+            raise Interrupted(f"{ctx.name}: aborted", hint=f"orchestr run {ctx.name}")
+        if verdict.limited:
+            _note_limit(ctx, attempt, folder, verdict)
+        elif verdict.session_lost and session_to_go_on(folder) is not None:
+            go_on(folder, None)  # nothing was done: the whole prompt again
+        elif verdict.ok:
+            ctx.pause.clear()
+            return verdict
+        else:
             raise ctx.fail(verdict.reason, hint=f"orchestr logs {ctx.name}")
-        _note_limit(ctx, attempt, folder, verdict)
 
 
 def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
-    """One process of the agent, from its start or from where it is, to its `exit.json`."""
+    """One process of the agent, from its start or from where it is, to its `exit.json`.
+
+    Where there is none, because we or somebody ended the supervisor, it counts as stopped.
+    """
     with ExitStack() as stack:
         child = None
         state = supervisor.state(folder)
@@ -67,101 +79,106 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
             pool = ctx.run.pool("agents")
             slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
             ctx.check_cancelled()
-            _write_launch(ctx, attempt, folder)
+            ctx.check_budget(attempt.number)
+            write_launch(ctx, attempt, folder)
             child = supervisor.start(folder, hold=slot)
             ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      pid=child.pid, agent=attempt.agent)  # fmt: skip
         else:
             ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                      state=str(state))  # fmt: skip
-        end = supervisor.wait(folder, child=child, stop=_Stop(ctx))
-        if end is None and ctx.cancelled():
-            marker = attempt.marker(ctx.key)
-            grace = ctx.run.settings.limits.grace
-            end = supervisor.stop_attempt(folder, marker=marker, grace=grace,
-                                          now=ctx.run.kill.is_set())  # fmt: skip
-            if end is None or end.reason is supervisor.Reason.STOPPED:
-                ctx.check_cancelled()
-                raise Interrupted(f"{ctx.name}: stopped")
-            # It had ended by itself before the stop came: its work is kept, not paid again.
-        elif end is None:
-            kill_marked(attempt.marker(ctx.key))
-            raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
-        return end
+        stop = _Stop(ctx, attempt, folder)
+        end = supervisor.wait(folder, child=child, stop=stop)
+        if end is not None:
+            return end
+        marker = attempt.marker(ctx.key)
+        if not stop.is_set():
+            kill_marked(marker)
+            return Exit(None, None, Reason.STOPPED, LOST)
+        grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
+        end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now)
+        # If it had ended by itself before the stop came, its work is kept, not paid again.
+        return end or Exit(None, None, Reason.STOPPED)
 
 
 class _Stop(threading.Event):
-    """What `supervisor.wait` looks at: the run's stop, or this cell's alone."""
+    """What `supervisor.wait` looks at: the run's stop, this cell's alone, a reached budget."""
 
-    def __init__(self, ctx: CellContext) -> None:
+    def __init__(self, ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         super().__init__()
         self._ctx = ctx
+        self._attempt = attempt
+        self._looked = 0.0
+        self._meter: Meter | None = None
+        if ctx.run.budget.asked:
+            agent = ctx.run.agent(attempt.agent)
+            since = begins_at(folder)
+            self._meter = Meter(folder / TRANSCRIPT, agent.parse, since=since, prices=agent.prices)
 
     def is_set(self) -> bool:
-        return self._ctx.cancelled()
+        return self._ctx.cancelled() or self._over()
 
     def wait(self, timeout: float | None = None) -> bool:
         """As `threading.Event.wait`, seeing a cell's own abort at the latest afterwards."""
-        return self._ctx.run.stop.wait(timeout) or self._ctx.cancelled()
+        return self._ctx.run.stop.wait(timeout) or self.is_set()
+
+    def _over(self) -> bool:
+        """Read on what the agent has taken, and whether any budget is reached by now."""
+        if self._meter is None:
+            return False
+        budget, name = self._ctx.run.budget, self._ctx.cell.name
+        if time.monotonic() - self._looked >= METER:
+            self._looked = time.monotonic()
+            sums = self._meter.look()
+            taken = Spent(sums.known_usd, sums.total.input + sums.total.output)
+            budget.note(name, self._attempt.number, taken)
+        return budget.reached(name, self._attempt.number) is not None
 
 
-def _write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
-    """`prompt.md` and `launch.json`: all that the supervisor is told."""
-    ensure_upstreams(ctx)
-    notes_file = folder / "notes.txt"
-    notes = notes_file.read_text(encoding="utf-8") if notes_file.exists() else ""
-    prompt = folder / "prompt.md"
-    write_atomic(prompt, build_prompt(ctx, attempt, notes).encode())
-    marker = attempt.marker(ctx.key)
-    names = variables(ctx, attempt, prompt)
-    launch = ctx.run.agent(attempt.agent).launch(
-        Request(ctx.worktree, prompt, names, attempt.model or None)
-    )
-    git = agent_git_env(
-        ctx.repo, ctx.worktree, ctx.run.layout.excludes, patterns=ctx.linked_patterns
-    )
-    # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
-    no_gh = str(ctx.run.layout.state / "no-gh")
-    limits = ctx.run.settings.limits
-    supervisor.Launch(
-        argv=launch.argv,
-        cwd=str(ctx.worktree),
-        env={"GH_CONFIG_DIR": no_gh, **launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
-        marker=marker,
-        stdin=str(launch.stdin) if launch.stdin else None,
-        format=launch.format,
-        timeout=ctx.timeout,
-        idle_timeout=ctx.cell.idle_timeout or limits.idle_timeout,
-        after_result=limits.after_result,
-        grace=limits.grace,
-    ).write(folder)
+def _note_exit(ctx: CellContext, attempt: Attempt, end: Exit, verdict: Verdict) -> None:
+    """Journal how a start ended and what the attempt took: the ledger."""
+    used = verdict.tokens
+    tokens = None if used is None else [used.input, used.cached, used.output]
+    ctx.emit(Kind.ATTEMPT_EXITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+             code=end.code, signal=end.signal, reason=end.reason, seconds=end.seconds,
+             killed=end.killed, cost_usd=verdict.cost_usd,
+             cost_known_usd=verdict.cost_known_usd, tokens=tokens,
+             session=verdict.session_id)  # fmt: skip
+    taken = Spent(verdict.cost_known_usd, 0 if used is None else used.input + used.output)
+    ctx.run.budget.note(ctx.cell.name, attempt.number, taken)
 
 
 def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdict:
-    """What the end means: our own stops first, then the adapter's reading of the stream."""
+    """What the end means: the adapter's reading of the stream, our own stops before it."""
+    agent = ctx.run.agent(attempt.agent)
+    verdict = agent.judge(end, folder / TRANSCRIPT, begins_at(folder))
+    # What a provider says of a refused key may hold the key.
+    verdict = replace(verdict, reason=redact(verdict.reason, secrets_of(folder)))
     match end.reason:
-        case "stopped":
-            raise Interrupted(f"{ctx.name}: aborted", hint=f"orchestr run {ctx.name}")
-        case "timeout":
-            return Verdict(False, f"timed out after {ctx.timeout:g} s; its output is kept")
-        case "idle":
+        case Reason.STOPPED:
+            why = "stopped"
+        case Reason.TIMEOUT:
+            why = f"timed out after {ctx.timeout:g} s; its output is kept"
+        case Reason.IDLE:
             limit = ctx.cell.idle_timeout or ctx.run.settings.limits.idle_timeout
-            return Verdict(False, f"said nothing for {limit:g} s and was stopped")
-        case "spawn_failed":
-            return Verdict(False, f"could not be started: {end.detail}")
+            why = f"said nothing for {limit:g} s and was stopped"
+        case Reason.SPAWN_FAILED:
+            why = f"could not be started: {end.detail}"
         case _:
-            return ctx.run.agent(attempt.agent).judge(end, folder / TRANSCRIPT)
+            return verdict
+    return replace(verdict, ok=False, limited=False, session_lost=False, reason=why)
 
 
 def _note_limit(ctx: CellContext, attempt: Attempt, folder: Path, verdict: Verdict) -> None:
-    """Pause the agent's pool, and put `exit.json` aside so that the attempt can go on."""
-    number = len(list(folder.glob("exit.*.json"))) + 1
-    refusal = f"{attempt.marker(ctx.key)}/{number}"
-    until = ctx.pause.extend(verdict.limited_until, refusal=refusal)
+    """Pause the agent's pool; the attempt goes on with the same session afterwards."""
+    refusal = f"{attempt.marker(ctx.key)}/{len(list(folder.glob('exit.*.json'))) + 1}"
+    until = verdict.limited_until
+    if until is not None and until <= time.time():
+        until = None  # a reset that is over already, and refused all the same
+    until = ctx.pause.extend(until, refusal=refusal)
     ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              until=until, wait_s=round(until - time.time(), 1), agent=attempt.agent)  # fmt: skip
-    (folder / "supervisor.json").unlink(missing_ok=True)
-    (folder / "exit.json").rename(folder / f"exit.{number}.json")
+    go_on(folder, verdict.session_id)
 
 
 def _wait_for_limit(ctx: CellContext, attempt: Attempt) -> None:

@@ -88,6 +88,7 @@ def run(ctx: CellContext) -> Result:
     attempt = _take_over(ctx, key)
     if attempt is None:
         ctx.check_cancelled()
+        ctx.check_budget()
         attempt = _open(ctx, marker, key)
     attempts.link_transcript(ctx.dir, attempt.number)
     try:

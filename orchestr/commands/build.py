@@ -33,6 +33,7 @@ from orchestr.events import Event, Kind
 from orchestr.lifecycle import replay
 from orchestr.locks import Lease, LeaseRecord, break_lease
 from orchestr.plan import Would
+from orchestr.redaction import redact, secret_values
 from orchestr.render.transcript import last_words
 from orchestr.spec.records import Action, Phase
 from orchestr.states import CellState
@@ -322,14 +323,16 @@ class Signals:
 
 
 def tail_of(runs: dict[str, Run]) -> Any:
-    """For the live view: the last words of a cell's agent."""
+    """For the live view: the last words of a cell's agent, without our secrets."""
+    secrets = secret_values(os.environ)
 
     def tail(feature: str, cell: str) -> str | None:
         ctx = runs[feature].cell(cell)
         numbers = attempts.numbers(ctx.dir)
         if not numbers:
             return None
-        return last_words(attempts.folder(ctx.dir, numbers[-1]) / TRANSCRIPT)
+        words = last_words(attempts.folder(ctx.dir, numbers[-1]) / TRANSCRIPT)
+        return None if words is None else redact(words, secrets)
 
     return tail
 

@@ -7,9 +7,11 @@ repairs nothing by itself but what `--fix` names: dangling registry entries, a l
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from orchestr.agents import make_agent
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext, repo_path
 from orchestr.cell.drive import is_alive
@@ -82,7 +84,7 @@ def _facts(session: Session) -> list[str]:
         f"git        {git} (at least {wanted})",
         f"disk       {free} MB free at {session.layout.state}",
         f"forge      {session.settings.forge.kind}",
-        f"agents     {', '.join(session.settings.agents) or 'none'}",
+        f"agents     {', '.join(_agents(session)) or 'none'}",
         f"features   {', '.join(session.specs.features) or 'none'}",
     ]
     for name in session.specs.features:
@@ -90,6 +92,13 @@ def _facts(session: Session) -> list[str]:
         if lease is not None:
             lines.append(f"running    {name}: PID {lease.pid} since {lease.started_at}")
     return lines
+
+
+def _agents(session: Session) -> Iterator[str]:
+    """Every agent of the settings, with its version where it has one."""
+    for name in session.settings.agents:
+        version = make_agent(session.settings, name).version()
+        yield f"{name} ({version})" if version else name
 
 
 def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:

@@ -11,6 +11,7 @@ from orchestr.cell.context import CellContext, Run
 from orchestr.cell.drive import is_alive
 from orchestr.cell.prompt import pr_of
 from orchestr.cell.records import Marker
+from orchestr.cell.signing import sign_command
 from orchestr.commands.stale import stale_phases
 from orchestr.lifecycle import CellView, replay, settle
 from orchestr.locks import read_lease
@@ -54,6 +55,7 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         worktree=str(ctx.worktree) if ctx.worktree.exists() else None,
         log=str(log) if log is not None and log.exists() else None,
         pr_url=pr_of(ctx),
+        sign=sign_command(ctx),
         state=shown,
         phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,
     )

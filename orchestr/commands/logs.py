@@ -5,6 +5,7 @@ Read in lines, from the end: a transcript of gigabytes opens at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 from orchestr.cell import attempt as attempts
 from orchestr.cell.drive import is_alive
 from orchestr.cell.records import TRANSCRIPT
+from orchestr.cell.starting import secrets_of
 from orchestr.commands.options import flag, value
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session
 from orchestr.errors import UsageError
+from orchestr.redaction import redact, secret_values
 from orchestr.render import transcript
 
 
@@ -59,11 +62,12 @@ class Logs(PlainVerb):
             )
         else:
             lines = _lines(path, params["last"])
+        secrets = secret_values(os.environ) | secrets_of(path.parent)
         for line in lines:
             text = line.decode("utf-8", "replace").rstrip("\n") if params["raw"] else None
             text = transcript.show(line) if text is None else text
             if text is not None:
-                sys.stdout.write(text + "\n")
+                sys.stdout.write(redact(text, secrets) + "\n")
                 sys.stdout.flush()
         return 0
 

@@ -55,6 +55,8 @@ FRESH = flag("fresh", "as --force, but start again from the base; the old head i
 MODEL = value("model", "model for attempts that start in this run")
 AGENT = value("agent", "agent for attempts that start in this run")
 TIMEOUT = value("timeout", "limit of an attempt, e.g. 45m, for attempts that start in this run")
+BUDGET = value("budget", "dollars that this run may spend, over all its cells", type_=float)
+BUDGET_TOKENS = value("budget_tokens", "tokens that this run may take, in and out", type_=int)
 DRY_RUN = flag("dry_run", "show what would run and why; start nothing", long="dry-run")
 FAILED = flag("failed", "only the cells that failed or were blocked or aborted")
 BREAK_LOCK = flag("break_lock", "clear a lease that another host left behind", long="break-lock")
@@ -70,6 +72,8 @@ RUN = (
     MODEL,
     AGENT,
     TIMEOUT,
+    BUDGET,
+    BUDGET_TOKENS,
     YES,
     DRY_RUN,
     FAILED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from orchestr.cell.budget import wants_usd
 from orchestr.cell.context import Run, repo_path
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
@@ -44,18 +45,20 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     for name in sorted({ctx.cell.repo for ctx in chosen}):
         found += look_repo(run, name)
     agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
+    dollars = wants_usd(run.settings.limits, run.purse)
     for name in sorted(agents):
         why = run.agent(name).usable()
         if why is not None:
             mend = f"install it, or change [agents.{name}] in orchestr.toml"
             found.append(Finding("error", f"agent {name}: {why}", mend))
+        elif dollars and run.agent(name).paid and not run.agent(name).tells_cost:
+            what = f"agent {name} does not say what it costs: a budget in dollars cannot be kept"
+            mend = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
+            found.append(Finding("warning", what, mend))
     published = {ctx.cell.repo: ctx.ref for ctx in chosen if Phase.PUBLISH in ctx.cell.phases}
     why = run.forge.ready(tuple(published.values()), ask=ask) if published else None
     if why is not None:
         found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))
-    if run.settings.limits.budget_usd is not None:
-        mend = "watch `orchestr status`; remove it from orchestr.toml to silence this"
-        found.append(Finding("warning", "limits.budget_usd is not enforced by this version", mend))
     for over in overlaps(run.feature):
         found.append(
             Finding(

@@ -8,6 +8,7 @@ from typing import Any
 
 from doit.cmd_run import Run as DoitRun
 
+from orchestr.cell.budget import Cap, Purse
 from orchestr.cell.context import Overrides
 from orchestr.commands.build import (
     Goals,
@@ -64,8 +65,10 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                theirs: Sequence[str], params: Any) -> int:  # fmt: skip
         _apply(session, params)
         targets = session.targets(words)
+        purse = _purse(params)
         for target in targets:
-            session.run(target.feature, overrides=_overrides(session, params))
+            run = session.run(target.feature, overrides=_overrides(session, params))
+            run.purse = purse
         goals = choose(session, targets, params)
         forced = params["force"] or params["fresh"]
         if params["dry_run"]:
@@ -139,6 +142,18 @@ def _apply(session: Session, params: Any) -> None:
         raise UsageError("--jobs wants a number from 1 up")
     limits = replace(session.settings.limits, jobs=params["jobs"])
     session.settings = replace(session.settings, limits=limits)
+
+
+def _purse(params: Any) -> Purse | None:
+    """`--budget` and `--budget-tokens`. Raises UsageError."""
+    usd, tokens = params["budget"], params["budget_tokens"]
+    if usd is None and tokens is None:
+        return None
+    if (usd is not None and not usd > 0) or (tokens is not None and tokens < 1):
+        raise UsageError(
+            "a budget must be more than 0", hint="--budget 5.0, --budget-tokens 500000"
+        )
+    return Purse(Cap(usd, tokens))
 
 
 def _overrides(session: Session, params: Any) -> Overrides:

@@ -19,7 +19,8 @@ class CellFacts:
 
     ``base`` is the branch that the pull request goes to, ``head`` a commit, ``tree`` its tree.
     ``log`` is the newest transcript. ``state`` and ``phases`` replace what the journal says, for
-    a caller that has looked at the result files.
+    a caller that has looked at the result files. ``sign`` is the command that signs its commits,
+    where signing was switched off.
     """
 
     base: str | None = None
@@ -30,6 +31,7 @@ class CellFacts:
     pr_url: str | None = None
     pr_state: str | None = None
     pr_draft: bool | None = None
+    sign: str | None = None
     state: CellState | None = None
     phases: Mapping[str, str] | None = None
 

@@ -11,7 +11,18 @@ from typing import Any
 
 from orchestr.lifecycle import CellState, CellView
 from orchestr.render.facts import FeatureStatus, next_command, pr_words
-from orchestr.render.text import clean, clock, count, dollars, headline, paint, span, table, took
+from orchestr.render.text import (
+    clean,
+    clock,
+    count,
+    dollars,
+    headline,
+    paint,
+    span,
+    table,
+    tokens,
+    took,
+)
 from orchestr.spec.records import Phase
 
 # One letter a phase: capital when done, so that progress reads at a glance (row B84).
@@ -61,6 +72,10 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "agent": view.agent,
         "model": view.model,
         "cost_known_usd": view.cost_known_usd,
+        "tokens": dict(zip(("input", "cached", "output"), view.tokens_total, strict=True))
+        if view.tokens_total
+        else None,
+        "sign": facts.sign,
     }
 
 
@@ -101,6 +116,9 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
         cost = "-"
         if view.costs:
             cost = dollars(view.cost_known_usd, view.cost_usd is not None)
+            used = view.tokens_total
+            if cost == "unknown" and used is not None:
+                cost = tokens(used[0] + used[2])
         rows.append(
             (
                 cell.name,
@@ -120,6 +138,8 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
         lines.append(line.replace(shown, paint(shown, style, colour), 1))
     for cell in status.plan.cells:
         lines += _note(status, cell.name)
+    signs = [c for cell in status.plan.cells if (c := status.of(cell.name).sign)]
+    lines += [f"  unsigned: {clean(command)}" for command in signs]
     return [*lines, f"  {_counts(status)}"]
 
 

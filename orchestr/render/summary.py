@@ -10,7 +10,18 @@ from datetime import datetime
 
 from orchestr.lifecycle import CellState, CellView
 from orchestr.render.facts import FeatureStatus
-from orchestr.render.text import clean, count, dollars, headline, pad, paint, span, table, took
+from orchestr.render.text import (
+    clean,
+    count,
+    dollars,
+    headline,
+    pad,
+    paint,
+    span,
+    table,
+    tokens,
+    took,
+)
 
 _COUNTED = (
     (CellState.BLOCKED, "blocked"),
@@ -50,6 +61,7 @@ def summary_text(
     lines = _table(shown, many=len(features) > 1, now=now, colour=colour)
     for status, name in shown:
         lines += _trouble(status, name)
+    lines += to_sign(shown)
     lines += ["", _counts(shown)]
     lines += _again(shown)
     return "\n".join(lines) + "\n"
@@ -116,11 +128,24 @@ def _counts(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
     parts = [f"{done} done", f"{sum(s in _FAILED for s in states)} failed"]
     parts += [f"{states.count(s)} {words}" for s, words in _COUNTED if s in states]
     line = ", ".join(parts)
-    costs = [c for s, n in shown if _touched(s, n) for c in s.view.cell(n).costs.values()]
-    if any(c is not None for c in costs):
-        known = sum(c for c in costs if c is not None)
-        line += f"; cost {dollars(known, all(c is not None for c in costs))}"
+    cells = [s.view.cell(n) for s, n in shown if _touched(s, n)]
+    paid = [c for c in cells if c.costs]
+    known = sum(c.cost_known_usd for c in paid)
+    if known or any(c.cost_usd is not None for c in paid):
+        line += f"; cost {dollars(known, all(c.cost_usd is not None for c in paid))}"
+    used = [c.tokens_total for c in cells if c.tokens_total is not None]
+    if used:
+        line += f"; {tokens(sum(u[0] + u[2] for u in used))}"
     return line
+
+
+def to_sign(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:
+    """The commands that sign afterwards what the settings left unsigned (rows A32, A33)."""
+    found = [command for status, name in shown if (command := status.of(name).sign)]
+    if not found:
+        return []
+    return ["", "unsigned, as the settings ask; to sign before they are merged:",
+            *(f"  {clean(command)}" for command in found)]  # fmt: skip
 
 
 def _again(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:

@@ -159,6 +159,13 @@ def dollars(known: float, complete: bool) -> str:
     return f"${known:.2f} + unknown" if known else "unknown"
 
 
+def tokens(number: int) -> str:
+    """``950 tokens``, ``12k tokens``, ``3.4M tokens``."""
+    if number < 10_000:
+        return count(number, "token")
+    return f"{number / 1000:.0f}k tokens" if number < 1_000_000 else f"{number / 1e6:.1f}M tokens"
+
+
 def count(number: int, noun: str) -> str:
     """``1 cell``, ``6 cells``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

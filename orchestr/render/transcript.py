@@ -22,9 +22,7 @@ _LINE_LIMIT = 1024 * 1024
 _TAIL_LIMIT = 16 * 1024 * 1024
 _WORDS = 500
 # Book-keeping of the agents' streams: true, but nothing that a person waits for.
-_QUIET = frozenset(
-    {"turn.started", "item.started", "item.updated", "step_start", "init", "stream_event"}
-)
+_QUIET = frozenset({"turn.started", "item.started", "item.updated", "step_start", "stream_event"})
 
 
 def show(line: bytes | str) -> str | None:
@@ -164,8 +162,14 @@ def _words(record: dict[str, Any]) -> str | None:
     if kind in _QUIET:
         return None
     match kind:
+        case "message" if record.get("role") == "user":
+            return None  # the prompt, which gemini repeats
         case "assistant" | "user" | "message":
             return _message(record)
+        case "thread.started":
+            return f"session {record.get('thread_id', '')}"
+        case "init":
+            return f"session {record.get('session_id', '')} {record.get('model', '')}"
         case "system":
             return _system(record)
         case "rate_limit_event":

@@ -16,11 +16,6 @@ from orchestr.spec.values import BadValue, kind_of, show, suggest
 Convert = Callable[[Any], Any]
 Section = Mapping[str, Convert]
 
-NOT_YET_KINDS = {
-    "agent kind": ("claude", "codex", "gemini", "opencode"),
-    "forge kind": (),
-}
-
 
 def from_text(how: Convert, text: str) -> Any:
     """What an environment variable means for a key: text as it is, else as TOML reads it.
@@ -127,15 +122,30 @@ def _dollars(value: Any) -> float:
     return float(value)
 
 
+def _price(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue(f"must be dollars per million tokens, got {_shown(value)}", "like 3.0")
+    if not 0 <= value <= 1_000_000:
+        raise BadValue("must be between 0 and 1,000,000", "dollars per million tokens")
+    return float(value)
+
+
+def _one_of(*known: str) -> Convert:
+    def one_of(value: Any) -> str:
+        text = _text(value)
+        if text not in known:
+            words = " or ".join(f"`{word}`" for word in known)
+            raise BadValue(f"must be {words}, got {show(text)}", suggest(text, known))
+        return text
+
+    return one_of
+
+
 def _kind(what: str, *known: str) -> Convert:
     def kind(value: Any) -> str:
         text = _text(value)
-        later = NOT_YET_KINDS[what]
-        if text in later:
-            hint = f'use kind = "{known[0]}"'
-            raise BadValue(f"this version of orchestr cannot do {what} `{text}` yet", hint)
         if text not in known:
-            raise BadValue(f"there is no {what} {show(text)}", suggest(text, (*known, *later)))
+            raise BadValue(f"there is no {what} {show(text)}", suggest(text, known))
         return text
 
     return kind
@@ -145,14 +155,23 @@ def _shown(value: Any) -> str:
     return show(value) if isinstance(value, str) else kind_of(value)
 
 
-_AGENT_KIND = _kind("agent kind", "command")
+_AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
 _FORGE_KIND = _kind("forge kind", "local", "github")
-_TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND)
+_SANDBOX = _one_of("workspace-write", "danger-full-access")
+_SIGN = _one_of("auto", "off")
+_TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
+          _SIGN)  # fmt: skip
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
 KEYS: Mapping[str, Section] = {
-    "workspace": {"specs": _path, "state": _path, "worktrees": _path, "repos": _path},
+    "workspace": {
+        "specs": _path,
+        "state": _path,
+        "worktrees": _path,
+        "repos": _path,
+        "unsigned": _flag,
+    },
     "repos": {
         "path": _path,
         "url": _text,
@@ -175,6 +194,11 @@ KEYS: Mapping[str, Section] = {
         "paid": _flag,
         "retry_after": values.parse_duration,
         "retry_max": values.parse_duration,
+        "price_input_usd": _price,
+        "price_output_usd": _price,
+        "price_cached_usd": _price,
+        "sandbox": _SANDBOX,
+        "sign": _SIGN,
     },
     "limits": {
         "jobs": _count(1, 1000),
@@ -183,6 +207,9 @@ KEYS: Mapping[str, Section] = {
         "after_result": values.parse_duration,
         "grace": values.parse_duration,
         "budget_usd": _dollars,
+        "budget_tokens": _count(1, 1 << 50),
+        "attempt_usd": _dollars,
+        "attempt_tokens": _count(1, 1 << 50),
         "min_disk_mb": _count(0, 1 << 30),
     },
     "forge": {

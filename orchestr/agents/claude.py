@@ -1,0 +1,179 @@
+"""Claude Code: `claude -p`, stream-json, permissions by a settings file of ours.
+
+Tried with 2.1.197. Only the user's own settings are read (`--setting-sources user`) and no MCP
+servers of the repository (`--strict-mcp-config`): a repository's `.claude/settings.json` may run
+hooks and set `ANTHROPIC_BASE_URL`, which would send the key elsewhere. Its instructions
+(CLAUDE.md) are left out by that, too, so the agent is told to read them.
+"""
+
+from __future__ import annotations
+
+import json
+
+from orchestr.agents.base import Launch, Request, Tools
+from orchestr.agents.limits import LIMITING, is_final
+from orchestr.agents.program import CliAgent
+from orchestr.agents.stream import (
+    Error,
+    Event,
+    Limit,
+    Message,
+    Record,
+    Result,
+    Scope,
+    Started,
+    ToolUse,
+    Usage,
+    brief,
+    count_of,
+    money_of,
+    table,
+    text_of,
+)
+from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.files import write_atomic
+
+# Tools that leave the worktree, wait for a person or for a later day.
+UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", "EnterPlanMode")
+GUIDES = ("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md")
+
+
+class Claude(CliAgent):
+    """`[agents.NAME] kind = "claude"`."""
+
+    kind = "claude"
+    program = "claude"
+    own = (
+        "ANTHROPIC_*", "CLAUDE_CODE_*", "CLAUDE_CONFIG_DIR", "MAX_THINKING_TOKENS",
+        "API_TIMEOUT_MS", "BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS",
+    )  # fmt: skip
+    # A claude that runs us speaks to its children by these.
+    without = ("CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_SESSION_ID")
+    tells = True
+
+    def launch(self, request: Request) -> Launch:
+        """Prompt on stdin; permissions in `claude.json` beside the attempt."""
+        argv = [
+            self.command, "-p", "--output-format", "stream-json", "--verbose",
+            "--permission-mode", "acceptEdits", "--setting-sources", "user",
+            "--strict-mcp-config",
+        ]  # fmt: skip
+        if request.folder is not None:
+            path = request.folder / "claude.json"
+            write_atomic(path, json.dumps(settings_of(request.tools), indent=2).encode())
+            argv += ["--settings", str(path)]
+        guides = [name for name in GUIDES if (request.worktree / name).is_file()]
+        if guides:
+            text = f"This repository keeps instructions for you: read {', '.join(guides)} first."
+            argv += ["--append-system-prompt", text]
+        if request.model:
+            argv += ["--model", request.model]
+        if request.budget_usd is not None:
+            argv += ["--max-budget-usd", f"{max(request.budget_usd, 0.01):.4f}"]
+        if request.session:
+            argv += ["--resume", request.session]
+        env = {
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+            "DISABLE_TELEMETRY": "1",
+            "DISABLE_ERROR_REPORTING": "1",
+        }
+        words = (*argv, *self.settings.args)
+        return Launch(words, self.env(request, env), stdin=request.prompt, format="json")
+
+    @staticmethod
+    def events(record: Record) -> tuple[Event, ...]:
+        """system, assistant, user, rate_limit_event, result; the rest is passed over."""
+        match record.get("type"):
+            case "system":
+                return _system(record)
+            case "assistant":
+                return _assistant(record)
+            case "rate_limit_event":
+                info = table(record.get("rate_limit_info"))
+                if info.get("status") != "rejected" or info.get("isUsingOverage") is True:
+                    return ()
+                until = money_of(info.get("resetsAt"))
+                return (Limit(until, text_of(info.get("rateLimitType")) or "usage limit"),)
+            case "result":
+                return _result(record)
+            case _:
+                return ()
+
+
+def settings_of(tools: Tools) -> dict[str, object]:
+    """The settings of ours that go over the user's: allow and deny, no word about a trailer."""
+    allow = [f"Bash({command}:*)" for command in tools.allowed]
+    allow += [f"Read(/{folder}/**)" for folder in tools.read]
+    deny = [f"Bash({command}:*)" for command in tools.denied]
+    return {"permissions": {"allow": allow, "deny": [*deny, *UNWANTED]}}
+
+
+def _system(record: Record) -> tuple[Event, ...]:
+    match record.get("subtype"):
+        case "init":
+            return (Started(text_of(record.get("session_id"))),)
+        case "api_retry":
+            status = record.get("error_status")
+            return (Error(f"the server answered {status}, it tries again", final=False),)
+        case _:
+            return ()
+
+
+def _assistant(record: Record) -> tuple[Event, ...]:
+    message = table(record.get("message"))
+    content = message.get("content")
+    blocks = [table(block) for block in content] if isinstance(content, list) else []
+    if message.get("model") == "<synthetic>":  # the program itself speaks, of an error
+        return tuple(Error(text_of(b.get("text"))) for b in blocks if b.get("type") == "text")
+    found: list[Event] = []
+    usage = _usage(table(message.get("usage")), text_of(message.get("id")))
+    if usage:
+        found.append(usage)
+    for block in blocks:
+        match block.get("type"):
+            case "text":
+                found.append(Message(text_of(block.get("text"))))
+            case "tool_use":
+                found.append(ToolUse(text_of(block.get("name")), brief(block.get("input"))))
+            case _:
+                pass
+    return tuple(found)
+
+
+def _usage(raw: Record, id_: str = "") -> Usage:
+    cached = count_of(raw.get("cache_read_input_tokens"))
+    fresh = count_of(raw.get("input_tokens")) + count_of(raw.get("cache_creation_input_tokens"))
+    return Usage(fresh + cached, cached, count_of(raw.get("output_tokens")), id=id_)
+
+
+def _result(record: Record) -> tuple[Event, ...]:
+    """The end. API errors come as `subtype: success` with `is_error: true` (trap 1)."""
+    ok = record.get("subtype") == "success" and record.get("is_error") is False
+    text = text_of(record.get("result"))
+    if not text and isinstance(record.get("errors"), list):
+        text = "; ".join(text_of(e) for e in record["errors"])
+    if not ok and not text:
+        text = text_of(record.get("subtype")).replace("_", " ")
+    # `usage` is empty after some errors, `modelUsage` is not; see `Scope.UNSURE` for its reach.
+    models = [table(m) for m in table(record.get("modelUsage")).values()]
+    total = Usage()
+    for model in models:
+        cached = count_of(model.get("cacheReadInputTokens"))
+        fresh = count_of(model.get("inputTokens")) + count_of(model.get("cacheCreationInputTokens"))
+        output = count_of(model.get("outputTokens"))
+        total = Usage(total.input + fresh + cached, total.cached + cached, total.output + output)
+    total = total or _usage(table(record.get("usage")))
+    found: list[Event] = []
+    session = text_of(record.get("session_id"))
+    if session and ok:
+        found.append(Started(session))
+    found.append(Result(ok, text, money_of(record.get("total_cost_usd")), total, Scope.UNSURE))
+    if not ok and record.get("api_error_status") in LIMITING and not is_final(text):
+        found.append(Limit(None, text[:200]))
+    return tuple(found)
+
+
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Claude:
+    """The adapter for one `[agents.NAME]` table of kind `claude`."""
+    return Claude(settings, workspace)

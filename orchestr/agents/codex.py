@@ -1,0 +1,110 @@
+"""Codex: `codex exec --json` in its own sandbox; the agent edits, the engine commits.
+
+Tried with 0.169.0. `sandbox = "workspace-write"` (the default) lets it write in the worktree and in
+temporary folders only and gives its commands no network; git's data of a linked worktree is
+read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
+home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
+
+A refused command leaves no item in the stream . Usage is told at the end of a
+turn, for the whole session; nothing is told of a turn that failed.
+"""
+
+from __future__ import annotations
+
+import json
+
+from orchestr.agents.base import Launch, Request
+from orchestr.agents.program import CliAgent
+from orchestr.agents.stream import (
+    Error,
+    Event,
+    Message,
+    Record,
+    Result,
+    Scope,
+    Started,
+    ToolUse,
+    Usage,
+    count_of,
+    table,
+    text_of,
+)
+from orchestr.config import AgentSettings, WorkspaceSettings
+
+KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
+
+
+class Codex(CliAgent):
+    """`[agents.NAME] kind = "codex"`."""
+
+    kind = "codex"
+    program = "codex"
+    own = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", *KEYS, "OPENAI_BASE_URL", "OPENAI_ORGANIZATION",
+           "OPENAI_PROJECT")  # fmt: skip
+
+    def launch(self, request: Request) -> Launch:
+        """Prompt on stdin. Its keys are kept from the commands that it runs."""
+        sandbox = self.settings.sandbox or "workspace-write"
+        hidden = sorted({*KEYS, *self.settings.pass_env})
+        settings = {
+            "approval_policy": '"never"',
+            "check_for_update_on_startup": "false",
+            "analytics.enabled": "false",
+            "feedback.enabled": "false",
+            "shell_environment_policy.exclude": json.dumps(hidden),
+        }
+        argv = [self.command, "exec", "--json", "--skip-git-repo-check", "--sandbox", sandbox]
+        for key, value in settings.items():
+            argv += ["-c", f"{key}={value}"]
+        if request.model:
+            argv += ["--model", request.model]
+        argv += self.settings.args
+        argv += ["resume", request.session, "-"] if request.session else ["-"]
+        return Launch(tuple(argv), self.env(request, {}), stdin=request.prompt, format="json")
+
+    @staticmethod
+    def events(record: Record) -> tuple[Event, ...]:
+        """thread.started, item.completed, turn.completed, turn.failed, error."""
+        match record.get("type"):
+            case "thread.started":
+                return (Started(text_of(record.get("thread_id"))),)
+            case "item.completed":
+                return _item(table(record.get("item")))
+            case "turn.completed":
+                raw = table(record.get("usage"))
+                total = Usage(
+                    count_of(raw.get("input_tokens")),
+                    count_of(raw.get("cached_input_tokens")),
+                    count_of(raw.get("output_tokens")),
+                )
+                return (Result(True, total=total or None, scope=Scope.SESSION),)
+            case "turn.failed":
+                return (Result(False, text_of(table(record.get("error")).get("message"))),)
+            case "error":
+                text = text_of(record.get("message"))
+                return (Error(text, final=not text.startswith("Reconnecting")),)
+            case _:
+                return ()
+
+
+def _item(item: Record) -> tuple[Event, ...]:
+    match item.get("type"):
+        case "agent_message":
+            return (Message(text_of(item.get("text"))),)
+        case "command_execution":
+            return (ToolUse("shell", text_of(item.get("command"))),)
+        case "file_change":
+            changes = item.get("changes")
+            paths = [text_of(table(c).get("path")) for c in changes or ()]
+            return (ToolUse("edit", ", ".join(paths)),)
+        case "mcp_tool_call":
+            return (ToolUse(text_of(item.get("tool")) or "mcp"),)
+        case "error":  # "Model metadata not found" and the like are no end
+            return (Error(text_of(item.get("message")), final=False),)
+        case _:
+            return ()
+
+
+def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Codex:
+    """The adapter for one `[agents.NAME]` table of kind `codex`."""
+    return Codex(settings, workspace)

@@ -1,0 +1,92 @@
+"""Usage limits in the words of the providers: which text is one, and until when it holds.
+
+Pure. A limit is a state, not a failure: too many requests, a used-up plan, an overloaded server.
+A wrong key, an empty account ("quota exceeded, check your billing") and a server error are
+failures: waiting mends none of them. Agents print the time of a reset in the local time zone.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from orchestr.agents.stream import Limit
+
+LIMITING = (429, 529)  # HTTP: too many requests; overloaded (Anthropic's own)
+
+_LIMITED = re.compile(
+    r"(?:status(?: code)?|error|http|rejected)\W{0,3}(?:429|529)\b|too many requests|rate.?limit"
+    r"|usage limit|hit your (?:\w+ )?limit"
+    r"|overloaded|at capacity|exhausted your capacity|RESOURCE_EXHAUSTED|quota will reset",
+    re.IGNORECASE,
+)
+_FINAL = re.compile(
+    r"billing|insufficient_quota|credit balance|\b401\b|\b403\b|context (?:length|window)",
+    re.IGNORECASE,
+)
+_EPOCH = re.compile(r"\|(\d{10})(?:\d{3})?\b")
+_STAMP = re.compile(
+    r"([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?,?"
+    r" (\d{4})?,?\s*(?:at )?(\d{1,2}):(\d{2})\s*([ap]m)",
+    re.IGNORECASE,
+)
+_CLOCK = re.compile(r"(?:at|resets(?: at)?) (\d{1,2})(?::(\d{2}))?\s*([ap]m)", re.IGNORECASE)
+_SPAN = re.compile(r"(?:in|after|for) ((?:\d+(?:\.\d+)?\s*[a-z]+[,\s]*(?:and )?)+)", re.IGNORECASE)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE)
+_UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400,
+          "day": 86400, "second": 1, "minute": 60}  # fmt: skip
+
+
+def limit_in(text: str, now: datetime) -> Limit | None:
+    """The limit that an error tells of, else None. ``now`` has a time zone: the agent's."""
+    if not _LIMITED.search(text) or is_final(text):
+        return None
+    return Limit(reset_time(text, now), " ".join(text.split())[:200])
+
+
+def is_final(text: str) -> bool:
+    """Whether waiting mends nothing: a wrong key, an account without money."""
+    return _FINAL.search(text) is not None
+
+
+def reset_time(text: str, now: datetime) -> float | None:
+    """Unix time of the reset that a text names, None if it names none.
+
+    Times without seconds are rounded up to the end of their minute; a time of day is the next
+    such time.
+    """
+    found = _EPOCH.search(text)
+    if found:
+        return float(found[1])
+    with suppress(ValueError, OverflowError):
+        found = _STAMP.search(text)
+        if found:
+            month = datetime.strptime(found[1][:3], "%b").month
+            hour = int(found[4]) % 12 + (12 if found[6].lower() == "pm" else 0)
+            at = now.replace(
+                year=int(found[3] or now.year), month=month, day=int(found[2]), hour=hour,
+                minute=int(found[5]), second=0, microsecond=0,
+            )  # fmt: skip
+            return at.timestamp() + 60
+        found = _CLOCK.search(text)
+        if found:
+            hour = int(found[1]) % 12 + (12 if found[3].lower() == "pm" else 0)
+            at = now.replace(hour=hour, minute=int(found[2] or 0), second=0, microsecond=0)
+            at += timedelta(minutes=1)
+            return (at if at > now else at + timedelta(days=1)).timestamp()
+        found = _SPAN.search(text)
+        if found:
+            return _after(found[1], now)
+    return None
+
+
+def _after(words: str, now: datetime) -> float | None:
+    seconds, known = 0.0, False
+    for number, unit in _PART.findall(words):
+        name = unit.lower()
+        size = _UNITS.get(name) or _UNITS.get(name.rstrip("s"))
+        if size is None:
+            break
+        seconds, known = seconds + float(number) * size, True
+    return now.timestamp() + seconds if known else None

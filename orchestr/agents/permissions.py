@@ -1,0 +1,71 @@
+"""What an agent may run in a repository: a table by kind of repository, and what nobody needs.
+
+Owns the table and how kinds are recognised; how an agent is told is its adapter's business. It is a
+guard against accidents, no sandbox: whoever may run `make` may run anything. What really holds
+is that no push works from an agent's git and that no forge token is in its environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestr.agents.base import Tools
+
+# Everybody's (rows A45, A81). What changes files in the worktree is allowed by the edit mode.
+UNIVERSAL = (
+    "git", "ls", "cat", "head", "tail", "grep", "rg", "find", "sed", "awk", "sort", "uniq", "wc",
+    "diff", "echo", "printf", "pwd", "which", "test", "true", "mkdir", "cp", "mv", "touch", "rm",
+    "jq", "yq", "xargs", "tr", "cut", "basename", "dirname", "date",
+)  # fmt: skip
+
+# File at the top of a repository -> commands (rows A45, A46, A81).
+KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("go.mod", ("go", "gofmt", "golangci-lint")),
+    ("go.work", ("go", "gofmt", "golangci-lint")),
+    ("Makefile", ("make",)),
+    ("buf.yaml", ("buf", "protoc")),
+    ("buf.gen.yaml", ("buf", "protoc")),
+    ("buf.work.yaml", ("buf", "protoc")),
+    ("pom.xml", ("mvn", "./mvnw", "java", "javac")),
+    ("build.gradle", ("gradle", "./gradlew", "java", "javac")),
+    ("build.gradle.kts", ("gradle", "./gradlew", "java", "javac")),
+    ("package.json", ("npm", "npx", "node", "pnpm", "yarn", "tsc")),
+    ("Cargo.toml", ("cargo", "rustc", "rustfmt")),
+    ("pyproject.toml", ("python", "python3", "pytest", "uv", "ruff", "mypy", "tox", "pip")),
+    ("setup.py", ("python", "python3", "pytest", "tox", "pip")),
+    ("requirements.txt", ("python", "python3", "pytest", "pip")),
+    ("CMakeLists.txt", ("cmake", "ctest", "make", "ninja")),
+    ("Gemfile", ("bundle", "ruby", "rake")),
+    ("mix.exs", ("mix", "elixir")),
+    ("justfile", ("just",)),
+    ("Taskfile.yml", ("task",)),
+)
+
+# What no agent needs (row C74): the engine pushes and opens pull requests, people publish.
+DENIED = (
+    "git push", "git remote set-url", "git config --global", "git config --system",
+    "gh pr merge", "gh pr create", "gh pr close", "gh release", "gh repo", "gh api", "gh workflow",
+    "npm publish", "pnpm publish", "yarn publish", "yarn npm publish", "cargo publish",
+    "twine upload", "uv publish", "poetry publish", "hatch publish", "gem push",
+    "mvn deploy", "./mvnw deploy", "mvn release:perform", "gradle publish", "./gradlew publish",
+    "buf push", "docker push", "podman push", "helm push", "helm install", "helm upgrade",
+    "terraform apply", "terraform destroy", "tofu apply", "pulumi up",
+    "kubectl apply", "kubectl delete", "kubectl create", "ssh", "scp", "sudo", "su",
+)  # fmt: skip
+
+
+def commands_for(worktree: Path) -> tuple[str, ...]:
+    """The commands of the kinds that a repository is, by the files at its top."""
+    found: dict[str, None] = {}
+    for name, commands in KINDS:
+        if (worktree / name).is_file():
+            found.update(dict.fromkeys(commands))
+    return tuple(found)
+
+
+def tools_for(worktree: Path, named: tuple[str, ...] = (), read: tuple[Path, ...] = ()) -> Tools:
+    """What an agent may run in ``worktree``: everybody's commands, and those of its kind.
+
+    ``named`` is `[repos.X] tools`: then those, and not what the files tell.
+    """
+    return Tools((*UNIVERSAL, *(named or commands_for(worktree))), DENIED, read)

@@ -1,0 +1,36 @@
+"""Adapters without a workspace, ends of processes, and the recorded streams."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from orchestr.agents import AGENTS
+from orchestr.agents.base import Agent
+from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.launch import Exit, Reason
+
+STREAMS = Path(__file__).parent / "streams"
+KINDS = ("claude", "codex", "gemini", "opencode")
+
+
+def adapter(kind: str, root: Path = Path("/ws"), **settings: Any) -> Agent:
+    """The adapter of a kind with these settings, in a workspace at ``root``."""
+    workspace = WorkspaceSettings(
+        root, root / "specs", root / ".orchestr", root / ".orchestr" / "worktrees", root
+    )
+    if kind == "command":
+        settings.setdefault("run", ("true",))
+    return AGENTS[kind](AgentSettings(kind, kind, **settings), workspace)
+
+
+def exited(code: int = 0) -> Exit:
+    """An agent that ended by itself."""
+    return Exit(code, None, Reason.EXITED)
+
+
+@cache
+def stream(*names: str) -> bytes:
+    """Recorded streams of the real programs, one after the other."""
+    return b"".join((STREAMS / f"{name}.jsonl").read_bytes() for name in names)
