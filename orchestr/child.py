@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -68,9 +69,12 @@ class Child:
         timeout: float | None,
         fed: bool,
         stdout: IO[bytes] | None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.argv = argv
         self.timed_out = False
+        self.stopped = False
+        self._stop = stop
         self.seconds = 0.0
         self._begin = time.monotonic()
         self._deadline = None if timeout is None else self._begin + timeout
@@ -175,11 +179,15 @@ class Child:
     def _pause(self) -> float:
         if self._popen.returncode is not None:
             return 0.05
+        longest = 0.5 if self._stop is None else 0.1
         if self._deadline is None:
-            return 0.5
-        return min(0.5, max(0.0, self._deadline - time.monotonic()))
+            return longest
+        return min(longest, max(0.0, self._deadline - time.monotonic()))
 
     def _check_time(self) -> None:
+        if self._stop is not None and self._stop.is_set() and self._popen.poll() is None:
+            self.stopped = True
+            self.end(politely=True)
         if self._deadline is None or time.monotonic() < self._deadline:
             return
         if self._popen.poll() is None:
@@ -192,6 +200,8 @@ class Child:
             left = None
             if self._deadline is not None:
                 left = max(0.0, self._deadline - time.monotonic())
+            if self._stop is not None:
+                left = 0.1 if left is None else min(left, 0.1)
             with suppress(subprocess.TimeoutExpired):
                 self._popen.wait(left)
             self._check_time()

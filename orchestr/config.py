@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.spec import tomlplace, values
+from orchestr.spec.proof import CheckDef
 from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, Section, from_text
 from orchestr.spec.values import BadValue, kind_of, show, suggest
 
@@ -61,6 +62,8 @@ class RepoSettings:
     teardown: tuple[str, ...] = ()
     link: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
+    checks: tuple[CheckDef, ...] = ()
+    detect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """How many checks run at once, over the workspace."""
+
+    jobs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PortSettings:
+    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on (row X23)."""
+
+    base: int = 9000
+    slots: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class ForgeSettings:
     """Where pull requests live, and whether they start as drafts.
 
@@ -130,6 +148,8 @@ class Settings:
     agents: Mapping[str, AgentSettings]
     limits: Limits = field(default_factory=Limits)
     forge: ForgeSettings = field(default_factory=ForgeSettings)
+    checks: CheckSettings = field(default_factory=CheckSettings)
+    ports: PortSettings = field(default_factory=PortSettings)
     default_agent: str | None = None
 
     def repo(self, name: str) -> RepoSettings:
@@ -179,10 +199,12 @@ class _Loader:
         for name in raw.keys() - KEYS.keys():
             self._add((name,), "unknown section", suggest(name, KEYS), at_key=True)
         workspace = self._workspace(self._section("workspace", raw.get("workspace", {})))
-        repos = self._repos(raw.get("repos", {}))
+        repos = self._repos(raw.get("repos", {}), workspace.state / "cache")
         agents, default = self._agents(raw.get("agents", {}))
         limits = Limits(**self._section("limits", raw.get("limits", {})))
         forge = self._forge(raw.get("forge", {}))
+        checks = CheckSettings(**self._section("checks", raw.get("checks", {})))
+        ports = self._ports(raw.get("ports", {}))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -191,6 +213,8 @@ class _Loader:
             agents=MappingProxyType(agents),
             limits=limits,
             forge=forge,
+            checks=checks,
+            ports=ports,
             default_agent=default,
         )
 
@@ -273,7 +297,7 @@ class _Loader:
             self._add(("workspace", "state"), why, "the default is .orchestr")
         return settings
 
-    def _repos(self, raw: Any) -> dict[str, RepoSettings]:
+    def _repos(self, raw: Any, cache: Path) -> dict[str, RepoSettings]:
         result: dict[str, RepoSettings] = {}
         for name, table in self._tables("repos", raw):
             self._name(("repos", name), values.check_repo_name, name)
@@ -283,8 +307,25 @@ class _Loader:
             if "url" in given and "create" in given:
                 why = "a repository is cloned from `url` or made by `create`, not both"
                 self._add(("repos", name, "create"), why, "remove one of them")
-            result[name] = RepoSettings(name, **given)
+            if given.get("checks"):
+                given["checks"] = self._checks(("repos", name, "checks"), given["checks"], cache)
+            result[name] = RepoSettings(name, **{**given, "checks": given.get("checks") or ()})
         return result
+
+    def _checks(self, here: tuple[str, ...], raw: list[Any], cache: Path) -> tuple[CheckDef, ...]:
+        from orchestr.spec import repochecks
+
+        checks, faults = repochecks.read(raw, cache)
+        for path, message, hint, at_key in faults:
+            self._add((*here, *map(str, path)), message, hint, at_key=at_key)
+        return checks
+
+    def _ports(self, raw: Any) -> PortSettings:
+        settings = PortSettings(**self._section("ports", raw))
+        if settings.base + 10 * settings.slots > 65536:
+            why = f"{settings.slots} slots of 10 ports from {settings.base} on end after 65535"
+            self._add(("ports", "slots"), why, "take a lower base, or fewer slots")
+        return settings
 
     def _agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
         default = raw.get("default") if isinstance(raw, dict) else None

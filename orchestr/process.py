@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ class Completed:
     err: bytes
     seconds: float
     dropped: int = 0
+    stopped: bool = False
 
     @property
     def text(self) -> str:
@@ -98,28 +100,36 @@ def run(
     limit: int = 64 << 20,
     stdout: Path | None = None,
     kill_left: bool = False,
+    sink: Callable[[bytes], object] | None = None,
+    stop: threading.Event | None = None,
 ) -> Completed:
     """Run a command and wait for it; its stdin is empty unless ``input`` is given.
 
     ``timeout`` is in seconds (D88). Of stdout and stderr the last ``limit`` bytes each are kept;
     ``stdout`` names a file that takes it instead. ``kill_left`` also ends what the command left
-    running (checks want that; git's own daemons are to stay).
+    running (checks want that; git's own daemons are to stay). ``sink`` is given every piece of
+    stdout and stderr as it comes, in that order. ``stop``, once set, ends the command like a time
+    limit does; ``stopped`` of the answer says so and ``check`` does not count then.
 
     Raises ProgramMissing, CannotStart, ProcessTimeout (output kept, whatever ``check`` says)
     and, with ``check``, ProcessFailed.
     """
     with ExitStack() as stack:
-        sink = None if stdout is None else stack.enter_context(stdout.open("wb"))
+        file = None if stdout is None else stack.enter_context(stdout.open("wb"))
         words = tuple(os.fspath(word) for word in argv)
         try:
             child = stack.enter_context(
-                Child(words, cwd, env, timeout=timeout, fed=input is not None, stdout=sink)
+                Child(
+                    words, cwd, env, timeout=timeout, fed=input is not None, stdout=file, stop=stop
+                )
             )
         except (OSError, ValueError) as error:
             raise _cannot_start(words, cwd, env, error) from error
         out, err = Tail(limit), Tail(limit)
         for fd, chunk in child.chunks(input or b""):
             (out if fd == child.out_fd else err).add(chunk)
+            if sink is not None:
+                sink(chunk)
         if kill_left:
             child.end()
     return _judge(child, cwd, env, timeout, out, err, check=check)
@@ -188,8 +198,11 @@ def _judge(
 ) -> Completed:
     kept_out, kept_err = out.take(), err.take()
     done = Completed(
-        child.argv, child.code, kept_out, kept_err, child.seconds, out.dropped + err.dropped
-    )
+        child.argv, child.code, kept_out, kept_err, child.seconds, out.dropped + err.dropped,
+        child.stopped,
+    )  # fmt: skip
+    if child.stopped:
+        return done
     if child.timed_out:
         why = f"timed out after {timeout:g}s"
         raise ProcessTimeout(_message(done, cwd, env, why), done)

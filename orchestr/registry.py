@@ -12,7 +12,7 @@ hand out branches that are taken.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +115,31 @@ class Registry:
             entry = known.get(key)
             if entry is not None and entry.last_phase != phase:
                 self._write({**known, key: replace(entry, last_phase=str(phase))})
+
+    def lease_ports(
+        self,
+        key: str,
+        blocks: Sequence[tuple[int, ...]],
+        usable: Callable[[tuple[int, ...]], bool],
+    ) -> tuple[int, ...] | None:
+        """Record the first of ``blocks`` that no cell holds and that is ``usable``, for a cell.
+
+        Ports that the cell holds already are given again. None: all are taken. Raises KeyError
+        for a cell that is not active.
+        """
+        with self._lock():
+            known = self._read(locked=True)
+            entry = known[key]
+            if not entry.active:
+                raise KeyError(key)
+            if entry.ports:
+                return entry.ports
+            taken = {port for other in known.values() if other.active for port in other.ports}
+            for ports in blocks:
+                if taken.isdisjoint(ports) and usable(ports):
+                    self._write({**known, key: replace(entry, ports=ports)})
+                    return ports
+            return None
 
     def release(self, key: str) -> Entry | None:
         """Give branch, path and ports back; the directory stays (row C34).

@@ -18,9 +18,10 @@ from typing import Any
 from orchestr import __version__
 from orchestr.errors import Problem
 from orchestr.files import write_atomic
+from orchestr.spec.proof import Contract, CrossCheck, as_row, from_row, proof_from_row, proof_row
 from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
 
-SCHEMA = 1
+SCHEMA = 2
 
 Compiled = tuple[Feature, tuple[Problem, ...]]
 
@@ -63,6 +64,8 @@ def encode(compiled: Compiled) -> dict[str, Any]:
             "created": feature.created,
             "scenarios": feature.scenarios,
             "delivery": feature.delivery,
+            "cross_checks": [[cross.repo, as_row(cross.check)] for cross in feature.cross_checks],
+            "contracts": [[contract.path, contract.owner] for contract in feature.contracts],
             "path": feature.path,
             "digest": feature.digest,
         },
@@ -82,18 +85,24 @@ def decode(value: dict[str, Any]) -> Compiled:
             **fields,
             "scenarios": tuple(fields["scenarios"]),
             "delivery": Delivery(fields["delivery"]),
+            "cross_checks": tuple(
+                CrossCheck(repo, from_row(row)) for repo, row in fields["cross_checks"]
+            ),
+            "contracts": tuple(Contract(*row) for row in fields["contracts"]),
         },
     )
     return feature, tuple(Problem(*problem) for problem in value["problems"])
 
 
 def _encode_cell(cell: Cell) -> list[Any]:
-    return [getattr(cell, name) for name in Cell.__slots__]
+    row = [getattr(cell, name) for name in Cell.__slots__]
+    row[_PROOF] = proof_row(cell.proof)
+    return row
 
 
 _AT = {name: index for index, name in enumerate(Cell.__slots__)}
 _TUPLES = tuple(_AT[name] for name in ("todo", "depends_on", "owned_paths"))
-_ACTION, _PHASES = _AT["action"], _AT["phases"]
+_ACTION, _PHASES, _PROOF = _AT["action"], _AT["phases"], _AT["proof"]
 _ACTIONS = {action.value: action for action in Action}
 _PHASE = {phase.value: phase for phase in Phase}
 
@@ -103,6 +112,7 @@ def _decode_cell(fields: list[Any]) -> Cell:
         fields[index] = tuple(fields[index])
     fields[_ACTION] = _ACTIONS[fields[_ACTION]]
     fields[_PHASES] = tuple(_PHASE[phase] for phase in fields[_PHASES])
+    fields[_PROOF] = proof_from_row(fields[_PROOF])
     return Cell(*fields)
 
 

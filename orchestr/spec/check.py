@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestr.errors import Problem
-from orchestr.spec import cycles
+from orchestr.spec import cycles, proofcheck
 from orchestr.spec.document import Document
 from orchestr.spec.values import BadValue, check_branch, show, suggest
 
@@ -67,6 +67,8 @@ def check(document: Document, section: str, agents: Collection[str] | None) -> l
     found = [*_dependencies(document, section, cells), *_cycles(document, section, cells)]
     found += _branches(document, section, cells)
     found += _roles(document, section, cells)
+    repos = {cell.repo for cell in cells if cell.repo}
+    found += proofcheck.check(document, section, repos, agents)
     if agents is not None:
         found += _agents(document, section, cells, agents)
     return found
@@ -158,7 +160,7 @@ def _roles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Pr
             message = f"branch {show(base)} is its own base"
             yield document.problem((*here, "branch"), message, "choose another branch or base")
         if cell.pushes:
-            for name in ("agent", "model", "timeout", "idle_timeout"):
+            for name in ("agent", "model", "timeout", "idle_timeout", "repair", "test_first"):
                 if name in fields:
                     message = "a cell with `action: push` has no agent"
                     hint = "remove it, or write `action: agent`"

@@ -7,110 +7,43 @@ pydantic costs more time than everything else in ``doit list`` (DESIGN, the spec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, Field, ValidationError
 
 from orchestr.errors import Problem
-from orchestr.spec import values
-from orchestr.spec.document import EMPTY, Document
-from orchestr.spec.records import Action, Delivery, Phase
-from orchestr.spec.values import BadValue, kind_of, show, suggest
-
-NATIVE = "orchestr/v1"
-OPENTDF = "opentdf.io/v1alpha1"
-
-# What DESIGN promises and this version cannot do: an error that says so, never skipped.
-NOT_YET = frozenset(
-    (
-        "allow_partial",
-        "approve",
-        "checks",
-        "contracts",
-        "cross_checks",
-        "ports",
-        "review",
-        "reviewers",
-        "shared_paths",
-    )
+from orchestr.spec.document import Document
+from orchestr.spec.fields import (
+    BaseName,
+    BranchName,
+    CellName,
+    DeliveryName,
+    Duration,
+    FeatureName,
+    Key,
+    Line,
+    Pattern,
+    Phases,
+    RepoName,
+    Strict,
+    Text,
+    Word,
 )
+from orchestr.spec.proofmodels import (
+    ContractFields,
+    CrossModel,
+    Gates,
+    ProofFields,
+    RepairFields,
+    field_names,
+    place_of,
+)
+from orchestr.spec.records import Delivery
+from orchestr.spec.values import kind_of, suggest
+from orchestr.spec.words import NATIVE, OPENTDF, words
 
-
-def _each(check: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(check)
-
-
-def _delivery(value: object) -> object:
-    if value == Delivery.MERGE.value:
-        raise BadValue(
-            "this version of orchestr cannot do `delivery: merge` yet",
-            "leave it out: pull requests are opened and stay open",
-        )
-    if value != Delivery.PR.value:
-        raise BadValue("must be `pr`")
-    return value
-
-
-def _phases(value: object) -> tuple[Phase, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        hint = "write a list, like [implement, check, review, publish]"
-        raise BadValue(f"must be a list of phases, got {kind_of(value)}", hint)
-    return values.parse_phases(value)
-
-
-Line = Annotated[str, _each(values.check_line)]
-Text = Annotated[str, _each(values.check_text)]
-Word = Annotated[str, _each(values.check_word)]
-FeatureName = Annotated[
-    str,
-    _each(values.check_feature_name),
-    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_-]*$"}),
-]
-CellName = Annotated[
-    str,
-    _each(values.check_cell_name),
-    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9-]*$"}),
-]
-RepoName = Annotated[str, _each(values.check_repo_name)]
-Key = Annotated[str, _each(values.check_key)]
-BranchName = Annotated[str, _each(values.check_branch)]
-BaseName = Annotated[str, _each(values.check_ref)]
-Pattern = Annotated[str, _each(values.check_pattern)]
-Duration = Annotated[
-    float,
-    BeforeValidator(values.parse_duration),
-    WithJsonSchema(
-        {
-            "description": "90s, 30m, 2h, 500ms, or whole seconds",
-            "anyOf": [{"type": "string"}, {"type": "integer", "exclusiveMinimum": 0}],
-        }
-    ),
-]
-Phases = Annotated[
-    tuple[Phase, ...],
-    BeforeValidator(_phases),
-    WithJsonSchema(
-        {"type": "array", "items": {"enum": [p.value for p in Phase]}, "uniqueItems": True}
-    ),
-]
-DeliveryName = Annotated[
-    str, BeforeValidator(_delivery), WithJsonSchema({"enum": [Delivery.PR.value]})
-]
-
-
-class Strict(BaseModel):
-    """No unknown fields, no silent conversions, no changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+__all__ = ["NATIVE", "OPENTDF", "form_of", "validate"]
 
 
 class Metadata(Strict):
@@ -122,7 +55,7 @@ class Metadata(Strict):
     created: Line | None = Field(None, description="a date, for people")
 
 
-class Defaults(Strict):
+class Defaults(ProofFields):
     """What holds for every cell that does not say otherwise."""
 
     agent: Word | None = None
@@ -165,6 +98,10 @@ class FeatureFields(Strict):
     defaults: Defaults = Field(default_factory=Defaults)
     scenarios: list[Line] = Field(default_factory=list)
     delivery: DeliveryName = Delivery.PR.value
+    repair: RepairFields | None = None
+    approve: Gates | None = None
+    cross_checks: list[CrossModel] = Field(default_factory=list)
+    contracts: list[ContractFields] = Field(default_factory=list)
 
 
 class NativeFeature(FeatureFields):
@@ -204,96 +141,25 @@ def form_of(raw: Mapping[str, Any]) -> type[NativeFeature] | type[OpentdfFeature
 
 
 def _problem(document: Document, model: type[FeatureFields], error: dict[str, Any]) -> Problem:
-    path: tuple[str | int, ...] = tuple(error["loc"])
+    path = place_of(error)
     kind: str = error["type"]
     given = error["input"]
     context: dict[str, Any] = error.get("ctx", {})
-    if path and path[-1] == "[key]":
-        path = path[:-1]
     if kind == "extra_forbidden":
+        near = field_names(tuple(error["loc"]))
+        if near:
+            hint = suggest(str(path[-1]), near)
+            return document.problem(path, "unknown field", hint, at_key=True)
         return _unknown_field(document, model, path)
     at_key = kind == "missing" or (bool(error["loc"]) and error["loc"][-1] == "[key]")
-    message, hint = _words(kind, path, given, context)
+    message, hint = words(kind, path, given, context)
     return document.problem(path, message, hint, at_key=at_key)
-
-
-def _words(
-    kind: str, path: tuple[str | int, ...], given: Any, context: Mapping[str, Any]
-) -> tuple[str, str | None]:
-    """Message and hint for a pydantic error type."""
-    reason = context.get("error")
-    if isinstance(reason, BadValue):
-        return reason.message, reason.hint
-    last = path[-1] if path else ""
-    if given is None and kind != "missing":
-        return EMPTY
-    match kind:
-        case "missing":
-            return _missing(path)
-        case "string_type":
-            return _not_text(given, in_list=isinstance(last, int))
-        case "list_type" if isinstance(given, str):
-            return "must be a list, got a text", f"write [{show(given)[1:-1]}], or lines with `- `"
-        case "list_type":
-            return f"must be a list, got {kind_of(given)}", "write one `- text` a line"
-        case "dict_type" | "model_type":
-            return f"must be a mapping, got {kind_of(given)}", "write `name: value` lines below it"
-        case "bool_type":
-            return f"must be true or false, got {kind_of(given)}", None
-        case "too_short":
-            return "a feature needs at least one cell", None
-        case "literal_error":
-            return _not_one_of(last, given)
-        case _:
-            return f"cannot be used ({kind}), got {kind_of(given)}", None
-
-
-def _missing(path: tuple[str | int, ...]) -> tuple[str, str | None]:
-    examples = {
-        "apiVersion": f"apiVersion: {NATIVE}",
-        "kind": "kind: Feature",
-        "metadata": "metadata: {name: my-feature}",
-        "name": "name: my-feature",
-        "cells": "cells: {my-cell: {repo: my-repository, todo: [...]}}",
-        "repo": "repo: my-repository",
-    }
-    example = examples.get(str(path[-1]))
-    return "is required and not there", f"write `{example}`" if example else None
-
-
-def _not_text(given: Any, *, in_list: bool) -> tuple[str, str | None]:
-    if isinstance(given, dict) and in_list:
-        key, value = next(iter(given.items()), ("", ""))
-        text = f"{key}: {value}" if isinstance(value, str) else f"{key}: ..."
-        quoted = f"'{text}'" if '"' in text else f'"{text}"'
-        return (
-            "must be a text, got a mapping (`: ` inside a text makes one)",
-            f"quote it: - {show(quoted)[1:-1]}",
-        )
-    if isinstance(given, bool | int | float):
-        return f"must be a text, got {kind_of(given)}", f'quote it: "{str(given)[:40]}"'
-    return f"must be a text, got {kind_of(given)}", None
-
-
-def _not_one_of(last: str | int, given: Any) -> tuple[str, str | None]:
-    known = {
-        "apiVersion": (NATIVE, OPENTDF),
-        "kind": ("Feature",),
-        "action": tuple(action.value for action in Action),
-    }.get(str(last), ())
-    names = " or ".join(f"`{name}`" for name in known)
-    got = show(given) if isinstance(given, str) else kind_of(given)
-    close = values.nearest(given, known) if isinstance(given, str) else None
-    return f"must be {names}, got {got}", f"did you mean `{close}`?" if close else None
 
 
 def _unknown_field(
     document: Document, model: type[FeatureFields], path: tuple[str | int, ...]
 ) -> Problem:
     name = str(path[-1])
-    if name in NOT_YET:
-        message = f"this version of orchestr cannot do `{name}` yet"
-        return document.problem(path, message, "leave it out, or do it by hand", at_key=True)
     parent: type[BaseModel] = model
     if len(path) > 1:
         sections: dict[str, type[BaseModel]] = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestr.errors import Problem, SpecError
 from orchestr.spec import cache as compiled_specs
+from orchestr.spec.proof import Contract
 from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
 from orchestr.spec.values import MAX_BYTES
 
@@ -146,7 +147,7 @@ def _convert(
     model: FeatureFields, document: Any, name: str, digest: str
 ) -> tuple[Feature, list[Problem]]:
     """The record of a valid model; defaults are filled in here and nowhere else."""
-    from orchestr.spec import models
+    from orchestr.spec import models, proofmodels
 
     meta = model.metadata
     key = meta.jira or meta.name
@@ -171,6 +172,8 @@ def _convert(
         created=meta.created,
         scenarios=tuple(model.scenarios),
         delivery=Delivery(model.delivery),
+        cross_checks=proofmodels.cross_of(model.cross_checks),
+        contracts=tuple(Contract(item.path, item.owner) for item in model.contracts),
         path=name,
         digest=digest,
     )
@@ -181,6 +184,8 @@ def _cell(
     name: str, repo: str, branch: str, action: Action, fields: CellFields, model: FeatureFields
 ) -> Cell:
     """A cell's own words, else the defaults; what only agents have stays away from a push."""
+    from orchestr.spec.proofmodels import proof_of
+
     common = model.defaults
     works = action is Action.AGENT
     usual = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
@@ -205,6 +210,7 @@ def _cell(
         idle_timeout=either("idle_timeout") if works else None,
         owned_paths=tuple(fields.owned_paths),
         phases=either("phases") or usual,
+        proof=proof_of(fields, common, model.repair, model.approve),
     )
 
 

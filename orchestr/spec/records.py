@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestr.spec.proof import NOTHING, Contract, CrossCheck, Proof
+
 
 class Action(StrEnum):
     """Who does the work of a cell: an agent, or nobody (the engine pushes what is there)."""
@@ -39,6 +41,7 @@ class Cell:
 
     ``timeout`` and ``idle_timeout`` are seconds; None means the settings' value. Agent and
     model None mean the same. ``phases`` are those that the spec lists (worktree always runs).
+    ``proof`` is what must be shown: checks, reviews, gates.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Cell:
     idle_timeout: float | None = None
     owned_paths: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
+    proof: Proof = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Feature:
     created: str | None = None
     scenarios: tuple[str, ...] = ()
     delivery: Delivery = Delivery.PR
+    cross_checks: tuple[CrossCheck, ...] = ()
+    contracts: tuple[Contract, ...] = ()
     path: str = ""
     digest: str = ""
 

@@ -89,11 +89,12 @@ def _without_null(schema: Any) -> Any:
         return schema
     result = {key: _without_null(value) for key, value in schema.items()}
     choices = result.get("anyOf", [])
-    if {"type": "null"} in choices and len(choices) == 2:
+    if {"type": "null"} in choices:
+        left = [choice for choice in choices if choice != {"type": "null"}]
         del result["anyOf"]
-        result = {**choices[choices.index({"type": "null"}) - 1], **result}
-        if result.get("default", ...) is None:
-            del result["default"]
+        result = {**left[0], **result} if len(left) == 1 else {**result, "anyOf": left}
+    if result.get("default", ...) is None:
+        del result["default"]
     return result
 
 

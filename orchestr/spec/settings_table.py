@@ -155,6 +155,17 @@ def _shown(value: Any) -> str:
     return show(value) if isinstance(value, str) else kind_of(value)
 
 
+def _checks(value: Any) -> list[Any]:
+    """Only the form; `orchestr.spec.repochecks` reads what is in it."""
+    if not isinstance(value, list):
+        raise BadValue(f"must be a list of checks, got {kind_of(value)}", "write [[...checks]]")
+    return value
+
+
+def _port(value: Any) -> int:
+    return int(_count(1024, 65000)(value))
+
+
 _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
 _FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
@@ -182,6 +193,8 @@ KEYS: Mapping[str, Section] = {
         "teardown": _texts,
         "link": _inside,
         "copy": _inside,
+        "checks": _checks,
+        "detect": _flag,
     },
     "agents": {
         "kind": _AGENT_KIND,
@@ -212,6 +225,8 @@ KEYS: Mapping[str, Section] = {
         "attempt_tokens": _count(1, 1 << 50),
         "min_disk_mb": _count(0, 1 << 30),
     },
+    "checks": {"jobs": _count(1, 1000)},
+    "ports": {"base": _port, "slots": _count(1, 1000)},
     "forge": {
         "kind": _FORGE_KIND,
         "draft": _flag,

@@ -23,6 +23,7 @@ def find(text: str, path: tuple[str, ...], *, at_key: bool = False) -> tuple[int
     table around it; (0, 0) when nothing of it is in the text."""
     best: tuple[int, int, int] = (0, 0, 0)  # steps found, line, column
     table: tuple[str, ...] = ()
+    tables: dict[tuple[str, ...], int] = {}  # how many [[...]] of a name there were
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.lstrip()
         header = stripped.startswith("[")
@@ -32,6 +33,9 @@ def find(text: str, path: tuple[str, ...], *, at_key: bool = False) -> tuple[int
             continue
         names = tuple(_unquote(part) for part in _PARTS.findall(match[1]))
         if header:
+            if stripped.startswith("[["):
+                index = tables[names] = tables.get(names, -1) + 1
+                names = (*names, str(index))
             table = names
             full, column = names, len(line) - len(stripped) + 1
         else:

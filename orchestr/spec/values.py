@@ -30,12 +30,18 @@ _DURATION_HINT = "write it like 90s, 30m, 2h or 500ms, or as whole seconds"
 
 
 class BadValue(ValueError):
-    """A value that cannot be used; ``hint`` says how to write it."""
+    """A value that cannot be used; ``hint`` says how to write it.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    ``field`` names the part that is meant where a mapping as a whole was looked at.
+    """
+
+    def __init__(
+        self, message: str, hint: str | None = None, *, field: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.field = field
 
 
 def parse_duration(value: object) -> float:

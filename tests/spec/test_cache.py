@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestr.config import load_settings
 from orchestr.errors import Problem
-from orchestr.spec import cache, reader
+from orchestr.spec import cache, proof, reader
 from orchestr.spec.reader import read_all, read_feature
 from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
 
@@ -28,6 +28,40 @@ texts = st.text(max_size=20)
 maybe = st.none() | texts
 lists = st.lists(texts, max_size=3).map(tuple)
 seconds = st.none() | st.floats(min_value=0.001, max_value=1e7)
+pairs = st.lists(st.tuples(texts, texts), max_size=2).map(tuple)
+frame = {
+    "name": texts, "timeout": st.floats(0.001, 1e7), "cwd": texts, "env": pairs, "pass_env": lists,
+}  # fmt: skip
+checks: st.SearchStrategy[proof.CheckDef] = st.one_of(
+    st.builds(
+        proof.CommandCheck, run=lists, exit=st.integers(0, 255), output=maybe, **frame
+    ),
+    st.builds(proof.PytestCheck, selector=maybe, args=lists, **frame),
+    st.builds(proof.JunitCheck, run=lists, reports=lists, **frame),
+    st.builds(proof.TestsCheck, run=lists, **frame),
+    st.builds(
+        proof.ApiProbeCheck, start=lists, path=maybe, url=maybe, headers=pairs, body=maybe,
+        status=st.integers(100, 599), json=maybe, method=texts,
+        ready=st.builds(proof.Ready, maybe, st.floats(0.001, 1e7)), **frame,
+    ),
+    st.builds(proof.BrowserJourneyCheck, run=lists, evidence=lists, **frame),
+    st.builds(
+        proof.StateInvariantCheck, expression=texts,
+        probes=st.lists(st.builds(proof.Probe, texts, lists, maybe, maybe), max_size=2).map(tuple),
+        **frame,
+    ),
+    st.builds(proof.ImportCheck, module=texts, version=maybe, **frame),
+    st.builds(proof.TypeCheck, tool=texts, paths=lists, **frame),
+)  # fmt: skip
+many = st.lists(checks, max_size=2).map(tuple)
+proofs = st.builds(
+    proof.Proof, many, many,
+    st.lists(st.builds(proof.Reviewer, texts, texts, maybe, seconds), max_size=2).map(tuple),
+    st.sampled_from(proof.ReviewRule),
+    st.builds(proof.Repair, st.integers(0, 100), st.integers(0, 100)),
+    st.lists(st.sampled_from(proof.Gate), max_size=2).map(tuple),
+    lists, st.booleans(), st.booleans(), st.booleans(), st.booleans(),
+)  # fmt: skip
 cells = st.builds(
     Cell,
     texts,
@@ -45,6 +79,7 @@ cells = st.builds(
     idle_timeout=seconds,
     owned_paths=lists,
     phases=st.lists(st.sampled_from(Phase), max_size=5).map(tuple),
+    proof=st.just(proof.NOTHING) | proofs,
 )
 features = st.builds(
     Feature,
@@ -56,6 +91,8 @@ features = st.builds(
     created=maybe,
     scenarios=lists,
     delivery=st.sampled_from(Delivery),
+    cross_checks=st.lists(st.builds(proof.CrossCheck, texts, checks), max_size=2).map(tuple),
+    contracts=st.lists(st.builds(proof.Contract, texts, texts), max_size=2).map(tuple),
     path=texts,
     digest=texts,
 )
@@ -74,6 +111,13 @@ def test_records_come_back_exactly(feature: Feature, notes: tuple[Problem, ...])
 
     assert back == (feature, notes)
     assert repr(back) == repr((feature, notes))  # enums and floats too, not only what is equal
+
+
+@given(checks)
+def test_a_check_comes_back_exactly_from_its_row(check: proof.CheckDef) -> None:
+    import json
+
+    assert repr(proof.from_row(json.loads(json.dumps(proof.as_row(check))))) == repr(check)
 
 
 @given(features)

@@ -24,6 +24,8 @@ WORDS = st.sampled_from(
     ["apiVersion", "kind", "metadata", "defaults", "scenarios", "delivery", "cells", "repos",
      "name", "jira", "title", "created", "repo", "path", "branch", "todo", "depends_on", "action",
      "agent", "model", "timeout", "phases", "owned_paths", "base", "track_base", "checks", "a",
+     "reviewers", "repair", "approve", "screenshots", "cross_checks", "contracts", "run", "command",
+     "pytest", "api_probe", "state_invariant", "expression", "probes", "env", "url", "owner",
      "orchestr/v1", "opentdf.io/v1alpha1", "Feature", "push", "implement", "30m", "tests"]
 )  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS

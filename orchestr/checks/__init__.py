@@ -1,0 +1,34 @@
+"""Checks: what proves a cell. A new kind is one file, one line here and its records in the spec.
+
+Importing this loads no kind; `make_check` loads the one that is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from orchestr.spec.proof import CheckDef, CheckKind
+
+if TYPE_CHECKING:
+    from orchestr.checks.base import Check, MakeCheck
+
+# kind -> module and class
+CHECKS: dict[CheckKind, tuple[str, str]] = {
+    CheckKind.COMMAND: ("command", "Command"),
+    CheckKind.PYTEST: ("pytest", "Pytest"),
+    CheckKind.JUNIT: ("junit", "Junit"),
+    CheckKind.TESTS: ("tests", "Tests"),
+    CheckKind.API_PROBE: ("api_probe", "ApiProbe"),
+    CheckKind.BROWSER_JOURNEY: ("browser_journey", "BrowserJourney"),
+    CheckKind.STATE_INVARIANT: ("state_invariant", "StateInvariant"),
+    CheckKind.IMPORT_CHECK: ("import_check", "Import"),
+    CheckKind.TYPE_CHECK: ("type_check", "Types"),
+}
+
+
+def make_check(definition: CheckDef) -> Check:
+    """The check that a definition describes, ready to run."""
+    module, name = CHECKS[definition.kind]
+    make = cast("MakeCheck", getattr(import_module(f"orchestr.checks.{module}"), name))
+    return make(definition)

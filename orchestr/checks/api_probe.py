@@ -1,0 +1,94 @@
+"""Kind `api_probe`: a service is started, asked once, and its answer compared.
+
+Without ``start`` something that runs already is asked. The port of ``path`` is the cell's first
+one (`ports: true`), else a free one; the service learns it as PORT, BACKEND_PORT and
+ORCHESTR_PORT_0.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+from orchestr.checks import http, service
+from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, port_variables
+from orchestr.spec.proof import ApiProbeCheck
+from orchestr.spec.proofvalues import PLACEHOLDER, PORT_NAMES
+
+SHOWN = 8192  # characters of an answer (row E94)
+
+
+class ApiProbe(Runner[ApiProbeCheck]):
+    """One request to a service that lives as long as the check."""
+
+    def judge(self, room: Room) -> Verdict:
+        wanted = self._definition
+        env = dict(room.env)
+        if "BACKEND_PORT" not in env:
+            if wanted.path is not None and not wanted.start:
+                raise Failed("`path` has no port: write `ports: true` in the cell, or use `url`")
+            env = {**port_variables((service.any_port(),)), **env}
+        env.setdefault("PORT", env["BACKEND_PORT"])
+        base = f"http://127.0.0.1:{env['BACKEND_PORT']}"
+        url = base + wanted.path if wanted.path is not None else http.fill(wanted.url or "", env)
+        port = _local_port(url)
+        with ExitStack() as stack:
+            if wanted.start:
+                root = base if port is None else f"http://127.0.0.1:{port}"
+                argv = [_with_ports(word, env) for word in wanted.start]
+                started = service.running(room, argv, env, root, port, wanted.ready)
+                stack.enter_context(started)
+            return self._ask(room, url)
+
+    def _ask(self, room: Room, url: str) -> Verdict:
+        wanted = self._definition
+        room.say(f"> {wanted.method} {url}\n")
+        try:
+            answer = http.fetch(
+                url,
+                room.deadline,
+                method=wanted.method,
+                headers=dict(wanted.headers),
+                body=wanted.body,
+            )
+        except http.NoAnswer as error:
+            raise Failed(f"no answer: {error}", self._failure(url, str(error))) from None
+        room.say(f"< {answer.status}\n{answer.text[:SHOWN]}\n")
+        (room.artefacts / "answer.txt").write_text(answer.text, encoding="utf-8")
+        wrong = []
+        if answer.status != wanted.status:
+            wrong.append(f"status {answer.status}, not {wanted.status}")
+        if wanted.json is not None:
+            try:
+                wrong += http.missing(json.loads(wanted.json), http.parse(answer.text))
+            except ValueError as error:
+                wrong.append(f"the answer is not JSON: {error}")
+        if not wrong:
+            return Verdict(True, f"status {answer.status}", artefacts=("answer.txt",))
+        message = "\n".join([*wrong, "", answer.text[:SHOWN]])
+        failure = self._failure(url, message)
+        return Verdict(False, "; ".join(wrong[:5]), (failure,), ("answer.txt",))
+
+    def _failure(self, url: str, message: str) -> Failure:
+        wanted = self._definition
+        words = ["curl", "-i", "-X", wanted.method, url]
+        for name, value in wanted.headers:
+            words += ["-H", f"{name}: {value}"]
+        if wanted.body is not None:
+            words += ["-d", wanted.body]
+        return Failure(wanted.name, message=message, command=shlex.join(words))
+
+
+def _with_ports(word: str, env: dict[str, str]) -> str:
+    """``${BACKEND_PORT}`` and its like are filled in; everything else is the program's."""
+    return PLACEHOLDER.sub(lambda m: env.get(m[1], m[0]) if m[1] in PORT_NAMES else m[0], word)
+
+
+def _local_port(url: str) -> int | None:
+    """The port on this machine that a request goes to; None for another machine."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return None
+    return parts.port or (443 if parts.scheme == "https" else 80)

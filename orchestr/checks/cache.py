@@ -1,0 +1,90 @@
+"""Results of checks that need not run again: same tree, same check, same environment.
+
+One file a result under ``<state>/cache/checks/``. Only what passed is kept: red is always seen
+afresh. An entry that cannot be read, that was changed, or whose evidence is gone counts as none.
+Nothing here is truth; the folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from orchestr.checks.base import CheckResult, Failure
+from orchestr.files import write_atomic
+from orchestr.spec.proof import CheckDef, CheckKind, as_row
+
+SCHEMA = 1
+VERSIONS: dict[CheckKind, int] = {}  # raise a kind's number (from 1) when its verdict changes
+
+
+def definition_digest(check: CheckDef) -> str:
+    """A stable digest of what a check is; its name and time limit do not count."""
+    row = as_row(replace(check, name="", timeout=1.0))
+    return _digest([SCHEMA, VERSIONS.get(check.kind, 1), row])
+
+
+def key_of(check: CheckDef, tree: str, environ: Mapping[str, str]) -> str:
+    """What a result depends on: the head's tree, the check, the variables that it names."""
+    named = [[name, environ.get(name)] for name in sorted(set(check.pass_env))]
+    return _digest([tree, definition_digest(check), named])
+
+
+class ResultCache:
+    """The results in one folder (``<state>/cache/checks``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, key: str) -> CheckResult | None:
+        """The result of an earlier run, marked ``cached``, or None."""
+        try:
+            head, _, body = self._file(key).read_bytes().partition(b"\n")
+            if head.decode("ascii") != f"{key} {hashlib.sha256(body).hexdigest()}":
+                return None
+            result = from_dict(json.loads(body))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        evidence = [Path(result.log), *(Path(result.folder, name) for name in result.artefacts)]
+        if not result.passed or not all(path.is_file() for path in evidence):
+            return None
+        return replace(result, cached=True)
+
+    def save(self, key: str, result: CheckResult) -> None:
+        """Keep a result if it passed. A full disk costs a run later, nothing else."""
+        if not result.passed or result.cached:
+            return
+        body = json.dumps(as_dict(result), separators=(",", ":")).encode("ascii")
+        head = f"{key} {hashlib.sha256(body).hexdigest()}\n".encode("ascii")
+        with suppress(OSError):
+            write_atomic(self._file(key), head + body)
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
+
+
+def as_dict(result: CheckResult) -> dict[str, Any]:
+    """A result as JSON values, for evidence files."""
+    return {**asdict(result), "kind": str(result.kind)}
+
+
+def from_dict(row: Mapping[str, Any]) -> CheckResult:
+    """The result that `as_dict` wrote. Raises KeyError, TypeError or ValueError for others."""
+    return CheckResult(
+        **{
+            **row,
+            "kind": CheckKind(row["kind"]),
+            "failures": tuple(Failure(**failure) for failure in row["failures"]),
+            "artefacts": tuple(row["artefacts"]),
+        }
+    )
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,78 @@
+"""Kind `pytest`: the project's pytest, judged by its JUnit XML and its exit code.
+
+pytest is that of the project's virtual environment, else of PATH, else a clear failure (row E95).
+Report and cache lie outside the worktree, and Python writes no bytecode, so that a run leaves
+nothing behind.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestr.checks import junit, junitxml, programs
+from orchestr.checks.base import Failed, Room, Runner, Verdict, decide
+from orchestr.checks.junitxml import Case
+from orchestr.spec.proof import PytestCheck
+
+_EXPRESSION = re.compile(r"(^|[\s(])(and|or|not)[\s(]")
+_MEANING = {
+    2: "it was interrupted, or tests cannot be collected",
+    3: "pytest itself failed",
+    4: "pytest does not understand its command line",
+    5: "no tests were collected: nothing was proved",
+}
+
+
+class Pytest(Runner[PytestCheck]):
+    """One run of pytest."""
+
+    def judge(self, room: Room) -> Verdict:
+        program = programs.find("pytest", room.worktree, room.cwd, room.env)
+        if program is None:
+            where = programs.searched(room.worktree, room.cwd, room.env)
+            raise Failed(f"pytest is not installed: looked in {where}")
+        report = room.artefacts / "junit.xml"
+        chosen = [*selection(self._definition.selector, room.cwd), *self._definition.args]
+        argv = [
+            program, f"--junitxml={report}", "-o", "junit_family=xunit1",
+            "-o", f"cache_dir={room.artefacts / '.pytest_cache'}", *chosen,
+        ]  # fmt: skip
+        paths = [str(room.cwd), room.env.get("PYTHONPATH", "")]
+        env = {**room.env, "PYTHONPATH": ":".join(filter(None, paths))}
+        done = room.run(argv, env=env)
+        whole = junit.whole(room, self._definition.name, ["pytest", *chosen])
+        if done.code in _MEANING and done.code != 2:
+            raise Failed(f"{decide(done)}: {_MEANING[done.code]}", whole, exit=done.code)
+        try:
+            cases = junitxml.read([report])
+        except junitxml.BadReport as error:
+            why = _MEANING.get(done.code, f"the report {error}")
+            raise Failed(f"{decide(done)}: {why}", whole, exit=done.code) from None
+        kept = ("junit.xml",)
+        return junit.verdict(room, done, cases, kept, ["pytest", *chosen], reproduce)
+
+
+def selection(selector: str | None, cwd: Path) -> list[str]:
+    """The words of pytest's command line: paths and node ids, or ``-k`` and an expression."""
+    if selector is None:
+        return []
+    named = "::" in selector or "/" in selector or selector.endswith(".py")
+    if _EXPRESSION.search(f" {selector}") and not (cwd / selector.partition("::")[0]).exists():
+        return ["-k", selector]
+    if named or (cwd / selector).exists():
+        whole = "::" in selector or (cwd / selector).exists()
+        return [selector] if whole else selector.split()
+    return ["-k", selector]
+
+
+def reproduce(case: Case) -> str:
+    """The command that runs just this test."""
+    if not case.file:
+        return shlex.join(["pytest", "-k", case.name]) if case.name else "pytest"
+    module = case.file.removesuffix(".py").replace("/", ".")
+    inner = case.classname.removeprefix(module).strip(".")
+    steps: Sequence[str] = [case.file, *filter(None, inner.split(".")), case.name]
+    return shlex.join(["pytest", "::".join(steps)])

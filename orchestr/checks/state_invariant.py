@@ -1,0 +1,88 @@
+"""Kind `state_invariant`: an expression over values that probes fetch.
+
+A probe is a program (its stdout: JSON where it is JSON, else the text without its last newline) or
+a URL (its answer must be 2xx). With ``json_path`` the value must be JSON and the path must be
+there. The expression was checked when the spec was read (`orchestr.spec.expression`) and is
+evaluated by simpleeval without functions: never by eval (row E24).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from orchestr.checks import http
+from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.spec.expression import check_expression
+from orchestr.spec.proof import Probe, StateInvariantCheck
+from orchestr.spec.values import BadValue
+
+
+class StateInvariant(Runner[StateInvariantCheck]):
+    """All probes, then the expression."""
+
+    def judge(self, room: Room) -> Verdict:
+        wanted = self._definition
+        values = {probe.name: _value(room, probe) for probe in wanted.probes}
+        seen = ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
+        room.say(f"{seen}\n{wanted.expression}\n")
+        try:
+            result = evaluate(wanted.expression, values)
+        except ValueError as error:
+            raise Failed(f"{wanted.expression}: {error} ({seen})") from None
+        if result is True:
+            return Verdict(True, f"{wanted.expression} ({seen})")
+        what = "is false" if result is False else f"gives {_short(result)}, not true or false"
+        detail = f"{wanted.expression} {what} ({seen})"
+        commands = [shown(probe.run) for probe in wanted.probes if probe.run]
+        failure = Failure(wanted.name, message=detail, command=" ; ".join(commands))
+        return Verdict(False, detail, (failure,))
+
+
+def evaluate(expression: str, values: dict[str, Any]) -> Any:
+    """The value of an expression. Raises ValueError with the reason, never anything else."""
+    import simpleeval
+
+    try:
+        check_expression(expression, values)
+        evaluator = simpleeval.EvalWithCompoundTypes(names=values, functions={})
+        return evaluator.eval(expression)
+    except BadValue as error:
+        raise ValueError(error.message) from None
+    except Exception as error:  # types that do not fit, a key that is not there, too much work
+        raise ValueError(f"cannot be evaluated, {type(error).__name__}: {error}") from None
+
+
+def _value(room: Room, probe: Probe) -> Any:
+    if probe.run:
+        done = room.run(probe.run)
+        if done.code != 0:
+            failure = Failure(probe.name, message=room.tail(), command=shown(probe.run))
+            raise Failed(f"probe {probe.name}: {decide(done)}", failure, exit=done.code)
+        text = done.out.decode("utf-8", "replace").removesuffix("\n")
+    else:
+        url = http.fill(probe.url or "", room.env)
+        try:
+            answer = http.fetch(url, room.deadline)
+        except http.NoAnswer as error:
+            raise Failed(f"probe {probe.name}: no answer from {url}: {error}") from None
+        if not 200 <= answer.status < 300:
+            raise Failed(f"probe {probe.name}: {url} answers {answer.status}")
+        text = answer.text
+    try:
+        value = http.parse(text)
+    except ValueError as error:
+        if probe.json_path is not None:
+            raise Failed(f"probe {probe.name}: not JSON: {error}") from None
+        return text
+    if probe.json_path is None:
+        return value
+    try:
+        return http.dig(value, probe.json_path)
+    except LookupError as error:
+        raise Failed(f"probe {probe.name}: {error.args[0]}") from None
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -1,0 +1,204 @@
+"""All checks of a cell: run them in order, and say what is red.
+
+All are run, also after a red one: a repair needs the whole picture. `run_suite` does, the rest is
+pure. That the worktree is on the head that is named, and unchanged afterwards, is the caller's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from orchestr.checks import make_check
+from orchestr.checks.base import CheckRequest, CheckResult, Failure, log_tail
+from orchestr.checks.cache import ResultCache, key_of
+from orchestr.spec.proof import CheckDef
+
+SHORT = 2000  # characters of a message where all failures are listed
+LISTED = 30  # failures that are listed with their messages
+
+Slot = Callable[[], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRequest:
+    """Where and on what a cell's checks run.
+
+    ``tree`` is the hash of the head's tree (for the cache). ``env`` is the allow-listed
+    environment of every check; of ``environ``, the user's, a check gets what its ``pass_env``
+    names. ``folder`` takes logs and artefacts: ``NNN-name.log`` and ``NNN-name/``.
+    """
+
+    worktree: Path
+    head: str
+    tree: str
+    folder: Path
+    marker: str
+    env: Mapping[str, str]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def run_suite(
+    checks: Sequence[CheckDef],
+    request: SuiteRequest,
+    *,
+    cache: ResultCache | None = None,
+    slot: Slot = nullcontext,
+    listener: Callable[[CheckResult], None] | None = None,
+) -> tuple[CheckResult, ...]:
+    """The results in the order of ``checks``. ``slot`` is held while one check runs.
+
+    When the run is stopped, the results end with the stopped one.
+    """
+    results: list[CheckResult] = []
+    for number, check in enumerate(checks, start=1):
+        if request.stop.is_set():
+            break
+        result = _run_one(check, number, request, cache, slot)
+        results.append(result)
+        if listener is not None:
+            listener(result)
+        if result.stopped:
+            break
+    return tuple(results)
+
+
+def _run_one(
+    check: CheckDef, number: int, request: SuiteRequest, cache: ResultCache | None, slot: Slot
+) -> CheckResult:
+    key = key_of(check, request.tree, request.environ)
+    known = cache.load(key) if cache is not None else None
+    if known is not None:
+        return replace(known, name=check.name)
+    passed_on = {n: request.environ[n] for n in check.pass_env if n in request.environ}
+    place = request.folder / f"{number:03d}-{slug(check.name)}"
+    with slot():
+        result = make_check(check).run(
+            CheckRequest(
+                worktree=request.worktree,
+                head=request.head,
+                env={**request.env, **passed_on},
+                log=place.with_name(f"{place.name}.log"),
+                artefacts=place,
+                marker=request.marker,
+                ports=request.ports,
+                stop=request.stop,
+            )
+        )
+    if cache is not None:
+        cache.save(key, result)
+    return result
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "check"
+
+
+def passed(results: Iterable[CheckResult]) -> bool:
+    """Whether nothing is red; no checks at all is not red."""
+    return all(result.passed for result in results)
+
+
+def failures_of(results: Iterable[CheckResult]) -> list[tuple[CheckResult, Failure]]:
+    """Every failure with its check; a red check that names none counts as one itself."""
+    found: list[tuple[CheckResult, Failure]] = []
+    for result in results:
+        if not result.passed:
+            named = result.failures or (Failure(result.name, message=result.detail),)
+            found += [(result, failure) for failure in named]
+    return found
+
+
+def failure_key(results: Iterable[CheckResult]) -> str:
+    """A digest of which things fail, to see whether a repair changed anything.
+
+    Messages do not count: they hold times, addresses and temporary folders.
+    """
+    names = sorted(f"{r.name}\0{f.name}\0{f.file}" for r, f in failures_of(results))
+    return hashlib.sha256(json.dumps(names).encode("ascii")).hexdigest()[:20]
+
+
+def summary(results: Sequence[CheckResult]) -> str:
+    """One line for people: ``2 of 3 checks passed; red: unit (1 failed)``."""
+    if not results:
+        return "no checks"
+    red = [
+        f"{result.name} ({_first_line(result.detail)})" for result in results if not result.passed
+    ]
+    good = len(results) - len(red)
+    text = f"{good} of {len(results)} checks passed"
+    return f"{text}; red: {', '.join(red)}" if red else text
+
+
+def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> str:
+    """What a repair prompt says of the red checks (rows D38, D39, D98).
+
+    With ``focus`` one failure is shown in full, by its index in `failures_of`: name, file,
+    message, the command that reproduces it, the end of the log; the others only by name. Without
+    it all are shown. Empty when nothing is red.
+    """
+    found = failures_of(results)
+    if not found:
+        return ""
+    if focus is None:
+        return _all(found)
+    focus = min(focus, len(found) - 1)
+    result, failure = found[focus]
+    lines = [_heading(result, failure), *_facts(failure, None)]
+    tail = log_tail(Path(result.log)) if result.log else ""
+    if tail and tail not in failure.message:
+        lines += ["", f"End of the output of check {result.name}:", "", _fenced(tail)]
+    others = [_heading(r, f) for i, (r, f) in enumerate(found) if i != focus]
+    if others:
+        rest = f"\n- and {len(others) - LISTED} more" if len(others) > LISTED else ""
+        names = "\n".join(f"- {line}" for line in others[:LISTED])
+        lines += ["", f"{len(others)} more fail; leave them for now:", f"{names}{rest}"]
+    return "\n".join(lines) + "\n"
+
+
+def _all(found: list[tuple[CheckResult, Failure]]) -> str:
+    parts = []
+    for result, failure in found[:LISTED]:
+        parts.append("\n".join([f"## {_heading(result, failure)}", *_facts(failure, SHORT)]))
+    if len(found) > LISTED:
+        parts.append(f"... and {len(found) - LISTED} more")
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(result: CheckResult, failure: Failure) -> str:
+    what = failure.name if failure.name != result.name else _first_line(result.detail)
+    return f"check {result.name} ({result.kind}): {_first_line(what)}"
+
+
+def _facts(failure: Failure, limit: int | None) -> list[str]:
+    lines = []
+    if failure.file:
+        lines.append(f"File: {failure.file}")
+    if failure.command:
+        lines.append(f"Reproduce with: {failure.command}")
+    message = failure.message.strip()
+    if message:
+        cut = message if limit is None or len(message) <= limit else f"...{message[-limit:]}"
+        lines += ["", _fenced(cut)]
+    return lines
+
+
+def _fenced(text: str) -> str:
+    """In a fence that nothing inside can close."""
+    runs = [len(run) for run in re.findall(r"`+", text)]
+    fence = "`" * max(3, 1 + max(runs, default=0))
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= 200 else line[:197] + "..."

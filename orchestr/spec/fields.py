@@ -1,0 +1,83 @@
+"""The types of a spec's fields: plain values with their checks, for the pydantic models.
+
+Imported only when specs are read, like pydantic itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from orchestr.spec import values
+from orchestr.spec.records import Delivery, Phase
+from orchestr.spec.values import BadValue, kind_of
+
+
+def each(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(check)
+
+
+def _delivery(value: object) -> object:
+    if value == Delivery.MERGE.value:
+        raise BadValue(
+            "this version of orchestr cannot do `delivery: merge` yet",
+            "leave it out: pull requests are opened and stay open",
+        )
+    if value != Delivery.PR.value:
+        raise BadValue("must be `pr`")
+    return value
+
+
+def _phases(value: object) -> tuple[Phase, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        hint = "write a list, like [implement, check, review, publish]"
+        raise BadValue(f"must be a list of phases, got {kind_of(value)}", hint)
+    return values.parse_phases(value)
+
+
+Line = Annotated[str, each(values.check_line)]
+Text = Annotated[str, each(values.check_text)]
+Word = Annotated[str, each(values.check_word)]
+FeatureName = Annotated[
+    str,
+    each(values.check_feature_name),
+    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_-]*$"}),
+]
+CellName = Annotated[
+    str,
+    each(values.check_cell_name),
+    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9-]*$"}),
+]
+RepoName = Annotated[str, each(values.check_repo_name)]
+Key = Annotated[str, each(values.check_key)]
+BranchName = Annotated[str, each(values.check_branch)]
+BaseName = Annotated[str, each(values.check_ref)]
+Pattern = Annotated[str, each(values.check_pattern)]
+Duration = Annotated[
+    float,
+    BeforeValidator(values.parse_duration),
+    WithJsonSchema(
+        {
+            "description": "90s, 30m, 2h, 500ms, or whole seconds",
+            "anyOf": [{"type": "string"}, {"type": "integer", "exclusiveMinimum": 0}],
+        }
+    ),
+]
+Phases = Annotated[
+    tuple[Phase, ...],
+    BeforeValidator(_phases),
+    WithJsonSchema(
+        {"type": "array", "items": {"enum": [p.value for p in Phase]}, "uniqueItems": True}
+    ),
+]
+DeliveryName = Annotated[
+    str, BeforeValidator(_delivery), WithJsonSchema({"enum": [Delivery.PR.value]})
+]
+
+
+class Strict(BaseModel):
+    """No unknown fields, no silent conversions, no changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

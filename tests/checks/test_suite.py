@@ -1,0 +1,265 @@
+"""A suite of checks: order, cache, words for a repair; and what a repository offers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestr.checks import cache
+from orchestr.checks.base import CheckResult, Failure, clean
+from orchestr.checks.cache import ResultCache, key_of
+from orchestr.checks.detect import as_yaml, detect
+from orchestr.checks.suite import (
+    SuiteRequest,
+    evidence_text,
+    failure_key,
+    failures_of,
+    passed,
+    run_suite,
+    summary,
+)
+from orchestr.spec.proof import CheckDef, CheckKind
+from tests.checks.conftest import define, sh
+from tests.conftest import write
+
+Make = Callable[..., SuiteRequest]
+
+
+@pytest.fixture
+def request_for(tmp_path: Path) -> Make:
+    (tmp_path / "tree").mkdir()
+
+    def make(**changes: object) -> SuiteRequest:
+        base = SuiteRequest(
+            worktree=tmp_path / "tree",
+            head="1" * 40,
+            tree="2" * 40,
+            folder=tmp_path / "round-1",
+            marker=f"suite/{tmp_path.name}",
+            env={"PATH": "/usr/bin:/bin"},
+        )
+        return replace(base, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+def checks(*scripts: str) -> list[CheckDef]:
+    return [
+        define(kind="command", name=f"c{i}", run=sh(script), pass_env=["MODE"])
+        for i, script in enumerate(scripts, start=1)
+    ]
+
+
+def test_all_are_run_in_order_also_after_a_red_one(request_for: Make, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    results = run_suite(
+        checks("exit 1", "true", "exit 2"), request_for(), listener=lambda r: seen.append(r.name)
+    )
+
+    assert [(r.name, r.passed) for r in results] == [("c1", False), ("c2", True), ("c3", False)]
+    assert seen == ["c1", "c2", "c3"]
+    assert summary(results) == "1 of 3 checks passed; red: c1 (exit 1, not 0), c3 (exit 2, not 0)"
+    assert not passed(results)
+    assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == [
+        "001-c1", "001-c1.log", "002-c2", "002-c2.log", "003-c3", "003-c3.log",
+    ]  # fmt: skip
+
+
+def test_a_stopped_suite_ends_with_the_stopped_check(request_for: Make) -> None:
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+
+    results = run_suite(checks("true", "sleep 60", "true"), request_for(stop=stop))
+
+    assert [r.stopped for r in results] == [False, True]
+
+
+def test_what_passed_on_the_same_tree_is_not_run_again(request_for: Make, tmp_path: Path) -> None:
+    kept = ResultCache(tmp_path / "cache" / "checks")
+    todo = checks("echo x >> ran1", "echo x >> ran2; exit 1")
+    run_suite(todo, request_for(), cache=kept)
+
+    again = run_suite(todo, request_for(folder=tmp_path / "round-2"), cache=kept)
+
+    assert [(r.passed, r.cached) for r in again] == [(True, True), (False, False)]
+    assert (tmp_path / "tree" / "ran1").read_text() == "x\n"
+    assert (tmp_path / "tree" / "ran2").read_text() == "x\nx\n"  # red is always seen afresh
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [("tree", {"tree": "3" * 40}), ("environment", {"environ": {"MODE": "other"}})],
+)
+def test_what_makes_it_run_again(
+    request_for: Make, tmp_path: Path, what: str, change: dict[str, object]
+) -> None:
+    kept = ResultCache(tmp_path / "cache")
+    run_suite(checks("true"), request_for(), cache=kept)
+
+    (result,) = run_suite(checks("true"), request_for(**change), cache=kept)
+
+    assert not result.cached
+
+
+def test_another_definition_another_key() -> None:
+    one, two = checks("true", "exit 0")
+    assert key_of(one, "t", {}) != key_of(two, "t", {})
+    assert key_of(one, "t", {"HOME": "/x"}) == key_of(one, "t", {})
+    assert key_of(replace(one, name="other"), "t", {}) == key_of(one, "t", {})  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "x" * 64, None])
+def test_a_corrupt_entry_is_none(request_for: Make, tmp_path: Path, damage: str | None) -> None:
+    kept = ResultCache(tmp_path / "cache")
+    run_suite(checks("true"), request_for(), cache=kept)
+    (entry,) = (tmp_path / "cache").iterdir()
+    text = entry.read_text()
+    entry.write_text(text.replace("exit 0", "exit 1") if damage is None else damage)
+
+    (result,) = run_suite(checks("true"), request_for(), cache=kept)
+
+    assert (result.passed, result.cached) == (True, False)
+
+
+def test_without_its_evidence_a_kept_result_counts_for_nothing(
+    request_for: Make, tmp_path: Path
+) -> None:
+    kept = ResultCache(tmp_path / "cache")
+    (first,) = run_suite(checks("true"), request_for(), cache=kept)
+    Path(first.log).unlink()
+
+    (result,) = run_suite(checks("true"), request_for(), cache=kept)
+
+    assert not result.cached
+
+
+texts = st.text(max_size=8)
+
+
+@given(
+    st.builds(
+        CheckResult,
+        texts,
+        st.sampled_from(CheckKind),
+        st.booleans(),
+        texts,
+        failures=st.lists(st.builds(Failure, texts, texts, texts, texts), max_size=2).map(tuple),
+        artefacts=st.lists(texts, max_size=2).map(tuple),
+        exit=st.none() | st.integers(-15, 255),
+        tests=st.none() | st.integers(0, 9),
+    )
+)
+def test_results_come_back_exactly(result: CheckResult) -> None:
+    value = json.loads(json.dumps(cache.as_dict(result)))
+
+    assert cache.from_dict(value) == result
+
+
+# --- words for a repair --------------------------------------------------------------------
+
+
+def red(tmp_path: Path) -> tuple[CheckResult, ...]:
+    log = tmp_path / "x.log"
+    log.write_text("one\ntwo\n\x1b[31mthree\x1b[0m\n")
+    failures = (
+        Failure("t.test_a", "t.py", "assert 1 == 2", "pytest t.py::test_a"),
+        Failure("t.test_b", "t.py", "boom ```x```", "pytest t.py::test_b"),
+    )
+    return (
+        CheckResult("unit", CheckKind.PYTEST, False, "2 failed", failures, log=str(log)),
+        CheckResult("lint", CheckKind.COMMAND, True, "exit 0"),
+        CheckResult("build", CheckKind.COMMAND, False, "exit 2, not 0"),
+    )
+
+
+def test_one_failure_at_a_time(tmp_path: Path) -> None:
+    """Rows D38, D39."""
+    results = red(tmp_path)
+
+    assert len(failures_of(results)) == 3
+    assert evidence_text(results, 0) == (
+        "check unit (pytest): t.test_a\n"
+        "File: t.py\n"
+        "Reproduce with: pytest t.py::test_a\n"
+        "\n```\nassert 1 == 2\n```\n"
+        "\nEnd of the output of check unit:\n"
+        "\n```\none\ntwo\nthree\n```\n"
+        "\n2 more fail; leave them for now:\n"
+        "- check unit (pytest): t.test_b\n"
+        "- check build (command): exit 2, not 0\n"
+    )
+
+
+def test_all_failures_in_fences_that_hold(tmp_path: Path) -> None:
+    text = evidence_text(red(tmp_path))
+
+    assert text.count("## check") == 3
+    assert "````\nboom ```x```\n````" in text
+
+
+def test_nothing_red_nothing_to_say() -> None:
+    assert evidence_text(()) == ""
+    assert (passed(()), summary(())) == (True, "no checks")
+
+
+def test_the_same_failures_have_the_same_key(tmp_path: Path) -> None:
+    first = red(tmp_path)
+    other = replace(first[0], failures=(replace(first[0].failures[0], message="at 0x7f"),))
+    same = replace(first[0], failures=(replace(first[0].failures[0], message="at 0x80"),))
+
+    assert failure_key((other,)) == failure_key((same,)) != failure_key(first)
+
+
+def test_clean_keeps_both_ends_of_a_long_text() -> None:
+    text = clean("a" * 10000 + "b" * 10000, 300)
+
+    assert text.startswith("a" * 100) and text.endswith("b" * 200)
+    assert clean("\x1b]0;title\x07x\x1b[2Jy\r\nz\x00") == "xy\nz"
+
+
+# --- detection -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "proposed"),
+    [
+        ({"pyproject.toml": "[tool.pytest.ini_options]\n"},
+         ["{kind: pytest}  # pyproject.toml has settings of pytest"]),
+        ({"tests/test_a.py": ""}, ["{kind: pytest}  # there is a tests/test_a.py"]),
+        ({"pyproject.toml": "[project]\n"}, []),
+        ({"go.mod": "module x\n"},
+         ["{kind: command, run: [go, test, ./...]}  # there is a go.mod"]),
+        ({"pom.xml": "<project/>", "mvnw": ""},
+         ['{kind: junit, run: [./mvnw, -B, test], reports: '
+          '["**/target/surefire-reports/TEST-*.xml"]}  # there is a pom.xml']),
+        ({"package.json": '{"scripts": {"test": "vitest"}}', "pnpm-lock.yaml": ""},
+         ['{kind: command, run: [pnpm, test], env: {CI: "1"}}  '
+          "# package.json has a script `test`"]),
+        ({"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}'},
+         []),
+        ({"package.json": "[" * 100000}, []),
+        ({"Cargo.toml": ""}, ["{kind: command, run: [cargo, test]}  # there is a Cargo.toml"]),
+        ({"Makefile": "test: all\n\tx\ncheck: test\n"},
+         ["{kind: command, run: [make, check]}  # Makefile has a target `check`"]),
+        ({"Makefile": "check := 1\ntests:\n"}, []),
+        ({"Makefile": "check:\n", "go.mod": "module x\n"},
+         ["{kind: command, run: [go, test, ./...]}  # there is a go.mod"]),
+        ({"README.md": ""}, []),
+    ],
+)  # fmt: skip
+def test_what_a_repository_has(tmp_path: Path, files: dict[str, str], proposed: list[str]) -> None:
+    write(tmp_path, files)
+
+    assert [f"{as_yaml(p)}  # {p.reason}" for p in detect(tmp_path)] == proposed
+
+
+def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
+    assert detect(tmp_path / "none") == ()
