@@ -33,8 +33,13 @@ class Kind(StrEnum):
     ATTEMPT_ADOPTED = "attempt.adopted"  # a running or finished one of an earlier run
     ATTEMPT_LIMITED = "attempt.limited"  # usage limit; data: until, wait_s, agent
     ATTEMPT_EXITED = "attempt.exited"  # data: code, reason, seconds; of all its starts:
-    # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session
+    # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session;
+    # these four kinds have `part` for an agent that is not the author (a reviewer)
     ATTEMPT_CLOSED = "attempt.closed"  # data: outcome, reason
+    CHECK_DONE = "check.done"  # data: name, check (kind), passed, detail, seconds, cached, log
+    REPAIR_OPENED = "repair.opened"  # data: round, of, why
+    REPAIR_CLOSED = "repair.closed"  # data: round, outcome, head
+    REVIEW_DONE = "review.done"  # data: reviewer, round, verdict, blockers, others
     PUSH_INTENDED = "push.intended"  # data: branch, sha, expected
     PUSH_DONE = "push.done"  # data: branch, sha
     PR_INTENDED = "pr.intended"  # data: head, base

@@ -81,7 +81,8 @@ def durations(events: Iterable[Event]) -> dict[str, float]:
     """Median seconds per cell of the attempts that ended well: the plan's weights."""
     found: dict[str, list[float]] = {}
     for event in events:
-        if event.kind is Kind.ATTEMPT_EXITED and event.data.get("reason") == "exited":
+        ours = event.kind is Kind.ATTEMPT_EXITED and event.phase in ("", Phase.IMPLEMENT)
+        if ours and event.data.get("reason") == "exited":
             seconds = _number(event.data, "seconds")
             if event.data.get("code") == 0 and seconds is not None:
                 found.setdefault(event.cell, []).append(seconds)
@@ -118,8 +119,8 @@ def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> Fea
         return view
     old = cells.get(event.cell) or CellView(event.cell)
     new = _step_cell(old, event)
-    if new.slot and new.state is not CellState.RUNNING:
-        new = replace(new, slot="")
+    if new.state is not CellState.RUNNING and (new.slot or new.doing):
+        new = replace(new, slot="", doing="")
     if new is not old and event.kind is not Kind.PR_SEEN:
         new = replace(new, run=event.run or view.run)
     cells[event.cell] = new
@@ -217,8 +218,21 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             )
         case Kind.PUSH_DONE:
             return replace(cell, pr_checks=None)  # they were of another head
+        case Kind.REPAIR_OPENED:
+            of, number = _number(data, "of"), _number(data, "round") or 0
+            total = f" of {of:.0f}" if of else ""
+            return replace(cell, doing=f"repair {number:.0f}{total}", repairs=cell.repairs + 1)
+        case Kind.CHECK_DONE if cell.state is CellState.RUNNING:
+            mark = "passed" if data.get("passed") is True else "red"
+            return replace(cell, doing=f"check {_text(data, 'name') or '?'} {mark}")
+        case Kind.REVIEW_DONE if cell.state is CellState.RUNNING:
+            told = f"{_text(data, 'reviewer') or 'a reviewer'}: {_text(data, 'verdict') or '?'}"
+            return replace(cell, doing=told)
         case (
-            Kind.RUN_STARTED
+            Kind.CHECK_DONE
+            | Kind.REPAIR_CLOSED
+            | Kind.REVIEW_DONE
+            | Kind.RUN_STARTED
             | Kind.RUN_FORCED
             | Kind.RUN_FINISHED
             | Kind.PUSH_INTENDED
@@ -233,6 +247,7 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
 
 def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
     fresh = cell.run != event.run or not cell.state.is_moving
+    repairs = 0 if phase in (Phase.WORKTREE, Phase.IMPLEMENT) else cell.repairs
     marks = dict.fromkeys(_before(phase), "done")
     if phase == Phase.IMPLEMENT:
         # A new result makes the evidence and the pull request of the old one void.
@@ -246,6 +261,8 @@ def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
         reason=None,
         hint=None,
         slot="",
+        doing="",
+        repairs=repairs,
         started_at=event.ts if fresh else cell.started_at,
         finished_at=None,
         waiting_until=None,
@@ -314,12 +331,15 @@ def _attempt(cell: CellView, event: Event) -> CellView:
             # Closing only names the outcome: `forget` closes attempts of cells at rest, too.
             return replace(cell, outcome=_text(data, "outcome"))
         case _:
+            part = _text(data, "part")
+            named = None if part else _text(data, "agent")
             return replace(
                 cell,
                 state=CellState.RUNNING,
                 phase=event.phase or cell.phase or Phase.IMPLEMENT.value,
                 slot="queued" if event.kind is Kind.ATTEMPT_OPENED else "working",
-                agent=_text(data, "agent") or cell.agent,
+                doing=part or cell.doing,
+                agent=named or cell.agent,
                 model=_text(data, "model") or cell.model,
                 outcome=None,
                 reason=None,
@@ -332,9 +352,10 @@ def _attempt(cell: CellView, event: Event) -> CellView:
 
 def _costed(cell: CellView, event: Event) -> CellView:
     """Note what an attempt cost; an attempt that ended without a figure is unknown, never 0."""
-    attempt = event.attempt
+    part = _text(event.data, "part")
+    attempt: int | str = f"{event.attempt}/{part}" if part else event.attempt
     cost = _number(event.data, "cost_usd")
-    if not attempt or (cost is None and event.kind is not Kind.ATTEMPT_EXITED):
+    if not event.attempt or (cost is None and event.kind is not Kind.ATTEMPT_EXITED):
         return cell
     known = _number(event.data, "cost_known_usd")
     if cost is None and attempt in cell.costs and known is None:

@@ -194,7 +194,8 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             deps, doc = [files / CHECKS], "reviews on that head"
             targets = [files / REVIEW, files / HEAD, files / TREE]
         case Phase.PUBLISH:
-            deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack] + [files / HEAD]
+            deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack]
+            deps += [files / HEAD, files / REVIEW]
             targets = [files / PR_URL, files / PUBLISHED]
             doc = "push, open or update the pull request"
     if selection.ignore_deps:

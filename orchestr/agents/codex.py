@@ -30,6 +30,7 @@ from orchestr.agents.stream import (
     text_of,
 )
 from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.files import write_atomic
 
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
@@ -45,6 +46,8 @@ class Codex(CliAgent):
     def launch(self, request: Request) -> Launch:
         """Prompt on stdin. Its keys are kept from the commands that it runs."""
         sandbox = self.settings.sandbox or "workspace-write"
+        if not request.tools.edit:
+            sandbox = "read-only"
         hidden = sorted({*KEYS, *self.settings.pass_env})
         settings = {
             "approval_policy": '"never"',
@@ -58,6 +61,10 @@ class Codex(CliAgent):
             argv += ["-c", f"{key}={value}"]
         if request.model:
             argv += ["--model", request.model]
+        if request.schema is not None and request.folder is not None:
+            schema = request.folder / "schema.json"
+            write_atomic(schema, json.dumps(request.schema).encode())
+            argv += ["--output-schema", str(schema)]
         argv += self.settings.args
         argv += ["resume", request.session, "-"] if request.session else ["-"]
         return Launch(tuple(argv), self.env(request, {}), stdin=request.prompt, format="json")

@@ -21,6 +21,7 @@ from orchestr.supervisor import Exit
 
 EX_TEMPFAIL = 75
 TAIL = 64 * 1024
+ANSWER = 1 << 20  # bytes of a transcript that an answer is looked for in
 
 
 class CommandAgent:
@@ -41,6 +42,8 @@ class CommandAgent:
         env = clean_env(os.environ, (*ALLOWED, *self._settings.pass_env))
         env |= self._settings.env
         env |= request.variables
+        if request.schema is not None:
+            env["ORCHESTR_SCHEMA"] = json.dumps(request.schema)
         if request.model:
             env["ORCHESTR_MODEL"] = request.model
         return Launch(self.argv(), env, stdin=request.prompt)
@@ -73,6 +76,25 @@ class CommandAgent:
                 return Verdict(False, "no_change_needed without a reason")
             return Verdict(True, no_change=why)
         return Verdict(True)
+
+    def answer(self, transcript: Path, since: int = 0) -> str:
+        """All that the last start wrote to stdout, its last mebibyte."""
+        try:
+            with transcript.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(since, size - ANSWER))
+                records = stream.read().splitlines()
+        except OSError:
+            return ""
+        lines = []
+        for raw in records:
+            try:
+                record = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and record.get("stream") == "stdout":
+                lines.append(str(record.get("text", "")).rstrip("\n"))
+        return "\n".join(lines)
 
     def usable(self) -> str | None:
         """The program must be found, and a script it names must be there."""

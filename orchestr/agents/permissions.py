@@ -69,3 +69,15 @@ def tools_for(worktree: Path, named: tuple[str, ...] = (), read: tuple[Path, ...
     ``named`` is `[repos.X] tools`: then those, and not what the files tell.
     """
     return Tools((*UNIVERSAL, *(named or commands_for(worktree))), DENIED, read)
+
+
+# What a reviewer may run: looking at the change and at the code around it.
+LOOKING = (
+    "git diff", "git log", "git show", "git status", "git blame", "git grep", "git ls-files",
+    "ls", "cat", "head", "tail", "grep", "rg", "wc", "pwd",
+)  # fmt: skip
+
+
+def tools_to_review(read: tuple[Path, ...] = ()) -> Tools:
+    """What a reviewer may do: read, and no more."""
+    return Tools(LOOKING, DENIED, read, edit=False)

@@ -115,6 +115,11 @@ class CliAgent(ABC):
         lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
         return replace(verdict, reason=why, session_lost=lost)
 
+    def answer(self, transcript: Path, since: int = 0) -> str:
+        """See `Agent.answer`: the result's text, else the last message."""
+        sums = tally(transcript, self.parse, since=since, prices=self.prices)
+        return (sums.result.text if sums.result is not None else "") or sums.last
+
     def usable(self) -> str | None:
         """The program must be found, and say its version: a half installed one does not."""
         if self._found is None:

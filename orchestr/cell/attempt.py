@@ -23,7 +23,11 @@ FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from t
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One `attempt.toml`. ``start`` is the commit that the new head must descend from."""
+    """One `attempt.toml`. ``start`` is the commit that the new head must descend from.
+
+    ``state`` is open, then closed; check or review while it is open again for a repair or a
+    review there.
+    """
 
     number: int
     key: str
@@ -39,7 +43,7 @@ class Attempt:
 
     @property
     def is_open(self) -> bool:
-        return self.state == "open"
+        return self.state != "closed"
 
     def marker(self, cell_key: str) -> str:
         """The value of ORCHESTR_ATTEMPT_ID: one attempt of one cell of one workspace."""
@@ -112,6 +116,28 @@ def close(cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "") -> A
     closed = replace(attempt, state="closed", outcome=outcome, reason=reason, closed_at=now())
     write(cell_dir, closed)
     return closed
+
+
+def reopen(cell_dir: Path, attempt: Attempt, phase: str) -> Attempt:
+    """Record that agents of an attempt work again, in phase `check` or `review`."""
+    if attempt.state == phase:
+        return attempt
+    opened = replace(attempt, state=phase)
+    write(cell_dir, opened)
+    return opened
+
+
+def reviews(cell_dir: Path, number: int) -> Path:
+    """Where the reviewers of an attempt have their folders."""
+    return folder(cell_dir, number) / "reviews"
+
+
+def supervised(cell_dir: Path, number: int) -> list[Path]:
+    """Every folder of an attempt that an agent may have been started in."""
+    own = folder(cell_dir, number)
+    with suppress(FileNotFoundError):
+        return [own, *sorted(p for p in reviews(cell_dir, number).iterdir() if p.is_dir())]
+    return [own]
 
 
 def fresh_request(cell_dir: Path) -> str | None:

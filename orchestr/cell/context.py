@@ -101,9 +101,10 @@ class Run:
         return self._agents[name]
 
     def pool(self, name: str) -> SlotPool:
-        """The slots of that name; `agents` has `limits.jobs` of them."""
+        """The slots of that name; `agents` has `limits.jobs` of them, `checks` `checks.jobs`."""
         if name not in self.pools:
-            self.pools[name] = SlotPool(self.layout.locks, name, self.settings.limits.jobs)
+            size = self.settings.limits.jobs if name != "checks" else self.settings.checks.jobs
+            self.pools[name] = SlotPool(self.layout.locks, name, size)
         return self.pools[name]
 
     @property
@@ -233,9 +234,9 @@ class CellContext:
     def model(self) -> str | None:
         return self.run.overrides.model or self.cell.model or self.agent_settings.model
 
-    @property
-    def pause(self) -> Pause:
-        agent = self.agent_settings
+    def pause_of(self, name: str) -> Pause:
+        """The pause of an agent's provider after a usage limit."""
+        agent = self.run.settings.agents[name]
         return Pause(self.run.layout.locks, agent.name, agent.retry_after, agent.retry_max)
 
     @property
@@ -268,7 +269,7 @@ class CellContext:
         if (self.dir / ABORT).exists():
             raise Interrupted(f"{self.name}: aborted", hint=f"orchestr run {self.name}")
 
-    def check_budget(self, attempt: int | None = None) -> None:
+    def check_budget(self, attempt: int | str | None = None) -> None:
         """Raises PhaseFailed with the figure when nothing more may be started."""
         why = self.run.budget.reached(self.cell.name, attempt)
         if why is not None:
@@ -293,11 +294,31 @@ class CellContext:
                 listed = phase in cell.phases
                 values = (cell.todo, self.agent_name, model, cell.owned_paths, listed)
                 return digest("implement", cell.action, *values)
-            case Phase.CHECK | Phase.REVIEW:
-                return digest(phase, phase in cell.phases)
+            case Phase.CHECK:
+                return digest(phase, phase in cell.phases, *self._check_values())
+            case Phase.REVIEW:
+                return digest(phase, phase in cell.phases, *self._review_values())
             case Phase.PUBLISH:
                 words = (cell.title, feature.title, feature.jira, feature.scenarios, cell.todo)
                 return digest("publish", TEMPLATE, phase in cell.phases, words)
+
+    def _check_values(self) -> list[Any]:
+        """What makes the checks run again; nothing where there are none."""
+        from orchestr.spec.proof import as_row
+
+        proof, repo = self.cell.proof, self.repo_settings
+        rows = [as_row(check) for check in (*repo.checks, *proof.checks)]
+        if not rows and not repo.detect:
+            return []
+        return [rows, repo.detect, proof.allow_skipped_tests, proof.allow_partial]
+
+    def _review_values(self) -> list[Any]:
+        """What makes the reviewers read again; nothing where there are none."""
+        proof = self.cell.proof
+        if not proof.reviewers:
+            return []
+        who = [[r.agent, r.name, r.model] for r in proof.reviewers]
+        return [who, str(proof.review_rule), proof.allow_partial]
 
 
 TEMPLATE = 1  # version of the PR text; a new one updates every body

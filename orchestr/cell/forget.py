@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell import reviewers
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive, stop_running
 from orchestr.cell.records import CHECKS, IMPLEMENT, PR_URL, PUBLISHED, REVIEW
@@ -33,7 +34,8 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
     Returns the names of the moved files. Raises PhaseFailed while the cell's agent works.
     """
     newest = attempts.newest(ctx.dir)
-    if Phase.IMPLEMENT in phases and newest is not None and newest.is_open:
+    agents = {Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW} & set(phases)
+    if agents and newest is not None and newest.is_open:
         if is_alive(ctx.dir, newest):
             raise ctx.fail(
                 f"its agent works on attempt {newest.number} right now",
@@ -42,6 +44,8 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
         stop_running(ctx, newest)
         attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person")
     number = newest.number if newest else 0
+    if Phase.REVIEW in phases:
+        reviewers.forget(ctx.dir, number)
     moved = [
         name
         for phase in Phase

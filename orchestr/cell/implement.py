@@ -15,7 +15,7 @@ from orchestr.cell import adopt, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
-from orchestr.cell.drive import drive, settle_lost, stop_running, stop_unrecorded
+from orchestr.cell.drive import author, drive, settle_lost, stop_running, stop_unrecorded
 from orchestr.cell.leftovers import keep, operation, restore
 from orchestr.cell.prepare import prepare
 from orchestr.cell.proof import prove, some
@@ -92,7 +92,7 @@ def run(ctx: CellContext) -> Result:
         attempt = _open(ctx, marker, key)
     attempts.link_transcript(ctx.dir, attempt.number)
     try:
-        verdict = drive(ctx, attempt)
+        verdict = drive(ctx, author(ctx, attempt))
         harm = surroundings.leave(ctx, attempt, marker.base_ref)
         if harm:
             raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
@@ -118,7 +118,7 @@ def run(ctx: CellContext) -> Result:
 def _restore_files(ctx: CellContext, done: Implemented) -> Result:
     """The result is there: close what a kill left open, bring back a deleted transcript."""
     newest = attempts.newest(ctx.dir)
-    if newest is not None and newest.is_open and newest.key == done.key:
+    if newest is not None and newest.state == "open" and newest.key == done.key:
         _close(ctx, newest, "done", "")
     if ctx.cell.action is not Action.PUSH and not (ctx.dir / TRANSCRIPT).exists():
         attempts.link_transcript(ctx.dir, done.attempt)
@@ -240,15 +240,19 @@ def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
 
 def _note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None:
     """What must be on disk before the agent starts; written again when a kill came between."""
+    note_branches(ctx, attempt, marker)
+    write_atomic(attempts.folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
+
+
+def note_branches(ctx: CellContext, attempt: Attempt, marker: Marker) -> None:
+    """Before an agent starts, also for a repair: the picture of what is not its own."""
     heads = {
         cell.branch: ctx.repo.resolve(f"refs/heads/{cell.branch}") or ""
         for cell in ctx.run.feature.cells
         if cell.repo == ctx.cell.repo
     }
     surroundings.enter(ctx, marker.base_ref)
-    folder = attempts.folder(ctx.dir, attempt.number)
-    write_json(folder / BRANCHES, heads)
-    write_atomic(folder / "notes.txt", notes.encode())
+    write_json(attempts.folder(ctx.dir, attempt.number) / BRANCHES, heads)
 
 
 BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
@@ -270,13 +274,39 @@ def keep_quietly(ctx: CellContext, attempt: Attempt) -> None:
 
 def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | None) -> Implemented:
     """Commit what was left, prove the head, and say what came out. Safe to repeat."""
+    repo, base, start = ctx.tree_repo, CommitId(marker.base), CommitId(attempt.start)
+    head = committed(ctx, attempt)
+    if claim is not None and repo.tree(head) == repo.tree(base) and repo.is_ancestor(start, head):
+        return Implemented(attempt.key, base, repo.tree(base), base, Outcome.NO_CHANGE_NEEDED,
+                           attempt.number, claim)  # fmt: skip
+    proof = prove(repo, base=base, start=start, head=head, owned=ctx.cell.owned_paths)
+    if not proof.ok:
+        raise ctx.fail("; ".join(proof.findings))
+    head, anchor = _settle_fresh(ctx, attempt, base, head)
+    return Implemented(attempt.key, head, repo.tree(head), base, Outcome.CHANGED,
+                       attempt.number, anchor=anchor)  # fmt: skip
+
+
+def settled(
+    ctx: CellContext, attempt: Attempt, marker: Marker, before: CommitId
+) -> tuple[CommitId, tuple[str, ...]]:
+    """After a repair: commit what was left; the head, and why it is no good. Safe to repeat."""
+    head, base = committed(ctx, attempt), CommitId(marker.base)
+    if head == base == before:
+        return head, ()  # nothing was needed, and nothing was done
+    owned = ctx.cell.owned_paths
+    return head, prove(ctx.tree_repo, base=base, start=before, head=head, owned=owned).findings
+
+
+def committed(ctx: CellContext, attempt: Attempt) -> CommitId:
+    """The head after the engine has committed what the agent left. Raises PhaseFailed when the
+    worktree is in no state to go on from."""
     verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
     if verdict.finding is not Finding.OK:
         if verdict.finding is Finding.DETACHED and (what := operation(ctx.tree_repo)):
             raise ctx.fail(f"the agent left a {what} unfinished")
         raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
     repo = ctx.tree_repo
-    base, start = CommitId(marker.base), CommitId(attempt.start)
     unmerged = repo.unmerged()
     under_way = operation(repo)
     if unmerged:
@@ -291,15 +321,7 @@ def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | Non
     moved = moved_branches(ctx, attempt)
     if moved:
         raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
-    if claim is not None and repo.tree(head) == repo.tree(base) and repo.is_ancestor(start, head):
-        return Implemented(attempt.key, base, repo.tree(base), base, Outcome.NO_CHANGE_NEEDED,
-                           attempt.number, claim)  # fmt: skip
-    proof = prove(repo, base=base, start=start, head=head, owned=ctx.cell.owned_paths)
-    if not proof.ok:
-        raise ctx.fail("; ".join(proof.findings))
-    head, anchor = _settle_fresh(ctx, attempt, base, head)
-    return Implemented(attempt.key, head, repo.tree(head), base, Outcome.CHANGED,
-                       attempt.number, anchor=anchor)  # fmt: skip
+    return head
 
 
 AFTER = {

@@ -19,7 +19,7 @@ from orchestr.cell.records import (
     read_url,
 )
 from orchestr.cell.result import Result
-from orchestr.cell.text import body_block, title_of
+from orchestr.cell.text import body_block, proof_of, title_of
 from orchestr.events import Kind
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice
@@ -41,7 +41,7 @@ def reason(ctx: CellContext) -> str | None:
     if done.head != head.head:
         return "its head changed"
     if done.key != key_of(ctx):
-        return "title, scenarios or base of its pull request changed"
+        return "title, scenarios, base or evidence of its pull request changed"
     return closed(ctx, done.url)
 
 
@@ -76,7 +76,8 @@ def pr_base_seen(ctx: CellContext) -> str:
 
 def key_of(ctx: CellContext) -> str:
     """What the text and place of the pull request depend on."""
-    return digest(ctx.digest_of(Phase.PUBLISH), pr_base(ctx))
+    proof = proof_of(ctx)
+    return digest(ctx.digest_of(Phase.PUBLISH), pr_base(ctx), *([proof] if proof else []))
 
 
 def pr_base(ctx: CellContext) -> str:

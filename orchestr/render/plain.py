@@ -123,10 +123,26 @@ def _words(event: Event) -> list[str]:
             # It may wait for a free slot now; what is told is the start.
             return []
         case Kind.ATTEMPT_STARTED:
-            agent = _said(data, "agent")
-            return [f"attempt {attempt} started" + (f" ({agent})" if agent else "")]
+            agent, part = _said(data, "agent"), _said(data, "part")
+            what = part or f"attempt {attempt}"
+            what = f"{what} goes on" if data.get("round") and not part else f"{what} started"
+            return [what + (f" ({agent})" if agent else "")]
+        case Kind.CHECK_DONE:
+            name, detail = _said(data, "name"), headline(_raw(data, "detail"))
+            if data.get("passed") is True:
+                return [f"check {name}: passed" + (" (cached)" if data.get("cached") else "")]
+            return [f"check {name}: RED: {detail}"]
+        case Kind.REPAIR_OPENED:
+            return [
+                f"repair {data.get('round')} of {data.get('of')}: {headline(_raw(data, 'why'))}"
+            ]
+        case Kind.REPAIR_CLOSED:
+            outcome, detail = _said(data, "outcome"), headline(_raw(data, "detail"))
+            return [] if outcome == "changed" else [f"repair {outcome}: {detail}".rstrip(": ")]
+        case Kind.REVIEW_DONE:
+            return [f"review by {_said(data, 'reviewer')}: {_said(data, 'verdict')}"]
         case Kind.ATTEMPT_ADOPTED:
-            return [f"attempt {attempt} adopted from an earlier run"]
+            return [f"{_said(data, 'part') or f'attempt {attempt}'} adopted from an earlier run"]
         case Kind.ATTEMPT_LIMITED:
             wait = data.get("wait_s")
             who = _said(data, "agent") or "the agent"
@@ -135,7 +151,8 @@ def _words(event: Event) -> list[str]:
         case Kind.ATTEMPT_EXITED:
             if data.get("code") == 0 and data.get("reason", "exited") == "exited":
                 return []
-            return [f"attempt {attempt} ended: {_ended(data)}{_after(data)}"]
+            what = _said(data, "part") or f"attempt {attempt}"
+            return [f"{what} ended: {_ended(data)}{_after(data)}"]
         case Kind.PUSH_DONE:
             return [f"pushed {_said(data, 'branch')} at {_said(data, 'sha')[:10]}"]
         case Kind.PR_OPENED:
