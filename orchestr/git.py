@@ -140,7 +140,7 @@ class Repo(RemoteOps):
         """Subjects of the newest commits from ``rev`` on, merges left out. Raises GitError."""
         words = ("--no-merges", "--no-show-signature", "--encoding=UTF-8", f"--max-count={most}")
         done = self.ask("log", *words, "--no-color", "--format=%s", "--end-of-options", rev, "--")
-        return done.text.splitlines()
+        return done.text.removesuffix("\n").split("\n")
 
     def dirty(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""

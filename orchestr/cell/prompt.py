@@ -17,7 +17,7 @@ from orchestr.cell.attempt import Attempt
 from orchestr.cell.commits import Rules
 from orchestr.cell.context import CellContext
 from orchestr.cell.records import NO_PR, PR_URL, Head, Marker, read_line
-from orchestr.cell.template import Template, problems
+from orchestr.cell.template import Template, ours, problems
 from orchestr.cell.worktree import place
 from orchestr.config import Settings
 from orchestr.errors import Problem
@@ -68,7 +68,8 @@ def build(
     """
     workspace = ctx.run.settings.workspace
     values = facts(ctx, attempt, notes, checks=checks, test_first=test_first)
-    return Template(workspace.prompt, workspace.root).render(values)
+    own = workspace.prompt
+    return (ours() if own is None else Template(own, workspace.root)).render(values)
 
 
 def check_template(settings: Settings, features: Iterable[Feature]) -> list[Problem]:
@@ -196,7 +197,9 @@ def cases(features: Iterable[Feature]) -> Iterator[dict[str, Any]]:
         cells = [cell for cell in feature.cells if cell.action is Action.AGENT]
         for cell in cells[:MOST_TRIED]:
             yield _made_up(feature, cell, full=False)
-            yield _made_up(feature, cell, full=True)
+            full = _made_up(feature, cell, full=True)
+            yield full
+            yield {**full, "attempt": {**full["attempt"], "fresh": True, "last_failure": ""}}
 
 
 def _made_up(feature: Feature, cell: Cell, *, full: bool) -> dict[str, Any]:

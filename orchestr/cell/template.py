@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,12 @@ class Template:
             if path.is_relative_to(root):
                 return path.relative_to(root).as_posix()
         return str(path)
+
+
+@cache
+def ours() -> Template:
+    """Our own template, read once: making it takes longer than filling it in."""
+    return Template(None, OURS.parent)
 
 
 def problems(template: Path, root: Path, cases: Iterable[Mapping[str, Any]]) -> list[Problem]:

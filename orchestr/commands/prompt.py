@@ -71,8 +71,9 @@ def _next(ctx: CellContext) -> str:
         say(f"attempt {newest.number} of {ctx.name} is open; its own prompt: "
             f"orchestr prompt {ctx.name} --attempt {newest.number}")  # fmt: skip
     fresh = attempts.fresh_request(ctx.dir) or ""
-    agent = ctx.cell.agent or ctx.run.settings.default_agent or ""
-    attempt = Attempt(number, "", agent, "", ctx.cell.model or "", fresh=fresh)
+    agent = ctx.run.settings.agents.get(ctx.agent_name)
+    model = ctx.cell.model or (agent.model if agent else None) or ""
+    attempt = Attempt(number, "", ctx.agent_name, "", model, fresh=fresh)
     path = repo_path(ctx.run.settings, ctx.cell.repo)
     if not path.is_dir() and ctx.repo_settings.commits == "auto":
         say(f"{path} is not there yet: how commits are written in it is not known")

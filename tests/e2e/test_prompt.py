@@ -128,6 +128,7 @@ BROKEN = {
         "'sha'",
     ),
     "only in a later attempt": ("{% if attempt.number > 1 %}{{ oops }}{% endif %}", 1, "'oops'"),
+    "only in a fresh one": ("{% if attempt.fresh %}\n{{ oops }}{% endif %}", 2, "'oops'"),
     "missing include": ("\n\n{% include 'gone.md' %}\n", 3, "there is no template 'gone.md'"),
     "out of its folder": ("{% include '../orchestr.toml' %}", 1, "'../orchestr.toml'"),
     "through a link": ("{% include 'link.md' %}", 1, "there is no template 'link.md'"),
@@ -271,7 +272,7 @@ def test_a_template_is_tried_with_what_it_will_really_get(built: Workspace) -> N
     run = session.run("demo")
     real = facts(run.cell("b"), Attempt(2, "", "sh", ""), checks=["x"])
     real["commits"]["trailers"] = ["A: b"]
-    (full,) = (v for v in cases([run.feature]) if v["cell"]["name"] == "b" and v["test_first"])
+    full = next(v for v in cases([run.feature]) if v["cell"]["name"] == "b" and v["test_first"])
     assert real["upstreams"][0]["built"] and real["upstreams"][0]["diff_stat"]
     assert shape(full) == shape(real)
 
