@@ -46,6 +46,8 @@ class WorkspaceSettings:
     worktrees: Path
     repos: Path
     unsigned: bool = False
+    prompt: Path | None = None
+    trailers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class RepoSettings:
     copy: tuple[str, ...] = ()
     checks: tuple[CheckDef, ...] = ()
     detect: bool = False
+    commits: str = "auto"
+    trailers: tuple[str, ...] | None = None  # None: those of the workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +295,8 @@ class _Loader:
             worktrees=self._path(trees),
             repos=self._path(given.get("repos", "..")),
             unsigned=given.get("unsigned", False),
+            prompt=self._path(given["prompt"]) if "prompt" in given else None,
+            trailers=given.get("trailers", ()),
         )
         if state in (self._root, *self._root.parents, settings.specs):
             why = "the state needs a folder of its own, not one with other things in it"

@@ -42,16 +42,21 @@ class Problem:
     hint: str | None = None
     severity: str = "error"
 
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as it is known."""
+        at = (self.line, self.column) if self.column else (self.line,)
+        return ":".join(map(str, (self.file, *at))) if self.line else self.file
+
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         field = f"{self.field}: " if self.field else ""
-        text = f"{place}: {self.severity}: {field}{self.message}"
+        text = f"{self.place}: {self.severity}: {field}{self.message}"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 
 VERBS = (
     "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
-    "abort", "doctor", "validate", "schema", "init",
+    "abort", "doctor", "validate", "schema", "init", "prompt",
 )  # fmt: skip
 
 

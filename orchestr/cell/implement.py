@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell import adopt, surroundings
+from orchestr.cell import adopt, commits, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
@@ -314,7 +314,7 @@ def committed(ctx: CellContext, attempt: Attempt) -> CommitId:
         raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
     if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
         raise ctx.fail(f"the agent left a {under_way} unfinished")
-    repo.commit_all(commit_message(ctx))
+    repo.commit_all(commits.message(ctx))
     head = repo.resolve("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
@@ -334,12 +334,6 @@ AFTER = {
     Finding.UNREGISTERED: "git no longer listed its worktree",
     Finding.INCOMPLETE: "its worktree was not checked out",
 }
-
-
-def commit_message(ctx: CellContext) -> str:
-    """The subject of the engine's own commit: the key in it, no footer (row A36)."""
-    what = ctx.cell.title or ctx.run.feature.title
-    return f"feat({ctx.cell.name}): {what} ({ctx.run.feature.key})"
 
 
 def moved_branches(ctx: CellContext, attempt: Attempt) -> str:

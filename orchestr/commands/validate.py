@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestr.cell.prompt import check_template
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session
 from orchestr.errors import Exit
@@ -22,7 +23,8 @@ class Validate(PlainVerb):
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 2 when there are errors. Warnings are printed and change nothing."""
         report = validate(session.settings, args, cwd=Path.cwd())
-        for problem in [*report.problems, *report.warnings]:
+        template = check_template(session.settings, report.features)
+        for problem in [*template, *report.problems, *report.warnings]:
             sys.stdout.write(f"{problem}\n")
         for feature in report.features:
             for over in overlaps(feature):
@@ -34,4 +36,4 @@ class Validate(PlainVerb):
                              f"{len(feature.cells)} cells\n")  # fmt: skip
         if not report.features and report.good:
             sys.stdout.write(f"no specs in {session.settings.workspace.specs}\n")
-        return int(Exit.DONE if report.good else Exit.USAGE)
+        return int(Exit.DONE if report.good and not template else Exit.USAGE)
