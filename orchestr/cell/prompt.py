@@ -7,6 +7,7 @@ them. The text itself is `prompt.md.j2` or the workspace's template, by `orchest
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from orchestr.cell.template import Template, ours, problems
 from orchestr.cell.worktree import place
 from orchestr.config import Settings
 from orchestr.errors import Problem
-from orchestr.spec.records import Action, Cell, Feature
+from orchestr.spec.proof import CheckDef
+from orchestr.spec.records import Action, Cell, Feature, Phase
 
 
 def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str]:
@@ -59,10 +61,10 @@ def build(
     attempt: Attempt,
     notes: str,
     *,
-    checks: Sequence[str] = (),
-    test_first: bool = False,
+    checks: Sequence[str] | None = None,
+    test_first: bool | None = None,
 ) -> str:
-    """The whole prompt, Markdown. ``checks``: a line for each check of the cell.
+    """The whole prompt, Markdown. ``checks``: a line for each check; default: the cell's.
 
     Raises SpecError with the place in the workspace's template.
     """
@@ -85,8 +87,8 @@ def facts(
     attempt: Attempt,
     notes: str = "",
     *,
-    checks: Sequence[str] = (),
-    test_first: bool = False,
+    checks: Sequence[str] | None = None,
+    test_first: bool | None = None,
 ) -> dict[str, Any]:
     """Everything a template may use, as it is now. Looks only."""
     marker = Marker.read(ctx.dir)
@@ -102,9 +104,23 @@ def facts(
         "notes": notes,
         "upstreams": [_upstream(up) for up in ctx.upstreams()],
         "commits": _commits(commits.rules(ctx)),
-        "checks": list(checks),
-        "test_first": test_first,
+        "checks": list(check_lines(ctx) if checks is None else checks),
+        "test_first": ctx.cell.proof.test_first if test_first is None else test_first,
     }
+
+
+def check_lines(ctx: CellContext) -> list[str]:
+    """A line for each check that the engine runs on the cell's head."""
+    if Phase.CHECK not in ctx.cell.phases:
+        return []
+    return [_check_line(check) for check in (*ctx.repo_settings.checks, *ctx.cell.proof.checks)]
+
+
+def _check_line(check: CheckDef) -> str:
+    where = f" in `{check.cwd}`" if check.cwd else ""
+    words = getattr(check, "run", ())
+    what = f": `{shlex.join(words)}`" if words else ""
+    return f"check `{check.name}` ({check.kind}){what}{where}"
 
 
 def _feature(feature: Feature) -> dict[str, Any]:

@@ -120,6 +120,28 @@ def test_tests_may_not_be_taken_away(workspace: Make) -> None:
     ws.run("run", FEATURE, code=0)
 
 
+def test_a_persons_branch_is_checked_in_a_worktree_of_its_own(workspace: Make) -> None:
+    see = {"kind": "command", "name": "see", "run": ["sh", "-c", "pwd > $SEEN; test -f done.txt"],
+           "env": {"SEEN": "PLACE"}}  # fmt: skip
+    ws = workspace(cells={"one": {"action": "push", "branch": "mine", "checks": [see]}})
+    ws.edit_spec("PLACE", str(ws.root / "seen"))
+    repo = ws.repos / "app"
+    git(repo, "switch", "-qc", "mine")
+    (repo / "test_new.py").write_text("import pytest\n\npytest.skip('sleeps')\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "mine (T-1)")
+    done = ws.run("run", FEATURE, code=1)
+    assert "the commits are a person's" in both(done) and "on branch mine" in both(done)
+    assert ws.prs() == {}
+    (repo / "done.txt").write_text("yes\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "done (T-1)")
+    ws.run("run", FEATURE, code=0)
+    assert (ws.root / "seen").read_text().strip() == str(ws.worktree("one"))
+    assert not ws.worktree("one").exists()
+    assert git(repo, "status", "--porcelain", "--branch").startswith("## mine")
+
+
 def test_a_hostile_check_is_undone(workspace: Make) -> None:
     script = (
         "echo x > README.md; git checkout -q -b other; git commit -qam x --no-verify; touch new"
