@@ -26,7 +26,6 @@ from orchestr.events import Kind
 from orchestr.locks import FlockLock
 from orchestr.proctree import kill_marked
 from orchestr.redaction import redact
-from orchestr.spec.records import Phase
 from orchestr.supervisor import Exit, Reason, State
 
 LOST = (
@@ -82,10 +81,10 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
             ctx.check_budget(attempt.number)
             write_launch(ctx, attempt, folder)
             child = supervisor.start(folder, hold=slot)
-            ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+            ctx.emit(Kind.ATTEMPT_STARTED, phase=attempt.phase, attempt=attempt.number,
                      pid=child.pid, agent=attempt.agent)  # fmt: skip
         else:
-            ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+            ctx.emit(Kind.ATTEMPT_ADOPTED, phase=attempt.phase, attempt=attempt.number,
                      state=str(state))  # fmt: skip
         stop = _Stop(ctx, attempt, folder)
         end = supervisor.wait(folder, child=child, stop=stop)
@@ -139,7 +138,7 @@ def _note_exit(ctx: CellContext, attempt: Attempt, end: Exit, verdict: Verdict) 
     """Journal how a start ended and what the attempt took: the ledger."""
     used = verdict.tokens
     tokens = None if used is None else [used.input, used.cached, used.output]
-    ctx.emit(Kind.ATTEMPT_EXITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+    ctx.emit(Kind.ATTEMPT_EXITED, phase=attempt.phase, attempt=attempt.number,
              code=end.code, signal=end.signal, reason=end.reason, seconds=end.seconds,
              killed=end.killed, cost_usd=verdict.cost_usd,
              cost_known_usd=verdict.cost_known_usd, tokens=tokens,
@@ -176,7 +175,7 @@ def _note_limit(ctx: CellContext, attempt: Attempt, folder: Path, verdict: Verdi
     if until is not None and until <= time.time():
         until = None  # a reset that is over already, and refused all the same
     until = ctx.pause.extend(until, refusal=refusal)
-    ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+    ctx.emit(Kind.ATTEMPT_LIMITED, phase=attempt.phase, attempt=attempt.number,
              until=until, wait_s=round(until - time.time(), 1), agent=attempt.agent)  # fmt: skip
     go_on(folder, verdict.session_id)
 
@@ -205,7 +204,7 @@ def settle_lost(ctx: CellContext, attempt: Attempt) -> str | None:
 def stop_unrecorded(ctx: CellContext) -> None:
     """End agents whose `attempt.toml` is gone or could not be read: nobody can go on with them,
     and nothing may work beside the next attempt."""
-    for number in attempts.numbers(ctx.dir):
+    for number in (*attempts.numbers(ctx.dir), *attempts.plans(ctx.dir)):
         folder = attempts.folder(ctx.dir, number)
         if attempts.read(ctx.dir, number) is None and supervisor.state(folder) in UNENDED:
             marker = ""

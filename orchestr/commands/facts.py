@@ -6,16 +6,18 @@ could not write down any more.
 
 from __future__ import annotations
 
+from orchestr.cell import approval, publish
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.drive import is_alive
-from orchestr.cell.prompt import pr_of
-from orchestr.cell.records import Marker
+from orchestr.cell.prompt import pr_of, read_plan
+from orchestr.cell.records import Marker, Outcome, Planned
 from orchestr.cell.signing import sign_command
 from orchestr.commands.stale import stale_phases
 from orchestr.lifecycle import CellView, replay, settle
 from orchestr.locks import read_lease
 from orchestr.render.facts import CellFacts, FeatureStatus
+from orchestr.spec.proof import Gate
 from orchestr.spec.records import Phase
 from orchestr.states import CellState
 
@@ -36,10 +38,12 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
     head, marker = ctx.head(), Marker.read(ctx.dir)
     stale = stale_phases(ctx)
     stale.pop(Phase.WORKTREE, None) if ctx.cell.track_base else None
-    phases = {str(p): "pending" if p in stale else "done" for p in Phase}
+    phases = {str(p): "pending" if p in stale else "done" for p in ctx.cell.steps}
     if state is CellState.FAILED and phases.get(view.phase) == "pending":
         phases[view.phase] = "failed"
-    newest = attempts.newest(ctx.dir)
+    if state is CellState.APPROVAL and phases.get(view.phase) == "pending":
+        phases[view.phase] = view.phases.get(view.phase, "pending")
+    newest = attempts.current(ctx.dir)
     shown: CellState | None = CellState.IGNORED if view.ignored and not state.is_moving else None
     at_rest = state in (CellState.PENDING, CellState.DONE) or (state in SETTLED and not stale)
     if shown is None and at_rest:
@@ -56,9 +60,46 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         log=str(log) if log is not None and log.exists() else None,
         pr_url=pr_of(ctx),
         sign=sign_command(ctx),
+        approvals=gates(ctx) if ctx.cell.proof.approve else (),
         state=shown,
         phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,
     )
 
 
-SETTLED = (CellState.FAILED, CellState.ABORTED, CellState.BLOCKED)
+def gates(ctx: CellContext) -> tuple[dict[str, str | None], ...]:
+    """The gates of a cell with their last decisions, and whether they count for what is there."""
+    found = []
+    for gate in ctx.cell.proof.approve:
+        now = value_at(ctx, gate)
+        said = approval.read(ctx.dir, gate)
+        state = "nothing yet" if now is None else "waits"
+        if said is not None and now is not None and said.digest == now:
+            state = said.verdict
+        elif said is not None and said.verdict == approval.APPROVED and now is not None:
+            state = "changed since"
+        row = {"gate": str(gate), "state": state, "digest": now}
+        for word in ("name", "email", "user", "at", "reason"):
+            row[word] = (getattr(said, word) or None) if said is not None else None
+        found.append(row)
+    return tuple(found)
+
+
+def value_at(ctx: CellContext, gate: Gate) -> str | None:
+    """The digest of what a gate is about now; None while there is nothing to look at."""
+    if gate is Gate.PLAN:
+        planned, text = Planned.read(ctx.dir), read_plan(ctx)
+        if not ctx.cell.plans or planned is None or not planned.digest or text is None:
+            return None
+        return approval.plan_digest(text, ctx.cell.todo)
+    head = ctx.head()
+    ready = head is not None and head.outcome is not Outcome.NO_CHANGE_NEEDED
+    return publish.gate_digest(ctx, head) if ready and head is not None else None
+
+
+SETTLED = (
+    CellState.APPROVAL,
+    CellState.NEEDS_PERSON,
+    CellState.FAILED,
+    CellState.ABORTED,
+    CellState.BLOCKED,
+)

@@ -12,7 +12,6 @@ from orchestr.lifecycle import CellState
 from orchestr.plan import Forecast, Would
 from orchestr.render.facts import FeatureStatus, next_command
 from orchestr.render.text import clean, clock, headline, span, took
-from orchestr.spec.records import Phase
 
 
 def explain_text(
@@ -36,7 +35,7 @@ def explain_text(
     if seconds is not None:
         lines.append(f"  started {clock(view.started_at)}, took {took(seconds)}")
     values = status.phases(name)
-    lines.append("  phases: " + ", ".join(f"{p.value} {values[p.value]}" for p in Phase))
+    lines.append("  phases: " + ", ".join(f"{p} {v}" for p, v in values.items()))
     lines += ["", "because"]
     forecast = (forecasts or {}).get(name)
     lines += [
