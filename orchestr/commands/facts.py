@@ -6,6 +6,8 @@ could not write down any more.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestr.cell import approval, publish
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext, Run
@@ -14,9 +16,10 @@ from orchestr.cell.prompt import pr_of, read_plan
 from orchestr.cell.records import Marker, Outcome, Planned
 from orchestr.cell.signing import sign_command
 from orchestr.commands.stale import stale_phases
-from orchestr.lifecycle import CellView, replay, settle
+from orchestr.lifecycle import CellView, FeatureView, replay, settle
 from orchestr.locks import read_lease
 from orchestr.render.facts import CellFacts, FeatureStatus
+from orchestr.render.summary import asks
 from orchestr.spec.proof import Gate
 from orchestr.spec.records import Phase
 from orchestr.states import CellState
@@ -26,10 +29,25 @@ def feature_status(run: Run, *, fresh: bool = True) -> FeatureStatus:
     """All that is known of a feature now. ``fresh`` reads the journal again."""
     lease = read_lease(run.layout.lease(run.feature.name))
     view = replay(run.journal.read()) if fresh else run.past
-    view = settle(view, lease is not None)
+    view = _answered(run, settle(view, lease is not None))
     live = f"PID {lease.pid}, {lease.command}" if lease is not None else None
     facts = {p.name: cell_facts(run.cell(p.name), view.cell(p.name)) for p in run.plan.cells}
     return FeatureStatus(run.feature, run.plan, view, facts, live)
+
+
+def _answered(run: Run, view: FeatureView) -> FeatureView:
+    """Cells behind a gate that a person has answered meanwhile are only pending again."""
+    cells = dict(view.cells)
+    asking: set[str] = set()
+    for plan in run.plan.cells:
+        cell = view.cell(plan.name)
+        if cell.state is not CellState.APPROVAL:
+            continue
+        if asks(cell) or asking & set(plan.upstreams):
+            asking.add(plan.name)
+        else:
+            cells[plan.name] = replace(cell, state=CellState.PENDING, reason=None, hint=None)
+    return replace(view, cells=cells)
 
 
 def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
