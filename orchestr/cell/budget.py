@@ -109,7 +109,8 @@ class Budget:
         if (figure := self._whole.reached(total)) is not None:
             return f"the budget of feature {self._feature} is reached: {figure}"
         if attempt is not None and (figure := self._each.reached(mine)) is not None:
-            return f"the budget of attempt {attempt} is reached: {figure}"
+            what = f"plan {-attempt}" if attempt < 0 else f"attempt {attempt}"
+            return f"the budget of {what} is reached: {figure}"
         return None
 
     def room_usd(self, cell: str, attempt: int) -> float | None:
