@@ -15,6 +15,7 @@ USAGE = """\
 orchestr: make for features
 
   orchestr run FEATURE[:CELL[:PHASE]]    build what is not up to date
+  orchestr approve FEATURE:CELL          say yes (or no) at a gate of a cell
   orchestr plan FEATURE                  what would run, in which order, and why
   orchestr list [--all]                  features, cells and phases
   orchestr status [FEATURE] [--watch]    how far everything is

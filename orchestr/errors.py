@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -55,8 +56,8 @@ class Problem:
 
 
 VERBS = (
-    "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
-    "abort", "doctor", "validate", "schema", "init", "prompt",
+    "run", "approve", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain",
+    "logs", "abort", "doctor", "validate", "schema", "init", "prompt",
 )  # fmt: skip
 
 
@@ -120,6 +121,22 @@ class Blocked(PhaseFailed):
     def __init__(self, message: str, *, upstream: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.upstream = upstream
+
+
+class NeedsApproval(PhaseFailed):
+    """A gate is closed: a person has to say yes (``state`` approval), or said no (needs_person)."""
+
+    def __init__(
+        self, message: str, *, gate: str, state: str = "approval", hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.gate = gate
+        self.state = state
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"gate": self.gate, "state": self.state}
 
 
 class CorruptState(OrchestrError):

@@ -25,7 +25,10 @@ class Kind(StrEnum):
     CELL_WARNED = "cell.warned"  # a person should know, nothing failed; data: reason
     PHASE_STARTED = "phase.started"
     PHASE_DONE = "phase.done"  # data: seconds; plus what the phase made
-    PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds
+    PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds; at a gate: state, gate
+    APPROVAL_ASKED = "approval.asked"  # data: gate, digest, reason, hint
+    APPROVAL_GIVEN = "approval.given"  # by `approve`; data: gate, digest, name, email, user
+    APPROVAL_REFUSED = "approval.refused"  # the same, and reason
     WORKTREE_ADDED = "worktree.added"  # data: path, branch, base
     WORKTREE_REMOVED = "worktree.removed"  # data: path, head
     ATTEMPT_OPENED = "attempt.opened"  # data: key, agent, model

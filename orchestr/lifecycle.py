@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any, assert_never
 
 from orchestr.events import Event, Kind
-from orchestr.spec.records import Phase
+from orchestr.spec.records import LISTED, Phase
 from orchestr.states import CellState, FeatureState, feature_state, follows
 from orchestr.views import NONE, CellView, FeatureView
 
@@ -35,7 +35,7 @@ __all__ = [
     "step",
 ]
 
-_PHASES = tuple(p.value for p in Phase)
+_PHASES = tuple(p.value for p in LISTED)  # `plan` has a mark only where it is a step
 _SURPRISES_KEPT = 50
 _INTERRUPTED = 130
 
@@ -142,15 +142,31 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
         case Kind.CELL_BLOCKED:
             upstream = _text(data, "upstream")
             where = phase or next((p for p in _PHASES if cell.phases.get(p) != "done"), "")
+            # Behind an upstream that only waits for a person nothing is wrong.
+            waits = data.get("state") == CellState.APPROVAL
+            mark = "pending" if waits else "blocked"
             return replace(
                 cell,
-                state=CellState.BLOCKED,
+                state=CellState.APPROVAL if waits else CellState.BLOCKED,
                 phase=where or cell.phase,
-                phases=_with(cell.phases, {where: "blocked"} if where else {}),
+                phases=_with(cell.phases, {where: mark} if where else {}),
                 reason=_text(data, "reason") or f"upstream {upstream or 'cell'} failed",
                 hint=_text(data, "hint"),
                 finished_at=event.ts,
             )
+        case Kind.APPROVAL_ASKED:
+            return replace(
+                cell,
+                state=CellState.APPROVAL,
+                phase=phase or cell.phase,
+                phases=_with(cell.phases, {phase: "approval"} if phase else {}),
+                reason=_text(data, "reason") or "waits for an approval",
+                hint=_text(data, "hint"),
+                finished_at=event.ts,
+                slot="",
+            )
+        case Kind.APPROVAL_GIVEN | Kind.APPROVAL_REFUSED:
+            return _answered(cell, event)
         case Kind.CELL_IGNORED:
             reason = _text(data, "reason") or "ignored by a person"
             return replace(cell, state=CellState.IGNORED, ignored=True, reason=reason, hint=None)
@@ -249,6 +265,8 @@ def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
     fresh = cell.run != event.run or not cell.state.is_moving
     repairs = 0 if phase in (Phase.WORKTREE, Phase.IMPLEMENT) else cell.repairs
     marks = dict.fromkeys(_before(phase), "done")
+    if phase == Phase.IMPLEMENT and Phase.PLAN in cell.phases:
+        marks[Phase.PLAN.value] = "done"
     if phase == Phase.IMPLEMENT:
         # A new result makes the evidence and the pull request of the old one void.
         marks |= dict.fromkeys(_after(phase), "pending")
@@ -294,7 +312,7 @@ def _phase_done(cell: CellView, phase: str, event: Event) -> CellView:
 def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
     state = CellState.FAILED
     told = next((s for s in CellState if s == event.data.get("state")), None)
-    if told is not None and told.is_bad:
+    if told is not None and (told.is_bad or told is CellState.APPROVAL):
         state = told
     elif event.data.get("aborted") is True or cell.outcome == "aborted":
         state = CellState.ABORTED
@@ -303,7 +321,7 @@ def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
         state=state,
         phase=phase,
         attempt=event.attempt or cell.attempt,
-        phases=_with(cell.phases, {phase: "failed"}),
+        phases=_with(cell.phases, {phase: "approval" if state is CellState.APPROVAL else "failed"}),
         reason=_text(event.data, "reason") or "failed without a reason",
         hint=_text(event.data, "hint"),
         finished_at=event.ts,
@@ -311,9 +329,33 @@ def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
     )
 
 
+def _answered(cell: CellView, event: Event) -> CellView:
+    """A person's answer; it moves a cell that waits for it, and nothing else."""
+    if cell.state not in (CellState.APPROVAL, CellState.NEEDS_PERSON) or cell.phase != event.phase:
+        return cell
+    who = _text(event.data, "name") or _text(event.data, "user") or "a person"
+    refused = event.kind is Kind.APPROVAL_REFUSED
+    state, mark = CellState.PENDING, "pending"
+    reason = f"approved by {who}, goes on with the next run"
+    if refused:
+        reason = f"refused by {who}: {_text(event.data, 'reason') or 'no reason given'}"
+        if event.phase == Phase.PUBLISH:
+            state, mark = CellState.NEEDS_PERSON, "failed"
+    return replace(
+        cell,
+        state=state,
+        phases=_with(cell.phases, {event.phase: mark}),
+        reason=reason,
+        hint=_text(event.data, "hint"),
+    )
+
+
 def _attempt(cell: CellView, event: Event) -> CellView:
     data = event.data
-    cell = replace(_costed(cell, event), attempt=event.attempt or cell.attempt)
+    plan = event.attempt < 0  # plans are counted downwards from -1
+    cell = replace(
+        _costed(cell, event), attempt=cell.attempt if plan else event.attempt or cell.attempt
+    )
     match event.kind:
         case Kind.ATTEMPT_LIMITED:
             who = _text(data, "agent") or cell.agent or "the agent"
@@ -325,11 +367,12 @@ def _attempt(cell: CellView, event: Event) -> CellView:
             )
         case Kind.ATTEMPT_EXITED:
             seconds = _number(data, "seconds")
-            seconds = cell.seconds if seconds is None else seconds
+            seconds = cell.seconds if seconds is None or plan else seconds
             return replace(cell, seconds=seconds, slot="")
         case Kind.ATTEMPT_CLOSED:
             # Closing only names the outcome: `forget` closes attempts of cells at rest, too.
-            return replace(cell, outcome=_text(data, "outcome"))
+            outcome = _text(data, "outcome")
+            return replace(cell, outcome=None if plan and outcome == "done" else outcome)
         case _:
             part = _text(data, "part")
             named = None if part else _text(data, "agent")
@@ -398,10 +441,14 @@ def _running(cell: CellView) -> list[str]:
 
 
 def _before(phase: str) -> tuple[str, ...]:
+    if phase == Phase.PLAN:
+        return (Phase.WORKTREE.value,)
     return _PHASES[: _PHASES.index(phase)] if phase in _PHASES else ()
 
 
 def _after(phase: str) -> tuple[str, ...]:
+    if phase == Phase.PLAN:
+        return _PHASES[1:]
     return _PHASES[_PHASES.index(phase) + 1 :] if phase in _PHASES else ()
 
 

@@ -81,7 +81,7 @@ class CellView:
     @property
     def partial(self) -> bool:
         """True when some phases are done and others are not."""
-        values = [self.phases.get(p) for p in Phase]
+        values = [self.phases.get(p) for p in Phase if p in self.phases or p is not Phase.PLAN]
         return "done" in values and any(v != "done" for v in values)
 
 

@@ -109,7 +109,10 @@ class Budget:
         if (figure := self._whole.reached(total)) is not None:
             return f"the budget of feature {self._feature} is reached: {figure}"
         if attempt is not None and (figure := self._each.reached(mine)) is not None:
-            return f"the budget of attempt {attempt} is reached: {figure}"
+            what = f"attempt {attempt}"
+            if isinstance(attempt, int) and attempt < 0:
+                what = f"plan {-attempt}"
+            return f"the budget of {what} is reached: {figure}"
         return None
 
     def room_usd(self, cell: str, attempt: int | str) -> float | None:

@@ -7,8 +7,8 @@ nothing else: no globals, no cwd.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +66,8 @@ class Run:
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: Purse | None = None  # of the command, over all its features
+    at_work: int = 0  # phases under way, without those that wait at a gate
+    _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None
     _budget: Budget | None = None
     _agents: dict[str, Agent] = field(default_factory=dict)
@@ -83,6 +85,33 @@ class Run:
         if self.listener is not None:
             with suppress(Exception):  # progress is a courtesy: it must not fail a phase
                 self.listener(event)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Around a phase: it counts as at work."""
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Inside of `working`: this phase only waits for a person."""
+        self._count(-1)
+        try:
+            yield
+        finally:
+            self._count(1)
+
+    def _count(self, by: int) -> None:
+        with self._counting:
+            self.at_work += by
+
+    @property
+    def alone(self) -> bool:
+        """Whether the feature is one cell: then nothing else can be about to start."""
+        return len(self.feature.cells) == 1
 
     def cell(self, name: str) -> CellContext:
         """The context of one cell, made once."""
@@ -288,6 +317,8 @@ class CellContext:
                 kit = (repo.setup, repo.link, repo.copy)
                 base = (cell.base or repo.base, cell.track_base)
                 return digest("worktree", cell.repo, str(repo.path), cell.branch, base, kit)
+            case Phase.PLAN:
+                return digest("plan", cell.todo)
             case Phase.IMPLEMENT:
                 agent = self.run.settings.agents.get(self.agent_name)
                 model = cell.model or (agent.model if agent else None)

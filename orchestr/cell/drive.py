@@ -72,7 +72,7 @@ class Work:
         return f"{self.attempt}/{self.part}" if self.part else self.attempt
 
 
-def author(ctx: CellContext, attempt: Attempt, phase: Phase = Phase.IMPLEMENT, **told: Any) -> Work:
+def author(ctx: CellContext, attempt: Attempt, phase: Phase | None = None, **told: Any) -> Work:
     """The attempt's own agent: its first work, or a repair when `go_on` came before."""
     folder = attempts.folder(ctx.dir, attempt.number)
     return Work(
@@ -80,7 +80,7 @@ def author(ctx: CellContext, attempt: Attempt, phase: Phase = Phase.IMPLEMENT, *
         attempt.marker(ctx.key),
         attempt.agent,
         attempt.number,
-        phase,
+        phase or attempt.phase,
         lambda: write_launch(ctx, attempt, folder),
         told=told,
     )
@@ -256,7 +256,7 @@ def settle_lost(ctx: CellContext, attempt: Attempt) -> str | None:
 def stop_unrecorded(ctx: CellContext) -> None:
     """End agents whose `attempt.toml` is gone or could not be read: nobody can go on with them,
     and nothing may work beside the next attempt."""
-    for number in attempts.numbers(ctx.dir):
+    for number in (*attempts.numbers(ctx.dir), *attempts.plans(ctx.dir)):
         folder = attempts.folder(ctx.dir, number)
         if attempts.read(ctx.dir, number) is None and supervisor.state(folder) in UNENDED:
             grace = ctx.run.settings.limits.grace

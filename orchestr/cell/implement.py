@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell import adopt, commits, surroundings
+from orchestr.cell import adopt, commits, planning, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
@@ -20,7 +20,7 @@ from orchestr.cell.leftovers import keep, operation, restore
 from orchestr.cell.prepare import prepare
 from orchestr.cell.proof import prove, some
 from orchestr.cell.pushes import pushed
-from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, digest
+from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, Planned, digest
 from orchestr.cell.result import Result
 from orchestr.cell.worktree import checked_out, ensure
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
@@ -38,6 +38,9 @@ def key_of(ctx: CellContext, marker: Marker) -> str:
     The tree of an `action: push` cell is a person's, so its local head counts too.
     """
     extra = local_head(ctx) if ctx.cell.action is Action.PUSH else None
+    if ctx.cell.plans:
+        planned = Planned.read(ctx.dir)
+        extra = (planned.digest or None) if planned else None  # the plan that it carries out
     return digest(ctx.digest_of(Phase.IMPLEMENT), marker.content(), extra)
 
 
@@ -100,16 +103,16 @@ def run(ctx: CellContext) -> Result:
     except Interrupted:
         surroundings.leave(ctx, attempt, marker.base_ref)
         keep_quietly(ctx, attempt)
-        _close(ctx, attempt, "aborted", "stopped")
+        close(ctx, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
         harm = surroundings.leave(ctx, attempt, marker.base_ref)
         mended = restore(ctx, attempt)
         text = "; ".join([error.message, *harm, *mended])
-        _close(ctx, attempt, "failed", text)
+        close(ctx, attempt, "failed", text)
         raise PhaseFailed(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     implemented.write(ctx.dir)
-    _close(ctx, attempt, "done", "")
+    close(ctx, attempt, "done", "")
     return Result.built(
         why, attempt=attempt.number, head=implemented.head, outcome=implemented.outcome
     )
@@ -119,7 +122,7 @@ def _restore_files(ctx: CellContext, done: Implemented) -> Result:
     """The result is there: close what a kill left open, bring back a deleted transcript."""
     newest = attempts.newest(ctx.dir)
     if newest is not None and newest.state == "open" and newest.key == done.key:
-        _close(ctx, newest, "done", "")
+        close(ctx, newest, "done", "")
     if ctx.cell.action is not Action.PUSH and not (ctx.dir / TRANSCRIPT).exists():
         attempts.link_transcript(ctx.dir, done.attempt)
     return Result.kept()
@@ -209,36 +212,37 @@ def _take_over(ctx: CellContext, key: str) -> Attempt | None:
     if newest.key != key:
         stop_running(ctx, newest)
         keep_quietly(ctx, newest)
-        _close(ctx, newest, "superseded", "its todo or what it builds on changed")
+        close(ctx, newest, "superseded", "its todo, plan or what it builds on changed")
         return None
     lost = settle_lost(ctx, newest)
     if lost is not None:
         restore(ctx, newest)
-        _close(ctx, newest, "failed", lost)
+        close(ctx, newest, "failed", lost)
         return None
     if not (attempts.folder(ctx.dir, newest.number) / "notes.txt").exists():
         marker = Marker.read(ctx.dir)
         if marker is not None:  # killed before the agent could start
             ensure(ctx, marker)
-            _note(ctx, newest, marker, prepare(ctx, marker)[1])
+            note(ctx, newest, marker, prepare(ctx, marker)[1])
     return newest
 
 
 def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
     """Make the worktree ready, then record the attempt."""
+    planning.check_approved(ctx)
     stop_unrecorded(ctx)
     ensure(ctx, marker)
     start, notes = prepare(ctx, marker)
     attempt = attempts.open_next(
         ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
     )
-    _note(ctx, attempt, marker, notes)
+    note(ctx, attempt, marker, notes)
     ctx.emit(Kind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
              agent=attempt.agent, model=attempt.model, start=start)  # fmt: skip
     return attempt
 
 
-def _note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None:
+def note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None:
     """What must be on disk before the agent starts; written again when a kill came between."""
     note_branches(ctx, attempt, marker)
     write_atomic(attempts.folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
@@ -258,7 +262,7 @@ def note_branches(ctx: CellContext, attempt: Attempt, marker: Marker) -> None:
 BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
 
 
-def _close(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
+def close(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
     attempts.close(ctx.dir, attempt, outcome, why)
     ctx.emit(Kind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              outcome=outcome, reason=why)  # fmt: skip

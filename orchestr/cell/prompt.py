@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestr.cell import approval, commits, planprompt
 from orchestr.cell import attempt as attempts
-from orchestr.cell import commits
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.commits import Rules
 from orchestr.cell.context import CellContext
@@ -22,7 +22,7 @@ from orchestr.cell.template import Template, ours, problems
 from orchestr.cell.worktree import place
 from orchestr.config import Settings
 from orchestr.errors import Problem
-from orchestr.spec.proof import CheckDef
+from orchestr.spec.proof import CheckDef, Gate
 from orchestr.spec.records import Action, Cell, Feature, Phase
 
 
@@ -35,11 +35,13 @@ def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str
         "ORCHESTR_REPO": ctx.cell.repo,
         "ORCHESTR_BRANCH": ctx.cell.branch,
         "ORCHESTR_BASE": marker.base if marker else "",
-        "ORCHESTR_ATTEMPT": str(attempt.number),
+        "ORCHESTR_ATTEMPT": str(abs(attempt.number)),
         "ORCHESTR_PROMPT_FILE": str(prompt),
         "ORCHESTR_WORKTREE": str(ctx.worktree),
         "ORCHESTR_KEY": ctx.run.feature.key,
     }
+    if attempt.number < 0:
+        values["ORCHESTR_PLAN_FILE"] = str(planprompt.plan_file(ctx, attempt))
     for upstream in ctx.upstreams():
         head = Head.read(upstream.dir)
         prefix = f"ORCHESTR_UPSTREAM_{upstream.cell.name.upper().replace('-', '_')}"
@@ -74,6 +76,11 @@ def build(
     return (ours() if own is None else Template(own, workspace.root)).render(values)
 
 
+def build_plan(ctx: CellContext, plan: Attempt, refusal: str) -> str:
+    """The whole prompt of a plan. ``refusal`` is what was wrong with the last one."""
+    return planprompt.render(ctx, plan, refusal, facts(ctx, plan))
+
+
 def check_template(settings: Settings, features: Iterable[Feature]) -> list[Problem]:
     """What is wrong with the workspace's own template, if it has one. Reads no repository."""
     workspace = settings.workspace
@@ -101,6 +108,7 @@ def facts(
         "feature": _feature(ctx.run.feature),
         "cell": {**_cell(ctx.cell), **place_of},
         "attempt": _attempt(attempt, _last_failure(ctx, attempt)),
+        "plan": planprompt.approved_plan(ctx),
         "notes": notes,
         "upstreams": [_upstream(up) for up in ctx.upstreams()],
         "commits": _commits(commits.rules(ctx)),
@@ -159,6 +167,9 @@ def _attempt(attempt: Attempt, last_failure: str) -> dict[str, Any]:
 
 def _last_failure(ctx: CellContext, attempt: Attempt) -> str:
     """Why the attempt before was not accepted: what a later one must know above all."""
+    refusal = approval.read(ctx.dir, Gate.PUBLISH)
+    if refusal is not None and refusal.verdict == approval.REFUSED:
+        return f"a person refused to publish it: {refusal.reason}"
     before = [a for a in attempts.every(ctx.dir) if a.number < attempt.number]
     if before and before[-1].outcome == "failed" and not attempt.fresh:
         return before[-1].reason
@@ -233,6 +244,7 @@ def _made_up(feature: Feature, cell: Cell, *, full: bool) -> dict[str, Any]:
         "feature": _feature(feature),
         "cell": {**_cell(cell), "worktree": "/worktrees/cell", "base": commit, "base_ref": "main"},
         "attempt": _attempt(attempt, "its checks failed" if full else ""),
+        "plan": "> First this, then that." if full else "",
         "notes": "Something was left here." if full else "",
         "upstreams": [{**up, **made} if full else up for up in ups],
         "commits": _commits(rules),

@@ -7,6 +7,7 @@ opened. Never a plain force: only after `--fresh` a lease on exactly the old hea
 
 from __future__ import annotations
 
+from orchestr.cell import approval
 from orchestr.cell.context import CellContext, Run, observed
 from orchestr.cell.pushes import pushed
 from orchestr.cell.records import (
@@ -25,6 +26,7 @@ from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice
 from orchestr.git import Branch, CommitId
 from orchestr.giterrors import PushStatus
+from orchestr.spec.proof import Gate
 from orchestr.spec.records import Cell, Phase
 
 LAG = (0.2, 0.5, 1, 2, 4, 8, 15, 30)  # s between looks at a pull request that is behind a push
@@ -111,6 +113,8 @@ def run(ctx: CellContext) -> Result:
     if merged is not None:
         Published(key, head.head, merged.url, title_of(ctx)).write(ctx.dir)
         return Result.built("its pull request is merged", url=merged.url)
+    if Gate.PUBLISH in ctx.cell.proof.approve:
+        approval.require(ctx, Gate.PUBLISH, gate_digest(ctx, head))
     new = push(ctx, head)
     pr = _caught_up(ctx, open_or_edit(ctx, new_branch=new), head)
     if pr.head_sha != head.head:
@@ -121,6 +125,11 @@ def run(ctx: CellContext) -> Result:
     Published(key, head.head, pr.url, title_of(ctx)).write(ctx.dir)
     ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
     return Result.built(why, url=pr.url, base=pr.base)
+
+
+def gate_digest(ctx: CellContext, head: Head) -> str:
+    """What a person approves: exactly what would be published now."""
+    return approval.publish_digest(ctx.dir, head=head.head, title=title_of(ctx), base=pr_base(ctx))
 
 
 def _merged(ctx: CellContext, head: Head) -> PullRequest | None:

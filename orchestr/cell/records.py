@@ -32,6 +32,8 @@ PRODUCT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})( [0-9a-f]+)?")  # what `tree`
 
 MARKER = "worktree.toml"
 TRANSCRIPT = "transcript.jsonl"
+PLAN = "plan.toml"
+PLAN_TEXT = "plan.md"
 IMPLEMENT = "implement.toml"
 CHECKS = "checks.json"
 REVIEW = "review.json"
@@ -88,6 +90,29 @@ class Marker:
                 f.text("phase"),
             ),
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`plan.toml`: what `plan.md` was made for. ``digest`` is what a person approves, with the
+    todo; empty where nothing has to be approved. ``answers`` is the refusal that it was made
+    again for."""
+
+    key: str
+    digest: str
+    plan: int = 0  # its number, from 1
+    answers: str = ""
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / PLAN, {"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> Planned | None:
+        return read_record(
+            folder / PLAN,
+            read_toml,
+            lambda f: cls(f.text("key"), f.text("digest"), f.number("plan"), f.text("answers", "")),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.prompt import build as build_prompt
-from orchestr.cell.prompt import variables
+from orchestr.cell.prompt import build_plan, variables
 from orchestr.cell.records import TRANSCRIPT
 from orchestr.cell.signing import agent_config
 from orchestr.cell.worktree import ensure_upstreams, place
@@ -44,7 +44,8 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
     if session is None:
         notes = repair or _text(folder / "notes.txt")
-        write_atomic(prompt, build_prompt(ctx, attempt, notes).encode())
+        build = build_plan if attempt.number < 0 else build_prompt
+        write_atomic(prompt, build(ctx, attempt, notes).encode())
     marker = attempt.marker(ctx.key)
     upstreams = tuple(place(upstream) for upstream in ctx.upstreams())
     launch = ctx.run.agent(attempt.agent).launch(

@@ -96,7 +96,7 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
 
 def unsaved(ctx: CellContext) -> tuple[str, str] | None:
     """Why a worktree must stay and what to do, or None."""
-    newest = attempts.newest(ctx.dir)
+    newest = attempts.current(ctx.dir)
     if newest is not None and newest.is_open and is_alive(ctx.dir, newest):
         return "its agent works there", f"orchestr abort {ctx.name}"
     if not same_repository(ctx):

@@ -110,6 +110,11 @@ class Session:
             return Target(feature.name, parts[1])
         if parts[2] not in list(Phase):
             raise UsageError(f"there is no phase {parts[2]!r}", hint=f"phases: {', '.join(Phase)}")
+        if parts[2] not in feature.cell(parts[1]).steps:
+            raise UsageError(
+                f"cell {feature.name}:{parts[1]} has no phase {parts[2]!r}",
+                hint="give it `approve: plan` in the spec",
+            )
         return Target(feature.name, parts[1], Phase(parts[2]))
 
     def targets(self, words: Sequence[str]) -> list[Target]:
@@ -128,7 +133,7 @@ class Session:
             for target in (
                 Target(feature.name),
                 Target(feature.name, cell.name),
-                *(Target(feature.name, cell.name, phase) for phase in Phase),
+                *(Target(feature.name, cell.name, phase) for phase in cell.steps),
             )
         ]
         found = [t for t in every if fnmatch.fnmatchcase(str(t), pattern)]

@@ -20,7 +20,7 @@ class CellFacts:
     ``base`` is the branch that the pull request goes to, ``head`` a commit, ``tree`` its tree.
     ``log`` is the newest transcript. ``state`` and ``phases`` replace what the journal says, for
     a caller that has looked at the result files. ``sign`` is the command that signs its commits,
-    where signing was switched off.
+    where signing was switched off. ``approvals`` are the cell's gates, see `docs/approval.md`.
     """
 
     base: str | None = None
@@ -32,6 +32,7 @@ class CellFacts:
     pr_state: str | None = None
     pr_draft: bool | None = None
     sign: str | None = None
+    approvals: tuple[Mapping[str, str | None], ...] = ()
     state: CellState | None = None
     phases: Mapping[str, str] | None = None
 
@@ -66,7 +67,8 @@ class FeatureStatus:
         """Every phase with its value; what was never reached is pending."""
         known = self.of(name).phases
         known = self.view.cell(name).phases if known is None else known
-        return {p.value: "pending" for p in Phase} | dict(known)
+        every = {p.value: "pending" for p in self.plan.cell(name).steps} | dict(known)
+        return {p.value: every[p.value] for p in Phase if p.value in every}
 
     def pull_request(self, name: str) -> tuple[str, str, bool | None] | None:
         """URL, state and draft of the cell's pull request, or None."""
@@ -113,5 +115,7 @@ def next_command(feature: str, view: CellView, state: CellState) -> str | None:
             return None
         case CellState.IGNORED:
             return f"orchestr ignore --undo {cell}"
-        case CellState.APPROVAL | CellState.MERGE_CONFLICT | CellState.NEEDS_PERSON:
+        case CellState.APPROVAL:
+            return None  # the cell that asks has it as its hint
+        case CellState.MERGE_CONFLICT | CellState.NEEDS_PERSON:
             return f"orchestr explain {cell}"

@@ -23,10 +23,16 @@ from orchestr.render.text import (
     tokens,
     took,
 )
-from orchestr.spec.records import Phase
 
 # One letter a phase: capital when done, so that progress reads at a glance (row B84).
-_MARKS = {"done": "✓", "running": "▶", "failed": "✗", "blocked": "⊘", "pending": "·"}
+_MARKS = {
+    "done": "✓",
+    "running": "▶",
+    "failed": "✗",
+    "blocked": "⊘",
+    "approval": "?",
+    "pending": "·",
+}
 _REASON_COLUMNS = 4
 
 
@@ -76,6 +82,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         if view.tokens_total
         else None,
         "sign": facts.sign,
+        "approvals": [dict(approval) for approval in facts.approvals],
     }
 
 
@@ -123,7 +130,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
             (
                 cell.name,
                 shown,
-                "".join(_MARKS.get(phases[p.value], "?") for p in Phase),
+                "".join(_MARKS.get(value, "?") for value in phases.values()),
                 str(view.attempt or "-"),
                 took(span(view.started_at, view.finished_at or end)),
                 cost,

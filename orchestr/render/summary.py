@@ -110,6 +110,8 @@ def _unchanged(view: CellView) -> bool:
 def _trouble(status: FeatureStatus, name: str) -> list[str]:
     """For a cell that ended badly by itself: the reason, the log and what to look at next."""
     state, view = status.cell_state(name), status.view.cell(name)
+    if state is CellState.APPROVAL:
+        return _to_approve(status, name)
     if state not in _FAILED:
         return []
     cell = f"{status.feature.name}:{name}"
@@ -120,6 +122,20 @@ def _trouble(status: FeatureStatus, name: str) -> list[str]:
     lines += [f"    log:   {clean(log)}", f"    next:  orchestr logs {cell}"] if log else []
     hint = clean(view.hint or "")
     return [*lines, f"    hint:  {hint}"] if hint and hint != f"orchestr logs {cell}" else lines
+
+
+def _to_approve(status: FeatureStatus, name: str) -> list[str]:
+    """For a cell that asks a person: the command. Those behind it wait without words."""
+    view, cell = status.view.cell(name), f"{status.feature.name}:{name}"
+    if not asks(view):
+        return []
+    lines = ["", f"{CellState.APPROVAL.symbol} {cell}: {headline(view.reason)}"]
+    return [*lines, f"    next:  orchestr approve {cell}"]
+
+
+def asks(view: CellView) -> bool:
+    """Whether a cell in the state approval is one that asks, not one behind it."""
+    return "approval" in view.phases.values()
 
 
 def _counts(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
@@ -157,4 +173,11 @@ def _again(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:
             lines.append(f"next: orchestr run {name} --failed")
         elif any(s in (CellState.ABORTED, CellState.PENDING, CellState.BLOCKED) for s in states):
             lines.append(f"next: orchestr run {name}")
+        waits = [n for s, n in shown if s is status and s.cell_state(n) is CellState.APPROVAL]
+        asking = [n for n in waits if asks(status.view.cell(n))]
+        if asking:
+            more = f" and {len(asking) - 1} more" if len(asking) > 1 else ""
+            lines.append(
+                f"next: orchestr approve {name}:{asking[0]}{more}, then orchestr run {name}"
+            )
     return lines
