@@ -147,9 +147,10 @@ def test_the_demo_with_claude_and_codex_at_github(house: MakeHouse) -> None:
                       f"main..{cells[name]['branch']}").splitlines()
             for name in ("platform-proto", "java-sdk")
         }  # fmt: skip
-        assert "feat(policy): name ML-KEM-768 in KasPublicKeyAlgEnum (DSPX-2399)" in subjects[
-            "platform-proto"
-        ]
+        assert (
+            "feat(policy): name ML-KEM-768 in KasPublicKeyAlgEnum (DSPX-2399)"
+            in subjects["platform-proto"]
+        )
         assert len(subjects["java-sdk"]) == 1
         assert "(DSPX-2399)" in subjects["java-sdk"][0]
         jdk = git(github.repos["o/java-sdk"], "show", f"{cells['java-sdk']['branch']}:"
