@@ -66,6 +66,7 @@ class Run:
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: Purse | None = None  # of the command, over all its features
+    waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
     _forge: Forge | None = None
     _budget: Budget | None = None
     _agents: dict[str, Agent] = field(default_factory=dict)
@@ -236,7 +237,7 @@ class CellContext:
     @property
     def pause(self) -> Pause:
         agent = self.agent_settings
-        return Pause(self.run.layout.locks, agent.name, agent.retry_after, agent.retry_max)
+        return Pause(self.run.layout.locks, agent.pool, agent.retry_after, agent.retry_max)
 
     @property
     def timeout(self) -> float:

@@ -131,7 +131,8 @@ def _words(event: Event) -> list[str]:
             wait = data.get("wait_s")
             who = _said(data, "agent") or "the agent"
             more = f", goes on in {took(wait)}" if isinstance(wait, int | float) else ""
-            return [f"usage limit of {who}{more}"]
+            why = headline(_raw(data, "reason")) or f"usage limit of {who}"
+            return [f"{why}{more}"]
         case Kind.ATTEMPT_EXITED:
             if data.get("code") == 0 and data.get("reason", "exited") == "exited":
                 return []

@@ -98,7 +98,9 @@ def check_transcripts(ws: AgentHouse) -> None:
         said = ws.run("logs", f"mlkem:{name}", code=0).stdout
         assert "demo/agent.py" in said
         assert "All is done." in said
-    assert "edit " in ws.run("logs", "mlkem:platform-proto", code=0).stdout
+    # What a command said: the demo's agent tells its edits.
+    for name in ("platform-proto", "web-sdk"):
+        assert "edit " in ws.run("logs", f"mlkem:{name}", code=0).stdout
 
 
 def check_nothing_more(ws: AgentHouse) -> None:
@@ -129,6 +131,9 @@ def test_the_demo_with_claude_and_codex_at_github(house: MakeHouse) -> None:
 
         cells = ws.status("mlkem")
         check_status(cells)
+        shown = ws.run("status", "mlkem", code=0).stdout
+        assert "  6 cells: 6 done; cost $0.03; 10k tokens\n" in shown
+        assert re.search(r"java-sdk +✓ done +✓✓✓✓✓ +1 .* under \$0.01 +2100 +https:", shown)
         pulls = {f"https://{HOST}/{p['slug']}/pull/{p['number']}": p for p in github.every()}
         assert set(pulls) == {cell["pr"]["url"] for cell in cells.values()}
         for name, cell in cells.items():

@@ -211,7 +211,8 @@ def test_a_session_goes_on_after_a_kill_of_the_orchestrator(house: MakeHouse, cl
     child.kill()
     child.wait()
     ok.touch()
-    (ws.root / ".orchestr" / "locks" / f"pause-{cli}.json").unlink()
+    provider = {"claude": "anthropic", "codex": "openai"}[cli]
+    (ws.root / ".orchestr" / "locks" / f"pause-{provider}.json").unlink()
     ws.run("run", "demo", "--yes", code=0, env=QUICK)
     assert ws.show("a", "a.txt") == "one\ntwo"
     assert [e["attempt"] for e in ws.journal(kind="attempt.opened")] == [1]
