@@ -69,6 +69,8 @@ def drive(ctx: CellContext, attempt: Attempt) -> Verdict:
             ctx.pause.clear()
             return verdict
         else:
+            if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
+                ctx.check_budget(attempt.number)
             raise ctx.fail(verdict.reason, hint=f"orchestr logs {ctx.name}")
 
 
@@ -103,7 +105,7 @@ def _one_process(ctx: CellContext, attempt: Attempt, folder: Path, stack: ExitSt
         kill_marked(marker)
         return Exit(None, None, Reason.STOPPED, LOST)
     grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
-    end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now)
+    end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now, child=child)
     # If it had ended by itself before the stop came, its work is kept, not paid again.
     return end or Exit(None, None, Reason.STOPPED)
 
