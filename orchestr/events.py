@@ -42,6 +42,7 @@ class Kind(StrEnum):
     PR_UPDATED = "pr.updated"  # data: url, draft
     PR_SEEN = "pr.seen"  # data: url, state, draft, checks, review
     FORGE_AWAY = "forge.away"  # data: repo, reason
+    FORGE_WAITS = "forge.waits"  # a host lets us wait; data: host, reason, wait_s
 
 
 @dataclass(frozen=True, slots=True)

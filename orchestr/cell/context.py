@@ -123,8 +123,11 @@ class Run:
         if self._forge is None:
             from orchestr.forges import make_forge
 
-            self._forge = make_forge(self.settings, self.stop)
+            self._forge = make_forge(self.settings, self.stop, self._forge_waits)
         return self._forge
+
+    def _forge_waits(self, host: str, reason: str, wait: float) -> None:
+        self.emit(Kind.FORGE_WAITS, host=host, reason=reason, wait_s=round(wait, 1))
 
     @property
     def asked(self) -> dict[str, Any]:
