@@ -32,6 +32,7 @@ ONLY = (
     ),
     ("sandbox", ("codex",), "only codex has a sandbox of its own"),
 )
+PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
 PREFIX = "ORCHESTR_SET_"
 
 
@@ -72,6 +73,7 @@ class AgentSettings:
     """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit).
 
     ``price_*`` are dollars per million tokens, ``sign`` is `auto` (as the user has it) or `off`.
+    Agents of one ``provider`` wait for its usage limits together, see `pool`.
     """
 
     name: str
@@ -90,6 +92,12 @@ class AgentSettings:
     price_cached_usd: float | None = None
     sandbox: str | None = None
     sign: str = "auto"
+    provider: str | None = None
+
+    @property
+    def pool(self) -> str:
+        """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
+        return self.provider or PROVIDERS.get(self.kind, self.name)
 
 
 @dataclass(frozen=True, slots=True)

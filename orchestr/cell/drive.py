@@ -47,9 +47,14 @@ def drive(ctx: CellContext, attempt: Attempt) -> Verdict:
     folder = attempts.folder(ctx.dir, attempt.number)
     while True:
         _wait_for_limit(ctx, attempt)
-        end = _one_process(ctx, attempt, folder)
-        verdict = _judge(ctx, attempt, folder, end)
-        _note_exit(ctx, attempt, end, verdict)
+        with ExitStack() as slot:
+            end = _one_process(ctx, attempt, folder, slot)
+            if end is None:
+                continue
+            verdict = _judge(ctx, attempt, folder, end)
+            _note_exit(ctx, attempt, end, verdict)
+            if verdict.limited:  # before the slot is free: the next one must see the pause
+                _note_limit(ctx, attempt, folder, verdict)
         if end.reason is Reason.STOPPED:
             if end.detail == LOST:
                 raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
@@ -57,48 +62,52 @@ def drive(ctx: CellContext, attempt: Attempt) -> Verdict:
             ctx.check_budget(attempt.number)
             raise Interrupted(f"{ctx.name}: aborted", hint=f"orchestr run {ctx.name}")
         if verdict.limited:
-            _note_limit(ctx, attempt, folder, verdict)
-        elif verdict.session_lost and session_to_go_on(folder) is not None:
+            continue
+        if verdict.session_lost and session_to_go_on(folder) is not None:
             go_on(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
             ctx.pause.clear()
             return verdict
         else:
+            if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
+                ctx.check_budget(attempt.number)
             raise ctx.fail(verdict.reason, hint=f"orchestr logs {ctx.name}")
 
 
-def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
+def _one_process(ctx: CellContext, attempt: Attempt, folder: Path, stack: ExitStack) -> Exit | None:
     """One process of the agent, from its start or from where it is, to its `exit.json`.
 
-    Where there is none, because we or somebody ended the supervisor, it counts as stopped.
+    Where there is none, because we or somebody ended the supervisor, it counts as stopped. The
+    slot it takes is held by ``stack``. None: its provider was paused while it waited for one.
     """
-    with ExitStack() as stack:
-        child = None
-        state = supervisor.state(folder)
-        if state is State.NEVER_STARTED:
-            pool = ctx.run.pool("agents")
-            slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
-            ctx.check_cancelled()
-            ctx.check_budget(attempt.number)
-            write_launch(ctx, attempt, folder)
-            child = supervisor.start(folder, hold=slot)
-            ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                     pid=child.pid, agent=attempt.agent)  # fmt: skip
-        else:
-            ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                     state=str(state))  # fmt: skip
-        stop = _Stop(ctx, attempt, folder)
-        end = supervisor.wait(folder, child=child, stop=stop)
-        if end is not None:
-            return end
-        marker = attempt.marker(ctx.key)
-        if not stop.is_set():
-            kill_marked(marker)
-            return Exit(None, None, Reason.STOPPED, LOST)
-        grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
-        end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now)
-        # If it had ended by itself before the stop came, its work is kept, not paid again.
-        return end or Exit(None, None, Reason.STOPPED)
+    child = None
+    state = supervisor.state(folder)
+    if state is State.NEVER_STARTED:
+        pool = ctx.run.pool("agents")
+        slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
+        ctx.check_cancelled()
+        ctx.check_budget(attempt.number)
+        if ctx.pause.until() > 0:
+            return None
+        write_launch(ctx, attempt, folder)
+        child = supervisor.start(folder, hold=slot)
+        ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+                 pid=child.pid, agent=attempt.agent)  # fmt: skip
+    else:
+        ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+                 state=str(state))  # fmt: skip
+    stop = _Stop(ctx, attempt, folder)
+    end = supervisor.wait(folder, child=child, stop=stop)
+    if end is not None:
+        return end
+    marker = attempt.marker(ctx.key)
+    if not stop.is_set():
+        kill_marked(marker)
+        return Exit(None, None, Reason.STOPPED, LOST)
+    grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
+    end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now, child=child)
+    # If it had ended by itself before the stop came, its work is kept, not paid again.
+    return end or Exit(None, None, Reason.STOPPED)
 
 
 class _Stop(threading.Event):
@@ -176,14 +185,25 @@ def _note_limit(ctx: CellContext, attempt: Attempt, folder: Path, verdict: Verdi
     if until is not None and until <= time.time():
         until = None  # a reset that is over already, and refused all the same
     until = ctx.pause.extend(until, refusal=refusal)
+    ctx.run.waits[ctx.cell.name] = until
     ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              until=until, wait_s=round(until - time.time(), 1), agent=attempt.agent)  # fmt: skip
     go_on(folder, verdict.session_id)
 
 
 def _wait_for_limit(ctx: CellContext, attempt: Attempt) -> None:
-    """Hold no slot while the provider says "not now"; an agent at work is not waited for."""
+    """Hold no slot while the provider says "not now"; an agent at work is not waited for.
+
+    Where another cell was refused, this one is shown as waiting, too.
+    """
     folder = attempts.folder(ctx.dir, attempt.number)
+    until = ctx.pause.until()
+    told = ctx.run.waits.get(ctx.cell.name)
+    if until > 0 and until != told and supervisor.state(folder) is State.NEVER_STARTED:
+        ctx.run.waits[ctx.cell.name] = until
+        ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number, until=until,
+                 wait_s=round(until - time.time(), 1), agent=attempt.agent,
+                 reason=f"usage limit of {ctx.agent_settings.pool}")  # fmt: skip
     while ctx.pause.until() > 0 and supervisor.state(folder) is State.NEVER_STARTED:
         ctx.check_cancelled()
         ctx.run.stop.wait(min(POLL, max(0.01, ctx.pause.until() - time.time())))
