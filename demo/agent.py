@@ -77,8 +77,13 @@ def need(path: Path, text: str, owner: str) -> None:
 
 
 def commit(subject: str, *paths: str) -> None:
-    """Commit these paths, if anything in them changed. The rest is left to the engine."""
-    subprocess.run(["git", "add", "--", *paths], check=True)
+    """Commit these paths, if anything in them changed. The rest is left to the engine.
+
+    All of it is where git's data may only be read, as in codex's sandbox.
+    """
+    if subprocess.run(["git", "add", "--", *paths], check=False).returncode:
+        say(f"  git's data cannot be written here: {', '.join(paths)} left to the engine")
+        return
     staged = ["git", "diff", "--cached", "--quiet", "--", *paths]
     if subprocess.run(staged, check=False).returncode == 0:
         return

@@ -33,6 +33,7 @@ ONLY = (
     ),
     ("sandbox", ("codex",), "only codex has a sandbox of its own"),
 )
+PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
 PREFIX = "ORCHESTR_SET_"
 
 
@@ -75,6 +76,7 @@ class AgentSettings:
     """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit).
 
     ``price_*`` are dollars per million tokens, ``sign`` is `auto` (as the user has it) or `off`.
+    Agents of one ``provider`` wait for its usage limits together, see `pool`.
     """
 
     name: str
@@ -93,6 +95,12 @@ class AgentSettings:
     price_cached_usd: float | None = None
     sandbox: str | None = None
     sign: str = "auto"
+    provider: str | None = None
+
+    @property
+    def pool(self) -> str:
+        """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
+        return self.provider or PROVIDERS.get(self.kind, self.name)
 
 
 @dataclass(frozen=True, slots=True)

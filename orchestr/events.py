@@ -34,7 +34,7 @@ class Kind(StrEnum):
     ATTEMPT_OPENED = "attempt.opened"  # data: key, agent, model
     ATTEMPT_STARTED = "attempt.started"  # the supervisor runs; data: pid
     ATTEMPT_ADOPTED = "attempt.adopted"  # a running or finished one of an earlier run
-    ATTEMPT_LIMITED = "attempt.limited"  # usage limit; data: until, wait_s, agent
+    ATTEMPT_LIMITED = "attempt.limited"  # usage limit; data: until, wait_s, agent, reason
     ATTEMPT_EXITED = "attempt.exited"  # data: code, reason, seconds; of all its starts:
     # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session;
     # these four kinds have `part` for an agent that is not the author (a reviewer)
@@ -50,6 +50,7 @@ class Kind(StrEnum):
     PR_UPDATED = "pr.updated"  # data: url, draft
     PR_SEEN = "pr.seen"  # data: url, state, draft, checks, review
     FORGE_AWAY = "forge.away"  # data: repo, reason
+    FORGE_WAITS = "forge.waits"  # a host lets us wait; data: host, reason, wait_s
 
 
 @dataclass(frozen=True, slots=True)

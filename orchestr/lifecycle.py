@@ -254,6 +254,7 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             | Kind.PUSH_INTENDED
             | Kind.PR_INTENDED
             | Kind.FORGE_AWAY
+            | Kind.FORGE_WAITS
             | Kind.CELL_WARNED
         ):
             return cell

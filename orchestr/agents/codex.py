@@ -5,7 +5,7 @@ temporary folders only and gives its commands no network; git's data of a linked
 read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
 home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
 
-A refused command leaves no item in the stream . Usage is told at the end of a
+A refused command leaves no item in the stream. Usage is told at the end of a
 turn, for the whole session; nothing is told of a turn that failed.
 """
 
@@ -32,6 +32,11 @@ from orchestr.agents.stream import (
 from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.files import write_atomic
 
+# An agent that tries to commit all the same may give up in the middle of its work.
+NO_COMMITS = (
+    "In this sandbox git's data may only be read, so you cannot commit. Edit the files and leave "
+    "them: they are committed for you."
+)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
 
@@ -56,6 +61,8 @@ class Codex(CliAgent):
             "feedback.enabled": "false",
             "shell_environment_policy.exclude": json.dumps(hidden),
         }
+        if sandbox == "workspace-write":
+            settings["developer_instructions"] = json.dumps(NO_COMMITS)
         argv = [self.command, "exec", "--json", "--skip-git-repo-check", "--sandbox", sandbox]
         for key, value in settings.items():
             argv += ["-c", f"{key}={value}"]

@@ -44,6 +44,7 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 # What no agent needs (row C74): the engine pushes and opens pull requests, people publish.
 DENIED = (
     "git push", "git remote set-url", "git config --global", "git config --system",
+    "git commit --no-verify", "git commit -n", "git commit --no-gpg-sign",
     "gh pr merge", "gh pr create", "gh pr close", "gh release", "gh repo", "gh api", "gh workflow",
     "npm publish", "pnpm publish", "yarn publish", "yarn npm publish", "cargo publish",
     "twine upload", "uv publish", "poetry publish", "hatch publish", "gem push",

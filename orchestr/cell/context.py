@@ -66,6 +66,7 @@ class Run:
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: Purse | None = None  # of the command, over all its features
+    waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None
@@ -152,8 +153,11 @@ class Run:
         if self._forge is None:
             from orchestr.forges import make_forge
 
-            self._forge = make_forge(self.settings, self.stop)
+            self._forge = make_forge(self.settings, self.stop, self._forge_waits)
         return self._forge
+
+    def _forge_waits(self, host: str, reason: str, wait: float) -> None:
+        self.emit(Kind.FORGE_WAITS, host=host, reason=reason, wait_s=round(wait, 1))
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -266,7 +270,7 @@ class CellContext:
     def pause_of(self, name: str) -> Pause:
         """The pause of an agent's provider after a usage limit."""
         agent = self.run.settings.agents[name]
-        return Pause(self.run.layout.locks, agent.name, agent.retry_after, agent.retry_max)
+        return Pause(self.run.layout.locks, agent.pool, agent.retry_after, agent.retry_max)
 
     @property
     def timeout(self) -> float:

@@ -95,9 +95,14 @@ def drive(ctx: CellContext, work: Work) -> Verdict:
     folder = work.folder
     while True:
         _wait_for_limit(ctx, work)
-        end = _one_process(ctx, work)
-        verdict = _judge(ctx, work, end)
-        _note_exit(ctx, work, end, verdict)
+        with ExitStack() as slot:
+            end = _one_process(ctx, work, slot)
+            if end is None:
+                continue
+            verdict = _judge(ctx, work, end)
+            _note_exit(ctx, work, end, verdict)
+            if verdict.limited:  # before the slot is free: the next one must see the pause
+                _note_limit(ctx, work, verdict)
         if end.reason is Reason.STOPPED:
             if end.detail == LOST:
                 raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
@@ -105,46 +110,50 @@ def drive(ctx: CellContext, work: Work) -> Verdict:
             ctx.check_budget(work.key)
             raise Interrupted(f"{ctx.name}: aborted", hint=f"orchestr run {ctx.name}")
         if verdict.limited:
-            _note_limit(ctx, work, verdict)
-        elif verdict.session_lost and session_to_go_on(folder) is not None:
+            continue
+        if verdict.session_lost and session_to_go_on(folder) is not None:
             go_on(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
             ctx.pause_of(work.agent).clear()
             return verdict
         else:
+            if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
+                ctx.check_budget(work.key)
             raise ctx.fail(verdict.reason, hint=f"orchestr logs {ctx.name}")
 
 
-def _one_process(ctx: CellContext, work: Work) -> Exit:
+def _one_process(ctx: CellContext, work: Work, stack: ExitStack) -> Exit | None:
     """One process of the agent, from its start or from where it is, to its `exit.json`.
 
-    Where there is none, because we or somebody ended the supervisor, it counts as stopped.
+    Where there is none, because we or somebody ended the supervisor, it counts as stopped. The
+    slot it takes is held by ``stack``. None: its provider was paused while it waited for one.
     """
-    with ExitStack() as stack:
-        child, folder = None, work.folder
-        state = supervisor.state(folder)
-        if state is State.NEVER_STARTED:
-            pool = ctx.run.pool("agents")
-            slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
-            ctx.check_cancelled()
-            ctx.check_budget(work.key)
-            work.write()
-            child = supervisor.start(folder, hold=slot)
-            _emit(ctx, Kind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)
-        else:
-            _emit(ctx, Kind.ATTEMPT_ADOPTED, work, state=str(state))
-        stop = _Stop(ctx, work)
-        end = supervisor.wait(folder, child=child, stop=stop)
-        if end is not None:
-            return end
-        marker = work.marker
-        if not stop.is_set():
-            kill_marked(marker)
-            return Exit(None, None, Reason.STOPPED, LOST)
-        grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
-        end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now)
-        # If it had ended by itself before the stop came, its work is kept, not paid again.
-        return end or Exit(None, None, Reason.STOPPED)
+    child, folder = None, work.folder
+    state = supervisor.state(folder)
+    if state is State.NEVER_STARTED:
+        pool = ctx.run.pool("agents")
+        slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
+        ctx.check_cancelled()
+        ctx.check_budget(work.key)
+        if ctx.pause_of(work.agent).until() > 0:
+            return None
+        work.write()
+        child = supervisor.start(folder, hold=slot)
+        _emit(ctx, Kind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)
+    else:
+        _emit(ctx, Kind.ATTEMPT_ADOPTED, work, state=str(state))
+    stop = _Stop(ctx, work)
+    end = supervisor.wait(folder, child=child, stop=stop)
+    if end is not None:
+        return end
+    marker = work.marker
+    if not stop.is_set():
+        kill_marked(marker)
+        return Exit(None, None, Reason.STOPPED, LOST)
+    grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
+    end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now, child=child)
+    # If it had ended by itself before the stop came, its work is kept, not paid again.
+    return end or Exit(None, None, Reason.STOPPED)
 
 
 class _Stop(threading.Event):
@@ -227,14 +236,24 @@ def _note_limit(ctx: CellContext, work: Work, verdict: Verdict) -> None:
     if until is not None and until <= time.time():
         until = None  # a reset that is over already, and refused all the same
     until = ctx.pause_of(work.agent).extend(until, refusal=refusal)
+    ctx.run.waits[f"{ctx.cell.name}/{work.part}"] = until
     _emit(ctx, Kind.ATTEMPT_LIMITED, work, until=until, wait_s=round(until - time.time(), 1),
           agent=work.agent)  # fmt: skip
     go_on(work.folder, verdict.session_id)
 
 
 def _wait_for_limit(ctx: CellContext, work: Work) -> None:
-    """Hold no slot while the provider says "not now"; an agent at work is not waited for."""
-    pause = ctx.pause_of(work.agent)
+    """Hold no slot while the provider says "not now"; an agent at work is not waited for.
+
+    Where another cell was refused, this one is shown as waiting, too.
+    """
+    pause, who = ctx.pause_of(work.agent), f"{ctx.cell.name}/{work.part}"
+    until, told = pause.until(), ctx.run.waits.get(who)
+    if until > 0 and until != told and supervisor.state(work.folder) is State.NEVER_STARTED:
+        ctx.run.waits[who] = until
+        provider = ctx.run.settings.agents[work.agent].pool
+        _emit(ctx, Kind.ATTEMPT_LIMITED, work, until=until, wait_s=round(until - time.time(), 1),
+              agent=work.agent, reason=f"usage limit of {provider}")  # fmt: skip
     while pause.until() > 0 and supervisor.state(work.folder) is State.NEVER_STARTED:
         ctx.check_cancelled()
         ctx.run.stop.wait(min(POLL, max(0.01, pause.until() - time.time())))

@@ -95,10 +95,11 @@ def _facts(session: Session) -> list[str]:
 
 
 def _agents(session: Session) -> Iterator[str]:
-    """Every agent of the settings, with its version where it has one."""
+    """Every agent of the settings with its version, or why it cannot be used."""
     for name in session.settings.agents:
-        version = make_agent(session.settings, name).version()
-        yield f"{name} ({version})" if version else name
+        agent = make_agent(session.settings, name)
+        note = agent.usable() or agent.version()
+        yield f"{name} ({note})" if note else name
 
 
 def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:

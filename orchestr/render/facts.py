@@ -5,11 +5,12 @@ Plain records; the commands fill them in, the renderings only read them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestr.lifecycle import CellState, CellView, FeatureState, FeatureView, feature_state
 from orchestr.plan import Plan
+from orchestr.render.text import dollars, tokens
 from orchestr.spec.records import Feature, Phase
 
 
@@ -90,6 +91,18 @@ def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
     if state == "open" and view.pr_url == url:
         words += [CHECKS_WORDS.get(view.pr_checks or "", ""), (view.pr_review or "")]
     return ", ".join(word.replace("_", " ") for word in words if word)
+
+
+def spent(cells: Iterable[CellView]) -> str:
+    """`; cost $0.03; 10k tokens` of these cells together; empty when nothing is known."""
+    found = list(cells)
+    paid = [c for c in found if c.costs]
+    known = sum(c.cost_known_usd for c in paid)
+    line = ""
+    if known or any(c.cost_usd is not None for c in paid):
+        line += f"; cost {dollars(known, all(c.cost_usd is not None for c in paid))}"
+    used = [c.tokens_total for c in found if c.tokens_total is not None]
+    return f"{line}; {tokens(sum(u[0] + u[2] for u in used))}" if used else line
 
 
 CHECKS_WORDS = {

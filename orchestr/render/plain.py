@@ -160,7 +160,8 @@ def _words(event: Event) -> list[str]:
             wait = data.get("wait_s")
             who = _said(data, "agent") or "the agent"
             more = f", goes on in {took(wait)}" if isinstance(wait, int | float) else ""
-            return [f"usage limit of {who}{more}"]
+            why = headline(_raw(data, "reason")) or f"usage limit of {who}"
+            return [f"{why}{more}"]
         case Kind.ATTEMPT_EXITED:
             if data.get("code") == 0 and data.get("reason", "exited") == "exited":
                 return []
@@ -174,6 +175,10 @@ def _words(event: Event) -> list[str]:
             return [f"pull request {_said(data, 'url')} updated"]
         case Kind.FORGE_AWAY:
             return [f"forge away for {_said(data, 'repo')}: {_said(data, 'reason')}"]
+        case Kind.FORGE_WAITS:
+            wait = data.get("wait_s")
+            more = f", goes on in {took(wait)}" if isinstance(wait, int | float) else ""
+            return [f"waiting for {_said(data, 'host')}: {_said(data, 'reason')}{more}"]
         case Kind.ATTEMPT_CLOSED | Kind.PUSH_INTENDED:
             return []
         case Kind.PR_INTENDED | Kind.PR_SEEN:

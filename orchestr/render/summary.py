@@ -9,17 +9,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from orchestr.lifecycle import CellState, CellView
-from orchestr.render.facts import FeatureStatus
+from orchestr.render.facts import FeatureStatus, spent
 from orchestr.render.text import (
     clean,
     count,
-    dollars,
     headline,
     pad,
     paint,
     span,
     table,
-    tokens,
     took,
 )
 
@@ -139,20 +137,13 @@ def asks(view: CellView) -> bool:
 
 
 def _counts(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
+    """`6 done, 0 failed; cost $0.03; 10k tokens`."""
     states = [s.cell_state(n) for s, n in shown]
     done = sum(s in (CellState.DONE, CellState.LANDED) for s in states)
     parts = [f"{done} done", f"{sum(s in _FAILED for s in states)} failed"]
     parts += [f"{states.count(s)} {words}" for s, words in _COUNTED if s in states]
     line = ", ".join(parts)
-    cells = [s.view.cell(n) for s, n in shown if _touched(s, n)]
-    paid = [c for c in cells if c.costs]
-    known = sum(c.cost_known_usd for c in paid)
-    if known or any(c.cost_usd is not None for c in paid):
-        line += f"; cost {dollars(known, all(c.cost_usd is not None for c in paid))}"
-    used = [c.tokens_total for c in cells if c.tokens_total is not None]
-    if used:
-        line += f"; {tokens(sum(u[0] + u[2] for u in used))}"
-    return line
+    return line + spent([s.view.cell(n) for s, n in shown if _touched(s, n)])
 
 
 def to_sign(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:

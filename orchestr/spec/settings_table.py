@@ -229,6 +229,7 @@ KEYS: Mapping[str, Section] = {
         "price_output_usd": _price,
         "price_cached_usd": _price,
         "sandbox": _SANDBOX,
+        "provider": _word,
         "sign": _SIGN,
     },
     "limits": {

@@ -94,7 +94,7 @@ def test_status_for_people() -> None:
         "    hint: orchestr logs mlkem:java-sdk",
         "    next: orchestr run mlkem:java-sdk",
         "  ⊘ xtest: upstream java-sdk failed",
-        "  4 cells: 1 running, 1 failed, 1 blocked, 1 done",
+        "  4 cells: 1 running, 1 failed, 1 blocked, 1 done; cost $0.25 + unknown",
     ]
 
 
