@@ -50,8 +50,8 @@ class Problem:
 
 
 VERBS = (
-    "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
-    "abort", "doctor", "validate", "schema", "init",
+    "run", "list", "info", "forget", "clean", "ignore", "amend", "plan", "status", "explain",
+    "logs", "abort", "doctor", "validate", "schema", "init",
 )  # fmt: skip
 
 

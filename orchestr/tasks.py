@@ -271,14 +271,24 @@ def perform(ctx: CellContext, phase: Phase) -> None:
             raise
         ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
                  aborted=stopped)  # fmt: skip
+        give_ports_back(ctx)
         if error is not raised:
             raise error from raised
         raise
+    if phase is Phase.PUBLISH:
+        give_ports_back(ctx)
     seconds = round(time.monotonic() - begun, 3)
     if result.made or why is not None:
         data = {k: v for k, v in result.data.items() if k != "attempt"}
         ctx.run.emit(Kind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
                      attempt=result.data.get("attempt", 0), made=result.made, **data)  # fmt: skip
+
+
+def give_ports_back(ctx: CellContext) -> None:
+    """The cell has come to its end, well or badly: others may have its ports."""
+    if ctx.cell.proof.ports:
+        with suppress(OrchestrError, OSError):
+            import_module("orchestr.cell.portlease").give_back(ctx)
 
 
 def _keep_traceback(ctx: CellContext, error: Exception) -> None:

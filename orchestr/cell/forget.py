@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive, stop_running
 from orchestr.cell.records import CHECKS, IMPLEMENT, PR_URL, PUBLISHED, REVIEW
@@ -19,7 +20,7 @@ from orchestr.spec.records import Phase
 
 FILES: dict[Phase, tuple[str, ...]] = {
     Phase.WORKTREE: (),
-    Phase.IMPLEMENT: (IMPLEMENT,),
+    Phase.IMPLEMENT: (IMPLEMENT, AMENDMENT),
     Phase.CHECK: (CHECKS,),
     Phase.REVIEW: (REVIEW,),
     Phase.PUBLISH: (PR_URL, PUBLISHED),

@@ -9,10 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell.amendment import notes_for
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
+from orchestr.cell.ownership import ASK
+from orchestr.cell.portlease import port_variables
 from orchestr.cell.records import NO_PR, PR_URL, Head, Marker, read_line
 from orchestr.cell.worktree import place
+from orchestr.ports import FILE as PORTS
 
 
 def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str]:
@@ -28,6 +32,7 @@ def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str
         "ORCHESTR_PROMPT_FILE": str(prompt),
         "ORCHESTR_WORKTREE": str(ctx.worktree),
         "ORCHESTR_KEY": ctx.run.feature.key,
+        **port_variables(ctx),
     }
     for upstream in ctx.upstreams():
         head = Head.read(upstream.dir)
@@ -57,6 +62,9 @@ def build(ctx: CellContext, attempt: Attempt, notes: str) -> str:
     ]
     if notes:
         parts.append("## First\n" + notes)
+    amendments = notes_for(ctx)
+    if amendments:
+        parts.append("## Contracts\n" + "\n\n".join(amendments))
     if attempt.number > 1:
         parts.append(_earlier(ctx, attempt))
     upstreams = [_upstream(up) for up in ctx.upstreams()]
@@ -120,6 +128,38 @@ def _rules(ctx: CellContext) -> list[str]:
         "`ORCHESTR no_change_needed: <why>` and leave the tree as it is.",
     ]
     if ctx.cell.owned_paths:
-        owned = ", ".join(f"`{path}`" for path in ctx.cell.owned_paths)
+        mine = [c.path for c in ctx.run.feature.contracts if c.owner == ctx.cell.name]
+        allowed = (*ctx.cell.owned_paths, *ctx.cell.proof.shared_paths, *mine)
+        owned = ", ".join(f"`{path}`" for path in dict.fromkeys(allowed))
         rules.append(f"Change only these paths: {owned}.")
+    return rules + _contracts(ctx) + _kit(ctx)
+
+
+def _contracts(ctx: CellContext) -> list[str]:
+    """One line on the paths that only other cells may change."""
+    theirs = [c for c in ctx.run.feature.contracts if c.owner != ctx.cell.name]
+    if not theirs:
+        return []
+    listed = ", ".join(f"`{c.path}` (cell `{c.owner}`)" for c in theirs)
+    return [
+        f"Contracts, to be read by all and changed by their owner only: {listed}. If you cannot "
+        "do without a change there, do not make it: end with the line "
+        f"`{ASK} <path>: <what is needed>`."
+    ]
+
+
+def _kit(ctx: CellContext) -> list[str]:
+    """What is shared with other worktrees, and the ports."""
+    rules = []
+    if linked := [n for n in ctx.repo_settings.link if (ctx.worktree / n).is_symlink()]:
+        names = ", ".join(f"`{name}`" for name in linked)
+        rules.append(
+            f"{names}: linked from the main checkout and shared with other cells. Read them "
+            f"freely; what you add there goes into names of your own (`{ctx.cell.name}`)."
+        )
+    if ctx.cell.proof.ports:
+        rules.append(
+            "Servers that you start listen on your own ports only: `ORCHESTR_PORT_0` to "
+            f"`ORCHESTR_PORT_9`, also in `{PORTS}`."
+        )
     return rules
