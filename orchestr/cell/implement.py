@@ -65,9 +65,9 @@ def reason(ctx: CellContext) -> str | None:
     if newest is not None and newest.is_open:
         return f"attempt {newest.number} was interrupted and goes on"
     if done is not None:
-        return "its todo, agent, owned_paths, contracts or what it builds on changed"
+        return "its todo, agent, owned_paths or what it builds on changed"
     if (waits := amendment.pending(ctx, key_of(ctx, marker))) is not None:
-        return waits.reason
+        return f"it waits for {', '.join(i.owner for i in waits.items)} to amend a contract"
     if newest is not None and newest.outcome not in ("done", ""):
         return f"attempt {newest.number} ended as {newest.outcome}"
     return "it was not done yet" if newest is None else "its result was removed"

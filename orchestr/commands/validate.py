@@ -9,7 +9,7 @@ from typing import Any
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session
 from orchestr.errors import Exit
-from orchestr.plan import overlaps
+from orchestr.plan import overlap_severity, overlaps
 from orchestr.spec.report import validate
 
 
@@ -24,14 +24,17 @@ class Validate(PlainVerb):
         report = validate(session.settings, args, cwd=Path.cwd())
         for problem in [*report.problems, *report.warnings]:
             sys.stdout.write(f"{problem}\n")
+        bad = not report.good
         for feature in report.features:
             for over in overlaps(feature):
+                severity = overlap_severity(feature)
+                bad |= severity == "error"
                 sys.stdout.write(
-                    f"{feature.path}: warning: {over[0]} and {over[1]} may both change "
+                    f"{feature.path}: {severity}: {over[0]} and {over[1]} may both change "
                     f"{over[2]} / {over[3]}\n"
                 )
             sys.stdout.write(f"{feature.path}: good: feature {feature.name}, "
                              f"{len(feature.cells)} cells\n")  # fmt: skip
         if not report.features and report.good:
             sys.stdout.write(f"no specs in {session.settings.workspace.specs}\n")
-        return int(Exit.DONE if report.good else Exit.USAGE)
+        return int(Exit.USAGE if bad else Exit.DONE)
