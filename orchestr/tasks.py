@@ -291,6 +291,12 @@ def give_ports_back(ctx: CellContext) -> None:
             import_module("orchestr.cell.portlease").give_back(ctx)
 
 
+def free_ports_left(run: Run) -> None:
+    """At the start of a run, which holds the feature: what an earlier one left leased is free."""
+    for cell in run.feature.cells:
+        give_ports_back(run.cell(cell.name))
+
+
 def _keep_traceback(ctx: CellContext, error: Exception) -> None:
     """A fault of ours: the traceback goes to a file of the cell, the message names it."""
     import traceback

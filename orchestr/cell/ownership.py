@@ -87,7 +87,7 @@ class Ownership:
             "Your work is committed, but it is not accepted as it is: it changes paths that are "
             "not yours. Put exactly these back and keep everything else:",
             "",
-            *(f"- {path}" for path in self.paths[:MOST]),
+            *(f"- {shown(path)}" for path in self.paths[:MOST]),
         ]
         if len(self.paths) > MOST:
             lines.append(f"- and {len(self.paths) - MOST} more, all outside of your paths")
@@ -106,7 +106,7 @@ class Ownership:
                 "cannot be done without a change there, put it back all the same and end with "
                 f"the line `{ASK} {first.path}: <what is needed>`.",
             ]
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines).encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 class NotOwned(OrchestrError):
@@ -164,7 +164,12 @@ def contract_for(feature: Feature, cell: Cell, path: str) -> Contract | None:
 def some(paths: Sequence[str], most: int = 5) -> str:
     """A few names, and how many more."""
     more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(paths[:most]) + more
+    return ", ".join(map(shown, paths[:most])) + more
+
+
+def shown(path: str) -> str:
+    """A path on one line; bytes that are no UTF-8 are written out."""
+    return path.replace("\n", "\\n").encode("utf-8", "backslashreplace").decode()
 
 
 def _matcher(patterns: Sequence[str]) -> Any:

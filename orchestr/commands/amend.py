@@ -59,7 +59,8 @@ def amend(session: Session, ctx: CellContext, *, dry_run: bool) -> None:
     _check(ctx, found)
     path = session.root / ctx.run.feature.path
     if dry_run:
-        sys.stdout.write(_diff(path, path.read_bytes(), _edited(session, ctx, path, found)))
+        new = _edited(session, ctx, path, found)
+        sys.stdout.write(_diff(ctx.run.feature.path, path.read_bytes(), new))
         return
     prepare(session.layout)
     with FlockLock(session.layout.locks / "amend.lock"):
@@ -133,6 +134,6 @@ def _edited(session: Session, ctx: CellContext, path: Path, found: Amendment) ->
     return data
 
 
-def _diff(path: Path, old: bytes, new: bytes) -> str:
+def _diff(name: str, old: bytes, new: bytes) -> str:
     before, after = (text.decode().splitlines(keepends=True) for text in (old, new))
-    return "".join(difflib.unified_diff(before, after, str(path), str(path), n=2))
+    return "".join(difflib.unified_diff(before, after, name, name, n=2))

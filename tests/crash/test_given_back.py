@@ -70,3 +70,32 @@ def test_a_kill_does_not_give_a_second_chance(tmp_path: Path) -> None:
     done = house.run("run", FEATURE, code=1)
     assert "after it was given back once" in both(done)
     assert house.book()["start low 1"] == 2
+
+
+OWNED = {"api": {}, "use": {"depends_on": ["api"]}}
+CONTRACTS = [{"path": "api.txt", "owner": "api"}]
+
+
+def waiting(root: Path, **more: Any) -> House:
+    house = House.build(root, OWNED, contracts=CONTRACTS, **more)
+    house.script("use", "echo 'ORCHESTR amend api.txt: another line'; exit 0\n")
+    assert house.run("run", FEATURE).returncode == 1
+    return house
+
+
+def test_a_kill_while_amending_adds_one_line(tmp_path: Path) -> None:
+    first = waiting(tmp_path / "undisturbed")
+    steps = first.steps("amend", f"{FEATURE}:use")
+    spec = (first.root / "specs" / f"{FEATURE}.yaml").read_text()
+    assert spec.count("another line") == 1
+    cases = ["#".join(step.split()[0].rsplit(":", 1)) for step in steps]
+    assert len(cases) >= 6
+
+    def act(house: House, at: str) -> None:
+        killed = house.crash(at, "amend", f"{FEATURE}:use")
+        assert killed.returncode == -9, both(killed)
+        house.run("amend", f"{FEATURE}:use", code=0)
+        assert (house.root / "specs" / f"{FEATURE}.yaml").read_text() == spec
+        assert house.states()["use"] == "pending"
+
+    at_each(cases, tmp_path, act, make=waiting)

@@ -106,6 +106,20 @@ def test_a_killed_run_keeps_its_ports_and_goes_on_with_them(tmp_path: Path) -> N
     assert (ws.agents / "c0.bound").read_text().split()[0] == str(base)
 
 
+def test_ports_of_a_killed_run_whose_agent_is_gone_are_free_again(tmp_path: Path) -> None:
+    ws, base = binding(tmp_path, 2, 1, 1)
+    ws.script("c0", "sleep 60\n")
+    run = ws.spawn("run", f"{FEATURE}:c0")
+    wait_for(ws.starts, "the agent")
+    run.kill()
+    run.wait()
+    for process in ws.processes():
+        process.kill()
+    wait_for(lambda: not ws.processes(), "their end")
+    ws.run("run", f"{FEATURE}:c1", code=0)
+    assert (ws.agents / "c1.bound").read_text().split()[0] == str(base)
+
+
 def kit(root: Path, **repo: object) -> Workspace:
     return Workspace.make(root / "w", cells={"one": {}}, settings={"repos": {"app": repo}})
 

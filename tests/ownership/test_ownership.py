@@ -70,3 +70,9 @@ def test_many_paths_are_told_in_part() -> None:
     found = judge(Claims("a", owned=("x",)), [f"f{i}" for i in range(80)])
     assert "and 30 more" in found.words
     assert found.findings == ("changed outside owned_paths: f0, f1, f2, f3, f4 and 75 more",)
+
+
+def test_odd_names_can_be_written_down() -> None:
+    found = judge(Claims("a", owned=("x",)), ["new\nline", "bytes\udcff"])
+    assert found.findings[0].encode() == rb"changed outside owned_paths: new\nline, bytes\udcff"
+    assert rb"- bytes\udcff" in found.words.encode()
