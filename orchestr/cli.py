@@ -26,6 +26,7 @@ orchestr: make for features
   orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay
   orchestr clean FEATURE                 remove worktrees that hold nothing unsaved
   orchestr ignore FEATURE:CELL [--undo]  leave a cell as it is
+  orchestr amend FEATURE:CELL            hand a change of a contract to its owner
   orchestr info TASK                     a task's files, dependencies and state
   orchestr doctor                        look for what is broken, with the mend for each
   orchestr validate [SPEC]               every error of the specs

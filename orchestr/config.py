@@ -63,6 +63,7 @@ class RepoSettings:
     tools: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
+    setup_timeout: float | None = None
     link: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
     checks: tuple[CheckDef, ...] = ()

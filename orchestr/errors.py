@@ -56,8 +56,8 @@ class Problem:
 
 
 VERBS = (
-    "run", "approve", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain",
-    "logs", "abort", "doctor", "validate", "schema", "init", "prompt",
+    "run", "approve", "list", "info", "forget", "clean", "ignore", "amend", "plan", "status",
+    "explain", "logs", "abort", "doctor", "validate", "schema", "init", "prompt",
 )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     CELL_FORGOTTEN = "cell.forgotten"  # data: phases, attempt
     CELL_ADOPTED = "cell.adopted"  # from an existing PR; data: url, head
     CELL_BLOCKED = "cell.blocked"  # data: upstream, reason
+    CELL_AMENDED = "cell.amended"  # its amendment is the owner's work; data: owner, contract, todo
+    CELL_WAITING = "cell.waiting"  # for ports; data: reason, or over: it goes on
     CELL_WARNED = "cell.warned"  # a person should know, nothing failed; data: reason
     PHASE_STARTED = "phase.started"
     PHASE_DONE = "phase.done"  # data: seconds; plus what the phase made
@@ -38,6 +40,7 @@ class Kind(StrEnum):
     ATTEMPT_EXITED = "attempt.exited"  # data: code, reason, seconds; of all its starts:
     # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session;
     # these four kinds have `part` for an agent that is not the author (a reviewer)
+    ATTEMPT_GIVEN_BACK = "attempt.given-back"  # to its agent, once; data: reason
     ATTEMPT_CLOSED = "attempt.closed"  # data: outcome, reason
     CHECK_DONE = "check.done"  # data: name, check (kind), passed, detail, seconds, cached, log
     REPAIR_OPENED = "repair.opened"  # data: round, of, why

@@ -173,6 +173,14 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
         case Kind.CELL_UNIGNORED:
             rest = _at_rest(cell.phases)
             return replace(cell, state=rest, ignored=False, reason=None, hint=None)
+        case Kind.CELL_WAITING:
+            wait = _text(data, "reason")
+            now = CellState.WAITING if wait else CellState.RUNNING
+            return replace(cell, state=now, phase=phase or cell.phase, reason=wait)
+        case Kind.CELL_AMENDED:
+            why = f"goes on after {_text(data, 'owner') or 'its owner'} has amended the contract"
+            phases = _with(cell.phases, {"implement": "pending"})
+            return replace(cell, state=CellState.PENDING, phases=phases, reason=why, hint=None)
         case Kind.CELL_FORGOTTEN:
             named = data.get("phases")
             ignored = cell.ignored
@@ -256,6 +264,7 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             | Kind.FORGE_AWAY
             | Kind.FORGE_WAITS
             | Kind.CELL_WARNED
+            | Kind.ATTEMPT_GIVEN_BACK
         ):
             return cell
         case _:

@@ -16,7 +16,7 @@ from statistics import median
 from typing import NamedTuple
 
 from orchestr import globs
-from orchestr.spec.records import LISTED, Action, Cell, Feature, Phase
+from orchestr.spec.records import LISTED, Action, Cell, Delivery, Feature, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +197,11 @@ def overlaps(feature: Feature) -> tuple[Overlap, ...]:
             for k in range(1, len(prefix)):
                 below.setdefault(prefix[:k], []).append((cell.name, pattern, glob))
     return tuple(sorted(set(found), key=lambda o: (position[o[0]], position[o[1]], o[2:])))
+
+
+def overlap_severity(feature: Feature) -> str:
+    """What an overlap is: a merge queue would meet it as a conflict, for open PRs it is a hint."""
+    return "error" if feature.delivery is Delivery.MERGE else "warning"
 
 
 def forecast(

@@ -289,14 +289,30 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         gate = error.place if isinstance(error, NeedsApproval) else {}
         ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
                  aborted=stopped, **gate)  # fmt: skip
+        give_ports_back(ctx)
         if error is not raised:
             raise error from raised
         raise
+    if phase is Phase.PUBLISH:
+        give_ports_back(ctx)
     seconds = round(time.monotonic() - begun, 3)
     if result.made or why is not None:
         data = {k: v for k, v in result.data.items() if k != "attempt"}
         ctx.run.emit(Kind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
                      attempt=result.data.get("attempt", 0), made=result.made, **data)  # fmt: skip
+
+
+def give_ports_back(ctx: CellContext) -> None:
+    """The cell has come to its end, well or badly: others may have its ports."""
+    if ctx.cell.proof.ports:
+        with suppress(OrchestrError, OSError):
+            import_module("orchestr.cell.portlease").give_back(ctx)
+
+
+def free_ports_left(run: Run) -> None:
+    """At the start of a run, which holds the feature: what an earlier one left leased is free."""
+    for cell in run.feature.cells:
+        give_ports_back(run.cell(cell.name))
 
 
 def _keep_traceback(ctx: CellContext, error: Exception) -> None:

@@ -66,7 +66,8 @@ class Verdict:
     """How the agent's own end reads. ``ok`` is necessary, never sufficient.
 
     ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known.
-    ``no_change`` is the reason given with `no_change_needed`. ``session_id`` can be resumed,
+    ``no_change`` is the reason given with `no_change_needed`, ``amend`` the `PATH: WHAT` of a
+    contract that another cell must change. ``session_id`` can be resumed,
     unless ``session_lost`` says that the one asked for was not there any more.
 
     ``tokens`` and the costs are those of the whole attempt, all its starts: ``cost_usd`` None is
@@ -78,6 +79,7 @@ class Verdict:
     limited: bool = False
     limited_until: float | None = None
     no_change: str | None = None
+    amend: str | None = None
     cost_usd: float | None = None
     cost_known_usd: float = 0.0
     tokens: Usage | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Verdict
 from orchestr.agents.environment import ALLOWED
-from orchestr.agents.program import NO_CHANGE, prices_of
+from orchestr.agents.program import AMEND, NO_CHANGE, prices_of, said_with
 from orchestr.agents.stream import Event
 from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.process import clean_env
@@ -75,7 +75,7 @@ class CommandAgent:
             if not why:
                 return Verdict(False, "no_change_needed without a reason")
             return Verdict(True, no_change=why)
-        return Verdict(True)
+        return Verdict(True, amend=said_with(AMEND, line))
 
     def answer(self, transcript: Path, since: int = 0) -> str:
         """All that the last start wrote to stdout, its last mebibyte."""

@@ -19,6 +19,7 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.guarding import guarded
+from orchestr.cell.portlease import ports_of
 from orchestr.cell.prompt import variables
 from orchestr.cell.records import digest, read_tree
 from orchestr.checks.base import CheckResult, Failure
@@ -115,7 +116,6 @@ def run_checks(
 def _run(
     ctx: CellContext, checks: Sequence[CheckDef], head: CommitId, folder: Path, phase: Phase
 ) -> tuple[CheckResult, ...]:
-    entry = ctx.run.registry.lookup(ctx.key)
     request = SuiteRequest(
         worktree=ctx.worktree,
         head=head,
@@ -124,7 +124,7 @@ def _run(
         marker=f"{ctx.key}/checks/{digest(str(folder), os.getpid())}",
         env=environment(ctx, head),
         environ=os.environ,
-        ports=tuple(entry.ports) if entry is not None else (),
+        ports=ports(ctx),
         stop=Stop(ctx),
     )
     with guarded(ctx, head, ctx.dir / GUARD, folder / "left") as guard:
@@ -188,6 +188,11 @@ def environment(ctx: CellContext, head: CommitId) -> dict[str, str]:
     no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}
     quiet = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat"}
     return {**agent_env(os.environ, ()), **no_gh, **quiet, **told, **git}
+
+
+def ports(ctx: CellContext) -> tuple[int, ...]:
+    """The cell's ports, leased now if they are not; a person's branch has none of its own."""
+    return () if ctx.cell.action is Action.PUSH else ports_of(ctx, Phase.CHECK)
 
 
 class Stop(threading.Event):

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestr.cell.ownership import claims_of
 from orchestr.cell.pools import Pause, SlotPool
 from orchestr.cell.records import Head, digest
 from orchestr.config import AgentSettings, RepoSettings, Settings
@@ -327,7 +328,8 @@ class CellContext:
                 agent = self.run.settings.agents.get(self.agent_name)
                 model = cell.model or (agent.model if agent else None)
                 listed = phase in cell.phases
-                values = (cell.todo, self.agent_name, model, cell.owned_paths, listed)
+                claims = claims_of(feature, cell).values
+                values = (cell.todo, self.agent_name, model, cell.owned_paths, listed, *claims)
                 return digest("implement", cell.action, *values)
             case Phase.CHECK:
                 return digest(phase, phase in cell.phases, *self._check_values())

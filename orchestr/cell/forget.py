@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell import reviewers
+from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive, stop_running
 from orchestr.cell.records import CHECKS, IMPLEMENT, PLAN, PLAN_TEXT, PR_URL, PUBLISHED, REVIEW
@@ -21,7 +22,7 @@ from orchestr.spec.records import Phase
 FILES: dict[Phase, tuple[str, ...]] = {
     Phase.WORKTREE: (),
     Phase.PLAN: (PLAN, PLAN_TEXT),
-    Phase.IMPLEMENT: (IMPLEMENT,),
+    Phase.IMPLEMENT: (IMPLEMENT, AMENDMENT),
     Phase.CHECK: (CHECKS,),
     Phase.REVIEW: (REVIEW,),
     Phase.PUBLISH: (PR_URL, PUBLISHED),

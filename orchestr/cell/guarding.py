@@ -16,7 +16,7 @@ from pathlib import Path
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import abort_operations, attempt_ref, keep
-from orchestr.cell.proof import some
+from orchestr.cell.ownership import some
 from orchestr.files import read_json, write_json
 from orchestr.git import CommitId
 from orchestr.gitbase import records_of

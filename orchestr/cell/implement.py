@@ -11,14 +11,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell import adopt, commits, planning, surroundings
+from orchestr.agents import Verdict
+from orchestr.cell import adopt, amendment, commits, planning, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
 from orchestr.cell.drive import author, drive, settle_lost, stop_running, stop_unrecorded
+from orchestr.cell.givingback import give_back, may_give_back
 from orchestr.cell.leftovers import keep, operation, restore
+from orchestr.cell.ownership import Claims, NotOwned, claims_of, some
+from orchestr.cell.portlease import ports_of
 from orchestr.cell.prepare import prepare
-from orchestr.cell.proof import prove, some
+from orchestr.cell.proof import prove
 from orchestr.cell.pushes import pushed
 from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, Planned, digest
 from orchestr.cell.result import Result
@@ -65,6 +69,8 @@ def reason(ctx: CellContext) -> str | None:
         return f"attempt {newest.number} was interrupted and goes on"
     if done is not None:
         return "its todo, agent, owned_paths or what it builds on changed"
+    if (waits := amendment.pending(ctx, key_of(ctx, marker))) is not None:
+        return f"it waits for {', '.join(i.owner for i in waits.items)} to amend a contract"
     if newest is not None and newest.outcome not in ("done", ""):
         return f"attempt {newest.number} ended as {newest.outcome}"
     return "it was not done yet" if newest is None else "its result was removed"
@@ -91,15 +97,13 @@ def run(ctx: CellContext) -> Result:
     attempt = _take_over(ctx, key)
     if attempt is None:
         ctx.check_cancelled()
+        amendment.check(ctx, key)
         ctx.check_budget()
         attempt = _open(ctx, marker, key)
     attempts.link_transcript(ctx.dir, attempt.number)
     try:
-        verdict = drive(ctx, author(ctx, attempt))
-        harm = surroundings.leave(ctx, attempt, marker.base_ref)
-        if harm:
-            raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
-        implemented = _finish(ctx, attempt, marker, verdict.no_change)
+        ports_of(ctx)  # waits here, without a slot, when none are free
+        implemented = _work(ctx, attempt, marker)
     except Interrupted:
         surroundings.leave(ctx, attempt, marker.base_ref)
         keep_quietly(ctx, attempt)
@@ -112,10 +116,27 @@ def run(ctx: CellContext) -> Result:
         close(ctx, attempt, "failed", text)
         raise PhaseFailed(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     implemented.write(ctx.dir)
+    amendment.settle(ctx, attempt)
     close(ctx, attempt, "done", "")
     return Result.built(
         why, attempt=attempt.number, head=implemented.head, outcome=implemented.outcome
     )
+
+
+def _work(ctx: CellContext, attempt: Attempt, marker: Marker) -> Implemented:
+    """The agent, then the proof; what is not its own goes back to it once. Raises PhaseFailed."""
+    while True:
+        verdict = drive(ctx, author(ctx, attempt))
+        harm = surroundings.leave(ctx, attempt, marker.base_ref)
+        if harm:
+            raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
+        try:
+            return _finish(ctx, attempt, marker, verdict)
+        except NotOwned as refused:
+            if not may_give_back(ctx, attempt):
+                raise amendment.refused(ctx, attempt, refused) from None
+            surroundings.enter(ctx, marker.base_ref)
+            give_back(ctx, attempt, refused)
 
 
 def _restore_files(ctx: CellContext, done: Implemented) -> Result:
@@ -175,8 +196,8 @@ def _merge_theirs(ctx: CellContext, marker: Marker, done: Implemented) -> Result
         )
     if start == done.head:
         return None
-    base, owned = CommitId(marker.base), ctx.cell.owned_paths
-    proof = prove(ctx.tree_repo, base=base, start=base, head=start, owned=owned)
+    base = CommitId(marker.base)
+    proof = prove(ctx.tree_repo, base=base, start=base, head=start, claims=_claims(ctx))
     if not proof.ok:
         raise ctx.fail(
             f"with what somebody pushed to its branch: {'; '.join(proof.findings)}",
@@ -193,7 +214,7 @@ def _by_hand(ctx: CellContext, marker: Marker, key: str) -> Result:
     if head is None:
         raise ctx.fail(f"branch {ctx.cell.branch} is gone", hint="make the branch again")
     base = CommitId(marker.base)
-    proof = prove(ctx.repo, base=base, start=base, head=head, owned=ctx.cell.owned_paths)
+    proof = prove(ctx.repo, base=base, start=base, head=head, claims=_claims(ctx))
     if not proof.ok:
         where = checked_out(ctx) or ctx.repo_path
         raise ctx.fail("; ".join(proof.findings), hint=f"commit the work in {where}")
@@ -276,14 +297,22 @@ def keep_quietly(ctx: CellContext, attempt: Attempt) -> None:
         return  # a damaged worktree is put right by whoever needs it next
 
 
-def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | None) -> Implemented:
-    """Commit what was left, prove the head, and say what came out. Safe to repeat."""
+def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, verdict: Verdict) -> Implemented:
+    """Commit what was left, prove the head, and say what came out. Safe to repeat.
+
+    Raises NotOwned when nothing but the ownership of paths is in the way.
+    """
+    claim = verdict.no_change
     repo, base, start = ctx.tree_repo, CommitId(marker.base), CommitId(attempt.start)
     head = committed(ctx, attempt)
     if claim is not None and repo.tree(head) == repo.tree(base) and repo.is_ancestor(start, head):
         return Implemented(attempt.key, base, repo.tree(base), base, Outcome.NO_CHANGE_NEEDED,
                            attempt.number, claim)  # fmt: skip
-    proof = prove(repo, base=base, start=start, head=head, owned=ctx.cell.owned_paths)
+    if verdict.amend is not None:
+        raise amendment.asked(ctx, attempt, verdict.amend)
+    proof = prove(repo, base=base, start=start, head=head, claims=_claims(ctx))
+    if not proof.ok and not proof.faults:
+        raise NotOwned(proof.ownership, head)
     if not proof.ok:
         raise ctx.fail("; ".join(proof.findings))
     head, anchor = _settle_fresh(ctx, attempt, base, head)
@@ -298,8 +327,8 @@ def settled(
     head, base = committed(ctx, attempt), CommitId(marker.base)
     if head == base == before:
         return head, ()  # nothing was needed, and nothing was done
-    owned = ctx.cell.owned_paths
-    return head, prove(ctx.tree_repo, base=base, start=before, head=head, owned=owned).findings
+    found = prove(ctx.tree_repo, base=base, start=before, head=head, claims=_claims(ctx))
+    return head, found.findings
 
 
 def committed(ctx: CellContext, attempt: Attempt) -> CommitId:
@@ -326,6 +355,10 @@ def committed(ctx: CellContext, attempt: Attempt) -> CommitId:
     if moved:
         raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
     return head
+
+
+def _claims(ctx: CellContext) -> Claims:
+    return claims_of(ctx.run.feature, ctx.cell)
 
 
 AFTER = {

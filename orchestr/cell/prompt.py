@@ -14,14 +14,17 @@ from typing import Any
 
 from orchestr.cell import approval, commits, planprompt
 from orchestr.cell import attempt as attempts
+from orchestr.cell.amendment import notes_for
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.commits import Rules
 from orchestr.cell.context import CellContext
+from orchestr.cell.portlease import port_variables
 from orchestr.cell.records import NO_PR, PR_URL, Head, Marker, read_line
 from orchestr.cell.template import Template, ours, problems
 from orchestr.cell.worktree import place
 from orchestr.config import Settings
 from orchestr.errors import Problem
+from orchestr.ports import FILE as PORTS
 from orchestr.spec.proof import CheckDef, Gate
 from orchestr.spec.records import Action, Cell, Feature, Phase
 
@@ -39,6 +42,7 @@ def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str
         "ORCHESTR_PROMPT_FILE": str(prompt),
         "ORCHESTR_WORKTREE": str(ctx.worktree),
         "ORCHESTR_KEY": ctx.run.feature.key,
+        **port_variables(ctx),
     }
     if attempt.number < 0:
         values["ORCHESTR_PLAN_FILE"] = str(planprompt.plan_file(ctx, attempt))
@@ -106,10 +110,14 @@ def facts(
     }
     return {
         "feature": _feature(ctx.run.feature),
-        "cell": {**_cell(ctx.cell), **place_of},
+        "cell": {**_cell(ctx.cell), **place_of, "allowed": _allowed(ctx.run.feature, ctx.cell)},
         "attempt": _attempt(attempt, _last_failure(ctx, attempt)),
         "plan": planprompt.approved_plan(ctx),
         "notes": notes,
+        "amendments": list(notes_for(ctx)),
+        "contracts": _contracts(ctx.run.feature, ctx.cell),
+        "shared": [n for n in ctx.repo_settings.link if (ctx.worktree / n).is_symlink()],
+        "ports_file": PORTS if ctx.cell.proof.ports else "",
         "upstreams": [_upstream(up) for up in ctx.upstreams()],
         "commits": _commits(commits.rules(ctx)),
         "checks": list(check_lines(ctx) if checks is None else checks),
@@ -153,6 +161,20 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "depends_on": list(cell.depends_on),
         "owned_paths": list(cell.owned_paths),
     }
+
+
+def _allowed(feature: Feature, cell: Cell) -> list[str]:
+    """What the cell may change, empty for everything."""
+    if not cell.owned_paths:
+        return []
+    mine = [c.path for c in feature.contracts if c.owner == cell.name]
+    return list(dict.fromkeys((*cell.owned_paths, *cell.proof.shared_paths, *mine)))
+
+
+def _contracts(feature: Feature, cell: Cell) -> list[dict[str, str]]:
+    """The paths that only other cells may change."""
+    theirs = [c for c in feature.contracts if c.owner != cell.name]
+    return [{"path": c.path, "owner": c.owner} for c in theirs]
 
 
 def _attempt(attempt: Attempt, last_failure: str) -> dict[str, Any]:
@@ -242,10 +264,20 @@ def _made_up(feature: Feature, cell: Cell, *, full: bool) -> dict[str, Any]:
     rules = Rules(full, feature.key, ("Reviewed-by: A Name <a@example.org>",) if full else ())
     return {
         "feature": _feature(feature),
-        "cell": {**_cell(cell), "worktree": "/worktrees/cell", "base": commit, "base_ref": "main"},
+        "cell": {
+            **_cell(cell),
+            "worktree": "/worktrees/cell",
+            "base": commit,
+            "base_ref": "main",
+            "allowed": _allowed(feature, cell),
+        },
         "attempt": _attempt(attempt, "its checks failed" if full else ""),
         "plan": "> First this, then that." if full else "",
         "notes": "Something was left here." if full else "",
+        "amendments": ["Cell `ui` needs a field."] if full else [],
+        "contracts": _contracts(feature, cell),
+        "shared": ["node_modules"] if full else [],
+        "ports_file": PORTS if full else "",
         "upstreams": [{**up, **made} if full else up for up in ups],
         "commits": _commits(rules),
         "checks": ["`make test`"] if full else [],

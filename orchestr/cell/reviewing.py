@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
-from orchestr.cell.checking import GUARD, Stop, environment, inputs
+from orchestr.cell.checking import GUARD, Stop, environment, inputs, ports
 from orchestr.cell.context import CellContext
 from orchestr.cell.guarding import guarded
 from orchestr.cell.opinion import SCHEMA, Opinion
@@ -63,7 +63,6 @@ def take_pictures(ctx: CellContext, head: CommitId, number: int) -> tuple[Path, 
     if not wanted:
         return ()
     folder = attempts.folder(ctx.dir, number) / "screenshots" / head[:12]
-    entry = ctx.run.registry.lookup(ctx.key)
     request = SuiteRequest(
         worktree=ctx.worktree,
         head=head,
@@ -72,7 +71,7 @@ def take_pictures(ctx: CellContext, head: CommitId, number: int) -> tuple[Path, 
         marker=f"{ctx.key}/screenshots/{digest(str(folder))}",
         env=environment(ctx, head),
         environ=os.environ,
-        ports=tuple(entry.ports) if entry is not None else (),
+        ports=ports(ctx),
         stop=Stop(ctx),
     )
     results = run_suite(

@@ -14,7 +14,8 @@ from orchestr.cell.checking import GUARD
 from orchestr.cell.context import CellContext
 from orchestr.cell.guarding import recover
 from orchestr.cell.mending import author_of, carry_out
-from orchestr.cell.proof import prove, some
+from orchestr.cell.ownership import claims_of, some
+from orchestr.cell.proof import prove
 from orchestr.cell.records import Implemented, Marker
 from orchestr.cell.worktree import ensure, ensure_upstreams
 from orchestr.git import CommitId
@@ -75,7 +76,13 @@ def unacceptable(ctx: CellContext, done: Implemented, marker: Marker, head: Comm
     base, start = CommitId(marker.base), CommitId(done.head)
     if head == start or ctx.repo.tree(head) == ctx.repo.tree(base):
         return ""
-    found = prove(ctx.tree_repo, base=base, start=start, head=head, owned=ctx.cell.owned_paths)
+    found = prove(
+        ctx.tree_repo,
+        base=base,
+        start=start,
+        head=head,
+        claims=claims_of(ctx.run.feature, ctx.cell),
+    )
     if found.ok:
         return ""
     why = "; ".join(found.findings)

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell.drive import is_alive
+from orchestr.cell.givingback import MARK as GIVEN_BACK
 from orchestr.cell.records import TRANSCRIPT
 from orchestr.cell.starting import secrets_of
 from orchestr.commands.options import flag, value
@@ -58,8 +59,9 @@ class Logs(PlainVerb):
         record = attempts.read(ctx.dir, number)
         if record is not None:
             why = record.reason.removeprefix(f"cell {ctx.name}: ")
+            back = ", given back once" if (path.parent / GIVEN_BACK).exists() else ""
             ended = f", {record.outcome}: {why}" if why else ""
-            words = f"{record.words} of {ctx.name}, {record.agent}, {record.state}{ended}"
+            words = f"{record.words} of {ctx.name}, {record.agent}, {record.state}{back}{ended}"
             sys.stderr.write(f"{words}\n")
         if params["follow"] and record is not None:
             lines: Iterable[bytes] = transcript.follow(

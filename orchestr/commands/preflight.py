@@ -13,7 +13,7 @@ from orchestr.cell.context import Run, repo_path
 from orchestr.cell.prompt import check_template
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
-from orchestr.plan import overlaps
+from orchestr.plan import overlap_severity, overlaps
 from orchestr.spec.records import Action, Phase
 from orchestr.store import check_disk
 from orchestr.tasks import made_on_demand
@@ -65,7 +65,7 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     for over in overlaps(run.feature):
         found.append(
             Finding(
-                "warning",
+                overlap_severity(run.feature),
                 f"{over[0]} and {over[1]} may both change {over[2]} / {over[3]}",
                 "add a depends_on edge between them, or narrow owned_paths",
             )

@@ -105,6 +105,13 @@ def _words(event: Event) -> list[str]:
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
         case Kind.CELL_WARNED:
             return [f"warning: {headline(_raw(data, 'reason'))}"]
+        case Kind.CELL_WAITING:
+            why = headline(_raw(data, "reason"))
+            return [f"waits: {why}" if why else "goes on"]
+        case Kind.CELL_AMENDED:
+            return [f"amendment handed to {_said(data, 'owner')}"]
+        case Kind.ATTEMPT_GIVEN_BACK:
+            return [f"attempt {attempt} given back to its agent: {headline(_raw(data, 'reason'))}"]
         case Kind.PHASE_STARTED:
             # What a phase makes has an event of its own; why an old one runs again is told.
             why = headline(_raw(data, "why"))

@@ -207,6 +207,7 @@ KEYS: Mapping[str, Section] = {
         "tools": _texts,
         "setup": _texts,
         "teardown": _texts,
+        "setup_timeout": values.parse_duration,
         "link": _inside,
         "copy": _inside,
         "checks": _checks,

@@ -30,6 +30,7 @@ POINTS = {
     "add": "orchestr.cell.worktree:add_worktree",
     "forget": "orchestr.cell.forget:_move",
     "attempt": "orchestr.cell.attempt:write",
+    "go-on": "orchestr.cell.givingback:go_on",
 }
 lock = threading.Lock()
 seen: dict[str, int] = {}
