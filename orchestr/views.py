@@ -45,6 +45,7 @@ class CellView:
     waiting_until: str | None = None
     slot: str = ""
     doing: str = ""  # within the phase: the repair, the check, the reviewer
+    with_red: bool = False  # published although a check or review stayed red (`allow_partial`)
     repairs: int = 0  # rounds of repair since the newest attempt began
     seconds: float | None = None
     costs: Mapping[int | str, float | None] = field(default_factory=lambda: NONE)
@@ -80,7 +81,9 @@ class CellView:
 
     @property
     def partial(self) -> bool:
-        """True when some phases are done and others are not."""
+        """True when some phases are done and others are not, or red was allowed to stay."""
+        if self.with_red:
+            return True
         values = [self.phases.get(p) for p in Phase if p in self.phases or p is not Phase.PLAN]
         return "done" in values and any(v != "done" for v in values)
 

@@ -191,7 +191,7 @@ def _last_failure(ctx: CellContext, attempt: Attempt) -> str:
     """Why the attempt before was not accepted: what a later one must know above all."""
     refusal = approval.read(ctx.dir, Gate.PUBLISH)
     if refusal is not None and refusal.verdict == approval.REFUSED:
-        return f"a person refused to publish it: {refusal.reason}"
+        return f"a person refused to publish the last result: {refusal.reason}"
     before = [a for a in attempts.every(ctx.dir) if a.number < attempt.number]
     if before and before[-1].outcome == "failed" and not attempt.fresh:
         return before[-1].reason

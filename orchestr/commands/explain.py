@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestr.commands import proofs
 from orchestr.commands.facts import feature_status
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session, still
@@ -30,5 +31,7 @@ class Explain(PlainVerb):
             forecasts = {found.name: found for found in foresee(run, still(run))}
             for ctx in session.cells([target]):
                 now = datetime.now(UTC)
-                sys.stdout.write(as_typed(explain_text(status, ctx.cell.name, now, forecasts)))
+                sys.stdout.write(
+                    as_typed(explain_text(status, ctx.cell.name, now, forecasts, proofs.lines(ctx)))
+                )
         return 0

@@ -5,7 +5,7 @@ Pure. The chain of reasons follows blocked upstreams to the one that failed by i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from orchestr.lifecycle import CellState
@@ -19,8 +19,9 @@ def explain_text(
     name: str,
     now: datetime,
     forecasts: Mapping[str, Forecast] | None = None,
+    proof: Sequence[str] = (),
 ) -> str:
-    """The story of one cell. Raises KeyError for a cell that the plan does not have."""
+    """The story of one cell, with what its checks and reviews came to. Raises KeyError for a cell that the plan does not have."""
     cell, view, state = status.plan.cell(name), status.view.cell(name), status.cell_state(name)
     feature = status.feature.name
     at_rest = state.is_good or state is CellState.PENDING
@@ -36,6 +37,8 @@ def explain_text(
         lines.append(f"  started {clock(view.started_at)}, took {took(seconds)}")
     values = status.phases(name)
     lines.append("  phases: " + ", ".join(f"{p} {v}" for p, v in values.items()))
+    if proof:
+        lines += ["", "proof", *(f"  - {line}" for line in proof)]
     lines += ["", "because"]
     forecast = (forecasts or {}).get(name)
     lines += [

@@ -15,7 +15,7 @@ from datetime import datetime
 from orchestr.lifecycle import CellState, CellView, FeatureView
 from orchestr.plan import Plan
 from orchestr.render.progress import CellText, Labels
-from orchestr.render.text import clean, clip, clock, headline, pad, span, stopwatch, width
+from orchestr.render.text import clean, clip, clock, headline, pad, span, stopwatch, tries, width
 
 Piece = tuple[str, str]
 Line = list[Piece]
@@ -109,7 +109,7 @@ def _row(
         (f" {state.symbol} ", state.style),
         (pad(row.label, name) + "  ", "bold" if running else ""),
         (pad(_state_words(view), states) + " ", "dim" if view.slot == "queued" else state.style),
-        (f"{view.attempt or '':>{_TRY}} ", ""),
+        (f"{tries(view.attempt, view.repairs) if view.attempt else '':>{_TRY}} ", ""),
         (f"{stopwatch(elapsed) if elapsed is not None else '':>{_TIME}}", "dim"),
     ]
     if rest < 4:

@@ -22,6 +22,7 @@ from orchestr.render.text import (
     table,
     tokens,
     took,
+    tries,
 )
 
 # One letter a phase: capital when done, so that progress reads at a glance (row B84).
@@ -64,6 +65,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "worktree": facts.worktree or view.worktree,
         "state": status.cell_state(name).value,
         "attempt": view.attempt,
+        "repairs": view.repairs,
         "upstreams": list(cell.upstreams),
         "phases": status.phases(name),
         "pr": _pr_json(link, view) if link else None,
@@ -130,7 +132,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
                 cell.name,
                 shown,
                 "".join(_MARKS.get(value, "?") for value in phases.values()),
-                str(view.attempt or "-"),
+                tries(view.attempt, view.repairs),
                 took(span(view.started_at, view.finished_at or end)),
                 cost,
                 tokens(used[0] + used[2]).removesuffix(" tokens") if used else "-",

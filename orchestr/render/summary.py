@@ -19,6 +19,7 @@ from orchestr.render.text import (
     span,
     table,
     took,
+    tries,
 )
 
 _COUNTED = (
@@ -87,7 +88,7 @@ def _table(
             (
                 f"{status.feature.name}:{name}" if many else name,
                 pad(f"{state.symbol} {words}", _STATE_COLUMNS).rstrip(),
-                str(view.attempt or "-"),
+                tries(view.attempt, view.repairs),
                 took(seconds),
                 status.plan.cell(name).branch,
                 clean(end),

@@ -101,6 +101,11 @@ def table(
     return lines
 
 
+def tries(attempt: int, repairs: int) -> str:
+    """`2`, with repairs `2+1`; `-` without an attempt."""
+    return "-" if not attempt else f"{attempt}+{repairs}" if repairs else str(attempt)
+
+
 def took(seconds: float | None) -> str:
     """A time span for people: ``3.2 s``, ``4 min 05 s``, ``2 h 03 min``; ``-`` if unknown."""
     if seconds is None:

@@ -272,6 +272,7 @@ def test_a_template_is_tried_with_what_it_will_really_get(built: Workspace) -> N
     run = session.run("demo")
     real = facts(run.cell("b"), Attempt(2, "", "sh", ""), checks=["x"])
     real["commits"]["trailers"] = ["A: b"]
+    real["amendments"], real["shared"] = ["x"], ["x"]
     full = next(v for v in cases([run.feature]) if v["cell"]["name"] == "b" and v["test_first"])
     assert real["upstreams"][0]["built"] and real["upstreams"][0]["diff_stat"]
     assert shape(full) == shape(real)
