@@ -21,7 +21,10 @@ def explain_text(
     forecasts: Mapping[str, Forecast] | None = None,
     proof: Sequence[str] = (),
 ) -> str:
-    """The story of one cell, with what its checks and reviews came to. Raises KeyError for a cell that the plan does not have."""
+    """The story of one cell, with what its checks and reviews came to.
+
+    Raises KeyError for a cell that the plan does not have.
+    """
     cell, view, state = status.plan.cell(name), status.view.cell(name), status.cell_state(name)
     feature = status.feature.name
     at_rest = state.is_good or state is CellState.PENDING
