@@ -132,13 +132,14 @@ def generate(run: Run, selection: Selection) -> list[Task]:
     tasks: list[Task] = []
     links = run.layout.feature_dir(run.feature.name) / LINKS
     moving = [p.name for p in run.plan.cells if p.name not in selection.still]
+    files = (PR_URL, HEAD) if run.feature.cross_checks else (PR_URL,)
     group = Task(
         feature_task(run),
-        [Step(lambda: link(run, links, moving), "link the pull requests")],
-        file_dep=[str(run.cell(name).dir / PR_URL) for name in moving],
+        [Step(lambda: finish(run, links, moving), "link the pull requests")],
+        file_dep=[str(run.cell(name).dir / file) for name in moving for file in files],
         task_dep=[cell_task(run, p.name) for p in run.plan.cells],
         targets=[str(links)] if moving else [],
-        uptodate=[SameDigest(digest(sorted(moving)))],
+        uptodate=[SameDigest(digest(sorted(moving), *crossed(run)))],
         has_subtask=True,
         doc=f"{run.feature.title} ({run.feature.key}, {len(run.feature.cells)} cells)",
         io={"capture": False},
@@ -324,6 +325,20 @@ def _keep_traceback(ctx: CellContext, error: Exception) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     error.add_note(f"see {log}")
+
+
+def crossed(run: Run) -> list[str]:
+    """The digest of the feature's cross checks, if it has any."""
+    if not run.feature.cross_checks:
+        return []
+    return [str(import_module("orchestr.cell.cross").digest_of(run))]
+
+
+def finish(run: Run, links: Path, cells: Collection[str]) -> None:
+    """The last step of a feature: its pull requests name each other, its cross checks run."""
+    link(run, links, cells)
+    if run.feature.cross_checks:
+        import_module("orchestr.cell.cross").run_cross_checks(run)
 
 
 def link(run: Run, links: Path, cells: Collection[str]) -> None:

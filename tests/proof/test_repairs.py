@@ -247,3 +247,35 @@ def test_a_reviewer_has_no_push_and_its_own_checkout(workspace: Make, tmp_path: 
     where, *rest = seen.read_text().splitlines()
     assert where.startswith(str(ws.cell_dir("one"))) and not Path(where).exists()
     assert [line.strip() for line in rest] == ["2"]  # no remote; the base and the change
+
+
+def test_cross_checks_see_the_merge_of_all_heads(workspace: Make) -> None:
+    both_there = {"repo": "app", "kind": "command", "name": "together",
+                  "run": ["sh", "-c", "cat one.txt two.txt > $ORCHESTR_ARTEFACTS/all;"
+                          " ls $ORCHESTR_CELL_ONE_WORKTREE/one.txt"]}  # fmt: skip
+    ws = workspace(cells={"one": {}, "two": {}}, cross_checks=[both_there])
+    ws.run("run", f"{FEATURE}:one", code=0)
+    assert ws.journal(kind="check.done") == []
+    done = ws.run("run", FEATURE, code=0)
+    assert "check together: passed" in both(done)
+    assert git(ws.repos / "app", "status", "--porcelain", "--branch") == "## main...origin/main"
+    nothing_to_do(ws)
+
+
+def test_red_cross_checks_fail_the_feature(workspace: Make) -> None:
+    bad = {"repo": "app", "kind": "command", "name": "together", "run": ["test", "-f", "none"]}
+    ws = workspace(cells={"one": {}, "two": {}}, cross_checks=[bad])
+    done = ws.run("run", FEATURE, code=1)
+    assert "cross checks of demo are red: app: 0 of 1 checks passed; red: together" in both(done)
+    assert len(ws.prs()) == 2
+    ws.run("run", FEATURE, code=1)
+    assert len(ws.starts()) == 2
+
+
+def test_heads_that_conflict_are_red(workspace: Make) -> None:
+    ok = {"repo": "app", "kind": "command", "name": "together", "run": ["true"]}
+    ws = workspace(cells={"one": {}, "two": {}}, cross_checks=[ok])
+    for cell in ("one", "two"):
+        ws.script(cell, f"echo {cell} > README.md")
+    done = ws.run("run", FEATURE, code=1)
+    assert "one and two conflict in README.md" in both(done)
