@@ -64,6 +64,8 @@ class RepoSettings:
     copy: tuple[str, ...] = ()
     checks: tuple[CheckDef, ...] = ()
     detect: bool = False
+    land_checks: tuple[str, ...] = ()
+    strategy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,21 @@ class ForgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LandingSettings:
+    """How the merge queue works (docs/landing.md). ``jobs``: checks at once."""
+
+    strategy: str = "merge"
+    window: int = 4
+    floor: int = 1
+    batch: int = 1
+    jobs: int = 2
+    repairs: int = 2
+    disjoint: bool = False
+    delete_branches: bool = False
+    keep_worktrees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. ``default_agent`` is the one named, else the only one declared."""
 
@@ -151,6 +168,7 @@ class Settings:
     checks: CheckSettings = field(default_factory=CheckSettings)
     ports: PortSettings = field(default_factory=PortSettings)
     default_agent: str | None = None
+    landing: LandingSettings = field(default_factory=LandingSettings)
 
     def repo(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""
@@ -205,6 +223,7 @@ class _Loader:
         forge = self._forge(raw.get("forge", {}))
         checks = CheckSettings(**self._section("checks", raw.get("checks", {})))
         ports = self._ports(raw.get("ports", {}))
+        landing = LandingSettings(**self._section("landing", raw.get("landing", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -216,6 +235,7 @@ class _Loader:
             checks=checks,
             ports=ports,
             default_agent=default,
+            landing=landing,
         )
 
     def _read(self) -> dict[str, Any]:

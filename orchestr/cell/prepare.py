@@ -36,6 +36,9 @@ def prepare(ctx: CellContext, marker: Marker) -> tuple[CommitId, str]:
     left = repo.dirty()
     if left and not notes:
         notes.append("An earlier attempt left uncommitted changes here; go on from them.")
+    evidence = ctx.dir / "landing.md"  # of the merge queue, see `orchestr.landing.repair`
+    if evidence.exists():
+        notes.append(evidence.read_text(encoding="utf-8"))
     return head, "\n".join(notes)
 
 

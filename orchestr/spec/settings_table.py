@@ -166,12 +166,20 @@ def _port(value: Any) -> int:
     return int(_count(1024, 65000)(value))
 
 
+def _strategy(value: Any) -> str:
+    text = _text(value)
+    if text not in STRATEGIES:
+        raise BadValue(f"there is no strategy {show(text)}", suggest(text, STRATEGIES))
+    return text
+
+
+STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
 _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
 _FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
-          _SIGN)  # fmt: skip
+          _SIGN, _strategy)  # fmt: skip
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
@@ -195,6 +203,8 @@ KEYS: Mapping[str, Section] = {
         "copy": _inside,
         "checks": _checks,
         "detect": _flag,
+        "land_checks": _texts,
+        "strategy": _strategy,
     },
     "agents": {
         "kind": _AGENT_KIND,
@@ -232,5 +242,16 @@ KEYS: Mapping[str, Section] = {
         "draft": _flag,
         "program": _text,
         "patience": values.parse_duration,
+    },
+    "landing": {
+        "strategy": _strategy,
+        "window": _count(1, 100),
+        "floor": _count(1, 100),
+        "batch": _count(1, 100),
+        "jobs": _count(1, 100),
+        "repairs": _count(0, 10),
+        "disjoint": _flag,
+        "delete_branches": _flag,
+        "keep_worktrees": _flag,
     },
 }
