@@ -4,7 +4,7 @@
 product's own decisions (`orchestr.landing.queue`): a check takes 5 to 15 minutes (uniform, seeded),
 everything else a second; a bad change is red wherever it is and is parked (repairs are agents'
 time). *serial* checks one change at a time on the target; *oracle* is our window, knowing which
-changes fail, so it leaves them out; *queue* is Zuul's window (start 4, floor 1, up to 20); *batch*
+changes fail, so it leaves them out; *queue* is Zuul's window (start 20, floor 3, up to 64); *batch*
 adds batches of 4. Checks have as many machines as the window wants. Wasted: checks whose commit
 did not land.
 
@@ -27,7 +27,8 @@ from typing import Any
 from benchmarks.common import environment, git, report, seconds
 from orchestr.git import CommitId, Repo
 from orchestr.landing.candidates import Recipe, build
-from orchestr.landing.queue import decide, replay, step
+from orchestr.landing.decide import decide
+from orchestr.landing.queue import replay, step
 from orchestr.landing.records import (
     Change,
     CheckCandidate,
@@ -126,7 +127,10 @@ def simulated(counts: tuple[int, ...]) -> list[dict[str, Any]]:
                 bad = bad if len(bad) < count else set(list(bad)[1:])
                 good = [size for n, size in enumerate(sizes) if n not in bad]
                 for name, run in (
-                    ("serial", simulate(sizes, bad, Rules(window=1, ceiling=1, repairs=0))),
+                    (
+                        "serial",
+                        simulate(sizes, bad, Rules(window=1, floor=1, ceiling=1, repairs=0)),
+                    ),
                     ("queue", simulate(sizes, bad, Rules(repairs=0))),
                     ("batch", simulate(sizes, bad, Rules(batch=4, repairs=0))),
                     ("oracle", simulate(good, set(), Rules(repairs=0))),

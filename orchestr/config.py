@@ -66,6 +66,7 @@ class RepoSettings:
     detect: bool = False
     land_checks: tuple[str, ...] = ()
     strategy: str | None = None
+    land: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,14 @@ class ForgeSettings:
 
 @dataclass(frozen=True, slots=True)
 class LandingSettings:
-    """How the merge queue works (docs/landing.md). ``jobs``: checks at once."""
+    """How the merge queue works (docs/landing.md). ``jobs``: checks at once; ``land``: how a
+    target is moved, None: as the forge does it.
+    """
 
     strategy: str = "merge"
-    window: int = 4
-    floor: int = 1
+    land: str | None = None
+    window: int = 20
+    floor: int = 3
     batch: int = 1
     jobs: int = 2
     repairs: int = 2

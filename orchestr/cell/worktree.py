@@ -303,31 +303,32 @@ def place(ctx: CellContext) -> Path:
     return ctx.worktree
 
 
-def set_up(ctx: CellContext) -> None:
+def set_up(ctx: CellContext, where: Path | None = None, logs: Path | None = None) -> None:
     """Link and copy from the main checkout, then the repository's own set-up commands.
 
-    A missing source is passed over, an existing target is left alone (row C24).
+    A missing source is passed over, an existing target is left alone (row C24). ``where`` and
+    ``logs`` are those of the cell, where nobody says otherwise (the merge queue does).
     """
-    settings = ctx.repo_settings
+    settings, where, logs = ctx.repo_settings, where or ctx.worktree, logs or ctx.dir
     for name in settings.link:
-        source, target = ctx.repo_path / name, ctx.worktree / name
+        source, target = ctx.repo_path / name, where / name
         if source.exists() and not target.exists() and not target.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source.resolve())
     for name in settings.copy:
-        source, target = ctx.repo_path / name, ctx.worktree / name
+        source, target = ctx.repo_path / name, where / name
         if source.is_dir() and not target.exists():
             shutil.copytree(source, target, symlinks=True)
         elif source.is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
     for number, command in enumerate(settings.setup, start=1):
-        log = ctx.dir / f"setup-{number}.log"
+        log = logs / f"setup-{number}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         run_process(
             ["sh", "-c", command],
-            cwd=ctx.worktree,
-            env=Repo(ctx.worktree).env(),
+            cwd=where,
+            env=Repo(where).env(),
             timeout=ctx.timeout,
             stdout=log,
         )

@@ -135,8 +135,9 @@ def undoing(lander: Lander, run: Run) -> list[Offered]:
         item = lander.queue.items.get(ctx.key)
         repo = lander.repo(lane.repo)
         tip = lander.look(lane)
-        if item is not None and item.stage is Stage.LANDED and item.after:
-            if item.after != item.before and repo.is_ancestor(item.after, tip):
+        known = item is not None and item.stage is Stage.LANDED and item.after
+        if item is not None and known and item.after != item.before:
+            if repo.is_ancestor(item.after, tip):
                 found.append((ctx, lane, item.before, item.after))
             continue
         if item is not None and item.undone:

@@ -21,13 +21,15 @@ from typing import assert_never
 from orchestr.cell.context import CellContext, Run, repo_path
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.events import Kind
-from orchestr.git import Branch, CommitId, Repo
-from orchestr.giterrors import PushStatus
+from orchestr.git import CommitId, Repo
 from orchestr.landing import after, changes
-from orchestr.landing.bench import Check, CheckResult, default_check, show
+from orchestr.landing.bench import show
 from orchestr.landing.book import Book
 from orchestr.landing.candidates import Built, build
-from orchestr.landing.queue import Queue, decide, obstacle, replay, step
+from orchestr.landing.checks import Check, CheckResult, Order, default_check
+from orchestr.landing.decide import content, decide, is_doomed
+from orchestr.landing.move import FORGE, PUSH, move, way
+from orchestr.landing.queue import Queue, obstacle, replay, step
 from orchestr.landing.records import (
     Action,
     CheckCandidate,
@@ -66,15 +68,19 @@ POLL = 0.2  # s between two looks at a stop request
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: keys by where they ended, the others with the reason."""
+    """What came of it: keys by where they ended, the others with the reason. ``fresh`` are those
+    that landed just now; ``red``: what the forge made of them is not what was checked, and red.
+    """
 
     landed: tuple[str, ...]
     parked: dict[str, str]
     waiting: dict[str, str]
+    fresh: frozenset[str] = frozenset()
+    red: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        return not self.parked and not self.waiting
+        return not self.parked and not self.waiting and not self.red
 
 
 @dataclass(slots=True)
@@ -93,9 +99,12 @@ class Lander:
     strategy: str | None = None
     queue: Queue = field(init=False)
     book: Book = field(init=False)
+    ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
     _by_name: dict[str, Run] = field(init=False)
     _offered: set[str] = field(default_factory=set)
-    _flying: set[Action] = field(default_factory=set)
+    _fresh: set[str] = field(default_factory=set)
+    _red: list[str] = field(default_factory=list)
+    _flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
     _given_up: set[Action] = field(default_factory=set)
     _answers: handover.Queue[tuple[Action, Event | OrchestrError]] = field(
         default_factory=handover.Queue
@@ -105,14 +114,19 @@ class Lander:
     def __post_init__(self) -> None:
         run = self.runs[0]
         self._by_name = {one.feature.name: one for one in self.runs}
+        for one in self.runs:
+            for cell in one.feature.cells:
+                self.ways[cell.repo] = PUSH if self.undo else way(one, cell.repo, self.strategy)
         self.book = Book(run.layout.state / "landing" / "queue.jsonl", run.id)
         self.queue = replay(self.book.read(), self.rules)
-        self.check = self.check or default_check(run.settings)
+        self.check = self.check or default_check(self.runs)
 
     @property
     def rules(self) -> Rules:
         landing = self.runs[0].settings.landing
-        return Rules(window=landing.window, floor=landing.floor, batch=landing.batch,
+        # A forge merges one pull request at a time: what is between would be unchecked.
+        batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
+        return Rules(window=landing.window, floor=landing.floor, batch=batch,
                      repairs=landing.repairs, disjoint=landing.disjoint)  # fmt: skip
 
     # --- the loop --------------------------------------------------------------------------
@@ -132,6 +146,7 @@ class Lander:
                 for event in self._perform(now):
                     self.append(event)
                 continue
+            self._let_go(actions)
             for action in actions:
                 self._start(action)
             if not self._flying:
@@ -149,7 +164,7 @@ class Lander:
         for key, item in self.queue.items.items():
             tip = tips.get(item.change.lane)
             mine = item.stage is Stage.LANDED and item.after and not item.frozen
-            if mine and tip and not self._contains(item.change.lane, tip, item.after):
+            if mine and tip and not self.contains(item.change.lane, tip, item.after):
                 self.append(Lost(key))
         self._offered = {offer.change.key for offer in offers}
         for offer in offers:
@@ -164,6 +179,8 @@ class Lander:
         elif isinstance(event, NotLanded) and event.refused:
             for key in event.spec.keys:
                 self._tell(key, Trouble.RED, event.refused)
+        elif isinstance(event, Landed):
+            self._fresh.update(event.spec.keys if event.commit != event.spec.base else ())
         self.book.append(event)
         self.queue = step(self.queue, event)
         if self.listener is not None:
@@ -179,35 +196,67 @@ class Lander:
             tuple(i.change.key for i in mine if i.stage is Stage.LANDED),
             {i.change.key: i.detail for i in mine if i.stage is Stage.PARKED},
             waiting,
+            frozenset(self._fresh),
+            tuple(self._red),
         )
 
     # --- slow actions, in threads ----------------------------------------------------------
 
     def _is_slow(self, action: Action) -> bool:
-        return isinstance(action, CheckCandidate) or (isinstance(action, Repair) and action.started)
+        match action:
+            case CheckCandidate():
+                return True
+            case Repair():
+                return action.started
+            case Land(spec, _, intended):
+                return intended and self.ways.get(spec.lane.repo) == FORGE
+            case _:
+                return False
+
+    def _let_go(self, actions: Sequence[Action]) -> None:
+        """Stop checks that nobody can ask about any more; one whose tree is wanted goes on."""
+        wanted = {self._tree(a) for a in actions if isinstance(a, CheckCandidate)}
+        for action, gone in self._flying.items():
+            if not isinstance(action, CheckCandidate) or self._tree(action) in wanted:
+                continue
+            if is_doomed(self.queue, action.spec):
+                gone.set()
+
+    def _tree(self, action: CheckCandidate) -> tuple[str, str]:
+        known = self.queue.candidates.get(action.spec)
+        tree = (
+            known.tree if known else self.repo(action.spec.lane.repo).tree(CommitId(action.commit))
+        )
+        return action.spec.lane.repo, tree
 
     def _start(self, action: Action) -> None:
         if action in self._flying:
             return
-        checks = sum(isinstance(one, CheckCandidate) for one in self._flying)
-        if isinstance(action, CheckCandidate) and checks >= self.runs[0].settings.landing.jobs:
-            return
+        checks = [one for one in self._flying if isinstance(one, CheckCandidate)]
+        if isinstance(action, CheckCandidate):
+            if len(checks) >= self.runs[0].settings.landing.jobs:
+                return
+            if self._tree(action) in map(self._tree, checks):
+                return  # its result will be known for this tree
         if isinstance(action, Repair):
             self.ctx(action.key).emit(
                 Kind.LAND_REPAIR, number=action.number, trouble=str(action.trouble),
                 reason=action.detail[:2000],
             )  # fmt: skip
-        self._flying.add(action)
+        self._flying[action] = threading.Event()
         threading.Thread(target=self._work, args=(action,), daemon=True).start()
 
     def _work(self, action: Action) -> None:
         answer: Event | OrchestrError
         try:
-            if isinstance(action, CheckCandidate):
-                answer = self._check(action)
-            else:
-                assert isinstance(action, Repair)
-                answer = self._repair(action)
+            match action:
+                case CheckCandidate():
+                    answer = self._check(action)
+                case Land(spec, commit, _):
+                    answer = move(self, spec, commit)
+                case _:
+                    assert isinstance(action, Repair)
+                    answer = self._repair(action)
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
@@ -220,37 +269,63 @@ class Lander:
             action, answer = self._answers.get(timeout=POLL)
         except handover.Empty:
             return
-        self._flying.discard(action)
+        let_go = self._flying.pop(action).is_set()
         if isinstance(answer, Interrupted):
-            self.runs[0].stop.set()
+            if not let_go:
+                self.runs[0].stop.set()
         elif isinstance(answer, OrchestrError):
             raise answer
         else:
             self.append(answer)
 
     def _join(self) -> None:
-        """Wait for repairs to let go (their agents get their grace); checks are left behind."""
-        while any(isinstance(action, Repair) for action in self._flying):
+        """Wait for all that is under way to let go; agents get their grace."""
+        for gone in self._flying.values():
+            gone.set()
+        while self._flying:
             action, _ = self._answers.get()
-            self._flying.discard(action)
+            self._flying.pop(action)
 
     def _check(self, action: CheckCandidate) -> Event:
-        spec, name = action.spec, action.spec.lane.repo
-        repo, number = self.repo(name), self._take_bench(name)
+        spec = action.spec
+        tree = self._tree(action)[1]
+        result = self._judge(spec, action.commit, tree, self._flying[action])
+        return Checked(spec, action.commit, result.green, result.detail)
+
+    def _judge(self, spec: Spec, commit: str, tree: str, stop: threading.Event) -> CheckResult:
+        """Check a commit in a warm worktree that shows it. Raises Interrupted."""
+        name, changes_in = spec.lane.repo, tuple(self.queue.items[key].change for key in spec.keys)
+        number = self._take_bench(name)
         try:
             path = self.runs[0].layout.state / "landing" / name / str(number)
-            show(repo, path, CommitId(action.commit), locks=self.runs[0].layout.locks)
-            parts = tuple(self.queue.items[key].change for key in spec.keys)
+            show(self._any_cell(name), path, CommitId(commit))
             assert self.check is not None
-            try:
-                result = self.check(name, path, action.commit, parts)
-            except Interrupted:
-                raise
-            except OrchestrError as error:
-                result = CheckResult(False, error.message)
+            return self.check(Order(name, path, commit, tree, changes_in,
+                                    content(self.queue, spec), stop))  # fmt: skip
+        except Interrupted:
+            raise
+        except OrchestrError as error:
+            return CheckResult(
+                False, f"{error.message} ({error.hint})" if error.hint else error.message
+            )
         finally:
             self._benches[name].discard(number)
-        return Checked(spec, action.commit, result.green, result.detail)
+
+    def _any_cell(self, name: str) -> CellContext:
+        """Some cell of a repository, for its settings."""
+        return next(
+            run.cell(cell.name) for run in self.runs for cell in run.feature.cells
+            if cell.repo == name
+        )  # fmt: skip
+
+    def unchecked(self, spec: Spec, commit: str) -> None:
+        """What the forge made has another tree than what was checked: say it, and check it now."""
+        where = f"{spec.lane.target} of {spec.lane.repo}"
+        self.warn(f"{where} moved while the forge merged; {commit[:12]} was not checked before")
+        tree = self.repo(spec.lane.repo).tree(CommitId(commit))
+        result = self._judge(spec, commit, tree, self.runs[0].stop)
+        if not result.green:
+            self._red.append(f"{where} is RED at {commit[:12]}: {result.detail}")
 
     def _take_bench(self, name: str) -> int:
         taken = self._benches.setdefault(name, set())
@@ -288,7 +363,7 @@ class Lander:
             case MakeCandidate(spec):
                 return [self._make(spec)]
             case Land(spec, commit, intended):
-                return [self._land(spec, commit) if intended else LandIntended(spec, commit)]
+                return [move(self, spec, commit) if intended else LandIntended(spec, commit)]
             case Repair(key, trouble, number, detail, _):
                 return [RepairStarted(key, trouble, number, detail)]
             case Retarget(key):
@@ -337,33 +412,6 @@ class Lander:
         """The candidate; the same again for the same spec."""
         recipes = [changes.recipe(self, key, CommitId(head)) for key, head in spec.parts]
         return build(self.repo(spec.lane.repo), CommitId(spec.base), recipes)
-
-    def _land(self, spec: Spec, commit: str) -> Event:
-        """Push, if the origin is where the candidate stands and does not have it already."""
-        lane, repo = spec.lane, self.repo(spec.lane.repo)
-        tip = self.look(lane)
-        if self._contains(lane, tip, commit):
-            return self._landed(spec, commit, tip)
-        foreign = any(self.queue.items[key].frozen for key in spec.keys)  # of a killed process
-        if tip != spec.base or foreign:
-            return NotLanded(spec, tip)
-        result = repo.push("origin", CommitId(commit), Branch(lane.target),
-                           expected=CommitId(spec.base))  # fmt: skip
-        tip = self.look(lane)
-        if self._contains(lane, tip, commit):
-            return self._landed(spec, commit, tip)
-        if result.status is PushStatus.REJECTED and tip == spec.base:
-            return NotLanded(spec, tip, f"{lane.target} of {lane.repo}: {result.reason}")
-        return NotLanded(spec, tip)
-
-    def _landed(self, spec: Spec, commit: str, tip: str) -> Event:
-        if len(spec.parts) == 1 or commit == spec.base:
-            return Landed(spec, commit, tip)
-        try:
-            steps = self.built(spec).steps
-        except KeyError:  # a batch with a feature that this process was not asked for
-            steps = ()
-        return Landed(spec, commit, tip, steps)
 
     def _retarget(self, key: str) -> list[Event]:
         item = self.queue.items[key]
@@ -432,7 +480,8 @@ class Lander:
                        locks=self.runs[0].layout.locks)  # fmt: skip
         return tip
 
-    def _contains(self, lane: Lane, tip: str, commit: str) -> bool:
+    def contains(self, lane: Lane, tip: str, commit: str) -> bool:
+        """Whether a commit is in the target as it was looked at."""
         repo = self.repo(lane.repo)
         return repo.resolve(commit) is not None and repo.is_ancestor(commit, tip)
 

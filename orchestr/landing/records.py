@@ -66,9 +66,9 @@ class Rules:
     ``disjoint``: changes of different paths are not checked on top of each other.
     """
 
-    window: int = 4
-    floor: int = 1
-    ceiling: int = 20
+    window: int = 20
+    floor: int = 3
+    ceiling: int = 64
     batch: int = 1
     repairs: int = 2
     disjoint: bool = False

@@ -166,20 +166,15 @@ def _port(value: Any) -> int:
     return int(_count(1024, 65000)(value))
 
 
-def _strategy(value: Any) -> str:
-    text = _text(value)
-    if text not in STRATEGIES:
-        raise BadValue(f"there is no strategy {show(text)}", suggest(text, STRATEGIES))
-    return text
-
-
 STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
+_STRATEGY = _one_of(*STRATEGIES)
+_LAND = _one_of("push", "api", "forge")
 _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
 _FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
-          _SIGN, _strategy)  # fmt: skip
+          _SIGN, _STRATEGY, _LAND)  # fmt: skip
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
@@ -204,7 +199,8 @@ KEYS: Mapping[str, Section] = {
         "checks": _checks,
         "detect": _flag,
         "land_checks": _texts,
-        "strategy": _strategy,
+        "strategy": _STRATEGY,
+        "land": _LAND,
     },
     "agents": {
         "kind": _AGENT_KIND,
@@ -244,7 +240,8 @@ KEYS: Mapping[str, Section] = {
         "patience": values.parse_duration,
     },
     "landing": {
-        "strategy": _strategy,
+        "strategy": _STRATEGY,
+        "land": _LAND,
         "window": _count(1, 100),
         "floor": _count(1, 100),
         "batch": _count(1, 100),

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orchestr.landing.book import Book, decode, encode
-from orchestr.landing.queue import Queue, decide, replay, step
+from orchestr.landing.decide import decide
+from orchestr.landing.queue import Queue, replay, step
 from orchestr.landing.records import (
     Action,
     Change,

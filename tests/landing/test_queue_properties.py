@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from orchestr.landing.queue import Queue, decide, obstacle, replay
+from orchestr.landing.decide import decide
+from orchestr.landing.queue import Queue, obstacle, replay
 from orchestr.landing.records import Change, GroupClosed, GroupOpened, Landed, Lane, Rules, Stage
 from tests.landing.world import World
 

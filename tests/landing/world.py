@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from orchestr.landing.queue import Queue, decide, replay, step
+from orchestr.landing.decide import content, decide, is_doomed
+from orchestr.landing.queue import Queue, replay, step
 from orchestr.landing.records import (
     Action,
     Change,
@@ -141,6 +142,9 @@ class World:
             case MakeCandidate(spec):
                 return self.make(spec)
             case CheckCandidate(spec, commit, _):
+                assert not is_doomed(q, spec), f"{commit} is asked about and nobody needs it"
+                mine = {k for k, i in q.items.items() if i.change.lane == spec.lane}
+                assert set(self.content[commit]) == content(q, spec) & mine
                 return self.check(spec, commit)
             case Land(spec, commit, intended):
                 return self.land(spec, commit) if intended else LandIntended(spec, commit)
