@@ -159,7 +159,8 @@ class Forge(Protocol):
     def merge(
         self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
     ) -> PullRequest:
-        """Merge exactly the head ``sha``; for landing only. One merged so already is returned.
+        """Merge exactly the head ``sha``; for landing only. One merged so already is returned, a
+        draft is made ready first.
 
         Raises ForgeError (another head, a conflict, not allowed), ForgeAway.
         """
@@ -188,7 +189,7 @@ class MergesItself(Protocol):
         title: str,
         message: str,
     ) -> PullRequest:
-        """As `Forge.merge`, with the words of the commit; a draft is made ready first."""
+        """As `Forge.merge`, with the words of the commit."""
         ...
 
     def enqueue(self, repo: RepoRef, number: int, *, sha: str) -> None:

@@ -135,10 +135,6 @@ class GitHubForge:
         message: str,
     ) -> PullRequest:
         """See `MergesItself.land`."""
-        slug = self._slug(repo)
-        node, draft, _ = self._queued(slug, number)
-        if draft:
-            self.api.graphql(slug.host, query.UNDRAFT, {"id": node})
         asked = {"sha": sha, "merge_method": str(method)}
         if method is not MergeMethod.REBASE:  # which keeps the commits' own words
             asked |= {"commit_title": title, "commit_message": message}
@@ -167,16 +163,24 @@ class GitHubForge:
     def _merge(self, repo: RepoRef, number: int, asked: dict[str, str]) -> PullRequest:
         slug, sha = self._slug(repo), asked["sha"]
         path = f"repos/{slug}/pulls/{number}"
-        refused: Refused | None = None
-        try:
-            self.api.rest(slug.host, "PUT", f"{path}/merge", asked)
-        except Refused as error:
-            refused = error
+        refused = self._press(slug, path, asked)
+        if refused is not None and "draft" in refused.message:
+            node, _, _ = self._queued(slug, number)
+            self.api.graphql(slug.host, query.UNDRAFT, {"id": node})
+            refused = self._press(slug, path, asked)
         pr = query.of_rest(self.api.rest(slug.host, "GET", path))
         if pr.state is PRState.MERGED and pr.head_sha == sha:
             return pr
         why = refused.message if refused else f"it is {pr.state} at {pr.head_sha[:12]}"
         raise ForgeError(f"{pr.url} was not merged at {sha[:12]}: {why}") from refused
+
+    def _press(self, slug: Slug, path: str, asked: dict[str, str]) -> Refused | None:
+        """The merge button; what GitHub says against it."""
+        try:
+            self.api.rest(slug.host, "PUT", f"{path}/merge", asked)
+        except Refused as error:
+            return error
+        return None
 
     def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.ready`."""
