@@ -6,40 +6,31 @@ it one process in a workspace; another one is told who lands (exit 4).
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from orchestr.cell.context import Run
+from orchestr.cell.records import Head
 from orchestr.commands.build import Goals, Signals, _paid, _record, leases
 from orchestr.commands.observe import observe
 from orchestr.commands.options import YES, flag, value
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.report import say, tell
 from orchestr.commands.session import Session
-from orchestr.errors import Exit, UsageError
+from orchestr.errors import Exit, OrchestrError, UsageError
 from orchestr.landing.candidates import Built
 from orchestr.landing.land import Lander, Outcome
 from orchestr.landing.queue import obstacle
-from orchestr.landing.records import (
-    Checked,
-    Conflicted,
-    Event,
-    GroupClosed,
-    GroupOpened,
-    Landed,
-    NotLanded,
-    Parked,
-    Repaired,
-    RepairStarted,
-    Spec,
-    Split,
-)
+from orchestr.landing.records import Event, Spec, Stage, Trouble
 from orchestr.lifecycle import replay
 from orchestr.locks import Lease
+from orchestr.render.landing import Row, event_line, preview_text, summary_text
 from orchestr.spec.records import Delivery
 from orchestr.spec.settings_table import STRATEGIES
 from orchestr.store import prepare
@@ -70,13 +61,31 @@ class Land(PlainVerb):
             raise UsageError("features land as a whole", hint=f"orchestr {self.name} FEATURE")
         runs = [session.run(name) for name in dict.fromkeys(t.feature for t in targets)]
         goals = [Goals(run, [], Selection(), []) for run in runs]
-        if not params["dry_run"] and not confirm(runs, yes=params["yes"], undo=self.undo):
+        bare = [run for run in runs if not any(is_built(run, c.name) for c in run.feature.cells)]
+        if bare:
+            names = " ".join(run.feature.name for run in bare)
+            raise OrchestrError(f"nothing of {names} is built yet", hint=f"orchestr run {names}")
+        if params["dry_run"]:
+            return foretell(runs, strategy=strategy, undo=self.undo)
+        if not confirm(runs, yes=params["yes"], undo=self.undo):
             return int(Exit.DONE)
         prepare(session.layout)
         with leases(goals, break_lock=False), lease(runs):
             for goal in goals:
                 observe(goal.run)
-            return land(runs, dry_run=params["dry_run"], strategy=strategy, undo=self.undo)
+            return land(runs, strategy=strategy, undo=self.undo)
+
+
+def is_built(run: Run, name: str) -> bool:
+    """Whether a cell has a result, whatever came of it."""
+    return Head.read(run.cell(name).dir) is not None
+
+
+def foretell(runs: Sequence[Run], *, strategy: str | None = None, undo: bool = False) -> int:
+    """A preview for somebody who only looks: no lease, so a run may be at work beside it."""
+    for run in runs:
+        observe(run)
+    return land(runs, dry_run=True, strategy=strategy, undo=undo)
 
 
 @contextmanager
@@ -97,13 +106,21 @@ def land(
         run.past = replay(run.journal.read())
     if not dry_run:
         prepare(runs[0].layout)
-    lander = Lander(runs, listener=None if dry_run else show, warn=lambda t: say(f"warning: {t}"),
+    many = len(runs) > 1
+
+    def show(event: Event) -> None:
+        text = event_line(event, many=many)
+        if text and not dry_run:
+            say(f"{time.strftime('%H:%M:%S')} {text}")
+
+    lander = Lander(runs, listener=show, warn=lambda t: say(f"warning: {t}"),
                     strategy=strategy, undo=undo)  # fmt: skip
     if dry_run:
         return preview(lander)
     with Signals(runs):
         outcome = lander.go()
-    tell(summary(outcome, undo=undo))
+    rows = rows_of(outcome, many=len(runs) > 1)
+    tell(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
     return int(Exit.DONE if outcome.ok else Exit.FAILED)
 
 
@@ -133,42 +150,34 @@ def confirm(runs: Sequence[Run], *, yes: bool, undo: bool) -> bool:
 
 
 def preview(lander: Lander) -> int:
-    """The order and the conflicts, found by making the candidates; nothing is checked or moved.
-
-    On books of its own: nothing is journalled either.
+    """The order and the conflicts, found by making the candidates; nothing is checked, moved or
+    journalled.
     """
     lander.book = _NoBook()  # type: ignore[assignment]
     lander.open()
     queue = lander.queue
     tips = dict(queue.tips)
-    mine = [i for i in queue.items.values() if not i.frozen]
+    mine = [i for i in queue.items.values() if not i.frozen and i.stage is not Stage.LANDED]
     mine.sort(key=lambda i: (i.seq == 0, i.seq, i.change.order))
+    many = len(lander.runs) > 1
     rows = []
     for item in mine:
         change = item.change
-        why = obstacle(queue, item) if item.stage.value == "waiting" else None
-        if item.stage.value == "landed":
+        row = Row(name_of(change.key, many), str(change.lane), "ready")
+        why = obstacle(queue, item) if item.stage is Stage.WAITING else None
+        if why:
+            rows.append(replace(row, state="waiting", why=in_words(why, many)))
             continue
-        note = f"waits: {why}" if why else ""
-        if not why:
-            spec = Spec(change.lane, ((change.key, change.head),), tips[change.lane])
-            built: Built = lander.built(spec)
-            if built.commit is None:
-                note = f"conflicts in {', '.join(built.conflicts[:5])}"
-            else:
-                empty = built.commit == spec.base
-                tips[change.lane] = built.commit
-                note = "nothing left to land" if empty else f"candidate {built.commit[:12]}"
-        rows.append((change.key.replace("/", ":"), str(change.lane), note))
-    if not rows:
-        tell("nothing to land\n")
-        return int(Exit.DONE)
-    width = max(len(name) for name, _, _ in rows)
-    across = max(len(lane) for _, lane, _ in rows)
-    for number, (name, lane, note) in enumerate(rows, start=1):
-        tell(f"{number:3}  {name.ljust(width)}  {lane.ljust(across)}  {note}\n")
-    bad = [row for row in rows if not row[2].startswith(("candidate", "nothing"))]
-    return int(Exit.FAILED if bad else Exit.DONE)
+        spec = Spec(change.lane, ((change.key, change.head),), tips[change.lane])
+        built: Built = lander.built(spec)
+        if built.commit is None:
+            paths = ", ".join(built.conflicts[:5])
+            rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
+            continue
+        tips[change.lane] = built.commit
+        rows.append(replace(row, commit="" if built.commit == spec.base else built.commit))
+    tell(preview_text(rows, undo=lander.undo))
+    return int(Exit.FAILED if any(row.state != "ready" for row in rows) else Exit.DONE)
 
 
 class _NoBook:
@@ -176,63 +185,30 @@ class _NoBook:
         """A preview writes nothing down."""
 
 
-def show(event: Event) -> None:
-    """One line on stderr for what a person wants to know."""
-    text = line(event)
-    if text:
-        say(f"{time.strftime('%H:%M:%S')} {text}")
+def rows_of(outcome: Outcome, *, many: bool) -> list[Row]:
+    """What the table at the end shows, in plan order."""
+    rows = []
+    for end in outcome.ends:
+        state = "landed" if end.stage is Stage.LANDED else "waiting"
+        if end.stage is Stage.PARKED:
+            state = "conflict" if end.trouble is Trouble.CONFLICT else "person"
+        rows.append(
+            Row(name_of(end.key, many), str(end.lane), state, end.commit, end.fresh,
+                in_words(end.why, many), end.hint, end.link)
+        )  # fmt: skip
+    return rows
 
 
-def line(event: Event) -> str | None:
-    match event:
-        case Checked(spec, commit, green, detail):
-            verdict = "green" if green else f"RED: {first(detail)}"
-            return f"{spec.lane}  {_names(spec)}  {commit[:12]} {verdict}"
-        case Conflicted(spec, key, paths):
-            return f"{spec.lane}  {key.replace('/', ':')}  conflict in {', '.join(paths[:5])}"
-        case GroupOpened(group, keys):
-            return f"landing {group}: {', '.join(key.partition('/')[2] for key in keys)}"
-        case Landed(spec, commit, _):
-            how = "nothing left to land" if commit == spec.base else f"landed as {commit[:12]}"
-            return f"{spec.lane}  {_names(spec)}  {how}"
-        case NotLanded(spec, tip, refused):
-            why = f"refused: {refused}" if refused else f"the target moved to {tip[:12]}"
-            return f"{spec.lane}  {_names(spec)}  {why}"
-        case RepairStarted(key, trouble, number):
-            return f"{key.replace('/', ':')}  repair {number} ({trouble})"
-        case Repaired(key, head):
-            return f"{key.replace('/', ':')}  repaired: {head[:12]}"
-        case Parked(key, trouble, reason):
-            return f"{key.replace('/', ':')}  {trouble}: {first(reason)}"
-        case Split(spec):
-            return f"{spec.lane}  {_names(spec)}  failed together, tried in halves"
-        case GroupClosed(group, landed, left):
-            return f"{group}: {len(landed)} landed, {len(left)} not"
-        case _:
-            return None
+def name_of(key: str, many: bool) -> str:
+    """A change as a person knows it; a rollback's is that of its cell."""
+    feature, _, cell = key.partition("~")[0].partition("/")
+    return f"{feature}:{cell}" if many else cell
 
 
-def first(text: str) -> str:
-    """The first line; the rest is evidence, in the log and in the journal."""
-    return text.partition("\n")[0].rstrip(":")
-
-
-def _names(spec: Spec) -> str:
-    return ", ".join(key.replace("/", ":") for key in spec.keys)
-
-
-def summary(outcome: Outcome, *, undo: bool) -> str:
-    """The answer: what stands in its target, what does not and why."""
-    done = "rolled back" if undo else "landed"
-    lines = [f"{key.replace('/', ':')}: {done}" for key in outcome.landed]
-    lines += [
-        f"{key.replace('/', ':')}: not {done}: {first(why)}" for key, why in outcome.parked.items()
-    ]
-    lines += [f"{key.replace('/', ':')}: not {done}: {why}" for key, why in outcome.waiting.items()]
-    if not lines:
-        return "nothing to roll back\n" if undo else "nothing to land\n"
-    left = len(outcome.parked) + len(outcome.waiting)
-    return "\n".join([*lines, f"{len(outcome.landed)} {done}, {left} not"]) + "\n"
+def in_words(text: str, many: bool) -> str:
+    """A reason with the keys of other changes as people write them."""
+    return re.sub(r"\b([a-z][\w-]*)/([a-z][a-z0-9-]*)(~\w+)?(?=,| |$)",
+                  lambda found: name_of(found[0], many), text)  # fmt: skip
 
 
 def deliver(goals: Sequence[Goals], code: int) -> int:

@@ -45,8 +45,12 @@ def offers(lander: Lander, run: Run) -> list[Offered]:
         head = ctx.head()
         paths = paths_of(ctx, head.head) if head and lander.rules.disjoint else None
         needs = tuple(f"{run.feature.name}/{name}" for name in plan.upstreams)
-        change = Change(ctx.key, lane_of(ctx), head.head if head else "", order,
-                        run.feature.name, needs, hold(ctx, head), paths)  # fmt: skip
+        try:
+            lane, why = lane_of(ctx), hold(ctx, head)
+        except OrchestrError as error:  # its repository is not here, or has no such branch
+            lane, why = Lane(ctx.cell.repo, ""), error.message
+        change = Change(ctx.key, lane, head.head if head else "", order,
+                        run.feature.name, needs, why, paths)  # fmt: skip
         nothing = head is not None and head.outcome is Outcome.NO_CHANGE_NEEDED
         found.append(Offered(change, landed=nothing and not change.hold))
     return found
@@ -56,7 +60,7 @@ def hold(ctx: CellContext, head: Head | None) -> str:
     """Why a cell must not land: not done on its current head, ignored, waits for a person."""
     state = ctx.run.past.cell(ctx.cell.name).state
     if state in (CellState.IGNORED, CellState.APPROVAL):
-        return f"the cell {state.words}" if state is CellState.APPROVAL else "the cell is ignored"
+        return f"the cell {state.words}" if state is CellState.APPROVAL else "it is ignored"
     for phase in Phase:
         if phase is Phase.WORKTREE and head is not None and state is CellState.LANDED:
             continue
@@ -65,7 +69,7 @@ def hold(ctx: CellContext, head: Head | None) -> str:
         except OrchestrError as error:
             why = error.message
         if why is not None:
-            return f"phase {phase} is not done: {why}"
+            return f"{phase}: {why}" if head is not None else f"it is not built ({phase}: {why})"
     return "" if head is not None else "it has no result"
 
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import queue as handover
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from orchestr.cell.context import CellContext, Run, repo_path
+from orchestr.cell.records import NO_PR, Published
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.events import Kind
 from orchestr.git import CommitId, Repo
@@ -29,9 +30,10 @@ from orchestr.landing.candidates import Built, build
 from orchestr.landing.checks import Check, CheckResult, Order, default_check
 from orchestr.landing.decide import content, decide, is_doomed
 from orchestr.landing.move import FORGE, PUSH, move, way
-from orchestr.landing.queue import Queue, obstacle, replay, step
+from orchestr.landing.queue import Item, Queue, obstacle, replay, step
 from orchestr.landing.records import (
     Action,
+    Change,
     CheckCandidate,
     Checked,
     Conflicted,
@@ -67,20 +69,32 @@ POLL = 0.2  # s between two looks at a stop request
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """Where one change ended. ``commit``: the target after it; ``fresh``: in this process."""
+
+    key: str
+    lane: Lane
+    stage: Stage
+    trouble: Trouble | None = None
+    commit: str = ""
+    fresh: bool = False
+    why: str = ""
+    hint: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: keys by where they ended, the others with the reason. ``fresh`` are those
-    that landed just now; ``red``: what the forge made of them is not what was checked, and red.
+    """What came of it, in plan order. ``red``: what the forge made of a change is not what was
+    checked, and is red.
     """
 
-    landed: tuple[str, ...]
-    parked: dict[str, str]
-    waiting: dict[str, str]
-    fresh: frozenset[str] = frozenset()
+    ends: tuple[End, ...]
     red: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        return not self.parked and not self.waiting and not self.red
+        return not self.red and all(end.stage is Stage.LANDED for end in self.ends)
 
 
 @dataclass(slots=True)
@@ -160,7 +174,7 @@ class Lander:
         offers = [offer for run in self.runs for offer in self._offers(run)]
         lanes = dict.fromkeys([offer.change.lane for offer in offers])
         lanes |= dict.fromkeys(self.queue.intents)
-        tips = {lane: self.look(lane) for lane in lanes}
+        tips = {lane: self.look(lane) for lane in lanes if lane.target}
         for key, item in self.queue.items.items():
             tip = tips.get(item.change.lane)
             mine = item.stage is Stage.LANDED and item.after and not item.frozen
@@ -187,18 +201,30 @@ class Lander:
             self.listener(event)
 
     def outcome(self) -> Outcome:
+        """Where everything that was offered is now."""
         mine = [self.queue.items[key] for key in self._offered]
         mine.sort(key=lambda i: (i.change.group, i.change.order))
-        waiting = {
-            i.change.key: obstacle(self.queue, i) or "" for i in mine if i.stage is Stage.WAITING
-        }
-        return Outcome(
-            tuple(i.change.key for i in mine if i.stage is Stage.LANDED),
-            {i.change.key: i.detail for i in mine if i.stage is Stage.PARKED},
-            waiting,
-            frozenset(self._fresh),
-            tuple(self._red),
-        )
+        return Outcome(tuple(self._end(item) for item in mine), tuple(self._red))
+
+    def _end(self, item: Item) -> End:
+        change = item.change
+        end = End(change.key, change.lane, item.stage, item.trouble, item.after,
+                  change.key in self._fresh, link=self._link(change))  # fmt: skip
+        match item.stage:
+            case Stage.LANDED:
+                return end
+            case Stage.PARKED:
+                return replace(end, why=item.detail, hint="\n".join(self._commands(item)))
+            case _:
+                why = obstacle(self.queue, item) or ""
+                ctx = self.ctx(change.reverts or change.key)
+                hint = f"orchestr run {ctx.name}" if change.hold else ""
+                return replace(end, why=why, hint=hint)
+
+    def _link(self, change: Change) -> str:
+        ctx = self.ctx(change.reverts or change.key)
+        done = Published.read(ctx.dir)
+        return done.url if done is not None and done.url != NO_PR else ""
 
     # --- slow actions, in threads ----------------------------------------------------------
 
@@ -383,15 +409,24 @@ class Lander:
         if item.change.reverts or item.frozen:
             return
         ctx, target = self.ctx(key), item.change.lane.target
-        hint = f"orchestr logs {ctx.name}"
-        if trouble is Trouble.CONFLICT:
-            where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
-            hint = f"git -C {where} merge origin/{target}"
-        hint += f"; mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
-        hint += f" && orchestr land {ctx.run.feature.name}"
         sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {target}"
         sides += f" ({self.queue.tips[item.change.lane][:12]})"
+        hint = "; ".join(self._commands(item, trouble))
         ctx.emit(Kind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {reason}", hint=hint)
+
+    def _commands(self, item: Item, trouble: Trouble | None = None) -> list[str]:
+        """What a person types to look at it, and to go on."""
+        change, target = item.change, item.change.lane.target
+        ctx = self.ctx(change.reverts or change.key)
+        name = ctx.run.feature.name
+        if change.reverts:
+            return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
+        where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
+        look = f"orchestr logs {ctx.name}"
+        if (trouble or item.trouble) is Trouble.CONFLICT:
+            look = f"git -C {where} merge origin/{target}"
+        mend = f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
+        return [look, f"{mend} && orchestr land {name}"]
 
     def _tried(self, action: Action, call: Callable[[], list[Event]]) -> list[Event]:
         """What comes after a landing must not hold up others; the next process tries again."""

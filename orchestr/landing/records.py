@@ -35,7 +35,7 @@ class Lane:
     target: str
 
     def __str__(self) -> str:
-        return f"{self.repo}:{self.target}"
+        return f"{self.repo}:{self.target or '?'}"
 
 
 @dataclass(frozen=True, slots=True)

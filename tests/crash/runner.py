@@ -26,6 +26,7 @@ POINTS = {
     "open": "orchestr.forges.local:LocalForge.open",
     "edit": "orchestr.forges.local:LocalForge.edit",
     "rest": "orchestr.forges.github_api:Api.rest",
+    "press": "orchestr.forges.github:GitHubForge._press",
     "start": "orchestr.supervisor:start",
     "add": "orchestr.cell.worktree:add_worktree",
     "forget": "orchestr.cell.forget:_move",
