@@ -25,7 +25,8 @@ from orchestr.commands.report import say, tell
 from orchestr.commands.session import Session
 from orchestr.errors import Exit, OrchestrError, UsageError
 from orchestr.landing.candidates import Built
-from orchestr.landing.land import Lander, Outcome
+from orchestr.landing.land import Lander
+from orchestr.landing.outcome import Outcome
 from orchestr.landing.queue import obstacle
 from orchestr.landing.records import Event, Spec, Stage, Trouble
 from orchestr.lifecycle import replay
@@ -61,12 +62,9 @@ class Land(PlainVerb):
             raise UsageError("features land as a whole", hint=f"orchestr {self.name} FEATURE")
         runs = [session.run(name) for name in dict.fromkeys(t.feature for t in targets)]
         goals = [Goals(run, [], Selection(), []) for run in runs]
-        bare = [run for run in runs if not any(is_built(run, c.name) for c in run.feature.cells)]
-        if bare:
-            names = " ".join(run.feature.name for run in bare)
-            raise OrchestrError(f"nothing of {names} is built yet", hint=f"orchestr run {names}")
         if params["dry_run"]:
             return foretell(runs, strategy=strategy, undo=self.undo)
+        check_built(runs)
         if not confirm(runs, yes=params["yes"], undo=self.undo):
             return int(Exit.DONE)
         prepare(session.layout)
@@ -76,13 +74,20 @@ class Land(PlainVerb):
             return land(runs, strategy=strategy, undo=self.undo)
 
 
-def is_built(run: Run, name: str) -> bool:
-    """Whether a cell has a result, whatever came of it."""
-    return Head.read(run.cell(name).dir) is not None
+def check_built(runs: Sequence[Run]) -> None:
+    """Raises OrchestrError for features of which nothing has a result, whatever came of it."""
+    bare = [
+        run.feature.name for run in runs
+        if not any(Head.read(run.cell(cell.name).dir) for cell in run.feature.cells)
+    ]  # fmt: skip
+    if bare:
+        names = " ".join(bare)
+        raise OrchestrError(f"nothing of {names} is built yet", hint=f"orchestr run {names}")
 
 
 def foretell(runs: Sequence[Run], *, strategy: str | None = None, undo: bool = False) -> int:
     """A preview for somebody who only looks: no lease, so a run may be at work beside it."""
+    check_built(runs)
     for run in runs:
         observe(run)
     return land(runs, dry_run=True, strategy=strategy, undo=undo)
@@ -207,8 +212,7 @@ def name_of(key: str, many: bool) -> str:
 
 def in_words(text: str, many: bool) -> str:
     """A reason with the keys of other changes as people write them."""
-    return re.sub(r"\b([a-z][\w-]*)/([a-z][a-z0-9-]*)(~\w+)?(?=,| |$)",
-                  lambda found: name_of(found[0], many), text)  # fmt: skip
+    return re.sub(r"^it needs ([^\s,]+),", lambda m: f"it needs {name_of(m[1], many)},", text)
 
 
 def deliver(goals: Sequence[Goals], code: int) -> int:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from orchestr.landing.land import Lander
 
 
+NOT_BUILT = "it is not built"
+
+
 def lane_of(ctx: CellContext) -> Lane:
     """Where a cell lands: its base branch, also when it is stacked. Raises PhaseFailed."""
     return Lane(ctx.cell.repo, base_branch(ctx))
@@ -48,7 +51,8 @@ def offers(lander: Lander, run: Run) -> list[Offered]:
         try:
             lane, why = lane_of(ctx), hold(ctx, head)
         except OrchestrError as error:  # its repository is not here, or has no such branch
-            lane, why = Lane(ctx.cell.repo, ""), error.message
+            lane = Lane(ctx.cell.repo, "")
+            why = error.message if head is not None else NOT_BUILT
         change = Change(ctx.key, lane, head.head if head else "", order,
                         run.feature.name, needs, why, paths)  # fmt: skip
         nothing = head is not None and head.outcome is Outcome.NO_CHANGE_NEEDED
@@ -69,8 +73,8 @@ def hold(ctx: CellContext, head: Head | None) -> str:
         except OrchestrError as error:
             why = error.message
         if why is not None:
-            return f"{phase}: {why}" if head is not None else f"it is not built ({phase}: {why})"
-    return "" if head is not None else "it has no result"
+            return f"{phase}: {why}" if head is not None else NOT_BUILT
+    return "" if head is not None else NOT_BUILT
 
 
 def paths_of(ctx: CellContext, head: str) -> frozenset[str] | None:

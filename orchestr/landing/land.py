@@ -15,27 +15,24 @@ from __future__ import annotations
 import queue as handover
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from orchestr.cell.context import CellContext, Run, repo_path
-from orchestr.cell.records import NO_PR, Published
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.events import Kind
 from orchestr.git import CommitId, Repo
-from orchestr.landing import after, changes
-from orchestr.landing.bench import show
+from orchestr.landing import after, changes, work
 from orchestr.landing.book import Book
 from orchestr.landing.candidates import Built, build
-from orchestr.landing.checks import Check, CheckResult, Order, default_check
-from orchestr.landing.decide import content, decide, is_doomed
+from orchestr.landing.checks import Check, default_check
+from orchestr.landing.decide import decide, is_doomed
 from orchestr.landing.move import FORGE, PUSH, move, way
-from orchestr.landing.queue import Item, Queue, obstacle, replay, step
+from orchestr.landing.outcome import Outcome, end_of, tell
+from orchestr.landing.queue import Queue, replay, step
 from orchestr.landing.records import (
     Action,
-    Change,
     CheckCandidate,
-    Checked,
     Conflicted,
     Event,
     Land,
@@ -50,7 +47,6 @@ from orchestr.landing.records import (
     Offered,
     Parked,
     Repair,
-    Repaired,
     RepairStarted,
     Retarget,
     Retargeted,
@@ -63,38 +59,8 @@ from orchestr.landing.records import (
     Verified,
     Verify,
 )
-from orchestr.landing.repair import can_repair, mend
 
 POLL = 0.2  # s between two looks at a stop request
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Where one change ended. ``commit``: the target after it; ``fresh``: in this process."""
-
-    key: str
-    lane: Lane
-    stage: Stage
-    trouble: Trouble | None = None
-    commit: str = ""
-    fresh: bool = False
-    why: str = ""
-    hint: str = ""
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of it, in plan order. ``red``: what the forge made of a change is not what was
-    checked, and is red.
-    """
-
-    ends: tuple[End, ...]
-    red: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        return not self.red and all(end.stage is Stage.LANDED for end in self.ends)
 
 
 @dataclass(slots=True)
@@ -116,14 +82,15 @@ class Lander:
     ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
     _by_name: dict[str, Run] = field(init=False)
     _offered: set[str] = field(default_factory=set)
-    _fresh: set[str] = field(default_factory=set)
-    _red: list[str] = field(default_factory=list)
-    _flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
+    fresh: set[str] = field(default_factory=set)
+    red: list[str] = field(default_factory=list)
+    flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
     _given_up: set[Action] = field(default_factory=set)
     _answers: handover.Queue[tuple[Action, Event | OrchestrError]] = field(
         default_factory=handover.Queue
     )
-    _benches: dict[str, set[int]] = field(default_factory=dict)
+    benches: dict[str, set[int]] = field(default_factory=dict)
+    mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         run = self.runs[0]
@@ -163,7 +130,7 @@ class Lander:
             self._let_go(actions)
             for action in actions:
                 self._start(action)
-            if not self._flying:
+            if not self.flying:
                 return self.outcome()
             self._take()
 
@@ -189,12 +156,12 @@ class Lander:
     def append(self, event: Event) -> None:
         """Journal, count, show; what a feature's own journal must show goes there first."""
         if isinstance(event, Parked):
-            self._tell(event.key, event.trouble, event.reason)
+            tell(self, event.key, event.trouble, event.reason)
         elif isinstance(event, NotLanded) and event.refused:
             for key in event.spec.keys:
-                self._tell(key, Trouble.RED, event.refused)
+                tell(self, key, Trouble.RED, event.refused)
         elif isinstance(event, Landed):
-            self._fresh.update(event.spec.keys if event.commit != event.spec.base else ())
+            self.fresh.update(event.spec.keys if event.commit != event.spec.base else ())
         self.book.append(event)
         self.queue = step(self.queue, event)
         if self.listener is not None:
@@ -204,27 +171,7 @@ class Lander:
         """Where everything that was offered is now."""
         mine = [self.queue.items[key] for key in self._offered]
         mine.sort(key=lambda i: (i.change.group, i.change.order))
-        return Outcome(tuple(self._end(item) for item in mine), tuple(self._red))
-
-    def _end(self, item: Item) -> End:
-        change = item.change
-        end = End(change.key, change.lane, item.stage, item.trouble, item.after,
-                  change.key in self._fresh, link=self._link(change))  # fmt: skip
-        match item.stage:
-            case Stage.LANDED:
-                return end
-            case Stage.PARKED:
-                return replace(end, why=item.detail, hint="\n".join(self._commands(item)))
-            case _:
-                why = obstacle(self.queue, item) or ""
-                ctx = self.ctx(change.reverts or change.key)
-                hint = f"orchestr run {ctx.name}" if change.hold else ""
-                return replace(end, why=why, hint=hint)
-
-    def _link(self, change: Change) -> str:
-        ctx = self.ctx(change.reverts or change.key)
-        done = Published.read(ctx.dir)
-        return done.url if done is not None and done.url != NO_PR else ""
+        return Outcome(tuple(end_of(self, item) for item in mine), tuple(self.red))
 
     # --- slow actions, in threads ----------------------------------------------------------
 
@@ -241,14 +188,14 @@ class Lander:
 
     def _let_go(self, actions: Sequence[Action]) -> None:
         """Stop checks that nobody can ask about any more; one whose tree is wanted goes on."""
-        wanted = {self._tree(a) for a in actions if isinstance(a, CheckCandidate)}
-        for action, gone in self._flying.items():
-            if not isinstance(action, CheckCandidate) or self._tree(action) in wanted:
+        wanted = {self.tree_of(a) for a in actions if isinstance(a, CheckCandidate)}
+        for action, gone in self.flying.items():
+            if not isinstance(action, CheckCandidate) or self.tree_of(action) in wanted:
                 continue
             if is_doomed(self.queue, action.spec):
                 gone.set()
 
-    def _tree(self, action: CheckCandidate) -> tuple[str, str]:
+    def tree_of(self, action: CheckCandidate) -> tuple[str, str]:
         known = self.queue.candidates.get(action.spec)
         tree = (
             known.tree if known else self.repo(action.spec.lane.repo).tree(CommitId(action.commit))
@@ -256,20 +203,20 @@ class Lander:
         return action.spec.lane.repo, tree
 
     def _start(self, action: Action) -> None:
-        if action in self._flying:
+        if action in self.flying:
             return
-        checks = [one for one in self._flying if isinstance(one, CheckCandidate)]
+        checks = [one for one in self.flying if isinstance(one, CheckCandidate)]
         if isinstance(action, CheckCandidate):
             if len(checks) >= self.runs[0].settings.landing.jobs:
                 return
-            if self._tree(action) in map(self._tree, checks):
+            if self.tree_of(action) in map(self.tree_of, checks):
                 return  # its result will be known for this tree
         if isinstance(action, Repair):
             self.ctx(action.key).emit(
                 Kind.LAND_REPAIR, number=action.number, trouble=str(action.trouble),
                 reason=action.detail[:2000],
             )  # fmt: skip
-        self._flying[action] = threading.Event()
+        self.flying[action] = threading.Event()
         threading.Thread(target=self._work, args=(action,), daemon=True).start()
 
     def _work(self, action: Action) -> None:
@@ -277,12 +224,12 @@ class Lander:
         try:
             match action:
                 case CheckCandidate():
-                    answer = self._check(action)
+                    answer = work.check(self, action)
                 case Land(spec, commit, _):
                     answer = move(self, spec, commit)
                 case _:
                     assert isinstance(action, Repair)
-                    answer = self._repair(action)
+                    answer = work.repair(self, action)
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
@@ -295,7 +242,7 @@ class Lander:
             action, answer = self._answers.get(timeout=POLL)
         except handover.Empty:
             return
-        let_go = self._flying.pop(action).is_set()
+        let_go = self.flying.pop(action).is_set()
         if isinstance(answer, Interrupted):
             if not let_go:
                 self.runs[0].stop.set()
@@ -306,81 +253,11 @@ class Lander:
 
     def _join(self) -> None:
         """Wait for all that is under way to let go; agents get their grace."""
-        for gone in self._flying.values():
+        for gone in self.flying.values():
             gone.set()
-        while self._flying:
+        while self.flying:
             action, _ = self._answers.get()
-            self._flying.pop(action)
-
-    def _check(self, action: CheckCandidate) -> Event:
-        spec = action.spec
-        tree = self._tree(action)[1]
-        result = self._judge(spec, action.commit, tree, self._flying[action])
-        return Checked(spec, action.commit, result.green, result.detail)
-
-    def _judge(self, spec: Spec, commit: str, tree: str, stop: threading.Event) -> CheckResult:
-        """Check a commit in a warm worktree that shows it. Raises Interrupted."""
-        name, changes_in = spec.lane.repo, tuple(self.queue.items[key].change for key in spec.keys)
-        number = self._take_bench(name)
-        try:
-            path = self.runs[0].layout.state / "landing" / name / str(number)
-            show(self._any_cell(name), path, CommitId(commit))
-            assert self.check is not None
-            return self.check(Order(name, path, commit, tree, changes_in,
-                                    content(self.queue, spec), stop))  # fmt: skip
-        except Interrupted:
-            raise
-        except OrchestrError as error:
-            return CheckResult(
-                False, f"{error.message} ({error.hint})" if error.hint else error.message
-            )
-        finally:
-            self._benches[name].discard(number)
-
-    def _any_cell(self, name: str) -> CellContext:
-        """Some cell of a repository, for its settings."""
-        return next(
-            run.cell(cell.name) for run in self.runs for cell in run.feature.cells
-            if cell.repo == name
-        )  # fmt: skip
-
-    def unchecked(self, spec: Spec, commit: str) -> None:
-        """What the forge made has another tree than what was checked: say it, and check it now."""
-        where = f"{spec.lane.target} of {spec.lane.repo}"
-        self.warn(f"{where} moved while the forge merged; {commit[:12]} was not checked before")
-        tree = self.repo(spec.lane.repo).tree(CommitId(commit))
-        result = self._judge(spec, commit, tree, self.runs[0].stop)
-        if not result.green:
-            self._red.append(f"{where} is RED at {commit[:12]}: {result.detail}")
-
-    def _take_bench(self, name: str) -> int:
-        taken = self._benches.setdefault(name, set())
-        while True:  # another thread may take the same free number first
-            number = next(n for n in range(1, len(taken) + 2) if n not in taken)
-            before = len(taken)
-            taken.add(number)
-            if len(taken) > before:
-                return number
-
-    def _repair(self, action: Repair) -> Event:
-        change = self.queue.items[action.key].change
-        ctx = self.ctx(action.key)
-        why = can_repair(ctx)
-        if why is not None:
-            return Parked(action.key, action.trouble, f"{action.detail}; {why}")
-        lane = change.lane
-        try:
-            head = mend(ctx, action.trouble, action.number, action.detail, head=change.head,
-                        target=lane.target, tip=self.queue.tips[lane])  # fmt: skip
-        except Interrupted:
-            raise
-        except OrchestrError as error:
-            why = f"{action.detail}; its repair failed: {error.message}"
-            return Parked(action.key, action.trouble, why)
-        if head == change.head:
-            why = f"{action.detail}; its agent changed nothing"
-            return Parked(action.key, action.trouble, why)
-        return Repaired(action.key, head, self._paths(ctx, lane, head))
+            self.flying.pop(action)
 
     # --- quick actions ---------------------------------------------------------------------
 
@@ -402,31 +279,6 @@ class Lander:
                 raise AssertionError("checks run in threads")
             case _:
                 assert_never(action)
-
-    def _tell(self, key: str, trouble: Trouble, reason: str) -> None:
-        """A change is left to a person: both sides and the commands."""
-        item = self.queue.items[key]
-        if item.change.reverts or item.frozen:
-            return
-        ctx, target = self.ctx(key), item.change.lane.target
-        sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {target}"
-        sides += f" ({self.queue.tips[item.change.lane][:12]})"
-        hint = "; ".join(self._commands(item, trouble))
-        ctx.emit(Kind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {reason}", hint=hint)
-
-    def _commands(self, item: Item, trouble: Trouble | None = None) -> list[str]:
-        """What a person types to look at it, and to go on."""
-        change, target = item.change, item.change.lane.target
-        ctx = self.ctx(change.reverts or change.key)
-        name = ctx.run.feature.name
-        if change.reverts:
-            return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
-        where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
-        look = f"orchestr logs {ctx.name}"
-        if (trouble or item.trouble) is Trouble.CONFLICT:
-            look = f"git -C {where} merge origin/{target}"
-        mend = f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
-        return [look, f"{mend} && orchestr land {name}"]
 
     def _tried(self, action: Action, call: Callable[[], list[Event]]) -> list[Event]:
         """What comes after a landing must not hold up others; the next process tries again."""
@@ -520,5 +372,5 @@ class Lander:
         repo = self.repo(lane.repo)
         return repo.resolve(commit) is not None and repo.is_ancestor(commit, tip)
 
-    def _paths(self, ctx: CellContext, lane: Lane, head: str) -> frozenset[str] | None:
+    def paths(self, ctx: CellContext, lane: Lane, head: str) -> frozenset[str] | None:
         return changes.paths_of(ctx, head) if self.rules.disjoint else None

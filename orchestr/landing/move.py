@@ -26,7 +26,7 @@ from orchestr.forges.base import (
 )
 from orchestr.git import Branch, CommitId
 from orchestr.giterrors import PushStatus
-from orchestr.landing import after, changes
+from orchestr.landing import after, changes, work
 from orchestr.landing.candidates import message
 from orchestr.landing.records import Landed, NotLanded, Spec
 
@@ -134,7 +134,7 @@ def _press(
     before = _before(lander, spec, made, method)
     repo = lander.repo(lane.repo)
     if repo.tree(CommitId(made)) != repo.tree(CommitId(commit)):
-        lander.unchecked(spec, made)
+        work.unchecked(lander, spec, made)
     return Landed(spec, made, tip, ((before, made),))
 
 

@@ -46,11 +46,12 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
     """One event in a line; None for book-keeping. ``many``: cells are named with their feature."""
 
     def said(keys: str | Spec, word: str, rest: str) -> str:
-        keys = keys if isinstance(keys, str) else ", ".join(name(k) for k in keys.keys)
-        return f"{name(keys):18}{word:{WORDS}}  {rest}".rstrip()
+        names = [name(k) for k in ((keys,) if isinstance(keys, str) else keys.keys)]
+        return f"{', '.join(names):16}  {word:{WORDS}}  {rest}".rstrip()
 
     def name(key: str) -> str:
-        return key.replace("/", ":") if many else key.partition("/")[2] or key
+        key = key.partition("~")[0]
+        return key.replace("/", ":") if many else key.partition("/")[2]
 
     match event:
         case Checked(spec, commit, True, detail):
@@ -65,7 +66,8 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
         case Landed(spec, commit, _) if commit == spec.base:
             return said(spec, "landed", f"{spec.lane} has all of it already")
         case Landed(spec, commit, _):
-            return said(spec, "landed", f"{spec.lane} is at {commit[:12]}")
+            word = "reverted" if "~" in spec.keys[0] else "landed"
+            return said(spec, word, f"{spec.lane} is at {commit[:12]}")
         case NotLanded(spec, tip, refused):
             why = f"refused: {first(refused)}" if refused else f"moved meanwhile, to {tip[:12]}"
             return said(spec, "not yet" if not refused else "REFUSED", f"{spec.lane} {why}")
@@ -101,18 +103,23 @@ def summary_text(
     shown, styles = [], []
     for row in rows:
         symbol, words, style = _look(row, done)
-        shown.append((row.name, f"{symbol} {words}", row.target, row.commit[:12], row.link))
+        note = row.link if row.state != "waiting" else row.why
+        shown.append((row.name, f"{symbol} {words}", row.target, row.commit[:12] or "-", note))
         styles.append((f"{symbol} {words}", style))
-    lines = table(("CELL", "STATE", "TARGET", "COMMIT", "PULL REQUEST"), shown)
+    lines = table(("CELL", "STATE", "TARGET", "COMMIT", ""), shown)
     lines[1:] = [
         line.replace(words, paint(words, style, colour), 1)
         for line, (words, style) in zip(lines[1:], styles, strict=True)
     ]
     for row in left:
+        if row.state == "waiting":
+            continue
         symbol, words, _ = _look(row, done)
         lines += ["", f"{symbol} {row.name} {words}: {headline(row.why) or 'no reason given'}"]
         lines += [f"    hint:  {clean(one)}" for one in row.hint.splitlines()]
     lines += ["", *(clean(text) for text in red)]
+    following = dict.fromkeys(row.hint for row in left if row.state == "waiting" and row.hint)
+    lines += [f"next: {', '.join(following)}"] if following else []
     lines.append(f"{len(rows) - len(left)} {done}, {len(left)} not")
     return "\n".join(lines) + "\n"
 
@@ -138,8 +145,7 @@ def preview_text(rows: Sequence[Row], *, undo: bool = False) -> str:
     shown = []
     for number, row in enumerate(rows, start=1):
         note = row.why or ("nothing left to land" if not row.commit else "")
-        state = "ready" if row.state == "ready" else row.state
-        shown.append((f"{number:2}", row.name, row.target, state, row.commit[:12] or "-", note))
+        shown.append((f"{number:2}", row.name, row.target, row.state, row.commit[:12] or "-", note))
     lines = table(("  ", "CELL", "TARGET", "STATE", "CANDIDATE", ""), shown)
     bad = sum(row.state != "ready" for row in rows)
     verb = "rolled back" if undo else "landed"

@@ -30,7 +30,7 @@ POINTS = {
     "start": "orchestr.supervisor:start",
     "add": "orchestr.cell.worktree:add_worktree",
     "forget": "orchestr.cell.forget:_move",
-    "bench": "orchestr.landing.land:show",
+    "bench": "orchestr.landing.work:show",
     "branch": "orchestr.landing.after:move",
     "commits": "orchestr.git:Repo.commit_tree",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",

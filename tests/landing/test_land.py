@@ -19,12 +19,18 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
     made.end()
 
 
+def named(preview: str) -> list[str]:
+    """The cells of a preview, in its order."""
+    rows = [line.split() for line in preview.splitlines()[1:]]
+    return [row[1] for row in rows if row and row[0].isdigit() and len(row) >= 5]
+
+
 def test_a_feature_lands_in_order_and_stays_landed(yard: Yard) -> None:
     dry = yard.run("land", FEATURE, "--dry-run", code=0)
-    assert [line.split()[1] for line in dry.stdout.splitlines()] == [
-        "demo:low", "demo:high", "demo:far",
-    ]  # fmt: skip
+    assert named(dry.stdout) == ["low", "high", "far"]
+    assert yard.run("plan", FEATURE, "--land", code=0).stdout == dry.stdout
     assert yard.history() == [] and not yard.checks()
+    assert not (yard.root / ".orchestr/landing/queue.jsonl").exists()
     done = yard.run("land", FEATURE, code=0)
     assert done.stdout.endswith("3 landed, 0 not\n")
     assert yard.history() == ["low", "high"] and yard.history("web") == ["far"]
@@ -169,7 +175,7 @@ def test_rollback_reverts_exactly_what_landed(yard: Yard, strategy: str) -> None
     yard.run("land", FEATURE, "--strategy", strategy, code=0)
     yard.somebody_pushes({"after.txt": "2\n"})
     dry = yard.run("rollback", FEATURE, "--dry-run", code=0)
-    assert "demo:low" in dry.stdout.splitlines()[2] and len(dry.stdout.splitlines()) == 3
+    assert named(dry.stdout) == ["far", "high", "low"]
     yard.run("rollback", FEATURE, code=0)
     assert yard.files() == ["README.md", "after.txt", "before.txt"]
     assert yard.files("web") == ["README.md"]
@@ -201,6 +207,33 @@ def test_a_target_that_somebody_rewound_gets_it_again(yard: Yard) -> None:
     git(yard.repos / "app.git", "update-ref", "refs/heads/main", first)
     yard.run("land", FEATURE, code=0)
     assert yard.history() == ["low", "high"]
+
+
+def test_what_is_not_built_does_not_land_and_says_what_to_do(tmp_path: Path) -> None:
+    yard = Yard.ready(tmp_path / "w", build=False)
+    for words in (("land",), ("land", "--dry-run"), ("plan", "--land"), ("rollback",)):
+        done = yard.run(words[0], FEATURE, *words[1:], code=1)
+        assert "nothing of demo is built yet" in done.stderr, words
+        assert "orchestr run demo" in done.stderr
+    yard.run("run", f"{FEATURE}:low", code=0)
+    dry = yard.run("land", FEATURE, "--dry-run", code=1)
+    assert "1 can be landed, 2 cannot" in dry.stdout and "it is not built" in dry.stdout
+    done = yard.run("land", FEATURE, code=1)
+    assert yard.history() == ["low"]
+    assert "next: orchestr run demo && orchestr land demo" in done.stdout
+    assert yard.run("land", FEATURE, code=1).stdout.count("landed before") == 1
+    yard.run("run", FEATURE, code=0)
+    yard.run("land", FEATURE, code=0)
+    yard.landed()
+    assert "3 cells landed before" in yard.run("land", FEATURE, code=0).stdout
+    assert yard.run("clean", FEATURE, code=0)
+
+
+def test_one_cell_cannot_land_alone_and_words_are_checked(yard: Yard) -> None:
+    assert "as a whole" in yard.run("land", f"{FEATURE}:low", code=2).stderr
+    assert "no strategy" in yard.run("land", FEATURE, "--strategy", "octopus", code=2).stderr
+    yard.settings(landing={"land": "api"})
+    assert "needs a forge that merges" in yard.run("land", FEATURE, code=2).stderr
 
 
 def test_delivery_merge_lands_at_the_end_of_the_run(tmp_path: Path) -> None:
