@@ -67,6 +67,7 @@ class RepoSettings:
     land_checks: tuple[str, ...] = ()
     strategy: str | None = None
     land: str | None = None
+    disjoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)

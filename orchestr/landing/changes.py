@@ -46,7 +46,7 @@ def offers(lander: Lander, run: Run) -> list[Offered]:
     for order, plan in enumerate(run.plan.cells):
         ctx = run.cell(plan.name)
         head = ctx.head()
-        paths = paths_of(ctx, head.head) if head and lander.rules.disjoint else None
+        paths = paths_of(ctx, head.head) if head else None
         needs = tuple(f"{run.feature.name}/{name}" for name in plan.upstreams)
         try:
             lane, why = lane_of(ctx), hold(ctx, head)
@@ -78,14 +78,19 @@ def hold(ctx: CellContext, head: Head | None) -> str:
 
 
 def paths_of(ctx: CellContext, head: str) -> frozenset[str] | None:
-    """The paths that a cell changes, None when git cannot say."""
+    """The paths that a cell changes, where they may matter; None when git cannot say."""
     done = Head.read(ctx.dir)
-    if done is None:
+    if done is None or not may_pass(ctx.run, ctx.cell.repo):
         return None
     try:
         return frozenset(ctx.repo.changed_paths(done.base, head))
     except GitError:
         return None
+
+
+def may_pass(run: Run, repo: str) -> bool:
+    """Whether changes of different paths need not be checked on each other there."""
+    return run.settings.landing.disjoint or run.settings.repo(repo).disjoint
 
 
 def recipe(lander: Lander, key: str, head: CommitId) -> Recipe:

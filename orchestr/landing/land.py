@@ -107,8 +107,9 @@ class Lander:
         landing = self.runs[0].settings.landing
         # A forge merges one pull request at a time: what is between would be unchecked.
         batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
+        disjoint = any(changes.may_pass(run, name) for run in self.runs for name in self.ways)
         return Rules(window=landing.window, floor=landing.floor, batch=batch,
-                     repairs=landing.repairs, disjoint=landing.disjoint)  # fmt: skip
+                     repairs=landing.repairs, disjoint=disjoint)  # fmt: skip
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -371,6 +372,3 @@ class Lander:
         """Whether a commit is in the target as it was looked at."""
         repo = self.repo(lane.repo)
         return repo.resolve(commit) is not None and repo.is_ancestor(commit, tip)
-
-    def paths(self, ctx: CellContext, lane: Lane, head: str) -> frozenset[str] | None:
-        return changes.paths_of(ctx, head) if self.rules.disjoint else None

@@ -57,7 +57,7 @@ def end_of(lander: Lander, item: Item) -> End:
             why = obstacle(lander.queue, item) or ""
             name = lander.ctx(change.reverts or change.key).run.feature.name
             hint = f"orchestr run {name} && orchestr land {name}" if change.hold else ""
-            if item.undone == change.head:
+            if item.undone and item.undone == change.head:
                 hint = f"orchestr run {name} --force && orchestr land {name}"
             return replace(end, commit="", why=why, hint=hint)
 

@@ -296,7 +296,7 @@ def obstacle(q: Queue, item: Item) -> str | None:
         return f"feature {item.change.group} is not being landed now"
     if item.change.hold:
         return item.change.hold
-    if item.undone == item.change.head:
+    if item.undone and item.undone == item.change.head:
         return "it was rolled back and has no new head since"
     for need in item.change.needs:
         upstream = q.items.get(need)

@@ -9,6 +9,7 @@ from orchestr.cell.context import CellContext
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.git import CommitId
 from orchestr.landing.bench import show
+from orchestr.landing.changes import paths_of
 from orchestr.landing.checks import CheckResult, Order
 from orchestr.landing.decide import content
 from orchestr.landing.records import CheckCandidate, Checked, Event, Parked, Repair, Repaired, Spec
@@ -91,4 +92,4 @@ def repair(lander: Lander, action: Repair) -> Event:
     if head == change.head:
         why = f"its agent changed nothing; {action.detail}"
         return Parked(action.key, action.trouble, why)
-    return Repaired(action.key, head, lander.paths(ctx, lane, head))
+    return Repaired(action.key, head, paths_of(ctx, head))

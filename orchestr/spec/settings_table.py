@@ -201,6 +201,7 @@ KEYS: Mapping[str, Section] = {
         "land_checks": _texts,
         "strategy": _STRATEGY,
         "land": _LAND,
+        "disjoint": _flag,
     },
     "agents": {
         "kind": _AGENT_KIND,

@@ -38,13 +38,16 @@ class Copies:
     trees: dict[str, str] = None  # type: ignore[assignment]
     states: dict[str, str] = None  # type: ignore[assignment]
     book: dict[str, int] = None  # type: ignore[assignment]
+    verb: str = "land"
 
     @classmethod
-    def of(cls, yard: Yard, cells: dict[str, dict[str, object]], code: int = 0) -> Copies:
-        made = cls(yard.root, yard.root.with_name("kept"), cells, code)
+    def of(
+        cls, yard: Yard, cells: dict[str, dict[str, object]], code: int = 0, verb: str = "land"
+    ) -> Copies:
+        made = cls(yard.root, yard.root.with_name("kept"), cells, code, verb=verb)
         shutil.copytree(yard.root, made.kept, symlinks=True)
         steps = yard.root / "steps"
-        done = yard.crash("count", "land", FEATURE, env={"CRASH_STEPS": str(steps)})
+        done = yard.crash("count", verb, FEATURE, env={"CRASH_STEPS": str(steps)})
         assert done.returncode == code, both(done)
         made.steps = steps.read_text().splitlines()
         made.trees, made.states = made.ends(yard), yard.states()
@@ -70,20 +73,22 @@ class Copies:
         for case in cases:
             yard = self.again()
             try:
-                killed = yard.crash(case, "land", FEATURE)
+                killed = yard.crash(case, self.verb, FEATURE)
                 assert killed.returncode in (-9, self.code), both(killed)
                 if more is not None:
                     more(yard)
-                done = yard.run("land", FEATURE, code=self.code)
+                done = yard.run(self.verb, FEATURE, code=self.code)
                 assert self.ends(yard) == self.trees, both(done)
                 assert yard.states() == self.states
                 for repo in ("app", "web"):
                     history = yard.history(repo)
-                    assert len(set(history)) == len(history), history
+                    times = 1 if self.verb == "land" else 2  # landed, and reverted
+                    assert len(set(history)) * times == len(history), history
                 yard.always_green()
                 assert dict(yard.book()) == self.book
-                told = [e["cell"] for e in yard.journal(kind="land.done")]
-                assert sorted(set(told)) == sorted(told), told
+                for kind in ("land.done", "land.undone"):
+                    told = [e["cell"] for e in yard.journal(kind=kind)]
+                    assert sorted(set(told)) == sorted(told), told
                 yard.sound()
             except AssertionError as error:
                 failed.append(f"--- {case} ---\n{error}")
@@ -183,6 +188,17 @@ def test_a_kill_at_any_step_of_a_repair(tmp_path: Path) -> None:
     cases = [c for c in wanted if int(c.rpartition("#")[2]) >= number - 2]
     assert len(cases) > 15
     copies.each(thin(cases, 3))
+
+
+def test_a_kill_at_any_step_of_a_rollback(tmp_path: Path) -> None:
+    cells: dict[str, dict[str, object]] = {name: dict(cell) for name, cell in CHAIN.items()}
+    yard = Yard.ready(tmp_path / "w", cells)
+    yard.run("land", FEATURE, code=0)
+    copies = Copies.of(yard, cells, verb="rollback")
+    assert yard.files() == ["README.md"] == yard.files("web")
+    cases = points(copies.steps, "journal:after", "push:before", "push:after", "bench:after")
+    assert len(cases) > 15
+    copies.each(thin(cases, 4))
 
 
 def test_two_landings_at_once_one_is_told_who_lands(chain: Copies) -> None:
