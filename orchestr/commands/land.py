@@ -34,6 +34,7 @@ from orchestr.locks import Lease
 from orchestr.render.landing import Row, event_line, preview_text, summary_text
 from orchestr.spec.records import Delivery
 from orchestr.spec.settings_table import STRATEGIES
+from orchestr.states import CellState
 from orchestr.store import prepare
 from orchestr.tasks import Selection
 
@@ -102,8 +103,9 @@ def lease(runs: Sequence[Run]) -> Iterator[None]:
 
 
 def land(
-    runs: Sequence[Run], *, dry_run: bool = False, strategy: str | None = None, undo: bool = False
-) -> int:
+    runs: Sequence[Run], *, dry_run: bool = False, strategy: str | None = None, undo: bool = False,
+    quiet: bool = False,
+) -> int:  # fmt: skip
     """Land features whose leases are held. Returns the exit code."""
     run_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
     for run in runs:
@@ -115,7 +117,7 @@ def land(
 
     def show(event: Event) -> None:
         text = event_line(event, many=many)
-        if text and not dry_run:
+        if text and not dry_run and not quiet:
             say(f"{time.strftime('%H:%M:%S')} {text}")
 
     lander = Lander(runs, listener=show, warn=lambda t: say(f"warning: {t}"),
@@ -124,6 +126,8 @@ def land(
         return preview(lander)
     with Signals(runs):
         outcome = lander.go()
+    if quiet:
+        return int(Exit.DONE if outcome.ok else Exit.FAILED)
     rows = rows_of(outcome, many=len(runs) > 1)
     tell(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
     return int(Exit.DONE if outcome.ok else Exit.FAILED)
@@ -215,19 +219,26 @@ def in_words(text: str, many: bool) -> str:
     return re.sub(r"^it needs ([^\s,]+),", lambda m: f"it needs {name_of(m[1], many)},", text)
 
 
-def deliver(goals: Sequence[Goals], code: int) -> int:
+def deliver(goals: Sequence[Goals], code: int, *, as_json: bool) -> int:
     """At the end of a `run` that went well: land the whole features that say `delivery: merge`.
 
-    Under the leases of that run.
+    Under the leases of that run. With ``as_json`` the run's own listener goes on telling events,
+    and nothing else is said.
     """
-    runs = merging(goals)
+    runs = [run for run in merging(goals) if not all_landed(run)]
     if code or not runs:
         return code
     with lease(runs):
-        for goal in goals:
-            if goal.run in runs:
-                observe(goal.run)
-        return land(runs)
+        for run in runs:
+            observe(run)
+            run.listener = run.listener if as_json else None
+        return land(runs, quiet=as_json)
+
+
+def all_landed(run: Run) -> bool:
+    """Whether the journal says so of every cell: then nothing needs to be asked."""
+    past = replay(run.journal.read())
+    return all(past.cell(cell.name).state is CellState.LANDED for cell in run.feature.cells)
 
 
 def merging(goals: Sequence[Goals]) -> list[Run]:

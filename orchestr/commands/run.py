@@ -92,7 +92,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         prepare(session.layout)
         with leases(goals, break_lock=params["break_lock"]):
             code = self._run(session, loader, goals, theirs, params)
-            return land.deliver(goals, code) if merge else code
+            return land.deliver(goals, code, as_json=params["json"]) if merge else code
 
     def _run(self, session: Session, loader: Loader, goals: list[Goals],
              theirs: Sequence[str], params: Any) -> int:  # fmt: skip

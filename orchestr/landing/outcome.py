@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orchestr.cell.leftovers import operation
 from orchestr.cell.records import NO_PR, Published
 from orchestr.events import Kind
 from orchestr.landing.queue import Item, obstacle
@@ -87,9 +88,10 @@ def commands(lander: Lander, item: Item, trouble: Trouble | None = None) -> list
     name = ctx.run.feature.name
     if change.reverts:
         return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
-    where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
     look = f"orchestr logs {ctx.name}"
     if (trouble or item.trouble) is Trouble.CONFLICT:
-        look = f"git -C {where} merge origin/{target}"
+        there = ctx.worktree.exists() and operation(ctx.repo.at(ctx.worktree)) is not None
+        where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
+        look = f"git -C {where} {'status' if there else f'merge origin/{target}'}"
     mend = f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
     return [look, f"{mend} && orchestr land {name}"]

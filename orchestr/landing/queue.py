@@ -142,7 +142,8 @@ def _step(q: Queue, event: Event) -> Queue:
             item = q.items[key]
             q = _with(q, replace(item, stage=Stage.REPAIRING, repairs=number, trouble=trouble,
                                  detail=detail, limit=1))  # fmt: skip
-            return _narrowed(q, item.change.lane)
+            again = item.stage is Stage.REPAIRING  # its agent failed, and is asked once more
+            return q if again else _narrowed(q, item.change.lane)
         case Repaired(key, head, paths):
             item = q.items[key]
             if item.stage is not Stage.REPAIRING:

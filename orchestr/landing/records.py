@@ -314,7 +314,7 @@ class Land:
 @dataclass(frozen=True, slots=True)
 class Repair:
     """Let the change's own agent mend it. Answer: RepairStarted first unless ``started``, then
-    Repaired or Parked.
+    Repaired, Parked, or RepairStarted with the next number where its agent failed.
     """
 
     key: str

@@ -12,7 +12,17 @@ from orchestr.landing.bench import show
 from orchestr.landing.changes import paths_of
 from orchestr.landing.checks import CheckResult, Order
 from orchestr.landing.decide import content
-from orchestr.landing.records import CheckCandidate, Checked, Event, Parked, Repair, Repaired, Spec
+from orchestr.landing.records import (
+    CheckCandidate,
+    Checked,
+    Event,
+    Parked,
+    Repair,
+    Repaired,
+    RepairStarted,
+    Spec,
+    Trouble,
+)
 from orchestr.landing.repair import can_repair, mend
 
 if TYPE_CHECKING:
@@ -74,22 +84,32 @@ def _take_bench(lander: Lander, name: str) -> int:
 
 
 def repair(lander: Lander, action: Repair) -> Event:
-    """Let the change's own agent mend it. Raises Interrupted."""
+    """Let the change's own agent mend it; one that fails is asked again, within the bound (row
+    E43). Raises Interrupted.
+    """
     change = lander.queue.items[action.key].change
-    ctx = lander.ctx(action.key)
+    ctx, lane = lander.ctx(action.key), change.lane
     why = can_repair(ctx)
     if why is not None:
-        return Parked(action.key, action.trouble, f"{why}; {action.detail}")
-    lane = change.lane
+        return Parked(action.key, action.trouble, with_reason(action, why))
     try:
         head = mend(ctx, action.trouble, action.number, action.detail, head=change.head,
                     target=lane.target, tip=lander.queue.tips[lane])  # fmt: skip
     except Interrupted:
         raise
     except OrchestrError as error:
-        why = f"its repair failed ({error.message}); {action.detail}"
-        return Parked(action.key, action.trouble, why)
+        if action.number < lander.rules.repairs:
+            return RepairStarted(action.key, action.trouble, action.number + 1, action.detail)
+        why = error.message.removeprefix(f"cell {ctx.name}: ")
+        return Parked(action.key, action.trouble, with_reason(action, f"not repaired: {why}"))
     if head == change.head:
-        why = f"its agent changed nothing; {action.detail}"
-        return Parked(action.key, action.trouble, why)
+        why = "its agent changed nothing"
+        return Parked(action.key, action.trouble, with_reason(action, why))
     return Repaired(action.key, head, paths_of(ctx, head))
+
+
+def with_reason(action: Repair, why: str) -> str:
+    """What is wrong and why it stays so in the first line, then the evidence."""
+    first, _, rest = action.detail.partition("\n")
+    conflict = "conflict in " if action.trouble is Trouble.CONFLICT else ""
+    return f"{conflict}{first}; {why}\n{rest}".rstrip()

@@ -73,7 +73,7 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
             return said(spec, "not yet" if not refused else "REFUSED", f"{spec.lane} {why}")
         case RepairStarted(key, trouble, number, _):
             what = "a conflict" if trouble is Trouble.CONFLICT else "what is red"
-            return said(key, "repairing", f"its agent mends {what} (attempt {number} of landing)")
+            return said(key, "repairing", f"its agent mends {what} (repair {number})")
         case Repaired(key, head):
             return said(key, "repaired", f"its new head is {head[:12]}")
         case Parked(key, trouble, reason):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,13 +123,25 @@ def test_a_conflict_that_nobody_mends_is_left_to_a_person_and_others_go_on(tmp_p
     assert sorted(yard.history()) == ["one", "three"], both(done)
     assert yard.states() == {"one": "landed", "two": "merge_conflict", "three": "landed"}
     (told,) = yard.journal(kind="land.parked")
-    assert "shared.txt" in told["data"]["reason"] and "merge origin/main" in told["data"]["hint"]
+    assert "conflict in shared.txt" in told["data"]["reason"]
+    where = yard.worktree("two")
+    assert f"git -C {where} status" in told["data"]["hint"]  # the target is half merged there
+    assert "orchestr run demo:two && orchestr land demo" in told["data"]["hint"]
+    assert "≠ two merge conflict: conflict in shared.txt" in done.stdout
     assert yard.branch("two") in yard.heads()
     # A person mends it on the branch; the same commands go on.
     yard.script("two", "printf 'one\\ntwo\\n' > shared.txt; git add -A; git commit -qm merged\n")
     yard.run("run", FEATURE, code=0)
     yard.run("land", FEATURE, code=0)
     assert git(yard.repos / "app.git", "show", "main:shared.txt") == "one\ntwo"
+
+
+def test_an_agent_that_fails_is_asked_again_within_the_bound(tmp_path: Path) -> None:
+    two = SAME_LINE["two"].replace("if grep", 'test "$ORCHESTR_ATTEMPT" != 2 || exit 1\nif grep')
+    yard = Yard.ready(tmp_path / "w", CONFLICT, repos=("app",), scripts={**SAME_LINE, "two": two})
+    done = yard.run("land", FEATURE, code=0)
+    assert yard.history() == ["one", "two"], both(done)
+    assert [e["data"]["number"] for e in yard.journal(kind="land.repair")] == [1, 2]
 
 
 def test_red_is_mended_within_two_repairs(tmp_path: Path) -> None:
@@ -238,8 +251,11 @@ def test_one_cell_cannot_land_alone_and_words_are_checked(yard: Yard) -> None:
 def test_delivery_merge_lands_at_the_end_of_the_run(tmp_path: Path) -> None:
     yard = Yard.ready(tmp_path / "w", build=False)
     yard.spec(CHAIN, delivery="merge")
-    yard.run("run", FEATURE, code=0)
+    told = yard.run("run", FEATURE, "--json", code=0).stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in told].count("land.done") == 3
     yard.landed()
+    again = yard.run("run", FEATURE, code=0)
+    assert again.stdout.splitlines() == ["nothing to be done: 3 cells are up to date"]
 
 
 def test_an_origin_that_refuses_parks_with_its_words(yard: Yard) -> None:

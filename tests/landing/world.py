@@ -38,6 +38,7 @@ from orchestr.landing.records import (
     Spec,
     Started,
     TargetSeen,
+    Trouble,
     Verified,
     Verify,
 )
@@ -125,10 +126,10 @@ class World:
         self.tips[spec.lane] = commit
         return Landed(spec, commit, commit)
 
-    def repair(self, key: str, number: int, head: str) -> Event:
+    def repair(self, key: str, number: int, head: str, most: int) -> Event:
         if key in self.lost:
-            from orchestr.landing.records import Trouble
-
+            if number < most:
+                return RepairStarted(key, Trouble.RED, number + 1, "its agent failed")
             return Parked(key, Trouble.RED, "its agent gave up")
         new = f"{key}#{number}"
         self.clash = {p for p in self.clash if key not in p or self.cures[key] > number}
@@ -151,7 +152,7 @@ class World:
             case Repair(key, trouble, number, detail, started):
                 if not started:
                     return RepairStarted(key, trouble, number, detail)
-                return self.repair(key, number, q.items[key].change.head)
+                return self.repair(key, number, q.items[key].change.head, q.rules.repairs)
             case Retarget(key):
                 return Retargeted(key)
             case Verify(key):
