@@ -8,7 +8,9 @@ believes nothing: code that its upstreams owe and that is not there ends it with
 Every step first looks whether its work is already done. So a second run on the same branch,
 or a run after a kill between any two steps, ends in the same tree.
 
-Switches: DEMO_PAUSE, seconds per step (0.3); DEMO_FAIL, a cell that gives up before its tests.
+Switches: DEMO_PAUSE, seconds per step (0.3); DEMO_FAIL, a cell that gives up before its tests;
+DEMO_CARELESS=1 (so in orchestr.toml), two cells make a mistake at first: web-sdk forgets
+the union type, which a check finds, platform-service the length of a key, which the reviewer finds.
 """
 
 from __future__ import annotations
@@ -47,6 +49,11 @@ def give_up(why: str) -> SystemExit:
     return SystemExit(1)
 
 
+def careless() -> bool:
+    """Whether to make the mistake: at first, and not in a repair."""
+    return os.environ.get("DEMO_CARELESS") == "1" and not os.environ.get("ORCHESTR_ROUND")
+
+
 def insert(path: str, after: str, new: str, *, unless: str) -> None:
     """Put `new` behind the last match of the pattern `after`, unless that text is there."""
     file = Path(path)
@@ -70,8 +77,13 @@ def need(path: Path, text: str, owner: str) -> None:
 
 
 def commit(subject: str, *paths: str) -> None:
-    """Commit these paths, if anything in them changed. The rest is left to the engine."""
-    subprocess.run(["git", "add", "--", *paths], check=True)
+    """Commit these paths, if anything in them changed. The rest is left to the engine.
+
+    All of it is where git's data may only be read, as in codex's sandbox.
+    """
+    if subprocess.run(["git", "add", "--", *paths], check=False).returncode:
+        say(f"  git's data cannot be written here: {', '.join(paths)} left to the engine")
+        return
     staged = ["git", "diff", "--cached", "--quiet", "--", *paths]
     if subprocess.run(staged, check=False).returncode == 0:
         return
@@ -145,15 +157,18 @@ def platform_service() -> None:
     )
     commit("feat(kas): add the key type mlkem:768", algorithms)
     rewrap = "service/kas/rewrap.go"
-    insert(
-        rewrap,
-        r"^\t\treturn key\.DeriveAndUnwrap\(wrapped\)\n",
-        "\tcase MLKEM768:\n"
+    guard = (
         "\t\tif len(wrapped) < mlkem768Ciphertext {\n"
         '\t\t\treturn nil, fmt.Errorf("rewrap: %d bytes are too few for %q", len(wrapped), '
         "keyType)\n"
         "\t\t}\n"
-        "\t\tsecret, err := key.Decapsulate(wrapped[:mlkem768Ciphertext])\n"
+    )
+    insert(
+        rewrap,
+        r"^\t\treturn key\.DeriveAndUnwrap\(wrapped\)\n",
+        "\tcase MLKEM768:\n"
+        + ("" if careless() else guard)
+        + "\t\tsecret, err := key.Decapsulate(wrapped[:mlkem768Ciphertext])\n"
         "\t\tif err != nil {\n"
         "\t\t\treturn nil, err\n"
         "\t\t}\n"
@@ -167,6 +182,8 @@ def platform_service() -> None:
         f"\nconst mlkem768Ciphertext = {CIPHERTEXT}\n",
         unless="const mlkem768Ciphertext",
     )
+    if not careless():
+        insert(rewrap, r"^\tcase MLKEM768:\n", guard, unless="len(wrapped) < mlkem768Ciphertext")
     run_tests("proto", "service")
 
 
@@ -219,8 +236,11 @@ def web_sdk() -> None:
         unless=f"algorithm: '{NAME}'",
     )
     commit("feat(crypto): know ML-KEM-768 by its number", stub, enums)
-    insert("lib/src/access.ts", r"^  \| 'ec:secp521r1'\n", f"  | '{NAME}'\n", unless=f"| '{NAME}'")
     support("lib/cli.sh")
+    if careless():
+        say("that should do, the tests can wait")
+        return
+    insert("lib/src/access.ts", r"^  \| 'ec:secp521r1'\n", f"  | '{NAME}'\n", unless=f"| '{NAME}'")
     run_tests()
 
 
@@ -241,7 +261,10 @@ def main() -> int:
     play = PARTS.get(cell)
     if play is None:
         raise give_up(f"I have no script for the cell {cell}")
+    told = os.environ.get("ORCHESTR_REPAIR")
     say(f"read a prompt of {len(prompt.splitlines())} lines for {cell}")
+    if told:
+        say(f"repair, round {setting('ORCHESTR_ROUND')}: the {told} was red")
     say(f"working in {setting('ORCHESTR_REPO')} on {setting('ORCHESTR_BRANCH')}")
     play()
     print(f"done: {cell}", flush=True)

@@ -15,17 +15,20 @@ USAGE = """\
 orchestr: make for features
 
   orchestr run FEATURE[:CELL[:PHASE]]    build what is not up to date
+  orchestr approve FEATURE:CELL          say yes (or no) at a gate of a cell
   orchestr plan FEATURE                  what would run, in which order, and why
   orchestr list [--all]                  features, cells and phases
   orchestr status [FEATURE] [--watch]    how far everything is
   orchestr explain FEATURE:CELL          why it runs, waits, failed; the next command
   orchestr logs FEATURE:CELL [-f]        what the agent said and did
+  orchestr prompt FEATURE:CELL           what the agent is asked to do
   orchestr forget FEATURE:CELL           build it again with the next run
   orchestr land FEATURE...               merge what is done, each target always green
   orchestr rollback FEATURE              revert exactly what landed
   orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay
   orchestr clean FEATURE                 remove worktrees that hold nothing unsaved
   orchestr ignore FEATURE:CELL [--undo]  leave a cell as it is
+  orchestr amend FEATURE:CELL            hand a change of a contract to its owner
   orchestr info TASK                     a task's files, dependencies and state
   orchestr doctor                        look for what is broken, with the mend for each
   orchestr validate [SPEC]               every error of the specs

@@ -33,6 +33,7 @@ ONLY = (
     ),
     ("sandbox", ("codex",), "only codex has a sandbox of its own"),
 )
+PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
 PREFIX = "ORCHESTR_SET_"
 
 
@@ -46,6 +47,8 @@ class WorkspaceSettings:
     worktrees: Path
     repos: Path
     unsigned: bool = False
+    prompt: Path | None = None
+    trailers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class RepoSettings:
     tools: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
+    setup_timeout: float | None = None
     link: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
     checks: tuple[CheckDef, ...] = ()
@@ -68,6 +72,8 @@ class RepoSettings:
     strategy: str | None = None
     land: str | None = None
     disjoint: bool = False
+    commits: str = "auto"
+    trailers: tuple[str, ...] | None = None  # None: those of the workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class AgentSettings:
     """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit).
 
     ``price_*`` are dollars per million tokens, ``sign`` is `auto` (as the user has it) or `off`.
+    Agents of one ``provider`` wait for its usage limits together, see `pool`.
     """
 
     name: str
@@ -93,6 +100,12 @@ class AgentSettings:
     price_cached_usd: float | None = None
     sandbox: str | None = None
     sign: str = "auto"
+    provider: str | None = None
+
+    @property
+    def pool(self) -> str:
+        """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
+        return self.provider or PROVIDERS.get(self.kind, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +329,8 @@ class _Loader:
             worktrees=self._path(trees),
             repos=self._path(given.get("repos", "..")),
             unsigned=given.get("unsigned", False),
+            prompt=self._path(given["prompt"]) if "prompt" in given else None,
+            trailers=given.get("trailers", ()),
         )
         if state in (self._root, *self._root.parents, settings.specs):
             why = "the state needs a folder of its own, not one with other things in it"

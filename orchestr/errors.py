@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -42,16 +43,22 @@ class Problem:
     hint: str | None = None
     severity: str = "error"
 
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as it is known."""
+        at = (self.line, self.column) if self.column else (self.line,)
+        return ":".join(map(str, (self.file, *at))) if self.line else self.file
+
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         field = f"{self.field}: " if self.field else ""
-        text = f"{place}: {self.severity}: {field}{self.message}"
+        text = f"{self.place}: {self.severity}: {field}{self.message}"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 
 VERBS = (
-    "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
-    "abort", "doctor", "validate", "schema", "init", "land", "rollback",
+    "run", "approve", "list", "info", "forget", "clean", "ignore", "amend", "plan", "status",
+    "explain", "logs", "abort", "doctor", "validate", "schema", "init", "prompt",
+    "land", "rollback",
 )  # fmt: skip
 
 
@@ -115,6 +122,22 @@ class Blocked(PhaseFailed):
     def __init__(self, message: str, *, upstream: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.upstream = upstream
+
+
+class NeedsApproval(PhaseFailed):
+    """A gate is closed: a person has to say yes (``state`` approval), or said no (needs_person)."""
+
+    def __init__(
+        self, message: str, *, gate: str, state: str = "approval", hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.gate = gate
+        self.state = state
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"gate": self.gate, "state": self.state}
 
 
 class CorruptState(OrchestrError):

@@ -22,19 +22,30 @@ class Kind(StrEnum):
     CELL_FORGOTTEN = "cell.forgotten"  # data: phases, attempt
     CELL_ADOPTED = "cell.adopted"  # from an existing PR; data: url, head
     CELL_BLOCKED = "cell.blocked"  # data: upstream, reason
+    CELL_AMENDED = "cell.amended"  # its amendment is the owner's work; data: owner, contract, todo
+    CELL_WAITING = "cell.waiting"  # for ports; data: reason, or over: it goes on
     CELL_WARNED = "cell.warned"  # a person should know, nothing failed; data: reason
     PHASE_STARTED = "phase.started"
     PHASE_DONE = "phase.done"  # data: seconds; plus what the phase made
-    PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds
+    PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds; at a gate: state, gate
+    APPROVAL_ASKED = "approval.asked"  # data: gate, digest, reason, hint
+    APPROVAL_GIVEN = "approval.given"  # by `approve`; data: gate, digest, name, email, user
+    APPROVAL_REFUSED = "approval.refused"  # the same, and reason
     WORKTREE_ADDED = "worktree.added"  # data: path, branch, base
     WORKTREE_REMOVED = "worktree.removed"  # data: path, head
     ATTEMPT_OPENED = "attempt.opened"  # data: key, agent, model
     ATTEMPT_STARTED = "attempt.started"  # the supervisor runs; data: pid
     ATTEMPT_ADOPTED = "attempt.adopted"  # a running or finished one of an earlier run
-    ATTEMPT_LIMITED = "attempt.limited"  # usage limit; data: until, wait_s, agent
+    ATTEMPT_LIMITED = "attempt.limited"  # usage limit; data: until, wait_s, agent, reason
     ATTEMPT_EXITED = "attempt.exited"  # data: code, reason, seconds; of all its starts:
-    # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session
+    # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session;
+    # these four kinds have `part` for an agent that is not the author (a reviewer)
+    ATTEMPT_GIVEN_BACK = "attempt.given-back"  # to its agent, once; data: reason
     ATTEMPT_CLOSED = "attempt.closed"  # data: outcome, reason
+    CHECK_DONE = "check.done"  # data: name, check (kind), passed, detail, seconds, cached, log
+    REPAIR_OPENED = "repair.opened"  # data: round, of, why
+    REPAIR_CLOSED = "repair.closed"  # data: round, outcome, head
+    REVIEW_DONE = "review.done"  # data: reviewer, round, verdict, blockers, others
     PUSH_INTENDED = "push.intended"  # data: branch, sha, expected
     PUSH_DONE = "push.done"  # data: branch, sha
     PR_INTENDED = "pr.intended"  # data: head, base
@@ -48,6 +59,7 @@ class Kind(StrEnum):
     LAND_UPDATE = "land.update"  # its branch takes the new target in; data: old, new
     LAND_UNDONE = "land.undone"  # rolled back; data: target, commit, reverts
     FORGE_AWAY = "forge.away"  # data: repo, reason
+    FORGE_WAITS = "forge.waits"  # a host lets us wait; data: host, reason, wait_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,14 @@ class Fields:
     def number(self, name: str) -> int:
         return self._of(int, name, None)
 
+    def has(self, name: str) -> bool:
+        """Whether the field is there at all."""
+        return name in self._table
+
+    def flag(self, name: str) -> bool:
+        """A truth value; a file of an earlier version that does not have it says no."""
+        return self._of(bool, name, False)
+
     def table(self, name: str) -> dict[str, Any]:
         return self._of(dict, name, None)
 

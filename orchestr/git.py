@@ -136,6 +136,12 @@ class Repo(RemoteOps):
         args = ("--no-ext-diff", "--no-textconv", "--no-color", "--stat=100", "--stat-count=100")
         return self.ask("diff", *args, a, b, "--").text
 
+    def subjects(self, rev: str, most: int) -> list[str]:
+        """Subjects of the newest commits from ``rev`` on, merges left out. Raises GitError."""
+        words = ("--no-merges", "--no-show-signature", "--encoding=UTF-8", f"--max-count={most}")
+        done = self.ask("log", *words, "--no-color", "--format=%s", "--end-of-options", rev, "--")
+        return done.text.removesuffix("\n").split("\n")
+
     def dirty(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
         args = ("--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")

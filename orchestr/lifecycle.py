@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any, assert_never
 
 from orchestr.events import Event, Kind
-from orchestr.spec.records import Phase
+from orchestr.spec.records import LISTED, Phase
 from orchestr.states import CellState, FeatureState, feature_state, follows
 from orchestr.views import NONE, CellView, FeatureView
 
@@ -35,7 +35,7 @@ __all__ = [
     "step",
 ]
 
-_PHASES = tuple(p.value for p in Phase)
+_PHASES = tuple(p.value for p in LISTED)  # `plan` has a mark only where it is a step
 _SURPRISES_KEPT = 50
 _INTERRUPTED = 130
 
@@ -81,7 +81,8 @@ def durations(events: Iterable[Event]) -> dict[str, float]:
     """Median seconds per cell of the attempts that ended well: the plan's weights."""
     found: dict[str, list[float]] = {}
     for event in events:
-        if event.kind is Kind.ATTEMPT_EXITED and event.data.get("reason") == "exited":
+        ours = event.kind is Kind.ATTEMPT_EXITED and event.phase in ("", Phase.IMPLEMENT)
+        if ours and event.data.get("reason") == "exited":
             seconds = _number(event.data, "seconds")
             if event.data.get("code") == 0 and seconds is not None:
                 found.setdefault(event.cell, []).append(seconds)
@@ -118,8 +119,8 @@ def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> Fea
         return view
     old = cells.get(event.cell) or CellView(event.cell)
     new = _step_cell(old, event)
-    if new.slot and new.state is not CellState.RUNNING:
-        new = replace(new, slot="")
+    if new.state is not CellState.RUNNING and (new.slot or new.doing):
+        new = replace(new, slot="", doing="")
     if new is not old and event.kind is not Kind.PR_SEEN:
         new = replace(new, run=event.run or view.run)
     cells[event.cell] = new
@@ -141,21 +142,45 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
         case Kind.CELL_BLOCKED:
             upstream = _text(data, "upstream")
             where = phase or next((p for p in _PHASES if cell.phases.get(p) != "done"), "")
+            # Behind an upstream that only waits for a person nothing is wrong.
+            waits = data.get("state") == CellState.APPROVAL
+            mark = "pending" if waits else "blocked"
             return replace(
                 cell,
-                state=CellState.BLOCKED,
+                state=CellState.APPROVAL if waits else CellState.BLOCKED,
                 phase=where or cell.phase,
-                phases=_with(cell.phases, {where: "blocked"} if where else {}),
+                phases=_with(cell.phases, {where: mark} if where else {}),
                 reason=_text(data, "reason") or f"upstream {upstream or 'cell'} failed",
                 hint=_text(data, "hint"),
                 finished_at=event.ts,
             )
+        case Kind.APPROVAL_ASKED:
+            return replace(
+                cell,
+                state=CellState.APPROVAL,
+                phase=phase or cell.phase,
+                phases=_with(cell.phases, {phase: "approval"} if phase else {}),
+                reason=_text(data, "reason") or "waits for an approval",
+                hint=_text(data, "hint"),
+                finished_at=event.ts,
+                slot="",
+            )
+        case Kind.APPROVAL_GIVEN | Kind.APPROVAL_REFUSED:
+            return _answered(cell, event)
         case Kind.CELL_IGNORED:
             reason = _text(data, "reason") or "ignored by a person"
             return replace(cell, state=CellState.IGNORED, ignored=True, reason=reason, hint=None)
         case Kind.CELL_UNIGNORED:
             rest = _at_rest(cell.phases)
             return replace(cell, state=rest, ignored=False, reason=None, hint=None)
+        case Kind.CELL_WAITING:
+            wait = _text(data, "reason")
+            now = CellState.WAITING if wait else CellState.RUNNING
+            return replace(cell, state=now, phase=phase or cell.phase, reason=wait)
+        case Kind.CELL_AMENDED:
+            why = f"goes on after {_text(data, 'owner') or 'its owner'} has amended the contract"
+            phases = _with(cell.phases, {"implement": "pending"})
+            return replace(cell, state=CellState.PENDING, phases=phases, reason=why, hint=None)
         case Kind.CELL_FORGOTTEN:
             named = data.get("phases")
             ignored = cell.ignored
@@ -219,8 +244,21 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             return _land(cell, event)
         case Kind.PUSH_DONE:
             return replace(cell, pr_checks=None)  # they were of another head
+        case Kind.REPAIR_OPENED:
+            of, number = _number(data, "of"), _number(data, "round") or 0
+            total = f" of {of:.0f}" if of else ""
+            return replace(cell, doing=f"repair {number:.0f}{total}", repairs=cell.repairs + 1)
+        case Kind.CHECK_DONE if cell.state is CellState.RUNNING:
+            mark = "passed" if data.get("passed") is True else "red"
+            return replace(cell, doing=f"check {_text(data, 'name') or '?'} {mark}")
+        case Kind.REVIEW_DONE if cell.state is CellState.RUNNING:
+            told = f"{_text(data, 'reviewer') or 'a reviewer'}: {_text(data, 'verdict') or '?'}"
+            return replace(cell, doing=told)
         case (
-            Kind.LAND_QUEUE
+            Kind.CHECK_DONE
+            | Kind.REPAIR_CLOSED
+            | Kind.REVIEW_DONE
+            | Kind.LAND_QUEUE
             | Kind.LAND_REPAIR
             | Kind.LAND_UPDATE
             | Kind.RUN_STARTED
@@ -229,7 +267,9 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             | Kind.PUSH_INTENDED
             | Kind.PR_INTENDED
             | Kind.FORGE_AWAY
+            | Kind.FORGE_WAITS
             | Kind.CELL_WARNED
+            | Kind.ATTEMPT_GIVEN_BACK
         ):
             return cell
         case _:
@@ -257,7 +297,10 @@ def _land(cell: CellView, event: Event) -> CellView:
 
 def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
     fresh = cell.run != event.run or not cell.state.is_moving
+    repairs = 0 if phase in (Phase.WORKTREE, Phase.IMPLEMENT) else cell.repairs
     marks = dict.fromkeys(_before(phase), "done")
+    if phase == Phase.IMPLEMENT and Phase.PLAN in cell.phases:
+        marks[Phase.PLAN.value] = "done"
     if phase == Phase.IMPLEMENT:
         # A new result makes the evidence and the pull request of the old one void.
         marks |= dict.fromkeys(_after(phase), "pending")
@@ -270,6 +313,8 @@ def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
         reason=None,
         hint=None,
         slot="",
+        doing="",
+        repairs=repairs,
         started_at=event.ts if fresh else cell.started_at,
         finished_at=None,
         waiting_until=None,
@@ -301,7 +346,7 @@ def _phase_done(cell: CellView, phase: str, event: Event) -> CellView:
 def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
     state = CellState.FAILED
     told = next((s for s in CellState if s == event.data.get("state")), None)
-    if told is not None and told.is_bad:
+    if told is not None and (told.is_bad or told is CellState.APPROVAL):
         state = told
     elif event.data.get("aborted") is True or cell.outcome == "aborted":
         state = CellState.ABORTED
@@ -310,7 +355,7 @@ def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
         state=state,
         phase=phase,
         attempt=event.attempt or cell.attempt,
-        phases=_with(cell.phases, {phase: "failed"}),
+        phases=_with(cell.phases, {phase: "approval" if state is CellState.APPROVAL else "failed"}),
         reason=_text(event.data, "reason") or "failed without a reason",
         hint=_text(event.data, "hint"),
         finished_at=event.ts,
@@ -318,9 +363,33 @@ def _phase_failed(cell: CellView, phase: str, event: Event) -> CellView:
     )
 
 
+def _answered(cell: CellView, event: Event) -> CellView:
+    """A person's answer; it moves a cell that waits for it, and nothing else."""
+    if cell.state not in (CellState.APPROVAL, CellState.NEEDS_PERSON) or cell.phase != event.phase:
+        return cell
+    who = _text(event.data, "name") or _text(event.data, "user") or "a person"
+    refused = event.kind is Kind.APPROVAL_REFUSED
+    state, mark = CellState.PENDING, "pending"
+    reason = f"approved by {who}, goes on with the next run"
+    if refused:
+        reason = f"refused by {who}: {_text(event.data, 'reason') or 'no reason given'}"
+        if event.phase == Phase.PUBLISH:
+            state, mark = CellState.NEEDS_PERSON, "failed"
+    return replace(
+        cell,
+        state=state,
+        phases=_with(cell.phases, {event.phase: mark}),
+        reason=reason,
+        hint=_text(event.data, "hint"),
+    )
+
+
 def _attempt(cell: CellView, event: Event) -> CellView:
     data = event.data
-    cell = replace(_costed(cell, event), attempt=event.attempt or cell.attempt)
+    plan = event.attempt < 0  # plans are counted downwards from -1
+    cell = replace(
+        _costed(cell, event), attempt=cell.attempt if plan else event.attempt or cell.attempt
+    )
     match event.kind:
         case Kind.ATTEMPT_LIMITED:
             who = _text(data, "agent") or cell.agent or "the agent"
@@ -332,18 +401,22 @@ def _attempt(cell: CellView, event: Event) -> CellView:
             )
         case Kind.ATTEMPT_EXITED:
             seconds = _number(data, "seconds")
-            seconds = cell.seconds if seconds is None else seconds
+            seconds = cell.seconds if seconds is None or plan else seconds
             return replace(cell, seconds=seconds, slot="")
         case Kind.ATTEMPT_CLOSED:
             # Closing only names the outcome: `forget` closes attempts of cells at rest, too.
-            return replace(cell, outcome=_text(data, "outcome"))
+            outcome = _text(data, "outcome")
+            return replace(cell, outcome=None if plan and outcome == "done" else outcome)
         case _:
+            part = _text(data, "part")
+            named = None if part else _text(data, "agent")
             return replace(
                 cell,
                 state=CellState.RUNNING,
                 phase=event.phase or cell.phase or Phase.IMPLEMENT.value,
                 slot="queued" if event.kind is Kind.ATTEMPT_OPENED else "working",
-                agent=_text(data, "agent") or cell.agent,
+                doing=part or cell.doing,
+                agent=named or cell.agent,
                 model=_text(data, "model") or cell.model,
                 outcome=None,
                 reason=None,
@@ -356,9 +429,10 @@ def _attempt(cell: CellView, event: Event) -> CellView:
 
 def _costed(cell: CellView, event: Event) -> CellView:
     """Note what an attempt cost; an attempt that ended without a figure is unknown, never 0."""
-    attempt = event.attempt
+    part = _text(event.data, "part")
+    attempt: int | str = f"{event.attempt}/{part}" if part else event.attempt
     cost = _number(event.data, "cost_usd")
-    if not attempt or (cost is None and event.kind is not Kind.ATTEMPT_EXITED):
+    if not event.attempt or (cost is None and event.kind is not Kind.ATTEMPT_EXITED):
         return cell
     known = _number(event.data, "cost_known_usd")
     if cost is None and attempt in cell.costs and known is None:
@@ -401,10 +475,14 @@ def _running(cell: CellView) -> list[str]:
 
 
 def _before(phase: str) -> tuple[str, ...]:
+    if phase == Phase.PLAN:
+        return (Phase.WORKTREE.value,)
     return _PHASES[: _PHASES.index(phase)] if phase in _PHASES else ()
 
 
 def _after(phase: str) -> tuple[str, ...]:
+    if phase == Phase.PLAN:
+        return _PHASES[1:]
     return _PHASES[_PHASES.index(phase) + 1 :] if phase in _PHASES else ()
 
 

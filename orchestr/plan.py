@@ -16,7 +16,7 @@ from statistics import median
 from typing import NamedTuple
 
 from orchestr import globs
-from orchestr.spec.records import Action, Cell, Feature, Phase
+from orchestr.spec.records import LISTED, Action, Cell, Delivery, Feature, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class CellPlan:
     weight: float = 1.0
     action: Action = Action.AGENT
     base: str | None = None
+    steps: tuple[Phase, ...] = LISTED
 
     @property
     def needs_merge_base(self) -> bool:
@@ -157,6 +158,7 @@ def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) ->
                 weight=weight[name],
                 action=cell.action,
                 base=cell.base,
+                steps=cell.steps,
             )
         )
     path = _critical_path(order, dependents, priority)
@@ -197,6 +199,11 @@ def overlaps(feature: Feature) -> tuple[Overlap, ...]:
     return tuple(sorted(set(found), key=lambda o: (position[o[0]], position[o[1]], o[2:])))
 
 
+def overlap_severity(feature: Feature) -> str:
+    """What an overlap is: a merge queue would meet it as a conflict, for open PRs it is a hint."""
+    return "error" if feature.delivery is Delivery.MERGE else "warning"
+
+
 def forecast(
     plan: Plan,
     stale: Mapping[str, Mapping[Phase, str]],
@@ -233,19 +240,20 @@ def forecast(
             found[name] = Forecast(name, Would.BLOCKED, stuck[name])
             continue
         above = [] if ignore_deps else [found[u] for u in cell.upstreams]
-        found[name] = _forecast_cell(name, phases, first, above)
+        found[name] = _forecast_cell(cell, phases, first, above)
     return tuple(found.values())
 
 
 def _forecast_cell(
-    name: str, reasons: Mapping[Phase, str], first: Phase | None, above: list[Forecast]
+    cell: CellPlan, reasons: Mapping[Phase, str], first: Phase | None, above: list[Forecast]
 ) -> Forecast:
+    name = cell.name
     missing = next((u for u in above if u.would is Would.BLOCKED), None)
     if missing is not None:
         return Forecast(name, Would.BLOCKED, f"upstream {missing.name} is blocked: {missing.why}")
     moving = next((u for u in above if Phase.IMPLEMENT in u.phases), None)
-    order = tuple(Phase)
-    if first is not None and (moving is None or first in (Phase.WORKTREE, Phase.IMPLEMENT)):
+    order = cell.steps
+    if first is not None and (moving is None or order.index(first) <= order.index(Phase.IMPLEMENT)):
         return Forecast(name, Would.RUN, reasons[first], order[order.index(first) :])
     if moving is not None:
         why = f"{moving.name} runs first (its tree may change)"

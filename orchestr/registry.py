@@ -141,6 +141,19 @@ class Registry:
                     return ports
             return None
 
+    def free_ports(self, key: str) -> tuple[int, ...]:
+        """Give a cell's ports back and keep the rest of its claim. Returns those it had."""
+        entry = self.active(key)
+        if entry is None or not entry.ports:
+            return ()
+        with self._lock():
+            known = self._read(locked=True)
+            entry = known.get(key)
+            if entry is None or not entry.ports:
+                return ()
+            self._write({**known, key: replace(entry, ports=())})
+            return entry.ports
+
     def release(self, key: str) -> Entry | None:
         """Give branch, path and ports back; the directory stays (row C34).
 

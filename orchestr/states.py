@@ -126,6 +126,7 @@ def _next(state: CellState) -> frozenset[CellState]:
         CellState.PENDING,
         CellState.RUNNING,
         CellState.BLOCKED,
+        CellState.APPROVAL,  # itself, or an upstream
         CellState.IGNORED,
         CellState.DONE,  # adopted from a pull request
     }

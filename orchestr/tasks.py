@@ -27,6 +27,8 @@ from orchestr.cell.records import (
     HEAD,
     IMPLEMENT,
     MARKER,
+    PLAN,
+    PLAN_TEXT,
     PR_URL,
     PUBLISHED,
     REVIEW,
@@ -35,7 +37,7 @@ from orchestr.cell.records import (
     digest,
 )
 from orchestr.cell.result import Result
-from orchestr.errors import Blocked, Interrupted, OrchestrError, full_disk
+from orchestr.errors import Blocked, Interrupted, NeedsApproval, OrchestrError, full_disk
 from orchestr.events import Kind
 from orchestr.spec.records import Action, Phase
 
@@ -55,6 +57,10 @@ class Selection:
     ignore_deps: bool = False
 
 
+class Waits(TaskFailed):  # type: ignore[misc]
+    """A phase stopped at a gate: a person has to say yes."""
+
+
 class Step(BaseAction):  # type: ignore[misc]
     """A doit action that calls a function of ours and turns our errors into doit's."""
 
@@ -71,6 +77,8 @@ class Step(BaseAction):  # type: ignore[misc]
         """Run it; a failure is a value here, doit reports it."""
         try:
             self.call()
+        except NeedsApproval as error:
+            return Waits(str(error)) if error.state == "approval" else TaskFailed(str(error))
         except OrchestrError as error:
             return TaskFailed(str(error))
         except Exception as error:  # a fault of ours must fail this phase only (row A43)
@@ -146,13 +154,13 @@ def _cell_tasks(ctx: CellContext, selection: Selection) -> Iterable[Task]:
     yield Task(
         cell_task(run, name),
         None,
-        task_dep=[phase_task(run, name, phase) for phase in Phase],
+        task_dep=[phase_task(run, name, phase) for phase in ctx.cell.steps],
         uptodate=[True],
         has_subtask=True,
         subtask_of=feature_task(run),
         doc=_cell_doc(ctx),
     )
-    for phase in Phase:
+    for phase in ctx.cell.steps:
         if name in selection.still:
             yield Task(
                 phase_task(run, name, phase),
@@ -181,8 +189,13 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             if made_on_demand(ctx.run, ctx.cell.repo):
                 task_dep = [f"repo:{ctx.cell.repo}"]
             targets, doc = [files / MARKER], "make the worktree on its base"
+        case Phase.PLAN:
+            deps, targets = [files / MARKER], [files / PLAN, files / PLAN_TEXT]
+            doc = "the agent writes a plan, a person approves it"
         case Phase.IMPLEMENT:
             deps, targets = [files / MARKER], [files / IMPLEMENT]
+            if ctx.cell.plans:
+                deps.append(files / PLAN)
             if ctx.cell.action is Action.AGENT:
                 targets.append(files / TRANSCRIPT)
             doc = "a person's commits, proved by the host"
@@ -194,7 +207,8 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             deps, doc = [files / CHECKS], "reviews on that head"
             targets = [files / REVIEW, files / HEAD, files / TREE]
         case Phase.PUBLISH:
-            deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack] + [files / HEAD]
+            deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack]
+            deps += [files / HEAD, files / REVIEW]
             targets = [files / PR_URL, files / PUBLISHED]
             doc = "push, open or update the pull request"
     if selection.ignore_deps:
@@ -237,6 +251,8 @@ def news(ctx: CellContext, phase: Phase) -> bool:
     match phase:
         case Phase.WORKTREE:
             return ctx.cell.track_base  # a moved base is seen by a fetch only
+        case Phase.PLAN:
+            return runner(phase).reason(ctx) is not None  # a person's answer, an edited plan
         case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed(ctx.run, ctx.cell):
             return bool(runner(phase).theirs_seen(ctx))
         case Phase.PUBLISH if observed(ctx.run, ctx.cell):
@@ -253,7 +269,8 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         why = runner(phase).reason(ctx)
         if why is not None:
             ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
-        result: Result = runner(phase).run(ctx)
+        with ctx.run.working():
+            result: Result = runner(phase).run(ctx)
     except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
         error = full_disk(raised) or raised
@@ -269,16 +286,33 @@ def perform(ctx: CellContext, phase: Phase) -> None:
             ctx.emit(Kind.CELL_BLOCKED, phase=phase, upstream=error.upstream, reason=text,
                      hint=hint)  # fmt: skip
             raise
+        gate = error.place if isinstance(error, NeedsApproval) else {}
         ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
-                 aborted=stopped)  # fmt: skip
+                 aborted=stopped, **gate)  # fmt: skip
+        give_ports_back(ctx)
         if error is not raised:
             raise error from raised
         raise
+    if phase is Phase.PUBLISH:
+        give_ports_back(ctx)
     seconds = round(time.monotonic() - begun, 3)
     if result.made or why is not None:
         data = {k: v for k, v in result.data.items() if k != "attempt"}
         ctx.run.emit(Kind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
                      attempt=result.data.get("attempt", 0), made=result.made, **data)  # fmt: skip
+
+
+def give_ports_back(ctx: CellContext) -> None:
+    """The cell has come to its end, well or badly: others may have its ports."""
+    if ctx.cell.proof.ports:
+        with suppress(OrchestrError, OSError):
+            import_module("orchestr.cell.portlease").give_back(ctx)
+
+
+def free_ports_left(run: Run) -> None:
+    """At the start of a run, which holds the feature: what an earlier one left leased is free."""
+    for cell in run.feature.cells:
+        give_ports_back(run.cell(cell.name))
 
 
 def _keep_traceback(ctx: CellContext, error: Exception) -> None:

@@ -22,7 +22,8 @@ class CellView:
 
     ``phases`` maps phase names to done, running, failed, pending or blocked. ``costs`` is USD per
     attempt, None where it is unknown; ``floors`` the part of it that is known. ``tokens`` is
-    input, cached (a part of the input) and output per attempt. ``slot`` is queued while an
+    input, cached (a part of the input) and output per attempt. A review has a key of its own,
+    like ``1/review-2-claude``. ``slot`` is queued while an
     attempt waits for a free one, working while its agent runs. ``run`` is the last run that
     touched the cell; ``seconds`` is the time of the newest finished attempt.
     """
@@ -43,10 +44,12 @@ class CellView:
     finished_at: str | None = None
     waiting_until: str | None = None
     slot: str = ""
+    doing: str = ""  # within the phase: the repair, the check, the reviewer
+    repairs: int = 0  # rounds of repair since the newest attempt began
     seconds: float | None = None
-    costs: Mapping[int, float | None] = field(default_factory=lambda: NONE)
-    floors: Mapping[int, float] = field(default_factory=lambda: NONE)
-    tokens: Mapping[int, tuple[int, int, int]] = field(default_factory=lambda: NONE)
+    costs: Mapping[int | str, float | None] = field(default_factory=lambda: NONE)
+    floors: Mapping[int | str, float] = field(default_factory=lambda: NONE)
+    tokens: Mapping[int | str, tuple[int, int, int]] = field(default_factory=lambda: NONE)
     pr_url: str | None = None
     pr_state: str | None = None
     pr_draft: bool | None = None
@@ -78,7 +81,7 @@ class CellView:
     @property
     def partial(self) -> bool:
         """True when some phases are done and others are not."""
-        values = [self.phases.get(p) for p in Phase]
+        values = [self.phases.get(p) for p in Phase if p in self.phases or p is not Phase.PLAN]
         return "done" in values and any(v != "done" for v in values)
 
 

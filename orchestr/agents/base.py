@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestr.agents.stream import Event, Usage
 from orchestr.agents.tally import Prices
@@ -20,12 +20,14 @@ from orchestr.supervisor import Exit
 class Tools:
     """What the agent may run, as first words of commands (`go`, `git push`); see `permissions`.
 
-    ``read`` are folders outside the worktree that it may read (the upstreams').
+    ``read`` are folders outside the worktree that it may read (the upstreams'). ``edit`` is
+    False for a reviewer: it changes no file.
     """
 
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     read: tuple[Path, ...] = ()
+    edit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Request:
     ``folder`` is outside the worktree, for files of the adapter's own; it is the same for all
     starts of an attempt. ``session`` names what to go on with (``prompt`` is then a few words),
     ``budget_usd`` what the start may cost, for agents that can keep to it themselves.
+    ``schema`` is a JSON schema of the last answer, for agents that can be held to one.
     """
 
     worktree: Path
@@ -45,6 +48,7 @@ class Request:
     session: str | None = None
     tools: Tools = field(default_factory=Tools)
     budget_usd: float | None = None
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class Verdict:
     """How the agent's own end reads. ``ok`` is necessary, never sufficient.
 
     ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known.
-    ``no_change`` is the reason given with `no_change_needed`. ``session_id`` can be resumed,
+    ``no_change`` is the reason given with `no_change_needed`, ``amend`` the `PATH: WHAT` of a
+    contract that another cell must change. ``session_id`` can be resumed,
     unless ``session_lost`` says that the one asked for was not there any more.
 
     ``tokens`` and the costs are those of the whole attempt, all its starts: ``cost_usd`` None is
@@ -74,6 +79,7 @@ class Verdict:
     limited: bool = False
     limited_until: float | None = None
     no_change: str | None = None
+    amend: str | None = None
     cost_usd: float | None = None
     cost_known_usd: float = 0.0
     tokens: Usage | None = None
@@ -107,6 +113,10 @@ class Agent(Protocol):
 
         ``since`` is the byte at which the last start's output begins.
         """
+        ...
+
+    def answer(self, transcript: Path, since: int = 0) -> str:
+        """What the last start said at its end, empty when it said nothing."""
         ...
 
     def version(self) -> str | None:

@@ -55,7 +55,8 @@ class Claude(CliAgent):
         """Prompt on stdin; permissions in `claude.json` beside the attempt."""
         argv = [
             self.command, "-p", "--output-format", "stream-json", "--verbose",
-            "--permission-mode", "acceptEdits", "--setting-sources", "user",
+            "--permission-mode", "acceptEdits" if request.tools.edit else "default",
+            "--setting-sources", "user",
             "--strict-mcp-config",
         ]  # fmt: skip
         if request.folder is not None:
@@ -70,6 +71,8 @@ class Claude(CliAgent):
             argv += ["--model", request.model]
         if request.budget_usd is not None:
             argv += ["--max-budget-usd", f"{max(request.budget_usd, 0.01):.4f}"]
+        if request.schema is not None:
+            argv += ["--json-schema", json.dumps(request.schema)]
         if request.session:
             argv += ["--resume", request.session]
         env = {
@@ -106,7 +109,8 @@ def settings_of(tools: Tools) -> dict[str, object]:
     allow = [f"Bash({command}:*)" for command in tools.allowed]
     allow += [f"Read(/{folder}/**)" for folder in tools.read]
     deny = [f"Bash({command}:*)" for command in tools.denied]
-    return {"permissions": {"allow": allow, "deny": [*deny, *UNWANTED]}}
+    closed = [] if tools.edit else ["Edit", "Write", "NotebookEdit"]
+    return {"permissions": {"allow": allow, "deny": [*deny, *UNWANTED, *closed]}}
 
 
 def _system(record: Record) -> tuple[Event, ...]:
@@ -151,6 +155,8 @@ def _result(record: Record) -> tuple[Event, ...]:
     """The end. API errors come as `subtype: success` with `is_error: true` (trap 1)."""
     ok = record.get("subtype") == "success" and record.get("is_error") is False
     text = text_of(record.get("result"))
+    if isinstance(record.get("structured_output"), dict):  # what `--json-schema` was met with
+        text = json.dumps(record["structured_output"])
     if not text and isinstance(record.get("errors"), list):
         text = "; ".join(text_of(e) for e in record["errors"])
     if not ok and not text:

@@ -5,7 +5,7 @@ temporary folders only and gives its commands no network; git's data of a linked
 read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
 home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
 
-A refused command leaves no item in the stream . Usage is told at the end of a
+A refused command leaves no item in the stream. Usage is told at the end of a
 turn, for the whole session; nothing is told of a turn that failed.
 """
 
@@ -30,7 +30,13 @@ from orchestr.agents.stream import (
     text_of,
 )
 from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.files import write_atomic
 
+# An agent that tries to commit all the same may give up in the middle of its work.
+NO_COMMITS = (
+    "In this sandbox git's data may only be read, so you cannot commit. Edit the files and leave "
+    "them: they are committed for you."
+)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
 
@@ -45,6 +51,8 @@ class Codex(CliAgent):
     def launch(self, request: Request) -> Launch:
         """Prompt on stdin. Its keys are kept from the commands that it runs."""
         sandbox = self.settings.sandbox or "workspace-write"
+        if not request.tools.edit:
+            sandbox = "read-only"
         hidden = sorted({*KEYS, *self.settings.pass_env})
         settings = {
             "approval_policy": '"never"',
@@ -53,11 +61,17 @@ class Codex(CliAgent):
             "feedback.enabled": "false",
             "shell_environment_policy.exclude": json.dumps(hidden),
         }
+        if sandbox == "workspace-write":
+            settings["developer_instructions"] = json.dumps(NO_COMMITS)
         argv = [self.command, "exec", "--json", "--skip-git-repo-check", "--sandbox", sandbox]
         for key, value in settings.items():
             argv += ["-c", f"{key}={value}"]
         if request.model:
             argv += ["--model", request.model]
+        if request.schema is not None and request.folder is not None:
+            schema = request.folder / "schema.json"
+            write_atomic(schema, json.dumps(request.schema).encode())
+            argv += ["--output-schema", str(schema)]
         argv += self.settings.args
         argv += ["resume", request.session, "-"] if request.session else ["-"]
         return Launch(tuple(argv), self.env(request, {}), stdin=request.prompt, format="json")

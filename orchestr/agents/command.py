@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Verdict
 from orchestr.agents.environment import ALLOWED
-from orchestr.agents.program import NO_CHANGE, prices_of
+from orchestr.agents.program import AMEND, NO_CHANGE, prices_of, said_with
 from orchestr.agents.stream import Event
 from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.process import clean_env
@@ -21,6 +21,7 @@ from orchestr.supervisor import Exit
 
 EX_TEMPFAIL = 75
 TAIL = 64 * 1024
+ANSWER = 1 << 20  # bytes of a transcript that an answer is looked for in
 
 
 class CommandAgent:
@@ -41,6 +42,8 @@ class CommandAgent:
         env = clean_env(os.environ, (*ALLOWED, *self._settings.pass_env))
         env |= self._settings.env
         env |= request.variables
+        if request.schema is not None:
+            env["ORCHESTR_SCHEMA"] = json.dumps(request.schema)
         if request.model:
             env["ORCHESTR_MODEL"] = request.model
         return Launch(self.argv(), env, stdin=request.prompt)
@@ -72,7 +75,26 @@ class CommandAgent:
             if not why:
                 return Verdict(False, "no_change_needed without a reason")
             return Verdict(True, no_change=why)
-        return Verdict(True)
+        return Verdict(True, amend=said_with(AMEND, line))
+
+    def answer(self, transcript: Path, since: int = 0) -> str:
+        """All that the last start wrote to stdout, its last mebibyte."""
+        try:
+            with transcript.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(since, size - ANSWER))
+                records = stream.read().splitlines()
+        except OSError:
+            return ""
+        lines = []
+        for raw in records:
+            try:
+                record = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and record.get("stream") == "stdout":
+                lines.append(str(record.get("text", "")).rstrip("\n"))
+        return "\n".join(lines)
 
     def usable(self) -> str | None:
         """The program must be found, and a script it names must be there."""

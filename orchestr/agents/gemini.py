@@ -52,7 +52,8 @@ class Gemini(CliAgent):
 
     def launch(self, request: Request) -> Launch:
         """Prompt on stdin; the policy in `gemini.toml` beside the attempt."""
-        argv = [self.command, "--approval-mode", "auto_edit", "--skip-trust", "-o", "stream-json"]
+        mode = "auto_edit" if request.tools.edit else "default"
+        argv = [self.command, "--approval-mode", mode, "--skip-trust", "-o", "stream-json"]
         env = {"GEMINI_CLI_NO_RELAUNCH": "true"}
         if request.folder is not None:
             policy, defaults = request.folder / "gemini.toml", request.folder / "gemini.json"
@@ -113,6 +114,11 @@ def policy_of(tools: Tools) -> str:
                 f'[[rule]]\ntoolName = "run_shell_command"\ndecision = "{decision}"\n'
                 f"priority = {priority}\ncommandPrefix = {json.dumps(prefixes)}\n"
             )
+    if not tools.edit:
+        parts += [
+            f'[[rule]]\ntoolName = "{name}"\ndecision = "deny"\npriority = 500\n'
+            for name in ("write_file", "replace")
+        ]
     return "\n".join(parts)
 
 

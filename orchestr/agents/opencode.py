@@ -113,7 +113,8 @@ def config_of(tools: Tools) -> dict[str, object]:
     for command in tools.denied:
         shell |= {command: "deny", f"{command} *": "deny"}
     outside = {"*": "deny"} | {f"{folder}/**": "allow" for folder in tools.read}
-    permission = {"edit": "allow", "bash": shell, "external_directory": outside}
+    edit = "allow" if tools.edit else "deny"
+    permission = {"edit": edit, "bash": shell, "external_directory": outside}
     return {"permission": permission, "share": "disabled", "autoupdate": False}
 
 

@@ -44,6 +44,7 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 # What no agent needs (row C74): the engine pushes and opens pull requests, people publish.
 DENIED = (
     "git push", "git remote set-url", "git config --global", "git config --system",
+    "git commit --no-verify", "git commit -n", "git commit --no-gpg-sign",
     "gh pr merge", "gh pr create", "gh pr close", "gh release", "gh repo", "gh api", "gh workflow",
     "npm publish", "pnpm publish", "yarn publish", "yarn npm publish", "cargo publish",
     "twine upload", "uv publish", "poetry publish", "hatch publish", "gem push",
@@ -69,3 +70,15 @@ def tools_for(worktree: Path, named: tuple[str, ...] = (), read: tuple[Path, ...
     ``named`` is `[repos.X] tools`: then those, and not what the files tell.
     """
     return Tools((*UNIVERSAL, *(named or commands_for(worktree))), DENIED, read)
+
+
+# What a reviewer may run: looking at the change and at the code around it.
+LOOKING = (
+    "git diff", "git log", "git show", "git status", "git blame", "git grep", "git ls-files",
+    "ls", "cat", "head", "tail", "grep", "rg", "wc", "pwd",
+)  # fmt: skip
+
+
+def tools_to_review(read: tuple[Path, ...] = ()) -> Tools:
+    """What a reviewer may do: read, and no more."""
+    return Tools(LOOKING, DENIED, read, edit=False)

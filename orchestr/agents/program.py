@@ -30,6 +30,7 @@ from orchestr.process import run
 from orchestr.supervisor import Exit
 
 NO_CHANGE = "ORCHESTR no_change_needed:"
+AMEND = "ORCHESTR amend "
 PATIENCE = 30.0  # seconds for `--version`; the slowest of them needs 3
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?[\w.+-]*")
 
@@ -107,13 +108,20 @@ class CliAgent(ABC):
         result = sums.result
         died = end.signal is not None or end.code != 0
         if result is not None and result.ok and (not died or end.reason == "after_result"):
-            return replace(verdict, ok=True, no_change=no_change_in(result.text or sums.last))
+            said = result.text or sums.last
+            no_change, amend = said_with(NO_CHANGE, said), said_with(AMEND, said)
+            return replace(verdict, ok=True, no_change=no_change, amend=amend)
         why = reason_of(end, sums)
         limit = sums.limit or self.limit_of(end) or limit_in(why, datetime.now().astimezone())
         if limit is not None and not (result is not None and result.ok):
             return replace(verdict, reason=why, limited=True, limited_until=limit.until)
         lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
         return replace(verdict, reason=why, session_lost=lost)
+
+    def answer(self, transcript: Path, since: int = 0) -> str:
+        """See `Agent.answer`: the result's text, else the last message."""
+        sums = tally(transcript, self.parse, since=since, prices=self.prices)
+        return (sums.result.text if sums.result is not None else "") or sums.last
 
     def usable(self) -> str | None:
         """The program must be found, and say its version: a half installed one does not."""
@@ -184,12 +192,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:300]
 
 
-def no_change_in(text: str) -> str | None:
-    """The reason given with `no_change_needed`, by the last line that says anything."""
+def said_with(word: str, text: str) -> str | None:
+    """What stands after a word of ours in the last line that says anything, None without it."""
     lines = [line.strip().strip("`*") for line in text.splitlines() if line.strip()]
-    if not lines or not lines[-1].startswith(NO_CHANGE):
+    if not lines or not lines[-1].startswith(word):
         return None
-    return lines[-1].removeprefix(NO_CHANGE).strip() or None
+    return lines[-1].removeprefix(word).strip() or None
 
 
 def prices_of(settings: AgentSettings) -> Prices | None:

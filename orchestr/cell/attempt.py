@@ -3,6 +3,9 @@
 `attempt.toml` is written, with the key, before the agent starts, and closed after
 `implement.toml` is there; so whoever finds an open attempt knows what is left to do (DESIGN, a
 missing row in `.doit.db` means nothing).
+
+A plan (gate `plan`, `orchestr.cell.plan`) is made under the same rules. Its number is negative
+in all records and in the ledger: plan 1 of a cell is -1, in `plans/1/`.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from orchestr.cell.records import SCHEMA, TRANSCRIPT, digest
 from orchestr.files import Fields, read_record, read_toml, write_toml
+from orchestr.spec.records import Phase
 from orchestr.store import now
 
 FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from the base
@@ -23,7 +27,11 @@ FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from t
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One `attempt.toml`. ``start`` is the commit that the new head must descend from."""
+    """One `attempt.toml`. ``start`` is the commit that the new head must descend from.
+
+    ``state`` is open, then closed; check or review while it is open again for a repair or a
+    review there.
+    """
 
     number: int
     key: str
@@ -39,7 +47,17 @@ class Attempt:
 
     @property
     def is_open(self) -> bool:
-        return self.state == "open"
+        return self.state != "closed"
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that it is a try at."""
+        return Phase.PLAN if self.number < 0 else Phase.IMPLEMENT
+
+    @property
+    def words(self) -> str:
+        """`attempt 2`, or `plan 1`."""
+        return f"plan {-self.number}" if self.number < 0 else f"attempt {self.number}"
 
     def marker(self, cell_key: str) -> str:
         """The value of ORCHESTR_ATTEMPT_ID: one attempt of one cell of one workspace."""
@@ -54,7 +72,9 @@ TEXTS = {
 
 
 def folder(cell_dir: Path, number: int) -> Path:
-    """Where an attempt keeps what it made."""
+    """Where an attempt keeps what it made; a negative number is a plan's."""
+    if number < 0:
+        return cell_dir / "plans" / str(-number)
     return cell_dir / "attempts" / str(number)
 
 
@@ -82,6 +102,29 @@ def numbers(cell_dir: Path) -> list[int]:
     return []
 
 
+def plans(cell_dir: Path) -> list[int]:
+    """The numbers of all plans, the oldest (-1) first."""
+    with suppress(FileNotFoundError):
+        found = [p.name for p in (cell_dir / "plans").iterdir() if p.name.isdecimal()]
+        return sorted((-int(name) for name in found), reverse=True)
+    return []
+
+
+def newest_plan(cell_dir: Path) -> Attempt | None:
+    """The last plan that has a record."""
+    found = [plan for number in plans(cell_dir) if (plan := read(cell_dir, number)) is not None]
+    return found[-1] if found else None
+
+
+def current(cell_dir: Path) -> Attempt | None:
+    """What an agent works on or did last: an open plan, else the newest attempt.
+
+    An attempt never starts while a plan is open.
+    """
+    plan = newest_plan(cell_dir)
+    return plan if plan is not None and plan.is_open else newest(cell_dir)
+
+
 def every(cell_dir: Path) -> Iterator[Attempt]:
     """All attempts that have a record, oldest first."""
     for number in numbers(cell_dir):
@@ -107,11 +150,41 @@ def open_next(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
     return attempt
 
 
+def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
+    """Record a new plan before its agent starts."""
+    number = min(plans(cell_dir), default=0) - 1
+    plan = Attempt(number, key, agent, start, model or "", opened_at=now())
+    write(cell_dir, plan)
+    return plan
+
+
 def close(cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "") -> Attempt:
     """Record how it ended: done, failed, aborted, superseded or forgotten."""
     closed = replace(attempt, state="closed", outcome=outcome, reason=reason, closed_at=now())
     write(cell_dir, closed)
     return closed
+
+
+def reopen(cell_dir: Path, attempt: Attempt, phase: str) -> Attempt:
+    """Record that agents of an attempt work again, in phase `check` or `review`."""
+    if attempt.state == phase:
+        return attempt
+    opened = replace(attempt, state=phase)
+    write(cell_dir, opened)
+    return opened
+
+
+def reviews(cell_dir: Path, number: int) -> Path:
+    """Where the reviewers of an attempt have their folders."""
+    return folder(cell_dir, number) / "reviews"
+
+
+def supervised(cell_dir: Path, number: int) -> list[Path]:
+    """Every folder of an attempt that an agent may have been started in."""
+    own = folder(cell_dir, number)
+    with suppress(FileNotFoundError):
+        return [own, *sorted(p for p in reviews(cell_dir, number).iterdir() if p.is_dir())]
+    return [own]
 
 
 def fresh_request(cell_dir: Path) -> str | None:

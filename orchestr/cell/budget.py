@@ -75,7 +75,7 @@ class Budget:
         self._whole = Cap(limits.budget_usd, limits.budget_tokens)
         self._each = Cap(limits.attempt_usd, limits.attempt_tokens)
         self._lock = threading.Lock()
-        self._spent = {
+        self._spent: dict[tuple[str, int | str], Spent] = {
             (cell.name, number): spent
             for cell in past.cells.values()
             for number, spent in spent_by(cell).items()
@@ -91,7 +91,7 @@ class Budget:
         """What the feature has taken, all attempts of all runs."""
         return sum(self._spent.values(), Spent())
 
-    def note(self, cell: str, attempt: int, spent: Spent) -> None:
+    def note(self, cell: str, attempt: int | str, spent: Spent) -> None:
         """What an attempt has taken up to now, all its starts."""
         with self._lock:
             self._spent[cell, attempt] = spent
@@ -99,7 +99,7 @@ class Budget:
         mine = Spent(total.usd - self._before.usd, total.tokens - self._before.tokens)
         self._purse.note(self._feature, mine)
 
-    def reached(self, cell: str, attempt: int | None = None) -> str | None:
+    def reached(self, cell: str, attempt: int | str | None = None) -> str | None:
         """Why the attempt must end, or nothing may start; None while there is room."""
         with self._lock:
             total = self.total()
@@ -109,10 +109,13 @@ class Budget:
         if (figure := self._whole.reached(total)) is not None:
             return f"the budget of feature {self._feature} is reached: {figure}"
         if attempt is not None and (figure := self._each.reached(mine)) is not None:
-            return f"the budget of attempt {attempt} is reached: {figure}"
+            what = f"attempt {attempt}"
+            if isinstance(attempt, int) and attempt < 0:
+                what = f"plan {-attempt}"
+            return f"the budget of {what} is reached: {figure}"
         return None
 
-    def room_usd(self, cell: str, attempt: int) -> float | None:
+    def room_usd(self, cell: str, attempt: int | str) -> float | None:
         """Dollars that one more start of an attempt may take; None without such a limit."""
         with self._lock:
             total = self.total()
@@ -123,7 +126,7 @@ class Budget:
         return min(rooms) if rooms else None
 
 
-def spent_by(cell: CellView) -> dict[int, Spent]:
+def spent_by(cell: CellView) -> dict[int | str, Spent]:
     """What each attempt of a cell has taken, by the journal."""
     numbers = {*cell.costs, *cell.floors, *cell.tokens}
     return {

@@ -7,13 +7,14 @@ nothing else: no globals, no cwd.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestr.cell.ownership import claims_of
 from orchestr.cell.pools import Pause, SlotPool
 from orchestr.cell.records import Head, digest
 from orchestr.config import AgentSettings, RepoSettings, Settings
@@ -66,6 +67,9 @@ class Run:
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: Purse | None = None  # of the command, over all its features
+    waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
+    at_work: int = 0  # phases under way, without those that wait at a gate
+    _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None
     _budget: Budget | None = None
     _agents: dict[str, Agent] = field(default_factory=dict)
@@ -84,6 +88,33 @@ class Run:
             with suppress(Exception):  # progress is a courtesy: it must not fail a phase
                 self.listener(event)
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Around a phase: it counts as at work."""
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Inside of `working`: this phase only waits for a person."""
+        self._count(-1)
+        try:
+            yield
+        finally:
+            self._count(1)
+
+    def _count(self, by: int) -> None:
+        with self._counting:
+            self.at_work += by
+
+    @property
+    def alone(self) -> bool:
+        """Whether the feature is one cell: then nothing else can be about to start."""
+        return len(self.feature.cells) == 1
+
     def cell(self, name: str) -> CellContext:
         """The context of one cell, made once."""
         if name not in self._cells:
@@ -101,9 +132,10 @@ class Run:
         return self._agents[name]
 
     def pool(self, name: str) -> SlotPool:
-        """The slots of that name; `agents` has `limits.jobs` of them."""
+        """The slots of that name; `agents` has `limits.jobs` of them, `checks` `checks.jobs`."""
         if name not in self.pools:
-            self.pools[name] = SlotPool(self.layout.locks, name, self.settings.limits.jobs)
+            size = self.settings.limits.jobs if name != "checks" else self.settings.checks.jobs
+            self.pools[name] = SlotPool(self.layout.locks, name, size)
         return self.pools[name]
 
     @property
@@ -122,8 +154,11 @@ class Run:
         if self._forge is None:
             from orchestr.forges import make_forge
 
-            self._forge = make_forge(self.settings, self.stop)
+            self._forge = make_forge(self.settings, self.stop, self._forge_waits)
         return self._forge
+
+    def _forge_waits(self, host: str, reason: str, wait: float) -> None:
+        self.emit(Kind.FORGE_WAITS, host=host, reason=reason, wait_s=round(wait, 1))
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -233,10 +268,10 @@ class CellContext:
     def model(self) -> str | None:
         return self.run.overrides.model or self.cell.model or self.agent_settings.model
 
-    @property
-    def pause(self) -> Pause:
-        agent = self.agent_settings
-        return Pause(self.run.layout.locks, agent.name, agent.retry_after, agent.retry_max)
+    def pause_of(self, name: str) -> Pause:
+        """The pause of an agent's provider after a usage limit."""
+        agent = self.run.settings.agents[name]
+        return Pause(self.run.layout.locks, agent.pool, agent.retry_after, agent.retry_max)
 
     @property
     def timeout(self) -> float:
@@ -268,7 +303,7 @@ class CellContext:
         if (self.dir / ABORT).exists():
             raise Interrupted(f"{self.name}: aborted", hint=f"orchestr run {self.name}")
 
-    def check_budget(self, attempt: int | None = None) -> None:
+    def check_budget(self, attempt: int | str | None = None) -> None:
         """Raises PhaseFailed with the figure when nothing more may be started."""
         why = self.run.budget.reached(self.cell.name, attempt)
         if why is not None:
@@ -287,17 +322,40 @@ class CellContext:
                 kit = (repo.setup, repo.link, repo.copy)
                 base = (cell.base or repo.base, cell.track_base)
                 return digest("worktree", cell.repo, str(repo.path), cell.branch, base, kit)
+            case Phase.PLAN:
+                return digest("plan", cell.todo)
             case Phase.IMPLEMENT:
                 agent = self.run.settings.agents.get(self.agent_name)
                 model = cell.model or (agent.model if agent else None)
                 listed = phase in cell.phases
-                values = (cell.todo, self.agent_name, model, cell.owned_paths, listed)
+                claims = claims_of(feature, cell).values
+                values = (cell.todo, self.agent_name, model, cell.owned_paths, listed, *claims)
                 return digest("implement", cell.action, *values)
-            case Phase.CHECK | Phase.REVIEW:
-                return digest(phase, phase in cell.phases)
+            case Phase.CHECK:
+                return digest(phase, phase in cell.phases, *self._check_values())
+            case Phase.REVIEW:
+                return digest(phase, phase in cell.phases, *self._review_values())
             case Phase.PUBLISH:
                 words = (cell.title, feature.title, feature.jira, feature.scenarios, cell.todo)
                 return digest("publish", TEMPLATE, phase in cell.phases, words)
+
+    def _check_values(self) -> list[Any]:
+        """What makes the checks run again; nothing where there are none."""
+        from orchestr.spec.proof import as_row
+
+        proof, repo = self.cell.proof, self.repo_settings
+        rows = [as_row(check) for check in (*repo.checks, *proof.checks)]
+        if not rows and not repo.detect:
+            return []
+        return [rows, repo.detect, proof.allow_skipped_tests, proof.allow_partial]
+
+    def _review_values(self) -> list[Any]:
+        """What makes the reviewers read again; nothing where there are none."""
+        proof = self.cell.proof
+        if not proof.reviewers:
+            return []
+        who = [[r.agent, r.name, r.model] for r in proof.reviewers]
+        return [who, str(proof.review_rule), proof.allow_partial]
 
 
 TEMPLATE = 1  # version of the PR text; a new one updates every body

@@ -1,4 +1,6 @@
-"""Drive one attempt's agent to its end: slot, supervisor, adoption, usage limits, stopping.
+"""Drive one agent to its end: slot, supervisor, adoption, usage limits, stopping.
+
+What is driven is a `Work`: an attempt's author, also when it repairs, or a reviewer.
 
 The supervisor owns the agent; this only starts it, waits, and reads `exit.json`. Whatever is
 found on disk decides what comes next, so the same call goes on after a kill at any point.
@@ -8,9 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from orchestr import supervisor
 from orchestr.agents import Verdict
@@ -20,7 +24,14 @@ from orchestr.cell.attempt import Attempt
 from orchestr.cell.budget import Spent
 from orchestr.cell.context import CellContext
 from orchestr.cell.records import TRANSCRIPT
-from orchestr.cell.starting import begins_at, go_on, secrets_of, session_to_go_on, write_launch
+from orchestr.cell.starting import (
+    begins_at,
+    go_on,
+    limit_of,
+    secrets_of,
+    session_to_go_on,
+    write_launch,
+)
 from orchestr.errors import Interrupted
 from orchestr.events import Kind
 from orchestr.locks import FlockLock
@@ -38,82 +49,126 @@ METER = 1.0  # s between two looks at what a running agent has taken
 POLL = 0.2  # s, while waiting for the end of a usage limit
 
 
-def drive(ctx: CellContext, attempt: Attempt) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One agent to drive. ``write`` makes its prompt and `launch.json` in ``folder``.
+
+    ``part`` names what is not the author's work in an attempt (a review): its costs count apart.
+    ``told`` goes into the journal with each of its events.
+    """
+
+    folder: Path
+    marker: str
+    agent: str
+    attempt: int
+    phase: Phase
+    write: Callable[[], None]
+    part: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> int | str:
+        """What its costs are kept under, see `CellView.costs`."""
+        return f"{self.attempt}/{self.part}" if self.part else self.attempt
+
+
+def author(ctx: CellContext, attempt: Attempt, phase: Phase | None = None, **told: Any) -> Work:
+    """The attempt's own agent: its first work, or a repair when `go_on` came before."""
+    folder = attempts.folder(ctx.dir, attempt.number)
+    return Work(
+        folder,
+        attempt.marker(ctx.key),
+        attempt.agent,
+        attempt.number,
+        phase or attempt.phase,
+        lambda: write_launch(ctx, attempt, folder),
+        told=told,
+    )
+
+
+def drive(ctx: CellContext, work: Work) -> Verdict:
     """Wait for the agent's end, starting it when nobody has. Returns a good verdict.
 
     After a usage limit the same session goes on. Raises PhaseFailed with the reason, Interrupted
     when the run or the cell is stopped.
     """
-    folder = attempts.folder(ctx.dir, attempt.number)
+    folder = work.folder
     while True:
-        _wait_for_limit(ctx, attempt)
-        end = _one_process(ctx, attempt, folder)
-        verdict = _judge(ctx, attempt, folder, end)
-        _note_exit(ctx, attempt, end, verdict)
+        _wait_for_limit(ctx, work)
+        with ExitStack() as slot:
+            end = _one_process(ctx, work, slot)
+            if end is None:
+                continue
+            verdict = _judge(ctx, work, end)
+            _note_exit(ctx, work, end, verdict)
+            if verdict.limited:  # before the slot is free: the next one must see the pause
+                _note_limit(ctx, work, verdict)
         if end.reason is Reason.STOPPED:
             if end.detail == LOST:
                 raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
             ctx.check_cancelled()
-            ctx.check_budget(attempt.number)
+            ctx.check_budget(work.key)
             raise Interrupted(f"{ctx.name}: aborted", hint=f"orchestr run {ctx.name}")
         if verdict.limited:
-            _note_limit(ctx, attempt, folder, verdict)
-        elif verdict.session_lost and session_to_go_on(folder) is not None:
+            continue
+        if verdict.session_lost and session_to_go_on(folder) is not None:
             go_on(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
-            ctx.pause.clear()
+            ctx.pause_of(work.agent).clear()
             return verdict
         else:
+            if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
+                ctx.check_budget(work.key)
             raise ctx.fail(verdict.reason, hint=f"orchestr logs {ctx.name}")
 
 
-def _one_process(ctx: CellContext, attempt: Attempt, folder: Path) -> Exit:
+def _one_process(ctx: CellContext, work: Work, stack: ExitStack) -> Exit | None:
     """One process of the agent, from its start or from where it is, to its `exit.json`.
 
-    Where there is none, because we or somebody ended the supervisor, it counts as stopped.
+    Where there is none, because we or somebody ended the supervisor, it counts as stopped. The
+    slot it takes is held by ``stack``. None: its provider was paused while it waited for one.
     """
-    with ExitStack() as stack:
-        child = None
-        state = supervisor.state(folder)
-        if state is State.NEVER_STARTED:
-            pool = ctx.run.pool("agents")
-            slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
-            ctx.check_cancelled()
-            ctx.check_budget(attempt.number)
-            write_launch(ctx, attempt, folder)
-            child = supervisor.start(folder, hold=slot)
-            ctx.emit(Kind.ATTEMPT_STARTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                     pid=child.pid, agent=attempt.agent)  # fmt: skip
-        else:
-            ctx.emit(Kind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                     state=str(state))  # fmt: skip
-        stop = _Stop(ctx, attempt, folder)
-        end = supervisor.wait(folder, child=child, stop=stop)
-        if end is not None:
-            return end
-        marker = attempt.marker(ctx.key)
-        if not stop.is_set():
-            kill_marked(marker)
-            return Exit(None, None, Reason.STOPPED, LOST)
-        grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
-        end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now)
-        # If it had ended by itself before the stop came, its work is kept, not paid again.
-        return end or Exit(None, None, Reason.STOPPED)
+    child, folder = None, work.folder
+    state = supervisor.state(folder)
+    if state is State.NEVER_STARTED:
+        pool = ctx.run.pool("agents")
+        slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
+        ctx.check_cancelled()
+        ctx.check_budget(work.key)
+        if ctx.pause_of(work.agent).until() > 0:
+            return None
+        work.write()
+        child = supervisor.start(folder, hold=slot)
+        _emit(ctx, Kind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)
+    else:
+        _emit(ctx, Kind.ATTEMPT_ADOPTED, work, state=str(state))
+    stop = _Stop(ctx, work)
+    end = supervisor.wait(folder, child=child, stop=stop)
+    if end is not None:
+        return end
+    marker = work.marker
+    if not stop.is_set():
+        kill_marked(marker)
+        return Exit(None, None, Reason.STOPPED, LOST)
+    grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
+    end = supervisor.stop_attempt(folder, marker=marker, grace=grace, now=now, child=child)
+    # If it had ended by itself before the stop came, its work is kept, not paid again.
+    return end or Exit(None, None, Reason.STOPPED)
 
 
 class _Stop(threading.Event):
     """What `supervisor.wait` looks at: the run's stop, this cell's alone, a reached budget."""
 
-    def __init__(self, ctx: CellContext, attempt: Attempt, folder: Path) -> None:
+    def __init__(self, ctx: CellContext, work: Work) -> None:
         super().__init__()
         self._ctx = ctx
-        self._attempt = attempt
+        self._work = work
         self._looked = 0.0
         self._meter: Meter | None = None
         if ctx.run.budget.asked:
-            agent = ctx.run.agent(attempt.agent)
-            since = begins_at(folder)
-            self._meter = Meter(folder / TRANSCRIPT, agent.parse, since=since, prices=agent.prices)
+            agent = ctx.run.agent(work.agent)
+            since, transcript = begins_at(work.folder), work.folder / TRANSCRIPT
+            self._meter = Meter(transcript, agent.parse, since=since, prices=agent.prices)
 
     def is_set(self) -> bool:
         return self._ctx.cancelled() or self._over()
@@ -131,37 +186,42 @@ class _Stop(threading.Event):
             self._looked = time.monotonic()
             sums = self._meter.look()
             taken = Spent(sums.known_usd, sums.total.input + sums.total.output)
-            budget.note(name, self._attempt.number, taken)
-        return budget.reached(name, self._attempt.number) is not None
+            budget.note(name, self._work.key, taken)
+        return budget.reached(name, self._work.key) is not None
 
 
-def _note_exit(ctx: CellContext, attempt: Attempt, end: Exit, verdict: Verdict) -> None:
+def _emit(ctx: CellContext, kind: Kind, work: Work, **data: Any) -> None:
+    """Journal an event of the work; ``part`` is there for what is not the author's."""
+    more = {"part": work.part} if work.part else {}
+    told = {**work.told, **more, **data}
+    ctx.run.emit(kind, cell=ctx.cell.name, phase=work.phase, attempt=work.attempt, **told)
+
+
+def _note_exit(ctx: CellContext, work: Work, end: Exit, verdict: Verdict) -> None:
     """Journal how a start ended and what the attempt took: the ledger."""
     used = verdict.tokens
     tokens = None if used is None else [used.input, used.cached, used.output]
-    ctx.emit(Kind.ATTEMPT_EXITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-             code=end.code, signal=end.signal, reason=end.reason, seconds=end.seconds,
-             killed=end.killed, cost_usd=verdict.cost_usd,
-             cost_known_usd=verdict.cost_known_usd, tokens=tokens,
-             session=verdict.session_id)  # fmt: skip
+    _emit(ctx, Kind.ATTEMPT_EXITED, work, code=end.code, signal=end.signal, reason=end.reason,
+          seconds=end.seconds, killed=end.killed, cost_usd=verdict.cost_usd,
+          cost_known_usd=verdict.cost_known_usd, tokens=tokens,
+          session=verdict.session_id)  # fmt: skip
     taken = Spent(verdict.cost_known_usd, 0 if used is None else used.input + used.output)
-    ctx.run.budget.note(ctx.cell.name, attempt.number, taken)
+    ctx.run.budget.note(ctx.cell.name, work.key, taken)
 
 
-def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdict:
+def _judge(ctx: CellContext, work: Work, end: Exit) -> Verdict:
     """What the end means: the adapter's reading of the stream, our own stops before it."""
-    agent = ctx.run.agent(attempt.agent)
-    verdict = agent.judge(end, folder / TRANSCRIPT, begins_at(folder))
+    folder = work.folder
+    verdict = ctx.run.agent(work.agent).judge(end, folder / TRANSCRIPT, begins_at(folder))
     # What a provider says of a refused key may hold the key.
     verdict = replace(verdict, reason=redact(verdict.reason, secrets_of(folder)))
     match end.reason:
         case Reason.STOPPED:
             why = "stopped"
         case Reason.TIMEOUT:
-            why = f"timed out after {ctx.timeout:g} s; its output is kept"
+            why = f"timed out after {limit_of(folder, 'timeout'):g} s; its output is kept"
         case Reason.IDLE:
-            limit = ctx.cell.idle_timeout or ctx.run.settings.limits.idle_timeout
-            why = f"said nothing for {limit:g} s and was stopped"
+            why = f"said nothing for {limit_of(folder, 'idle_timeout'):g} s and was stopped"
         case Reason.SPAWN_FAILED:
             why = f"could not be started: {end.detail}"
         case _:
@@ -169,24 +229,34 @@ def _judge(ctx: CellContext, attempt: Attempt, folder: Path, end: Exit) -> Verdi
     return replace(verdict, ok=False, limited=False, session_lost=False, reason=why)
 
 
-def _note_limit(ctx: CellContext, attempt: Attempt, folder: Path, verdict: Verdict) -> None:
+def _note_limit(ctx: CellContext, work: Work, verdict: Verdict) -> None:
     """Pause the agent's pool; the attempt goes on with the same session afterwards."""
-    refusal = f"{attempt.marker(ctx.key)}/{len(list(folder.glob('exit.*.json'))) + 1}"
+    refusal = f"{work.marker}/{len(list(work.folder.glob('exit.*.json'))) + 1}"
     until = verdict.limited_until
     if until is not None and until <= time.time():
         until = None  # a reset that is over already, and refused all the same
-    until = ctx.pause.extend(until, refusal=refusal)
-    ctx.emit(Kind.ATTEMPT_LIMITED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-             until=until, wait_s=round(until - time.time(), 1), agent=attempt.agent)  # fmt: skip
-    go_on(folder, verdict.session_id)
+    until = ctx.pause_of(work.agent).extend(until, refusal=refusal)
+    ctx.run.waits[f"{ctx.cell.name}/{work.part}"] = until
+    _emit(ctx, Kind.ATTEMPT_LIMITED, work, until=until, wait_s=round(until - time.time(), 1),
+          agent=work.agent)  # fmt: skip
+    go_on(work.folder, verdict.session_id)
 
 
-def _wait_for_limit(ctx: CellContext, attempt: Attempt) -> None:
-    """Hold no slot while the provider says "not now"; an agent at work is not waited for."""
-    folder = attempts.folder(ctx.dir, attempt.number)
-    while ctx.pause.until() > 0 and supervisor.state(folder) is State.NEVER_STARTED:
+def _wait_for_limit(ctx: CellContext, work: Work) -> None:
+    """Hold no slot while the provider says "not now"; an agent at work is not waited for.
+
+    Where another cell was refused, this one is shown as waiting, too.
+    """
+    pause, who = ctx.pause_of(work.agent), f"{ctx.cell.name}/{work.part}"
+    until, told = pause.until(), ctx.run.waits.get(who)
+    if until > 0 and until != told and supervisor.state(work.folder) is State.NEVER_STARTED:
+        ctx.run.waits[who] = until
+        provider = ctx.run.settings.agents[work.agent].pool
+        _emit(ctx, Kind.ATTEMPT_LIMITED, work, until=until, wait_s=round(until - time.time(), 1),
+              agent=work.agent, reason=f"usage limit of {provider}")  # fmt: skip
+    while pause.until() > 0 and supervisor.state(work.folder) is State.NEVER_STARTED:
         ctx.check_cancelled()
-        ctx.run.stop.wait(min(POLL, max(0.01, ctx.pause.until() - time.time())))
+        ctx.run.stop.wait(min(POLL, max(0.01, pause.until() - time.time())))
 
 
 def settle_lost(ctx: CellContext, attempt: Attempt) -> str | None:
@@ -205,25 +275,31 @@ def settle_lost(ctx: CellContext, attempt: Attempt) -> str | None:
 def stop_unrecorded(ctx: CellContext) -> None:
     """End agents whose `attempt.toml` is gone or could not be read: nobody can go on with them,
     and nothing may work beside the next attempt."""
-    for number in attempts.numbers(ctx.dir):
+    for number in (*attempts.numbers(ctx.dir), *attempts.plans(ctx.dir)):
         folder = attempts.folder(ctx.dir, number)
         if attempts.read(ctx.dir, number) is None and supervisor.state(folder) in UNENDED:
-            marker = ""
-            with suppress(OSError, ValueError):
-                marker = supervisor.read_launch(folder).marker
             grace = ctx.run.settings.limits.grace
-            supervisor.stop_attempt(folder, marker=marker, grace=grace)
+            supervisor.stop_attempt(folder, marker=_marker_in(folder), grace=grace)
 
 
 def stop_running(ctx: CellContext, attempt: Attempt) -> None:
-    """End an agent that must not go on, if it lives; keeps what it wrote."""
-    folder = attempts.folder(ctx.dir, attempt.number)
-    marker = attempt.marker(ctx.key)
-    if supervisor.state(folder) is not State.EXITED:
-        grace = ctx.run.settings.limits.grace
-        _bar(folder)
-        supervisor.stop_attempt(folder, marker=marker, grace=grace)
-    kill_marked(marker)
+    """End the agents of an attempt that must not go on, if they live; keeps what they wrote."""
+    own = attempts.folder(ctx.dir, attempt.number)
+    for folder in attempts.supervised(ctx.dir, attempt.number):
+        marker = attempt.marker(ctx.key) if folder == own else _marker_in(folder)
+        if supervisor.state(folder) is not State.EXITED:
+            grace = ctx.run.settings.limits.grace
+            _bar(folder)
+            supervisor.stop_attempt(folder, marker=marker, grace=grace)
+        if marker:
+            kill_marked(marker)
+
+
+def _marker_in(folder: Path) -> str:
+    """The marker of what was started in a folder, empty when nobody knows it."""
+    with suppress(OSError, ValueError):
+        return supervisor.read_launch(folder).marker
+    return ""
 
 
 def _bar(folder: Path) -> None:
@@ -239,5 +315,6 @@ def _bar(folder: Path) -> None:
 
 
 def is_alive(cell_dir: Path, attempt: Attempt) -> bool:
-    """Whether an attempt's agent works right now."""
-    return supervisor.state(attempts.folder(cell_dir, attempt.number)) is State.RUNNING
+    """Whether an agent of an attempt works right now: its author, or a reviewer."""
+    folders = attempts.supervised(cell_dir, attempt.number)
+    return any(supervisor.state(folder) is State.RUNNING for folder in folders)

@@ -11,15 +11,18 @@ from collections.abc import Collection
 from pathlib import Path
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell import reviewers
+from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive, stop_running
-from orchestr.cell.records import CHECKS, IMPLEMENT, PR_URL, PUBLISHED, REVIEW
+from orchestr.cell.records import CHECKS, IMPLEMENT, PLAN, PLAN_TEXT, PR_URL, PUBLISHED, REVIEW
 from orchestr.events import Kind
 from orchestr.spec.records import Phase
 
 FILES: dict[Phase, tuple[str, ...]] = {
     Phase.WORKTREE: (),
-    Phase.IMPLEMENT: (IMPLEMENT,),
+    Phase.PLAN: (PLAN, PLAN_TEXT),
+    Phase.IMPLEMENT: (IMPLEMENT, AMENDMENT),
     Phase.CHECK: (CHECKS,),
     Phase.REVIEW: (REVIEW,),
     Phase.PUBLISH: (PR_URL, PUBLISHED),
@@ -30,18 +33,25 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
            force_id: str = "") -> list[str]:  # fmt: skip
     """Move the results of ``phases`` away; ``fresh`` asks the next attempt to start again.
 
-    Returns the names of the moved files. Raises PhaseFailed while the cell's agent works.
+    A plan that a person has read stays, unless ``phases`` is the plan alone: to do the work again
+    needs no new one. Returns the names of the moved files. Raises PhaseFailed while the cell's
+    agent works.
     """
-    newest = attempts.newest(ctx.dir)
-    if Phase.IMPLEMENT in phases and newest is not None and newest.is_open:
+    newest = attempts.current(ctx.dir)
+    if len(phases) > 1:
+        phases = [phase for phase in phases if phase is not Phase.PLAN]
+    ends = {Phase.PLAN, Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW} & set(phases)
+    if ends and newest is not None and newest.is_open:
         if is_alive(ctx.dir, newest):
             raise ctx.fail(
-                f"its agent works on attempt {newest.number} right now",
+                f"its agent works on {newest.words} right now",
                 hint=f"orchestr abort {ctx.name}",
             )
         stop_running(ctx, newest)
         attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person")
     number = newest.number if newest else 0
+    if Phase.REVIEW in phases:
+        reviewers.forget(ctx.dir, number)
     moved = [
         name
         for phase in Phase

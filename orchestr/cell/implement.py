@@ -11,16 +11,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell import adopt, surroundings
+from orchestr.agents import Verdict
+from orchestr.cell import adopt, amendment, commits, planning, surroundings
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
-from orchestr.cell.drive import drive, settle_lost, stop_running, stop_unrecorded
+from orchestr.cell.drive import author, drive, settle_lost, stop_running, stop_unrecorded
+from orchestr.cell.givingback import give_back, may_give_back
 from orchestr.cell.leftovers import keep, operation, restore
+from orchestr.cell.ownership import Claims, NotOwned, claims_of, some
+from orchestr.cell.portlease import ports_of
 from orchestr.cell.prepare import prepare
-from orchestr.cell.proof import prove, some
+from orchestr.cell.proof import prove
 from orchestr.cell.pushes import pushed
-from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, digest
+from orchestr.cell.records import TRANSCRIPT, Head, Implemented, Marker, Outcome, Planned, digest
 from orchestr.cell.result import Result
 from orchestr.cell.worktree import checked_out, ensure
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
@@ -38,6 +42,9 @@ def key_of(ctx: CellContext, marker: Marker) -> str:
     The tree of an `action: push` cell is a person's, so its local head counts too.
     """
     extra = local_head(ctx) if ctx.cell.action is Action.PUSH else None
+    if ctx.cell.plans:
+        planned = Planned.read(ctx.dir)
+        extra = (planned.digest or None) if planned else None  # the plan that it carries out
     return digest(ctx.digest_of(Phase.IMPLEMENT), marker.content(), extra)
 
 
@@ -62,6 +69,8 @@ def reason(ctx: CellContext) -> str | None:
         return f"attempt {newest.number} was interrupted and goes on"
     if done is not None:
         return "its todo, agent, owned_paths or what it builds on changed"
+    if (waits := amendment.pending(ctx, key_of(ctx, marker))) is not None:
+        return f"it waits for {', '.join(i.owner for i in waits.items)} to amend a contract"
     if newest is not None and newest.outcome not in ("done", ""):
         return f"attempt {newest.number} ended as {newest.outcome}"
     return "it was not done yet" if newest is None else "its result was removed"
@@ -88,38 +97,53 @@ def run(ctx: CellContext) -> Result:
     attempt = _take_over(ctx, key)
     if attempt is None:
         ctx.check_cancelled()
+        amendment.check(ctx, key)
         ctx.check_budget()
         attempt = _open(ctx, marker, key)
     attempts.link_transcript(ctx.dir, attempt.number)
     try:
-        verdict = drive(ctx, attempt)
-        harm = surroundings.leave(ctx, attempt, marker.base_ref)
-        if harm:
-            raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
-        implemented = _finish(ctx, attempt, marker, verdict.no_change)
+        ports_of(ctx)  # waits here, without a slot, when none are free
+        implemented = _work(ctx, attempt, marker)
     except Interrupted:
         surroundings.leave(ctx, attempt, marker.base_ref)
         keep_quietly(ctx, attempt)
-        _close(ctx, attempt, "aborted", "stopped")
+        close(ctx, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
         harm = surroundings.leave(ctx, attempt, marker.base_ref)
         mended = restore(ctx, attempt)
         text = "; ".join([error.message, *harm, *mended])
-        _close(ctx, attempt, "failed", text)
+        close(ctx, attempt, "failed", text)
         raise PhaseFailed(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     implemented.write(ctx.dir)
-    _close(ctx, attempt, "done", "")
+    amendment.settle(ctx, attempt)
+    close(ctx, attempt, "done", "")
     return Result.built(
         why, attempt=attempt.number, head=implemented.head, outcome=implemented.outcome
     )
 
 
+def _work(ctx: CellContext, attempt: Attempt, marker: Marker) -> Implemented:
+    """The agent, then the proof; what is not its own goes back to it once. Raises PhaseFailed."""
+    while True:
+        verdict = drive(ctx, author(ctx, attempt))
+        harm = surroundings.leave(ctx, attempt, marker.base_ref)
+        if harm:
+            raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
+        try:
+            return _finish(ctx, attempt, marker, verdict)
+        except NotOwned as refused:
+            if not may_give_back(ctx, attempt):
+                raise amendment.refused(ctx, attempt, refused) from None
+            surroundings.enter(ctx, marker.base_ref)
+            give_back(ctx, attempt, refused)
+
+
 def _restore_files(ctx: CellContext, done: Implemented) -> Result:
     """The result is there: close what a kill left open, bring back a deleted transcript."""
     newest = attempts.newest(ctx.dir)
-    if newest is not None and newest.is_open and newest.key == done.key:
-        _close(ctx, newest, "done", "")
+    if newest is not None and newest.state == "open" and newest.key == done.key:
+        close(ctx, newest, "done", "")
     if ctx.cell.action is not Action.PUSH and not (ctx.dir / TRANSCRIPT).exists():
         attempts.link_transcript(ctx.dir, done.attempt)
     return Result.kept()
@@ -172,8 +196,8 @@ def _merge_theirs(ctx: CellContext, marker: Marker, done: Implemented) -> Result
         )
     if start == done.head:
         return None
-    base, owned = CommitId(marker.base), ctx.cell.owned_paths
-    proof = prove(ctx.tree_repo, base=base, start=base, head=start, owned=owned)
+    base = CommitId(marker.base)
+    proof = prove(ctx.tree_repo, base=base, start=base, head=start, claims=_claims(ctx))
     if not proof.ok:
         raise ctx.fail(
             f"with what somebody pushed to its branch: {'; '.join(proof.findings)}",
@@ -190,7 +214,7 @@ def _by_hand(ctx: CellContext, marker: Marker, key: str) -> Result:
     if head is None:
         raise ctx.fail(f"branch {ctx.cell.branch} is gone", hint="make the branch again")
     base = CommitId(marker.base)
-    proof = prove(ctx.repo, base=base, start=base, head=head, owned=ctx.cell.owned_paths)
+    proof = prove(ctx.repo, base=base, start=base, head=head, claims=_claims(ctx))
     if not proof.ok:
         where = checked_out(ctx) or ctx.repo_path
         raise ctx.fail("; ".join(proof.findings), hint=f"commit the work in {where}")
@@ -209,52 +233,57 @@ def _take_over(ctx: CellContext, key: str) -> Attempt | None:
     if newest.key != key:
         stop_running(ctx, newest)
         keep_quietly(ctx, newest)
-        _close(ctx, newest, "superseded", "its todo or what it builds on changed")
+        close(ctx, newest, "superseded", "its todo, plan or what it builds on changed")
         return None
     lost = settle_lost(ctx, newest)
     if lost is not None:
         restore(ctx, newest)
-        _close(ctx, newest, "failed", lost)
+        close(ctx, newest, "failed", lost)
         return None
     if not (attempts.folder(ctx.dir, newest.number) / "notes.txt").exists():
         marker = Marker.read(ctx.dir)
         if marker is not None:  # killed before the agent could start
             ensure(ctx, marker)
-            _note(ctx, newest, marker, prepare(ctx, marker)[1])
+            note(ctx, newest, marker, prepare(ctx, marker)[1])
     return newest
 
 
 def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
     """Make the worktree ready, then record the attempt."""
+    planning.check_approved(ctx)
     stop_unrecorded(ctx)
     ensure(ctx, marker)
     start, notes = prepare(ctx, marker)
     attempt = attempts.open_next(
         ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
     )
-    _note(ctx, attempt, marker, notes)
+    note(ctx, attempt, marker, notes)
     ctx.emit(Kind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
              agent=attempt.agent, model=attempt.model, start=start)  # fmt: skip
     return attempt
 
 
-def _note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None:
+def note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None:
     """What must be on disk before the agent starts; written again when a kill came between."""
+    note_branches(ctx, attempt, marker)
+    write_atomic(attempts.folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
+
+
+def note_branches(ctx: CellContext, attempt: Attempt, marker: Marker) -> None:
+    """Before an agent starts, also for a repair: the picture of what is not its own."""
     heads = {
         cell.branch: ctx.repo.resolve(f"refs/heads/{cell.branch}") or ""
         for cell in ctx.run.feature.cells
         if cell.repo == ctx.cell.repo
     }
     surroundings.enter(ctx, marker.base_ref)
-    folder = attempts.folder(ctx.dir, attempt.number)
-    write_json(folder / BRANCHES, heads)
-    write_atomic(folder / "notes.txt", notes.encode())
+    write_json(attempts.folder(ctx.dir, attempt.number) / BRANCHES, heads)
 
 
 BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
 
 
-def _close(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
+def close(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
     attempts.close(ctx.dir, attempt, outcome, why)
     ctx.emit(Kind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              outcome=outcome, reason=why)  # fmt: skip
@@ -268,15 +297,49 @@ def keep_quietly(ctx: CellContext, attempt: Attempt) -> None:
         return  # a damaged worktree is put right by whoever needs it next
 
 
-def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | None) -> Implemented:
-    """Commit what was left, prove the head, and say what came out. Safe to repeat."""
+def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, verdict: Verdict) -> Implemented:
+    """Commit what was left, prove the head, and say what came out. Safe to repeat.
+
+    Raises NotOwned when nothing but the ownership of paths is in the way.
+    """
+    claim = verdict.no_change
+    repo, base, start = ctx.tree_repo, CommitId(marker.base), CommitId(attempt.start)
+    head = committed(ctx, attempt)
+    if claim is not None and repo.tree(head) == repo.tree(base) and repo.is_ancestor(start, head):
+        return Implemented(attempt.key, base, repo.tree(base), base, Outcome.NO_CHANGE_NEEDED,
+                           attempt.number, claim)  # fmt: skip
+    if verdict.amend is not None:
+        raise amendment.asked(ctx, attempt, verdict.amend)
+    proof = prove(repo, base=base, start=start, head=head, claims=_claims(ctx))
+    if not proof.ok and not proof.faults:
+        raise NotOwned(proof.ownership, head)
+    if not proof.ok:
+        raise ctx.fail("; ".join(proof.findings))
+    head, anchor = _settle_fresh(ctx, attempt, base, head)
+    return Implemented(attempt.key, head, repo.tree(head), base, Outcome.CHANGED,
+                       attempt.number, anchor=anchor)  # fmt: skip
+
+
+def settled(
+    ctx: CellContext, attempt: Attempt, marker: Marker, before: CommitId
+) -> tuple[CommitId, tuple[str, ...]]:
+    """After a repair: commit what was left; the head, and why it is no good. Safe to repeat."""
+    head, base = committed(ctx, attempt), CommitId(marker.base)
+    if head == base == before:
+        return head, ()  # nothing was needed, and nothing was done
+    found = prove(ctx.tree_repo, base=base, start=before, head=head, claims=_claims(ctx))
+    return head, found.findings
+
+
+def committed(ctx: CellContext, attempt: Attempt) -> CommitId:
+    """The head after the engine has committed what the agent left. Raises PhaseFailed when the
+    worktree is in no state to go on from."""
     verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
     if verdict.finding is not Finding.OK:
         if verdict.finding is Finding.DETACHED and (what := operation(ctx.tree_repo)):
             raise ctx.fail(f"the agent left a {what} unfinished")
         raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
     repo = ctx.tree_repo
-    base, start = CommitId(marker.base), CommitId(attempt.start)
     unmerged = repo.unmerged()
     under_way = operation(repo)
     if unmerged:
@@ -284,22 +347,18 @@ def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, claim: str | Non
         raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
     if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
         raise ctx.fail(f"the agent left a {under_way} unfinished")
-    repo.commit_all(commit_message(ctx))
+    repo.commit_all(commits.message(ctx))
     head = repo.resolve("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
     moved = moved_branches(ctx, attempt)
     if moved:
         raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
-    if claim is not None and repo.tree(head) == repo.tree(base) and repo.is_ancestor(start, head):
-        return Implemented(attempt.key, base, repo.tree(base), base, Outcome.NO_CHANGE_NEEDED,
-                           attempt.number, claim)  # fmt: skip
-    proof = prove(repo, base=base, start=start, head=head, owned=ctx.cell.owned_paths)
-    if not proof.ok:
-        raise ctx.fail("; ".join(proof.findings))
-    head, anchor = _settle_fresh(ctx, attempt, base, head)
-    return Implemented(attempt.key, head, repo.tree(head), base, Outcome.CHANGED,
-                       attempt.number, anchor=anchor)  # fmt: skip
+    return head
+
+
+def _claims(ctx: CellContext) -> Claims:
+    return claims_of(ctx.run.feature, ctx.cell)
 
 
 AFTER = {
@@ -312,12 +371,6 @@ AFTER = {
     Finding.UNREGISTERED: "git no longer listed its worktree",
     Finding.INCOMPLETE: "its worktree was not checked out",
 }
-
-
-def commit_message(ctx: CellContext) -> str:
-    """The subject of the engine's own commit: the key in it, no footer (row A36)."""
-    what = ctx.cell.title or ctx.run.feature.title
-    return f"feat({ctx.cell.name}): {what} ({ctx.run.feature.key})"
 
 
 def moved_branches(ctx: CellContext, attempt: Attempt) -> str:

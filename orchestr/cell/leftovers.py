@@ -29,7 +29,8 @@ IDENTITY = {
 
 def attempt_ref(ctx: CellContext, number: int) -> str:
     """The ref that keeps what an attempt left."""
-    return f"refs/orchestr/attempts/{ctx.run.feature.name}/{ctx.cell.name}/{number}"
+    name = f"plan-{-number}" if number < 0 else str(number)
+    return f"refs/orchestr/attempts/{ctx.run.feature.name}/{ctx.cell.name}/{name}"
 
 
 def keep(ctx: CellContext, number: int) -> CommitId | None:
@@ -39,6 +40,14 @@ def keep(ctx: CellContext, number: int) -> CommitId | None:
     cannot be read or stored does not stop the rest. On an unborn branch the commit has no
     parent. None only when there is nothing at all.
     """
+    commit = picture(ctx, number)
+    if commit is not None:
+        ctx.repo.run("update-ref", _free_ref(ctx, number, commit), commit)
+    return commit
+
+
+def picture(ctx: CellContext, number: int) -> CommitId | None:
+    """HEAD and everything uncommitted as one commit; no ref holds it yet. See `keep`."""
     repo = ctx.tree_repo
     head = repo.resolve("HEAD")
     commit = head
@@ -49,12 +58,11 @@ def keep(ctx: CellContext, number: int) -> CommitId | None:
                 repo.run("read-tree", "HEAD", env=env)
             repo.run("add", "--all", "--ignore-errors", env=env, check=False)
             tree = repo.run("write-tree", env=env).text.strip()
-            message = f"left by attempt {number} of {ctx.name}"
+            what = f"plan {-number}" if number < 0 else f"attempt {number}"
+            message = f"left by {what} of {ctx.name}"
             parents = ["-p", head] if head is not None else []
             made = repo.run("commit-tree", tree, *parents, "-m", message, env=env)
             commit = CommitId(made.text.strip())
-    if commit is not None:
-        ctx.repo.run("update-ref", _free_ref(ctx, number, commit), commit)
     return commit
 
 

@@ -4,7 +4,7 @@ A slot is a flock on `locks/slot-<pool>-<i>.lock`, so that two runs of different
 them and a slot dies with its holders: the supervisor inherits it, so an agent whose run was killed
 still counts. Within this process the waiter with the highest priority
 takes the next one. A provider's usage limit pauses its pool until a time that is kept in
-`locks/pause-<agent>.json`, so a restart knows it too (DESIGN, agents).
+`locks/pause-<provider>.json`, so a restart knows it too (DESIGN, agents).
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class SlotPool:
 class Pause:
     """A provider that said "not now": nothing of it starts until then. Kept on disk."""
 
-    def __init__(self, locks: Path, agent: str, first: float, most: float) -> None:
-        self._path = locks / f"pause-{agent}.json"
+    def __init__(self, locks: Path, provider: str, first: float, most: float) -> None:
+        self._path = locks / f"pause-{provider.replace('/', '_')}.json"
         self._first = first
         self._most = most
 

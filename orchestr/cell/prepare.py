@@ -7,11 +7,12 @@ into the cell's branch; a conflict is left in the worktree for the agent, with a
 from __future__ import annotations
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell import commits
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import attempt_ref, keep, operation
 from orchestr.cell.pushes import pushed
 from orchestr.cell.records import Head, Marker
-from orchestr.git import CommitId
+from orchestr.git import CommitId, Repo
 from orchestr.giterrors import GitError
 from orchestr.gitworktree import clear_stale_locks
 
@@ -30,16 +31,21 @@ def prepare(ctx: CellContext, marker: Marker) -> tuple[CommitId, str]:
     head = repo.resolve("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
-    under_way = operation(repo)
-    if under_way is not None and not notes:
-        notes.append(f"An earlier attempt left a {under_way} unfinished here; finish it first.")
-    left = repo.dirty()
-    if left and not notes:
-        notes.append("An earlier attempt left uncommitted changes here; go on from them.")
+    notes = notes or left_here(repo)
     evidence = ctx.dir / "landing.md"  # of the merge queue, see `orchestr.landing.repair`
     if evidence.exists():
         notes.append(evidence.read_text(encoding="utf-8"))
     return head, "\n".join(notes)
+
+
+def left_here(repo: Repo) -> list[str]:
+    """What an earlier attempt left in the worktree, for the prompt. Changes nothing."""
+    under_way = operation(repo)
+    if under_way is not None:
+        return [f"An earlier attempt left a {under_way} unfinished here; finish it first."]
+    if repo.dirty():
+        return ["An earlier attempt left uncommitted changes here; go on from them."]
+    return []
 
 
 def _start_again(ctx: CellContext, base: CommitId) -> None:
@@ -82,7 +88,7 @@ def _merge(ctx: CellContext, other: CommitId, message: str) -> list[str]:
     if repo.run("ls-files", "--unmerged").text.strip():
         return [CONFLICTS.format("files that are still unmerged")]
     if repo.dirty():
-        repo.commit_all(f"wip: left by an earlier attempt at {ctx.cell.name}")
+        repo.commit_all(commits.message(ctx, "chore", "left by an earlier attempt"))
     merged = repo.merge(other, message)
     if merged.clean:
         return []

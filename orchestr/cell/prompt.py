@@ -1,18 +1,32 @@
 """The prompt of an attempt, and the variables that go with it.
 
-Plain text from the spec and from what the upstreams made; a note about conflicts or an earlier
-attempt when there is one. Nothing secret is in it.
+Owns what a template may know (`facts`: plain dicts, documented in docs/prompt.md) and the made-up
+facts with which a workspace's own template is tried before anything starts. Nothing secret is in
+them. The text itself is `prompt.md.j2` or the workspace's template, by `orchestr.cell.template`.
 """
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from orchestr.cell import approval, commits, planprompt
 from orchestr.cell import attempt as attempts
+from orchestr.cell.amendment import notes_for
 from orchestr.cell.attempt import Attempt
+from orchestr.cell.commits import Rules
 from orchestr.cell.context import CellContext
+from orchestr.cell.portlease import port_variables
 from orchestr.cell.records import NO_PR, PR_URL, Head, Marker, read_line
+from orchestr.cell.template import Template, ours, problems
 from orchestr.cell.worktree import place
+from orchestr.config import Settings
+from orchestr.errors import Problem
+from orchestr.ports import FILE as PORTS
+from orchestr.spec.proof import CheckDef, Gate
+from orchestr.spec.records import Action, Cell, Feature, Phase
 
 
 def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str]:
@@ -24,11 +38,14 @@ def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str
         "ORCHESTR_REPO": ctx.cell.repo,
         "ORCHESTR_BRANCH": ctx.cell.branch,
         "ORCHESTR_BASE": marker.base if marker else "",
-        "ORCHESTR_ATTEMPT": str(attempt.number),
+        "ORCHESTR_ATTEMPT": str(abs(attempt.number)),
         "ORCHESTR_PROMPT_FILE": str(prompt),
         "ORCHESTR_WORKTREE": str(ctx.worktree),
         "ORCHESTR_KEY": ctx.run.feature.key,
+        **port_variables(ctx),
     }
+    if attempt.number < 0:
+        values["ORCHESTR_PLAN_FILE"] = str(planprompt.plan_file(ctx, attempt))
     for upstream in ctx.upstreams():
         head = Head.read(upstream.dir)
         prefix = f"ORCHESTR_UPSTREAM_{upstream.cell.name.upper().replace('-', '_')}"
@@ -45,81 +62,237 @@ def pr_of(ctx: CellContext) -> str | None:
     return None if url == NO_PR else url
 
 
-def build(ctx: CellContext, attempt: Attempt, notes: str) -> str:
-    """The whole prompt, Markdown."""
-    cell, feature = ctx.cell, ctx.run.feature
-    parts = [
-        f"# {feature.title} ({feature.key}): {cell.name}",
-        f"You work on one cell of a feature that spans several repositories. Yours is "
-        f"`{cell.name}` in repository `{cell.repo}`, branch `{cell.branch}`. The current folder "
-        f"is its git worktree.",
-        "## What to do\n" + _bullets(cell.todo or ("See the title.",)),
-    ]
-    if notes:
-        parts.append("## First\n" + notes)
-    if attempt.number > 1:
-        parts.append(_earlier(ctx, attempt))
-    upstreams = [_upstream(up) for up in ctx.upstreams()]
-    if upstreams:
-        parts.append("## What it builds on\n" + "\n".join(upstreams))
-    parts.append("## The whole feature\n" + _overview(ctx))
-    if feature.scenarios:
-        parts.append("## Acceptance scenarios\n" + _bullets(feature.scenarios))
-    parts.append("## House rules\n" + _bullets(_rules(ctx)))
-    return "\n\n".join(parts) + "\n"
+def build(
+    ctx: CellContext,
+    attempt: Attempt,
+    notes: str,
+    *,
+    checks: Sequence[str] | None = None,
+    test_first: bool | None = None,
+) -> str:
+    """The whole prompt, Markdown. ``checks``: a line for each check; default: the cell's.
+
+    Raises SpecError with the place in the workspace's template.
+    """
+    workspace = ctx.run.settings.workspace
+    values = facts(ctx, attempt, notes, checks=checks, test_first=test_first)
+    own = workspace.prompt
+    return (ours() if own is None else Template(own, workspace.root)).render(values)
 
 
-def _earlier(ctx: CellContext, attempt: Attempt) -> str:
-    """What a later attempt must know of the one before it: above all why it failed."""
-    text = f"This is attempt {attempt.number}; earlier commits of the branch stay."
+def build_plan(ctx: CellContext, plan: Attempt, refusal: str) -> str:
+    """The whole prompt of a plan. ``refusal`` is what was wrong with the last one."""
+    return planprompt.render(ctx, plan, refusal, facts(ctx, plan))
+
+
+def check_template(settings: Settings, features: Iterable[Feature]) -> list[Problem]:
+    """What is wrong with the workspace's own template, if it has one. Reads no repository."""
+    workspace = settings.workspace
+    if workspace.prompt is None:
+        return []
+    return problems(workspace.prompt, workspace.root, cases(features))
+
+
+def facts(
+    ctx: CellContext,
+    attempt: Attempt,
+    notes: str = "",
+    *,
+    checks: Sequence[str] | None = None,
+    test_first: bool | None = None,
+) -> dict[str, Any]:
+    """Everything a template may use, as it is now. Looks only."""
+    marker = Marker.read(ctx.dir)
+    place_of = {
+        "worktree": str(ctx.worktree),
+        "base": marker.base if marker else "",
+        "base_ref": marker.base_ref if marker else "",
+    }
+    return {
+        "feature": _feature(ctx.run.feature),
+        "cell": {**_cell(ctx.cell), **place_of, "allowed": _allowed(ctx.run.feature, ctx.cell)},
+        "attempt": _attempt(attempt, _last_failure(ctx, attempt)),
+        "plan": planprompt.approved_plan(ctx),
+        "notes": notes,
+        "amendments": list(notes_for(ctx)),
+        "contracts": _contracts(ctx.run.feature, ctx.cell),
+        "shared": [n for n in ctx.repo_settings.link if (ctx.worktree / n).is_symlink()],
+        "ports_file": PORTS if ctx.cell.proof.ports else "",
+        "upstreams": [_upstream(up) for up in ctx.upstreams()],
+        "commits": _commits(commits.rules(ctx)),
+        "checks": list(check_lines(ctx) if checks is None else checks),
+        "test_first": ctx.cell.proof.test_first if test_first is None else test_first,
+    }
+
+
+def check_lines(ctx: CellContext) -> list[str]:
+    """A line for each check that the engine runs on the cell's head."""
+    if Phase.CHECK not in ctx.cell.phases:
+        return []
+    return [_check_line(check) for check in (*ctx.repo_settings.checks, *ctx.cell.proof.checks)]
+
+
+def _check_line(check: CheckDef) -> str:
+    where = f" in `{check.cwd}`" if check.cwd else ""
+    words = getattr(check, "run", ())
+    what = f": `{shlex.join(words)}`" if words else ""
+    return f"check `{check.name}` ({check.kind}){what}{where}"
+
+
+def _feature(feature: Feature) -> dict[str, Any]:
+    return {
+        "name": feature.name,
+        "key": feature.key,
+        "title": feature.title,
+        "jira": feature.jira,
+        "scenarios": list(feature.scenarios),
+        "cells": [_cell(cell) for cell in feature.cells],
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "name": cell.name,
+        "repo": cell.repo,
+        "branch": cell.branch,
+        "title": cell.title,
+        "action": cell.action.value,
+        "todo": list(cell.todo),
+        "depends_on": list(cell.depends_on),
+        "owned_paths": list(cell.owned_paths),
+    }
+
+
+def _allowed(feature: Feature, cell: Cell) -> list[str]:
+    """What the cell may change, empty for everything."""
+    if not cell.owned_paths:
+        return []
+    mine = [c.path for c in feature.contracts if c.owner == cell.name]
+    return list(dict.fromkeys((*cell.owned_paths, *cell.proof.shared_paths, *mine)))
+
+
+def _contracts(feature: Feature, cell: Cell) -> list[dict[str, str]]:
+    """The paths that only other cells may change."""
+    theirs = [c for c in feature.contracts if c.owner != cell.name]
+    return [{"path": c.path, "owner": c.owner} for c in theirs]
+
+
+def _attempt(attempt: Attempt, last_failure: str) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "fresh": bool(attempt.fresh),
+        "agent": attempt.agent,
+        "model": attempt.model,
+        "last_failure": last_failure,
+    }
+
+
+def _last_failure(ctx: CellContext, attempt: Attempt) -> str:
+    """Why the attempt before was not accepted: what a later one must know above all."""
+    refusal = approval.read(ctx.dir, Gate.PUBLISH)
+    if refusal is not None and refusal.verdict == approval.REFUSED:
+        return f"a person refused to publish it: {refusal.reason}"
     before = [a for a in attempts.every(ctx.dir) if a.number < attempt.number]
     if before and before[-1].outcome == "failed" and not attempt.fresh:
-        text += f"\nThe last one was not accepted: {before[-1].reason}\nMend that first."
-    return text
+        return before[-1].reason
+    return ""
 
 
-def _bullets(lines: tuple[str, ...] | list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+def _commits(rules: Rules) -> dict[str, Any]:
+    return {
+        "conventional": rules.conventional,
+        "key": rules.key,
+        "trailers": list(rules.trailers),
+    }
 
 
-def _upstream(ctx: CellContext) -> str:
+def _upstream(ctx: CellContext) -> dict[str, Any]:
     head = Head.read(ctx.dir)
+    known = _unbuilt(ctx.cell)
     if head is None:
-        return f"- `{ctx.cell.name}` ({ctx.cell.repo}): not built"
+        return known
     stat = ctx.repo.diff_stat(head.base, head.head).strip().splitlines()
-    lines = [
-        f"- `{ctx.cell.name}` ({ctx.cell.repo}): read its code in `{place(ctx)}` "
-        f"(branch `{ctx.cell.branch}`, head `{head.head[:12]}`)"
-    ]
-    url = pr_of(ctx)
-    if url:
-        lines.append(f"  pull request: {url}")
-    lines += [f"  {line.strip()}" for line in stat[-12:]]
-    return "\n".join(lines)
+    return {
+        **known,
+        "built": True,
+        "worktree": str(place(ctx)),
+        "head": head.head,
+        "base": head.base,
+        "outcome": head.outcome.value,
+        "diff_stat": [line.strip() for line in stat[-12:]],
+        "pr": pr_of(ctx),
+    }
 
 
-def _overview(ctx: CellContext) -> str:
-    lines = []
-    for cell in ctx.run.feature.cells:
-        after = f", after {', '.join(cell.depends_on)}" if cell.depends_on else ""
-        yours = " (yours)" if cell.name == ctx.cell.name else ""
-        lines.append(f"- `{cell.name}` in `{cell.repo}`{after}{yours}")
-        lines += [f"  - {item}" for item in cell.todo]
-    return "\n".join(lines)
+def _unbuilt(cell: Cell) -> dict[str, Any]:
+    """An upstream of which nothing is there; every key that a built one has, too."""
+    nothing: dict[str, Any] = {
+        "worktree": "",
+        "head": "",
+        "base": "",
+        "outcome": "",
+        "diff_stat": [],
+        "pr": None,
+    }
+    return {**_cell(cell), "built": False, **nothing}
 
 
-def _rules(ctx: CellContext) -> list[str]:
-    key = ctx.run.feature.key
-    rules = [
-        f"Put `({key})` in the subject of every commit. What you leave uncommitted is "
-        "committed for you.",
-        "Stay in this folder and on this branch. Do not push, do not open pull requests, do not "
-        "rewrite commits that are there, do not touch other cells' worktrees.",
-        "Run the repository's own checks before you finish.",
-        "If nothing has to be changed, end with the line "
-        "`ORCHESTR no_change_needed: <why>` and leave the tree as it is.",
-    ]
-    if ctx.cell.owned_paths:
-        owned = ", ".join(f"`{path}`" for path in ctx.cell.owned_paths)
-        rules.append(f"Change only these paths: {owned}.")
-    return rules
+MOST_TRIED = 100  # cells of one feature; each shows the whole feature
+
+
+def cases(features: Iterable[Feature]) -> Iterator[dict[str, Any]]:
+    """Facts to try a template with: every cell before anything is built, and with all there is."""
+    for feature in (EXAMPLE, *features):
+        cells = [cell for cell in feature.cells if cell.action is Action.AGENT]
+        for cell in cells[:MOST_TRIED]:
+            yield _made_up(feature, cell, full=False)
+            full = _made_up(feature, cell, full=True)
+            yield full
+            yield {**full, "attempt": {**full["attempt"], "fresh": True, "last_failure": ""}}
+
+
+def _made_up(feature: Feature, cell: Cell, *, full: bool) -> dict[str, Any]:
+    """The same keys as `facts`: nothing there yet, or (``full``) everything there."""
+    commit = "0123456789" * 4
+    made = {
+        "built": True, "worktree": "/worktrees/up", "head": commit, "base": commit,
+        "outcome": "changed", "diff_stat": ["a.txt | 1 +", "1 file changed"],
+        "pr": "https://example.org/pull/1",
+    }  # fmt: skip
+    ups = [_unbuilt(feature.cell(name)) for name in cell.depends_on]
+    attempt = Attempt(2 if full else 1, "", cell.agent or "agent", commit, cell.model or "")
+    rules = Rules(full, feature.key, ("Reviewed-by: A Name <a@example.org>",) if full else ())
+    return {
+        "feature": _feature(feature),
+        "cell": {
+            **_cell(cell),
+            "worktree": "/worktrees/cell",
+            "base": commit,
+            "base_ref": "main",
+            "allowed": _allowed(feature, cell),
+        },
+        "attempt": _attempt(attempt, "its checks failed" if full else ""),
+        "plan": "> First this, then that." if full else "",
+        "notes": "Something was left here." if full else "",
+        "amendments": ["Cell `ui` needs a field."] if full else [],
+        "contracts": _contracts(feature, cell),
+        "shared": ["node_modules"] if full else [],
+        "ports_file": PORTS if full else "",
+        "upstreams": [{**up, **made} if full else up for up in ups],
+        "commits": _commits(rules),
+        "checks": ["`make test`"] if full else [],
+        "test_first": full,
+    }
+
+
+EXAMPLE = Feature(
+    "example",
+    "EX-1",
+    "An example",
+    (
+        Cell("api", "api", "EX-1-api", todo=("do it",), owned_paths=("src/**",)),
+        Cell("ui", "ui", "EX-1-ui", todo=("use it",), depends_on=("api",)),
+    ),
+    jira="EX-1",
+    scenarios=("it works",),
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from orchestr.cell.ownership import Claims, Ownership, judge, some
 from orchestr.git import CommitId, Repo
 from orchestr.gitbase import records_of
 from orchestr.gitmerge import conflict_markers
@@ -19,19 +20,25 @@ OURS = (".orchestr", ".doit.db", ".ports.env")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was found: the reasons why it is no success, and the paths that changed."""
+    """What was found: the reasons why it is no success, and the paths that changed.
 
-    findings: tuple[str, ...]
+    ``faults`` are those that no agent is asked to mend; ``ownership`` may go back to it once.
+    """
+
+    faults: tuple[str, ...]
     changed: tuple[str, ...]
+    ownership: Ownership
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        return (*self.faults, *self.ownership.findings)
 
     @property
     def ok(self) -> bool:
         return not self.findings
 
 
-def prove(
-    repo: Repo, *, base: CommitId, start: CommitId, head: CommitId, owned: tuple[str, ...]
-) -> Proof:
+def prove(repo: Repo, *, base: CommitId, start: CommitId, head: CommitId, claims: Claims) -> Proof:
     """Judge ``head`` against the base and the commit the attempt started from."""
     findings: list[str] = []
     if not repo.is_ancestor(base, head):
@@ -50,10 +57,7 @@ def prove(
     ours = [path for path in changed if is_ours(path)]
     if ours:
         findings.append(f"files of orchestr are in the commits: {some(ours)}")
-    outside = not_owned(changed, owned)
-    if outside:
-        findings.append(f"changed outside owned_paths: {some(outside)}")
-    return Proof(tuple(findings), changed)
+    return Proof(tuple(findings), changed, judge(claims, changed, base))
 
 
 def embedded(repo: Repo, base: CommitId, head: CommitId) -> list[str]:
@@ -76,19 +80,3 @@ def is_ours(path: str) -> bool:
     """Whether a path of a repository is a file of the orchestrator."""
     parts = PurePosixPath(path).parts
     return any(part in OURS or part.startswith(".doit.db") for part in parts)
-
-
-def not_owned(changed: tuple[str, ...], owned: tuple[str, ...]) -> list[str]:
-    """The changed paths that no pattern covers; no patterns means that all are owned."""
-    if not owned:
-        return []
-    import pathspec
-
-    patterns = pathspec.GitIgnoreSpec.from_lines(owned)
-    return [path for path in changed if not patterns.match_file(path)]
-
-
-def some(paths: list[str], most: int = 5) -> str:
-    """A few names, and how many more."""
-    more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(paths[:most]) + more

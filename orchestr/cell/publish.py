@@ -7,6 +7,7 @@ opened. Never a plain force: only after `--fresh` a lease on exactly the old hea
 
 from __future__ import annotations
 
+from orchestr.cell import approval
 from orchestr.cell.context import CellContext, Run, observed
 from orchestr.cell.pushes import pushed
 from orchestr.cell.records import (
@@ -19,12 +20,13 @@ from orchestr.cell.records import (
     read_url,
 )
 from orchestr.cell.result import Result
-from orchestr.cell.text import body_block, title_of
+from orchestr.cell.text import body_block, proof_of, title_of
 from orchestr.events import Kind
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice
 from orchestr.git import Branch, CommitId
 from orchestr.giterrors import PushStatus
+from orchestr.spec.proof import Gate
 from orchestr.spec.records import Cell, Phase
 
 LAG = (0.2, 0.5, 1, 2, 4, 8, 15, 30)  # s between looks at a pull request that is behind a push
@@ -41,7 +43,7 @@ def reason(ctx: CellContext) -> str | None:
     if done.head != head.head:
         return "its head changed"
     if done.key != key_of(ctx):
-        return "title, scenarios or base of its pull request changed"
+        return "title, scenarios, base or evidence of its pull request changed"
     return closed(ctx, done.url)
 
 
@@ -76,7 +78,8 @@ def pr_base_seen(ctx: CellContext) -> str:
 
 def key_of(ctx: CellContext) -> str:
     """What the text and place of the pull request depend on."""
-    return digest(ctx.digest_of(Phase.PUBLISH), pr_base(ctx))
+    proof = proof_of(ctx)
+    return digest(ctx.digest_of(Phase.PUBLISH), pr_base(ctx), *([proof] if proof else []))
 
 
 def pr_base(ctx: CellContext) -> str:
@@ -110,6 +113,8 @@ def run(ctx: CellContext) -> Result:
     if merged is not None:
         Published(key, head.head, merged.url, title_of(ctx)).write(ctx.dir)
         return Result.built("its pull request is merged", url=merged.url)
+    if Gate.PUBLISH in ctx.cell.proof.approve:
+        approval.require(ctx, Gate.PUBLISH, gate_digest(ctx, head))
     new = push(ctx, head)
     pr = _caught_up(ctx, open_or_edit(ctx, new_branch=new), head)
     if pr.head_sha != head.head:
@@ -120,6 +125,11 @@ def run(ctx: CellContext) -> Result:
     Published(key, head.head, pr.url, title_of(ctx)).write(ctx.dir)
     ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
     return Result.built(why, url=pr.url, base=pr.base)
+
+
+def gate_digest(ctx: CellContext, head: Head) -> str:
+    """What a person approves: exactly what would be published now."""
+    return approval.publish_digest(ctx.dir, head=head.head, title=title_of(ctx), base=pr_base(ctx))
 
 
 def _merged(ctx: CellContext, head: Head) -> PullRequest | None:

@@ -32,6 +32,8 @@ PRODUCT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})( [0-9a-f]+)?")  # what `tree`
 
 MARKER = "worktree.toml"
 TRANSCRIPT = "transcript.jsonl"
+PLAN = "plan.toml"
+PLAN_TEXT = "plan.md"
 IMPLEMENT = "implement.toml"
 CHECKS = "checks.json"
 REVIEW = "review.json"
@@ -91,6 +93,29 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """`plan.toml`: what `plan.md` was made for. ``digest`` is what a person approves, with the
+    todo; empty where nothing has to be approved. ``answers`` is the refusal that it was made
+    again for."""
+
+    key: str
+    digest: str
+    plan: int = 0  # its number, from 1
+    answers: str = ""
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / PLAN, {"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> Planned | None:
+        return read_record(
+            folder / PLAN,
+            read_toml,
+            lambda f: cls(f.text("key"), f.text("digest"), f.number("plan"), f.text("answers", "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Implemented:
     """`implement.toml`: the head that the host has proved, and the key it was made for."""
 
@@ -121,21 +146,37 @@ class Implemented:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`checks.json` and `review.json`: verdicts on exactly one head. Others are void."""
+    """`checks.json` and `review.json`: verdicts on exactly one head. Others are void.
+
+    ``origin`` is the head that the phase was given, ``head`` the one that repairs made of it.
+    ``checks`` are the results on ``head`` where a review's repairs made the phase before void.
+    ``partial``: something stayed red, and the spec allows that.
+    """
 
     head: str
     key: str
     items: tuple[Mapping[str, Any], ...] = ()
+    origin: str = ""
+    partial: bool = False
+    checks: tuple[Mapping[str, Any], ...] | None = None
 
     def write(self, path: Path) -> None:
-        value = {"schema": SCHEMA, "head": self.head, "key": self.key, "items": list(self.items)}
+        value = {"schema": SCHEMA, "head": self.head, "origin": self.origin or self.head,
+                 "key": self.key, "partial": self.partial, "items": list(self.items)}  # fmt: skip
+        if self.checks is not None:
+            value["checks"] = list(self.checks)
         write_json(path, value)
 
     @classmethod
     def read(cls, path: Path) -> Evidence | None:
-        return read_record(
-            path, read_json, lambda f: cls(f.text("head"), f.text("key"), f.items("items"))
-        )
+        return read_record(path, read_json, cls._of)
+
+    @classmethod
+    def _of(cls, f: Fields) -> Evidence:
+        head = f.text("head")
+        checks = f.items("checks") if f.has("checks") else None
+        return cls(head, f.text("key"), f.items("items"), f.text("origin", head),
+                   f.flag("partial"), checks)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

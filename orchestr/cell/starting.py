@@ -15,10 +15,11 @@ from orchestr.agents import Request
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.tally import tally
 from orchestr.cell import attempt as attempts
+from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.prompt import build as build_prompt
-from orchestr.cell.prompt import variables
+from orchestr.cell.prompt import build_plan, variables
 from orchestr.cell.records import TRANSCRIPT
 from orchestr.cell.signing import agent_config
 from orchestr.cell.worktree import ensure_upstreams, place
@@ -28,6 +29,7 @@ from orchestr.redaction import secret_values
 
 SESSION = "session"  # in an attempt's folder: what its next start goes on with
 GO_ON = "go-on.md"
+REPAIR = "repair.md"  # the words of the newest repair, for an agent that keeps no session
 LIMIT_OVER = (
     "The usage limit that stopped you is over. Go on where you stopped: your task and its rules "
     "are the same, and what you had changed is still there (`git status` shows it).\n"
@@ -38,18 +40,19 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     """The prompt and `launch.json`: all that the supervisor is told."""
     ensure_upstreams(ctx)
     session = session_to_go_on(folder)
-    prompt = folder / (GO_ON if session else "prompt.md")
+    repair = _text(folder / REPAIR)
+    prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
     if session is None:
-        notes_file = folder / "notes.txt"
-        notes = notes_file.read_text(encoding="utf-8") if notes_file.exists() else ""
-        write_atomic(prompt, build_prompt(ctx, attempt, notes).encode())
+        notes = repair or _text(folder / "notes.txt")
+        build = build_plan if attempt.number < 0 else build_prompt
+        write_atomic(prompt, build(ctx, attempt, notes).encode())
     marker = attempt.marker(ctx.key)
     upstreams = tuple(place(upstream) for upstream in ctx.upstreams())
     launch = ctx.run.agent(attempt.agent).launch(
         Request(
             ctx.worktree,
             prompt,
-            variables(ctx, attempt, prompt),
+            {**variables(ctx, attempt, prompt), **round_of(ctx, attempt)},
             model=attempt.model or None,
             folder=folder,
             session=session,
@@ -121,6 +124,14 @@ def begins_at(folder: Path) -> int:
         return 0
 
 
+def limit_of(folder: Path, name: str) -> float:
+    """A time limit (seconds) of the last start, by its field in `launch.json`; 0 if unknown."""
+    try:
+        return float(getattr(supervisor.read_launch(folder), name) or 0)
+    except (OSError, ValueError):
+        return 0.0
+
+
 def secrets_of(folder: Path) -> frozenset[str]:
     """The secret values in the environment of an attempt's agent: never to be shown.
 
@@ -131,6 +142,26 @@ def secrets_of(folder: Path) -> frozenset[str]:
     except (OSError, ValueError):
         return frozenset()
     return secret_values({k: v for k, v in env.items() if not k.startswith("ORCHESTR_")})
+
+
+def round_of(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
+    """`ORCHESTR_ROUND` and what it is about, while a repair is open; nothing else."""
+    open_one = rounds.open_one(rounds.every(ctx.dir, attempt.number))
+    if open_one is None:
+        return {}
+    words = rounds.words_path(ctx.dir, attempt.number, open_one.number)
+    return {
+        "ORCHESTR_ROUND": str(open_one.number),
+        "ORCHESTR_REPAIR": open_one.phase,
+        "ORCHESTR_REPAIR_FILE": str(words),
+    }
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def _size(path: Path) -> int:

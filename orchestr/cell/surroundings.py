@@ -332,7 +332,7 @@ def _lock(ctx: CellContext) -> FlockLock:
 def _is_open(ctx: CellContext, key: str) -> bool:
     """Whether the cell that holds the picture has an open attempt still."""
     feature, _, cell = key.partition("/")
-    newest = attempts.newest(ctx.run.layout.cell_dir(feature, cell))
+    newest = attempts.current(ctx.run.layout.cell_dir(feature, cell))
     return newest is not None and newest.is_open
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext, observed
 from orchestr.cell.prompt import pr_of
-from orchestr.cell.records import Head, Marker, Outcome
-from orchestr.forges import body
+from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Marker, Outcome, digest
+from orchestr.forges import body, evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
 
 
 def title_of(ctx: CellContext) -> str:
-    """The title of the cell's pull request."""
-    return body.render_title(ctx.run.feature, ctx.cell)
+    """The title of the cell's pull request; it says so when it is partial."""
+    title = body.render_title(ctx.run.feature, ctx.cell)
+    return f"[partial] {title}"[: body.TITLE_LIMIT] if is_partial(ctx) else title
 
 
 def body_block(ctx: CellContext) -> str:
     """Our part of the text, from what is known now. Equal facts give an equal text."""
     marker = Marker.read(ctx.dir)
+    checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
+    rows = checks.items if checks else ()
+    if review is not None and review.checks is not None:
+        rows = review.checks  # a repair in the review made the ones before void
     cells = [ctx.run.cell(cell.name) for cell in ctx.run.feature.cells]
     return body.render_block(
         ctx.run.feature,
@@ -26,7 +31,22 @@ def body_block(ctx: CellContext) -> str:
         links={other.cell.name: link_of(other) for other in cells},
         stack=ctx.plan.stack,
         draft=ctx.run.settings.forge.draft,
+        partial=is_partial(ctx),
+        evidence=(evidence.checks(rows), evidence.reviews(review.items if review else ())),
     )
+
+
+def is_partial(ctx: CellContext) -> bool:
+    """Whether something stayed red that the spec allows to."""
+    found = (Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW))
+    return any(e is not None and e.partial for e in found)
+
+
+def proof_of(ctx: CellContext) -> str:
+    """A digest of the evidence that the text tells; empty without any."""
+    found = [Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW)]
+    told = [[e.items, e.checks, e.partial] for e in found if e is not None]
+    return digest(told) if any(any(t) for t in told) else ""
 
 
 def link_of(ctx: CellContext) -> PRLink:

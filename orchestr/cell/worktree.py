@@ -7,18 +7,18 @@ branch alone changes nothing, unless `track_base` is set (DESIGN, what makes a p
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from orchestr.cell import adopt
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
+from orchestr.cell.kit import expect, is_pending, set_up
 from orchestr.cell.leftovers import same_repository
 from orchestr.cell.records import Head, Marker, read_tree
 from orchestr.cell.result import Result
 from orchestr.errors import Blocked, OrchestrError
 from orchestr.events import Kind
-from orchestr.git import Branch, CommitId, Repo
+from orchestr.git import Branch, CommitId
 from orchestr.giterrors import GitError
 from orchestr.gitmerge import merge_base_for
 from orchestr.gitworktree import (
@@ -28,7 +28,6 @@ from orchestr.gitworktree import (
     repair_worktree,
     validate_worktree,
 )
-from orchestr.process import run as run_process
 from orchestr.registry import Entry
 from orchestr.spec.records import Action, Phase
 from orchestr.store import now
@@ -212,15 +211,18 @@ def _tip(ctx: CellContext, base_ref: str) -> CommitId:
 def ensure(ctx: CellContext, marker: Marker) -> bool:
     """The cell's worktree, on its branch; added, completed or repaired when it must be.
 
-    Returns whether it was made anew: then it is set up as well.
+    Returns whether it was made anew, or had to be set up again: then it is set up as well.
     """
     registry, locks = ctx.run.registry, ctx.run.layout.locks
     repo, path, branch = ctx.repo, ctx.worktree, Branch(ctx.cell.branch)
     known = registry.lookup(ctx.key)
     verdict = validate_worktree(repo, path, branch)
     match verdict.finding:
-        case Finding.OK if known is not None:
+        case Finding.OK if known is not None and not is_pending(ctx):
             return False
+        case Finding.OK if known is not None:
+            set_up(ctx)
+            return True
         case Finding.DAMAGED if known is not None:
             repair_worktree(repo, path)
             return False
@@ -250,6 +252,7 @@ def ensure(ctx: CellContext, marker: Marker) -> bool:
             )
         )
     if verdict.finding is not Finding.OK:
+        expect(ctx)
         try:
             add_worktree(repo, path, branch, CommitId(marker.base), locks=locks)
         except OrchestrError:
@@ -301,34 +304,3 @@ def place(ctx: CellContext) -> Path:
     if ctx.cell.action is Action.PUSH:
         return checked_out(ctx) or ctx.repo_path
     return ctx.worktree
-
-
-def set_up(ctx: CellContext, where: Path | None = None, logs: Path | None = None) -> None:
-    """Link and copy from the main checkout, then the repository's own set-up commands.
-
-    A missing source is passed over, an existing target is left alone (row C24). ``where`` and
-    ``logs`` are those of the cell, where nobody says otherwise (the merge queue does).
-    """
-    settings, where, logs = ctx.repo_settings, where or ctx.worktree, logs or ctx.dir
-    for name in settings.link:
-        source, target = ctx.repo_path / name, where / name
-        if source.exists() and not target.exists() and not target.is_symlink():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(source.resolve())
-    for name in settings.copy:
-        source, target = ctx.repo_path / name, where / name
-        if source.is_dir() and not target.exists():
-            shutil.copytree(source, target, symlinks=True)
-        elif source.is_file() and not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-    for number, command in enumerate(settings.setup, start=1):
-        log = logs / f"setup-{number}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        run_process(
-            ["sh", "-c", command],
-            cwd=where,
-            env=Repo(where).env(),
-            timeout=ctx.timeout,
-            stdout=log,
-        )

@@ -26,7 +26,6 @@ from orchestr.events import Kind
 from orchestr.files import write_atomic
 from orchestr.locks import LeaseRecord, read_lease
 from orchestr.process import alive
-from orchestr.spec.records import Phase
 from orchestr.states import CellState
 from orchestr.store import now, prepare
 
@@ -83,7 +82,7 @@ def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -
             _say(target.feature, f"PID {lease.pid} did not stop; ending it")
             os.kill(lease.pid, signal.SIGKILL)
     for ctx in cells:
-        newest = attempts.newest(ctx.dir)
+        newest = attempts.current(ctx.dir)
         if newest is not None and newest.is_open:
             _end(ctx)
     return list(dict.fromkeys([*live, *moving]))
@@ -94,17 +93,17 @@ BUSY = (CellState.RUNNING, CellState.WAITING)
 
 def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
     """Stop one cell. With a living run, the run closes the attempt; else we do."""
-    newest = attempts.newest(ctx.dir)
+    newest = attempts.current(ctx.dir)
     if newest is None or not newest.is_open:
         return False
     if lease is None:
         _end(ctx)
         return True
     write_atomic(ctx.dir / ABORT, f"{now()}\n".encode())
-    _say(ctx.name, f"stopping attempt {newest.number}")
+    _say(ctx.name, f"stopping {newest.words}")
     patience = time.monotonic() + 2 * ctx.run.settings.limits.grace + 10
     while time.monotonic() < patience:
-        current = attempts.newest(ctx.dir)
+        current = attempts.current(ctx.dir)
         if current is None or not current.is_open:
             _say(ctx.name, "stopped")
             return True
@@ -115,22 +114,22 @@ def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
 
 
 def _agent_lives(ctx: CellContext) -> bool:
-    newest = attempts.newest(ctx.dir)
+    newest = attempts.current(ctx.dir)
     return newest is not None and newest.is_open and is_alive(ctx.dir, newest)
 
 
 def _end(ctx: CellContext) -> None:
     """No run is there: stop the supervisor, keep what it left, close the attempt."""
-    newest = attempts.newest(ctx.dir)
+    newest = attempts.current(ctx.dir)
     if newest is None or not newest.is_open:
         return
-    _say(ctx.name, f"stopping attempt {newest.number}")
+    _say(ctx.name, f"stopping {newest.words}")
     stop_running(ctx, newest)
     keep_quietly(ctx, newest)
     attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
-    ctx.emit(Kind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=newest.number,
+    ctx.emit(Kind.ATTEMPT_CLOSED, phase=newest.phase, attempt=newest.number,
              outcome="aborted", reason="orchestr abort")  # fmt: skip
-    ctx.emit(Kind.PHASE_FAILED, phase=Phase.IMPLEMENT, reason="aborted", aborted=True,
+    ctx.emit(Kind.PHASE_FAILED, phase=newest.phase, reason="aborted", aborted=True,
              hint=f"orchestr run {ctx.name}")  # fmt: skip
     _say(ctx.name, "stopped")
 

@@ -146,8 +146,9 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
         if yes or not (goal.run.forge.real or _paid(goal.run, goal.cells)):
             continue
         may = _may_run(goal, forced)
+        paying = {Phase.PLAN, Phase.IMPLEMENT}
         cells += len(may)
-        paid = _paid(goal.run, [name for name, phases in may.items() if Phase.IMPLEMENT in phases])
+        paid = _paid(goal.run, [name for name, phases in may.items() if paying & set(phases)])
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
         if may and goal.run.forge.real:
@@ -312,7 +313,7 @@ class Signals:
         for run in self._runs:
             for plan in run.plan.cells:
                 ctx = run.cell(plan.name)
-                newest = attempts.newest(ctx.dir)
+                newest = attempts.current(ctx.dir)
                 if newest is not None and newest.is_open:
                     folder = attempts.folder(ctx.dir, newest.number)
                     supervisor.stop_attempt(
@@ -328,10 +329,10 @@ def tail_of(runs: dict[str, Run]) -> Any:
 
     def tail(feature: str, cell: str) -> str | None:
         ctx = runs[feature].cell(cell)
-        numbers = attempts.numbers(ctx.dir)
-        if not numbers:
+        newest = attempts.current(ctx.dir)
+        if newest is None:
             return None
-        words = last_words(attempts.folder(ctx.dir, numbers[-1]) / TRANSCRIPT)
+        words = last_words(attempts.folder(ctx.dir, newest.number) / TRANSCRIPT)
         return None if words is None else redact(words, secrets)
 
     return tail
@@ -342,7 +343,7 @@ def log_of(runs: dict[str, Run]) -> Any:
 
     def log(feature: str, cell: str) -> str | None:
         ctx = runs[feature].cell(cell)
-        numbers = attempts.numbers(ctx.dir)
-        return str(attempts.folder(ctx.dir, numbers[-1]) / TRANSCRIPT) if numbers else None
+        newest = attempts.current(ctx.dir) or attempts.newest_plan(ctx.dir)
+        return str(attempts.folder(ctx.dir, newest.number) / TRANSCRIPT) if newest else None
 
     return log

@@ -13,6 +13,7 @@ from doit.cmd_clean import Clean as DoitClean
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive
+from orchestr.cell.kit import tear_down
 from orchestr.cell.leftovers import keep, same_repository
 from orchestr.cell.pushes import pushed
 from orchestr.cell.records import Published
@@ -21,9 +22,7 @@ from orchestr.commands.report import tell
 from orchestr.commands.session import Verb, attach
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.events import Kind
-from orchestr.git import Repo
 from orchestr.gitworktree import remove_worktree
-from orchestr.process import run as run_process
 from orchestr.spec.records import Action
 from orchestr.store import prepare
 from orchestr.tasks import Selection
@@ -78,7 +77,8 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
         return True
     newest = attempts.newest(ctx.dir)
     head = keep(ctx, newest.number if newest else 0)
-    _teardown(ctx)
+    for failure in tear_down(ctx):  # told, and no reason to keep the worktree
+        tell(f"{failure}\n")
     why = None if forced else unsaved(ctx)
     if why is not None:  # the teardown itself, or somebody meanwhile
         tell(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
@@ -96,7 +96,7 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
 
 def unsaved(ctx: CellContext) -> tuple[str, str] | None:
     """Why a worktree must stay and what to do, or None."""
-    newest = attempts.newest(ctx.dir)
+    newest = attempts.current(ctx.dir)
     if newest is not None and newest.is_open and is_alive(ctx.dir, newest):
         return "its agent works there", f"orchestr abort {ctx.name}"
     if not same_repository(ctx):
@@ -115,13 +115,3 @@ def unsaved(ctx: CellContext) -> tuple[str, str] | None:
     if marker_base is not None and head == marker_base.base:
         return None
     return "commits that were not published", f"orchestr run {ctx.name}"
-
-
-def _teardown(ctx: CellContext) -> None:
-    """The repository's own tear-down; a failure is told and does not stop the removal."""
-    for command in ctx.repo_settings.teardown:
-        try:
-            run_process(["sh", "-c", command], cwd=ctx.worktree, env=Repo(ctx.worktree).env(),
-                        timeout=ctx.timeout)  # fmt: skip
-        except OrchestrError as error:
-            tell(f"teardown failed: {error.message}\n")

@@ -95,24 +95,25 @@ def _facts(session: Session) -> list[str]:
 
 
 def _agents(session: Session) -> Iterator[str]:
-    """Every agent of the settings, with its version where it has one."""
+    """Every agent of the settings with its version, or why it cannot be used."""
     for name in session.settings.agents:
-        version = make_agent(session.settings, name).version()
-        yield f"{name} ({version})" if version else name
+        agent = make_agent(session.settings, name)
+        note = agent.usable() or agent.version()
+        yield f"{name} ({note})" if note else name
 
 
 def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:
     """A cell's open attempt and its worktree."""
     found: list[Finding] = []
-    newest = attempts.newest(ctx.dir)
+    newest = attempts.current(ctx.dir)
     running = read_lease(ctx.run.layout.lease(ctx.run.feature.name)) is not None
     if newest is not None and newest.is_open and not running:
         if is_alive(ctx.dir, newest):
-            text = f"{ctx.name}: its agent works on without a run (attempt {newest.number})"
+            text = f"{ctx.name}: its agent works on without a run ({newest.words})"
             mend = f"orchestr run {ctx.name} adopts it; orchestr abort {ctx.name} stops it"
             found.append(Finding("warning", text, mend))
         else:
-            text = f"{ctx.name}: attempt {newest.number} was interrupted"
+            text = f"{ctx.name}: {newest.words} was interrupted"
             found.append(Finding("warning", text, f"orchestr run {ctx.name} goes on"))
     entry = ctx.run.registry.lookup(ctx.key)
     if entry is None or entry.status != "active" or ctx.cell.action is Action.PUSH:
@@ -187,7 +188,7 @@ def look_orphans(session: Session, features: list[str]) -> list[Finding]:
         run = session.run(name)
         for plan in run.plan.cells:
             ctx = run.cell(plan.name)
-            newest = attempts.newest(ctx.dir)
+            newest = attempts.current(ctx.dir)
             if newest is not None and newest.is_open:
                 open_markers.add(newest.marker(ctx.key))
     here = str(session.layout.worktrees)

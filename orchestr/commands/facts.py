@@ -6,16 +6,22 @@ could not write down any more.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from orchestr.cell import approval, publish
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.drive import is_alive
+from orchestr.cell.planprompt import read_plan
 from orchestr.cell.prompt import pr_of
-from orchestr.cell.records import Marker
+from orchestr.cell.records import Marker, Outcome, Planned
 from orchestr.cell.signing import sign_command
 from orchestr.commands.stale import stale_phases
-from orchestr.lifecycle import CellView, replay, settle
+from orchestr.lifecycle import CellView, FeatureView, replay, settle
 from orchestr.locks import read_lease
 from orchestr.render.facts import CellFacts, FeatureStatus
+from orchestr.render.summary import asks
+from orchestr.spec.proof import Gate
 from orchestr.spec.records import Phase
 from orchestr.states import CellState
 
@@ -24,10 +30,25 @@ def feature_status(run: Run, *, fresh: bool = True) -> FeatureStatus:
     """All that is known of a feature now. ``fresh`` reads the journal again."""
     lease = read_lease(run.layout.lease(run.feature.name))
     view = replay(run.journal.read()) if fresh else run.past
-    view = settle(view, lease is not None)
+    view = _answered(run, settle(view, lease is not None))
     live = f"PID {lease.pid}, {lease.command}" if lease is not None else None
     facts = {p.name: cell_facts(run.cell(p.name), view.cell(p.name)) for p in run.plan.cells}
     return FeatureStatus(run.feature, run.plan, view, facts, live)
+
+
+def _answered(run: Run, view: FeatureView) -> FeatureView:
+    """Cells behind a gate that a person has answered meanwhile are only pending again."""
+    cells = dict(view.cells)
+    asking: set[str] = set()
+    for plan in run.plan.cells:
+        cell = view.cell(plan.name)
+        if cell.state is not CellState.APPROVAL:
+            continue
+        if asks(cell) or asking & set(plan.upstreams):
+            asking.add(plan.name)
+        else:
+            cells[plan.name] = replace(cell, state=CellState.PENDING, reason=None, hint=None)
+    return replace(view, cells=cells)
 
 
 def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
@@ -36,10 +57,12 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
     head, marker = ctx.head(), Marker.read(ctx.dir)
     stale = stale_phases(ctx)
     stale.pop(Phase.WORKTREE, None) if ctx.cell.track_base else None
-    phases = {str(p): "pending" if p in stale else "done" for p in Phase}
+    phases = {str(p): "pending" if p in stale else "done" for p in ctx.cell.steps}
     if state is CellState.FAILED and phases.get(view.phase) == "pending":
         phases[view.phase] = "failed"
-    newest = attempts.newest(ctx.dir)
+    if state is CellState.APPROVAL and phases.get(view.phase) == "pending":
+        phases[view.phase] = view.phases.get(view.phase, "pending")
+    newest = attempts.current(ctx.dir)
     shown: CellState | None = CellState.IGNORED if view.ignored and not state.is_moving else None
     at_rest = state in (CellState.PENDING, CellState.DONE) or (state in SETTLED and not stale)
     if shown is None and at_rest:
@@ -56,9 +79,46 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         log=str(log) if log is not None and log.exists() else None,
         pr_url=pr_of(ctx),
         sign=sign_command(ctx),
+        approvals=gates(ctx) if ctx.cell.proof.approve else (),
         state=shown,
         phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,
     )
 
 
-SETTLED = (CellState.FAILED, CellState.ABORTED, CellState.BLOCKED)
+def gates(ctx: CellContext) -> tuple[dict[str, str | None], ...]:
+    """The gates of a cell with their last decisions, and whether they count for what is there."""
+    found = []
+    for gate in ctx.cell.proof.approve:
+        now = value_at(ctx, gate)
+        said = approval.read(ctx.dir, gate)
+        state = "nothing yet" if now is None else "waits"
+        if said is not None and now is not None and said.digest == now:
+            state = said.verdict
+        elif said is not None and said.verdict == approval.APPROVED and now is not None:
+            state = "changed since"
+        row = {"gate": str(gate), "state": state, "digest": now}
+        for word in ("name", "email", "user", "at", "reason"):
+            row[word] = (getattr(said, word) or None) if said is not None else None
+        found.append(row)
+    return tuple(found)
+
+
+def value_at(ctx: CellContext, gate: Gate) -> str | None:
+    """The digest of what a gate is about now; None while there is nothing to look at."""
+    if gate is Gate.PLAN:
+        planned, text = Planned.read(ctx.dir), read_plan(ctx)
+        if not ctx.cell.plans or planned is None or not planned.digest or text is None:
+            return None
+        return approval.plan_digest(text, ctx.cell.todo)
+    head = ctx.head()
+    ready = head is not None and head.outcome is not Outcome.NO_CHANGE_NEEDED
+    return publish.gate_digest(ctx, head) if ready and head is not None else None
+
+
+SETTLED = (
+    CellState.APPROVAL,
+    CellState.NEEDS_PERSON,
+    CellState.FAILED,
+    CellState.ABORTED,
+    CellState.BLOCKED,
+)

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell.drive import is_alive
+from orchestr.cell.givingback import MARK as GIVEN_BACK
 from orchestr.cell.records import TRANSCRIPT
 from orchestr.cell.starting import secrets_of
 from orchestr.commands.options import flag, value
@@ -31,6 +32,7 @@ class Logs(PlainVerb):
     cmd_options = (
         flag("follow", "go on while the agent works", short="f"),
         flag("raw", "the JSON lines as they are"),
+        flag("plan", "of the plan (cells with approve: plan)"),
         value("attempt", "an earlier attempt (default: the newest)", type_=int),
         value(
             "last", "only so many lines (default 200; 0: all)", short="l", type_=int, default=200
@@ -42,19 +44,24 @@ class Logs(PlainVerb):
         if len(args) != 1:
             raise UsageError("`logs` wants one cell", hint="orchestr logs FEATURE:CELL")
         ctx = session.cell(args[0])
-        known = attempts.numbers(ctx.dir)
+        newest = attempts.current(ctx.dir) or attempts.newest_plan(ctx.dir)
+        plans = params["plan"] or (newest is not None and newest.number < 0)
+        known = attempts.plans(ctx.dir) if plans else attempts.numbers(ctx.dir)
+        what = "plan" if plans else "attempt"
         if not known:
-            raise UsageError(f"{ctx.name} has no attempt yet", hint=f"orchestr run {ctx.name}")
+            raise UsageError(f"{ctx.name} has no {what} yet", hint=f"orchestr run {ctx.name}")
         number = params["attempt"] or known[-1]
+        number = -abs(number) if plans else number
         if number not in known:
-            names = ", ".join(map(str, known))
-            raise UsageError(f"{ctx.name} has no attempt {number}", hint=f"attempts: {names}")
+            names = ", ".join(str(abs(n)) for n in known)
+            raise UsageError(f"{ctx.name} has no {what} {abs(number)}", hint=f"{what}s: {names}")
         path = attempts.folder(ctx.dir, number) / TRANSCRIPT
         record = attempts.read(ctx.dir, number)
         if record is not None:
             why = record.reason.removeprefix(f"cell {ctx.name}: ")
+            back = ", given back once" if (path.parent / GIVEN_BACK).exists() else ""
             ended = f", {record.outcome}: {why}" if why else ""
-            words = f"attempt {number} of {ctx.name}, {record.agent}, {record.state}{ended}"
+            words = f"{record.words} of {ctx.name}, {record.agent}, {record.state}{back}{ended}"
             sys.stderr.write(f"{words}\n")
         if params["follow"] and record is not None:
             lines: Iterable[bytes] = transcript.follow(

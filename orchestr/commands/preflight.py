@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from orchestr.cell.budget import wants_usd
 from orchestr.cell.context import Run, repo_path
+from orchestr.cell.prompt import check_template
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
-from orchestr.plan import overlaps
+from orchestr.plan import overlap_severity, overlaps
 from orchestr.spec.records import Action, Phase
 from orchestr.store import check_disk
 from orchestr.tasks import made_on_demand
@@ -44,6 +45,8 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     chosen = [run.cell(name) for name in cells]
     for name in sorted({ctx.cell.repo for ctx in chosen}):
         found += look_repo(run, name)
+    for problem in check_template(run.settings, [run.feature]):
+        found.append(Finding("error", f"{problem.place}: {problem.message}", problem.hint or ""))
     agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
     dollars = wants_usd(run.settings.limits, run.purse)
     for name in sorted(agents):
@@ -62,7 +65,7 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     for over in overlaps(run.feature):
         found.append(
             Finding(
-                "warning",
+                overlap_severity(run.feature),
                 f"{over[0]} and {over[1]} may both change {over[2]} / {over[3]}",
                 "add a depends_on edge between them, or narrow owned_paths",
             )

@@ -15,6 +15,7 @@ from doit.task import Task
 from orchestr.cell.context import Run
 from orchestr.commands.report import say
 from orchestr.events import Kind
+from orchestr.tasks import Waits
 
 PREFIX = "feature:"
 
@@ -27,6 +28,7 @@ class Reporter:
     def __init__(self, runs: dict[str, Run]) -> None:
         self.runs = runs
         self.blocked: dict[tuple[str, str], str] = {}
+        self.waiting: dict[tuple[str, str], str] = {}  # cells at a gate, and those behind them
         self.failed: list[str] = []
         self.others: list[str] = []
 
@@ -65,7 +67,10 @@ class Reporter:
                 self.failed.append(name)
                 say(f"error: {name}: {fail.message}")
             return
-        if isinstance(fail, UnmetDependency):
+        if isinstance(fail, Waits):
+            self.failed.append(name)
+            self.waiting.setdefault((feature, cell), cell)
+        elif isinstance(fail, UnmetDependency):
             self._block(feature, cell, fail.message.split())
         else:
             self.failed.append(name)
@@ -76,7 +81,7 @@ class Reporter:
 
     def _block(self, feature: str, cell: str, culprits: list[str]) -> None:
         """Name the upstream cell, once per cell; own earlier phases need no words."""
-        for culprit in culprits:
+        for culprit in sorted(culprits, key=lambda name: self._waits(feature, name)):
             if culprit.startswith("repo:"):
                 self._say_blocked(feature, cell, culprit, f"{culprit} failed")
                 return
@@ -94,8 +99,22 @@ class Reporter:
     def _say_blocked(self, feature: str, cell: str, upstream: str, reason: str) -> None:
         if (feature, cell) in self.blocked or feature not in self.runs:
             return
+        asks = self.waiting.get((feature, upstream))
+        if asks is not None:
+            reason = f"waits for the approval of upstream {asks}"
+            self.waiting[feature, cell] = asks
         self.blocked[feature, cell] = reason
-        self.runs[feature].emit(Kind.CELL_BLOCKED, cell=cell, upstream=upstream, reason=reason)
+        waits: dict[str, Any] = {}
+        if asks is not None:
+            waits = {"state": "approval", "hint": f"orchestr approve {feature}:{asks}"}
+        self.runs[feature].emit(
+            Kind.CELL_BLOCKED, cell=cell, upstream=upstream, reason=reason, **waits
+        )
+
+    def _waits(self, feature: str, culprit: str) -> bool:
+        """Whether it only waits for a person: what failed is named before it."""
+        _, _, rest = culprit.removeprefix(PREFIX).partition(":")
+        return (feature, rest.partition(":")[0]) in self.waiting
 
     def cleanup_error(self, exception: BaseFail) -> None:
         say(f"error: {exception.message}")

@@ -31,6 +31,7 @@ from orchestr.render.progress import make_progress
 from orchestr.spec.records import Delivery
 from orchestr.spec.values import parse_duration
 from orchestr.store import prepare
+from orchestr.tasks import free_ports_left
 
 MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
@@ -91,6 +92,8 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                 return int(Exit.DONE)
         prepare(session.layout)
         with leases(goals, break_lock=params["break_lock"]):
+            for goal in goals:
+                free_ports_left(goal.run)
             code = self._run(session, loader, goals, theirs, params)
             return land.deliver(goals, code, as_json=params["json"]) if merge else code
 

@@ -11,6 +11,7 @@ import difflib
 import fnmatch
 import gc
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,11 @@ class Session:
             return Target(feature.name, parts[1])
         if parts[2] not in list(Phase):
             raise UsageError(f"there is no phase {parts[2]!r}", hint=f"phases: {', '.join(Phase)}")
+        if parts[2] not in feature.cell(parts[1]).steps:
+            raise UsageError(
+                f"cell {feature.name}:{parts[1]} has no phase {parts[2]!r}",
+                hint="give it `approve: plan` in the spec",
+            )
         return Target(feature.name, parts[1], Phase(parts[2]))
 
     def targets(self, words: Sequence[str]) -> list[Target]:
@@ -128,7 +134,7 @@ class Session:
             for target in (
                 Target(feature.name),
                 Target(feature.name, cell.name),
-                *(Target(feature.name, cell.name, phase) for phase in Phase),
+                *(Target(feature.name, cell.name, phase) for phase in cell.steps),
             )
         ]
         found = [t for t in every if fnmatch.fnmatchcase(str(t), pattern)]
@@ -361,10 +367,19 @@ class Verb:
             return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
 
 
+# doit names the Python class; the value stands last in the words of int() and float().
+_UNREADABLE = re.compile(r"Error parsing parameter '(\w+)' <class '(int|float)'>\.\n.*: (.+)")
+
+
 def bad_option(command: Any, error: Exception) -> UsageError:
     """What the option parser said, without the list of every option that there is."""
     words = str(error).removeprefix("Error parsing Command: ")
     words = words.partition(" (parsing options: ")[0]
+    wrong = _UNREADABLE.match(words)
+    if wrong is not None:
+        name, kind, value = wrong.groups()
+        wanted = "a whole number" if kind == "int" else "a number"
+        words = f"--{name.replace('_', '-')} wants {wanted}, got {value}"
     return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
 
 

@@ -14,7 +14,7 @@ from orchestr.tasks import Selection, runner
 def stale_phases(ctx: CellContext) -> dict[Phase, str]:
     """Phase -> why it would run. A phase behind a stale one is named by its own reason only."""
     found: dict[Phase, str] = {}
-    for phase in Phase:
+    for phase in ctx.cell.steps:
         try:
             why = runner(phase).reason(ctx)
         except OrchestrError as error:

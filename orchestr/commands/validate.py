@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestr.cell.prompt import check_template
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session
 from orchestr.errors import Exit
-from orchestr.plan import overlaps
+from orchestr.plan import overlap_severity, overlaps
 from orchestr.spec.report import validate
 
 
@@ -22,16 +23,20 @@ class Validate(PlainVerb):
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 2 when there are errors. Warnings are printed and change nothing."""
         report = validate(session.settings, args, cwd=Path.cwd())
-        for problem in [*report.problems, *report.warnings]:
+        template = check_template(session.settings, report.features)
+        for problem in [*template, *report.problems, *report.warnings]:
             sys.stdout.write(f"{problem}\n")
+        bad = not report.good
         for feature in report.features:
             for over in overlaps(feature):
+                severity = overlap_severity(feature)
+                bad |= severity == "error"
                 sys.stdout.write(
-                    f"{feature.path}: warning: {over[0]} and {over[1]} may both change "
+                    f"{feature.path}: {severity}: {over[0]} and {over[1]} may both change "
                     f"{over[2]} / {over[3]}\n"
                 )
             sys.stdout.write(f"{feature.path}: good: feature {feature.name}, "
                              f"{len(feature.cells)} cells\n")  # fmt: skip
         if not report.features and report.good:
             sys.stdout.write(f"no specs in {session.settings.workspace.specs}\n")
-        return int(Exit.DONE if report.good else Exit.USAGE)
+        return int(Exit.USAGE if bad or template else Exit.DONE)

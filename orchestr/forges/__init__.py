@@ -10,32 +10,34 @@ from orchestr.forges.base import Forge
 
 __all__ = ["FORGES", "make_forge"]
 
+Told = Callable[[str, str, float], None]
 
-def _local(settings: Settings, stop: Event | None) -> Forge:
+
+def _local(settings: Settings, stop: Event | None, told: Told | None) -> Forge:
     from orchestr.forges.local import LocalForge  # most verbs name a forge and never ask it
 
     return LocalForge(settings.workspace.state / "forge")
 
 
-def _github(settings: Settings, stop: Event | None) -> Forge:
+def _github(settings: Settings, stop: Event | None, told: Told | None) -> Forge:
     from orchestr.forges.github import GitHubForge
 
     chosen = settings.forge
     program = chosen.program or "gh"
     if "/" in program:
         program = str(settings.workspace.root / program)
-    return GitHubForge(program, patience=chosen.patience, stop=stop)
+    return GitHubForge(program, patience=chosen.patience, stop=stop, told=told)
 
 
-FORGES: Mapping[str, Callable[[Settings, Event | None], Forge]] = {
+FORGES: Mapping[str, Callable[[Settings, Event | None, Told | None], Forge]] = {
     "local": _local,
     "github": _github,
 }
 
 
-def make_forge(settings: Settings, stop: Event | None = None) -> Forge:
+def make_forge(settings: Settings, stop: Event | None = None, told: Told | None = None) -> Forge:
     """The forge that the settings name; unknown kinds were refused when they were read.
 
-    ``stop`` ends the waits of a forge that waits.
+    ``stop`` ends the waits of a forge that waits, ``told`` hears of them: host, reason, seconds.
     """
-    return FORGES[settings.forge.kind](settings, stop)
+    return FORGES[settings.forge.kind](settings, stop, told)

@@ -59,12 +59,14 @@ def render_block(
     draft: bool = True,
     partial: bool = False,
     summary: str = "",
+    evidence: Sequence[str] = (),
 ) -> str:
     """Our part of the body, between its two markers.
 
     ``base`` is the branch the pull request goes into, ``stack`` the same-repository upstreams
     that the cell's branch starts from, ``links`` the pull requests known now, by cell.
-    ``summary`` is foreign text, shown literally.
+    ``summary`` is foreign text, shown literally; ``evidence`` are sections of
+    `orchestr.forges.evidence`.
     """
     paragraphs = [
         f"**{plain(feature.title or feature.name)}**"
@@ -75,6 +77,7 @@ def render_block(
         _draft() if draft else "",
         _dormant(feature) if cell.action is Action.PUSH else "",
         _section("Todo", _todos(cell)),
+        *evidence,
         _stack(feature, base, stack, links),
         _merge_order(feature, cell, links),
         *_relatives(feature, cell, links),

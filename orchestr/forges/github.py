@@ -31,7 +31,7 @@ from orchestr.forges.base import (
     Usage,
 )
 from orchestr.forges.github_api import OLDEST, Api, Refused
-from orchestr.forges.github_lane import PATIENCE
+from orchestr.forges.github_lane import PATIENCE, Told
 from orchestr.forges.github_slug import Slug, slug_of
 
 Found = dict[str, tuple[PullRequest, ...]]
@@ -52,8 +52,9 @@ class GitHubForge:
         *,
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
+        told: Told | None = None,
     ) -> None:
-        self.api = Api(program, patience, stop)
+        self.api = Api(program, patience, stop, told)
         self._slugs: dict[RepoRef, Slug] = {}
         self._desks: dict[Slug, Desk] = {}
         self._mutex = threading.Lock()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestr.forges.base import ForgeError, Usage
-from orchestr.forges.github_lane import PATIENCE, Retry, lane_to
+from orchestr.forges.github_lane import PATIENCE, Retry, Told, lane_to
 from orchestr.process import Completed, ProcessTimeout, ProgramMissing, redact, run, secret_values
 
 TIMEOUT = 60.0  # s for one request; GitHub itself gives up on a query after 10 s
@@ -79,6 +79,7 @@ class Api:
     program: str = "gh"
     patience: float = PATIENCE
     stop: threading.Event | None = None
+    told: Told | None = None
     usage: Usage = field(default_factory=Usage)
 
     def rest(
@@ -143,7 +144,7 @@ class Api:
             return answer
 
         lane = lane_to(host, self.patience)
-        return lane.send(request, writes=writes, again=again, stop=self.stop)
+        return lane.send(request, writes=writes, again=again, stop=self.stop, told=self.told)
 
     def _run(self, words: list[str], data: bytes | None) -> Completed:
         env = {k: v for k, v in os.environ.items() if k not in _NOT_PASSED} | _FIXED

@@ -30,6 +30,8 @@ T = TypeVar("T")
 PATIENCE = 300.0  # s of waiting for one request, see `[forge] patience`
 FIRST = 1 / 300  # of the patience: the first wait
 HASTY = 1 / 60  # of the patience: for a host that never answered
+TOLD = 2.0  # s; a person is told of waits from here on
+Told = Callable[[str, str, float], None]  # host, reason, seconds
 THIS_MACHINE = "github.localhost"  # GitHub's name for a development server: nobody to spare
 
 
@@ -105,15 +107,17 @@ class Lane:
         writes: bool,
         again: bool = True,
         stop: threading.Event | None = None,
+        told: Told | None = None,
     ) -> T:
         """Carry out ``request`` in its turn, again while it raises `Retry`.
 
+        ``told`` hears of every wait that a person would notice, before it.
         ``again`` False: not after an answer that leaves open whether it was carried out.
         Raises ForgeAway when the patience is at its end, Interrupted when a wait was stopped,
         and what ``request`` raises.
         """
         with self._lock:
-            spent = self._wait_for_opening(stop)
+            spent = self._wait_for_opening(stop, told)
             step = self.patience * FIRST
             while True:
                 bucket = self._writes if writes else self._reads
@@ -126,24 +130,30 @@ class Lane:
                         raise ForgeAway(
                             f"{self.host}: {retry.reason}; whether it was done is not known"
                         ) from retry
-                    spent += self._wait_after(retry, spent, step, stop)
+                    spent += self._wait_after(retry, spent, step, stop, told)
                     step *= 2
                 else:
                     self._answered, self._given_up = True, False
                     return result
 
-    def _wait_for_opening(self, stop: threading.Event | None) -> float:
+    def _wait_for_opening(self, stop: threading.Event | None, told: Told | None) -> float:
         """Wait until the time that the host named to an earlier request; how long that was."""
         wait = self._closed_until - self._clock()
         if wait <= 0:
             return 0.0
         if wait > self.patience:
             raise self._away(self._why, wait)
+        self._tell(told, self._why, wait)
         self._sleep(wait, stop)
         return wait
 
     def _wait_after(
-        self, retry: Retry, spent: float, step: float, stop: threading.Event | None
+        self,
+        retry: Retry,
+        spent: float,
+        step: float,
+        stop: threading.Event | None,
+        told: Told | None,
     ) -> float:
         """Wait before the next try, if ``spent`` seconds leave room for it; how long that was."""
         wait = step * random.uniform(0.5, 1.0)
@@ -156,8 +166,13 @@ class Lane:
         elif spent + wait > self._patience_now():
             self._given_up = True
             raise self._away(retry.reason) from retry
+        self._tell(told, retry.reason, wait)
         self._sleep(wait, stop)
         return wait
+
+    def _tell(self, told: Told | None, reason: str, wait: float) -> None:
+        if told is not None and wait >= TOLD:
+            told(self.host, reason, wait)
 
     def _patience_now(self) -> float:
         if self._given_up:

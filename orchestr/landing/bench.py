@@ -13,9 +13,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.kit import equip
 from orchestr.cell.leftovers import abort_operations, operation
 from orchestr.cell.records import digest
-from orchestr.cell.worktree import set_up
 from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git import CommitId, Repo
@@ -41,7 +41,7 @@ def show(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
     tree.without_lfs().run("checkout", "--quiet", "--force", "--detach", commit, "--")
     tree.run("clean", "-d", "--force", "--quiet")
     if not ready.exists() or ready.read_text(encoding="utf-8") != kit:
-        set_up(ctx, path, path.parent)
+        equip(ctx, path, path.parent)
         tree.run("checkout", "--quiet", "--force", "--detach", commit, "--")
         tree.run("clean", "-d", "--force", "--quiet")
         write_atomic(ready, kit.encode())

@@ -8,6 +8,7 @@ whoever had it run: so the first candidate on a target that did not move costs n
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -15,18 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
+from orchestr.cell import checking
 from orchestr.cell.context import CellContext, Run
+from orchestr.cell.records import digest, read_tree
+from orchestr.cell.worktree import ensure_upstreams
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.detect import detect
 from orchestr.checks.suite import SuiteRequest, evidence_text, passed, run_suite, summary
 from orchestr.config import Settings
 from orchestr.errors import Interrupted, OrchestrError
-from orchestr.git import Repo
+from orchestr.git import CommitId, Repo
 from orchestr.landing.records import Change
 from orchestr.ports import lease_ports
 from orchestr.redaction import clean_env
 from orchestr.spec.proof import CheckDef, CommandCheck, as_row
+from orchestr.spec.records import Phase
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
 KEPT = 40  # candidates whose logs are kept, in each repository
@@ -57,11 +62,11 @@ Check = Callable[[Order], CheckResult]
 
 
 def checks_of(ctx: CellContext, worktree: Path) -> tuple[CheckDef, ...]:
-    """The checks of one cell: the repository's, then its own."""
-    found = list(ctx.repo_settings.checks)
-    if ctx.repo_settings.detect:
-        found += [proposal.check for proposal in detect(worktree)]
-    return (*found, *ctx.cell.proof.checks)
+    """The checks of one cell; what is detected, in the candidate."""
+    named = ctx.repo_settings.checks or ctx.cell.proof.checks
+    if ctx.repo_settings.detect and not named and Phase.CHECK in ctx.cell.phases:
+        return tuple(proposal.check for proposal in detect(worktree))
+    return checking.checks_of(ctx)
 
 
 def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
@@ -123,17 +128,28 @@ def verdict(results: Sequence[SuiteResult]) -> CheckResult:
 
 
 def _request(runs: Sequence[Run], order: Order, logs: Path) -> SuiteRequest:
+    """As in the cell's own worktree, with the same environment; a revert belongs to no cell."""
     # Beside the path, the workspace: another one's benches may have the same number.
     marker = f"landing-{hashlib.sha256(str(order.path).encode()).hexdigest()[:16]}"
-    environ = Repo(order.path).env()
+    tree, own = order.tree, next(iter(_cells(runs, order.changes)), None)
+    if own is not None:
+        env = checking.environment(own, CommitId(order.commit))
+        env |= {"ORCHESTR_WORKTREE": str(order.path),
+                "GIT_CEILING_DIRECTORIES": str(order.path.resolve().parent)}  # fmt: skip
+        others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
+        tree = digest(tree, others) if others else tree
+        if others and checking.wanted(own):
+            ensure_upstreams(own)  # one that has landed may have been tidied away
+    else:
+        env = {**clean_env(Repo(order.path).env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
     return SuiteRequest(
         worktree=order.path,
         head=order.commit,
-        tree=order.tree,
+        tree=tree,
         folder=logs / order.commit[:16],
         marker=marker,
-        env={**clean_env(environ, (*ALLOWED, *NETWORK, "GIT_*")), **QUIET},
-        environ=environ,
+        env=env,
+        environ=os.environ,
         ports=_ports(runs, order),
         stop=order.stop,
     )

@@ -132,8 +132,16 @@ class Lander:
             for action in actions:
                 self._start(action)
             if not self.flying:
+                self._tidy_again()
                 return self.outcome()
             self._take()
+
+    def _tidy_again(self) -> None:
+        """Worktrees of what landed that checks of a later one needed to read once more."""
+        for key in self._offered:
+            item = self.queue.items[key]
+            if item.stage is Stage.LANDED and not item.change.reverts and not self.undo:
+                after.tidy(self.ctx(key), item.change.head, lambda text: None)
 
     def open(self) -> None:
         """Say who lands, what there is to land, and where the targets are."""

@@ -12,7 +12,6 @@ from orchestr.lifecycle import CellState
 from orchestr.plan import Forecast, Would
 from orchestr.render.facts import FeatureStatus, next_command
 from orchestr.render.text import clean, clock, headline, span, took
-from orchestr.spec.records import Phase
 
 
 def explain_text(
@@ -29,14 +28,14 @@ def explain_text(
     attempt = f", attempt {view.attempt}" if view.attempt else ""
     agent = f" by {view.agent}" if view.agent and view.attempt else ""
     lines = [
-        f"{feature}:{name} is {state.words}{where}",
+        f"{feature}:{name} {_is(state)}{where}",
         f"  repository {cell.repo}, branch {cell.branch}{attempt}{agent}",
     ]
     seconds = span(view.started_at, view.finished_at or (now if state.is_moving else None))
     if seconds is not None:
         lines.append(f"  started {clock(view.started_at)}, took {took(seconds)}")
     values = status.phases(name)
-    lines.append("  phases: " + ", ".join(f"{p.value} {values[p.value]}" for p in Phase))
+    lines.append("  phases: " + ", ".join(f"{p} {v}" for p, v in values.items()))
     lines += ["", "because"]
     forecast = (forecasts or {}).get(name)
     lines += [
@@ -73,8 +72,10 @@ def _reasons(status: FeatureStatus, name: str, forecast: Forecast | None) -> lis
         reasons = [] if len(chain) > 1 else [told or "an upstream failed"]
         for upstream in chain[1:]:
             why = headline(status.view.cell(upstream).reason)
-            words = status.cell_state(upstream).words
-            reasons.append(f"upstream {upstream} is {words}" + (f": {why}" if why else ""))
+            reasons.append(
+                f"upstream {upstream} {_is(status.cell_state(upstream))}"
+                + (f": {why}" if why else "")
+            )
     elif state is CellState.WAITING:
         until = f", until {clock(view.waiting_until)}" if view.waiting_until else ""
         reasons = [f"{told or 'a usage limit'}{until}; it goes on by itself"]
@@ -88,8 +89,8 @@ def _reasons(status: FeatureStatus, name: str, forecast: Forecast | None) -> lis
         reasons.append("the agent said, with a reason, that no change is needed")
     if state is CellState.PENDING:
         late = [u for u in status.plan.cell(name).upstreams if not status.cell_state(u).is_good]
-        reasons += [f"upstream {u} is {status.cell_state(u).words}" for u in late]
-    if forecast is not None and not state.is_moving:
+        reasons += [f"upstream {u} {_is(status.cell_state(u))}" for u in late]
+    if forecast is not None and not state.is_moving and state is not CellState.APPROVAL:
         reasons += _foretold(forecast, reasons)
     return reasons or [_plainly(state)]
 
@@ -114,7 +115,12 @@ def _foretold(forecast: Forecast, said: list[str]) -> list[str]:
 def _plainly(state: CellState) -> str:
     if state.is_good:
         return "all its phases are done"
-    return "it has not run yet" if state is CellState.PENDING else f"it is {state.words}"
+    return "it has not run yet" if state is CellState.PENDING else f"it {_is(state)}"
+
+
+def _is(state: CellState) -> str:
+    """`is failed`, `needs approval`."""
+    return state.words if state.words.startswith("needs ") else f"is {state.words}"
 
 
 def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[str]:
@@ -130,7 +136,9 @@ def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[s
         told = [f"next: {logs}", f"then: {again}"] if view.attempt else [f"next: {again}"]
         return [*lines, *told]
     command: str | None
-    if state in (CellState.APPROVAL, CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON):
+    if state is CellState.APPROVAL:  # its hint is the command: its own gate's, or an upstream's
+        return lines
+    if state in (CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON):
         worktree = status.of(cause).worktree or view.worktree
         lines += [f"look: {worktree}"] if worktree else []
         command = f"orchestr run {feature}:{cause}"

@@ -5,11 +5,12 @@ Plain records; the commands fill them in, the renderings only read them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestr.lifecycle import CellState, CellView, FeatureState, FeatureView, feature_state
 from orchestr.plan import Plan
+from orchestr.render.text import dollars, tokens
 from orchestr.spec.records import Feature, Phase
 
 
@@ -20,7 +21,7 @@ class CellFacts:
     ``base`` is the branch that the pull request goes to, ``head`` a commit, ``tree`` its tree.
     ``log`` is the newest transcript. ``state`` and ``phases`` replace what the journal says, for
     a caller that has looked at the result files. ``sign`` is the command that signs its commits,
-    where signing was switched off.
+    where signing was switched off. ``approvals`` are the cell's gates, see `docs/approval.md`.
     """
 
     base: str | None = None
@@ -32,6 +33,7 @@ class CellFacts:
     pr_state: str | None = None
     pr_draft: bool | None = None
     sign: str | None = None
+    approvals: tuple[Mapping[str, str | None], ...] = ()
     state: CellState | None = None
     phases: Mapping[str, str] | None = None
 
@@ -66,7 +68,8 @@ class FeatureStatus:
         """Every phase with its value; what was never reached is pending."""
         known = self.of(name).phases
         known = self.view.cell(name).phases if known is None else known
-        return {p.value: "pending" for p in Phase} | dict(known)
+        every = {p.value: "pending" for p in self.plan.cell(name).steps} | dict(known)
+        return {p.value: every[p.value] for p in Phase if p.value in every}
 
     def pull_request(self, name: str) -> tuple[str, str, bool | None] | None:
         """URL, state and draft of the cell's pull request, or None."""
@@ -88,6 +91,18 @@ def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
     if state == "open" and view.pr_url == url:
         words += [CHECKS_WORDS.get(view.pr_checks or "", ""), (view.pr_review or "")]
     return ", ".join(word.replace("_", " ") for word in words if word)
+
+
+def spent(cells: Iterable[CellView]) -> str:
+    """`; cost $0.03; 10k tokens` of these cells together; empty when nothing is known."""
+    found = list(cells)
+    paid = [c for c in found if c.costs]
+    known = sum(c.cost_known_usd for c in paid)
+    line = ""
+    if known or any(c.cost_usd is not None for c in paid):
+        line += f"; cost {dollars(known, all(c.cost_usd is not None for c in paid))}"
+    used = [c.tokens_total for c in found if c.tokens_total is not None]
+    return f"{line}; {tokens(sum(u[0] + u[2] for u in used))}" if used else line
 
 
 CHECKS_WORDS = {
@@ -113,5 +128,7 @@ def next_command(feature: str, view: CellView, state: CellState) -> str | None:
             return None
         case CellState.IGNORED:
             return f"orchestr ignore --undo {cell}"
-        case CellState.APPROVAL | CellState.MERGE_CONFLICT | CellState.NEEDS_PERSON:
+        case CellState.APPROVAL:
+            return None  # the cell that asks has it as its hint
+        case CellState.MERGE_CONFLICT | CellState.NEEDS_PERSON:
             return f"orchestr explain {cell}"

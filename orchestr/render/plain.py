@@ -54,7 +54,7 @@ def event_lines(event: Event, labels: Labels, log: CellText | None = None) -> li
     at = clock(event.ts)
     if not event.cell:
         return [f"{at} {line}" for line in said]
-    if event.kind is Kind.PHASE_FAILED and log is not None:
+    if event.kind is Kind.PHASE_FAILED and log is not None and "gate" not in event.data:
         path = log(event.feature, event.cell)
         said += [f"log: {clean(path)}"] if path else []
     name = pad(labels(event.feature, event.cell), max(labels.width, 1))
@@ -62,7 +62,7 @@ def event_lines(event: Event, labels: Labels, log: CellText | None = None) -> li
     return [f"{at} {name}  {phase}  {line}".rstrip() for line in said]
 
 
-_QUIET = ("check", "review")  # they follow from the head
+_QUIET = ("plan", "check", "review")  # they follow from the head
 
 
 def _phase_of(event: Event) -> str:
@@ -71,7 +71,8 @@ def _phase_of(event: Event) -> str:
 
 
 def _words(event: Event) -> list[str]:
-    data, attempt = event.data, event.attempt
+    data, number = event.data, event.attempt
+    attempt = f"attempt {number}" if number >= 0 else f"plan {-number}"
     match event.kind:
         case Kind.RUN_STARTED:
             goals = data.get("goals")
@@ -99,9 +100,18 @@ def _words(event: Event) -> list[str]:
             why = headline(_raw(data, "reason")) or (
                 f"upstream {upstream} failed" if upstream else ""
             )
+            if data.get("state") == "approval":
+                return [why]
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
         case Kind.CELL_WARNED:
             return [f"warning: {headline(_raw(data, 'reason'))}"]
+        case Kind.CELL_WAITING:
+            why = headline(_raw(data, "reason"))
+            return [f"waits: {why}" if why else "goes on"]
+        case Kind.CELL_AMENDED:
+            return [f"amendment handed to {_said(data, 'owner')}"]
+        case Kind.ATTEMPT_GIVEN_BACK:
+            return [f"attempt {attempt} given back to its agent: {headline(_raw(data, 'reason'))}"]
         case Kind.PHASE_STARTED:
             # What a phase makes has an event of its own; why an old one runs again is told.
             why = headline(_raw(data, "why"))
@@ -109,6 +119,16 @@ def _words(event: Event) -> list[str]:
             return [] if first or event.phase in _QUIET else [f"runs again: {why}"]
         case Kind.PHASE_DONE:
             return [] if event.phase != "implement" else [_done(event)]
+        case Kind.PHASE_FAILED if data.get("state") == "approval":
+            return []  # it was asked for
+        case Kind.APPROVAL_ASKED:
+            hint = _said(data, "hint")
+            return [_said(data, "reason"), *([f"hint: {hint}"] if hint else [])]
+        case Kind.APPROVAL_GIVEN:
+            return [f"{_said(data, 'name') or _said(data, 'user') or 'a person'} approved it"]
+        case Kind.APPROVAL_REFUSED:
+            who = _said(data, "name") or _said(data, "user") or "a person"
+            return [f"{who} refused it: {headline(_raw(data, 'reason'))}"]
         case Kind.PHASE_FAILED:
             hint = _said(data, "hint")
             reason = headline(_raw(data, "reason")) or "no reason given"
@@ -123,19 +143,37 @@ def _words(event: Event) -> list[str]:
             # It may wait for a free slot now; what is told is the start.
             return []
         case Kind.ATTEMPT_STARTED:
-            agent = _said(data, "agent")
-            return [f"attempt {attempt} started" + (f" ({agent})" if agent else "")]
+            agent, part = _said(data, "agent"), _said(data, "part")
+            what = part or attempt
+            what = f"{what} goes on" if data.get("round") and not part else f"{what} started"
+            return [what + (f" ({agent})" if agent else "")]
+        case Kind.CHECK_DONE:
+            name, detail = _said(data, "name"), headline(_raw(data, "detail"))
+            if data.get("passed") is True:
+                return [f"check {name}: passed" + (" (cached)" if data.get("cached") else "")]
+            return [f"check {name}: RED: {detail}"]
+        case Kind.REPAIR_OPENED:
+            return [
+                f"repair {data.get('round')} of {data.get('of')}: {headline(_raw(data, 'why'))}"
+            ]
+        case Kind.REPAIR_CLOSED:
+            outcome, detail = _said(data, "outcome"), headline(_raw(data, "detail"))
+            return [] if outcome == "changed" else [f"repair {outcome}: {detail}".rstrip(": ")]
+        case Kind.REVIEW_DONE:
+            return [f"review by {_said(data, 'reviewer')}: {_said(data, 'verdict')}"]
         case Kind.ATTEMPT_ADOPTED:
-            return [f"attempt {attempt} adopted from an earlier run"]
+            return [f"{_said(data, 'part') or attempt} adopted from an earlier run"]
         case Kind.ATTEMPT_LIMITED:
             wait = data.get("wait_s")
             who = _said(data, "agent") or "the agent"
             more = f", goes on in {took(wait)}" if isinstance(wait, int | float) else ""
-            return [f"usage limit of {who}{more}"]
+            why = headline(_raw(data, "reason")) or f"usage limit of {who}"
+            return [f"{why}{more}"]
         case Kind.ATTEMPT_EXITED:
             if data.get("code") == 0 and data.get("reason", "exited") == "exited":
                 return []
-            return [f"attempt {attempt} ended: {_ended(data)}{_after(data)}"]
+            what = _said(data, "part") or attempt
+            return [f"{what} ended: {_ended(data)}{_after(data)}"]
         case Kind.PUSH_DONE:
             return [f"pushed {_said(data, 'branch')} at {_said(data, 'sha')[:10]}"]
         case Kind.PR_OPENED:
@@ -144,6 +182,10 @@ def _words(event: Event) -> list[str]:
             return [f"pull request {_said(data, 'url')} updated"]
         case Kind.FORGE_AWAY:
             return [f"forge away for {_said(data, 'repo')}: {_said(data, 'reason')}"]
+        case Kind.FORGE_WAITS:
+            wait = data.get("wait_s")
+            more = f", goes on in {took(wait)}" if isinstance(wait, int | float) else ""
+            return [f"waiting for {_said(data, 'host')}: {_said(data, 'reason')}{more}"]
         case Kind.ATTEMPT_CLOSED | Kind.PUSH_INTENDED:
             return []
         case Kind.LAND_REPAIR:

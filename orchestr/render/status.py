@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestr.lifecycle import CellState, CellView
-from orchestr.render.facts import FeatureStatus, next_command, pr_words
+from orchestr.render.facts import FeatureStatus, next_command, pr_words, spent
 from orchestr.render.text import (
     clean,
     clock,
@@ -23,10 +23,16 @@ from orchestr.render.text import (
     tokens,
     took,
 )
-from orchestr.spec.records import Phase
 
 # One letter a phase: capital when done, so that progress reads at a glance (row B84).
-_MARKS = {"done": "✓", "running": "▶", "failed": "✗", "blocked": "⊘", "pending": "·"}
+_MARKS = {
+    "done": "✓",
+    "running": "▶",
+    "failed": "✗",
+    "blocked": "⊘",
+    "approval": "?",
+    "pending": "·",
+}
 _REASON_COLUMNS = 4
 
 
@@ -76,6 +82,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         if view.tokens_total
         else None,
         "sign": facts.sign,
+        "approvals": [dict(approval) for approval in facts.approvals],
     }
 
 
@@ -106,7 +113,8 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
     lines = [f"{status.feature.name}: {status.state}{title}"]
     if status.live:
         lines.append(f"  run {status.view.run} is alive: {clean(status.live)}")
-    rows, styles = [], []
+    rows: list[tuple[str, ...]] = []
+    styles = []
     for cell in status.plan.cells:
         view, state = status.view.cell(cell.name), status.cell_state(cell.name)
         link = status.pull_request(cell.name)
@@ -116,22 +124,26 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
         cost = "-"
         if view.costs:
             cost = dollars(view.cost_known_usd, view.cost_usd is not None)
-            used = view.tokens_total
-            if cost == "unknown" and used is not None:
-                cost = tokens(used[0] + used[2])
+        used = view.tokens_total
         rows.append(
             (
                 cell.name,
                 shown,
-                "".join(_MARKS.get(phases[p.value], "?") for p in Phase),
+                "".join(_MARKS.get(value, "?") for value in phases.values()),
                 str(view.attempt or "-"),
                 took(span(view.started_at, view.finished_at or end)),
                 cost,
+                tokens(used[0] + used[2]).removesuffix(" tokens") if used else "-",
                 f"{clean(link[0])} ({pr_words(link, view)})" if link else _unlinked(view.outcome),
             )
         )
         styles.append((shown, state.style))
-    header = ("CELL", "STATE", "PHASE", "TRY", "TIME", "COST", "PULL REQUEST")
+    header: tuple[str, ...] = (
+        "CELL", "STATE", "PHASE", "TRY", "TIME", "COST", "TOKENS", "PULL REQUEST"
+    )  # fmt: skip
+    if not any(status.view.cell(c.name).tokens for c in status.plan.cells):
+        at = header.index("TOKENS")  # no agent told any
+        header, rows = header[:at] + header[at + 1 :], [r[:at] + r[at + 1 :] for r in rows]
     drawn = table(header, rows, indent="  ")
     lines.append(drawn[0])
     for line, (shown, style) in zip(drawn[1:], styles, strict=True):
@@ -175,4 +187,5 @@ def _note(status: FeatureStatus, name: str) -> list[str]:
 def _counts(status: FeatureStatus) -> str:
     states = [status.cell_state(c.name) for c in status.plan.cells]
     parts = [f"{states.count(s)} {s.words}" for s in CellState if s in states]
-    return f"{count(len(states), 'cell')}: {', '.join(parts)}" if states else "no cells"
+    sums = spent(status.view.cell(c.name) for c in status.plan.cells)
+    return f"{count(len(states), 'cell')}: {', '.join(parts)}{sums}" if states else "no cells"

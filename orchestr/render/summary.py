@@ -9,17 +9,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from orchestr.lifecycle import CellState, CellView
-from orchestr.render.facts import FeatureStatus
+from orchestr.render.facts import FeatureStatus, spent
 from orchestr.render.text import (
     clean,
     count,
-    dollars,
     headline,
     pad,
     paint,
     span,
     table,
-    tokens,
     took,
 )
 
@@ -110,6 +108,8 @@ def _unchanged(view: CellView) -> bool:
 def _trouble(status: FeatureStatus, name: str) -> list[str]:
     """For a cell that ended badly by itself: the reason, the log and what to look at next."""
     state, view = status.cell_state(name), status.view.cell(name)
+    if state is CellState.APPROVAL:
+        return _to_approve(status, name)
     if state not in _FAILED:
         return []
     cell = f"{status.feature.name}:{name}"
@@ -122,21 +122,28 @@ def _trouble(status: FeatureStatus, name: str) -> list[str]:
     return [*lines, f"    hint:  {hint}"] if hint and hint != f"orchestr logs {cell}" else lines
 
 
+def _to_approve(status: FeatureStatus, name: str) -> list[str]:
+    """For a cell that asks a person: the command. Those behind it wait without words."""
+    view, cell = status.view.cell(name), f"{status.feature.name}:{name}"
+    if not asks(view):
+        return []
+    lines = ["", f"{CellState.APPROVAL.symbol} {cell}: {headline(view.reason)}"]
+    return [*lines, f"    next:  orchestr approve {cell}"]
+
+
+def asks(view: CellView) -> bool:
+    """Whether a cell in the state approval is one that asks, not one behind it."""
+    return "approval" in view.phases.values()
+
+
 def _counts(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
+    """`6 done, 0 failed; cost $0.03; 10k tokens`."""
     states = [s.cell_state(n) for s, n in shown]
     done = sum(s in (CellState.DONE, CellState.LANDED) for s in states)
     parts = [f"{done} done", f"{sum(s in _FAILED for s in states)} failed"]
     parts += [f"{states.count(s)} {words}" for s, words in _COUNTED if s in states]
     line = ", ".join(parts)
-    cells = [s.view.cell(n) for s, n in shown if _touched(s, n)]
-    paid = [c for c in cells if c.costs]
-    known = sum(c.cost_known_usd for c in paid)
-    if known or any(c.cost_usd is not None for c in paid):
-        line += f"; cost {dollars(known, all(c.cost_usd is not None for c in paid))}"
-    used = [c.tokens_total for c in cells if c.tokens_total is not None]
-    if used:
-        line += f"; {tokens(sum(u[0] + u[2] for u in used))}"
-    return line
+    return line + spent([s.view.cell(n) for s, n in shown if _touched(s, n)])
 
 
 def to_sign(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:
@@ -157,4 +164,11 @@ def _again(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:
             lines.append(f"next: orchestr run {name} --failed")
         elif any(s in (CellState.ABORTED, CellState.PENDING, CellState.BLOCKED) for s in states):
             lines.append(f"next: orchestr run {name}")
+        waits = [n for s, n in shown if s is status and s.cell_state(n) is CellState.APPROVAL]
+        asking = [n for n in waits if asks(status.view.cell(n))]
+        if asking:
+            more = f" and {len(asking) - 1} more" if len(asking) > 1 else ""
+            lines.append(
+                f"next: orchestr approve {name}:{asking[0]}{more}, then orchestr run {name}"
+            )
     return lines

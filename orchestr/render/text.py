@@ -154,9 +154,10 @@ def size(count: int) -> str:
 
 def dollars(known: float, complete: bool) -> str:
     """A cost; an unknown part is told, never shown as 0 (DESIGN)."""
+    shown = "under $0.01" if 0 < known < 0.005 else f"${known:.2f}"
     if complete:
-        return f"${known:.2f}"
-    return f"${known:.2f} + unknown" if known else "unknown"
+        return shown
+    return f"{shown} + unknown" if known else "unknown"
 
 
 def tokens(number: int) -> str:

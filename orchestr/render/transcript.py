@@ -246,7 +246,9 @@ def _item(item: dict[str, Any]) -> str | None:
         case "agent_message" | "reasoning":
             return _brief(item.get("text"))
         case "command_execution":
-            return f"$ {_brief(item.get('command'))} (exit {item.get('exit_code')})"
+            said = _brief(item.get("aggregated_output"))
+            line = f"$ {_brief(item.get('command'))} (exit {item.get('exit_code')})"
+            return f"{line} | result: {said}" if said else line
         case "file_change":
             paths = [str(_dict(c).get("path")) for c in item.get("changes") or ()]
             return f"changed {', '.join(paths)}"

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from orchestr.spec import values
-from orchestr.spec.records import Delivery, Phase
+from orchestr.spec.records import LISTED, Delivery, Phase
 from orchestr.spec.values import BadValue, kind_of
 
 
@@ -64,7 +64,7 @@ Phases = Annotated[
     tuple[Phase, ...],
     BeforeValidator(_phases),
     WithJsonSchema(
-        {"type": "array", "items": {"enum": [p.value for p in Phase]}, "uniqueItems": True}
+        {"type": "array", "items": {"enum": [p.value for p in LISTED]}, "uniqueItems": True}
     ),
 ]
 DeliveryName = Annotated[

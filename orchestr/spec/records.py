@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestr.spec.proof import NOTHING, Contract, CrossCheck, Proof
+from orchestr.spec.proof import NOTHING, Contract, CrossCheck, Gate, Proof
 
 
 class Action(StrEnum):
@@ -19,13 +19,20 @@ class Action(StrEnum):
 
 
 class Phase(StrEnum):
-    """The steps of a cell, in the order in which they run."""
+    """The steps of a cell, in the order in which they run.
+
+    ``plan`` is there only for cells with the gate ``plan`` (`Cell.steps`); no spec lists it.
+    """
 
     WORKTREE = "worktree"
+    PLAN = "plan"
     IMPLEMENT = "implement"
     CHECK = "check"
     REVIEW = "review"
     PUBLISH = "publish"
+
+
+LISTED = tuple(phase for phase in Phase if phase is not Phase.PLAN)  # every cell has these
 
 
 class Delivery(StrEnum):
@@ -60,6 +67,17 @@ class Cell:
     owned_paths: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
     proof: Proof = NOTHING
+
+    @property
+    def plans(self) -> bool:
+        """Whether an agent writes a plan that a person approves before the work starts."""
+        works = self.action is Action.AGENT and Phase.IMPLEMENT in self.phases
+        return works and Gate.PLAN in self.proof.approve
+
+    @property
+    def steps(self) -> tuple[Phase, ...]:
+        """The phases that this cell has tasks for, in their order."""
+        return tuple(Phase) if self.plans else LISTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Pure. Adding a setting is one line here and one field in `orchestr.config`.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -59,6 +60,18 @@ def _texts(value: Any) -> tuple[str, ...]:
             raise BadValue(f"item {index} must be a text, got {kind_of(item)}", "put it in quotes")
         values.check_text(item)
     return tuple(value)
+
+
+def _trailers(value: Any) -> tuple[str, ...]:
+    for line in _texts(value):
+        values.check_line(line)
+        if not _TRAILER.fullmatch(line):
+            hint = 'like "Co-Authored-By: A Name <name@example.org>"'
+            raise BadValue(f"{show(line)} is not a trailer", hint)
+    return tuple(value)
+
+
+_TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*")
 
 
 def _variables(value: Any) -> tuple[str, ...]:
@@ -173,8 +186,9 @@ _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "openc
 _FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
+_COMMITS = _one_of("auto", "conventional", "plain")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
-          _SIGN, _STRATEGY, _LAND)  # fmt: skip
+          _SIGN, _COMMITS, _STRATEGY, _LAND)  # fmt: skip
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
@@ -185,6 +199,8 @@ KEYS: Mapping[str, Section] = {
         "worktrees": _path,
         "repos": _path,
         "unsigned": _flag,
+        "prompt": _path,
+        "trailers": _trailers,
     },
     "repos": {
         "path": _path,
@@ -194,6 +210,7 @@ KEYS: Mapping[str, Section] = {
         "tools": _texts,
         "setup": _texts,
         "teardown": _texts,
+        "setup_timeout": values.parse_duration,
         "link": _inside,
         "copy": _inside,
         "checks": _checks,
@@ -202,6 +219,8 @@ KEYS: Mapping[str, Section] = {
         "strategy": _STRATEGY,
         "land": _LAND,
         "disjoint": _flag,
+        "commits": _COMMITS,
+        "trailers": _trailers,
     },
     "agents": {
         "kind": _AGENT_KIND,
@@ -218,6 +237,7 @@ KEYS: Mapping[str, Section] = {
         "price_output_usd": _price,
         "price_cached_usd": _price,
         "sandbox": _SANDBOX,
+        "provider": _word,
         "sign": _SIGN,
     },
     "limits": {

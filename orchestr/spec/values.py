@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-from orchestr.spec.records import Phase
+from orchestr.spec.records import LISTED, Phase
 
 MAX_BYTES = 4 << 20  # of a spec or of the settings
 NAME_LIMIT = 100  # names become folders and parts of refs; 255 bytes is where file systems end
@@ -190,7 +190,7 @@ def parse_phases(names: list[str]) -> tuple[Phase, ...]:
 
     Raises BadValue for the first thing wrong.
     """
-    known = [phase.value for phase in Phase]
+    known = [phase.value for phase in LISTED]
     phases: list[Phase] = []
     for name in names:
         if name == "land":

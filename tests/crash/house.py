@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from orchestr.locks import read_lease
 from orchestr.store import parse
 from tests.conftest import git
-from tests.e2e.workspace import FEATURE, PATIENCE, Spawned, Workspace, both, wait_for
+from tests.e2e.workspace import FEATURE, PATIENCE, Spawned, Workspace, both, template, wait_for
 
 RUNNER = Path(__file__).with_name("runner.py")
 TOP = Path(__file__).parents[2]
@@ -150,6 +150,7 @@ def at_each(
             house.end()
         return None
 
+    template()  # made once, before the threads: two of them would make two
     with ThreadPoolExecutor(min(POOL, 2 * (os.cpu_count() or 1))) as pool:
         failed = [text for text in pool.map(one, cases) if text]
     assert not failed, f"{len(failed)} of {len(cases)}\n" + "\n".join(failed)

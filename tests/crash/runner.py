@@ -35,6 +35,7 @@ POINTS = {
     "commits": "orchestr.git:Repo.commit_tree",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
     "attempt": "orchestr.cell.attempt:write",
+    "go-on": "orchestr.cell.givingback:go_on",
 }
 lock = threading.Lock()
 seen: dict[str, int] = {}

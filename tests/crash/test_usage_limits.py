@@ -122,3 +122,45 @@ def test_ctrl_c_while_the_pool_is_paused_ends_at_once(tmp_path: Path) -> None:
         assert house.book() == {"start low 1": 1}
     finally:
         house.end()
+
+
+def test_agents_of_one_provider_wait_together(tmp_path: Path) -> None:
+    """One is refused; another agent of the same provider is not even tried, and says why."""
+    cells = {"low": {"agent": "limited"}, "late": {"agent": "other"}, "free": {}}
+    house = build(tmp_path / "w", "300s", cells)  # type: ignore[arg-type]
+    text = (house.root / "orchestr.toml").read_text()
+    mine = text.replace("[agents.limited]", '[agents.limited]\nprovider = "acme"')
+    table = text[text.index("[agents.limited]") : text.index("[limits]")]
+    other = table.replace("agents.limited", "agents.other")
+    other = other.replace("[agents.other]", '[agents.other]\nprovider = "acme"', 1)
+    (house.root / "orchestr.toml").write_text(f"{mine}\n{other}")
+    house.spec({**cells, "late": {"agent": "other", "depends_on": ["free"]}})
+    house.script("low", REFUSED)
+    try:
+        run = house.spawn("run", FEATURE)
+        wait_for(lambda: house.states().get("late") == "waiting", "the other agent's cell")
+        assert house.states() == {"low": "waiting", "late": "waiting", "free": "done"}
+        assert not [line for line in house.starts() if "late" in line]
+        assert house.status()["late"]["reason"] == "usage limit of acme"
+        assert "usage limit of acme, goes on in" in run.said()
+        run.send_signal(signal.SIGINT)
+        assert run.ended(30) == 130, run.said()
+    finally:
+        house.end()
+
+
+def test_a_cell_in_the_queue_sees_the_pause_before_it_starts(tmp_path: Path) -> None:
+    """One slot: the refused agent gives it back, and the next cell of it must not take it."""
+    house = build(
+        tmp_path / "w", "300s", {"low": {"agent": "limited"}, "late": {"agent": "limited"}}
+    )
+    house.script("low", "sleep 0.5\n" + REFUSED)
+    house.script("late", "sleep 0.5\n" + REFUSED)
+    try:
+        run = house.spawn("run", FEATURE, "--jobs", "1")
+        wait_for(lambda: set(house.states().values()) == {"waiting"}, "both to wait")
+        assert len([line for line in house.starts() if line.startswith("start ")]) == 1
+        run.send_signal(signal.SIGINT)
+        assert run.ended(30) == 130, run.said()
+    finally:
+        house.end()

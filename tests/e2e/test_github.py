@@ -209,3 +209,15 @@ def test_a_workspace_that_clones_finds_what_another_one_made(house: Make, tmp_pa
         assert len(ws.prs()) == 1
     finally:
         other.end()
+
+
+def test_a_wait_that_github_asks_for_is_told(house: Make) -> None:
+    """A person must see why nothing moves."""
+    ws = house({"a": {}})
+    ws.github.fail(429, kind="POST", headers={"Retry-After": "2"})
+    said = ws.run("run", "demo", code=0).stderr
+    assert f"waiting for {HOST}: " in said
+    assert ", goes on in 2." in said
+    (event,) = ws.journal(kind="forge.waits")
+    assert event["data"]["host"] == HOST
+    assert len(ws.github.every()) == 1

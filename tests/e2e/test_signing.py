@@ -64,7 +64,7 @@ def test_switched_off_for_the_worktree_only(signed: Workspace, where: str) -> No
     (signed.root / "present").touch()  # somebody sits down and signs
     shell(command, signed.worktree("a"))
     log = git(signed.worktree("a"), "log", "--format=%s", "main..HEAD").splitlines()
-    assert log == ["feat(a): The demo (T-1)", "feat: mine (T-1)"]
+    assert log == ["a: The demo (T-1)", "feat: mine (T-1)"]
     raw = git(signed.worktree("a"), "cat-file", "commit", "HEAD")
     assert "gpgsig" in raw
     assert signed.status()["a"]["sign"] is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestr.plan import Forecast, Would, forecast, make_plan
-from orchestr.spec.records import Cell, Feature, Phase
+from orchestr.spec.records import LISTED, Cell, Feature, Phase
 
 PLAN = make_plan(
     Feature(
@@ -17,7 +17,7 @@ PLAN = make_plan(
         ),
     )
 )
-ALL = tuple(Phase)
+ALL = LISTED
 
 
 def test_nothing_is_stale() -> None:

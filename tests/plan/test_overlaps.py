@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pathspec
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr import globs
-from orchestr.plan import overlaps
-from orchestr.spec.records import Cell, Feature
+from orchestr.plan import overlap_severity, overlaps
+from orchestr.spec.records import Cell, Delivery, Feature
 
 
 def cells(*owned: tuple[str, ...], edges: Mapping[int, tuple[int, ...]] | None = None) -> Feature:
@@ -142,3 +143,12 @@ def _naive(feature: Feature) -> set[tuple[str, str, str, str]]:
 def test_the_index_finds_what_comparing_all_pairs_finds(owned: list[tuple[str, ...]]) -> None:
     feature = cells(*owned)
     assert set(overlaps(feature)) == _naive(feature)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "severity"), [(Delivery.PR, "warning"), (Delivery.MERGE, "error")]
+)
+def test_an_overlap_is_an_error_where_a_merge_queue_would_meet_it(
+    delivery: Delivery, severity: str
+) -> None:
+    assert overlap_severity(replace(cells(("x",), ("x",)), delivery=delivery)) == severity

@@ -24,7 +24,7 @@ from orchestr.render.facts import CellFacts, FeatureStatus
 from orchestr.render.plan import Resources, plan_json, plan_text
 from orchestr.render.status import status_json, status_text
 from orchestr.render.summary import summary_text
-from orchestr.spec.records import Phase
+from orchestr.spec.records import LISTED, Phase
 from orchestr.states import CellState
 
 LOG = ".orchestr/cells/mlkem/java-sdk/attempts/2/transcript.jsonl"
@@ -94,7 +94,7 @@ def test_status_for_people() -> None:
         "    hint: orchestr logs mlkem:java-sdk",
         "    next: orchestr run mlkem:java-sdk",
         "  ⊘ xtest: upstream java-sdk failed",
-        "  4 cells: 1 running, 1 failed, 1 blocked, 1 done",
+        "  4 cells: 1 running, 1 failed, 1 blocked, 1 done; cost $0.25 + unknown",
     ]
 
 
@@ -118,7 +118,7 @@ def test_status_json_has_the_documented_fields() -> None:
         "state": "done",
         "attempt": 1,
         "upstreams": [],
-        "phases": {p.value: "done" for p in Phase},
+        "phases": {p.value: "done" for p in LISTED},
         "pr": {"url": URL, "state": "open", "draft": True, "checks": None, "review": None},
         "cost_usd": 0.25,
         "started_at": "2026-05-18T12:00:00+00:00",
@@ -132,7 +132,7 @@ def test_status_json_has_the_documented_fields() -> None:
 
 
 def test_the_files_outrank_the_journal() -> None:
-    seen = {"xtest": CellFacts(state=CellState.DONE, phases={p.value: "done" for p in Phase})}
+    seen = {"xtest": CellFacts(state=CellState.DONE, phases={p.value: "done" for p in LISTED})}
     found = status_json([status(*MIDDLE, facts=seen)])["features"][0]["cells"][3]
     assert (found["state"], found["phases"]["publish"]) == ("done", "done")
 

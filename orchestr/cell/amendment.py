@@ -1,0 +1,237 @@
+"""Amendments: what a cell needs changed in a contract that another cell owns (rows E53-E60).
+
+Owns `amendment.toml` in the folder of the cell that needs it: a ready-made todo line for each
+owner, with the diff that the cell had tried kept beside its attempt. The cell fails with it and
+starts no new agent for the same work until `orchestr amend` has handed the line to the owner, or
+its own key has changed. Written by rename before the attempt is closed; moved to the attempt's
+folder only after `implement.toml` is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from orchestr.cell import attempt as attempts
+from orchestr.cell.attempt import Attempt
+from orchestr.cell.context import CellContext, Run
+from orchestr.cell.ownership import Breach, NotOwned, contract_for, some
+from orchestr.cell.records import SCHEMA
+from orchestr.errors import OrchestrError
+from orchestr.events import Kind
+from orchestr.files import Fields, read_record, read_toml, write_atomic, write_toml
+from orchestr.store import now
+
+FILE = "amendment.toml"
+MOST = 2  # amendments of one contract for one cell: the first and one more (row E60)
+LONGEST = 300  # characters of what an agent says it needs
+SHOWN = 20_000  # characters of a diff in the owner's prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """For one owner. ``todo`` is the proposed line; ``diff`` a file in the cell's folder, or empty.
+
+    ``repeats`` counts the amendments of these contracts that were made for the cell before.
+    """
+
+    owner: str
+    contract: str
+    reason: str
+    todo: str
+    diff: str = ""
+    repeats: int = 0
+
+    @property
+    def futile(self) -> bool:
+        """Whether it was asked too often to be tried without a person."""
+        return self.repeats >= MOST
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """`amendment.toml`. ``key`` is the work that waits, ``amended`` when it was handed over."""
+
+    key: str
+    attempt: int
+    reason: str
+    items: tuple[Item, ...]
+    amended: str = ""
+
+    def write(self, folder: Path) -> None:
+        rows = [asdict(item) for item in self.items]
+        write_toml(folder / FILE, {"schema": SCHEMA, **asdict(self), "items": rows})
+
+
+def read(folder: Path) -> Amendment | None:
+    """The amendment that a cell asked for last, if it still stands."""
+    return read_record(folder / FILE, read_toml, _amendment)
+
+
+def _amendment(fields: Fields) -> Amendment:
+    items = tuple(
+        Item(
+            owner=str(row["owner"]),
+            contract=str(row["contract"]),
+            reason=str(row["reason"]),
+            todo=str(row["todo"]),
+            diff=str(row["diff"]),
+            repeats=int(row["repeats"]),
+        )
+        for row in fields.items("items")
+    )
+    return Amendment(fields.text("key"), fields.number("attempt"), fields.text("reason"), items,
+                     fields.text("amended", ""))  # fmt: skip
+
+
+def pending(ctx: CellContext, key: str) -> Amendment | None:
+    """The amendment that this very work waits for, None when there is none or it was made."""
+    if not ctx.run.feature.contracts:
+        return None
+    found = read(ctx.dir)
+    return found if found is not None and found.key == key and not found.amended else None
+
+
+def check(ctx: CellContext, key: str) -> None:
+    """Raises PhaseFailed while the work waits: another agent would only meet the same contract."""
+    found = pending(ctx, key)
+    if found is not None:
+        raise _failure(ctx, found)
+
+
+def refused(ctx: CellContext, attempt: Attempt, why: NotOwned) -> OrchestrError:
+    """The failure of a head that is not the cell's even after it was given back.
+
+    Where contracts are all that is wrong, an amendment with the tried change is made ready.
+    """
+    found = why.ownership
+    if found.outside or not found.breaches:
+        return ctx.fail(f"{why.message} (after it was given back once)")
+    items = []
+    for owner in dict.fromkeys(breach.contract.owner for breach in found.breaches):
+        mine = [breach for breach in found.breaches if breach.contract.owner == owner]
+        items.append(_tried(ctx, attempt, owner, mine, found.base, why.head))
+    return _ready(ctx, attempt, f"{why.message} (after it was given back once)", items)
+
+
+def asked(ctx: CellContext, attempt: Attempt, words: str) -> OrchestrError:
+    """The failure of an attempt that ended with `ORCHESTR amend PATH: WHAT`."""
+    path, _, what = words.partition(":")
+    path, what = path.strip().strip("`"), " ".join(what.split())[:LONGEST]
+    contract = contract_for(ctx.run.feature, ctx.cell, path)
+    if contract is None:
+        return ctx.fail(
+            f"its agent asks for a change of {path[:100]}, which is no contract of another cell",
+            hint=f"see `contracts:` in {ctx.run.feature.path}; orchestr logs {ctx.name}",
+        )
+    if not what:
+        return ctx.fail(f"its agent asks for a change of {path} without saying which",
+                        hint=f"orchestr logs {ctx.name}")  # fmt: skip
+    repeats = _repeats(ctx, contract.owner, contract.path)
+    todo = f"Amend {path} for cell {ctx.cell.name}: {what}{_again(repeats)}"
+    item = Item(contract.owner, contract.path, what, todo, repeats=repeats)
+    text = f"its agent needs a change of {path}, which only cell {contract.owner} may make: {what}"
+    return _ready(ctx, attempt, text, [item])
+
+
+def _tried(
+    ctx: CellContext, attempt: Attempt, owner: str, mine: list[Breach], base: str, head: str
+) -> Item:
+    """What one owner is asked for, with the diff of its contracts."""
+    paths = [breach.path for breach in mine]
+    literal = [f":(top,literal){path}" for path in paths]
+    done = ctx.repo.ask("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary",
+                        base, head, "--", *literal)  # fmt: skip
+    name = f"amendment-{owner}.diff"
+    write_atomic(attempts.folder(ctx.dir, attempt.number) / name, done.out)
+    contract = ", ".join(dict.fromkeys(breach.contract.path for breach in mine))
+    repeats = _repeats(ctx, owner, contract)
+    place = f"attempts/{attempt.number}/{name}"
+    where = ctx.dir / place
+    root = ctx.run.layout.root
+    where = where.relative_to(root) if where.is_relative_to(root) else where
+    todo = f"Amend {some(paths)} for cell {ctx.cell.name}, as in {where}{_again(repeats)}"
+    return Item(
+        owner, contract, f"cell {ctx.cell.name} changed {some(paths)}", todo, place, repeats
+    )
+
+
+def _again(repeats: int) -> str:
+    """Makes the line of a later amendment another one."""
+    return f" (asked {repeats + 1} times)" if repeats else ""
+
+
+def _repeats(ctx: CellContext, owner: str, contract: str) -> int:
+    return sum(
+        event.kind is Kind.CELL_AMENDED
+        and event.cell == ctx.cell.name
+        and (event.data.get("owner"), event.data.get("contract")) == (owner, contract)
+        for event in ctx.run.journal.read()
+    )
+
+
+def _ready(ctx: CellContext, attempt: Attempt, reason: str, items: list[Item]) -> OrchestrError:
+    made = Amendment(attempt.key, attempt.number, reason, tuple(items))
+    made.write(ctx.dir)
+    return _failure(ctx, made)
+
+
+def _failure(ctx: CellContext, found: Amendment) -> OrchestrError:
+    futile = next((item for item in found.items if item.futile), None)
+    if futile is not None:
+        return ctx.fail(
+            f"{found.reason}; {futile.contract} was amended {futile.repeats} times for it already, "
+            "a person has to decide",
+            hint=f"change the todo of {futile.owner} or {ctx.cell.name} in {ctx.run.feature.path}",
+        )
+    return ctx.fail(found.reason, hint=f"orchestr amend {ctx.name}: hands it to the owner's cell")
+
+
+def settle(ctx: CellContext, attempt: Attempt) -> None:
+    """After success: the amendment is history, kept with the attempt that did without it."""
+    path = ctx.dir / FILE
+    if path.exists():
+        path.replace(attempts.folder(ctx.dir, attempt.number) / FILE)
+
+
+def mark(ctx: CellContext, found: Amendment) -> None:
+    """Note that every owner has its line."""
+    replace(found, amended=now()).write(ctx.dir)
+
+
+def notes_for(ctx: CellContext) -> list[str]:
+    """For the prompt: what this cell waited for and got, and what others need of its contracts."""
+    if not ctx.run.feature.contracts:
+        return []
+    mine = read(ctx.dir)
+    lines = []
+    if mine is not None and mine.amended:
+        for item in mine.items:
+            lines.append(
+                f"`{item.contract}` was handed to cell `{item.owner}` to be amended for you "
+                f"({item.reason}). Take it as it is now; where the branch still holds another "
+                "version of it, put that back."
+            )
+    for cell, item in _asked_of(ctx.run, ctx.cell.name):
+        text = f"Cell `{cell.cell.name}` needs `{item.contract}` amended: {item.reason}."
+        if item.diff and (diff := _text(cell.dir / item.diff)):
+            text += f" This is the change that it had tried:\n\n~~~diff\n{diff}\n~~~"
+        lines.append(text)
+    return lines
+
+
+def _asked_of(run: Run, owner: str) -> Iterator[tuple[CellContext, Item]]:
+    for cell in run.feature.cells:
+        ctx = run.cell(cell.name)
+        found = read(ctx.dir)
+        if found is not None and found.amended:
+            yield from ((ctx, item) for item in found.items if item.owner == owner)
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace").rstrip()
+    except OSError:
+        return ""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n(and more)"

@@ -1,0 +1,154 @@
+"""Gates: where a person must say yes before a cell goes on (`approve: plan`, `approve: publish`).
+
+A decision is one file a gate, `approvals/<gate>.toml`, written by `orchestr approve` by rename; it
+names the digest of exactly what the person saw, so whatever changed since asks again. Waiting
+holds no agent slot and no state but that file: a run ends at a closed gate, the next one looks
+again. While other cells of the run work, it waits in place and goes on at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.records import CHECKS, REVIEW, SCHEMA, digest
+from orchestr.errors import NeedsApproval
+from orchestr.events import Kind
+from orchestr.files import read_record, read_toml, write_toml
+from orchestr.spec.proof import Gate
+from orchestr.spec.records import Phase
+from orchestr.states import CellState
+
+APPROVED, REFUSED = "approved", "refused"
+POLL = 0.3  # s between two looks for an answer
+ALONE = 1.5  # s without another cell at work, after which a run does not wait any longer
+PHASES = {Gate.PLAN: Phase.PLAN, Gate.PUBLISH: Phase.PUBLISH}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person said, about what, when. Name and email are git's, ``user`` the system's."""
+
+    gate: str
+    verdict: str
+    digest: str
+    at: str
+    name: str = ""
+    email: str = ""
+    user: str = ""
+    reason: str = ""
+
+    @property
+    def who(self) -> str:
+        """For people."""
+        return self.name or self.user or "a person"
+
+    def approves(self, value: str) -> bool:
+        """Whether it is a yes to exactly this."""
+        return self.verdict == APPROVED and self.digest == value
+
+    def write(self, cell_dir: Path) -> None:
+        write_toml(path(cell_dir, Gate(self.gate)), {"schema": SCHEMA, **asdict(self)})
+
+
+def path(cell_dir: Path, gate: Gate) -> Path:
+    """Where the decision at a gate is kept."""
+    return cell_dir / "approvals" / f"{gate}.toml"
+
+
+def read(cell_dir: Path, gate: Gate) -> Decision | None:
+    """The last decision at a gate, or None."""
+    return read_record(
+        path(cell_dir, gate),
+        read_toml,
+        lambda f: Decision(
+            f.text("gate"), f.text("verdict"), f.text("digest"), f.text("at"), f.text("name", ""),
+            f.text("email", ""), f.text("user", ""), f.text("reason", ""),
+        ),
+    )  # fmt: skip
+
+
+def plan_digest(text: str, todo: Sequence[str]) -> str:
+    """What is approved of a plan: its text and the todo that it is for."""
+    return digest("plan", text, list(todo))
+
+
+def publish_digest(cell_dir: Path, *, head: str, title: str, base: str) -> str:
+    """What is approved of a pull request: its commit, title, base and evidence."""
+    proofs = [_hash(cell_dir / name) for name in (CHECKS, REVIEW)]
+    return digest("publish", head, title, base, proofs)
+
+
+def _hash(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+WORDS = {Gate.PLAN: "its plan", Gate.PUBLISH: "what it would publish"}
+
+
+def require(ctx: CellContext, gate: Gate, value: str) -> Decision:
+    """The yes to ``value``. Raises NeedsApproval; Interrupted when the run is stopped.
+
+    A refusal of what would be published is for a person to mend; a refused plan is made again
+    by its phase, before this is asked.
+    """
+    decision = read(ctx.dir, gate)
+    if decision is not None and decision.approves(value):
+        return decision
+    _check_refusal(ctx, gate, value, decision)
+    phase = PHASES[gate]
+    changed = decision is not None and decision.verdict == APPROVED
+    reason = f"waits for your approval of {WORDS[gate]}"
+    if changed and decision is not None:
+        reason += f", which changed since {decision.who} approved it"
+    hint = f"orchestr approve {ctx.name}, then orchestr run {ctx.run.feature.name}"
+    ctx.emit(Kind.APPROVAL_ASKED, phase=phase, gate=str(gate), digest=value, reason=reason,
+             hint=hint)  # fmt: skip
+    answer = _wait(ctx, gate, value)
+    if answer is None:
+        raise NeedsApproval(f"cell {ctx.name}: {reason}", gate=str(gate), hint=hint)
+    _check_refusal(ctx, gate, value, answer)
+    ctx.emit(Kind.PHASE_STARTED, phase=phase, why=f"{answer.who} approved {WORDS[gate]}")
+    return answer
+
+
+def _check_refusal(ctx: CellContext, gate: Gate, value: str, decision: Decision | None) -> None:
+    if gate is not Gate.PUBLISH or decision is None or decision.digest != value:
+        return
+    if decision.verdict == REFUSED:
+        raise NeedsApproval(
+            f"cell {ctx.name}: {decision.who} refused to publish it: {decision.reason}",
+            gate=str(gate),
+            state=CellState.NEEDS_PERSON,
+            hint=f"orchestr run --force {ctx.name}: its agent is told the reason; "
+            f"or orchestr approve {ctx.name}, after all",
+        )
+
+
+def _wait(ctx: CellContext, gate: Gate, value: str) -> Decision | None:
+    """The answer to ``value``, while other cells of this run are at work; else None.
+
+    A new plan is not made here: a refusal of a plan ends the wait without an answer.
+    """
+    with ctx.run.resting():
+        quiet = time.monotonic()
+        while time.monotonic() - quiet < ALONE:
+            if ctx.run.at_work:
+                quiet = time.monotonic()
+            elif ctx.run.alone:
+                return None
+            ctx.run.stop.wait(POLL)
+            ctx.check_cancelled()
+            decision = read(ctx.dir, gate)
+            if decision is not None and decision.digest == value:
+                if decision.approves(value) or gate is Gate.PUBLISH:
+                    return decision
+                return None
+    return None

@@ -1,0 +1,115 @@
+"""While others run in an author's worktree or read it: what they change there is put back.
+
+Checks run in the worktree, reviewers only know where it is; both must leave its commit, its branch
+and its files alone. What was changed is first kept under the attempt's ref, then undone. Files that
+a check leaves behind and nobody ignores are moved out of the way; that is no harm.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestr.cell import attempt as attempts
+from orchestr.cell.context import CellContext
+from orchestr.cell.leftovers import abort_operations, attempt_ref, keep
+from orchestr.cell.ownership import some
+from orchestr.files import read_json, write_json
+from orchestr.git import CommitId
+from orchestr.gitbase import records_of
+from orchestr.spec.records import Action
+
+
+@dataclass(slots=True)
+class Guard:
+    """What was found changed: sentences for people, empty when all was well."""
+
+    harm: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def guarded(ctx: CellContext, head: CommitId, record: Path, left: Path) -> Iterator[Guard]:
+    """Watch the cell's worktree, which stands clean on ``head``; put it back afterwards.
+
+    New files that nobody ignores are moved to the folder ``left``.
+    """
+    guard = Guard()
+    write_json(record, {"schema": 1, "head": head, "left": str(left)})
+    try:
+        yield guard
+    finally:
+        guard.harm += put_back(ctx, head, left)
+        record.unlink(missing_ok=True)
+
+
+def recover(ctx: CellContext, record: Path) -> None:
+    """After a kill in between: the same, by the record."""
+    raw = read_json(record)
+    if isinstance(raw, dict) and isinstance(raw.get("head"), str):
+        if ctx.worktree.is_dir() and ctx.repo.resolve(raw["head"]) is not None:
+            put_back(ctx, CommitId(raw["head"]), Path(str(raw.get("left") or ctx.dir / "left")))
+        record.unlink(missing_ok=True)
+
+
+def put_back(ctx: CellContext, head: CommitId, left: Path) -> list[str]:
+    """Bring the worktree back to ``head``, clean; what had to be undone."""
+    harm = _moved(ctx, head)
+    changed = _changed(ctx)
+    if changed:
+        harm.append(f"tracked files of the worktree were changed: {some(changed)}; put back")
+    if harm:
+        _undo(ctx, head)
+    _sweep(ctx, left)
+    return harm
+
+
+def on_branch(ctx: CellContext) -> bool:
+    """Whether the worktree belongs on the cell's branch; a person's head is only looked at."""
+    return ctx.cell.action is Action.AGENT
+
+
+def _moved(ctx: CellContext, head: CommitId) -> list[str]:
+    repo, name = ctx.tree_repo, ctx.cell.branch
+    if on_branch(ctx) and (at := ctx.repo.resolve(f"refs/heads/{name}")) != head:
+        what = f"moved to {at[:12]}" if at else "deleted"
+        return [f"branch {name} was {what}; it was put back to {head[:12]}"]
+    wanted = name if on_branch(ctx) else None
+    if repo.resolve("HEAD") != head or repo.head_branch() != wanted:
+        return ["something else was checked out in the worktree; it was put back"]
+    return []
+
+
+def _undo(ctx: CellContext, head: CommitId) -> None:
+    """Keep what is there under the attempt's ref, then stand on ``head`` again."""
+    repo, name = ctx.tree_repo, ctx.cell.branch
+    newest = attempts.newest(ctx.dir)
+    number = newest.number if newest else 0
+    keep(ctx, number)
+    abort_operations(repo)
+    repo.run("checkout", "--force", "--detach", "--no-recurse-submodules", head)
+    if not on_branch(ctx):
+        return
+    at = ctx.repo.resolve(f"refs/heads/{name}")
+    if at is not None and at != head:
+        ctx.repo.run("update-ref", f"{attempt_ref(ctx, number)}-moved", at)
+    ctx.repo.run("update-ref", f"refs/heads/{name}", head)
+    repo.run("checkout", "--force", "--no-recurse-submodules", name)
+
+
+def _changed(ctx: CellContext) -> list[str]:
+    """Tracked files that differ from HEAD, in index or worktree."""
+    args = ("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames")
+    return [record[3:] for record in records_of(ctx.tree_repo.ask(*args).out)]
+
+
+def _sweep(ctx: CellContext, left: Path) -> None:
+    """Move away what is new and not ignored: it would end in the next commit."""
+    for name in ctx.tree_repo.dirty():
+        path = ctx.worktree / name.rstrip("/")
+        target = left / name.rstrip("/")
+        with suppress(OSError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)

@@ -1,0 +1,110 @@
+"""One round of repair: the author's session goes on with what is red, the host proves the result.
+
+What is asked and when to give up is decided by the phases (`check`, `review`) and by
+`rounds.what_next`. A round survives a kill at any point: its record is written first, then the
+session is told to go on, then the supervisor owns the agent; whoever finds the record open goes on
+where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestr.cell import attempt as attempts
+from orchestr.cell import rounds, surroundings
+from orchestr.cell.attempt import Attempt
+from orchestr.cell.context import CellContext
+from orchestr.cell.drive import author, drive, settle_lost
+from orchestr.cell.implement import note_branches, settled
+from orchestr.cell.leftovers import restore
+from orchestr.cell.records import Implemented, Marker
+from orchestr.cell.rounds import Round
+from orchestr.cell.starting import REPAIR, go_on, session_of
+from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
+from orchestr.events import Kind
+from orchestr.files import write_atomic
+from orchestr.git import CommitId
+from orchestr.spec.records import Action, Phase
+
+
+def author_of(ctx: CellContext, done: Implemented) -> Attempt | None:
+    """The attempt whose agent can mend a result; None for a person's or an adopted one."""
+    if ctx.cell.action is Action.PUSH or not done.attempt:
+        return None
+    return attempts.read(ctx.dir, done.attempt)
+
+
+def ask(
+    ctx: CellContext, attempt: Attempt, phase: Phase, origin: str, head: CommitId, *,
+    red: str, why: str, words: str, of: int,
+) -> Round:  # fmt: skip
+    """Begin a round: record it and journal it. `carry_out` does it."""
+    known = rounds.every(ctx.dir, attempt.number)
+    number = max((one.number for one in known), default=0) + 1
+    going = rounds.series(known, phase, origin)
+    place = sum(one.outcome in rounds.COUNTED for one in going) + 1
+    folder = attempts.folder(ctx.dir, attempt.number)
+    starts = len(list(folder.glob("exit.*.json"))) + 1
+    record = Round(number, str(phase), origin, head, red, why, starts)
+    rounds.begin(ctx.dir, attempt.number, record, words)
+    ctx.emit(Kind.REPAIR_OPENED, phase=phase, attempt=attempt.number, round=place, of=of, why=why)
+    return record
+
+
+def carry_out(ctx: CellContext, attempt: Attempt, marker: Marker, record: Round) -> Round:
+    """Bring an open round to its end. Raises PhaseFailed when its agent failed, Interrupted."""
+    phase = Phase(record.phase)
+    ctx.check_cancelled()
+    attempt = attempts.reopen(ctx.dir, attempt, str(phase))
+    try:
+        lost = settle_lost(ctx, attempt)
+        if lost is not None:
+            raise ctx.fail(lost, hint=f"orchestr run {ctx.name}")
+        _tell(ctx, attempt, marker, record)
+        drive(ctx, author(ctx, attempt, phase, round=record.number))
+        harm = surroundings.leave(ctx, attempt, marker.base_ref)
+        if harm:
+            raise ctx.fail(f"while its agent repaired, {'; '.join(harm)}")
+        head, findings = settled(ctx, attempt, marker, CommitId(record.before))
+    except Interrupted:
+        surroundings.leave(ctx, attempt, marker.base_ref)
+        _end(ctx, attempt, record, rounds.ABORTED, detail="stopped")
+        attempts.close(ctx.dir, attempt, "aborted", "stopped")
+        raise
+    except OrchestrError as error:
+        harm = surroundings.leave(ctx, attempt, marker.base_ref)
+        mended = restore(ctx, replace(attempt, start=record.before))
+        text = "; ".join([error.message.replace(f"cell {ctx.name}: ", ""), *harm, *mended])
+        _end(ctx, attempt, record, rounds.FAILED, detail=text)
+        attempts.close(ctx.dir, attempt, "done", "")
+        rounds.end_series(ctx.dir, attempt.number, record.phase, record.origin)
+        hint = error.hint or f"orchestr logs {ctx.name}"
+        raise PhaseFailed(f"cell {ctx.name}: repair of {record.why}: {text}", hint=hint) from error
+    outcome = rounds.UNCHANGED
+    if ctx.repo.tree(head) != ctx.repo.tree(record.before):
+        outcome = rounds.CHANGED
+    if findings:
+        outcome = rounds.REFUSED
+    closed = _end(ctx, attempt, record, outcome, after=head, detail="; ".join(findings))
+    attempts.close(ctx.dir, attempt, "done", "")
+    return closed
+
+
+def _tell(ctx: CellContext, attempt: Attempt, marker: Marker, record: Round) -> None:
+    """Let the session go on with the round's words, unless that has been done."""
+    folder = attempts.folder(ctx.dir, attempt.number)
+    if len(list(folder.glob("exit.*.json"))) >= record.starts:
+        return
+    words = rounds.words_path(ctx.dir, attempt.number, record.number).read_text(encoding="utf-8")
+    session = session_of(ctx, attempt)
+    note_branches(ctx, attempt, marker)
+    write_atomic(folder / REPAIR, words.encode())
+    go_on(folder, session, words)
+
+
+def _end(ctx: CellContext, attempt: Attempt, record: Round, outcome: str, *, after: str = "",
+         detail: str = "") -> Round:  # fmt: skip
+    closed = rounds.close(ctx.dir, attempt.number, record, outcome, after=after, detail=detail)
+    ctx.emit(Kind.REPAIR_CLOSED, phase=record.phase, attempt=attempt.number, round=record.number,
+             outcome=outcome, head=closed.after, detail=detail)  # fmt: skip
+    return closed

@@ -1,0 +1,178 @@
+"""Who may change what: `owned_paths`, `shared_paths` and contracts, judged by the host.
+
+Owns the judgement on the paths that differ between two commits, and the words that go back to the
+agent. The engine commits what an agent left before it looks, so nothing uncommitted escapes.
+`judge` is pure; `violations` is the same for a cell and two commits of its repository.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestr.errors import OrchestrError
+from orchestr.spec.proof import Contract
+from orchestr.spec.records import Cell, Feature
+
+if TYPE_CHECKING:
+    from orchestr.cell.context import CellContext
+
+MOST = 50  # paths that are told to an agent
+ASK = "ORCHESTR amend"  # the agent's word for: I need a change in a contract of another cell
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What one cell may change. ``contracts`` are those of its repository, its own included."""
+
+    cell: str
+    owned: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+
+    @property
+    def values(self) -> list[Any]:
+        """For the digest of `implement`, besides ``owned``; empty where nothing is set."""
+        rows = [[contract.path, contract.owner] for contract in self.contracts]
+        return [list(self.shared), rows] if self.shared or rows else []
+
+    @property
+    def foreign(self) -> tuple[Contract, ...]:
+        """The contracts that other cells own."""
+        return tuple(c for c in self.contracts if c.owner != self.cell)
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A changed path that is a contract of another cell."""
+
+    path: str
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What a cell changed and may not. ``base`` is the commit to take the paths back from."""
+
+    outside: tuple[str, ...] = ()
+    breaches: tuple[Breach, ...] = ()
+    base: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.outside and not self.breaches
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that must be as it was."""
+        return (*self.outside, *(breach.path for breach in self.breaches))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """One sentence for people for each kind of violation."""
+        found = []
+        if self.outside:
+            found.append(f"changed outside owned_paths: {some(self.outside)}")
+        for owner in dict.fromkeys(breach.contract.owner for breach in self.breaches):
+            theirs = [b.path for b in self.breaches if b.contract.owner == owner]
+            found.append(f"changed a contract that only cell {owner} may change: {some(theirs)}")
+        return tuple(found)
+
+    @property
+    def words(self) -> str:
+        """What is given back to the agent."""
+        lines = [
+            "Your work is committed, but it is not accepted as it is: it changes paths that are "
+            "not yours. Put exactly these back and keep everything else:",
+            "",
+            *(f"- {shown(path)}" for path in self.paths[:MOST]),
+        ]
+        if len(self.paths) > MOST:
+            lines.append(f"- and {len(self.paths) - MOST} more, all outside of your paths")
+        listed = " ".join(shlex.quote(f":(top,literal){path}") for path in self.paths[:MOST])
+        lines += [
+            "",
+            "This does it, new files included; commit it afterwards:",
+            "",
+            f"    git restore --source={self.base[:12]} --staged --worktree -- {listed}",
+        ]
+        if self.breaches:
+            first = self.breaches[0]
+            lines += [
+                "",
+                f"`{first.path}` is a contract of cell `{first.contract.owner}`. If your work "
+                "cannot be done without a change there, put it back all the same and end with "
+                f"the line `{ASK} {first.path}: <what is needed>`.",
+            ]
+        return "\n".join(lines).encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+class NotOwned(OrchestrError):
+    """The only thing wrong with a head is that it changes what is not its cell's."""
+
+    def __init__(self, ownership: Ownership, head: str) -> None:
+        super().__init__("; ".join(ownership.findings))
+        self.ownership = ownership
+        self.head = head
+
+
+def claims_of(feature: Feature, cell: Cell) -> Claims:
+    """What a cell may change, by its feature: contracts count in their owner's repository."""
+    repos = {other.name: other.repo for other in feature.cells}
+    mine = tuple(c for c in feature.contracts if repos.get(c.owner) == cell.repo)
+    return Claims(cell.name, cell.owned_paths, cell.proof.shared_paths, mine)
+
+
+def judge(claims: Claims, changed: Iterable[str], base: str = "") -> Ownership:
+    """The changed paths that are not the cell's.
+
+    Patterns are gitignore's. A path is a contract of the last entry that matches it; being its
+    owner is leave to change it. Without ``owned_paths`` all other paths are the cell's.
+    """
+    outside, breaches = [], []
+    may = _matcher([*claims.owned, *claims.shared])
+    contracts = [(contract, _matcher([contract.path])) for contract in reversed(claims.contracts)]
+    for path in changed:
+        contract = next((c for c, matches in contracts if matches.match_file(path)), None)
+        if contract is not None and contract.owner != claims.cell:
+            breaches.append(Breach(path, contract))
+        elif contract is None and claims.owned and not may.match_file(path):
+            outside.append(path)
+    return Ownership(tuple(outside), tuple(breaches), base)
+
+
+def violations(ctx: CellContext, base: str, head: str) -> Ownership:
+    """What a cell changed between two commits and may not; for `implement` and every repair."""
+    changed = ctx.repo.changed_paths(base, head)
+    return judge(claims_of(ctx.run.feature, ctx.cell), changed, base)
+
+
+def contract_for(feature: Feature, cell: Cell, path: str) -> Contract | None:
+    """The contract of another cell that a path belongs to: the repository's own first, then any
+    other's, for a cell that may only ask."""
+    near = claims_of(feature, cell).foreign
+    far = tuple(c for c in feature.contracts if c.owner != cell.name and c not in near)
+    for group in (near, far):
+        for contract in reversed(group):
+            if contract.path == path or _matcher([contract.path]).match_file(path):
+                return contract
+    return None
+
+
+def some(paths: Sequence[str], most: int = 5) -> str:
+    """A few names, and how many more."""
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(map(shown, paths[:most])) + more
+
+
+def shown(path: str) -> str:
+    """A path on one line; bytes that are no UTF-8 are written out."""
+    return path.replace("\n", "\\n").encode("utf-8", "backslashreplace").decode()
+
+
+def _matcher(patterns: Sequence[str]) -> Any:
+    import pathspec
+
+    return pathspec.GitIgnoreSpec.from_lines(patterns)

@@ -1,0 +1,111 @@
+"""A cell's ports: leased from the first need to its end, written where its programs look.
+
+Leasing itself is `orchestr.ports`; this waits for a free block without holding an agent slot, and
+writes `.ports.env` into the worktree (our excludes keep it out of every diff). The lease is in the
+registry, so it survives a kill together with the agent or the service that uses it; `give_back`
+is called when the cell has ended, well or badly, and nothing of it runs any more.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from orchestr import supervisor
+from orchestr.cell import attempt as attempts
+from orchestr.cell.context import CellContext
+from orchestr.events import Kind
+from orchestr.files import write_if_changed
+from orchestr.locks import read_lease
+from orchestr.ports import FILE, env_file, lease_ports, variables
+from orchestr.spec.records import Action, Phase
+
+POLL = 0.5  # s between two looks for a free block
+
+
+def ports_of(ctx: CellContext, phase: Phase = Phase.IMPLEMENT) -> tuple[int, ...]:
+    """The ten ports of a cell with `ports: true`, leased now if they were not; none for others.
+
+    Waits while no block is free; the cell's worktree must be there. Raises Interrupted when it
+    is stopped meanwhile, PhaseFailed for a cell without a worktree of its own.
+    """
+    if not ctx.cell.proof.ports:
+        return ()
+    if ctx.cell.action is Action.PUSH:
+        raise ctx.fail("`ports: true` needs a worktree of the cell's own, and it has a person's",
+                       hint=f"leave `ports` out in {ctx.run.feature.path}")  # fmt: skip
+    settings = ctx.run.settings.ports
+    waiting = False
+    while True:
+        try:
+            ports = lease_ports(ctx.run.registry, ctx.key, settings.base, settings.slots)
+        except KeyError:
+            raise ctx.fail("it has no worktree to lease ports for",
+                           hint=f"orchestr run {ctx.name}") from None  # fmt: skip
+        if ports is not None:
+            break
+        if not waiting:
+            waiting = True
+            last = settings.base + settings.slots * 10 - 1
+            why = f"all {settings.slots} blocks of ports ({settings.base} to {last}) are in use"
+            ctx.emit(Kind.CELL_WAITING, phase=phase, reason=why)
+        ctx.check_cancelled()
+        if not _reclaim(ctx):
+            ctx.run.stop.wait(POLL)
+    if waiting:
+        ctx.emit(Kind.CELL_WAITING, phase=phase, over=True)
+    _write(ctx, ports)
+    return ports
+
+
+def port_variables(ctx: CellContext) -> dict[str, str]:
+    """The variables of the ports that a cell holds now; leases nothing."""
+    if not ctx.cell.proof.ports:
+        return {}
+    entry = ctx.run.registry.active(ctx.key)
+    return variables(entry.ports) if entry is not None else {}
+
+
+def give_back(ctx: CellContext) -> None:
+    """The cell has ended: others may have its ports, unless its agent lives still."""
+    if _agent_lives(ctx.dir):
+        return
+    if ctx.run.registry.free_ports(ctx.key):
+        path = ctx.worktree / FILE
+        with suppress(OSError):
+            if not _tracked(ctx):
+                path.unlink(missing_ok=True)
+
+
+def _reclaim(ctx: CellContext) -> bool:
+    """Free the ports of cells whose run was killed: no run has their feature, no agent lives.
+
+    What still listens on them keeps them all the same: a block is tested before it is leased.
+    """
+    freed = False
+    for entry in ctx.run.registry.entries():
+        feature, _, cell = entry.key.partition("/")
+        if not entry.active or not entry.ports or feature == ctx.run.feature.name:
+            continue
+        alive = _agent_lives(ctx.run.layout.cell_dir(feature, cell))
+        if not alive and read_lease(ctx.run.layout.lease(feature)) is None:
+            freed |= bool(ctx.run.registry.free_ports(entry.key))
+    return freed
+
+
+def _agent_lives(cell_dir: Path) -> bool:
+    newest = attempts.newest(cell_dir)
+    if newest is None or not newest.is_open:
+        return False
+    folder = attempts.folder(cell_dir, newest.number)
+    return supervisor.state(folder) is supervisor.State.RUNNING
+
+
+def _write(ctx: CellContext, ports: tuple[int, ...]) -> None:
+    """`.ports.env`, unless the repository has a file of that name itself."""
+    if not _tracked(ctx):
+        write_if_changed(ctx.worktree / FILE, env_file(ports).encode())
+
+
+def _tracked(ctx: CellContext) -> bool:
+    return bool(ctx.tree_repo.ask("ls-files", "--", FILE).text.strip())

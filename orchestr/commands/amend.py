@@ -1,0 +1,139 @@
+"""`amend FEATURE:CELL [--dry-run]`: hand what a cell needs changed in a contract to its owner.
+
+The line goes to the owner's `todo:` in the spec; the record is marked afterwards, so a kill between
+the two only finds the line there already. The next `run` builds the owner, then the cell.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestr.cell import amendment
+from orchestr.cell.amendment import Amendment, Item
+from orchestr.cell.context import CellContext
+from orchestr.cell.implement import key_of
+from orchestr.cell.records import Marker
+from orchestr.commands.options import flag
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import tell
+from orchestr.commands.session import Session
+from orchestr.errors import OrchestrError, UsageError
+from orchestr.events import Kind
+from orchestr.files import write_atomic
+from orchestr.locks import FlockLock
+from orchestr.spec.append import append_todo
+from orchestr.spec.records import Action
+from orchestr.store import prepare
+
+
+class Amend(PlainVerb):
+    """Writes one line into a spec, and the journal; starts nothing."""
+
+    doc_purpose = "hand a needed change of a contract to the cell that owns it"
+    doc_usage = "FEATURE:CELL ... [--dry-run]"
+    cmd_options = (flag("dry-run", "show the change of the spec and leave it as it is"),)
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """One cell after the other; the first that cannot be amended ends it."""
+        if not args:
+            raise UsageError("which cell?", hint="orchestr amend FEATURE:CELL")
+        targets = session.targets(args)
+        if any(target.phase or not target.cell for target in targets):
+            raise UsageError("cells are amended as a whole", hint="orchestr amend FEATURE:CELL")
+        for ctx in session.cells(targets):
+            amend(session, ctx, dry_run=params["dry-run"])
+        return 0
+
+
+def amend(session: Session, ctx: CellContext, *, dry_run: bool) -> None:
+    """Hand over what one cell waits for. Raises OrchestrError saying why it cannot be."""
+    found = amendment.read(ctx.dir)
+    if found is None:
+        raise ctx.fail("it waits for no amendment", hint=f"orchestr explain {ctx.name}")
+    if found.amended:
+        tell(f"{ctx.name} was amended already; next: orchestr run {ctx.run.feature.name}\n")
+        return
+    _check(ctx, found)
+    path = session.root / ctx.run.feature.path
+    if dry_run:
+        new = _edited(session, ctx, path, found)
+        sys.stdout.write(_diff(ctx.run.feature.path, path.read_bytes(), new))
+        return
+    prepare(session.layout)
+    with FlockLock(session.layout.locks / "amend.lock"):
+        old = path.read_bytes()
+        new = _edited(session, ctx, path, found)
+        if path.read_bytes() != old:
+            raise ctx.fail(f"{ctx.run.feature.path} is being changed by somebody",
+                           hint=f"orchestr amend {ctx.name}")  # fmt: skip
+        if new != old:
+            real = path.resolve()
+            write_atomic(real, new, mode=real.stat().st_mode & 0o777)
+        for item in found.items:
+            ctx.emit(Kind.CELL_AMENDED, attempt=found.attempt, owner=item.owner,
+                     contract=item.contract, todo=item.todo)  # fmt: skip
+        amendment.mark(ctx, found)
+    for item in found.items:
+        tell(f"{ctx.run.feature.path}: todo of {item.owner}: {item.todo}\n")
+    tell(f"next: orchestr run {ctx.run.feature.name}\n")
+
+
+def _check(ctx: CellContext, found: Amendment) -> None:
+    """What would make an amendment useless."""
+    marker = Marker.read(ctx.dir)
+    if marker is None or key_of(ctx, marker) != found.key:
+        raise ctx.fail("its todo or what it builds on has changed since it asked",
+                       hint=f"orchestr run {ctx.name}")  # fmt: skip
+    for item in found.items:
+        _check_item(ctx, item)
+
+
+def _check_item(ctx: CellContext, item: Item) -> None:
+    where = ctx.run.feature.path
+    if item.futile:
+        raise ctx.fail(
+            f"{item.contract} was amended {item.repeats} times for it already",
+            hint=f"change the todo of {item.owner} or of {ctx.cell.name} in {where} yourself",
+        )
+    owner = next((c for c in ctx.run.feature.cells if c.name == item.owner), None)
+    if owner is None:
+        raise ctx.fail(f"cell {item.owner} is not in {where} any more", hint=f"edit {where}")
+    if owner.action is Action.PUSH:
+        raise ctx.fail(f"cell {item.owner} is a person's work: no agent reads its todo",
+                       hint=f"on branch {owner.branch}: {item.todo}")  # fmt: skip
+    if item.owner not in _below(ctx):
+        raise ctx.fail(
+            f"it does not depend on {item.owner}, so it would not wait for the amendment",
+            hint=f"add {item.owner} to `depends_on` of {ctx.cell.name} in {where}",
+        )
+
+
+def _below(ctx: CellContext) -> set[str]:
+    """Every cell that this one builds on."""
+    found: set[str] = set()
+    ahead = list(ctx.plan.upstreams)
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead += ctx.run.plan.cell(name).upstreams
+    return found
+
+
+def _edited(session: Session, ctx: CellContext, path: Path, found: Amendment) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise OrchestrError(f"{path} cannot be read: {error.strerror}") from error
+    agents = session.settings.agents.keys()
+    for item in found.items:
+        data = append_todo(data, ctx.run.feature.path, item.owner, item.todo, agents)
+    return data
+
+
+def _diff(name: str, old: bytes, new: bytes) -> str:
+    before, after = (text.decode().splitlines(keepends=True) for text in (old, new))
+    return "".join(difflib.unified_diff(before, after, name, name, n=2))

@@ -1,0 +1,194 @@
+"""`approve FEATURE:CELL [--gate G] [--reject --reason TEXT] [--yes]`: a person's answer at a gate.
+
+Shows exactly what the answer is about, asks, and records who, when and on which digest. Needs no
+lease: a run that waits at the gate sees the answer and goes on.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import Any
+
+from orchestr.cell import approval, publish
+from orchestr.cell.approval import APPROVED, PHASES, REFUSED, Decision
+from orchestr.cell.context import CellContext
+from orchestr.cell.planprompt import read_plan
+from orchestr.cell.records import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
+from orchestr.cell.text import title_of
+from orchestr.commands.facts import value_at
+from orchestr.commands.options import flag, value
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say, tell
+from orchestr.commands.session import Session
+from orchestr.errors import Exit, UsageError
+from orchestr.events import Kind
+from orchestr.render.text import clean
+from orchestr.spec.proof import Gate
+from orchestr.store import now, prepare
+
+
+class Approve(PlainVerb):
+    """One answer to one gate of one cell."""
+
+    doc_purpose = "say yes or no to a cell's plan, or to what it would publish"
+    doc_usage = "FEATURE:CELL"
+    cmd_options = (
+        value("gate", "plan or publish (default: the one that waits)"),
+        flag("reject", "say no; --reason is told to the agent"),
+        value("reason", "why not"),
+        flag("yes", "do not ask", short="y"),
+    )
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Show, ask, record."""
+        if len(args) != 1:
+            raise UsageError("`approve` wants one cell", hint="orchestr approve FEATURE:CELL")
+        ctx = session.cell(args[0])
+        reason = (params["reason"] or "").strip()
+        if params["reject"] and not reason:
+            raise UsageError("a refusal needs a reason", hint='--reject --reason "what to change"')
+        if reason and not params["reject"]:
+            raise UsageError("--reason is for --reject", hint="orchestr help approve")
+        gate = _gate(ctx, params["gate"])
+        seen = value_at(ctx, gate)
+        if seen is None:
+            raise UsageError(
+                f"{ctx.name} has nothing to approve at its gate `{gate}` yet",
+                hint=f"orchestr run {ctx.name}",
+            )
+        if params["reject"] and gate is Gate.PUBLISH and read_url(ctx.dir) and _is_out(ctx):
+            raise UsageError(f"{ctx.name} is published already", hint=f"{read_url(ctx.dir)}")
+        tell(_plan(ctx) if gate is Gate.PLAN else _publication(ctx))
+        if not params["yes"] and not _sure(ctx, gate, no=params["reject"]):
+            say("Nothing was recorded.")
+            return int(Exit.DONE)
+        prepare(session.layout)
+        _record(ctx, gate, seen, reason if params["reject"] else None)
+        return int(Exit.DONE)
+
+
+def _gate(ctx: CellContext, named: str | None) -> Gate:
+    """The gate that is meant: the named one, else the first that has no yes to what is there."""
+    asked = [g for g in ctx.cell.proof.approve if g is not Gate.PLAN or ctx.cell.plans]
+    if not asked:
+        raise UsageError(
+            f"{ctx.name} has no gate: nobody has to approve it",
+            hint="give it `approve: plan` or `approve: publish` in the spec",
+        )
+    if named is not None:
+        if named not in asked:
+            has = ", ".join(asked)
+            raise UsageError(f"{ctx.name} has no gate {named!r}", hint=f"its gates: {has}")
+        return Gate(named)
+    for gate in sorted(asked, key=list(Gate).index):
+        seen, said = value_at(ctx, gate), approval.read(ctx.dir, gate)
+        if seen is not None and (said is None or not said.approves(seen)):
+            return gate
+    ready = [g for g in sorted(asked, key=list(Gate).index) if value_at(ctx, g) is not None]
+    return ready[-1] if ready else asked[0]
+
+
+def _is_out(ctx: CellContext) -> bool:
+    return publish.reason(ctx) is None
+
+
+def _plan(ctx: CellContext) -> str:
+    """What is approved at the gate `plan`."""
+    todo = "".join(f"  - {clean(item)}\n" for item in ctx.cell.todo)
+    lines = (read_plan(ctx) or "").splitlines()
+    text = "".join(f"{_line(line)}\n" for line in lines)
+    return f"The plan of {ctx.name} ({ctx.dir / PLAN_TEXT}), for\n{todo}\n{text}\n"
+
+
+def _line(line: str) -> str:
+    """A line of Markdown for a terminal: its indentation is part of what it says."""
+    indent = len(line) - len(line.lstrip(" "))
+    return " " * indent + clean(line)
+
+
+def _publication(ctx: CellContext) -> str:
+    """What is approved at the gate `publish`."""
+    head = ctx.head()
+    if head is None:
+        return ""
+    stat = "".join(f"  {clean(line.strip())}\n"
+                   for line in ctx.repo.diff_stat(head.base, head.head).splitlines())  # fmt: skip
+    words = [
+        f"What {ctx.name} would publish: {ctx.cell.branch} at {head.head[:12]}, "
+        f"for {publish.pr_base(ctx)} of {ctx.cell.repo}\n",
+        f"  title: {clean(title_of(ctx))}\n{stat}",
+        f"  checks: {_evidence(ctx, CHECKS, head.head)}\n",
+        f"  review: {_evidence(ctx, REVIEW, head.head)}\n",
+        f"  the whole diff: git -C {ctx.repo_path} diff {head.base[:12]} {head.head[:12]}\n\n",
+    ]
+    return "".join(words)
+
+
+def _evidence(ctx: CellContext, name: str, head: str) -> str:
+    """The evidence on exactly this head, in a line."""
+    found = Evidence.read(ctx.dir / name)
+    if found is None or found.head != head:
+        return "none on this commit"
+    if not found.items:
+        return "nothing was asked for"
+    words = []
+    for item in found.items:
+        who = item.get("name") or item.get("reviewer") or item.get("kind") or "?"
+        passed = item.get("passed")
+        said = {True: "passed", False: "failed"}.get(passed) if isinstance(passed, bool) else None
+        words.append(f"{who} {said or item.get('verdict') or ''}".strip())
+    return f"{clean(', '.join(words))} ({ctx.dir / name})"
+
+
+def _sure(ctx: CellContext, gate: Gate, *, no: bool) -> bool:
+    """Ask. Raises UsageError where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise UsageError("an approval is a person's, and there is no terminal", hint="add --yes")
+    what = "Refuse" if no else "Approve"
+    sys.stderr.write(f"{what} {approval.WORDS[gate]}? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _record(ctx: CellContext, gate: Gate, seen: str, refusal: str | None) -> None:
+    """The file first, then the journal: an answer counts from the moment the file is there."""
+    name, email = _who(ctx, "user.name"), _who(ctx, "user.email")
+    verdict = APPROVED if refusal is None else REFUSED
+    said = Decision(str(gate), verdict, seen, now(), name, email, _user(), refusal or "")
+    before = approval.read(ctx.dir, gate)
+    again = before is not None and before.approves(seen) and refusal is None
+    if not again:
+        said.write(ctx.dir)
+    kind = Kind.APPROVAL_GIVEN if refusal is None else Kind.APPROVAL_REFUSED
+    run = f"orchestr run {ctx.run.feature.name}"
+    hint = run
+    if refusal is not None and gate is Gate.PUBLISH:
+        hint = f"orchestr run --force {ctx.name}"
+    ctx.emit(kind, phase=PHASES[gate], gate=str(gate), digest=seen, name=name, email=email,
+             user=said.user, reason=refusal, hint=hint)  # fmt: skip
+    by = f"{said.who} <{email}>" if email else said.who
+    if again and before is not None:
+        tell(f"{ctx.name}: approved already, by {before.who} at {before.at}\n")
+    elif refusal is None:
+        tell(f"{ctx.name}: {approval.WORDS[gate]} is approved, by {by}\nnext: {run}\n")
+    elif gate is Gate.PLAN:
+        tell(f"{ctx.name}: its plan is refused, by {by}; the next run makes another\nnext: {run}\n")
+    else:
+        tell(f"{ctx.name}: refused, by {by}; it is not published\n"
+             f"next: {hint} (its agent is told the reason)\n")  # fmt: skip
+
+
+def _who(ctx: CellContext, key: str) -> str:
+    """The user's identity as git has it where the cell's repository is."""
+    try:
+        return ctx.repo.run("config", "--get", key, check=False).text.strip()
+    except OSError:
+        return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,94 @@
+"""`prompt FEATURE:CELL [--attempt N]`: what the next attempt would be asked, or one was.
+
+Reads files and repositories; makes no worktree and changes nothing. What only a run finds out
+(merges with what others pushed) is not in the prompt of an attempt to come.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from orchestr.cell import attempt as attempts
+from orchestr.cell.attempt import Attempt
+from orchestr.cell.context import CellContext, repo_path
+from orchestr.cell.prepare import left_here
+from orchestr.cell.prompt import build
+from orchestr.commands.options import value
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say
+from orchestr.commands.session import Session
+from orchestr.errors import OrchestrError, UsageError
+from orchestr.gitworktree import Finding, validate_worktree
+from orchestr.spec.records import Action
+
+PROMPT = "prompt.md"
+
+
+class Prompt(PlainVerb):
+    """The prompt on stdout, what there is to know about it on stderr."""
+
+    doc_purpose = "what a cell's agent is asked to do"
+    doc_usage = "FEATURE:CELL"
+    cmd_options = (
+        value("attempt", "the prompt that attempt N got (default: the next one's)", type_=int),
+    )
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Print the prompt of one cell."""
+        if len(args) != 1:
+            raise UsageError("`prompt` wants one cell", hint="orchestr prompt FEATURE:CELL")
+        ctx = session.cell(args[0])
+        if ctx.cell.action is Action.PUSH:
+            raise UsageError(f"{ctx.name} has no prompt: no agent works on it (action: push)",
+                             hint=f"orchestr explain {ctx.name}")  # fmt: skip
+        number = params["attempt"]
+        sys.stdout.write(_next(ctx) if number is None else _kept(ctx, number))
+        return 0
+
+
+def _kept(ctx: CellContext, number: int) -> str:
+    known = attempts.numbers(ctx.dir)
+    if number not in known:
+        names = f"attempts: {', '.join(map(str, known))}" if known else f"orchestr run {ctx.name}"
+        raise UsageError(f"{ctx.name} has no attempt {number}", hint=names)
+    try:
+        data = (attempts.folder(ctx.dir, number) / PROMPT).read_bytes()
+    except FileNotFoundError:
+        raise UsageError(
+            f"attempt {number} of {ctx.name} has no prompt: it ended before its agent started",
+            hint=f"orchestr explain {ctx.name}",
+        ) from None
+    return data.decode("utf-8", "replace")
+
+
+def _next(ctx: CellContext) -> str:
+    """Built from what is known now, with what is not known told on stderr."""
+    known = attempts.numbers(ctx.dir)
+    number = max(known, default=0) + 1
+    newest = attempts.newest(ctx.dir)
+    if newest is not None and newest.is_open:
+        say(f"attempt {newest.number} of {ctx.name} is open; its own prompt: "
+            f"orchestr prompt {ctx.name} --attempt {newest.number}")  # fmt: skip
+    fresh = attempts.fresh_request(ctx.dir) or ""
+    agent = ctx.run.settings.agents.get(ctx.agent_name)
+    model = ctx.cell.model or (agent.model if agent else None) or ""
+    attempt = Attempt(number, "", ctx.agent_name, "", model, fresh=fresh)
+    path = repo_path(ctx.run.settings, ctx.cell.repo)
+    if not path.is_dir() and ctx.repo_settings.commits == "auto":
+        say(f"{path} is not there yet: how commits are written in it is not known")
+    for upstream in ctx.upstreams():
+        if upstream.head() is None:
+            say(f"upstream {upstream.cell.name} is not built yet")
+    return build(ctx, attempt, "" if fresh else "\n".join(_left(ctx)))
+
+
+def _left(ctx: CellContext) -> list[str]:
+    """What lies in the cell's worktree, if it has a usable one."""
+    if not ctx.worktree.is_dir():
+        return []
+    try:
+        found = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch).finding
+        return left_here(ctx.tree_repo) if found is Finding.OK else []
+    except OrchestrError:
+        return []  # what is wrong with it is for `doctor` to tell
