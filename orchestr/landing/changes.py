@@ -66,6 +66,8 @@ def hold(ctx: CellContext, head: Head | None) -> str:
     if state in (CellState.IGNORED, CellState.APPROVAL):
         return f"the cell {state.words}" if state is CellState.APPROVAL else "it is ignored"
     for phase in Phase:
+        if phase is Phase.PLAN and phase not in ctx.cell.steps:
+            continue
         if phase is Phase.WORKTREE and head is not None and state is CellState.LANDED:
             continue
         try:
