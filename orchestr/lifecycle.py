@@ -276,6 +276,9 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             assert_never(event.kind)
 
 
+LAND = "land"  # where a cell is that was not landed; no phase of a spec
+
+
 def _land(cell: CellView, event: Event) -> CellView:
     """Landed, left to a person, or rolled back."""
     if event.kind is Kind.LAND_PARKED:
@@ -283,6 +286,7 @@ def _land(cell: CellView, event: Event) -> CellView:
         return replace(
             cell,
             state=CellState.MERGE_CONFLICT if told else CellState.NEEDS_PERSON,
+            phase=LAND,
             reason=_text(event.data, "reason"),
             hint=_text(event.data, "hint"),
             finished_at=event.ts,

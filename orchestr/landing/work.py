@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, NeedsApproval, OrchestrError
 from orchestr.git import CommitId
 from orchestr.landing.bench import show
 from orchestr.landing.changes import paths_of
@@ -97,6 +97,8 @@ def repair(lander: Lander, action: Repair) -> Event:
                     target=lane.target, tip=lander.queue.tips[lane])  # fmt: skip
     except Interrupted:
         raise
+    except NeedsApproval as error:  # mended, and a person has to say yes to it
+        return Parked(action.key, action.trouble, f"mended, and waits: {error.message}")
     except OrchestrError as error:
         if action.number < lander.rules.repairs:
             return RepairStarted(action.key, action.trouble, action.number + 1, action.detail)
