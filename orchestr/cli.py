@@ -23,6 +23,8 @@ orchestr: make for features
   orchestr logs FEATURE:CELL [-f]        what the agent said and did
   orchestr prompt FEATURE:CELL           what the agent is asked to do
   orchestr forget FEATURE:CELL           build it again with the next run
+  orchestr land FEATURE...               merge what is done, each target always green
+  orchestr rollback FEATURE              revert exactly what landed
   orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay
   orchestr clean FEATURE                 remove worktrees that hold nothing unsaved
   orchestr ignore FEATURE:CELL [--undo]  leave a cell as it is

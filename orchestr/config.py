@@ -68,6 +68,10 @@ class RepoSettings:
     copy: tuple[str, ...] = ()
     checks: tuple[CheckDef, ...] = ()
     detect: bool = False
+    land_checks: tuple[str, ...] = ()
+    strategy: str | None = None
+    land: str | None = None
+    disjoint: bool = False
     commits: str = "auto"
     trailers: tuple[str, ...] | None = None  # None: those of the workspace
 
@@ -153,6 +157,24 @@ class ForgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LandingSettings:
+    """How the merge queue works (docs/landing.md). ``jobs``: checks at once; ``land``: how a
+    target is moved, None: as the forge does it.
+    """
+
+    strategy: str = "merge"
+    land: str | None = None
+    window: int = 20
+    floor: int = 3
+    batch: int = 1
+    jobs: int = 2
+    repairs: int = 2
+    disjoint: bool = False
+    delete_branches: bool = False
+    keep_worktrees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. ``default_agent`` is the one named, else the only one declared."""
 
@@ -164,6 +186,7 @@ class Settings:
     checks: CheckSettings = field(default_factory=CheckSettings)
     ports: PortSettings = field(default_factory=PortSettings)
     default_agent: str | None = None
+    landing: LandingSettings = field(default_factory=LandingSettings)
 
     def repo(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""
@@ -218,6 +241,7 @@ class _Loader:
         forge = self._forge(raw.get("forge", {}))
         checks = CheckSettings(**self._section("checks", raw.get("checks", {})))
         ports = self._ports(raw.get("ports", {}))
+        landing = LandingSettings(**self._section("landing", raw.get("landing", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -229,6 +253,7 @@ class _Loader:
             checks=checks,
             ports=ports,
             default_agent=default,
+            landing=landing,
         )
 
     def _read(self) -> dict[str, Any]:

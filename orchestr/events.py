@@ -52,6 +52,12 @@ class Kind(StrEnum):
     PR_OPENED = "pr.opened"  # data: url, draft
     PR_UPDATED = "pr.updated"  # data: url, draft
     PR_SEEN = "pr.seen"  # data: url, state, draft, checks, review
+    LAND_QUEUE = "land.queue"  # data: event and its fields; only in the queue's own book
+    LAND_REPAIR = "land.repair"  # its agent is to mend it; data: number, trouble, reason
+    LAND_DONE = "land.done"  # data: target, before, commit, tree, head, strategy
+    LAND_PARKED = "land.parked"  # data: state (merge_conflict, needs_person), reason, hint
+    LAND_UPDATE = "land.update"  # its branch takes the new target in; data: old, new
+    LAND_UNDONE = "land.undone"  # rolled back; data: target, commit, reverts
     FORGE_AWAY = "forge.away"  # data: repo, reason
     FORGE_WAITS = "forge.waits"  # a host lets us wait; data: host, reason, wait_s
 

@@ -240,6 +240,8 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
                 pr_checks=_text(data, "checks") if seen or fresh else cell.pr_checks,
                 pr_review=_text(data, "review") if seen or fresh else cell.pr_review,
             )
+        case Kind.LAND_DONE | Kind.LAND_PARKED | Kind.LAND_UNDONE:
+            return _land(cell, event)
         case Kind.PUSH_DONE:
             return replace(cell, pr_checks=None)  # they were of another head
         case Kind.REPAIR_OPENED:
@@ -256,6 +258,9 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             Kind.CHECK_DONE
             | Kind.REPAIR_CLOSED
             | Kind.REVIEW_DONE
+            | Kind.LAND_QUEUE
+            | Kind.LAND_REPAIR
+            | Kind.LAND_UPDATE
             | Kind.RUN_STARTED
             | Kind.RUN_FORCED
             | Kind.RUN_FINISHED
@@ -269,6 +274,29 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
             return cell
         case _:
             assert_never(event.kind)
+
+
+LAND = "land"  # where a cell is that was not landed; no phase of a spec
+
+
+def _land(cell: CellView, event: Event) -> CellView:
+    """Landed, left to a person, or rolled back."""
+    if event.kind is Kind.LAND_PARKED:
+        told = event.data.get("state") == CellState.MERGE_CONFLICT
+        return replace(
+            cell,
+            state=CellState.MERGE_CONFLICT if told else CellState.NEEDS_PERSON,
+            phase=LAND,
+            reason=_text(event.data, "reason"),
+            hint=_text(event.data, "hint"),
+            finished_at=event.ts,
+        )
+    where = f"{_text(event.data, 'target')} at {(_text(event.data, 'commit') or '')[:12]}"
+    if event.kind is Kind.LAND_DONE:
+        state, reason = CellState.LANDED, f"landed on {where}"
+    else:
+        state, reason = CellState.DONE, f"rolled back on {where}"
+    return replace(cell, state=state, reason=reason, hint=None)
 
 
 def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:

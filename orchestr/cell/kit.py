@@ -38,17 +38,22 @@ def set_up(ctx: CellContext) -> None:
     PhaseFailed with the end of what a failing command said, Interrupted when stopped.
     """
     expect(ctx)
+    equip(ctx, ctx.worktree, ctx.dir)
+    (ctx.dir / PENDING).unlink(missing_ok=True)
+
+
+def equip(ctx: CellContext, place: Path, logs: Path) -> None:
+    """The kit in any worktree of the cell's repository. Raises as `set_up`."""
     settings = ctx.repo_settings
     for name in settings.link:
-        source, target = ctx.repo_path / name, ctx.worktree / name
+        source, target = ctx.repo_path / name, place / name
         if source.exists() and not target.exists() and not target.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source.resolve())
     for name in settings.copy:
-        _copy(ctx.repo_path / name, ctx.worktree / name)
+        _copy(ctx.repo_path / name, place / name)
     for number, command in enumerate(settings.setup, start=1):
-        _step(ctx, "setup", number, command)
-    (ctx.dir / PENDING).unlink(missing_ok=True)
+        _step(ctx, "setup", number, command, place, logs)
 
 
 def tear_down(ctx: CellContext) -> list[str]:
@@ -56,7 +61,7 @@ def tear_down(ctx: CellContext) -> list[str]:
     failed = []
     for number, command in enumerate(ctx.repo_settings.teardown, start=1):
         try:
-            _step(ctx, "teardown", number, command)
+            _step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
         except Interrupted:
             raise
         except OrchestrError as error:
@@ -79,16 +84,16 @@ def _copy(source: Path, target: Path) -> None:
     half.rename(target)
 
 
-def _step(ctx: CellContext, what: str, number: int, command: str) -> None:
-    log = ctx.dir / f"{what}-{number}.log"
+def _step(ctx: CellContext, what: str, number: int, command: str, place: Path, logs: Path) -> None:
+    log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     limit = ctx.repo_settings.setup_timeout or ctx.timeout
     with log.open("wb", buffering=0) as stream:
         try:
             done = run_process(
                 ["sh", "-c", command],
-                cwd=ctx.worktree,
-                env={**Repo(ctx.worktree).env(), **port_variables(ctx)},
+                cwd=place,
+                env={**Repo(place).env(), **port_variables(ctx)},
                 timeout=limit,
                 limit=1 << 20,
                 sink=stream.write,

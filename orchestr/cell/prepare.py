@@ -31,7 +31,11 @@ def prepare(ctx: CellContext, marker: Marker) -> tuple[CommitId, str]:
     head = repo.resolve("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
-    return head, "\n".join(notes or left_here(repo))
+    notes = notes or left_here(repo)
+    evidence = ctx.dir / "landing.md"  # of the merge queue, see `orchestr.landing.repair`
+    if evidence.exists():
+        notes.append(evidence.read_text(encoding="utf-8"))
+    return head, "\n".join(notes)
 
 
 def left_here(repo: Repo) -> list[str]:

@@ -17,7 +17,7 @@ from orchestr.cell.prompt import pr_of
 from orchestr.cell.records import Marker, Outcome, Planned
 from orchestr.cell.signing import sign_command
 from orchestr.commands.stale import stale_phases
-from orchestr.lifecycle import CellView, FeatureView, replay, settle
+from orchestr.lifecycle import LAND, CellView, FeatureView, replay, settle
 from orchestr.locks import read_lease
 from orchestr.render.facts import CellFacts, FeatureStatus
 from orchestr.render.summary import asks
@@ -64,7 +64,8 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         phases[view.phase] = view.phases.get(view.phase, "pending")
     newest = attempts.current(ctx.dir)
     shown: CellState | None = CellState.IGNORED if view.ignored and not state.is_moving else None
-    at_rest = state in (CellState.PENDING, CellState.DONE) or (state in SETTLED and not stale)
+    settled = state in SETTLED and not stale and view.phase != LAND
+    at_rest = state in (CellState.PENDING, CellState.DONE) or settled
     if shown is None and at_rest:
         shown = CellState.PENDING if stale else CellState.DONE
     orphan = newest is not None and newest.is_open and is_alive(ctx.dir, newest)

@@ -21,18 +21,28 @@ from orchestr.render.plan import Resources, plan_json, plan_text
 DEFAULTS: dict[str, Any] = {"only": [], "failed": False, "ignore_deps": False}
 
 
+LAND = options.flag(
+    "land", "the order of a landing and its conflicts; asks the origin", long="land"
+)
+
+
 class Plan(PlainVerb):
-    """Shows what `run` would do; starts nothing and asks no network."""
+    """Shows what `run` would do; starts nothing and, without `--land`, asks no network."""
 
     doc_purpose = "show order, bases, and what would run and why"
     doc_usage = "FEATURE[:CELL] ..."
-    cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS)
+    cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS, LAND)
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Print the plan of each named feature."""
         if not args:
             known = ", ".join(session.specs.features) or "none"
             raise UsageError("which feature?", hint=f"features: {known}")
+        if params["land"]:
+            from orchestr.commands.land import foretell
+
+            names = dict.fromkeys(target.feature for target in session.targets(args))
+            return foretell([session.run(name) for name in names])
         chosen = {**DEFAULTS, "only": params["only"], "ignore_deps": params["ignore_deps"]}
         for goal in choose(session, session.targets(args), chosen):
             show(session, goal, as_json=params["json"])

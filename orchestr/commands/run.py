@@ -28,6 +28,7 @@ from orchestr.commands.session import Loader, Session, Verb, attach
 from orchestr.errors import Exit, UsageError
 from orchestr.events import Event, Kind
 from orchestr.render.progress import make_progress
+from orchestr.spec.records import Delivery
 from orchestr.spec.values import parse_duration
 from orchestr.store import prepare
 from orchestr.tasks import free_ports_left
@@ -82,11 +83,19 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             return int(Exit.USAGE)
         if not confirm(goals, yes=params["yes"], forced=forced):
             return int(Exit.DONE)
+        merge = any(goal.run.feature.delivery is Delivery.MERGE for goal in goals)
+        if merge:  # imported only then: `run` starts fast
+            from orchestr.commands import land
+
+            runs = land.merging(goals)
+            if not land.confirm(runs, yes=params["yes"], undo=False):
+                return int(Exit.DONE)
         prepare(session.layout)
         with leases(goals, break_lock=params["break_lock"]):
             for goal in goals:
                 free_ports_left(goal.run)
-            return self._run(session, loader, goals, theirs, params)
+            code = self._run(session, loader, goals, theirs, params)
+            return land.deliver(goals, code, as_json=params["json"]) if merge else code
 
     def _run(self, session: Session, loader: Loader, goals: list[Goals],
              theirs: Sequence[str], params: Any) -> int:  # fmt: skip

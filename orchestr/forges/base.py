@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestr.errors import OrchestrError
 
@@ -35,7 +35,8 @@ class PullRequest:
     ``head`` and ``base`` are branch names, ``head_sha`` is the commit the forge holds for
     it. ``created_at`` and ``updated_at`` are ISO-8601 with offset. ``checks`` is success,
     failure or pending, ``review`` approved, changes_requested or review_required; None where
-    the forge has none, or was not asked (only `Forge.find` tells them).
+    the forge has none, or was not asked (only `Forge.find` tells them). ``merged_as`` is the
+    commit that its merge made, where the forge says so (only `Forge.merge` does).
     """
 
     number: int
@@ -51,6 +52,7 @@ class PullRequest:
     updated_at: str
     checks: str | None = None
     review: str | None = None
+    merged_as: str | None = None
 
 
 class MergeMethod(StrEnum):
@@ -157,7 +159,8 @@ class Forge(Protocol):
     def merge(
         self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
     ) -> PullRequest:
-        """Merge exactly the head ``sha``; for landing only. One merged so already is returned.
+        """Merge exactly the head ``sha``; for landing only. One merged so already is returned, a
+        draft is made ready first.
 
         Raises ForgeError (another head, a conflict, not allowed), ForgeAway.
         """
@@ -169,4 +172,33 @@ class Forge(Protocol):
         Without ``ask`` the network is left alone (before every run), with it the forge says
         itself whether it knows us and lets us write (`orchestr doctor`).
         """
+        ...
+
+
+@runtime_checkable
+class MergesItself(Protocol):
+    """A forge with a merge button and a merge queue of its own, for the landing of its changes."""
+
+    def land(
+        self,
+        repo: RepoRef,
+        number: int,
+        *,
+        sha: str,
+        method: MergeMethod,
+        title: str,
+        message: str,
+    ) -> PullRequest:
+        """As `Forge.merge`, with the words of the commit."""
+        ...
+
+    def enqueue(self, repo: RepoRef, number: int, *, sha: str) -> None:
+        """Put exactly the head ``sha`` into the forge's own queue; one that is there stays.
+
+        Raises ForgeError (no queue, not mergeable, another head), ForgeAway.
+        """
+        ...
+
+    def is_queued(self, repo: RepoRef, number: int) -> bool:
+        """Whether it waits in the forge's own queue. Raises ForgeError, ForgeAway."""
         ...

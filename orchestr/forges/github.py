@@ -123,19 +123,65 @@ class GitHubForge:
         self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
     ) -> PullRequest:
         """See `Forge.merge`. GitHub itself compares the head with ``sha``."""
-        slug = self._slug(repo)
-        path = f"repos/{slug}/pulls/{number}"
+        return self._merge(repo, number, {"sha": sha, "merge_method": str(method)})
+
+    def land(
+        self,
+        repo: RepoRef,
+        number: int,
+        *,
+        sha: str,
+        method: MergeMethod,
+        title: str,
+        message: str,
+    ) -> PullRequest:
+        """See `MergesItself.land`."""
         asked = {"sha": sha, "merge_method": str(method)}
-        refused: Refused | None = None
-        try:
-            self.api.rest(slug.host, "PUT", f"{path}/merge", asked)
-        except Refused as error:
-            refused = error
+        if method is not MergeMethod.REBASE:  # which keeps the commits' own words
+            asked |= {"commit_title": title, "commit_message": message}
+        return self._merge(repo, number, asked)
+
+    def enqueue(self, repo: RepoRef, number: int, *, sha: str) -> None:
+        """See `MergesItself.enqueue`."""
+        slug = self._slug(repo)
+        node, draft, queued = self._queued(slug, number)
+        if queued:
+            return
+        if draft:
+            self.api.graphql(slug.host, query.UNDRAFT, {"id": node})
+        data = self.api.graphql(slug.host, query.ENQUEUE, {"id": node, "sha": sha})
+        if not (data.get("enqueuePullRequest") or {}).get("mergeQueueEntry"):
+            raise ForgeError(f"{slug.url}/pull/{number} was not taken into GitHub's merge queue")
+
+    def is_queued(self, repo: RepoRef, number: int) -> bool:
+        """See `MergesItself.is_queued`."""
+        return self._queued(self._slug(repo), number)[2]
+
+    def _queued(self, slug: Slug, number: int) -> tuple[str, bool, bool]:
+        names = {"owner": slug.owner, "name": slug.name, "number": number}
+        return query.read_queued(self.api.graphql(slug.host, query.QUEUED, names))
+
+    def _merge(self, repo: RepoRef, number: int, asked: dict[str, str]) -> PullRequest:
+        slug, sha = self._slug(repo), asked["sha"]
+        path = f"repos/{slug}/pulls/{number}"
+        refused = self._press(slug, path, asked)
+        if refused is not None and "draft" in refused.message:
+            node, _, _ = self._queued(slug, number)
+            self.api.graphql(slug.host, query.UNDRAFT, {"id": node})
+            refused = self._press(slug, path, asked)
         pr = query.of_rest(self.api.rest(slug.host, "GET", path))
         if pr.state is PRState.MERGED and pr.head_sha == sha:
             return pr
         why = refused.message if refused else f"it is {pr.state} at {pr.head_sha[:12]}"
         raise ForgeError(f"{pr.url} was not merged at {sha[:12]}: {why}") from refused
+
+    def _press(self, slug: Slug, path: str, asked: dict[str, str]) -> Refused | None:
+        """The merge button; what GitHub says against it."""
+        try:
+            self.api.rest(slug.host, "PUT", f"{path}/merge", asked)
+        except Refused as error:
+            return error
+        return None
 
     def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.ready`."""

@@ -116,8 +116,40 @@ def of_rest(pull: Any) -> PullRequest:
             state=state,
             created_at=str(pull["created_at"]),
             updated_at=str(pull["updated_at"]),
+            merged_as=pull.get("merge_commit_sha") if state is PRState.MERGED else None,
         )
     except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(error) from error
+
+
+QUEUED = """\
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) { id isDraft isInMergeQueue }
+  }
+  rateLimit { cost remaining }
+}
+"""
+UNDRAFT = """\
+mutation($id: ID!) {
+  markPullRequestReadyForReview(input: {pullRequestId: $id}) { pullRequest { isDraft } }
+}
+"""
+ENQUEUE = """\
+mutation($id: ID!, $sha: GitObjectID!) {
+  enqueuePullRequest(input: {pullRequestId: $id, expectedHeadOid: $sha}) {
+    mergeQueueEntry { id }
+  }
+}
+"""
+
+
+def read_queued(data: Mapping[str, Any]) -> tuple[str, bool, bool]:
+    """A pull request's id, whether it is a draft, whether it waits in the merge queue."""
+    try:
+        pull = data["repository"]["pullRequest"]
+        return str(pull["id"]), bool(pull["isDraft"]), bool(pull["isInMergeQueue"])
+    except (KeyError, TypeError) as error:
         raise _unreadable(error) from error
 
 

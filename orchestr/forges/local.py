@@ -180,6 +180,18 @@ class LocalForge:
             _must_be_open(old.pr, "be closed")
             return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.CLOSED)))
 
+    def mark_merged(self, repo: RepoRef, number: int) -> PullRequest:
+        """Say that an open one was merged, by a squash or a rebase that no history shows.
+
+        For the merge queue, which put its work into the base itself. Twice changes nothing.
+        """
+        with self._look(repo) as look:
+            old = _one(look, repo, number)
+            if old.pr.state is PRState.MERGED:
+                return old.pr
+            _must_be_open(old.pr, "be marked as merged")
+            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.MERGED)))
+
     # --- looking ---------------------------------------------------------------------------
 
     def _folder(self, repo: RepoRef) -> Path:

@@ -188,7 +188,17 @@ def _words(event: Event) -> list[str]:
             return [f"waiting for {_said(data, 'host')}: {_said(data, 'reason')}{more}"]
         case Kind.ATTEMPT_CLOSED | Kind.PUSH_INTENDED:
             return []
-        case Kind.PR_INTENDED | Kind.PR_SEEN:
+        case Kind.LAND_REPAIR:
+            return [f"repair {data.get('number', '?')}: {headline(_raw(data, 'reason'))}"]
+        case Kind.LAND_DONE:
+            return [f"landed on {_said(data, 'target')} at {_said(data, 'commit')[:10]}"]
+        case Kind.LAND_UNDONE:
+            return [f"rolled back on {_said(data, 'target')} at {_said(data, 'commit')[:10]}"]
+        case Kind.LAND_PARKED:
+            hint = _said(data, "hint")
+            told = f"NOT LANDED: {headline(_raw(data, 'reason'))}"
+            return [told, *([f"hint: {hint}"] if hint else [])]
+        case Kind.PR_INTENDED | Kind.PR_SEEN | Kind.LAND_QUEUE | Kind.LAND_UPDATE:
             return []
 
 

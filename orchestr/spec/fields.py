@@ -20,13 +20,8 @@ def each(check: Callable[[str], str]) -> AfterValidator:
 
 
 def _delivery(value: object) -> object:
-    if value == Delivery.MERGE.value:
-        raise BadValue(
-            "this version of orchestr cannot do `delivery: merge` yet",
-            "leave it out: pull requests are opened and stay open",
-        )
-    if value != Delivery.PR.value:
-        raise BadValue("must be `pr`")
+    if value not in list(Delivery):
+        raise BadValue("must be `pr` or `merge`")
     return value
 
 
@@ -73,7 +68,7 @@ Phases = Annotated[
     ),
 ]
 DeliveryName = Annotated[
-    str, BeforeValidator(_delivery), WithJsonSchema({"enum": [Delivery.PR.value]})
+    str, BeforeValidator(_delivery), WithJsonSchema({"enum": [str(one) for one in Delivery]})
 ]
 
 

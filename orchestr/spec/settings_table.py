@@ -179,13 +179,16 @@ def _port(value: Any) -> int:
     return int(_count(1024, 65000)(value))
 
 
+STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
+_STRATEGY = _one_of(*STRATEGIES)
+_LAND = _one_of("push", "api", "forge")
 _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
 _FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
 _COMMITS = _one_of("auto", "conventional", "plain")
 _TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
-          _SIGN, _COMMITS)  # fmt: skip
+          _SIGN, _COMMITS, _STRATEGY, _LAND)  # fmt: skip
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
@@ -212,6 +215,10 @@ KEYS: Mapping[str, Section] = {
         "copy": _inside,
         "checks": _checks,
         "detect": _flag,
+        "land_checks": _texts,
+        "strategy": _STRATEGY,
+        "land": _LAND,
+        "disjoint": _flag,
         "commits": _COMMITS,
         "trailers": _trailers,
     },
@@ -252,5 +259,17 @@ KEYS: Mapping[str, Section] = {
         "draft": _flag,
         "program": _text,
         "patience": values.parse_duration,
+    },
+    "landing": {
+        "strategy": _STRATEGY,
+        "land": _LAND,
+        "window": _count(1, 100),
+        "floor": _count(1, 100),
+        "batch": _count(1, 100),
+        "jobs": _count(1, 100),
+        "repairs": _count(0, 10),
+        "disjoint": _flag,
+        "delete_branches": _flag,
+        "keep_worktrees": _flag,
     },
 }

@@ -194,7 +194,8 @@ def parse_phases(names: list[str]) -> tuple[Phase, ...]:
     phases: list[Phase] = []
     for name in names:
         if name == "land":
-            raise BadValue("this version of orchestr cannot do the phase `land` yet")
+            hint = "write `delivery: merge`, or land with `orchestr land`"
+            raise BadValue("`land` is no phase to list", hint)
         if name not in known:
             raise BadValue(f"unknown phase {show(name)}", suggest(name, known))
         phases.append(Phase(name))

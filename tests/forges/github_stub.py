@@ -93,6 +93,8 @@ class GitHub:
         self.away = False
         self.tls: ssl.SSLContext | None = None
         self.enterprise = ""
+        self.protected = ""  # why nobody may press the merge button
+        self.queues = False  # whether there is a merge queue; what is in it lands after a look
         self.lag = 0  # requests that still see the old head after a push
         self._lock = threading.RLock()
         self._server: ThreadingHTTPServer | None = None
@@ -285,10 +287,22 @@ class GitHub:
         squash = asked.get("merge_method") == "squash"
         parents = ["-p", base] + ([] if squash else ["-p", pull["head_sha"]])
         who = ["-c", "user.name=GitHub", "-c", "user.email=noreply@example.org"]
-        made = git(bare, *who, "commit-tree", tree, *parents, "-m", f"Merge #{number}")
+        words = ["-m", asked.get("commit_title") or f"Merge #{number}"]
+        words += ["-m", asked["commit_message"]] if asked.get("commit_message") else []
+        made = git(bare, *who, "commit-tree", tree, *parents, *words)
         git(bare, "update-ref", f"refs/heads/{pull['base']}", made, base)
-        pull.update(state="merged", updated_at=self._now(), base_sha=made)
+        pull.update(state="merged", updated_at=self._now(), base_sha=made, made=made)
         self._save()
+
+    def _move_queue(self, slug: str, pull: dict[str, Any]) -> bool:
+        """A look at the merge queue: what was looked at before lands. Whether it waits still."""
+        left = pull.get("queued", 0)
+        if left and pull["state"] == "open":
+            pull["queued"] = left - 1
+            if left == 1:
+                self.merge(slug, pull["number"], {"sha": pull["head_sha"]})
+            self._save()
+        return bool(left > 1 and pull["state"] == "open")
 
     def _one(self, slug: str, number: int) -> dict[str, Any]:
         pulls = self.pulls.get(slug, [])
@@ -320,6 +334,10 @@ class GitHub:
                 self._save()
                 return 200, self._shown(pull)
             case ("PUT", "pulls", True, "/merge"):
+                if self._one(slug, number)["draft"]:
+                    raise Refusal(405, "Pull Request is still a draft")
+                if self.protected:
+                    raise Refusal(405, self.protected)
                 self.merge(slug, number, asked)
                 return 200, {"merged": True}
             case ("POST", "issues", True, "/comments"):
@@ -341,6 +359,7 @@ class GitHub:
             "draft": pull["draft"],
             "state": "open" if pull["state"] == "open" else "closed",
             "merged_at": pull["updated_at"] if merged else None,
+            "merge_commit_sha": pull.get("made"),
             "created_at": pull["created_at"],
             "updated_at": pull["updated_at"],
         }
@@ -372,7 +391,10 @@ class GitHub:
             def one(_info: Any, number: int) -> dict[str, Any]:
                 said = self.comments.get(f"{slug}#{number}", [])
                 nodes = [{"body": body, "viewerDidAuthor": True} for body in said]
-                return {"number": number, "comments": {"nodes": nodes}}
+                pull = self._one(slug, number)
+                queued = self._move_queue(slug, pull)
+                return {"number": number, "comments": {"nodes": nodes}, "id": f"{slug}#{number}",
+                        "isDraft": pull["draft"], "isInMergeQueue": queued}  # fmt: skip
 
             return {"pullRequests": pulls, "pullRequest": one, "isArchived": False,
                     "viewerPermission": self.permission}  # fmt: skip
@@ -383,7 +405,25 @@ class GitHub:
             self.points += cost
             return {"cost": cost, "remaining": self.remaining, "limit": 5000}
 
-        root = {"repository": repository, "rateLimit": limit, "viewer": {"login": "tess"}}
+        def ready(_info: Any, input: Mapping[str, str]) -> dict[str, Any]:
+            slug, _, number = input["pullRequestId"].partition("#")
+            self._one(slug, int(number))["draft"] = False
+            self._save()
+            return {"pullRequest": {"isDraft": False}}
+
+        def enqueue(_info: Any, input: Mapping[str, str]) -> dict[str, Any]:
+            slug, _, number = input["pullRequestId"].partition("#")
+            pull = self._one(slug, int(number))
+            if not self.queues:
+                raise GraphQLError("Merge queue is not enabled for this branch")
+            if pull["draft"] or input["expectedHeadOid"] != pull["head_sha"]:
+                raise GraphQLError("Pull request is not in a mergeable state")
+            pull["queued"] = 2
+            self._save()
+            return {"mergeQueueEntry": {"id": "MQE_1"}}
+
+        root = {"repository": repository, "rateLimit": limit, "viewer": {"login": "tess"},
+                "markPullRequestReadyForReview": ready, "enqueuePullRequest": enqueue}  # fmt: skip
         done = graphql_sync(SCHEMA, asked["query"], root, variable_values=asked.get("variables"))
         value = dict(done.formatted)
         for error in value.get("errors", []):

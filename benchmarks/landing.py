@@ -1,0 +1,213 @@
+"""The merge queue against a serial one and an oracle, and candidates a second.
+
+`python -m benchmarks.landing [CHANGES...]` (4 16 64). The first table is simulated time with the
+product's own decisions (`orchestr.landing.queue`): a check takes 5 to 15 minutes (uniform, seeded),
+everything else a second; a bad change is red wherever it is and is parked (repairs are agents'
+time). *serial* checks one change at a time on the target; *oracle* is our window, knowing which
+changes fail, so it leaves them out; *queue* is Zuul's window (start 20, floor 3, up to 64); *batch*
+adds batches of 4. Checks have as many machines as the window wants. Wasted: checks whose commit
+did not land.
+
+The second is real: candidates made (merge-tree, commit-tree) on a repository of 20,000 files,
+beside checkout and merge in a warm worktree.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import environment, git, report, seconds
+from orchestr.git import CommitId, Repo
+from orchestr.landing.candidates import Recipe, build
+from orchestr.landing.decide import decide
+from orchestr.landing.queue import replay, step
+from orchestr.landing.records import (
+    Change,
+    CheckCandidate,
+    Checked,
+    Event,
+    Land,
+    Landed,
+    LandIntended,
+    Lane,
+    Made,
+    MakeCandidate,
+    Note,
+    Offered,
+    Retarget,
+    Retargeted,
+    Rules,
+    Started,
+    TargetSeen,
+    Verified,
+    Verify,
+)
+
+SEEDS = 10
+LANE = Lane("repo", "main")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one simulated landing came to; ``took`` in seconds."""
+
+    landed: int
+    checks: int
+    wasted: int
+    took: float
+
+
+def simulate(sizes: list[float], bad: set[int], rules: Rules) -> Run:
+    """The product's queue in simulated time, until nothing moves."""
+    changes = [Change(f"f/c{n}", LANE, f"h{n}", n, "f") for n in range(len(sizes))]
+    q = replay([Started(("f",)), *(Offered(c) for c in changes), TargetSeen(LANE, "t")], rules)
+    clock, checks, landed, number = 0.0, 0, set[str](), 0
+    flying: dict[CheckCandidate, float] = {}
+    due: list[tuple[float, int, CheckCandidate]] = []
+    last = 0.0
+
+    def quick(action: Any) -> Event:
+        match action:
+            case MakeCandidate(spec):
+                return Made(spec, f"{spec.base}/{'+'.join(h for _, h in spec.parts)}", "")
+            case Land(spec, commit, intended):
+                if not intended:
+                    return LandIntended(spec, commit)
+                landed.add(commit)
+                return Landed(spec, commit, commit)
+            case Retarget(key):
+                return Retargeted(key)
+            case Verify(key):
+                return Verified(key)
+            case Note(event):
+                return event
+        raise AssertionError(action)
+
+    while True:
+        actions = decide(q)
+        now = next((a for a in actions if not isinstance(a, CheckCandidate)), None)
+        if now is not None:
+            last = clock if isinstance(now, Land) else last
+            q = step(q, quick(now))
+            continue
+        for action in actions:
+            if isinstance(action, CheckCandidate) and action not in flying:
+                took = max(sizes[int(h[1:])] for _, h in action.spec.parts)
+                number, checks = number + 1, checks + 1
+                flying[action] = clock + took
+                heapq.heappush(due, (clock + took, number, action))
+        if not due:
+            break
+        clock, _, action = heapq.heappop(due)
+        flying.pop(action)
+        red = any(int(h[1:]) in bad for _, h in action.spec.parts)
+        q = step(q, Checked(action.spec, action.commit, not red, "red" if red else ""))
+    count = sum(item.stage.value == "landed" for item in q.items.values())
+    assert count == len(sizes) - len(bad)
+    return Run(count, checks, checks - len(landed), last)
+
+
+def simulated(counts: tuple[int, ...]) -> list[dict[str, Any]]:
+    rows = []
+    for count in counts:
+        for rate in (0.0, 0.05, 0.2):
+            kinds: dict[str, list[Run]] = {}
+            for seed in range(SEEDS):
+                rng = random.Random(f"{count} {rate} {seed}")
+                sizes = [rng.uniform(300, 900) for _ in range(count)]
+                bad = {n for n in range(count) if rng.random() < rate}
+                bad = bad if len(bad) < count else set(list(bad)[1:])
+                good = [size for n, size in enumerate(sizes) if n not in bad]
+                for name, run in (
+                    (
+                        "serial",
+                        simulate(sizes, bad, Rules(window=1, floor=1, ceiling=1, repairs=0)),
+                    ),
+                    ("queue", simulate(sizes, bad, Rules(repairs=0))),
+                    ("batch", simulate(sizes, bad, Rules(batch=4, repairs=0))),
+                    ("oracle", simulate(good, set(), Rules(repairs=0))),
+                ):
+                    kinds.setdefault(name, []).append(run)
+            base = statistics.median(an_hour(run) for run in kinds["serial"])
+            best = statistics.median(an_hour(run) for run in kinds["oracle"])
+            for name, runs in kinds.items():
+                speed = statistics.median(an_hour(run) for run in runs)
+                rows.append({
+                    "changes": count, "failing": f"{rate:.0%}", "kind": name,
+                    "landings an hour": round(speed, 1), "x serial": round(speed / base, 2),
+                    "of oracle": round(speed / best, 2),
+                    "checks": round(statistics.mean(run.checks for run in runs), 1),
+                    "wasted": round(statistics.mean(run.wasted for run in runs), 1),
+                })  # fmt: skip
+    return rows
+
+
+def an_hour(run: Run) -> float:
+    return run.landed / run.took * 3600 if run.took else 0.0
+
+
+def candidates(files: int = 20_000, made: int = 64) -> list[dict[str, Any]]:
+    """Candidates a second on a real repository, each on the one before it."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name) / "repo"
+        root.mkdir()
+        git("init", "--quiet", "--initial-branch=main", str(root), cwd=root)
+        for n in range(files):
+            path = root / f"d{n % 40}" / f"e{n // 40 % 25}" / f"f{n}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"file {n}\n" * 40)
+        git("add", "-A", cwd=root)
+        git("commit", "--quiet", "-m", "first", cwd=root)
+        first = git("rev-parse", "HEAD", cwd=root)
+        env = {k: v for k, v in environment().items() if k.startswith("GIT_")}
+        import os
+
+        os.environ.update(env)
+        repo = Repo(root)
+        heads = []
+        for n in range(made):
+            blob = repo.run("hash-object", "-w", "--stdin", input=f"new {n}\n".encode()).text
+            entry = f"100644 blob {blob.strip()}\tnew{n}.txt\n"
+            tree = repo.run("ls-tree", first).text + entry
+            new = repo.run("mktree", input=tree.encode()).text.strip()
+            heads.append(repo.commit_tree(new, (CommitId(first),), f"c{n}"))  # type: ignore[arg-type]
+        rows = []
+        for strategy in ("merge", "squash", "rebase"):
+            recipes = [
+                Recipe(f"f/c{n}", head, f"c{n}", (("Orchestr-Cell", f"c{n}"),), strategy)
+                for n, head in enumerate(heads)
+            ]
+            begin = time.perf_counter()
+            built = build(repo, CommitId(first), recipes)
+            took = (time.perf_counter() - begin) / made
+            assert built.commit is not None and len(built.steps) == made
+            rows.append({"what": f"candidate, {strategy}", "seconds": took, "a second": 1 / took})
+        warm = Path(name) / "warm"
+        git("worktree", "add", "--quiet", "--detach", str(warm), first, cwd=root)
+        left = iter(heads)
+
+        def merge() -> None:
+            git("checkout", "--quiet", "--detach", first, cwd=warm)
+            git("merge", "--quiet", "--no-edit", "--no-ff", next(left), cwd=warm)
+
+        took = seconds(merge, 7)
+        rows.append({"what": "checkout and merge, warm", "seconds": took, "a second": 1 / took})
+        return rows
+
+
+def main(counts: tuple[int, ...]) -> None:
+    """Print and keep both tables."""
+    report("landing", simulated(counts))
+    report("landing-candidates", candidates())
+
+
+if __name__ == "__main__":
+    main(tuple(int(word) for word in sys.argv[1:]) or (4, 16, 64))

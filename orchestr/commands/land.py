@@ -1,0 +1,251 @@
+"""`land FEATURE...`: merge what is proven, through the queue; each target is green at every step.
+
+Order as in `run`: dry-run, confirmation, leases, then the forge is asked. The landing lease makes
+it one process in a workspace; another one is told who lands (exit 4).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from orchestr.cell.context import Run
+from orchestr.cell.records import Head
+from orchestr.commands.build import Goals, Signals, _paid, _record, leases
+from orchestr.commands.observe import observe
+from orchestr.commands.options import YES, flag, value
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say, tell
+from orchestr.commands.session import Session
+from orchestr.errors import Exit, OrchestrError, UsageError
+from orchestr.landing.candidates import Built
+from orchestr.landing.land import Lander
+from orchestr.landing.outcome import Outcome
+from orchestr.landing.queue import obstacle
+from orchestr.landing.records import Event, Spec, Stage, Trouble
+from orchestr.lifecycle import replay
+from orchestr.locks import Lease
+from orchestr.render.landing import Row, event_line, preview_text, summary_text
+from orchestr.spec.records import Delivery
+from orchestr.spec.settings_table import STRATEGIES
+from orchestr.states import CellState
+from orchestr.store import prepare
+from orchestr.tasks import Selection
+
+DRY_RUN = flag("dry_run", "show the order, the candidates and their conflicts; move nothing",
+               long="dry-run")  # fmt: skip
+STRATEGY = value("strategy", f"how to merge in this landing: {', '.join(STRATEGIES)}")
+
+
+class Land(PlainVerb):
+    """Lands features; what cannot land is said, with its reason."""
+
+    doc_purpose = "merge what is done, upstreams first, each target always green"
+    doc_usage = "FEATURE ..."
+    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, YES)
+    undo = False
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Exit 1 when something did not land."""
+        if not args:
+            raise UsageError("which feature?", hint=f"orchestr {self.name} FEATURE")
+        strategy = params.get("strategy")
+        if strategy is not None and strategy not in STRATEGIES:
+            raise UsageError(f"there is no strategy {strategy!r}", hint=", ".join(STRATEGIES))
+        targets = session.targets(args)
+        if any(target.cell for target in targets):
+            raise UsageError("features land as a whole", hint=f"orchestr {self.name} FEATURE")
+        runs = [session.run(name) for name in dict.fromkeys(t.feature for t in targets)]
+        goals = [Goals(run, [], Selection(), []) for run in runs]
+        if params["dry_run"]:
+            return foretell(runs, strategy=strategy, undo=self.undo)
+        check_built(runs)
+        if not confirm(runs, yes=params["yes"], undo=self.undo):
+            return int(Exit.DONE)
+        prepare(session.layout)
+        with leases(goals, break_lock=False), lease(runs):
+            for goal in goals:
+                observe(goal.run)
+            return land(runs, strategy=strategy, undo=self.undo)
+
+
+def check_built(runs: Sequence[Run]) -> None:
+    """Raises OrchestrError for features of which nothing has a result, whatever came of it."""
+    bare = [
+        run.feature.name for run in runs
+        if not any(Head.read(run.cell(cell.name).dir) for cell in run.feature.cells)
+    ]  # fmt: skip
+    if bare:
+        names = " ".join(bare)
+        raise OrchestrError(f"nothing of {names} is built yet", hint=f"orchestr run {names}")
+
+
+def foretell(runs: Sequence[Run], *, strategy: str | None = None, undo: bool = False) -> int:
+    """A preview for somebody who only looks: no lease, so a run may be at work beside it."""
+    check_built(runs)
+    for run in runs:
+        observe(run)
+    return land(runs, dry_run=True, strategy=strategy, undo=undo)
+
+
+@contextmanager
+def lease(runs: Sequence[Run]) -> Iterator[None]:
+    """One landing process in a workspace. Raises Busy with who it is."""
+    names = tuple(run.feature.name for run in runs)
+    with Lease.acquire(runs[0].layout.locks / "landing.lock", _record(names, 1)):
+        yield
+
+
+def land(
+    runs: Sequence[Run], *, dry_run: bool = False, strategy: str | None = None, undo: bool = False,
+    quiet: bool = False,
+) -> int:  # fmt: skip
+    """Land features whose leases are held. Returns the exit code."""
+    run_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
+    for run in runs:
+        run.id = run.id or run_id
+        run.past = replay(run.journal.read())
+    if not dry_run:
+        prepare(runs[0].layout)
+    many = len(runs) > 1
+
+    def show(event: Event) -> None:
+        text = event_line(event, many=many)
+        if text and not dry_run and not quiet:
+            say(f"{time.strftime('%H:%M:%S')} {text}")
+
+    lander = Lander(runs, listener=show, warn=lambda t: say(f"warning: {t}"),
+                    strategy=strategy, undo=undo)  # fmt: skip
+    if dry_run:
+        return preview(lander)
+    with Signals(runs):
+        outcome = lander.go()
+    if quiet:
+        return int(Exit.DONE if outcome.ok else Exit.FAILED)
+    rows = rows_of(outcome, many=len(runs) > 1)
+    tell(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
+    return int(Exit.DONE if outcome.ok else Exit.FAILED)
+
+
+def confirm(runs: Sequence[Run], *, yes: bool, undo: bool) -> bool:
+    """Ask before a real forge is touched or a paid agent may repair (row X10)."""
+    reasons: list[str] = []
+    for run in runs:
+        if run.forge.real:
+            verb = "reverts commits" if undo else "merges pull requests"
+            reasons.append(f"It {verb} of {run.feature.name} at {run.forge.kind}.")
+        names = [cell.name for cell in run.feature.cells]
+        paid = set() if undo or not run.settings.landing.repairs else _paid(run, names)
+        if paid:
+            reasons.append(f"Repairs may start agents that cost money: {', '.join(sorted(paid))}.")
+    if yes or not reasons:
+        return True
+    for reason in dict.fromkeys(reasons):
+        say(reason)
+    if not sys.stdin.isatty():
+        raise UsageError("this needs a confirmation and there is no terminal", hint="add --yes")
+    sys.stderr.write("Continue? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    say("Aborted.")
+    return False
+
+
+def preview(lander: Lander) -> int:
+    """The order and the conflicts, found by making the candidates; nothing is checked, moved or
+    journalled.
+    """
+    lander.book = _NoBook()  # type: ignore[assignment]
+    lander.open()
+    queue = lander.queue
+    tips = dict(queue.tips)
+    mine = [i for i in queue.items.values() if not i.frozen and i.stage is not Stage.LANDED]
+    mine.sort(key=lambda i: (i.seq == 0, i.seq, i.change.order))
+    many = len(lander.runs) > 1
+    rows = []
+    for item in mine:
+        change = item.change
+        row = Row(name_of(change.key, many), str(change.lane), "ready")
+        why = obstacle(queue, item) if item.stage is Stage.WAITING else None
+        if why:
+            rows.append(replace(row, state="waiting", why=in_words(why, many)))
+            continue
+        spec = Spec(change.lane, ((change.key, change.head),), tips[change.lane])
+        built: Built = lander.built(spec)
+        if built.commit is None:
+            paths = ", ".join(built.conflicts[:5])
+            rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
+            continue
+        tips[change.lane] = built.commit
+        rows.append(replace(row, commit="" if built.commit == spec.base else built.commit))
+    tell(preview_text(rows, undo=lander.undo))
+    return int(Exit.FAILED if any(row.state != "ready" for row in rows) else Exit.DONE)
+
+
+class _NoBook:
+    def append(self, event: Event) -> None:
+        """A preview writes nothing down."""
+
+
+def rows_of(outcome: Outcome, *, many: bool) -> list[Row]:
+    """What the table at the end shows, in plan order."""
+    rows = []
+    for end in outcome.ends:
+        state = "landed" if end.stage is Stage.LANDED else "waiting"
+        if end.stage is Stage.PARKED:
+            state = "conflict" if end.trouble is Trouble.CONFLICT else "person"
+        rows.append(
+            Row(name_of(end.key, many), str(end.lane), state, end.commit, end.fresh,
+                in_words(end.why, many), end.hint, end.link)
+        )  # fmt: skip
+    return rows
+
+
+def name_of(key: str, many: bool) -> str:
+    """A change as a person knows it; a rollback's is that of its cell."""
+    feature, _, cell = key.partition("~")[0].partition("/")
+    return f"{feature}:{cell}" if many else cell
+
+
+def in_words(text: str, many: bool) -> str:
+    """A reason with the keys of other changes as people write them."""
+    return re.sub(r"^it needs ([^\s,]+),", lambda m: f"it needs {name_of(m[1], many)},", text)
+
+
+def deliver(goals: Sequence[Goals], code: int, *, as_json: bool) -> int:
+    """At the end of a `run` that went well: land the whole features that say `delivery: merge`.
+
+    Under the leases of that run. With ``as_json`` the run's own listener goes on telling events,
+    and nothing else is said.
+    """
+    runs = [run for run in merging(goals) if not all_landed(run)]
+    if code or not runs:
+        return code
+    with lease(runs):
+        for run in runs:
+            observe(run)
+            run.listener = run.listener if as_json else None
+        return land(runs, quiet=as_json)
+
+
+def all_landed(run: Run) -> bool:
+    """Whether the journal says so of every cell: then nothing needs to be asked."""
+    past = replay(run.journal.read())
+    return all(past.cell(cell.name).state is CellState.LANDED for cell in run.feature.cells)
+
+
+def merging(goals: Sequence[Goals]) -> list[Run]:
+    """The features of a `run` that are to be landed by it."""
+    return [
+        goal.run
+        for goal in goals
+        if goal.run.feature.delivery is Delivery.MERGE
+        and any(target.cell is None for target in goal.targets)
+    ]

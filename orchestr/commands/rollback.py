@@ -1,0 +1,16 @@
+"""`rollback FEATURE...`: revert exactly what landed, newest first, through the same queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestr.commands.land import DRY_RUN, Land
+from orchestr.commands.options import YES
+
+
+class Rollback(Land):
+    """Reverts are checked and pushed as landings are; branches and pull requests stay."""
+
+    doc_purpose = "revert exactly what landed of a feature, newest first"
+    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, YES)
+    undo = True

@@ -1,0 +1,53 @@
+"""Where candidates are checked: warm worktrees of our own.
+
+One worktree a repository and check at once, `<state>/landing/<repo>/<n>`, kept from one landing to
+the next: moving a warm one takes a tenth of a second, making one takes ten (git-facts). What is
+ignored, linked or copied stays there (caches); everything else is put to exactly the candidate's
+tree first. Nobody works in them, so a half-done checkout or merge of a killed process is simply
+written over (E36). Beside each lies `<n>.ready`, written after its set-up: without it, or with
+other settings, it is set up again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.kit import equip
+from orchestr.cell.leftovers import abort_operations, operation
+from orchestr.cell.records import digest
+from orchestr.errors import OrchestrError
+from orchestr.files import write_atomic
+from orchestr.git import CommitId, Repo
+from orchestr.gitenv import exclude_config
+from orchestr.gitworktree import Finding, add_detached, clear_stale_locks, validate_worktree
+
+
+def show(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
+    """The worktree at ``path``, set up and showing exactly ``commit``; ``ctx`` is any cell of its
+    repository. Raises GitError, WorktreeRefused, ProcessFailed for its set-up.
+    """
+    repo, layout, settings = ctx.repo, ctx.run.layout, ctx.repo_settings
+    ready = path.with_name(f"{path.name}.ready")
+    kit = digest("bench", settings.setup, settings.link, settings.copy)
+    verdict = validate_worktree(repo, path, None)
+    if verdict.finding not in (Finding.OK, Finding.WRONG_BRANCH):
+        ready.unlink(missing_ok=True)
+        add_detached(repo, path, commit, locks=layout.locks)
+    tree = Repo(path, config=exclude_config(repo, layout.excludes, ctx.linked_patterns))
+    clear_stale_locks(path)
+    if operation(tree) is not None:
+        abort_operations(tree)
+    tree.without_lfs().run("checkout", "--quiet", "--force", "--detach", commit, "--")
+    tree.run("clean", "-d", "--force", "--quiet")
+    if not ready.exists() or ready.read_text(encoding="utf-8") != kit:
+        equip(ctx, path, path.parent)
+        tree.run("checkout", "--quiet", "--force", "--detach", commit, "--")
+        tree.run("clean", "-d", "--force", "--quiet")
+        write_atomic(ready, kit.encode())
+    if tree.head() != commit or tree.dirty():
+        raise OrchestrError(
+            f"{path} does not show {commit[:12]}, but {', '.join(tree.dirty()[:3]) or 'another'}",
+            hint=f"git -C {repo.path} worktree remove --force {path}",
+        )
+    return tree

@@ -1,0 +1,158 @@
+"""Candidates: one commit on top of another, made without a checkout and without a ref.
+
+Owns the strategies and the trailers. Everything depends on its arguments alone (dates are those of
+the newest commit that goes in), so the same candidate made again after a kill is the same commit
+and a verdict on it still counts. Nothing here moves a ref or touches a worktree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestr.git import CommitId, MergeResult, Repo, TreeId
+
+FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
+REVERTS = "Orchestr-Reverts"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One change. ``own_base``: its own work is ``own_base..head``, None where git's merge base
+    says that already (not after a squash of what is below it, nor after a rollback). ``undo``:
+    revert this ``(before, after)`` of the target instead.
+    """
+
+    key: str
+    head: CommitId
+    title: str
+    trailers: tuple[tuple[str, str], ...] = ()
+    strategy: str = "merge"
+    own_base: CommitId | None = None
+    undo: tuple[CommitId, CommitId] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """``commit`` None: ``key`` conflicts in ``conflicts``. ``steps``: the target before and
+    after each part.
+    """
+
+    commit: CommitId | None
+    tree: TreeId | None = None
+    steps: tuple[tuple[str, str], ...] = ()
+    key: str = ""
+    conflicts: tuple[str, ...] = ()
+
+
+def build(repo: Repo, base: CommitId, recipes: Sequence[Recipe]) -> Built:
+    """The candidate of these changes, in this order, on ``base``. Raises GitError."""
+    at, steps = base, []
+    for recipe in recipes:
+        made = _add(repo, at, recipe)
+        if isinstance(made, MergeResult):
+            return Built(None, key=recipe.key, conflicts=made.conflicts)
+        steps.append((str(at), str(made)))
+        at = made
+    return Built(at, repo.tree(at), tuple(steps))
+
+
+def _add(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeResult:
+    """One change on ``base``; the base itself when nothing of it is missing there (row E44)."""
+    if recipe.undo is not None:
+        before, after = recipe.undo
+        merged = repo.merge_trees(base, before, after)
+        return merged if merged.tree is None else _commit(repo, base, recipe, merged.tree, (base,))
+    head = recipe.head
+    if repo.is_ancestor(head, base):
+        return base
+    if recipe.strategy == "fast-forward" and repo.is_ancestor(base, head):
+        return head
+    linear = recipe.strategy in ("squash", "rebase")
+    merged = repo.merge_trees(base, head, recipe.own_base)
+    if merged.tree is None:
+        return merged
+    if recipe.strategy == "rebase":
+        moved = _rebase(repo, base, recipe)
+        if moved is not None and repo.tree(moved) == merged.tree:
+            return moved  # else merges inside the branch resolved something: one commit then
+    return _commit(repo, base, recipe, merged.tree, (base,) if linear else (base, head))
+
+
+def _commit(
+    repo: Repo, base: CommitId, recipe: Recipe, tree: TreeId, parents: tuple[CommitId, ...]
+) -> CommitId:
+    if tree == repo.tree(base):
+        return base
+    date = newest(repo, (base, recipe.undo[1] if recipe.undo else recipe.head))
+    return repo.commit_tree(tree, parents, message(recipe.title, recipe.trailers), date=date)
+
+
+def _rebase(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | None:
+    """Every commit of the change again on ``base``, authors kept; None when one conflicts."""
+    span = [f"^{base}", recipe.head] + ([f"^{recipe.own_base}"] if recipe.own_base else [])
+    listed = repo.ask("rev-list", "--reverse", "--topo-order", "--no-merges", *span, "--")
+    at = base
+    for word in listed.text.split():
+        old = CommitId(word)
+        parent = repo.resolve(f"{old}^")
+        if parent is None:
+            return None
+        merged = repo.merge_trees(at, old, parent)
+        if merged.tree is None:
+            return None
+        if merged.tree == repo.tree(at):
+            continue
+        shown = repo.ask("log", "-1", "--no-show-signature", "--format=%an%n%ae%n%at %ai%n%B", old)
+        name, email, when, text = shown.text.split("\n", 3)
+        env = {
+            "GIT_AUTHOR_NAME": name or "unknown",
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_AUTHOR_DATE": f"@{when.split()[0]} {when.split()[-1]}",
+            "GIT_COMMITTER_DATE": newest(repo, (at, old)),
+        }
+        body = message(text.strip(), recipe.trailers)
+        done = repo.as_committer().run(
+            "commit-tree", merged.tree, "-p", at, input=body.encode(), env=env
+        )
+        at = CommitId(done.text.strip())
+    return at
+
+
+def message(title: str, trailers: Sequence[tuple[str, str]]) -> str:
+    """A commit message that ends in its trailers; joins those that are there already."""
+    text = title.rstrip()
+    last = text.rpartition("\n\n")[2].splitlines()
+    joined = "\n\n" in text and all(re.match(r"[A-Za-z][\w-]*: ", line) for line in last)
+    block = "\n".join(f"{name}: {value}" for name, value in trailers)
+    return f"{text}{chr(10) if joined else chr(10) * 2}{block}\n" if block else f"{text}\n"
+
+
+def newest(repo: Repo, commits: Sequence[CommitId]) -> str:
+    """The newest committer date of these commits, as git takes it."""
+    shown = repo.ask("log", "--no-walk", "--no-show-signature", "--format=%ct", *commits, "--")
+    return f"@{max(int(line) for line in shown.text.split())} +0000"
+
+
+def landed_by_trailers(repo: Repo, tip: str, feature: str) -> list[tuple[str, str, str]]:
+    """What of a feature stands on a branch by its trailers: (cell, before, after), newest first.
+
+    Left out are commits that a later rollback names. Fast-forwards have no trailers.
+    """
+    form = f"%H%x00%P%x00%(trailers:key={FEATURE},valueonly)%x00%(trailers:key={CELL},valueonly)"
+    form += f"%x00%(trailers:key={REVERTS},valueonly)%x01"
+    done = repo.ask("log", "--first-parent", "--no-show-signature", f"--format={form}",
+                    f"--grep=^{FEATURE}: {feature}$", tip, "--")  # fmt: skip
+    found: list[tuple[str, str, str]] = []
+    undone: set[str] = set()
+    for record in done.text.split("\x01"):
+        words = [word.strip() for word in record.split("\x00")]
+        if len(words) != 5 or words[2] != feature:
+            continue
+        commit, parents, _, cell, reverts = words
+        if reverts:
+            undone.update(reverts.split())
+        elif commit not in undone and parents:
+            found.append((cell, parents.split()[0], commit))
+    return found

@@ -1,0 +1,189 @@
+"""From cells to changes: what of a feature may land, what holds it back, how it is made.
+
+Reads result files, journal and git; decides nothing about order (`orchestr.landing.queue`).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from orchestr.cell.context import CellContext, Run
+from orchestr.cell.records import Head, Implemented, Outcome
+from orchestr.cell.text import title_of
+from orchestr.cell.worktree import base_branch
+from orchestr.errors import OrchestrError
+from orchestr.git import CommitId, Repo
+from orchestr.giterrors import GitError
+from orchestr.gitmerge import merge_base_for
+from orchestr.landing.candidates import (
+    ATTEMPT,
+    CELL,
+    FEATURE,
+    REVERTS,
+    Recipe,
+    landed_by_trailers,
+)
+from orchestr.landing.records import Change, Lane, Offered, Stage
+from orchestr.spec.records import Phase
+from orchestr.states import CellState
+
+if TYPE_CHECKING:
+    from orchestr.landing.land import Lander
+
+
+NOT_BUILT = "it is not built"
+
+
+def lane_of(ctx: CellContext) -> Lane:
+    """Where a cell lands: its base branch, also when it is stacked. Raises PhaseFailed."""
+    return Lane(ctx.cell.repo, base_branch(ctx))
+
+
+def offers(lander: Lander, run: Run) -> list[Offered]:
+    """Every cell of a feature as a change, in plan order."""
+    found = []
+    for order, plan in enumerate(run.plan.cells):
+        ctx = run.cell(plan.name)
+        head = ctx.head()
+        paths = paths_of(ctx, head.head) if head else None
+        needs = tuple(f"{run.feature.name}/{name}" for name in plan.upstreams)
+        try:
+            lane, why = lane_of(ctx), hold(ctx, head)
+        except OrchestrError as error:  # its repository is not here, or has no such branch
+            lane = Lane(ctx.cell.repo, "")
+            why = error.message if head is not None else NOT_BUILT
+        change = Change(ctx.key, lane, head.head if head else "", order,
+                        run.feature.name, needs, why, paths)  # fmt: skip
+        nothing = head is not None and head.outcome is Outcome.NO_CHANGE_NEEDED
+        found.append(Offered(change, landed=nothing and not change.hold))
+    return found
+
+
+def hold(ctx: CellContext, head: Head | None) -> str:
+    """Why a cell must not land: not done on its current head, ignored, waits for a person."""
+    state = ctx.run.past.cell(ctx.cell.name).state
+    if state in (CellState.IGNORED, CellState.APPROVAL):
+        return f"the cell {state.words}" if state is CellState.APPROVAL else "it is ignored"
+    for phase in Phase:
+        if phase is Phase.PLAN and phase not in ctx.cell.steps:
+            continue
+        if phase is Phase.WORKTREE and head is not None and state is CellState.LANDED:
+            continue
+        try:
+            why = import_module(f"orchestr.cell.{phase}").reason(ctx)
+        except OrchestrError as error:
+            why = error.message
+        if why is not None:
+            return f"{phase}: {why}" if head is not None else NOT_BUILT
+    return "" if head is not None else NOT_BUILT
+
+
+def paths_of(ctx: CellContext, head: str) -> frozenset[str] | None:
+    """The paths that a cell changes, where they may matter; None when git cannot say."""
+    done = Head.read(ctx.dir)
+    if done is None or not may_pass(ctx.run, ctx.cell.repo):
+        return None
+    try:
+        return frozenset(ctx.repo.changed_paths(done.base, head))
+    except GitError:
+        return None
+
+
+def may_pass(run: Run, repo: str) -> bool:
+    """Whether changes of different paths need not be checked on each other there."""
+    return run.settings.landing.disjoint or run.settings.repo(repo).disjoint
+
+
+def recipe(lander: Lander, key: str, head: CommitId) -> Recipe:
+    """How a change becomes a commit."""
+    item = lander.queue.items[key]
+    change = item.change
+    if change.reverts:
+        return _undo_recipe(lander, change)
+    ctx = lander.ctx(key)
+    done = Implemented.read(ctx.dir)
+    trailers = (
+        (FEATURE, ctx.run.feature.name),
+        (CELL, ctx.cell.name),
+        (ATTEMPT, str(done.attempt if done else 0)),
+    )
+    strategy = lander.strategy or ctx.repo_settings.strategy or ctx.run.settings.landing.strategy
+    own = own_base(lander, ctx, head) if strategy in ("squash", "rebase") else None
+    if item.undone and item.before and item.stage is not Stage.LANDED:
+        own = CommitId(item.before)  # its old commits are in the target, and reverted there
+    return Recipe(key, head, title_of(ctx), trailers, strategy, own)
+
+
+def own_base(lander: Lander, ctx: CellContext, head: CommitId) -> CommitId | None:
+    """Where a stacked cell's own work begins, when what it is stacked on landed as other commits
+    (squashed, rebased) that the branch does not contain.
+    """
+    repo = ctx.repo
+    below: list[CommitId] = []
+    for name in ctx.plan.stack:
+        item = lander.queue.items.get(f"{ctx.run.feature.name}/{name}")
+        if item is None or not item.change.head:
+            continue
+        if item.after and repo.resolve(item.after) and repo.is_ancestor(item.after, head):
+            continue  # the branch took the landed commit in already
+        common = repo.merge_base(head, item.change.head)
+        if common is not None:
+            below.append(common)
+    if not below:
+        return None
+    whole = merge_base_for(repo, below).commit
+    return whole if whole is not None and repo.is_ancestor(whole, head) else below[-1]
+
+
+# --- rollback -----------------------------------------------------------------------------------
+
+
+def undoing(lander: Lander, run: Run) -> list[Offered]:
+    """What undoes a feature: a change for each landing that is still in its target, dependents
+    before what they need. By the queue's book; what that does not know, by the trailers.
+    """
+    found: list[tuple[CellContext, Lane, str, str]] = []
+    for plan in reversed(run.plan.cells):
+        ctx = run.cell(plan.name)
+        lane = lane_of(ctx)
+        item = lander.queue.items.get(ctx.key)
+        repo = lander.repo(lane.repo)
+        tip = lander.look(lane)
+        known = item is not None and item.stage is Stage.LANDED and item.after
+        if item is not None and known and item.after != item.before:
+            if repo.is_ancestor(item.after, tip):
+                found.append((ctx, lane, item.before, item.after))
+            continue
+        if item is not None and item.undone:
+            continue
+        for cell, before, done in landed_by_trailers(repo, tip, run.feature.name):
+            if cell == ctx.cell.name:
+                found.append((ctx, lane, before, done))
+    keys = {(ctx.key, done): f"{ctx.key}~{done[:12]}" for ctx, _, _, done in found}
+    offered = []
+    for order, (ctx, lane, before, done) in enumerate(found):
+        later = [
+            keys[other.key, theirs]
+            for other, _, _, theirs in found[:order]
+            if other.key == ctx.key or ctx.cell.name in other.plan.upstreams
+        ]
+        change = Change(keys[ctx.key, done], lane, f"{before}..{done}", order,
+                        f"{run.feature.name}~rollback", tuple(later), reverts=ctx.key)  # fmt: skip
+        offered.append(Offered(change))
+    return offered
+
+
+def _undo_recipe(lander: Lander, change: Change) -> Recipe:
+    before, _, done = change.head.partition("..")
+    ctx = lander.ctx(change.reverts)
+    repo: Repo = lander.repo(change.lane.repo)
+    commits = repo.ask("rev-list", "--first-parent", f"{before}..{done}", "--").text.split()
+    trailers = (
+        (FEATURE, ctx.run.feature.name),
+        (CELL, ctx.cell.name),
+        (REVERTS, " ".join(commits[:50]) or done),
+    )
+    title = f'Revert "{title_of(ctx)}"\n\nRolled back by `orchestr rollback`: {done}.'
+    return Recipe(change.key, CommitId(done), title, trailers,
+                  undo=(CommitId(before), CommitId(done)))  # fmt: skip

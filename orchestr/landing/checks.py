@@ -1,0 +1,185 @@
+"""What must be green on a candidate: its cells' checks, the feature's, the repository's.
+
+Owns which checks those are; running them is `orchestr.checks.suite`'s, the worktree that shows
+the candidate is `orchestr.landing.bench`'s. A result for the same tree and the same check counts,
+whoever had it run: so the first candidate on a target that did not move costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
+from orchestr.cell import checking
+from orchestr.cell.context import CellContext, Run
+from orchestr.cell.records import digest, read_tree
+from orchestr.cell.worktree import ensure_upstreams
+from orchestr.checks.base import CheckResult as SuiteResult
+from orchestr.checks.cache import ResultCache
+from orchestr.checks.detect import detect
+from orchestr.checks.suite import SuiteRequest, evidence_text, passed, run_suite, summary
+from orchestr.config import Settings
+from orchestr.errors import Interrupted, OrchestrError
+from orchestr.git import CommitId, Repo
+from orchestr.landing.records import Change
+from orchestr.ports import lease_ports
+from orchestr.redaction import clean_env
+from orchestr.spec.proof import CheckDef, CommandCheck, as_row
+from orchestr.spec.records import Phase
+
+EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
+KEPT = 40  # candidates whose logs are kept, in each repository
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A candidate to be checked, shown at ``path``; ``content``: the keys of all changes in it."""
+
+    repo: str
+    path: Path
+    commit: str
+    tree: str
+    changes: tuple[Change, ...]
+    content: frozenset[str] = frozenset()
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The verdict on one candidate; ``detail`` is the evidence when it is red, else a note."""
+
+    green: bool
+    detail: str = ""
+
+
+Check = Callable[[Order], CheckResult]
+
+
+def checks_of(ctx: CellContext, worktree: Path) -> tuple[CheckDef, ...]:
+    """The checks of one cell; what is detected, in the candidate."""
+    named = ctx.repo_settings.checks or ctx.cell.proof.checks
+    if ctx.repo_settings.detect and not named and Phase.CHECK in ctx.cell.phases:
+        return tuple(proposal.check for proposal in detect(worktree))
+    return checking.checks_of(ctx)
+
+
+def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
+    """Everything that must be green, each once.
+
+    A revert is checked by the repository's own checks: what its cell had to show is undone. A
+    cross check waits for the last of the feature's cells in its repository (row E109).
+    """
+    found: list[CheckDef] = []
+    settings = runs[0].settings.repo(order.repo)
+    by_name = {run.feature.name: run for run in runs}
+    for change in order.changes:
+        feature, _, cell = change.key.partition("/")
+        if change.reverts:
+            found += settings.checks
+        elif feature in by_name:
+            found += checks_of(by_name[feature].cell(cell), order.path)
+    found += [
+        CommandCheck(name=command, timeout=runs[0].settings.limits.timeout,
+                     run=("sh", "-c", command))
+        for command in settings.land_checks
+    ]  # fmt: skip
+    undoes = any(change.reverts for change in order.changes)
+    for run in () if undoes else runs:
+        mine = {f"{run.feature.name}/{c.name}" for c in run.feature.cells if c.repo == order.repo}
+        if mine and mine <= order.content and mine & {c.key for c in order.changes}:
+            found += [cross.check for cross in run.feature.cross_checks if cross.repo == order.repo]
+    return tuple({repr(as_row(check)): check for check in found}.values())
+
+
+def default_check(runs: Sequence[Run]) -> Check:
+    """Run what is wanted; nothing wanted passes, and says so."""
+    settings = runs[0].settings
+    cache = ResultCache(settings.workspace.state / "cache" / "checks")
+
+    def check(order: Order) -> CheckResult:
+        checks = wanted(runs, order)
+        if not checks:
+            return CheckResult(True, "no checks")
+        logs = settings.workspace.state / "landing" / order.repo / "logs"
+        _prune(logs)
+        results = run_suite(checks, _request(runs, order, logs), cache=cache)
+        return verdict(results)
+
+    return check
+
+
+def verdict(results: Sequence[SuiteResult]) -> CheckResult:
+    """What the results come to. Raises Interrupted when the run was stopped."""
+    if not results or results[-1].stopped:
+        raise Interrupted("stopped; the same command goes on")
+    if passed(results):
+        known = sum(result.cached for result in results)
+        note = f"{len(results)} check{'s' if len(results) > 1 else ''}"
+        return CheckResult(True, f"{note}, {known} known from this tree" if known else note)
+    text = f"{summary(results)}\n\n{evidence_text(results)}"
+    logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
+    return CheckResult(False, f"{text[:EVIDENCE]}\n{logs}".strip())
+
+
+def _request(runs: Sequence[Run], order: Order, logs: Path) -> SuiteRequest:
+    """As in the cell's own worktree, with the same environment; a revert belongs to no cell."""
+    # Beside the path, the workspace: another one's benches may have the same number.
+    marker = f"landing-{hashlib.sha256(str(order.path).encode()).hexdigest()[:16]}"
+    tree, own = order.tree, next(iter(_cells(runs, order.changes)), None)
+    if own is not None:
+        env = checking.environment(own, CommitId(order.commit))
+        env |= {"ORCHESTR_WORKTREE": str(order.path),
+                "GIT_CEILING_DIRECTORIES": str(order.path.resolve().parent)}  # fmt: skip
+        others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
+        tree = digest(tree, others) if others else tree
+        if others and checking.wanted(own):
+            ensure_upstreams(own)  # one that has landed may have been tidied away
+    else:
+        env = {**clean_env(Repo(order.path).env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
+    return SuiteRequest(
+        worktree=order.path,
+        head=order.commit,
+        tree=tree,
+        folder=logs / order.commit[:16],
+        marker=marker,
+        env=env,
+        environ=os.environ,
+        ports=_ports(runs, order),
+        stop=order.stop,
+    )
+
+
+def _ports(runs: Sequence[Run], order: Order) -> tuple[int, ...]:
+    """Those of the first cell that has some; its agent is not at work while it is in the queue."""
+    for ctx in _cells(runs, order.changes):
+        settings: Settings = ctx.run.settings
+        if not ctx.cell.proof.ports or ctx.run.registry.lookup(ctx.key) is None:
+            continue
+        ports = lease_ports(ctx.run.registry, ctx.key, settings.ports.base, settings.ports.slots)
+        if ports is None:
+            raise OrchestrError("no block of ports is free", hint="raise [ports] slots")
+        return ports
+    return ()
+
+
+def _cells(runs: Sequence[Run], changes: Iterable[Change]) -> Iterable[CellContext]:
+    by_name = {run.feature.name: run for run in runs}
+    for change in changes:
+        feature, _, cell = change.key.partition("/")
+        if not change.reverts and feature in by_name:
+            yield by_name[feature].cell(cell)
+
+
+def _prune(logs: Path) -> None:
+    """Leave the newest logs; a result whose log is gone is not known any more, that is all."""
+    if not logs.is_dir():
+        return
+    old = sorted((p for p in logs.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    for path in old[: -KEPT or None]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,382 @@
+"""The landing process: performs what the queue decides, journals what came of it.
+
+One at a time in a workspace (its lease), over all features it was asked for. Every step is: the
+queue asks for an action, it is performed, its answer is journalled, then it counts. A kill at any
+point loses at most one answer, and the next process asks for that action again: candidates are
+deterministic, a push is preceded by its journalled intent and looked for at the origin first.
+
+Never a force push, never a push of something that was not checked, and nothing in the user's
+checkout: candidates have no worktree, checks have ones of their own, the target moves by pushing.
+Of the main clone only objects and remote-tracking refs change.
+"""
+
+from __future__ import annotations
+
+import queue as handover
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from orchestr.cell.context import CellContext, Run, repo_path
+from orchestr.errors import Interrupted, OrchestrError
+from orchestr.events import Kind
+from orchestr.git import CommitId, Repo
+from orchestr.landing import after, changes, work
+from orchestr.landing.book import Book
+from orchestr.landing.candidates import Built, build
+from orchestr.landing.checks import Check, default_check
+from orchestr.landing.decide import decide, is_doomed
+from orchestr.landing.move import FORGE, PUSH, move, way
+from orchestr.landing.outcome import Outcome, end_of, tell
+from orchestr.landing.queue import Queue, replay, step
+from orchestr.landing.records import (
+    Action,
+    CheckCandidate,
+    Conflicted,
+    Event,
+    Land,
+    Landed,
+    LandIntended,
+    Lane,
+    Lost,
+    Made,
+    MakeCandidate,
+    Note,
+    NotLanded,
+    Offered,
+    Parked,
+    Repair,
+    RepairStarted,
+    Retarget,
+    Retargeted,
+    Rules,
+    Spec,
+    Stage,
+    Started,
+    TargetSeen,
+    Trouble,
+    Verified,
+    Verify,
+)
+
+POLL = 0.2  # s between two looks at a stop request
+
+
+@dataclass(slots=True)
+class Lander:
+    """One landing process over the features of ``runs``, whose leases the caller holds.
+
+    ``check`` is the seam for checks: called in a thread, with a worktree that shows exactly the
+    candidate. ``listener`` sees every event after the book has it. ``undo``: roll back instead.
+    """
+
+    runs: Sequence[Run]
+    check: Check | None = None
+    listener: Callable[[Event], None] | None = None
+    warn: Callable[[str], None] = field(default=lambda text: None)
+    undo: bool = False
+    strategy: str | None = None
+    queue: Queue = field(init=False)
+    book: Book = field(init=False)
+    ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
+    _by_name: dict[str, Run] = field(init=False)
+    _offered: set[str] = field(default_factory=set)
+    fresh: set[str] = field(default_factory=set)
+    red: list[str] = field(default_factory=list)
+    flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
+    _given_up: set[Action] = field(default_factory=set)
+    _answers: handover.Queue[tuple[Action, Event | OrchestrError]] = field(
+        default_factory=handover.Queue
+    )
+    benches: dict[str, set[int]] = field(default_factory=dict)
+    mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        run = self.runs[0]
+        self._by_name = {one.feature.name: one for one in self.runs}
+        for one in self.runs:
+            for cell in one.feature.cells:
+                self.ways[cell.repo] = PUSH if self.undo else way(one, cell.repo, self.strategy)
+        self.book = Book(run.layout.state / "landing" / "queue.jsonl", run.id)
+        self.queue = replay(self.book.read(), self.rules)
+        self.check = self.check or default_check(self.runs)
+
+    @property
+    def rules(self) -> Rules:
+        landing = self.runs[0].settings.landing
+        # A forge merges one pull request at a time: what is between would be unchecked.
+        batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
+        disjoint = any(changes.may_pass(run, name) for run in self.runs for name in self.ways)
+        return Rules(window=landing.window, floor=landing.floor, batch=batch,
+                     repairs=landing.repairs, disjoint=disjoint)  # fmt: skip
+
+    # --- the loop --------------------------------------------------------------------------
+
+    def go(self) -> Outcome:
+        """Land until nothing can move any more. Raises Interrupted when stopped, and what the
+        origin or the forge said when they cannot be asked; the same command goes on.
+        """
+        self.open()
+        while True:
+            actions = [a for a in decide(self.queue) if a not in self._given_up]
+            now = next((a for a in actions if not self._is_slow(a)), None)
+            if self.runs[0].stop.is_set():
+                self._join()
+                raise Interrupted("stopped; the same command goes on")
+            if now is not None:
+                for event in self._perform(now):
+                    self.append(event)
+                continue
+            self._let_go(actions)
+            for action in actions:
+                self._start(action)
+            if not self.flying:
+                self._tidy_again()
+                return self.outcome()
+            self._take()
+
+    def _tidy_again(self) -> None:
+        """Worktrees of what landed that checks of a later one needed to read once more."""
+        for key in self._offered:
+            item = self.queue.items[key]
+            if item.stage is Stage.LANDED and not item.change.reverts and not self.undo:
+                after.tidy(self.ctx(key), item.change.head, lambda text: None)
+
+    def open(self) -> None:
+        """Say who lands, what there is to land, and where the targets are."""
+        groups = tuple(self._group(run) for run in self.runs)
+        self.append(Started(groups))
+        offers = [offer for run in self.runs for offer in self._offers(run)]
+        lanes = dict.fromkeys([offer.change.lane for offer in offers])
+        lanes |= dict.fromkeys(self.queue.intents)
+        tips = {lane: self.look(lane) for lane in lanes if lane.target}
+        for key, item in self.queue.items.items():
+            tip = tips.get(item.change.lane)
+            mine = item.stage is Stage.LANDED and item.after and not item.frozen
+            if mine and tip and not self.contains(item.change.lane, tip, item.after):
+                self.append(Lost(key))
+        self._offered = {offer.change.key for offer in offers}
+        for offer in offers:
+            self.append(offer)
+        for lane, tip in tips.items():
+            self.append(TargetSeen(lane, tip))
+
+    def append(self, event: Event) -> None:
+        """Journal, count, show; what a feature's own journal must show goes there first."""
+        if isinstance(event, Parked):
+            tell(self, event.key, event.trouble, event.reason)
+        elif isinstance(event, NotLanded) and event.refused:
+            for key in event.spec.keys:
+                tell(self, key, Trouble.RED, event.refused)
+        elif isinstance(event, Landed):
+            self.fresh.update(event.spec.keys if event.commit != event.spec.base else ())
+        self.book.append(event)
+        self.queue = step(self.queue, event)
+        if self.listener is not None:
+            self.listener(event)
+
+    def outcome(self) -> Outcome:
+        """Where everything that was offered is now."""
+        mine = [self.queue.items[key] for key in self._offered]
+        mine.sort(key=lambda i: (i.change.group, i.change.order))
+        return Outcome(tuple(end_of(self, item) for item in mine), tuple(self.red))
+
+    # --- slow actions, in threads ----------------------------------------------------------
+
+    def _is_slow(self, action: Action) -> bool:
+        match action:
+            case CheckCandidate():
+                return True
+            case Repair():
+                return action.started
+            case Land(spec, _, intended):
+                return intended and self.ways.get(spec.lane.repo) == FORGE
+            case _:
+                return False
+
+    def _let_go(self, actions: Sequence[Action]) -> None:
+        """Stop checks that nobody can ask about any more; one whose tree is wanted goes on."""
+        wanted = {self.tree_of(a) for a in actions if isinstance(a, CheckCandidate)}
+        for action, gone in self.flying.items():
+            if not isinstance(action, CheckCandidate) or self.tree_of(action) in wanted:
+                continue
+            if is_doomed(self.queue, action.spec):
+                gone.set()
+
+    def tree_of(self, action: CheckCandidate) -> tuple[str, str]:
+        known = self.queue.candidates.get(action.spec)
+        tree = (
+            known.tree if known else self.repo(action.spec.lane.repo).tree(CommitId(action.commit))
+        )
+        return action.spec.lane.repo, tree
+
+    def _start(self, action: Action) -> None:
+        if action in self.flying:
+            return
+        checks = [one for one in self.flying if isinstance(one, CheckCandidate)]
+        if isinstance(action, CheckCandidate):
+            if len(checks) >= self.runs[0].settings.landing.jobs:
+                return
+            if self.tree_of(action) in map(self.tree_of, checks):
+                return  # its result will be known for this tree
+        if isinstance(action, Repair):
+            self.ctx(action.key).emit(
+                Kind.LAND_REPAIR, number=action.number, trouble=str(action.trouble),
+                reason=action.detail[:2000],
+            )  # fmt: skip
+        self.flying[action] = threading.Event()
+        threading.Thread(target=self._work, args=(action,), daemon=True).start()
+
+    def _work(self, action: Action) -> None:
+        answer: Event | OrchestrError
+        try:
+            match action:
+                case CheckCandidate():
+                    answer = work.check(self, action)
+                case Land(spec, commit, _):
+                    answer = move(self, spec, commit)
+                case _:
+                    assert isinstance(action, Repair)
+                    answer = work.repair(self, action)
+        except OrchestrError as error:
+            answer = error
+        except Exception as error:  # a fault of ours must not leave the loop waiting
+            answer = OrchestrError(f"{type(error).__name__}: {error}")
+        self._answers.put((action, answer))
+
+    def _take(self) -> None:
+        """Wait for one answer; one that nobody wants any more is still a verdict."""
+        try:
+            action, answer = self._answers.get(timeout=POLL)
+        except handover.Empty:
+            return
+        let_go = self.flying.pop(action).is_set()
+        if isinstance(answer, Interrupted):
+            if not let_go:
+                self.runs[0].stop.set()
+        elif isinstance(answer, OrchestrError):
+            raise answer
+        else:
+            self.append(answer)
+
+    def _join(self) -> None:
+        """Wait for all that is under way to let go; agents get their grace."""
+        for gone in self.flying.values():
+            gone.set()
+        while self.flying:
+            action, _ = self._answers.get()
+            self.flying.pop(action)
+
+    # --- quick actions ---------------------------------------------------------------------
+
+    def _perform(self, action: Action) -> list[Event]:
+        match action:
+            case MakeCandidate(spec):
+                return [self._make(spec)]
+            case Land(spec, commit, intended):
+                return [move(self, spec, commit) if intended else LandIntended(spec, commit)]
+            case Repair(key, trouble, number, detail, _):
+                return [RepairStarted(key, trouble, number, detail)]
+            case Retarget(key):
+                return self._tried(action, lambda: self._retarget(key))
+            case Verify(key):
+                return self._tried(action, lambda: self._verify(key))
+            case Note(event):
+                return [event]
+            case CheckCandidate():
+                raise AssertionError("checks run in threads")
+            case _:
+                assert_never(action)
+
+    def _tried(self, action: Action, call: Callable[[], list[Event]]) -> list[Event]:
+        """What comes after a landing must not hold up others; the next process tries again."""
+        try:
+            return call()
+        except OrchestrError as error:
+            self.warn(f"{error.message}; the next `orchestr land` tries again")
+            self._given_up.add(action)
+            return []
+
+    def _make(self, spec: Spec) -> Event:
+        built = self.built(spec)
+        if built.commit is None or built.tree is None:
+            return Conflicted(spec, built.key, built.conflicts)
+        return Made(spec, built.commit, built.tree)
+
+    def built(self, spec: Spec) -> Built:
+        """The candidate; the same again for the same spec."""
+        recipes = [changes.recipe(self, key, CommitId(head)) for key, head in spec.parts]
+        return build(self.repo(spec.lane.repo), CommitId(spec.base), recipes)
+
+    def _retarget(self, key: str) -> list[Event]:
+        item = self.queue.items[key]
+        found: list[Event] = []
+        name = item.change.group.partition("~")[0]
+        if item.change.reverts or name not in self._by_name:
+            return [Retargeted(key)]
+        ctx, lane = self.ctx(key), item.change.lane
+        after.merged(ctx, self.warn)
+        after.retarget(ctx, lane.target, self.warn)
+        for dep in after.dependents(ctx):
+            known = self.queue.items.get(dep.key)
+            if known is None or known.stage not in (Stage.WAITING, Stage.PARKED):
+                continue
+            head = after.update(dep, lane.target, CommitId(self.queue.tips[lane]),
+                                CommitId(item.change.head), self.warn)  # fmt: skip
+            if head is not None:
+                found += [o for o in self._offers(ctx.run) if o.change.key == dep.key]
+        return [*found, Retargeted(key)]
+
+    def _verify(self, key: str) -> list[Event]:
+        item = self.queue.items[key]
+        change = item.change
+        ctx = self.ctx(change.reverts or key)
+        kind = Kind.LAND_UNDONE if change.reverts else Kind.LAND_DONE
+        told = any(
+            e.kind is kind and e.cell == ctx.cell.name and e.data.get("commit") == item.after
+            for e in ctx.run.journal.read()
+        )
+        if not told:
+            ctx.emit(kind, target=change.lane.target, commit=item.after, before=item.before,
+                     head=change.head)  # fmt: skip
+        if change.reverts:
+            return [Verified(key)]
+        state = after.merged(ctx, self.warn)
+        after.tidy(ctx, change.head, self.warn)
+        return [Verified(key, state)]
+
+    # --- looking ---------------------------------------------------------------------------
+
+    def repo(self, name: str) -> Repo:
+        """The main clone of a repository."""
+        return Repo(repo_path(self.runs[0].settings, name))
+
+    def ctx(self, key: str) -> CellContext:
+        feature, _, cell = key.partition("/")
+        return self._by_name[feature].cell(cell.partition("~")[0])
+
+    def _group(self, run: Run) -> str:
+        return f"{run.feature.name}~rollback" if self.undo else run.feature.name
+
+    def _offers(self, run: Run) -> list[Offered]:
+        return changes.undoing(self, run) if self.undo else changes.offers(self, run)
+
+    def look(self, lane: Lane) -> str:
+        """Where the target is at the origin, fetched. Raises GitError, OrchestrError."""
+        repo, ref = self.repo(lane.repo), f"refs/heads/{lane.target}"
+        tip = repo.ls_remote("origin", ref).get(ref)
+        if tip is None:
+            raise OrchestrError(
+                f"repository {lane.repo} has no branch {lane.target} at its origin",
+                hint=f"push it there, or set [repos.{lane.repo}] base in orchestr.toml",
+            )
+        if repo.resolve(tip) is None or repo.resolve(f"refs/remotes/origin/{lane.target}") != tip:
+            repo.fetch("origin", f"+{ref}:refs/remotes/origin/{lane.target}",
+                       locks=self.runs[0].layout.locks)  # fmt: skip
+        return tip
+
+    def contains(self, lane: Lane, tip: str, commit: str) -> bool:
+        """Whether a commit is in the target as it was looked at."""
+        repo = self.repo(lane.repo)
+        return repo.resolve(commit) is not None and repo.is_ancestor(commit, tip)

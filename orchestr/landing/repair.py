@@ -1,0 +1,90 @@
+"""Repair: a conflict or a red check goes to the cell's own agent, in its own worktree.
+
+The target becomes the cell's base: the next attempt merges it into the branch first (never a
+rebase), leaves conflicts to the agent, and is proved, checked, reviewed and published as any other
+attempt, within its owned paths. Safe to repeat after a kill: `landing.toml` names the repair that
+was prepared, and the phases themselves know what is done.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from importlib import import_module
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.forget import forget
+from orchestr.cell.records import Marker
+from orchestr.errors import Interrupted, OrchestrError
+from orchestr.events import Kind
+from orchestr.files import read_toml, write_atomic, write_toml
+from orchestr.landing.records import Trouble
+from orchestr.spec.records import Action, Phase
+
+EVIDENCE = "landing.md"  # read by `orchestr.cell.prepare` for the prompt
+RECORD = "landing.toml"
+
+
+def can_repair(ctx: CellContext) -> str | None:
+    """Why nobody can be asked (row E43), else None."""
+    if ctx.cell.action is Action.PUSH:
+        return "its commits are a person's"
+    if Phase.IMPLEMENT not in ctx.cell.phases:
+        return "it has no agent"
+    return None
+
+
+def mend(
+    ctx: CellContext, trouble: Trouble, number: int, detail: str, *, head: str, target: str,
+    tip: str,
+) -> str:  # fmt: skip
+    """One repair of ``head``. Returns the new head; raises what the phases raise."""
+    done = read_toml(ctx.dir / RECORD)
+    if done is None or (done.get("number"), done.get("head")) != (number, head):
+        _prepare(ctx, trouble, detail, target, tip)
+        write_toml(ctx.dir / RECORD, {"schema": 1, "number": number, "head": head})
+    for phase in (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH):
+        perform(ctx, phase)
+    (ctx.dir / EVIDENCE).unlink(missing_ok=True)
+    mended = ctx.head()
+    if mended is None:
+        raise ctx.fail("it has no head after its repair", hint=f"orchestr explain {ctx.name}")
+    return mended.head
+
+
+def _prepare(ctx: CellContext, trouble: Trouble, detail: str, target: str, tip: str) -> None:
+    marker = Marker.read(ctx.dir)
+    if marker is None:
+        raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")
+    if trouble is Trouble.CONFLICT:
+        what = f"This branch conflicts with `{target}` in {detail}."
+    else:
+        what = f"Merged with `{target}` as it is now, this branch is red: {detail}"
+    text = (
+        f"{what}\n\n`{target}` ({tip[:12]}) is merged into your branch. Make both sides' intent "
+        "work together, change nothing that your task does not need, and leave no conflict markers."
+    )
+    write_atomic(ctx.dir / EVIDENCE, f"{text}\n".encode())
+    # Its result is void whatever happens; the attempt after it goes on from the same branch.
+    forget(ctx, [Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW])
+    replace(marker, base=tip, base_ref=target).write(ctx.dir)
+
+
+def perform(ctx: CellContext, phase: Phase) -> None:
+    """One phase, journalled as a run does it. Raises OrchestrError."""
+    module = import_module(f"orchestr.cell.{phase}")
+    why = module.reason(ctx)
+    if why is None:
+        return
+    begun = time.monotonic()
+    ctx.check_cancelled()
+    ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
+    try:
+        result = module.run(ctx)
+    except OrchestrError as error:
+        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=error.message, hint=error.hint,
+                 aborted=isinstance(error, Interrupted))  # fmt: skip
+        raise
+    data = {k: v for k, v in result.data.items() if k != "attempt"}
+    ctx.emit(Kind.PHASE_DONE, phase=phase, attempt=result.data.get("attempt", 0), made=result.made,
+             seconds=round(time.monotonic() - begun, 3), **data)  # fmt: skip

@@ -1,0 +1,201 @@
+"""A world for the merge queue: repositories, checks and agents as plain data, and a landing process
+that can be killed between any two of its steps.
+
+The world remembers what really happened (which commit was checked green, every move of every
+target), so that the invariants are judged by it and not by the queue's own books.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from orchestr.landing.decide import content, decide, is_doomed
+from orchestr.landing.queue import Queue, replay, step
+from orchestr.landing.records import (
+    Action,
+    Change,
+    CheckCandidate,
+    Checked,
+    Conflicted,
+    Event,
+    Land,
+    Landed,
+    LandIntended,
+    Lane,
+    Made,
+    MakeCandidate,
+    Note,
+    NotLanded,
+    Offered,
+    Parked,
+    Repair,
+    Repaired,
+    RepairStarted,
+    Retarget,
+    Retargeted,
+    Rules,
+    Spec,
+    Started,
+    TargetSeen,
+    Trouble,
+    Verified,
+    Verify,
+)
+
+
+@dataclass
+class World:
+    """``bad``: heads that are red by themselves; ``clash``: pairs that are red or (``conflict``)
+    cannot be merged together; ``cures``: how many repairs a bad change needs (99: no end).
+    """
+
+    rng: random.Random
+    changes: list[Change]
+    bad: set[str] = field(default_factory=set)
+    clash: set[frozenset[str]] = field(default_factory=set)
+    conflict: set[frozenset[str]] = field(default_factory=set)
+    cures: dict[str, int] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)  # agents that give up
+    moves: float = 0.0  # how often somebody else moves a target before a push
+    kills: float = 0.0
+    tips: dict[Lane, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    content: dict[str, tuple[str, ...]] = field(default_factory=dict)  # commit -> keys in it
+    green: set[str] = field(default_factory=set)
+    landings: list[tuple[Lane, str, str, tuple[str, ...]]] = field(default_factory=list)
+    checks: int = 0
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        for change in self.changes:
+            if change.lane not in self.tips:
+                self._commit(f"{change.lane}@0", "", ())
+                self.tips[change.lane] = f"{change.lane}@0"
+        self.needs = {change.key: change.needs for change in self.changes}
+
+    def _commit(self, name: str, parent: str, content: tuple[str, ...]) -> str:
+        self.parents[name], self.content[name] = parent, content
+        return name
+
+    def contains(self, tip: str, commit: str) -> bool:
+        while tip and tip != commit:
+            tip = self.parents[tip]
+        return tip == commit
+
+    def somebody_moves(self, lane: Lane) -> None:
+        tip = self.tips[lane]
+        name = f"{tip}+foreign{self.steps}"
+        self.tips[lane] = self._commit(name, tip, self.content[tip])
+
+    # --- performing ------------------------------------------------------------------------
+
+    def make(self, spec: Spec) -> Event:
+        content = self.content[spec.base]
+        for key in spec.keys:
+            if any(frozenset((key, other)) in self.conflict for other in content):
+                return Conflicted(spec, key, ("a.txt",))
+            content = (*content, key)
+        name = f"{spec.base}/" + "+".join(f"{k}={h}" for k, h in spec.parts)
+        self._commit(name, spec.base, content)
+        return Made(spec, name, f"tree of {name}")
+
+    def check(self, spec: Spec, commit: str) -> Event:
+        self.checks += 1
+        content = self.content[commit]
+        heads = dict(spec.parts)
+        red = any(head in self.bad for head in heads.values())
+        red |= any(pair <= set(content) for pair in self.clash)
+        if not red:
+            self.green.add(commit)
+        return Checked(spec, commit, not red, "red" if red else "")
+
+    def land(self, spec: Spec, commit: str) -> Event:
+        tip = self.tips[spec.lane]
+        if self.contains(tip, commit):
+            return Landed(spec, commit, tip)
+        if tip != spec.base:
+            return NotLanded(spec, tip)
+        assert commit in self.green, f"{commit} lands and was not checked green"
+        landed = {key for *_, keys in self.landings for key in keys}
+        for key in spec.keys:
+            before = {*landed, *spec.keys[: spec.keys.index(key)]}
+            assert key not in landed, f"{key} lands twice"
+            assert before.issuperset(self.needs[key]), f"{key} lands before what it needs"
+        self.landings.append((spec.lane, tip, commit, spec.keys))
+        self.tips[spec.lane] = commit
+        return Landed(spec, commit, commit)
+
+    def repair(self, key: str, number: int, head: str, most: int) -> Event:
+        if key in self.lost:
+            if number < most:
+                return RepairStarted(key, Trouble.RED, number + 1, "its agent failed")
+            return Parked(key, Trouble.RED, "its agent gave up")
+        new = f"{key}#{number}"
+        self.clash = {p for p in self.clash if key not in p or self.cures[key] > number}
+        self.conflict = {p for p in self.conflict if key not in p or self.cures[key] > number}
+        if head in self.bad and self.cures[key] > number:
+            self.bad.add(new)
+        return Repaired(key, new)
+
+    def perform(self, q: Queue, action: Action) -> Event:
+        match action:
+            case MakeCandidate(spec):
+                return self.make(spec)
+            case CheckCandidate(spec, commit, _):
+                assert not is_doomed(q, spec), f"{commit} is asked about and nobody needs it"
+                mine = {k for k, i in q.items.items() if i.change.lane == spec.lane}
+                assert set(self.content[commit]) == content(q, spec) & mine
+                return self.check(spec, commit)
+            case Land(spec, commit, intended):
+                return self.land(spec, commit) if intended else LandIntended(spec, commit)
+            case Repair(key, trouble, number, detail, started):
+                if not started:
+                    return RepairStarted(key, trouble, number, detail)
+                return self.repair(key, number, q.items[key].change.head, q.rules.repairs)
+            case Retarget(key):
+                return Retargeted(key)
+            case Verify(key):
+                return Verified(key)
+            case Note(event):
+                return event
+
+    def run(self, rules: Rules, most: int = 4_000) -> tuple[Queue, list[Event]]:
+        """Processes, one after the other, until one ends by itself; the rest is killed."""
+        journal: list[Event] = []
+        while True:
+            q = replay(journal, rules)
+            groups = tuple(sorted({c.group for c in self.changes}))
+            opening = [Started(groups), *(Offered(c) for c in self._now(q))]
+            opening += [TargetSeen(lane, tip) for lane, tip in self.tips.items()]
+            for event in opening:
+                journal.append(event)
+                q = step(q, event)
+            killed = False
+            while actions := decide(q):
+                self.steps += 1
+                assert self.steps < most, "the queue does not end"
+                assert len(set(actions)) == len(actions), "an action is asked for twice"
+                action = self.rng.choice(actions[: self.rng.choice((1, 3, len(actions)))])
+                if isinstance(action, Land) and self.rng.random() < self.moves:
+                    self.somebody_moves(action.spec.lane)
+                event = self.perform(q, action)
+                if self.rng.random() < self.kills:  # it happened, and nobody wrote it down
+                    killed = True
+                    break
+                journal.append(event)
+                q = step(q, event)
+                if self.rng.random() < self.kills:
+                    killed = True
+                    break
+            if not killed:
+                return q, journal
+
+    def _now(self, q: Queue) -> list[Change]:
+        """The changes as a new process finds them: with the heads that repairs made."""
+        from dataclasses import replace
+
+        return [
+            replace(c, head=q.items[c.key].change.head) if c.key in q.items else c
+            for c in self.changes
+        ]
