@@ -1,11 +1,10 @@
 """Where merges are checked: warm worktrees of our own, for landing and for cross checks.
 
-One worktree a repository and check at once below `<state>`, kept from one time to
-the next: moving a warm one takes a tenth of a second, making one takes ten (git-facts). What is
-ignored, linked or copied stays there (caches); everything else is put to exactly the wanted
-tree first. Nobody works in them, so a half-done checkout or merge of a killed process is simply
-written over (E36). Beside each lies `<n>.ready`, written after its set-up: without it, or with
-other settings, it is set up again.
+One worktree a repository and check at once below `<state>`, kept from one time to the next: moving
+a warm one takes a tenth of a second, making one takes ten (git-facts). What is ignored, linked or
+copied stays there (caches); everything else is put to exactly the wanted tree first. Nobody works in
+them, so a half-done checkout or merge of a killed process is simply written over (E36). Beside each
+lies `<n>.ready`, written after its set-up: without it, or with other settings, it is set up again.
 """
 
 from __future__ import annotations

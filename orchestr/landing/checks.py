@@ -1,7 +1,7 @@
 """What must be green on a candidate: its cells' checks, the feature's, the repository's.
 
 Owns which checks those are; running them is `orchestr.checks.suite`'s, the worktree that shows
-the candidate is `orchestr.landing.bench`'s. A result for the same tree and the same check counts,
+the candidate is `orchestr.cell.bench`'s. A result for the same tree and the same check counts,
 whoever had it run: so the first candidate on a target that did not move costs nothing.
 """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from orchestr.cell.bench import show
 from orchestr.cell.context import CellContext
 from orchestr.errors import Interrupted, NeedsApproval, OrchestrError
 from orchestr.git import CommitId
-from orchestr.landing.bench import show
 from orchestr.landing.changes import paths_of
 from orchestr.landing.checks import CheckResult, Order
 from orchestr.landing.decide import content
