@@ -258,7 +258,7 @@ def test_cross_checks_see_the_merge_of_all_heads(workspace: Make) -> None:
     assert ws.journal(kind="check.done") == []
     done = ws.run("run", FEATURE, code=0)
     assert "check together: passed" in both(done)
-    assert git(ws.repos / "app", "status", "--porcelain", "--branch") == "## main...origin/main"
+    assert git(ws.repos / "app", "status", "--porcelain", "--branch") == "## main"
     nothing_to_do(ws)
 
 
