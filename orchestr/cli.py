@@ -20,6 +20,7 @@ orchestr: make for features
   orchestr status [FEATURE] [--watch]    how far everything is
   orchestr explain FEATURE:CELL          why it runs, waits, failed; the next command
   orchestr logs FEATURE:CELL [-f]        what the agent said and did
+  orchestr report FEATURE [-o FILE]      one HTML file: plan, times, cost, evidence, changes
   orchestr forget FEATURE:CELL           build it again with the next run
   orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay
   orchestr clean FEATURE                 remove worktrees that hold nothing unsaved
@@ -32,6 +33,8 @@ orchestr: make for features
 
   orchestr help VERB   options and examples of a verb
 """
+
+MODULES = {"report": "webreport"}  # verbs whose module has another name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +76,7 @@ def _run(words: list[str]) -> int:
         def get_cmds(self) -> PluginDict:
             found = PluginDict()
             for verb in VERBS:
-                place = f"orchestr.commands.{verb}:{verb.capitalize()}"
+                place = f"orchestr.commands.{MODULES.get(verb, verb)}:{verb.capitalize()}"
                 found[verb] = PluginEntry("COMMAND", verb, place)
             from doit.cmd_help import Help
 

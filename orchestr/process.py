@@ -126,7 +126,12 @@ def run(
 
 
 def stream_lines(
-    argv: Argv, *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
+    argv: Argv,
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float | None = None,
+    input: bytes | None = None,
 ) -> LineStream:
     """The lines of a command's stdout, without their ends, as they come.
 
@@ -135,14 +140,14 @@ def stream_lines(
     """
     words = tuple(os.fspath(word) for word in argv)
     try:
-        child = Child(words, cwd, env, timeout=timeout, fed=False, stdout=None)
+        child = Child(words, cwd, env, timeout=timeout, fed=input is not None, stdout=None)
     except (OSError, ValueError) as error:
         raise _cannot_start(words, cwd, env, error) from error
 
     def read() -> Iterator[bytes]:
         errors, rest = Tail(1 << 20), b""
         with child:
-            for fd, chunk in child.chunks():
+            for fd, chunk in child.chunks(input or b""):
                 if fd == child.err_fd:
                     errors.add(chunk)
                     continue
