@@ -39,7 +39,7 @@ class Span:
     """A piece of time. ``state``: done, failed, aborted, interrupted, running.
 
     ``note`` says why it began or how it ended; ``data`` holds what the journal says besides
-    (agent, model, cost_usd, cost_known_usd, tokens, exit).
+    (why, agent, model, cost_usd, cost_known_usd, tokens, exit).
     """
 
     kind: SpanKind
@@ -134,7 +134,7 @@ class _Builder:
                 self._end_phase(cell, self.last, "interrupted")
                 self.phases[cell] = Span(
                     SpanKind.PHASE, event.phase, at, None, "running", cell, event.phase,
-                    event.attempt, event.run, _text(data, "why"),
+                    event.attempt, event.run, _text(data, "why"), {"why": _text(data, "why")},
                 )  # fmt: skip
             case Kind.PHASE_DONE:
                 self._phase_over(event, at, "done", "")
@@ -166,6 +166,7 @@ class _Builder:
         else:
             del self.phases[event.cell]
         told = {k: event.data[k] for k in ("outcome", "head", "url") if event.data.get(k)}
+        told = {**span.data, **told}
         self.closed.append(
             replace(span, end=at, state=state, note=note or span.note, data=told,
                     attempt=event.attempt or span.attempt)

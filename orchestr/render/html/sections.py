@@ -162,7 +162,7 @@ def rows(page: FeaturePage, by_cell: Iterable[Cost], pulls_: Iterable[Pull]) -> 
                 view.attempt,
                 took(mine[-1].seconds(page.now)) if mine else "-",
                 spent.get(plan.name) or Cost(plan.name, ""),
-                text.visible(headline(built[-1].note)) if built else "",
+                text.visible(headline(built[-1].data.get("why"))) if built else "",
                 waits_for(page, plan.name),
                 prs.get(plan.name),
                 plan.name in page.timeline.critical,
