@@ -21,6 +21,7 @@ orchestr: make for features
   orchestr explain FEATURE:CELL          why it runs, waits, failed; the next command
   orchestr logs FEATURE:CELL [-f]        what the agent said and did
   orchestr report FEATURE [-o FILE]      one HTML file: plan, times, cost, evidence, changes
+  orchestr board [--port N]              the same live in the browser, with actions
   orchestr export FEATURE --format F     the timeline as chrome-trace, csv or otel
   orchestr forget FEATURE:CELL           build it again with the next run
   orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay

@@ -52,7 +52,7 @@ class Problem:
 VERBS = (
     "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
     "abort", "doctor", "validate", "schema", "init", "report",
-    "export",
+    "export", "board",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ __all__ = [
     "redact",
     "run",
     "secret_values",
+    "start_detached",
     "stream_lines",
 ]
 
@@ -123,6 +125,25 @@ def run(
         if kill_left:
             child.end()
     return _judge(child, cwd, env, timeout, out, err, check=check)
+
+
+def start_detached(
+    argv: Argv, *, cwd: Path, env: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Start a command that outlives us, in a session of its own; what it says goes to ``log``.
+
+    Raises CannotStart, ProgramMissing. Whoever stays should `poll` what this returns.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                words, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise _cannot_start(words, cwd, env, error) from error
 
 
 def stream_lines(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from orchestr.errors import OrchestrError
 from orchestr.git import CommitId, Repo
 from orchestr.gitdiff import Bounds, Diff, Pair, diffs
 from orchestr.redaction import SHORTEST, redact, secret_values
+from orchestr.render.facts import FeatureStatus
 from orchestr.render.html.facts import (
     AttemptFacts,
     CellEvidence,
@@ -58,13 +60,15 @@ class Gatherer:
         self._diffs: dict[tuple[str, Pair], Diff] = {}
 
     def page(self, run: Run) -> FeaturePage:
-        """All of one feature as it is now."""
-        status = feature_status(run)
+        """All of one feature as it was when ``run`` was made (`Session.run`)."""
+        cells = [run.cell(p.name) for p in run.plan.cells]
+        hide = redactor(cells)
+        status = hidden(feature_status(run, fresh=False), hide)
         upstreams = {p.name: p.upstreams for p in run.plan.cells}
         live = status.live is not None
         line = make_timeline(run.journal.read(), upstreams, live=live)
-        cells = [run.cell(p.name) for p in run.plan.cells]
-        hide = redactor(cells)
+        line = replace(line, spans=tuple(replace(s, note=hide(s.note)) if s.note else s
+                                         for s in line.spans))  # fmt: skip
         found = self._differences(cells, hide)
         logs = [LOGS_OF_CHECKS]
         evidence = {c.cell.name: self._cell(c, hide, found, logs) for c in cells}
@@ -160,6 +164,27 @@ def _pairs(repo: Repo, cells: list[CellContext]) -> dict[str, Pair]:
     return found
 
 
+def hidden(status: FeatureStatus, hide: Redact) -> FeatureStatus:
+    """The same without secrets in what people and programs wrote: reasons, hints, todo, titles."""
+
+    def text(value: str | None) -> str | None:
+        return hide(value) if value else value
+
+    cells = tuple(
+        replace(c, todo=tuple(map(hide, c.todo)), title=text(c.title)) for c in status.feature.cells
+    )
+    views = {
+        name: replace(v, reason=text(v.reason), hint=text(v.hint), pr_url=text(v.pr_url))
+        for name, v in status.view.cells.items()
+    }
+    away = {repo: hide(why) for repo, why in status.view.forge_away.items()}
+    return replace(
+        status,
+        feature=replace(status.feature, title=hide(status.feature.title), cells=cells),
+        view=replace(status.view, cells=views, forge_away=away),
+    )
+
+
 def redactor(cells: list[CellContext]) -> Redact:
     """Hides what must not be shown: a secret of several lines is hidden line by line, too."""
     secrets = set(secret_values(os.environ))
@@ -223,8 +248,14 @@ def last_lines(path: Path, hide: Redact) -> tuple[tuple[str, ...], int]:
         data, size = _tail(path)
     except OSError:
         return (), 0
-    lines = [show(line) for line in data.split(b"\n")]
-    return tuple(hide(line) for line in lines if line)[-TAIL_LINES:], size
+    found: list[str] = []
+    for line in reversed(data.split(b"\n")):
+        words = show(line)
+        if words:
+            found.append(words)
+        if len(found) == TAIL_LINES:
+            break
+    return tuple(hide("\n".join(reversed(found))).split("\n")) if found else (), size
 
 
 def _tail(path: Path) -> tuple[bytes, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,10 @@ class Export(PlainVerb):
         upstreams = {p.name: p.upstreams for p in run.plan.cells}
         live = read_lease(session.layout.lease(name)) is not None
         line = make_timeline(run.journal.read(), upstreams, live=live)
+        secrets = secret_values(os.environ)
+        told = (replace(s, note=redact(s.note, secrets)) if s.note else s for s in line.spans)
+        line = replace(line, spans=tuple(told))
         text = export_text(line, name, Format(params["format"]), time.time())
-        text = redact(text, secret_values(os.environ))
         if not params["output"]:
             answer(text)
             return 0

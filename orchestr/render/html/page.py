@@ -49,7 +49,6 @@ class Live:
     nonce: str
     token: str
     actions: tuple[str, ...] = ()
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +86,12 @@ def body_html(page: FeaturePage, live: Live) -> str:
     return _environment().get_template("body.html.j2").render(**_context(page, live))
 
 
-def index_html(features: list[tuple[str, str, sections.State, str]], live: Live) -> str:
+def index_html(
+    features: list[tuple[str, str, sections.State, str]], live: Live, problems: list[str]
+) -> str:
     """The board's first page: name, title, state and counts of every feature."""
     template = _environment().get_template("index.html.j2")
-    return template.render(features=features, live=live, policy=policy(live), version=_version())
+    return template.render(features=features, live=live, problems=problems, version=_version())
 
 
 def policy(live: Live | None) -> str:
