@@ -205,8 +205,9 @@ def items(
         return ()
     found = []
     for item in evidence.items[:ITEMS]:
-        fields = _hidden(dict(item), hide) if isinstance(item, Mapping) else {"text": str(item)}
-        red = any(item.get(k) is False for k in ("passed", "ok")) if fields is not item else False
+        known = item if isinstance(item, Mapping) else {"text": str(item)}
+        fields = _hidden(known, hide)
+        red = known.get("passed") is False or known.get("ok") is False
         log = fields.get("log")
         text = ""
         if isinstance(log, str) and log and (red or logs[0] > 0):
