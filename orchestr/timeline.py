@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 from orchestr.events import Event, Kind
@@ -128,7 +129,7 @@ class _Builder:
             case Kind.RUN_FINISHED if self.run is not None and self.run.run == event.run:
                 code = data.get("exit")
                 self.run = replace(self.run, data={**self.run.data, "exit": code})
-                state = {0: "done", 130: "aborted"}.get(code, "failed")  # type: ignore[arg-type]
+                state = "done" if code == 0 else "aborted" if code == 130 else "failed"
                 self._end_run(at, state)
             case Kind.PHASE_STARTED:
                 self._end_phase(cell, self.last, "interrupted")
@@ -330,5 +331,6 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 def _number(data: Mapping[str, Any], key: str) -> float | None:
     value = data.get(key)
-    fits = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if fits else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if isfinite(value) and value >= 0 else None

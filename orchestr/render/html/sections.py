@@ -20,7 +20,7 @@ from orchestr.spec.records import Phase
 from orchestr.states import CellState
 from orchestr.timeline import Span, SpanKind
 
-NODE = (184, 48)  # width and height of a cell in the picture
+NODE = (200, 48)  # width and height of a cell in the picture
 GAP = (64, 16)
 MARGIN = 8
 TELLING = (
@@ -278,7 +278,7 @@ def picture(page: FeaturePage) -> Picture:
         if state is CellState.RUNNING:
             sub = f"{cell.repo} · {doing}"
         boxes.append(
-            Box(cell.name, clip(cell.name, 21), clip(sub, 27),
+            Box(cell.name, clip(cell.name, 19), clip(sub, 28),
                 f"{cell.name}: {state.words}\n{cell.repo}, {cell.branch}", state_of(state),
                 MARGIN + wave * across, MARGIN + row * down, cell.name in critical)
         )  # fmt: skip
