@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,15 @@ class Board(PlainVerb):
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A page for other windows, as long as nothing happened and not for longer than ``until``."""
+
+    version: str
+    until: float
+    page: FeaturePage
+
+
 class Workspace(Source):
     """The workspace as it is now; pages are kept for a moment, differences for longer."""
 
@@ -77,7 +87,7 @@ class Workspace(Source):
         self.actions = tuple(a for a in ACTIONS if a == "force" or a in VERBS)
         self._mutex = threading.Lock()
         self._gatherers: dict[str, Gatherer] = {}
-        self._pages: dict[str, tuple[float, FeaturePage]] = {}
+        self._pages: dict[str, Kept] = {}
         self._started: list[subprocess.Popen[bytes]] = []
 
     def index(self, live: Live) -> str:
@@ -101,14 +111,16 @@ class Workspace(Source):
     def _page(self, feature: str) -> FeaturePage:
         """One at a time: two windows at once are no reason to read everything twice."""
         with self._mutex:
-            made, page = self._pages.get(feature, (0.0, None))
-            begin = time.monotonic()
-            if page is not None and begin - made < KEPT:
-                return page
+            # The version from before the look: what happens meanwhile makes the page old.
+            version, begin = self.version(feature)[0], time.monotonic()
+            kept = self._pages.get(feature)
+            if kept is not None and kept.version == version and begin < kept.until:
+                return kept.page
             session = self._session(feature)
             gatherer = self._gatherers.setdefault(feature, Gatherer())
             page = gatherer.page(session.run(feature))
-            self._pages[feature] = time.monotonic(), page
+            now = time.monotonic()
+            self._pages[feature] = Kept(version, now + max(KEPT, 2 * (now - begin)), page)
             return page
 
     def _session(self, feature: str) -> Session:
