@@ -187,6 +187,7 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen(128)  # now: the address is told before the server stands
     except (OSError, OverflowError) as error:
         listener.close()
         raise OrchestrError(

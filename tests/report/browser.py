@@ -111,8 +111,10 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Load a page and wait for it."""
-        self.call("Page.navigate", url=address)
-        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.ask("window.before = true")
+        went = self.call("Page.navigate", url=address)
+        assert "errorText" not in went, went
+        self.wait("!window.before && document.readyState === 'complete'")
 
     def ask(self, script: str) -> Any:
         """The value of an expression in the page."""

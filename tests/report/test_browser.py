@@ -69,7 +69,8 @@ def test_the_board_is_live_and_acts(tmp_path: Path, browser: Browser) -> None:
         assert ws.states() == {"a": "aborted", "b": "pending"}
 
         # The same request from the page of another origin, with the cookie that the browser has.
-        browser.open((ws.root / "agent.sh").as_uri())
+        (ws.root / "other.html").write_text("<p>another site")
+        browser.open((ws.root / "other.html").as_uri())
         target = address.partition("/?")[0] + "/f/demo/do"
         browser.ask(
             f"fetch('{target}', {{method: 'POST', mode: 'no-cors', credentials: 'include', "
