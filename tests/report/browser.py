@@ -24,6 +24,7 @@ FLAGS = (
     "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
 PATIENCE = 30.0
+PAGE = "document.body.innerText.slice(0, 500) + document.body.innerText.slice(-500)"
 
 
 def chromium() -> str | None:
@@ -134,7 +135,7 @@ class Browser:
                 if "Cannot find context" not in str(error):
                     raise
             time.sleep(0.05)
-        raise AssertionError(f"waited for {script}")
+        raise AssertionError(f"waited for {script}; the page: {self.ask(PAGE)}")
 
     def look(self, *, width: int = 1200, dark: bool = False, media: str = "") -> None:
         """The size of the window, light or dark, screen or print."""

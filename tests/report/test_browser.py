@@ -61,6 +61,7 @@ def test_the_board_is_live_and_acts(tmp_path: Path, browser: Browser) -> None:
 
         ws.script("a", hold)
         click(browser, "force", "a")
+        browser.wait("document.getElementById('toast').textContent.startsWith('started')")
         browser.wait("document.querySelector('header .badge').innerText.includes('running')")
         browser.wait("document.querySelector('button[data-do=abort][data-cell=\"\"]') !== null")
         click(browser, "abort", "")
@@ -86,6 +87,7 @@ def test_the_board_is_live_and_acts(tmp_path: Path, browser: Browser) -> None:
 
 def click(browser: Browser, action: str, cell: str) -> None:
     """Press a button and say yes."""
+    browser.ask("document.getElementById('toast').textContent = ''")
     browser.ask(f"document.querySelector('button[data-do={action}][data-cell=\"{cell}\"]').click()")
     browser.wait("document.getElementById('ask').open")
     browser.ask("document.getElementById('yes').click()")
