@@ -22,6 +22,9 @@ orchestr: make for features
   orchestr explain FEATURE:CELL          why it runs, waits, failed; the next command
   orchestr logs FEATURE:CELL [-f]        what the agent said and did
   orchestr prompt FEATURE:CELL           what the agent is asked to do
+  orchestr report FEATURE [-o FILE]      one HTML file: plan, times, cost, evidence, changes
+  orchestr board [--port N]              the same live in the browser, with actions
+  orchestr export FEATURE --format F     the timeline as chrome-trace, csv or otel
   orchestr forget FEATURE:CELL           build it again with the next run
   orchestr land FEATURE...               merge what is done, each target always green
   orchestr rollback FEATURE              revert exactly what landed
@@ -37,6 +40,8 @@ orchestr: make for features
 
   orchestr help VERB   options and examples of a verb
 """
+
+MODULES = {"report": "webreport"}  # verbs whose module has another name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +83,7 @@ def _run(words: list[str]) -> int:
         def get_cmds(self) -> PluginDict:
             found = PluginDict()
             for verb in VERBS:
-                place = f"orchestr.commands.{verb}:{verb.capitalize()}"
+                place = f"orchestr.commands.{MODULES.get(verb, verb)}:{verb.capitalize()}"
                 found[verb] = PluginEntry("COMMAND", verb, place)
             from doit.cmd_help import Help
 

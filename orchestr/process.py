@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -40,6 +41,7 @@ __all__ = [
     "redact",
     "run",
     "secret_values",
+    "start_detached",
     "stream_lines",
 ]
 
@@ -135,8 +137,32 @@ def run(
     return _judge(child, cwd, env, timeout, out, err, check=check)
 
 
+def start_detached(
+    argv: Argv, *, cwd: Path, env: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Start a command that outlives us, in a session of its own; what it says goes to ``log``.
+
+    Raises CannotStart, ProgramMissing. Whoever stays should `poll` what this returns.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                words, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise _cannot_start(words, cwd, env, error) from error
+
+
 def stream_lines(
-    argv: Argv, *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
+    argv: Argv,
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float | None = None,
+    input: bytes | None = None,
 ) -> LineStream:
     """The lines of a command's stdout, without their ends, as they come.
 
@@ -145,14 +171,14 @@ def stream_lines(
     """
     words = tuple(os.fspath(word) for word in argv)
     try:
-        child = Child(words, cwd, env, timeout=timeout, fed=False, stdout=None)
+        child = Child(words, cwd, env, timeout=timeout, fed=input is not None, stdout=None)
     except (OSError, ValueError) as error:
         raise _cannot_start(words, cwd, env, error) from error
 
     def read() -> Iterator[bytes]:
         errors, rest = Tail(1 << 20), b""
         with child:
-            for fd, chunk in child.chunks():
+            for fd, chunk in child.chunks(input or b""):
                 if fd == child.err_fd:
                     errors.add(chunk)
                     continue

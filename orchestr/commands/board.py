@@ -1,0 +1,228 @@
+"""`board [--port N] [--open]`: the report of every feature, live, at this machine's own address.
+
+Owns serving (uvicorn, the extra `orchestr[board]`) and what the actions do; the application and its
+protection are `commands.boardapp`. An action is a verb of ours in a process of its own: the board
+holds no lease and no lock, and ending it ends nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestr.commands.boardapp import Board as App
+from orchestr.commands.boardapp import Refused, Source
+from orchestr.commands.evidence import Gatherer
+from orchestr.commands.facts import feature_status
+from orchestr.commands.options import flag, value
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say
+from orchestr.commands.session import Session
+from orchestr.commands.webreport import open_browser
+from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.locks import read_lease
+from orchestr.process import run, start_detached
+from orchestr.redaction import redact, secret_values
+from orchestr.render.html.facts import FeaturePage
+from orchestr.render.html.page import FEATURE_LOOKS, Live, body_html, index_html, report_html
+from orchestr.render.html.sections import State, state_of
+from orchestr.render.text import count
+
+ACTIONS = ("abort", "force", "approve")
+PATIENCE = 300.0  # s for an action that ends by itself
+FIRST_LOOK = 3.0  # s that a started run has to say that it cannot start
+SAID = 4000  # characters
+KEPT = 0.8  # s for which a page is as good as new
+
+
+class Board(PlainVerb):
+    """Reads what `report` reads; three actions, each a verb in a process of its own."""
+
+    doc_purpose = "the live report in the browser, with actions, on this machine only"
+    doc_usage = ""
+    cmd_options = (
+        value("port", "where to listen (default: a free port)", type_=int, default=0),
+        flag("open", "show it in the browser"),
+    )
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Serve until Ctrl+C."""
+        if args:
+            raise UsageError("`board` shows all features", hint="orchestr board [--port N]")
+        listener = _listen(params["port"])
+        app = App(Workspace(session.root), listener.getsockname()[1])
+        serve = _server(app)
+        sys.stdout.write(f"{app.address}\n")
+        sys.stdout.flush()
+        say("the address holds a token: who has it may act here. Ctrl+C ends the board, no run")
+        if params["open"]:
+            open_browser(app.address)
+        serve(listener)
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A page for other windows, as long as nothing happened and not for longer than ``until``."""
+
+    version: str
+    until: float
+    page: FeaturePage
+
+
+class Workspace(Source):
+    """The workspace as it is now; pages are kept for a moment, differences for longer."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.actions = tuple(a for a in ACTIONS if a == "force" or a in VERBS)
+        self._mutex = threading.Lock()
+        self._gatherers: dict[str, Gatherer] = {}
+        self._pages: dict[str, Kept] = {}
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def index(self, live: Live) -> str:
+        session = Session(self.root)
+        found: list[tuple[str, str, State, str]] = []
+        for name, feature in session.specs.features.items():
+            status = feature_status(session.run(name))
+            good = sum(status.cell_state(c.name).is_good for c in status.plan.cells)
+            look = state_of(FEATURE_LOOKS[status.state])
+            state = State(status.state.value, FEATURE_LOOKS[status.state].symbol, look.look)
+            words = f"{good} of {count(len(status.plan.cells), 'cell')} done"
+            found.append((name, feature.title, state, words))
+        return index_html(found, live, [str(p) for p in session.specs.problems])
+
+    def page(self, feature: str, live: Live) -> str:
+        return report_html(self._page(feature), live)
+
+    def body(self, feature: str, live: Live) -> str:
+        return body_html(self._page(feature), live)
+
+    def _page(self, feature: str) -> FeaturePage:
+        """One at a time: two windows at once are no reason to read everything twice."""
+        with self._mutex:
+            # The version from before the look: what happens meanwhile makes the page old.
+            version, begin = self.version(feature)[0], time.monotonic()
+            kept = self._pages.get(feature)
+            if kept is not None and kept.version == version and begin < kept.until:
+                return kept.page
+            session = self._session(feature)
+            gatherer = self._gatherers.setdefault(feature, Gatherer())
+            page = gatherer.page(session.run(feature))
+            now = time.monotonic()
+            self._pages[feature] = Kept(version, now + max(KEPT, 2 * (now - begin)), page)
+            return page
+
+    def _session(self, feature: str) -> Session:
+        session = Session(self.root)
+        if feature not in session.specs.features and not session.specs.problems:
+            raise Refused(404, "there is no such feature")
+        session.feature(feature)
+        return session
+
+    def version(self, feature: str) -> tuple[str, bool]:
+        session = self._session(feature)
+        live = read_lease(session.layout.lease(feature)) is not None
+        spec = self.root / session.feature(feature).path
+        stamp = spec.stat().st_mtime_ns if spec.exists() else 0
+        return f"{session.journal(feature).size()}-{stamp}-{int(live)}", live
+
+    def act(self, action: str, feature: str, cell: str) -> tuple[bool, str]:
+        session = self._session(feature)
+        target = session.target(f"{feature}:{cell}" if cell else feature)
+        match action:
+            case "abort" | "approve":
+                return self._ask(action, str(target))
+            case _:
+                if target.cell is None:
+                    raise Refused(400, "name the cell that is to be built again")
+                return self._start(session, str(target))
+
+    def _ask(self, verb: str, target: str) -> tuple[bool, str]:
+        done = run(_command(verb, target), cwd=self.root, env=_env(), timeout=PATIENCE, check=False)
+        words = f"{done.text}{done.err.decode('utf-8', 'replace')}"
+        return done.code == 0, _shown(words) or f"exit {done.code}"
+
+    def _start(self, session: Session, target: str) -> tuple[bool, str]:
+        """A run that outlives the board; what it refuses at once is told."""
+        self._started = [child for child in self._started if child.poll() is None]
+        log = session.layout.state / "board" / f"{time.time_ns()}.log"
+        argv = _command("run", target, "--force", "--yes")
+        child = start_detached(argv, cwd=self.root, env=_env(), log=log)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(FIRST_LOOK)
+        self._started.append(child)
+        if child.poll() in (None, 0):
+            return True, f"started: orchestr run {target} --force; it goes on without the board"
+        return False, _shown(log.read_text("utf-8", "replace"))
+
+
+def _command(verb: str, *words: str) -> tuple[str, ...]:
+    return sys.executable, "-P", "-m", "orchestr", verb, *words
+
+
+def _env() -> dict[str, str]:
+    """Ours, and the package where we found it: the workspace may hold another one."""
+    package, inherited = str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")
+    path = f"{package}{os.pathsep}{inherited}" if inherited else package
+    return {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"}
+
+
+def _shown(text: str) -> str:
+    return redact(text, secret_values(os.environ)).strip()[-SAID:]
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)  # now: the address is told before the server stands
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise OrchestrError(
+            f"cannot listen at 127.0.0.1:{port}: {error}", hint="choose another --port, or none"
+        ) from error
+    return listener
+
+
+def _server(app: App) -> Callable[[socket.socket], None]:
+    """What serves ``app`` until SIGINT or SIGTERM. Raises UsageError where uvicorn is missing."""
+    try:
+        import uvicorn
+    except ImportError:
+        raise UsageError(
+            "the board needs uvicorn, which is not installed",
+            hint=f"{sys.executable} -m pip install 'uvicorn>=0.23'; "
+            "`orchestr report` needs nothing",
+        ) from None
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            app.closing = True  # or the event streams would keep it
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+    )
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it is through
+            Server(config).run(sockets=[listener])
+
+    return serve

@@ -1,0 +1,65 @@
+"""`report FEATURE [-o FILE] [--open]`: one HTML file that tells all of a feature.
+
+The module is not called `report`, because that one turns errors into text.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestr.commands.options import flag, value
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.report import say
+from orchestr.commands.session import Session
+from orchestr.errors import OrchestrError, UsageError
+from orchestr.files import write_atomic
+
+
+class Report(PlainVerb):
+    """Reads files and git only, so it may be asked beside a run, and of one that failed."""
+
+    doc_purpose = "one HTML file about a feature: plan, times, cost, evidence, changes"
+    doc_usage = "FEATURE"
+    cmd_options = (
+        value("output", "where to write it (default: .orchestr/reports/FEATURE.html; -: stdout)",
+              short="o"),
+        flag("open", "show it in the browser"),
+    )  # fmt: skip
+
+    def act(self, session: Session, params: Any, args: list[str]) -> int:
+        """Write the file and say where it is."""
+        if len(args) != 1:
+            known = ", ".join(session.specs.features) or "none"
+            raise UsageError("`report` wants one feature", hint=f"features: {known}")
+        from orchestr.commands.evidence import Gatherer
+        from orchestr.render.html.page import report_html
+
+        name = session.target(args[0]).feature
+        data = report_html(Gatherer().page(session.run(name))).encode("utf-8", "replace")
+        if params["output"] == "-":
+            sys.stdout.buffer.write(data)
+            return 0
+        default = session.layout.state / "reports" / f"{name}.html"
+        path = Path(params["output"]) if params["output"] else default
+        if path.is_dir():
+            path = path / f"{name}.html"
+        try:
+            write_atomic(path, data)
+        except OSError as error:
+            raise OrchestrError(
+                f"cannot write {path}: {error.strerror}", hint="choose a place with -o FILE"
+            ) from error
+        sys.stdout.write(f"{path}\n")
+        if params["open"]:
+            open_browser(path.resolve().as_uri())
+        return 0
+
+
+def open_browser(address: str) -> None:
+    """Show a page; without a browser its address is all there is."""
+    import webbrowser
+
+    if not webbrowser.open(address):
+        say(f"no browser could be started; the address is {address}")

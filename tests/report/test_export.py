@@ -1,0 +1,61 @@
+"""The timeline for other programs: what they read must hold together."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from itertools import pairwise
+
+from orchestr.events import Kind
+from orchestr.render.export import Format, export_text
+from orchestr.timeline import make_timeline
+from tests.report.stories import NOON, at, built, run
+
+FAILED = [
+    at(15, Kind.PHASE_STARTED, "c", "implement"),
+    at(16, Kind.PHASE_FAILED, "c", "implement", reason="=cmd|'/c calc'!A1"),
+]
+EVENTS = run([*built("a", 0, 10), *built("b", 10, 5), *FAILED], end=17)
+LINE = make_timeline(EVENTS, {"b": ("a",)})
+
+
+def text(name: Format) -> str:
+    return export_text(LINE, "demo", name, NOON + 20)
+
+
+def test_csv_has_a_line_for_each_span_and_no_formulas() -> None:
+    rows = list(csv.DictReader(io.StringIO(text(Format.CSV))))
+    assert len(rows) == len(LINE.spans)
+    (row,) = [r for r in rows if r["kind"] == "attempt" and r["cell"] == "a"]
+    wanted = ("claude", "opus", "0.5", "100", "40", "20", "done")
+    names = ("agent", "model", "cost_usd", "input_tokens", "cached_tokens", "output_tokens")
+    assert tuple(row[n] for n in (*names, "state")) == wanted
+    assert not any(v.startswith(("=", "+", "@")) for r in rows for v in r.values())
+
+
+def test_otel_spans_form_one_tree_for_each_run() -> None:
+    value = json.loads(text(Format.OTEL))
+    spans = value["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    by_id = {s["spanId"]: s for s in spans}
+    assert len(by_id) == len(spans) == len(LINE.spans)
+    roots = [s for s in spans if "parentSpanId" not in s]
+    assert [s["name"] for s in roots] == ["feature demo"]
+    attempt = next(s for s in spans if s["name"] == "attempt 1")
+    chain = [attempt["name"]]
+    while "parentSpanId" in attempt:
+        attempt = by_id[attempt["parentSpanId"]]
+        chain.append(attempt["name"])
+    assert chain == ["attempt 1", "phase implement", "cell a", "feature demo"]
+    assert {s["traceId"] for s in spans} == {roots[0]["traceId"]}
+    assert all(len(s["traceId"]) == 32 and len(s["spanId"]) == 16 for s in spans)
+    assert text(Format.OTEL) == text(Format.OTEL)
+
+
+def test_chrome_trace_nests_the_spans_of_a_cell() -> None:
+    events = json.loads(text(Format.CHROME))["traceEvents"]
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert sorted(names.values()) == ["a", "b", "c", "runs"]
+    mine = [e for e in events if e["ph"] == "X" and names[e["tid"]] == "a"]
+    assert mine[0]["cat"] == "cell"
+    assert all((x["ts"], -x["dur"]) <= (y["ts"], -y["dur"]) for x, y in pairwise(mine))

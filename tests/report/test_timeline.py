@@ -1,0 +1,128 @@
+"""From a journal to spans: attempts, waits, interruptions, the critical path."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestr.events import Event, Kind
+from orchestr.timeline import SpanKind, Timeline, make_timeline
+from tests.report.stories import NOON, at, built, run
+
+CHAIN = {"a": (), "b": ("a",), "c": ()}
+
+
+def told(line: Timeline, *kinds: SpanKind, cell: str | None = None) -> list[tuple[object, ...]]:
+    """Name, begin and end in seconds after noon, state."""
+    return [
+        (s.name, round(s.start - NOON, 3), None if s.end is None else round(s.end - NOON, 3),
+         s.state)
+        for s in line.of(*kinds, cell=cell)
+    ]  # fmt: skip
+
+
+def test_a_run_of_two_cells_one_after_the_other() -> None:
+    line = make_timeline(run([*built("a", 1, 10), *built("b", 10.6, 6)], end=17), CHAIN)
+    assert told(line, SpanKind.RUN) == [("r1", 0, 17, "done")]
+    assert told(line, SpanKind.CELL) == [("a", 1, 11, "done"), ("b", 10.6, 16.6, "done")]
+    assert told(line, SpanKind.QUEUE, cell="a") == [("waits for a slot", 1.5, 2, "done")]
+    assert told(line, SpanKind.WORK, cell="a") == [("claude", 2, 10, "done")]
+    assert told(line, SpanKind.UPSTREAM) == [("waits for a", 0, 10.6, "done")]
+    (attempt,) = line.of(SpanKind.ATTEMPT, cell="a")
+    assert (attempt.data["agent"], attempt.data["model"]) == ("claude", "opus")
+    assert (attempt.data["cost_usd"], attempt.data["tokens"]) == (0.5, [100, 40, 20])
+    assert line.critical == ("a", "b")
+
+
+def test_the_critical_path_is_of_what_really_waited() -> None:
+    events = [*built("a", 0, 5), *built("b", 4.6, 5), *built("c", 0, 20)]
+    assert make_timeline(run(events, end=21), CHAIN).critical == ("c",)
+
+
+def test_a_failed_phase_says_why_it_began_and_how_it_ended() -> None:
+    events = [
+        at(1, Kind.PHASE_STARTED, "a", "implement", why="its todo changed"),
+        at(2, Kind.PHASE_FAILED, "a", "implement", reason="exit 3"),
+    ]
+    (phase,) = make_timeline(run(events, end=3, code=1)).of(SpanKind.PHASE)
+    assert (phase.state, phase.note, phase.data["why"]) == ("failed", "exit 3", "its todo changed")
+
+
+def test_a_usage_limit_is_a_wait_between_two_starts_of_one_attempt() -> None:
+    events = [
+        at(0, Kind.PHASE_STARTED, "a", "implement"),
+        at(0, Kind.ATTEMPT_OPENED, "a", "implement", 1, agent="claude"),
+        at(1, Kind.ATTEMPT_STARTED, "a", "implement", 1),
+        at(5, Kind.ATTEMPT_EXITED, "a", "implement", 1, code=1, reason="exited", seconds=4.0),
+        at(5, Kind.ATTEMPT_LIMITED, "a", "implement", 1, until=NOON + 60),
+        at(60, Kind.ATTEMPT_STARTED, "a", "implement", 1),
+        at(70, Kind.ATTEMPT_EXITED, "a", "implement", 1, code=0, reason="exited", seconds=10.0),
+        at(70, Kind.ATTEMPT_CLOSED, "a", "implement", 1, outcome="done"),
+        at(70, Kind.PHASE_DONE, "a", "implement", 1),
+    ]
+    line = make_timeline(run(events, end=71))
+    assert told(line, SpanKind.LIMIT) == [("usage limit", 5, 60, "done")]
+    assert told(line, SpanKind.WORK) == [("claude", 1, 5, "failed"), ("claude", 60, 70, "done")]
+    assert told(line, SpanKind.ATTEMPT) == [("attempt 1", 0, 70, "done")]
+
+
+def test_an_attempt_outlives_a_killed_run_and_is_one_span() -> None:
+    first = [
+        at(1, Kind.PHASE_STARTED, "a", "implement"),
+        at(1, Kind.ATTEMPT_OPENED, "a", "implement", 1, agent="claude"),
+        at(2, Kind.ATTEMPT_STARTED, "a", "implement", 1),
+    ]
+    second = [
+        at(100, Kind.PHASE_STARTED, "a", "implement", run="r2"),
+        at(101, Kind.ATTEMPT_ADOPTED, "a", "implement", 1, run="r2"),
+        at(101, Kind.ATTEMPT_EXITED, "a", "implement", 1, run="r2", code=0, reason="exited",
+           seconds=30.0),
+        at(102, Kind.ATTEMPT_CLOSED, "a", "implement", 1, run="r2", outcome="done"),
+        at(102, Kind.PHASE_DONE, "a", "implement", 1, run="r2"),
+    ]  # fmt: skip
+    line = make_timeline([*run(first), *run(second, 99, 103, "r2")])
+    assert told(line, SpanKind.RUN) == [("r1", 0, 2, "interrupted"), ("r2", 99, 103, "done")]
+    assert told(line, SpanKind.PHASE) == [
+        ("implement", 1, 2, "interrupted"),
+        ("implement", 100, 102, "done"),
+    ]
+    assert told(line, SpanKind.ATTEMPT) == [("attempt 1", 1, 102, "done")]
+    assert told(line, SpanKind.WORK) == [("claude", 2, 32, "done")], "it ended before the look"
+
+
+def test_what_is_open_goes_on_only_while_somebody_runs_it() -> None:
+    events = run(built("a", 0, 10)[:5])
+    assert told(make_timeline(events, live=True), SpanKind.ATTEMPT) == [
+        ("attempt 1", 0.5, None, "running")
+    ]
+    assert told(make_timeline(events), SpanKind.ATTEMPT) == [("attempt 1", 0.5, 1, "interrupted")]
+
+
+KINDS = st.sampled_from(list(Kind))
+ODD = st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.lists(st.integers())
+EVENTS = st.lists(
+    st.builds(
+        Event,
+        KINDS,
+        st.sampled_from(["", "nonsense", "2026-05-18T12:00:01+00:00", "2026-05-18T11:00:00+00:00"]),
+        st.sampled_from(["", "r1", "r2"]),
+        st.just("demo"),
+        st.sampled_from(["", "a", "b"]),
+        st.sampled_from(["", "implement", "review", "odd"]),
+        st.integers(0, 3),
+        st.dictionaries(
+            st.sampled_from(["reason", "why", "seconds", "code", "exit", "outcome", "tokens"]), ODD
+        ),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(EVENTS, st.booleans())
+def test_no_journal_is_refused_and_no_span_ends_before_it_begins(
+    events: list[Event], live: bool
+) -> None:
+    line = make_timeline(events, {"b": ("a",)}, live=live)
+    assert all(s.end is None or s.end >= s.start for s in line.spans)
+    assert live or all(s.end is not None for s in line.spans)
