@@ -14,6 +14,7 @@ from importlib import import_module
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.forget import forget
+from orchestr.cell.leftovers import operation
 from orchestr.cell.records import Marker
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.events import Kind
@@ -67,7 +68,11 @@ def _prepare(ctx: CellContext, trouble: Trouble, detail: str, target: str, tip: 
     write_atomic(ctx.dir / EVIDENCE, f"{text}\n".encode())
     # Its result is void whatever happens; the attempt after it goes on from the same branch.
     forget(ctx, [Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW])
-    replace(marker, base=tip, base_ref=target).write(ctx.dir)
+    # A merge that an attempt left half-done is of the target as it was then: it is finished first,
+    # and what moved since is the next candidate's. Another base could never be in that merge.
+    half = ctx.worktree.exists() and operation(ctx.tree_repo) is not None
+    if not (half and marker.base_ref == target):
+        replace(marker, base=tip, base_ref=target).write(ctx.dir)
 
 
 def perform(ctx: CellContext, phase: Phase) -> None:
