@@ -153,9 +153,8 @@ def _words(event: Event) -> list[str]:
                 return [f"check {name}: passed" + (" (cached)" if data.get("cached") else "")]
             return [f"check {name}: RED: {detail}"]
         case Kind.REPAIR_OPENED:
-            return [
-                f"repair {data.get('round')} of {data.get('of')}: {headline(_raw(data, 'why'))}"
-            ]
+            number, of, why = data.get("round", "?"), data.get("of"), headline(_raw(data, "why"))
+            return [f"repair {number}{f' of {of}' if of else ''}: {why}".rstrip(": ")]
         case Kind.REPAIR_CLOSED:
             outcome, detail = _said(data, "outcome"), headline(_raw(data, "detail"))
             return [] if outcome == "changed" else [f"repair {outcome}: {detail}".rstrip(": ")]
