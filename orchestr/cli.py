@@ -20,6 +20,7 @@ orchestr: make for features
   orchestr status [FEATURE] [--watch]    how far everything is
   orchestr explain FEATURE:CELL          why it runs, waits, failed; the next command
   orchestr logs FEATURE:CELL [-f]        what the agent said and did
+  orchestr graph FEATURE                 what waits for what, coloured by state
   orchestr forget FEATURE:CELL           build it again with the next run
   orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay
   orchestr clean FEATURE                 remove worktrees that hold nothing unsaved
