@@ -23,7 +23,7 @@ class Kind(StrEnum):
     CELL_ADOPTED = "cell.adopted"  # from an existing PR; data: url, head
     CELL_BLOCKED = "cell.blocked"  # data: upstream, reason
     CELL_WARNED = "cell.warned"  # a person should know, nothing failed; data: reason
-    PHASE_STARTED = "phase.started"
+    PHASE_STARTED = "phase.started"  # data: why; changes [{field, old, new}] where known
     PHASE_DONE = "phase.done"  # data: seconds; plus what the phase made
     PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds
     WORKTREE_ADDED = "worktree.added"  # data: path, branch, base
