@@ -16,6 +16,7 @@ from orchestr.commands.build import (
     begin,
     choose,
     confirm,
+    known_before,
     leases,
     log_of,
     preflight,
@@ -92,7 +93,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         slots = session.settings.limits.jobs
         plans = [goal.run.plan for goal in goals]
         progress = make_progress(plans, json=params["json"], slots=slots, tail=tail_of(runs),
-                                 log=log_of(runs))  # fmt: skip
+                                 log=log_of(runs), views=known_before(goals))  # fmt: skip
 
         def listen(event: Event) -> None:
             happened.append(event)

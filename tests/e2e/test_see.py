@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.conftest import MakeWorkspace
@@ -105,3 +116,34 @@ def test_explain_says_less_where_inputs_are_missing_or_rubbish(built: Workspace)
         assert "todo[0]" not in said
     built.run("run", "demo:a", code=0)
     assert "do a twice" in (built.cell_dir("a") / "inputs.json").read_text()
+
+
+def test_status_watch_is_a_live_table_on_a_terminal(built: Workspace) -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    env = built.env({"TERM": "xterm", "NO_COLOR": "1"})
+    child = subprocess.Popen(
+        [sys.executable, "-m", "orchestr", "status", "demo", "--watch"],
+        cwd=built.root, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    seen = bytearray()
+
+    def read() -> None:
+        with suppress(OSError):
+            while block := os.read(master, 65536):
+                seen.extend(block)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        wait_for(lambda: b"3 of 3 done" in seen, "the table")
+        built.say("a", "more\n")
+        built.run("run", "demo:a", "--force", code=0)
+        wait_for(lambda: re.search("✓ a +done +2 ".encode(), seen), "the second attempt")
+    finally:
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 130
+    reader.join(10)
+    os.close(master)
+    assert seen.rstrip().endswith(b"\x1b[?25h")
