@@ -51,7 +51,7 @@ class Problem:
 
 VERBS = (
     "run", "list", "info", "forget", "clean", "ignore", "plan", "status", "explain", "logs",
-    "abort", "doctor", "validate", "schema", "init", "graph",
+    "abort", "doctor", "validate", "schema", "init", "graph", "completion",
 )  # fmt: skip
 
 

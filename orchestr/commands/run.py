@@ -40,10 +40,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
 
     doc_purpose = "build features, cells or phases"
     doc_usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
-    doc_description = (
-        "Examples:  run feature:mlkem   run mlkem:java-sdk   run mlkem --failed   "
-        "run mlkem:platform-service:check   run mlkem --dry-run"
-    )
+    doc_description = "Examples: orchestr help run"
     cmd_options = DoitRun.cmd_options + RUN_OPTIONS
     own_tasks_take_words = True
 

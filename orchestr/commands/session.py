@@ -16,7 +16,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from doit.cmd_base import TaskLoader2
@@ -312,17 +311,14 @@ class Verb:
         self.given = given  # what doit made us with, to make its own command of it
 
     def help(self) -> str:
-        """doit's help text; under `orchestr` with our options only."""
+        """doit's help text; under `orchestr` ours, with examples."""
         command: Any = self
         if command.bin_name != "orchestr":
             stock = stock_command(self, [])
             return str(stock[0].help() if stock else super().help())  # type: ignore[misc]
-        whole = command.cmdparser
-        command._cmdparser = only_ours(command)
-        try:
-            return str(super().help())  # type: ignore[misc]
-        finally:
-            command._cmdparser = whole
+        from orchestr.commands.teach import help_text
+
+        return help_text(command)
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
@@ -366,14 +362,6 @@ def bad_option(command: Any, error: Exception) -> UsageError:
     words = str(error).removeprefix("Error parsing Command: ")
     words = words.partition(" (parsing options: ")[0]
     return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
-
-
-def only_ours(command: Any) -> Any:
-    """The options that `orchestr help VERB` shows: ours and those of doit's that we name, too;
-    the rest of doit's own would bury them."""
-    theirs = ("subtasks", "dryrun", "forget_all")  # --all, --dry-run, --all
-    ours = [o for o in command.cmdparser.options if o.section == "orchestr" or o.name in theirs]
-    return SimpleNamespace(options=ours)
 
 
 def reordered(command: Any, words: Sequence[str], stops: Collection[str] = ()) -> list[str]:

@@ -38,7 +38,7 @@ class Status(PlainVerb):
     doc_usage = "[FEATURE ...]"
     cmd_options = (
         JSON,
-        flag("watch", "look again every second until Ctrl+C", short="w"),
+        flag("watch", "a live table until Ctrl+C", short="w"),
         flag("fetch", "ask the forge for the pull requests, their checks and reviews"),
     )
 
