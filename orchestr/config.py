@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.spec import tomlplace, values
-from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, Section, from_text
+from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, NEWS, Section, from_text
 from orchestr.spec.values import BadValue, kind_of, show, suggest
 
 FILE = "orchestr.toml"
@@ -122,6 +122,24 @@ class ForgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is told of a run's news, by a command and by a POST to ``url``. None by default.
+
+    ``timeout`` is what one of them may take, ``pass_env`` what the command may see.
+    """
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    on: tuple[str, ...] = NEWS
+    timeout: float = 10.0
+    pass_env: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        return bool((self.command or self.url) and self.on)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. ``default_agent`` is the one named, else the only one declared."""
 
@@ -131,6 +149,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     forge: ForgeSettings = field(default_factory=ForgeSettings)
     default_agent: str | None = None
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     def repo(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""
@@ -183,6 +202,7 @@ class _Loader:
         agents, default = self._agents(raw.get("agents", {}))
         limits = Limits(**self._section("limits", raw.get("limits", {})))
         forge = self._forge(raw.get("forge", {}))
+        notify = NotifySettings(**self._section("notify", raw.get("notify", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -192,6 +212,7 @@ class _Loader:
             limits=limits,
             forge=forge,
             default_agent=default,
+            notify=notify,
         )
 
     def _read(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from orchestr.commands.build import (
     preflight,
     tail_of,
 )
+from orchestr.commands.notify import Notifier
 from orchestr.commands.options import RUN as RUN_OPTIONS
 from orchestr.commands.report import answer
 from orchestr.commands.reporter import Reporter
@@ -80,11 +81,15 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         if not confirm(goals, yes=params["yes"], forced=forced):
             return int(Exit.DONE)
         prepare(session.layout)
-        with leases(goals, break_lock=params["break_lock"]):
-            return self._run(session, loader, goals, theirs, params)
+        # What is not told yet at the end is waited for without the lease.
+        with (
+            Notifier([goal.run for goal in goals]) as notifier,
+            leases(goals, break_lock=params["break_lock"]),
+        ):
+            return self._run(session, loader, goals, theirs, params, notifier)
 
     def _run(self, session: Session, loader: Loader, goals: list[Goals],
-             theirs: Sequence[str], params: Any) -> int:  # fmt: skip
+             theirs: Sequence[str], params: Any, notifier: Notifier) -> int:  # fmt: skip
         runs = {goal.run.feature.name: goal.run for goal in goals}
         happened: list[Event] = []
         slots = session.settings.limits.jobs
@@ -95,6 +100,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         def listen(event: Event) -> None:
             happened.append(event)
             progress.feed(event)
+            notifier.feed(event)
 
         for run in runs.values():
             run.listener = listen

@@ -155,12 +155,29 @@ def _shown(value: Any) -> str:
     return show(value) if isinstance(value, str) else kind_of(value)
 
 
+NEWS = ("done", "failed", "waiting", "approval")
+
+
+def _news(value: Any) -> tuple[str, ...]:
+    for word in _texts(value):
+        if word not in NEWS:
+            raise BadValue(f"there is no news {show(word)}", suggest(word, NEWS))
+    return tuple(value)
+
+
+def _http(value: Any) -> str:
+    text = _text(value)
+    if not text.startswith(("https://", "http://")) or not text.partition("://")[2].strip("/"):
+        raise BadValue("must be an http address", 'like "https://hooks.example.org/..."')
+    return text
+
+
 _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
 _FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
-_TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
-          _SIGN)  # fmt: skip
+_TEXTS = (_text, _http, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND,
+          _SANDBOX, _SIGN)  # fmt: skip
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
@@ -217,5 +234,12 @@ KEYS: Mapping[str, Section] = {
         "draft": _flag,
         "program": _text,
         "patience": values.parse_duration,
+    },
+    "notify": {
+        "command": _texts,
+        "url": _http,
+        "on": _news,
+        "timeout": values.parse_duration,
+        "pass_env": _variables,
     },
 }
