@@ -54,6 +54,27 @@ def test_logs_follow_over_a_failed_attempt_to_the_end_of_the_run(
     assert [line.split()[-1] for line in again.splitlines()] == ["begun"]
 
 
+def test_logs_follow_into_the_next_attempt(workspace: MakeWorkspace, tmp_path: Path) -> None:
+    ws = workspace(cells={"a": {}})
+    go = tmp_path / "go"
+    wait = f"while ! [ -e {go} ]; do sleep 0.05; done\n"
+    ws.script("a", f'echo "try $ORCHESTR_ATTEMPT"\n{wait}echo x > a.txt\n')
+    run = ws.spawn("run", "demo")
+    wait_for(lambda: ws.journal(kind="attempt.started"), "the agent")
+    run.kill()  # its agent works on
+    run.ended()
+    logs = ws.spawn("logs", "demo:a", "-f")
+    wait_for(lambda: "try 1" in logs.said(), "the first attempt")
+    ws.edit_spec("do a", "do a twice")  # so that the next run replaces it
+    again = ws.spawn("run", "demo")
+    wait_for(lambda: "try 2" in logs.said(), "the second attempt")
+    go.touch()
+    assert again.ended() == 0
+    assert logs.ended() == 0
+    heads = [line.split(",")[0] for line in logs.said().splitlines() if "attempt " in line]
+    assert heads == ["attempt 1 of demo:a", "attempt 2 of demo:a"]
+
+
 def test_explain_names_the_field_with_its_line_old_and_new(built: Workspace) -> None:
     built.edit_spec("do a", "do a twice")
     said = built.run("explain", "demo:a", code=0).stdout
