@@ -24,7 +24,7 @@ from doit.task import Task
 
 from orchestr.cell.context import CellContext, Overrides, Run
 from orchestr.commands.report import report_error, report_fault, silence_stdout
-from orchestr.commands.stock import run_stock, stock_command
+from orchestr.commands.stock import REPLACED, run_stock, stock_command
 from orchestr.config import Settings, find_workspace, load_settings
 from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, full_disk
 from orchestr.events import Event
@@ -311,11 +311,14 @@ class Verb:
         self.given = given  # what doit made us with, to make its own command of it
 
     def help(self) -> str:
-        """doit's help text; under `orchestr` ours, with examples."""
+        """Ours, with examples; under plain doit its own for the verbs that it has, too."""
         command: Any = self
         if command.bin_name != "orchestr":
             stock = stock_command(self, [])
-            return str(stock[0].help() if stock else super().help())  # type: ignore[misc]
+            if stock is not None:
+                return str(stock[0].help())
+            if command.get_name() in REPLACED:  # with doit's options, which count there
+                return str(super().help())  # type: ignore[misc]
         from orchestr.commands.teach import help_text
 
         return help_text(command)
