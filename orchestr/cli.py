@@ -25,6 +25,7 @@ orchestr: make for features
   orchestr report FEATURE [-o FILE]      one HTML file: plan, times, cost, evidence, changes
   orchestr board [--port N]              the same live in the browser, with actions
   orchestr export FEATURE --format F     the timeline as chrome-trace, csv or otel
+  orchestr graph FEATURE                 what waits for what, coloured by state
   orchestr forget FEATURE:CELL           build it again with the next run
   orchestr land FEATURE...               merge what is done, each target always green
   orchestr rollback FEATURE              revert exactly what landed
@@ -37,6 +38,7 @@ orchestr: make for features
   orchestr validate [SPEC]               every error of the specs
   orchestr schema                        the JSON schema of a spec
   orchestr init [FOLDER]                 a new workspace
+  orchestr completion bash|zsh|fish      a completion script for your shell
 
   orchestr help VERB   options and examples of a verb
 """
@@ -53,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help") or words == ["help"]:
         sys.stdout.write(USAGE)
         return 0 if words else 2
+    if words[:2] == ["completion", "--words"]:  # at every Tab: straight there
+        from orchestr.commands.completion import complete
+
+        return complete([word for word in words[2:3] if word != "--"] + words[3:])
     if words[0] == "help" or words[1:2] in (["--help"], ["-h"]):
         words = ["help", words[1] if words[0] == "help" else words[0]]
     elif words[0] not in VERBS:
@@ -79,6 +85,10 @@ def _run(words: list[str]) -> int:
 
     class Main(DoitMain):  # type: ignore[misc]
         BIN_NAME = "orchestr"
+
+        def process_args(self, cmd_args: Sequence[str]) -> list[str]:
+            """Every word is the verb's: doit takes `a=b` for itself and falls over an empty one."""
+            return list(cmd_args)
 
         def get_cmds(self) -> PluginDict:
             found = PluginDict()

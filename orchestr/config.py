@@ -19,7 +19,7 @@ from typing import Any
 from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.spec import tomlplace, values
 from orchestr.spec.proof import CheckDef
-from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, Section, from_text
+from orchestr.spec.settings_table import DEFAULT_AGENT, KEYS, NEWS, Section, from_text
 from orchestr.spec.values import BadValue, kind_of, show, suggest
 
 FILE = "orchestr.toml"
@@ -175,6 +175,24 @@ class LandingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is told of a run's news, by a command and by a POST to ``url``. None by default.
+
+    ``timeout`` is what one of them may take, ``pass_env`` what the command may see.
+    """
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    on: tuple[str, ...] = NEWS
+    timeout: float = 10.0
+    pass_env: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        return bool((self.command or self.url) and self.on)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. ``default_agent`` is the one named, else the only one declared."""
 
@@ -187,6 +205,7 @@ class Settings:
     ports: PortSettings = field(default_factory=PortSettings)
     default_agent: str | None = None
     landing: LandingSettings = field(default_factory=LandingSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     def repo(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""
@@ -242,6 +261,7 @@ class _Loader:
         checks = CheckSettings(**self._section("checks", raw.get("checks", {})))
         ports = self._ports(raw.get("ports", {}))
         landing = LandingSettings(**self._section("landing", raw.get("landing", {})))
+        notify = NotifySettings(**self._section("notify", raw.get("notify", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -254,6 +274,7 @@ class _Loader:
             ports=ports,
             default_agent=default,
             landing=landing,
+            notify=notify,
         )
 
     def _read(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Problem:
 VERBS = (
     "run", "approve", "list", "info", "forget", "clean", "ignore", "amend", "plan", "status",
     "explain", "logs", "abort", "doctor", "validate", "schema", "init", "prompt",
-    "land", "rollback", "report", "export", "board",
+    "land", "rollback", "report", "export", "board", "graph", "completion",
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ class Kind(StrEnum):
     CELL_AMENDED = "cell.amended"  # its amendment is the owner's work; data: owner, contract, todo
     CELL_WAITING = "cell.waiting"  # for ports; data: reason, or over: it goes on
     CELL_WARNED = "cell.warned"  # a person should know, nothing failed; data: reason
-    PHASE_STARTED = "phase.started"
+    PHASE_STARTED = "phase.started"  # data: why; changes [{field, old, new}] where known
     PHASE_DONE = "phase.done"  # data: seconds; plus what the phase made
     PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds; at a gate: state, gate
     APPROVAL_ASKED = "approval.asked"  # data: gate, digest, reason, hint

@@ -152,6 +152,8 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
                 phases=_with(cell.phases, {where: mark} if where else {}),
                 reason=_text(data, "reason") or f"upstream {upstream or 'cell'} failed",
                 hint=_text(data, "hint"),
+                # It did nothing in this run: the time of an earlier one is not this one's.
+                started_at=cell.started_at if cell.run == event.run else None,
                 finished_at=event.ts,
             )
         case Kind.APPROVAL_ASKED:
@@ -192,6 +194,7 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
                 reason=cell.reason if ignored else "forgotten: runs again with the next run",
                 hint=None,
                 outcome=None,
+                started_at=None,
                 finished_at=None,
                 waiting_until=None,
             )

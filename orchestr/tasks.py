@@ -21,6 +21,7 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
+from orchestr.cell import inputs
 from orchestr.cell.context import CellContext, Run, observed, repo_path
 from orchestr.cell.records import (
     CHECKS,
@@ -269,9 +270,10 @@ def perform(ctx: CellContext, phase: Phase) -> None:
     try:
         why = runner(phase).reason(ctx)
         if why is not None:
-            ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
+            ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why, **inputs.told(ctx, phase))
         with ctx.run.working():
             result: Result = runner(phase).run(ctx)
+        inputs.note(ctx, phase)
     except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
         error = full_disk(raised) or raised

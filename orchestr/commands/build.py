@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from orchestr.commands.session import Session, Target, ignored
 from orchestr.commands.stale import foresee
 from orchestr.errors import Exit, UsageError
 from orchestr.events import Event, Kind
-from orchestr.lifecycle import replay
+from orchestr.lifecycle import FeatureView, replay, settle
 from orchestr.locks import Lease, LeaseRecord, break_lease
 from orchestr.plan import Would
 from orchestr.redaction import redact, secret_values
@@ -321,6 +321,24 @@ class Signals:
                     )
         time.sleep(2.0)  # the phases journal what they can
         os._exit(int(Exit.INTERRUPTED))
+
+
+def known_before(goals: Sequence[Goals]) -> dict[str, FeatureView]:
+    """For the live view: the past, with what went wrong in it pending again where this run builds.
+
+    Without it a cell that is up to date, and so has no event, would look as if it had to run.
+    """
+    found = {}
+    for goal in goals:
+        view = settle(goal.run.past, False)
+        cells = {
+            name: replace(cell, state=CellState.PENDING, reason=None, hint=None)
+            if cell.state.is_bad and name in goal.cells
+            else cell
+            for name, cell in view.cells.items()
+        }
+        found[goal.run.feature.name] = replace(view, cells=cells)
+    return found
 
 
 def tail_of(runs: dict[str, Run]) -> Any:

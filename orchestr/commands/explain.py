@@ -1,4 +1,4 @@
-"""`explain FEATURE:CELL`: why it runs, waits, is skipped or failed, and the next command."""
+"""`explain FEATURE:CELL [--if-changed UPSTREAM]`: the reasons, down to the field that changed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestr.cell.context import Run
 from orchestr.commands import proofs
 from orchestr.commands.facts import feature_status
+from orchestr.commands.grounds import grounds
+from orchestr.commands.options import value
 from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import Session, still
+from orchestr.commands.session import Session, nearest, still
 from orchestr.commands.stale import foresee
 from orchestr.errors import UsageError, as_typed
-from orchestr.render.explain import explain_text
+from orchestr.render.explain import explain_text, what_if_text
 
 
 class Explain(PlainVerb):
@@ -20,18 +23,36 @@ class Explain(PlainVerb):
 
     doc_purpose = "why a cell runs, waits, is skipped or failed; the next command"
     doc_usage = "FEATURE:CELL"
+    cmd_options = (value("if_changed", "what would happen if this upstream came out otherwise"),)
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Print the story of each named cell."""
         if not args:
             raise UsageError("which cell?", hint="orchestr explain FEATURE:CELL")
+        parts: list[str] = []
         for target in session.targets(args):
             run = session.run(target.feature)
             status = feature_status(run)
-            forecasts = {found.name: found for found in foresee(run, still(run))}
+            upstream = _cell_of(run, params["if_changed"]) if params["if_changed"] else None
+            forced = [upstream] if upstream else []
+            forecasts = {found.name: found for found in foresee(run, still(run), forced=forced)}
             for ctx in session.cells([target]):
+                name = ctx.cell.name
+                if upstream is not None:
+                    parts.append(what_if_text(status, name, upstream, forecasts))
+                    continue
                 now = datetime.now(UTC)
-                sys.stdout.write(
-                    as_typed(explain_text(status, ctx.cell.name, now, forecasts, proofs.lines(ctx)))
-                )
+                proof = proofs.lines(ctx)
+                parts.append(explain_text(status, name, now, forecasts, grounds(ctx), proof))
+        sys.stdout.write(as_typed("\n".join(parts)))
         return 0
+
+
+def _cell_of(run: Run, word: str) -> str:
+    """A cell of the feature, named alone or with it. Raises UsageError."""
+    name = word.removeprefix("feature:").removeprefix(f"{run.feature.name}:")
+    names = [cell.name for cell in run.feature.cells]
+    if name not in names:
+        hint = nearest(name, names) or f"cells: {', '.join(names)}"
+        raise UsageError(f"feature {run.feature.name} has no cell {name!r}", hint=hint)
+    return name

@@ -16,11 +16,13 @@ from orchestr.commands.build import (
     begin,
     choose,
     confirm,
+    known_before,
     leases,
     log_of,
     preflight,
     tail_of,
 )
+from orchestr.commands.notify import Notifier
 from orchestr.commands.options import RUN as RUN_OPTIONS
 from orchestr.commands.report import answer
 from orchestr.commands.reporter import Reporter
@@ -41,10 +43,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
 
     doc_purpose = "build features, cells or phases"
     doc_usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
-    doc_description = (
-        "Examples:  run feature:mlkem   run mlkem:java-sdk   run mlkem --failed   "
-        "run mlkem:platform-service:check   run mlkem --dry-run"
-    )
+    doc_description = "Examples: orchestr help run"
     cmd_options = DoitRun.cmd_options + RUN_OPTIONS
     own_tasks_take_words = True
 
@@ -91,24 +90,29 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             if not land.confirm(runs, yes=params["yes"], undo=False):
                 return int(Exit.DONE)
         prepare(session.layout)
-        with leases(goals, break_lock=params["break_lock"]):
+        # What is not told yet at the end is waited for without the lease.
+        with (
+            Notifier([goal.run for goal in goals]) as notifier,
+            leases(goals, break_lock=params["break_lock"]),
+        ):
             for goal in goals:
                 free_ports_left(goal.run)
-            code = self._run(session, loader, goals, theirs, params)
+            code = self._run(session, loader, goals, theirs, params, notifier)
             return land.deliver(goals, code, as_json=params["json"]) if merge else code
 
     def _run(self, session: Session, loader: Loader, goals: list[Goals],
-             theirs: Sequence[str], params: Any) -> int:  # fmt: skip
+             theirs: Sequence[str], params: Any, notifier: Notifier) -> int:  # fmt: skip
         runs = {goal.run.feature.name: goal.run for goal in goals}
         happened: list[Event] = []
         slots = session.settings.limits.jobs
         plans = [goal.run.plan for goal in goals]
         progress = make_progress(plans, json=params["json"], slots=slots, tail=tail_of(runs),
-                                 log=log_of(runs))  # fmt: skip
+                                 log=log_of(runs), views=known_before(goals))  # fmt: skip
 
         def listen(event: Event) -> None:
             happened.append(event)
             progress.feed(event)
+            notifier.feed(event)
 
         for run in runs.values():
             run.listener = listen

@@ -17,7 +17,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from doit.cmd_base import TaskLoader2
@@ -26,7 +25,7 @@ from doit.task import Task
 
 from orchestr.cell.context import CellContext, Overrides, Run
 from orchestr.commands.report import report_error, report_fault, silence_stdout
-from orchestr.commands.stock import run_stock, stock_command
+from orchestr.commands.stock import REPLACED, run_stock, stock_command
 from orchestr.config import Settings, find_workspace, load_settings
 from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, full_disk
 from orchestr.events import Event
@@ -318,17 +317,17 @@ class Verb:
         self.given = given  # what doit made us with, to make its own command of it
 
     def help(self) -> str:
-        """doit's help text; under `orchestr` with our options only."""
+        """Ours, with examples; under plain doit its own for the verbs that it has, too."""
         command: Any = self
         if command.bin_name != "orchestr":
             stock = stock_command(self, [])
-            return str(stock[0].help() if stock else super().help())  # type: ignore[misc]
-        whole = command.cmdparser
-        command._cmdparser = only_ours(command)
-        try:
-            return str(super().help())  # type: ignore[misc]
-        finally:
-            command._cmdparser = whole
+            if stock is not None:
+                return str(stock[0].help())
+            if command.get_name() in REPLACED:  # with doit's options, which count there
+                return str(super().help())  # type: ignore[misc]
+        from orchestr.commands.teach import help_text
+
+        return help_text(command)
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
@@ -381,14 +380,6 @@ def bad_option(command: Any, error: Exception) -> UsageError:
         wanted = "a whole number" if kind == "int" else "a number"
         words = f"--{name.replace('_', '-')} wants {wanted}, got {value}"
     return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
-
-
-def only_ours(command: Any) -> Any:
-    """The options that `orchestr help VERB` shows: ours and those of doit's that we name, too;
-    the rest of doit's own would bury them."""
-    theirs = ("subtasks", "dryrun", "forget_all")  # --all, --dry-run, --all
-    ours = [o for o in command.cmdparser.options if o.section == "orchestr" or o.name in theirs]
-    return SimpleNamespace(options=ours)
 
 
 def reordered(command: Any, words: Sequence[str], stops: Collection[str] = ()) -> list[str]:

@@ -6,9 +6,12 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestr.cell.context import Run
+from orchestr.commands.build import tail_of
 from orchestr.commands.facts import feature_status
 from orchestr.commands.observe import observe
 from orchestr.commands.options import JSON, flag
@@ -16,7 +19,8 @@ from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.report import say
 from orchestr.commands.session import Session
 from orchestr.errors import as_typed
-from orchestr.lifecycle import replay
+from orchestr.lifecycle import FeatureView, replay
+from orchestr.render.progress import can_draw
 from orchestr.render.status import status_json, status_text
 from orchestr.store import prepare
 
@@ -34,7 +38,7 @@ class Status(PlainVerb):
     doc_usage = "[FEATURE ...]"
     cmd_options = (
         JSON,
-        flag("watch", "look again every second until Ctrl+C", short="w"),
+        flag("watch", "a live table until Ctrl+C", short="w"),
         flag("fetch", "ask the forge for the pull requests, their checks and reviews"),
     )
 
@@ -55,14 +59,42 @@ class Status(PlainVerb):
             if params["json"]:
                 sys.stdout.write(json.dumps(status_json(found), indent=2) + "\n")
                 return int(away)
-            clear = params["watch"] and sys.stdout.isatty()
+            if params["watch"] and can_draw(sys.stdout, os.environ):
+                return watch(session, names, fetched=params["fetch"])
             colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
             text = as_typed(status_text(found, datetime.now(UTC), colour=colour))
-            sys.stdout.write(("\x1b[H\x1b[2J" if clear else "") + text)
+            sys.stdout.write(text)
             sys.stdout.flush()
             if not params["watch"]:
                 return int(away)
             time.sleep(EVERY)
+
+
+def watch(session: Session, names: list[str], *, fetched: bool) -> int:
+    """The live table of `run`, fed from the journals, until Ctrl+C."""
+    from orchestr.render.live import LiveProgress
+
+    runs = {name: session.run(name) for name in names}
+    plans = [run.plan for run in runs.values()]
+    slots = session.settings.limits.jobs
+    asked_at = time.monotonic()
+    with LiveProgress(plans, sys.stdout, slots=slots, tail=tail_of(runs), keep=True) as live:
+        while True:
+            live.show({name: _view(run) for name, run in runs.items()})
+            time.sleep(EVERY)
+            if fetched and time.monotonic() - asked_at >= FETCH_EVERY:
+                fetch(session, names)
+                asked_at = time.monotonic()
+
+
+def _view(run: Run) -> FeatureView:
+    """The journal, with the states that the result files say."""
+    status = feature_status(run)
+    cells = {
+        cell.name: replace(status.view.cell(cell.name), state=status.cell_state(cell.name))
+        for cell in run.plan.cells
+    }
+    return replace(status.view, cells=cells)
 
 
 def fetch(session: Session, names: list[str]) -> bool:

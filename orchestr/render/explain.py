@@ -5,13 +5,54 @@ Pure. The chain of reasons follows blocked upstreams to the one that failed by i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from orchestr.events import Event
 from orchestr.lifecycle import CellState
 from orchestr.plan import Forecast, Would
 from orchestr.render.facts import FeatureStatus, next_command
-from orchestr.render.text import clean, clock, headline, span, took
+from orchestr.render.text import clean, clip, clock, count, headline, span, took
+
+VALUE = 90  # columns of an old or new value
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that makes a cell run again: where it stands (`specs/a.yaml:7`), old and new.
+
+    ``more`` is what lies behind it: the paths that differ between two trees.
+    """
+
+    field: str
+    old: str | None
+    new: str | None
+    where: str = ""
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A line of the journal, with its number; ``file`` as it is shown."""
+
+    file: str
+    number: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What is known beyond states: what differs now, what the last build was for, the journal."""
+
+    differences: tuple[Difference, ...] = ()
+    built: Source | None = None
+    last: Source | None = None
+    forgotten: Source | None = None  # what made the last build: `forget`, --force
+
+
+_NO_GROUNDS = Grounds()
 
 
 def explain_text(
@@ -19,6 +60,7 @@ def explain_text(
     name: str,
     now: datetime,
     forecasts: Mapping[str, Forecast] | None = None,
+    grounds: Grounds = _NO_GROUNDS,
     proof: Sequence[str] = (),
 ) -> str:
     """The story of one cell, with what its checks and reviews came to.
@@ -48,11 +90,123 @@ def explain_text(
         f"  {reason}" if reason.startswith("  ") else f"  - {reason}"
         for reason in _reasons(status, name, forecast)
     ]
+    lines += changed(grounds.differences)
+    lines += _built(grounds, state)
     log = status.of(name).log
     if log and state.is_bad:
         lines.append(f"  log: {clean(log)}")
+    if grounds.last is not None:
+        lines.append(f"  journal: {_source(grounds.last)}")
     lines += ["", *_next(status, name, forecast)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def changed(differences: Sequence[Difference]) -> list[str]:
+    """The values that differ, each with its place, its old and its new value."""
+    lines = []
+    for found in differences:
+        place = f"  ({found.where})" if found.where else ""
+        lines.append(f"    {found.field}{place}")
+        old, new = clean(found.old or ""), clean(found.new or "")
+        start = max(_same(old, new) - VALUE // 2, 0) if old and new else 0
+        for mark, value, shown in (("-", found.old, old), ("+", found.new, new)):
+            if value is not None:
+                cut = f"…{shown[start:]}" if start else shown or '""'
+                lines.append(f"      {mark} {clip(cut, VALUE)}")
+        lines += [f"        {path}" for path in found.more]
+    return lines
+
+
+def _same(one: str, two: str) -> int:
+    """How many letters both begin with."""
+    return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
+                min(len(one), len(two)))  # fmt: skip
+
+
+def what_if_text(
+    status: FeatureStatus, name: str, upstream: str, forecasts: Mapping[str, Forecast]
+) -> str:
+    """What the next run would do with a cell if another one came out with another tree."""
+    feature = status.feature.name
+    chain = way(status, upstream, name)
+    if not chain:
+        return (
+            f"nothing happens to {feature}:{name} if {upstream} changes: "
+            f"it does not build on it\n\nnext: orchestr graph {feature}\n"
+        )
+    found = forecasts[name]
+    lines = [f"if {feature}:{upstream} comes out with another tree"]
+    for above, below in itertools.pairwise(chain):
+        same = status.plan.cell(above).repo == status.plan.cell(below).repo
+        how = "its branch is stacked on it" if same else "its worktree and diff are in the prompt"
+        lines.append(f"  - {below} builds on {above}: {how}")
+    match found.would:
+        case Would.BLOCKED:
+            lines.append(f"  - {name} cannot start: {found.why}")
+        case Would.UP_TO_DATE:
+            lines.append(f"  - {name} stays as it is: {found.why}")
+        case Would.RUN:
+            phases = ", ".join(p.value for p in found.phases)
+            lines.append(f"  - {name} does {phases}: a new attempt on {_branch(status, name)}")
+    if len(chain) > 2:
+        lines.append(f"  - but an equal tree of {chain[-2]} leaves {name} up to date")
+    others = [
+        c.name
+        for c in status.plan.cells
+        if c.name not in (name, upstream) and way(status, upstream, c.name)
+    ]
+    if others:
+        lines.append(f"  - {count(len(others), 'other cell')} may run, too: {', '.join(others)}")
+    return "\n".join([*lines, "", f"next: orchestr plan {feature}"]) + "\n"
+
+
+def way(status: FeatureStatus, start: str, end: str) -> tuple[str, ...]:
+    """The shortest chain of cells from an upstream down to a cell, both in it; else nothing."""
+    chains: list[tuple[str, ...]] = [(start,)]
+    seen = {start}
+    for chain in chains:
+        if chain[-1] == end:
+            return chain
+        for dependent in status.plan.cell(chain[-1]).dependents:
+            if dependent not in seen:
+                seen.add(dependent)
+                chains.append((*chain, dependent))
+    return ()
+
+
+def _branch(status: FeatureStatus, name: str) -> str:
+    return status.plan.cell(name).branch
+
+
+def _built(grounds: Grounds, state: CellState) -> list[str]:
+    """Why it ran last, where nothing makes it run now."""
+    if grounds.built is None or grounds.differences:
+        return []
+    event = grounds.built.event
+    why = headline(str(event.data.get("why") or ""))
+    if grounds.forgotten is not None and grounds.forgotten.event.data.get("force"):
+        fresh = grounds.forgotten.event.data.get("fresh")
+        why = f"it was forced by `run {'--fresh' if fresh else '--force'}`"
+    elif grounds.forgotten is not None:
+        why = f"it was forgotten by `orchestr forget` at {clock(grounds.forgotten.event.ts)}"
+    word = "runs now" if state.is_moving else "ran last"
+    lines = [f"  - it {word} ({clock(event.ts)}) because: {why}"] if why else []
+    told = event.data.get("changes")
+    found = [c for c in told if isinstance(c, dict)] if isinstance(told, list) else []
+    return lines + changed([
+        Difference(str(c.get("field")), _value(c.get("old")), _value(c.get("new"))) for c in found
+    ])  # fmt: skip
+
+
+def _value(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _source(source: Source) -> str:
+    event = source.event
+    what = " ".join(p for p in (event.kind.value, event.phase) if p)
+    attempt = f", attempt {event.attempt}" if event.attempt else ""
+    return f"{source.file}:{source.number}  {clock(event.ts)} {what}{attempt}"
 
 
 def blocked_chain(status: FeatureStatus, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -32,6 +32,8 @@ from orchestr.render.progress import CellText
 _PERIOD = 0.25
 _TAIL_PERIOD = 0.5
 _SHOW_CURSOR = "\x1b[?25h"
+# Terminals that know it show a drawing at once, whole; the others pass over it.
+_BEGIN, _COMPLETE = "\x1b[?2026h", "\x1b[?2026l"
 
 
 class _Screen(Console):
@@ -67,6 +69,7 @@ class LiveProgress:
         tail: CellText | None = None,
         log: CellText | None = None,
         keep: bool = False,
+        views: Mapping[str, FeatureView] | None = None,
     ) -> None:
         self._plans = list(plans)
         self._stream = stream
@@ -74,6 +77,7 @@ class LiveProgress:
         self._tail = tail
         self._tails: dict[tuple[str, str], tuple[float, str | None]] = {}
         self._views: dict[str, FeatureView] = {p.feature: FeatureView() for p in plans}
+        self._views |= views or {}
         self._lock = threading.Lock()
         self._drawing = threading.Lock()
         self._stop = threading.Event()
@@ -82,6 +86,7 @@ class LiveProgress:
         # NO_COLOR, TERM and later resizes are rich's business; the size is asked at every draw.
         self._console = _Screen(file=stream, force_terminal=True, highlight=False, markup=False)
         self._columns = self._console.width
+        self._drawn: list[rows.Line] | None = None
         self._live = Live(
             console=self._console,
             get_renderable=self._renderable,
@@ -110,6 +115,11 @@ class LiveProgress:
             plain = self._plain
         if plain is not None:
             plain.feed(event)
+
+    def show(self, views: Mapping[str, FeatureView]) -> None:
+        """Draw these from now on: for who reads the journal instead of being told."""
+        with self._lock:
+            self._views = dict(views)
 
     def close(self) -> None:
         if self._stop.is_set():
@@ -143,13 +153,20 @@ class LiveProgress:
 
     def _draw(self) -> None:
         with self._drawing:
-            columns = self._console.width
-            if columns < self._columns:
-                # The terminal has wrapped our longer lines, so going up by as many lines as were
-                # drawn would leave their heads behind: start on a clean screen.
+            columns, height = self._console.size
+            lines = self._lines(columns, height)
+            if lines == self._drawn and columns == self._columns:
+                return  # nothing moved: a terminal that is not written to cannot flicker
+            self._stream.write(_BEGIN)
+            if columns < self._columns or len(self._drawn or ()) >= height:
+                # The terminal has wrapped our longer lines, or pushed the upper ones out of sight,
+                # so going up by as many lines as were drawn would leave their heads behind: start
+                # on a clean screen.
                 self._console.control(Control.home(), Control.clear())
-            self._columns = columns
+            self._columns, self._drawn = columns, lines
             self._live.refresh()
+            self._stream.write(_COMPLETE)
+            self._stream.flush()
 
     def _fall_back(self) -> None:
         self._end()
@@ -171,18 +188,23 @@ class LiveProgress:
                 self._stream.flush()
             self._drawing.release()
 
-    def _renderable(self) -> Text:
+    def _lines(self, columns: int, height: int) -> list[rows.Line]:
         with self._lock:
             views = dict(self._views)
-        lines = rows.build(
+        return rows.build(
             self._plans,
             views,
-            self._console.width,
-            self._console.height,
+            columns,
+            height,
             datetime.now(UTC),
             slots=self._slots,
             tail=self._last_words if self._tail else None,
         )
+
+    def _renderable(self) -> Text:
+        lines = self._drawn
+        if lines is None or self._stop.is_set():  # the first drawing, and the last one
+            lines = self._lines(*self._console.size)
         text = Text(no_wrap=True, overflow="crop", end="")
         for index, line in enumerate(lines):
             text.append("\n" if index else "")

@@ -20,6 +20,7 @@ from typing import Protocol, Self, TextIO
 
 from orchestr.errors import as_typed
 from orchestr.events import Event
+from orchestr.lifecycle import FeatureView
 from orchestr.plan import Plan
 
 # (feature, cell) -> the agent's last line, or the path of its log; None or "" when there is none.
@@ -130,11 +131,13 @@ def make_progress(
     tail: CellText | None = None,
     log: CellText | None = None,
     environ: Mapping[str, str] | None = None,
+    views: Mapping[str, FeatureView] | None = None,
 ) -> Progress:
     """The progress for this terminal: JSON on ``out``, or live or plain on ``stream``.
 
     ``stream`` is stderr and ``out`` is stdout unless told otherwise. ``slots`` is how many agents
-    may work at once (0: not shown). ``tail`` gives the last words of a cell's agent, ``log`` the
+    may work at once (0: not shown), ``views`` what was known before (the live table starts with
+    it). ``tail`` gives the last words of a cell's agent, ``log`` the
     path to its transcript.
     """
     from orchestr.render.plain import PlainProgress
@@ -149,7 +152,13 @@ def make_progress(
             from orchestr.render.live import LiveProgress
 
             return LiveProgress(
-                chosen, stream, slots=slots, tail=tail, log=log, keep=not is_terminal(out)
+                chosen,
+                stream,
+                slots=slots,
+                tail=tail,
+                log=log,
+                keep=not is_terminal(out),
+                views=views,
             )
         except (ImportError, OSError, ValueError):
             pass

@@ -2,8 +2,11 @@
 
 Owns what stands where, so that it can be tested without a terminal; `live` draws it. Column widths
 come from the plan and the terminal only, never from the contents, so nothing jumps while it runs.
-When there are more cells than lines, finished cells are folded first, then pending ones; what runs
-or failed stays in sight.
+When there are more cells than lines, finished cells are folded first, then pending and queued
+ones; what runs or failed stays in sight.
+
+Where earlier attempts told how long a cell takes (`Plan` weights), the time is shown beside what is
+usual, and the footer says what is left by `eta.time_left`.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from datetime import datetime
 
 from orchestr.lifecycle import CellState, CellView, FeatureView
 from orchestr.plan import Plan
+from orchestr.render.eta import time_left, timed
 from orchestr.render.progress import CellText, Labels
 from orchestr.render.text import clean, clip, clock, headline, pad, span, stopwatch, tries, width
+from orchestr.spec.records import Action, Phase
 
 Piece = tuple[str, str]
 Line = list[Piece]
@@ -25,6 +30,10 @@ _STATE_NARROW = len("implement") + 1
 _NARROW = 100
 _TRY = 3
 _TIME = 7
+_USUAL = 6
+_COST = 8
+_QUEUED = "∙"
+_NEWS = 2  # failures that are folded last of all
 _BAR = 20
 _BAR_NARROW = 8
 
@@ -36,6 +45,8 @@ class Row:
     feature: str
     view: CellView
     label: str
+    usual: float | None = None
+    waits_for: tuple[str, ...] = ()
 
 
 def build(
@@ -52,25 +63,38 @@ def build(
     columns = max(columns - 1, 20)
     labels = Labels(plans)
     empty = FeatureView()
-    rows = [
-        Row(p.feature, views.get(p.feature, empty).cell(c.name), labels(p.feature, c.name))
-        for p in plans
-        for c in p.cells
-    ]
+    rows = [row for p in plans for row in _rows(p, views.get(p.feature, empty), labels)]
     room = max(lines - 3, 1)
     shown, folded = fold(rows, room)
     name = min(max(labels.width, 4), max(columns // 3, 8))
     state = _STATE if columns >= _NARROW else _STATE_NARROW
-    rest = columns - (3 + name + 2 + state + 1 + _TRY + 1 + _TIME + 2)
+    usual = _USUAL if any(r.usual is not None for r in rows) else 0
+    cost = _COST if columns >= _NARROW else 0
+    sizes = (name, state, usual, cost)
+    rest = columns - (3 + name + 2 + state + 1 + _TRY + 1 + _TIME + usual + cost + 2)
     head = f"   {pad('CELL', name)}  {pad('STATE', state)} {'TRY':>{_TRY}} {'TIME':>{_TIME}}"
+    head += pad(" USUAL", usual) if usual else ""
+    head += f"{'COST':>{cost}}" if cost else ""
     found: list[Line] = [[(clip(head + ("  NOW" if rest >= 4 else ""), columns), "bold")]]
     for row in shown:
-        found.append(_row(row, (name, state, rest), columns, now, tail))
+        found.append(_row(row, sizes, rest, columns, now, tail))
     if folded:
         found.append(_fit(folded, columns))
-    last = _footer(rows, views.values(), columns, now, slots)
+    left = time_left(plans, views, now, slots)
+    last = _footer(rows, views.values(), columns, now, slots, left)
     # A window of a few lines keeps the counts.
     return [*found[: max(lines - 2, 0)], last]
+
+
+def _rows(plan: Plan, view: FeatureView, labels: Labels) -> list[Row]:
+    known = timed(plan)
+    found = []
+    for cell in plan.cells:
+        its = view.cell(cell.name)
+        waits = tuple(u for u in cell.upstreams if not view.cell(u).state.is_good)
+        usual = cell.weight if known and cell.action is Action.AGENT else None
+        found.append(Row(plan.feature, its, labels(plan.feature, cell.name), usual, waits))
+    return found
 
 
 def fold(rows: Sequence[Row], room: int) -> tuple[list[Row], list[Piece]]:
@@ -81,15 +105,23 @@ def fold(rows: Sequence[Row], room: int) -> tuple[list[Row], list[Piece]]:
     leaving = sorted((r for r in rows if r.view.state.is_good), key=lambda r: _ended(r.view))
     for chosen in (CellState.PENDING, CellState.BLOCKED):
         leaving += [r for r in reversed(rows) if r.view.state is chosen]
-    gone = {id(r) for r in leaving}
+    leaving += [r for r in reversed(rows) if r.view.slot == "queued"]
+    bad = sorted((r for r in rows if r.view.state.is_bad), key=lambda r: _ended(r.view))
+    bad = [r for r in bad if r.view.state is not CellState.BLOCKED]
+    leaving += bad[:-_NEWS]
+    gone = {id(r) for r in (*leaving, *bad)}
     leaving += [r for r in reversed(rows) if id(r) not in gone]
+    leaving += bad[-_NEWS:]
     hidden = leaving[: len(rows) - max(room - 1, 0)]
     gone = {id(r) for r in hidden}
     pieces: list[Piece] = []
     for state in CellState:
         number = sum(r.view.state is state for r in hidden)
-        if number:
-            pieces.append((f" {state.symbol} {number} {state.words} ", state.style))
+        queued = sum(r.view.state is state and r.view.slot == "queued" for r in hidden)
+        if number - queued:
+            pieces.append((f" {state.symbol} {number - queued} {state.words} ", state.style))
+        if queued:
+            pieces.append((f" {_QUEUED} {queued} queued ", "dim"))
     return [r for r in rows if id(r) not in gone], pieces
 
 
@@ -98,20 +130,33 @@ def _ended(view: CellView) -> str:
 
 
 def _row(
-    row: Row, sizes: tuple[int, int, int], columns: int, now: datetime, tail: CellText | None
+    row: Row,
+    sizes: tuple[int, int, int, int],
+    rest: int,
+    columns: int,
+    now: datetime,
+    tail: CellText | None,
 ) -> Line:
-    name, states, rest = sizes
+    name, states, usual, cost = sizes
     view = row.view
     state = view.state
     elapsed = span(view.started_at, view.finished_at or (now if state.is_moving else None))
+    if state is CellState.PENDING:
+        elapsed = None  # the time is an earlier run's
     running = state is CellState.RUNNING
+    late = running and row.usual is not None and (elapsed or 0) > 2 * row.usual + 60
     line: Line = [
-        (f" {state.symbol} ", state.style),
-        (pad(row.label, name) + "  ", "bold" if running else ""),
+        (f" {_QUEUED} ", "dim") if view.slot == "queued" else (f" {state.symbol} ", state.style),
+        (pad(row.label, name) + "  ", "bold" if running and view.slot != "queued" else ""),
         (pad(_state_words(view), states) + " ", "dim" if view.slot == "queued" else state.style),
         (f"{tries(view.attempt, view.repairs) if view.attempt else '':>{_TRY}} ", ""),
-        (f"{stopwatch(elapsed) if elapsed is not None else '':>{_TIME}}", "dim"),
+        (f"{stopwatch(elapsed) if elapsed is not None else '':>{_TIME}}", "yellow" if late else ""),
     ]
+    if usual:
+        expected = f"~{stopwatch(row.usual)}" if row.usual and not state.is_good else ""
+        line.append((f"{clip(expected, usual):>{usual}}", "dim"))
+    if cost:
+        line.append((f"{_cost(view):>{cost}}", "dim"))
     if rest < 4:
         return _fit(line, columns)
     words = _now(row, tail)
@@ -125,6 +170,14 @@ def _row(
     return _fit(line, columns)
 
 
+def _cost(view: CellView) -> str:
+    """What is known; `?` for a cost that is not."""
+    if not view.costs:
+        return ""
+    known = f"${view.cost_known_usd:.2f}" if view.cost_known_usd else ""
+    return known if view.cost_usd is not None else f"{known}?"
+
+
 def _state_words(view: CellView) -> str:
     if view.slot == "queued":
         return "queued"
@@ -133,27 +186,40 @@ def _state_words(view: CellView) -> str:
 
 def _now(row: Row, tail: CellText | None) -> str:
     view = row.view
+    if view.slot == "queued":
+        return "waits for a free agent"
+    if row.waits_for and view.state is CellState.PENDING:
+        return f"waits for {', '.join(row.waits_for)}"
+    if view.state is CellState.RUNNING and view.phase not in (Phase.IMPLEMENT, ""):
+        return ""  # what the agent said last is over
     if view.state is CellState.RUNNING:
         return clean((tail(row.feature, view.name) if tail else None) or "")
     if view.state is CellState.WAITING:
         until = f" until {clock(view.waiting_until)}" if view.waiting_until else ""
         return (headline(view.reason) or "usage limit") + until
-    if view.state.is_bad or view.state in (CellState.APPROVAL, CellState.PENDING):
+    if view.state.is_bad or view.state is CellState.APPROVAL:
         return headline(view.reason)
     return view.outcome.replace("_", " ") if view.outcome == "no_change_needed" else ""
 
 
 def _footer(
-    rows: Sequence[Row], views: Iterable[FeatureView], columns: int, now: datetime, slots: int
+    rows: Sequence[Row],
+    views: Iterable[FeatureView],
+    columns: int,
+    now: datetime,
+    slots: int,
+    left: float | None,
 ) -> Line:
+    views = list(views)
     states = [r.view.state for r in rows]
     good = sum(s.is_good for s in states)
     bar_columns = _BAR if columns >= _NARROW else _BAR_NARROW
     filled = bar_columns * good // len(states) if states else 0
     parts = [f"{good} of {len(states)} done"]
-    for state in (CellState.RUNNING, CellState.WAITING):
-        if state in states:
-            parts.append(f"{states.count(state)} {state.words}")
+    busy = sum(r.view.state is CellState.RUNNING and r.view.slot != "queued" for r in rows)
+    parts += [f"{busy} running"] if busy else []
+    waiting = states.count(CellState.WAITING)
+    parts += [f"{waiting} waiting"] if waiting else []
     bad = sum(s.is_bad and s is not CellState.BLOCKED for s in states)
     parts += [f"{bad} failed"] if bad else []
     blocked = states.count(CellState.BLOCKED)
@@ -161,14 +227,19 @@ def _footer(
     if slots:
         # A slot is taken while an agent works; checks and pushes take none.
         parts.append(f"agents {sum(r.view.slot == 'working' for r in rows)}/{slots}")
+        queued = sum(r.view.slot == "queued" for r in rows)
+        parts[-1] += f" +{queued} queued" if queued else ""
     known = sum(r.view.cost_known_usd for r in rows)
     parts += [f"${known:.2f}"] if known else []
     times = [t for v in views if (t := span(v.run_started_at, v.run_finished_at or now))]
     parts += [stopwatch(max(times))] if times else []
+    parts += [f"~{stopwatch(left)} left"] if left is not None else []
     away = sorted({repo for v in views for repo in v.forge_away})
     parts += [f"forge away: {', '.join(away)}"] if away else []
+    if slots and width(", ".join(parts)) + 2 > columns:  # the agents say as much
+        parts = [part for part in parts if not part.endswith(" running")]
     bar: Line = []
-    if columns >= 60:
+    if columns >= 60 and width(", ".join(parts)) + bar_columns + 3 <= columns:
         bar = [(" " + "━" * filled, "green"), ("━" * (bar_columns - filled), "dim")]
     return _fit([*bar, (" " + clean(", ".join(parts)), "bold")], columns)
 

@@ -40,6 +40,12 @@ def clean(text: str) -> str:
     return " ".join(_CONTROLS.sub("", text).split())
 
 
+def printable(line: str) -> str:
+    """One line with its blanks kept, safe for a terminal: for diffs and programs' output."""
+    text = _ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2].expandtabs(4)
+    return _CONTROLS.sub("", text).rstrip()
+
+
 def headline(text: str | None) -> str:
     """The first line that says something: reasons may carry the tail of a program's output."""
     lines = (clean(line) for line in (text or "").splitlines())

@@ -48,6 +48,22 @@ def show(line: bytes | str) -> str | None:
     return f"{stamp}{mark}{clip(words, _WORDS)}"
 
 
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line; None for anything else, a line that was cut too."""
+    try:
+        record = json.loads(line) if len(line) <= _LINE_LIMIT else None
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def plain_words(line: bytes, *, stamp: bool = True) -> str:
+    """`show`, with or without the clock; empty where there is nothing to tell."""
+    words = show(line) or ""
+    record = None if stamp else record_of(line)
+    return words.removeprefix(_stamp(record)) if record else words
+
+
 def last_words(path: Path) -> str | None:
     """What the agent said last, without the clock: for the live table. None if nothing yet."""
     try:
@@ -75,9 +91,10 @@ def tail(path: Path, count: int) -> list[bytes]:
         return [line[:_LINE_LIMIT] for line in stream.read(_TAIL_LIMIT).split(b"\n")[:-1]]
 
 
-def read(path: Path) -> Iterator[bytes]:
-    """Every finished line, and an unfinished one at the end. Raises OSError."""
+def read(path: Path, offset: int = 0) -> Iterator[bytes]:
+    """Every finished line from there, and an unfinished one at the end. Raises OSError."""
     with path.open("rb") as stream:
+        stream.seek(offset)
         while line := stream.readline(_LINE_LIMIT):
             yield line.rstrip(b"\n")
             _skip_rest(stream, line)
@@ -183,17 +200,17 @@ def _words(record: dict[str, Any]) -> str | None:
             part = _dict(record.get("part"))
             name = record.get("tool_name") or part.get("tool") or "tool"
             given = record.get("parameters") or _dict(part.get("state")).get("input")
-            return f"{name} {_brief(given)}"
+            return f"{name} {brief(given)}"
         case "tool_result":
-            return f"result: {_brief(record.get('output') or record.get('status'))}"
+            return f"result: {brief(record.get('output') or record.get('status'))}"
         case "text" | "reasoning":
-            return _brief(_dict(record.get("part")).get("text") or record.get("text"))
+            return brief(_dict(record.get("part")).get("text") or record.get("text"))
         case "error" | "turn.failed":
-            return f"error: {_brief(record.get('error') or record.get('message') or record)}"
+            return f"error: {brief(record.get('error') or record.get('message') or record)}"
         case "turn.completed" | "step_finish":
             return None
         case "":
-            return _brief(record)
+            return brief(record)
         case _:
             return kind
 
@@ -208,12 +225,12 @@ def _message(record: dict[str, Any]) -> str | None:
         block = _dict(block)
         match block.get("type"):
             case "text":
-                parts.append(_brief(block.get("text")))
+                parts.append(brief(block.get("text")))
             case "tool_use":
-                parts.append(f"{block.get('name', 'tool')} {_brief(block.get('input'))}")
+                parts.append(f"{block.get('name', 'tool')} {brief(block.get('input'))}")
             case "tool_result":
                 word = "failed" if block.get("is_error") else "result"
-                parts.append(f"{word}: {_brief(block.get('content'))}")
+                parts.append(f"{word}: {brief(block.get('content'))}")
             case _:
                 pass
     return " | ".join(p for p in parts if p) or None
@@ -226,7 +243,7 @@ def _system(record: dict[str, Any]) -> str | None:
         case "api_retry":
             return f"the server answered {record.get('error_status')}, tried again"
         case "permission_denied":
-            return f"permission denied: {_brief(record.get('tool_name') or record)}"
+            return f"permission denied: {brief(record.get('tool_name') or record)}"
         case other:
             return str(other) if other else None
 
@@ -237,39 +254,39 @@ def _result(record: dict[str, Any]) -> str:
     cost, turns = record.get("total_cost_usd"), record.get("num_turns")
     parts += [f"{turns} turns"] if turns else []
     parts += [f"${cost:.2f}"] if isinstance(cost, int | float) else []
-    said = _brief(record.get("result"))
+    said = brief(record.get("result"))
     return ", ".join(parts) + (f": {said}" if said else "")
 
 
 def _item(item: dict[str, Any]) -> str | None:
     match item.get("type"):
         case "agent_message" | "reasoning":
-            return _brief(item.get("text"))
+            return brief(item.get("text"))
         case "command_execution":
-            said = _brief(item.get("aggregated_output"))
-            line = f"$ {_brief(item.get('command'))} (exit {item.get('exit_code')})"
+            said = brief(item.get("aggregated_output"))
+            line = f"$ {brief(item.get('command'))} (exit {item.get('exit_code')})"
             return f"{line} | result: {said}" if said else line
         case "file_change":
             paths = [str(_dict(c).get("path")) for c in item.get("changes") or ()]
             return f"changed {', '.join(paths)}"
         case "error":
-            return f"note: {_brief(item.get('message'))}"
+            return f"note: {brief(item.get('message'))}"
         case other:
             return str(other) if other else None
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
     """A value in a few words: the one telling field of a tool's input, else its JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value[: 8 * _WORDS]
     if isinstance(value, dict):
-        for key in ("command", "file_path", "path", "pattern", "text", "message"):
+        for key in ("command", "file_path", "filePath", "path", "pattern", "text", "message"):
             if isinstance(value.get(key), str):
-                return _brief(value[key])
+                return brief(value[key])
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return " ".join(_brief(v) for v in value[:5])
+        return " ".join(brief(v) for v in value[:5])
     return json.dumps(value, ensure_ascii=False)[: 8 * _WORDS]
 
 

@@ -182,13 +182,30 @@ def _port(value: Any) -> int:
 STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
 _STRATEGY = _one_of(*STRATEGIES)
 _LAND = _one_of("push", "api", "forge")
+NEWS = ("done", "failed", "waiting", "approval")
+
+
+def _news(value: Any) -> tuple[str, ...]:
+    for word in _texts(value):
+        if word not in NEWS:
+            raise BadValue(f"there is no news {show(word)}", suggest(word, NEWS))
+    return tuple(value)
+
+
+def _http(value: Any) -> str:
+    text = _text(value)
+    if not text.startswith(("https://", "http://")) or not text.partition("://")[2].strip("/"):
+        raise BadValue("must be an http address", 'like "https://hooks.example.org/..."')
+    return text
+
+
 _AGENT_KIND = _kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
 _FORGE_KIND = _kind("forge kind", "local", "github")
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
 _COMMITS = _one_of("auto", "conventional", "plain")
-_TEXTS = (_text, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND, _SANDBOX,
-          _SIGN, _COMMITS, _STRATEGY, _LAND)  # fmt: skip
+_TEXTS = (_text, _http, _word, _ref, _path, values.parse_duration, _AGENT_KIND, _FORGE_KIND,
+          _SANDBOX, _SIGN, _COMMITS, _STRATEGY, _LAND)  # fmt: skip
 
 DEFAULT_AGENT: Convert = _word  # [agents] default stands beside the agents' own tables
 
@@ -271,5 +288,12 @@ KEYS: Mapping[str, Section] = {
         "disjoint": _flag,
         "delete_branches": _flag,
         "keep_worktrees": _flag,
+    },
+    "notify": {
+        "command": _texts,
+        "url": _http,
+        "on": _news,
+        "timeout": values.parse_duration,
+        "pass_env": _variables,
     },
 }

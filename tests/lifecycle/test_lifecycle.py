@@ -207,3 +207,12 @@ def test_the_end_of_a_usage_limit_may_be_given_in_seconds() -> None:
 def test_a_phase_that_was_stopped_is_aborted() -> None:
     stopped = event(Kind.PHASE_FAILED, phase="check", reason="stopped", aborted=True)
     assert replay([*WORKTREE, stopped]).cell("java").state is CellState.ABORTED
+
+
+def test_the_time_of_an_earlier_run_is_not_that_of_a_blocked_cell() -> None:
+    forgotten = event(Kind.CELL_FORGOTTEN, run=SECOND, phases=["implement"], force="run-2", at=20)
+    blocked = event(Kind.CELL_BLOCKED, run=SECOND, upstream="proto", at=30)
+    assert replay([*WHOLE, blocked]).cell("java").started_at is None
+    assert replay([*WHOLE, forgotten, blocked]).cell("java").started_at is None
+    begun = event(Kind.PHASE_STARTED, run=SECOND, phase="worktree", at=25)
+    assert replay([*WHOLE, begun, blocked]).cell("java").started_at == at(25)

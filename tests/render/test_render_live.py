@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 import pytest
-from render_stories import ALL_DONE, FAILING, MIDDLE, PLAN
+from render_stories import ALL_DONE, FAILING, FINISHED, MIDDLE, PLAN, whole
 
+from orchestr.lifecycle import replay
 from orchestr.render import rows
 from orchestr.render.live import LiveProgress
 from orchestr.render.plain import PlainProgress
@@ -131,6 +132,32 @@ def test_a_narrower_window_starts_on_a_clean_screen(terminal: Terminal) -> None:
         terminal.until(lambda text: "1 of 4 done" in text)
         terminal.resize(50, 24)
         terminal.until(lambda text: "\x1b[2J" in text)
+
+
+def test_a_lower_window_starts_on_a_clean_screen(terminal: Terminal) -> None:
+    with live(terminal) as progress:
+        for event in MIDDLE:
+            progress.feed(event)
+        terminal.until(lambda text: "1 of 4 done" in text)
+        terminal.resize(80, 4)
+        seen = terminal.until(lambda text: "\x1b[2J" in text)
+        terminal.until(lambda text: "1 of 4 done" in text[len(seen) :])
+
+
+def test_what_did_not_change_is_not_drawn_again(terminal: Terminal) -> None:
+    done = {"mlkem": replay([*ALL_DONE, FINISHED])}
+    progress = make_progress(PLAN, terminal.stream, out=io.StringIO(), views=done)
+    with progress:
+        terminal.until(lambda text: "4 of 4 done" in text)
+        time.sleep(1)  # four times drawn, if it were
+    terminal.until(lambda text: text.rstrip().endswith(SHOW))
+    assert terminal.seen.count("4 of 4 done") <= 3  # begin, first look, end
+
+
+def test_what_was_done_before_counts_from_the_start(terminal: Terminal) -> None:
+    before = {"mlkem": replay(whole("platform-proto"))}
+    with make_progress(PLAN, terminal.stream, out=io.StringIO(), views=before):
+        terminal.until(lambda text: "1 of 4 done" in text)
 
 
 def test_a_fault_in_drawing_falls_back_to_plain_lines(

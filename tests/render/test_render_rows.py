@@ -7,11 +7,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from render_stories import ALL_DONE, MIDDLE, NOW, PLAN, event, view, whole
+from render_stories import (
+    ALL_DONE,
+    FEATURE,
+    MIDDLE,
+    NOW,
+    PLAN,
+    STARTED,
+    WORKING,
+    event,
+    view,
+    whole,
+)
 
 from orchestr.events import Event, Kind
 from orchestr.lifecycle import replay
 from orchestr.plan import make_plan
+from orchestr.render.eta import time_left
 from orchestr.render.rows import Line, build
 from orchestr.render.text import width
 from orchestr.spec.records import Cell, Feature
@@ -41,7 +53,7 @@ def test_at_80_columns() -> None:
 @pytest.mark.parametrize("columns", [120, 200])
 def test_wide_terminals_show_whole_addresses(columns: int) -> None:
     lines = draw(columns, 50, *MIDDLE)
-    assert lines[1].endswith("1:00  https://github.com/opentdf/platform/pull/101")
+    assert lines[1].endswith("1:00   $0.25  https://github.com/opentdf/platform/pull/101")
     assert lines[2].endswith("Editing lib/ocrypto/mlkem.go and its test")
 
 
@@ -51,8 +63,8 @@ def test_a_cell_that_waits_for_a_slot_is_queued() -> None:
         event(Kind.ATTEMPT_OPENED, "java-sdk", "implement", 1, agent="scripted"),
     ]
     lines = draw(80, 24, *queued)
-    assert "queued" in lines[3]
-    assert "agents 0/3" in lines[-1]
+    assert lines[3] == " ∙ java-sdk          queued       1    5:00  waits for a free agent"
+    assert "agents 0/3 +1 queued" in lines[-1]
 
 
 def test_a_usage_limit_tells_when_it_ends() -> None:
@@ -63,9 +75,9 @@ def test_a_usage_limit_tells_when_it_ends() -> None:
 def test_before_the_first_event_all_cells_are_pending() -> None:
     assert draw(80, 24)[1:] == [
         " · platform-proto    pending",
-        " · platform-service  pending",
-        " · java-sdk          pending",
-        " · xtest             pending",
+        " · platform-service  pending                 waits for platform-proto",
+        " · java-sdk          pending                 waits for platform-proto",
+        " · xtest             pending                 waits for java-sdk",
         " ━━━━━━━━ 0 of 4 done, agents 0/3",
     ]
 
@@ -131,3 +143,44 @@ def test_elapsed_grows_while_a_cell_runs() -> None:
     views = {"mlkem": view(*MIDDLE)}
     later = datetime(2026, 5, 18, 12, 5, 0, tzinfo=UTC) + timedelta(hours=2)
     assert "2:04:00" in words(build([PLAN], views, 80, 24, later))[2]
+
+
+TIMED = make_plan(FEATURE, {"platform-proto": 60.0, "platform-service": 300.0, "java-sdk": 100.0})
+
+
+def timed(*events: Event, slots: int = 3) -> list[str]:
+    return words(build([TIMED], {"mlkem": view(*events)}, 80, 24, NOW, slots=slots))
+
+
+def test_what_is_usual_and_what_is_left() -> None:
+    lines = timed(STARTED, *whole("platform-proto"), *WORKING)
+    assert lines[0] == "   CELL              STATE      TRY    TIME USUAL  NOW"
+    assert lines[2] == " ▶ platform-service  implement    1    4:00 ~5:00"
+    assert lines[3] == " · java-sdk          pending                ~1:40"
+    # java-sdk in 1:40, then xtest, of which nobody knows more than the others' median.
+    assert lines[-1].endswith("5:00, ~3:20 left")
+    # With one agent they wait for platform-service first.
+    assert timed(STARTED, *whole("platform-proto"), *WORKING, slots=1)[-1].endswith("~4:20 left")
+
+
+def test_what_cannot_start_any_more_is_not_waited_for() -> None:
+    lines = timed(*MIDDLE)
+    assert lines[-1].endswith("~1:00 left")  # platform-service alone
+
+
+def test_an_overdue_cell_is_given_half_its_time_again() -> None:
+    later = NOW + timedelta(minutes=6)
+    views = {"mlkem": view(STARTED, *whole("platform-proto"), *WORKING)}
+    assert time_left([TIMED], views, later, 3) == 300.0
+    assert time_left([PLAN], views, later, 3) is None  # nothing is known
+
+
+def test_the_newest_failures_are_folded_last() -> None:
+    events: list[Event] = []
+    for index in range(40):
+        at = f"12:{index:02}:00"
+        events.append(event(Kind.PHASE_FAILED, f"c{index:02}", "implement", reason="no", at=at))
+    events += [event(Kind.PHASE_STARTED, f"c{i:02}", "implement") for i in range(40, 60)]
+    lines = words(build([MANY], {"many": replay(events)}, 80, 12, NOW))
+    assert [line.split()[1] for line in lines if "no" in line.split()] == ["c38", "c39"]
+    assert sum("▶" in line for line in lines) == 7  # six cells, and those that are counted

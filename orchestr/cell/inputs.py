@@ -1,0 +1,179 @@
+"""What a phase was made from, value by value: `inputs.json` beside its result.
+
+The digests decide what runs again, but say only that something changed. This file keeps what they
+were made of, so that `explain` can name the field, the old and the new value. It decides nothing:
+when it is missing, too old or unreadable, less is said. Written when a phase ends, by rename; long
+values are kept by their beginning and their digest, so it stays small.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.records import Marker, digest, read_tree
+from orchestr.errors import OrchestrError
+from orchestr.spec.records import Phase
+
+INPUTS = "inputs.json"
+LONGEST = 4000  # letters of a value that are kept
+SHOWN = 200  # letters of a value that the journal gets
+MOST = 20  # changes that are told
+SPEC, SETTINGS, UPSTREAM, GIT = "spec", "settings", "upstream", "git"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that differs. ``origin`` is where it comes from: spec, settings, upstream, git.
+
+    ``field`` is a path as in the spec: `todo[1]`; None is a value that is not there.
+    """
+
+    phase: str
+    field: str
+    old: str | None
+    new: str | None
+    origin: str
+
+
+def values(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
+    """Field -> (origin, value) of everything that makes a phase run again."""
+    cell, repo = ctx.cell, ctx.repo_settings
+    found: dict[str, tuple[str, Any]] = {}
+
+    def take(origin: str, **fields: Any) -> None:
+        found.update({name: (origin, value) for name, value in fields.items()})
+
+    match phase:
+        case Phase.WORKTREE:
+            take(SPEC, repo=cell.repo, branch=cell.branch, track_base=cell.track_base)
+            take(SPEC if cell.base else SETTINGS, base=cell.base or repo.base)
+            take(SETTINGS, path=str(repo.path) if repo.path else None)
+            take(SETTINGS, setup=repo.setup, link=repo.link, copy=repo.copy)
+            for upstream in ctx.upstreams():
+                name = upstream.cell.name
+                found[f"upstream {name}"] = (UPSTREAM, read_tree(upstream.dir))
+        case Phase.IMPLEMENT:
+            settings = ctx.run.settings.agents.get(ctx.agent_name)
+            model = cell.model or (settings.model if settings else None)
+            take(SPEC, todo=cell.todo, owned_paths=cell.owned_paths, action=str(cell.action))
+            take(SPEC if cell.agent else SETTINGS, agent=ctx.agent_name)
+            take(SPEC if cell.model else SETTINGS, model=model)
+            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            marker = Marker.read(ctx.dir)
+            if marker is not None:
+                take(GIT, base_commit=marker.base)
+                for name, tree in marker.upstreams.items():
+                    found[f"upstream {name}"] = (UPSTREAM, tree)
+        case Phase.CHECK | Phase.REVIEW:
+            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            for name in ("checks", "reviewers", "reviews"):
+                if hasattr(cell, name):
+                    take(SPEC, **{name: getattr(cell, name)})
+        case Phase.PUBLISH:
+            feature = ctx.run.feature
+            take(SPEC, title=cell.title, todo=cell.todo, feature_title=feature.title)
+            take(SPEC, jira=feature.jira, scenarios=feature.scenarios)
+            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            head = ctx.head()
+            take(GIT, head=head.head if head else None)
+    return found
+
+
+def note(ctx: CellContext, phase: Phase) -> None:
+    """Keep what the phase was made from. A courtesy: it never fails a phase."""
+    with suppress(OSError, OrchestrError, TypeError, ValueError):
+        known = _known(ctx)
+        fresh = dict(known)
+        for one in Phase:  # the phases before this one are up to date, or it had not ended
+            if one is phase or str(one) not in known:
+                fresh[str(one)] = {n: _kept(value) for n, (_, value) in values(ctx, one).items()}
+            if one is phase:
+                break
+        if fresh != known:
+            text = json.dumps({"schema": 1, "phases": fresh}, indent=1)
+            # By rename, but not made durable: five more syncs a cell would buy nothing.
+            temporary = ctx.dir / f".{INPUTS}.{os.getpid()}.tmp"
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(ctx.dir / INPUTS)
+
+
+def changes(ctx: CellContext, phase: Phase) -> tuple[Change, ...]:
+    """What differs from when the phase ended last; nothing when that is not known."""
+    try:
+        before = _known(ctx).get(str(phase))
+        if not isinstance(before, dict):
+            return ()
+        found: list[Change] = []
+        now = values(ctx, phase)
+        for name, (origin, value) in now.items():
+            old, new = before.get(name), _kept(value)
+            if old != new:
+                found += _differences(str(phase), name, origin, old, new)
+        for name in before:
+            if name not in now and name.startswith("upstream "):
+                found.append(Change(str(phase), name, _text(before[name]), None, SPEC))
+        return tuple(found[:MOST])
+    except (OSError, OrchestrError, TypeError, ValueError):
+        return ()
+
+
+def told(ctx: CellContext, phase: Phase) -> dict[str, Any]:
+    """For the journal's `phase.started`: the changes, cut to a few words; empty for none."""
+    found = [
+        {"field": c.field, "old": _cut(c.old), "new": _cut(c.new)} for c in changes(ctx, phase)
+    ]
+    return {"changes": found} if found else {}
+
+
+def _known(ctx: CellContext) -> Mapping[str, Any]:
+    try:
+        raw = json.loads((ctx.dir / INPUTS).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    phases = raw.get("phases") if isinstance(raw, dict) else None
+    return phases if isinstance(phases, dict) else {}
+
+
+def _kept(value: Any) -> Any:
+    """The value as JSON has it, or the beginning of one that is long."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    if len(text) <= LONGEST:
+        return json.loads(text)
+    if isinstance(value, list | tuple) and len(value) <= LONGEST // 40:
+        return [_kept(item) if len(str(item)) > SHOWN else item for item in value]
+    return f"{text[:SHOWN]}… ({len(text)} letters, {digest(text)[:8]})"
+
+
+def _differences(phase: str, name: str, origin: str, old: Any, new: Any) -> list[Change]:
+    """One change a value; of two lists one an item."""
+    if not (isinstance(old, list) and isinstance(new, list)):
+        return [Change(phase, name, _text(old), _text(new), origin)]
+    one, two = [_text(i) or "" for i in old], [_text(i) or "" for i in new]
+    found = []
+    matcher = difflib.SequenceMatcher(a=one, b=two, autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        for step in range(max(b - a, d - c)):
+            was = one[a + step] if a + step < b else None
+            now = two[c + step] if c + step < d else None
+            at = c + step if now is not None else a + step
+            found.append(Change(phase, f"{name}[{at}]", was, now, origin))
+    return found
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

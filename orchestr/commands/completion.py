@@ -1,0 +1,184 @@
+"""`completion bash|zsh|fish`: a script for the shell; it asks us what fits at every Tab.
+
+So verbs, options and names are never out of date: the script runs `orchestr completion --words`
+with the words typed so far, and gets a candidate a line, its meaning after a tab.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+from orchestr.commands.options import flag
+from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.session import PREFIX, Session, nearest
+from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.spec.records import Phase
+
+SHELLS = ("bash", "zsh", "fish")
+FILES = {"output"}  # options whose value is a file: the shell knows better
+
+BASH = r"""# orchestr completion for bash:  eval "$(orchestr completion bash)"
+_orchestr() {
+  local line words=() word=${COMP_LINE:0:COMP_POINT}
+  # Split at blanks only: bash would split names at their colons, too.
+  read -ra words <<<"$word"
+  [[ $word == *[[:space:]] ]] && words+=("")
+  local current=${words[${#words[@]}-1]}
+  COMPREPLY=()
+  while IFS=$'\t' read -r line _; do
+    # What stands before the last colon is on the line already.
+    [[ $current == *:* && $COMP_WORDBREAKS == *:* ]] && line=${line#"${current%:*}:"}
+    COMPREPLY+=("$line")
+  done < <("${words[0]}" completion --words -- "${words[@]:1}" 2>/dev/null)
+  compopt -o nospace 2>/dev/null
+  if [[ ${#COMPREPLY[@]} -eq 1 && $current != *:* && ${COMPREPLY[0]} == [!:]* ]]; then
+    case ${COMPREPLY[0]} in
+      -*) COMPREPLY[0]+=' ' ;;
+      *) [[ ${#words[@]} -eq 2 ]] && COMPREPLY[0]+=' ' ;;
+    esac
+  fi
+}
+complete -o bashdefault -o default -F _orchestr orchestr
+"""
+ZSH = r"""#compdef orchestr
+# orchestr completion for zsh:  eval "$(orchestr completion zsh)"  after compinit
+_orchestr() {
+  local line name told
+  local -a names shown
+  while IFS=$'\t' read -r name told; do
+    names+=("$name")
+    shown+=("$name${told:+  -- $told}")
+  done < <("${words[1]}" completion --words -- "${(@)words[2,CURRENT]}" 2>/dev/null)
+  if (( ${#names} )); then
+    compadd -l -d shown -a names
+  else
+    _files
+  fi
+}
+compdef _orchestr orchestr
+"""
+FISH = r"""# orchestr completion for fish:
+# orchestr completion fish > ~/.config/fish/completions/orchestr.fish
+function __orchestr_words
+    set -l typed (commandline -opc) (commandline -ct)
+    $typed[1] completion --words -- $typed[2..-1] 2>/dev/null
+end
+complete -c orchestr -f -a '(__orchestr_words)'
+complete -c orchestr -n '__fish_seen_subcommand_from validate init' -F
+complete -c orchestr -n '__fish_seen_subcommand_from graph' -s o -l output -rF
+"""
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+
+
+class Completion(PlainVerb):
+    """Needs a workspace for names only; says nothing where something is wrong."""
+
+    doc_purpose = "a completion script for your shell"
+    doc_usage = "bash|zsh|fish"
+    cmd_options = (flag("words", "what fits behind these words (the scripts ask this)"),)
+    needs_workspace = False
+
+    def act(self, session: Session | None, params: Any, args: list[str]) -> int:
+        """Print the script, or the candidates."""
+        if params["words"]:
+            return complete(args)
+        if len(args) != 1 or args[0] not in SCRIPTS:
+            hint = nearest(args[0], SHELLS) if args else None
+            raise UsageError(
+                f"`completion` wants one of {', '.join(SHELLS)}",
+                hint=hint or 'eval "$(orchestr completion bash)" in ~/.bashrc',
+            )
+        sys.stdout.write(SCRIPTS[args[0]])
+        return 0
+
+
+def complete(words: Sequence[str]) -> int:
+    """Print what fits for the last word. A Tab is no place for an error."""
+    try:
+        for name, told in candidates(words or [""]):
+            sys.stdout.write(f"{name}\t{told}\n" if told else f"{name}\n")
+    except (OrchestrError, OSError):
+        return 0
+    return 0
+
+
+def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What fits for the last word, with its meaning. Raises OrchestrError outside a workspace."""
+    *before, current = words
+    if not before:
+        found = [(verb, str(_verb(verb).doc_purpose)) for verb in VERBS]
+        yield from _fitting([*found, ("help", "options and examples of a verb")], current)
+        return
+    verb = before[0]
+    if verb == "help":
+        yield from _fitting([(name, "") for name in VERBS], current)
+        return
+    if verb not in VERBS:
+        return
+    kind = _verb(verb)
+    options = [o for o in kind.cmd_options if o.get("section") == "orchestr"]
+    asked = _awaits_value(options, before[-1])
+    if asked is not None:
+        yield from _fitting(_values(asked, before), current)
+    elif current.startswith("-"):
+        flags = [(f"--{o['long']}", str(o["help"])) for o in options if o["long"]]
+        yield from _fitting([f for f in flags if f[0] not in before], current)
+    elif verb == "completion":
+        yield from _fitting([(shell, "") for shell in SHELLS], current)
+    elif "FEATURE" in kind.doc_usage or verb == "info":
+        yield from _names(current, "PHASE" in kind.doc_usage or verb == "info", kind.doc_usage)
+
+
+def _verb(name: str) -> Any:
+    return getattr(import_module(f"orchestr.commands.{name}"), name.capitalize())
+
+
+def _awaits_value(options: Sequence[Any], last: str) -> Any | None:
+    for option in options:
+        flags = [f"--{option['long']}"] + ([f"-{option['short']}"] if option["short"] else [])
+        if option["type"] is not bool and last in flags:
+            return option
+    return None
+
+
+def _values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
+    """Values of an option, as far as they are known."""
+    if option["name"] in FILES:
+        return []
+    if option["name"] == "format":
+        from orchestr.render.graph import FORMATS
+
+        return [(form, "") for form in FORMATS]
+    if option["name"] not in ("agent", "only", "if_changed"):
+        return []
+    session = Session.here()
+    if option["name"] == "agent":
+        return [(name, agent.kind) for name, agent in session.settings.agents.items()]
+    named = {word.removeprefix(PREFIX).split(":")[0] for word in before[1:]}
+    chosen = [f for f in session.specs.features.values() if f.name in named]
+    features = chosen or list(session.specs.features.values())
+    return [(cell.name, cell.repo) for feature in features for cell in feature.cells]
+
+
+def _names(current: str, phases: bool, usage: str) -> Iterator[tuple[str, str]]:
+    """Features, behind a colon their cells, behind two the phases."""
+    session = Session.here()
+    prefix = PREFIX if current.startswith(PREFIX) else ""
+    parts = current.removeprefix(prefix).split(":")
+    features = session.specs.features
+    if len(parts) == 1:
+        yield from _fitting([(prefix + n, f.title) for n, f in features.items()], current)
+    elif len(parts) == 2 and parts[0] in features and "CELL" in usage + ("CELL" * phases):
+        cells = features[parts[0]].cells
+        found = [(f"{prefix}{parts[0]}:{c.name}", f"{c.repo} on {c.branch}") for c in cells]
+        yield from _fitting(found, current)
+    elif len(parts) == 3 and phases:
+        stem = prefix + ":".join(parts[:2])
+        yield from _fitting([(f"{stem}:{phase}", "") for phase in Phase], current)
+
+
+def _fitting(found: Sequence[tuple[str, str]], current: str) -> list[tuple[str, str]]:
+    return [(name, told) for name, told in found if name.startswith(current)]
