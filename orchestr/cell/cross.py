@@ -46,7 +46,7 @@ def run_cross_checks(run: Run) -> None:
         if not cells or len(heads) < len(cells):
             continue  # a run of some cells only: the last of them brings it about
         checks = tuple(c.check for c in run.feature.cross_checks if c.repo == repo)
-        key = digest([h.head for h in heads], [as_row(c) for c in checks], _trees(run))
+        key = digest([h.head for h in heads], [as_row(c) for c in checks], trees(run))
         if kept.get(repo, {}).get("key") == key and kept[repo].get("passed") is True:
             continue
         found = _check(run, repo, cells[0], heads, checks)
@@ -84,10 +84,10 @@ def _check(
     request = SuiteRequest(
         worktree=bench,
         head=merged.commit,
-        tree=digest(ctx.repo.tree(merged.commit), _trees(run)),
+        tree=digest(ctx.repo.tree(merged.commit), trees(run)),
         folder=logs,
         marker=f"{run.feature.name}/cross/{repo}/{digest(str(bench))}",
-        env={**environment(ctx, merged.commit), **_places(run), "ORCHESTR_WORKTREE": str(bench)},
+        env={**environment(ctx, merged.commit), **places(run), "ORCHESTR_WORKTREE": str(bench)},
         environ=os.environ,
         stop=Stop(ctx),
     )
@@ -118,12 +118,12 @@ def _names(run: Run, repo: str, blamed: set[str]) -> str:
     return " and ".join(found or [c.cell.name for c in cells])
 
 
-def _trees(run: Run) -> dict[str, str | None]:
+def trees(run: Run) -> dict[str, str | None]:
     """The product of every cell: a cross check may read all of them."""
     return {c.name: read_tree(run.cell(c.name).dir) for c in run.feature.cells}
 
 
-def _places(run: Run) -> dict[str, str]:
+def places(run: Run) -> dict[str, str]:
     """Where every cell's tree can be read; one that was cleaned away comes back, detached."""
     found = {}
     for cell in run.feature.cells:

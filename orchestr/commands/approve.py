@@ -13,6 +13,7 @@ from typing import Any
 from orchestr.cell import approval, publish
 from orchestr.cell.approval import APPROVED, PHASES, REFUSED, Decision
 from orchestr.cell.context import CellContext
+from orchestr.cell.opinion import from_row
 from orchestr.cell.planprompt import read_plan
 from orchestr.cell.records import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
 from orchestr.cell.text import title_of
@@ -23,7 +24,7 @@ from orchestr.commands.report import say, tell
 from orchestr.commands.session import Session
 from orchestr.errors import Exit, UsageError
 from orchestr.events import Kind
-from orchestr.render.text import clean
+from orchestr.render.text import clean, headline
 from orchestr.spec.proof import Gate
 from orchestr.store import now, prepare
 
@@ -118,27 +119,49 @@ def _publication(ctx: CellContext) -> str:
         f"What {ctx.name} would publish: {ctx.cell.branch} at {head.head[:12]}, "
         f"for {publish.pr_base(ctx)} of {ctx.cell.repo}\n",
         f"  title: {clean(title_of(ctx))}\n{stat}",
-        f"  checks: {_evidence(ctx, CHECKS, head.head)}\n",
-        f"  review: {_evidence(ctx, REVIEW, head.head)}\n",
+        f"  checks: {_checked(ctx, head.head)}",
+        f"  review: {_reviewed(ctx, head.head)}",
         f"  the whole diff: git -C {ctx.repo_path} diff {head.base[:12]} {head.head[:12]}\n\n",
     ]
     return "".join(words)
 
 
-def _evidence(ctx: CellContext, name: str, head: str) -> str:
-    """The evidence on exactly this head, in a line."""
-    found = Evidence.read(ctx.dir / name)
+def _checked(ctx: CellContext, head: str) -> str:
+    """The checks on exactly this head, in a line; a repair in `review` was checked there."""
+    checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
+    rows, place = None, CHECKS
+    if review is not None and review.head == head and review.checks is not None:
+        rows, place = review.checks, REVIEW
+    elif checks is not None and checks.head == head:
+        rows = checks.items
+    if rows is None:
+        return "none on this commit\n"
+    if not rows:
+        return "nothing was asked for\n"
+    said = [
+        f"{row.get('name')} "
+        + ("passed" if row.get("passed") is True else f"RED: {headline(str(row.get('detail')))}")
+        for row in rows
+    ]
+    return f"{clean(', '.join(said))} ({ctx.dir / place})\n"
+
+
+def _reviewed(ctx: CellContext, head: str) -> str:
+    """The reviews of exactly this head: a line for each reviewer, one for each issue."""
+    found = Evidence.read(ctx.dir / REVIEW)
     if found is None or found.head != head:
-        return "none on this commit"
+        return "none on this commit\n"
     if not found.items:
-        return "nothing was asked for"
-    words = []
-    for item in found.items:
-        who = item.get("name") or item.get("reviewer") or item.get("kind") or "?"
-        passed = item.get("passed")
-        said = {True: "passed", False: "failed"}.get(passed) if isinstance(passed, bool) else None
-        words.append(f"{who} {said or item.get('verdict') or ''}".strip())
-    return f"{clean(', '.join(words))} ({ctx.dir / name})"
+        return "nothing was asked for\n"
+    said = f"({ctx.dir / REVIEW})\n"
+    for row in found.items:
+        opinion = from_row(row)
+        summary = f": {headline(opinion.summary)}" if opinion.summary.strip() else ""
+        said += f"    {clean(opinion.reviewer)}: {opinion.verdict}{clean(summary)}\n"
+        for issue in opinion.issues:
+            where = f" ({', '.join(issue.places)})" if issue.places else ""
+            said += f"    - {issue.severity}: {clean(headline(issue.title) + where)}\n"
+    return said
 
 
 def _sure(ctx: CellContext, gate: Gate, *, no: bool) -> bool:

@@ -11,6 +11,7 @@ from orchestr.commands import options
 from orchestr.commands.build import Goals, choose
 from orchestr.commands.facts import feature_status
 from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.proposals import proposals
 from orchestr.commands.report import say
 from orchestr.commands.session import Session
 from orchestr.commands.stale import foresee
@@ -62,7 +63,8 @@ def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) 
     forecasts = foresee(run, goal.selection, cells, forced=goal.forced if forced else ())
     facts = feature_status(run, fresh=False).facts
     if as_json:
-        value = plan_json(run.plan, forecasts, facts, overlaps=overlaps(run.feature))
+        value = plan_json(run.plan, forecasts, facts, overlaps=overlaps(run.feature),
+                          proposals=proposals(run))  # fmt: skip
         sys.stdout.write(json.dumps(value, indent=2) + "\n")
         return
     sys.stdout.write(
@@ -75,6 +77,7 @@ def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) 
             jobs=session.settings.limits.jobs,
             resources=_resources(session),
             timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
+            proposals=proposals(run),
         )
     )
 

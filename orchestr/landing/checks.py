@@ -12,11 +12,11 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
-from orchestr.cell import checking
+from orchestr.cell import checking, cross
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.records import digest, read_tree
 from orchestr.cell.worktree import ensure_upstreams
@@ -70,10 +70,9 @@ def checks_of(ctx: CellContext, worktree: Path) -> tuple[CheckDef, ...]:
 
 
 def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
-    """Everything that must be green, each once.
+    """What cells and repository ask for, each once.
 
-    A revert is checked by the repository's own checks: what its cell had to show is undone. A
-    cross check waits for the last of the feature's cells in its repository (row E109).
+    A revert is checked by the repository's own checks: what its cell had to show is undone.
     """
     found: list[CheckDef] = []
     settings = runs[0].settings.repo(order.repo)
@@ -89,12 +88,20 @@ def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
                      run=("sh", "-c", command))
         for command in settings.land_checks
     ]  # fmt: skip
+    return tuple({repr(as_row(check)): check for check in found}.values())
+
+
+def crossing(runs: Sequence[Run], order: Order) -> list[tuple[Run, tuple[CheckDef, ...]]]:
+    """The features whose cells of this repository are all in the candidate, and their cross
+    checks: they wait for the last of them (row E109)."""
+    found = []
     undoes = any(change.reverts for change in order.changes)
     for run in () if undoes else runs:
         mine = {f"{run.feature.name}/{c.name}" for c in run.feature.cells if c.repo == order.repo}
         if mine and mine <= order.content and mine & {c.key for c in order.changes}:
-            found += [cross.check for cross in run.feature.cross_checks if cross.repo == order.repo]
-    return tuple({repr(as_row(check)): check for check in found}.values())
+            checks = tuple(c.check for c in run.feature.cross_checks if c.repo == order.repo)
+            found += [(run, checks)] if checks else []
+    return found
 
 
 def default_check(runs: Sequence[Run]) -> Check:
@@ -103,12 +110,16 @@ def default_check(runs: Sequence[Run]) -> Check:
     cache = ResultCache(settings.workspace.state / "cache" / "checks")
 
     def check(order: Order) -> CheckResult:
-        checks = wanted(runs, order)
-        if not checks:
+        checks, across = wanted(runs, order), crossing(runs, order)
+        if not checks and not across:
             return CheckResult(True, "no checks")
         logs = settings.workspace.state / "landing" / order.repo / "logs"
         _prune(logs)
-        results = run_suite(checks, _request(runs, order, logs), cache=cache)
+        request = _request(runs, order, logs)
+        results = run_suite(checks, request, cache=cache)
+        for run, more in across:
+            if not (results and results[-1].stopped):
+                results += run_suite(more, _seeing_all(run, request, order), cache=cache)
         return verdict(results)
 
     return check
@@ -152,6 +163,16 @@ def _request(runs: Sequence[Run], order: Order, logs: Path) -> SuiteRequest:
         environ=os.environ,
         ports=_ports(runs, order),
         stop=order.stop,
+    )
+
+
+def _seeing_all(run: Run, request: SuiteRequest, order: Order) -> SuiteRequest:
+    """As after a run: a cross check can read the trees of all cells of its feature."""
+    return replace(
+        request,
+        tree=digest(order.tree, cross.trees(run)),
+        folder=request.folder / f"cross-{run.feature.name}",
+        env={**request.env, **cross.places(run)},
     )
 
 

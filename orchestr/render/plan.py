@@ -6,7 +6,7 @@ Pure text and JSON. Nothing is run, nothing is asked of the network here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestr.plan import CellPlan, Forecast, Overlap, Plan, Would
@@ -25,6 +25,17 @@ class Resources:
     disk_free: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A check that fits a repository whose cells have none; ``runs``: the settings let it run."""
+
+    repo: str
+    cells: tuple[str, ...]
+    check: str
+    reason: str
+    runs: bool
+
+
 def plan_text(
     feature: Feature,
     plan: Plan,
@@ -35,6 +46,7 @@ def plan_text(
     jobs: int | None = None,
     resources: Resources | None = None,
     timed: bool = False,
+    proposals: Sequence[Proposed] = (),
 ) -> str:
     """The plan for people. ``jobs``: agents at once; ``timed``: the plan's weights are seconds."""
     told = {f.name: f for f in forecasts}
@@ -52,6 +64,7 @@ def plan_text(
             f"warning: {found.cell_a} ({found.pattern_a}) and {found.cell_b} ({found.pattern_b})"
             " may change the same paths, and neither depends on the other"
         )
+    lines += _proposed(proposals)
     lines += _resources(resources or Resources(), plan, jobs)
     lines += _counts(forecasts)
     return "\n".join(lines) + "\n"
@@ -63,10 +76,12 @@ def plan_json(
     facts: Mapping[str, CellFacts],
     *,
     overlaps: Sequence[Overlap] = (),
+    proposals: Sequence[Proposed] = (),
 ) -> dict[str, Any]:
     """The plan as DESIGN documents it; fields are added, never renamed.
 
-    Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, and ``overlaps``.
+    Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, ``overlaps`` and
+    ``proposals``.
     """
     told = {f.name: f for f in forecasts}
     branches = {cell.name: cell.branch for cell in plan.cells}
@@ -98,6 +113,7 @@ def plan_json(
         "cells": cells,
         "critical_path": list(plan.critical_path),
         "overlaps": [o._asdict() for o in overlaps],
+        "proposals": [{**asdict(p), "cells": list(p.cells)} for p in proposals],
     }
 
 
@@ -142,6 +158,21 @@ def _length(plan: Plan, timed: bool) -> str:
     if not timed:
         return ""
     return f" (about {took(sum(plan.cell(n).weight for n in plan.critical_path))})"
+
+
+def _proposed(proposals: Sequence[Proposed]) -> list[str]:
+    lines: list[str] = []
+    for repo in dict.fromkeys(p.repo for p in proposals):
+        mine = [p for p in proposals if p.repo == repo]
+        cells = ", ".join(mine[0].cells)
+        if mine[0].runs:
+            lines.append(f"checks of {repo} ({cells}), detected and run:")
+        else:
+            lines.append(f"nothing checks {repo} ({cells}); it could be checked with")
+        lines += [f"  {clean(p.check)}  ({clean(p.reason)})" for p in mine]
+        if not mine[0].runs:
+            lines.append(f"  write it under `checks:`, or set [repos.{repo}] detect = true")
+    return ["", *lines] if lines else []
 
 
 def _resources(wanted: Resources, plan: Plan, jobs: int | None) -> list[str]:

@@ -308,3 +308,23 @@ def test_approving_twice_adds_a_line_to_the_journal_only(workspace: MakeWorkspac
     text = ws.run("status", "--json", code=0).stdout
     cell = json.loads(text)["features"][0]["cells"][0]
     assert cell["state"] == "pending" and cell["approvals"][0]["state"] == "approved"
+
+
+def test_a_publication_is_shown_with_its_evidence(workspace: MakeWorkspace) -> None:
+    checks = [{"kind": "command", "name": "fine", "run": ["true"]},
+              {"kind": "command", "name": "broken", "run": ["false"]}]  # fmt: skip
+    cell = {"approve": "publish", "checks": checks, "reviewers": [{"agent": "eve"}],
+            "allow_partial": True, "repair": {"checks": 0}}  # fmt: skip
+    ws = gated(workspace, {"a": cell})
+    answer = {"summary": "I read it.", "issues": [
+        {"title": "A name", "description": "", "severity": "skippable", "evidence": "",
+         "places": [{"path": "a.txt", "line": 1}]}]}  # fmt: skip
+    (ws.root / "eve.sh").write_text(f"echo '{json.dumps(answer)}'\n")
+    env = {"AGENT_LOG": str(ws.log), "AGENT_DIR": str(ws.agents)}
+    sh = {"kind": "command", "run": ["sh", "agent.sh"], "env": env}
+    eve = {"kind": "command", "run": ["sh", "eve.sh"]}
+    ws.settings(agents={"default": "sh", "sh": sh, "eve": eve})
+    ws.run("run", "demo")
+    shown = both(ws.run("approve", "demo:a", "--yes", code=0))
+    assert f"  checks: fine passed, broken RED: exit 1, not 0 ({ws.cell_dir('a')}" in shown
+    assert "    eve: 1 other: I read it.\n    - skippable: A name (a.txt:1)\n" in shown

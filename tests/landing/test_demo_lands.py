@@ -33,6 +33,8 @@ def test_the_six_land_in_order_and_every_main_is_green(tmp_path: Path) -> None:
         return done.stdout
 
     orchestr("run", "feature:mlkem")
+    woken = tmp_path / ".orchestr/cells/mlkem/cross-checks/tests/001-xtest.log"
+    assert "Ran 3 tests" in woken.read_text() and "skipped" not in woken.read_text()
     assert orchestr("land", "mlkem").endswith("6 landed, 0 not\n")
     origins = tmp_path / "demo" / "repos" / "origins"
     cells = "%H %(trailers:key=Orchestr-Cell,valueonly,separator=%x2C)"

@@ -50,6 +50,20 @@ def test_the_cells_own_checks_and_the_features_cross_checks_decide(tmp_path: Pat
     assert "two" in yard.history() and told(yard, "cross README.md one.txt red two.txt")
 
 
+def test_a_cross_check_sees_the_other_cells_as_after_a_run(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    script = 'test -e "$ORCHESTR_CELL_TWO_WORKTREE/two.txt" && test -n "$ORCHESTR_CELL_ONE_HEAD"'
+    cross = {"repo": "app", **check(root, "cross", script)}
+    cells = {"one": {}, "two": {"repo": "lib"}}
+    yard = Yard.ready(root, cells, build=False, repos=("app", "lib"))
+    yard.spec(cells, cross_checks=[cross])
+    yard.run("run", FEATURE, code=0)
+    yard.somebody_pushes({"else": "1\n"})  # so that it is another tree than the run's
+    done = yard.run("land", FEATURE, code=0)
+    assert "2 landed, 0 not" in done.stdout, both(done)
+    assert told(yard, "cross README.md else one.txt")
+
+
 def test_a_tree_that_was_checked_is_not_checked_again(tmp_path: Path) -> None:
     root = tmp_path / "w"
     cells = {"one": {"checks": [check(root, "one-check")]}}
