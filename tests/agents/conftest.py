@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,11 +40,12 @@ MakeHouse = Callable[..., AgentHouse]
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[MakeHouse]:
-    """``house("claude", script, cells=...)``: see `AgentHouse.build`; ended after the test."""
+    """``house("claude", script, also=["codex"])``: see `AgentHouse.build`; ended afterwards."""
     made: list[AgentHouse] = []
 
-    def make(kind: str, *args: object, **wanted: object) -> AgentHouse:
+    def make(kind: str, *args: object, also: Iterable[str] = (), **wanted: object) -> AgentHouse:
         root = tmp_path / f"h{len(made)}"
+        wanted["also"] = {name: program(name) for name in also}
         made.append(AgentHouse.build(root, kind, program(kind), *args, **wanted))  # type: ignore[arg-type]
         return made[-1]
 

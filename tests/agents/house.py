@@ -21,6 +21,7 @@ base_url = "{url}/v1"
 env_key = "OPENAI_API_KEY"
 wire_api = "responses"
 """
+MODELS = {"claude": "sonnet", "gemini": "gemini-2.5-pro"}  # a price, no choice to make
 LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
@@ -44,16 +45,20 @@ class AgentHouse(Workspace):
         settings: Mapping[str, Any] | None = None,
         fault: Any = None,
         scripts: Mapping[str, Sequence[Turn]] | None = None,
+        also: Mapping[str, str] | None = None,
     ) -> AgentHouse:
         """Repository `app`, feature `demo` with ``cells`` (one, `a`), the model playing.
 
-        ``agent`` are more keys of `[agents.KIND]`.
+        ``agent`` are more keys of `[agents.KIND]`, ``also`` further kinds and their programs.
         """
-        table = {"kind": kind, "program": program, **(agent or {})}
-        known = {"claude": "sonnet", "gemini": "gemini-2.5-pro"}  # a price, no choice to make
-        if kind in known:
-            table.setdefault("model", known[kind])
-        wanted = {"agents": {"default": kind, kind: table}, "limits": {"idle_timeout": "60s"}}
+        programs = {kind: program, **(also or {})}
+        tables: dict[str, dict[str, Any]] = {k: {"kind": k, "program": p}
+                                             for k, p in programs.items()}  # fmt: skip
+        tables[kind] |= agent or {}
+        for name, model in MODELS.items():
+            if name in tables:
+                tables[name].setdefault("model", model)
+        wanted = {"agents": {"default": kind, **tables}, "limits": {"idle_timeout": "60s"}}
         made = cls.make(
             root,
             cells=cells or {"a": {}},
@@ -67,7 +72,7 @@ class AgentHouse(Workspace):
         if fault is not None:
             made.model.fault = fault
         made.model.__enter__()
-        made.keys = made._connect(kind)
+        made.keys = {k: v for name in programs for k, v in made._connect(name).items()}
         return made
 
     def _connect(self, kind: str) -> dict[str, str]:

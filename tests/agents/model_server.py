@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+STRUCTURED = "StructuredOutput"  # claude's tool for `--json-schema`
 INPUT, CACHED, OUTPUT = 1000, 200, 50  # tokens that every answer says it took
 
 
@@ -43,7 +44,19 @@ class Say:
     text: str
 
 
-Turn = Run | Write | Say
+@dataclass(frozen=True)
+class Answer:
+    """The model ends with JSON of a form, by the tool for that where it is offered one."""
+
+    value: Any
+
+    @property
+    def text(self) -> str:
+        """The same as text."""
+        return json.dumps(self.value)
+
+
+Turn = Run | Write | Say | Answer
 
 
 @dataclass(frozen=True)
@@ -235,9 +248,12 @@ class Anthropic(Talk):
     def events(self, turn: Turn) -> Iterator[tuple[str, Any]]:
         yield "message_start", {"type": "message_start", "message": self._message()}
         match turn:
-            case Say(text):
-                block: dict[str, Any] = {"type": "text", "text": ""}
-                delta = {"type": "text_delta", "text": text}
+            case Answer(value) if STRUCTURED in self.tools():
+                block: dict[str, Any] = self._call(STRUCTURED)
+                delta = _json_delta(value)
+            case Say() | Answer():
+                block = {"type": "text", "text": ""}
+                delta = {"type": "text_delta", "text": turn.text}
             case Run(command):
                 block = self._call("Bash")
                 delta = _json_delta({"command": command, "description": "as scripted"})
@@ -248,7 +264,7 @@ class Anthropic(Talk):
         yield "content_block_start", {"type": "content_block_start", "content_block": block, **at}
         yield "content_block_delta", {"type": "content_block_delta", "delta": delta, **at}
         yield "content_block_stop", {"type": "content_block_stop", **at}
-        why = "end_turn" if isinstance(turn, Say) else "tool_use"
+        why = "end_turn" if block["type"] == "text" else "tool_use"
         stop = {"stop_reason": why, "stop_sequence": None}
         yield (
             "message_delta",
@@ -285,8 +301,8 @@ class Responses(Talk):
 
     def _item(self, turn: Turn) -> dict[str, Any]:
         match turn:
-            case Say(text):
-                content = [{"type": "output_text", "text": text, "annotations": []}]
+            case Say() | Answer():
+                content = [{"type": "output_text", "text": turn.text, "annotations": []}]
                 return {"type": "message", "id": f"msg_{self.turn()}", "role": "assistant",
                         "status": "completed", "content": content}  # fmt: skip
             case Run(command):
@@ -321,15 +337,15 @@ class Chat(Talk):
 
     def events(self, turn: Turn) -> Iterator[tuple[str, Any]]:
         match turn:
-            case Say(text):
-                delta: dict[str, Any] = {"content": text}
+            case Say() | Answer():
+                delta: dict[str, Any] = {"content": turn.text}
             case Run(command):
                 delta = self._call("bash", {"command": command, "description": "as scripted"})
             case Write(path, text):
                 delta = self._call("write", {"filePath": path, "content": text})
         head = {"id": "c", "object": "chat.completion.chunk", "created": 0,
                 "model": self.body.get("model")}  # fmt: skip
-        why = "stop" if isinstance(turn, Say) else "tool_calls"
+        why = "stop" if "content" in delta else "tool_calls"
         delta = {"role": "assistant", **delta}
         yield "", {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
         yield "", {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": why}]}
@@ -368,8 +384,8 @@ class Gemini(Talk):
 
     def events(self, turn: Turn) -> Iterator[tuple[str, Any]]:
         match turn:
-            case Say(text):
-                part: dict[str, Any] = {"text": text}
+            case Say() | Answer():
+                part: dict[str, Any] = {"text": turn.text}
             case Run(command):
                 given = {"command": command, "description": "as scripted"}
                 part = {"functionCall": {"name": "run_shell_command", "args": given}}
