@@ -1,4 +1,4 @@
-"""Several reviewers, and what comes between: stops, limits, budgets, changed specs, hostile work."""
+"""Several reviewers, and what comes between: stops, limits, budgets, changed specs, hostility."""
 
 from __future__ import annotations
 
