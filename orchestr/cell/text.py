@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
+from orchestr.cell import rounds
 from orchestr.cell.context import CellContext, observed
 from orchestr.cell.prompt import pr_of
-from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Marker, Outcome, digest
+from orchestr.cell.records import (
+    CHECKS,
+    REVIEW,
+    Evidence,
+    Head,
+    Implemented,
+    Marker,
+    Outcome,
+    digest,
+)
 from orchestr.forges import body, evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
@@ -32,8 +45,21 @@ def body_block(ctx: CellContext) -> str:
         stack=ctx.plan.stack,
         draft=ctx.run.settings.forge.draft,
         partial=is_partial(ctx),
-        evidence=(evidence.checks(rows), evidence.reviews(review.items if review else ())),
+        evidence=(
+            evidence.checks(rows),
+            evidence.repairs(_repairs(ctx)),
+            evidence.reviews(review.items if review else ()),
+        ),
     )
+
+
+def _repairs(ctx: CellContext) -> list[dict[str, Any]]:
+    """The repair rounds that led from the agent's result to the head that is published."""
+    done = Implemented.read(ctx.dir)
+    if done is None or not done.attempt:
+        return []
+    found = rounds.every(ctx.dir, done.attempt)
+    return [asdict(one) for one in found if one.origin == done.head]
 
 
 def is_partial(ctx: CellContext) -> bool:

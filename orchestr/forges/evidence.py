@@ -28,6 +28,16 @@ def checks(rows: Sequence[Mapping[str, Any]]) -> str:
     return "### Checks on this head\n\n" + "\n".join(lines)
 
 
+def repairs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The section on what was red and mended by the author's agent; empty when nothing was."""
+    lines = [
+        f"- {plain(str(row.get('why', '')), limit=300)}: mended in {code(str(row['after'])[:10])}"
+        for row in rows
+        if row.get("outcome") == "changed"
+    ]
+    return "### Repairs\n\n" + "\n".join(lines) if lines else ""
+
+
 def reviews(rows: Sequence[Mapping[str, Any]]) -> str:
     """The section on reviews: who, and the issues that stayed; empty without reviewers."""
     if not rows:

@@ -179,7 +179,9 @@ def test_a_blocker_is_repaired_and_reviewed_again(workspace: Make) -> None:
     assert len(ws.starts("eve")) == 2
     review = json.loads(ws.result("one", "review.json"))
     assert review["head"] == ws.head("one") != review["origin"]
-    assert "Reviews by agents" in ws.pr("one")["body"]
+    body = ws.pr("one")["body"]
+    assert "Reviews by agents" in body
+    assert f"- review: It is bad (eve): mended in `{ws.head('one')[:10]}`" in body
     nothing_to_do(ws)
 
 

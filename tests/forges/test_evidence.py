@@ -1,0 +1,38 @@
+"""What a pull request's body tells of checks, repairs and reviews."""
+
+from __future__ import annotations
+
+from orchestr.forges import evidence
+
+
+def test_nothing_to_tell_is_no_section() -> None:
+    assert evidence.checks([]) == evidence.repairs([]) == evidence.reviews([]) == ""
+
+
+def test_repairs_that_changed_something_are_told() -> None:
+    rows = [
+        {"outcome": "unchanged", "why": "red: unit", "after": "a" * 40},
+        {"outcome": "changed", "why": "red: unit <!-- @all", "after": "b" * 40},
+    ]
+    text = evidence.repairs(rows)
+    assert text.count("\n- ") == 1
+    assert text.endswith("mended in `bbbbbbbbbb`")
+    assert "<!--" not in text
+
+
+def test_a_blocker_without_evidence_is_a_claim() -> None:
+    issues = [
+        {"severity": "blocker", "title": "Bad", "evidence": " ", "places": ["a.py:3"]},
+        {"severity": "tech_debt", "title": "Old", "evidence": "", "description": "Long"},
+    ]
+    text = evidence.reviews([{"reviewer": "eve", "issues": issues, "summary": "Read it."}])
+    assert "**eve**: 2 issues. Read it." in text
+    assert "Claimed blocker, without evidence: **Bad** (`a.py:3`)" in text
+    assert "Tech debt: **Old**: Long" in text
+
+
+def test_no_more_issues_than_people_read() -> None:
+    issues = [{"severity": "skippable", "title": f"t{n}"} for n in range(evidence.MOST + 5)]
+    text = evidence.reviews([{"reviewer": "eve", "issues": issues}])
+    assert text.count("\n- ") == evidence.MOST
+    assert "and 5 more" in text
