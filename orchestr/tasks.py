@@ -21,6 +21,7 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
+from orchestr.cell import attempt as attempts
 from orchestr.cell import inputs
 from orchestr.cell.context import CellContext, Run, observed, repo_path
 from orchestr.cell.records import (
@@ -252,7 +253,8 @@ def news(ctx: CellContext, phase: Phase) -> bool:
     """Whether something outside of files and digests makes the phase run; asks no network."""
     match phase:
         case Phase.WORKTREE:
-            return ctx.cell.track_base  # a moved base is seen by a fetch only
+            # A moved base is seen by a fetch only.
+            return ctx.cell.track_base or attempts.fresh_request(ctx.dir) is not None
         case Phase.PLAN:
             return runner(phase).reason(ctx) is not None  # a person's answer, an edited plan
         case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed(ctx.run, ctx.cell):

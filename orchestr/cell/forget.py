@@ -17,7 +17,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive, stop_running
 from orchestr.cell.records import CHECKS, IMPLEMENT, PLAN, PLAN_TEXT, PR_URL, PUBLISHED, REVIEW
 from orchestr.events import Kind
-from orchestr.spec.records import Phase
+from orchestr.spec.records import Action, Phase
 
 FILES: dict[Phase, tuple[str, ...]] = {
     Phase.WORKTREE: (),
@@ -59,7 +59,8 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
         for name in FILES[phase]
         if _move(ctx.dir / name, attempts.folder(ctx.dir, number))
     ]
-    if fresh is not None:  # last: a request without forgotten results would wait for a later day
+    if fresh is not None and ctx.cell.action is Action.AGENT:
+        # Last: a request without forgotten results would wait for a later day.
         attempts.ask_fresh(ctx.dir, fresh)
     ctx.emit(Kind.CELL_FORGOTTEN, attempt=number, phases=[str(p) for p in Phase if p in phases],
              moved=moved, fresh=fresh is not None, force=force_id)  # fmt: skip

@@ -2,7 +2,8 @@
 
 Its result is the marker `worktree.toml`, which outlives the worktree; the directory itself can be
 removed (`clean`) and is made again by whoever needs it. The base is recorded once: a moved base
-branch alone changes nothing, unless `track_base` is set (DESIGN, what makes a phase run again).
+branch alone changes nothing, unless `track_base` is set (DESIGN, what makes a phase run again) or
+`--fresh` starts again: then from the newest base, as what landed may have been rolled back there.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def reason(ctx: CellContext) -> str | None:
             return f"upstream {name} has another tree"
     if set(marker.upstreams) != set(trees):
         return "its upstreams changed"
+    if attempts.fresh_request(ctx.dir) is not None:
+        return "it starts again from the base"
     return None
 
 
@@ -146,7 +149,7 @@ def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
     """The branch the pull request is for and the commit the work starts from.
 
     One same-repository upstream: its branch and head. Several: their merge, made without a
-    checkout. None: the recorded base, else the base branch after a fetch.
+    checkout. None: the recorded base, else (and after `--fresh`) the base branch after a fetch.
     """
     heads: list[tuple[CellContext, Head]] = []
     for name in ctx.plan.stack:
@@ -173,7 +176,8 @@ def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
             )
         return base_branch(ctx), merged.commit
     base_ref = base_branch(ctx)
-    if old is not None and not ctx.cell.track_base and old.base_ref == base_ref:
+    again = ctx.cell.track_base or attempts.fresh_request(ctx.dir) is not None
+    if old is not None and not again and old.base_ref == base_ref:
         return base_ref, CommitId(old.base)
     return base_ref, _tip(ctx, base_ref)
 

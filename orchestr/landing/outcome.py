@@ -10,6 +10,7 @@ from orchestr.cell.records import NO_PR, Published
 from orchestr.events import Kind
 from orchestr.landing.queue import Item, obstacle
 from orchestr.landing.records import Change, Lane, Stage, Trouble
+from orchestr.spec.records import Action
 
 if TYPE_CHECKING:
     from orchestr.landing.land import Lander
@@ -59,8 +60,21 @@ def end_of(lander: Lander, item: Item) -> End:
             name = lander.ctx(change.reverts or change.key).run.feature.name
             hint = f"orchestr run {name} && orchestr land {name}" if change.hold else ""
             if item.undone and item.undone == change.head:
-                hint = f"orchestr run {name} --force && orchestr land {name}"
+                hint = _again(lander, change, name)
             return replace(end, commit="", why=why, hint=hint)
+
+
+def _again(lander: Lander, change: Change, name: str) -> str:
+    """What lands a change again that was rolled back: its commits are in the target's history,
+    so that only new ones on top of the reverts change anything."""
+    ctx = lander.ctx(change.key)
+    if ctx.cell.action is Action.PUSH:
+        target = change.lane.target
+        return (
+            f"git -C {ctx.repo_path} switch {ctx.cell.branch}, merge {target} and revert the "
+            f"reverts there; then orchestr run {name} && orchestr land {name}"
+        )
+    return f"orchestr run {name} --fresh && orchestr land {name}"
 
 
 def _link(lander: Lander, change: Change) -> str:

@@ -209,6 +209,19 @@ def test_rollback_reverts_exactly_what_landed(yard: Yard, strategy: str) -> None
         assert "low.txt" in yard.files()
 
 
+def test_what_was_rolled_back_lands_again_from_a_fresh_start(yard: Yard) -> None:
+    yard.run("land", FEATURE, code=0)
+    files = yard.files()
+    yard.run("rollback", FEATURE, code=0)
+    assert yard.files() != files
+    refused = yard.run("land", FEATURE, code=1)
+    assert f"orchestr run {FEATURE} --fresh && orchestr land {FEATURE}" in refused.stdout
+    yard.run("run", FEATURE, "--fresh", code=0)
+    yard.run("land", FEATURE, code=0)
+    assert yard.files() == files
+    yard.always_green()
+
+
 def test_rollback_without_the_book_finds_it_by_trailers(yard: Yard) -> None:
     yard.run("land", FEATURE, code=0)
     (yard.root / ".orchestr/landing/queue.jsonl").unlink()
