@@ -15,8 +15,9 @@ from pathlib import Path
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
-from orchestr.cell.leftovers import abort_operations, attempt_ref, keep
+from orchestr.cell.leftovers import abort_operations, attempt_ref, keep, operation
 from orchestr.cell.ownership import some
+from orchestr.events import Kind
 from orchestr.files import read_json, write_json
 from orchestr.git import CommitId
 from orchestr.gitbase import records_of
@@ -46,12 +47,28 @@ def guarded(ctx: CellContext, head: CommitId, record: Path, left: Path) -> Itera
 
 
 def recover(ctx: CellContext, record: Path) -> None:
-    """After a kill in between: the same, by the record."""
+    """After a kill in between: the same, by the record.
+
+    Nobody can tell who moved the branch meanwhile, a reviewer that went on or a person: it is put
+    back, and PhaseFailed says where the commits are. The next run starts from what it finds.
+    """
     raw = read_json(record)
+    moved, harm = None, []
     if isinstance(raw, dict) and isinstance(raw.get("head"), str):
-        if ctx.worktree.is_dir() and ctx.repo.resolve(raw["head"]) is not None:
-            put_back(ctx, CommitId(raw["head"]), Path(str(raw.get("left") or ctx.dir / "left")))
-        record.unlink(missing_ok=True)
+        head = ctx.repo.resolve(raw["head"])
+        if ctx.worktree.is_dir() and head is not None:
+            tip = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+            moved = tip if on_branch(ctx) and tip != head else None
+            harm = put_back(ctx, head, Path(str(raw.get("left") or ctx.dir / "left")))
+    record.unlink(missing_ok=True)
+    if moved is not None:
+        raise ctx.fail(
+            f"after a run that was killed, {'; '.join(harm)}",
+            hint=f"if these commits are yours: git -C {ctx.worktree} merge {moved[:12]}, "
+            f"then (or if they are not): orchestr run {ctx.name}",
+        )
+    if harm:
+        ctx.emit(Kind.CELL_WARNED, reason=f"after a run that was killed, {'; '.join(harm)}")
 
 
 def put_back(ctx: CellContext, head: CommitId, left: Path) -> list[str]:
@@ -64,6 +81,19 @@ def put_back(ctx: CellContext, head: CommitId, left: Path) -> list[str]:
         _undo(ctx, head)
     _sweep(ctx, left)
     return harm
+
+
+def clear(ctx: CellContext, number: int, left: Path) -> list[str]:
+    """Keep what is uncommitted under the attempt's ref, then take it away; what had to be done."""
+    repo = ctx.tree_repo
+    if operation(repo) is None and not repo.dirty():
+        return []
+    kept = keep(ctx, number)
+    abort_operations(repo)
+    repo.run("reset", "--hard")
+    _sweep(ctx, left)
+    where = f"as {kept[:12]}" if kept else f"in {left}"
+    return [f"what it left uncommitted is kept {where} below {attempt_ref(ctx, number)}"]
 
 
 def on_branch(ctx: CellContext) -> bool:

@@ -73,7 +73,7 @@ def run(ctx: CellContext) -> Result:
     agreed.write(ctx.dir)
     if evidence == old:
         return Result.kept()
-    partial = evidence.partial or checks.partial
+    partial = evidence.partial or (checks.partial and evidence.checks is None)
     return Result.built(why, head=agreed.head, tree=agreed.tree, partial=partial)
 
 
@@ -103,10 +103,10 @@ def judge(ctx: CellContext, done: Implemented, marker: Marker, checks: Evidence)
     attempt = open_round(ctx, done, marker, Phase.REVIEW)
     head = stand(ctx, done, marker)
     rows: check.Rows | None = checks.items if head == checks.head else None
-    found: tuple[Opinion, ...] = ()
     try:
         while True:
             red, words = None, ""
+            found: tuple[Opinion, ...] = ()  # of this head; those of another one are void
             refused = unacceptable(ctx, done, marker, head)
             if not refused and rows is None:
                 rows, red, words = _check_again(ctx, attempt, marker, head)
@@ -129,7 +129,7 @@ def judge(ctx: CellContext, done: Implemented, marker: Marker, checks: Evidence)
             assert red is not None
             stop = check.give_up(ctx, attempt, Phase.REVIEW, origin, red.digest, most)
             if stop is not None or attempt is None:
-                if proof.allow_partial and found and not refused and rows is not None:
+                if proof.allow_partial and not refused and rows is not None:
                     return Evidence(head, key, tuple(opinions.as_row(o) for o in found),
                                     checks.head, partial=True,
                                     checks=None if head == checks.head else rows)  # fmt: skip

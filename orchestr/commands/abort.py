@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestr import supervisor
 from orchestr.cell import attempt as attempts
+from orchestr.cell import mending, reviewers
 from orchestr.cell.context import ABORT, CellContext
 from orchestr.cell.drive import is_alive, stop_running
 from orchestr.cell.implement import keep_quietly
@@ -124,12 +125,15 @@ def _end(ctx: CellContext) -> None:
     if newest is None or not newest.is_open:
         return
     _say(ctx.name, f"stopping {newest.words}")
+    phase = newest.at_work
     stop_running(ctx, newest)
     keep_quietly(ctx, newest)
+    mending.stopped(ctx, newest)
+    reviewers.stopped(ctx.dir, newest.number)
     attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
-    ctx.emit(Kind.ATTEMPT_CLOSED, phase=newest.phase, attempt=newest.number,
+    ctx.emit(Kind.ATTEMPT_CLOSED, phase=phase, attempt=newest.number,
              outcome="aborted", reason="orchestr abort")  # fmt: skip
-    ctx.emit(Kind.PHASE_FAILED, phase=newest.phase, reason="aborted", aborted=True,
+    ctx.emit(Kind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
              hint=f"orchestr run {ctx.name}")  # fmt: skip
     _say(ctx.name, "stopped")
 

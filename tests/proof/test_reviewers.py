@@ -153,7 +153,10 @@ def test_a_reviewer_that_runs_is_adopted_after_a_kill(workspace: Make) -> None:
 
 
 def test_a_reviewer_of_another_head_is_stopped(workspace: Make) -> None:
-    """Killed while a reviewer works; a person commits; nobody pays for the old head's review."""
+    """Killed while a reviewer works; a person commits; nobody pays for the old head's review.
+
+    Who committed cannot be told, so the commit is put aside, named, and theirs to take back.
+    """
     ws = reviewed(workspace, "eve")
     says(ws, WAITS + FINE)
     run = begin(ws)
@@ -163,10 +166,19 @@ def test_a_reviewer_of_another_head_is_stopped(workspace: Make) -> None:
     (tree / "more.txt").write_text("more\n")
     git(tree, "add", "-A")
     git(tree, "commit", "-qm", "more (T-1)")
+    mine = git(tree, "rev-parse", "HEAD")
+    done = ws.run("run", FEATURE, code=1)
+    assert f"branch T-1-one was moved to {mine[:12]}; it was put back" in both(done)
+    assert f"git -C {tree} merge {mine[:12]}" in both(done)
+    git(tree, "merge", "--ff-only", mine[:12])
     says(ws, FINE)
     ws.run("run", FEATURE, code=0)
     assert ws.processes() == []
     assert ws.show("one", "more.txt") == "more"
+    ended = [e["data"] for e in ws.journal(kind="attempt.exited") if "part" in e["data"]]
+    assert [(e["part"], e["reason"]) for e in ended] == [
+        ("review-1-eve", "stopped"), ("review-2-eve", "exited"),
+    ]  # fmt: skip
 
 
 def test_a_changed_todo_supersedes_a_repair(workspace: Make) -> None:
@@ -187,7 +199,7 @@ def test_a_changed_todo_supersedes_a_repair(workspace: Make) -> None:
 
 
 def test_forgotten_reviews_are_asked_again_and_counted_both(workspace: Make) -> None:
-    ws = reviewed(workspace, "eve", agent={"format": "result"})
+    ws = reviewed(workspace, "eve")
     ws.run("run", FEATURE, code=0)
     ws.run("forget", f"{FEATURE}:one:review", code=0)
     ws.run("run", FEATURE, code=0)
