@@ -257,6 +257,8 @@ def news(ctx: CellContext, phase: Phase) -> bool:
             return runner(phase).reason(ctx) is not None  # a person's answer, an edited plan
         case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed(ctx.run, ctx.cell):
             return bool(runner(phase).theirs_seen(ctx))
+        case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
+            return runner(phase).reason(ctx) is not None  # somebody mended what was red
         case Phase.PUBLISH if observed(ctx.run, ctx.cell):
             return bool(runner(phase).closed_seen(ctx))
         case _:

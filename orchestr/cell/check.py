@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
-from orchestr.cell.records import CHECKS, Evidence, Implemented, Marker, Outcome, digest
+from orchestr.cell.records import CHECKS, Evidence, Head, Implemented, Marker, Outcome, digest
 from orchestr.cell.result import Result
+from orchestr.errors import OrchestrError
 from orchestr.git import CommitId
 from orchestr.spec.records import Action, Phase
 
@@ -37,7 +38,24 @@ def reason(ctx: CellContext) -> str | None:
         return "it was not checked yet"
     if evidence.origin != done.head:
         return "its evidence is for another head"
-    return None if evidence.key == ctx.digest_of(Phase.CHECK) else "its checks changed"
+    if evidence.key != ctx.digest_of(Phase.CHECK):
+        return "its checks changed"
+    return moved_since(ctx, evidence)
+
+
+def moved_since(ctx: CellContext, evidence: Evidence) -> str | None:
+    """Red that was allowed to stay is looked at again when somebody has worked at it since."""
+    if not evidence.partial or ctx.cell.action is Action.PUSH:
+        return None
+    try:
+        tip = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    except OrchestrError:
+        return None
+    agreed = Head.read(ctx.dir)
+    if tip is None or tip in (evidence.head, agreed.head if agreed else ""):
+        return None
+    moved = ctx.repo.is_ancestor(evidence.head, tip)
+    return "something was red, and its branch has moved since" if moved else None
 
 
 def run(ctx: CellContext) -> Result:

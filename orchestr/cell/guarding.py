@@ -1,8 +1,9 @@
 """While others run in an author's worktree or read it: what they change there is put back.
 
-Checks run in the worktree, reviewers only know where it is; both must leave its commit, its branch
-and its files alone. What was changed is first kept under the attempt's ref, then undone. Files that
-a check leaves behind and nobody ignores are moved out of the way; that is no harm.
+Checks run in the worktree, reviewers may find out where it is; both must leave its commit, its
+branch and its files alone, and the clone around it (`surroundings`). What was changed is first
+kept under the attempt's ref, then undone. Files that a check leaves behind and nobody ignores are
+moved out of the way; that is no harm.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell import surroundings
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import abort_operations, attempt_ref, keep, operation
 from orchestr.cell.ownership import some
@@ -39,9 +41,11 @@ def guarded(ctx: CellContext, head: CommitId, record: Path, left: Path) -> Itera
     """
     guard = Guard()
     write_json(record, {"schema": 1, "head": head, "left": str(left)})
+    surroundings.enter(ctx, "")
     try:
         yield guard
     finally:
+        _look_around(ctx)  # first: a hook that was planted would run in our name
         guard.harm += put_back(ctx, head, left)
         record.unlink(missing_ok=True)
 
@@ -55,6 +59,7 @@ def recover(ctx: CellContext, record: Path) -> None:
     raw = read_json(record)
     moved, harm = None, []
     if isinstance(raw, dict) and isinstance(raw.get("head"), str):
+        _look_around(ctx)
         head = ctx.repo.resolve(raw["head"])
         if ctx.worktree.is_dir() and head is not None:
             tip = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
@@ -69,6 +74,14 @@ def recover(ctx: CellContext, record: Path) -> None:
         )
     if harm:
         ctx.emit(Kind.CELL_WARNED, reason=f"after a run that was killed, {'; '.join(harm)}")
+
+
+def _look_around(ctx: CellContext) -> None:
+    """Put back the clone's config, hooks and other refs. Told, but no failure: a person works
+    there at the same time, and honest tools set hooks."""
+    during = "it was checked or reviewed"
+    for text in surroundings.leave(ctx, attempts.newest(ctx.dir), "", during):
+        ctx.emit(Kind.CELL_WARNED, reason=f"while {during}, {text}")
 
 
 def put_back(ctx: CellContext, head: CommitId, left: Path) -> list[str]:
