@@ -232,6 +232,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path
                                                       for p in read))),
             budget_usd=ctx.run.budget.room_usd(ctx.cell.name, part),
             schema=opinions.SCHEMA,
+            pictures=() if session else case.pictures,
         )
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes)
