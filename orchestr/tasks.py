@@ -210,7 +210,7 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             targets = [files / REVIEW, files / HEAD, files / TREE]
         case Phase.PUBLISH:
             deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack]
-            deps += [files / HEAD, files / REVIEW]
+            deps += [files / HEAD, files / CHECKS, files / REVIEW]  # it tells the evidence
             targets = [files / PR_URL, files / PUBLISHED]
             doc = "push, open or update the pull request"
     if selection.ignore_deps:
