@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,66 @@ def test_a_run_is_stopped_while_a_repair_works(workspace: Make, how: str) -> Non
     # Its work, the repair that was stopped, and once more; each reviewer once for each head.
     goes_on(ws, one=3, ada=2, eve=2)
     assert ws.show("one", "state.txt") == "good"
+
+
+@pytest.mark.parametrize("how", ["INT", "abort", "abort-feature", "KILL"])
+def test_a_review_of_a_persons_commits_is_stopped(workspace: Make, how: str) -> None:
+    """There is no attempt that it belongs to; it is found all the same, and asked again."""
+    ws = reviewed(workspace, "eve", action="push", branch="mine")
+    repo = ws.repos / "app"
+    git(repo, "switch", "-qc", "mine")
+    (repo / "new.txt").write_text("new\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "mine (T-1)")
+    says(ws, WAITS + FINE)
+    run = begin(ws)
+    stop(ws, run, how)
+    assert ws.processes() == []
+    (ws.agents / "go").touch()
+    ws.run("run", FEATURE, code=0)
+    assert len(ws.starts("eve")) == 2
+    assert [pr["head"] for pr in ws.prs().values()] == ["mine"]
+    assert git(repo, "status", "--porcelain", "--branch").startswith("## mine")
+    nothing_to_do(ws)
+
+
+def test_a_cell_is_aborted_while_its_checks_run(workspace: Make) -> None:
+    """No agent is at work then: the cell stops, the other one goes on."""
+    waits = {"kind": "command", "name": "waits", "run": ["sh", "-c", "touch $0.works; sleep 60"]}
+    ws = workspace(cells={"one": {"checks": [waits]}, "two": {}})
+    waits["run"] = [*waits["run"], str(ws.agents / "check")]
+    ws.spec({"one": {"checks": [waits]}, "two": {}})
+    run = ws.spawn("run", FEATURE)
+    wait_for((ws.agents / "check.works").exists, "the check")
+    assert "Aborted 1 cell" in both(ws.run("abort", f"{FEATURE}:one", code=0))
+    assert run.ended() == 1, run.said()
+    assert ws.states() == {"one": "aborted", "two": "done"}
+    assert git(ws.worktree("one"), "status", "--porcelain", "--branch") == "## T-1-one"
+
+
+def test_info_names_the_transcripts_of_the_reviewers(workspace: Make) -> None:
+    ws = reviewed(workspace, "ada", "eve")
+    says(ws, f"echo I have read all of it; {FINE}")
+    ws.run("run", FEATURE, code=0)
+    said = ws.run("info", f"{FEATURE}:one:review", code=0).stdout
+    named = [line.strip() for line in said.partition("reviews:\n")[2].splitlines()]
+    assert [line.rsplit("/", 2)[1] for line in named] == ["1-ada", "2-eve"]
+    assert "I have read all of it" in Path(named[1]).read_text()
+    assert "reviews:" not in ws.run("info", f"{FEATURE}:one:check", code=0).stdout
+
+
+def test_what_is_no_blocker_is_told_in_the_pull_request(workspace: Make) -> None:
+    """It starts no repair; two reviewers that see the same are both named."""
+    ws = reviewed(workspace, "ada", "eve")
+    later = opinion({"title": "Slow", "severity": "tech_debt", "places": [
+        {"path": "one.txt", "line": 1}]}, {"title": "A typo", "severity": "skippable"})  # fmt: skip
+    for name in ("ada", "eve"):
+        says(ws, f"echo '{later}'", name)
+    ws.run("run", FEATURE, code=0)
+    assert ws.starts("one") == ["one 1"]
+    body = ws.pr("one")["body"]
+    assert body.count("Slow") == 2 and body.count("A typo") == 2
+    assert "one.txt:1" in body and "ada" in body and "eve" in body
 
 
 def test_a_reviewer_that_runs_is_adopted_after_a_kill(workspace: Make) -> None:
