@@ -19,6 +19,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.records import CHECKS, Evidence, Head, Implemented, Marker, Outcome, digest
 from orchestr.cell.result import Result
 from orchestr.errors import OrchestrError
+from orchestr.events import Kind
 from orchestr.git import CommitId
 from orchestr.spec.records import Action, Phase
 
@@ -159,12 +160,19 @@ def partial(
     A change that may not be published at all (outside its paths) is never partial.
     """
     if ctx.cell.proof.allow_partial and red.folder is not None:
+        tell_partial(ctx, Phase.CHECK, red)
         return Evidence(head, key, rows, origin, partial=True)
     where = f"mend it in {ctx.worktree} and commit, then: orchestr run {ctx.name}"
     if ctx.cell.action is Action.PUSH:
         where = f"mend it on branch {ctx.cell.branch}, then: orchestr run {ctx.name}"
     logs = f"; logs in {red.folder}" if red.folder else ""
     raise ctx.fail(f"{red.told} ({stop}){logs}", hint=where)
+
+
+def tell_partial(ctx: CellContext, phase: Phase, red: Red) -> None:
+    """Say that what is red will be published: nobody is to take it for green."""
+    ctx.emit(Kind.CELL_WARNED, phase=phase,
+             reason=f"goes on as partial (allow_partial): {red.told}")  # fmt: skip
 
 
 def repaired(

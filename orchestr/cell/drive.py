@@ -77,6 +77,10 @@ class Work:
         """What its costs are kept under, see `CellView.costs`."""
         return f"{self.attempt}/{self.part}" if self.part else self.attempt
 
+    def said(self, reason: str) -> str:
+        """A reason with the reviewer's name before it; the author is who is meant by itself."""
+        return f"reviewer {self.told.get('reviewer')}: {reason}" if self.part else reason
+
 
 def author(ctx: CellContext, attempt: Attempt, phase: Phase | None = None, **told: Any) -> Work:
     """The attempt's own agent: its first work, or a repair when `go_on` came before."""
@@ -117,7 +121,7 @@ def drive(ctx: CellContext, work: Work) -> Verdict:
                 _note_limit(ctx, work, verdict)
         if end.reason is Reason.STOPPED:
             if end.detail == LOST:
-                raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
+                raise ctx.fail(work.said(LOST), hint=f"orchestr run {ctx.name}")
             ctx.check_cancelled()
             ctx.check_budget(work.key)
             if found is State.EXITED:
@@ -134,7 +138,8 @@ def drive(ctx: CellContext, work: Work) -> Verdict:
         else:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
                 ctx.check_budget(work.key)
-            raise ctx.fail(verdict.reason, hint=f"orchestr logs {ctx.name}")
+            logs = f"read {folder / TRANSCRIPT}" if work.part else f"orchestr logs {ctx.name}"
+            raise ctx.fail(work.said(verdict.reason), hint=logs)
 
 
 def _one_process(ctx: CellContext, work: Work, stack: ExitStack) -> Exit | None:

@@ -131,6 +131,7 @@ def judge(ctx: CellContext, done: Implemented, marker: Marker, checks: Evidence)
             stop = check.give_up(ctx, attempt, Phase.REVIEW, origin, red.digest, most)
             if stop is not None or attempt is None:
                 if proof.allow_partial and not refused and rows is not None:
+                    check.tell_partial(ctx, Phase.REVIEW, red)
                     return Evidence(head, key, tuple(opinions.as_row(o) for o in found),
                                     checks.head, partial=True,
                                     checks=None if head == checks.head else rows)  # fmt: skip

@@ -147,7 +147,7 @@ def _answer(ctx: CellContext, reviewer: Reviewer, work: Work) -> Opinion:
         go_on(folder, verdict.session_id, AGAIN.format(why))
     raise ctx.fail(
         f"reviewer {reviewer.name} gave no answer that can be read: {why}",
-        hint=f"orchestr logs {ctx.name}, then orchestr run {ctx.name}",
+        hint=f"read {folder / TRANSCRIPT}, then: orchestr run {ctx.name}",
     )
 
 

@@ -12,8 +12,14 @@ from orchestr.forges.body import PRLink
 
 def title_of(ctx: CellContext) -> str:
     """The title of the cell's pull request; it says so when it is partial."""
+    whole, partial = titles_of(ctx)
+    return partial if is_partial(ctx) else whole
+
+
+def titles_of(ctx: CellContext) -> tuple[str, str]:
+    """The title of a whole pull request, and of a partial one."""
     title = body.render_title(ctx.run.feature, ctx.cell)
-    return f"[partial] {title}"[: body.TITLE_LIMIT] if is_partial(ctx) else title
+    return title, f"[partial] {title}"[: body.TITLE_LIMIT]
 
 
 def body_block(ctx: CellContext) -> str:

@@ -154,6 +154,24 @@ def test_blockers_that_stay_may_be_published_as_partial(workspace: Make) -> None
     nothing_to_do(ws)
 
 
+def test_a_whole_pull_request_that_becomes_partial_says_so(workspace: Make) -> None:
+    """Also when everything that was known of it had been forgotten."""
+    ws = workspace(cells={"one": {"checks": [GOOD], "allow_partial": True,
+                                  "repair": {"checks": 0}}})  # fmt: skip
+    ws.script("one", "echo good > state.txt")
+    ws.run("run", FEATURE, code=0)
+    title = ws.pr("one")["title"]
+    ws.script("one", "echo bad > state.txt")
+    done = ws.run("run", FEATURE, "--force", code=0)
+    assert ws.pr("one")["title"] == f"[partial] {title}"
+    assert "goes on as partial (allow_partial): 0 of 1 checks passed; red: state" in both(done)
+    assert "partial: red was allowed" in ws.run("explain", f"{FEATURE}:one", code=0).stdout
+    ws.script("one", "echo good > state.txt")
+    ws.run("run", FEATURE, "--force", code=0)
+    assert ws.pr("one")["title"] == title
+    assert len(ws.prs()) == 1
+
+
 def test_a_red_check_of_a_repair_is_not_told_with_the_blockers_of_before(workspace: Make) -> None:
     """Evidence is for one head: the review of the head before the repair is void."""
     green = {"kind": "command", "name": "ok", "run": ["sh", "-c", "! test -f broken"]}
