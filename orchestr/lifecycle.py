@@ -345,7 +345,7 @@ def _phase_done(cell: CellView, phase: str, event: Event) -> CellView:
         hint=None,
         outcome=_text(event.data, "outcome") or cell.outcome,
         slot="",
-        with_red=cell.with_red or event.data.get("partial") is True,
+        with_red=event.data.get("partial", cell.with_red) is True,
         started_at=cell.started_at or event.ts,
         finished_at=event.ts if done else None,
         waiting_until=None,

@@ -211,7 +211,7 @@ def _phase_task(ctx: CellContext, phase: Phase, selection: Selection) -> Task:
             targets = [files / REVIEW, files / HEAD, files / TREE]
         case Phase.PUBLISH:
             deps = [ctx.run.cell(up).dir / PR_URL for up in ctx.plan.stack]
-            deps += [files / HEAD, files / REVIEW]
+            deps += [files / HEAD, files / CHECKS, files / REVIEW]  # it tells the evidence
             targets = [files / PR_URL, files / PUBLISHED]
             doc = "push, open or update the pull request"
     if selection.ignore_deps:
@@ -259,6 +259,8 @@ def news(ctx: CellContext, phase: Phase) -> bool:
             return runner(phase).reason(ctx) is not None  # a person's answer, an edited plan
         case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed(ctx.run, ctx.cell):
             return bool(runner(phase).theirs_seen(ctx))
+        case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
+            return runner(phase).reason(ctx) is not None  # somebody mended what was red
         case Phase.PUBLISH if observed(ctx.run, ctx.cell):
             return bool(runner(phase).closed_seen(ctx))
         case _:

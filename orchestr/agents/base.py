@@ -38,6 +38,7 @@ class Request:
     starts of an attempt. ``session`` names what to go on with (``prompt`` is then a few words),
     ``budget_usd`` what the start may cost, for agents that can keep to it themselves.
     ``schema`` is a JSON schema of the last answer, for agents that can be held to one.
+    ``pictures`` are named in the prompt; they are for agents that must be handed what they see.
     """
 
     worktree: Path
@@ -49,6 +50,7 @@ class Request:
     tools: Tools = field(default_factory=Tools)
     budget_usd: float | None = None
     schema: Mapping[str, Any] | None = None
+    pictures: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

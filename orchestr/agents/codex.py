@@ -37,6 +37,7 @@ NO_COMMITS = (
     "In this sandbox git's data may only be read, so you cannot commit. Edit the files and leave "
     "them: they are committed for you."
 )
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # what a model takes for one
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
 
@@ -72,6 +73,8 @@ class Codex(CliAgent):
             schema = request.folder / "schema.json"
             write_atomic(schema, json.dumps(request.schema).encode())
             argv += ["--output-schema", str(schema)]
+        shown = [p for p in request.pictures if p.suffix.lower() in PICTURES]
+        argv += [f"--image={path}" for path in shown if "," not in str(path)]
         argv += self.settings.args
         argv += ["resume", request.session, "-"] if request.session else ["-"]
         return Launch(tuple(argv), self.env(request, {}), stdin=request.prompt, format="json")

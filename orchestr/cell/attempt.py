@@ -55,6 +55,12 @@ class Attempt:
         return Phase.PLAN if self.number < 0 else Phase.IMPLEMENT
 
     @property
+    def at_work(self) -> Phase:
+        """The phase that it is open in: its own, or the one that repairs or reviews."""
+        again = {str(p): p for p in (Phase.CHECK, Phase.REVIEW)}
+        return again.get(self.state, self.phase)
+
+    @property
     def words(self) -> str:
         """`attempt 2`, or `plan 1`."""
         return f"plan {-self.number}" if self.number < 0 else f"attempt {self.number}"

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
-from orchestr.cell.records import CHECKS, Evidence, Implemented, Marker, Outcome, digest
+from orchestr.cell.records import CHECKS, Evidence, Head, Implemented, Marker, Outcome, digest
 from orchestr.cell.result import Result
+from orchestr.errors import OrchestrError
+from orchestr.events import Kind
 from orchestr.git import CommitId
 from orchestr.spec.records import Action, Phase
 
@@ -37,7 +39,24 @@ def reason(ctx: CellContext) -> str | None:
         return "it was not checked yet"
     if evidence.origin != done.head:
         return "its evidence is for another head"
-    return None if evidence.key == ctx.digest_of(Phase.CHECK) else "its checks changed"
+    if evidence.key != ctx.digest_of(Phase.CHECK):
+        return "its checks changed"
+    return moved_since(ctx, evidence)
+
+
+def moved_since(ctx: CellContext, evidence: Evidence) -> str | None:
+    """Red that was allowed to stay is looked at again when somebody has worked at it since."""
+    if not evidence.partial or ctx.cell.action is Action.PUSH:
+        return None
+    try:
+        tip = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    except OrchestrError:
+        return None
+    agreed = Head.read(ctx.dir)
+    if tip is None or tip in (evidence.head, agreed.head if agreed else ""):
+        return None
+    moved = ctx.repo.is_ancestor(evidence.head, tip)
+    return "something was red, and its branch has moved since" if moved else None
 
 
 def run(ctx: CellContext) -> Result:
@@ -141,12 +160,19 @@ def partial(
     A change that may not be published at all (outside its paths) is never partial.
     """
     if ctx.cell.proof.allow_partial and red.folder is not None:
+        tell_partial(ctx, Phase.CHECK, red)
         return Evidence(head, key, rows, origin, partial=True)
     where = f"mend it in {ctx.worktree} and commit, then: orchestr run {ctx.name}"
     if ctx.cell.action is Action.PUSH:
         where = f"mend it on branch {ctx.cell.branch}, then: orchestr run {ctx.name}"
     logs = f"; logs in {red.folder}" if red.folder else ""
     raise ctx.fail(f"{red.told} ({stop}){logs}", hint=where)
+
+
+def tell_partial(ctx: CellContext, phase: Phase, red: Red) -> None:
+    """Say that what is red will be published: nobody is to take it for green."""
+    ctx.emit(Kind.CELL_WARNED, phase=phase,
+             reason=f"goes on as partial (allow_partial): {red.told}")  # fmt: skip
 
 
 def repaired(

@@ -22,6 +22,7 @@ from orchestr.cell.guarding import guarded
 from orchestr.cell.portlease import ports_of
 from orchestr.cell.prompt import variables
 from orchestr.cell.records import digest, read_tree
+from orchestr.cell.surroundings import GUARD
 from orchestr.checks.base import CheckResult, Failure
 from orchestr.checks.cache import ResultCache, as_dict
 from orchestr.checks.suite import SuiteRequest, failure_key, run_suite, summary
@@ -34,7 +35,6 @@ from orchestr.spec.proof import CheckDef, CheckKind
 from orchestr.spec.records import Action, Phase
 
 WEAKENED = "tests kept"  # the check that every cell with checks has: no test was taken away
-GUARD = "checking.json"
 
 
 @dataclass(frozen=True, slots=True)

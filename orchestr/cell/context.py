@@ -351,11 +351,15 @@ class CellContext:
 
     def _review_values(self) -> list[Any]:
         """What makes the reviewers read again; nothing where there are none."""
+        from orchestr.spec.proof import as_row
+
         proof = self.cell.proof
         if not proof.reviewers:
             return []
         who = [[r.agent, r.name, r.model] for r in proof.reviewers]
-        return [who, str(proof.review_rule), proof.allow_partial]
+        pictures = [as_row(check) for check in proof.screenshots]
+        seen = [pictures] if pictures else []
+        return [who, str(proof.review_rule), proof.allow_partial, *seen]
 
 
 TEMPLATE = 1  # version of the PR text; a new one updates every body

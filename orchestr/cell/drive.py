@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestr import supervisor
 from orchestr.agents import Verdict
-from orchestr.agents.tally import Meter
+from orchestr.agents.tally import Meter, tally
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.budget import Spent
@@ -32,8 +32,9 @@ from orchestr.cell.starting import (
     session_to_go_on,
     write_launch,
 )
-from orchestr.errors import Interrupted
+from orchestr.errors import CorruptState, Interrupted
 from orchestr.events import Kind
+from orchestr.files import read_json
 from orchestr.locks import FlockLock
 from orchestr.proctree import kill_marked
 from orchestr.redaction import redact
@@ -44,6 +45,11 @@ LOST = (
     "its supervisor was killed or could not write how it ended (a full disk); "
     "what the agent had started was ended"
 )
+STOPPED_BEFORE = (
+    "You were stopped in the middle of your work. Go on where you stopped: your task and its rules "
+    "are the same, and what you had changed is still there (`git status` shows it).\n"
+)
+NEVER = "never started"
 UNENDED = (State.RUNNING, State.LOST)
 METER = 1.0  # s between two looks at what a running agent has taken
 POLL = 0.2  # s, while waiting for the end of a usage limit
@@ -71,6 +77,10 @@ class Work:
         """What its costs are kept under, see `CellView.costs`."""
         return f"{self.attempt}/{self.part}" if self.part else self.attempt
 
+    def said(self, reason: str) -> str:
+        """A reason with the reviewer's name before it; the author is who is meant by itself."""
+        return f"reviewer {self.told.get('reviewer')}: {reason}" if self.part else reason
+
 
 def author(ctx: CellContext, attempt: Attempt, phase: Phase | None = None, **told: Any) -> Work:
     """The attempt's own agent: its first work, or a repair when `go_on` came before."""
@@ -89,12 +99,18 @@ def author(ctx: CellContext, attempt: Attempt, phase: Phase | None = None, **tol
 def drive(ctx: CellContext, work: Work) -> Verdict:
     """Wait for the agent's end, starting it when nobody has. Returns a good verdict.
 
-    After a usage limit the same session goes on. Raises PhaseFailed with the reason, Interrupted
-    when the run or the cell is stopped.
+    After a usage limit the same session goes on, and so it does when it is found stopped, or
+    without its supervisor: that was before this run, and now the work is wanted. Raises
+    PhaseFailed with the reason, Interrupted when the run or the cell is stopped.
     """
     folder = work.folder
     while True:
         _wait_for_limit(ctx, work)
+        found = supervisor.state(folder)
+        if found is State.LOST:
+            kill_marked(work.marker)
+            _emit(ctx, Kind.ATTEMPT_ADOPTED, work, state=str(found))
+            go_on(folder, _session(ctx, work), STOPPED_BEFORE)
         with ExitStack() as slot:
             end = _one_process(ctx, work, slot)
             if end is None:
@@ -105,9 +121,12 @@ def drive(ctx: CellContext, work: Work) -> Verdict:
                 _note_limit(ctx, work, verdict)
         if end.reason is Reason.STOPPED:
             if end.detail == LOST:
-                raise ctx.fail(LOST, hint=f"orchestr run {ctx.name}")
+                raise ctx.fail(work.said(LOST), hint=f"orchestr run {ctx.name}")
             ctx.check_cancelled()
             ctx.check_budget(work.key)
+            if found is State.EXITED:
+                go_on(folder, verdict.session_id, STOPPED_BEFORE)
+                continue
             raise Interrupted(f"{ctx.name}: aborted", hint=f"orchestr run {ctx.name}")
         if verdict.limited:
             continue
@@ -119,7 +138,8 @@ def drive(ctx: CellContext, work: Work) -> Verdict:
         else:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
                 ctx.check_budget(work.key)
-            raise ctx.fail(verdict.reason, hint=f"orchestr logs {ctx.name}")
+            logs = f"read {folder / TRANSCRIPT}" if work.part else f"orchestr logs {ctx.name}"
+            raise ctx.fail(work.said(verdict.reason), hint=logs)
 
 
 def _one_process(ctx: CellContext, work: Work, stack: ExitStack) -> Exit | None:
@@ -188,6 +208,11 @@ class _Stop(threading.Event):
             taken = Spent(sums.known_usd, sums.total.input + sums.total.output)
             budget.note(name, self._work.key, taken)
         return budget.reached(name, self._work.key) is not None
+
+
+def _session(ctx: CellContext, work: Work) -> str | None:
+    """The session of the work by its transcript, for one whose end nobody saw."""
+    return tally(work.folder / TRANSCRIPT, ctx.run.agent(work.agent).parse).session_id
 
 
 def _emit(ctx: CellContext, kind: Kind, work: Work, **data: Any) -> None:
@@ -284,15 +309,35 @@ def stop_unrecorded(ctx: CellContext) -> None:
 
 def stop_running(ctx: CellContext, attempt: Attempt) -> None:
     """End the agents of an attempt that must not go on, if they live; keeps what they wrote."""
-    own = attempts.folder(ctx.dir, attempt.number)
-    for folder in attempts.supervised(ctx.dir, attempt.number):
-        marker = attempt.marker(ctx.key) if folder == own else _marker_in(folder)
-        if supervisor.state(folder) is not State.EXITED:
-            grace = ctx.run.settings.limits.grace
-            _bar(folder)
-            supervisor.stop_attempt(folder, marker=marker, grace=grace)
-        if marker:
-            kill_marked(marker)
+    stop_work(ctx, author(ctx, attempt))
+    for folder in attempts.supervised(ctx.dir, attempt.number)[1:]:
+        stop_work(ctx, reviewer(folder, attempt.number))
+
+
+def stop_work(ctx: CellContext, work: Work) -> None:
+    """End an agent that must not go on, if it lives. What it took is journalled all the same."""
+    if supervisor.state(work.folder) is not State.EXITED:
+        _bar(work.folder)
+        grace = ctx.run.settings.limits.grace
+        end = supervisor.stop_attempt(work.folder, marker=work.marker, grace=grace)
+        end = end or Exit(None, None, Reason.STOPPED, LOST)
+        if end.detail != NEVER and work.agent in ctx.run.settings.agents:
+            _note_exit(ctx, work, end, _judge(ctx, work, end))
+    if work.marker:
+        kill_marked(work.marker)
+
+
+def reviewer(folder: Path, attempt: int) -> Work:
+    """The work in a reviewer's folder, to end it or to wait for it; it cannot be started by this.
+
+    Its ``marker`` is empty when nothing was started there.
+    """
+    told: Any = None
+    with suppress(CorruptState):
+        told = read_json(folder / "request.json")
+    agent, name = (str((told or {}).get(key) or "") for key in ("agent", "name"))
+    return Work(folder, _marker_in(folder), agent, attempt, Phase.REVIEW, lambda: None,
+                part=f"review-{folder.name}", told={"reviewer": name})  # fmt: skip
 
 
 def _marker_in(folder: Path) -> str:
@@ -308,7 +353,7 @@ def _bar(folder: Path) -> None:
     if lock.try_acquire():
         try:
             if supervisor.read_exit(folder) is None:
-                stopped = supervisor.Exit(None, None, supervisor.Reason.STOPPED, "never started")
+                stopped = supervisor.Exit(None, None, supervisor.Reason.STOPPED, NEVER)
                 stopped.write(folder)
         finally:
             lock.release()

@@ -1,8 +1,9 @@
 """While others run in an author's worktree or read it: what they change there is put back.
 
-Checks run in the worktree, reviewers only know where it is; both must leave its commit, its branch
-and its files alone. What was changed is first kept under the attempt's ref, then undone. Files that
-a check leaves behind and nobody ignores are moved out of the way; that is no harm.
+Checks run in the worktree, reviewers may find out where it is; both must leave its commit, its
+branch and its files alone, and the clone around it (`surroundings`). What was changed is first
+kept under the attempt's ref, then undone. Files that a check leaves behind and nobody ignores are
+moved out of the way; that is no harm.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell import surroundings
 from orchestr.cell.context import CellContext
-from orchestr.cell.leftovers import abort_operations, attempt_ref, keep
+from orchestr.cell.leftovers import abort_operations, attempt_ref, keep, operation
 from orchestr.cell.ownership import some
+from orchestr.events import Kind
 from orchestr.files import read_json, write_json
 from orchestr.git import CommitId
 from orchestr.gitbase import records_of
@@ -38,20 +41,47 @@ def guarded(ctx: CellContext, head: CommitId, record: Path, left: Path) -> Itera
     """
     guard = Guard()
     write_json(record, {"schema": 1, "head": head, "left": str(left)})
+    surroundings.enter(ctx, "")
     try:
         yield guard
     finally:
+        _look_around(ctx)  # first: a hook that was planted would run in our name
         guard.harm += put_back(ctx, head, left)
         record.unlink(missing_ok=True)
 
 
 def recover(ctx: CellContext, record: Path) -> None:
-    """After a kill in between: the same, by the record."""
+    """After a kill in between: the same, by the record.
+
+    Nobody can tell who moved the branch meanwhile, a reviewer that went on or a person: it is put
+    back, and PhaseFailed says where the commits are. The next run starts from what it finds.
+    """
     raw = read_json(record)
+    moved, harm = None, []
     if isinstance(raw, dict) and isinstance(raw.get("head"), str):
-        if ctx.worktree.is_dir() and ctx.repo.resolve(raw["head"]) is not None:
-            put_back(ctx, CommitId(raw["head"]), Path(str(raw.get("left") or ctx.dir / "left")))
-        record.unlink(missing_ok=True)
+        _look_around(ctx)
+        head = ctx.repo.resolve(raw["head"])
+        if ctx.worktree.is_dir() and head is not None:
+            tip = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+            moved = tip if on_branch(ctx) and tip != head else None
+            harm = put_back(ctx, head, Path(str(raw.get("left") or ctx.dir / "left")))
+    record.unlink(missing_ok=True)
+    if moved is not None:
+        raise ctx.fail(
+            f"after a run that was killed, {'; '.join(harm)}",
+            hint=f"if these commits are yours: git -C {ctx.worktree} merge {moved[:12]}, "
+            f"then (or if they are not): orchestr run {ctx.name}",
+        )
+    if harm:
+        ctx.emit(Kind.CELL_WARNED, reason=f"after a run that was killed, {'; '.join(harm)}")
+
+
+def _look_around(ctx: CellContext) -> None:
+    """Put back the clone's config, hooks and other refs. Told, but no failure: a person works
+    there at the same time, and honest tools set hooks."""
+    during = "it was checked or reviewed"
+    for text in surroundings.leave(ctx, attempts.newest(ctx.dir), "", during):
+        ctx.emit(Kind.CELL_WARNED, reason=f"while {during}, {text}")
 
 
 def put_back(ctx: CellContext, head: CommitId, left: Path) -> list[str]:
@@ -64,6 +94,19 @@ def put_back(ctx: CellContext, head: CommitId, left: Path) -> list[str]:
         _undo(ctx, head)
     _sweep(ctx, left)
     return harm
+
+
+def clear(ctx: CellContext, number: int, left: Path) -> list[str]:
+    """Keep what is uncommitted under the attempt's ref, then take it away; what had to be done."""
+    repo = ctx.tree_repo
+    if operation(repo) is None and not repo.dirty():
+        return []
+    kept = keep(ctx, number)
+    abort_operations(repo)
+    repo.run("reset", "--hard")
+    _sweep(ctx, left)
+    where = f"as {kept[:12]}" if kept else f"in {left}"
+    return [f"what it left uncommitted is kept {where} below {attempt_ref(ctx, number)}"]
 
 
 def on_branch(ctx: CellContext) -> bool:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.records import Marker, digest, read_tree
 from orchestr.errors import OrchestrError
+from orchestr.spec.proof import CheckDef
 from orchestr.spec.records import Phase
 
 INPUTS = "inputs.json"
@@ -71,11 +73,20 @@ def values(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
                 take(GIT, base_commit=marker.base)
                 for name, tree in marker.upstreams.items():
                     found[f"upstream {name}"] = (UPSTREAM, tree)
-        case Phase.CHECK | Phase.REVIEW:
+        case Phase.CHECK:
+            proof, mine = cell.proof, f"repos.{cell.repo}"
             take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
-            for name in ("checks", "reviewers", "reviews"):
-                if hasattr(cell, name):
-                    take(SPEC, **{name: getattr(cell, name)})
+            take(SPEC, checks=_tables(proof.checks), allow_partial=proof.allow_partial)
+            take(SPEC, allow_skipped_tests=proof.allow_skipped_tests)
+            take(SETTINGS, **{f"{mine}.checks": _tables(repo.checks)})
+            take(SETTINGS, **{f"{mine}.detect": repo.detect})
+        case Phase.REVIEW:
+            proof = cell.proof
+            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            take(SPEC, reviewers=[{"agent": r.agent, "name": r.name, "model": r.model}
+                                  for r in proof.reviewers])  # fmt: skip
+            take(SPEC, screenshots=_tables(proof.screenshots))
+            take(SPEC, review_rule=str(proof.review_rule), allow_partial=proof.allow_partial)
         case Phase.PUBLISH:
             feature = ctx.run.feature
             take(SPEC, title=cell.title, todo=cell.todo, feature_title=feature.title)
@@ -141,6 +152,16 @@ def _known(ctx: CellContext) -> Mapping[str, Any]:
     return phases if isinstance(phases, dict) else {}
 
 
+def _tables(checks: Sequence[CheckDef]) -> list[dict[str, Any]]:
+    """Checks as a spec has them: what says no more than the usual is left out."""
+    found = []
+    for check in checks:
+        usual = {f.name: f.default for f in fields_of(check)}
+        table = {k: v for k, v in asdict(check).items() if v != usual[k]}
+        found.append({"kind": str(check.kind), **table})
+    return found
+
+
 def _kept(value: Any) -> Any:
     """The value as JSON has it, or the beginning of one that is long."""
     text = json.dumps(value, default=str, ensure_ascii=False)
@@ -152,9 +173,18 @@ def _kept(value: Any) -> Any:
 
 
 def _differences(phase: str, name: str, origin: str, old: Any, new: Any) -> list[Change]:
-    """One change a value; of two lists one an item."""
+    """One change a value; of two lists one an item, of tables in them one a field."""
     if not (isinstance(old, list) and isinstance(new, list)):
         return [Change(phase, name, _text(old), _text(new), origin)]
+    whole = [item for item in (*old, *new) if not isinstance(item, dict)]
+    if len(old) == len(new) and not whole:  # checks, reviewers: which of their fields
+        pairs = [(n, a, b) for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+        return [
+            Change(phase, f"{name}[{n}].{key}", _text(a.get(key)), _text(b.get(key)), origin)
+            for n, a, b in pairs
+            for key in dict.fromkeys((*a, *b))
+            if a.get(key) != b.get(key)
+        ]
     one, two = [_text(i) or "" for i in old], [_text(i) or "" for i in new]
     found = []
     matcher = difflib.SequenceMatcher(a=one, b=two, autojunk=False)

@@ -14,7 +14,8 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds, surroundings
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
-from orchestr.cell.drive import author, drive, settle_lost
+from orchestr.cell.drive import author, drive
+from orchestr.cell.guarding import clear
 from orchestr.cell.implement import note_branches, settled
 from orchestr.cell.leftovers import restore
 from orchestr.cell.records import Implemented, Marker
@@ -57,9 +58,6 @@ def carry_out(ctx: CellContext, attempt: Attempt, marker: Marker, record: Round)
     ctx.check_cancelled()
     attempt = attempts.reopen(ctx.dir, attempt, str(phase))
     try:
-        lost = settle_lost(ctx, attempt)
-        if lost is not None:
-            raise ctx.fail(lost, hint=f"orchestr run {ctx.name}")
         _tell(ctx, attempt, marker, record)
         drive(ctx, author(ctx, attempt, phase, round=record.number))
         harm = surroundings.leave(ctx, attempt, marker.base_ref)
@@ -68,12 +66,12 @@ def carry_out(ctx: CellContext, attempt: Attempt, marker: Marker, record: Round)
         head, findings = settled(ctx, attempt, marker, CommitId(record.before))
     except Interrupted:
         surroundings.leave(ctx, attempt, marker.base_ref)
-        _end(ctx, attempt, record, rounds.ABORTED, detail="stopped")
+        stopped(ctx, attempt)
         attempts.close(ctx.dir, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
         harm = surroundings.leave(ctx, attempt, marker.base_ref)
-        mended = restore(ctx, replace(attempt, start=record.before))
+        mended = _tidy(ctx, attempt, record)
         text = "; ".join([error.message.replace(f"cell {ctx.name}: ", ""), *harm, *mended])
         _end(ctx, attempt, record, rounds.FAILED, detail=text)
         attempts.close(ctx.dir, attempt, "done", "")
@@ -88,6 +86,28 @@ def carry_out(ctx: CellContext, attempt: Attempt, marker: Marker, record: Round)
     closed = _end(ctx, attempt, record, outcome, after=head, detail="; ".join(findings))
     attempts.close(ctx.dir, attempt, "done", "")
     return closed
+
+
+def stopped(ctx: CellContext, attempt: Attempt) -> None:
+    """After a repair was stopped: its round does not count, the next one starts clean.
+
+    What the agent left uncommitted is kept; a worktree that nobody works in must not be dirty,
+    or no check could say what it was run on.
+    """
+    record = rounds.open_one(rounds.every(ctx.dir, attempt.number))
+    if record is not None:
+        _tidy(ctx, attempt, record)
+        _end(ctx, attempt, record, rounds.ABORTED, detail="stopped")
+
+
+def _tidy(ctx: CellContext, attempt: Attempt, record: Round) -> list[str]:
+    """Put right what an agent left in the middle of a repair; what had to be done."""
+    done = restore(ctx, replace(attempt, start=record.before))
+    left = attempts.folder(ctx.dir, attempt.number) / "left" / f"round-{record.number}"
+    try:
+        return [*done, *clear(ctx, attempt.number, left)]
+    except OrchestrError as error:
+        return [*done, f"the worktree could not be put right: {error.message}"]
 
 
 def _tell(ctx: CellContext, attempt: Attempt, marker: Marker, record: Round) -> None:

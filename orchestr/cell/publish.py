@@ -20,7 +20,7 @@ from orchestr.cell.records import (
     read_url,
 )
 from orchestr.cell.result import Result
-from orchestr.cell.text import body_block, proof_of, title_of
+from orchestr.cell.text import body_block, proof_of, title_of, titles_of
 from orchestr.events import Kind
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice
@@ -216,7 +216,8 @@ def open_or_edit(ctx: CellContext, *, new_branch: bool = False) -> PullRequest:
             ctx.emit(Kind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
             return made
     known = Published.read(ctx.dir)
-    ours = known is not None and known.title == found.title  # else a person wrote it: it stays
+    given = {known.title} if known is not None else set()  # a forgotten cell has no record
+    ours = found.title in {*given, *titles_of(ctx)}  # else a person wrote it: it stays
     return update(ctx, found, block, base=base, title=title if ours else None)
 
 

@@ -46,7 +46,7 @@ def reason(ctx: CellContext) -> str | None:
     head = Head.read(ctx.dir)
     if head is None or head.head != evidence.head or read_tree(ctx.dir) is None:
         return "its head or tree file is missing"
-    return None
+    return check.moved_since(ctx, evidence)
 
 
 def run(ctx: CellContext) -> Result:
@@ -60,20 +60,21 @@ def run(ctx: CellContext) -> Result:
     if done is None or checks is None or marker is None or checks.origin != done.head:
         raise ctx.fail("it has no checked result", hint=f"orchestr run {ctx.name}")
     old, key = Evidence.read(ctx.dir / REVIEW), ctx.digest_of(Phase.REVIEW)
-    if old is not None and old.origin == checks.head and old.key == key:
+    current = old is not None and old.origin == checks.head and old.key == key
+    if old is not None and current and check.moved_since(ctx, old) is None:
         evidence = old  # only head or tree were missing
     elif wanted(ctx) and done.outcome is not Outcome.ADOPTED and checks.head != done.base:
         evidence = judge(ctx, done, marker, checks)
     else:
-        same = old is not None and old.origin == checks.head
-        head = old.head if old is not None and same else checks.head
-        evidence = Evidence(head, key, origin=checks.head, checks=old.checks if old else None)
+        same = old if old is not None and old.origin == checks.head else None
+        evidence = Evidence(same.head if same else checks.head, key, origin=checks.head,
+                            checks=same.checks if same else None)  # fmt: skip
     evidence.write(ctx.dir / REVIEW)
     agreed = head_of(ctx, done, evidence.head)
     agreed.write(ctx.dir)
     if evidence == old:
         return Result.kept()
-    partial = evidence.partial or checks.partial
+    partial = evidence.partial or (checks.partial and evidence.checks is None)
     return Result.built(why, head=agreed.head, tree=agreed.tree, partial=partial)
 
 
@@ -103,10 +104,10 @@ def judge(ctx: CellContext, done: Implemented, marker: Marker, checks: Evidence)
     attempt = open_round(ctx, done, marker, Phase.REVIEW)
     head = stand(ctx, done, marker)
     rows: check.Rows | None = checks.items if head == checks.head else None
-    found: tuple[Opinion, ...] = ()
     try:
         while True:
             red, words = None, ""
+            found: tuple[Opinion, ...] = ()  # of this head; those of another one are void
             refused = unacceptable(ctx, done, marker, head)
             if not refused and rows is None:
                 rows, red, words = _check_again(ctx, attempt, marker, head)
@@ -129,7 +130,8 @@ def judge(ctx: CellContext, done: Implemented, marker: Marker, checks: Evidence)
             assert red is not None
             stop = check.give_up(ctx, attempt, Phase.REVIEW, origin, red.digest, most)
             if stop is not None or attempt is None:
-                if proof.allow_partial and found and not refused and rows is not None:
+                if proof.allow_partial and not refused and rows is not None:
+                    check.tell_partial(ctx, Phase.REVIEW, red)
                     return Evidence(head, key, tuple(opinions.as_row(o) for o in found),
                                     checks.head, partial=True,
                                     checks=None if head == checks.head else rows)  # fmt: skip

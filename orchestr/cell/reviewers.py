@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ from orchestr.agents.permissions import tools_to_review
 from orchestr.cell import attempt as attempts
 from orchestr.cell import opinion as opinions
 from orchestr.cell.context import CellContext
-from orchestr.cell.drive import Work, drive
+from orchestr.cell.drive import Work, drive, stop_work
+from orchestr.cell.drive import reviewer as reviewer_in
 from orchestr.cell.opinion import Opinion, Unreadable
 from orchestr.cell.records import TRANSCRIPT, digest
 from orchestr.cell.starting import begins_at, go_on, session_to_go_on
@@ -56,8 +57,11 @@ def hear(ctx: CellContext, reviewers: Sequence[Reviewer], case: Case) -> tuple[O
     They work at the same time as far as there are slots. When one fails the others are heard to
     their end: what they found is kept for the next run.
     """
+    folders = [_folder(ctx, reviewer, case) for reviewer in reviewers]
+    _stop_others(ctx, case, folders)
     with ThreadPoolExecutor(max_workers=len(reviewers), thread_name_prefix="review") as pool:
-        futures = [pool.submit(_one, ctx, reviewer, case) for reviewer in reviewers]
+        futures = [pool.submit(_one, ctx, reviewer, case, folder)
+                   for reviewer, folder in zip(reviewers, folders, strict=True)]  # fmt: skip
     errors = [e for f in futures if (e := f.exception()) is not None]
     if errors:
         raise next((e for e in errors if not isinstance(e, OrchestrError)), errors[0])
@@ -74,8 +78,27 @@ def forget(cell_dir: Path, attempt: int) -> None:
         home.rename(target)
 
 
-def _one(ctx: CellContext, reviewer: Reviewer, case: Case) -> Opinion:
-    folder = _folder(ctx, reviewer, case)
+def stopped(cell_dir: Path, attempt: int) -> None:
+    """After the reviewers of an attempt were stopped: the next run asks them afresh."""
+    for folder in attempts.supervised(cell_dir, attempt)[1:]:
+        _give_up(folder, "stopped")
+
+
+def _give_up(folder: Path, why: str) -> None:
+    if not (folder / ANSWER).exists():
+        write_atomic(folder / FAILED, f"{why}\n".encode())
+        _remove(folder / TREE)
+
+
+def _stop_others(ctx: CellContext, case: Case, wanted: Collection[Path]) -> None:
+    """End reviewers that an earlier run left at work, on what nobody asks about any more."""
+    for folder in attempts.supervised(ctx.dir, case.attempt)[1:]:
+        if folder not in wanted and _goes(folder) and not (folder / ANSWER).exists():
+            stop_work(ctx, reviewer_in(folder, case.attempt))
+            _give_up(folder, "what it was asked about changed")
+
+
+def _one(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path) -> Opinion:
     known = _known(folder)
     if known is not None:
         return known
@@ -92,10 +115,10 @@ def _one(ctx: CellContext, reviewer: Reviewer, case: Case) -> Opinion:
     try:
         found = _answer(ctx, reviewer, work)
     except Interrupted:
-        write_atomic(folder / FAILED, b"stopped\n")
+        _give_up(folder, "stopped")
         raise
     except OrchestrError as error:
-        write_atomic(folder / FAILED, f"{error}\n".encode())
+        _give_up(folder, str(error))
         raise
     finally:
         _remove(folder / TREE)
@@ -124,7 +147,7 @@ def _answer(ctx: CellContext, reviewer: Reviewer, work: Work) -> Opinion:
         go_on(folder, verdict.session_id, AGAIN.format(why))
     raise ctx.fail(
         f"reviewer {reviewer.name} gave no answer that can be read: {why}",
-        hint=f"orchestr logs {ctx.name}, then orchestr run {ctx.name}",
+        hint=f"read {folder / TRANSCRIPT}, then: orchestr run {ctx.name}",
     )
 
 
@@ -137,14 +160,15 @@ def _folder(ctx: CellContext, reviewer: Reviewer, case: Case) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     wanted = {"head": case.head, "agent": reviewer.agent, "model": reviewer.model or "",
               "name": reviewer.name, "case": digest(case.prompt)}  # fmt: skip
-    numbers = [0]
-    for path in sorted(home.iterdir(), key=lambda p: p.name):
+    numbers = [0]  # also of those that were forgotten: their costs are kept by these names
+    for path in sorted(home.parent.glob(f"{home.name}*/*-*"), key=lambda p: p.name):
         number, _, name = path.name.partition("-")
         if not number.isdecimal():
             continue
         numbers.append(int(number))
         with suppress(CorruptState):
-            if name == reviewer.name and read_json(path / REQUEST) == wanted and _goes(path):
+            mine = path.parent == home and name == reviewer.name
+            if mine and read_json(path / REQUEST) == wanted and _goes(path):
                 return path
     folder = home / f"{max(numbers) + 1}-{reviewer.name}"
     folder.mkdir()
@@ -208,6 +232,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path
                                                       for p in read))),
             budget_usd=ctx.run.budget.room_usd(ctx.cell.name, part),
             schema=opinions.SCHEMA,
+            pictures=() if session else case.pictures,
         )
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes)

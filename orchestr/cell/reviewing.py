@@ -14,12 +14,13 @@ from typing import Any
 
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
-from orchestr.cell.checking import GUARD, Stop, environment, inputs, ports
+from orchestr.cell.checking import Stop, environment, inputs, ports
 from orchestr.cell.context import CellContext
 from orchestr.cell.guarding import guarded
 from orchestr.cell.opinion import SCHEMA, Opinion
 from orchestr.cell.records import digest
 from orchestr.cell.reviewers import Case, hear
+from orchestr.cell.surroundings import GUARD
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite
 from orchestr.git import CommitId

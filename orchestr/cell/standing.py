@@ -10,13 +10,13 @@ from __future__ import annotations
 from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
-from orchestr.cell.checking import GUARD
 from orchestr.cell.context import CellContext
 from orchestr.cell.guarding import recover
 from orchestr.cell.mending import author_of, carry_out
 from orchestr.cell.ownership import claims_of, some
 from orchestr.cell.proof import prove
 from orchestr.cell.records import Implemented, Marker
+from orchestr.cell.surroundings import GUARD
 from orchestr.cell.worktree import ensure, ensure_upstreams
 from orchestr.git import CommitId
 from orchestr.gitworktree import add_detached, remove_worktree

@@ -53,9 +53,15 @@ class Picture:
     holders: tuple[str, ...] = ()
 
 
+GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are at work
+
+
 def enter(ctx: CellContext, base_ref: str) -> None:
-    """Before an agent starts: take the picture, unless another attempt has one open."""
-    tip = _at_origin(ctx, base_ref)
+    """Before an agent starts: take the picture, unless another attempt has one open.
+
+    An empty ``base_ref``: for checks and reviewers, the origin is not looked at.
+    """
+    tip = _at_origin(ctx, base_ref) if base_ref else None
     with _lock(ctx):
         old = _read(ctx)
         held = old.holders if old else ()
@@ -69,7 +75,9 @@ def enter(ctx: CellContext, base_ref: str) -> None:
         _write(ctx, replace(picture, origin=origin, holders=holders))
 
 
-def leave(ctx: CellContext, attempt: Attempt, base_ref: str) -> list[str]:
+def leave(
+    ctx: CellContext, attempt: Attempt | None, base_ref: str, during: str = "its agent worked"
+) -> list[str]:
     """After an agent ended: put back what can be, warn, and return what makes it a failure.
 
     Safe to repeat: the second time nothing is found. Files come first and without git, which
@@ -79,10 +87,11 @@ def leave(ctx: CellContext, attempt: Attempt, base_ref: str) -> list[str]:
         before = _read(ctx)
         if before is None or ctx.key not in before.holders:
             return []
-        warnings = _put_files_back(ctx, before, attempt)
+        number = attempt.number if attempt else 0
+        warnings = _put_files_back(ctx, before, number, during)
         found = _put_refs_back(ctx, before) + _put_stash_back(ctx, before)
         origin = dict(before.origin)
-        tip = _at_origin(ctx, base_ref)
+        tip = _at_origin(ctx, base_ref) if base_ref else None
         found += _judge_origin(ctx, base_ref, origin.get(base_ref), tip)
         if tip:
             origin[base_ref] = tip
@@ -94,7 +103,7 @@ def leave(ctx: CellContext, attempt: Attempt, base_ref: str) -> list[str]:
         else:
             _path(ctx).unlink(missing_ok=True)
     for text in warnings:
-        ctx.emit(Kind.CELL_WARNED, attempt=attempt.number, reason=text)
+        ctx.emit(Kind.CELL_WARNED, attempt=number, reason=text)
     return found
 
 
@@ -206,8 +215,8 @@ def _put_stash_back(ctx: CellContext, before: Picture) -> list[str]:
 # --- files -----------------------------------------------------------------------------------
 
 
-def _put_files_back(ctx: CellContext, before: Picture, attempt: Attempt) -> list[str]:
-    common, kept = _common(ctx), attempts.folder(ctx.dir, attempt.number) / "changed"
+def _put_files_back(ctx: CellContext, before: Picture, number: int, during: str) -> list[str]:
+    common, kept = _common(ctx), attempts.folder(ctx.dir, number) / "changed"
     config, hooks = take_files(common)
     told = []
     names = _changed_settings(before.config, config)
@@ -215,7 +224,7 @@ def _put_files_back(ctx: CellContext, before: Picture, attempt: Attempt) -> list
         write_atomic(kept / "config", base64.b64decode(config))
         _restore(common / "config", base64.b64decode(before.config), None)
         told.append(
-            f"while its agent worked, {common / 'config'} was changed ({', '.join(names[:5])});"
+            f"while {during}, {common / 'config'} was changed ({', '.join(names[:5])});"
             f" it was put back, the changed one is kept as {kept / 'config'}"
         )
     for name in sorted({*before.hooks, *hooks}):
@@ -230,7 +239,7 @@ def _put_files_back(ctx: CellContext, before: Picture, attempt: Attempt) -> list
         else:
             _restore(place, base64.b64decode(old[1]), old[0])
         told.append(
-            f"while its agent worked, the hook {place} was changed; it was put back"
+            f"while {during}, the hook {place} was changed; it was put back"
             + (f", the changed one is kept as {kept / 'hooks' / name}" if new else "")
         )
     return told
@@ -330,10 +339,11 @@ def _lock(ctx: CellContext) -> FlockLock:
 
 
 def _is_open(ctx: CellContext, key: str) -> bool:
-    """Whether the cell that holds the picture has an open attempt still."""
+    """Whether somebody is still at work for the cell that holds the picture."""
     feature, _, cell = key.partition("/")
-    newest = attempts.current(ctx.run.layout.cell_dir(feature, cell))
-    return newest is not None and newest.is_open
+    folder = ctx.run.layout.cell_dir(feature, cell)
+    newest = attempts.current(folder)
+    return (newest is not None and newest.is_open) or (folder / GUARD).exists()
 
 
 def _read(ctx: CellContext) -> Picture | None:

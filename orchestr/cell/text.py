@@ -25,8 +25,14 @@ from orchestr.forges.body import PRLink
 
 def title_of(ctx: CellContext) -> str:
     """The title of the cell's pull request; it says so when it is partial."""
+    whole, partial = titles_of(ctx)
+    return partial if is_partial(ctx) else whole
+
+
+def titles_of(ctx: CellContext) -> tuple[str, str]:
+    """The title of a whole pull request, and of a partial one."""
     title = body.render_title(ctx.run.feature, ctx.cell)
-    return f"[partial] {title}"[: body.TITLE_LIMIT] if is_partial(ctx) else title
+    return title, f"[partial] {title}"[: body.TITLE_LIMIT]
 
 
 def body_block(ctx: CellContext) -> str:
@@ -64,8 +70,10 @@ def _repairs(ctx: CellContext) -> list[dict[str, Any]]:
 
 def is_partial(ctx: CellContext) -> bool:
     """Whether something stayed red that the spec allows to."""
-    found = (Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW))
-    return any(e is not None and e.partial for e in found)
+    checks, review = (Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW))
+    if review is not None and review.checks is not None:
+        return review.partial  # checked again there: the verdict of before is void
+    return any(e is not None and e.partial for e in (checks, review))
 
 
 def proof_of(ctx: CellContext) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 
 from orchestr import supervisor
 from orchestr.cell import attempt as attempts
+from orchestr.cell import mending, reviewers
 from orchestr.cell.context import ABORT, CellContext
-from orchestr.cell.drive import is_alive, stop_running
+from orchestr.cell.drive import UNENDED, is_alive, reviewer, stop_running, stop_work
 from orchestr.cell.implement import keep_quietly
 from orchestr.commands.clean import clean_cell
 from orchestr.commands.options import flag
@@ -24,8 +25,10 @@ from orchestr.commands.report import say, tell
 from orchestr.commands.session import Session, Target
 from orchestr.events import Kind
 from orchestr.files import write_atomic
+from orchestr.lifecycle import replay
 from orchestr.locks import LeaseRecord, read_lease
 from orchestr.process import alive
+from orchestr.spec.records import Phase
 from orchestr.states import CellState
 from orchestr.store import now, prepare
 
@@ -85,7 +88,8 @@ def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -
         newest = attempts.current(ctx.dir)
         if newest is not None and newest.is_open:
             _end(ctx)
-    return list(dict.fromkeys([*live, *moving]))
+    lonely = [ctx for ctx in cells if _end_lonely(ctx)]
+    return list(dict.fromkeys([*live, *moving, *lonely]))
 
 
 BUSY = (CellState.RUNNING, CellState.WAITING)
@@ -94,23 +98,46 @@ BUSY = (CellState.RUNNING, CellState.WAITING)
 def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
     """Stop one cell. With a living run, the run closes the attempt; else we do."""
     newest = attempts.current(ctx.dir)
-    if newest is None or not newest.is_open:
-        return False
+    is_open = newest is not None and newest.is_open
     if lease is None:
-        _end(ctx)
-        return True
+        if is_open:
+            _end(ctx)
+        return _end_lonely(ctx) or is_open
+    if not is_open and not _moves(ctx):
+        return False
     write_atomic(ctx.dir / ABORT, f"{now()}\n".encode())
-    _say(ctx.name, f"stopping {newest.words}")
+    _say(ctx.name, f"stopping {newest.words if newest and is_open else 'what it does'}")
     patience = time.monotonic() + 2 * ctx.run.settings.limits.grace + 10
     while time.monotonic() < patience:
         current = attempts.current(ctx.dir)
-        if current is None or not current.is_open:
+        if not (current is not None and current.is_open) and not _moves(ctx):
             _say(ctx.name, "stopped")
             return True
         time.sleep(POLL)
-    folder = attempts.folder(ctx.dir, newest.number)
-    supervisor.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
+    if newest is not None and is_open:
+        folder = attempts.folder(ctx.dir, newest.number)
+        supervisor.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
     return True
+
+
+def _moves(ctx: CellContext) -> bool:
+    """Whether the cell is at work by the journal: its checks run without an open attempt."""
+    return replay(ctx.run.journal.read()).cell(ctx.cell.name).state in BUSY
+
+
+def _end_lonely(ctx: CellContext) -> bool:
+    """Stop reviewers of a person's commits, which belong to no attempt; whether there were any."""
+    folders = [f for f in attempts.supervised(ctx.dir, 0)[1:]
+               if supervisor.state(f) in UNENDED]  # fmt: skip
+    for folder in folders:
+        _say(ctx.name, f"stopping review {folder.name}")
+        stop_work(ctx, reviewer(folder, 0))
+    if folders:
+        reviewers.stopped(ctx.dir, 0)
+        ctx.emit(Kind.PHASE_FAILED, phase=Phase.REVIEW, reason="aborted", aborted=True,
+                 hint=f"orchestr run {ctx.name}")  # fmt: skip
+        _say(ctx.name, "stopped")
+    return bool(folders)
 
 
 def _agent_lives(ctx: CellContext) -> bool:
@@ -124,12 +151,15 @@ def _end(ctx: CellContext) -> None:
     if newest is None or not newest.is_open:
         return
     _say(ctx.name, f"stopping {newest.words}")
+    phase = newest.at_work
     stop_running(ctx, newest)
     keep_quietly(ctx, newest)
+    mending.stopped(ctx, newest)
+    reviewers.stopped(ctx.dir, newest.number)
     attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
-    ctx.emit(Kind.ATTEMPT_CLOSED, phase=newest.phase, attempt=newest.number,
+    ctx.emit(Kind.ATTEMPT_CLOSED, phase=phase, attempt=newest.number,
              outcome="aborted", reason="orchestr abort")  # fmt: skip
-    ctx.emit(Kind.PHASE_FAILED, phase=newest.phase, reason="aborted", aborted=True,
+    ctx.emit(Kind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
              hint=f"orchestr run {ctx.name}")  # fmt: skip
     _say(ctx.name, "stopped")
 

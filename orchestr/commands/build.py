@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,11 +20,11 @@ from typing import Any
 
 from orchestr import supervisor
 from orchestr.cell import attempt as attempts
-from orchestr.cell.context import ABORT, Run
+from orchestr.cell.context import ABORT, CellContext, Run
 from orchestr.cell.forget import forget
 from orchestr.cell.records import TRANSCRIPT, TREE
 from orchestr.commands.observe import observe
-from orchestr.commands.preflight import look
+from orchestr.commands.preflight import look, reviewers_of
 from orchestr.commands.report import say
 from orchestr.commands.session import Session, Target, ignored
 from orchestr.commands.stale import foresee
@@ -146,9 +146,8 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
         if yes or not (goal.run.forge.real or _paid(goal.run, goal.cells)):
             continue
         may = _may_run(goal, forced)
-        paying = {Phase.PLAN, Phase.IMPLEMENT}
         cells += len(may)
-        paid = _paid(goal.run, [name for name, phases in may.items() if paying & set(phases)])
+        paid = _paid(goal.run, [n for n, phases in may.items() if _pays(goal.run.cell(n), phases)])
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
         if may and goal.run.forge.real:
@@ -174,10 +173,19 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
 
 
 def _paid(run: Run, names: Sequence[str]) -> set[str]:
-    """The paid agents of these cells."""
+    """The paid agents of these cells: authors and reviewers."""
     cells = [run.cell(name) for name in names]
     chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
+    chosen |= {reviewer.agent for c in cells for reviewer in reviewers_of(c)}
     return {name for name in chosen if run.agent(name).paid}
+
+
+def _pays(ctx: CellContext, phases: Collection[Phase]) -> bool:
+    """Whether an agent may start in these phases: to work, to repair or to review."""
+    repairs = ctx.cell.proof.checks or ctx.repo_settings.checks or ctx.repo_settings.detect
+    may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if repairs else ()),
+           *((Phase.REVIEW,) if reviewers_of(ctx) else ())}  # fmt: skip
+    return not may.isdisjoint(phases)
 
 
 def _may_run(goal: Goals, forced: bool) -> dict[str, tuple[Phase, ...]]:

@@ -5,6 +5,7 @@ Reads files, and asks git which paths differ between two trees of an upstream; n
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,15 +57,14 @@ def _difference(ctx: CellContext, change: Change) -> Difference:
 def place_in_spec(ctx: CellContext, field: str) -> str:
     """`specs/a.yaml:7`: the line of a field of the cell, or of the feature."""
     file = ctx.run.feature.path
-    name, _, index = field.partition("[")
+    steps = _steps(field)
     try:
         from orchestr.spec import document
 
         found = document.parse(file, (ctx.run.layout.root / file).read_bytes())
-        steps: list[str | int] = [name, *([int(index.rstrip("]"))] if index else [])]
         best = 0
         for above in (("cells", ctx.cell.name), ("repos", ctx.cell.name), ("metadata",),
-                      ("spec",), ()):  # fmt: skip
+                      ("defaults",), ("spec", "defaults"), ("spec",), ()):  # fmt: skip
             whole = [*above, *steps]
             line = found.place(whole)[0]
             if line != found.place(whole[: len(above)])[0] or (not above and line > 1):
@@ -75,13 +75,20 @@ def place_in_spec(ctx: CellContext, field: str) -> str:
         return file
 
 
+def _steps(field: str) -> list[str | int]:
+    """`checks[1].run` as a path."""
+    names = re.findall(r"[^.\[\]]+", field)
+    return [int(name) if name.isdecimal() else name for name in names]
+
+
 def place_in_settings(ctx: CellContext, field: str) -> str:
     """`orchestr.toml:7`: the line of a value of the repository or the agent."""
     from orchestr.config import FILE
     from orchestr.spec.tomlplace import find
 
-    field = field.partition("[")[0]
-    table: tuple[str, ...] = ("repos", ctx.cell.repo, field)
+    table = tuple(map(str, _steps(field)))
+    if table[0] != "repos":
+        table = ("repos", ctx.cell.repo, table[0])
     if field == "model":
         table = ("agents", ctx.agent_name, "model")
     elif field == "agent":

@@ -7,9 +7,23 @@ from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
-from orchestr.commands.session import Verb, attach
+from orchestr.cell import attempt as attempts
+from orchestr.cell.records import TRANSCRIPT
+from orchestr.commands.session import Session, Target, Verb, attach
 from orchestr.commands.stale import stale_phases
 from orchestr.errors import UsageError
+from orchestr.spec.records import Phase
+
+
+def reviews(session: Session, target: Target) -> list[str]:
+    """What the reviewers of the newest result said, each word of it: their transcripts."""
+    if target.phase not in (None, Phase.REVIEW) or target.cell is None:
+        return []
+    (ctx,) = session.cells([target])
+    newest = attempts.newest(ctx.dir)
+    folders = attempts.supervised(ctx.dir, newest.number if newest else 0)[1:]
+    ordered = sorted(folders, key=lambda f: int(f.name.partition("-")[0]))
+    return [str(f / TRANSCRIPT) for f in ordered if (f / TRANSCRIPT).exists()]
 
 
 class Info(Verb, DoitInfo):  # type: ignore[misc]
@@ -44,6 +58,7 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
             ("file_dep", sorted(task.file_dep)),
             ("task_dep", list(task.task_dep)),
             ("targets", list(task.targets)),
+            ("reviews", reviews(session, target)),
         ):
             if values:
                 lines.append(f"{title}:")

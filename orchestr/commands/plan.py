@@ -11,6 +11,7 @@ from orchestr.commands import options
 from orchestr.commands.build import Goals, choose
 from orchestr.commands.facts import feature_status
 from orchestr.commands.plain_verb import PlainVerb
+from orchestr.commands.preflight import look_reviewers
 from orchestr.commands.proposals import proposals
 from orchestr.commands.report import say
 from orchestr.commands.session import Session
@@ -56,6 +57,8 @@ def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) 
     for warning in session.specs.warnings:
         if warning.file == run.feature.path:
             say(str(warning))
+    for finding in look_reviewers(run, goal.cells):
+        say(str(finding))
     cells = None if not goal.selection.still else [*goal.cells]
     whole = {p.name for p in run.plan.cells}
     if set(goal.cells) | set(goal.selection.still) != whole:

@@ -9,11 +9,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from orchestr.cell.budget import wants_usd
-from orchestr.cell.context import Run, repo_path
+from orchestr.cell.context import CellContext, Run, repo_path
 from orchestr.cell.prompt import check_template
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
 from orchestr.plan import overlap_severity, overlaps
+from orchestr.spec.proof import Reviewer
 from orchestr.spec.records import Action, Phase
 from orchestr.store import check_disk
 from orchestr.tasks import made_on_demand
@@ -48,6 +49,7 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     for problem in check_template(run.settings, [run.feature]):
         found.append(Finding("error", f"{problem.place}: {problem.message}", problem.hint or ""))
     agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
+    agents |= {reviewer.agent for ctx in chosen for reviewer in reviewers_of(ctx)}
     dollars = wants_usd(run.settings.limits, run.purse)
     for name in sorted(agents):
         why = run.agent(name).usable()
@@ -62,6 +64,7 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     why = run.forge.ready(tuple(published.values()), ask=ask) if published else None
     if why is not None:
         found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))
+    found += look_reviewers(run, cells)
     for over in overlaps(run.feature):
         found.append(
             Finding(
@@ -71,6 +74,33 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
             )
         )
     return found
+
+
+def reviewers_of(ctx: CellContext) -> tuple[Reviewer, ...]:
+    """The reviewers that the cell's phases ask for."""
+    return ctx.cell.proof.reviewers if Phase.REVIEW in ctx.cell.phases else ()
+
+
+def look_reviewers(run: Run, cells: Collection[str]) -> list[Finding]:
+    """Reviewers of the author's own provider: they share its blind spots."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for ctx in map(run.cell, cells):
+        if ctx.cell.action is Action.AGENT:
+            author = ctx.agent_settings.pool
+            for name in dict.fromkeys(reviewer.agent for reviewer in reviewers_of(ctx)):
+                if run.settings.agents[name].pool == author:
+                    found.setdefault((name, author), []).append(ctx.cell.name)
+    others = {agent.pool: name for name, agent in reversed([*run.settings.agents.items()])}
+    return [
+        Finding(
+            "warning",
+            f"{', '.join(names)}: reviewer {agent} is of the author's provider, {pool}",
+            next((f"let another one judge it, e.g. reviewers: [{{agent: {name}}}]"
+                  for other, name in others.items() if other != pool),
+                 "set up an agent of another provider, [agents.NAME] in orchestr.toml"),
+        )
+        for (agent, pool), names in found.items()
+    ]  # fmt: skip
 
 
 def look_git() -> list[Finding]:

@@ -6,6 +6,7 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds
 from orchestr.cell.context import CellContext
 from orchestr.cell.records import CHECKS, REVIEW, Evidence
+from orchestr.cell.text import is_partial
 from orchestr.render.text import clean, headline
 
 MOST = 8  # checks, rounds and issues that are told
@@ -28,6 +29,8 @@ def lines(ctx: CellContext) -> list[str]:
         count = len(issues) if isinstance(issues, list) else 0
         words = f"{count} issue{'s' if count != 1 else ''}" if count else "no issues"
         said.append(f"review by {clean(str(row.get('reviewer')))}: {words}")
+    if is_partial(ctx):
+        said.append("partial: red was allowed to stay (allow_partial), the pull request says so")
     return said
 
 

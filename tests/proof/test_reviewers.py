@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,6 +142,66 @@ def test_a_run_is_stopped_while_a_repair_works(workspace: Make, how: str) -> Non
     assert ws.show("one", "state.txt") == "good"
 
 
+@pytest.mark.parametrize("how", ["INT", "abort", "abort-feature", "KILL"])
+def test_a_review_of_a_persons_commits_is_stopped(workspace: Make, how: str) -> None:
+    """There is no attempt that it belongs to; it is found all the same, and asked again."""
+    ws = reviewed(workspace, "eve", action="push", branch="mine")
+    repo = ws.repos / "app"
+    git(repo, "switch", "-qc", "mine")
+    (repo / "new.txt").write_text("new\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "mine (T-1)")
+    says(ws, WAITS + FINE)
+    run = begin(ws)
+    stop(ws, run, how)
+    assert ws.processes() == []
+    (ws.agents / "go").touch()
+    ws.run("run", FEATURE, code=0)
+    assert len(ws.starts("eve")) == 2
+    assert [pr["head"] for pr in ws.prs().values()] == ["mine"]
+    assert git(repo, "status", "--porcelain", "--branch").startswith("## mine")
+    nothing_to_do(ws)
+
+
+def test_a_cell_is_aborted_while_its_checks_run(workspace: Make) -> None:
+    """No agent is at work then: the cell stops, the other one goes on."""
+    waits = {"kind": "command", "name": "waits", "run": ["sh", "-c", "touch $0.works; sleep 60"]}
+    ws = workspace(cells={"one": {"checks": [waits]}, "two": {}})
+    waits["run"] = [*waits["run"], str(ws.agents / "check")]
+    ws.spec({"one": {"checks": [waits]}, "two": {}})
+    run = ws.spawn("run", FEATURE)
+    wait_for((ws.agents / "check.works").exists, "the check")
+    assert "Aborted 1 cell" in both(ws.run("abort", f"{FEATURE}:one", code=0))
+    assert run.ended() == 1, run.said()
+    assert ws.states() == {"one": "aborted", "two": "done"}
+    assert git(ws.worktree("one"), "status", "--porcelain", "--branch") == "## T-1-one"
+
+
+def test_info_names_the_transcripts_of_the_reviewers(workspace: Make) -> None:
+    ws = reviewed(workspace, "ada", "eve")
+    says(ws, f"echo I have read all of it; {FINE}")
+    ws.run("run", FEATURE, code=0)
+    said = ws.run("info", f"{FEATURE}:one:review", code=0).stdout
+    named = [line.strip() for line in said.partition("reviews:\n")[2].splitlines()]
+    assert [line.rsplit("/", 2)[1] for line in named] == ["1-ada", "2-eve"]
+    assert "I have read all of it" in Path(named[1]).read_text()
+    assert "reviews:" not in ws.run("info", f"{FEATURE}:one:check", code=0).stdout
+
+
+def test_what_is_no_blocker_is_told_in_the_pull_request(workspace: Make) -> None:
+    """It starts no repair; two reviewers that see the same are both named."""
+    ws = reviewed(workspace, "ada", "eve")
+    later = opinion({"title": "Slow", "severity": "tech_debt", "places": [
+        {"path": "one.txt", "line": 1}]}, {"title": "A typo", "severity": "skippable"})  # fmt: skip
+    for name in ("ada", "eve"):
+        says(ws, f"echo '{later}'", name)
+    ws.run("run", FEATURE, code=0)
+    assert ws.starts("one") == ["one 1"]
+    body = ws.pr("one")["body"]
+    assert body.count("Slow") == 2 and body.count("A typo") == 2
+    assert "one.txt:1" in body and "ada" in body and "eve" in body
+
+
 def test_a_reviewer_that_runs_is_adopted_after_a_kill(workspace: Make) -> None:
     ws = reviewed(workspace, "eve")
     says(ws, WAITS + FINE)
@@ -153,7 +214,10 @@ def test_a_reviewer_that_runs_is_adopted_after_a_kill(workspace: Make) -> None:
 
 
 def test_a_reviewer_of_another_head_is_stopped(workspace: Make) -> None:
-    """Killed while a reviewer works; a person commits; nobody pays for the old head's review."""
+    """Killed while a reviewer works; a person commits; nobody pays for the old head's review.
+
+    Who committed cannot be told, so the commit is put aside, named, and theirs to take back.
+    """
     ws = reviewed(workspace, "eve")
     says(ws, WAITS + FINE)
     run = begin(ws)
@@ -163,10 +227,19 @@ def test_a_reviewer_of_another_head_is_stopped(workspace: Make) -> None:
     (tree / "more.txt").write_text("more\n")
     git(tree, "add", "-A")
     git(tree, "commit", "-qm", "more (T-1)")
+    mine = git(tree, "rev-parse", "HEAD")
+    done = ws.run("run", FEATURE, code=1)
+    assert f"branch T-1-one was moved to {mine[:12]}; it was put back" in both(done)
+    assert f"git -C {tree} merge {mine[:12]}" in both(done)
+    git(tree, "merge", "--ff-only", mine[:12])
     says(ws, FINE)
     ws.run("run", FEATURE, code=0)
     assert ws.processes() == []
     assert ws.show("one", "more.txt") == "more"
+    ended = [e["data"] for e in ws.journal(kind="attempt.exited") if "part" in e["data"]]
+    assert [(e["part"], e["reason"]) for e in ended] == [
+        ("review-1-eve", "stopped"), ("review-2-eve", "exited"),
+    ]  # fmt: skip
 
 
 def test_a_changed_todo_supersedes_a_repair(workspace: Make) -> None:
@@ -187,7 +260,7 @@ def test_a_changed_todo_supersedes_a_repair(workspace: Make) -> None:
 
 
 def test_forgotten_reviews_are_asked_again_and_counted_both(workspace: Make) -> None:
-    ws = reviewed(workspace, "eve", agent={"format": "result"})
+    ws = reviewed(workspace, "eve")
     ws.run("run", FEATURE, code=0)
     ws.run("forget", f"{FEATURE}:one:review", code=0)
     ws.run("run", FEATURE, code=0)
