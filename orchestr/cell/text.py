@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from orchestr.cell import rounds
 from orchestr.cell.context import CellContext, observed
 from orchestr.cell.prompt import pr_of
-from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Marker, Outcome, digest
+from orchestr.cell.records import (
+    CHECKS,
+    REVIEW,
+    Evidence,
+    Head,
+    Implemented,
+    Marker,
+    Outcome,
+    digest,
+)
 from orchestr.forges import body, evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
@@ -32,7 +45,11 @@ def body_block(ctx: CellContext) -> str:
         stack=ctx.plan.stack,
         draft=ctx.run.settings.forge.draft,
         partial=is_partial(ctx),
-        evidence=(evidence.checks(rows), evidence.reviews(review.items if review else ())),
+        evidence=(
+            evidence.checks(rows),
+            evidence.repairs(repairs_of(ctx)),
+            evidence.reviews(review.items if review else ()),
+        ),
     )
 
 
@@ -46,7 +63,22 @@ def proof_of(ctx: CellContext) -> str:
     """A digest of the evidence that the text tells; empty without any."""
     found = [Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW)]
     told = [[e.items, e.checks, e.partial] for e in found if e is not None]
-    return digest(told) if any(any(t) for t in told) else ""
+    if not any(any(t) for t in told):
+        return ""
+    repairs = repairs_of(ctx)
+    return digest(told, repairs) if repairs else digest(told)
+
+
+def repairs_of(ctx: CellContext) -> list[Mapping[str, Any]]:
+    """The rounds that made this head of what the work came to, oldest first."""
+    done = Implemented.read(ctx.dir)
+    if done is None or not done.attempt:
+        return []
+    return [
+        {"why": one.why, "outcome": one.outcome, "after": one.after}
+        for one in rounds.every(ctx.dir, done.attempt)
+        if one.origin == done.head and one.outcome in rounds.COUNTED
+    ]
 
 
 def link_of(ctx: CellContext) -> PRLink:

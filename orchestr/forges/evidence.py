@@ -28,6 +28,21 @@ def checks(rows: Sequence[Mapping[str, Any]]) -> str:
     return "### Checks on this head\n\n" + "\n".join(lines)
 
 
+def repairs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The section on what was red before and mended by the author; empty without repairs."""
+    if not rows:
+        return ""
+    lines = [
+        f"- {plain(str(row.get('why', '?')), limit=300)} "
+        + (f"→ {code(str(row.get('after', ''))[:10])}" if row.get("outcome") == "changed"
+           else f"({plain(str(row.get('outcome', '?')))})")
+        for row in rows[-MOST:]
+    ]  # fmt: skip
+    if len(rows) > MOST:
+        lines.insert(0, f"- {len(rows) - MOST} earlier ones")
+    return "### Repaired by its author\n\n" + "\n".join(lines)
+
+
 def reviews(rows: Sequence[Mapping[str, Any]]) -> str:
     """The section on reviews: who, and the issues that stayed; empty without reviewers."""
     if not rows:
