@@ -85,7 +85,8 @@ def perform(ctx: CellContext, phase: Phase) -> None:
     ctx.check_cancelled()
     ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
     try:
-        result = module.run(ctx)
+        with ctx.run.working():  # a gate waits only while something else is at work
+            result = module.run(ctx)
     except OrchestrError as error:
         ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=error.message, hint=error.hint,
                  aborted=isinstance(error, Interrupted))  # fmt: skip
