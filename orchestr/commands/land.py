@@ -194,13 +194,16 @@ class _NoBook:
         """A preview writes nothing down."""
 
 
+STATES = {Trouble.CONFLICT: "conflict", Trouble.APPROVAL: "approval"}
+
+
 def rows_of(outcome: Outcome, *, many: bool) -> list[Row]:
     """What the table at the end shows, in plan order."""
     rows = []
     for end in outcome.ends:
         state = "landed" if end.stage is Stage.LANDED else "waiting"
         if end.stage is Stage.PARKED:
-            state = "conflict" if end.trouble is Trouble.CONFLICT else "person"
+            state = STATES.get(end.trouble, "person") if end.trouble else "person"
         rows.append(
             Row(name_of(end.key, many), str(end.lane), state, end.commit, end.fresh,
                 in_words(end.why, many), end.hint, end.link)

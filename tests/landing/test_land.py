@@ -151,7 +151,9 @@ def test_what_a_repair_made_needs_a_persons_yes_again(tmp_path: Path) -> None:
     done = yard.run("land", FEATURE, code=1)
     assert yard.history() == ["one"], both(done)
     assert yard.head("two") == approved  # not even pushed
-    assert "mended, and waits" in done.stdout and f"orchestr approve {FEATURE}:two" in both(done)
+    said = "? two needs approval: its agent mended it; it waits for your approval of what it would"
+    assert said in done.stdout
+    assert f"    hint:  orchestr approve {FEATURE}:two\n" in done.stdout
     mended = git(yard.worktree("two"), "rev-parse", "HEAD")
     assert mended != approved and yard.states()["two"] == "approval"
     again = yard.run("land", FEATURE, code=1)  # no way around it, and no second repair
