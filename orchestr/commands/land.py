@@ -36,7 +36,7 @@ from orchestr.spec.records import Delivery
 from orchestr.spec.settings_table import STRATEGIES
 from orchestr.states import CellState
 from orchestr.store import prepare
-from orchestr.tasks import Selection
+from orchestr.tasks import Selection, free_ports_left
 
 DRY_RUN = flag("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip
@@ -113,6 +113,8 @@ def land(
         run.past = replay(run.journal.read())
     if not dry_run:
         prepare(runs[0].layout)
+        for run in runs:
+            free_ports_left(run)
     many = len(runs) > 1
 
     def show(event: Event) -> None:

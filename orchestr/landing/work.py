@@ -46,7 +46,7 @@ def judge(lander: Lander, spec: Spec, commit: str, tree: str, stop: threading.Ev
         show(_any_cell(lander, name), path, CommitId(commit))
         assert lander.check is not None
         return lander.check(Order(name, path, commit, tree, changes_in,
-                                content(lander.queue, spec), stop))  # fmt: skip
+                                content(lander.queue, spec), stop, lander.warn))  # fmt: skip
     except Interrupted:
         raise
     except OrchestrError as error:
