@@ -52,7 +52,7 @@ def test_many_failures_are_one_run_of_the_suite(workspace: Make) -> None:
     ws.spec({"one": {"checks": [suite]}})
     told = 'cp "$ORCHESTR_REPAIR_FILE" "$AGENT_DIR/told-$ORCHESTR_ROUND.md"'
     ws.script("one", f'if [ -z "$ORCHESTR_ROUND" ]; then echo begun > state.txt; else {told}\n'
-                     '[ "$ORCHESTR_ROUND" = 1 ] && echo more >> state.txt || echo done >> state.txt\n'
+                     '[ "$ORCHESTR_ROUND" = 1 ] && echo a >> state.txt || echo done >> state.txt\n'
                      "fi")  # fmt: skip
     ws.run("run", FEATURE, code=0)
     assert counted.read_text().splitlines() == ["x"] * 3  # the work and two repairs
