@@ -50,7 +50,7 @@ def ports_of(ctx: CellContext, phase: Phase = Phase.IMPLEMENT) -> tuple[int, ...
             why = f"all {settings.slots} blocks of ports ({settings.base} to {last}) are in use"
             ctx.emit(Kind.CELL_WAITING, phase=phase, reason=why)
         ctx.check_cancelled()
-        if not _reclaim(ctx):
+        if not reclaim(ctx):
             ctx.run.stop.wait(POLL)
     if waiting:
         ctx.emit(Kind.CELL_WAITING, phase=phase, over=True)
@@ -77,7 +77,7 @@ def give_back(ctx: CellContext) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _reclaim(ctx: CellContext) -> bool:
+def reclaim(ctx: CellContext) -> bool:
     """Free the ports of cells whose run was killed: no run has their feature, no agent lives.
 
     What still listens on them keeps them all the same: a block is tested before it is leased.

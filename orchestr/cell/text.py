@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 from orchestr.cell import rounds
@@ -53,19 +53,10 @@ def body_block(ctx: CellContext) -> str:
         partial=is_partial(ctx),
         evidence=(
             evidence.checks(rows),
-            evidence.repairs(_repairs(ctx)),
+            evidence.repairs(repairs_of(ctx)),
             evidence.reviews(review.items if review else ()),
         ),
     )
-
-
-def _repairs(ctx: CellContext) -> list[dict[str, Any]]:
-    """The repair rounds that led from the agent's result to the head that is published."""
-    done = Implemented.read(ctx.dir)
-    if done is None or not done.attempt:
-        return []
-    found = rounds.every(ctx.dir, done.attempt)
-    return [asdict(one) for one in found if one.origin == done.head]
 
 
 def is_partial(ctx: CellContext) -> bool:
@@ -81,6 +72,18 @@ def proof_of(ctx: CellContext) -> str:
     found = [Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW)]
     told = [[e.items, e.checks, e.partial] for e in found if e is not None]
     return digest(told) if any(any(t) for t in told) else ""
+
+
+def repairs_of(ctx: CellContext) -> list[Mapping[str, Any]]:
+    """The rounds that made this head of what the work came to, oldest first."""
+    done = Implemented.read(ctx.dir)
+    if done is None or not done.attempt:
+        return []
+    return [
+        {"why": one.why, "outcome": one.outcome, "after": one.after}
+        for one in rounds.every(ctx.dir, done.attempt)
+        if one.origin == done.head and one.outcome in rounds.COUNTED
+    ]
 
 
 def link_of(ctx: CellContext) -> PRLink:

@@ -36,7 +36,7 @@ from orchestr.spec.records import Delivery
 from orchestr.spec.settings_table import STRATEGIES
 from orchestr.states import CellState
 from orchestr.store import prepare
-from orchestr.tasks import Selection
+from orchestr.tasks import Selection, free_ports_left
 
 DRY_RUN = flag("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip
@@ -113,6 +113,8 @@ def land(
         run.past = replay(run.journal.read())
     if not dry_run:
         prepare(runs[0].layout)
+        for run in runs:
+            free_ports_left(run)
     many = len(runs) > 1
 
     def show(event: Event) -> None:
@@ -194,13 +196,16 @@ class _NoBook:
         """A preview writes nothing down."""
 
 
+STATES = {Trouble.CONFLICT: "conflict", Trouble.APPROVAL: "approval"}
+
+
 def rows_of(outcome: Outcome, *, many: bool) -> list[Row]:
     """What the table at the end shows, in plan order."""
     rows = []
     for end in outcome.ends:
         state = "landed" if end.stage is Stage.LANDED else "waiting"
         if end.stage is Stage.PARKED:
-            state = "conflict" if end.trouble is Trouble.CONFLICT else "person"
+            state = STATES.get(end.trouble, "person") if end.trouble else "person"
         rows.append(
             Row(name_of(end.key, many), str(end.lane), state, end.commit, end.fresh,
                 in_words(end.why, many), end.hint, end.link)

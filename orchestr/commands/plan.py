@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestr.commands import options
 from orchestr.commands.build import Goals, choose
+from orchestr.commands.claims import claims
 from orchestr.commands.facts import feature_status
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.preflight import look_reviewers
@@ -16,7 +17,7 @@ from orchestr.commands.proposals import proposals
 from orchestr.commands.report import say
 from orchestr.commands.session import Session
 from orchestr.commands.stale import foresee
-from orchestr.errors import UsageError
+from orchestr.errors import Exit, UsageError
 from orchestr.plan import overlaps
 from orchestr.render.plan import Resources, plan_json, plan_text
 
@@ -36,7 +37,7 @@ class Plan(PlainVerb):
     cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS, LAND)
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
-        """Print the plan of each named feature."""
+        """Print the plan of each named feature. Exit 2 when its cells' claims are an error."""
         if not args:
             known = ", ".join(session.specs.features) or "none"
             raise UsageError("which feature?", hint=f"features: {known}")
@@ -46,13 +47,14 @@ class Plan(PlainVerb):
             names = dict.fromkeys(target.feature for target in session.targets(args))
             return foretell([session.run(name) for name in names])
         chosen = {**DEFAULTS, "only": params["only"], "ignore_deps": params["ignore_deps"]}
+        bad = False
         for goal in choose(session, session.targets(args), chosen):
-            show(session, goal, as_json=params["json"])
-        return 0
+            bad |= show(session, goal, as_json=params["json"])
+        return int(Exit.USAGE if bad else Exit.DONE)
 
 
-def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) -> None:
-    """Print one plan; warnings of its spec go to stderr."""
+def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) -> bool:
+    """Print one plan; warnings of its spec go to stderr. Returns whether it must not be run."""
     run = goal.run
     for warning in session.specs.warnings:
         if warning.file == run.feature.path:
@@ -65,24 +67,27 @@ def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) 
         cells = goal.cells
     forecasts = foresee(run, goal.selection, cells, forced=goal.forced if forced else ())
     facts = feature_status(run, fresh=False).facts
+    found = claims(run.feature, run.layout.root)
+    bad = any(claim.severity == "error" for claim in found)
     if as_json:
         value = plan_json(run.plan, forecasts, facts, overlaps=overlaps(run.feature),
                           proposals=proposals(run))  # fmt: skip
         sys.stdout.write(json.dumps(value, indent=2) + "\n")
-        return
+        return bad
     sys.stdout.write(
         plan_text(
             run.feature,
             run.plan,
             forecasts,
             facts,
-            overlaps=overlaps(run.feature),
+            claims=[str(claim) for claim in found],
             jobs=session.settings.limits.jobs,
             resources=_resources(session),
             timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
             proposals=proposals(run),
         )
     )
+    return bad
 
 
 def _resources(session: Session) -> Resources:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from orchestr.cell.budget import wants_usd
 from orchestr.cell.context import CellContext, Run, repo_path
 from orchestr.cell.prompt import check_template
+from orchestr.commands.claims import claims
 from orchestr.errors import OrchestrError
 from orchestr.git import Repo, git_version
-from orchestr.plan import overlap_severity, overlaps
 from orchestr.spec.proof import Reviewer
 from orchestr.spec.records import Action, Phase
 from orchestr.store import check_disk
@@ -65,14 +65,9 @@ def look(run: Run, cells: Collection[str], *, ask: bool = False) -> list[Finding
     if why is not None:
         found.append(Finding("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     found += look_reviewers(run, cells)
-    for over in overlaps(run.feature):
-        found.append(
-            Finding(
-                overlap_severity(run.feature),
-                f"{over[0]} and {over[1]} may both change {over[2]} / {over[3]}",
-                "add a depends_on edge between them, or narrow owned_paths",
-            )
-        )
+    for claim in claims(run.feature, run.layout.root):
+        what = f"{claim.place}: {claim.message}"
+        found.append(Finding(claim.severity, what, claim.hint or ""))
     return found
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.prompt import check_template
+from orchestr.commands.claims import claims
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session
 from orchestr.errors import Exit
-from orchestr.plan import overlap_severity, overlaps
 from orchestr.spec.report import validate
 
 
@@ -28,13 +28,12 @@ class Validate(PlainVerb):
             sys.stdout.write(f"{problem}\n")
         bad = not report.good
         for feature in report.features:
-            for over in overlaps(feature):
-                severity = overlap_severity(feature)
-                bad |= severity == "error"
-                sys.stdout.write(
-                    f"{feature.path}: {severity}: {over[0]} and {over[1]} may both change "
-                    f"{over[2]} / {over[3]}\n"
-                )
+            found = claims(feature, session.settings.workspace.root)
+            for claim in found:
+                sys.stdout.write(f"{claim}\n")
+            if any(claim.severity == "error" for claim in found):
+                bad = True
+                continue
             sys.stdout.write(f"{feature.path}: good: feature {feature.name}, "
                              f"{len(feature.cells)} cells\n")  # fmt: skip
         if not report.features and report.good:

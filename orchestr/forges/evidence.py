@@ -29,13 +29,18 @@ def checks(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def repairs(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The section on what was red and mended by the author's agent; empty when nothing was."""
+    """The section on what was red before and mended by the author; empty without repairs."""
+    if not rows:
+        return ""
     lines = [
-        f"- {plain(str(row.get('why', '')), limit=300)}: mended in {code(str(row['after'])[:10])}"
-        for row in rows
-        if row.get("outcome") == "changed"
-    ]
-    return "### Repairs\n\n" + "\n".join(lines) if lines else ""
+        f"- {plain(str(row.get('why', '?')), limit=300)} "
+        + (f"→ {code(str(row.get('after', ''))[:10])}" if row.get("outcome") == "changed"
+           else f"({plain(str(row.get('outcome', '?')))})")
+        for row in rows[-MOST:]
+    ]  # fmt: skip
+    if len(rows) > MOST:
+        lines.insert(0, f"- {len(rows) - MOST} earlier ones")
+    return "### Repaired by its author\n\n" + "\n".join(lines)
 
 
 def reviews(rows: Sequence[Mapping[str, Any]]) -> str:

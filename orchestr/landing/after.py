@@ -21,16 +21,16 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell import publish
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive
+from orchestr.cell.kit import tear_down
 from orchestr.cell.leftovers import keep, operation, same_repository
 from orchestr.cell.records import Implemented, Published
 from orchestr.errors import OrchestrError
 from orchestr.events import Kind
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
-from orchestr.git import Branch, CommitId, Repo
+from orchestr.git import Branch, CommitId
 from orchestr.gitworktree import clear_stale_locks, remove_worktree
 from orchestr.landing.candidates import newest
 from orchestr.landing.repair import perform
-from orchestr.process import run as run_process
 from orchestr.spec.records import Action, Phase
 from orchestr.states import CellState
 
@@ -198,10 +198,10 @@ def _remove(ctx: CellContext, head: str, warn: Warn) -> None:
     if tree.dirty() or operation(tree) is not None or tree.head() != head:
         return warn(f"{ctx.name}: {ctx.worktree} holds work that has not landed; it was kept")
     keep(ctx, newest_one.number if newest_one else 0)
-    for command in ctx.repo_settings.teardown:
-        with suppress(OrchestrError):
-            run_process(["sh", "-c", command], cwd=ctx.worktree, env=Repo(ctx.worktree).env(),
-                        timeout=ctx.timeout)  # fmt: skip
+    for failure in tear_down(ctx):  # told, and no reason to keep the worktree
+        warn(failure)
+    if tree.dirty() or tree.head() != head:
+        return warn(f"{ctx.name}: its teardown left work in {ctx.worktree}; it was kept")
     try:
         remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks)
     except OrchestrError as error:

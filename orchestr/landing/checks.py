@@ -24,14 +24,13 @@ from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.detect import detect
 from orchestr.checks.suite import SuiteRequest, evidence_text, passed, run_suite, summary
-from orchestr.config import Settings
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted
 from orchestr.git import CommitId, Repo
+from orchestr.landing.lease import leased
 from orchestr.landing.records import Change
-from orchestr.ports import lease_ports
 from orchestr.redaction import clean_env
 from orchestr.spec.proof import CheckDef, CommandCheck, as_row
-from orchestr.spec.records import Phase
+from orchestr.spec.records import Action, Phase
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
 KEPT = 40  # candidates whose logs are kept, in each repository
@@ -48,6 +47,7 @@ class Order:
     changes: tuple[Change, ...]
     content: frozenset[str] = frozenset()
     stop: threading.Event = field(default_factory=threading.Event)
+    warn: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,12 @@ def default_check(runs: Sequence[Run]) -> Check:
             return CheckResult(True, "no checks")
         logs = settings.workspace.state / "landing" / order.repo / "logs"
         _prune(logs)
-        request = _request(runs, order, logs)
-        results = run_suite(checks, request, cache=cache)
-        for run, more in across:
-            if not (results and results[-1].stopped):
-                results += run_suite(more, _seeing_all(run, request, order), cache=cache)
+        with leased(_with_ports(runs, order), order.path, order.stop, order.warn) as ports:
+            request = _request(runs, order, logs, ports)
+            results = run_suite(checks, request, cache=cache)
+            for run, more in across:
+                if not (results and results[-1].stopped):
+                    results += run_suite(more, _seeing_all(run, request, order), cache=cache)
         return verdict(results)
 
     return check
@@ -138,7 +139,7 @@ def verdict(results: Sequence[SuiteResult]) -> CheckResult:
     return CheckResult(False, f"{text[:EVIDENCE]}\n{logs}".strip())
 
 
-def _request(runs: Sequence[Run], order: Order, logs: Path) -> SuiteRequest:
+def _request(runs: Sequence[Run], order: Order, logs: Path, ports: tuple[int, ...]) -> SuiteRequest:
     """As in the cell's own worktree, with the same environment; a revert belongs to no cell."""
     # Beside the path, the workspace: another one's benches may have the same number.
     marker = f"landing-{hashlib.sha256(str(order.path).encode()).hexdigest()[:16]}"
@@ -161,7 +162,7 @@ def _request(runs: Sequence[Run], order: Order, logs: Path) -> SuiteRequest:
         marker=marker,
         env=env,
         environ=os.environ,
-        ports=_ports(runs, order),
+        ports=ports,
         stop=order.stop,
     )
 
@@ -176,17 +177,10 @@ def _seeing_all(run: Run, request: SuiteRequest, order: Order) -> SuiteRequest:
     )
 
 
-def _ports(runs: Sequence[Run], order: Order) -> tuple[int, ...]:
-    """Those of the first cell that has some; its agent is not at work while it is in the queue."""
-    for ctx in _cells(runs, order.changes):
-        settings: Settings = ctx.run.settings
-        if not ctx.cell.proof.ports or ctx.run.registry.lookup(ctx.key) is None:
-            continue
-        ports = lease_ports(ctx.run.registry, ctx.key, settings.ports.base, settings.ports.slots)
-        if ports is None:
-            raise OrchestrError("no block of ports is free", hint="raise [ports] slots")
-        return ports
-    return ()
+def _with_ports(runs: Sequence[Run], order: Order) -> CellContext | None:
+    """The first cell that has ports; its agent is not at work while it is in the queue."""
+    cells = _cells(runs, order.changes)
+    return next((c for c in cells if c.cell.proof.ports and c.cell.action is Action.AGENT), None)
 
 
 def _cells(runs: Sequence[Run], changes: Iterable[Change]) -> Iterable[CellContext]:

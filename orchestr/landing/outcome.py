@@ -84,9 +84,11 @@ def _link(lander: Lander, change: Change) -> str:
 
 
 def tell(lander: Lander, key: str, trouble: Trouble, reason: str) -> None:
-    """A change is left to a person: both sides and the commands."""
+    """A change is left to a person: both sides and the commands. What waits at a gate has been
+    told by its phase.
+    """
     item = lander.queue.items[key]
-    if item.change.reverts or item.frozen:
+    if item.change.reverts or item.frozen or trouble is Trouble.APPROVAL:
         return
     ctx, target = lander.ctx(key), item.change.lane.target
     sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {target}"
@@ -102,6 +104,8 @@ def commands(lander: Lander, item: Item, trouble: Trouble | None = None) -> list
     name = ctx.run.feature.name
     if change.reverts:
         return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
+    if (trouble or item.trouble) is Trouble.APPROVAL:
+        return [f"orchestr approve {ctx.name}", f"orchestr run {name} && orchestr land {name}"]
     look = f"orchestr logs {ctx.name}"
     if (trouble or item.trouble) is Trouble.CONFLICT:
         there = ctx.worktree.exists() and operation(ctx.repo.at(ctx.worktree)) is not None

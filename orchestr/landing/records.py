@@ -25,6 +25,7 @@ class Trouble(StrEnum):
 
     CONFLICT = "merge_conflict"
     RED = "needs_person"
+    APPROVAL = "approval"  # it was mended, and what came of it nobody has said yes to
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -16,7 +16,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.forget import forget
 from orchestr.cell.leftovers import operation
 from orchestr.cell.records import Marker
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, NeedsApproval, OrchestrError
 from orchestr.events import Kind
 from orchestr.files import read_toml, write_atomic, write_toml
 from orchestr.landing.records import Trouble
@@ -85,10 +85,13 @@ def perform(ctx: CellContext, phase: Phase) -> None:
     ctx.check_cancelled()
     ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
     try:
-        result = module.run(ctx)
+        with ctx.run.working():  # a gate waits only while something else is at work
+            result = module.run(ctx)
     except OrchestrError as error:
-        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=error.message, hint=error.hint,
-                 aborted=isinstance(error, Interrupted))  # fmt: skip
+        gate = error.place if isinstance(error, NeedsApproval) else {}
+        said = error.message.removeprefix(f"cell {ctx.name}: ")  # whoever shows it names the cell
+        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=said, hint=error.hint,
+                 aborted=isinstance(error, Interrupted), **gate)  # fmt: skip
         raise
     data = {k: v for k, v in result.data.items() if k != "attempt"}
     ctx.emit(Kind.PHASE_DONE, phase=phase, attempt=result.data.get("attempt", 0), made=result.made,

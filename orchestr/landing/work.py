@@ -46,7 +46,7 @@ def judge(lander: Lander, spec: Spec, commit: str, tree: str, stop: threading.Ev
         show(_any_cell(lander, name), path, CommitId(commit))
         assert lander.check is not None
         return lander.check(Order(name, path, commit, tree, changes_in,
-                                content(lander.queue, spec), stop))  # fmt: skip
+                                content(lander.queue, spec), stop, lander.warn))  # fmt: skip
     except Interrupted:
         raise
     except OrchestrError as error:
@@ -98,7 +98,8 @@ def repair(lander: Lander, action: Repair) -> Event:
     except Interrupted:
         raise
     except NeedsApproval as error:  # mended, and a person has to say yes to it
-        return Parked(action.key, action.trouble, f"mended, and waits: {error.message}")
+        said = error.message.removeprefix(f"cell {ctx.name}: ")
+        return Parked(action.key, Trouble.APPROVAL, f"its agent mended it; it {said}")
     except OrchestrError as error:
         if action.number < lander.rules.repairs:
             return RepairStarted(action.key, action.trouble, action.number + 1, action.detail)

@@ -34,7 +34,7 @@ class Row:
 
     name: str
     target: str
-    state: str  # landed, conflict, person, waiting, ready
+    state: str  # landed, conflict, person, approval, waiting, ready
     commit: str = ""
     fresh: bool = False
     why: str = ""
@@ -133,6 +133,8 @@ def _look(row: Row, done: str) -> tuple[str, str, str]:
             state = CellState.MERGE_CONFLICT
         case "person":
             state = CellState.NEEDS_PERSON
+        case "approval":
+            state = CellState.APPROVAL
         case _:
             return CellState.PENDING.symbol, f"not {done}", CellState.PENDING.style
     return state.symbol, state.words, state.style

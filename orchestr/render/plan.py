@@ -42,13 +42,15 @@ def plan_text(
     forecasts: Sequence[Forecast],
     facts: Mapping[str, CellFacts],
     *,
-    overlaps: Sequence[Overlap] = (),
+    claims: Sequence[str] = (),
     jobs: int | None = None,
     resources: Resources | None = None,
     timed: bool = False,
     proposals: Sequence[Proposed] = (),
 ) -> str:
-    """The plan for people. ``jobs``: agents at once; ``timed``: the plan's weights are seconds."""
+    """The plan for people. ``claims``: problems of overlapping paths, in words; ``jobs``: agents at
+    once; ``timed``: the plan's weights are seconds.
+    """
     told = {f.name: f for f in forecasts}
     waves = plan.waves()
     lines = [f"{plan.feature}: {clean(feature.title)}" if feature.title else plan.feature]
@@ -59,11 +61,7 @@ def plan_text(
             lines += _cell(cell, told.get(cell.name), facts.get(cell.name, _NOTHING))
     if plan.critical_path:
         lines += ["", f"critical path: {' > '.join(plan.critical_path)}{_length(plan, timed)}"]
-    for found in overlaps:
-        lines.append(
-            f"warning: {found.cell_a} ({found.pattern_a}) and {found.cell_b} ({found.pattern_b})"
-            " may change the same paths, and neither depends on the other"
-        )
+    lines += [line for claim in claims for line in claim.splitlines()]
     lines += _proposed(proposals)
     lines += _resources(resources or Resources(), plan, jobs)
     lines += _counts(forecasts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -253,12 +254,69 @@ def test_clean_keeps_both_ends_of_a_long_text() -> None:
         ({"Makefile": "check:\n", "go.mod": "module x\n"},
          ["{kind: command, run: [go, test, ./...]}  # there is a go.mod"]),
         ({"README.md": ""}, []),
+        # Folders, where nothing is at the top.
+        ({"web/package.json": '{"scripts": {"test": "vitest"}}', "api/go.mod": "module x\n",
+          "packages/core/Cargo.toml": "", "docs/README.md": ""},
+         ['{kind: command, run: [go, test, ./...], cwd: "api"}  # there is a go.mod in api',
+          '{kind: command, run: [npm, test], env: {CI: "1"}, cwd: "web"}  '
+          "# package.json has a script `test` in web",
+          '{kind: command, run: [cargo, test], cwd: "packages/core"}  '
+          "# there is a Cargo.toml in packages/core"]),
+        ({"1/conftest.py": "", "no/pom.xml": "<project/>"},
+         ['{kind: pytest, cwd: "1"}  # there is a conftest.py in 1',
+          '{kind: junit, run: [mvn, -B, test], reports: '
+          '["**/target/surefire-reports/TEST-*.xml"], cwd: "no"}  # there is a pom.xml in no']),
+        ({"go.mod": "module x\n", "web/package.json": '{"scripts": {"test": "vitest"}}'},
+         ["{kind: command, run: [go, test, ./...]}  # there is a go.mod"]),
+        ({"node_modules/a/go.mod": "", "vendor/go.mod": "", ".venv/go.mod": "", "-x/go.mod": "",
+          "two words/go.mod": "", "a/b/go.mod": ""}, []),
+        ({f"part{n:02}/go.mod": "" for n in range(30)},
+         [f'{{kind: command, run: [go, test, ./...], cwd: "part{n:02}"}}  '
+          f"# there is a go.mod in part{n:02}" for n in range(8)]),
     ],
 )  # fmt: skip
 def test_what_a_repository_has(tmp_path: Path, files: dict[str, str], proposed: list[str]) -> None:
     write(tmp_path, files)
 
     assert [f"{as_yaml(p)}  # {p.reason}" for p in detect(tmp_path)] == proposed
+
+
+HOSTILE = {
+    "no JSON": b'{"scripts": {"test": ',
+    "another JSON": b'{"scripts": ["test"]}',
+    "a number": b'{"scripts": {"test": 1}}',
+    "deep": b'{"scripts":' * 100_000,
+    "no UTF-8": b"\xff\xfe\x00" * 1000,
+    "huge": b'{"name": "' + b"x" * (3 << 20) + b'", "scripts": {"test": "vitest"}}',
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_what_cannot_be_read_is_not_there(tmp_path: Path, what: str) -> None:
+    for name in ("package.json", "web/package.json"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(HOSTILE[what])
+    assert detect(tmp_path) == ()
+
+
+def test_links_pipes_and_folders_are_not_looked_into(tmp_path: Path) -> None:
+    """A link out of the tree would make us tell of, and run, what is not the repository's."""
+    outside, tree = tmp_path / "outside", tmp_path / "tree"
+    write(outside, {"go.mod": "module x\n", "tests/test_a.py": "", "Makefile": "check:\n",
+                    "package.json": '{"scripts": {"test": "secret"}}'})  # fmt: skip
+    tree.mkdir()
+    for name in ("go.mod", "Makefile", "package.json", "tests"):
+        (tree / name).symlink_to(outside / name)
+    (tree / "linked").symlink_to(outside)
+    (tree / "loop").symlink_to(tree)
+    (tree / "test_gone.py").symlink_to(tmp_path / "gone")
+    os.mkfifo(tree / "pom.xml")  # reading it would wait for ever
+    (tree / "Cargo.toml").mkdir()
+    assert detect(tree) == ()
+    link = tmp_path / "link"
+    link.symlink_to(outside)
+    assert [p.reason for p in detect(link)][:1] == ["there is a tests/test_a.py"]  # a person's own
 
 
 def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:

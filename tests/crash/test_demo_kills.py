@@ -20,6 +20,7 @@ CHAIN = (
     Kind.RUN_STARTED, Kind.PHASE_STARTED, Kind.WORKTREE_ADDED, Kind.ATTEMPT_OPENED,
     Kind.ATTEMPT_STARTED, Kind.ATTEMPT_ADOPTED, Kind.ATTEMPT_EXITED, Kind.ATTEMPT_CLOSED,
     Kind.PHASE_DONE, Kind.PUSH_INTENDED, Kind.PUSH_DONE, Kind.PR_INTENDED, Kind.PR_OPENED,
+    Kind.CHECK_DONE, Kind.REPAIR_OPENED, Kind.REPAIR_CLOSED, Kind.REVIEW_DONE,
     Kind.PR_SEEN, Kind.PR_UPDATED, Kind.RUN_FINISHED,
 )  # fmt: skip
 
@@ -59,8 +60,15 @@ def test_the_demo_is_killed_at_each_kind_of_event(tmp_path: Path) -> None:
         assert len(house.prs()) == len(calm.prs()) == 6
         opened = Counter(e["cell"] for e in house.journal(FEATURE, "attempt.opened"))
         assert set(opened.values()) == {1}, opened
-        started = Counter(e["cell"] for e in house.journal(FEATURE, "attempt.started"))
-        assert max(started.values()) == 1, started
+        started = Counter(
+            (e["cell"], e["data"].get("round", 0), e["data"].get("part", ""))
+            for e in house.journal(FEATURE, "attempt.started")
+        )
+        assert set(started.values()) == {1}, started  # nobody's work was paid twice
+        assert [start[1:] for start in started if start[0] == "platform-service"] == [
+            (0, ""), (0, "review-1-reader"), (1, ""), (0, "review-2-reader"),
+        ]  # fmt: skip
+        assert ("web-sdk", 1, "") in started
         house.sound(FEATURE)
     finally:
         house.end()

@@ -65,6 +65,37 @@ def test_fifteen_cells_bind_their_ports_at_once(tmp_path: Path) -> None:
     nothing_to_do(ws)
 
 
+def test_fifteen_cells_whose_checks_bind_their_ports_at_once(tmp_path: Path) -> None:
+    """Real sockets, all held at the same moment, and a real server behind an `api_probe` each."""
+    base = free_base(15)
+    bind = [line for line in BIND.splitlines() if not line.startswith("Path(f")]
+    env = {"AGENT_DIR": str(tmp_path / "w" / "agents"), "AGENT_TOGETHER": "15"}
+    checks = [
+        {"kind": "command", "name": "bind", "run": [sys.executable, "-c", "\n".join(bind)],
+         "env": env, "timeout": "90s"},
+        {"kind": "api_probe", "name": "serve", "path": "/README.md", "timeout": "60s",
+         "start": [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "${BACKEND_PORT}"],
+         "ready": {"timeout": "50s"}},
+    ]  # fmt: skip
+    ws = Workspace.make(
+        tmp_path / "w",
+        cells={f"c{i}": {"ports": True, "checks": checks} for i in range(15)},
+        settings={
+            "ports": {"base": base, "slots": 15},
+            "limits": {"jobs": 15},
+            "checks": {"jobs": 15},
+        },
+    )
+    ws.run("run", FEATURE, code=0)
+    ports = [p for path in ws.agents.glob("*.bound") for p in path.read_text().split()]
+    assert sorted(map(int, ports)) == list(range(base, base + 150))
+    passed = [e["data"]["passed"] for e in ws.journal(kind="check.done")]
+    assert passed == [True] * 30
+    assert ws.journal(kind="repair.opened") == []
+    assert all(is_free(port) for port in range(base, base + 150))
+    nothing_to_do(ws)
+
+
 def test_who_finds_no_ports_waits_without_a_slot_and_goes_on(tmp_path: Path) -> None:
     ws, _ = binding(tmp_path, 3, 2, 1)
     for i in range(3):
@@ -193,3 +224,21 @@ def test_teardown_has_a_log_and_its_failure_is_told(tmp_path: Path) -> None:
     assert "teardown command 2 failed" in both(done)
     assert (ws.cell_dir("one") / "teardown-1.log").read_text() == "bye\n"
     assert not ws.worktree("one").exists()
+
+
+def test_forget_keeps_the_worktree_and_clean_tears_it_down_once(tmp_path: Path) -> None:
+    """Forgotten is not gone: its services stay as they are, the next attempt works there."""
+    book = tmp_path / "book"
+    ws = kit(tmp_path, setup=[f"echo up >> {book}"], teardown=[f"echo down $PWD >> {book}"])
+    ws.run("run", FEATURE, code=0)
+    ws.run("forget", FEATURE, code=0)
+    ws.run("run", FEATURE, code=0)
+    assert book.read_text().splitlines() == ["up"]
+    ws.run("forget", FEATURE, code=0)
+    ws.run("clean", FEATURE, code=0)
+    ws.run("clean", FEATURE, code=0)
+    assert book.read_text().splitlines() == ["up", f"down {ws.worktree('one')}"]
+    entries = json.loads((ws.root / ".orchestr" / "registry.json").read_text())["entries"]
+    assert [(e["status"], e["ports"]) for e in entries.values()] == [("released", [])]
+    ws.run("run", FEATURE, code=0)
+    assert [line.split()[0] for line in book.read_text().splitlines()] == ["up", "down", "up"]

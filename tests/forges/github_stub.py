@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,6 +93,7 @@ class GitHub:
         self.away = False
         self.tls: ssl.SSLContext | None = None
         self.enterprise = ""
+        self.quicker: Callable[[], object] | None = None  # what happens just before the next merge
         self.protected = ""  # why nobody may press the merge button
         self.queues = False  # whether there is a merge queue; what is in it lands after a look
         self.lag = 0  # requests that still see the old head after a push
@@ -338,6 +339,9 @@ class GitHub:
                     raise Refusal(405, "Pull Request is still a draft")
                 if self.protected:
                     raise Refusal(405, self.protected)
+                quicker, self.quicker = self.quicker, None
+                if quicker is not None:
+                    quicker()
                 self.merge(slug, number, asked)
                 return 200, {"merged": True}
             case ("POST", "issues", True, "/comments"):

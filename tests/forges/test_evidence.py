@@ -9,14 +9,15 @@ def test_nothing_to_tell_is_no_section() -> None:
     assert evidence.checks([]) == evidence.repairs([]) == evidence.reviews([]) == ""
 
 
-def test_repairs_that_changed_something_are_told() -> None:
+def test_repairs_are_told_with_what_came_of_them() -> None:
     rows = [
         {"outcome": "unchanged", "why": "red: unit", "after": "a" * 40},
         {"outcome": "changed", "why": "red: unit <!-- @all", "after": "b" * 40},
     ]
     text = evidence.repairs(rows)
-    assert text.count("\n- ") == 1
-    assert text.endswith("mended in `bbbbbbbbbb`")
+    assert text.count("\n- ") == 2
+    assert "- red: unit (unchanged)" in text
+    assert text.endswith("→ `bbbbbbbbbb`")
     assert "<!--" not in text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,34 @@ def test_a_conflict_that_nobody_mends_is_left_to_a_person_and_others_go_on(tmp_p
     yard.run("run", FEATURE, code=0)
     yard.run("land", FEATURE, code=0)
     assert git(yard.repos / "app.git", "show", "main:shared.txt") == "one\ntwo"
+
+
+def test_what_a_repair_made_needs_a_persons_yes_again(tmp_path: Path) -> None:
+    """The yes was to another commit: nothing that nobody has seen lands (gate `publish`)."""
+    cells: dict[str, dict[str, Any]] = {"one": {}, "two": {"approve": ["publish"]}}
+    yard = Yard.ready(tmp_path / "w", cells, repos=("app",), scripts=SAME_LINE, build=False)
+    yard.run("run", FEATURE, code=1)
+    yard.run("approve", f"{FEATURE}:two", "--yes", code=0)
+    yard.run("run", FEATURE, code=0)
+    approved = yard.head("two")
+    done = yard.run("land", FEATURE, code=1)
+    assert yard.history() == ["one"], both(done)
+    assert yard.head("two") == approved  # not even pushed
+    said = "? two needs approval: its agent mended it; it waits for your approval of what it would"
+    assert said in done.stdout
+    assert f"    hint:  orchestr approve {FEATURE}:two\n" in done.stdout
+    mended = git(yard.worktree("two"), "rev-parse", "HEAD")
+    assert mended != approved and yard.states()["two"] == "approval"
+    again = yard.run("land", FEATURE, code=1)  # no way around it, and no second repair
+    assert yard.history() == ["one"] and len(yard.journal(kind="land.repair")) == 1, both(again)
+    assert yard.run("run", FEATURE, code=1)
+    yard.run("approve", f"{FEATURE}:two", "--yes", code=0)
+    yard.run("run", FEATURE, code=0)
+    assert yard.head("two") == mended
+    done = yard.run("land", FEATURE, code=0)
+    assert yard.history() == ["one", "two"], both(done)
+    assert yard.states() == {"one": "landed", "two": "landed"}
+    yard.always_green(("app",))
 
 
 def test_an_agent_that_fails_is_asked_again_within_the_bound(tmp_path: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestr.ports import is_free
 from tests.crash.house import wait_for
+from tests.e2e.test_kit import free_base
 from tests.landing.house import FEATURE, Yard, both
 
 pytestmark = pytest.mark.slow
@@ -107,3 +112,82 @@ def test_checks_that_hang_are_ended_with_the_landing(tmp_path: Path) -> None:
     assert first.ended() == 130, first.said()
     assert not Path(f"/proc/{pid}").exists()
     assert yard.history() == []
+
+
+# Binds all of its cell's ports for a while, as a service under test does.
+BIND = """\
+import os, socket, time
+from pathlib import Path
+ports = [int(os.environ[f"ORCHESTR_PORT_{i}"]) for i in range(10)]
+env = dict(line.split("=", 1) for line in Path(".ports.env").read_text().splitlines())
+assert env["BACKEND_PORT"] == os.environ["BACKEND_PORT"] == str(ports[0])
+servers = [socket.create_server(("127.0.0.1", port)) for port in ports]
+with open(os.environ["BOUND"], "a") as book: book.write(f"{os.getcwd()} {ports[0]}\\n")
+time.sleep(0.5)
+"""
+
+
+def bound(root: Path) -> list[str]:
+    return (root / "bound").read_text().splitlines() if (root / "bound").exists() else []
+
+
+def with_ports(root: Path, names: str, slots: int) -> tuple[Yard, int]:
+    base = free_base(slots)
+    one: dict[str, Any] = {"kind": "command", "name": "bind", "run": [sys.executable, "-c", BIND],
+                           "env": {"BOUND": str(root / "bound")}, "timeout": "60s"}  # fmt: skip
+    cells = {name: {"ports": True, "checks": [one]} for name in names.split()}
+    yard = Yard.ready(root, cells, build=False, repos=("app",))
+    yard.settings(ports={"base": base, "slots": slots}, landing={"jobs": 3, "repairs": 0})
+    yard.run("run", FEATURE, code=0)
+    return yard, base
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_candidates_have_their_cells_ports_and_give_them_back(tmp_path: Path, slots: int) -> None:
+    """One block for three cells: they wait for each other, which is no verdict."""
+    yard, base = with_ports(tmp_path / "w", "one two three", slots)
+    (yard.root / "bound").unlink()
+    yard.somebody_pushes({"else": "1\n"})  # so that nothing is known of the trees
+    done = yard.run("land", FEATURE, code=0)
+    assert sorted(yard.history()) == ["(somebody else's)", "one", "three", "two"], both(done)
+    assert len(bound(yard.root)) >= 3
+    assert all("/landing/app/" in line for line in bound(yard.root))
+    entries = json.loads((yard.root / ".orchestr" / "registry.json").read_text())["entries"]
+    assert all(entry["ports"] == [] for entry in entries.values())
+    assert all(is_free(port) for port in range(base, base + slots * 10))
+
+
+def test_ports_for_a_cell_whose_worktree_was_cleaned_away(tmp_path: Path) -> None:
+    yard, _ = with_ports(tmp_path / "w", "one", 1)
+    yard.run("clean", FEATURE, code=0)
+    yard.somebody_pushes({"else": "1\n"})
+    done = yard.run("land", FEATURE, code=0)
+    assert yard.history() == ["(somebody else's)", "one"], both(done)
+    (entry,) = json.loads((yard.root / ".orchestr/registry.json").read_text())["entries"].values()
+    assert (entry["status"], entry["ports"]) == ("released", [])
+
+
+def test_a_landing_killed_in_a_check_leaves_no_lease(tmp_path: Path) -> None:
+    yard, _ = with_ports(tmp_path / "w", "one", 1)
+    (yard.root / "bound").unlink()
+    yard.somebody_pushes({"else": "1\n"})
+    first = yard.spawn("land", FEATURE)
+    wait_for(lambda: bound(yard.root), "the check")
+    first.kill()
+    first.wait()
+    yard.run("land", FEATURE, code=0)
+    assert yard.history() == ["(somebody else's)", "one"]
+    (entry,) = json.loads((yard.root / ".orchestr/registry.json").read_text())["entries"].values()
+    assert entry["ports"] == []
+
+
+def test_the_kit_is_taken_down_with_a_log_before_a_landed_worktree_goes(tmp_path: Path) -> None:
+    yard = Yard.ready(tmp_path / "w", {"one": {}}, build=False, repos=("app",))
+    book = yard.root / "downs"
+    yard.settings(repos={"app": {"teardown": [f"echo $PWD >> {book}", "echo broken; exit 4"]}})
+    yard.run("run", FEATURE, code=0)
+    done = yard.run("land", FEATURE, code=0)
+    assert book.read_text().split() == [str(yard.worktree("one"))]
+    assert "warning: cell demo:one: teardown command 2 failed" in both(done)
+    assert (yard.cell_dir("one") / "teardown-2.log").read_text() == "broken\n"
+    assert not yard.worktree("one").exists()

@@ -68,6 +68,32 @@ def test_a_kill_right_after_the_button_lands_it_once(hub: Hub) -> None:
     assert hub.files() == ["README.md"]
 
 
+def test_who_was_quicker_than_the_button_is_said_and_the_new_tree_checked(hub: Hub) -> None:
+    """GitHub compares the head, not the base: what it made was nobody's candidate."""
+    hub.github.quicker = lambda: hub.somebody_pushes({"theirs": "1\n"})
+    done = hub.land()
+    (warned,) = [line for line in done.stderr.splitlines() if "was not checked before" in line]
+    assert "main of app moved while the forge merged" in warned
+    assert hub.history()[:2] == ["(somebody else's)", "low"]
+    assert "theirs" in hub.files()
+    hub.landed()  # every tree on the way was checked, that one too
+
+
+def test_what_nobody_checked_and_is_red_ends_the_landing_with_1(tmp_path: Path) -> None:
+    hub = Hub.ready(tmp_path / "w", landing={"repairs": 0})
+    assert isinstance(hub, Hub)
+    try:
+        hub.github.quicker = lambda: hub.somebody_pushes({"bad": "1\n"})
+        done = hub.land(code=1)
+        made = git(hub.repos / "app.git", "log", "-1", "--format=%H", "main")
+        assert f"main of app is RED at {made[:12]}: 0 of 1 checks passed" in both(done)
+        assert hub.history() == ["(somebody else's)", "low"]  # and nothing on top of it
+        assert hub.states()["low"] == "landed"
+        assert hub.states()["high"] == "needs_person"
+    finally:
+        hub.end()
+
+
 def test_what_github_refuses_is_left_to_a_person_with_its_words(hub: Hub) -> None:
     hub.github.protected = "At least 1 approving review is required by reviewers"
     done = hub.land(code=1)

@@ -5,11 +5,14 @@ The table in docs/design/proof.md names the test of each row; here are those tha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
+from orchestr.ports import SIZE
 from tests.conftest import git
+from tests.e2e.test_kit import free_base
 from tests.e2e.workspace import FEATURE, Workspace, both
 
 Make = Callable[..., Workspace]
@@ -32,6 +35,30 @@ def test_a_suite_runs_once_per_round(workspace: Make) -> None:
     assert (ws.root / "count.other").read_text().splitlines() == ["y"] * 3
     ws.run("run", FEATURE, code=0)
     assert counted.read_text().splitlines() == ["x"] * 3
+
+
+def test_many_failures_are_one_run_of_the_suite(workspace: Make) -> None:
+    """D92: once per round, however many tests fail, and the agent is told of one first (D38)."""
+    rows = [{"test_name": n, "passed": False, "execution_command": f"echo {n} >> ONE"}
+            for n in ("a", "b", "c")]  # fmt: skip
+    red, green = json.dumps(rows), json.dumps([{"test_name": n, "passed": True} for n in "abc"])
+    script = (
+        f"echo x >> $COUNT; if grep -q done state.txt; then echo '{green}'; else echo '{red}'; fi"
+    )
+    ws = workspace(cells={"one": {}})
+    counted = ws.root / "count"
+    suite = {"kind": "tests", "name": "suite", "run": ["sh", "-c", script],
+             "env": {"COUNT": str(counted)}}  # fmt: skip
+    ws.spec({"one": {"checks": [suite]}})
+    told = 'cp "$ORCHESTR_REPAIR_FILE" "$AGENT_DIR/told-$ORCHESTR_ROUND.md"'
+    ws.script("one", f'if [ -z "$ORCHESTR_ROUND" ]; then echo begun > state.txt; else {told}\n'
+                     '[ "$ORCHESTR_ROUND" = 1 ] && echo a >> state.txt || echo done >> state.txt\n'
+                     "fi")  # fmt: skip
+    ws.run("run", FEATURE, code=0)
+    assert counted.read_text().splitlines() == ["x"] * 3  # the work and two repairs
+    assert not list(ws.root.rglob("ONE"))  # nor single tests, beside the suite
+    assert "2 more fail; leave them for now" in (ws.agents / "told-1.md").read_text()
+    assert "more fail" not in (ws.agents / "told-2.md").read_text()
 
 
 def test_a_failed_cell_keeps_its_worktree_and_its_evidence(workspace: Make) -> None:
@@ -78,3 +105,69 @@ def test_results_that_cannot_be_read_are_red(workspace: Make, printed: str) -> N
     ws = workspace(cells={"one": {"checks": [tests], "repair": {"checks": 0}}})
     assert "check tests: RED" in both(ws.run("run", FEATURE, code=1))
     assert ws.prs() == {}
+
+
+LONG = "sandbox-wo-"  # with these, every cell of the first of them began at the same slot
+
+
+def test_alike_names_have_their_own_ports_in_the_range_of_the_settings(workspace: Make) -> None:
+    """D83, D84: the block is the first free one, by the settings, in every process the same."""
+    base = free_base(3)
+    ports = {"kind": "command", "name": "ports", "run": ["sh", "-c", "echo $BACKEND_PORT >> $SEEN"]}
+    ws = workspace(cells={})
+    ports["env"] = {"SEEN": str(ws.root / "seen")}
+    cells = {f"{LONG}{n}": {"ports": True, "checks": [ports]} for n in "ab"}
+    ws.spec(cells)
+    ws.settings(ports={"base": base, "slots": 3}, limits={"jobs": 2})
+    held = f'touch "$AGENT_DIR/$ORCHESTR_CELL.here"; until [ -e "$AGENT_DIR/{LONG}a.here" ] && '
+    held += f'[ -e "$AGENT_DIR/{LONG}b.here" ]; do sleep 0.05; done; echo x > $ORCHESTR_CELL.txt'
+    for name in cells:
+        ws.script(name, held)
+    ws.run("run", FEATURE, code=0, env={"PYTHONHASHSEED": "1"})
+    assert sorted((ws.root / "seen").read_text().split()) == [str(base), str(base + SIZE)]
+    (ws.root / "seen").unlink()
+    for seed in ("2", "3"):
+        ws.run("run", f"{FEATURE}:{LONG}b", "--force", code=0, env={"PYTHONHASHSEED": seed})
+    seen = (ws.root / "seen").read_text().split() if (ws.root / "seen").exists() else []
+    assert set(seen) <= {str(base)}
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("{kind: pytest}", "checks: must be a list, got a mapping"),  # E21
+        ("[pytest]", "checks[0]: must be a mapping, got a text"),
+        ('[{kind: pytest, selector: ""}]', "checks[0].selector: is empty"),  # E22
+        ("[{kind: command}]", "checks[0].run: is required and not there"),
+        ("[{kind: browser_journey, run: [x], evidence: []}]", "checks[0].evidence: is empty"),
+        ('[{kind: state_invariant, probes: {n: {run: [x]}}, expression: ""}]',
+         "checks[0].expression: is empty"),
+        ('[{kind: state_invariant, probes: {n: {run: [x]}}, '  # E24
+         'expression: "__import__(\'os\').system(\'touch PWNED\')"}]',
+         "checks[0].expression: cannot hold a call"),
+    ],
+)  # fmt: skip
+def test_a_check_that_cannot_run_is_refused_with_its_line(
+    workspace: Make, check: str, said: str
+) -> None:
+    """E21, E22, E24: before anything starts, not at night."""
+    ws = workspace(cells={"one": {}})
+    ws.edit_spec("todo:", f"checks: {check}\n    todo:")
+    for verb in (["validate"], ["plan", FEATURE], ["run", FEATURE]):
+        done = ws.run(*verb, code=2)
+        assert f"specs/{FEATURE}.yaml:" in both(done) and f"cells.one.{said}" in both(done)
+    assert ws.starts() == [] and not list(ws.root.rglob("PWNED"))
+
+
+def test_an_origin_that_is_away_is_said_and_nothing_is_lost(workspace: Make) -> None:
+    """D87: a failed fetch was a line in a log, and the work began on what was there."""
+    ws = workspace(cells={"one": {}})
+    bare = ws.repos / "app.git"
+    bare.rename(ws.repos / "away.git")
+    done = ws.run("run", FEATURE, code=1)
+    assert "app.git" in both(done) and "hint:" in both(done)
+    assert ws.prs() == {}
+    (ws.repos / "away.git").rename(bare)
+    ws.run("run", FEATURE, code=0)
+    assert ws.states() == {"one": "done"}
+    assert len(ws.starts("one")) == 1

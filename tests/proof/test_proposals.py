@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from tests.conftest import git
 from tests.e2e.workspace import FEATURE, Workspace, both, nothing_to_do
 
 Make = Callable[..., Workspace]
@@ -63,3 +67,87 @@ def test_detect_runs_what_is_there_red_and_green(workspace: Make) -> None:
     assert [e["data"]["passed"] for e in ws.journal(kind="check.done")] == [False, True]
     assert "✅ `make`" in ws.pr("one")["body"]
     nothing_to_do(ws)
+
+
+TOOLS = {
+    "pytest": ({"tests/test_a.py": "def test_a(): assert 1\n"}, "{kind: pytest}"),
+    "go": ({"go.mod": "module x\n"}, "{kind: command, run: [go, test, ./...]}"),
+    "mvn": (
+        {"pom.xml": "<project/>\n"},
+        '{kind: junit, run: [mvn, -B, test], reports: ["**/target/surefire-reports/TEST-*.xml"]}',
+    ),
+    "npm": (
+        {"package.json": '{"scripts": {"test": "vitest"}}'},
+        '{kind: command, run: [npm, test], env: {CI: "1"}}',
+    ),
+    "cargo": ({"Cargo.toml": "[package]\n"}, "{kind: command, run: [cargo, test]}"),
+    "make": ({"Makefile": "check:\n\tfalse\n"}, "{kind: command, run: [make, check]}"),
+}
+# Leaves word that it ran, and what maven is asked for.
+TOOL = """\
+#!/bin/sh
+echo "$0 $*" >> WORD
+mkdir -p target/surefire-reports
+echo '<testsuite tests="1"><testcase name="a"/></testsuite>' > target/surefire-reports/TEST-a.xml
+for word in "$@"; do case "$word" in --junitxml=*)
+    echo '<testsuite tests="1"><testcase name="a"/></testsuite>' > "${word#--junitxml=}";;
+esac; done
+"""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_each_kind_is_proposed_and_run_only_where_that_is_asked_for(
+    workspace: Make, tool: str
+) -> None:
+    """The tools are programs in PATH that leave word: whether one ran is a fact."""
+    files, line = TOOLS[tool]
+    ws = workspace(repos=(), cells={"one": {}})
+    ws.repo("app", {**files, ".gitignore": "target/\n"})
+    tools, word = ws.root / "tools", ws.root / "word"
+    tools.mkdir()
+    (tools / tool).write_text(TOOL.replace("WORD", str(word)))
+    (tools / tool).chmod(0o755)
+    env = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    rows = json.loads(ws.run("plan", FEATURE, "--json", code=0, env=env).stdout)["proposals"]
+    assert [(row["check"], row["runs"]) for row in rows] == [(line, False)]
+    ws.run("run", FEATURE, code=0, env=env)
+    for verb in ("validate", "status", "explain", "doctor"):
+        ws.run(verb, *([] if verb in ("validate", "doctor") else [FEATURE]), code=0, env=env)
+    assert not word.exists() and ws.journal(kind="check.done") == []
+    ws.settings(**DETECT)
+    rows = json.loads(ws.run("plan", FEATURE, "--json", code=0, env=env).stdout)["proposals"]
+    assert [(row["check"], row["runs"]) for row in rows] == [(line, True)]
+    assert not word.exists()
+    ws.run("run", FEATURE, code=0, env=env)
+    assert word.read_text().startswith(f"{tools / tool} ")
+    assert [e["data"]["passed"] for e in ws.journal(kind="check.done")] == [True]
+
+
+def test_the_folders_of_a_monorepo(workspace: Make) -> None:
+    ws = workspace(repos=(), cells={"one": {}})
+    green = "check:\n\tpwd >> ../../ran; test -f Makefile\n"
+    ws.repo("app", {"packages/a/Makefile": green, "packages/b/Makefile": green,
+                    ".gitignore": "ran\n"})  # fmt: skip
+    told = ws.run("plan", FEATURE, code=0).stdout
+    assert '{kind: command, run: [make, check], cwd: "packages/a"}  (Makefile has' in told
+    assert "in packages/b)" in told
+    ws.settings(**DETECT)
+    ws.run("run", FEATURE, code=0)
+    names = [e["data"]["name"] for e in ws.journal(kind="check.done")]
+    assert names == ["make packages/a", "make packages/b"]
+    ran = (ws.worktree("one") / "ran").read_text().split()
+    assert ran == [str(ws.worktree("one") / "packages" / name) for name in "ab"]
+
+
+def test_hostile_files_of_a_repository_stop_nothing(workspace: Make) -> None:
+    ws = workspace(repos=(), cells={"one": {}})
+    sandbox = ws.repo("app", {"package.json": '{"scripts": {"test": "x' + "x" * (2 << 20),
+                              "web/package.json": "[" * 100_000})  # fmt: skip
+    (sandbox.path / "go.mod").symlink_to("/etc/hostname")
+    git(sandbox.path, "add", "-A")
+    git(sandbox.path, "commit", "-qm", "a link out of the tree")
+    git(sandbox.path, "push", "-q", "origin", "main")
+    assert json.loads(ws.run("plan", FEATURE, "--json", code=0).stdout)["proposals"] == []
+    ws.settings(**DETECT)
+    ws.run("run", FEATURE, code=0)
+    assert ws.journal(kind="check.done") == []

@@ -68,7 +68,13 @@ def test_a_red_check_is_repaired_by_the_author(workspace: Make) -> None:
     assert told in (ws.agents / "prompt-1.md").read_text()
     evidence = json.loads(ws.result("one", "checks.json"))
     assert evidence["head"] == ws.head("one") != evidence["origin"]
-    assert "✅ `state`" in ws.pr("one")["body"]
+    body = ws.pr("one")["body"]
+    assert "✅ `state`" in body
+    red = f"- 0 of 1 checks passed; red: state (exit 1, not 0) → `{ws.head('one')[:10]}`"
+    assert f"### Repaired by its author\n\n{red}\n" in body
+    explained = ws.run("explain", f"{FEATURE}:one", code=0).stdout
+    assert "repair 1 in check, changed to" in explained
+    assert "1+1" in ws.run("status", FEATURE, code=0).stdout
     nothing_to_do(ws)
 
 
@@ -179,9 +185,8 @@ def test_a_blocker_is_repaired_and_reviewed_again(workspace: Make) -> None:
     assert len(ws.starts("eve")) == 2
     review = json.loads(ws.result("one", "review.json"))
     assert review["head"] == ws.head("one") != review["origin"]
-    body = ws.pr("one")["body"]
-    assert "Reviews by agents" in body
-    assert f"- review: It is bad (eve): mended in `{ws.head('one')[:10]}`" in body
+    assert "Reviews by agents" in ws.pr("one")["body"]
+    assert "\n- review: It is bad (eve) → `" in ws.pr("one")["body"]
     nothing_to_do(ws)
 
 

@@ -18,7 +18,7 @@ from render_stories import (
 )
 
 from orchestr.events import Event, Kind
-from orchestr.plan import Overlap, forecast
+from orchestr.plan import forecast
 from orchestr.render.explain import blocked_chain, explain_text
 from orchestr.render.facts import CellFacts, FeatureStatus
 from orchestr.render.plan import Resources, plan_json, plan_text
@@ -152,7 +152,7 @@ def test_the_plan_for_people() -> None:
         PLAN,
         FORECASTS,
         FACTS,
-        overlaps=(Overlap("platform-service", "java-sdk", "*.go", "service/**"),),
+        claims=["specs/mlkem.yaml:9:5: warning: a and b may change them\n  hint: an edge"],
         jobs=3,
         resources=Resources(disk_wanted=300 << 20, disk_free=12 << 30),
         timed=True,
@@ -188,8 +188,8 @@ def test_the_plan_for_people() -> None:
         "    may run: java-sdk runs first (its tree may change)",
         "",
         "critical path: platform-proto > java-sdk > xtest (about 3.0 s)",
-        "warning: platform-service (*.go) and java-sdk (service/**) may change the same paths, "
-        "and neither depends on the other",
+        "specs/mlkem.yaml:9:5: warning: a and b may change them",
+        "  hint: an edge",
         "agents: 3 at once, the widest wave has 2 cells",
         "disk: about 300 MB for worktrees, 12 GB free",
         "",

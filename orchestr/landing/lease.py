@@ -1,0 +1,85 @@
+"""Ports of candidates: the block of the cell, from the start of its checks to their end.
+
+A candidate that is made again may come while the one before it is being let go, so a cell's block
+has one user at a time here (one process lands in a workspace, so a lock of ours does). No block
+free: wait, as a run does; that is no verdict. A cell whose worktree was tidied away has its claim
+again for that while. A kill leaves a lease; `free_ports_left` ends it before the next landing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestr.cell import portlease
+from orchestr.cell.context import CellContext
+from orchestr.errors import Interrupted
+from orchestr.files import write_if_changed
+from orchestr.git import Repo
+from orchestr.ports import FILE, env_file, lease_ports
+from orchestr.registry import Entry
+
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@contextmanager
+def leased(
+    ctx: CellContext | None, place: Path, stop: threading.Event, warn: Callable[[str], None]
+) -> Iterator[tuple[int, ...]]:
+    """The ports of a cell, told to the programs in ``place``; none for no cell.
+
+    Raises Interrupted when stopped meanwhile, Taken when somebody else has the cell's branch now.
+    """
+    if ctx is None:
+        yield ()
+        return
+    turn = _turns[str(ctx.run.layout.state / ctx.key)]
+    while not turn.acquire(timeout=portlease.POLL):
+        _look(stop)
+    try:
+        borrowed = ctx.run.registry.active(ctx.key) is None
+        if borrowed:
+            stamp = datetime.now(UTC).isoformat(timespec="seconds")
+            common, path = str(ctx.repo.common_dir()), str(ctx.worktree)
+            ctx.run.registry.reserve(
+                Entry(ctx.key, ctx.cell.repo, common, path, ctx.cell.branch, "", stamp)
+            )
+        try:
+            ports = _wait(ctx, stop, warn)
+            tracked = bool(Repo(place).ask("ls-files", "--", FILE).text.strip())
+            if not tracked:
+                write_if_changed(place / FILE, env_file(ports).encode())
+            yield ports
+            if not tracked:
+                with suppress(OSError):
+                    (place / FILE).unlink()
+        finally:
+            if borrowed:
+                ctx.run.registry.release(ctx.key)
+            else:
+                portlease.give_back(ctx)
+    finally:
+        turn.release()
+
+
+def _wait(ctx: CellContext, stop: threading.Event, warn: Callable[[str], None]) -> tuple[int, ...]:
+    settings, told = ctx.run.settings.ports, False
+    while True:
+        ports = lease_ports(ctx.run.registry, ctx.key, settings.base, settings.slots)
+        if ports is not None:
+            return ports
+        if not told:
+            told = True
+            warn(f"{ctx.name}: all {settings.slots} blocks of ports are in use; its checks wait")
+        if not portlease.reclaim(ctx):
+            stop.wait(portlease.POLL)
+        _look(stop)
+
+
+def _look(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Interrupted("stopped; the same command goes on")
