@@ -115,8 +115,8 @@ def machine() -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """The environment of every measured program."""
-    ours = ("ORCHESTR_", "GIT_", "NO_COLOR")
+    """The environment of every measured program; Python keeps its bytecode, as it does for users."""
+    ours = ("ORCHESTR_", "GIT_", "NO_COLOR", "PYTHONDONTWRITEBYTECODE", "PYTHONPROFILEIMPORTTIME")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, **GIT_ENV, "PYTHONPATH": str(ROOT)}
 

@@ -5,9 +5,15 @@ The cells' result files are written by the product's own records, so that no age
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
-from benchmarks.common import git
+from benchmarks.common import environment, git
 from orchestr.cell import attempt as attempts
 from orchestr.cell.implement import key_of
 from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Implemented, Marker, Outcome
@@ -30,6 +36,14 @@ def upstreams(n: int) -> tuple[int, ...]:
     return (n // 2,) if n % 3 == 0 and n else ()
 
 
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """While things are generated, nothing has to survive a crash: no fsync."""
+    with patch.object(os, "fsync", lambda fd: None):
+        yield
+
+
+@unsynced()
 def done_workspace(root: Path, cells: int) -> None:
     """A workspace in the empty folder ``root`` whose one feature `big` is all done."""
     (root / "specs").mkdir(parents=True)
@@ -57,3 +71,20 @@ def done_workspace(root: Path, cells: int) -> None:
         Evidence(head, ctx.digest_of(Phase.CHECK)).write(ctx.dir / CHECKS)
         Evidence(head, ctx.digest_of(Phase.REVIEW)).write(ctx.dir / REVIEW)
         Head(head, tree, head, ctx.cell.branch, Outcome.CHANGED).write(ctx.dir)
+
+
+UNSYNCED = """\
+import os, sys
+os.fsync = lambda fd: None
+from orchestr.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def first_run(root: Path, *words: str) -> None:
+    """`orchestr WORDS` as preparation: a run that fills doit's database, without fsync."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNSYNCED, *words], cwd=root, env=environment(),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
