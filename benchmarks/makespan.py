@@ -4,8 +4,9 @@ What runs is `orchestr run` itself in a process of its own: spec, plan with its 
 threaded runner, the slots of `cell/pools.py`, journal and result files. Only what a phase does is
 replaced: `implement` takes its slot as the real one does and then lets simulated time pass, the
 others write their files at once. Simulated time goes on when as many agents work as can work (all
-slots taken, or all cells whose upstreams are done); if that does not come about within some
-seconds, it goes on all the same and counts a stall.
+slots taken, or all cells whose upstreams are done) and the other free cells wait for a slot: a real
+agent takes minutes. If that does not come about within some seconds, it goes on all the same and
+counts a stall.
 
 Beside it: the lower bound max(critical path, work / jobs), which often nobody can reach; waves (a
 barrier after each, longest first within); and doit's own order (stock doit, one task a cell, as
@@ -91,9 +92,10 @@ class Dag:
 class Clock:
     """Simulated time for the agents of one run."""
 
-    def __init__(self, dag: Dag) -> None:
+    def __init__(self, dag: Dag, waiting: Callable[[], int] | None = None) -> None:
         self.now, self.stalls = 0.0, 0
         self._dag = dag
+        self._waiting = waiting
         self._cond = threading.Condition()
         self._asleep: list[tuple[float, int]] = []
         self._done: set[int] = set()
@@ -107,19 +109,24 @@ class Clock:
             self._cond.notify_all()
             self._cond.wait_for(lambda: cell in self._done)
 
-    def _can_work(self) -> int:
-        free = (
-            n
+    def _settled(self) -> bool:
+        """Whether nothing more can happen now: as many work as can, the others stand in line."""
+        free = sum(
+            n not in self._done and self._done.issuperset(above)
             for n, above in enumerate(self._dag.above)
-            if n not in self._done and self._done.issuperset(above)
         )
-        return min(self._dag.jobs, sum(1 for _ in free))
+        asleep = len(self._asleep)
+        if asleep < min(self._dag.jobs, free):
+            return False
+        return self._waiting is None or asleep + self._waiting() >= free
 
     def _drive(self) -> None:
         with self._cond:
             while len(self._done) < len(self._dag.seconds):
-                full = self._cond.wait_for(lambda: len(self._asleep) >= self._can_work(), STALL)
-                self.stalls += not full
+                patience = time.monotonic() + STALL
+                while not self._settled() and time.monotonic() < patience:
+                    self._cond.wait(0.001)
+                self.stalls += not self._settled()
                 if self._asleep:
                     self.now, cell = heapq.heappop(self._asleep)
                     self._done.add(cell)
@@ -151,7 +158,8 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
             journal.append(
                 Event(Kind.ATTEMPT_EXITED, now(), "before", "dag", f"c{n}", "implement", 1, data)
             )
-    clock = Clock(dag)
+    pools: list[Any] = []
+    clock = Clock(dag, lambda: sum(len(pool._waiters) for pool in pools))
     files = {
         Phase.WORKTREE: (r.MARKER,),
         Phase.IMPLEMENT: (r.IMPLEMENT, r.TRANSCRIPT),
@@ -163,7 +171,9 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     def runner(phase: Phase) -> Any:
         def run(ctx: Any) -> Any:
             if phase is Phase.IMPLEMENT:
-                with ctx.run.pool("agents").slot(ctx.priority, ctx.cancelled):
+                pool = ctx.run.pool("agents")
+                pools[:] = [pool]
+                with pool.slot(ctx.priority, ctx.cancelled):
                     clock.work(int(ctx.cell.name[1:]))
             ctx.dir.mkdir(parents=True, exist_ok=True)
             for name in files[phase]:
