@@ -10,8 +10,9 @@ import os
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,6 +145,35 @@ class Fields:
         return value
 
 
+_looked: ContextVar[dict[Path, Any] | None] = ContextVar("looked", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """For verbs that only read: inside, this thread reads the file of a record once.
+
+    What a status shows needs most files several times; half of its time went into reading them
+    again.
+    """
+    if _looked.get() is not None:
+        yield
+        return
+    token = _looked.set({})
+    try:
+        yield
+    finally:
+        _looked.reset(token)
+
+
+def _load(path: Path, load: Callable[[Path], Any]) -> Any:
+    looked = _looked.get()
+    if looked is None:
+        return load(path)
+    if path not in looked:
+        looked[path] = load(path)
+    return looked[path]
+
+
 def read_record(path: Path, load: Callable[[Path], Any], make: Callable[[Fields], T]) -> T | None:
     """The record in a file, or None when there is none.
 
@@ -151,7 +181,7 @@ def read_record(path: Path, load: Callable[[Path], Any], make: Callable[[Fields]
     a warning says so (row X29).
     """
     try:
-        raw = load(path)
+        raw = _load(path, load)
         return None if raw is None else make(Fields(raw))
     except CorruptState as error:
         broken = error

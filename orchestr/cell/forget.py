@@ -11,7 +11,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from orchestr.cell import attempt as attempts
-from orchestr.cell import reviewers
 from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive, stop_running
@@ -51,6 +50,8 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
         attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person")
     number = newest.number if newest else 0
     if Phase.REVIEW in phases:
+        from orchestr.cell import reviewers  # agents and prompts: `status` needs none
+
         reviewers.forget(ctx.dir, number)
     moved = [
         name

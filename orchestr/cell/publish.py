@@ -86,9 +86,10 @@ def pr_base(ctx: CellContext) -> str:
     """The branch the pull request is for: below a merged upstream the one that it was for."""
     marker = Marker.read(ctx.dir)
     base = marker.base_ref if marker else ""
-    by_branch = {(c.repo, c.branch): c for c in ctx.run.feature.cells}
-    for _ in ctx.run.feature.cells:
-        below = by_branch.get((ctx.cell.repo, base))
+    cells = ctx.run.feature.cells
+    for _ in cells:
+        here = (c for c in cells if c.branch == base and c.repo == ctx.cell.repo)
+        below = next(here, None)
         if below is None or not is_merged(ctx.run, below):
             break
         under = Marker.read(ctx.run.cell(below.name).dir)

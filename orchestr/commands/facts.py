@@ -17,6 +17,7 @@ from orchestr.cell.prompt import pr_of
 from orchestr.cell.records import Marker, Outcome, Planned
 from orchestr.cell.signing import sign_command
 from orchestr.commands.stale import stale_phases
+from orchestr.files import one_look
 from orchestr.lifecycle import LAND, CellView, FeatureView, replay, settle
 from orchestr.locks import read_lease
 from orchestr.render.facts import CellFacts, FeatureStatus
@@ -32,7 +33,8 @@ def feature_status(run: Run, *, fresh: bool = True) -> FeatureStatus:
     view = replay(run.journal.read()) if fresh else run.past
     view = _answered(run, settle(view, lease is not None))
     live = f"PID {lease.pid}, {lease.command}" if lease is not None else None
-    facts = {p.name: cell_facts(run.cell(p.name), view.cell(p.name)) for p in run.plan.cells}
+    with one_look():
+        facts = {p.name: cell_facts(run.cell(p.name), view.cell(p.name)) for p in run.plan.cells}
     return FeatureStatus(run.feature, run.plan, view, facts, live)
 
 

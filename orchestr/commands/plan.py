@@ -18,6 +18,7 @@ from orchestr.commands.report import say
 from orchestr.commands.session import Session
 from orchestr.commands.stale import foresee
 from orchestr.errors import Exit, UsageError
+from orchestr.files import one_look
 from orchestr.plan import overlaps
 from orchestr.render.plan import Resources, plan_json, plan_text
 
@@ -65,8 +66,9 @@ def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) 
     whole = {p.name for p in run.plan.cells}
     if set(goal.cells) | set(goal.selection.still) != whole:
         cells = goal.cells
-    forecasts = foresee(run, goal.selection, cells, forced=goal.forced if forced else ())
-    facts = feature_status(run, fresh=False).facts
+    with one_look():
+        forecasts = foresee(run, goal.selection, cells, forced=goal.forced if forced else ())
+        facts = feature_status(run, fresh=False).facts
     found = claims(run.feature, run.layout.root)
     bad = any(claim.severity == "error" for claim in found)
     if as_json:

@@ -1,0 +1,90 @@
+"""Generated workspaces: a feature of many cells that is all done, as the product leaves it.
+
+The cells' result files are written by the product's own records, so that no agent has to run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from benchmarks.common import environment, git
+from orchestr.cell import attempt as attempts
+from orchestr.cell.implement import key_of
+from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Implemented, Marker, Outcome
+from orchestr.commands.session import Session
+from orchestr.spec.records import Phase
+
+TOML = """\
+[workspace]
+repos = "."
+
+[agents.noop]
+kind = "command"
+run = ["true"]
+"""
+PHASES = ("worktree", "implement", "check", "review", "publish")
+
+
+def upstreams(n: int) -> tuple[int, ...]:
+    """The cells that cell ``n`` waits for: every third has one."""
+    return (n // 2,) if n % 3 == 0 and n else ()
+
+
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """While things are generated, nothing has to survive a crash: no fsync."""
+    with patch.object(os, "fsync", lambda fd: None):
+        yield
+
+
+@unsynced()
+def done_workspace(root: Path, cells: int) -> None:
+    """A workspace in the empty folder ``root`` whose one feature `big` is all done."""
+    (root / "specs").mkdir(parents=True)
+    (root / "orchestr.toml").write_text(TOML, encoding="utf-8")
+    repo = root / "repo"
+    git("init", "--quiet", "--initial-branch=main", str(repo), cwd=root)
+    git("commit", "--quiet", "--allow-empty", "-m", "first", cwd=repo)
+    head = git("rev-parse", "HEAD", cwd=repo)
+    tree = git("rev-parse", "HEAD^{tree}", cwd=repo)
+    lines = ["apiVersion: orchestr/v1", "kind: Feature", "metadata: {name: big, title: Big}"]
+    lines += ["defaults: {phases: [implement, check, review]}", "cells:"]
+    for n in range(cells):
+        after = ", ".join(f"c{u}" for u in upstreams(n))
+        more = f", depends_on: [{after}]" if after else ""
+        lines.append(f"  c{n}: {{repo: repo, todo: [do part {n}]{more}}}")
+    (root / "specs" / "big.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    run = Session(root).run("big")
+    for plan in run.plan.cells:
+        ctx = run.cell(plan.name)
+        trees = dict.fromkeys(plan.upstreams, tree)
+        marker = Marker(ctx.cell.branch, head, "main", trees, ctx.digest_of(Phase.WORKTREE))
+        marker.write(ctx.dir)
+        attempts.link_transcript(ctx.dir, 1)
+        Implemented(key_of(ctx, marker), head, tree, head, Outcome.CHANGED, 1).write(ctx.dir)
+        Evidence(head, ctx.digest_of(Phase.CHECK)).write(ctx.dir / CHECKS)
+        Evidence(head, ctx.digest_of(Phase.REVIEW)).write(ctx.dir / REVIEW)
+        Head(head, tree, head, ctx.cell.branch, Outcome.CHANGED).write(ctx.dir)
+
+
+UNSYNCED = """\
+import os, sys
+os.fsync = lambda fd: None
+from orchestr.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def first_run(root: Path, *words: str) -> None:
+    """`orchestr WORDS` as preparation: a run that fills doit's database, without fsync."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNSYNCED, *words], cwd=root, env=environment(),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
