@@ -75,7 +75,8 @@ def last_words(path: Path) -> str | None:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and (words := _words(record)) and (words := clean(words)):
+        words = clean(_words(record) or "") if isinstance(record, dict) else ""
+        if any(char.isalnum() for char in words):  # not the end of some JSON
             return clip(words, _WORDS)
     return None
 
