@@ -119,10 +119,10 @@ def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> Fea
         return view
     old = cells.get(event.cell) or CellView(event.cell)
     new = _step_cell(old, event)
-    if new.state not in (CellState.RUNNING, CellState.WAITING) and (
-        new.slot or new.doing or new.reviewers
-    ):
-        new = replace(new, slot="", doing="", reviewers=NONE)
+    if new.state is not CellState.RUNNING and new.slot:
+        new = replace(new, slot="")
+    if not new.state.is_moving and (new.doing or new.reviewers):
+        new = replace(new, doing="", reviewers=NONE)
     if new is not old and event.kind is not Kind.PR_SEEN:
         new = replace(new, run=event.run or view.run)
     cells[event.cell] = new

@@ -112,7 +112,7 @@ def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
 
 
 def activity(view: CellView) -> str:
-    """`repair 1 of 3`, `round 2 of 4: eve reads, bob: no issues`: what goes on in a phase, else empty."""
+    """What goes on in a phase: `repair 1 of 3`, `round 2 of 4: eve reads, bob: no issues`."""
     words = clean(view.doing)
     if view.round and not words.startswith("repair"):
         total = f" of {view.rounds + 1}" if view.rounds else ""

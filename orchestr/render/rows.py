@@ -113,11 +113,12 @@ def fold(rows: Sequence[Row], room: int) -> tuple[list[Row], list[Piece]]:
     for chosen in (CellState.PENDING, CellState.BLOCKED):
         leaving += [r for r in reversed(rows) if r.view.state is chosen]
     leaving += [r for r in reversed(rows) if r.view.slot == "queued"]
-    # Where an agent works there is more to see than where a worktree or a check is made.
-    leaving += [r for r in reversed(rows) if _is_busy(r.view) and not r.view.at_work]
+    leaving += [r for r in rows if r.view.state is CellState.WAITING][:0:-1]  # one tells for all
     bad = sorted((r for r in rows if r.view.state.is_bad), key=lambda r: _ended(r.view))
     bad = [r for r in bad if r.view.state is not CellState.BLOCKED]
     leaving += bad[:-_NEWS]
+    # Where an agent works there is more to see than where a worktree or a check is made.
+    leaving += [r for r in reversed(rows) if _is_busy(r.view) and not r.view.at_work]
     gone = {id(r) for r in (*leaving, *bad)}
     leaving += [r for r in reversed(rows) if id(r) not in gone]
     leaving += bad[-_NEWS:]
@@ -257,7 +258,7 @@ def _footer(
         # A slot is taken while an agent works; checks and pushes take none.
         parts.append(f"agents {sum(r.view.at_work for r in rows)}/{slots}")
         queued = sum(r.view.slot == "queued" for r in rows)
-        parts[-1] += f" +{queued} queued" if queued else ""
+        parts += [f"{queued} queued"] if queued else []
     known = sum(r.view.cost_known_usd for r in rows)
     parts += [f"${known:.2f}"] if known else []
     times = [t for v in views if (t := span(v.run_started_at, v.run_finished_at or now))]
@@ -265,8 +266,10 @@ def _footer(
     parts += [f"~{stopwatch(left)} left"] if left is not None else []
     away = sorted({repo for v in views for repo in v.forge_away})
     parts += [f"forge away: {', '.join(away)}"] if away else []
-    if slots and width(", ".join(parts)) + 2 > columns:  # the agents say as much
-        parts = [part for part in parts if not part.endswith(" running")]
+    # What is left out first where there is no room; the agents say how many run.
+    for spare in (" running" if slots else "", " blocked", " queued", " waiting"):
+        if spare and width(", ".join(parts)) + 2 > columns:
+            parts = [part for part in parts if not part.endswith(spare)]
     bar: Line = []
     if columns >= 60 and width(", ".join(parts)) + bar_columns + 3 <= columns:
         bar = [(" " + "━" * filled, "green"), ("━" * (bar_columns - filled), "dim")]
