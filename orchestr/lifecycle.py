@@ -21,7 +21,7 @@ from typing import Any, assert_never
 from orchestr.events import Event, Kind
 from orchestr.spec.records import LISTED, Phase
 from orchestr.states import CellState, FeatureState, feature_state, follows
-from orchestr.views import NONE, CellView, FeatureView
+from orchestr.views import NONE, READS, CellView, FeatureView
 
 __all__ = [
     "CellState",
@@ -119,8 +119,10 @@ def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> Fea
         return view
     old = cells.get(event.cell) or CellView(event.cell)
     new = _step_cell(old, event)
-    if new.state is not CellState.RUNNING and (new.slot or new.doing):
-        new = replace(new, slot="", doing="")
+    if new.state is not CellState.RUNNING and new.slot:
+        new = replace(new, slot="")
+    if not new.state.is_moving and (new.doing or new.reviewers):
+        new = replace(new, doing="", reviewers=NONE)
     if new is not old and event.kind is not Kind.PR_SEEN:
         new = replace(new, run=event.run or view.run)
     cells[event.cell] = new
@@ -248,15 +250,18 @@ def _step_cell(cell: CellView, event: Event) -> CellView:
         case Kind.PUSH_DONE:
             return replace(cell, pr_checks=None)  # they were of another head
         case Kind.REPAIR_OPENED:
-            of, number = _number(data, "of"), _number(data, "round") or 0
-            total = f" of {of:.0f}" if of else ""
-            return replace(cell, doing=f"repair {number:.0f}{total}", repairs=cell.repairs + 1)
+            of, number = int(_number(data, "of") or 0), int(_number(data, "round") or 0)
+            total = f" of {of}" if of else ""
+            return replace(cell, doing=f"repair {number}{total}", repairs=cell.repairs + 1,
+                           round=number, rounds=of, reviewers=NONE)  # fmt: skip
+        case Kind.REPAIR_CLOSED if cell.state is CellState.RUNNING:
+            return replace(cell, doing="")
         case Kind.CHECK_DONE if cell.state is CellState.RUNNING:
             mark = "passed" if data.get("passed") is True else "red"
             return replace(cell, doing=f"check {_text(data, 'name') or '?'} {mark}")
         case Kind.REVIEW_DONE if cell.state is CellState.RUNNING:
-            told = f"{_text(data, 'reviewer') or 'a reviewer'}: {_text(data, 'verdict') or '?'}"
-            return replace(cell, doing=told)
+            who, said = _text(data, "reviewer") or "a reviewer", _text(data, "verdict") or "?"
+            return replace(cell, doing="", reviewers={**cell.reviewers, who: said})
         case (
             Kind.CHECK_DONE
             | Kind.REPAIR_CLOSED
@@ -321,6 +326,9 @@ def _phase_started(cell: CellView, phase: str, event: Event) -> CellView:
         hint=None,
         slot="",
         doing="",
+        round=0,
+        rounds=0,
+        reviewers=NONE,
         repairs=repairs,
         with_red=cell.with_red and phase not in (Phase.WORKTREE, Phase.IMPLEMENT, Phase.CHECK),
         started_at=event.ts if fresh else cell.started_at,
@@ -411,6 +419,10 @@ def _attempt(cell: CellView, event: Event) -> CellView:
         case Kind.ATTEMPT_EXITED:
             seconds = _number(data, "seconds")
             seconds = cell.seconds if seconds is None or plan else seconds
+            reader = _text(data, "reviewer")
+            if _text(data, "part"):  # the author's time is another matter
+                ended = {**cell.reviewers, reader: "has read"} if reader else cell.reviewers
+                return replace(cell, reviewers=ended, slot="")
             return replace(cell, seconds=seconds, slot="")
         case Kind.ATTEMPT_CLOSED:
             # Closing only names the outcome: `forget` closes attempts of cells at rest, too.
@@ -419,12 +431,15 @@ def _attempt(cell: CellView, event: Event) -> CellView:
         case _:
             part = _text(data, "part")
             named = None if part else _text(data, "agent")
+            reviewer = _text(data, "reviewer")
+            read = {**cell.reviewers, reviewer: READS} if part and reviewer else cell.reviewers
             return replace(
                 cell,
                 state=CellState.RUNNING,
                 phase=event.phase or cell.phase or Phase.IMPLEMENT.value,
                 slot="queued" if event.kind is Kind.ATTEMPT_OPENED else "working",
-                doing=part or cell.doing,
+                doing="" if part else cell.doing or _again(data),
+                reviewers=read,
                 agent=named or cell.agent,
                 model=_text(data, "model") or cell.model,
                 outcome=None,
@@ -434,6 +449,12 @@ def _attempt(cell: CellView, event: Event) -> CellView:
                 started_at=cell.started_at or event.ts,
                 waiting_until=None,
             )
+
+
+def _again(data: Mapping[str, Any]) -> str:
+    """Of a repair that an earlier run had begun."""
+    number = _number(data, "round")
+    return f"repair {number:.0f}" if number else ""
 
 
 def _costed(cell: CellView, event: Event) -> CellView:

@@ -14,6 +14,7 @@ from orchestr.spec.records import Phase
 from orchestr.states import CellState, FeatureState, feature_state
 
 NONE: Mapping[Any, Any] = MappingProxyType({})
+READS = "reads"  # of a reviewer that has not said yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class CellView:
     attempt, None where it is unknown; ``floors`` the part of it that is known. ``tokens`` is
     input, cached (a part of the input) and output per attempt. A review has a key of its own,
     like ``1/review-2-claude``. ``slot`` is queued while an
-    attempt waits for a free one, working while its agent runs. ``run`` is the last run that
+    attempt waits for a free one, working while its agent runs. ``reviewers`` are those who read the
+    head as it is now: READS, or what they came to. ``run`` is the last run that
     touched the cell; ``seconds`` is the time of the newest finished attempt.
     """
 
@@ -44,7 +46,10 @@ class CellView:
     finished_at: str | None = None
     waiting_until: str | None = None
     slot: str = ""
-    doing: str = ""  # within the phase: the repair, the check, the reviewer
+    doing: str = ""  # within the phase: the repair, or the last check
+    round: int = 0  # the newest round of repair in this phase
+    rounds: int = 0  # how many are allowed, once it is told
+    reviewers: Mapping[str, str] = field(default_factory=lambda: NONE)  # name -> verdict so far
     with_red: bool = False  # published although a check or review stayed red (`allow_partial`)
     repairs: int = 0  # rounds of repair since the newest attempt began
     seconds: float | None = None
@@ -59,6 +64,12 @@ class CellView:
     branch: str | None = None
     base: str | None = None
     worktree: str | None = None
+
+    @property
+    def at_work(self) -> int:
+        """How many agents work on it now."""
+        reading = sum(said == READS for said in self.reviewers.values())
+        return reading or int(self.slot == "working")
 
     @property
     def cost_usd(self) -> float | None:

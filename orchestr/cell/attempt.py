@@ -19,6 +19,7 @@ from pathlib import Path
 
 from orchestr.cell.records import SCHEMA, TRANSCRIPT, digest
 from orchestr.files import Fields, read_record, read_toml, write_toml
+from orchestr.launch import SUPERVISOR
 from orchestr.spec.records import Phase
 from orchestr.store import now
 
@@ -106,6 +107,29 @@ def numbers(cell_dir: Path) -> list[int]:
         found = [p.name for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal()]
         return sorted(int(name) for name in found if name != "0")  # 0: without an agent
     return []
+
+
+def speaking(cell_dir: Path, number: int) -> Path:
+    """The transcript of who was started last: the attempt's author, or one of its reviewers.
+
+    Of reviewers that read at the same time it is the one who said something last. Asked twice a
+    second by the live table, so it only looks at times.
+    """
+    own = folder(cell_dir, number)
+    began, found = _changed(own / SUPERVISOR), own / TRANSCRIPT
+    newest = -1
+    for place in supervised(cell_dir, number):
+        said = _changed(place / TRANSCRIPT)
+        if place != own and _changed(place / SUPERVISOR) > began and said > newest:
+            found, newest = place / TRANSCRIPT, said
+    return found
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def plans(cell_dir: Path) -> list[int]:

@@ -45,8 +45,8 @@ def run_cross_checks(run: Run) -> None:
         heads = [head for ctx in cells if (head := ctx.head()) is not None]
         if not cells or len(heads) < len(cells):
             continue  # a run of some cells only: the last of them brings it about
-        checks = tuple(c.check for c in run.feature.cross_checks if c.repo == repo)
-        key = digest([h.head for h in heads], [as_row(c) for c in checks], trees(run))
+        checks = _checks(run, repo)
+        key = _key(run, heads, checks)
         if kept.get(repo, {}).get("key") == key and kept[repo].get("passed") is True:
             continue
         found = _check(run, repo, cells[0], heads, checks)
@@ -60,6 +60,27 @@ def run_cross_checks(run: Run) -> None:
             hint=f"look into {folder / 'cross-checks'}, mend a cell, then: "
             f"orchestr run {run.feature.name}",
         )
+
+
+def results(run: Run) -> list[tuple[str, dict[str, Any], bool]]:
+    """For who shows them: repository, what is kept, and whether it is of the heads of now."""
+    kept = _read(run.layout.feature_dir(run.feature.name) / FILE)
+    found = []
+    for repo in dict.fromkeys(one.repo for one in run.feature.cross_checks):
+        contexts = [run.cell(c.name) for c in run.feature.cells if c.repo == repo]
+        heads = [head for ctx in contexts if (head := ctx.head()) is not None]
+        row = kept.get(repo, {})
+        current = bool(row) and row.get("key") == _key(run, heads, _checks(run, repo))
+        found.append((repo, row, current))
+    return found
+
+
+def _checks(run: Run, repo: str) -> tuple[CheckDef, ...]:
+    return tuple(c.check for c in run.feature.cross_checks if c.repo == repo)
+
+
+def _key(run: Run, heads: list[Head], checks: tuple[CheckDef, ...]) -> str:
+    return digest([h.head for h in heads], [as_row(c) for c in checks], trees(run))
 
 
 def digest_of(run: Run) -> str:

@@ -28,6 +28,7 @@ from orchestr.gitenv import agent_git_env
 from orchestr.redaction import secret_values
 
 SESSION = "session"  # in an attempt's folder: what its next start goes on with
+BEGINS = "begins"
 GO_ON = "go-on.md"
 REPAIR = "repair.md"  # the words of the newest repair, for an agent that keeps no session
 LIMIT_OVER = (
@@ -97,9 +98,19 @@ def go_on(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
     else:
         (folder / SESSION).unlink(missing_ok=True)
     number = len(list(folder.glob("exit.*.json"))) + 1
+    write_atomic(folder / f"{BEGINS}.{number}", str(_size(folder / TRANSCRIPT)).encode())
     (folder / "supervisor.json").unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         (folder / "exit.json").rename(folder / f"exit.{number}.json")
+
+
+def begins(folder: Path) -> list[int]:
+    """The bytes of the transcript at which its later starts begin: for who tells it in parts."""
+    found: list[int] = []
+    with suppress(OSError, ValueError):
+        while True:
+            found.append(int((folder / f"{BEGINS}.{len(found) + 1}").read_text()))
+    return found
 
 
 def session_to_go_on(folder: Path) -> str | None:

@@ -358,7 +358,7 @@ def tail_of(runs: dict[str, Run]) -> Any:
         newest = attempts.current(ctx.dir)
         if newest is None:
             return None
-        words = last_words(attempts.folder(ctx.dir, newest.number) / TRANSCRIPT)
+        words = last_words(attempts.speaking(ctx.dir, newest.number))
         return None if words is None else redact(words, secrets)
 
     return tail

@@ -16,6 +16,8 @@ from orchestr.commands.session import Session, nearest, still
 from orchestr.commands.stale import foresee
 from orchestr.errors import UsageError, as_typed
 from orchestr.render.explain import explain_text, what_if_text
+from orchestr.render.facts import FeatureStatus
+from orchestr.render.text import clean
 
 
 class Explain(PlainVerb):
@@ -42,10 +44,22 @@ class Explain(PlainVerb):
                     parts.append(what_if_text(status, name, upstream, forecasts))
                     continue
                 now = datetime.now(UTC)
-                proof = proofs.lines(ctx)
+                proof = [*proofs.lines(ctx, status.of(name).approvals),
+                         *_crossed(status, ctx.cell.repo)]  # fmt: skip
                 parts.append(explain_text(status, name, now, forecasts, grounds(ctx), proof))
         sys.stdout.write(as_typed("\n".join(parts)))
         return 0
+
+
+def _crossed(status: FeatureStatus, repo: str) -> list[str]:
+    """The cross checks that the cell's head is part of."""
+    lines: list[str] = []
+    for one in status.cross:
+        if one.repo == repo and one.passed is not None:
+            word = "passed" if one.passed else "RED"
+            lines.append(f"cross checks in {repo}: {word} ({clean(one.told)})")
+            lines += [f"    log:   {one.logs}"] if one.logs and not one.passed else []
+    return lines
 
 
 def _cell_of(run: Run, word: str) -> str:

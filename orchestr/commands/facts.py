@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell import approval, publish
+from orchestr.cell import approval, cross, publish
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.drive import is_alive
@@ -20,7 +20,7 @@ from orchestr.commands.stale import stale_phases
 from orchestr.files import one_look
 from orchestr.lifecycle import LAND, CellView, FeatureView, replay, settle
 from orchestr.locks import read_lease
-from orchestr.render.facts import CellFacts, FeatureStatus
+from orchestr.render.facts import CellFacts, CrossFacts, FeatureStatus
 from orchestr.render.summary import asks
 from orchestr.spec.proof import Gate
 from orchestr.spec.records import Phase
@@ -35,7 +35,24 @@ def feature_status(run: Run, *, fresh: bool = True) -> FeatureStatus:
     live = f"PID {lease.pid}, {lease.command}" if lease is not None else None
     with one_look():
         facts = {p.name: cell_facts(run.cell(p.name), view.cell(p.name)) for p in run.plan.cells}
-    return FeatureStatus(run.feature, run.plan, view, facts, live)
+    return FeatureStatus(run.feature, run.plan, view, facts, live, crossed(run))
+
+
+def crossed(run: Run) -> tuple[CrossFacts, ...]:
+    """What the cross checks said of the heads as they are now."""
+    if not run.feature.cross_checks:
+        return ()
+    folder = run.layout.feature_dir(run.feature.name)
+    found = []
+    for repo, row, current in cross.results(run):
+        logs = folder / "cross-checks" / repo
+        rows = tuple(r for r in row.get("rows", ()) if isinstance(r, dict))
+        told, commit = str(row.get("told") or ""), str(row.get("commit") or "")
+        passed = row.get("passed") is True if current else None
+        found.append(
+            CrossFacts(repo, passed, told, commit, rows, str(logs) if logs.is_dir() else "")
+        )
+    return tuple(found)
 
 
 def _answered(run: Run, view: FeatureView) -> FeatureView:

@@ -1,7 +1,9 @@
-"""`logs FEATURE:CELL [-f] [--attempt N] [--since T] [--grep RE] [--raw]`: what the agent did.
+"""`logs FEATURE:CELL [-f] [--attempt N] [--review NAME] [--since T] [--grep RE] [--raw]`.
 
-A transcript of gigabytes opens at once: it is read from the end, or from where `--since` begins,
-a line at a time. `-f` goes on over attempts until nothing works on the cell any more.
+What the cell's agents did, in the order of time: attempts, the repairs in them, reviews, and what
+the checks between them came to (`sections`). A transcript of gigabytes opens at once: it is read
+from the end, or from where `--since` begins, a line at a time. `-f` goes on over attempts, repairs
+and reviews until nothing works on the cell any more.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,11 @@ from typing import Any
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.cell.drive import is_alive
-from orchestr.cell.givingback import MARK as GIVEN_BACK
-from orchestr.cell.records import TRANSCRIPT
 from orchestr.cell.starting import secrets_of
 from orchestr.commands.options import flag, value
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.report import say
+from orchestr.commands.sections import AUTHOR, REVIEWER, Section, sections
 from orchestr.commands.session import Session
 from orchestr.errors import UsageError
 from orchestr.lifecycle import replay, settle
@@ -32,76 +33,221 @@ from orchestr.locks import read_lease
 from orchestr.redaction import redact, secret_values
 from orchestr.render import transcript
 from orchestr.render.seek import offset_of, time_of
-from orchestr.render.story import Teller, painted
+from orchestr.render.story import Line, Teller, painted
 from orchestr.render.text import moment
+from orchestr.spec.records import Action
 from orchestr.spec.values import parse_duration
 from orchestr.states import CellState
 
 LAST = 200  # lines, where nothing else is asked for
 LOOK = 1.0  # s between two looks at whether anything works on the cell still
-ALL = 1 << 40
+POLL = 0.2  # s between two looks at what grew
 
 
 class Logs(PlainVerb):
-    """The transcript for people; `--raw` is the stream as it was written."""
+    """Transcripts for people; `--raw` is the stream as it was written."""
 
-    doc_purpose = "what a cell's agent said and did"
+    doc_purpose = "what a cell's agents said and did"
     doc_usage = "FEATURE:CELL"
     cmd_options = (
         flag("follow", "go on while anything works on the cell, over attempts", short="f"),
-        flag("raw", "the JSON lines as they are"),
-        flag("plan", "of the plan (cells with approve: plan)"),
+        flag("raw", "the JSON lines of the newest attempt (or of a review) as they are"),
+        flag("plan", "only of plans (cells with approve: plan)"),
+        flag("reviews", "only what the reviewers said"),
+        value("review", "only what the reviewer of that name said"),
         flag("full", "fold nothing: whole results and diffs"),
-        value("attempt", "an earlier attempt (default: the newest)", type_=int),
+        value("attempt", "only of this attempt, its repairs and reviews", type_=int),
         value("last", f"only so many lines (default {LAST}; 0: all)", short="l", type_=int),
         value("since", "only what is newer: 90s, 10m, 2h, 12:30 or 2026-05-18T12:30"),
-        value("grep", "only what matches this regular expression, in the whole transcript"),
+        value("grep", "only what matches this regular expression, in all of it"),
     )
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
-        """Print the transcript of one cell."""
+        """Print what there is of one cell."""
         if len(args) != 1:
             raise UsageError("`logs` wants one cell", hint="orchestr logs FEATURE:CELL")
         ctx = session.cell(args[0])
-        watch = Watch(ctx)
-        newest = attempts.current(ctx.dir) or attempts.newest_plan(ctx.dir)
-        plans = params["plan"] or (newest is not None and newest.number < 0)
-        numbers = attempts.plans if plans else attempts.numbers
-        what = "plan" if plans else "attempt"
-        known = numbers(ctx.dir)
-        while not known and params["follow"] and not watch.over():
-            time.sleep(LOOK / 4)
-            known = numbers(ctx.dir)
-        if not known:
-            raise UsageError(f"{ctx.name} has no {what} yet", hint=f"orchestr run {ctx.name}")
-        number = params["attempt"] or known[-1]
-        number = -abs(number) if plans else number
-        if number not in known:
-            names = ", ".join(str(abs(n)) for n in known)
-            raise UsageError(f"{ctx.name} has no {what} {abs(number)}", hint=f"{what}s: {names}")
+        wanted = Wanted(ctx, params)
         printer = Printer(params)
-        while True:
-            head(ctx, number)
-            path = attempts.folder(ctx.dir, number) / TRANSCRIPT
-            printer.begin(secrets_of(path.parent))
-            for line in chosen(path, params, printer.since, watch.ended(number)):
+        watch = Watch(ctx)
+        while params["follow"] and not wanted.numbers() and not watch.over():
+            time.sleep(LOOK / 4)
+        found = wanted.sections()
+        if not found and not (params["follow"] and not watch.over()):
+            raise wanted.nothing()
+        last = params["last"]
+        if last is None:
+            last = 0 if params["since"] or params["grep"] else LAST
+        if params["follow"]:
+            Follower(wanted, watch, printer).go(found, last)
+            return 0
+        shown, whole = newest(found, last)
+        if not whole:
+            say(f"(the last {last} lines; all of it: orchestr logs {ctx.name} --last 0)")
+        for part, lines in shown:
+            printer.begin(part)
+            for line in content(part, printer.since) if lines is None else lines:
                 printer.line(line)
-            later = [n for n in attempts.numbers(ctx.dir) if n > number]
-            if not later or not params["follow"] or params["attempt"]:
-                return 0
-            number = later[0]
-            params["last"] = 0  # what comes now is new
+            printer.after(part)
+        return 0
 
 
-def head(ctx: CellContext, number: int) -> None:
-    """Which attempt it is and how it stands, on stderr."""
-    record = attempts.read(ctx.dir, number)
-    if record is not None:
-        why = record.reason.removeprefix(f"cell {ctx.name}: ")
-        folder = attempts.folder(ctx.dir, number)
-        back = ", given back once" if (folder / GIVEN_BACK).exists() else ""
-        ended = f", {record.outcome}: {why}" if why else ""
-        say(f"{record.words} of {ctx.name}, {record.agent}, {record.state}{back}{ended}")
+class Wanted:
+    """Which sections the options ask for."""
+
+    def __init__(self, ctx: CellContext, params: Any) -> None:
+        self._ctx, self._params = ctx, params
+
+    def numbers(self) -> list[int]:
+        """The attempts (plans: negative numbers) that there are and that are asked for."""
+        ctx, params = self._ctx, self._params
+        plans, tries = attempts.plans(ctx.dir), attempts.numbers(ctx.dir)
+        known = plans if params["plan"] else [*plans, *tries]
+        if params["raw"] and not params["attempt"]:
+            return known[-1:]
+        if params["attempt"]:
+            number = -abs(params["attempt"]) if params["plan"] or not tries else params["attempt"]
+            return [n for n in known if n == number]
+        return [0, *known] if attempts.folder(ctx.dir, 0).is_dir() else known
+
+    def sections(self) -> list[Section]:
+        """In the order of time."""
+        params = self._params
+        found = sections(self._ctx, self.numbers())
+        if params["reviews"] or params["review"]:
+            name = params["review"]
+            return [p for p in found if p.kind == REVIEWER and name in (None, "", p.name)]
+        if params["raw"]:
+            return [p for p in found if p.kind == AUTHOR]
+        return found
+
+    def nothing(self) -> UsageError:
+        """Why there is nothing to show."""
+        ctx, params = self._ctx, self._params
+        what = "plan" if params["plan"] else "attempt"
+        numbers = attempts.plans(ctx.dir) if params["plan"] else attempts.numbers(ctx.dir)
+        known = ", ".join(str(abs(n)) for n in numbers)
+        if params["attempt"] and known and not self.numbers():
+            return UsageError(
+                f"{ctx.name} has no {what} {params['attempt']}", hint=f"{what}s: {known}"
+            )
+        if params["reviews"] or params["review"]:
+            names = sorted({p.name for p in sections(ctx, numbers) if p.kind == REVIEWER})
+            who = f" by {params['review']!r}" if params["review"] else ""
+            hint = f"reviewers: {', '.join(names)}" if names else f"orchestr explain {ctx.name}"
+            return UsageError(f"{ctx.name} has no review{who} yet", hint=hint)
+        if ctx.cell.action is Action.PUSH:
+            return UsageError(
+                f"{ctx.name} has no agent: a person's branch is pushed as it is",
+                hint=f"orchestr explain {ctx.name}",
+            )
+        return UsageError(f"{ctx.name} has no {what} yet", hint=f"orchestr run {ctx.name}")
+
+
+def newest(
+    found: list[Section], last: int
+) -> tuple[list[tuple[Section, list[bytes] | None]], bool]:
+    """The sections with the last lines, and whether that is all. None: the whole section."""
+    if not last:
+        return [(part, None) for part in found], True
+    shown: list[tuple[Section, list[bytes] | None]] = []
+    for part in reversed(found):
+        if last <= 0:
+            return shown[::-1], False
+        if part.path is None:
+            shown.append((part, None))
+            last -= len(part.lines)
+            continue
+        lines: list[bytes] = []
+        if part.path.exists():
+            lines = transcript.tail(part.path, last + 1, part.start, part.end)
+        if len(lines) > last:
+            shown.append((part, lines[1:]))
+            return shown[::-1], False
+        shown.append((part, None))
+        last -= len(lines)
+    return shown[::-1], True
+
+
+def content(part: Section, since: datetime | None) -> Iterable[bytes]:
+    """All lines of a section, from ``since`` on where that can be found."""
+    if part.path is None or not part.path.exists():
+        return ()
+    start = part.start
+    if since:
+        ended = moment(part.ended_at)
+        if ended is not None and ended < since:
+            return ()
+        start = max(start, offset_of(part.path, since))
+    return transcript.read(part.path, start, part.end)
+
+
+class Follower:
+    """Tells what comes, wherever it comes, until the cell is at rest."""
+
+    def __init__(self, wanted: Wanted, watch: Watch, printer: Printer) -> None:
+        self._wanted, self._watch, self._printer = wanted, watch, printer
+        self._files: dict[Path, transcript.Growing] = {}
+        self._told: set[tuple[str, int]] = set()  # checks, and verdicts that are out
+
+    def go(self, found: list[Section], last: int) -> None:
+        """The last lines of what is there, then the rest as it comes."""
+        first = {part.key: lines for part, lines in newest(found, last)[0]}
+        for part in found:
+            old = part.key not in first
+            if old and (part.path is None or part.after):
+                self._told.add(part.key)
+            if part.path is None:
+                continue
+            start = (part.end or _size(part.path)) if old else self._start(part, first[part.key])
+            growing = self._files.setdefault(part.path, transcript.Growing(part.path, start))
+            if old or first[part.key] is not None:
+                growing.position = start  # what is before it is old
+        while True:
+            over = self._watch.over()
+            self._look()
+            if over:
+                break
+            time.sleep(POLL)
+        for growing in self._files.values():
+            for line in growing.torn():
+                self._printer.line(line)
+
+    def _start(self, part: Section, lines: list[bytes] | None) -> int:
+        """Where the first line that is shown begins."""
+        since = self._printer.since
+        assert part.path is not None
+        if since and part.path.exists():
+            return max(part.start, offset_of(part.path, since))
+        if not lines:
+            return part.start
+        end = part.end or _size(part.path)
+        return max(end - sum(len(line) + 1 for line in lines), part.start)
+
+    def _look(self) -> None:
+        for part in self._wanted.sections():
+            if part.path is None:
+                if part.key not in self._told:
+                    self._told.add(part.key)
+                    self._printer.begin(part)
+                    self._printer.after(part)
+                continue
+            if part.path not in self._files:
+                self._files[part.path] = transcript.Growing(part.path, part.start)
+            for line in self._files[part.path].lines(part.end):
+                self._printer.begin(part)
+                self._printer.line(line)
+            if part.after and part.key not in self._told:
+                self._told.add(part.key)
+                self._printer.begin(part)
+                self._printer.after(part)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 class Watch:
@@ -112,91 +258,77 @@ class Watch:
         self._looked = float("-inf")
         self._over = False
 
-    def ended(self, number: int) -> Callable[[], bool]:
-        """Whether this attempt's transcript can grow no more."""
-
-        def ended() -> bool:
-            record = attempts.read(self._ctx.dir, number)
-            if record is not None and is_alive(self._ctx.dir, record):
-                return False
-            if any(n > number for n in attempts.numbers(self._ctx.dir)):
-                return True
-            return self.over()
-
-        return ended
-
     def over(self) -> bool:
         """Whether the cell is at rest; looked at once a second."""
         if time.monotonic() - self._looked >= LOOK:
             self._looked = time.monotonic()
-            run = self._ctx.run
-            live = read_lease(run.layout.lease(run.feature.name)) is not None
-            if not live:
-                self._over = True
-            else:
-                cell = settle(replay(run.journal.read()), live).cell(self._ctx.cell.name)
-                self._over = not (cell.state.is_moving or cell.state is CellState.PENDING)
+            self._over = self._rests()
         return self._over
 
-
-def chosen(
-    path: Path, params: Any, since: datetime | None, ended: Callable[[], bool]
-) -> Iterable[bytes]:
-    """The lines of a transcript that the options ask for."""
-    last = params["last"]
-    if last is None:
-        last = 0 if since or params["grep"] else LAST
-    if params["follow"]:
-        if since and path.exists():
-            return _from(path, offset_of(path, since), ended)
-        return transcript.follow(path, last or ALL, ended)
-    if not path.exists():
-        return ()
-    if since:
-        lines = transcript.read(path, offset_of(path, since))
-        return lines if not last else _newest(lines, last)
-    return transcript.tail(path, last) if last else transcript.read(path)
-
-
-def _newest(lines: Iterable[bytes], count: int) -> Iterable[bytes]:
-    from collections import deque
-
-    return deque(lines, maxlen=count)
-
-
-def _from(path: Path, offset: int, ended: Callable[[], bool]) -> Iterator[bytes]:
-    """From there to the end, then what comes."""
-    size = path.stat().st_size
-    position = offset
-    for line in transcript.read(path, offset):
-        position += len(line) + 1
-        if position > size:
-            break
-        yield line
-    yield from transcript.follow(path, 0, ended)
+    def _rests(self) -> bool:
+        record = attempts.current(self._ctx.dir)
+        if record is not None and is_alive(self._ctx.dir, record):
+            return False
+        run = self._ctx.run
+        live = read_lease(run.layout.lease(run.feature.name)) is not None
+        if not live:
+            return True
+        cell = settle(replay(run.journal.read()), live).cell(self._ctx.cell.name)
+        return not (cell.state.is_moving or cell.state is CellState.PENDING)
 
 
 class Printer:
-    """Lines to stdout: told or raw, chosen by time and pattern, without secrets."""
+    """Lines to stdout: told or raw, chosen by time and pattern, without secrets.
+
+    Every section has a heading; where only some lines or the raw stream are asked for it goes to
+    stderr, and only when something follows it.
+    """
 
     def __init__(self, params: Any) -> None:
         self._raw, self._full = bool(params["raw"]), bool(params["full"])
         self._grep = _pattern(params["grep"])
         self.since = since_of(params["since"], datetime.now(UTC))
+        self._lazy = bool(self._grep or self.since)
         self._secrets: frozenset[str] = frozenset()
         terminal = sys.stdout.isatty()
         self._colour = terminal and "NO_COLOR" not in os.environ
         self._columns = shutil.get_terminal_size().columns if terminal else 0
+        self._tellers: dict[Path, Teller] = {}
         self._teller = Teller(self._full)
         self._at: datetime | None = None
+        self._part: Section | None = None
+        self._heading = ""  # to be said before the next line
+        self._first = True
 
-    def begin(self, secrets: Iterable[str]) -> None:
-        """Another transcript."""
-        self._secrets = frozenset(secrets) | secret_values(os.environ)
-        self._teller, self._at = Teller(self._full), None
+    def begin(self, part: Section) -> None:
+        """Another section, or nothing new if it is the same one still."""
+        if self._part is not None and self._part.key == part.key:
+            self._part = part
+            return
+        self._part = part
+        self._secrets = secrets_of(part.folder) | secret_values(os.environ)
+        if part.path is not None:
+            self._teller = self._tellers.setdefault(part.path, Teller(self._full))
+        self._at = None
+        self._heading = f"== {redact(part.title, self._secrets)}"
+        if not self._lazy:
+            self._head()
+
+    def _head(self) -> None:
+        heading, self._heading = self._heading, ""
+        if not heading:
+            return
+        if self._raw or self._grep:
+            say(heading)
+            return
+        gap = "" if self._first else "\n"
+        self._first = False
+        line = painted([(heading, "bold")], self._columns, self._colour)[0]
+        sys.stdout.write(f"{gap}{line}\n")
 
     def line(self, raw: bytes) -> None:
         """Print one line of the transcript, if it is asked for."""
+        told: list[Line] = []
         if self._raw:
             self._at = (time_of(raw) if self.since else None) or self._at
             texts = [raw.decode("utf-8", "replace").rstrip("\n")]
@@ -212,6 +344,23 @@ class Printer:
             texts = [redact(text, self._secrets) for text in texts]
         else:
             texts = painted(told, self._columns, self._colour)
+        self._write(texts)
+
+    def after(self, part: Section) -> None:
+        """The lines of checks, or what a review came to."""
+        if self._raw:
+            return
+        ended = moment(part.ended_at)
+        if self.since and ended is not None and ended < self.since:
+            return
+        told = [(redact(text, self._secrets), style) for text, style in (*part.lines, *part.after)]
+        if self._grep:
+            told = [line for line in told if self._grep.search(line[0])]
+        self._write(painted(told, self._columns, self._colour))
+
+    def _write(self, texts: list[str]) -> None:
+        if texts:
+            self._head()
         for text in texts:
             sys.stdout.write(text + "\n")
         sys.stdout.flush()

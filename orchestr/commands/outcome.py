@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from orchestr.commands.build import Goals
 from orchestr.commands.facts import feature_status
+from orchestr.commands.report import wide
 from orchestr.errors import Exit, as_typed
 from orchestr.render.summary import summary_text
 
@@ -28,7 +29,7 @@ def summary(goals: Sequence[Goals], built: int, code: Exit) -> str:
     found = [feature_status(goal.run) for goal in goals]
     selected = {(g.run.feature.name, name) for g in goals for name in g.cells}
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    text = summary_text(found, selected=selected, colour=colour)
+    text = summary_text(found, selected=selected, colour=colour, columns=wide())
     return as_typed(text + _what_now(goals, code))
 
 

@@ -65,3 +65,10 @@ def silence_stdout() -> None:
         os.dup2(devnull, sys.stdout.fileno())
     except (OSError, ValueError):
         return
+
+
+def wide() -> int:
+    """The columns of stdout where it is a terminal, else 0: no limit."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

@@ -16,7 +16,7 @@ from orchestr.commands.facts import feature_status
 from orchestr.commands.observe import observe
 from orchestr.commands.options import JSON, flag
 from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
+from orchestr.commands.report import say, wide
 from orchestr.commands.session import Session
 from orchestr.errors import as_typed
 from orchestr.lifecycle import FeatureView, replay
@@ -62,7 +62,8 @@ class Status(PlainVerb):
             if params["watch"] and can_draw(sys.stdout, os.environ):
                 return watch(session, names, fetched=params["fetch"])
             colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-            text = as_typed(status_text(found, datetime.now(UTC), colour=colour))
+            text = status_text(found, datetime.now(UTC), colour=colour, columns=wide())
+            text = as_typed(text)
             sys.stdout.write(text)
             sys.stdout.flush()
             if not params["watch"]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestr.events import Event
-from orchestr.lifecycle import CellState
+from orchestr.lifecycle import LAND, CellState
 from orchestr.plan import Forecast, Would
 from orchestr.render.facts import FeatureStatus, next_command
+from orchestr.render.summary import asks
 from orchestr.render.text import clean, clip, clock, count, headline, span, took
 
 VALUE = 90  # columns of an old or new value
@@ -83,7 +84,8 @@ def explain_text(
     values = status.phases(name)
     lines.append("  phases: " + ", ".join(f"{p} {v}" for p, v in values.items()))
     if proof:
-        lines += ["", "proof", *(f"  - {line}" for line in proof)]
+        shown = (f"  {line}" if line.startswith("  ") else f"  - {line}" for line in proof)
+        lines += ["", "proof", *shown]
     lines += ["", "because"]
     forecast = (forecasts or {}).get(name)
     lines += [
@@ -190,7 +192,9 @@ def _built(grounds: Grounds, state: CellState) -> list[str]:
     elif grounds.forgotten is not None:
         why = f"it was forgotten by `orchestr forget` at {clock(grounds.forgotten.event.ts)}"
     word = "runs now" if state.is_moving else "ran last"
-    lines = [f"  - it {word} ({clock(event.ts)}) because: {why}"] if why else []
+    first = why == "it has no worktree marker yet"
+    reason = "for the first time" if first else f"because: {why}"
+    lines = [f"  - it {word} ({clock(event.ts)}) {reason}"] if why else []
     told = event.data.get("changes")
     found = [c for c in told if isinstance(c, dict)] if isinstance(told, list) else []
     return lines + changed([
@@ -279,31 +283,48 @@ def _plainly(state: CellState) -> str:
 
 
 def _is(state: CellState) -> str:
-    """`is failed`, `needs approval`."""
-    return state.words if state.words.startswith("needs ") else f"is {state.words}"
+    """`failed`, `is blocked`, `needs approval`, `has a merge conflict`."""
+    if state is CellState.MERGE_CONFLICT:
+        return "has a merge conflict"
+    plain = state is CellState.FAILED or state.words.startswith("needs ")
+    return state.words if plain else f"is {state.words}"
 
 
 def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[str]:
+    """What helps to understand it, and as the last line the command to run next."""
     feature = status.feature.name
     cause = blocked_chain(status, name)[-1]
     view, state = status.view.cell(cause), status.cell_state(cause)
-    lines = []
-    logs = f"orchestr logs {feature}:{cause}"
-    if view.hint and view.hint != logs:
-        lines.append(f"hint: {clean(view.hint)}")
+    cell, hint = f"{feature}:{cause}", clean(view.hint or "")
+    logs = f"orchestr logs {cell}"
+    lines = [f"hint: {hint}"] if hint and hint != logs else []
     if state is CellState.FAILED:
-        again = f"orchestr run {feature} --failed"
-        told = [f"next: {logs}", f"then: {again}"] if view.attempt else [f"next: {again}"]
-        return [*lines, *told]
+        look = [f"look: {logs}"] if view.attempt else []
+        # One cell alone where others wait behind it, too: they come with --failed.
+        again = f"orchestr run {cell}" if cause == name else f"orchestr run {feature} --failed"
+        return [*lines, *look, f"next: {again}"]
     command: str | None
-    if state is CellState.APPROVAL:  # its hint is the command: its own gate's, or an upstream's
-        return lines
+    if state is CellState.APPROVAL:
+        return [f"next: {_approve(status, cause)}, then orchestr run {feature}"]
     if state in (CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON):
         worktree = status.of(cause).worktree or view.worktree
         lines += [f"look: {worktree}"] if worktree else []
-        command = f"orchestr run {feature}:{cause}"
+        command = f"orchestr run {cell}"
+        command += f" && orchestr land {feature}" if view.phase == LAND else ""
     elif state.is_good and forecast is not None and forecast.would is Would.RUN:
         command = f"orchestr run {feature}:{name}"
     else:
         command = next_command(feature, view, state)
     return [*lines, f"next: {command}"] if command else [*lines, "next: nothing to be done"]
+
+
+def _approve(status: FeatureStatus, name: str) -> str:
+    """The command that answers the gate: the cell's own, or that of the upstream it waits for."""
+    seen, todo = {name}, [name]
+    for cell in todo:
+        if asks(status.view.cell(cell)):
+            return f"orchestr approve {status.feature.name}:{cell}"
+        above = [u for u in status.plan.cell(cell).upstreams if u not in seen]
+        seen.update(above)
+        todo += above
+    return f"orchestr approve {status.feature.name}:{name}"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestr.lifecycle import CellState, CellView, FeatureState, FeatureView, feature_state
 from orchestr.plan import Plan
-from orchestr.render.text import dollars, tokens
+from orchestr.render.text import clean, dollars, tokens
 from orchestr.spec.records import Feature, Phase
+from orchestr.views import READS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,21 @@ _NOTHING = CellFacts()
 
 
 @dataclass(frozen=True, slots=True)
+class CrossFacts:
+    """The cross checks of one repository. ``passed`` None: not made for what is there now.
+
+    ``rows`` are the results as they are kept, ``logs`` the folder with their output.
+    """
+
+    repo: str
+    passed: bool | None
+    told: str = ""
+    commit: str = ""
+    rows: tuple[Mapping[str, Any], ...] = ()
+    logs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureStatus:
     """All that is known of a feature. ``live``: who holds its lease now, in words."""
 
@@ -50,6 +67,7 @@ class FeatureStatus:
     view: FeatureView
     facts: Mapping[str, CellFacts] = field(default_factory=dict)
     live: str | None = None
+    cross: tuple[CrossFacts, ...] = ()
 
     def of(self, name: str) -> CellFacts:
         """The facts of a cell, empty when nothing is known."""
@@ -91,6 +109,32 @@ def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
     if state == "open" and view.pr_url == url:
         words += [CHECKS_WORDS.get(view.pr_checks or "", ""), (view.pr_review or "")]
     return ", ".join(word.replace("_", " ") for word in words if word)
+
+
+def activity(view: CellView) -> str:
+    """What goes on in a phase: `repair 1 of 3`, `round 2 of 4: eve reads, bob: no issues`."""
+    words = clean(view.doing)
+    if view.round and not words.startswith("repair"):
+        total = f" of {view.rounds + 1}" if view.rounds else ""
+        words = f"round {view.round + 1}{total}" + (f", {words}" if words else "")
+    if view.reviewers:
+        read = [f"{n} reads" if v == READS else f"{n}: {v}" for n, v in view.reviewers.items()]
+        words = ": ".join(part for part in (words, clean(", ".join(read))) if part)
+    return words
+
+
+def cross_lines(status: FeatureStatus) -> list[str]:
+    """What the cross checks came to: a line for each repository, and what to do about red ones."""
+    lines = []
+    for one in status.cross:
+        what = "not made yet" if one.passed is None else clean(one.told)
+        mark = {True: "✓", False: "✗", None: "·"}[one.passed]
+        lines.append(f"{mark} cross checks in {one.repo}: {what}")
+        if one.passed is False:
+            name = status.feature.name
+            lines += [f"  log:  {one.logs}"] if one.logs else []
+            lines.append(f"  next: mend a cell, then orchestr run {name}")
+    return lines
 
 
 def spent(cells: Iterable[CellView]) -> str:

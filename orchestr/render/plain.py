@@ -111,7 +111,7 @@ def _words(event: Event) -> list[str]:
         case Kind.CELL_AMENDED:
             return [f"amendment handed to {_said(data, 'owner')}"]
         case Kind.ATTEMPT_GIVEN_BACK:
-            return [f"attempt {attempt} given back to its agent: {headline(_raw(data, 'reason'))}"]
+            return [f"{attempt} given back to its agent: {headline(_raw(data, 'reason'))}"]
         case Kind.PHASE_STARTED:
             # What a phase makes has an event of its own; why an old one runs again is told.
             why = headline(_raw(data, "why"))
@@ -143,9 +143,10 @@ def _words(event: Event) -> list[str]:
             # It may wait for a free slot now; what is told is the start.
             return []
         case Kind.ATTEMPT_STARTED:
-            agent, part = _said(data, "agent"), _said(data, "part")
+            agent, part = _said(data, "agent"), _part(data)
             what = part or attempt
             what = f"{what} goes on" if data.get("round") and not part else f"{what} started"
+            agent = "" if part.endswith(f" {agent}") else agent
             return [what + (f" ({agent})" if agent else "")]
         case Kind.CHECK_DONE:
             name, detail = _said(data, "name"), headline(_raw(data, "detail"))
@@ -161,7 +162,7 @@ def _words(event: Event) -> list[str]:
         case Kind.REVIEW_DONE:
             return [f"review by {_said(data, 'reviewer')}: {_said(data, 'verdict')}"]
         case Kind.ATTEMPT_ADOPTED:
-            return [f"{_said(data, 'part') or attempt} adopted from an earlier run"]
+            return [f"{_part(data) or attempt} adopted from an earlier run"]
         case Kind.ATTEMPT_LIMITED:
             wait = data.get("wait_s")
             who = _said(data, "agent") or "the agent"
@@ -171,7 +172,7 @@ def _words(event: Event) -> list[str]:
         case Kind.ATTEMPT_EXITED:
             if data.get("code") == 0 and data.get("reason", "exited") == "exited":
                 return []
-            what = _said(data, "part") or attempt
+            what = _part(data) or attempt
             return [f"{what} ended: {_ended(data)}{_after(data)}"]
         case Kind.PUSH_DONE:
             return [f"pushed {_said(data, 'branch')} at {_said(data, 'sha')[:10]}"]
@@ -199,6 +200,12 @@ def _words(event: Event) -> list[str]:
             return [told, *([f"hint: {hint}"] if hint else [])]
         case Kind.PR_INTENDED | Kind.PR_SEEN | Kind.LAND_QUEUE | Kind.LAND_UPDATE:
             return []
+
+
+def _part(data: Any) -> str:
+    """An agent that is not the author: `review by eve`."""
+    reviewer = _said(data, "reviewer")
+    return f"review by {reviewer}" if reviewer else _said(data, "part")
 
 
 def _done(event: Event) -> str:

@@ -18,7 +18,9 @@ from datetime import datetime
 from orchestr.lifecycle import CellState, CellView, FeatureView
 from orchestr.plan import Plan
 from orchestr.render.eta import time_left, timed
+from orchestr.render.facts import activity
 from orchestr.render.progress import CellText, Labels
+from orchestr.render.summary import asks
 from orchestr.render.text import clean, clip, clock, headline, pad, span, stopwatch, tries, width
 from orchestr.spec.records import Action, Phase
 
@@ -27,6 +29,11 @@ Line = list[Piece]
 
 _STATE = len("merge conflict")
 _STATE_NARROW = len("implement") + 1
+_BRIEF = {  # where the whole words have no room
+    CellState.APPROVAL: "approval",
+    CellState.MERGE_CONFLICT: "conflict",
+    CellState.NEEDS_PERSON: "person",
+}
 _NARROW = 100
 _TRY = 3
 _TIME = 7
@@ -106,9 +113,12 @@ def fold(rows: Sequence[Row], room: int) -> tuple[list[Row], list[Piece]]:
     for chosen in (CellState.PENDING, CellState.BLOCKED):
         leaving += [r for r in reversed(rows) if r.view.state is chosen]
     leaving += [r for r in reversed(rows) if r.view.slot == "queued"]
+    leaving += [r for r in rows if r.view.state is CellState.WAITING][:0:-1]  # one tells for all
     bad = sorted((r for r in rows if r.view.state.is_bad), key=lambda r: _ended(r.view))
     bad = [r for r in bad if r.view.state is not CellState.BLOCKED]
     leaving += bad[:-_NEWS]
+    # Where an agent works there is more to see than where a worktree or a check is made.
+    leaving += [r for r in reversed(rows) if _is_busy(r.view) and not r.view.at_work]
     gone = {id(r) for r in (*leaving, *bad)}
     leaving += [r for r in reversed(rows) if id(r) not in gone]
     leaving += bad[-_NEWS:]
@@ -123,6 +133,10 @@ def fold(rows: Sequence[Row], room: int) -> tuple[list[Row], list[Piece]]:
         if queued:
             pieces.append((f" {_QUEUED} {queued} queued ", "dim"))
     return [r for r in rows if id(r) not in gone], pieces
+
+
+def _is_busy(view: CellView) -> bool:
+    return view.state is CellState.RUNNING and view.slot != "queued"
 
 
 def _ended(view: CellView) -> str:
@@ -148,7 +162,10 @@ def _row(
     line: Line = [
         (f" {_QUEUED} ", "dim") if view.slot == "queued" else (f" {state.symbol} ", state.style),
         (pad(row.label, name) + "  ", "bold" if running and view.slot != "queued" else ""),
-        (pad(_state_words(view), states) + " ", "dim" if view.slot == "queued" else state.style),
+        (
+            pad(_state_words(view, states), states) + " ",
+            "dim" if view.slot == "queued" else state.style,
+        ),
         (f"{tries(view.attempt, view.repairs) if view.attempt else '':>{_TRY}} ", ""),
         (f"{stopwatch(elapsed) if elapsed is not None else '':>{_TIME}}", "yellow" if late else ""),
     ]
@@ -178,10 +195,13 @@ def _cost(view: CellView) -> str:
     return known if view.cost_usd is not None else f"{known}?"
 
 
-def _state_words(view: CellView) -> str:
+def _state_words(view: CellView, room: int) -> str:
     if view.slot == "queued":
         return "queued"
-    return view.phase or view.state.words if view.state is CellState.RUNNING else view.state.words
+    if view.state is CellState.RUNNING and view.phase:
+        return view.phase
+    words = view.state.words
+    return _BRIEF.get(view.state, words) if width(words) > room else words
 
 
 def _now(row: Row, tail: CellText | None) -> str:
@@ -190,16 +210,24 @@ def _now(row: Row, tail: CellText | None) -> str:
         return "waits for a free agent"
     if row.waits_for and view.state is CellState.PENDING:
         return f"waits for {', '.join(row.waits_for)}"
-    if view.state is CellState.RUNNING and view.phase not in (Phase.IMPLEMENT, ""):
-        return ""  # what the agent said last is over
     if view.state is CellState.RUNNING:
-        return clean((tail(row.feature, view.name) if tail else None) or "")
+        return _doing(row, tail)
     if view.state is CellState.WAITING:
         until = f" until {clock(view.waiting_until)}" if view.waiting_until else ""
         return (headline(view.reason) or "usage limit") + until
     if view.state.is_bad or view.state is CellState.APPROVAL:
         return headline(view.reason)
     return view.outcome.replace("_", " ") if view.outcome == "no_change_needed" else ""
+
+
+def _doing(row: Row, tail: CellText | None) -> str:
+    """The round, who works at it, and the last words of that agent."""
+    view = row.view
+    words = activity(view)
+    # What the agent said last is over when a check or a push goes on.
+    speaks = view.at_work or view.phase in (Phase.PLAN, Phase.IMPLEMENT, "")
+    said = clean((tail(row.feature, view.name) if tail and speaks else None) or "")
+    return f"{words} · {said}" if words and said else words or said
 
 
 def _footer(
@@ -216,19 +244,21 @@ def _footer(
     bar_columns = _BAR if columns >= _NARROW else _BAR_NARROW
     filled = bar_columns * good // len(states) if states else 0
     parts = [f"{good} of {len(states)} done"]
-    busy = sum(r.view.state is CellState.RUNNING and r.view.slot != "queued" for r in rows)
+    busy = sum(_is_busy(r.view) for r in rows)
     parts += [f"{busy} running"] if busy else []
     waiting = states.count(CellState.WAITING)
     parts += [f"{waiting} waiting"] if waiting else []
+    asked = sum(asks(r.view) for r in rows if r.view.state is CellState.APPROVAL)
+    parts += [f"{asked} to approve"] if asked else []
     bad = sum(s.is_bad and s is not CellState.BLOCKED for s in states)
     parts += [f"{bad} failed"] if bad else []
     blocked = states.count(CellState.BLOCKED)
     parts += [f"{blocked} blocked"] if blocked else []
     if slots:
         # A slot is taken while an agent works; checks and pushes take none.
-        parts.append(f"agents {sum(r.view.slot == 'working' for r in rows)}/{slots}")
+        parts.append(f"agents {sum(r.view.at_work for r in rows)}/{slots}")
         queued = sum(r.view.slot == "queued" for r in rows)
-        parts[-1] += f" +{queued} queued" if queued else ""
+        parts += [f"{queued} queued"] if queued else []
     known = sum(r.view.cost_known_usd for r in rows)
     parts += [f"${known:.2f}"] if known else []
     times = [t for v in views if (t := span(v.run_started_at, v.run_finished_at or now))]
@@ -236,8 +266,10 @@ def _footer(
     parts += [f"~{stopwatch(left)} left"] if left is not None else []
     away = sorted({repo for v in views for repo in v.forge_away})
     parts += [f"forge away: {', '.join(away)}"] if away else []
-    if slots and width(", ".join(parts)) + 2 > columns:  # the agents say as much
-        parts = [part for part in parts if not part.endswith(" running")]
+    # What is left out first where there is no room; the agents say how many run.
+    for spare in (" running" if slots else "", " blocked", " queued", " waiting"):
+        if spare and width(", ".join(parts)) + 2 > columns:
+            parts = [part for part in parts if not part.endswith(spare)]
     bar: Line = []
     if columns >= 60 and width(", ".join(parts)) + bar_columns + 3 <= columns:
         bar = [(" " + "━" * filled, "green"), ("━" * (bar_columns - filled), "dim")]

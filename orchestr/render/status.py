@@ -10,16 +10,23 @@ from datetime import datetime
 from typing import Any
 
 from orchestr.lifecycle import CellState, CellView
-from orchestr.render.facts import FeatureStatus, next_command, pr_words, spent
+from orchestr.render.facts import (
+    FeatureStatus,
+    activity,
+    cross_lines,
+    next_command,
+    pr_words,
+    spent,
+)
 from orchestr.render.text import (
     clean,
     clock,
     count,
     dollars,
+    fitting,
     headline,
     paint,
     span,
-    table,
     tokens,
     took,
     tries,
@@ -100,17 +107,22 @@ def _pr_json(link: tuple[str, str, bool | None], view: CellView) -> dict[str, An
     }
 
 
-def status_text(features: Sequence[FeatureStatus], now: datetime, *, colour: bool = False) -> str:
-    """A table a feature, then what needs a person, with the next command."""
+def status_text(
+    features: Sequence[FeatureStatus], now: datetime, *, colour: bool = False, columns: int = 0
+) -> str:
+    """A table a feature, then what needs a person, with the next command.
+
+    ``columns`` is the terminal's width; 0 where nothing is to be left out.
+    """
     if not features:
         return "no features yet: orchestr init writes an example, orchestr validate checks specs\n"
     lines: list[str] = []
     for status in features:
-        lines += ([""] if lines else []) + _feature_text(status, now, colour)
+        lines += ([""] if lines else []) + _feature_text(status, now, colour, columns)
     return "\n".join(lines) + "\n"
 
 
-def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[str]:
+def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: int) -> list[str]:
     title = f"  {clean(status.feature.title)}" if status.feature.title else ""
     lines = [f"{status.feature.name}: {status.state}{title}"]
     if status.live:
@@ -146,12 +158,16 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
     if not any(status.view.cell(c.name).tokens for c in status.plan.cells):
         at = header.index("TOKENS")  # no agent told any
         header, rows = header[:at] + header[at + 1 :], [r[:at] + r[at + 1 :] for r in rows]
-    drawn = table(header, rows, indent="  ")
+    spare = (
+        () if any(status.view.cell(c.name).cost_known_usd for c in status.plan.cells) else ("COST",)
+    )
+    drawn = fitting(header, rows, columns, (*spare, "TOKENS", "PHASE"), indent="  ")
     lines.append(drawn[0])
     for line, (shown, style) in zip(drawn[1:], styles, strict=True):
         lines.append(line.replace(shown, paint(shown, style, colour), 1))
     for cell in status.plan.cells:
         lines += _note(status, cell.name)
+    lines += [f"  {line}" for line in cross_lines(status)]
     signs = [c for cell in status.plan.cells if (c := status.of(cell.name).sign)]
     lines += [f"  unsigned: {clean(command)}" for command in signs]
     return [*lines, f"  {_counts(status)}"]
@@ -165,6 +181,9 @@ def _note(status: FeatureStatus, name: str) -> list[str]:
     """Why a cell does not go on by itself, and the command that helps."""
     state, view = status.cell_state(name), status.view.cell(name)
     told = headline(view.reason)
+    if state is CellState.RUNNING:
+        doing = activity(view)
+        return [f"  {state.symbol} {name}: {view.phase}, {doing}"] if doing else []
     if state is CellState.WAITING:
         until = f", goes on at {clock(view.waiting_until)}" if view.waiting_until else ""
         return [f"  {state.symbol} {name}: {told}{until}"]

@@ -13,11 +13,11 @@ from orchestr.render.facts import FeatureStatus, spent
 from orchestr.render.text import (
     clean,
     count,
+    fitting,
     headline,
     pad,
     paint,
     span,
-    table,
     took,
     tries,
 )
@@ -41,6 +41,7 @@ def summary_text(
     selected: Collection[tuple[str, str]] | None = None,
     now: datetime | None = None,
     colour: bool = False,
+    columns: int = 0,
 ) -> str:
     """The end of a run. ``selected``: (feature, cell) pairs the run was about; None means all.
 
@@ -57,7 +58,7 @@ def summary_text(
         left = len(shown) - len(ready)
         note = f", {left} ignored" if left else ""
         return f"nothing to be done: {count(len(ready), 'cell')} up to date{note}\n"
-    lines = _table(shown, many=len(features) > 1, now=now, colour=colour)
+    lines = _table(shown, many=len(features) > 1, now=now, colour=colour, columns=columns)
     for status, name in shown:
         lines += _trouble(status, name)
     lines += to_sign(shown)
@@ -72,7 +73,12 @@ def _touched(status: FeatureStatus, name: str) -> bool:
 
 
 def _table(
-    shown: Sequence[tuple[FeatureStatus, str]], *, many: bool, now: datetime | None, colour: bool
+    shown: Sequence[tuple[FeatureStatus, str]],
+    *,
+    many: bool,
+    now: datetime | None,
+    colour: bool,
+    columns: int,
 ) -> list[str]:
     rows, styles = [], []
     for status, name in shown:
@@ -95,7 +101,8 @@ def _table(
             )
         )
         styles.append((f"{state.symbol} {words}", state.style))
-    lines = table(("CELL", "STATE", "TRY", "TIME", "BRANCH", "PULL REQUEST"), rows)
+    header = ("CELL", "STATE", "TRY", "TIME", "BRANCH", "PULL REQUEST")
+    lines = fitting(header, rows, columns, ("BRANCH",))
     return [lines[0]] + [
         line.replace(words, paint(words, style, colour), 1)
         for line, (words, style) in zip(lines[1:], styles, strict=True)

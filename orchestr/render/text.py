@@ -107,6 +107,29 @@ def table(
     return lines
 
 
+def fitting(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    columns: int,
+    spare: Sequence[str],
+    *,
+    indent: str = "",
+) -> list[str]:
+    """A table in at most ``columns`` (0: any) if it can be: without the ``spare`` columns, in turn.
+
+    A line that is still too long stays whole, as nobody can follow half an address.
+    """
+    kept = list(range(len(header)))
+    lines = table(header, rows, indent=indent)
+    for name in spare:
+        if not columns or max(map(width, lines)) <= columns:
+            break
+        kept = [i for i in kept if header[i] != name]
+        cut = [[row[i] for i in kept] for row in (header, *rows)]
+        lines = table(cut[0], cut[1:], indent=indent)
+    return lines
+
+
 def tries(attempt: int, repairs: int) -> str:
     """`2`, with repairs `2+1`; `-` without an attempt."""
     return "-" if not attempt else f"{attempt}+{repairs}" if repairs else str(attempt)

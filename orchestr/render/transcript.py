@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,67 +74,78 @@ def last_words(path: Path) -> str | None:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and (words := _words(record)) and (words := clean(words)):
+        words = clean(_words(record) or "") if isinstance(record, dict) else ""
+        if any(char.isalnum() for char in words):  # not the end of some JSON
             return clip(words, _WORDS)
     return None
 
 
-def tail(path: Path, count: int) -> list[bytes]:
+def tail(path: Path, count: int, start: int = 0, end: int | None = None) -> list[bytes]:
     """The last ``count`` lines without their ends, reading only the end of the file.
+
+    ``start`` and ``end`` (None: the file's) bound a part of it that is whole lines.
 
     An unfinished last line is left out: its rest is still to come. Of lines longer than 1 MB the
     first part, of a tail longer than 16 MB fewer lines. Raises OSError if it cannot be read.
     """
     with path.open("rb") as stream:
-        stream.seek(_tail_start(stream, count))
-        return [line[:_LINE_LIMIT] for line in stream.read(_TAIL_LIMIT).split(b"\n")[:-1]]
+        last = stream.seek(0, os.SEEK_END)
+        last = last if end is None else min(end, last)
+        begin = max(_tail_start(stream, count, last), start)
+        stream.seek(begin)
+        data = stream.read(min(_TAIL_LIMIT, max(last - begin, 0)))
+        return [line[:_LINE_LIMIT] for line in data.split(b"\n")[:-1]]
 
 
-def read(path: Path, offset: int = 0) -> Iterator[bytes]:
-    """Every finished line from there, and an unfinished one at the end. Raises OSError."""
+def read(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """Every finished line from there, and an unfinished one at the end. Raises OSError.
+
+    Up to a line that begins at ``end`` or after it.
+    """
     with path.open("rb") as stream:
         stream.seek(offset)
-        while line := stream.readline(_LINE_LIMIT):
+        while (end is None or stream.tell() < end) and (line := stream.readline(_LINE_LIMIT)):
             yield line.rstrip(b"\n")
             _skip_rest(stream, line)
 
 
-def follow(
-    path: Path, count: int, ended: Callable[[], bool], *, poll: float = 0.2
-) -> Iterator[bytes]:
-    """The last ``count`` lines, then each new one as it comes, until ``ended`` says so.
+class Growing:
+    """A file that is read as it grows. Waits for one that is not there yet, whose end is torn."""
 
-    Waits for a file that is not there yet. ``ended`` is asked before the last look, so what was
-    written before the end is never missed; an unfinished last line then comes as it is.
-    """
-    rest, position = b"", -1
-    while True:
-        last = ended()
+    def __init__(self, path: Path, position: int = 0) -> None:
+        self.path = path
+        self.position = position
+        self._rest = b""
+
+    def lines(self, upto: int | None = None) -> Iterator[bytes]:
+        """The lines that have come to their end since the last look, before byte ``upto``."""
         try:
-            with path.open("rb") as stream:
-                size = stream.seek(0, os.SEEK_END)
-                if position < 0 or size < position:
-                    # The first look, or the file was made again: begin anew.
-                    position, rest = _tail_start(stream, count) if position < 0 else 0, b""
-                stream.seek(position)
-                while block := stream.read(_BLOCK):
-                    position += len(block)
-                    *lines, rest = (rest + block).split(b"\n")
-                    yield from lines
-                    if len(rest) > _LINE_LIMIT:
-                        rest = rest[:_LINE_LIMIT]
+            with self.path.open("rb") as stream:
+                if stream.seek(0, os.SEEK_END) < self.position:
+                    self.position, self._rest = 0, b""  # it was made again: begin anew
+                stream.seek(self.position)
+                while block := stream.read(_room(self.position, upto)):
+                    self.position += len(block)
+                    *found, self._rest = (self._rest + block).split(b"\n")
+                    yield from found
+                    if len(self._rest) > _LINE_LIMIT:
+                        self._rest = self._rest[:_LINE_LIMIT]
         except FileNotFoundError:
             pass
-        if last:
-            if rest:
-                yield rest
-            return
-        time.sleep(poll)
+
+    def torn(self) -> Iterator[bytes]:
+        """What stands after the last line's end, once nobody writes any more."""
+        if self._rest:
+            yield self._rest
+            self._rest = b""
 
 
-def _tail_start(stream: BinaryIO, count: int) -> int:
-    """The offset of the ``count``-th line from the end."""
-    end = stream.seek(0, os.SEEK_END)
+def _room(position: int, upto: int | None) -> int:
+    return _BLOCK if upto is None else max(min(_BLOCK, upto - position), 0)
+
+
+def _tail_start(stream: BinaryIO, count: int, end: int) -> int:
+    """The offset of the ``count``-th line before ``end``."""
     position, wanted = end, count + 1
     if count <= 0:
         return end

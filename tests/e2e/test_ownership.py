@@ -59,7 +59,7 @@ git commit -qm 'touch it (T-1)'
     base = git(ws.repos / "app", "rev-parse", "main")
     changed = git(ws.repos / "app.git", "diff", "--name-only", base, ws.head("one"))
     assert changed.split() == ["one.txt"]
-    assert "closed, given back once" in ws.run("logs", f"{FEATURE}:one", code=0).stderr
+    assert "closed, given back once" in ws.run("logs", f"{FEATURE}:one", code=0).stdout
     nothing_to_do(ws)
 
 

@@ -72,7 +72,7 @@ def test_logs_follow_into_the_next_attempt(workspace: MakeWorkspace, tmp_path: P
     assert again.ended() == 0
     assert logs.ended() == 0
     heads = [line.split(",")[0] for line in logs.said().splitlines() if "attempt " in line]
-    assert heads == ["attempt 1 of demo:a", "attempt 2 of demo:a"]
+    assert heads == ["== attempt 1 of demo:a", "== attempt 2 of demo:a"]
 
 
 def test_explain_names_the_field_with_its_line_old_and_new(built: Workspace) -> None:

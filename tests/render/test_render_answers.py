@@ -222,7 +222,7 @@ def explained(found: FeatureStatus, name: str) -> list[str]:
 
 def test_a_failed_cell_explained() -> None:
     assert explained(status(*MIDDLE, facts=FACTS), "java-sdk") == [
-        "mlkem:java-sdk is failed in implement",
+        "mlkem:java-sdk failed in implement",
         "  repository java-sdk, branch DSPX-2399-java-sdk, attempt 2 by codex",
         "  started 12:01:00, took 9.0 s",
         "  phases: worktree done, implement failed, check pending, review pending, publish pending",
@@ -233,8 +233,8 @@ def test_a_failed_cell_explained() -> None:
         "  - the next run does implement, check, review, publish: its last attempt failed",
         f"  log: {LOG}",
         "",
-        "next: orchestr logs mlkem:java-sdk",
-        "then: orchestr run mlkem --failed",
+        "look: orchestr logs mlkem:java-sdk",
+        "next: orchestr run mlkem:java-sdk",
     ]
 
 
@@ -242,8 +242,8 @@ def test_a_blocked_cell_leads_to_the_one_that_failed() -> None:
     found = status(*MIDDLE)
     assert blocked_chain(found, "xtest") == ("xtest", "java-sdk")
     lines = explained(found, "xtest")
-    assert "  - upstream java-sdk is failed: exit code 2" in lines
-    assert lines[-2:] == ["next: orchestr logs mlkem:java-sdk", "then: orchestr run mlkem --failed"]
+    assert "  - upstream java-sdk failed: exit code 2" in lines
+    assert lines[-2:] == ["look: orchestr logs mlkem:java-sdk", "next: orchestr run mlkem --failed"]
 
 
 def test_cells_at_rest_and_at_work_explained() -> None:

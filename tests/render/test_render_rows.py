@@ -64,7 +64,7 @@ def test_a_cell_that_waits_for_a_slot_is_queued() -> None:
     ]
     lines = draw(80, 24, *queued)
     assert lines[3] == " ∙ java-sdk          queued       1    5:00  waits for a free agent"
-    assert "agents 0/3 +1 queued" in lines[-1]
+    assert "agents 0/3, 1 queued" in lines[-1]
 
 
 def test_a_usage_limit_tells_when_it_ends() -> None:
@@ -184,3 +184,53 @@ def test_the_newest_failures_are_folded_last() -> None:
     lines = words(build([MANY], {"many": replay(events)}, 80, 12, NOW))
     assert [line.split()[1] for line in lines if "no" in line.split()] == ["c38", "c39"]
     assert sum("▶" in line for line in lines) == 7  # six cells, and those that are counted
+
+
+REVIEWING = (
+    STARTED,
+    *whole("platform-proto"),
+    event(Kind.PHASE_STARTED, "java-sdk", "implement"),
+    event(Kind.ATTEMPT_OPENED, "java-sdk", "implement", 1, agent="scripted"),
+    event(Kind.ATTEMPT_STARTED, "java-sdk", "implement", 1, agent="scripted"),
+    event(Kind.ATTEMPT_EXITED, "java-sdk", "implement", 1, code=0, reason="exited"),
+    event(Kind.PHASE_DONE, "java-sdk", "implement", 1),
+    event(Kind.PHASE_STARTED, "java-sdk", "review"),
+)
+
+
+def reads(name: str, number: int) -> Event:
+    part = f"review-{number}-{name}"
+    return event(Kind.ATTEMPT_STARTED, "java-sdk", "review", 1, reviewer=name, part=part)
+
+
+def judged(name: str, number: int, verdict: str) -> tuple[Event, Event]:
+    part = f"review-{number}-{name}"
+    return (
+        event(Kind.ATTEMPT_EXITED, "java-sdk", "review", 1, reviewer=name, part=part, code=0,
+              reason="exited"),
+        event(Kind.REVIEW_DONE, "java-sdk", "review", 1, reviewer=name, verdict=verdict),
+    )  # fmt: skip
+
+
+def test_reviewers_and_rounds_are_named_and_counted() -> None:
+    both = (*REVIEWING, reads("eve", 1), reads("bob", 2))
+    lines = draw(120, 24, *both)
+    assert " ▶ java-sdk          review           1 " in lines[3]
+    assert "eve reads, bob reads · " in lines[3] and "agents 2/3" in lines[-1]
+    one = draw(120, 24, *both, *judged("bob", 2, "1 blocker"))
+    assert "eve reads, bob: 1 blocker · " in one[3] and "agents 1/3" in one[-1]
+    mends = (
+        *both, *judged("bob", 2, "1 blocker"), *judged("eve", 1, "no issues"),
+        event(Kind.REPAIR_OPENED, "java-sdk", "review", 1, round=1, of=3, why="review: a hole"),
+        event(Kind.ATTEMPT_STARTED, "java-sdk", "review", 1, round=1, agent="scripted"),
+    )  # fmt: skip
+    lines = draw(120, 24, *mends)
+    assert " review         1+1 " in lines[3] and "  repair 1 of 3 · " in lines[3]
+    again = draw(
+        120, 24, *mends,
+        event(Kind.ATTEMPT_EXITED, "java-sdk", "review", 1, round=1, code=0, reason="exited"),
+        event(Kind.REPAIR_CLOSED, "java-sdk", "review", 1, round=1, outcome="changed"),
+        event(Kind.CHECK_DONE, "java-sdk", "review", name="unit", passed=True),
+    )  # fmt: skip
+    assert "  round 2 of 4, check unit passed" in again[3], "and no word of the agent that is done"
+    assert "agents 0/3" in again[-1]

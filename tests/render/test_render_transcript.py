@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.render import transcript
-from orchestr.render.transcript import follow, last_words, read, show, tail
+from orchestr.render.transcript import Growing, last_words, read, show, tail
 
 
 def line(**record: Any) -> str:
@@ -126,29 +125,37 @@ def test_an_absurdly_long_line_is_cut_and_the_next_one_is_whole(tmp_path: Path) 
     assert len(show(b"x" * (3 << 20)) or "") == 500
 
 
-def test_following_shows_the_tail_then_what_comes(tmp_path: Path) -> None:
+def test_a_growing_file_gives_its_new_lines_and_a_torn_one_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    ended = threading.Event()
     path.write_bytes(b"one\ntwo\nthr")
-    seen = follow(path, 1, ended.is_set, poll=0.01)
-    assert next(seen) == b"two"
+    seen = Growing(path, len(b"one\n"))
+    assert list(seen.lines()) == [b"two"]
     with path.open("ab") as stream:
         stream.write(b"ee\nfour\nfi")
-    assert (next(seen), next(seen)) == (b"three", b"four")
+    assert list(seen.lines()) == [b"three", b"four"]
     with path.open("ab") as stream:
         stream.write(b"ve")
-    ended.set()
-    assert list(seen) == [b"five"]
+    assert list(seen.lines()) == []
+    assert list(seen.torn()) == [b"five"] and not list(seen.torn())
 
 
-def test_following_waits_for_the_file_and_notices_a_new_one(tmp_path: Path) -> None:
+def test_a_growing_file_need_not_be_there_and_may_be_made_again(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    ended = threading.Event()
-    seen = follow(path, 10, ended.is_set, poll=0.01)
-    writer = threading.Timer(0.03, lambda: path.write_bytes(b"first attempt\n"))
-    writer.start()
-    assert next(seen) == b"first attempt"
+    seen = Growing(path)
+    assert list(seen.lines()) == []
+    path.write_bytes(b"first attempt\n")
+    assert list(seen.lines()) == [b"first attempt"]
     path.write_bytes(b"second\n")
-    assert next(seen) == b"second"
-    ended.set()
-    assert list(seen) == []
+    assert list(seen.lines()) == [b"second"]
+
+
+def test_parts_of_a_file_are_read_alone(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b"one\ntwo\nthree\nfour\n")
+    cut = len(b"one\ntwo\n")
+    assert tail(path, 1, 0, cut) == [b"two"] and tail(path, 9, 0, cut) == [b"one", b"two"]
+    assert tail(path, 9, cut) == [b"three", b"four"] and tail(path, 1, cut) == [b"four"]
+    assert list(read(path, 0, cut)) == [b"one", b"two"]
+    seen = Growing(path)
+    assert list(seen.lines(cut)) == [b"one", b"two"] and list(seen.lines(cut)) == []
+    assert list(seen.lines()) == [b"three", b"four"]

@@ -57,6 +57,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     ws.script("a", GOOD_AGENT)
     ws.script("c", f"echo 'broken: {SECRET} {EVIL}' >&2; exit 3")
     ws.run("run", "demo", code=1)
+    # Evidence that changes after it was published makes `a` pending: its pull request tells of it.
     for name, items in (("checks.json", CHECKS), ("review.json", REVIEWS)):
         path = ws.cell_dir("a") / name
         value = json.loads(path.read_text())

@@ -33,7 +33,7 @@ class Reader(HTMLParser):
 def test_the_page_tells_what_happened_and_what_to_do(page: Path) -> None:
     text = Reader(page).text
     for words in (
-        "2 of 4", "1 failed, 1 blocked", "Needs attention", "exit 3: broken: ***",
+        "1 of 4", "1 pending, 1 failed, 1 blocked", "Needs attention", "exit 3: broken: ***",
         "orchestr explain demo:c", "orchestr run demo:c", "waits for c (failed)",
         "local://app/pull/1", "T-1-b → T-1-a (stacked: the one above lands first)",
         "1 of 3 failed", "test_rewrap · tests/test_a.py", "pytest tests/test_a.py::test_rewrap",

@@ -98,6 +98,83 @@ def test_what_is_open_goes_on_only_while_somebody_runs_it() -> None:
     assert told(make_timeline(events), SpanKind.ATTEMPT) == [("attempt 1", 0.5, 1, "interrupted")]
 
 
+def test_rounds_and_reviews_have_their_own_time_and_cost() -> None:
+    part = {"part": "review-1-eve", "reviewer": "eve"}
+    again = {"part": "review-2-eve", "reviewer": "eve"}
+    other = {"part": "review-1-bob", "reviewer": "bob"}
+    events = [
+        *built("a", 0, 10)[:8],
+        at(9, Kind.PHASE_STARTED, "a", "review"),
+        at(9, Kind.ATTEMPT_STARTED, "a", "review", 1, agent="claude", **part),
+        at(10, Kind.ATTEMPT_STARTED, "a", "review", 1, agent="codex", **other),
+        at(12, Kind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=3.0,
+           cost_usd=0.25, **part),
+        at(12, Kind.REVIEW_DONE, "a", "review", 1, reviewer="eve", verdict="1 blocker", blockers=1),
+        at(15, Kind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=5.0,
+           **other),
+        at(15, Kind.REVIEW_DONE, "a", "review", 1, reviewer="bob", verdict="no issues",
+           blockers=0),
+        at(16, Kind.REPAIR_OPENED, "a", "review", 1, round=1, of=3, why="review: a hole (eve)"),
+        at(17, Kind.ATTEMPT_STARTED, "a", "review", 1, round=1, agent="claude"),
+        at(27, Kind.ATTEMPT_EXITED, "a", "review", 1, round=1, code=0, reason="exited",
+           seconds=10.0, cost_usd=0.75, tokens=[150, 60, 30]),
+        at(28, Kind.REPAIR_CLOSED, "a", "review", 1, round=1, outcome="changed"),
+        at(29, Kind.CHECK_DONE, "a", "review", name="unit", passed=True, detail="3 passed",
+           seconds=0.5),
+        at(30, Kind.ATTEMPT_STARTED, "a", "review", 1, agent="claude", **again),
+        at(31, Kind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=1.0,
+           **again),
+        at(31, Kind.REVIEW_DONE, "a", "review", 1, reviewer="eve", verdict="no issues",
+           blockers=0),
+        at(32, Kind.PHASE_DONE, "a", "review", 1),
+    ]  # fmt: skip
+    line = make_timeline(run(events, end=33))
+    assert told(line, SpanKind.ATTEMPT) == [("attempt 1", 0.5, 9, "done")]
+    assert told(line, SpanKind.REVIEW) == [
+        ("eve", 9, 12, "blockers"),
+        ("bob", 10, 15, "done"),
+        ("eve", 30, 31, "done"),
+    ]
+    (repair,) = line.of(SpanKind.REPAIR)
+    assert (repair.name, repair.state, repair.note) == (
+        "repair 1 of 3",
+        "done",
+        "review: a hole (eve)",
+    )
+    assert (repair.data["cost_usd"], repair.data["tokens"]) == (0.25, [50, 20, 10]), "its own"
+    assert [s.data.get("cost_usd") for s in line.of(SpanKind.REVIEW)] == [0.25, None, None]
+    assert told(line, SpanKind.CHECK) == [("unit", 28.5, 29, "done")]
+    agents = [s[1:3] for s in told(line, SpanKind.WORK)]
+    assert agents == [(1, 9), (9, 12), (10, 15), (17, 27), (30, 31)]
+
+
+def test_a_gate_is_waited_at_over_runs_and_is_no_failure() -> None:
+    ask = [
+        at(1, Kind.PHASE_STARTED, "a", "publish"),
+        at(2, Kind.APPROVAL_ASKED, "a", "publish", gate="publish"),
+        at(3, Kind.PHASE_FAILED, "a", "publish", state="approval", gate="publish"),
+    ]
+    open_ = make_timeline(run(ask, end=4, code=1))
+    assert told(open_, SpanKind.APPROVAL) == [("asks for approval to publish", 2, None, "running")]
+    assert told(open_, SpanKind.PHASE) == [("publish", 1, 3, "waits")]
+    given_ = at(90, Kind.APPROVAL_GIVEN, "a", "publish", run="", name="Ada")
+    line = make_timeline([*run(ask, end=4, code=1), given_])
+    (asked,) = line.of(SpanKind.APPROVAL)
+    assert (asked.end, asked.state, asked.note) == (NOON + 90, "done", "approved by Ada")
+
+
+def test_landing_is_a_point() -> None:
+    line = make_timeline([
+        *run(built("a", 0, 10), end=11),
+        at(60, Kind.LAND_PARKED, "a", run="l1", state="merge_conflict", reason="both changed x"),
+        at(90, Kind.LAND_DONE, "a", run="l2", target="main", commit="c0ffee"),
+    ])  # fmt: skip
+    assert told(line, SpanKind.LAND) == [
+        ("not landed", 60, 60, "failed"),
+        ("landed", 90, 90, "done"),
+    ]
+
+
 KINDS = st.sampled_from(list(Kind))
 ODD = st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.lists(st.integers())
 EVENTS = st.lists(
@@ -111,7 +188,22 @@ EVENTS = st.lists(
         st.sampled_from(["", "implement", "review", "odd"]),
         st.integers(0, 3),
         st.dictionaries(
-            st.sampled_from(["reason", "why", "seconds", "code", "exit", "outcome", "tokens"]), ODD
+            st.sampled_from(
+                [
+                    "reason",
+                    "why",
+                    "seconds",
+                    "code",
+                    "exit",
+                    "outcome",
+                    "tokens",
+                    "round",
+                    "of",
+                    "passed",
+                    "cost_usd",
+                ]
+            ),
+            ODD,
         ),
     ),
     max_size=30,
@@ -125,4 +217,5 @@ def test_no_journal_is_refused_and_no_span_ends_before_it_begins(
 ) -> None:
     line = make_timeline(events, {"b": ("a",)}, live=live)
     assert all(s.end is None or s.end >= s.start for s in line.spans)
-    assert live or all(s.end is not None for s in line.spans)
+    open_ = {s.kind for s in line.spans if s.end is None}
+    assert live or open_ <= {SpanKind.APPROVAL}, "only a person is waited for without a run"
