@@ -122,7 +122,9 @@ def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
 
 def _moves(ctx: CellContext) -> bool:
     """Whether the cell is at work by the journal: its checks run without an open attempt."""
-    return replay(ctx.run.journal.read()).cell(ctx.cell.name).state in BUSY
+    view = replay(ctx.run.journal.read())
+    cell = view.cell(ctx.cell.name)
+    return cell.state in BUSY and cell.run == view.run  # else a run that was killed left it so
 
 
 def _end_lonely(ctx: CellContext) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.records import Head, Implemented, Outcome
-from orchestr.cell.text import title_of
+from orchestr.cell.text import is_partial, title_of
 from orchestr.cell.worktree import base_branch
 from orchestr.errors import OrchestrError
 from orchestr.git import CommitId, Repo
@@ -76,7 +76,9 @@ def hold(ctx: CellContext, head: Head | None) -> str:
             why = error.message
         if why is not None:
             return f"{phase}: {why}" if head is not None else NOT_BUILT
-    return "" if head is not None else NOT_BUILT
+    if head is None:
+        return NOT_BUILT
+    return "it is partial: something of it is red" if is_partial(ctx) else ""
 
 
 def paths_of(ctx: CellContext, head: str) -> frozenset[str] | None:

@@ -105,7 +105,7 @@ def test_a_reviewers_files_cannot_be_written_to(workspace: Make) -> None:
 
 
 def test_what_checks_leave_behind_is_in_no_commit(workspace: Make) -> None:
-    """Green, then a repair in the review: its commit holds the repair and nothing else."""
+    """It is kept with the check's logs, and the worktree is clean again."""
     litter = {
         "kind": "command",
         "name": "litter",

@@ -172,6 +172,23 @@ def test_a_whole_pull_request_that_becomes_partial_says_so(workspace: Make) -> N
     assert len(ws.prs()) == 1
 
 
+def test_a_partial_cell_does_not_land(workspace: Make) -> None:
+    ws = workspace(cells={"one": {"checks": [GOOD], "allow_partial": True,
+                                  "repair": {"checks": 0}}})  # fmt: skip
+    ws.script("one", "echo bad > state.txt")
+    ws.run("run", FEATURE, code=0)
+    before = ws.heads()["main"]
+    done = ws.run("land", FEATURE, "--yes")
+    assert done.returncode == 1 and "it is partial: something of it is red" in both(done)
+    assert ws.heads()["main"] == before
+    tree = ws.worktree("one")
+    (tree / "state.txt").write_text("good\n")
+    git(tree, "commit", "-qam", "mend (T-1)")
+    ws.run("run", FEATURE, code=0)
+    ws.run("land", FEATURE, "--yes", code=0)
+    assert git(ws.repos / "app.git", "show", "main:state.txt") == "good"
+
+
 def test_a_red_check_of_a_repair_is_not_told_with_the_blockers_of_before(workspace: Make) -> None:
     """Evidence is for one head: the review of the head before the repair is void."""
     green = {"kind": "command", "name": "ok", "run": ["sh", "-c", "! test -f broken"]}
