@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestr.lifecycle import CellState, CellView
-from orchestr.render.facts import FeatureStatus, next_command, pr_words, spent
+from orchestr.render.facts import FeatureStatus, next_command, pr_words, spent, state_words
 from orchestr.render.text import (
     clean,
     clock,
@@ -76,6 +76,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "hint": view.hint,
         "outcome": view.outcome,
         "partial": view.partial,
+        "with_red": view.with_red,
         "waiting_until": view.waiting_until,
         "agent": view.agent,
         "model": view.model,
@@ -121,7 +122,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool) -> list[st
         view, state = status.view.cell(cell.name), status.cell_state(cell.name)
         link = status.pull_request(cell.name)
         phases = status.phases(cell.name)
-        shown = f"{state.symbol} {state.words}"
+        shown = f"{state.symbol} {state_words(state, view)}"
         end = now if state.is_moving else None
         cost = "-"
         if view.costs:

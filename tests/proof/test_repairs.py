@@ -108,7 +108,9 @@ def test_allow_partial_opens_one_that_says_so(workspace: Make) -> None:
         cells={"one": {"checks": [GOOD], "allow_partial": True, "repair": {"checks": 0}}}
     )
     ws.script("one", "echo bad > state.txt")
-    ws.run("run", FEATURE, code=0)
+    assert "✓ done, partial" in ws.run("run", FEATURE, code=0).stdout
+    assert "✓ done, partial" in ws.run("status", FEATURE, code=0).stdout
+    assert ws.status()["one"]["with_red"] is True
     pr = ws.pr("one")
     assert pr["title"].startswith("[partial] ")
     assert "**Partial**" in pr["body"] and "❌ `state`" in pr["body"]
