@@ -276,6 +276,9 @@ def test_red_cross_checks_fail_the_feature(workspace: Make) -> None:
     ws = workspace(cells={"one": {}, "two": {}}, cross_checks=[bad])
     done = ws.run("run", FEATURE, code=1)
     assert "cross checks of demo are red: app: 0 of 1 checks passed; red: together" in both(done)
+    logs = ws.root / ".orchestr" / "cells" / FEATURE / "cross-checks"
+    assert f"hint: look into {logs}, mend a cell, then: orchestr run demo\n" in done.stderr
+    assert list(logs.rglob("*.log"))
     assert len(ws.prs()) == 2
     ws.run("run", FEATURE, code=1)
     assert len(ws.starts()) == 2
