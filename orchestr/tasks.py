@@ -83,7 +83,9 @@ class Step(BaseAction):  # type: ignore[misc]
         except NeedsApproval as error:
             return Waits(str(error)) if error.state == "approval" else TaskFailed(str(error))
         except OrchestrError as error:
-            return TaskFailed(str(error))
+            failed = TaskFailed(str(error))
+            failed.hint = error.hint  # of a step that is no cell's the reporter tells it
+            return failed
         except Exception as error:  # a fault of ours must fail this phase only (row A43)
             return TaskFailed(f"{type(error).__name__}: {error}", error)
         return None

@@ -66,6 +66,9 @@ class Reporter:
             if not cell and not isinstance(fail, UnmetDependency):
                 self.failed.append(name)
                 say(f"error: {name}: {fail.message}")
+                hint = getattr(fail, "hint", None)
+                if hint:
+                    say(f"  hint: {hint}")
             return
         if isinstance(fail, Waits):
             self.failed.append(name)

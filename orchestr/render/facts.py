@@ -99,6 +99,12 @@ class FeatureStatus:
         return url, facts.pr_state or view.pr_state or "open", draft
 
 
+def state_words(state: CellState, view: CellView) -> str:
+    """The state in words; what was published although something stayed red says so."""
+    red = view.with_red and state in (CellState.DONE, CellState.LANDED)
+    return f"{state.words}, partial" if red else state.words
+
+
 def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
     """`draft, checks failed, approved`: what is known of a pull request, for people.
 

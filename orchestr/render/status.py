@@ -17,6 +17,7 @@ from orchestr.render.facts import (
     next_command,
     pr_words,
     spent,
+    state_words,
 )
 from orchestr.render.text import (
     clean,
@@ -83,6 +84,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "hint": view.hint,
         "outcome": view.outcome,
         "partial": view.partial,
+        "with_red": view.with_red,
         "waiting_until": view.waiting_until,
         "agent": view.agent,
         "model": view.model,
@@ -133,7 +135,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
         view, state = status.view.cell(cell.name), status.cell_state(cell.name)
         link = status.pull_request(cell.name)
         phases = status.phases(cell.name)
-        shown = f"{state.symbol} {state.words}"
+        shown = f"{state.symbol} {state_words(state, view)}"
         end = now if state.is_moving else None
         cost = "-"
         if view.costs:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from orchestr.lifecycle import CellState, CellView
-from orchestr.render.facts import FeatureStatus, spent
+from orchestr.render.facts import FeatureStatus, spent, state_words
 from orchestr.render.text import (
     clean,
     count,
@@ -83,9 +83,9 @@ def _table(
     rows, styles = [], []
     for status, name in shown:
         view, state = status.view.cell(name), status.cell_state(name)
-        words = state.words
+        words = state_words(state, view)
         if state is CellState.DONE and not _touched(status, name):
-            words = "up to date"
+            words = words.replace(state.words, "up to date")
         link = status.pull_request(name)
         end = link[0] if link else ("no change needed" if _unchanged(view) else "")
         fresh = _touched(status, name)

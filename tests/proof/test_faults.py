@@ -160,13 +160,14 @@ def test_a_check_that_cannot_run_is_refused_with_its_line(
 
 
 def test_an_origin_that_is_away_is_said_and_nothing_is_lost(workspace: Make) -> None:
-    """D87: a failed fetch was a line in a log, and the work began on what was there."""
+    """D87: work goes on with what is here, and says so; the push fails, the work is not redone."""
     ws = workspace(cells={"one": {}})
     bare = ws.repos / "app.git"
     bare.rename(ws.repos / "away.git")
     done = ws.run("run", FEATURE, code=1)
+    assert "origin cannot be fetched, using what is here: " in both(done)
     assert "app.git" in both(done) and "hint:" in both(done)
-    assert ws.prs() == {}
+    assert ws.prs() == {} and ws.states() == {"one": "failed"}
     (ws.repos / "away.git").rename(bare)
     ws.run("run", FEATURE, code=0)
     assert ws.states() == {"one": "done"}

@@ -108,7 +108,9 @@ def test_allow_partial_opens_one_that_says_so(workspace: Make) -> None:
         cells={"one": {"checks": [GOOD], "allow_partial": True, "repair": {"checks": 0}}}
     )
     ws.script("one", "echo bad > state.txt")
-    ws.run("run", FEATURE, code=0)
+    assert "✓ done, partial" in ws.run("run", FEATURE, code=0).stdout
+    assert "✓ done, partial" in ws.run("status", FEATURE, code=0).stdout
+    assert ws.status()["one"]["with_red"] is True
     pr = ws.pr("one")
     assert pr["title"].startswith("[partial] ")
     assert "**Partial**" in pr["body"] and "❌ `state`" in pr["body"]
@@ -274,6 +276,9 @@ def test_red_cross_checks_fail_the_feature(workspace: Make) -> None:
     ws = workspace(cells={"one": {}, "two": {}}, cross_checks=[bad])
     done = ws.run("run", FEATURE, code=1)
     assert "cross checks of demo are red: app: 0 of 1 checks passed; red: together" in both(done)
+    logs = ws.root / ".orchestr" / "cells" / FEATURE / "cross-checks"
+    assert f"hint: look into {logs}, mend a cell, then: orchestr run demo\n" in done.stderr
+    assert list(logs.rglob("*.log"))
     assert len(ws.prs()) == 2
     ws.run("run", FEATURE, code=1)
     assert len(ws.starts()) == 2
