@@ -43,18 +43,39 @@ def unsynced() -> Iterator[None]:
         yield
 
 
+def commits(repo: Path, base: str, count: int) -> list[str]:
+    """``count`` commits on ``base``, each with a file of 40 lines of its own."""
+    body = "".join(f"line {n} of a change\n" for n in range(40)).encode()
+    stream = bytearray()
+    for n in range(count):
+        stream += f"commit refs/bench/{n}\ncommitter b <b@localhost> 1700000000 +0000\n".encode()
+        stream += f"data 2\nc\nfrom {base}\nM 100644 inline part{n}.txt\n".encode()
+        stream += f"data {len(body)}\n".encode() + body + b"\n"
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=repo, env=environment(),
+                   input=bytes(stream), check=True)  # fmt: skip
+    refs = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/bench", cwd=repo)
+    by_name = dict(line.split() for line in refs.splitlines())
+    return [by_name[f"refs/bench/{n}"] for n in range(count)]
+
+
 @unsynced()
-def done_workspace(root: Path, cells: int) -> None:
-    """A workspace in the empty folder ``root`` whose one feature `big` is all done."""
+def done_workspace(
+    root: Path, cells: int, *, toml: str = TOML, agent: str = "noop", changed: bool = False
+) -> None:
+    """A workspace in the empty folder ``root`` whose one feature `big` is all done.
+
+    ``changed``: each cell's head is a commit of its own, else the base.
+    """
     (root / "specs").mkdir(parents=True)
-    (root / "orchestr.toml").write_text(TOML, encoding="utf-8")
+    (root / "orchestr.toml").write_text(toml, encoding="utf-8")
     repo = root / "repo"
     git("init", "--quiet", "--initial-branch=main", str(repo), cwd=root)
     git("commit", "--quiet", "--allow-empty", "-m", "first", cwd=repo)
-    head = git("rev-parse", "HEAD", cwd=repo)
+    base = git("rev-parse", "HEAD", cwd=repo)
+    heads = commits(repo, base, cells) if changed else [base] * cells
     tree = git("rev-parse", "HEAD^{tree}", cwd=repo)
     lines = ["apiVersion: orchestr/v1", "kind: Feature", "metadata: {name: big, title: Big}"]
-    lines += ["defaults: {phases: [implement, check, review]}", "cells:"]
+    lines += [f"defaults: {{agent: {agent}, phases: [implement, check, review]}}", "cells:"]
     for n in range(cells):
         after = ", ".join(f"c{u}" for u in upstreams(n))
         more = f", depends_on: [{after}]" if after else ""
@@ -63,14 +84,15 @@ def done_workspace(root: Path, cells: int) -> None:
     run = Session(root).run("big")
     for plan in run.plan.cells:
         ctx = run.cell(plan.name)
+        head = heads[int(plan.name[1:])]
         trees = dict.fromkeys(plan.upstreams, tree)
-        marker = Marker(ctx.cell.branch, head, "main", trees, ctx.digest_of(Phase.WORKTREE))
+        marker = Marker(ctx.cell.branch, base, "main", trees, ctx.digest_of(Phase.WORKTREE))
         marker.write(ctx.dir)
         attempts.link_transcript(ctx.dir, 1)
-        Implemented(key_of(ctx, marker), head, tree, head, Outcome.CHANGED, 1).write(ctx.dir)
+        Implemented(key_of(ctx, marker), head, tree, base, Outcome.CHANGED, 1).write(ctx.dir)
         Evidence(head, ctx.digest_of(Phase.CHECK)).write(ctx.dir / CHECKS)
         Evidence(head, ctx.digest_of(Phase.REVIEW)).write(ctx.dir / REVIEW)
-        Head(head, tree, head, ctx.cell.branch, Outcome.CHANGED).write(ctx.dir)
+        Head(head, tree, base, ctx.cell.branch, Outcome.CHANGED).write(ctx.dir)
 
 
 UNSYNCED = """\

@@ -12,7 +12,6 @@ pull requests. That is the overhead.
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 from pathlib import Path
@@ -68,7 +67,6 @@ def prepare(root: Path, origin: Path, cells: int, jobs: int) -> None:
     lines += [f"  c{n}: {{repo: big, todo: [part {n}]}}" for n in range(cells)]
     (root / "specs").mkdir()
     (root / "specs" / "f.yaml").write_text("\n".join(lines) + "\n")
-    os.sync()  # what the preparation wrote is not the measured one's burden
 
 
 def pushed(root: Path) -> int:

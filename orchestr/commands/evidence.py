@@ -28,6 +28,7 @@ from orchestr.cell.records import (
 from orchestr.cell.starting import secrets_of
 from orchestr.commands.facts import feature_status
 from orchestr.errors import OrchestrError
+from orchestr.files import one_look
 from orchestr.git import CommitId, Repo
 from orchestr.gitdiff import Bounds, Diff, Pair, diffs
 from orchestr.redaction import SHORTEST, redact, secret_values
@@ -59,6 +60,7 @@ class Gatherer:
         self._bounds = bounds or Bounds()
         self._diffs: dict[tuple[str, Pair], Diff] = {}
 
+    @one_look()
     def page(self, run: Run) -> FeaturePage:
         """All of one feature as it was when ``run`` was made (`Session.run`)."""
         cells = [run.cell(p.name) for p in run.plan.cells]

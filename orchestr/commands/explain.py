@@ -27,6 +27,7 @@ class Explain(PlainVerb):
     doc_usage = "FEATURE:CELL"
     cmd_options = (value("if_changed", "what would happen if this upstream came out otherwise"),)
 
+    @one_look()
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Print the story of each named cell."""
         if not args:

@@ -71,6 +71,8 @@ def clip(text: str, columns: int) -> str:
         return ""
     if width(text) <= columns:
         return text
+    if text.isascii():
+        return text[: columns - 1].rstrip() + "…"
     kept, used = [], 0
     for char in text:
         used += _columns(char)

@@ -1,0 +1,164 @@
+"""After SIGKILL: how long the same command takes then, and what it does twice.
+
+Six cells in two repositories (chains and a fan), agents that work for a second and note their start
+in a book. The run is killed when its journal has reached some number of lines, the same command is
+given at once, and what is there at the end is compared with an undisturbed run: final trees, commits
+on each branch, pull requests, starts of agents. *lost s* is the time of both runs less that of the
+undisturbed one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import time
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.common import (
+    Figure,
+    Found,
+    Row,
+    Size,
+    Table,
+    big_repository,
+    environment,
+    git,
+    scratch,
+)
+from benchmarks.measure import clock, once, program
+
+CELLS = {"a": "one", "b": "one", "c": "one", "d": "two", "e": "two", "f": "two"}
+AFTER = {"b": "a", "c": "b", "e": "a", "f": "d, e"}
+AGENT = """\
+echo "$ORCHESTR_CELL $ORCHESTR_ATTEMPT" >> {root}/book
+echo working
+sleep {seconds}
+echo "part $ORCHESTR_CELL" > "$ORCHESTR_CELL.txt"
+"""
+TOML = """\
+[workspace]
+repos = "."
+
+[agents.steady]
+kind = "command"
+run = ["sh", "{root}/agent.sh"]
+
+[limits]
+jobs = 3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What is there at the end; ``trees`` and ``commits`` by branch at the origins."""
+
+    trees: dict[str, str]
+    commits: dict[str, int]
+    prs: dict[str, int]
+    starts: dict[str, int]
+
+
+def prepare(root: Path, seconds: float) -> None:
+    """A fresh workspace."""
+    root.mkdir()
+    for name in ("one", "two"):
+        big_repository(root, 20, name)
+    (root / "agent.sh").write_text(AGENT.format(root=root, seconds=seconds))
+    (root / "orchestr.toml").write_text(TOML.format(root=root))
+    lines = ["apiVersion: orchestr/v1", "kind: Feature"]
+    lines += ["metadata: {name: f, title: F}", "cells:"]
+    for name, repo in CELLS.items():
+        after = f", depends_on: [{AFTER[name]}]" if name in AFTER else ""
+        lines.append(f"  {name}: {{repo: {repo}, todo: [part {name}]{after}}}")
+    (root / "specs").mkdir()
+    (root / "specs" / "f.yaml").write_text("\n".join(lines) + "\n")
+
+
+def look(root: Path) -> End:
+    """The end of a workspace, by its origins, forge and book."""
+    trees: dict[str, str] = {}
+    commits: dict[str, int] = {}
+    for repo in ("one", "two"):
+        bare = root / f"{repo}.git"
+        form = "--format=%(refname:lstrip=2) %(tree) %(objectname)"
+        for line in git("for-each-ref", form, "refs/heads", cwd=bare).splitlines():
+            branch, tree, head = line.split()
+            trees[branch] = tree
+            commits[branch] = int(git("rev-list", "--count", head, cwd=bare))
+    prs: Counter[str] = Counter()
+    for path in (root / ".orchestr" / "forge").glob("*/[0-9]*.toml"):
+        prs[tomllib.loads(path.read_text())["head"]] += 1
+    book = (root / "book").read_text().splitlines()
+    return End(trees, commits, dict(prs), dict(Counter(line.split()[0] for line in book)))
+
+
+def interrupted(root: Path, lines: int) -> tuple[float, float, int]:
+    """Seconds until the kill, seconds of the same command then, journal lines at the kill."""
+    journal = root / ".orchestr" / "journal" / "f.jsonl"
+    begin = time.perf_counter()
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        program("run", "f"), cwd=root, env=environment(), stdin=quiet, stdout=quiet, stderr=quiet
+    ) as child:
+        while child.poll() is None and written(journal) < lines:
+            time.sleep(0.005)
+        if child.poll() is None:
+            os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    first, at = time.perf_counter() - begin, written(journal)
+    second = clock(lambda: once(program("run", "f"), root))
+    return first, second, at
+
+
+def written(path: Path) -> int:
+    """Lines of a file."""
+    try:
+        return path.read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def measure(size: Size) -> Found:
+    """An undisturbed run, then kills all along its journal."""
+    kills, seconds = size.pick(20, 5, 1), size.pick(1.0, 1.0, 0.1)
+    rows: list[Row] = []
+    with scratch() as base:
+        root = base / "w"
+
+        def fresh() -> Path:
+            if root.exists():
+                root.rename(base / f"old-{time.monotonic_ns()}")
+            prepare(root, seconds)
+            return root
+
+        whole = clock(lambda: once(program("run", "f"), fresh()))
+        wanted, total = look(root), written(root / ".orchestr" / "journal" / "f.jsonl")
+        for number in range(kills):
+            at = round(1 + (total - 3) * (number + 0.5) / kills)
+            first, second, lines = interrupted(fresh(), at)
+            found = look(root)
+            rows.append({
+                "killed at line": f"{lines} of {total}", "after s": first, "then s": second,
+                "lost s": first + second - whole,
+                "other trees": sum(found.trees.get(b) != t for b, t in wanted.trees.items()),
+                "lost commits": sum(
+                    max(0, n - found.commits.get(b, 0)) for b, n in wanted.commits.items()
+                ),
+                "second PRs": sum(max(0, n - 1) for n in found.prs.values()),
+                "agents run twice": sum(max(0, n - 1) for n in found.starts.values()),
+            })  # fmt: skip
+    counted = ("other trees", "lost commits", "second PRs", "agents run twice")
+    figures = [
+        Figure(f"after {kills} kills: {what}", float(sum(row[what] for row in rows)), "", 0)
+        for what in counted
+    ]
+    lost = [float(row["lost s"]) for row in rows]
+    figures.append(Figure("time lost by a kill, median", statistics.median(lost), "s"))
+    figures.append(Figure("time lost by a kill, most", max(lost), "s"))
+    note = f"the undisturbed run took {whole:.1f} s"
+    return Found([Table("recovery", rows)], figures, [note])
