@@ -59,7 +59,7 @@ def make_timeline(
 
 _Key = tuple[str, str]  # cell, and what part an agent has in it
 _AUTHOR, _REPAIR = "", "repair"
-_NAMED = ("agent", "model", "session", "reviewer")
+_NAMED = ("agent", "model", "session", "reviewer", "part")
 _COSTS = ("cost_usd", "cost_known_usd", "tokens")
 
 
