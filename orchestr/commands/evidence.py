@@ -17,6 +17,7 @@ from typing import Any
 from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds
 from orchestr.cell.context import CellContext, Run
+from orchestr.cell.planprompt import read_plan
 from orchestr.cell.records import (
     CHECKS,
     REVIEW,
@@ -48,6 +49,7 @@ TAIL_BYTES = 24_000  # of a transcript or a check's log
 TAIL_LINES = 40
 LOGS_OF_CHECKS = 60  # whose ends are read: red ones first
 SPEC_CHARS = 200_000
+PLAN_CHARS = 100_000
 VALUE = 8_000  # characters of one text in a verdict
 ITEMS = 200
 
@@ -109,6 +111,7 @@ class Gatherer:
             attempts=tried,
             log=lines,
             log_bytes=size,
+            plan=hide((read_plan(ctx) or "")[:PLAN_CHARS]) if ctx.cell.plans else "",
         )
 
     def _differences(

@@ -61,6 +61,7 @@ class Row:
     waits: str
     pr: Pull | None
     critical: bool
+    asks: str = ""  # the digest of what a person is asked to approve
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Notice:
     detail: str
     commands: tuple[str, ...]
     behind: tuple[str, ...] = ()
+    asks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +172,21 @@ def rows(page: FeaturePage, by_cell: Iterable[Cost], pulls_: Iterable[Pull]) -> 
                 waits_for(page, plan.name),
                 prs.get(plan.name),
                 plan.name in page.timeline.critical,
+                asked(page, plan.name),
             )
         )
     return found
+
+
+def asked(page: FeaturePage, cell: str) -> str:
+    """The digest of what waits for a person's yes; empty when nothing of the cell does."""
+    status = page.status
+    if status.cell_state(cell) is not CellState.APPROVAL or not asks(status.view.cell(cell)):
+        return ""
+    phase = status.view.cell(cell).phase
+    gate = "plan" if phase == Phase.PLAN else "publish"
+    found = (g.get("digest") for g in status.of(cell).approvals if g.get("gate") == gate)
+    return next((digest for digest in found if digest), "")
 
 
 def _built(spans: Sequence[Span]) -> str:
@@ -236,7 +250,8 @@ def notices(page: FeaturePage) -> list[Notice]:
             rest = text.visible(reason).strip() if "\n" in reason.strip() else ""
             found.append(
                 Notice(plan.name, state_of(state), text.visible(first), rest,
-                       tuple(dict.fromkeys(as_typed(text.visible(c)) for c in commands)), behind)
+                       tuple(dict.fromkeys(as_typed(text.visible(c)) for c in commands)), behind,
+                       asked(page, plan.name))
             )  # fmt: skip
     return found
 
