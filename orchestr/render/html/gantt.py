@@ -165,6 +165,8 @@ def _bar(span: Span, axis: Axis, now: float, numbers: dict[tuple[str, float], in
     elif span.kind is SpanKind.LAND:
         label = "★" if span.state == "done" else "!"
     look = f"b-{name} s-{span.state}"
+    if span.kind is SpanKind.LAND:
+        left = min(left, 100.0 - least)  # a point at the very end would stick out
     return Bar(round(left, 3), round(max(width, least), 3), look, ", ".join(words), label)
 
 

@@ -354,7 +354,7 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
 
 def chart(page: FeaturePage) -> Chart:
     """The timeline, one track a cell."""
-    kinds = (SpanKind.RUN, SpanKind.PHASE, SpanKind.ATTEMPT)
+    kinds = (SpanKind.RUN, SpanKind.PHASE, SpanKind.ATTEMPT, SpanKind.LAND)
     axis = gantt.make_axis(page.timeline.of(*kinds), page.now)
     tracks = [
         Track(
