@@ -59,7 +59,7 @@ def make_timeline(
 
 _Key = tuple[str, str]  # cell, and what part an agent has in it
 _AUTHOR, _REPAIR = "", "repair"
-_NAMED = ("agent", "model", "session", "reviewer")
+_NAMED = ("agent", "model", "session", "reviewer", "part")
 _COSTS = ("cost_usd", "cost_known_usd", "tokens")
 
 
@@ -281,9 +281,15 @@ class _Builder:
         self._part_over(key, at, "done", "")
         self.told.pop(key, None)  # it is asked once more
         self.parts[key] = replace(
-            self.works[key], kind=kind, name=name, start=at, end=None, state="running", data={},
+            self.works[key],
+            kind=kind,
+            name=name,
+            start=at,
+            end=None,
+            state="running",
+            data={"part": key[1]} if key[1] else {},
             note="",
-        )  # fmt: skip
+        )
 
     def _part_over(self, key: _Key, at: float, state: str, note: str) -> None:
         part = self.parts.pop(key, None)

@@ -165,8 +165,8 @@ def every(cell_dir: Path) -> Iterator[Attempt]:
 
 def newest(cell_dir: Path) -> Attempt | None:
     """The attempt with the highest number, if its record was written."""
-    attempts = list(every(cell_dir))
-    return attempts[-1] if attempts else None
+    records = (read(cell_dir, number) for number in reversed(numbers(cell_dir)))
+    return next((record for record in records if record is not None), None)
 
 
 def open_next(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:

@@ -22,7 +22,7 @@ from typing import Any
 from orchestr.commands.boardapp import Board as App
 from orchestr.commands.boardapp import Refused, Source
 from orchestr.commands.evidence import Gatherer
-from orchestr.commands.facts import feature_status
+from orchestr.commands.facts import feature_status, gates
 from orchestr.commands.options import flag, value
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.report import say
@@ -137,19 +137,27 @@ class Workspace(Source):
         stamp = spec.stat().st_mtime_ns if spec.exists() else 0
         return f"{session.journal(feature).size()}-{stamp}-{int(live)}", live
 
-    def act(self, action: str, feature: str, cell: str) -> tuple[bool, str]:
+    def act(self, action: str, feature: str, cell: str, seen: str) -> tuple[bool, str]:
         session = self._session(feature)
         target = session.target(f"{feature}:{cell}" if cell else feature)
         match action:
-            case "abort" | "approve":
+            case "abort":
                 return self._ask(action, str(target))
+            case "approve" if target.cell is not None:
+                # What is recorded must be what was on the page, not what there is by now.
+                waits = (g for g in gates(session.cell(str(target))) if g["state"] != "approved")
+                gate = next((g["gate"] for g in waits if seen and g["digest"] == seen), None)
+                if gate is None:
+                    return False, f"{target} has changed since this page was made: look again"
+                good, words = self._ask(action, str(target), "--gate", gate, "--yes")
+                return good, f"{words}\nnext: orchestr run {feature}" if good else words
             case _:
-                if target.cell is None:
-                    raise Refused(400, "name the cell that is to be built again")
+                if target.cell is None or action != "force":
+                    raise Refused(400, "name the cell")
                 return self._start(session, str(target))
 
-    def _ask(self, verb: str, target: str) -> tuple[bool, str]:
-        done = run(_command(verb, target), cwd=self.root, env=_env(), timeout=PATIENCE, check=False)
+    def _ask(self, verb: str, *more: str) -> tuple[bool, str]:
+        done = run(_command(verb, *more), cwd=self.root, env=_env(), timeout=PATIENCE, check=False)
         words = f"{done.text}{done.err.decode('utf-8', 'replace')}"
         return done.code == 0, _shown(words) or f"exit {done.code}"
 

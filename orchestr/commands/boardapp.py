@@ -69,8 +69,8 @@ class Source:
         """What changes when something happened, and whether the feature runs."""
         raise NotImplementedError
 
-    def act(self, action: str, feature: str, cell: str) -> tuple[bool, str]:
-        """Whether it worked, and what was said."""
+    def act(self, action: str, feature: str, cell: str, seen: str) -> tuple[bool, str]:
+        """Whether it worked, and what was said. ``seen``: the digest of what is approved."""
         raise NotImplementedError
 
 
@@ -194,11 +194,12 @@ class Board:
         try:
             wanted = json.loads(data)
             action, cell = str(wanted["action"]), str(wanted.get("cell") or "")
+            seen = str(wanted.get("seen") or "")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Refused(400, "an action has `action` and `cell`") from None
         if action not in self.source.actions:
             raise Refused(400, "there is no such action")
-        good, words = await asyncio.to_thread(self.source.act, action, feature, cell)
+        good, words = await asyncio.to_thread(self.source.act, action, feature, cell, seen)
         await _reply(send, 200, json.dumps({"ok": good, "said": words}), "application/json")
 
     async def _events(self, feature: str, receive: Receive, send: Send) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestr.cell import attempt as attempts
+from orchestr.cell import rounds
 from orchestr.cell.context import CellContext, Run
+from orchestr.cell.planprompt import read_plan
 from orchestr.cell.records import (
     CHECKS,
     REVIEW,
@@ -26,6 +28,7 @@ from orchestr.cell.records import (
     Marker,
 )
 from orchestr.cell.starting import secrets_of
+from orchestr.commands import proofs
 from orchestr.commands.facts import feature_status
 from orchestr.errors import OrchestrError
 from orchestr.files import one_look
@@ -47,6 +50,7 @@ TAIL_BYTES = 24_000  # of a transcript or a check's log
 TAIL_LINES = 40
 LOGS_OF_CHECKS = 60  # whose ends are read: red ones first
 SPEC_CHARS = 200_000
+PLAN_CHARS = 100_000
 VALUE = 8_000  # characters of one text in a verdict
 ITEMS = 200
 
@@ -88,8 +92,8 @@ class Gatherer:
         done = Implemented.read(ctx.dir)
         checks = Evidence.read(ctx.dir / CHECKS)
         review = Evidence.read(ctx.dir / REVIEW)
-        void = any(e is not None and done is not None and e.head != done.head
-                   for e in (checks, review))  # fmt: skip
+        void = checks is not None and done is not None and checks.origin != done.head
+        void = void or bool(review and checks and review.origin != checks.head)
         tried = tuple(
             AttemptFacts(a.number, a.agent, a.model, a.state, a.outcome, hide(a.reason)[:VALUE])
             for a in attempts.every(ctx.dir)
@@ -103,12 +107,13 @@ class Gatherer:
             diff=diff,
             why=why,
             compare=compare,
-            checks=items(checks, ctx.dir, hide, logs),
-            reviews=items(review, ctx.dir, hide, logs),
+            checks=items(_checked(ctx, checks, review), ctx.dir, hide, logs),
+            reviews=items(_reviewed(ctx, review), ctx.dir, hide, logs),
             void=void,
             attempts=tried,
             log=lines,
             log_bytes=size,
+            plan=hide((read_plan(ctx) or "")[:PLAN_CHARS]) if ctx.cell.plans else "",
         )
 
     def _differences(
@@ -152,7 +157,7 @@ def _pairs(repo: Repo, cells: list[CellContext]) -> dict[str, Pair]:
         head, done, marker = ctx.head(), Implemented.read(ctx.dir), Marker.read(ctx.dir)
         record: Head | Implemented | None = done or head
         if record is not None:
-            found[ctx.cell.name] = CommitId(record.base), CommitId(record.head)
+            found[ctx.cell.name] = CommitId(record.base), CommitId(_newest_head(ctx, record))
         elif marker is not None:
             open_[marker.branch] = ctx.cell.name, CommitId(marker.base)
     if open_:
@@ -164,6 +169,14 @@ def _pairs(repo: Repo, cells: list[CellContext]) -> dict[str, Pair]:
                 name, base = open_[branch]
                 found[name] = base, CommitId(commit)
     return found
+
+
+def _newest_head(ctx: CellContext, record: Head | Implemented) -> str:
+    """What repairs made of the result of `implement`, else that."""
+    if isinstance(record, Head) or not record.attempt:
+        return record.head
+    made = [one for one in rounds.every(ctx.dir, record.attempt) if one.origin == record.head]
+    return next((one.after for one in reversed(made) if one.after), record.head)
 
 
 def hidden(status: FeatureStatus, hide: Redact) -> FeatureStatus:
@@ -180,8 +193,18 @@ def hidden(status: FeatureStatus, hide: Redact) -> FeatureStatus:
         for name, v in status.view.cells.items()
     }
     away = {repo: hide(why) for repo, why in status.view.forge_away.items()}
+    facts = {
+        name: replace(f, approvals=tuple(_hidden(dict(gate), hide) for gate in f.approvals))
+        for name, f in status.facts.items()
+    }
+    cross = tuple(
+        replace(one, told=hide(one.told), rows=tuple(_hidden(dict(r), hide) for r in one.rows))
+        for one in status.cross
+    )
     return replace(
         status,
+        facts=facts,
+        cross=cross,
         feature=replace(status.feature, title=hide(status.feature.title), cells=cells),
         view=replace(status.view, cells=views, forge_away=away),
     )
@@ -199,14 +222,47 @@ def redactor(cells: list[CellContext]) -> Redact:
     return lambda text: redact(text, known)
 
 
+def _checked(ctx: CellContext, checks: Evidence | None, review: Evidence | None) -> Sequence[Any]:
+    """The newest results with their logs; without an attempt's folder, those that are kept."""
+    runs = proofs.check_runs(ctx, proofs.newest_number(ctx))
+    if runs and runs[-1].rows:
+        return [{**row, "head": runs[-1].head[:10]} for row in runs[-1].rows]
+    if review is not None and review.checks is not None:
+        return review.checks
+    return checks.items if checks is not None else ()
+
+
+def _reviewed(ctx: CellContext, review: Evidence | None) -> Sequence[Any]:
+    """What every reviewer said in every round, the newest last; else what is kept."""
+    heard = proofs.heard(ctx, proofs.newest_number(ctx))
+    if not heard:
+        return review.items if review is not None else ()
+    newest = heard[-1].head
+    return [_opinion(one, one.head == newest) for one in heard]
+
+
+def _opinion(one: proofs.Heard, newest: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"reviewer": one.reviewer, "kind": f"of {one.head[:10]}"}
+    if not newest:
+        row["kind"] += ", which was repaired"
+    if one.opinion is None:
+        return {**row, "summary": "no answer that can be read"}
+    issues = [
+        {"severity": issue.severity.replace("_", " "), "title": issue.title,
+         "file": ", ".join(issue.places), "message": issue.description,
+         "evidence": issue.evidence}
+        for issue in one.opinion.issues
+    ]  # fmt: skip
+    told = f"{one.opinion.verdict}. {one.opinion.summary}".strip()
+    return {**row, "ok": not one.opinion.blockers, "summary": told, "issues": issues}
+
+
 def items(
-    evidence: Evidence | None, folder: Path, hide: Redact, logs: list[int]
+    rows: Sequence[Any], folder: Path, hide: Redact, logs: list[int]
 ) -> tuple[ItemFacts, ...]:
-    """The verdicts as they stand in the file, redacted; the ends of the red ones' logs."""
-    if evidence is None:
-        return ()
+    """The verdicts as they stand in the files, redacted; the ends of the red ones' logs."""
     found = []
-    for item in evidence.items[:ITEMS]:
+    for item in rows[:ITEMS]:
         known = item if isinstance(item, Mapping) else {"text": str(item)}
         fields = _hidden(known, hide)
         red = known.get("passed") is False or known.get("ok") is False

@@ -28,6 +28,7 @@ from orchestr.lifecycle import CellView, FeatureView, step
 from orchestr.process import clean_env
 from orchestr.process import run as run_process
 from orchestr.redaction import redact, secret_values
+from orchestr.render.summary import asks
 from orchestr.render.text import clean, headline
 from orchestr.states import CellState
 
@@ -51,12 +52,20 @@ def news(view: FeatureView, event: Event) -> tuple[FeatureView, dict[str, Any] |
             return after, None
         text = f"{event.feature}: done"
         return after, _message("done", event, text, f"orchestr status {event.feature}")
+    if event.kind is Kind.CHECK_DONE and not event.cell and event.data.get("passed") is not True:
+        what = f"{event.data.get('name')} in {event.data.get('repo')}"
+        why = headline(str(event.data.get("detail") or ""))[:LONGEST]
+        text = f"{event.feature}: cross check {what} is red: {why}"
+        return after, _message("failed", event, text, f"orchestr status {event.feature}",
+                               reason=why, state="failed")  # fmt: skip
     if not event.cell:
         return after, None
     old, new = view.cell(event.cell), after.cell(event.cell)
     kind = NEWS.get(new.state)
     if kind is None or old.state is new.state:
         return after, None
+    if new.state is CellState.APPROVAL and not asks(new):
+        return after, None  # it stands behind the one that asks
     return after, _of_cell(kind, event, new)
 
 
@@ -65,8 +74,9 @@ def _of_cell(kind: str, event: Event, cell: CellView) -> dict[str, Any]:
     why = headline(cell.reason)[:LONGEST]
     where = f" in {cell.phase}" if cell.phase and kind == "failed" else ""
     text = f"{name}: {cell.state.words}{where}" + (f": {why}" if why else "")
+    command = "approve" if cell.state is CellState.APPROVAL else "explain"
     return _message(
-        kind, event, text, f"orchestr explain {name}", cell=cell.name, state=cell.state.value,
+        kind, event, text, f"orchestr {command} {name}", cell=cell.name, state=cell.state.value,
         phase=cell.phase, attempt=cell.attempt, reason=why, agent=cell.agent,
         until=cell.waiting_until, pr=cell.pr_url, cost_known_usd=cell.cost_known_usd,
     )  # fmt: skip

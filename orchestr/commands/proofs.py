@@ -105,8 +105,7 @@ def load(path: Path) -> dict[str, Any] | None:
 
 def newest_number(ctx: CellContext) -> int:
     """The newest attempt; 0 for a cell without an agent."""
-    newest = attempts.newest(ctx.dir)
-    return newest.number if newest is not None else 0
+    return max(attempts.numbers(ctx.dir), default=0)
 
 
 # ---- as lines ----------------------------------------------------------------------------------

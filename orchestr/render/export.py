@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -23,6 +23,7 @@ COLUMNS = (
     "seconds", "agent", "model", "cost_usd", "input_tokens", "cached_tokens", "output_tokens",
     "note",
 )  # fmt: skip
+_WORKS = (SpanKind.ATTEMPT, SpanKind.REPAIR, SpanKind.REVIEW)
 _PARTS = (SpanKind.WORK, SpanKind.QUEUE, SpanKind.LIMIT)
 _ERROR, _OK, _UNSET = 2, 1, 0
 
@@ -55,18 +56,18 @@ def chrome_trace(line: Timeline, feature: str, now: float) -> dict[str, Any]:
     ]
     # A viewer nests by time, and needs the outer one of two that begin together first.
     for span in sorted(line.spans, key=lambda s: (s.start, -s.seconds(now))):
-        if span.cell not in threads:
-            threads[span.cell] = len(threads)
-            name = {"name": span.cell}
-            events.append({"ph": "M", "name": "thread_name", "pid": 1, "tid": threads[span.cell],
-                           "args": name})  # fmt: skip
+        thread = _thread(span)
+        if thread not in threads:
+            threads[thread] = len(threads)
+            events.append({"ph": "M", "name": "thread_name", "pid": 1, "tid": threads[thread],
+                           "args": {"name": thread}})  # fmt: skip
         events.append(
             {
                 "ph": "X",
                 "name": span.name,
                 "cat": span.kind.value,
                 "pid": 1,
-                "tid": threads[span.cell],
+                "tid": threads[thread],
                 "ts": round(span.start * 1e6),
                 "dur": round(span.seconds(now) * 1e6),
                 "args": {"state": span.state, "note": span.note, **_told(span)},
@@ -74,6 +75,18 @@ def chrome_trace(line: Timeline, feature: str, now: float) -> dict[str, Any]:
         )
     return {"traceEvents": events, "displayTimeUnit": "ms",
             "otherData": {"feature": feature, "version": orchestr.__version__}}  # fmt: skip
+
+
+def _thread(span: Span) -> str:
+    """Of the cell; reviewers work side by side and have lines of their own."""
+    part = str(span.data.get("part") or "")
+    if span.kind is SpanKind.REVIEW:
+        return f"{span.cell} · {span.name}"
+    if span.kind in _PARTS and part.startswith("review-"):
+        return f"{span.cell} · {part.split('-', 2)[-1]}"
+    if span.kind is SpanKind.APPROVAL:  # over runs
+        return f"{span.cell} · approval"
+    return span.cell
 
 
 def csv_text(line: Timeline, feature: str, now: float) -> str:
@@ -96,7 +109,7 @@ def csv_text(line: Timeline, feature: str, now: float) -> str:
 
 
 def otlp(line: Timeline, feature: str, now: float) -> dict[str, Any]:
-    """OTLP/JSON (``resourceSpans``), one trace for each run: feature, cell, phase, attempt.
+    """OTLP/JSON (``resourceSpans``), a trace for each run: feature, cell, phase, attempt or round.
 
     The file is what an OTLP/HTTP collector takes at ``/v1/traces``.
     """
@@ -135,22 +148,37 @@ def _owners(line: Timeline, feature: str) -> dict[str, str]:
     """Span id -> id of the span that it is a part of."""
     runs = {s.run: _span_id(feature, s) for s in line.of(SpanKind.RUN)}
     cells = {(s.run, s.cell): _span_id(feature, s) for s in line.of(SpanKind.CELL)}
-    phases = [s for s in line.of(SpanKind.PHASE) if s.phase == "implement"]
-    tries = {(s.run, s.cell, s.attempt): _span_id(feature, s) for s in line.of(SpanKind.ATTEMPT)}
+    phases: dict[tuple[str, str, str], list[Span]] = {}
+    works: dict[tuple[str, int, str], list[Span]] = {}
+    for span in line.spans:
+        if span.kind is SpanKind.PHASE:
+            phases.setdefault((span.run, span.cell, span.phase), []).append(span)
+        elif span.kind in _WORKS:
+            works.setdefault((span.cell, span.attempt, _part_of(span)), []).append(span)
     found: dict[str, str | None] = {}
     for span in line.spans:
         key, cell = _span_id(feature, span), cells.get((span.run, span.cell))
-        if span.kind in (SpanKind.CELL, SpanKind.UPSTREAM):
+        if span.kind in (SpanKind.CELL, SpanKind.UPSTREAM, SpanKind.LAND):
             found[key] = runs.get(span.run)
-        elif span.kind is SpanKind.PHASE:
+        elif span.kind in (SpanKind.PHASE, SpanKind.APPROVAL):
             found[key] = cell
-        elif span.kind is SpanKind.ATTEMPT:
-            mine = [p for p in phases if (p.run, p.cell) == (span.run, span.cell)
-                    and p.start <= span.start]  # fmt: skip
-            found[key] = _span_id(feature, mine[-1]) if mine else cell
+        elif span.kind in (*_WORKS, SpanKind.CHECK):
+            around = _last(phases.get((span.run, span.cell, span.phase), ()), span)
+            found[key] = _span_id(feature, around) if around else cell or runs.get(span.run)
         elif span.kind in _PARTS:
-            found[key] = tries.get((span.run, span.cell, span.attempt), cell)
+            around = _last(works.get((span.cell, span.attempt, _part_of(span)), ()), span)
+            found[key] = _span_id(feature, around) if around else cell
     return {key: owner for key, owner in found.items() if owner}
+
+
+def _part_of(span: Span) -> str:
+    """Which agent of an attempt it is: its author, the same in a repair, or one reviewer."""
+    return "repair" if span.kind is SpanKind.REPAIR else str(span.data.get("part") or "")
+
+
+def _last(spans: Sequence[Span], inner: Span) -> Span | None:
+    """The newest one that had begun."""
+    return next((s for s in reversed(spans) if s.start <= inner.start), None)
 
 
 def _otel_name(span: Span, feature: str) -> str:
@@ -163,6 +191,10 @@ def _otel_name(span: Span, feature: str) -> str:
             return f"phase {span.phase}"
         case SpanKind.WORK:
             return f"agent {span.name}"
+        case SpanKind.REVIEW:
+            return f"review by {span.name}"
+        case SpanKind.CHECK:
+            return f"check {span.name}"
         case _:
             return span.name
 
@@ -207,7 +239,7 @@ def _value(value: Any) -> dict[str, Any]:
 
 
 def _status(span: Span) -> dict[str, Any]:
-    if span.state in ("failed", "aborted", "interrupted"):
+    if span.state in ("failed", "aborted", "interrupted", "refused", "blockers"):
         return {"code": _ERROR, "message": span.note or span.state}
     return {"code": _UNSET if span.state == "running" else _OK}
 
@@ -224,7 +256,8 @@ def _told(span: Span) -> dict[str, Any]:
 
 
 def _span_id(feature: str, span: Span) -> str:
-    what = (feature, span.run, span.kind.value, span.cell, span.phase, span.attempt, span.start)
+    where = (feature, span.run, span.kind.value, span.cell, span.phase, span.attempt)
+    what = (*where, span.name, span.start)
     return _hash("\0".join(map(str, what)), 16)
 
 

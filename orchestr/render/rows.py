@@ -263,7 +263,7 @@ def _footer(
     parts += [f"${known:.2f}"] if known else []
     times = [t for v in views if (t := span(v.run_started_at, v.run_finished_at or now))]
     parts += [stopwatch(max(times))] if times else []
-    parts += [f"~{stopwatch(left)} left"] if left is not None else []
+    parts += [f"~{stopwatch(left)} left"] if left else []
     away = sorted({repo for v in views for repo in v.forge_away})
     parts += [f"forge away: {', '.join(away)}"] if away else []
     # What is left out first where there is no room; the agents say how many run.

@@ -141,3 +141,22 @@ def test_wrong_settings_are_named(workspace: MakeWorkspace) -> None:
     said = both(ws.run("validate", code=2))
     assert "there is no news `don`" in said
     assert "must be an http address" in said
+
+
+def test_a_gate_is_told_once_and_a_red_cross_check_too(
+    workspace: MakeWorkspace, hook: Hook
+) -> None:
+    ws = workspace(
+        cells={"a": {"approve": "publish"}, "b": {"depends_on": ["a"]}},
+        settings={"notify": {"url": url(hook)}},
+        cross_checks=[{"kind": "command", "repo": "app", "name": "whole", "run": ["false"]}],
+    )
+    ws.run("run", "demo", env=DIRECT, code=1)
+    assert [(n["kind"], n["cell"], n["next"]) for n in hook.got] == [
+        ("approval", "a", "orchestr approve demo:a")
+    ], "b, behind it, asks nobody"
+    ws.run("approve", "demo:a", "--yes", code=0)
+    ws.run("run", "demo", env=DIRECT, code=1)
+    (red,) = hook.got[1:]
+    assert red["kind"] == "failed"
+    assert red["text"] == "demo: cross check whole in app is red: exit 1, not 0"

@@ -37,7 +37,7 @@ class Fake(Source):
         self.turn += 1
         return str(self.turn), True
 
-    def act(self, action: str, feature: str, cell: str) -> tuple[bool, str]:
+    def act(self, action: str, feature: str, cell: str, seen: str) -> tuple[bool, str]:
         self.done.append((action, feature, cell))
         return True, "done"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +84,61 @@ def test_the_board_is_live_and_acts(tmp_path: Path, browser: Browser) -> None:
         child.send_signal(signal.SIGINT)
         assert child.ended(10) == 0, child.said()
         assert "Traceback" not in child.said()
+    finally:
+        ws.end()
+
+
+def test_a_person_approves_what_the_page_shows(tmp_path: Path, browser: Browser) -> None:
+    ws = Workspace.make(tmp_path / "ws", cells={"a": {"approve": "publish"}, "b": {}})
+    ws.run("run", "demo", code=1)
+    child = ws.spawn("board")
+    try:
+        wait_for(lambda: "token=" in child.out.read_text(), "the board's address")
+        address = child.out.read_text().strip()
+        home = address.partition("/?")[0]
+        browser.open(address)
+        browser.open(f"{home}/f/demo")
+        browser.wait("document.getElementById('link').textContent === 'live'")
+        assert browser.ask("document.querySelectorAll('[data-do=approve]').length") == 2
+        assert (
+            browser.ask("document.querySelectorAll('[data-do=approve][data-cell=b]').length") == 0
+        )
+        seen = browser.ask("document.querySelector('[data-do=approve]').dataset.seen")
+
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+        def post(origin: str, token: str, digest: str) -> str:
+            """The answer to a request with the cookie of this browser, from a program."""
+            body = json.dumps({"action": "approve", "cell": "a", "seen": digest}).encode()
+            value = address.partition("token=")[2]
+            port = home.rpartition(":")[2]
+            request = urllib.request.Request(f"{home}/f/demo/do", body, {
+                "Cookie": f"orchestr_board_{port}={value}", "Origin": origin,
+                "Content-Type": "application/json", "X-Orchestr-Token": token,
+            })  # fmt: skip
+            try:
+                with direct.open(request, timeout=30) as answer:
+                    return str(answer.read().decode())
+            except urllib.error.HTTPError as refused:
+                return f"{refused.code} {refused.read().decode()}"
+
+        token = browser.ask("document.getElementById('board').dataset.token")
+        assert post("http://evil.example", token, seen).startswith("403")
+        assert post(home, "", seen).startswith("403")
+        assert post(home, "guessed", seen).startswith("403")
+        assert "has changed since" in post(home, token, "0" * 20)
+        assert "has changed since" in post(home, token, "")
+        assert not ws.journal(kind="approval.given"), "none of them approved anything"
+
+        click(browser, "approve", "a")
+        browser.wait("document.getElementById('toast').textContent.includes('orchestr run demo')")
+        (given,) = ws.journal(kind="approval.given")
+        assert (given["cell"], given["data"]["digest"]) == ("a", seen)
+        browser.wait("document.querySelectorAll('[data-do=approve]').length === 0")
+        ws.run("run", "demo", code=0)
+        assert ws.pr("a")["state"] == "open"
+        child.send_signal(signal.SIGINT)
+        assert child.ended(10) == 0, child.said()
     finally:
         ws.end()
 

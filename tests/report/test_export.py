@@ -8,7 +8,7 @@ import json
 from itertools import pairwise
 
 from orchestr.events import Kind
-from orchestr.render.export import Format, export_text
+from orchestr.render.export import Format, chrome_trace, csv_text, export_text, otlp
 from orchestr.timeline import make_timeline
 from tests.report.stories import NOON, at, built, run
 
@@ -59,3 +59,42 @@ def test_chrome_trace_nests_the_spans_of_a_cell() -> None:
     mine = [e for e in events if e["ph"] == "X" and names[e["tid"]] == "a"]
     assert mine[0]["cat"] == "cell"
     assert all((x["ts"], -x["dur"]) <= (y["ts"], -y["dur"]) for x, y in pairwise(mine))
+
+
+def test_rounds_and_reviews_hang_below_their_phase_and_reviewers_have_their_own_lines() -> None:
+    events = [
+        *built("a", 1, 10)[:8],
+        at(10, Kind.PHASE_STARTED, "a", "review"),
+        *(at(10.5, Kind.ATTEMPT_STARTED, "a", "review", 1, agent=name, reviewer=name,
+             part=f"review-{n}-{name}") for n, name in enumerate(("eve", "bob"), 1)),
+        *(event for n, name in enumerate(("eve", "bob"), 1) for event in (
+            at(12 + n, Kind.ATTEMPT_EXITED, "a", "review", 1, reviewer=name, code=0,
+               reason="exited", seconds=1.5 + n, part=f"review-{n}-{name}"),
+            at(12 + n, Kind.REVIEW_DONE, "a", "review", 1, reviewer=name, verdict="1 blocker",
+               blockers=1))),
+        at(15, Kind.REPAIR_OPENED, "a", "review", 1, round=1, of=3, why="a hole"),
+        at(15, Kind.ATTEMPT_STARTED, "a", "review", 1, round=1, agent="claude"),
+        at(20, Kind.ATTEMPT_EXITED, "a", "review", 1, round=1, code=0, reason="exited",
+           seconds=5.0),
+        at(20, Kind.REPAIR_CLOSED, "a", "review", 1, round=1, outcome="changed"),
+        at(21, Kind.CHECK_DONE, "a", "review", name="unit", passed=True, seconds=0.5),
+        at(22, Kind.PHASE_DONE, "a", "review", 1),
+        at(23, Kind.CHECK_DONE, name="xtest", repo="tests", passed=True, seconds=0.5),
+    ]  # fmt: skip
+    line = make_timeline(run(events, end=24))
+    spans = otlp(line, "demo", NOON + 24)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    names = {s["spanId"]: s["name"] for s in spans}
+    assert len(names) == len(spans), "no two have the same id"
+    below = {(s["name"], names.get(s.get("parentSpanId", ""))) for s in spans}
+    assert {
+        ("review by eve", "phase review"), ("agent eve", "review by eve"),
+        ("review by bob", "phase review"), ("agent bob", "review by bob"),
+        ("repair 1 of 3", "phase review"), ("agent claude", "repair 1 of 3"),
+        ("agent claude", "attempt 1"), ("check unit", "phase review"),
+        ("check xtest", "feature demo"),
+    } <= below  # fmt: skip
+    trace = chrome_trace(line, "demo", NOON + 24)["traceEvents"]
+    threads = {e["args"]["name"] for e in trace if e["name"] == "thread_name"}
+    assert threads == {"runs", "a", "a · eve", "a · bob"}
+    rows = list(csv.DictReader(io.StringIO(csv_text(line, "demo", NOON + 24))))
+    assert {row["kind"] for row in rows} >= {"repair", "review", "check"}

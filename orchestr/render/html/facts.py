@@ -51,6 +51,7 @@ class CellEvidence:
     attempts: tuple[AttemptFacts, ...] = ()
     log: tuple[str, ...] = ()
     log_bytes: int = 0
+    plan: str = ""  # what its agent means to do, at the gate `plan`
     reasons: Mapping[str, str] = field(default_factory=dict)  # phase -> why it would run again
 
 

@@ -124,31 +124,49 @@ def marks(axis: Axis) -> list[Mark]:
 
 def bars(line: Timeline, axis: Axis, cell: str, now: float) -> list[Bar]:
     """The bars of one cell, in the order in which they are painted."""
-    kinds = (SpanKind.UPSTREAM, SpanKind.PHASE, SpanKind.QUEUE, SpanKind.LIMIT)
+    kinds = (
+        SpanKind.UPSTREAM, SpanKind.PHASE, SpanKind.REPAIR, SpanKind.REVIEW, SpanKind.QUEUE,
+        SpanKind.LIMIT, SpanKind.APPROVAL, SpanKind.LAND,
+    )  # fmt: skip
     spans = [s for s in line.of(*kinds, cell=cell) if axis.shows(s, now)]
     spans.sort(key=lambda s: kinds.index(s.kind))
     numbers = {(a.run, a.start): a.attempt for a in line.of(SpanKind.ATTEMPT, cell=cell)}
     return [bar for s in spans if (bar := _bar(s, axis, now, numbers)) is not None]
 
 
+_CLASS = {SpanKind.REVIEW: "reviewer"}  # `review` is the phase
+_NOTED = frozenset(
+    {SpanKind.PHASE, SpanKind.REPAIR, SpanKind.REVIEW, SpanKind.APPROVAL, SpanKind.LAND}
+)
+
+
 def _bar(span: Span, axis: Axis, now: float, numbers: dict[tuple[str, float], int]) -> Bar | None:
     end = now if span.end is None else span.end
     left, right = axis.at(span.start), axis.at(end)
     width = right - left
-    least = 0.0 if span.kind in (SpanKind.UPSTREAM, SpanKind.QUEUE) else LEAST
+    least = 0.0 if span.kind in (SpanKind.UPSTREAM, SpanKind.QUEUE, SpanKind.APPROVAL) else LEAST
+    least = 2.0 if span.kind is SpanKind.LAND else least
     if width < 0.05 and not least:
         return None
-    name = span.phase if span.kind is SpanKind.PHASE else span.kind.value
+    name = span.phase if span.kind is SpanKind.PHASE else _CLASS.get(span.kind, span.kind.value)
     words = [f"{span.cell}: {span.name}", took(span.seconds(now))]
-    if span.state not in ("done", "running"):
+    if span.kind is SpanKind.REVIEW:
+        words[0] = f"{span.cell}: review by {span.name}"
+    if span.state not in ("done", "running", "blockers"):
         words.append(span.state)
-    if span.note and span.kind is SpanKind.PHASE:
+    if span.note and span.kind in _NOTED:
         words.append(span.note.splitlines()[0][:200])
     label = ""
     if span.kind is SpanKind.PHASE and span.phase == "implement":
         label = str(span.attempt or next((n for (run, start), n in numbers.items()
                     if run == span.run and span.start <= start <= end), "")) or ""  # fmt: skip
+    if span.kind is SpanKind.REPAIR:
+        label = f"+{span.name.split()[1]}"
+    elif span.kind is SpanKind.LAND:
+        label = "★" if span.state == "done" else "!"
     look = f"b-{name} s-{span.state}"
+    if span.kind is SpanKind.LAND:
+        left = min(left, 100.0 - least)  # a point at the very end would stick out
     return Bar(round(left, 3), round(max(width, least), 3), look, ", ".join(words), label)
 
 

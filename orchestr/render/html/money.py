@@ -6,7 +6,7 @@ attempt records only add who did the work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from orchestr.render.html import text
@@ -27,12 +27,21 @@ class Cost:
     complete: bool = True
     tokens: Counts | None = None
     attempts: int = 0
+    reviews: int = 0
     seconds: float = 0.0
     share: float = 0.0
 
     @property
     def words(self) -> str:
-        return dollars(self.known, self.complete) if self.attempts else "-"
+        return dollars(self.known, self.complete) if self.attempts or self.reviews else "-"
+
+    @property
+    def works(self) -> str:
+        """`2`, with reviews `2, 3 reviews`."""
+        if not self.reviews:
+            return str(self.attempts)
+        told = f"{self.reviews} review{'s' if self.reviews > 1 else ''}"
+        return f"{self.attempts}, {told}" if self.attempts else told
 
     @property
     def tokens_words(self) -> str:
@@ -119,8 +128,39 @@ def costs(page: FeaturePage) -> dict[str, list[Cost]]:
                     attempts=old.attempts + 1,
                     seconds=old.seconds + seconds,
                 )
+        for agent, model, alone in _reviews(page, plan.name):
+            for table, key in ((cells, plan.name), (agents, agent), (models, f"{agent} · {model}")):
+                old = table.get(key) or Cost(key, agent)
+                table[key] = replace(
+                    old,
+                    agent=agent if old.agent in (agent, "") else "several",
+                    known=old.known + alone.known,
+                    complete=old.complete and alone.complete,
+                    tokens=_sum(old.tokens, alone.tokens),
+                    reviews=old.reviews + 1,
+                    seconds=old.seconds + alone.seconds,
+                )
     return {name: _shared(table.values()) for name, table in
             (("cell", cells), ("agent", agents), ("model", models))}  # fmt: skip
+
+
+def _reviews(page: FeaturePage, cell: str) -> Iterator[tuple[str, str, Cost]]:
+    """What each review of a cell cost: agent, model, and the cost alone."""
+    view = page.status.view.cell(cell)
+    spans = {(s.attempt, s.data.get("part")): s
+             for s in page.timeline.of(SpanKind.REVIEW, cell=cell)}  # fmt: skip
+    for key in (k for k in view.costs if isinstance(k, str)):
+        number, _, part = key.partition("/")
+        span = spans.get((int(number) if number.lstrip("-").isdecimal() else 0, part))
+        data = span.data if span is not None else {}
+        cost = view.costs[key]
+        known = view.floors.get(key, 0.0) if cost is None else cost
+        yield (
+            text.visible(data.get("agent") or "a reviewer"),
+            text.visible(data.get("model") or "default"),
+            Cost("", "", known, cost is not None, view.tokens.get(key), 0, 1,
+                 span.seconds(page.now) if span is not None else 0.0),
+        )  # fmt: skip
 
 
 def _shared(rows: Iterable[Cost]) -> list[Cost]:
@@ -146,6 +186,7 @@ def total(rows: Iterable[Cost]) -> Cost:
             complete=whole.complete and row.complete,
             tokens=_sum(whole.tokens, row.tokens),
             attempts=whole.attempts + row.attempts,
+            reviews=whole.reviews + row.reviews,
             seconds=whole.seconds + row.seconds,
         )
     return whole

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orchestr
 from orchestr.errors import as_typed
 from orchestr.render.facts import next_command
-from orchestr.render.html import money, sections, text
+from orchestr.render.html import history, money, sections, text
 from orchestr.render.html.facts import CellEvidence, FeaturePage
 from orchestr.render.text import size, took
 from orchestr.spec.records import Phase
@@ -67,6 +67,8 @@ class Detail:
     dependents: tuple[str, ...]
     phases: tuple[tuple[str, str, str, str], ...]  # name, value, time, why
     tries: tuple[money.Try, ...]
+    rounds: tuple[history.Round, ...]
+    gates: tuple[str, ...]
     checks: tuple[text.Verdict, ...]
     reviews: tuple[text.Verdict, ...]
     reason: str
@@ -127,10 +129,14 @@ def _context(page: FeaturePage, live: Live | None) -> dict[str, Any]:
         "spec": page.spec,
         "surprises": status.view.surprises,
         "away": status.view.forge_away,
+        "cross": history.crossed(page),
+        "landings": history.landings(page),
         "live": live,
         "policy": policy(live),
         "version": _version(),
-        "phases": PHASES,
+        "phases": [
+            p for p in PHASES if p != Phase.PLAN or any(p in c.steps for c in status.plan.cells)
+        ],
     }
 
 
@@ -143,6 +149,8 @@ def _detail(page: FeaturePage, row: sections.Row) -> Detail:
     values = status.phases(name)
     phases = []
     for phase in PHASES:
+        if phase not in values:
+            continue
         seen = newest.get(phase)
         time = took(seen.seconds(page.now)) if seen else ""
         phases.append((phase, values.get(phase, "pending"), time, seen.note if seen else ""))
@@ -161,6 +169,8 @@ def _detail(page: FeaturePage, row: sections.Row) -> Detail:
         dependents=plan.dependents,
         phases=tuple(phases),
         tries=tuple(money.tries(page, name)),
+        rounds=tuple(history.rounds(page, name)),
+        gates=tuple(history.gate_words(gate) for gate in facts.approvals),
         checks=tuple(text.verdict(i.fields, i.log) for i in evidence.checks),
         reviews=tuple(text.verdict(i.fields, i.log) for i in evidence.reviews),
         reason=view.reason or "" if failing else "",

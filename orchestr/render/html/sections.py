@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from orchestr.errors import as_typed
-from orchestr.render.facts import next_command, pr_words
+from orchestr.render.facts import activity, next_command, pr_words
 from orchestr.render.html import gantt, text
 from orchestr.render.html.facts import FeaturePage
 from orchestr.render.html.layout import lay_out
 from orchestr.render.html.money import Cost
-from orchestr.render.text import clip, count, headline, took
+from orchestr.render.summary import asks
+from orchestr.render.text import clip, count, headline, took, tries
 from orchestr.spec.records import Phase
 from orchestr.states import CellState
 from orchestr.timeline import Span, SpanKind
+from orchestr.views import CellView
 
 NODE = (200, 48)  # width and height of a cell in the picture
 GAP = (64, 16)
@@ -52,12 +54,14 @@ class Row:
     state: State
     phase: str
     attempt: int
+    tries: str
     time: str
     cost: Cost
     why: str
     waits: str
     pr: Pull | None
     critical: bool
+    asks: str = ""  # the digest of what a person is asked to approve
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Notice:
     detail: str
     commands: tuple[str, ...]
     behind: tuple[str, ...] = ()
+    asks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +163,47 @@ def rows(page: FeaturePage, by_cell: Iterable[Cost], pulls_: Iterable[Pull]) -> 
                 plan.name,
                 plan.repo,
                 state_of(state),
-                view.phase if moving or state is CellState.FAILED else "",
+                _phase(view, moving),
                 view.attempt,
+                tries(view.attempt, view.repairs),
                 took(mine[-1].seconds(page.now)) if mine else "-",
                 spent.get(plan.name) or Cost(plan.name, ""),
-                text.visible(headline(built[-1].data.get("why"))) if built else "",
+                _built(built),
                 waits_for(page, plan.name),
                 prs.get(plan.name),
                 plan.name in page.timeline.critical,
+                asked(page, plan.name),
             )
         )
     return found
+
+
+def asked(page: FeaturePage, cell: str) -> str:
+    """The digest of what waits for a person's yes; empty when nothing of the cell does."""
+    status = page.status
+    if status.cell_state(cell) is not CellState.APPROVAL or not asks(status.view.cell(cell)):
+        return ""
+    phase = status.view.cell(cell).phase
+    gate = "plan" if phase == Phase.PLAN else "publish"
+    found = (g.get("digest") for g in status.of(cell).approvals if g.get("gate") == gate)
+    return next((digest for digest in found if digest), "")
+
+
+def _built(spans: Sequence[Span]) -> str:
+    """Why it was built last."""
+    if not spans:
+        return ""
+    why = headline(spans[-1].data.get("why"))
+    first = len(spans) == 1 and why == "it was not done yet"
+    return "the first time" if first else text.visible(why)
+
+
+def _phase(view: CellView, moving: bool) -> str:
+    """Where it is, and in which round; where it failed."""
+    if not moving:
+        return view.phase if view.state is CellState.FAILED else ""
+    doing = activity(view)
+    return text.visible(f"{view.phase}, {doing}" if doing else view.phase)
 
 
 def waits_for(page: FeaturePage, cell: str) -> str:
@@ -180,6 +215,8 @@ def waits_for(page: FeaturePage, cell: str) -> str:
         return f"usage limit{until}"
     if state is CellState.RUNNING and view.slot == "queued":
         return "a free slot"
+    if state is CellState.APPROVAL:
+        return "a person" if asks(view) else headline(view.reason).removeprefix("waits for ")
     if state not in (CellState.PENDING, CellState.BLOCKED):
         return ""
     missing = [u for u in status.plan.cell(cell).upstreams if not status.cell_state(u).is_good]
@@ -191,7 +228,8 @@ def notices(page: FeaturePage) -> list[Notice]:
     status, name = page.status, page.status.feature.name
     found = []
     blocked = [c.name for c in status.plan.cells
-               if status.cell_state(c.name) is CellState.BLOCKED]  # fmt: skip
+               if status.cell_state(c.name) in (CellState.BLOCKED, CellState.APPROVAL)
+               and not asks(status.view.cell(c.name))]  # fmt: skip
     told: set[str] = set()
     for state in TELLING:
         for plan in status.plan.cells:
@@ -200,7 +238,11 @@ def notices(page: FeaturePage) -> list[Notice]:
             view = status.view.cell(plan.name)
             behind = tuple(b for b in blocked if b != plan.name and _reaches(page, plan.name, b))
             told |= set(behind)
+            if state is CellState.APPROVAL and not asks(view):
+                continue  # it stands with the cell that asks
             commands = [c for c in (view.hint, next_command(name, view, state)) if c]
+            if state is CellState.APPROVAL:
+                commands = [f"orchestr approve {name}:{plan.name}", f"orchestr run {name}"]
             if state is CellState.FAILED:
                 commands.insert(1 if view.hint else 0, f"orchestr explain {name}:{plan.name}")
             reason = view.reason or ""
@@ -208,7 +250,8 @@ def notices(page: FeaturePage) -> list[Notice]:
             rest = text.visible(reason).strip() if "\n" in reason.strip() else ""
             found.append(
                 Notice(plan.name, state_of(state), text.visible(first), rest,
-                       tuple(dict.fromkeys(as_typed(text.visible(c)) for c in commands)), behind)
+                       tuple(dict.fromkeys(as_typed(text.visible(c)) for c in commands)), behind,
+                       asked(page, plan.name))
             )  # fmt: skip
     return found
 
@@ -311,7 +354,7 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
 
 def chart(page: FeaturePage) -> Chart:
     """The timeline, one track a cell."""
-    kinds = (SpanKind.RUN, SpanKind.PHASE, SpanKind.ATTEMPT)
+    kinds = (SpanKind.RUN, SpanKind.PHASE, SpanKind.ATTEMPT, SpanKind.LAND)
     axis = gantt.make_axis(page.timeline.of(*kinds), page.now)
     tracks = [
         Track(

@@ -25,6 +25,9 @@ _BAD = ("fail", "failed", "reject", "rejected", "block", "blocked", "changes_req
         "request_changes", "error", "needs_changes")  # fmt: skip
 
 
+_ONLY_IF = ("cached", "stopped")  # worth a word only when it is so
+
+
 def visible(text: object) -> str:
     """The text with everything in it to be seen; line ends are `\\n`."""
     plain = _ESCAPES.sub("", str(text).replace("\r\n", "\n"))
@@ -81,10 +84,14 @@ def verdict(fields: Mapping[str, Any], log: str = "") -> Verdict:
     for key in [k for k, v in left.items() if isinstance(v, list | tuple) and v]:
         if all(isinstance(entry, Mapping) for entry in left[key]):
             findings += [_finding(entry) for entry in left.pop(key)]
+    left = {k: v for k, v in left.items() if not (v is False and k in _ONLY_IF)}
     kept = {k: v for k, v in left.items() if v not in (None, "", [], {}, ())}
     more = tuple((visible(k), _words(v)) for k, v in kept.items())
     number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
-    return Verdict(name, kind, ok, detail, number, tuple(findings), more, visible(log))
+    log = visible(log)
+    if any(f.message and f.message.strip() == log.strip() for f in findings):
+        log = ""  # it stands there already
+    return Verdict(name, kind, ok, detail, number, tuple(findings), more, log)
 
 
 def _ok(left: dict[str, Any]) -> bool | None:

@@ -58,7 +58,7 @@
     abort: (cell) => cell ? `Abort ${cell}? Its agent is stopped, the worktree stays.`
       : "Abort everything that runs for this feature? Worktrees stay.",
     force: (cell) => `Build ${cell} again? A new attempt starts on its branch; an agent that costs money costs it again.`,
-    approve: (cell) => `Approve ${cell}? It goes on with the next run.`,
+    approve: (cell) => `Approve ${cell} as this page shows it? It goes on with the next run.`,
   };
   const sure = (text) => new Promise((done) => {
     document.getElementById("question").textContent = text;
@@ -69,13 +69,13 @@
   main.addEventListener("click", async (event) => {
     const button = event.target.closest("button[data-do]");
     if (!button) return;
-    const action = button.dataset.do, cell = button.dataset.cell;
+    const action = button.dataset.do, cell = button.dataset.cell, seen = button.dataset.seen || "";
     if (!await sure(words[action](cell))) return;
     button.disabled = true;
     tell("…", false);
     try {
       const answer = await fetch(base + "/do", {
-        method: "POST", body: JSON.stringify({ action, cell }),
+        method: "POST", body: JSON.stringify({ action, cell, seen }),
         headers: { "content-type": "application/json", "x-orchestr-token": me.token },
       });
       const text = await answer.text();
