@@ -41,7 +41,8 @@ def leased(
     while not turn.acquire(timeout=portlease.POLL):
         _look(stop)
     try:
-        borrowed = ctx.run.registry.active(ctx.key) is None
+        # Without its worktree the claim ends with the checks, also one that a kill has left.
+        borrowed = ctx.run.registry.active(ctx.key) is None or not ctx.worktree.exists()
         if borrowed:
             stamp = datetime.now(UTC).isoformat(timespec="seconds")
             common, path = str(ctx.repo.common_dir()), str(ctx.worktree)

@@ -167,9 +167,12 @@ def test_ports_for_a_cell_whose_worktree_was_cleaned_away(tmp_path: Path) -> Non
     assert (entry["status"], entry["ports"]) == ("released", [])
 
 
-def test_a_landing_killed_in_a_check_leaves_no_lease(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cleaned", [False, True])
+def test_a_landing_killed_in_a_check_leaves_no_lease(tmp_path: Path, cleaned: bool) -> None:
     yard, _ = with_ports(tmp_path / "w", "one", 1)
     (yard.root / "bound").unlink()
+    if cleaned:
+        yard.run("clean", FEATURE, code=0)
     yard.somebody_pushes({"else": "1\n"})
     first = yard.spawn("land", FEATURE)
     wait_for(lambda: bound(yard.root), "the check")
@@ -178,7 +181,7 @@ def test_a_landing_killed_in_a_check_leaves_no_lease(tmp_path: Path) -> None:
     yard.run("land", FEATURE, code=0)
     assert yard.history() == ["(somebody else's)", "one"]
     (entry,) = json.loads((yard.root / ".orchestr/registry.json").read_text())["entries"].values()
-    assert entry["ports"] == []
+    assert (entry["status"], entry["ports"]) == ("released", [])
 
 
 def test_the_kit_is_taken_down_with_a_log_before_a_landed_worktree_goes(tmp_path: Path) -> None:
