@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import (
@@ -58,10 +59,12 @@ def run(root: Path, agents: int, size: int) -> tuple[Row, float]:
     argv = program("run", "f")
     with (root / "out.txt").open("wb") as out, subprocess.Popen(
         argv, cwd=root, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
-    ) as child, Watch(child.pid, lambda argv: supervisor(argv, root), every=0.05) as watch:  # fmt: skip
+    ) as child, Watch(child.pid, partial(supervisor, root), every=0.05) as watch:  # fmt: skip
         took = clock(child.wait)
     assert child.returncode == 0, (root / "out.txt").read_text()[-2000:]
-    written = sum(p.stat().st_size for p in root.glob(".orchestr/cells/f/*/attempts/1/transcript.jsonl"))
+    written = sum(
+        p.stat().st_size for p in root.glob(".orchestr/cells/f/*/attempts/1/transcript.jsonl")
+    )
     supervisors = watch.peaks("supervisor")
     row = {
         "agents": agents, "MB each": size / MB, "transcripts MB": written / MB, "seconds": took,
@@ -72,7 +75,7 @@ def run(root: Path, agents: int, size: int) -> tuple[Row, float]:
     return row, watch.peak()
 
 
-def supervisor(argv: list[str], root: Path) -> str | None:
+def supervisor(root: Path, argv: list[str]) -> str | None:
     """The group of a process of this run, by its command line."""
     ours = "orchestr.supervisor" in argv and any(word.startswith(str(root)) for word in argv)
     return "supervisor" if ours else None

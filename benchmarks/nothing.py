@@ -99,7 +99,8 @@ def measure(size: Size) -> Found:
         ours = found["orchestr run"]
         runs.append(ours)
         rows += [
-            {"tasks": cells * 5, "program": name, **timing.row(), "ours / it": ours.wall / timing.wall}
+            {"tasks": cells * 5, "program": name, **timing.row(),
+             "ours / it": ours.wall / timing.wall}
             for name, timing in found.items()
         ]  # fmt: skip
         if cells == sizes[2]:
@@ -110,15 +111,15 @@ def measure(size: Size) -> Found:
     for name in ("make -rR", "ninja", "doit"):
         if name in found:
             ratio = runs[-1].wall / found[name].wall
-            figures.append(Figure(f"nothing to do, {sizes[-1] * 5:,} tasks, over {name}", ratio, "x"))
+            figures.append(
+                Figure(f"nothing to do, {sizes[-1] * 5:,} tasks, over {name}", ratio, "x")
+            )
     least, some, most = runs[0].cpu, runs[1].cpu, runs[-1].cpu
     few = (some - least) / (sizes[1] - sizes[0])
     many = (most - least) / (sizes[-1] - sizes[0])
     what = f"CPU a task at {sizes[-1] * 5:,} over that at {sizes[1] * 5:,} (linear: 1)"
     figures.append(Figure(what, many / few if few > 0 else 0.0, "x", 1.25))
     notes = [
-        f"{name} is not installed: left out"
-        for name in ("make", "ninja")
-        if not shutil.which(name)
+        f"{name} is not installed: left out" for name in ("make", "ninja") if not shutil.which(name)
     ]
     return Found([Table("nothing to do", rows)], figures, notes)

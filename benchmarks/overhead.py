@@ -38,7 +38,7 @@ test -z "$(git status --porcelain)"
 git push --quiet origin "HEAD:refs/heads/T-$1"
 test "$(git ls-remote origin "refs/heads/T-$1" | cut -f1)" = "$(git rev-parse HEAD)"
 """
-SCRIPT = 'seq -f c%g 0 {last} | ROOT=$PWD xargs -P {jobs} -n 1 sh cell.sh\n'
+SCRIPT = "seq -f c%g 0 {last} | ROOT=$PWD xargs -P {jobs} -n 1 sh cell.sh\n"
 TOML = """\
 [workspace]
 repos = "."

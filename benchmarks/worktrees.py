@@ -13,6 +13,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def loop(root: Path, count: int, *settings: str) -> tuple[list[float], int]:
     ends, total, failed = [], 0.0, 0
     for n in range(count):
         argv = add(root, n, *settings)
-        total += clock(lambda argv=argv: subprocess.run(argv, env=environment(), check=True))
+        total += clock(partial(subprocess.run, argv, env=environment(), check=True))
         ends.append(total)
         failed += not (root / "trees" / f"t{n}").is_dir()
     return ends, failed

@@ -15,6 +15,7 @@ from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import Session, nearest, still
 from orchestr.commands.stale import foresee
 from orchestr.errors import UsageError, as_typed
+from orchestr.files import one_look
 from orchestr.render.explain import explain_text, what_if_text
 
 
