@@ -24,7 +24,7 @@ def measure(size: Size) -> Found:
         raise Skipped(f"needs the [dev] extra ({error})") from error
     if GH is None:
         raise Skipped(NO_GH)
-    cells = size.pick(20, 6, 2)
+    cells = size.pick(20, 6, 1)
     spec: dict[str, dict[str, Any]] = {f"c{n}": {"repo": REPOS[n % 2]} for n in range(cells)}
     for n in range(4, cells, 5):
         spec[f"c{n}"]["depends_on"] = [f"c{n - 2}"]

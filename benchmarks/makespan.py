@@ -296,7 +296,7 @@ def percentile(values: list[float], part: float) -> float:
 
 def measure(size: Size) -> Found:
     """The table over all DAGs, and how much longer than ours the others take."""
-    count = size.pick(200, 24, 2)
+    count = size.pick(200, 24, 1)
     runs = gather(count)
     assert len(runs) == count
     rows: list[Row] = []

@@ -68,7 +68,7 @@ def others(root: Path, cells: int) -> dict[str, tuple[list[str], Path]]:
     return programs
 
 
-def at(cells: int, times: int) -> dict[str, Timing]:
+def at(cells: int, times: int, *, warm: bool) -> dict[str, Timing]:
     """Every program at one size, in turns."""
     with scratch() as root:
         ws = root / "w"
@@ -84,18 +84,18 @@ def at(cells: int, times: int) -> dict[str, Timing]:
             "orchestr plan": (program("plan", "big"), ws),
             "orchestr list": (program("list"), ws),
         }
-        return in_turns(programs, times)
+        return in_turns(programs, times, warm=warm)
 
 
 def measure(size: Size) -> Found:
     """All sizes."""
-    sizes = size.pick((20, 200, DESIGN, 2000), (20, 200, DESIGN), (2, 4, 6))
+    sizes = size.pick((20, 200, DESIGN, 2000), (20, 200, DESIGN), (2, 4))
     rows: list[Row] = []
     runs: list[Timing] = []
     found: dict[str, Timing] = {}
     figures = []
     for cells in sizes:
-        found = at(cells, size.pick(7, 3, 1))
+        found = at(cells, size.pick(7, 3, 1), warm=size is not Size.TINY)
         ours = found["orchestr run"]
         runs.append(ours)
         rows += [
@@ -103,7 +103,7 @@ def measure(size: Size) -> Found:
              "ours / it": ours.wall / timing.wall}
             for name, timing in found.items()
         ]  # fmt: skip
-        if cells == sizes[2]:
+        if cells == sizes[-1] or cells == DESIGN:
             tasks = cells * 5
             figures.append(Figure(f"nothing to do, {tasks:,} tasks", ours.least, "s", 1.0))
             status = found["orchestr status"].least

@@ -77,7 +77,7 @@ def pushed(root: Path) -> int:
 
 def measure(size: Size) -> Found:
     """Both in turns."""
-    files, cells = size.pick(20_000, 20_000, 50), size.pick(8, 4, 2)
+    files, cells = size.pick(20_000, 20_000, 50), size.pick(8, 4, 1)
     jobs, rounds = size.pick(4, 4, 2), size.pick(5, 2, 1)
     runs: dict[str, list[Once]] = {"shell script": [], "orchestr run": []}
     with scratch() as base:

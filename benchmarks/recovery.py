@@ -125,7 +125,7 @@ def written(path: Path) -> int:
 
 def measure(size: Size) -> Found:
     """An undisturbed run, then kills all along its journal."""
-    kills, seconds = size.pick(20, 5, 1), size.pick(1.0, 1.0, 0.1)
+    kills, seconds = size.pick(20, 4, 1), size.pick(1.0, 1.0, 0.1)
     rows: list[Row] = []
     with scratch() as base:
         root = base / "w"

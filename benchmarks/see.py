@@ -104,7 +104,7 @@ def measure(size: Size) -> Found:
             "explain": (program("explain", last), root),
             "report": (program("report", "big"), root),
         }
-        found = in_turns(programs, size.pick(5, 3, 1))
+        found = in_turns(programs, size.pick(5, 3, 1), warm=size is not Size.TINY)
         peaks = {name: peak_memory(argv, cwd) for name, (argv, cwd) in programs.items()}
         page = (root / ".orchestr" / "reports" / "big.html").stat().st_size / MB
     rows: list[Row] = [
