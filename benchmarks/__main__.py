@@ -37,8 +37,12 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m benchmarks", epilog=f"benchmarks:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, minutes instead of half an hour")
-    parser.add_argument("--tiny", action="store_true", help="only to see that it works; the figures mean nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller sizes, minutes instead of half an hour"
+    )
+    parser.add_argument(
+        "--tiny", action="store_true", help="only to see that it works; the figures mean nothing"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="all, when none is given")
     given = parser.parse_args(argv)
     unknown = [name for name in given.names if name not in NAMES]
@@ -59,7 +63,10 @@ def main(argv: list[str] | None = None) -> int:
         except Exception as error:  # the others go on
             traceback.print_exc()
             trouble[name] = f"broke: {type(error).__name__}: {str(error)[:300]}"
-        print(f"  {name}: {time.monotonic() - begin:.0f} s, load {before[0]} to {load()[0]}", flush=True)
+        print(
+            f"  {name}: {time.monotonic() - begin:.0f} s, load {before[0]} to {load()[0]}",
+            flush=True,
+        )
     summary(found, trouble, size)
     return int(any(words.startswith("broke") for words in trouble.values()))
 

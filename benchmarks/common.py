@@ -115,7 +115,7 @@ def machine() -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """The environment of every measured program; Python keeps its bytecode, as it does for users."""
+    """The environment of every measured program; Python keeps bytecode, as it does for users."""
     ours = ("ORCHESTR_", "GIT_", "NO_COLOR", "PYTHONDONTWRITEBYTECODE", "PYTHONPROFILEIMPORTTIME")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, **GIT_ENV, "PYTHONPATH": str(ROOT)}
@@ -154,7 +154,9 @@ def big_repository(root: Path, files: int, name: str = "big") -> Path:
     """
     bare, clone = root / f"{name}.git", root / name
     git("init", "--quiet", "--bare", "--initial-branch=main", str(bare), cwd=root)
-    stream = bytearray(b"commit refs/heads/main\ncommitter bench <bench@localhost> 1700000000 +0000\n")
+    stream = bytearray(
+        b"commit refs/heads/main\ncommitter bench <bench@localhost> 1700000000 +0000\n"
+    )
     stream += b"data 5\nfirst\n"
     for n in range(files):
         body = (f"line of file {n}, as long as a line of a program is\n" * 80).encode()

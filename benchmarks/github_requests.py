@@ -6,30 +6,31 @@ do, a status, a status that asks, and a forced rebuild of all cells. Needs `gh` 
 
 from __future__ import annotations
 
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from benchmarks.common import report
-from tests.crash.github_house import GitHubHouse
-from tests.e2e.workspace import AGENT, both
-from tests.forges.github_stub import GH, NO_GH
+from benchmarks.common import Figure, Found, Row, Size, Skipped, Table, scratch
 
 REPOS = ("app", "web")
 
 
-def main(cells: int = 20) -> None:
-    """Print and keep the table."""
+def measure(size: Size) -> Found:
+    """Each command once: requests are counted, not timed."""
+    try:
+        from tests.crash.github_house import GitHubHouse
+        from tests.e2e.workspace import AGENT, both
+        from tests.forges.github_stub import GH, NO_GH
+    except ImportError as error:
+        raise Skipped(f"needs the [dev] extra ({error})") from error
     if GH is None:
-        raise SystemExit(NO_GH)
+        raise Skipped(NO_GH)
+    cells = size.pick(20, 6, 1)
     spec: dict[str, dict[str, Any]] = {f"c{n}": {"repo": REPOS[n % 2]} for n in range(cells)}
     for n in range(4, cells, 5):
         spec[f"c{n}"]["depends_on"] = [f"c{n - 2}"]
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        house = GitHubHouse.at_github(Path(name) / "w", spec, repos=REPOS, agent=AGENT)
+    rows: list[Row] = []
+    with scratch() as root:
+        house = GitHubHouse.at_github(root / "w", spec, repos=REPOS, agent=AGENT)
         try:
             for what, words in (
                 ("first run", ("run", "demo")),
@@ -43,7 +44,7 @@ def main(cells: int = 20) -> None:
                 done = house.run(*words)
                 took = time.perf_counter() - begin
                 if done.returncode:
-                    raise SystemExit(both(done))
+                    raise AssertionError(both(done)[-2000:])
                 asked = house.github.requests
                 rows.append({
                     "what": what,
@@ -57,8 +58,12 @@ def main(cells: int = 20) -> None:
                 })  # fmt: skip
         finally:
             house.end()
-    report("github_requests", rows)
-
-
-if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:]))
+    by = {str(row["what"]): row for row in rows}
+    first, nothing = by["first run"], by["run, nothing to do"]
+    return Found(
+        [Table("github_requests", rows)],
+        [
+            Figure("requests a cell, first run", first["requests"] / cells),
+            Figure("requests, nothing to do", float(nothing["requests"])),
+        ],
+    )

@@ -1,6 +1,6 @@
 """The merge queue against a serial one and an oracle, and candidates a second.
 
-`python -m benchmarks.landing [CHANGES...]` (4 16 64). The first table is simulated time with the
+The first table is simulated time with the
 product's own decisions (`orchestr.landing.queue`): a check takes 5 to 15 minutes (uniform, seeded),
 everything else a second; a bad change is red wherever it is and is parked (repairs are agents'
 time). *serial* checks one change at a time on the target; *oracle* is our window, knowing which
@@ -15,16 +15,16 @@ beside checkout and merge in a warm worktree.
 from __future__ import annotations
 
 import heapq
+import os
 import random
 import statistics
-import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from benchmarks.common import environment, git, report, seconds
+from benchmarks.common import GIT_ENV, Figure, Found, Size, Table, big_repository, git, scratch
+from benchmarks.measure import seconds
 from orchestr.git import CommitId, Repo
 from orchestr.landing.candidates import Recipe, build
 from orchestr.landing.decide import decide
@@ -51,7 +51,6 @@ from orchestr.landing.records import (
     Verify,
 )
 
-SEEDS = 10
 LANE = Lane("repo", "main")
 
 
@@ -115,12 +114,13 @@ def simulate(sizes: list[float], bad: set[int], rules: Rules) -> Run:
     return Run(count, checks, checks - len(landed), last)
 
 
-def simulated(counts: tuple[int, ...]) -> list[dict[str, Any]]:
+def simulated(counts: tuple[int, ...], seeds: int) -> list[dict[str, Any]]:
+    """The first table."""
     rows = []
     for count in counts:
         for rate in (0.0, 0.05, 0.2):
             kinds: dict[str, list[Run]] = {}
-            for seed in range(SEEDS):
+            for seed in range(seeds):
                 rng = random.Random(f"{count} {rate} {seed}")
                 sizes = [rng.uniform(300, 900) for _ in range(count)]
                 bad = {n for n in range(count) if rng.random() < rate}
@@ -151,26 +151,15 @@ def simulated(counts: tuple[int, ...]) -> list[dict[str, Any]]:
 
 
 def an_hour(run: Run) -> float:
+    """Landings an hour."""
     return run.landed / run.took * 3600 if run.took else 0.0
 
 
-def candidates(files: int = 20_000, made: int = 64) -> list[dict[str, Any]]:
+def candidates(files: int, made: int) -> list[dict[str, Any]]:
     """Candidates a second on a real repository, each on the one before it."""
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name) / "repo"
-        root.mkdir()
-        git("init", "--quiet", "--initial-branch=main", str(root), cwd=root)
-        for n in range(files):
-            path = root / f"d{n % 40}" / f"e{n // 40 % 25}" / f"f{n}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"file {n}\n" * 40)
-        git("add", "-A", cwd=root)
-        git("commit", "--quiet", "-m", "first", cwd=root)
+    with scratch() as base:
+        root = big_repository(base, files)
         first = git("rev-parse", "HEAD", cwd=root)
-        env = {k: v for k, v in environment().items() if k.startswith("GIT_")}
-        import os
-
-        os.environ.update(env)
         repo = Repo(root)
         heads = []
         for n in range(made):
@@ -190,7 +179,7 @@ def candidates(files: int = 20_000, made: int = 64) -> list[dict[str, Any]]:
             took = (time.perf_counter() - begin) / made
             assert built.commit is not None and len(built.steps) == made
             rows.append({"what": f"candidate, {strategy}", "seconds": took, "a second": 1 / took})
-        warm = Path(name) / "warm"
+        warm = base / "warm"
         git("worktree", "add", "--quiet", "--detach", str(warm), first, cwd=root)
         left = iter(heads)
 
@@ -198,16 +187,25 @@ def candidates(files: int = 20_000, made: int = 64) -> list[dict[str, Any]]:
             git("checkout", "--quiet", "--detach", first, cwd=warm)
             git("merge", "--quiet", "--no-edit", "--no-ff", next(left), cwd=warm)
 
-        took = seconds(merge, 7)
+        took = seconds(merge, min(7, made))
         rows.append({"what": "checkout and merge, warm", "seconds": took, "a second": 1 / took})
         return rows
 
 
-def main(counts: tuple[int, ...]) -> None:
-    """Print and keep both tables."""
-    report("landing", simulated(counts))
-    report("landing-candidates", candidates())
-
-
-if __name__ == "__main__":
-    main(tuple(int(word) for word in sys.argv[1:]) or (4, 16, 64))
+def measure(size: Size) -> Found:
+    """Both tables."""
+    counts = size.pick((4, 16, 64), (4, 16), (4,))
+    rows = simulated(counts, size.pick(10, 3, 1))
+    with patch.dict(os.environ, GIT_ENV):
+        real = candidates(size.pick(20_000, 20_000, 50), size.pick(64, 16, 2))
+    best = {row["kind"]: row for row in rows if row["changes"] == counts[-1]}
+    merge, warm = real[0]["seconds"], real[-1]["seconds"]
+    worst = f"{counts[-1]} changes, {best['queue']['failing']} failing"
+    return Found(
+        [Table("landing, simulated", rows), Table("landing, candidates", real)],
+        [
+            Figure(f"landings an hour, x serial ({worst})", best["queue"]["x serial"], "x"),
+            Figure(f"landings an hour, of the oracle's ({worst})", best["queue"]["of oracle"], "x"),
+            Figure("a candidate / checkout and merge, warm", merge / warm, "x"),
+        ],
+    )

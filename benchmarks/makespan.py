@@ -136,7 +136,9 @@ class Clock:
 def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     """`orchestr run` of the DAG, in this process and folder."""
     from orchestr import cli, tasks
+    from orchestr.cell import inputs
     from orchestr.cell import records as r
+    from orchestr.cell.result import Result
     from orchestr.commands import build
     from orchestr.commands.session import Session
     from orchestr.events import Event, Kind
@@ -178,17 +180,20 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
             ctx.dir.mkdir(parents=True, exist_ok=True)
             for name in files[phase]:
                 (ctx.dir / name).write_text(f"{ctx.cell.name}\n")
-            return tasks.Result.built("simulated")
+            return Result.built("simulated")
 
         return SimpleNamespace(reason=lambda ctx: "simulated", run=run)
 
     def finish(run: Any, links: Path, moving: Any) -> None:
         links.write_text("simulated\n")
 
-    patches = ((tasks, "runner", runner), (tasks, "finish", finish),
-               (tasks.inputs, "note", lambda ctx, phase: None),
-               (tasks.inputs, "told", lambda ctx, phase: {}),
-               (build, "observe", lambda run: None))  # fmt: skip
+    patches: tuple[tuple[Any, str, Any], ...] = (
+        (tasks, "runner", runner),
+        (tasks, "finish", finish),
+        (inputs, "note", lambda ctx, phase: None),
+        (inputs, "told", lambda ctx, phase: {}),
+        (build, "observe", lambda run: None),
+    )
     with contextlib.ExitStack() as stack:
         for place, name, value in patches:
             stack.enter_context(replaced(place, name, value))
@@ -291,7 +296,7 @@ def percentile(values: list[float], part: float) -> float:
 
 def measure(size: Size) -> Found:
     """The table over all DAGs, and how much longer than ours the others take."""
-    count = size.pick(200, 24, 2)
+    count = size.pick(200, 24, 1)
     runs = gather(count)
     assert len(runs) == count
     rows: list[Row] = []

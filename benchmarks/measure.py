@@ -135,7 +135,10 @@ class Watch:
     MAIN = "main"
 
     def __init__(
-        self, pid: int, kind: Callable[[list[str]], str | None] = lambda _: None, every: float = 0.01
+        self,
+        pid: int,
+        kind: Callable[[list[str]], str | None] = lambda _: None,
+        every: float = 0.01,
     ) -> None:
         self._pid = pid
         self._kind = kind

@@ -3,13 +3,14 @@
 The agents print lines as fast as they are read, then write one file, which the host commits. Peaks
 are the kernel's own high-water marks (VmHWM) of each process: of the orchestrator, and of the
 supervisors that stand between agents and disk, one for each agent. Beside it the same run with
-agents that say nothing. --quick writes 4 MB each. The transcripts need 50 times that on disk.
+agents that say nothing. `--quick` writes 4 MB each. The transcripts need 50 times that on disk.
 """
 
 from __future__ import annotations
 
 import statistics
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import (
@@ -58,10 +59,12 @@ def run(root: Path, agents: int, size: int) -> tuple[Row, float]:
     argv = program("run", "f")
     with (root / "out.txt").open("wb") as out, subprocess.Popen(
         argv, cwd=root, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
-    ) as child, Watch(child.pid, lambda argv: supervisor(argv, root), every=0.05) as watch:  # fmt: skip
+    ) as child, Watch(child.pid, partial(supervisor, root), every=0.05) as watch:  # fmt: skip
         took = clock(child.wait)
     assert child.returncode == 0, (root / "out.txt").read_text()[-2000:]
-    written = sum(p.stat().st_size for p in root.glob(".orchestr/cells/f/*/attempts/1/transcript.jsonl"))
+    written = sum(
+        p.stat().st_size for p in root.glob(".orchestr/cells/f/*/attempts/1/transcript.jsonl")
+    )
     supervisors = watch.peaks("supervisor")
     row = {
         "agents": agents, "MB each": size / MB, "transcripts MB": written / MB, "seconds": took,
@@ -72,20 +75,20 @@ def run(root: Path, agents: int, size: int) -> tuple[Row, float]:
     return row, watch.peak()
 
 
-def supervisor(argv: list[str], root: Path) -> str | None:
+def supervisor(root: Path, argv: list[str]) -> str | None:
     """The group of a process of this run, by its command line."""
     ours = "orchestr.supervisor" in argv and any(word.startswith(str(root)) for word in argv)
     return "supervisor" if ours else None
 
 
 def measure(size: Size) -> Found:
-    """Silent agents, then loud ones."""
+    """Silent agents (not in --quick), then loud ones."""
     if not Path("/proc/self/status").exists():
         raise Skipped("reads peaks from /proc")
-    agents, each = size.pick(50, 50, 3), size.pick(100 * MB, 4 * MB, MB // 10)
+    agents, each = size.pick(50, 50, 2), size.pick(100 * MB, 4 * MB, MB // 10)
     rows = []
     peak = 0.0
-    for much in (0, each):
+    for much in (0, each) if size is Size.FULL else (each,):
         with scratch() as base:
             row, peak = run(base / "w", agents, much)
             rows.append(row)

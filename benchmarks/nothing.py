@@ -68,7 +68,7 @@ def others(root: Path, cells: int) -> dict[str, tuple[list[str], Path]]:
     return programs
 
 
-def at(cells: int, times: int) -> dict[str, Timing]:
+def at(cells: int, times: int, *, warm: bool) -> dict[str, Timing]:
     """Every program at one size, in turns."""
     with scratch() as root:
         ws = root / "w"
@@ -84,41 +84,43 @@ def at(cells: int, times: int) -> dict[str, Timing]:
             "orchestr plan": (program("plan", "big"), ws),
             "orchestr list": (program("list"), ws),
         }
-        return in_turns(programs, times)
+        return in_turns(programs, times, warm=warm)
 
 
 def measure(size: Size) -> Found:
     """All sizes."""
-    sizes = size.pick((20, 200, DESIGN, 2000), (20, 200, DESIGN), (2, 4, 6))
+    sizes = size.pick((20, 200, DESIGN, 2000), (20, 200, DESIGN), (2, 4))
     rows: list[Row] = []
     runs: list[Timing] = []
     found: dict[str, Timing] = {}
     figures = []
     for cells in sizes:
-        found = at(cells, size.pick(7, 3, 1))
+        found = at(cells, size.pick(7, 3, 1), warm=size is not Size.TINY)
         ours = found["orchestr run"]
         runs.append(ours)
         rows += [
-            {"tasks": cells * 5, "program": name, **timing.row(), "ours / it": ours.wall / timing.wall}
+            {"tasks": cells * 5, "program": name, **timing.row(),
+             "ours / it": ours.wall / timing.wall}
             for name, timing in found.items()
         ]  # fmt: skip
-        if cells == sizes[2]:
-            tasks = cells * 5
-            figures.append(Figure(f"nothing to do, {tasks:,} tasks", ours.least, "s", 1.0))
+        at_target = cells == DESIGN
+        what = f"nothing to do, {cells * 5:,} tasks"
+        figures.append(Figure(what, ours.least, "s", 1.0 if at_target else None))
+        if at_target:
             status = found["orchestr status"].least
-            figures.append(Figure(f"status of {cells:,} cells", status, "s", 0.6))
+            figures.append(Figure(f"status of {cells:,} cells", status, "s"))
     for name in ("make -rR", "ninja", "doit"):
         if name in found:
             ratio = runs[-1].wall / found[name].wall
-            figures.append(Figure(f"nothing to do, {sizes[-1] * 5:,} tasks, over {name}", ratio, "x"))
+            figures.append(
+                Figure(f"nothing to do, {sizes[-1] * 5:,} tasks, over {name}", ratio, "x")
+            )
     least, some, most = runs[0].cpu, runs[1].cpu, runs[-1].cpu
     few = (some - least) / (sizes[1] - sizes[0])
     many = (most - least) / (sizes[-1] - sizes[0])
     what = f"CPU a task at {sizes[-1] * 5:,} over that at {sizes[1] * 5:,} (linear: 1)"
     figures.append(Figure(what, many / few if few > 0 else 0.0, "x", 1.25))
     notes = [
-        f"{name} is not installed: left out"
-        for name in ("make", "ninja")
-        if not shutil.which(name)
+        f"{name} is not installed: left out" for name in ("make", "ninja") if not shutil.which(name)
     ]
     return Found([Table("nothing to do", rows)], figures, notes)

@@ -38,7 +38,7 @@ test -z "$(git status --porcelain)"
 git push --quiet origin "HEAD:refs/heads/T-$1"
 test "$(git ls-remote origin "refs/heads/T-$1" | cut -f1)" = "$(git rev-parse HEAD)"
 """
-SCRIPT = 'seq -f c%g 0 {last} | ROOT=$PWD xargs -P {jobs} -n 1 sh cell.sh\n'
+SCRIPT = "seq -f c%g 0 {last} | ROOT=$PWD xargs -P {jobs} -n 1 sh cell.sh\n"
 TOML = """\
 [workspace]
 repos = "."
@@ -77,7 +77,7 @@ def pushed(root: Path) -> int:
 
 def measure(size: Size) -> Found:
     """Both in turns."""
-    files, cells = size.pick(20_000, 20_000, 50), size.pick(8, 4, 2)
+    files, cells = size.pick(20_000, 20_000, 50), size.pick(8, 4, 1)
     jobs, rounds = size.pick(4, 4, 2), size.pick(5, 2, 1)
     runs: dict[str, list[Once]] = {"shell script": [], "orchestr run": []}
     with scratch() as base:

@@ -33,7 +33,7 @@ def measure(size: Size) -> Found:
             "orchestr plan": (program("plan", "big"), ws),
             "orchestr run, nothing to do": (program("run", "big"), ws),
         }
-        found = in_turns(programs, size.pick(15, 9, 1))
+        found = in_turns(programs, size.pick(15, 9, 1), warm=size is not Size.TINY)
     bare, doit = found["python -c pass"], found["python -c 'import doit'"]
     rows = [
         {"what": name, **timing.row(), "x python": timing.wall / bare.wall,
