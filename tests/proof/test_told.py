@@ -39,7 +39,8 @@ def test_a_red_check_is_named_with_its_test_its_output_and_the_next_command(
     assert behind.splitlines()[-1] == f"next: orchestr run {FEATURE} --failed"
     text = page(ws)
     for words in ("1+1", "Checks, repairs and reviews in order", "RED: exit 1, not 0",
-                  "repair 1 of 1", "changed something", "tests/test_a.py::test_rewrap"):  # fmt: skip
+                  "repair 1 of 1", "changed something",
+                  "tests/test_a.py::test_rewrap"):  # fmt: skip
         assert words in text, words
 
 
