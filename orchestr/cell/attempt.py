@@ -19,7 +19,7 @@ from pathlib import Path
 
 from orchestr.cell.records import SCHEMA, TRANSCRIPT, digest
 from orchestr.files import Fields, read_record, read_toml, write_toml
-from orchestr.launch import SUPERVISOR
+from orchestr.launch import LAUNCH
 from orchestr.spec.records import Phase
 from orchestr.store import now
 
@@ -116,11 +116,11 @@ def speaking(cell_dir: Path, number: int) -> Path:
     second by the live table, so it only looks at times.
     """
     own = folder(cell_dir, number)
-    began, found = _changed(own / SUPERVISOR), own / TRANSCRIPT
+    began, found = _changed(own / LAUNCH), own / TRANSCRIPT
     newest = -1
     for place in supervised(cell_dir, number):
         said = _changed(place / TRANSCRIPT)
-        if place != own and _changed(place / SUPERVISOR) > began and said > newest:
+        if place != own and _changed(place / LAUNCH) > began and said > newest:
             found, newest = place / TRANSCRIPT, said
     return found
 

@@ -48,6 +48,7 @@ from orchestr.timeline import make_timeline
 
 TAIL_BYTES = 24_000  # of a transcript or a check's log
 TAIL_LINES = 40
+LOGS_OF_CELLS = 60  # of more of them, only those that failed or run have their transcript's end
 LOGS_OF_CHECKS = 60  # whose ends are read: red ones first
 SPEC_CHARS = 200_000
 PLAN_CHARS = 100_000
@@ -77,7 +78,13 @@ class Gatherer:
                                          for s in line.spans))  # fmt: skip
         found = self._differences(cells, hide)
         logs = [LOGS_OF_CHECKS]
-        evidence = {c.cell.name: self._cell(c, hide, found, logs) for c in cells}
+        few = len(cells) <= LOGS_OF_CELLS
+        evidence = {}
+        for ctx in cells:
+            state = status.cell_state(ctx.cell.name)
+            evidence[ctx.cell.name] = self._cell(
+                ctx, hide, found, logs, tail=few or state.is_bad or state.is_moving
+            )
         return FeaturePage(status, line, time.time(), evidence, spec_text(run, hide))
 
     def _cell(
@@ -86,6 +93,8 @@ class Gatherer:
         hide: Redact,
         found: Mapping[str, tuple[Pair | None, Diff | None, str]],
         logs: list[int],
+        *,
+        tail: bool,
     ) -> CellEvidence:
         pair, diff, why = found[ctx.cell.name]
         compare = f"git -C {ctx.repo_path} diff {pair[0][:12]} {pair[1][:12]}" if pair else ""
@@ -100,7 +109,7 @@ class Gatherer:
         )
         lines: tuple[str, ...] = ()
         size = 0
-        if tried:
+        if tried and tail:
             path = attempts.folder(ctx.dir, tried[-1].number) / TRANSCRIPT
             lines, size = last_lines(path, hide)
         return CellEvidence(

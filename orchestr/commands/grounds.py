@@ -23,7 +23,7 @@ TELLING = frozenset({
     Kind.PHASE_STARTED, Kind.PHASE_DONE, Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.CELL_IGNORED,
     Kind.CELL_UNIGNORED, Kind.CELL_FORGOTTEN, Kind.CELL_ADOPTED, Kind.ATTEMPT_LIMITED,
     Kind.ATTEMPT_STARTED, Kind.ATTEMPT_CLOSED, Kind.APPROVAL_ASKED, Kind.APPROVAL_GIVEN,
-    Kind.APPROVAL_REFUSED, Kind.LAND_DONE, Kind.LAND_PARKED, Kind.LAND_UNDONE,
+    Kind.APPROVAL_REFUSED, Kind.LAND_DONE, Kind.LAND_PARKED, Kind.LAND_UNDONE, Kind.LAND_REPAIR,
 })  # fmt: skip
 
 
@@ -128,8 +128,14 @@ def _journal(ctx: CellContext) -> tuple[Source | None, Source | None, Source | N
         if event.cell != ctx.cell.name or event.kind not in TELLING:
             continue
         last = Source(shown, number, event)
-        if event.kind is Kind.CELL_FORGOTTEN:
+        if event.kind is Kind.LAND_REPAIR:
             asked = last
+        elif event.kind is Kind.CELL_FORGOTTEN:
+            # A repair for the landing forgets the result itself: it stays the reason.
+            if not (
+                asked and asked.event.kind is Kind.LAND_REPAIR and asked.event.run == event.run
+            ):
+                asked = last
         elif event.kind is Kind.PHASE_DONE and event.phase == Phase.IMPLEMENT:
             asked = None
         elif event.kind is Kind.PHASE_STARTED and event.phase in (Phase.WORKTREE, Phase.IMPLEMENT):

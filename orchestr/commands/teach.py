@@ -55,7 +55,8 @@ EXAMPLES: dict[str, Sequence[Example]] = {
         ("explain mlkem:java-sdk --if-changed platform-proto", "what would happen"),
     ),
     "logs": (
-        ("logs mlkem:java-sdk", "the newest attempt, its end"),
+        ("logs mlkem:java-sdk", "the end of it: attempts, repairs, checks and reviews in order"),
+        ("logs mlkem:java-sdk --reviews", "what its reviewers said"),
         ("logs mlkem:java-sdk -f", "what it does now, until nothing works on it"),
         ("logs mlkem:java-sdk --since 10m --grep 'FAIL|error'", "the failures of late"),
         ("logs mlkem:java-sdk --attempt 1 --last 0", "all of an earlier attempt"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestr.events import Event
+from orchestr.events import Event, Kind
 from orchestr.lifecycle import LAND, CellState
 from orchestr.plan import Forecast, Would
 from orchestr.render.facts import FeatureStatus, next_command
@@ -189,6 +189,9 @@ def _built(grounds: Grounds, state: CellState) -> list[str]:
     if grounds.forgotten is not None and grounds.forgotten.event.data.get("force"):
         fresh = grounds.forgotten.event.data.get("fresh")
         why = f"it was forced by `run {'--fresh' if fresh else '--force'}`"
+    elif grounds.forgotten is not None and grounds.forgotten.event.kind is Kind.LAND_REPAIR:
+        trouble = headline(str(grounds.forgotten.event.data.get("reason") or ""))
+        why = f"landing asked its agent to mend it: {trouble}"
     elif grounds.forgotten is not None:
         why = f"it was forgotten by `orchestr forget` at {clock(grounds.forgotten.event.ts)}"
     word = "runs now" if state.is_moving else "ran last"
@@ -254,9 +257,25 @@ def _reasons(status: FeatureStatus, name: str, forecast: Forecast | None) -> lis
     if state is CellState.PENDING:
         late = [u for u in status.plan.cell(name).upstreams if not status.cell_state(u).is_good]
         reasons += [f"upstream {u} {_is(status.cell_state(u))}" for u in late]
+    parked = _parked(status, name)
+    if parked is not None:
+        reasons.append(f"it lands after {parked}, which {_is(status.cell_state(parked))}")
     if forecast is not None and not state.is_moving and state is not CellState.APPROVAL:
         reasons += _foretold(forecast, reasons)
     return reasons or [_plainly(state)]
+
+
+def _parked(status: FeatureStatus, name: str) -> str | None:
+    """The upstream that a finished cell's landing waits for; None when it waits for nobody."""
+    if status.cell_state(name) is not CellState.DONE:
+        return None
+    todo = list(status.plan.cell(name).upstreams)
+    for above in todo:
+        bad = status.cell_state(above) in (CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON)
+        if bad and status.view.cell(above).phase == LAND:
+            return above
+        todo += [u for u in status.plan.cell(above).upstreams if u not in todo]
+    return None
 
 
 def _more(reason: str, told: str) -> list[str]:
@@ -293,7 +312,7 @@ def _is(state: CellState) -> str:
 def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[str]:
     """What helps to understand it, and as the last line the command to run next."""
     feature = status.feature.name
-    cause = blocked_chain(status, name)[-1]
+    cause = _parked(status, name) or blocked_chain(status, name)[-1]
     view, state = status.view.cell(cause), status.cell_state(cause)
     cell, hint = f"{feature}:{cause}", clean(view.hint or "")
     logs = f"orchestr logs {cell}"

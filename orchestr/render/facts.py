@@ -119,6 +119,8 @@ def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
 
 def activity(view: CellView) -> str:
     """What goes on in a phase: `repair 1 of 3`, `round 2 of 4: eve reads, bob: no issues`."""
+    if not view.state.is_moving:
+        return ""  # what a killed run left there
     words = clean(view.doing)
     if view.round and not words.startswith("repair"):
         total = f" of {view.rounds + 1}" if view.rounds else ""

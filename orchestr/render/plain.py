@@ -149,10 +149,12 @@ def _words(event: Event) -> list[str]:
             agent = "" if part.endswith(f" {agent}") else agent
             return [what + (f" ({agent})" if agent else "")]
         case Kind.CHECK_DONE:
-            name, detail = _said(data, "name"), headline(_raw(data, "detail"))
+            name, detail = f"check {_said(data, 'name')}", headline(_raw(data, "detail"))
+            if not event.cell:  # of the feature's last step
+                name = f"cross {name} in {_said(data, 'repo')}"
             if data.get("passed") is True:
-                return [f"check {name}: passed" + (" (cached)" if data.get("cached") else "")]
-            return [f"check {name}: RED: {detail}"]
+                return [f"{name}: passed" + (" (cached)" if data.get("cached") else "")]
+            return [f"{name}: RED: {detail}"]
         case Kind.REPAIR_OPENED:
             number, of, why = data.get("round", "?"), data.get("of"), headline(_raw(data, "why"))
             return [f"repair {number}{f' of {of}' if of else ''}: {why}".rstrip(": ")]

@@ -57,6 +57,10 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
         "cells": [_cell_json(status, cell.name) for cell in status.plan.cells],
         "run": status.view.run or None,
         "live": status.live is not None,
+        "cross_checks": [
+            {"repo": c.repo, "passed": c.passed, "told": c.told or None, "commit": c.commit or None}
+            for c in status.cross
+        ],
     }
 
 
@@ -74,6 +78,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "state": status.cell_state(name).value,
         "attempt": view.attempt,
         "repairs": view.repairs,
+        "doing": activity(view) or None,
         "upstreams": list(cell.upstreams),
         "phases": status.phases(name),
         "pr": _pr_json(link, view) if link else None,

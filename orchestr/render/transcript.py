@@ -75,7 +75,7 @@ def last_words(path: Path) -> str | None:
         except (ValueError, RecursionError):
             continue
         words = clean(_words(record) or "") if isinstance(record, dict) else ""
-        if any(char.isalnum() for char in words):  # not the end of some JSON
+        if words and words[0] not in '{}[]",':  # a line of some JSON is nobody's word
             return clip(words, _WORDS)
     return None
 

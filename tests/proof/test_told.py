@@ -31,7 +31,7 @@ def test_a_red_check_is_named_with_its_test_its_output_and_the_next_command(
     assert log.is_file()
     assert "demo:one failed in check" in said
     for words in ("check unit: RED (exit 1, not 0, on ", "FAILED tests/test_a.py::test_rewrap",
-                  f"log:   {log}", "repair 1 in check, unchanged"):  # fmt: skip
+                  f"log:   {log}", "repair 1 in check, changed to "):  # fmt: skip
         assert words in said, words
     assert said.splitlines()[-1] == f"next: orchestr run {ONE}"
     behind = ws.run("explain", f"{FEATURE}:two", code=0).stdout
@@ -39,7 +39,8 @@ def test_a_red_check_is_named_with_its_test_its_output_and_the_next_command(
     assert behind.splitlines()[-1] == f"next: orchestr run {FEATURE} --failed"
     text = page(ws)
     for words in ("1+1", "Checks, repairs and reviews in order", "RED: exit 1, not 0",
-                  "repair 1 of 1", "unchanged, for", "tests/test_a.py::test_rewrap"):  # fmt: skip
+                  "repair 1 of 1", "changed something",
+                  "tests/test_a.py::test_rewrap"):  # fmt: skip
         assert words in text, words
 
 
