@@ -20,6 +20,15 @@ from orchestr.files import write_atomic
 from orchestr.git import CommitId, Repo
 from orchestr.gitenv import exclude_config
 from orchestr.gitworktree import Finding, add_detached, clear_stale_locks, validate_worktree
+from orchestr.proctree import kill_marked
+
+
+def marker_of(path: Path) -> str:
+    """ORCHESTR_ATTEMPT_ID of what is checked in the worktree at ``path``.
+
+    The path is in it: another workspace's benches may have the same number.
+    """
+    return f"bench-{digest(str(path))}"
 
 
 def show(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
@@ -27,6 +36,7 @@ def show(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
     repository. Raises GitError, WorktreeRefused, ProcessFailed for its set-up.
     """
     repo, layout, settings = ctx.repo, ctx.run.layout, ctx.repo_settings
+    kill_marked(marker_of(path))  # the check of a killed process, still at work here
     ready = path.with_name(f"{path.name}.ready")
     kit = digest("bench", settings.setup, settings.link, settings.copy)
     verdict = validate_worktree(repo, path, None)

@@ -18,7 +18,7 @@ from orchestr.agents.environment import agent_env
 from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
-from orchestr.cell.guarding import guarded
+from orchestr.cell.guarding import guarded, marker_of
 from orchestr.cell.portlease import ports_of
 from orchestr.cell.prompt import variables
 from orchestr.cell.records import digest, read_tree
@@ -121,7 +121,7 @@ def _run(
         head=head,
         tree=inputs(ctx, head),
         folder=folder,
-        marker=f"{ctx.key}/checks/{digest(str(folder), os.getpid())}",
+        marker=marker_of(ctx),
         env=environment(ctx, head),
         environ=os.environ,
         ports=ports(ctx),

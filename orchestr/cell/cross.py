@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.bench import show
+from orchestr.cell.bench import marker_of, show
 from orchestr.cell.checking import Stop, environment, row_of
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.records import Head, Outcome, digest, read_tree
@@ -26,6 +26,7 @@ from orchestr.files import read_json, write_json
 from orchestr.git import CommitId
 from orchestr.gitmerge import merge_base_for
 from orchestr.gitworktree import add_detached
+from orchestr.proctree import kill_marked
 from orchestr.spec.proof import CheckDef, as_row
 from orchestr.spec.records import Action
 
@@ -100,14 +101,14 @@ def _check(
         files = ", ".join(merged.conflicts[:5])
         return {"passed": False, "told": f"{names} conflict in {files}", "rows": []}
     logs = run.layout.feature_dir(run.feature.name) / "cross-checks" / repo
-    bench = run.layout.state / "cross" / run.feature.name / repo
+    bench = bench_of(run, repo)
     tree = show(ctx, bench, merged.commit)
     request = SuiteRequest(
         worktree=bench,
         head=merged.commit,
         tree=digest(ctx.repo.tree(merged.commit), trees(run)),
         folder=logs,
-        marker=f"{run.feature.name}/cross/{repo}/{digest(str(bench))}",
+        marker=marker_of(bench),
         env={**environment(ctx, merged.commit), **places(run), "ORCHESTR_WORKTREE": str(bench)},
         environ=os.environ,
         stop=Stop(ctx),
@@ -131,6 +132,17 @@ def _check(
         "commit": merged.commit,
         "rows": [row_of(result) for result in results],
     }
+
+
+def bench_of(run: Run, repo: str) -> Path:
+    """The worktree that the cross checks of a repository run in."""
+    return run.layout.state / "cross" / run.feature.name / repo
+
+
+def end_left(run: Run) -> int:
+    """End cross checks that a killed run left at work; how many processes there were."""
+    repos = dict.fromkeys(cross.repo for cross in run.feature.cross_checks)
+    return sum(kill_marked(marker_of(bench_of(run, repo))) for repo in repos)
 
 
 def _names(run: Run, repo: str, blamed: set[str]) -> str:

@@ -4,6 +4,9 @@ Checks run in the worktree, reviewers may find out where it is; both must leave 
 branch and its files alone, and the clone around it (`surroundings`). What was changed is first
 kept under the attempt's ref, then undone. Files that a check leaves behind and nobody ignores are
 moved out of the way; that is no harm.
+
+A killed run leaves its check at work: `marker_of` finds it, and it is ended before anything else
+is done in that worktree.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ from orchestr.cell import surroundings
 from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import abort_operations, attempt_ref, keep, operation
 from orchestr.cell.ownership import some
+from orchestr.cell.records import digest
 from orchestr.events import Kind
 from orchestr.files import read_json, write_json
 from orchestr.git import CommitId
 from orchestr.gitbase import records_of
+from orchestr.proctree import kill_marked
 from orchestr.spec.records import Action
 
 
@@ -31,6 +36,19 @@ class Guard:
     """What was found changed: sentences for people, empty when all was well."""
 
     harm: list[str] = field(default_factory=list)
+
+
+def marker_of(ctx: CellContext) -> str:
+    """ORCHESTR_ATTEMPT_ID of the cell's checks, which run one after the other.
+
+    It is the same in every run: what a killed one left can be found.
+    """
+    return f"{ctx.key}/checks/{digest(str(ctx.dir))}"
+
+
+def end_left(ctx: CellContext) -> int:
+    """End the checks that a killed run left at work; how many processes there were."""
+    return kill_marked(marker_of(ctx))
 
 
 @contextmanager
@@ -56,6 +74,9 @@ def recover(ctx: CellContext, record: Path) -> None:
     Nobody can tell who moved the branch meanwhile, a reviewer that went on or a person: it is put
     back, and PhaseFailed says where the commits are. The next run starts from what it finds.
     """
+    if not record.exists():
+        return
+    end_left(ctx)
     raw = read_json(record)
     moved, harm = None, []
     if isinstance(raw, dict) and isinstance(raw.get("head"), str):

@@ -18,6 +18,7 @@ from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, observed
 from orchestr.cell.drive import author, drive, settle_lost, stop_running, stop_unrecorded
 from orchestr.cell.givingback import give_back, may_give_back
+from orchestr.cell.guarding import recover
 from orchestr.cell.leftovers import keep, operation, restore
 from orchestr.cell.ownership import Claims, NotOwned, claims_of, some
 from orchestr.cell.portlease import ports_of
@@ -179,6 +180,7 @@ def _merge_theirs(ctx: CellContext, marker: Marker, done: Implemented) -> Result
     if ctx.cell.action is Action.PUSH or theirs(ctx, done) is None:
         return None
     ensure(ctx, marker)
+    recover(ctx, ctx.dir / surroundings.GUARD)
     dirty = ctx.tree_repo.dirty()
     if dirty:
         raise ctx.fail(
@@ -253,6 +255,7 @@ def _open(ctx: CellContext, marker: Marker, key: str) -> Attempt:
     planning.check_approved(ctx)
     stop_unrecorded(ctx)
     ensure(ctx, marker)
+    recover(ctx, ctx.dir / surroundings.GUARD)  # of a killed check; later it undoes our work
     start, notes = prepare(ctx, marker)
     attempt = attempts.open_next(
         ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start

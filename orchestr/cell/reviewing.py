@@ -16,9 +16,8 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.checking import Stop, environment, inputs, ports
 from orchestr.cell.context import CellContext
-from orchestr.cell.guarding import guarded
+from orchestr.cell.guarding import guarded, marker_of
 from orchestr.cell.opinion import SCHEMA, Opinion
-from orchestr.cell.records import digest
 from orchestr.cell.reviewers import Case, hear
 from orchestr.cell.surroundings import GUARD
 from orchestr.checks.cache import ResultCache
@@ -69,7 +68,7 @@ def take_pictures(ctx: CellContext, head: CommitId, number: int) -> tuple[Path, 
         head=head,
         tree=inputs(ctx, head),
         folder=folder,
-        marker=f"{ctx.key}/screenshots/{digest(str(folder))}",
+        marker=marker_of(ctx),
         env=environment(ctx, head),
         environ=os.environ,
         ports=ports(ctx),

@@ -11,7 +11,7 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
-from orchestr.cell.guarding import recover
+from orchestr.cell.guarding import end_left, recover
 from orchestr.cell.mending import author_of, carry_out
 from orchestr.cell.ownership import claims_of, some
 from orchestr.cell.proof import prove
@@ -46,6 +46,7 @@ def stand(ctx: CellContext, done: Implemented, marker: Marker) -> CommitId:
     ensure_upstreams(ctx)
     if ctx.cell.action is Action.PUSH:
         head = CommitId(done.head)
+        end_left(ctx)
         if ctx.run.registry.lookup(ctx.key) is None:
             add_detached(ctx.repo, ctx.worktree, head, locks=ctx.run.layout.locks)
         return head

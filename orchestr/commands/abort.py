@@ -14,9 +14,10 @@ from typing import Any
 
 from orchestr import supervisor
 from orchestr.cell import attempt as attempts
-from orchestr.cell import mending, reviewers
+from orchestr.cell import cross, mending, reviewers
 from orchestr.cell.context import ABORT, CellContext
 from orchestr.cell.drive import UNENDED, is_alive, reviewer, stop_running, stop_work
+from orchestr.cell.guarding import end_left
 from orchestr.cell.implement import keep_quietly
 from orchestr.commands.clean import clean_cell
 from orchestr.commands.options import flag
@@ -88,6 +89,8 @@ def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -
         newest = attempts.current(ctx.dir)
         if newest is not None and newest.is_open:
             _end(ctx)
+    if cells:
+        cross.end_left(cells[0].run)
     lonely = [ctx for ctx in cells if _end_lonely(ctx)]
     return list(dict.fromkeys([*live, *moving, *lonely]))
 
@@ -128,18 +131,24 @@ def _moves(ctx: CellContext) -> bool:
 
 
 def _end_lonely(ctx: CellContext) -> bool:
-    """Stop reviewers of a person's commits, which belong to no attempt; whether there were any."""
+    """Stop what belongs to no open attempt: checks that a killed run left, and reviewers of a
+    person's commits. Whether there was anything."""
     folders = [f for f in attempts.supervised(ctx.dir, 0)[1:]
                if supervisor.state(f) in UNENDED]  # fmt: skip
     for folder in folders:
         _say(ctx.name, f"stopping review {folder.name}")
         stop_work(ctx, reviewer(folder, 0))
+    checks = end_left(ctx)
+    if checks:
+        _say(ctx.name, "stopping its checks")
     if folders:
         reviewers.stopped(ctx.dir, 0)
-        ctx.emit(Kind.PHASE_FAILED, phase=Phase.REVIEW, reason="aborted", aborted=True,
+    if folders or checks:
+        phase = Phase.REVIEW if folders else Phase.CHECK
+        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
                  hint=f"orchestr run {ctx.name}")  # fmt: skip
         _say(ctx.name, "stopped")
-    return bool(folders)
+    return bool(folders or checks)
 
 
 def _agent_lives(ctx: CellContext) -> bool:

@@ -318,6 +318,9 @@ class Signals:
         threading.Thread(target=self._kill, daemon=True).start()
 
     def _kill(self) -> None:
+        from orchestr.cell import cross
+        from orchestr.cell.guarding import end_left
+
         for run in self._runs:
             for plan in run.plan.cells:
                 ctx = run.cell(plan.name)
@@ -327,6 +330,8 @@ class Signals:
                     supervisor.stop_attempt(
                         folder, marker=newest.marker(ctx.key), grace=0, now=True
                     )
+                end_left(ctx)
+            cross.end_left(run)
         time.sleep(2.0)  # the phases journal what they can
         os._exit(int(Exit.INTERRUPTED))
 

@@ -14,7 +14,7 @@ from typing import Any
 from orchestr.agents import make_agent
 from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext, repo_path
-from orchestr.cell.drive import is_alive
+from orchestr.cell.drive import is_alive, reviewer
 from orchestr.commands.options import flag
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.preflight import MIN_GIT, Finding, look
@@ -180,21 +180,34 @@ def _rebuild(session: Session, registry: Registry) -> None:
     registry.rebuild(session.layout.worktrees, repos)
 
 
+def _whose(marker: str) -> str:
+    feature, cell, rest = (*marker.split("/", 2), "", "")[:3]
+    if rest.startswith("checks/"):
+        return f"a check of {feature}:{cell}; the next run ends it"
+    return f"attempt {marker}"
+
+
 def look_orphans(session: Session, features: list[str]) -> list[Finding]:
-    """Processes that carry an attempt's marker although that attempt is closed."""
+    """Processes that carry a marker although nothing is open that they belong to.
+
+    Checks belong to their run alone; a reviewer goes on without one, like its attempt.
+    """
     found = []
     open_markers = set()
-    for name in features:
+    idle = [n for n in features if read_lease(session.layout.lease(n)) is None]
+    for name in idle:
         run = session.run(name)
         for plan in run.plan.cells:
             ctx = run.cell(plan.name)
             newest = attempts.current(ctx.dir)
             if newest is not None and newest.is_open:
                 open_markers.add(newest.marker(ctx.key))
+                for folder in attempts.supervised(ctx.dir, newest.number)[1:]:
+                    open_markers.add(reviewer(folder, newest.number).marker)
     here = str(session.layout.worktrees)
     for pid, marker, worktree in attempts_alive():
-        mine = marker.split("/")[0] in features and worktree.startswith(here)
+        mine = marker.split("/")[0] in idle and worktree.startswith(here)
         if mine and marker not in open_markers:
-            text = f"process {pid} was left behind by attempt {marker}"
+            text = f"process {pid} was left behind by {_whose(marker)}"
             found.append(Finding("warning", text, f"kill {pid}"))
     return found

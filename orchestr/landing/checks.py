@@ -7,7 +7,6 @@ whoever had it run: so the first candidate on a target that did not move costs n
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import threading
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
-from orchestr.cell import checking, cross
+from orchestr.cell import bench, checking, cross
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.records import digest, read_tree
 from orchestr.cell.worktree import ensure_upstreams
@@ -141,8 +140,6 @@ def verdict(results: Sequence[SuiteResult]) -> CheckResult:
 
 def _request(runs: Sequence[Run], order: Order, logs: Path, ports: tuple[int, ...]) -> SuiteRequest:
     """As in the cell's own worktree, with the same environment; a revert belongs to no cell."""
-    # Beside the path, the workspace: another one's benches may have the same number.
-    marker = f"landing-{hashlib.sha256(str(order.path).encode()).hexdigest()[:16]}"
     tree, own = order.tree, next(iter(_cells(runs, order.changes)), None)
     if own is not None:
         env = checking.environment(own, CommitId(order.commit))
@@ -159,7 +156,7 @@ def _request(runs: Sequence[Run], order: Order, logs: Path, ports: tuple[int, ..
         head=order.commit,
         tree=tree,
         folder=logs / order.commit[:16],
-        marker=marker,
+        marker=bench.marker_of(order.path),
         env=env,
         environ=os.environ,
         ports=ports,

@@ -145,6 +145,7 @@ class Lander:
 
     def open(self) -> None:
         """Say who lands, what there is to land, and where the targets are."""
+        work.end_left(self)
         groups = tuple(self._group(run) for run in self.runs)
         self.append(Started(groups))
         offers = [offer for run in self.runs for offer in self._offers(run)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from orchestr.cell.bench import show
+from orchestr.cell.bench import marker_of, show
 from orchestr.cell.context import CellContext
 from orchestr.errors import Interrupted, NeedsApproval, OrchestrError
 from orchestr.git import CommitId
@@ -24,9 +24,19 @@ from orchestr.landing.records import (
     Trouble,
 )
 from orchestr.landing.repair import can_repair, mend
+from orchestr.proctree import kill_marked
 
 if TYPE_CHECKING:
     from orchestr.landing.land import Lander
+
+
+def end_left(lander: Lander) -> None:
+    """End the checks that a killed landing left at work; only one lands in a workspace."""
+    for name in lander.ways:
+        home = lander.runs[0].layout.state / "landing" / name
+        for path in home.glob("[0-9]*"):
+            if path.name.isdecimal():
+                kill_marked(marker_of(path))
 
 
 def check(lander: Lander, action: CheckCandidate) -> Event:
