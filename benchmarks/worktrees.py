@@ -108,7 +108,7 @@ def at_once(root: Path, count: int, *settings: str) -> tuple[list[float], int]:
 
 def measure(size: Size) -> Found:
     """Each of them on a fresh clone."""
-    files, count = size.pick(20_000, 5_000, 50), size.pick(32, 32, 2)
+    files, count = size.pick(20_000, 2_000, 50), size.pick(32, 32, 2)
     rounds = size.pick(2, 1, 1)
     workers = ("-c", "checkout.workers=0")
     kinds: dict[str, Any] = {
