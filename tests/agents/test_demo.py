@@ -114,7 +114,7 @@ def check_nothing_more(ws: AgentHouse) -> None:
 def test_the_demo_with_claude_and_codex(house: MakeHouse) -> None:
     ws = demo(house)
     done = ws.run("run", "mlkem", "--yes", code=0)
-    assert "6 done, 0 failed; cost $0.03; 10k tokens" in done.stdout
+    assert "6 done, 0 failed; cost $0.03 + unknown; 10k tokens" in done.stdout
     check_status(ws.status("mlkem"))
     check_transcripts(ws)
     check_nothing_more(ws)
@@ -127,12 +127,12 @@ def test_the_demo_with_claude_and_codex_at_github(house: MakeHouse) -> None:
     with at_github(ws) as github:
         ws.keys |= github.env()
         done = ws.run("run", "mlkem", "--yes", code=0)
-        assert "6 done, 0 failed; cost $0.03; 10k tokens" in done.stdout
+        assert "6 done, 0 failed; cost $0.03 + unknown; 10k tokens" in done.stdout
 
         cells = ws.status("mlkem")
         check_status(cells)
         shown = ws.run("status", "mlkem", code=0).stdout
-        assert "  6 cells: 6 done; cost $0.03; 10k tokens\n" in shown
+        assert "  6 cells: 6 done; cost $0.03 + unknown; 10k tokens\n" in shown
         assert re.search(r"java-sdk +✓ done +✓✓✓✓✓ +1 .* under \$0.01 +2100 +https:", shown)
         pulls = {f"https://{HOST}/{p['slug']}/pull/{p['number']}": p for p in github.every()}
         assert set(pulls) == {cell["pr"]["url"] for cell in cells.values()}
