@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import orchestr
-from orchestr.errors import VERBS
+from orchestr.errors import MODULES, VERBS
 
 USAGE = """\
 orchestr: make for features
@@ -42,8 +42,6 @@ orchestr: make for features
 
   orchestr help VERB   options and examples of a verb
 """
-
-MODULES = {"report": "webreport"}  # verbs whose module has another name
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,8 @@ from typing import Any
 from orchestr.commands.options import flag
 from orchestr.commands.plain_verb import PlainVerb
 from orchestr.commands.session import PREFIX, Session, nearest
-from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.errors import MODULES, VERBS, OrchestrError, UsageError
+from orchestr.spec.proof import Gate
 from orchestr.spec.records import Phase
 
 SHELLS = ("bash", "zsh", "fish")
@@ -133,7 +134,8 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _verb(name: str) -> Any:
-    return getattr(import_module(f"orchestr.commands.{name}"), name.capitalize())
+    module = import_module(f"orchestr.commands.{MODULES.get(name, name)}")
+    return getattr(module, name.capitalize())
 
 
 def _awaits_value(options: Sequence[Any], last: str) -> Any | None:
@@ -148,15 +150,27 @@ def _values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
     """Values of an option, as far as they are known."""
     if option["name"] in FILES:
         return []
+    if option["name"] == "format" and before[0] == "export":
+        from orchestr.render.export import Format
+
+        return [(form.value, "") for form in Format]
+    if option["name"] == "gate":
+        return [(gate.value, "") for gate in Gate]
     if option["name"] == "format":
         from orchestr.render.graph import FORMATS
 
         return [(form, "") for form in FORMATS]
-    if option["name"] not in ("agent", "only", "if_changed"):
+    if option["name"] not in ("agent", "only", "if_changed", "review"):
         return []
     session = Session.here()
     if option["name"] == "agent":
         return [(name, agent.kind) for name, agent in session.settings.agents.items()]
+    if option["name"] == "review":
+        words = [word.removeprefix(PREFIX).split(":") for word in before[1:]]
+        found = [session.specs.features[w[0]].cell(w[1]) for w in words
+                 if len(w) > 1 and w[0] in session.specs.features
+                 and w[1] in [c.name for c in session.specs.features[w[0]].cells]]  # fmt: skip
+        return [(one.name, one.agent) for cell in found for one in cell.proof.reviewers]
     named = {word.removeprefix(PREFIX).split(":")[0] for word in before[1:]}
     chosen = [f for f in session.specs.features.values() if f.name in named]
     features = chosen or list(session.specs.features.values())

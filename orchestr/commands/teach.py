@@ -29,6 +29,10 @@ EXAMPLES: dict[str, Sequence[Example]] = {
         ("run mlkem --dry-run", "only show what would run, and why"),
         ("run mlkem -j 5 --budget 10 --yes", "5 agents, 10 dollars at most"),
     ),
+    "approve": (
+        ("approve mlkem:java-sdk", "show what waits for your yes, and ask"),
+        ("approve mlkem:java-sdk --reject --reason 'keep the old key type'", "its agent is told"),
+    ),
     "list": (("list", "the features"), ("list --all mlkem", "all below one of them")),
     "info": (("info mlkem:java-sdk:check", "files and state of one phase"),),
     "forget": (
@@ -42,6 +46,10 @@ EXAMPLES: dict[str, Sequence[Example]] = {
     "ignore": (
         ("ignore mlkem:web-sdk", "leave the cell as it is"),
         ("ignore --undo mlkem:web-sdk", "build it again"),
+    ),
+    "amend": (
+        ("amend mlkem:java-sdk --dry-run", "the change of the spec that its agent asks for"),
+        ("amend mlkem:java-sdk", "take it: the owner of the contract does the work"),
     ),
     "plan": (("plan mlkem", "order, bases, what would run and why"),),
     "status": (
@@ -66,6 +74,24 @@ EXAMPLES: dict[str, Sequence[Example]] = {
         ("graph mlkem -o mlkem.svg", "a drawing for the browser"),
         ("graph mlkem --format dot | dot -Tpng > mlkem.png", "with Graphviz"),
     ),
+    "prompt": (
+        ("prompt mlkem:java-sdk", "what the next attempt's agent is asked to do"),
+        ("prompt mlkem:java-sdk --attempt 1", "what it was asked then"),
+    ),
+    "land": (
+        ("land mlkem", "check and merge in order what is ready"),
+        ("land mlkem --dry-run", "only show the order, and what is in the way"),
+    ),
+    "rollback": (("rollback mlkem", "undo what was landed, by reverts that are checked, too"),),
+    "report": (
+        ("report mlkem --open", "one HTML file, shown in the browser"),
+        ("report mlkem -o mlkem.html", "to send it"),
+    ),
+    "export": (
+        ("export mlkem -o trace.json", "for chrome://tracing, Perfetto, speedscope"),
+        ("export mlkem --format csv", "for a spreadsheet"),
+    ),
+    "board": (("board", "all features, live in the browser, with actions"),),
     "abort": (
         ("abort mlkem:java-sdk", "stop one agent; the run goes on"),
         ("abort mlkem", "stop the whole run; worktrees stay"),
