@@ -62,6 +62,7 @@ def moved_since(ctx: CellContext, evidence: Evidence) -> str | None:
 def run(ctx: CellContext) -> Result:
     """Write the evidence. Raises PhaseFailed with what is red, Interrupted when stopped."""
     from orchestr.cell.checking import wanted
+    from orchestr.cell.standing import end_round
 
     why = reason(ctx)
     if why is None:
@@ -72,6 +73,7 @@ def run(ctx: CellContext) -> Result:
     old = Evidence.read(ctx.dir / CHECKS)
     head = old.head if old is not None and old.origin == done.head else done.head
     if not wanted(ctx) or done.outcome is Outcome.ADOPTED:
+        end_round(ctx, done, Phase.CHECK)
         Evidence(head, ctx.digest_of(Phase.CHECK), origin=done.head).write(ctx.dir / CHECKS)
         return Result.built(why, head=head)
     evidence, told = prove(ctx, done, marker)

@@ -9,12 +9,14 @@ where it is.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+from orchestr import supervisor
 from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds, surroundings
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
-from orchestr.cell.drive import author, drive
+from orchestr.cell.drive import author, drive, stop_work
 from orchestr.cell.guarding import clear
 from orchestr.cell.implement import note_branches, settled
 from orchestr.cell.leftovers import restore
@@ -26,6 +28,7 @@ from orchestr.events import Kind
 from orchestr.files import write_atomic
 from orchestr.git import CommitId
 from orchestr.spec.records import Action, Phase
+from orchestr.supervisor import Reason, State
 
 
 def author_of(ctx: CellContext, done: Implemented) -> Attempt | None:
@@ -100,6 +103,30 @@ def stopped(ctx: CellContext, attempt: Attempt) -> None:
         _end(ctx, attempt, record, rounds.ABORTED, detail="stopped")
 
 
+def under_way(ctx: CellContext, attempt: Attempt, record: Round) -> bool:
+    """Whether the agent has been started for an open round: it works, or has ended by itself."""
+    folder = attempts.folder(ctx.dir, attempt.number)
+    if not _told(folder, record):
+        return False
+    match supervisor.state(folder):
+        case State.RUNNING:
+            return True
+        case State.EXITED:
+            end = supervisor.read_exit(folder)
+            return end is not None and end.reason != Reason.STOPPED
+        case _:
+            return False
+
+
+def call_off(ctx: CellContext, attempt: Attempt, record: Round) -> None:
+    """End a round that nobody asks for any more, and its agent. What it left is kept."""
+    if _told(attempts.folder(ctx.dir, attempt.number), record):
+        stop_work(ctx, author(ctx, attempt, Phase(record.phase), round=record.number))
+    done = _tidy(ctx, attempt, record)
+    _end(ctx, attempt, record, rounds.VOID, detail="; ".join(["not asked for any more", *done]))
+    attempts.close(ctx.dir, attempt, "done", "")
+
+
 def _tidy(ctx: CellContext, attempt: Attempt, record: Round) -> list[str]:
     """Put right what an agent left in the middle of a repair; what had to be done."""
     done = restore(ctx, replace(attempt, start=record.before))
@@ -113,13 +140,17 @@ def _tidy(ctx: CellContext, attempt: Attempt, record: Round) -> list[str]:
 def _tell(ctx: CellContext, attempt: Attempt, marker: Marker, record: Round) -> None:
     """Let the session go on with the round's words, unless that has been done."""
     folder = attempts.folder(ctx.dir, attempt.number)
-    if len(list(folder.glob("exit.*.json"))) >= record.starts:
+    if _told(folder, record):
         return
     words = rounds.words_path(ctx.dir, attempt.number, record.number).read_text(encoding="utf-8")
     session = session_of(ctx, attempt)
     note_branches(ctx, attempt, marker)
     write_atomic(folder / REPAIR, words.encode())
     go_on(folder, session, words)
+
+
+def _told(folder: Path, record: Round) -> bool:
+    return len(list(folder.glob("exit.*.json"))) >= record.starts
 
 
 def _end(ctx: CellContext, attempt: Attempt, record: Round, outcome: str, *, after: str = "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -107,34 +107,30 @@ SCHEMA: dict[str, Any] = {
 
 
 def read(reviewer: str, answer: str) -> Opinion:
-    """The opinion in an answer: the last JSON object of the form in it. Raises Unreadable."""
-    why = "there is no JSON object in it"
-    for text in _candidates(answer):
-        try:
-            return _opinion(reviewer, json.loads(text))
-        except (json.JSONDecodeError, RecursionError):
-            continue
-        except Unreadable as error:
-            why = str(error)
-            break
-    raise Unreadable(why)
+    """The opinion that an answer ends with. Raises Unreadable.
+
+    One that stands before the end is no verdict: it may be quoted, from the change or the prompt.
+    """
+    return _opinion(reviewer, _last_object(answer))
 
 
-def _candidates(answer: str) -> Iterator[str]:
-    """Texts that may be the object: all of it, the last fence, the last braces."""
-    yield answer
-    fences = re.findall(r"```(?:json)?\s*\n(.*?)```", answer, re.DOTALL)
-    yield from reversed(fences)
-    decoder = json.JSONDecoder()
-    starts = [m.start() for m in re.finditer(r"^\s*\{", answer, re.MULTILINE)][-50:]
-    for start in starts:
-        begin = answer.index("{", start)
+def _last_object(answer: str) -> Any:
+    """The JSON object at the end of a text, alone, after prose, in a fence or not."""
+    found = re.finditer(r"^[ \t]*(\{)", answer, re.MULTILINE)
+    decoder, value, end, broken = json.JSONDecoder(), None, 0, True
+    for start in (match.start(1) for match in found):
+        if start < end:
+            continue  # inside of the one before
         try:
-            _, end = decoder.raw_decode(answer, begin)
+            value, end = decoder.raw_decode(answer, start)
+            broken = False
         except (ValueError, RecursionError):
-            continue
-        if not answer[end:].strip():
-            yield answer[begin:end]
+            broken = True
+    if value is None or broken:
+        raise Unreadable("there is no JSON object in it" if value is None else "it is cut off")
+    if answer[end:].strip("`~ \t\r\n"):
+        raise Unreadable("there is text after its JSON object")
+    return value
 
 
 def _opinion(reviewer: str, value: Any) -> Opinion:

@@ -51,6 +51,8 @@ def reason(ctx: CellContext) -> str | None:
 
 def run(ctx: CellContext) -> Result:
     """Write the verdict, the head and the tree. Raises PhaseFailed, Interrupted."""
+    from orchestr.cell.standing import end_round
+
     why = reason(ctx)
     if why is None:
         return Result.kept()
@@ -66,6 +68,7 @@ def run(ctx: CellContext) -> Result:
     elif wanted(ctx) and done.outcome is not Outcome.ADOPTED and checks.head != done.base:
         evidence = judge(ctx, done, marker, checks)
     else:
+        end_round(ctx, done, Phase.REVIEW)
         same = old if old is not None and old.origin == checks.head else None
         evidence = Evidence(same.head if same else checks.head, key, origin=checks.head,
                             checks=same.checks if same else None)  # fmt: skip

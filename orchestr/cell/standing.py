@@ -11,8 +11,13 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
+<<<<<<< HEAD
 from orchestr.cell.guarding import end_left, recover
 from orchestr.cell.mending import author_of, carry_out
+=======
+from orchestr.cell.guarding import recover
+from orchestr.cell.mending import author_of, call_off, carry_out, under_way
+>>>>>>> e
 from orchestr.cell.ownership import claims_of, some
 from orchestr.cell.proof import prove
 from orchestr.cell.records import Implemented, Marker
@@ -24,17 +29,30 @@ from orchestr.spec.records import Action, Phase
 
 
 def open_round(ctx: CellContext, done: Implemented, marker: Marker, phase: Phase) -> Attempt | None:
-    """Go on with the repair that was begun, if there is one; the attempt that mends, if any."""
+    """Go on with the repair that was begun, if there is one; the attempt that mends, if any.
+
+    Also with one for another phase (the spec was edited meanwhile) if its agent has started: it is
+    paid for, and nothing can be proved in a worktree that it works in.
+    """
     attempt = author_of(ctx, done)
     if attempt is None:
         return None
     record = rounds.open_one(rounds.every(ctx.dir, attempt.number))
     if record is not None:
-        if record.origin == done.head and record.phase == phase:
+        wanted = record.phase == phase or under_way(ctx, attempt, record)
+        if record.origin == done.head and wanted:
             carry_out(ctx, attempt, marker, record)
         else:
-            rounds.close(ctx.dir, attempt.number, record, rounds.VOID, detail="for another head")
+            call_off(ctx, attempt, record)
     return attempts.read(ctx.dir, attempt.number)
+
+
+def end_round(ctx: CellContext, done: Implemented, phase: Phase) -> None:
+    """End the repair that a phase had begun, where the phase has nothing to prove any more."""
+    attempt = author_of(ctx, done)
+    record = rounds.open_one(rounds.every(ctx.dir, attempt.number)) if attempt else None
+    if attempt is not None and record is not None and record.phase == phase:
+        call_off(ctx, attempt, record)
 
 
 def stand(ctx: CellContext, done: Implemented, marker: Marker) -> CommitId:

@@ -30,7 +30,7 @@ from tests.conftest import Sandbox, git, write
 T = TypeVar("T")
 FEATURE = "demo"
 JIRA = "T-1"
-PATIENCE = 60.0  # s; what is waited for in a test happens long before
+PATIENCE = 120.0  # s; what is waited for in a test happens long before
 
 AGENT = """\
 echo "$ORCHESTR_CELL $ORCHESTR_ATTEMPT" >> "$AGENT_LOG"
