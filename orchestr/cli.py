@@ -5,6 +5,7 @@ Owns the list of verbs and nothing else; `--version` imports nothing heavy.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -46,6 +47,7 @@ orchestr: make for features
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb. Returns the exit code (`orchestr.errors.Exit`)."""
+    _open_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
         sys.stdout.write(f"orchestr {orchestr.__version__}\n")
@@ -62,6 +64,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif words[0] not in VERBS:
         return _unknown(words[0])
     return _run(words)
+
+
+def _open_streams() -> None:
+    """Started with a closed stdin, stdout or stderr (`>&-`, some daemons): give it to /dev/null.
+
+    Else the next file that is opened, a journal, gets its number, and what a child says goes there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: its own
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, mode))
 
 
 def _unknown(word: str) -> int:

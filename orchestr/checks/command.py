@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import sys
 
-from orchestr.checks.base import Failure, Room, Runner, Verdict, decide, shown
-from orchestr.process import Completed
+from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.process import Completed, ProcessTimeout, run
 from orchestr.spec.proof import CommandCheck
 from orchestr.spec.proofvalues import regex_of
 
@@ -17,7 +17,7 @@ class Command(Runner[CommandCheck]):
         wanted = self._definition
         done = room.run(wanted.run)
         detail = decide(done, wanted.exit)
-        if done.code == wanted.exit and (wanted.output is None or says(done, wanted.output)):
+        if done.code == wanted.exit and (wanted.output is None or says(room, done, wanted.output)):
             return Verdict(True, detail, exit=done.code)
         if done.code == wanted.exit:
             detail = f"the output has no {wanted.output}"
@@ -25,10 +25,35 @@ class Command(Runner[CommandCheck]):
         return Verdict(False, detail, (failure,), exit=done.code)
 
 
-def says(done: Completed, wanted: str) -> bool:
+def says(room: Room, done: Completed, wanted: str) -> bool:
     """Whether stdout or stderr (their last 8 MiB each) hold the text, or match ``/regex/``."""
-    texts = [data.decode("utf-8", "replace") for data in (done.out, done.err)]
     pattern = regex_of(wanted)
     if pattern is None:
-        return any(wanted in text for text in texts)
-    return any(re.search(pattern, text, re.MULTILINE) for text in texts)
+        return any(wanted in data.decode("utf-8", "replace") for data in (done.out, done.err))
+    return any(_matches(room, wanted, pattern, data) for data in (done.out, done.err))
+
+
+def _matches(room: Room, wanted: str, pattern: str, data: bytes) -> bool:
+    """In a process of its own: an expression like ``(a+)+$`` may search for years, and in here
+    it would hold the interpreter, so that no limit, no Ctrl+C and no other cell could go on.
+    """
+    given = pattern.encode() + b"\0" + data
+    try:
+        found = run([sys.executable, "-I", "-S", "-c", SEARCH], cwd=room.cwd, env={}, input=given,
+                    timeout=room.left, check=False, stop=room.request.stop)  # fmt: skip
+    except (ProcessTimeout, TimeoutError):
+        raise Failed(f"searching for {wanted} took longer than {room.limit:g} s") from None
+    if found.stopped:
+        raise Failed("stopped before it ended")
+    if found.code not in (0, NO):
+        raise Failed(f"searching for {wanted} failed: {found.err.decode('utf-8', 'replace')}")
+    return found.code == 0
+
+
+SEARCH = """\
+import re, sys
+pattern, _, data = sys.stdin.buffer.read().partition(b"\\0")
+text = data.decode("utf-8", "replace")
+sys.exit(0 if re.search(pattern.decode(), text, re.MULTILINE) else 7)
+"""
+NO = 7  # not 1, which is what an error of Python gives

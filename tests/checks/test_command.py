@@ -48,6 +48,14 @@ def test_output_is_a_text_or_a_regular_expression(ask: Ask, output: str, good: b
     assert ask(kind="command", run=["echo", "all good"], output=output).passed is good
 
 
+def test_an_expression_that_searches_for_years_is_ended_by_the_time_limit(ask: Ask) -> None:
+    """In a process of ours it would hold all other cells, and Ctrl+C."""
+    result = ask(kind="command", run=["echo", "a" * 60 + "b"], output="/^(a+)+$/", timeout="2s")
+
+    assert not result.passed
+    assert result.detail == "searching for /^(a+)+$/ took longer than 2 s"
+
+
 def test_time_out_is_a_failed_result_and_nothing_lives_on(ask: Ask, tmp_path: Path) -> None:
     """Rows D40, E90: and what the program put into a session of its own ends, too."""
     begin = time.monotonic()

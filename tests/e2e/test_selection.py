@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 
@@ -366,3 +367,16 @@ def test_a_terminal_is_asked(fresh: Workspace, answer: str, started: bool) -> No
     if not started:
         assert out.read_text().rstrip().endswith("Aborted.")
         assert (fresh.journal(), (fresh.root / ".orchestr" / "cells").exists()) == ([], False)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_run_whose_streams_are_closed_is_a_run(workspace: MakeWorkspace, closed: str) -> None:
+    """As some daemons start programs: no journal may get the number of stdout."""
+    ws = workspace(cells={"one": {}})
+    for words in (["run", "demo"], ["status"]):
+        line = f"{shlex.join([sys.executable, '-m', 'orchestr', *words])} {closed}"
+        done = subprocess.run(["sh", "-c", line], cwd=ws.root, env=ws.env(), check=False,
+                              capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == 0, both(done)
+    assert ws.states() == {"one": "done"}
+    assert not (ws.root / ".orchestr" / "fault.log").exists()
