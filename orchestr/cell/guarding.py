@@ -11,6 +11,7 @@ is done in that worktree.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from pathlib import Path
 from orchestr.cell import attempt as attempts
 from orchestr.cell import surroundings
 from orchestr.cell.context import CellContext
-from orchestr.cell.leftovers import abort_operations, attempt_ref, keep, operation
+from orchestr.cell.leftovers import abort_operations, attempt_ref, free_ref, keep, operation
 from orchestr.cell.ownership import some
 from orchestr.cell.records import digest
 from orchestr.events import Kind
@@ -158,7 +159,7 @@ def _undo(ctx: CellContext, head: CommitId) -> None:
         return
     at = ctx.repo.resolve(f"refs/heads/{name}")
     if at is not None and at != head:
-        ctx.repo.run("update-ref", f"{attempt_ref(ctx, number)}-moved", at)
+        ctx.repo.run("update-ref", free_ref(ctx, f"{attempt_ref(ctx, number)}-moved", at), at)
     ctx.repo.run("update-ref", f"refs/heads/{name}", head)
     repo.run("checkout", "--force", "--no-recurse-submodules", name)
 
@@ -170,10 +171,17 @@ def _changed(ctx: CellContext) -> list[str]:
 
 
 def _sweep(ctx: CellContext, left: Path) -> None:
-    """Move away what is new and not ignored: it would end in the next commit."""
-    for name in ctx.tree_repo.dirty():
-        path = ctx.worktree / name.rstrip("/")
-        target = left / name.rstrip("/")
+    """Move away what is new and not ignored: it would end in the next commit.
+
+    What an earlier round left there stays: where one name is in the way all goes beside it.
+    """
+    names = [name.rstrip("/") for name in ctx.tree_repo.dirty()]
+    place, copy = left, 1
+    while any(os.path.lexists(place / name) for name in names):
+        copy += 1
+        place = left.with_name(f"{left.name}.{copy}")
+    for name in names:
+        target = place / name
         with suppress(OSError):
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, target)
+            shutil.move(ctx.worktree / name, target)

@@ -42,7 +42,7 @@ def keep(ctx: CellContext, number: int) -> CommitId | None:
     """
     commit = picture(ctx, number)
     if commit is not None:
-        ctx.repo.run("update-ref", _free_ref(ctx, number, commit), commit)
+        ctx.repo.run("update-ref", free_ref(ctx, attempt_ref(ctx, number), commit), commit)
     return commit
 
 
@@ -66,10 +66,9 @@ def picture(ctx: CellContext, number: int) -> CommitId | None:
     return commit
 
 
-def _free_ref(ctx: CellContext, number: int, commit: CommitId) -> str:
-    """The attempt's ref, or `<n>.2`, `<n>.3`, ... : what is kept is never moved off a commit
+def free_ref(ctx: CellContext, first: str, commit: CommitId) -> str:
+    """The ref, or `<ref>.2`, `<ref>.3`, ... : what is kept is never moved off a commit
     that the new one does not contain (these refs have no reflog)."""
-    first = attempt_ref(ctx, number)
     ref, copy = first, 1
     while True:
         there = ctx.repo.resolve(ref)

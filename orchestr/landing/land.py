@@ -118,11 +118,19 @@ class Lander:
         origin or the forge said when they cannot be asked; the same command goes on.
         """
         self.open()
+        try:
+            return self._go()
+        except BaseException:  # nothing of ours works on when we are gone
+            for run in self.runs:
+                run.stop.set()
+            self._join()
+            raise
+
+    def _go(self) -> Outcome:
         while True:
             actions = [a for a in decide(self.queue) if a not in self._given_up]
             now = next((a for a in actions if not self._is_slow(a)), None)
             if self.runs[0].stop.is_set():
-                self._join()
                 raise Interrupted("stopped; the same command goes on")
             if now is not None:
                 for event in self._perform(now):

@@ -114,6 +114,28 @@ def test_checks_that_hang_are_ended_with_the_landing(tmp_path: Path) -> None:
     assert yard.history() == []
 
 
+def test_checks_end_when_an_origin_goes_away(tmp_path: Path) -> None:
+    """The landing fails with what the origin of one lane says; the check of the other is ended."""
+    root = tmp_path / "w"
+    yard = Yard.ready(root, {"one": {}, "two": {"repo": "web"}})
+    (root / "before.sh").write_text(
+        f"case $PWD in */web/*) echo $$ > {root / 'pid'}; sleep 600;; esac\n"
+        f"while [ ! -e {root / 'go'} ]; do sleep 0.1; done\n"
+    )
+    land = yard.spawn("land", FEATURE)
+    wait_for(lambda: (root / "pid").exists() and (root / "pid").read_text().strip(), "the check")
+    origin = yard.repos / "app.git"
+    origin.rename(root / "away.git")
+    (root / "go").touch()
+    assert land.ended() == 1, land.said()
+    assert "does not answer" in land.said()
+    assert not Path(f"/proc/{(root / 'pid').read_text().strip()}").exists()
+    (root / "away.git").rename(origin)
+    (root / "before.sh").unlink()
+    yard.run("land", FEATURE, code=0)
+    assert (yard.history(), yard.history("web")) == (["one"], ["two"])
+
+
 # Binds all of its cell's ports for a while, as a service under test does.
 BIND = """\
 import os, socket, time

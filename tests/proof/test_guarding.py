@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import git
 from tests.e2e.workspace import FEATURE, Workspace, both, nothing_to_do
 from tests.proof.test_repairs import says
-from tests.proof.test_reviewers import FINE, WAITS, begin, reviewed
+from tests.proof.test_reviewers import BAD, FINE, WAITS, begin, reviewed
 
 Make = Callable[..., Workspace]
 
@@ -119,3 +119,17 @@ def test_what_checks_leave_behind_is_in_no_commit(workspace: Make) -> None:
     left = ws.cell_dir("one") / "attempts" / "1" / "checks" / "1" / "left"
     found = {p.relative_to(left): p.read_text() for p in left.rglob("*") if p.is_file()}
     assert found == {Path("out/deep/log"): "x\n", Path("core"): "y\n"}
+
+
+def test_what_screenshots_leave_behind_is_never_committed(workspace: Make) -> None:
+    """The same folder is left at every head of four; all of it is kept, none is published."""
+    shot = {"kind": "command", "run": ["sh", "-c", "mkdir shots && cp state.txt shots/home.png"]}
+    ws = reviewed(workspace, "eve", screenshots=[shot])
+    ws.script("one", "echo more >> state.txt")
+    says(ws, f'if [ "$(wc -l < state.txt)" -ge 4 ]; then {FINE}; else {BAD}; fi', "eve")
+    ws.run("run", FEATURE, code=0)
+    tree = ws.worktree("one")
+    assert git(tree, "ls-tree", "-r", "--name-only", "HEAD").split() == ["README.md", "state.txt"]
+    assert git(tree, "status", "--porcelain") == ""
+    kept = sorted((ws.cell_dir("one") / "attempts" / "1").glob("left-by-reviewers*/shots/home.png"))
+    assert sorted(path.read_text().count("more") for path in kept) == [1, 2, 3, 4]
