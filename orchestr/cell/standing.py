@@ -11,13 +11,8 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell import rounds
 from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext
-<<<<<<< HEAD
 from orchestr.cell.guarding import end_left, recover
-from orchestr.cell.mending import author_of, carry_out
-=======
-from orchestr.cell.guarding import recover
 from orchestr.cell.mending import author_of, call_off, carry_out, under_way
->>>>>>> e
 from orchestr.cell.ownership import claims_of, some
 from orchestr.cell.proof import prove
 from orchestr.cell.records import Implemented, Marker
