@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 from orchestr.commands.plain_verb import PlainVerb
@@ -20,12 +24,17 @@ class Init(PlainVerb):
         """Write `orchestr.toml`, `specs/example.yaml`, `dodo.py`; say what was kept."""
         from orchestr.spec.workspace import write_workspace
 
-        folder = self.folder(args)
+        came = os.environ.get("ORCHESTR_FROM")  # a wrapper that went to its own folder (`doitw`)
+        folder = Path(came or ".", *args[:1])
         result = write_workspace(folder)
         for path in result.written:
             tell(f"made {path}\n")
         for path in result.kept:
             tell(f"kept {path}, it was there\n")
-        there = f"cd {args[0]}, " if args else ""
-        tell(f"next: {there}edit specs/example.yaml, then orchestr plan example\n")
+        there = f"cd {shlex.quote(str(folder if came else args[0]))}, " if args else ""
+        # The wrapper is not in the new workspace; the program beside our python is everywhere.
+        program = (
+            shlex.quote(str(Path(sys.executable).with_name("orchestr"))) if came else "orchestr"
+        )
+        tell(f"next: {there}edit specs/example.yaml, then {program} plan example\n")
         return 0

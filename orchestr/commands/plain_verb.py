@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import Command
@@ -28,8 +27,3 @@ class PlainVerb(Verb, Command):  # type: ignore[misc]
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """The verb itself; returns the exit code."""
         raise NotImplementedError
-
-    @staticmethod
-    def folder(args: list[str]) -> Path:
-        """A folder named on the command line, else the current one."""
-        return Path(args[0]) if args else Path.cwd()

@@ -42,7 +42,8 @@ def get_requires_for_build_editable(config=None):
 def build_editable(folder, config=None, metadata=None):
     info, name = "tiny-1.dist-info", "tiny-1-py3-none-any.whl"
     files = {
-        "tiny.py": "import os, sys\\ndef main(): print([os.getcwd(), *sys.argv[1:]])\\n",
+        "tiny.py": "import os, sys\\ndef main(): print(os.environ['ORCHESTR_FROM'] if sys.argv[1:]"
+        " == ['from'] else [os.getcwd(), *sys.argv[1:]])\\n",
         f"{info}/METADATA": METADATA,
         f"{info}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
         f"{info}/entry_points.txt": "[console_scripts]\\ndoit = tiny:main\\n",
@@ -150,6 +151,8 @@ def test_a_newcomers_day(tmp_path: Path) -> None:
     for program in (link, again):
         done = project.call("x", program=program, cwd=tmp_path, path=deaf)
         assert (done.stdout, done.stderr) == (project.told("x"), "")
+    done = project.call("from", program=again, cwd=again.parent, path=deaf)
+    assert done.stdout == f"{again.parent}\n"  # what a person's relative path is relative to
 
     # The tests need more, once; and what is there stays there.
     tests = project.call("test", "tests/x")
