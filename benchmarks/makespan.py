@@ -39,7 +39,7 @@ from typing import Any
 from benchmarks.common import ROOT, Figure, Found, Row, Size, Table, environment, scratch
 
 WORKERS = 2
-STALL = 5.0  # s of real time without a start after which simulated time goes on
+STALL = 30.0  # s of real time without a start after which simulated time goes on
 HEAD = "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: dag, title: A DAG}\n"
 SPEC = HEAD + "defaults: {phases: [implement]}\ncells:\n"
 
