@@ -48,6 +48,15 @@ class Overrides:
 
 
 @dataclass(slots=True)
+class Fetch:
+    """The last fetch of a base branch in a run: when (monotonic seconds), and why it failed."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    at: float | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
 class Run:
     """One feature in one run. ``listener`` sees every event after the journal has it."""
 
@@ -68,6 +77,7 @@ class Run:
     past_size: int = 0
     purse: Purse | None = None  # of the command, over all its features
     waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
+    fetches: dict[tuple[str, str], Fetch] = field(default_factory=dict)  # by repository, base
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None

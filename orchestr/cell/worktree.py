@@ -8,11 +8,12 @@ branch alone changes nothing, unless `track_base` is set (DESIGN, what makes a p
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from orchestr.cell import adopt
 from orchestr.cell import attempt as attempts
-from orchestr.cell.context import CellContext
+from orchestr.cell.context import CellContext, Fetch
 from orchestr.cell.kit import expect, is_pending, set_up
 from orchestr.cell.leftovers import same_repository
 from orchestr.cell.records import Head, Marker, read_tree
@@ -32,6 +33,8 @@ from orchestr.gitworktree import (
 from orchestr.registry import Entry
 from orchestr.spec.records import Action, Phase
 from orchestr.store import now
+
+FETCH_AGE = 60.0  # s for which a fetch counts within a run: cells begin many at once
 
 
 def reason(ctx: CellContext) -> str | None:
@@ -196,11 +199,9 @@ def _tip(ctx: CellContext, base_ref: str) -> CommitId:
     """The newest commit of the base branch; a fetch that fails only warns (row X32)."""
     repo = ctx.repo
     if "origin" in repo.remotes():
-        try:
-            repo.fetch("origin", f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}",
-                       locks=ctx.run.layout.locks)  # fmt: skip
-        except GitError as error:
-            why = f"origin cannot be fetched, using what is here: {error.message}"
+        error = _fetched(ctx, base_ref)
+        if error is not None:
+            why = f"origin cannot be fetched, using what is here: {error}"
             ctx.emit(Kind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
     for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):
         commit = repo.resolve(ref)
@@ -210,6 +211,21 @@ def _tip(ctx: CellContext, base_ref: str) -> CommitId:
         f"base branch {base_ref!r} is neither at origin nor in {ctx.repo_path}",
         hint=f"set [repos.{ctx.cell.repo}] base, or push {base_ref}",
     )
+
+
+def _fetched(ctx: CellContext, base_ref: str) -> str | None:
+    """Fetch the base branch, once for all cells that begin together; why it failed, or None."""
+    known = ctx.run.fetches.setdefault((ctx.cell.repo, base_ref), Fetch())
+    with known.lock:
+        if known.at is None or time.monotonic() - known.at > FETCH_AGE:
+            refspec = f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}"
+            known.error = None
+            try:
+                ctx.repo.fetch("origin", refspec, locks=ctx.run.layout.locks)
+            except GitError as error:
+                known.error = error.message
+            known.at = time.monotonic()
+        return known.error
 
 
 def ensure(ctx: CellContext, marker: Marker) -> bool:
