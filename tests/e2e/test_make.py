@@ -278,6 +278,20 @@ def test_track_base_builds_again_on_a_moved_base(workspace: MakeWorkspace) -> No
     assert len(ws.starts()) == 5
 
 
+def test_cells_that_begin_together_fetch_their_base_once(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={name: {} for name in "abcd"})
+    book = ws.root / "fetches"
+    script = ws.root / "upload-pack"
+    script.write_text(f'#!/bin/sh\necho x >> "{book}"\nexec git-upload-pack "$@"\n')
+    script.chmod(0o755)
+    git(ws.repos / "app", "config", "remote.origin.uploadpack", str(script))
+    ws.run("run", "demo:*:worktree", code=0)
+    together = len(book.read_text().split())
+    assert together <= 2, together  # one for the base, one for what preflight asks
+    ws.run("run", "demo", code=0)
+    assert set(ws.states().values()) == {"done"}
+
+
 def test_overrides_make_nothing_stale(built: Workspace) -> None:
     built.settings(agents={"other": {"kind": "command", "run": ["sh", "agent.sh"]}})
     nothing_to_do(built, "--model", "huge")
