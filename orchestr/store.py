@@ -188,10 +188,13 @@ class NotAWorkspace(OrchestrError):
 
 
 def prepare(layout: Layout) -> None:
-    """Make the state folders. Raises NotAWorkspace with the mend."""
+    """Make the state folders, for their owner only: transcripts may hold what an agent saw.
+
+    Raises NotAWorkspace with the mend.
+    """
     try:
         for folder in (layout.state, layout.locks, layout.state / "journal"):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise NotAWorkspace(
             f"cannot write to {layout.state}: {error.strerror}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 
 import pytest
 
@@ -327,3 +328,9 @@ def test_verbs_without_names_say_what_to_do(built: Workspace, verb: str) -> None
     done = built.run(verb, code=2)
     assert done.stderr.startswith("error: ") and "hint: " in done.stderr
     nothing_to_do(built)
+
+
+def test_the_state_is_its_owners_alone(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    ws.run("run", "demo:a:worktree", code=0)
+    assert stat.S_IMODE((ws.root / ".orchestr").stat().st_mode) == 0o700
