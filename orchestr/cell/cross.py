@@ -9,7 +9,6 @@ The result is kept in `cross-checks.json`; the same heads are not checked again 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +172,9 @@ def places(run: Run) -> dict[str, str]:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """What is kept; a row of another form is none, and its checks run again."""
     raw = read_json(path)
-    repos: Mapping[str, Any] = raw.get("repos", {}) if isinstance(raw, dict) else {}
-    return {name: dict(row) for name, row in repos.items() if isinstance(row, dict)}
+    repos = raw.get("repos") if isinstance(raw, dict) else None
+    rows = repos.items() if isinstance(repos, dict) else ()
+    return {name: dict(row) for name, row in rows
+            if isinstance(row, dict) and isinstance(row.get("rows"), list)}  # fmt: skip

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestr.errors import OrchestrError
 from orchestr.git import CommitId, MergeResult, Repo, TreeId
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
@@ -47,7 +48,7 @@ class Built:
 
 
 def build(repo: Repo, base: CommitId, recipes: Sequence[Recipe]) -> Built:
-    """The candidate of these changes, in this order, on ``base``. Raises GitError."""
+    """The candidate of these changes, in this order, on ``base``. Raises OrchestrError."""
     at, steps = base, []
     for recipe in recipes:
         made = _add(repo, at, recipe)
@@ -67,6 +68,13 @@ def _add(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeResult:
     head = recipe.head
     if repo.is_ancestor(head, base):
         return base
+    if recipe.own_base is None and repo.merge_base(base, head) is None:
+        raise OrchestrError(
+            f"{recipe.key.replace('/', ':')}: its head {head[:12]} shares no history with what it "
+            f"lands on, {base[:12]}: somebody replaced that branch",
+            hint="put the branch back at the origin (its reflog, or any clone of it), then the "
+            "same command again",
+        )
     if recipe.strategy == "fast-forward" and repo.is_ancestor(base, head):
         return head
     linear = recipe.strategy in ("squash", "rebase")

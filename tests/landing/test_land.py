@@ -314,3 +314,18 @@ def test_an_origin_that_refuses_parks_with_its_words(yard: Yard) -> None:
     hook.unlink()
     yard.run("land", FEATURE, code=0)
     yard.landed()
+
+
+def test_a_target_that_was_replaced_is_named(yard: Yard) -> None:
+    """Somebody force-pushed a history of their own: nothing lands on it, nothing is pushed."""
+    origin = yard.repos / "app.git"
+    before = yard.main()
+    tree = git(origin, "rev-parse", "main^{tree}")
+    other = git(origin, "commit-tree", tree, "-m", "other")
+    git(origin, "update-ref", "refs/heads/main", other)
+    done = yard.run("land", FEATURE, code=1)
+    assert "shares no history with what it lands on" in done.stderr
+    assert "hint: put the branch back at the origin" in done.stderr
+    assert yard.main() == other
+    git(origin, "update-ref", "refs/heads/main", before)
+    assert yard.run("land", FEATURE, code=0).stdout.endswith("3 landed, 0 not\n")

@@ -85,3 +85,17 @@ def test_doctor_knows_whose_check_it_is(workspace: Make) -> None:
     run.kill()
     run.wait()
     ws.run("abort", FEATURE, code=0)
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"repos": 3}', '{"repos": {"app": {"rows": 7}}}'])
+def test_cross_checks_of_another_form_are_none(workspace: Make, text: str) -> None:
+    ws = workspace(cells={"one": {}})
+    ws.spec({"one": {}}, cross_checks=[{"kind": "command", "repo": "app", "run": ["true"]}])
+    ws.run("run", FEATURE, code=0)
+    kept = ws.root / ".orchestr" / "cells" / FEATURE / "cross-checks.json"
+    good = kept.read_text()
+    kept.write_text(text)
+    ws.run("status", code=0)
+    ws.run("forget", FEATURE, code=0)
+    ws.run("run", FEATURE, code=0)
+    assert '"passed": true' in good and '"passed": true' in kept.read_text()
