@@ -49,6 +49,7 @@ def save(folder: Path, name: str, key: str, compiled: Compiled) -> None:
     body = json.dumps(encode(compiled), separators=(",", ":")).encode("ascii")
     head = f"{key} {hashlib.sha256(body).hexdigest()}\n".encode("ascii")
     with suppress(OSError):
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # as `store.prepare` makes it
         write_atomic(_file(folder, name), head + body)
 
 
