@@ -20,6 +20,8 @@ _ESCAPES = re.compile(
 )
 # Control characters, and the marks that turn text around (they can make a path read as another).
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# One column each, and nearly all that is ever shown: Latin letters, an ellipsis, lines of tables.
+_NARROW = re.compile(r"[\x00-\u02ff\u2026\u2500-\u257f]*")
 _SGR = {
     "dim": "2",
     "bold": "1",
@@ -33,6 +35,8 @@ _SGR = {
 
 def clean(text: str) -> str:
     """One line without escape sequences, control characters and runs of blanks."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     text = _ESCAPES.sub("", text)
     # A carriage return draws over its line: what a person would have seen is what comes last.
     text = text.rstrip("\r\n").replace("\r\n", "\n").rpartition("\r")[2]
@@ -42,6 +46,8 @@ def clean(text: str) -> str:
 
 def printable(line: str) -> str:
     """One line with its blanks kept, safe for a terminal: for diffs and programs' output."""
+    if line.isascii() and line.isprintable():
+        return line.rstrip()
     text = _ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2].expandtabs(4)
     return _CONTROLS.sub("", text).rstrip()
 
@@ -54,7 +60,7 @@ def headline(text: str | None) -> str:
 
 def width(text: str) -> int:
     """Columns that the text takes on a terminal."""
-    if text.isascii():
+    if _NARROW.fullmatch(text):
         return len(text)
     return sum(_columns(c) for c in text)
 
