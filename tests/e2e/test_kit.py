@@ -169,7 +169,7 @@ def test_links_and_copies_as_they_are_found(tmp_path: Path) -> None:
     assert not (tree / "README.md").is_symlink()
     assert ((tree / ".env").read_text(), (tree / "conf" / "a").read_text()) == ("X=1", "a")
     prompt = (ws.cell_dir("one") / "attempts" / "1" / "prompt.md").read_text()
-    assert "`scratch`: linked from the main checkout and shared" in prompt
+    assert "Linked from the main checkout and shared with other cells: `scratch`." in prompt
     assert "missing" not in prompt
 
 
