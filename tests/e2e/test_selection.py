@@ -89,7 +89,7 @@ def test_a_glob_without_a_match_is_an_error(fresh: Workspace) -> None:
     [
         ("demu", "did you mean 'demo'?"),
         ("demo:aa", "did you mean 'a'?"),
-        ("demo:a:chek", "phases: worktree, implement, check, review, publish"),
+        ("demo:a:chek", "phases: worktree, plan, implement, check, review, publish"),
         ("demo:a:check:more", "too many parts"),
         ("feature:", "orchestr list"),
     ],

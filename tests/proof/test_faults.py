@@ -164,11 +164,17 @@ def test_an_origin_that_is_away_is_said_and_nothing_is_lost(workspace: Make) -> 
     ws = workspace(cells={"one": {}})
     bare = ws.repos / "app.git"
     bare.rename(ws.repos / "away.git")
-    done = ws.run("run", FEATURE, code=1)
+    done = ws.run("run", FEATURE, code=1)  # whether it has a pull request already is not known
+    assert "cannot be asked now" in both(done) and "app.git" in both(done)
+    assert ws.starts("one") == [] and ws.states() == {"one": "failed"}
+    (ws.repos / "away.git").rename(bare)
+    ws.run("run", FEATURE, code=0)
+    bare.rename(ws.repos / "away.git")
+    ws.say("one", "another\n")
+    done = ws.run("run", FEATURE, "--fresh", code=1)
     assert "origin cannot be fetched, using what is here: " in both(done)
     assert "app.git" in both(done) and "hint:" in both(done)
-    assert ws.prs() == {} and ws.states() == {"one": "failed"}
     (ws.repos / "away.git").rename(bare)
     ws.run("run", FEATURE, code=0)
     assert ws.states() == {"one": "done"}
-    assert len(ws.starts("one")) == 1
+    assert len(ws.starts("one")) == 2 and len(ws.prs()) == 1

@@ -266,7 +266,7 @@ def test_cross_checks_see_the_merge_of_all_heads(workspace: Make) -> None:
     ws.run("run", f"{FEATURE}:one", code=0)
     assert ws.journal(kind="check.done") == []
     done = ws.run("run", FEATURE, code=0)
-    assert "check together: passed" in both(done)
+    assert "cross check together in app: passed" in both(done)
     assert git(ws.repos / "app", "status", "--porcelain", "--branch") == "## main"
     nothing_to_do(ws)
 
