@@ -197,5 +197,5 @@ def test_a_red_check_of_a_repair_is_not_told_with_the_blockers_of_before(workspa
     judge_state(ws, "eve")
     ws.run("run", FEATURE, code=0)
     body = ws.pr("one")["body"]
-    assert "❌ `ok`" in body and "It is bad" not in body
+    assert "❌ `ok`" in body and "Reviews by agents" not in body
     assert ws.pr("one")["title"].startswith("[partial] ")
