@@ -43,6 +43,8 @@ from orchestr.landing.records import (
     Verify,
 )
 
+KILLS = 30  # processes that are killed in one world at most
+
 
 @dataclass
 class World:
@@ -66,6 +68,7 @@ class World:
     landings: list[tuple[Lane, str, str, tuple[str, ...]]] = field(default_factory=list)
     checks: int = 0
     steps: int = 0
+    killed: int = 0
 
     def __post_init__(self) -> None:
         for change in self.changes:
@@ -161,7 +164,11 @@ class World:
                 return event
 
     def run(self, rules: Rules, most: int = 4_000) -> tuple[Queue, list[Event]]:
-        """Processes, one after the other, until one ends by itself; the rest is killed."""
+        """Processes, one after the other, until one ends by itself; the rest is killed.
+
+        Every process tries what was left to a person again, so somebody who kills for ever keeps
+        the queue from its end: after `KILLS` they have enough.
+        """
         journal: list[Event] = []
         while True:
             q = replay(journal, rules)
@@ -180,16 +187,21 @@ class World:
                 if isinstance(action, Land) and self.rng.random() < self.moves:
                     self.somebody_moves(action.spec.lane)
                 event = self.perform(q, action)
-                if self.rng.random() < self.kills:  # it happened, and nobody wrote it down
+                if self._is_killed():  # it happened, and nobody wrote it down
                     killed = True
                     break
                 journal.append(event)
                 q = step(q, event)
-                if self.rng.random() < self.kills:
+                if self._is_killed():
                     killed = True
                     break
             if not killed:
                 return q, journal
+
+    def _is_killed(self) -> bool:
+        killed = self.rng.random() < self.kills and self.killed < KILLS
+        self.killed += killed
+        return killed
 
     def _now(self, q: Queue) -> list[Change]:
         """The changes as a new process finds them: with the heads that repairs made."""
