@@ -88,7 +88,7 @@ def test_a_target_that_moves_while_it_is_checked(yard: Yard) -> None:
     """
     bare, mark = yard.repos / "app.git", yard.root / "pushed"
     push = (
-        f'if [ ! -e "{mark}" ]; then touch "{mark}"; cd "{bare}"; git update-ref refs/heads/main '
+        f'if mkdir "{mark}" 2>/dev/null; then cd "{bare}"; git update-ref refs/heads/main '
         '$(git commit-tree "main^{tree}" -p main -m "somebody else\'s"); cd "$OLDPWD"; fi\n'
     )
     (yard.root / "before.sh").write_text(push)
