@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from orchestr.cell.context import CellContext, Run
+from orchestr.cell.perform import runner
 from orchestr.errors import OrchestrError
 from orchestr.plan import Forecast, forecast
 from orchestr.spec.records import Phase
-from orchestr.tasks import Selection, runner
+from orchestr.tasks import Selection
 
 
 def stale_phases(ctx: CellContext) -> dict[Phase, str]:

@@ -30,7 +30,7 @@ from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
 from orchestr.git import Branch, CommitId
 from orchestr.gitworktree import clear_stale_locks, remove_worktree
 from orchestr.landing.candidates import newest
-from orchestr.landing.repair import perform
+from orchestr.landing.repair import go_on
 from orchestr.spec.records import Action, Phase
 from orchestr.states import CellState
 
@@ -126,8 +126,7 @@ def update(
     if not move(ctx, old, new, warn):
         return None
     replace(done, head=new, tree=merged.tree).write(ctx.dir)
-    for phase in (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH):
-        perform(ctx, phase)
+    go_on(ctx, (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
     return new
 
 

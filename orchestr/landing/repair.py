@@ -8,16 +8,14 @@ was prepared, and the phases themselves know what is done.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
 from dataclasses import replace
-from importlib import import_module
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.forget import forget
 from orchestr.cell.leftovers import operation
+from orchestr.cell.perform import perform, runner
 from orchestr.cell.records import Marker
-from orchestr.errors import Interrupted, NeedsApproval, OrchestrError
-from orchestr.events import Kind
 from orchestr.files import read_toml, write_atomic, write_toml
 from orchestr.landing.records import Trouble
 from orchestr.spec.records import Action, Phase
@@ -44,8 +42,7 @@ def mend(
     if done is None or (done.get("number"), done.get("head")) != (number, head):
         _prepare(ctx, trouble, detail, target, tip)
         write_toml(ctx.dir / RECORD, {"schema": 1, "number": number, "head": head})
-    for phase in (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH):
-        perform(ctx, phase)
+    go_on(ctx, (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
     (ctx.dir / EVIDENCE).unlink(missing_ok=True)
     mended = ctx.head()
     if mended is None:
@@ -75,24 +72,8 @@ def _prepare(ctx: CellContext, trouble: Trouble, detail: str, target: str, tip: 
         replace(marker, base=tip, base_ref=target).write(ctx.dir)
 
 
-def perform(ctx: CellContext, phase: Phase) -> None:
-    """One phase, journalled as a run does it. Raises OrchestrError."""
-    module = import_module(f"orchestr.cell.{phase}")
-    why = module.reason(ctx)
-    if why is None:
-        return
-    begun = time.monotonic()
-    ctx.check_cancelled()
-    ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why)
-    try:
-        with ctx.run.working():  # a gate waits only while something else is at work
-            result = module.run(ctx)
-    except OrchestrError as error:
-        gate = error.place if isinstance(error, NeedsApproval) else {}
-        said = error.message.removeprefix(f"cell {ctx.name}: ")  # whoever shows it names the cell
-        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=said, hint=error.hint,
-                 aborted=isinstance(error, Interrupted), **gate)  # fmt: skip
-        raise
-    data = {k: v for k, v in result.data.items() if k != "attempt"}
-    ctx.emit(Kind.PHASE_DONE, phase=phase, attempt=result.data.get("attempt", 0), made=result.made,
-             seconds=round(time.monotonic() - begun, 3), **data)  # fmt: skip
+def go_on(ctx: CellContext, phases: Iterable[Phase]) -> None:
+    """The phases that are not done for what the cell has now. Raises what they raise."""
+    for phase in phases:
+        if runner(phase).reason(ctx) is not None:
+            perform(ctx, phase)
