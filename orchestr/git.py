@@ -88,6 +88,12 @@ class Repo(RemoteOps):
         )
         return CommitId(line_of(done)) if done.code == 0 else None
 
+    def branches(self) -> dict[str, CommitId]:
+        """Every local branch and its commit."""
+        done = self.ask("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
+        pairs = (line.partition(" ") for line in done.text.splitlines())
+        return {name: CommitId(commit) for commit, _, name in pairs}
+
     def head(self) -> CommitId | None:
         """The commit of HEAD; None when there is no commit yet."""
         return self.resolve("HEAD")
@@ -149,9 +155,9 @@ class Repo(RemoteOps):
         return [record[3:] for record in records_of(done.out)]
 
     def unmerged(self) -> tuple[str, ...]:
-        """Paths that a merge left in conflict."""
-        done = self.ask("diff", "--name-only", "--diff-filter=U", "--no-ext-diff", "-z")
-        return tuple(dict.fromkeys(records_of(done.out)))
+        """Paths that a merge left in conflict: what the index says, without a look at the files."""
+        entries = records_of(self.ask("ls-files", "--unmerged", "-z").out)
+        return tuple(dict.fromkeys(entry.partition("\t")[2] for entry in entries))
 
     def update_ref(self, ref: str, new: CommitId, old: CommitId | None = None) -> None:
         """Set a full ref name. ``old`` is the value it must have now (NO_COMMIT: none at all);

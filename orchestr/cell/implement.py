@@ -274,8 +274,9 @@ def note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None
 
 def note_branches(ctx: CellContext, attempt: Attempt, marker: Marker) -> None:
     """Before an agent starts, also for a repair: the picture of what is not its own."""
+    now = ctx.repo.branches()
     heads = {
-        cell.branch: ctx.repo.resolve(f"refs/heads/{cell.branch}") or ""
+        cell.branch: now.get(cell.branch, "")
         for cell in ctx.run.feature.cells
         if cell.repo == ctx.cell.repo
     }
@@ -383,18 +384,20 @@ def moved_branches(ctx: CellContext, attempt: Attempt) -> str:
     theirs. They are put back by compare-and-set; where they had been moved to is in the message.
     """
     before = read_json(attempts.folder(ctx.dir, attempt.number) / BRANCHES) or {}
+    now = ctx.repo.branches()
     found = []
     for other in ctx.run.feature.cells:
         theirs = ctx.run.cell(other.name)
         if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
             continue
+        was, now_at = CommitId(before.get(other.branch) or ""), now.get(other.branch)
+        if not was or now_at == was:
+            continue
         newest = attempts.newest(theirs.dir)
         done = Implemented.read(theirs.dir)
         if done is None or newest is None or newest.is_open or done.outcome is not Outcome.CHANGED:
             continue
-        was = CommitId(before.get(other.branch) or "")
-        now_at = ctx.repo.resolve(f"refs/heads/{other.branch}")
-        if not was or (now_at is not None and ctx.repo.is_ancestor(was, now_at)):
+        if now_at is not None and ctx.repo.is_ancestor(was, now_at):
             continue  # it only moved forward: its own cell, or a person
         ctx.repo.update_ref(f"refs/heads/{other.branch}", was, now_at)
         found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")

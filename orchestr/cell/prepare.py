@@ -12,7 +12,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.leftovers import attempt_ref, keep, operation
 from orchestr.cell.pushes import pushed
 from orchestr.cell.records import Head, Marker
-from orchestr.git import CommitId, Repo
+from orchestr.git import CommitId
 from orchestr.giterrors import GitError
 from orchestr.gitworktree import clear_stale_locks
 
@@ -31,15 +31,18 @@ def prepare(ctx: CellContext, marker: Marker) -> tuple[CommitId, str]:
     head = repo.resolve("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
-    notes = notes or left_here(repo)
+    notes = notes or left_here(ctx)
     evidence = ctx.dir / "landing.md"  # of the merge queue, see `orchestr.landing.repair`
     if evidence.exists():
         notes.append(evidence.read_text(encoding="utf-8"))
     return head, "\n".join(notes)
 
 
-def left_here(repo: Repo) -> list[str]:
+def left_here(ctx: CellContext) -> list[str]:
     """What an earlier attempt left in the worktree, for the prompt. Changes nothing."""
+    if not attempts.numbers(ctx.dir):
+        return []  # nobody has worked here; to look through a big worktree takes a while
+    repo = ctx.tree_repo
     under_way = operation(repo)
     if under_way is not None:
         return [f"An earlier attempt left a {under_way} unfinished here; finish it first."]

@@ -89,6 +89,6 @@ def _left(ctx: CellContext) -> list[str]:
         return []
     try:
         found = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch).finding
-        return left_here(ctx.tree_repo) if found is Finding.OK else []
+        return left_here(ctx) if found is Finding.OK else []
     except OrchestrError:
         return []  # what is wrong with it is for `doctor` to tell
