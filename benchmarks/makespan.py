@@ -136,7 +136,7 @@ class Clock:
 def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     """`orchestr run` of the DAG, in this process and folder."""
     from orchestr import cli, tasks
-    from orchestr.cell import inputs
+    from orchestr.cell import inputs, perform
     from orchestr.cell import records as r
     from orchestr.cell.result import Result
     from orchestr.commands import build
@@ -189,6 +189,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
 
     patches: tuple[tuple[Any, str, Any], ...] = (
         (tasks, "runner", runner),
+        (perform, "runner", runner),
         (tasks, "finish", finish),
         (inputs, "note", lambda ctx, phase: None),
         (inputs, "told", lambda ctx, phase: {}),

@@ -109,7 +109,6 @@ def at_once(root: Path, count: int, *settings: str) -> tuple[list[float], int]:
 def measure(size: Size) -> Found:
     """Each of them on a fresh clone."""
     files, count = size.pick(20_000, 2_000, 50), size.pick(32, 32, 2)
-    rounds = size.pick(2, 1, 1)
     workers = ("-c", "checkout.workers=0")
     kinds: dict[str, Any] = {
         "orchestr": lambda root: ours(root, count),
@@ -122,17 +121,14 @@ def measure(size: Size) -> Found:
         shutil.rmtree(base / "big")
 
         def one(run: Any) -> Any:
-            root = base / "w"
+            root = base / f"w{len(list(base.iterdir()))}"  # none removed, see `overhead`
             root.mkdir()
             git("clone", "--quiet", str(base / "big.git"), "big", cwd=root)
             (root / "trees").mkdir()
-            value = run(root)
-            shutil.rmtree(root)
-            return value
+            return run(root)
 
-        for _ in range(rounds):
-            for name, run in kinds.items():
-                found[name].append(one(run))
+        for name, run in kinds.items():
+            found[name].append(one(run))
         if size is not Size.QUICK:
             found["all at once, no lock"] = [one(lambda root: at_once(root, count, *workers))]
     rows: list[Row] = []
