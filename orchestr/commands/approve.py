@@ -7,7 +7,6 @@ lease: a run that waits at the gate sees the answer and goes on.
 from __future__ import annotations
 
 import getpass
-import sys
 from typing import Any
 
 from orchestr.cell import approval, publish
@@ -20,7 +19,7 @@ from orchestr.cell.text import title_of
 from orchestr.commands.facts import value_at
 from orchestr.commands.options import flag, value
 from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say, tell
+from orchestr.commands.report import asked, say, tell
 from orchestr.commands.session import Session
 from orchestr.errors import Exit, UsageError
 from orchestr.events import Kind
@@ -166,12 +165,9 @@ def _reviewed(ctx: CellContext, head: str) -> str:
 
 def _sure(ctx: CellContext, gate: Gate, *, no: bool) -> bool:
     """Ask. Raises UsageError where nobody can answer."""
-    if not sys.stdin.isatty():
-        raise UsageError("an approval is a person's, and there is no terminal", hint="add --yes")
     what = "Refuse" if no else "Approve"
-    sys.stderr.write(f"{what} {approval.WORDS[gate]}? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    alone = "an approval is a person's, and there is no terminal"
+    return asked(f"{what} {approval.WORDS[gate]}?", unheard=alone)
 
 
 def _record(ctx: CellContext, gate: Gate, seen: str, refusal: str | None) -> None:

@@ -25,7 +25,7 @@ from orchestr.cell.forget import forget
 from orchestr.cell.records import TRANSCRIPT, TREE
 from orchestr.commands.observe import observe
 from orchestr.commands.preflight import look, reviewers_of
-from orchestr.commands.report import say
+from orchestr.commands.report import asked, say
 from orchestr.commands.session import Session, Target, ignored
 from orchestr.commands.stale import foresee
 from orchestr.errors import Exit, UsageError
@@ -143,11 +143,13 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
     reasons: list[str] = []
     cells = 0
     for goal in goals:
-        if yes or not (goal.run.forge.real or _paid(goal.run, goal.cells)):
+        if yes or not (goal.run.forge.real or paid_agents(goal.run, goal.cells)):
             continue
         may = _may_run(goal, forced)
         cells += len(may)
-        paid = _paid(goal.run, [n for n, phases in may.items() if _pays(goal.run.cell(n), phases)])
+        paid = paid_agents(
+            goal.run, [n for n, phases in may.items() if _pays(goal.run.cell(n), phases)]
+        )
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
         if may and goal.run.forge.real:
@@ -162,17 +164,13 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
     )
     for reason in dict.fromkeys(reasons):
         say(f"It uses {reason}.")
-    if not sys.stdin.isatty():
-        raise UsageError("this run needs a confirmation and there is no terminal", hint="add --yes")
-    sys.stderr.write("Continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+    if asked("Continue?", unheard="this run needs a confirmation and there is no terminal"):
         return True
     say("Aborted.")
     return False
 
 
-def _paid(run: Run, names: Sequence[str]) -> set[str]:
+def paid_agents(run: Run, names: Sequence[str]) -> set[str]:
     """The paid agents of these cells: authors and reviewers."""
     cells = [run.cell(name) for name in names]
     chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
@@ -204,19 +202,27 @@ def leases(goals: Sequence[Goals], *, break_lock: bool) -> Iterator[None]:
             path = layout.lease(name)
             if break_lock:
                 break_lease(path)
-            lease = Lease.acquire(path, _record(tuple(features), goals[0].run.settings.limits.jobs))
+            lease = Lease.acquire(
+                path, lease_record(tuple(features), goals[0].run.settings.limits.jobs)
+            )
             stack.callback(lease.release)
         yield
 
 
-def _record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
+def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
+    """What our lease says of us."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
     return LeaseRecord.mine(command=command, features=features, jobs=jobs)
 
 
+def new_run_id() -> str:
+    """The name of a run or a landing: its time (UTC) and two random bytes."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
+
+
 def begin(goals: Sequence[Goals], params: Any) -> None:
     """Under the lease: name the run, journal it, forget what is forced, ask the forge."""
-    run_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
+    run_id = new_run_id()
     for goal in goals:
         run = goal.run
         prepare(run.layout)

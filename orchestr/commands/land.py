@@ -7,7 +7,6 @@ it one process in a workspace; another one is told who lands (exit 4).
 from __future__ import annotations
 
 import re
-import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,11 +16,11 @@ from typing import Any
 
 from orchestr.cell.context import Run
 from orchestr.cell.records import Head
-from orchestr.commands.build import Goals, Signals, _paid, _record, leases
+from orchestr.commands.build import Goals, Signals, lease_record, leases, new_run_id, paid_agents
 from orchestr.commands.observe import observe
 from orchestr.commands.options import YES, flag, value
 from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say, tell
+from orchestr.commands.report import asked, say, tell
 from orchestr.commands.session import Session
 from orchestr.errors import Exit, OrchestrError, UsageError
 from orchestr.landing.candidates import Built
@@ -98,7 +97,7 @@ def foretell(runs: Sequence[Run], *, strategy: str | None = None, undo: bool = F
 def lease(runs: Sequence[Run]) -> Iterator[None]:
     """One landing process in a workspace. Raises Busy with who it is."""
     names = tuple(run.feature.name for run in runs)
-    with Lease.acquire(runs[0].layout.locks / "landing.lock", _record(names, 1)):
+    with Lease.acquire(runs[0].layout.locks / "landing.lock", lease_record(names, 1)):
         yield
 
 
@@ -107,7 +106,7 @@ def land(
     quiet: bool = False,
 ) -> int:  # fmt: skip
     """Land features whose leases are held. Returns the exit code."""
-    run_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
+    run_id = new_run_id()
     for run in runs:
         run.id = run.id or run_id
         run.past = replay(run.journal.read())
@@ -143,18 +142,14 @@ def confirm(runs: Sequence[Run], *, yes: bool, undo: bool) -> bool:
             verb = "reverts commits" if undo else "merges pull requests"
             reasons.append(f"It {verb} of {run.feature.name} at {run.forge.kind}.")
         names = [cell.name for cell in run.feature.cells]
-        paid = set() if undo or not run.settings.landing.repairs else _paid(run, names)
+        paid = set() if undo or not run.settings.landing.repairs else paid_agents(run, names)
         if paid:
             reasons.append(f"Repairs may start agents that cost money: {', '.join(sorted(paid))}.")
     if yes or not reasons:
         return True
     for reason in dict.fromkeys(reasons):
         say(reason)
-    if not sys.stdin.isatty():
-        raise UsageError("this needs a confirmation and there is no terminal", hint="add --yes")
-    sys.stderr.write("Continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+    if asked("Continue?", unheard="this needs a confirmation and there is no terminal"):
         return True
     say("Aborted.")
     return False

@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from orchestr.errors import Exit, OrchestrError, SpecError, as_typed
+from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, as_typed
 
 
 def report_error(error: OrchestrError) -> int:
@@ -42,6 +42,15 @@ def say(text: str) -> None:
         sys.stderr.flush()
     except (BrokenPipeError, ValueError, OSError):
         return
+
+
+def asked(question: str, *, unheard: str) -> bool:
+    """Ask on stderr; no is the default. Raises UsageError (``unheard``) without a terminal."""
+    if not sys.stdin.isatty():
+        raise UsageError(unheard, hint="add --yes")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def answer(text: str) -> None:
