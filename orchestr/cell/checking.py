@@ -76,8 +76,10 @@ def row_of(result: CheckResult) -> Mapping[str, Any]:
     }
 
 
-def checks_of(ctx: CellContext) -> tuple[CheckDef, ...]:
-    """The repository's checks, then the cell's own; what is detected where that is asked for."""
+def checks_of(ctx: CellContext, where: Path | None = None) -> tuple[CheckDef, ...]:
+    """The repository's checks, then the cell's own; what is detected where that is asked for, in
+    ``where`` (its worktree).
+    """
     if Phase.CHECK not in ctx.cell.phases:
         return ()
     named = (*ctx.repo_settings.checks, *ctx.cell.proof.checks)
@@ -85,7 +87,7 @@ def checks_of(ctx: CellContext) -> tuple[CheckDef, ...]:
         return named
     from orchestr.checks.detect import detect
 
-    return tuple(proposal.check for proposal in detect(ctx.worktree))
+    return tuple(proposal.check for proposal in detect(where or ctx.worktree))
 
 
 def wanted(ctx: CellContext) -> bool:

@@ -21,7 +21,6 @@ from orchestr.cell.records import digest, read_tree
 from orchestr.cell.worktree import ensure_upstreams
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
-from orchestr.checks.detect import detect
 from orchestr.checks.suite import SuiteRequest, evidence_text, passed, run_suite, summary
 from orchestr.errors import Interrupted
 from orchestr.git import CommitId, Repo
@@ -29,7 +28,7 @@ from orchestr.landing.lease import leased
 from orchestr.landing.records import Change
 from orchestr.redaction import clean_env
 from orchestr.spec.proof import CheckDef, CommandCheck, as_row
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.records import Action
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
 KEPT = 40  # candidates whose logs are kept, in each repository
@@ -60,14 +59,6 @@ class CheckResult:
 Check = Callable[[Order], CheckResult]
 
 
-def checks_of(ctx: CellContext, worktree: Path) -> tuple[CheckDef, ...]:
-    """The checks of one cell; what is detected, in the candidate."""
-    named = ctx.repo_settings.checks or ctx.cell.proof.checks
-    if ctx.repo_settings.detect and not named and Phase.CHECK in ctx.cell.phases:
-        return tuple(proposal.check for proposal in detect(worktree))
-    return checking.checks_of(ctx)
-
-
 def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
     """What cells and repository ask for, each once.
 
@@ -81,7 +72,7 @@ def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
         if change.reverts:
             found += settings.checks
         elif feature in by_name:
-            found += checks_of(by_name[feature].cell(cell), order.path)
+            found += checking.checks_of(by_name[feature].cell(cell), order.path)
     found += [
         CommandCheck(name=command, timeout=runs[0].settings.limits.timeout,
                      run=("sh", "-c", command))
