@@ -8,6 +8,8 @@ is called when the cell has ended, well or badly, and nothing of it runs any mor
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from orchestr.cell import attempt as attempts
 from orchestr.cell.context import CellContext
 from orchestr.events import Kind
 from orchestr.files import write_if_changed
+from orchestr.git import Repo
 from orchestr.locks import read_lease
 from orchestr.ports import FILE, env_file, lease_ports, variables
 from orchestr.spec.records import Action, Phase
@@ -35,27 +38,42 @@ def ports_of(ctx: CellContext, phase: Phase = Phase.IMPLEMENT) -> tuple[int, ...
         raise ctx.fail("`ports: true` needs a worktree of the cell's own, and it has a person's",
                        hint=f"leave `ports` out in {ctx.run.feature.path}")  # fmt: skip
     settings = ctx.run.settings.ports
-    waiting = False
-    while True:
-        try:
-            ports = lease_ports(ctx.run.registry, ctx.key, settings.base, settings.slots)
-        except KeyError:
-            raise ctx.fail("it has no worktree to lease ports for",
-                           hint=f"orchestr run {ctx.name}") from None  # fmt: skip
-        if ports is not None:
-            break
-        if not waiting:
-            waiting = True
-            last = settings.base + settings.slots * 10 - 1
-            why = f"all {settings.slots} blocks of ports ({settings.base} to {last}) are in use"
-            ctx.emit(Kind.CELL_WAITING, phase=phase, reason=why)
-        ctx.check_cancelled()
-        if not reclaim(ctx):
-            ctx.run.stop.wait(POLL)
-    if waiting:
+    waits: list[str] = []
+
+    def busy() -> None:
+        last = settings.base + settings.slots * 10 - 1
+        waits.append(f"all {settings.slots} blocks of ports ({settings.base} to {last}) are in use")
+        ctx.emit(Kind.CELL_WAITING, phase=phase, reason=waits[0])
+
+    try:
+        ports = free_block(ctx, busy, ctx.check_cancelled, ctx.run.stop)
+    except KeyError:
+        raise ctx.fail("it has no worktree to lease ports for",
+                       hint=f"orchestr run {ctx.name}") from None  # fmt: skip
+    if waits:
         ctx.emit(Kind.CELL_WAITING, phase=phase, over=True)
-    _write(ctx, ports)
+    write(ctx.tree_repo, ports)
     return ports
+
+
+def free_block(
+    ctx: CellContext, busy: Callable[[], None], look: Callable[[], None], stop: threading.Event
+) -> tuple[int, ...]:
+    """A block for the cell, leased. While none is free: ``busy`` once, then waits (less, when
+    ``stop`` is set) and calls ``look``, which raises when it is enough. Raises KeyError without a
+    claim in the registry.
+    """
+    settings, told = ctx.run.settings.ports, False
+    while True:
+        ports = lease_ports(ctx.run.registry, ctx.key, settings.base, settings.slots)
+        if ports is not None:
+            return ports
+        if not told:
+            told = True
+            busy()
+        look()
+        if not reclaim(ctx):
+            stop.wait(POLL)
 
 
 def port_variables(ctx: CellContext) -> dict[str, str]:
@@ -73,7 +91,7 @@ def give_back(ctx: CellContext) -> None:
     if ctx.run.registry.free_ports(ctx.key):
         path = ctx.worktree / FILE
         with suppress(OSError):
-            if not _tracked(ctx):
+            if not is_tracked(ctx.tree_repo):
                 path.unlink(missing_ok=True)
 
 
@@ -101,11 +119,12 @@ def _agent_lives(cell_dir: Path) -> bool:
     return supervisor.state(folder) is supervisor.State.RUNNING
 
 
-def _write(ctx: CellContext, ports: tuple[int, ...]) -> None:
+def write(tree: Repo, ports: tuple[int, ...]) -> None:
     """`.ports.env`, unless the repository has a file of that name itself."""
-    if not _tracked(ctx):
-        write_if_changed(ctx.worktree / FILE, env_file(ports).encode())
+    if not is_tracked(tree):
+        write_if_changed(tree.path / FILE, env_file(ports).encode())
 
 
-def _tracked(ctx: CellContext) -> bool:
-    return bool(ctx.tree_repo.ask("ls-files", "--", FILE).text.strip())
+def is_tracked(tree: Repo) -> bool:
+    """Whether the repository has a `.ports.env` of its own."""
+    return bool(tree.ask("ls-files", "--", FILE).text.strip())

@@ -18,9 +18,8 @@ from pathlib import Path
 from orchestr.cell import portlease
 from orchestr.cell.context import CellContext
 from orchestr.errors import Interrupted
-from orchestr.files import write_if_changed
 from orchestr.git import Repo
-from orchestr.ports import FILE, env_file, lease_ports
+from orchestr.ports import FILE
 from orchestr.registry import Entry
 
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -50,12 +49,13 @@ def leased(
                 Entry(ctx.key, ctx.cell.repo, common, path, ctx.cell.branch, "", stamp)
             )
         try:
-            ports = _wait(ctx, stop, warn)
-            tracked = bool(Repo(place).ask("ls-files", "--", FILE).text.strip())
-            if not tracked:
-                write_if_changed(place / FILE, env_file(ports).encode())
+            slots = ctx.run.settings.ports.slots
+            why = f"{ctx.name}: all {slots} blocks of ports are in use; its checks wait"
+            ports = portlease.free_block(ctx, lambda: warn(why), lambda: _look(stop), stop)
+            tree = Repo(place)
+            portlease.write(tree, ports)
             yield ports
-            if not tracked:
+            if not portlease.is_tracked(tree):
                 with suppress(OSError):
                     (place / FILE).unlink()
         finally:
@@ -65,20 +65,6 @@ def leased(
                 portlease.give_back(ctx)
     finally:
         turn.release()
-
-
-def _wait(ctx: CellContext, stop: threading.Event, warn: Callable[[str], None]) -> tuple[int, ...]:
-    settings, told = ctx.run.settings.ports, False
-    while True:
-        ports = lease_ports(ctx.run.registry, ctx.key, settings.base, settings.slots)
-        if ports is not None:
-            return ports
-        if not told:
-            told = True
-            warn(f"{ctx.name}: all {settings.slots} blocks of ports are in use; its checks wait")
-        if not portlease.reclaim(ctx):
-            stop.wait(portlease.POLL)
-        _look(stop)
 
 
 def _look(stop: threading.Event) -> None:
