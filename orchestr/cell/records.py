@@ -179,6 +179,13 @@ class Evidence:
                    f.flag("partial"), checks)  # fmt: skip
 
 
+def valid_checks(checks: Evidence | None, review: Evidence | None) -> tuple[Mapping[str, Any], ...]:
+    """The results that count: a repair in the review made those of before void."""
+    if review is not None and review.checks is not None:
+        return review.checks
+    return checks.items if checks is not None else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """`head.toml`: the commit that all phases agreed on. `tree` beside it is the product.

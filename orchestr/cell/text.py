@@ -17,6 +17,7 @@ from orchestr.cell.records import (
     Marker,
     Outcome,
     digest,
+    valid_checks,
 )
 from orchestr.forges import body, evidence
 from orchestr.forges.base import PRState
@@ -39,9 +40,6 @@ def body_block(ctx: CellContext) -> str:
     """Our part of the text, from what is known now. Equal facts give an equal text."""
     marker = Marker.read(ctx.dir)
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
-    rows = checks.items if checks else ()
-    if review is not None and review.checks is not None:
-        rows = review.checks  # a repair in the review made the ones before void
     cells = [ctx.run.cell(cell.name) for cell in ctx.run.feature.cells]
     return body.render_block(
         ctx.run.feature,
@@ -52,7 +50,7 @@ def body_block(ctx: CellContext) -> str:
         draft=ctx.run.settings.forge.draft,
         partial=is_partial(ctx),
         evidence=(
-            evidence.checks(rows),
+            evidence.checks(valid_checks(checks, review)),
             evidence.repairs(repairs_of(ctx)),
             evidence.reviews(review.items if review else ()),
         ),

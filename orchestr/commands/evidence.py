@@ -26,6 +26,7 @@ from orchestr.cell.records import (
     Head,
     Implemented,
     Marker,
+    valid_checks,
 )
 from orchestr.cell.starting import secrets_of
 from orchestr.commands import proofs
@@ -236,9 +237,7 @@ def _checked(ctx: CellContext, checks: Evidence | None, review: Evidence | None)
     runs = proofs.check_runs(ctx, proofs.newest_number(ctx))
     if runs and runs[-1].rows:
         return [{**row, "head": runs[-1].head[:10]} for row in runs[-1].rows]
-    if review is not None and review.checks is not None:
-        return review.checks
-    return checks.items if checks is not None else ()
+    return valid_checks(checks, review)
 
 
 def _reviewed(ctx: CellContext, review: Evidence | None) -> Sequence[Any]:

@@ -19,7 +19,7 @@ from orchestr.cell import opinion as opinions
 from orchestr.cell import rounds
 from orchestr.cell.context import CellContext
 from orchestr.cell.opinion import Opinion, Severity
-from orchestr.cell.records import CHECKS, REVIEW, Evidence
+from orchestr.cell.records import CHECKS, REVIEW, Evidence, valid_checks
 from orchestr.cell.reviewers import ANSWER, REQUEST
 from orchestr.cell.rounds import Round
 from orchestr.cell.text import is_partial
@@ -142,10 +142,7 @@ def _checks(ctx: CellContext, number: int) -> Iterator[str]:
 def _kept(ctx: CellContext) -> tuple[Mapping[str, Any], ...]:
     """The verdicts of the result files, which outlive the attempt's folder."""
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
-    rows: Any = review.checks if review is not None and review.checks is not None else None
-    if rows is None:
-        rows = checks.items if checks else ()
-    return tuple(row for row in rows if isinstance(row, Mapping))
+    return tuple(row for row in valid_checks(checks, review) if isinstance(row, Mapping))
 
 
 def _failure(row: Mapping[str, Any]) -> Iterator[str]:
