@@ -118,7 +118,7 @@ def _check(
         cache=ResultCache(run.layout.state / "cache" / "checks"),
         slot=lambda: run.pool("checks").slot(0.0, run.stop.is_set),
     )
-    ctx.run.cell(ctx.cell.name).check_cancelled()
+    ctx.check_cancelled()
     for result in results:
         run.emit(Kind.CHECK_DONE, name=result.name, check=str(result.kind), repo=repo,
                  passed=result.passed, detail=result.detail[:500], seconds=result.seconds,

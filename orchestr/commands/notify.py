@@ -14,8 +14,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from orchestr.agents.environment import ALLOWED
@@ -28,6 +27,7 @@ from orchestr.lifecycle import CellView, FeatureView, step
 from orchestr.process import clean_env
 from orchestr.process import run as run_process
 from orchestr.redaction import redact, secret_values
+from orchestr.render.progress import Progress
 from orchestr.render.summary import asks
 from orchestr.render.text import clean, headline
 from orchestr.states import CellState
@@ -95,7 +95,7 @@ def _message(kind: str, event: Event, text: str, command: str, **more: Any) -> d
     }
 
 
-class Notifier:
+class Notifier(Progress):
     """Feed it every event of a run; from any thread, never raises, never waits."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
@@ -140,17 +140,6 @@ class Notifier:
         thread.join(self._settings.timeout + 1)
         if thread.is_alive():
             self._warn("not all news could be told before the end of the run")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _work(self) -> None:
         while (message := self._queue.get()) is not None:

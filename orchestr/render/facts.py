@@ -40,7 +40,7 @@ class CellFacts:
     phases: Mapping[str, str] | None = None
 
 
-_NOTHING = CellFacts()
+NOTHING = CellFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class FeatureStatus:
 
     def of(self, name: str) -> CellFacts:
         """The facts of a cell, empty when nothing is known."""
-        return self.facts.get(name, _NOTHING)
+        return self.facts.get(name, NOTHING)
 
     def cell_state(self, name: str) -> CellState:
         """The state by the files if they were looked at, else by the journal."""

@@ -14,8 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from rich.console import Console, ConsoleDimensions
 from rich.control import Control
@@ -27,7 +26,7 @@ from orchestr.lifecycle import FeatureView, step
 from orchestr.plan import Plan
 from orchestr.render import rows
 from orchestr.render.plain import PlainProgress
-from orchestr.render.progress import CellText
+from orchestr.render.progress import CellText, Progress
 
 _PERIOD = 0.25
 _TAIL_PERIOD = 0.5
@@ -57,7 +56,7 @@ class _Screen(Console):
         raise BrokenPipeError
 
 
-class LiveProgress:
+class LiveProgress(Progress):
     """A table that is drawn again in place. Raises OSError or ValueError if it cannot begin."""
 
     def __init__(
@@ -130,17 +129,6 @@ class LiveProgress:
         if ticker is not None and ticker is not threading.current_thread():
             ticker.join(timeout=2)
         self._end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _tick(self) -> None:
         while not self._stop.wait(_PERIOD):

@@ -7,18 +7,17 @@ shown here: the line of a failure names the log.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from orchestr.events import Event, Kind
 from orchestr.plan import Plan
-from orchestr.render.progress import CellText, Labels, LineWriter
+from orchestr.render.progress import CellText, Labels, LineWriter, Progress
 from orchestr.render.text import clean, clock, headline, pad, took
 
 _PHASE_COLUMNS = len("implement")
 
 
-class PlainProgress:
+class PlainProgress(Progress):
     """Writes `event_lines` as the events come."""
 
     def __init__(
@@ -30,20 +29,6 @@ class PlainProgress:
 
     def feed(self, event: Event) -> None:
         self._out.write(event_lines(event, self._labels, self._log))
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def event_lines(event: Event, labels: Labels, log: CellText | None = None) -> list[str]:

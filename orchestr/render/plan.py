@@ -10,11 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestr.plan import CellPlan, Forecast, Overlap, Plan, Would
-from orchestr.render.facts import CellFacts
+from orchestr.render.facts import NOTHING, CellFacts
 from orchestr.render.text import clean, count, size, took
 from orchestr.spec.records import Action, Feature
-
-_NOTHING = CellFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def plan_text(
     for number, wave in enumerate(waves, 1):
         lines += ["", f"wave {number} ({count(len(wave), 'cell')})"]
         for cell in wave:
-            lines += _cell(cell, told.get(cell.name), facts.get(cell.name, _NOTHING))
+            lines += _cell(cell, told.get(cell.name), facts.get(cell.name, NOTHING))
     if plan.critical_path:
         lines += ["", f"critical path: {' > '.join(plan.critical_path)}{_length(plan, timed)}"]
     lines += [line for claim in claims for line in claim.splitlines()]
@@ -86,7 +84,7 @@ def plan_json(
     cells = []
     for cell in plan.cells:
         stacked = branches[cell.stack[0]] if len(cell.stack) == 1 else None
-        seen = facts.get(cell.name, _NOTHING)
+        seen = facts.get(cell.name, NOTHING)
         line = told.get(cell.name)
         cells.append(
             {

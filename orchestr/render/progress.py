@@ -14,9 +14,10 @@ import json as jsonlib
 import os
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 from orchestr.errors import as_typed
 from orchestr.events import Event
@@ -27,23 +28,27 @@ from orchestr.plan import Plan
 CellText = Callable[[str, str], str | None]
 
 
-class Progress(Protocol):
-    """Something that is told every event of a run, from any thread."""
+class Progress(ABC):
+    """Something that is told every event of a run, from any thread; in ``with`` it is closed."""
 
+    @abstractmethod
     def feed(self, event: Event) -> None:
         """Show one event. Never raises."""
 
     def close(self) -> None:
         """Leave the terminal as it was found. May be called twice."""
+        return
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         tb: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 class Labels:
@@ -79,7 +84,7 @@ class LineWriter:
                 self._open = False
 
 
-class JsonProgress:
+class JsonProgress(Progress):
     """One JSON object a line."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -87,20 +92,6 @@ class JsonProgress:
 
     def feed(self, event: Event) -> None:
         self._out.write([event_json(event)])
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def event_json(event: Event) -> str:
