@@ -173,24 +173,22 @@ class LocalForge:
 
     def close(self, repo: RepoRef, number: int) -> PullRequest:
         """Close without a merge; the branch stays. Closing a closed one changes nothing."""
-        with self._look(repo) as look:
-            old = _one(look, repo, number)
-            if old.pr.state is PRState.CLOSED:
-                return old.pr
-            _must_be_open(old.pr, "be closed")
-            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.CLOSED)))
+        return self._end(repo, number, PRState.CLOSED, "be closed")
 
     def mark_merged(self, repo: RepoRef, number: int) -> PullRequest:
         """Say that an open one was merged, by a squash or a rebase that no history shows.
 
         For the merge queue, which put its work into the base itself. Twice changes nothing.
         """
+        return self._end(repo, number, PRState.MERGED, "be marked as merged")
+
+    def _end(self, repo: RepoRef, number: int, state: PRState, what: str) -> PullRequest:
         with self._look(repo) as look:
             old = _one(look, repo, number)
-            if old.pr.state is PRState.MERGED:
+            if old.pr.state is state:
                 return old.pr
-            _must_be_open(old.pr, "be marked as merged")
-            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.MERGED)))
+            _must_be_open(old.pr, what)
+            return self._save(look, old, replace(old, pr=replace(old.pr, state=state)))
 
     # --- looking ---------------------------------------------------------------------------
 
