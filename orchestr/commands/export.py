@@ -10,10 +10,9 @@ from typing import Any
 
 from orchestr.commands.options import value
 from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import answer
+from orchestr.commands.report import answer, write_output
 from orchestr.commands.session import Session
-from orchestr.errors import OrchestrError, UsageError
-from orchestr.files import write_atomic
+from orchestr.errors import UsageError
 
 
 class Export(PlainVerb):
@@ -53,11 +52,6 @@ class Export(PlainVerb):
             answer(text)
             return 0
         path = Path(params["output"])
-        try:
-            write_atomic(path, text.encode("utf-8", "replace"))
-        except OSError as error:
-            raise OrchestrError(
-                f"cannot write {path}: {error.strerror}", hint="choose a place with -o FILE"
-            ) from error
+        write_output(path, text.encode("utf-8", "replace"))
         answer(f"{path}\n")
         return 0

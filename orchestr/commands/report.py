@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 
 from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, as_typed
+from orchestr.files import write_atomic
 
 
 def report_error(error: OrchestrError) -> int:
@@ -60,6 +61,16 @@ def answer(text: str) -> None:
         sys.stdout.flush()
     except (OSError, ValueError):
         silence_stdout()
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write what `-o FILE` names, whole or not at all. Raises OrchestrError."""
+    try:
+        write_atomic(path, data)
+    except OSError as error:
+        raise OrchestrError(
+            f"cannot write {path}: {error.strerror}", hint="choose a place with -o FILE"
+        ) from error
 
 
 def tell(text: str) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 
 from orchestr.commands.options import flag, value
 from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
+from orchestr.commands.report import say, write_output
 from orchestr.commands.session import Session
-from orchestr.errors import OrchestrError, UsageError
-from orchestr.files import write_atomic
+from orchestr.errors import UsageError
 
 
 class Report(PlainVerb):
@@ -45,12 +44,7 @@ class Report(PlainVerb):
         path = Path(params["output"]) if params["output"] else default
         if path.is_dir():
             path = path / f"{name}.html"
-        try:
-            write_atomic(path, data)
-        except OSError as error:
-            raise OrchestrError(
-                f"cannot write {path}: {error.strerror}", hint="choose a place with -o FILE"
-            ) from error
+        write_output(path, data)
         sys.stdout.write(f"{path}\n")
         if params["open"]:
             open_browser(path.resolve().as_uri())
