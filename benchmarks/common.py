@@ -168,6 +168,14 @@ def big_repository(root: Path, files: int, name: str = "big") -> Path:
     return clone
 
 
+def write_spec(root: Path, cells: Sequence[str]) -> None:
+    """`specs/f.yaml`: feature ``f`` of these cells, a YAML mapping each."""
+    lines = ["apiVersion: orchestr/v1", "kind: Feature", "metadata: {name: f, title: F}", "cells:"]
+    lines += [f"  {cell}" for cell in cells]
+    (root / "specs").mkdir()
+    (root / "specs" / "f.yaml").write_text("\n".join(lines) + "\n")
+
+
 def report(name: str, found: Found, size: Size = Size.FULL, before: Sequence[float] = ()) -> None:
     """Print the tables and write `results/NAME.json`."""
     for table in found.tables:

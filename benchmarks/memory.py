@@ -23,6 +23,7 @@ from benchmarks.common import (
     big_repository,
     environment,
     scratch,
+    write_spec,
 )
 from benchmarks.measure import Watch, clock, program
 
@@ -51,11 +52,7 @@ def run(root: Path, agents: int, size: int) -> tuple[Row, float]:
     big_repository(root, 20)
     (root / "agent.sh").write_text(AGENT.format(size=size))
     (root / "orchestr.toml").write_text(TOML.format(root=root, jobs=agents))
-    lines = ["apiVersion: orchestr/v1", "kind: Feature"]
-    lines += ["metadata: {name: f, title: F}", "cells:"]
-    lines += [f"  c{n}: {{repo: big, todo: [part {n}]}}" for n in range(agents)]
-    (root / "specs").mkdir()
-    (root / "specs" / "f.yaml").write_text("\n".join(lines) + "\n")
+    write_spec(root, [f"c{n}: {{repo: big, todo: [part {n}]}}" for n in range(agents)])
     argv = program("run", "f")
     with (root / "out.txt").open("wb") as out, subprocess.Popen(
         argv, cwd=root, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out

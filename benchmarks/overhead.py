@@ -18,7 +18,17 @@ import shutil
 import statistics
 from pathlib import Path
 
-from benchmarks.common import Figure, Found, Row, Size, Table, big_repository, git, scratch
+from benchmarks.common import (
+    Figure,
+    Found,
+    Row,
+    Size,
+    Table,
+    big_repository,
+    git,
+    scratch,
+    write_spec,
+)
 from benchmarks.measure import Once, once, program
 
 AGENT = """\
@@ -64,11 +74,7 @@ def prepare(root: Path, origin: Path, cells: int, jobs: int) -> None:
     (root / "script.sh").write_text(SCRIPT.format(last=cells - 1, jobs=jobs))
     (root / "trees").mkdir()
     (root / "orchestr.toml").write_text(TOML.format(root=root, jobs=jobs))
-    lines = ["apiVersion: orchestr/v1", "kind: Feature"]
-    lines += ["metadata: {name: f, title: F}", "cells:"]
-    lines += [f"  c{n}: {{repo: big, todo: [part {n}]}}" for n in range(cells)]
-    (root / "specs").mkdir()
-    (root / "specs" / "f.yaml").write_text("\n".join(lines) + "\n")
+    write_spec(root, [f"c{n}: {{repo: big, todo: [part {n}]}}" for n in range(cells)])
 
 
 def pushed(root: Path) -> int:

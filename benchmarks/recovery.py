@@ -29,6 +29,7 @@ from benchmarks.common import (
     environment,
     git,
     scratch,
+    write_spec,
 )
 from benchmarks.measure import clock, once, program
 
@@ -70,13 +71,11 @@ def prepare(root: Path, seconds: float) -> None:
         big_repository(root, 20, name)
     (root / "agent.sh").write_text(AGENT.format(root=root, seconds=seconds))
     (root / "orchestr.toml").write_text(TOML.format(root=root))
-    lines = ["apiVersion: orchestr/v1", "kind: Feature"]
-    lines += ["metadata: {name: f, title: F}", "cells:"]
+    cells = []
     for name, repo in CELLS.items():
         after = f", depends_on: [{AFTER[name]}]" if name in AFTER else ""
-        lines.append(f"  {name}: {{repo: {repo}, todo: [part {name}]{after}}}")
-    (root / "specs").mkdir()
-    (root / "specs" / "f.yaml").write_text("\n".join(lines) + "\n")
+        cells.append(f"{name}: {{repo: {repo}, todo: [part {name}]{after}}}")
+    write_spec(root, cells)
 
 
 def look(root: Path) -> End:

@@ -27,6 +27,7 @@ from benchmarks.common import (
     environment,
     git,
     scratch,
+    write_spec,
 )
 from benchmarks.measure import clock, program
 
@@ -43,11 +44,7 @@ run = ["true"]
 def ours(root: Path, count: int) -> tuple[list[float], int]:
     """Seconds from the start to each marker, sorted, and how many failed."""
     (root / "orchestr.toml").write_text(TOML)
-    lines = ["apiVersion: orchestr/v1", "kind: Feature"]
-    lines += ["metadata: {name: f, title: F}", "cells:"]
-    lines += [f"  c{n}: {{repo: big, todo: [part {n}]}}" for n in range(count)]
-    (root / "specs").mkdir()
-    (root / "specs" / "f.yaml").write_text("\n".join(lines) + "\n")
+    write_spec(root, [f"c{n}: {{repo: big, todo: [part {n}]}}" for n in range(count)])
     argv = program("run", *(f"f:c{n}:worktree" for n in range(count)))
     cells = root / ".orchestr" / "cells" / "f"
     made: list[float] = []
