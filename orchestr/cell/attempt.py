@@ -31,7 +31,8 @@ class Attempt:
     """One `attempt.toml`. ``start`` is the commit that the new head must descend from.
 
     ``state`` is open, then closed; check or review while it is open again for a repair or a
-    review there.
+    review there. ``token`` is random: two workspaces with the same spec may open the same attempt
+    of the same cell in the same millisecond, and neither may take the other's agents for its own.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Attempt:
     fresh: str = ""  # the request (a run id) that it answers
     opened_at: str = ""
     closed_at: str = ""
+    token: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +70,7 @@ class Attempt:
 
     def marker(self, cell_key: str) -> str:
         """The value of ORCHESTR_ATTEMPT_ID: one attempt of one cell of one workspace."""
-        return f"{cell_key}/{self.number}/{digest(self.key, self.opened_at)}"
+        return f"{cell_key}/{self.number}/{digest(self.key, self.token)}"
 
 
 TEXTS = {
@@ -173,7 +175,8 @@ def open_next(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
     """Record a new attempt before anything of it starts."""
     number = max(numbers(cell_dir), default=0) + 1
     request = fresh_request(cell_dir)
-    attempt = Attempt(number, key, agent, start, model or "", fresh=request or "", opened_at=now())
+    attempt = Attempt(number, key, agent, start, model or "", fresh=request or "",
+                      opened_at=now(), token=os.urandom(8).hex())  # fmt: skip
     write(cell_dir, attempt)
     with suppress(FileNotFoundError):
         (cell_dir / FRESH).unlink()
@@ -183,7 +186,9 @@ def open_next(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
 def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
     """Record a new plan before its agent starts."""
     number = min(plans(cell_dir), default=0) - 1
-    plan = Attempt(number, key, agent, start, model or "", opened_at=now())
+    plan = Attempt(
+        number, key, agent, start, model or "", opened_at=now(), token=os.urandom(8).hex()
+    )
     write(cell_dir, plan)
     return plan
 

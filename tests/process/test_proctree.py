@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from orchestr import proctree
+from orchestr.cell import attempt as attempts
 from orchestr.process import alive, create_time, find_marked, kill_marked, kill_tree
 
 SH = "/bin/sh"
@@ -133,3 +134,19 @@ def test_psutil_gives_the_same_answers_elsewhere(
     assert [p.pid for p in find_marked(marker)] == [child.pid]
     assert kill_marked(marker) == 2
     assert ended(bare)
+
+
+def test_equal_attempts_of_two_workspaces_do_not_end_each_others_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spawn: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    monkeypatch.setattr(attempts, "now", lambda: "2026-01-02T03:04:05.678+00:00")
+    markers = []
+    for place in ("mine", "theirs"):
+        attempts.open_next(tmp_path / place, key="k", agent="sh", model=None, start="s")
+        again = attempts.read(tmp_path / place, 1)  # as after a kill
+        assert again is not None
+        markers.append(again.marker("demo/low"))
+    mine, theirs = (spawn("exec sleep 60", marker) for marker in markers)
+    assert kill_marked(markers[0]) == 1
+    assert mine.wait(10) == -signal.SIGKILL
+    assert theirs.poll() is None
