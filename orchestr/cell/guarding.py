@@ -65,7 +65,8 @@ def guarded(ctx: CellContext, head: CommitId, record: Path, left: Path) -> Itera
         yield guard
     finally:
         _look_around(ctx)  # first: a hook that was planted would run in our name
-        guard.harm += put_back(ctx, head, left)
+        guard.harm += put_back(ctx, head)
+        _sweep(ctx, left)
         record.unlink(missing_ok=True)
 
 
@@ -79,23 +80,25 @@ def recover(ctx: CellContext, record: Path) -> None:
         return
     end_left(ctx)
     raw = read_json(record)
-    moved, harm = None, []
+    moved, found = None, []
     if isinstance(raw, dict) and isinstance(raw.get("head"), str):
         _look_around(ctx)
         head = ctx.repo.resolve(raw["head"])
         if ctx.worktree.is_dir() and head is not None:
             tip = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
             moved = tip if on_branch(ctx) and tip != head else None
-            harm = put_back(ctx, head, Path(str(raw.get("left") or ctx.dir / "left")))
+            found = put_back(ctx, head)
+            # Told, unlike what a check that ended leaves: they may be a person's.
+            found += _sweep(ctx, Path(str(raw.get("left") or ctx.dir / "left")))
     record.unlink(missing_ok=True)
     if moved is not None:
         raise ctx.fail(
-            f"after a run that was killed, {'; '.join(harm)}",
+            f"after a run that was killed, {'; '.join(found)}",
             hint=f"if these commits are yours: git -C {ctx.worktree} merge {moved[:12]}, "
             f"then (or if they are not): orchestr run {ctx.name}",
         )
-    if harm:
-        ctx.emit(Kind.CELL_WARNED, reason=f"after a run that was killed, {'; '.join(harm)}")
+    if found:
+        ctx.emit(Kind.CELL_WARNED, reason=f"after a run that was killed, {'; '.join(found)}")
 
 
 def _look_around(ctx: CellContext) -> None:
@@ -106,15 +109,14 @@ def _look_around(ctx: CellContext) -> None:
         ctx.emit(Kind.CELL_WARNED, reason=f"while {during}, {text}")
 
 
-def put_back(ctx: CellContext, head: CommitId, left: Path) -> list[str]:
-    """Bring the worktree back to ``head``, clean; what had to be undone."""
+def put_back(ctx: CellContext, head: CommitId) -> list[str]:
+    """Bring branch and tracked files back to ``head``; what had to be undone."""
     harm = _moved(ctx, head)
     changed = _changed(ctx)
     if changed:
         harm.append(f"tracked files of the worktree were changed: {some(changed)}; put back")
     if harm:
         _undo(ctx, head)
-    _sweep(ctx, left)
     return harm
 
 
@@ -170,8 +172,8 @@ def _changed(ctx: CellContext) -> list[str]:
     return [record[3:] for record in records_of(ctx.tree_repo.ask(*args).out)]
 
 
-def _sweep(ctx: CellContext, left: Path) -> None:
-    """Move away what is new and not ignored: it would end in the next commit.
+def _sweep(ctx: CellContext, left: Path) -> list[str]:
+    """Move away what is new and not ignored: it would end in the next commit. Says what, if any.
 
     What an earlier round left there stays: where one name is in the way all goes beside it.
     """
@@ -185,3 +187,4 @@ def _sweep(ctx: CellContext, left: Path) -> None:
         with suppress(OSError):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(ctx.worktree / name, target)
+    return [f"new files of the worktree were moved to {place}: {some(names)}"] if names else []

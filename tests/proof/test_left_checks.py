@@ -52,6 +52,19 @@ def test_the_next_run_ends_the_check_that_a_killed_one_left(workspace: Make, cro
     nothing_to_do(ws)
 
 
+def test_a_persons_new_file_beside_a_killed_check_is_kept_and_told(workspace: Make) -> None:
+    ws = killed(workspace)
+    (ws.worktree("one") / "notes").mkdir()
+    (ws.worktree("one") / "notes" / "mine.txt").write_text("thoughts\n")
+    said = both(ws.run("run", FEATURE, code=0))
+    left = ws.cell_dir("one") / "attempts" / "1" / "checks" / "1" / "left"
+    assert f"new files of the worktree were moved to {left}: notes" in said
+    assert (left / "notes" / "mine.txt").read_text() == "thoughts\n"
+    assert git(ws.worktree("one"), "ls-tree", "--name-only", "HEAD").split() == [
+        "README.md", "one.txt",
+    ]  # fmt: skip
+
+
 def test_work_that_is_done_again_after_a_kill_in_a_check_stays(workspace: Make) -> None:
     """The record of that check is for the head before: it must not undo the new attempt."""
     ws = killed(workspace)
