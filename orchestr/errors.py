@@ -148,11 +148,29 @@ class CorruptState(OrchestrError):
     exit_code = Exit.FAILED
 
 
-def full_disk(error: BaseException) -> OrchestrError | None:
+class NoRoom(OrchestrError):
+    """The disk is full, or this user's share of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, hint="make room, then run the same command again: it goes on where it stopped"
+        )
+
+
+def no_room(error: OrchestrError) -> NoRoom | None:
+    """The same said as what it is, where a full disk is behind it, also in git's words (its
+    locale is pinned); None for any other error.
+    """
+    if isinstance(error, NoRoom):
+        return error
+    told = ("No space left on device", "Disk quota exceeded")
+    return NoRoom(error.message) if any(text in error.message for text in told) else None
+
+
+def full_disk(error: BaseException) -> NoRoom | None:
     """What to tell of a write that found no room; None for any other error."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    return OrchestrError(
-        f"{os.strerror(error.errno)}: {error.filename or 'a file of ours could not be written'}",
-        hint="make room, then run the same command again: it goes on where it stopped",
+    return NoRoom(
+        f"{os.strerror(error.errno)}: {error.filename or 'a file of ours could not be written'}"
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from orchestr.cell.context import CellContext, Run, repo_path
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, OrchestrError, full_disk
 from orchestr.events import Kind
 from orchestr.git import CommitId, Repo
 from orchestr.landing import after, changes, work
@@ -251,7 +251,7 @@ class Lander:
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
-            answer = OrchestrError(f"{type(error).__name__}: {error}")
+            answer = full_disk(error) or OrchestrError(f"{type(error).__name__}: {error}")
         self._answers.put((action, answer))
 
     def _take(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell.bench import marker_of, show
 from orchestr.cell.context import CellContext
-from orchestr.errors import Interrupted, NeedsApproval, OrchestrError
+from orchestr.errors import Interrupted, NeedsApproval, OrchestrError, no_room
 from orchestr.git import CommitId
 from orchestr.landing.changes import paths_of
 from orchestr.landing.checks import CheckResult, Order
@@ -60,6 +60,8 @@ def judge(lander: Lander, spec: Spec, commit: str, tree: str, stop: threading.Ev
     except Interrupted:
         raise
     except OrchestrError as error:
+        if full := no_room(error):
+            raise full from error  # no verdict on the change, and nothing for its agent to mend
         return CheckResult(
             False, f"{error.message} ({error.hint})" if error.hint else error.message
         )
@@ -111,6 +113,8 @@ def repair(lander: Lander, action: Repair) -> Event:
         said = error.message.removeprefix(f"cell {ctx.name}: ")
         return Parked(action.key, Trouble.APPROVAL, f"its agent mended it; it {said}")
     except OrchestrError as error:
+        if full := no_room(error):
+            raise full from error
         if action.number < lander.rules.repairs:
             return RepairStarted(action.key, action.trouble, action.number + 1, action.detail)
         why = error.message.removeprefix(f"cell {ctx.name}: ")

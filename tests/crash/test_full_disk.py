@@ -78,3 +78,25 @@ def test_the_disk_fills_up_while_the_agent_works(small: House) -> None:
     assert run.ended() == 1, run.said()
     assert "Traceback" not in run.said()
     goes_on(small)
+
+
+@pytest.mark.parametrize("at", [
+    "bench:before#1", "commits:before#1", "push:before#1", "journal:before#3", "write:before#1",
+])  # fmt: skip
+def test_the_disk_fills_up_in_a_landing(at: str, small: House) -> None:
+    """That is nobody's red change: no agent is asked to mend it, no person to look at it."""
+    small.run("run", FEATURE, code=0)
+    book, ballast = small.starts(), small.root / "ballast"
+    full = small.crash(f"{at}#FILL", "land", FEATURE, env={"CRASH_FILL": str(ballast)})
+    assert full.returncode == 1, both(full)
+    assert "Traceback" not in both(full)
+    assert "No space left" in both(full), both(full)
+    refused = at.startswith("push")  # the origin's disk may be another machine's
+    assert ("needs a person" in both(full)) is refused, both(full)
+    ballast.unlink()
+    small.run("land", FEATURE, code=0)
+    assert set(small.states().values()) == {"landed"}
+    assert small.starts() == book
+    landed = [event["cell"] for event in small.journal(kind="land.done")]
+    assert sorted(landed) == sorted(TWO)
+    small.sound()
