@@ -163,7 +163,7 @@ def no_room(error: OrchestrError) -> NoRoom | None:
     """
     if isinstance(error, NoRoom):
         return error
-    told = ("No space left on device", "Disk quota exceeded")
+    told = ("No space left on device", "Disk quota exceeded", "(limits.min_disk_mb)")
     return NoRoom(error.message) if any(text in error.message for text in told) else None
 
 

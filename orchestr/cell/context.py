@@ -18,12 +18,12 @@ from orchestr.cell.ownership import claims_of
 from orchestr.cell.pools import Pause, SlotPool
 from orchestr.cell.records import Head, digest
 from orchestr.config import AgentSettings, RepoSettings, Settings
-from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
+from orchestr.errors import Interrupted, NoRoom, OrchestrError, PhaseFailed
 from orchestr.events import Event, Kind
 from orchestr.lifecycle import FeatureView
 from orchestr.plan import CellPlan, Plan
 from orchestr.spec.records import Cell, Feature, Phase
-from orchestr.store import Journal, Layout, now
+from orchestr.store import Journal, Layout, check_disk, now
 
 if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.agents import Agent
@@ -318,6 +318,12 @@ class CellContext:
         why = self.run.budget.reached(self.cell.name, attempt)
         if why is not None:
             raise self.fail(why, hint=OVER_BUDGET.format(self.name))
+
+    def check_room(self) -> None:
+        """Raises NoRoom while less than `limits.min_disk_mb` is free: no agent is paid to fail."""
+        short = check_disk(self.run.layout.state, self.run.settings.limits.min_disk_mb)
+        if short is not None:
+            raise NoRoom(f"cell {self.name}: {short}")
 
     def fail(self, message: str, *, hint: str | None = None) -> OrchestrError:
         """The error to raise for this cell."""

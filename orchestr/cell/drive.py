@@ -155,6 +155,7 @@ def _one_process(ctx: CellContext, work: Work, stack: ExitStack) -> Exit | None:
         slot = stack.enter_context(pool.slot(ctx.priority, ctx.cancelled))
         ctx.check_cancelled()
         ctx.check_budget(work.key)
+        ctx.check_room()
         if ctx.pause_of(work.agent).until() > 0:
             return None
         work.write()

@@ -100,6 +100,7 @@ def run(ctx: CellContext) -> Result:
         ctx.check_cancelled()
         amendment.check(ctx, key)
         ctx.check_budget()
+        ctx.check_room()
         attempt = _open(ctx, marker, key)
     attempts.link_transcript(ctx.dir, attempt.number)
     try:

@@ -100,3 +100,17 @@ def test_the_disk_fills_up_in_a_landing(at: str, small: House) -> None:
     landed = [event["cell"] for event in small.journal(kind="land.done")]
     assert sorted(landed) == sorted(TWO)
     small.sound()
+
+
+def test_no_agent_starts_on_a_disk_that_has_become_nearly_full(small: House) -> None:
+    small.settings(limits={"min_disk_mb": 4, "grace": "0.3s"})
+    ballast = small.root / "ballast"
+    small.script("low", f"head -c 8M /dev/zero > {ballast}")
+    said = both(small.run("run", FEATURE, code=1))
+    assert "4 wanted (limits.min_disk_mb)" in said
+    assert "hint: make room, then run the same command again" in said
+    assert small.states() == {"low": "done", "high": "failed"}
+    small.script("low", None)
+    goes_on(small)
+    high = [line for line in small.starts() if " high " in line]
+    assert high == ["start high 1", "end high 1"]
