@@ -32,7 +32,6 @@ cat README.md *.txt > "$ORCHESTR_CELL.new" 2>/dev/null
     > .made && rm -f "$ORCHESTR_CELL.new"
 [ ! -f .made ] || [ -f "$ORCHESTR_CELL.txt" ] || mv .made "$ORCHESTR_CELL.txt"
 rm -f .made
-trap '' HUP INT TERM  # who stops it from here on does so too late: "end" says that it ended well
 echo "end $ORCHESTR_CELL $ORCHESTR_ATTEMPT" >> "$AGENT_LOG"
 """
 TWO: Mapping[str, Mapping[str, Any]] = {"low": {}, "high": {"depends_on": ["low"]}}

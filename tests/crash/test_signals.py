@@ -26,12 +26,17 @@ def attempt(house: House, cell: str, number: int) -> dict[str, object]:
 
 
 def goes_on(house: House, cells: object = TWO) -> None:
-    """The next run ends well: one PR a cell, no finished agent again."""
+    """The next run ends well: one PR a cell, no finished agent again.
+
+    One that was signalled between its last word in the book and its exit has not finished: how it
+    would have ended nobody knows. (What finished before the signal has tests of its own below.)
+    """
     house.run("run", FEATURE, code=0)
     opened = [pr["head"] for pr in house.prs().values()]
     assert sorted(opened) == sorted(house.branch(cell) for cell in cells)  # type: ignore[attr-defined]
-    ends = [line.split()[1] for line in house.starts() if line.startswith("end ")]
-    assert sorted(ends) == sorted(cells)  # type: ignore[call-overload]
+    ends = [line.split()[1:] for line in house.starts() if line.startswith("end ")]
+    finished = [c for c, n in ends if attempt(house, c, int(n))["outcome"] != "aborted"]
+    assert sorted(finished) == sorted(cells)  # type: ignore[call-overload]
     house.sound()
 
 
