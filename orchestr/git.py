@@ -88,12 +88,6 @@ class Repo(RemoteOps):
         )
         return CommitId(line_of(done)) if done.code == 0 else None
 
-    def branches(self) -> dict[str, CommitId]:
-        """Every local branch and its commit."""
-        done = self.ask("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
-        pairs = (line.partition(" ") for line in done.text.splitlines())
-        return {name: CommitId(commit) for commit, _, name in pairs}
-
     def head(self) -> CommitId | None:
         """The commit of HEAD; None when there is no commit yet."""
         return self.resolve("HEAD")

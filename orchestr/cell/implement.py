@@ -275,9 +275,9 @@ def note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None
 
 def note_branches(ctx: CellContext, attempt: Attempt, marker: Marker) -> None:
     """Before an agent starts, also for a repair: the picture of what is not its own."""
-    now = ctx.repo.branches()
+    refs = surroundings.take_refs(ctx.repo)
     heads = {
-        cell.branch: now.get(cell.branch, "")
+        cell.branch: refs.get(f"refs/heads/{cell.branch}", "")
         for cell in ctx.run.feature.cells
         if cell.repo == ctx.cell.repo
     }
@@ -385,13 +385,15 @@ def moved_branches(ctx: CellContext, attempt: Attempt) -> str:
     theirs. They are put back by compare-and-set; where they had been moved to is in the message.
     """
     before = read_json(attempts.folder(ctx.dir, attempt.number) / BRANCHES) or {}
-    now = ctx.repo.branches()
+    refs = surroundings.take_refs(ctx.repo)
     found = []
     for other in ctx.run.feature.cells:
         theirs = ctx.run.cell(other.name)
         if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
             continue
-        was, now_at = CommitId(before.get(other.branch) or ""), now.get(other.branch)
+        ref = f"refs/heads/{other.branch}"
+        was = CommitId(before.get(other.branch) or "")
+        now_at = CommitId(refs[ref]) if ref in refs else None
         if not was or now_at == was:
             continue
         newest = attempts.newest(theirs.dir)
@@ -400,7 +402,7 @@ def moved_branches(ctx: CellContext, attempt: Attempt) -> str:
             continue
         if now_at is not None and ctx.repo.is_ancestor(was, now_at):
             continue  # it only moved forward: its own cell, or a person
-        ctx.repo.update_ref(f"refs/heads/{other.branch}", was, now_at)
+        ctx.repo.update_ref(ref, was, now_at)
         found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
     return ", ".join(found)
 
