@@ -91,7 +91,7 @@ def give_back(ctx: CellContext) -> None:
     if ctx.run.registry.free_ports(ctx.key):
         path = ctx.worktree / FILE
         with suppress(OSError):
-            if not is_tracked(ctx.tree_repo):
+            if not _is_tracked(ctx.tree_repo):
                 path.unlink(missing_ok=True)
 
 
@@ -119,12 +119,13 @@ def _agent_lives(cell_dir: Path) -> bool:
     return supervisor.state(folder) is supervisor.State.RUNNING
 
 
-def write(tree: Repo, ports: tuple[int, ...]) -> None:
-    """`.ports.env`, unless the repository has a file of that name itself."""
-    if not is_tracked(tree):
+def write(tree: Repo, ports: tuple[int, ...]) -> bool:
+    """`.ports.env`, unless the repository has a file of that name itself; whether it is ours."""
+    ours = not _is_tracked(tree)
+    if ours:
         write_if_changed(tree.path / FILE, env_file(ports).encode())
+    return ours
 
 
-def is_tracked(tree: Repo) -> bool:
-    """Whether the repository has a `.ports.env` of its own."""
+def _is_tracked(tree: Repo) -> bool:
     return bool(tree.ask("ls-files", "--", FILE).text.strip())

@@ -52,10 +52,9 @@ def leased(
             slots = ctx.run.settings.ports.slots
             why = f"{ctx.name}: all {slots} blocks of ports are in use; its checks wait"
             ports = portlease.free_block(ctx, lambda: warn(why), lambda: _look(stop), stop)
-            tree = Repo(place)
-            portlease.write(tree, ports)
+            ours = portlease.write(Repo(place), ports)
             yield ports
-            if not portlease.is_tracked(tree):
+            if ours:
                 with suppress(OSError):
                     (place / FILE).unlink()
         finally:
