@@ -14,11 +14,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.common import environment, git
-from orchestr.cell import attempt as attempts
-from orchestr.cell.implement import key_of
-from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Implemented, Marker, Outcome
-from orchestr.commands.session import Session
+from orchestr.cell.phases.implement import key_of
+from orchestr.run.workspace import Session
 from orchestr.spec.records import Phase
+from orchestr.state import attempts
+from orchestr.state.results import CHECKS, REVIEW, Evidence, Head, Implemented, Marker, Outcome
 
 TOML = """\
 [workspace]

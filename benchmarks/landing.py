@@ -25,11 +25,10 @@ from unittest.mock import patch
 
 from benchmarks.common import GIT_ENV, Figure, Found, Size, Table, big_repository, git, scratch
 from benchmarks.measure import seconds
-from orchestr.git import CommitId, Repo
+from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.candidates import Recipe, build
 from orchestr.landing.decide import decide
-from orchestr.landing.queue import replay, step
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Change,
     CheckCandidate,
     Checked,
@@ -50,6 +49,7 @@ from orchestr.landing.records import (
     Verified,
     Verify,
 )
+from orchestr.landing.queue import replay, step
 
 LANE = Lane("repo", "main")
 

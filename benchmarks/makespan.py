@@ -135,15 +135,17 @@ class Clock:
 
 def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     """`orchestr run` of the DAG, in this process and folder."""
-    from orchestr import cli, tasks
-    from orchestr.cell import inputs, perform
-    from orchestr.cell import records as r
+    from orchestr import cli
+    from orchestr.cell import inputs
+    from orchestr.cell.phases import run_phase
     from orchestr.cell.result import Result
-    from orchestr.commands import build
-    from orchestr.commands.session import Session
-    from orchestr.events import Event, Kind
+    from orchestr.run import start
+    from orchestr.run.workspace import Session
     from orchestr.spec.records import Phase
-    from orchestr.store import now
+    from orchestr.state import results as r
+    from orchestr.state.events import Event, Kind
+    from orchestr.state.journal import now
+    from orchestr.tasks import generate
 
     cells = "".join(
         f"  c{n}: {{repo: r{n}, todo: [it], depends_on: [{', '.join(f'c{u}' for u in above)}]}}\n"
@@ -188,12 +190,12 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         links.write_text("simulated\n")
 
     patches: tuple[tuple[Any, str, Any], ...] = (
-        (tasks, "runner", runner),
-        (perform, "runner", runner),
-        (tasks, "finish", finish),
+        (generate, "runner", runner),
+        (run_phase, "runner", runner),
+        (generate, "finish", finish),
         (inputs, "note", lambda ctx, phase: None),
         (inputs, "told", lambda ctx, phase: {}),
-        (build, "observe", lambda run: None),
+        (start, "observe", lambda run: None),
     )
     with contextlib.ExitStack() as stack:
         for place, name, value in patches:

@@ -18,12 +18,12 @@ from typing import Any
 from benchmarks.common import Figure, Found, Row, Size, Table, scratch
 from benchmarks.generated import TOML, done_workspace, first_run, unsynced
 from benchmarks.measure import in_turns, peak_memory, program
-from orchestr.cell import attempt as attempts
-from orchestr.cell.attempt import Attempt
-from orchestr.cell.records import TRANSCRIPT, Implemented
-from orchestr.commands.session import Session
-from orchestr.events import Event, Kind
-from orchestr.store import now
+from orchestr.run.workspace import Session
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import Event, Kind
+from orchestr.state.journal import now
+from orchestr.state.results import TRANSCRIPT, Implemented
 
 MB = 1 << 20
 AGENTS = TOML + '\n[agents.claude]\nkind = "claude"\n'

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import orchestr
-from orchestr.errors import MODULES, VERBS
+from orchestr.errors import VERBS
 
 USAGE = """\
 orchestr: make for features
@@ -91,9 +91,9 @@ def _run(words: list[str]) -> int:
     from doit.doit_cmd import DoitMain
     from doit.plugin import PluginDict, PluginEntry
 
-    from orchestr.commands.report import report_error, silence_stdout
-    from orchestr.commands.session import Loader, Session
     from orchestr.errors import OrchestrError
+    from orchestr.run.workspace import Loader, Session
+    from orchestr.views.terminal.output import report_error, silence_stdout
 
     class Main(DoitMain):  # type: ignore[misc]
         BIN_NAME = "orchestr"
@@ -105,7 +105,7 @@ def _run(words: list[str]) -> int:
         def get_cmds(self) -> PluginDict:
             found = PluginDict()
             for verb in VERBS:
-                place = f"orchestr.commands.{MODULES.get(verb, verb)}:{verb.capitalize()}"
+                place = f"orchestr.commands.{verb}:{verb.capitalize()}"
                 found[verb] = PluginEntry("COMMAND", verb, place)
             from doit.cmd_help import Help
 
@@ -129,7 +129,7 @@ def _run(words: list[str]) -> int:
         def session(self, value: Session | None) -> None:
             self._found = value
 
-    config = {"BACKEND": {"orchestr": "orchestr.doitdb:WriteThroughDB"}}
+    config = {"BACKEND": {"orchestr": "orchestr.tasks.database:WriteThroughDB"}}
     try:
         program = Main(Late(), config_filenames=(), extra_config=config)
         code = int(program.run(words) or 0)

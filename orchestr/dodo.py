@@ -24,6 +24,6 @@ DOIT_CONFIG = {
 
 def task_feature() -> Iterator[Task]:
     """Every feature, its cells and their phases."""
-    from orchestr.commands.session import Loader, Session
+    from orchestr.run.workspace import Loader, Session
 
     yield from Loader(Session.here()).load_tasks(None, [])

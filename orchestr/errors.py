@@ -61,8 +61,6 @@ VERBS = (
     "land", "rollback", "report", "export", "board", "graph", "completion",
 )  # fmt: skip
 
-MODULES = {"report": "webreport"}  # verbs whose module has another name
-
 
 def as_typed(text: str) -> str:
     """Commands in ``text`` as this user types them: a wrapper names itself in ORCHESTR_AS."""

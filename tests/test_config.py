@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.config import (
+from orchestr.errors import SpecError, UsageError
+from orchestr.settings.loader import (
     AgentSettings,
     ForgeSettings,
     Limits,
@@ -19,7 +20,6 @@ from orchestr.config import (
     find_workspace,
     load_settings,
 )
-from orchestr.errors import SpecError, UsageError
 
 AGENT = '[agents.scripted]\nkind = "command"\nrun = ["true"]\n'
 

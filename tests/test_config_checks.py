@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.config import CheckSettings, PortSettings, load_settings
 from orchestr.errors import SpecError
-from orchestr.spec.proof import CommandCheck, PytestCheck
+from orchestr.settings.loader import CheckSettings, PortSettings, load_settings
+from orchestr.spec.checks import CommandCheck, PytestCheck
 
 GOOD = """\
 [repos.platform]
@@ -78,7 +78,7 @@ def test_the_environment_goes_over_it(tmp_path: Path) -> None:
 def test_a_second_start_needs_no_pydantic(tmp_path: Path) -> None:
     first = load_settings(workspace(tmp_path, GOOD), {})
     program = (
-        "import sys; from pathlib import Path; from orchestr.config import load_settings\n"
+        "import sys; from pathlib import Path; from orchestr.settings.loader import load_settings\n"
         "settings = load_settings(Path(sys.argv[1]), {})\n"
         "assert settings.repo('web').checks[0].run == ('npm', 'test')\n"
         "assert 'pydantic' not in sys.modules and 'yaml' not in sys.modules\n"

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestr.agents.stream import Event, Usage
-from orchestr.agents.tally import Prices
-from orchestr.supervisor import Exit
+from orchestr.agents.events import Event, Usage
+from orchestr.agents.usage import Prices
+from orchestr.supervisor.client import Exit
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 
 from orchestr.agents.base import Launch, Request, Tools
-from orchestr.agents.limits import LIMITING, is_final
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
     Error,
     Event,
     Limit,
@@ -30,8 +29,9 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.agents.limits import LIMITING, is_final
 from orchestr.files import write_atomic
+from orchestr.settings.loader import AgentSettings, WorkspaceSettings
 
 # Tools that leave the worktree, wait for a person or for a later day.
 UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", "EnterPlanMode")

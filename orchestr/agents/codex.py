@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 
 from orchestr.agents.base import Launch, Request
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
     Error,
     Event,
     Message,
@@ -29,8 +29,8 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.files import write_atomic
+from orchestr.settings.loader import AgentSettings, WorkspaceSettings
 
 # An agent that tries to commit all the same may give up in the middle of its work.
 NO_COMMITS = (

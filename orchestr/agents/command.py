@@ -12,12 +12,12 @@ import shutil
 from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Verdict
+from orchestr.agents.cli_agent import AMEND, NO_CHANGE, prices_of, said_with
 from orchestr.agents.environment import ALLOWED
-from orchestr.agents.program import AMEND, NO_CHANGE, prices_of, said_with
-from orchestr.agents.stream import Event
-from orchestr.config import AgentSettings, WorkspaceSettings
-from orchestr.process import clean_env
-from orchestr.supervisor import Exit
+from orchestr.agents.events import Event
+from orchestr.process.run import clean_env
+from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.supervisor.client import Exit
 
 EX_TEMPFAIL = 75
 TAIL = 64 * 1024

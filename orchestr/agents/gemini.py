@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 
 from orchestr.agents.base import Launch, Request, Tools
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
     Error,
     Event,
     Limit,
@@ -29,9 +29,9 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.files import write_atomic
-from orchestr.supervisor import Exit
+from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.supervisor.client import Exit
 
 LIMITED = 429 % 256
 # The weakest of its settings files: the user's own go over it.

@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from orchestr.agents.stream import Limit
+from orchestr.agents.events import Limit
 
 LIMITING = (429, 529)  # HTTP: too many requests; overloaded (Anthropic's own)
 

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestr.agents.base import Launch, Request, Tools
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
     Event,
     Message,
     Record,
@@ -33,7 +33,7 @@ from orchestr.agents.stream import (
     table,
     text_of,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.settings.loader import AgentSettings, WorkspaceSettings
 
 LOGINS = ("auth.json", "mcp-auth.json", "account.json")
 

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from orchestr.cell import attempt as attempts
-from orchestr.cell.attempt import Attempt
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.ownership import Breach, NotOwned, contract_for, some
-from orchestr.cell.records import SCHEMA
 from orchestr.errors import OrchestrError
-from orchestr.events import Kind
 from orchestr.files import Fields, read_record, read_toml, write_atomic, write_toml
-from orchestr.store import now
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import Kind
+from orchestr.state.journal import now
+from orchestr.state.results import SCHEMA
 
 FILE = "amendment.toml"
 MOST = 2  # amendments of one contract for one cell: the first and one more (row E60)

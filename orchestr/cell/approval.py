@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.records import CHECKS, REVIEW, SCHEMA, digest
 from orchestr.errors import NeedsApproval
-from orchestr.events import Kind
 from orchestr.files import read_record, read_toml, write_toml
-from orchestr.spec.proof import Gate
+from orchestr.spec.checks import Gate
 from orchestr.spec.records import Phase
-from orchestr.states import CellState
+from orchestr.state.events import Kind
+from orchestr.state.results import CHECKS, REVIEW, SCHEMA, digest
+from orchestr.state.states import CellState
 
 APPROVED, REFUSED = "approved", "refused"
 POLL = 0.3  # s between two looks for an answer

@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from orchestr.config import Limits
-from orchestr.views import CellView, FeatureView
+from orchestr.settings.loader import Limits
+from orchestr.state.view import CellView, FeatureView
 
 
 @dataclass(frozen=True, slots=True)

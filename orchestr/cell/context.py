@@ -15,22 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.ownership import claims_of
-from orchestr.cell.pools import Pause, SlotPool
-from orchestr.cell.records import Head, digest
-from orchestr.config import AgentSettings, RepoSettings, Settings
+from orchestr.cell.slots import Pause, SlotPool
 from orchestr.errors import Interrupted, NoRoom, OrchestrError, PhaseFailed
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import FeatureView
-from orchestr.plan import CellPlan, Plan
+from orchestr.plan.dag import CellPlan, Plan
+from orchestr.settings.loader import AgentSettings, RepoSettings, Settings
 from orchestr.spec.records import Cell, Feature, Phase
-from orchestr.store import Journal, Layout, check_disk, now
+from orchestr.state.events import Event, Kind
+from orchestr.state.journal import Journal, Layout, check_disk, now
+from orchestr.state.replay import FeatureView
+from orchestr.state.results import Head, digest
 
 if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.agents import Agent
     from orchestr.cell.budget import Budget, Purse
     from orchestr.forges.base import Forge, PullRequest, RepoRef
-    from orchestr.git import Repo
-    from orchestr.registry import Registry
+    from orchestr.git.repo import Repo
+    from orchestr.state.registry import Registry
 
 OVER_BUDGET = "raise it ([limits] in orchestr.toml, --budget), then: orchestr run {}"
 ENDINGS = (Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.RUN_FINISHED)
@@ -181,7 +181,7 @@ class Run:
 
     @property
     def registry(self) -> Registry:
-        from orchestr.registry import Registry
+        from orchestr.state.registry import Registry
 
         return Registry(self.layout.registry, self.layout.locks / "registry.lock")
 
@@ -209,7 +209,7 @@ class CellContext:
     @cached_property
     def repo(self) -> Repo:
         """The main clone. Raises PhaseFailed when it is not there (row A77, X30)."""
-        from orchestr.git import Repo
+        from orchestr.git.repo import Repo
 
         path = self.repo_path
         if not path.is_dir():
@@ -240,8 +240,8 @@ class CellContext:
     @cached_property
     def tree_repo(self) -> Repo:
         """The cell's own worktree as a git directory, with the user's excludes and ours."""
-        from orchestr.git import Repo
-        from orchestr.gitenv import exclude_config
+        from orchestr.git.agent_environment import exclude_config
+        from orchestr.git.repo import Repo
 
         excludes = self.run.layout.excludes
         return Repo(
@@ -357,7 +357,7 @@ class CellContext:
 
     def _check_values(self) -> list[Any]:
         """What makes the checks run again; nothing where there are none."""
-        from orchestr.spec.proof import as_row
+        from orchestr.spec.checks import as_row
 
         proof, repo = self.cell.proof, self.repo_settings
         rows = [as_row(check) for check in (*repo.checks, *proof.checks)]
@@ -367,7 +367,7 @@ class CellContext:
 
     def _review_values(self) -> list[Any]:
         """What makes the reviewers read again; nothing where there are none."""
-        from orchestr.spec.proof import as_row
+        from orchestr.spec.checks import as_row
 
         proof = self.cell.proof
         if not proof.reviewers:

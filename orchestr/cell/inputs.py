@@ -18,10 +18,10 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.records import Marker, digest, read_tree
 from orchestr.errors import OrchestrError
-from orchestr.spec.proof import CheckDef
+from orchestr.spec.checks import CheckDef
 from orchestr.spec.records import Phase
+from orchestr.state.results import Marker, digest, read_tree
 
 INPUTS = "inputs.json"
 LONGEST = 4000  # letters of a value that are kept

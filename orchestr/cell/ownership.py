@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestr.errors import OrchestrError
-from orchestr.spec.proof import Contract
+from orchestr.spec.checks import Contract
 from orchestr.spec.records import Cell, Feature
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from orchestr.spec.proof import CheckDef, CheckKind
+from orchestr.spec.checks import CheckDef, CheckKind
 
 if TYPE_CHECKING:
     from orchestr.checks.base import Check, MakeCheck
@@ -18,7 +18,7 @@ CHECKS: dict[CheckKind, tuple[str, str]] = {
     CheckKind.COMMAND: ("command", "Command"),
     CheckKind.PYTEST: ("pytest", "Pytest"),
     CheckKind.JUNIT: ("junit", "Junit"),
-    CheckKind.TESTS: ("tests", "Tests"),
+    CheckKind.TESTS: ("json_tests", "Tests"),
     CheckKind.API_PROBE: ("api_probe", "ApiProbe"),
     CheckKind.BROWSER_JOURNEY: ("browser_journey", "BrowserJourney"),
     CheckKind.STATE_INVARIANT: ("state_invariant", "StateInvariant"),

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from orchestr.checks import http, service
 from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, port_variables
-from orchestr.spec.proof import ApiProbeCheck
-from orchestr.spec.proofvalues import PLACEHOLDER, PORT_NAMES
+from orchestr.spec.check_field_types import PLACEHOLDER, PORT_NAMES
+from orchestr.spec.checks import ApiProbeCheck
 
 SHOWN = 8192  # characters of an answer (row E94)
 

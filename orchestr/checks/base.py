@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from orchestr.errors import OrchestrError
-from orchestr.process import Completed, ProcessTimeout, kill_marked, redact, run, secret_values
-from orchestr.proctree import MARKER
-from orchestr.spec.proof import CheckBase, CheckDef, CheckKind
+from orchestr.process.run import Completed, ProcessTimeout, kill_marked, redact, run, secret_values
+from orchestr.process.tree import MARKER
+from orchestr.spec.checks import CheckBase, CheckDef, CheckKind
 
 KEPT = 8 << 20  # bytes of output that are kept in memory and looked at
 LOG_LIMIT = 1 << 30  # bytes of a raw log; a program that prints without end must not fill the disk
@@ -152,7 +152,7 @@ class Runner(Generic[D]):
         return self._definition
 
     def judge(self, room: Room) -> Verdict:
-        """Decide. May raise `Failed`, and what `orchestr.process` raises."""
+        """Decide. May raise `Failed`, and what `orchestr.process.run` raises."""
         raise NotImplementedError
 
     def run(self, request: CheckRequest) -> CheckResult:
@@ -250,7 +250,7 @@ class Room:
 
         ``more`` seconds come on top of the check's own limit: a service must not be killed while
         the check still asks it. Raises `Failed` when the run was stopped, and what
-        `orchestr.process.run` raises for a program that cannot be started or takes too long.
+        `orchestr.process.run.run` raises for a program that cannot be started or takes too long.
         """
         self.say(f"$ {shown(argv)}\n")
         done = run(
@@ -369,7 +369,7 @@ def fresh(found: Mapping[str, Iterable[Path]], before: Stamps) -> tuple[dict[str
 
 def port_variables(ports: Sequence[int]) -> dict[str, str]:
     """The variables that tell a program its ports (row X23); none without ports."""
-    from orchestr.ports import variables
+    from orchestr.state.ports import variables
 
     return variables(ports) if ports else {}
 

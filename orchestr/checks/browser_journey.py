@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from orchestr.checks.base import Failure, Room, Runner, Verdict, decide, fresh, shown, stamps
-from orchestr.spec.proof import BrowserJourneyCheck
+from orchestr.spec.checks import BrowserJourneyCheck
 
 _PRINTED = re.compile(rb"[\w./@+-]+\.(?:png|jpe?g|webp|gif|webm|mp4|zip|har|html|json|txt)\b")
 MOST_PRINTED = 50

@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestr.checks.base import CheckResult, Failure
 from orchestr.files import write_atomic
-from orchestr.spec.proof import CheckDef, CheckKind, as_row
+from orchestr.spec.checks import CheckDef, CheckKind, as_row
 
 SCHEMA = 1
 VERSIONS: dict[CheckKind, int] = {}  # raise a kind's number (from 1) when its verdict changes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
-from orchestr.process import Completed, ProcessTimeout, run
-from orchestr.spec.proof import CommandCheck
-from orchestr.spec.proofvalues import regex_of
+from orchestr.process.run import Completed, ProcessTimeout, run
+from orchestr.spec.check_field_types import regex_of
+from orchestr.spec.checks import CommandCheck
 
 
 class Command(Runner[CommandCheck]):

@@ -16,7 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestr.spec.proof import TIMEOUTS, CheckDef, CheckKind, CommandCheck, JunitCheck, PytestCheck
+from orchestr.spec.checks import (
+    TIMEOUTS,
+    CheckDef,
+    CheckKind,
+    CommandCheck,
+    JunitCheck,
+    PytestCheck,
+)
 
 LIMIT = 1 << 20  # bytes of a file that is looked into
 MOST = 8  # folders of a monorepo that are proposed

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestr.checks.base import Failed
-from orchestr.spec.proofvalues import PLACEHOLDER, steps
+from orchestr.spec.check_field_types import PLACEHOLDER, steps
 
 LIMIT = 8 << 20  # bytes of an answer
 

@@ -6,10 +6,10 @@ import json
 import os
 from itertools import zip_longest
 
-from orchestr.checks import programs
+from orchestr.checks import find_program
 from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, shown
-from orchestr.spec.proof import ImportCheck
-from orchestr.spec.proofvalues import bounds
+from orchestr.spec.check_field_types import bounds
+from orchestr.spec.checks import ImportCheck
 
 # Prints one JSON line last: what the module prints itself while it is imported does not matter.
 _PROGRAM = """\
@@ -37,9 +37,9 @@ class Import(Runner[ImportCheck]):
 
     def judge(self, room: Room) -> Verdict:
         wanted = self._definition
-        python = programs.find_python(room.worktree, room.cwd, room.env)
+        python = find_program.find_python(room.worktree, room.cwd, room.env)
         if python is None:
-            where = programs.searched(room.worktree, room.cwd, room.env)
+            where = find_program.searched(room.worktree, room.cwd, room.env)
             raise Failed(f"there is no Python: looked in {where}")
         path = os.pathsep.join(filter(None, [str(room.cwd), room.env.get("PYTHONPATH", "")]))
         done = room.run(

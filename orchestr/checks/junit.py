@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from orchestr.checks import junitxml
+from orchestr.checks import junit_xml
 from orchestr.checks.base import (
     Failed,
     Failure,
@@ -16,9 +16,9 @@ from orchestr.checks.base import (
     shown,
     stamps,
 )
-from orchestr.checks.junitxml import Case
-from orchestr.process import Completed
-from orchestr.spec.proof import JunitCheck
+from orchestr.checks.junit_xml import Case
+from orchestr.process.run import Completed
+from orchestr.spec.checks import JunitCheck
 
 
 class Junit(Runner[JunitCheck]):
@@ -37,8 +37,8 @@ class Junit(Runner[JunitCheck]):
                 detail += f"; {old} of an earlier run do not count: make the tests really run"
             raise Failed(detail, whole(room, wanted.name, wanted.run), exit=done.code)
         try:
-            cases = junitxml.read(reports)
-        except junitxml.BadReport as error:
+            cases = junit_xml.read(reports)
+        except junit_xml.BadReport as error:
             detail = f"{decide(done)}; the report {error}"
             raise Failed(detail, whole(room, wanted.name, wanted.run), exit=done.code) from None
         kept, _ = room.keep(reports)
@@ -57,8 +57,8 @@ def verdict(
     again: Callable[[Case], str],
 ) -> Verdict:
     """What tests and exit code say together; no test that ran is no proof (row D89)."""
-    found = junitxml.tally(cases)
-    detail = junitxml.counted(found)
+    found = junit_xml.tally(cases)
+    detail = junit_xml.counted(found)
     failures = tuple(
         Failure(title(case), case.file, _message(case), again(case))
         for case in cases

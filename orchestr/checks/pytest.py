@@ -12,10 +12,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestr.checks import junit, junitxml, programs
+from orchestr.checks import find_program, junit, junit_xml
 from orchestr.checks.base import Failed, Room, Runner, Verdict, decide
-from orchestr.checks.junitxml import Case
-from orchestr.spec.proof import PytestCheck
+from orchestr.checks.junit_xml import Case
+from orchestr.spec.checks import PytestCheck
 
 _EXPRESSION = re.compile(r"(^|[\s(])(and|or|not)[\s(]")
 _MEANING = {
@@ -30,9 +30,9 @@ class Pytest(Runner[PytestCheck]):
     """One run of pytest."""
 
     def judge(self, room: Room) -> Verdict:
-        program = programs.find("pytest", room.worktree, room.cwd, room.env)
+        program = find_program.find("pytest", room.worktree, room.cwd, room.env)
         if program is None:
-            where = programs.searched(room.worktree, room.cwd, room.env)
+            where = find_program.searched(room.worktree, room.cwd, room.env)
             raise Failed(f"pytest is not installed: looked in {where}")
         report = room.artefacts / "junit.xml"
         chosen = [*selection(self._definition.selector, room.cwd), *self._definition.args]
@@ -47,8 +47,8 @@ class Pytest(Runner[PytestCheck]):
         if done.code in _MEANING and done.code != 2:
             raise Failed(f"{decide(done)}: {_MEANING[done.code]}", whole, exit=done.code)
         try:
-            cases = junitxml.read([report])
-        except junitxml.BadReport as error:
+            cases = junit_xml.read([report])
+        except junit_xml.BadReport as error:
             why = _MEANING.get(done.code, f"the report {error}")
             raise Failed(f"{decide(done)}: {why}", whole, exit=done.code) from None
         kept = ("junit.xml",)

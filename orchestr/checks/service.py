@@ -16,9 +16,9 @@ from types import TracebackType
 from orchestr.checks import http
 from orchestr.checks.base import Failed, Room, decide, shown
 from orchestr.errors import OrchestrError
-from orchestr.ports import is_free
-from orchestr.process import Completed
-from orchestr.spec.proof import Ready
+from orchestr.process.run import Completed
+from orchestr.spec.checks import Ready
+from orchestr.state.ports import is_free
 
 POLL = 0.05  # s
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from orchestr.checks import http
 from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.spec.checks import Probe, StateInvariantCheck
 from orchestr.spec.expression import check_expression
-from orchestr.spec.proof import Probe, StateInvariantCheck
-from orchestr.spec.values import BadValue
+from orchestr.spec.field_types import BadValue
 
 
 class StateInvariant(Runner[StateInvariantCheck]):

@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestr.checks import make_check
 from orchestr.checks.base import CheckRequest, CheckResult, Failure, log_tail
 from orchestr.checks.cache import ResultCache, key_of
-from orchestr.spec.proof import CheckDef
+from orchestr.spec.checks import CheckDef
 
 SHORT = 2000  # characters of a message where all failures are listed
 LISTED = 30  # failures that are listed with their messages

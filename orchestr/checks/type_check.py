@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 
-from orchestr.checks import programs
+from orchestr.checks import find_program
 from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
-from orchestr.spec.proof import TypeCheck
+from orchestr.spec.checks import TypeCheck
 
 _LINE = re.compile(
     r"^\s*(?P<file>[^:\n]+\.pyi?):(?P<line>\d+)(?::\d+)?(?::| -) error: (?P<message>.+)$",
@@ -24,9 +24,9 @@ class Types(Runner[TypeCheck]):
 
     def judge(self, room: Room) -> Verdict:
         wanted = self._definition
-        program = programs.find(wanted.tool, room.worktree, room.cwd, room.env)
+        program = find_program.find(wanted.tool, room.worktree, room.cwd, room.env)
         if program is None:
-            where = programs.searched(room.worktree, room.cwd, room.env)
+            where = find_program.searched(room.worktree, room.cwd, room.env)
             raise Failed(f"{wanted.tool} is not installed: looked in {where}")
         options: list[str] = []
         if wanted.tool == "mypy":

@@ -12,26 +12,27 @@ import signal
 import time
 from typing import Any
 
-from orchestr import supervisor
-from orchestr.cell import attempt as attempts
-from orchestr.cell import cross, mending, reviewers
+from orchestr.cell.agent import repair, run_reviewers
+from orchestr.cell.agent.run_agent import UNENDED, is_alive, reviewer, stop_running, stop_work
 from orchestr.cell.context import ABORT, CellContext
-from orchestr.cell.drive import UNENDED, is_alive, reviewer, stop_running, stop_work
-from orchestr.cell.guarding import end_left
-from orchestr.cell.implement import keep_quietly
+from orchestr.cell.phases import cross_checks
+from orchestr.cell.phases.implement import keep_quietly
+from orchestr.cell.worktree.worktree_guard import end_left
+from orchestr.commands.base.options import flag
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.commands.clean import clean_cell
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say, tell
-from orchestr.commands.session import Session, Target
-from orchestr.events import Kind
 from orchestr.files import write_atomic
-from orchestr.lifecycle import replay
-from orchestr.locks import LeaseRecord, read_lease
-from orchestr.process import alive
+from orchestr.process.lease import LeaseRecord, read_lease
+from orchestr.process.run import alive
+from orchestr.run.workspace import Session, Target
 from orchestr.spec.records import Phase
-from orchestr.states import CellState
-from orchestr.store import now, prepare
+from orchestr.state import attempts
+from orchestr.state.events import Kind
+from orchestr.state.journal import now, prepare
+from orchestr.state.replay import replay
+from orchestr.state.states import CellState
+from orchestr.supervisor import client
+from orchestr.views.terminal.output import say, tell
 
 POLL = 0.1  # s
 
@@ -90,7 +91,7 @@ def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -
         if newest is not None and newest.is_open:
             _end(ctx)
     if cells:
-        cross.end_left(cells[0].run)
+        cross_checks.end_left(cells[0].run)
     lonely = [ctx for ctx in cells if _end_lonely(ctx)]
     return list(dict.fromkeys([*live, *moving, *lonely]))
 
@@ -119,7 +120,7 @@ def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
         time.sleep(POLL)
     if newest is not None and is_open:
         folder = attempts.folder(ctx.dir, newest.number)
-        supervisor.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
+        client.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
     return True
 
 
@@ -134,7 +135,7 @@ def _end_lonely(ctx: CellContext) -> bool:
     """Stop what belongs to no open attempt: checks that a killed run left, and reviewers of a
     person's commits. Whether there was anything."""
     folders = [f for f in attempts.supervised(ctx.dir, 0)[1:]
-               if supervisor.state(f) in UNENDED]  # fmt: skip
+               if client.state(f) in UNENDED]  # fmt: skip
     for folder in folders:
         _say(ctx.name, f"stopping review {folder.name}")
         stop_work(ctx, reviewer(folder, 0))
@@ -142,7 +143,7 @@ def _end_lonely(ctx: CellContext) -> bool:
     if checks:
         _say(ctx.name, "stopping its checks")
     if folders:
-        reviewers.stopped(ctx.dir, 0)
+        run_reviewers.stopped(ctx.dir, 0)
     if folders or checks:
         phase = Phase.REVIEW if folders else Phase.CHECK
         ctx.emit(Kind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
@@ -165,8 +166,8 @@ def _end(ctx: CellContext) -> None:
     phase = newest.at_work
     stop_running(ctx, newest)
     keep_quietly(ctx, newest)
-    mending.stopped(ctx, newest)
-    reviewers.stopped(ctx.dir, newest.number)
+    repair.stopped(ctx, newest)
+    run_reviewers.stopped(ctx.dir, newest.number)
     attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
     ctx.emit(Kind.ATTEMPT_CLOSED, phase=phase, attempt=newest.number,
              outcome="aborted", reason="orchestr abort")  # fmt: skip

@@ -14,19 +14,19 @@ from typing import Any
 from orchestr.cell import amendment
 from orchestr.cell.amendment import Amendment, Item
 from orchestr.cell.context import CellContext
-from orchestr.cell.implement import key_of
-from orchestr.cell.records import Marker
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import tell
-from orchestr.commands.session import Session
+from orchestr.cell.phases.implement import key_of
+from orchestr.commands.base.options import flag
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.events import Kind
 from orchestr.files import write_atomic
-from orchestr.locks import FlockLock
-from orchestr.spec.append import append_todo
+from orchestr.process.lease import FlockLock
+from orchestr.run.workspace import Session
+from orchestr.spec.edit import append_todo
 from orchestr.spec.records import Action
-from orchestr.store import prepare
+from orchestr.state.events import Kind
+from orchestr.state.journal import prepare
+from orchestr.state.results import Marker
+from orchestr.views.terminal.output import tell
 
 
 class Amend(PlainVerb):

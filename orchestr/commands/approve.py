@@ -9,23 +9,24 @@ from __future__ import annotations
 import getpass
 from typing import Any
 
-from orchestr.cell import approval, publish
+from orchestr.cell import approval
+from orchestr.cell.agent.plan_prompt import read_plan
+from orchestr.cell.agent.verdict import from_row
 from orchestr.cell.approval import APPROVED, PHASES, REFUSED, Decision
 from orchestr.cell.context import CellContext
-from orchestr.cell.opinion import from_row
-from orchestr.cell.planprompt import read_plan
-from orchestr.cell.records import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
-from orchestr.cell.text import title_of
-from orchestr.commands.facts import value_at
-from orchestr.commands.options import flag, value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import asked, say, tell
-from orchestr.commands.session import Session
+from orchestr.cell.phases import publish
+from orchestr.cell.pull_request.text import title_of
+from orchestr.commands.base.options import flag, value
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import Exit, UsageError
-from orchestr.events import Kind
-from orchestr.render.text import clean, headline
-from orchestr.spec.proof import Gate
-from orchestr.store import now, prepare
+from orchestr.run.workspace import Session
+from orchestr.spec.checks import Gate
+from orchestr.state.events import Kind
+from orchestr.state.journal import now, prepare
+from orchestr.state.results import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
+from orchestr.views.query.status import value_at
+from orchestr.views.terminal.output import asked, say, tell
+from orchestr.views.terminal.text import clean, headline
 
 
 class Approve(PlainVerb):

@@ -19,23 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestr.commands.boardapp import Board as App
-from orchestr.commands.boardapp import Refused, Source
-from orchestr.commands.evidence import Gatherer
-from orchestr.commands.facts import feature_status, gates
-from orchestr.commands.options import flag, value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
-from orchestr.commands.session import Session
-from orchestr.commands.webreport import open_browser
+from orchestr.commands.base.options import flag, value
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.commands.report import open_browser
 from orchestr.errors import VERBS, OrchestrError, UsageError
-from orchestr.locks import read_lease
-from orchestr.process import run, start_detached
-from orchestr.redaction import redact, secret_values
-from orchestr.render.html.facts import FeaturePage
-from orchestr.render.html.page import FEATURE_LOOKS, Live, body_html, index_html, report_html
-from orchestr.render.html.sections import State, state_of
-from orchestr.render.text import count
+from orchestr.process.lease import read_lease
+from orchestr.process.redaction import redact, secret_values
+from orchestr.process.run import run, start_detached
+from orchestr.run.workspace import Session
+from orchestr.views.board.app import Board as App
+from orchestr.views.board.app import Refused, Source
+from orchestr.views.html.model import FeaturePage
+from orchestr.views.html.page import FEATURE_LOOKS, Live, body_html, index_html, report_html
+from orchestr.views.html.sections import State, state_of
+from orchestr.views.query.report import Gatherer
+from orchestr.views.query.status import feature_status, gates
+from orchestr.views.terminal.output import say
+from orchestr.views.terminal.text import count
 
 ACTIONS = ("abort", "force", "approve")
 PATIENCE = 300.0  # s for an action that ends by itself

@@ -10,22 +10,22 @@ from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
 
-from orchestr.cell import attempt as attempts
+from orchestr.cell.agent.run_agent import is_alive
 from orchestr.cell.context import CellContext
-from orchestr.cell.drive import is_alive
-from orchestr.cell.kit import tear_down
-from orchestr.cell.leftovers import keep, same_repository
-from orchestr.cell.pushes import pushed
-from orchestr.cell.records import Published
-from orchestr.commands.build import Goals, leases
-from orchestr.commands.report import tell
-from orchestr.commands.session import Verb, attach
+from orchestr.cell.pull_request.foreign_commits import pushed
+from orchestr.cell.worktree.salvage import keep, same_repository
+from orchestr.cell.worktree.setup import tear_down
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.events import Kind
-from orchestr.gitworktree import remove_worktree
+from orchestr.git.worktrees import remove_worktree
+from orchestr.run.start import Goals, leases
+from orchestr.run.workspace import Verb, attach
 from orchestr.spec.records import Action
-from orchestr.store import prepare
-from orchestr.tasks import Selection
+from orchestr.state import attempts
+from orchestr.state.events import Kind
+from orchestr.state.journal import prepare
+from orchestr.state.results import Published
+from orchestr.tasks.generate import Selection
+from orchestr.views.terminal.output import tell
 
 
 class Clean(Verb, DoitClean):  # type: ignore[misc]

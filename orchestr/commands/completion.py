@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import PREFIX, Session, nearest
-from orchestr.errors import MODULES, VERBS, OrchestrError, UsageError
-from orchestr.spec.proof import Gate
+from orchestr.commands.base.options import flag
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.run.workspace import PREFIX, Session, nearest
+from orchestr.spec.checks import Gate
 from orchestr.spec.records import Phase
 
 SHELLS = ("bash", "zsh", "fish")
@@ -134,7 +134,7 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _verb(name: str) -> Any:
-    module = import_module(f"orchestr.commands.{MODULES.get(name, name)}")
+    module = import_module(f"orchestr.commands.{name}")
     return getattr(module, name.capitalize())
 
 
@@ -151,13 +151,13 @@ def _values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
     if option["name"] in FILES:
         return []
     if option["name"] == "format" and before[0] == "export":
-        from orchestr.render.export import Format
+        from orchestr.views.export import Format
 
         return [(form.value, "") for form in Format]
     if option["name"] == "gate":
         return [(gate.value, "") for gate in Gate]
     if option["name"] == "format":
-        from orchestr.render.graph import FORMATS
+        from orchestr.views.graph.formats import FORMATS
 
         return [(form, "") for form in FORMATS]
     if option["name"] not in ("agent", "only", "if_changed", "review"):

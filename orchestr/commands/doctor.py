@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.agents import make_agent
-from orchestr.cell import attempt as attempts
+from orchestr.cell.agent.run_agent import is_alive, reviewer
 from orchestr.cell.context import CellContext, repo_path
-from orchestr.cell.drive import is_alive, reviewer
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.preflight import MIN_GIT, Finding, look
-from orchestr.commands.report import tell
-from orchestr.commands.session import Session
+from orchestr.commands.base.options import flag
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
-from orchestr.git import Repo, git_version
-from orchestr.gitworktree import Finding as TreeFinding
-from orchestr.gitworktree import validate_worktree
-from orchestr.locks import read_lease
-from orchestr.proctree import attempts_alive
-from orchestr.registry import Registry
+from orchestr.git.repo import Repo, git_version
+from orchestr.git.worktrees import Finding as TreeFinding
+from orchestr.git.worktrees import validate_worktree
+from orchestr.process.lease import read_lease
+from orchestr.process.tree import attempts_alive
+from orchestr.run.preflight import MIN_GIT, Finding, look
+from orchestr.run.workspace import Session
 from orchestr.spec.records import Action
-from orchestr.store import prepare
+from orchestr.state import attempts
+from orchestr.state.journal import prepare
+from orchestr.state.registry import Registry
+from orchestr.views.terminal.output import tell
 
 
 class Doctor(PlainVerb):

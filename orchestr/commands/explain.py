@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestr.cell.context import Run
-from orchestr.commands import proofs
-from orchestr.commands.facts import feature_status
-from orchestr.commands.grounds import grounds
-from orchestr.commands.options import value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import Session, nearest, still
-from orchestr.commands.stale import foresee
+from orchestr.commands.base.options import value
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError, as_typed
 from orchestr.files import one_look
-from orchestr.render.explain import explain_text, what_if_text
-from orchestr.render.facts import FeatureStatus
-from orchestr.render.text import clean
+from orchestr.run.workspace import Session, nearest, still
+from orchestr.tasks.stale import foresee
+from orchestr.views.model import FeatureStatus
+from orchestr.views.query import evidence
+from orchestr.views.query.explain import grounds
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.explain import explain_text, what_if_text
+from orchestr.views.terminal.text import clean
 
 
 class Explain(PlainVerb):
@@ -46,7 +46,7 @@ class Explain(PlainVerb):
                     parts.append(what_if_text(status, name, upstream, forecasts))
                     continue
                 now = datetime.now(UTC)
-                proof = [*proofs.lines(ctx, status.of(name).approvals),
+                proof = [*evidence.lines(ctx, status.of(name).approvals),
                          *_crossed(status, ctx.cell.repo)]  # fmt: skip
                 parts.append(explain_text(status, name, now, forecasts, grounds(ctx), proof))
         sys.stdout.write(as_typed("\n".join(parts)))

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestr.commands.options import value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import answer, write_output
-from orchestr.commands.session import Session
+from orchestr.commands.base.options import value
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
+from orchestr.run.workspace import Session
+from orchestr.views.terminal.output import answer, write_output
 
 
 class Export(PlainVerb):
@@ -27,10 +27,10 @@ class Export(PlainVerb):
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Write the timeline of one feature."""
-        from orchestr.locks import read_lease
-        from orchestr.redaction import redact, secret_values
-        from orchestr.render.export import Format, export_text
-        from orchestr.timeline import make_timeline
+        from orchestr.process.lease import read_lease
+        from orchestr.process.redaction import redact, secret_values
+        from orchestr.state.timeline import make_timeline
+        from orchestr.views.export import Format, export_text
 
         if len(args) != 1:
             known = ", ".join(session.specs.features) or "none"

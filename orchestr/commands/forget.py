@@ -6,15 +6,15 @@ from typing import Any
 
 from doit.cmd_forget import Forget as DoitForget
 
-from orchestr.cell.forget import forget
-from orchestr.commands.build import Goals as BuildGoals
-from orchestr.commands.build import leases
-from orchestr.commands.report import tell
-from orchestr.commands.session import Verb, attach
+from orchestr.cell.phases.forget import forget
 from orchestr.errors import UsageError
+from orchestr.run.start import Goals as BuildGoals
+from orchestr.run.start import leases
+from orchestr.run.workspace import Verb, attach
 from orchestr.spec.records import Phase
-from orchestr.store import prepare
-from orchestr.tasks import Selection
+from orchestr.state.journal import prepare
+from orchestr.tasks.generate import Selection
+from orchestr.views.terminal.output import tell
 
 
 class Forget(Verb, DoitForget):  # type: ignore[misc]
@@ -53,7 +53,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         """Rows at all levels below each name."""
         from doit.dependency import Dependency, MD5Checker
 
-        from orchestr.doitdb import WriteThroughDB
+        from orchestr.tasks.database import WriteThroughDB
 
         if not session.layout.database.exists():
             return

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestr.commands.facts import feature_status
-from orchestr.commands.options import value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
-from orchestr.commands.session import Session, nearest
+from orchestr.commands.base.options import value
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.files import write_atomic
-from orchestr.render.facts import FeatureStatus
-from orchestr.render.graph import FORMATS, dot, mermaid, nodes_of
-from orchestr.render.graph_svg import svg
-from orchestr.render.graph_text import graph_text
+from orchestr.run.workspace import Session, nearest
+from orchestr.views.graph.formats import FORMATS, dot, mermaid, nodes_of
+from orchestr.views.graph.svg import svg
+from orchestr.views.graph.text import graph_text
+from orchestr.views.model import FeatureStatus
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.output import say
 
 SUFFIXES = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".txt": "text"}
 COLUMNS = 80  # where there is no terminal

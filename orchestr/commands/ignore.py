@@ -6,12 +6,12 @@ from typing import Any
 
 from doit.cmd_ignore import Ignore as DoitIgnore
 
-from orchestr.commands.options import flag
-from orchestr.commands.report import tell
-from orchestr.commands.session import Verb, attach, ignored
+from orchestr.commands.base.options import flag
 from orchestr.errors import UsageError
-from orchestr.events import Kind
-from orchestr.store import prepare
+from orchestr.run.workspace import Verb, attach, ignored
+from orchestr.state.events import Kind
+from orchestr.state.journal import prepare
+from orchestr.views.terminal.output import tell
 
 
 class Ignore(Verb, DoitIgnore):  # type: ignore[misc]

@@ -7,12 +7,12 @@ from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
-from orchestr.cell import attempt as attempts
-from orchestr.cell.records import TRANSCRIPT
-from orchestr.commands.session import Session, Target, Verb, attach
-from orchestr.commands.stale import stale_phases
 from orchestr.errors import UsageError
+from orchestr.run.workspace import Session, Target, Verb, attach
 from orchestr.spec.records import Phase
+from orchestr.state import attempts
+from orchestr.state.results import TRANSCRIPT
+from orchestr.tasks.stale import stale_phases
 
 
 def reviews(session: Session, target: Target) -> list[str]:

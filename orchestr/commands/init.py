@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import tell
-from orchestr.commands.session import Session
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.run.workspace import Session
+from orchestr.views.terminal.output import tell
 
 
 class Init(PlainVerb):
@@ -22,7 +22,7 @@ class Init(PlainVerb):
 
     def act(self, session: Session, params: Any, args: list[str]) -> int:
         """Write `orchestr.toml`, `specs/example.yaml`, `dodo.py`; say what was kept."""
-        from orchestr.spec.workspace import write_workspace
+        from orchestr.settings.new_workspace import write_workspace
 
         came = os.environ.get("ORCHESTR_FROM")  # a wrapper that went to its own folder (`doitw`)
         folder = Path(came or ".", *args[:1])

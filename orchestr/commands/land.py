@@ -15,27 +15,27 @@ from dataclasses import replace
 from typing import Any
 
 from orchestr.cell.context import Run
-from orchestr.cell.records import Head
-from orchestr.commands.build import Goals, Signals, lease_record, leases, new_run_id, paid_agents
-from orchestr.commands.observe import observe
-from orchestr.commands.options import YES, flag, value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import asked, say, tell
-from orchestr.commands.session import Session
+from orchestr.commands.base.options import YES, flag, value
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import Exit, OrchestrError, UsageError
 from orchestr.landing.candidates import Built
+from orchestr.landing.events import Event, Spec, Stage, Trouble
 from orchestr.landing.land import Lander
-from orchestr.landing.outcome import Outcome
 from orchestr.landing.queue import obstacle
-from orchestr.landing.records import Event, Spec, Stage, Trouble
-from orchestr.lifecycle import replay
-from orchestr.locks import Lease
-from orchestr.render.landing import Row, event_line, preview_text, summary_text
+from orchestr.landing.report import Outcome
+from orchestr.process.lease import Lease
+from orchestr.run.observe_forge import observe
+from orchestr.run.start import Goals, Signals, lease_record, leases, new_run_id, paid_agents
+from orchestr.run.workspace import Session
+from orchestr.settings.keys import STRATEGIES
 from orchestr.spec.records import Delivery
-from orchestr.spec.settings_table import STRATEGIES
-from orchestr.states import CellState
-from orchestr.store import prepare
-from orchestr.tasks import Selection, free_ports_left
+from orchestr.state.journal import prepare
+from orchestr.state.replay import replay
+from orchestr.state.results import Head
+from orchestr.state.states import CellState
+from orchestr.tasks.generate import Selection, free_ports_left
+from orchestr.views.terminal.landing import Row, event_line, preview_text, summary_text
+from orchestr.views.terminal.output import asked, say, tell
 
 DRY_RUN = flag("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Any
 
 from doit.cmd_list import List as DoitList
 
-from orchestr.commands.report import say
-from orchestr.commands.session import PREFIX, Verb, attach
+from orchestr.run.workspace import PREFIX, Verb, attach
+from orchestr.views.terminal.output import say
 
 
 class List(Verb, DoitList):  # type: ignore[misc]

@@ -18,26 +18,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell import attempt as attempts
+from orchestr.cell.agent.launch import secrets_of
+from orchestr.cell.agent.run_agent import is_alive
 from orchestr.cell.context import CellContext
-from orchestr.cell.drive import is_alive
-from orchestr.cell.starting import secrets_of
-from orchestr.commands.options import flag, value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
-from orchestr.commands.sections import AUTHOR, REVIEWER, Section, sections
-from orchestr.commands.session import Session
+from orchestr.commands.base.options import flag, value
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
-from orchestr.lifecycle import replay, settle
-from orchestr.locks import read_lease
-from orchestr.redaction import redact, secret_values
-from orchestr.render import transcript
-from orchestr.render.seek import offset_of, time_of
-from orchestr.render.story import Line, Teller, painted
-from orchestr.render.text import moment
+from orchestr.process.lease import read_lease
+from orchestr.process.redaction import redact, secret_values
+from orchestr.run.workspace import Session
+from orchestr.spec.field_types import parse_duration
 from orchestr.spec.records import Action
-from orchestr.spec.values import parse_duration
-from orchestr.states import CellState
+from orchestr.state import attempts
+from orchestr.state.replay import replay, settle
+from orchestr.state.states import CellState
+from orchestr.views.logs import transcript
+from orchestr.views.logs.seek import offset_of, time_of
+from orchestr.views.logs.transcript_events import Line, Teller, painted
+from orchestr.views.query.log_sections import AUTHOR, REVIEWER, Section, sections
+from orchestr.views.terminal.output import say
+from orchestr.views.terminal.text import moment
 
 LAST = 200  # lines, where nothing else is asked for
 LOOK = 1.0  # s between two looks at whether anything works on the cell still

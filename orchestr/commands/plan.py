@@ -7,20 +7,20 @@ import shutil
 import sys
 from typing import Any
 
-from orchestr.commands import options
-from orchestr.commands.build import Goals, choose
-from orchestr.commands.claims import claims
-from orchestr.commands.facts import feature_status
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.preflight import look_reviewers
-from orchestr.commands.proposals import proposals
-from orchestr.commands.report import say
-from orchestr.commands.session import Session
-from orchestr.commands.stale import foresee
+from orchestr.commands.base import options
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import Exit, UsageError
 from orchestr.files import one_look
-from orchestr.plan import overlaps
-from orchestr.render.plan import Resources, plan_json, plan_text
+from orchestr.plan.dag import overlaps
+from orchestr.plan.overlap_warnings import claims
+from orchestr.run.preflight import look_reviewers
+from orchestr.run.start import Goals, choose
+from orchestr.run.workspace import Session
+from orchestr.tasks.stale import foresee
+from orchestr.views.query.proposed_checks import proposals
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.output import say
+from orchestr.views.terminal.plan import Resources, plan_json, plan_text
 
 DEFAULTS: dict[str, Any] = {"only": [], "failed": False, "ignore_deps": False}
 

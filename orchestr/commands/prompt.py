@@ -9,18 +9,18 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from orchestr.cell import attempt as attempts
-from orchestr.cell.attempt import Attempt
+from orchestr.cell.agent.prompt import build
 from orchestr.cell.context import CellContext, repo_path
-from orchestr.cell.prepare import left_here
-from orchestr.cell.prompt import build
-from orchestr.commands.options import value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
-from orchestr.commands.session import Session
+from orchestr.cell.worktree.prepare_branch import left_here
+from orchestr.commands.base.options import value
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.gitworktree import Finding, validate_worktree
+from orchestr.git.worktrees import Finding, validate_worktree
+from orchestr.run.workspace import Session
 from orchestr.spec.records import Action
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.views.terminal.output import say
 
 PROMPT = "prompt.md"
 

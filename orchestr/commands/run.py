@@ -10,7 +10,11 @@ from doit.cmd_run import Run as DoitRun
 
 from orchestr.cell.budget import Cap, Purse
 from orchestr.cell.context import Overrides
-from orchestr.commands.build import (
+from orchestr.commands.base.options import RUN as RUN_OPTIONS
+from orchestr.errors import Exit, UsageError
+from orchestr.run.notify import Notifier
+from orchestr.run.reporter import Reporter
+from orchestr.run.start import (
     Goals,
     Signals,
     begin,
@@ -22,18 +26,14 @@ from orchestr.commands.build import (
     preflight,
     tail_of,
 )
-from orchestr.commands.notify import Notifier
-from orchestr.commands.options import RUN as RUN_OPTIONS
-from orchestr.commands.report import answer
-from orchestr.commands.reporter import Reporter
-from orchestr.commands.session import Loader, Session, Verb, attach
-from orchestr.errors import Exit, UsageError
-from orchestr.events import Event, Kind
-from orchestr.render.progress import make_progress
+from orchestr.run.workspace import Loader, Session, Verb, attach
+from orchestr.spec.field_types import parse_duration
 from orchestr.spec.records import Delivery
-from orchestr.spec.values import parse_duration
-from orchestr.store import prepare
-from orchestr.tasks import free_ports_left
+from orchestr.state.events import Event, Kind
+from orchestr.state.journal import prepare
+from orchestr.tasks.generate import free_ports_left
+from orchestr.views.live.progress import make_progress
+from orchestr.views.terminal.output import answer
 
 MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
@@ -142,7 +142,7 @@ def _finish(
     goals: Sequence[Goals], happened: Sequence[Event], code: Exit, *, as_json: bool
 ) -> None:
     """The answer on stdout: what came out, and what to do next."""
-    from orchestr.commands.outcome import summary
+    from orchestr.run.summary import summary
 
     if as_json:
         return

@@ -11,18 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestr.cell.context import Run
-from orchestr.commands.build import tail_of
-from orchestr.commands.facts import feature_status
-from orchestr.commands.observe import observe
-from orchestr.commands.options import JSON, flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say, wide
-from orchestr.commands.session import Session
+from orchestr.commands.base.options import JSON, flag
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import as_typed
-from orchestr.lifecycle import FeatureView, replay
-from orchestr.render.progress import can_draw
-from orchestr.render.status import status_json, status_text
-from orchestr.store import prepare
+from orchestr.run.observe_forge import observe
+from orchestr.run.start import tail_of
+from orchestr.run.workspace import Session
+from orchestr.state.journal import prepare
+from orchestr.state.replay import FeatureView, replay
+from orchestr.views.live.progress import can_draw
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.output import say, wide
+from orchestr.views.terminal.status import status_json, status_text
 
 EVERY = 1.0  # s between two looks of --watch
 FETCH_EVERY = 60.0  # s between two questions of --watch --fetch to the forge
@@ -73,7 +73,7 @@ class Status(PlainVerb):
 
 def watch(session: Session, names: list[str], *, fetched: bool) -> int:
     """The live table of `run`, fed from the journals, until Ctrl+C."""
-    from orchestr.render.live import LiveProgress
+    from orchestr.views.live.live import LiveProgress
 
     runs = {name: session.run(name) for name in names}
     plans = [run.plan for run in runs.values()]

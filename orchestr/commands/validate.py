@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.prompt import check_template
-from orchestr.commands.claims import claims
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import Session
+from orchestr.cell.agent.prompt import check_template
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import Exit
-from orchestr.spec.report import validate
+from orchestr.plan.overlap_warnings import claims
+from orchestr.run.workspace import Session
+from orchestr.spec.validate import validate
 
 
 class Validate(PlainVerb):

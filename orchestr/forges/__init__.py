@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import Event
 
-from orchestr.config import Settings
 from orchestr.forges.base import Forge
+from orchestr.settings.loader import Settings
 
 __all__ = ["FORGES", "make_forge"]
 

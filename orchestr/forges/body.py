@@ -2,8 +2,8 @@
 
 Pure and deterministic: equal input gives equal text, so that an unchanged body is not edited.
 Owns what the text says (feature, cell, todos, stack, upstreams, dependents, siblings, merge
-order, rows A61, A67, A68, A83). Leaves to `orchestr.forges.markers` where it stands in the
-body and to `orchestr.forges.markdown` that foreign text in it does nothing.
+order, rows A61, A67, A68, A83). Leaves to `orchestr.forges.body_markers` where it stands in the
+body and to `orchestr.forges.markdown_escape` that foreign text in it does nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestr.forges.base import PRState, PullRequest
-from orchestr.forges.markdown import code, link, one_line, plain
-from orchestr.forges.markers import splice, wrap
+from orchestr.forges.body_markers import splice, wrap
+from orchestr.forges.markdown_escape import code, link, one_line, plain
 from orchestr.spec.records import Action, Cell, Feature
 
 __all__ = ["PRLink", "render_block", "render_title", "splice"]
@@ -66,7 +66,7 @@ def render_block(
     ``base`` is the branch the pull request goes into, ``stack`` the same-repository upstreams
     that the cell's branch starts from, ``links`` the pull requests known now, by cell.
     ``summary`` is foreign text, shown literally; ``evidence`` are sections of
-    `orchestr.forges.evidence`.
+    `orchestr.forges.body_evidence`.
     """
     paragraphs = [
         f"**{plain(feature.title or feature.name)}**"

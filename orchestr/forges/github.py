@@ -31,8 +31,8 @@ from orchestr.forges.base import (
     Usage,
 )
 from orchestr.forges.github_api import OLDEST, Api, Refused
-from orchestr.forges.github_lane import PATIENCE, Told
-from orchestr.forges.github_slug import Slug, slug_of
+from orchestr.forges.github_rate_limit import PATIENCE, Told
+from orchestr.forges.github_remote import Slug, slug_of
 
 Found = dict[str, tuple[PullRequest, ...]]
 PAGES = 20  # of pull requests of one branch; more is not believed

@@ -2,8 +2,8 @@
 
 `gh` knows the user's login, enterprise hosts, proxies and certificates; we never see a token.
 Owns the command line, reading status, headers and body (``gh api --include``), and what each
-failure means: worth another try (`Retry`, dealt with by `orchestr.forges.github_lane`), or final
-(`ForgeError` with the command that mends it). Leaves the meaning of an answer to its caller.
+failure means: worth another try (`Retry`, dealt with by `orchestr.forges.github_rate_limit`), or
+final (`ForgeError` with the command that mends it). Leaves the meaning of an answer to its caller.
 
 The invariant: what is not an answer of the host, well-formed and without an error, is an
 exception. Nothing here can be read as "there is none" (row A91).
@@ -22,8 +22,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestr.forges.base import ForgeError, Usage
-from orchestr.forges.github_lane import PATIENCE, Retry, Told, lane_to
-from orchestr.process import Completed, ProcessTimeout, ProgramMissing, redact, run, secret_values
+from orchestr.forges.github_rate_limit import PATIENCE, Retry, Told, lane_to
+from orchestr.process.run import (
+    Completed,
+    ProcessTimeout,
+    ProgramMissing,
+    redact,
+    run,
+    secret_values,
+)
 
 TIMEOUT = 60.0  # s for one request; GitHub itself gives up on a query after 10 s
 OLDEST = (2, 17)  # has `gh auth token`

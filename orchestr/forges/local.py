@@ -5,7 +5,7 @@ a hosting forge does: an open one follows its branch at the origin whenever some
 merged when its base has come to contain it, closed when its branch is gone, and moves to the
 base below when the branch it was stacked on was merged and deleted.
 
-Owns those rules. Leaves the files to `orchestr.forges.shelf`, the refs to `.origin`.
+Owns those rules. Leaves the files to `orchestr.forges.pr_files`, the refs to `.origin`.
 
 What survives a crash: every call holds a flock of the repository, so there is one open pull
 request a branch. The file comes first and the ref second; a kill between them leaves a pull
@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestr.errors import UsageError
-from orchestr.forges import shelf
+from orchestr.forges import pr_files
 from orchestr.forges.base import (
     ForgeError,
     MergeMethod,
@@ -33,10 +33,10 @@ from orchestr.forges.base import (
     RepoRef,
     Usage,
 )
-from orchestr.forges.origin import Origin
-from orchestr.forges.shelf import Kept
-from orchestr.locks import FlockLock
-from orchestr.store import now
+from orchestr.forges.local_origin import Origin
+from orchestr.forges.pr_files import Kept
+from orchestr.process.lease import FlockLock
+from orchestr.state.journal import now
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -67,7 +67,7 @@ class LocalForge:
         """See `Forge.find`. A repository that is not cloned yet and never had a pull request
         here has none: nothing but this forge could have made one.
         """
-        if not repo.path.exists() and not shelf.read_all(self._folder(repo)):
+        if not repo.path.exists() and not pr_files.read_all(self._folder(repo)):
             return dict.fromkeys(heads, ())
         with self._look(repo) as look:
             prs = [kept.pr for kept in look.kept.values()]
@@ -83,7 +83,7 @@ class LocalForge:
                     raise PRExists(kept.pr)
             head_sha, base_sha = _ends(look.origin, head, base)
             at = self.clock()
-            number = shelf.next_number(look.folder, look.origin.refs)
+            number = pr_files.next_number(look.folder, look.origin.refs)
             while True:
                 pr = PullRequest(
                     number=number,
@@ -98,7 +98,7 @@ class LocalForge:
                     created_at=at,
                     updated_at=at,
                 )
-                if shelf.create(look.folder, Kept(pr, base_sha)):
+                if pr_files.create(look.folder, Kept(pr, base_sha)):
                     break
                 number += 1
             look.origin.keep({number: head_sha})
@@ -132,7 +132,7 @@ class LocalForge:
         """See `Forge.comment`."""
         with self._look(repo) as look:
             _one(look, repo, number)
-            shelf.add_comment(look.folder, number, body)
+            pr_files.add_comment(look.folder, number, body)
 
     def merge(
         self,
@@ -207,7 +207,7 @@ class LocalForge:
         folder.mkdir(parents=True, exist_ok=True)
         with FlockLock(folder / "lock"):
             origin = Origin(repo)
-            look = _Look(folder, origin, shelf.read_all(folder))
+            look = _Look(folder, origin, pr_files.read_all(folder))
             for old in reversed(look.kept.values()):
                 self._save(look, old, follow(old, origin, look.kept))
             origin.keep({n: kept.pr.head_sha for n, kept in look.kept.items()})
@@ -217,7 +217,7 @@ class LocalForge:
         if new.pr != old.pr:
             new = replace(new, pr=replace(new.pr, updated_at=self.clock()))
         if new != old:
-            shelf.write(look.folder, new)
+            pr_files.write(look.folder, new)
             look.kept[new.pr.number] = new
         return new.pr
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestr.errors import OrchestrError
-from orchestr.git import CommitId, MergeResult, Repo, TreeId
+from orchestr.git.repo import CommitId, MergeResult, Repo, TreeId
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
 REVERTS = "Orchestr-Reverts"

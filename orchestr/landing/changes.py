@@ -9,13 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext, Run
-from orchestr.cell.records import Head, Implemented, Outcome
-from orchestr.cell.text import is_partial, title_of
-from orchestr.cell.worktree import base_branch
+from orchestr.cell.phases.worktree import base_branch
+from orchestr.cell.pull_request.text import is_partial, title_of
 from orchestr.errors import OrchestrError
-from orchestr.git import CommitId, Repo
-from orchestr.giterrors import GitError
-from orchestr.gitmerge import merge_base_for
+from orchestr.git.errors import GitError
+from orchestr.git.merge import merge_base_for
+from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.candidates import (
     ATTEMPT,
     CELL,
@@ -24,9 +23,10 @@ from orchestr.landing.candidates import (
     Recipe,
     landed_by_trailers,
 )
-from orchestr.landing.records import Change, Lane, Offered, Stage
+from orchestr.landing.events import Change, Lane, Offered, Stage
 from orchestr.spec.records import Phase
-from orchestr.states import CellState
+from orchestr.state.results import Head, Implemented, Outcome
+from orchestr.state.states import CellState
 
 if TYPE_CHECKING:
     from orchestr.landing.land import Lander
@@ -71,7 +71,7 @@ def hold(ctx: CellContext, head: Head | None) -> str:
         if phase is Phase.WORKTREE and head is not None and state is CellState.LANDED:
             continue
         try:
-            why = import_module(f"orchestr.cell.{phase}").reason(ctx)
+            why = import_module(f"orchestr.cell.phases.{phase}").reason(ctx)
         except OrchestrError as error:
             why = error.message
         if why is not None:

@@ -1,8 +1,9 @@
 """What must be green on a candidate: its cells' checks, the feature's, the repository's.
 
 Owns which checks those are; running them is `orchestr.checks.suite`'s, the worktree that shows
-the candidate is `orchestr.cell.bench`'s. A result for the same tree and the same check counts,
-whoever had it run: so the first candidate on a target that did not move costs nothing.
+the candidate is `orchestr.cell.worktree.check_worktree`'s. A result for the same tree and the same
+check counts, whoever had it run: so the first candidate on a target that did not move costs
+nothing.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
-from orchestr.cell import bench, checking, cross
 from orchestr.cell.context import CellContext, Run
-from orchestr.cell.records import digest, read_tree
-from orchestr.cell.worktree import ensure_upstreams
+from orchestr.cell.phases import cross_checks
+from orchestr.cell.phases.worktree import ensure_upstreams
+from orchestr.cell.proof import run_checks
+from orchestr.cell.worktree import check_worktree
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, evidence_text, passed, run_suite, summary
 from orchestr.errors import Interrupted
-from orchestr.git import CommitId, Repo
-from orchestr.landing.lease import leased
-from orchestr.landing.records import Change
-from orchestr.redaction import clean_env
-from orchestr.spec.proof import CheckDef, CommandCheck, as_row
+from orchestr.git.repo import CommitId, Repo
+from orchestr.landing.events import Change
+from orchestr.landing.ports import leased
+from orchestr.process.redaction import clean_env
+from orchestr.spec.checks import CheckDef, CommandCheck, as_row
 from orchestr.spec.records import Action
+from orchestr.state.results import digest, read_tree
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
 KEPT = 40  # candidates whose logs are kept, in each repository
@@ -72,7 +75,7 @@ def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
         if change.reverts:
             found += settings.checks
         elif feature in by_name:
-            found += checking.checks_of(by_name[feature].cell(cell), order.path)
+            found += run_checks.checks_of(by_name[feature].cell(cell), order.path)
     found += [
         CommandCheck(name=command, timeout=runs[0].settings.limits.timeout,
                      run=("sh", "-c", command))
@@ -133,12 +136,12 @@ def _request(runs: Sequence[Run], order: Order, logs: Path, ports: tuple[int, ..
     """As in the cell's own worktree, with the same environment; a revert belongs to no cell."""
     tree, own = order.tree, next(iter(_cells(runs, order.changes)), None)
     if own is not None:
-        env = checking.environment(own, CommitId(order.commit))
+        env = run_checks.environment(own, CommitId(order.commit))
         env |= {"ORCHESTR_WORKTREE": str(order.path),
                 "GIT_CEILING_DIRECTORIES": str(order.path.resolve().parent)}  # fmt: skip
         others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
         tree = digest(tree, others) if others else tree
-        if others and checking.wanted(own):
+        if others and run_checks.wanted(own):
             ensure_upstreams(own)  # one that has landed may have been tidied away
     else:
         env = {**clean_env(Repo(order.path).env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
@@ -147,7 +150,7 @@ def _request(runs: Sequence[Run], order: Order, logs: Path, ports: tuple[int, ..
         head=order.commit,
         tree=tree,
         folder=logs / order.commit[:16],
-        marker=bench.marker_of(order.path),
+        marker=check_worktree.marker_of(order.path),
         env=env,
         environ=os.environ,
         ports=ports,
@@ -159,9 +162,9 @@ def _seeing_all(run: Run, request: SuiteRequest, order: Order) -> SuiteRequest:
     """As after a run: a cross check can read the trees of all cells of its feature."""
     return replace(
         request,
-        tree=digest(order.tree, cross.trees(run)),
+        tree=digest(order.tree, cross_checks.trees(run)),
         folder=request.folder / f"cross-{run.feature.name}",
-        env={**request.env, **cross.places(run)},
+        env={**request.env, **cross_checks.places(run)},
     )
 
 

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from orchestr.landing.queue import Item, Queue
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Action,
     Candidate,
     CheckCandidate,
@@ -33,6 +32,7 @@ from orchestr.landing.records import (
     Trouble,
     Verify,
 )
+from orchestr.landing.queue import Item, Queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,12 @@ from typing import assert_never
 
 from orchestr.cell.context import CellContext, Run, repo_path
 from orchestr.errors import Interrupted, OrchestrError, full_disk
-from orchestr.events import Kind
-from orchestr.git import CommitId, Repo
-from orchestr.landing import after, changes, work
-from orchestr.landing.book import Book
+from orchestr.git.repo import CommitId, Repo
+from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.candidates import Built, build
 from orchestr.landing.checks import Check, default_check
 from orchestr.landing.decide import decide, is_doomed
-from orchestr.landing.move import FORGE, PUSH, move, way
-from orchestr.landing.outcome import Outcome, end_of, tell
-from orchestr.landing.queue import Queue, replay, step
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Action,
     CheckCandidate,
     Conflicted,
@@ -59,6 +54,11 @@ from orchestr.landing.records import (
     Verified,
     Verify,
 )
+from orchestr.landing.journal import Book
+from orchestr.landing.move_target import FORGE, PUSH, move, way
+from orchestr.landing.queue import Queue, replay, step
+from orchestr.landing.report import Outcome, end_of, tell
+from orchestr.state.events import Kind
 
 POLL = 0.2  # s between two looks at a stop request
 
@@ -149,11 +149,11 @@ class Lander:
         for key in self._offered:
             item = self.queue.items[key]
             if item.stage is Stage.LANDED and not item.change.reverts and not self.undo:
-                after.tidy(self.ctx(key), item.change.head, lambda text: None)
+                after_landing.tidy(self.ctx(key), item.change.head, lambda text: None)
 
     def open(self) -> None:
         """Say who lands, what there is to land, and where the targets are."""
-        work.end_left(self)
+        workers.end_left(self)
         groups = tuple(self._group(run) for run in self.runs)
         self.append(Started(groups))
         offers = [offer for run in self.runs for offer in self._offers(run)]
@@ -242,12 +242,12 @@ class Lander:
         try:
             match action:
                 case CheckCandidate():
-                    answer = work.check(self, action)
+                    answer = workers.check(self, action)
                 case Land(spec, commit, _):
                     answer = move(self, spec, commit)
                 case _:
                     assert isinstance(action, Repair)
-                    answer = work.repair(self, action)
+                    answer = workers.repair(self, action)
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
@@ -325,13 +325,13 @@ class Lander:
         if item.change.reverts or name not in self._by_name:
             return [Retargeted(key)]
         ctx, lane = self.ctx(key), item.change.lane
-        after.merged(ctx, self.warn)
-        after.retarget(ctx, lane.target, self.warn)
-        for dep in after.dependents(ctx):
+        after_landing.merged(ctx, self.warn)
+        after_landing.retarget(ctx, lane.target, self.warn)
+        for dep in after_landing.dependents(ctx):
             known = self.queue.items.get(dep.key)
             if known is None or known.stage not in (Stage.WAITING, Stage.PARKED):
                 continue
-            head = after.update(dep, lane.target, CommitId(self.queue.tips[lane]),
+            head = after_landing.update(dep, lane.target, CommitId(self.queue.tips[lane]),
                                 CommitId(item.change.head), self.warn)  # fmt: skip
             if head is not None:
                 found += [o for o in self._offers(ctx.run) if o.change.key == dep.key]
@@ -351,8 +351,8 @@ class Lander:
                      head=change.head)  # fmt: skip
         if change.reverts:
             return [Verified(key)]
-        state = after.merged(ctx, self.warn)
-        after.tidy(ctx, change.head, self.warn)
+        state = after_landing.merged(ctx, self.warn)
+        after_landing.tidy(ctx, change.head, self.warn)
         return [Verified(key, state)]
 
     # --- looking ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Candidate,
     Change,
     Checked,

@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.forget import forget
-from orchestr.cell.leftovers import operation
-from orchestr.cell.perform import perform, runner
-from orchestr.cell.records import Marker
+from orchestr.cell.phases.forget import forget
+from orchestr.cell.phases.run_phase import perform, runner
+from orchestr.cell.worktree.salvage import operation
 from orchestr.files import read_toml, write_atomic, write_toml
-from orchestr.landing.records import Trouble
+from orchestr.landing.events import Trouble
 from orchestr.spec.records import Action, Phase
+from orchestr.state.results import Marker
 
-EVIDENCE = "landing.md"  # read by `orchestr.cell.prepare` for the prompt
+EVIDENCE = "landing.md"  # read by `orchestr.cell.worktree.prepare_branch` for the prompt
 RECORD = "landing.toml"
 
 

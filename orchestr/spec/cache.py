@@ -18,7 +18,7 @@ from typing import Any
 from orchestr import __version__
 from orchestr.errors import Problem
 from orchestr.files import write_atomic
-from orchestr.spec.proof import Contract, CrossCheck, as_row, from_row, proof_from_row, proof_row
+from orchestr.spec.checks import Contract, CrossCheck, as_row, from_row, proof_from_row, proof_row
 from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
 
 SCHEMA = 2

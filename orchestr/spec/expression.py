@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
-from orchestr.spec.values import BadValue, show, suggest
+from orchestr.spec.field_types import BadValue, show, suggest
 
 LONGEST = 2000  # characters
 _ALLOWED = (

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from orchestr.spec import values
+from orchestr.spec import field_types
+from orchestr.spec.field_types import BadValue, kind_of
 from orchestr.spec.records import LISTED, Delivery, Phase
-from orchestr.spec.values import BadValue, kind_of
 
 
 def each(check: Callable[[str], str]) -> AfterValidator:
@@ -29,30 +29,30 @@ def _phases(value: object) -> tuple[Phase, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         hint = "write a list, like [implement, check, review, publish]"
         raise BadValue(f"must be a list of phases, got {kind_of(value)}", hint)
-    return values.parse_phases(value)
+    return field_types.parse_phases(value)
 
 
-Line = Annotated[str, each(values.check_line)]
-Text = Annotated[str, each(values.check_text)]
-Word = Annotated[str, each(values.check_word)]
+Line = Annotated[str, each(field_types.check_line)]
+Text = Annotated[str, each(field_types.check_text)]
+Word = Annotated[str, each(field_types.check_word)]
 FeatureName = Annotated[
     str,
-    each(values.check_feature_name),
+    each(field_types.check_feature_name),
     Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_-]*$"}),
 ]
 CellName = Annotated[
     str,
-    each(values.check_cell_name),
+    each(field_types.check_cell_name),
     Field(json_schema_extra={"pattern": "^[a-z][a-z0-9-]*$"}),
 ]
-RepoName = Annotated[str, each(values.check_repo_name)]
-Key = Annotated[str, each(values.check_key)]
-BranchName = Annotated[str, each(values.check_branch)]
-BaseName = Annotated[str, each(values.check_ref)]
-Pattern = Annotated[str, each(values.check_pattern)]
+RepoName = Annotated[str, each(field_types.check_repo_name)]
+Key = Annotated[str, each(field_types.check_key)]
+BranchName = Annotated[str, each(field_types.check_branch)]
+BaseName = Annotated[str, each(field_types.check_ref)]
+Pattern = Annotated[str, each(field_types.check_pattern)]
 Duration = Annotated[
     float,
-    BeforeValidator(values.parse_duration),
+    BeforeValidator(field_types.parse_duration),
     WithJsonSchema(
         {
             "description": "90s, 30m, 2h, 500ms, or whole seconds",

@@ -1,7 +1,7 @@
 """The two written forms of a spec as strict pydantic models, and their errors in plain words.
 
 Owns types, required fields and single values. What needs more than one value (dependencies,
-branches, agents) is `orchestr.spec.check`'s. Imported only when a spec must really be parsed:
+branches, agents) is `orchestr.spec.references`'s. Imported only when a spec must really be parsed:
 pydantic costs more time than everything else in ``doit list`` (DESIGN, the spec).
 """
 
@@ -13,7 +13,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from orchestr.errors import Problem
-from orchestr.spec.document import Document
+from orchestr.spec.check_models import (
+    ContractFields,
+    CrossModel,
+    Gates,
+    ProofFields,
+    RepairFields,
+    field_names,
+    place_of,
+)
+from orchestr.spec.error_messages import NATIVE, OPENTDF, words
+from orchestr.spec.field_types import kind_of, suggest
 from orchestr.spec.fields import (
     BaseName,
     BranchName,
@@ -30,18 +40,8 @@ from orchestr.spec.fields import (
     Text,
     Word,
 )
-from orchestr.spec.proofmodels import (
-    ContractFields,
-    CrossModel,
-    Gates,
-    ProofFields,
-    RepairFields,
-    field_names,
-    place_of,
-)
 from orchestr.spec.records import Delivery
-from orchestr.spec.values import kind_of, suggest
-from orchestr.spec.words import NATIVE, OPENTDF, words
+from orchestr.spec.yaml_source import Document
 
 __all__ = ["NATIVE", "OPENTDF", "form_of", "validate"]
 

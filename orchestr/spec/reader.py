@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestr.errors import Problem, SpecError
 from orchestr.spec import cache as compiled_specs
-from orchestr.spec.proof import Contract
+from orchestr.spec.checks import Contract
+from orchestr.spec.field_types import MAX_BYTES
 from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
-from orchestr.spec.values import MAX_BYTES
 
 if TYPE_CHECKING:
     from orchestr.spec.models import CellFields, FeatureFields
 
 
 class Places(Protocol):
-    """Where things lie: the part of `orchestr.config.WorkspaceSettings` that is needed here."""
+    """Where things lie: the part of `orchestr.settings.loader.WorkspaceSettings` that is needed
+    here."""
 
     @property
     def root(self) -> Path: ...
@@ -36,7 +37,8 @@ class Places(Protocol):
 
 
 class ReadsSpecs(Protocol):
-    """The part of `orchestr.config.Settings` that is needed here (config lies above spec)."""
+    """The part of `orchestr.settings.loader.Settings` that is needed here (config lies above
+    spec)."""
 
     @property
     def workspace(self) -> Places: ...
@@ -126,14 +128,14 @@ def compile_spec(
     data: bytes, name: str, digest: str, agents: Collection[str] | None
 ) -> tuple[Feature, tuple[Problem, ...]]:
     """Parse and check the bytes of a spec, without a cache. Raises SpecError."""
-    from orchestr.spec import check, document, models
+    from orchestr.spec import models, references, yaml_source
 
-    parsed = document.parse(name, data)
+    parsed = yaml_source.parse(name, data)
     model, found = models.validate(parsed)
     section = "cells"
     if isinstance(parsed.value, dict) and models.form_of(parsed.value) is models.OpentdfFeature:
         section = "repos"
-    found = [*parsed.problems, *found, *check.check(parsed, section, agents)]
+    found = [*parsed.problems, *found, *references.check(parsed, section, agents)]
     if model is not None:
         feature, more = _convert(model, parsed, name, digest)
         found += more
@@ -147,7 +149,7 @@ def _convert(
     model: FeatureFields, document: Any, name: str, digest: str
 ) -> tuple[Feature, list[Problem]]:
     """The record of a valid model; defaults are filled in here and nowhere else."""
-    from orchestr.spec import models, proofmodels
+    from orchestr.spec import check_models, models
 
     meta = model.metadata
     key = meta.jira or meta.name
@@ -172,7 +174,7 @@ def _convert(
         created=meta.created,
         scenarios=tuple(model.scenarios),
         delivery=Delivery(model.delivery),
-        cross_checks=proofmodels.cross_of(model.cross_checks),
+        cross_checks=check_models.cross_of(model.cross_checks),
         contracts=tuple(Contract(item.path, item.owner) for item in model.contracts),
         path=name,
         digest=digest,
@@ -184,7 +186,7 @@ def _cell(
     name: str, repo: str, branch: str, action: Action, fields: CellFields, model: FeatureFields
 ) -> Cell:
     """A cell's own words, else the defaults; what only agents have stays away from a push."""
-    from orchestr.spec.proofmodels import proof_of
+    from orchestr.spec.check_models import proof_of
 
     common = model.defaults
     works = action is Action.AGENT
@@ -216,7 +218,7 @@ def _cell(
 
 def _branch_problems(document: Any, here: tuple[str, str], cell: Cell) -> list[Problem]:
     """A default branch must be one that git takes."""
-    from orchestr.spec.values import BadValue, check_branch
+    from orchestr.spec.field_types import BadValue, check_branch
 
     try:
         check_branch(cell.branch)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestr.spec.proof import NOTHING, Contract, CrossCheck, Gate, Proof
+from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, Proof
 
 
 class Action(StrEnum):

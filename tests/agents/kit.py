@@ -8,8 +8,8 @@ from typing import Any
 
 from orchestr.agents import AGENTS
 from orchestr.agents.base import Agent
-from orchestr.config import AgentSettings, WorkspaceSettings
-from orchestr.launch import Exit, Reason
+from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.supervisor.protocol import Exit, Reason
 
 STREAMS = Path(__file__).parent / "streams"
 KINDS = ("claude", "codex", "gemini", "opencode")

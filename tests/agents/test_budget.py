@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from orchestr.cell.budget import Budget, Cap, Purse, Spent, wants_usd
-from orchestr.config import Limits
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import replay
-from orchestr.views import FeatureView
+from orchestr.settings.loader import Limits
+from orchestr.state.events import Event, Kind
+from orchestr.state.replay import replay
+from orchestr.state.view import FeatureView
 
 
 def exited(cell: str, attempt: int, **data: Any) -> Event:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestr.agents.events import Error, Message, Note, Started, ToolUse, Usage
 from orchestr.agents.limits import limit_in, reset_time
-from orchestr.agents.stream import Error, Message, Note, Started, ToolUse, Usage
-from orchestr.agents.tally import Meter, Prices, tally
+from orchestr.agents.usage import Meter, Prices, tally
 from tests.agents.kit import KINDS, STREAMS, adapter, exited, stream
 
 # stream, exit code -> what the verdict says: ok, limited, its tokens, its cost, words of its reason

@@ -13,7 +13,7 @@ import pytest
 
 from orchestr.checks import base
 from orchestr.checks.base import log_tail
-from orchestr.proctree import MARKER, find_marked
+from orchestr.process.tree import MARKER, find_marked
 from tests.checks.conftest import Ask, py, sh
 
 

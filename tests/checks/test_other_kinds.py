@@ -10,7 +10,7 @@ import pytest
 from orchestr.checks import CHECKS, make_check
 from orchestr.checks.base import FILE_LIMIT
 from orchestr.checks.import_check import satisfies
-from orchestr.spec.proof import RECORDS, CheckKind
+from orchestr.spec.checks import RECORDS, CheckKind
 from tests.checks.conftest import Ask, sh
 
 

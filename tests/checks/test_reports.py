@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.checks import junitxml
+from orchestr.checks import junit_xml
 from orchestr.checks.pytest import selection
 from tests.checks.conftest import Ask, py, sh
 
@@ -200,8 +200,8 @@ def test_a_report_behind_a_link_is_not_read(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_a_huge_report_is_refused() -> None:
-    with pytest.raises(junitxml.BadReport, match="larger than 64 MiB"):
-        junitxml.parse(b" " * (65 << 20))
+    with pytest.raises(junit_xml.BadReport, match="larger than 64 MiB"):
+        junit_xml.parse(b" " * (65 << 20))
 
 
 # --- tests ---------------------------------------------------------------------------------

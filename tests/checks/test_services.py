@@ -15,8 +15,8 @@ import pytest
 from orchestr.checks import http
 from orchestr.checks.service import any_port
 from orchestr.checks.state_invariant import evaluate
-from orchestr.proctree import find_marked
-from orchestr.spec.proof import Probe, StateInvariantCheck
+from orchestr.process.tree import find_marked
+from orchestr.spec.checks import Probe, StateInvariantCheck
 from tests.checks.conftest import PYTHON, Ask, py, sh
 
 SERVER = """\

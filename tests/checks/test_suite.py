@@ -26,7 +26,7 @@ from orchestr.checks.suite import (
     run_suite,
     summary,
 )
-from orchestr.spec.proof import CheckDef, CheckKind
+from orchestr.spec.checks import CheckDef, CheckKind
 from tests.checks.conftest import define, sh
 from tests.conftest import write
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.checks.diffs import DIFF_OPTIONS
-from orchestr.checks.weakened import is_test_file, weakened
+from orchestr.checks.weakened_tests import is_test_file, weakened
+from orchestr.git.unified_diff import DIFF_OPTIONS
 from tests.conftest import MakeRepo, Sandbox, write
 
 PY = (

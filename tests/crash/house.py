@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from orchestr.locks import read_lease
-from orchestr.store import parse
+from orchestr.process.lease import read_lease
+from orchestr.state.journal import parse
 from tests.conftest import git
 from tests.e2e.workspace import FEATURE, PATIENCE, Spawned, Workspace, both, template, wait_for
 

@@ -19,23 +19,23 @@ from pathlib import Path
 from typing import Any
 
 POINTS = {
-    "journal": "orchestr.store:Journal.append",
+    "journal": "orchestr.state.journal:Journal.append",
     "write": "orchestr.files:write_atomic",
-    "push": "orchestr.git:Repo.push",
-    "commit": "orchestr.git:Repo.commit_all",
+    "push": "orchestr.git.repo:Repo.push",
+    "commit": "orchestr.git.repo:Repo.commit_all",
     "open": "orchestr.forges.local:LocalForge.open",
     "edit": "orchestr.forges.local:LocalForge.edit",
     "rest": "orchestr.forges.github_api:Api.rest",
     "press": "orchestr.forges.github:GitHubForge._press",
-    "start": "orchestr.supervisor:start",
-    "add": "orchestr.cell.worktree:add_worktree",
-    "forget": "orchestr.cell.forget:_move",
-    "bench": "orchestr.landing.work:show",
-    "branch": "orchestr.landing.after:move",
-    "commits": "orchestr.git:Repo.commit_tree",
+    "start": "orchestr.supervisor.client:start",
+    "add": "orchestr.cell.phases.worktree:add_worktree",
+    "forget": "orchestr.cell.phases.forget:_move",
+    "bench": "orchestr.landing.workers:show",
+    "branch": "orchestr.landing.after_landing:move",
+    "commits": "orchestr.git.repo:Repo.commit_tree",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
-    "attempt": "orchestr.cell.attempt:write",
-    "go-on": "orchestr.cell.givingback:go_on",
+    "attempt": "orchestr.state.attempts:write",
+    "go-on": "orchestr.cell.agent.return_to_author:go_on",
 }
 lock = threading.Lock()
 seen: dict[str, int] = {}
@@ -91,18 +91,18 @@ def wrap(point: str, call: Callable[..., Any]) -> Callable[..., Any]:
 
 def stop_late(gates: Path) -> None:
     """Open the gates of the agents and wait for their end before an attempt is stopped."""
-    from orchestr import supervisor
+    from orchestr.supervisor import client
 
-    stop = supervisor.stop_attempt
+    stop = client.stop_attempt
 
     def late(folder: Path, **how: Any) -> Any:
         for gate in gates.glob("*.gate"):
             gate.unlink()
-        while supervisor.read_exit(folder) is None:
+        while client.read_exit(folder) is None:
             time.sleep(0.02)
         return stop(folder, **how)
 
-    supervisor.stop_attempt = late
+    client.stop_attempt = late
 
 
 def main() -> int:

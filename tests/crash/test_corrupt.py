@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr.store import parse
+from orchestr.state.journal import parse
 from tests.crash.house import FEATURE, TWO, House, at_each, both, wait_for
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.events import Kind
+from orchestr.state.events import Kind
 from tests.conftest import git
 from tests.crash.house import TOP, House, both
 

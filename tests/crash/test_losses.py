@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr.launch import read_presence
+from orchestr.supervisor.protocol import read_presence
 from tests.crash.house import FEATURE, THREE, House, both, wait_for
 
 pytestmark = pytest.mark.slow

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.cell.attempt import Attempt
-from orchestr.cell.prompt import build, cases, facts
-from orchestr.commands.session import Session
+from orchestr.cell.agent.prompt import build, cases, facts
+from orchestr.run.workspace import Session
+from orchestr.state.attempts import Attempt
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both

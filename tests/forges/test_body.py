@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink, render_block, render_title, splice
-from orchestr.forges.markdown import code, plain
-from orchestr.forges.markers import END
+from orchestr.forges.body_markers import END
+from orchestr.forges.markdown_escape import code, plain
 from orchestr.spec.records import Action, Cell, Feature
 
 FEATURE = Feature(

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from orchestr.forges import github_lane
+from orchestr.forges import github_rate_limit
 from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoRef
 from orchestr.forges.github import GitHubForge
-from orchestr.forges.github_lane import Lane
 from orchestr.forges.github_query import of_branches
+from orchestr.forges.github_rate_limit import Lane
 from tests.forges.contract import ForgeContract, World, git
 from tests.forges.github_stub import GH, HOST, NO_GH, TOKEN, GitHub
 
@@ -58,7 +58,7 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
     with GitHub(tmp_path) as stub:
         for name, value in stub.env().items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(github_lane, "_LANES", {})
+        monkeypatch.setattr(github_rate_limit, "_LANES", {})
         yield stub
 
 
@@ -93,7 +93,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     """Waits of the lane cost nothing."""
     time = Time()
     lane = Lane(HOST, 300, clock=time.clock, wait=time.wait)
-    monkeypatch.setattr(github_lane, "_LANES", {HOST: lane})
+    monkeypatch.setattr(github_rate_limit, "_LANES", {HOST: lane})
     return time
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from orchestr.errors import Interrupted
 from orchestr.forges.base import ForgeAway
-from orchestr.forges.github_lane import Lane, Retry
 from orchestr.forges.github_query import COMMENTS, of_branches, of_rights
-from orchestr.forges.github_slug import Slug, parse
+from orchestr.forges.github_rate_limit import Lane, Retry
+from orchestr.forges.github_remote import Slug, parse
 
 EXCERPT = Path(__file__).parent / "github_schema.graphql"
 WHOLE = "ORCHESTR_TEST_GITHUB_SCHEMA"  # a file with GitHub's whole public schema

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from orchestr.config import ForgeSettings, WorkspaceSettings
 from orchestr.errors import CorruptState, UsageError
 from orchestr.forges import FORGES, make_forge
 from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoRef
 from orchestr.forges.local import LocalForge
-from orchestr.forges.origin import local_path, pull_ref
-from orchestr.git import Repo
+from orchestr.forges.local_origin import local_path, pull_ref
+from orchestr.git.repo import Repo
+from orchestr.settings.loader import ForgeSettings, WorkspaceSettings
 
 from .contract import ForgeContract, World, git
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.forges.markers import END, begin, splice, wrap
+from orchestr.forges.body_markers import END, begin, splice, wrap
 
 X = wrap("mlkem", "java-sdk", "first")
 Y = wrap("mlkem", "java-sdk", "second\n\n- with a list")

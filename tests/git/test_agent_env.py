@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import Branch, Repo
-from orchestr.gitenv import agent_git_env, exclude_config
-from orchestr.gitworktree import add_worktree
+from orchestr.git.agent_environment import agent_git_env, exclude_config
+from orchestr.git.repo import Branch, Repo
+from orchestr.git.worktrees import add_worktree
 from tests.conftest import MakeRepo, Sandbox, git, write
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import Branch, CommitRefused, Repo
-from orchestr.gitworktree import (
+from orchestr.git.repo import Branch, CommitRefused, Repo
+from orchestr.git.worktrees import (
     Finding,
     Provision,
     WorktreeRefused,

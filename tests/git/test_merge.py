@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import CommitId, GitError, Repo
-from orchestr.giterrors import NoMergeBase
-from orchestr.gitmerge import conflict_markers, merge_base_for
+from orchestr.git.errors import NoMergeBase
+from orchestr.git.merge import conflict_markers, merge_base_for
+from orchestr.git.repo import CommitId, GitError, Repo
 from tests.conftest import MakeRepo, Sandbox, git
 
 LINES = "".join(f"{n}\n" for n in range(30))

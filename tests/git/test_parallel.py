@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import Branch, PushStatus, Repo
-from orchestr.gitworktree import Provision, add_worktree, remove_worktree
+from orchestr.git.repo import Branch, PushStatus, Repo
+from orchestr.git.worktrees import Provision, add_worktree, remove_worktree
 from tests.conftest import MakeRepo, Sandbox, git
 
 MANY = 32
@@ -58,8 +58,8 @@ def test_processes_add_at_once_beside_a_user_who_adds_too(
     repo = Repo(box.path)
     before = shared_state(box)
     code = (
-        "import sys; from pathlib import Path; from orchestr.git import *\n"
-        "from orchestr.gitworktree import add_worktree\n"
+        "import sys; from pathlib import Path; from orchestr.git.repo import *\n"
+        "from orchestr.git.worktrees import add_worktree\n"
         "repo, tmp, n = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
         "r = Repo(repo); sys.stdin.readline()\n"
         "print(add_worktree(r, tmp / n, Branch('cell-' + n), r.need_head(), locks=tmp / 'locks'))\n"

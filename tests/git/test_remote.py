@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import OrchestrError
-from orchestr.git import Branch, CommitId, FetchFailed, PushStatus, RemoteAway, Repo
-from orchestr.giterrors import NoRemote, NoSuchRef
+from orchestr.git.errors import NoRemote, NoSuchRef
+from orchestr.git.repo import Branch, CommitId, FetchFailed, PushStatus, RemoteAway, Repo
 from tests.conftest import MakeRepo, Sandbox, git
 
 B = Branch("feat")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestr.errors import UsageError
-from orchestr.git import (
+from orchestr.git.repo import (
     NO_COMMIT,
     CommitId,
     CommitRefused,
@@ -21,7 +21,7 @@ from orchestr.git import (
     branch_name,
     git_version,
 )
-from orchestr.gitbase import parse_worktrees
+from orchestr.git.runner import parse_worktrees
 from tests.conftest import MakeRepo, Sandbox, git, write
 
 ODD = ["a b.txt", "new\nline.txt", "tab\t.txt", "ünï.txt", "-dash", '"quoted"', "back\\slash"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import UsageError
-from orchestr.git import Branch, CommitId, GitError, Repo
-from orchestr.gitworktree import (
+from orchestr.git.repo import Branch, CommitId, GitError, Repo
+from orchestr.git.worktrees import (
     Finding,
     Provision,
     WorktreeRefused,
@@ -283,8 +283,9 @@ def test_killed_at_any_moment_the_next_call_completes_it(
     files = {f"d{n % 20}/f{n}.txt": f"{n}\n" * 200 for n in range(1500)}
     world = World(make_repo(files=files), tmp_path)
     code = (
-        "import sys; from pathlib import Path; from orchestr.git import Repo, Branch, CommitId\n"
-        "from orchestr.gitworktree import add_worktree\n"
+        "import sys; from pathlib import Path; from orchestr.git.repo import Repo, Branch"
+        ", CommitId\n"
+        "from orchestr.git.worktrees import add_worktree\n"
         "r, p, b, l = sys.argv[1:]\n"
         "add_worktree(Repo(Path(r)), Path(p), Branch('feat'), CommitId(b), locks=Path(l))\n"
     )

@@ -6,10 +6,8 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from orchestr.landing.book import Book, decode, encode
 from orchestr.landing.decide import decide
-from orchestr.landing.queue import Queue, replay, step
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Action,
     Change,
     CheckCandidate,
@@ -34,6 +32,8 @@ from orchestr.landing.records import (
     Started,
     TargetSeen,
 )
+from orchestr.landing.journal import Book, decode, encode
+from orchestr.landing.queue import Queue, replay, step
 from tests.landing.world import World
 
 APP, WEB = Lane("app", "main"), Lane("web", "main")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from orchestr.landing.decide import decide
+from orchestr.landing.events import Change, GroupClosed, GroupOpened, Landed, Lane, Rules, Stage
 from orchestr.landing.queue import Queue, obstacle, replay
-from orchestr.landing.records import Change, GroupClosed, GroupOpened, Landed, Lane, Rules, Stage
 from tests.landing.world import World
 
 RULES = st.builds(

@@ -11,8 +11,7 @@ import random
 from dataclasses import dataclass, field
 
 from orchestr.landing.decide import content, decide, is_doomed
-from orchestr.landing.queue import Queue, replay, step
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Action,
     Change,
     CheckCandidate,
@@ -42,6 +41,7 @@ from orchestr.landing.records import (
     Verified,
     Verify,
 )
+from orchestr.landing.queue import Queue, replay, step
 
 KILLS = 30  # processes that are killed in one world at most
 

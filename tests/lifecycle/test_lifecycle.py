@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import CellState, durations, replay, settle
+from orchestr.state.events import Event, Kind
+from orchestr.state.replay import CellState, durations, replay, settle
 
 FIRST, SECOND = "run-1", "run-2"
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import durations, replay, settle, step
-from orchestr.states import CellState, FeatureState, feature_state, follows
+from orchestr.state.events import Event, Kind
+from orchestr.state.replay import durations, replay, settle, step
+from orchestr.state.states import CellState, FeatureState, feature_state, follows
 
 VALUES = st.one_of(
     st.none(),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import Busy
-from orchestr.locks import FlockLock, Lease, LeaseRecord, break_lease, read_lease
+from orchestr.process.lease import FlockLock, Lease, LeaseRecord, break_lease, read_lease
 
 HOLD = """
 import sys; from pathlib import Path
@@ -177,7 +177,7 @@ def test_looking_on_never_makes_it_busy(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from orchestr.locks import read_lease\n"
+            "import sys; from pathlib import Path; from orchestr.process.lease import read_lease\n"
             "print('on', flush=True)\nwhile True: read_lease(Path(sys.argv[1]))",
             str(path),
         ],

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from orchestr.cell.ownership import Claims, judge
-from orchestr.spec.proof import Contract
+from orchestr.spec.checks import Contract
 from tests.conftest import MakeRepo, git
 
 API = Contract("api/**", "api")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestr.plan import Forecast, Would, forecast, make_plan
+from orchestr.plan.dag import Forecast, Would, forecast, make_plan
 from orchestr.spec.records import LISTED, Cell, Feature, Phase
 
 PLAN = make_plan(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr import globs
-from orchestr.plan import overlap_severity, overlaps
+from orchestr.plan import path_overlap
+from orchestr.plan.dag import overlap_severity, overlaps
 from orchestr.spec.records import Cell, Delivery, Feature
 
 
@@ -68,8 +68,10 @@ def cells(*owned: tuple[str, ...], edges: Mapping[int, tuple[int, ...]] | None =
 )
 def test_two_patterns_meet_when_one_path_matches_both(a: str, b: str, meet: bool) -> None:
     for one, two in ((a, b), (b, a)):
-        left, right = globs.parse(one), globs.parse(two)
-        assert (left is not None and right is not None and globs.can_meet(left, right)) == meet
+        left, right = path_overlap.parse(one), path_overlap.parse(two)
+        assert (
+            left is not None and right is not None and path_overlap.can_meet(left, right)
+        ) == meet
 
 
 def test_an_overlap_names_both_cells_and_both_patterns() -> None:
@@ -118,12 +120,12 @@ PATHS = [
 
 @given(PATTERN, PATTERN)
 def test_no_common_path_is_ever_missed(a: str, b: str) -> None:
-    left, right = globs.parse(a), globs.parse(b)
+    left, right = path_overlap.parse(a), path_overlap.parse(b)
     assert left is not None and right is not None
     specs = [pathspec.GitIgnoreSpec.from_lines([p]) for p in (a, b)]
     common = [p for p in PATHS if all(s.match_file(Path(p).as_posix()) for s in specs)]
-    assert globs.can_meet(left, right) == globs.can_meet(right, left)
-    assert not common or globs.can_meet(left, right)
+    assert path_overlap.can_meet(left, right) == path_overlap.can_meet(right, left)
+    assert not common or path_overlap.can_meet(left, right)
 
 
 def _naive(feature: Feature) -> set[tuple[str, str, str, str]]:
@@ -132,9 +134,9 @@ def _naive(feature: Feature) -> set[tuple[str, str, str, str]]:
         for two in feature.cells[i + 1 :]:
             for p in one.owned_paths:
                 for q in two.owned_paths:
-                    left, right = globs.parse(p), globs.parse(q)
+                    left, right = path_overlap.parse(p), path_overlap.parse(q)
                     assert left and right
-                    if globs.can_meet(left, right):
+                    if path_overlap.can_meet(left, right):
                         found.add((one.name, two.name, p, q))
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestr.plan import make_plan
+from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
 
 

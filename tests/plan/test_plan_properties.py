@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.plan import Plan, Would, forecast, make_plan
+from orchestr.plan.dag import Plan, Would, forecast, make_plan
 from orchestr.spec.records import Cell, Feature, Phase
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr.process import (
+from orchestr.process.run import (
     CannotStart,
     ProcessFailed,
     ProcessTimeout,
@@ -102,7 +102,7 @@ def test_a_timeout_keeps_the_output_and_ends_the_tree(tmp_path: Path) -> None:
 
 
 def test_a_timeout_of_who_ignores_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestr.child.GRACE", 0.1)
+    monkeypatch.setattr("orchestr.process.child.GRACE", 0.1)
     script = "trap '' INT TERM; echo $$; while :; do sleep 0.05; done"
     with pytest.raises(ProcessTimeout) as raised:
         run(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=0.2)

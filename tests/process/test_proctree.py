@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr import proctree
-from orchestr.cell import attempt as attempts
-from orchestr.process import alive, create_time, find_marked, kill_marked, kill_tree
+from orchestr.process import tree
+from orchestr.process.run import alive, create_time, find_marked, kill_marked, kill_tree
+from orchestr.state import attempts
 
 SH = "/bin/sh"
 
@@ -124,7 +124,7 @@ def test_psutil_gives_the_same_answers_elsewhere(
     spawn: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way taken where there is no /proc."""
-    monkeypatch.setattr(proctree, "LINUX", False)
+    monkeypatch.setattr(tree, "LINUX", False)
     marker = f"test/{secrets.token_hex(6)}"
     child = spawn("env -i sleep 300 & echo $!; wait", marker)
     bare = int(said(child))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestr.process import clean_env, redact, secret_values
+from orchestr.process.run import clean_env, redact, secret_values
 
 
 @pytest.mark.parametrize(

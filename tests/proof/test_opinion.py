@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from orchestr.cell.opinion import Unreadable, read
+from orchestr.cell.agent.verdict import Unreadable, read
 
 FINE = '{"summary": "all good", "issues": []}'
 BAD = json.dumps(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr import ports
-from orchestr.ports import SIZE, env_file, is_free, lease_ports, variables
-from orchestr.registry import Entry, Registry
+from orchestr.state import ports
+from orchestr.state.ports import SIZE, env_file, is_free, lease_ports, variables
+from orchestr.state.registry import Entry, Registry
 
 ROOT = Path(__file__).parents[2]
 

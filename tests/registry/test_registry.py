@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import CorruptState
-from orchestr.git import Branch, Repo
-from orchestr.gitworktree import add_worktree
-from orchestr.registry import Entry, Registry, Taken
+from orchestr.git.repo import Branch, Repo
+from orchestr.git.worktrees import add_worktree
+from orchestr.state.registry import Entry, Registry, Taken
 from tests.conftest import MakeRepo
 
 
@@ -121,7 +121,7 @@ def test_an_unknown_key_is_passed_over(registry: Registry) -> None:
 @pytest.mark.slow
 def test_of_sixteen_processes_one_gets_the_branch(registry: Registry) -> None:
     code = (
-        "import sys; from pathlib import Path; from orchestr.registry import *\n"
+        "import sys; from pathlib import Path; from orchestr.state.registry import *\n"
         "r = Registry(Path(sys.argv[1]), Path(sys.argv[2])); n = sys.argv[3]\n"
         "sys.stdin.readline()\n"
         "for turn in range(4):\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import FeatureView, replay
-from orchestr.plan import make_plan
-from orchestr.render.facts import CellFacts, FeatureStatus
+from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
+from orchestr.state.events import Event, Kind
+from orchestr.state.replay import FeatureView, replay
+from orchestr.views.model import CellFacts, FeatureStatus
 
 NOW = datetime(2026, 5, 18, 12, 5, 0, tzinfo=UTC)
 FEATURE = Feature(

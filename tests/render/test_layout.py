@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render.layout import arrange, reduced, spread
+from orchestr.views.graph.layout import arrange, reduced, spread
 
 DIAMOND = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c", "a")}
 

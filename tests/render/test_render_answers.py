@@ -17,15 +17,15 @@ from render_stories import (
     status,
 )
 
-from orchestr.events import Event, Kind
-from orchestr.plan import forecast
-from orchestr.render.explain import blocked_chain, explain_text
-from orchestr.render.facts import CellFacts, FeatureStatus
-from orchestr.render.plan import Resources, plan_json, plan_text
-from orchestr.render.status import status_json, status_text
-from orchestr.render.summary import summary_text
+from orchestr.plan.dag import forecast
 from orchestr.spec.records import LISTED, Phase
-from orchestr.states import CellState
+from orchestr.state.events import Event, Kind
+from orchestr.state.states import CellState
+from orchestr.views.model import CellFacts, FeatureStatus
+from orchestr.views.terminal.explain import blocked_chain, explain_text
+from orchestr.views.terminal.plan import Resources, plan_json, plan_text
+from orchestr.views.terminal.status import status_json, status_text
+from orchestr.views.terminal.summary import summary_text
 
 LOG = ".orchestr/cells/mlkem/java-sdk/attempts/2/transcript.jsonl"
 FACTS = {

@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 
-from orchestr.render.graph import Node, dot, edges_of, mermaid, nodes_of
-from orchestr.render.graph_svg import svg
-from orchestr.render.graph_text import PLAIN_SYMBOLS, graph_text
-from orchestr.render.text import width
-from orchestr.states import CellState
+from orchestr.state.states import CellState
+from orchestr.views.graph.formats import Node, dot, edges_of, mermaid, nodes_of
+from orchestr.views.graph.svg import svg
+from orchestr.views.graph.text import PLAIN_SYMBOLS, graph_text
+from orchestr.views.terminal.text import width
 from tests.render.render_stories import MIDDLE, NOW, status
 from tests.render.test_layout import dags
 

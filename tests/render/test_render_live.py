@@ -16,11 +16,11 @@ from typing import TextIO
 import pytest
 from render_stories import ALL_DONE, FAILING, FINISHED, MIDDLE, PLAN, whole
 
-from orchestr.lifecycle import replay
-from orchestr.render import rows
-from orchestr.render.live import LiveProgress
-from orchestr.render.plain import PlainProgress
-from orchestr.render.progress import make_progress
+from orchestr.state.replay import replay
+from orchestr.views.live import rows
+from orchestr.views.live.live import LiveProgress
+from orchestr.views.live.plain import PlainProgress
+from orchestr.views.live.progress import make_progress
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 

@@ -13,11 +13,11 @@ from typing import TextIO
 import pytest
 from render_stories import FAILING, MIDDLE, PLAN, STARTED, event, whole
 
-from orchestr.events import Event, Kind
-from orchestr.plan import make_plan
-from orchestr.render.plain import PlainProgress, event_lines
-from orchestr.render.progress import JsonProgress, Labels, LineWriter, make_progress
+from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
+from orchestr.state.events import Event, Kind
+from orchestr.views.live.plain import PlainProgress, event_lines
+from orchestr.views.live.progress import JsonProgress, Labels, LineWriter, make_progress
 
 LABELS = Labels([PLAN])
 
@@ -123,6 +123,6 @@ def test_an_old_encoding_replaces_what_it_lacks() -> None:
 
 def test_plain_status_and_plan_do_not_import_rich() -> None:
     names = "plain progress plan status summary explain transcript"
-    code = "import sys\n" + "".join(f"import orchestr.render.{n}\n" for n in names.split())
+    code = "import sys\n" + "".join(f"import orchestr.views.{n}\n" for n in names.split())
     code += "sys.exit('rich' in sys.modules or 'pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -20,13 +20,13 @@ from render_stories import (
     whole,
 )
 
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import replay
-from orchestr.plan import make_plan
-from orchestr.render.eta import time_left
-from orchestr.render.rows import Line, build
-from orchestr.render.text import width
+from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
+from orchestr.state.events import Event, Kind
+from orchestr.state.replay import replay
+from orchestr.views.live.eta import time_left
+from orchestr.views.live.rows import Line, build
+from orchestr.views.terminal.text import width
 
 
 def words(lines: list[Line]) -> list[str]:

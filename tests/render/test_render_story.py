@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from orchestr.commands.logs import since_of
 from orchestr.errors import UsageError
-from orchestr.render.seek import offset_of, time_of
-from orchestr.render.story import Teller, painted
-from orchestr.render.transcript import read
+from orchestr.views.logs.seek import offset_of, time_of
+from orchestr.views.logs.transcript import read
+from orchestr.views.logs.transcript_events import Teller, painted
 
 STREAMS = Path(__file__).parents[1] / "agents" / "streams"
 

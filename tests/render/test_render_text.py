@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render.text import (
+from orchestr.views.terminal.text import (
     clean,
     clip,
     clock,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render import transcript
-from orchestr.render.transcript import Growing, last_words, read, show, tail
+from orchestr.views.logs import transcript
+from orchestr.views.logs.transcript import Growing, last_words, read, show, tail
 
 
 def line(**record: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestr.events import Event, Kind
+from orchestr.state.events import Event, Kind
 
 NOON = 1779105600.0  # 2026-05-18T12:00:00Z
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestr.commands.boardapp import Board, Source
-from orchestr.render.html.page import Live
+from orchestr.views.board.app import Board, Source
+from orchestr.views.html.page import Live
 
 PORT = 4321
 HOME = f"127.0.0.1:{PORT}"
@@ -167,7 +167,7 @@ def test_what_is_no_action_is_refused(board: Board, body: bytes) -> None:
 def test_events_say_when_something_changed_and_end_with_the_board(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestr.commands.boardapp.LOOK", 0.01)
+    monkeypatch.setattr("orchestr.views.board.app.LOOK", 0.01)
     sent: list[bytes] = []
 
     async def watch() -> None:

@@ -7,9 +7,9 @@ import io
 import json
 from itertools import pairwise
 
-from orchestr.events import Kind
-from orchestr.render.export import Format, chrome_trace, csv_text, export_text, otlp
-from orchestr.timeline import make_timeline
+from orchestr.state.events import Kind
+from orchestr.state.timeline import make_timeline
+from orchestr.views.export import Format, chrome_trace, csv_text, export_text, otlp
 from tests.report.stories import NOON, at, built, run
 
 FAILED = [

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render.html.layout import lay_out
+from orchestr.views.graph.report_layout import lay_out
 
 
 def test_a_chain_is_a_straight_line() -> None:

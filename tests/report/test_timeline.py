@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestr.events import Event, Kind
-from orchestr.timeline import SpanKind, Timeline, make_timeline
+from orchestr.state.events import Event, Kind
+from orchestr.state.timeline import SpanKind, Timeline, make_timeline
 from tests.report.stories import NOON, at, built, run
 
 CHAIN = {"a": (), "b": ("a",), "c": ()}

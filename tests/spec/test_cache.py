@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.config import load_settings
 from orchestr.errors import Problem
-from orchestr.spec import cache, proof, reader
+from orchestr.settings.loader import load_settings
+from orchestr.spec import cache, reader
+from orchestr.spec import checks as proof
 from orchestr.spec.reader import read_all, read_feature
 from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
 
@@ -223,7 +224,7 @@ def test_a_warm_start_imports_neither_yaml_nor_pydantic(tmp_path: Path) -> None:
     cold = read_all(load_settings(tmp_path, {}))
     script = (
         "import sys; from pathlib import Path\n"
-        "from orchestr.config import load_settings\n"
+        "from orchestr.settings.loader import load_settings\n"
         "from orchestr.spec.reader import read_all\n"
         "found = read_all(load_settings(Path(sys.argv[1]), {}))\n"
         "print(list(found.features), len(found.warnings))\n"

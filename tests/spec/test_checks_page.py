@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from orchestr.config import load_settings
-from orchestr.spec.proof import CheckKind
-from orchestr.spec.proofmodels import MODELS, read_checks
+from orchestr.settings.loader import load_settings
+from orchestr.spec.check_models import MODELS, read_checks
+from orchestr.spec.checks import CheckKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from orchestr.spec import proof
-from orchestr.spec.proof import CheckKind, Gate, Repair, Reviewer, ReviewRule
+from orchestr.spec import checks as proof
+from orchestr.spec.checks import CheckKind, Gate, Repair, Reviewer, ReviewRule
 from orchestr.spec.reader import compile_spec
 from orchestr.spec.records import Feature
 

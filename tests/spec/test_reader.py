@@ -8,8 +8,8 @@ from textwrap import dedent
 
 import pytest
 
-from orchestr.config import Settings, load_settings
 from orchestr.errors import SpecError
+from orchestr.settings.loader import Settings, load_settings
 from orchestr.spec.reader import compile_spec, read_all, read_feature
 from orchestr.spec.records import Action, Cell, Feature, Phase
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.config import Settings, load_settings
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.spec.report import json_schema, validate
-from orchestr.spec.values import BadValue
-from orchestr.spec.workspace import Written, write_workspace
+from orchestr.settings.loader import Settings, load_settings
+from orchestr.settings.new_workspace import Written, write_workspace
+from orchestr.spec.field_types import BadValue
+from orchestr.spec.validate import json_schema, validate
 
 GOOD = (
     "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: good}\n"
@@ -152,8 +152,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_the_reference_names_every_field_and_key() -> None:
     """docs/spec.md is complete: what the reader knows is in it."""
+    from orchestr.settings.keys import KEYS
     from orchestr.spec.models import CellFields, FeatureFields, Metadata
-    from orchestr.spec.settings_table import KEYS
 
     text = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
     fields = {*CellFields.model_fields, *FeatureFields.model_fields, *Metadata.model_fields}

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestr.spec.records import Phase
-from orchestr.spec.values import (
+from orchestr.spec.field_types import (
     BadValue,
     check_branch,
     check_cell_name,
@@ -23,6 +22,7 @@ from orchestr.spec.values import (
     parse_phases,
     suggest,
 )
+from orchestr.spec.records import Phase
 
 
 @pytest.mark.parametrize(

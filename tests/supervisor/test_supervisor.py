@@ -9,8 +9,8 @@ import threading
 import pytest
 from attempts import Attempt
 
-from orchestr import supervisor
-from orchestr.supervisor import Reason, State
+from orchestr.supervisor import client
+from orchestr.supervisor.client import Reason, State
 
 DAEMON = """
 import os, signal, sys, time
@@ -32,7 +32,7 @@ print("bye", flush=True)
 def test_an_agent_that_ends_well(attempt: Attempt) -> None:
     attempt.sh("echo one; echo two >&2; echo; exit 0")
     child = attempt.start()
-    ended = supervisor.wait(attempt.dir, child=child, stop=threading.Event())
+    ended = client.wait(attempt.dir, child=child, stop=threading.Event())
     assert ended is not None
     assert (ended.code, ended.signal, ended.reason) == (0, None, Reason.EXITED)
     assert (ended.last_line, ended.bytes, ended.killed, ended.detail) == ("one", 9, 0, "")
@@ -41,7 +41,7 @@ def test_an_agent_that_ends_well(attempt: Attempt) -> None:
     assert attempt.said("stderr") == ["two"]
     assert set(attempt.transcript()[0]) == {"ts", "stream", "text"}
     assert child.returncode == 0
-    assert supervisor.state(attempt.dir) is State.EXITED
+    assert client.state(attempt.dir) is State.EXITED
     assert json.loads((attempt.dir / "exit.json").read_text())["schema"] == 1
     assert (attempt.dir / "supervisor.log").read_text() == ""
 
@@ -186,7 +186,7 @@ def test_something_that_forks_all_the_time_is_killed(attempt: Attempt) -> None:
 def test_many_orphans_leave_no_zombies(attempt: Attempt) -> None:
     attempt.sh("for i in 1 2 3 4 5 6 7 8 9; do (sleep 0.01 &); done; sleep 0.4; ps -e -o stat,ppid")
     attempt.run()
-    me = supervisor.read_presence(attempt.dir)
+    me = client.read_presence(attempt.dir)
     assert me is not None
     assert [line for line in attempt.said() if line.startswith("Z") and str(me.pid) in line] == []
 
@@ -275,7 +275,7 @@ def test_300_mb_of_output_in_little_memory(attempt: Attempt) -> None:
         return child.poll() is not None
 
     eventually(over, patience=120)
-    ended = supervisor.read_exit(attempt.dir)
+    ended = client.read_exit(attempt.dir)
     assert ended is not None
     assert (ended.bytes, ended.code, ended.detail) == (300_000_000, 0, "")
     assert peak < 40 << 20

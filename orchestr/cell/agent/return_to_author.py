@@ -1,0 +1,55 @@
+"""One chance: work that changes paths of others goes back to its agent, in the same attempt.
+
+The mark `given-back.json` is written before anything else happens and holds how many starts had
+ended by then: so whoever comes after a kill knows whether the agent was told (a later start is
+there) or only should have been (then the steps are done again). The agent's own session goes on;
+an agent without one gets its whole prompt again, with the words as a note.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestr.cell.agent.launch import go_on, session_of
+from orchestr.cell.context import CellContext
+from orchestr.cell.ownership import NotOwned
+from orchestr.files import read_json, write_atomic, write_json
+from orchestr.spec.records import Phase
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import Kind
+
+MARK = "given-back.json"  # in an attempt's folder
+
+
+def may_give_back(ctx: CellContext, attempt: Attempt) -> bool:
+    """Whether the agent was not told yet, or a kill came before it could be."""
+    folder = attempts.folder(ctx.dir, attempt.number)
+    mark = read_json(folder / MARK)
+    return mark is None or mark.get("ended") == _ended(folder)
+
+
+def give_back(ctx: CellContext, attempt: Attempt, refused: NotOwned) -> None:
+    """Have the attempt start again with the paths. Safe to repeat."""
+    folder = attempts.folder(ctx.dir, attempt.number)
+    session = session_of(ctx, attempt)
+    words = refused.ownership.words
+    if not (folder / MARK).exists():
+        write_json(folder / MARK, {"ended": _ended(folder), "paths": list(refused.ownership.paths)})
+        ctx.emit(Kind.ATTEMPT_GIVEN_BACK, phase=Phase.IMPLEMENT, attempt=attempt.number,
+                 reason=refused.message)  # fmt: skip
+    _note(folder, words)  # also for a session that turns out to be gone
+    go_on(folder, session, words)
+
+
+def _note(folder: Path, words: str) -> None:
+    """Add the words to the notes of the prompt, once."""
+    path = folder / "notes.txt"
+    notes = path.read_text(encoding="utf-8") if path.exists() else ""
+    if words not in notes:
+        write_atomic(path, (f"{notes}\n\n{words}" if notes else words).encode())
+
+
+def _ended(folder: Path) -> int:
+    """How many starts of the attempt were put aside so far."""
+    return len(list(folder.glob("exit.*.json")))

@@ -1,0 +1,198 @@
+"""Making a plan: an agent that only reads writes Markdown, in a folder `plans/<n>/` of its own.
+
+The rules are those of an attempt (`orchestr.cell.agent.run_agent`): recorded before it starts,
+adopted after a kill, under the same limits and budget. What the agent did to the worktree all the
+same is
+kept under a ref and undone: the worktree is as it was before, uncommitted changes of an earlier
+attempt included.
+"""
+
+from __future__ import annotations
+
+from orchestr.agents.events import Message, Result, record_of
+from orchestr.cell import approval
+from orchestr.cell.agent.launch import begins_at, secrets_of
+from orchestr.cell.agent.plan_prompt import plan_file, read_plan
+from orchestr.cell.context import CellContext
+from orchestr.cell.phases.worktree import ensure
+from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.prepare_branch import prepare
+from orchestr.cell.worktree.salvage import abort_operations, attempt_ref, keep, picture, restore
+from orchestr.errors import OrchestrError
+from orchestr.files import read_json, write_json
+from orchestr.git.repo import CommitId
+from orchestr.git.worktrees import Finding, validate_worktree
+from orchestr.process.redaction import redact
+from orchestr.spec.checks import Gate
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import Kind
+from orchestr.state.results import TRANSCRIPT, Marker, Planned
+
+BEFORE = "before.json"  # in a plan's folder: the worktree as its agent found it
+LONGEST = 256 << 10  # bytes of a plan; a longer one nobody reads
+SEARCHED = 1000  # characters by which a shortened text is found again in its line
+
+
+def approved(ctx: CellContext) -> bool:
+    """Whether a person said yes to the plan as it is now, or none is needed."""
+    planned = Planned.read(ctx.dir)
+    if planned is None:
+        return False
+    text = read_plan(ctx)
+    if not planned.digest or text is None:
+        return not planned.digest
+    decision = approval.read(ctx.dir, Gate.PLAN)
+    now = approval.plan_digest(text, ctx.cell.todo)
+    return decision is not None and now == planned.digest and decision.approves(now)
+
+
+def check_approved(ctx: CellContext) -> None:
+    """Raises PhaseFailed when an agent must not start because its plan is not approved."""
+    if ctx.cell.plans and not approved(ctx):
+        raise ctx.fail("its plan is not approved", hint=f"orchestr run {ctx.name}")
+
+
+def open_plan(ctx: CellContext, marker: Marker, key: str) -> Attempt:
+    """Make the worktree ready, record the plan and what its agent finds."""
+    ensure(ctx, marker)
+    prepare(ctx, marker)
+    repo = ctx.tree_repo
+    if repo.unmerged():  # for the one who does the work, not for the one who plans it
+        repo.run("merge", "--abort", check=False)
+    start = repo.resolve("HEAD")
+    if start is None:
+        raise ctx.fail("its branch has no commit", hint="orchestr doctor")
+    agent = ctx.agent_settings.name
+    plan = attempts.open_plan(ctx.dir, key=key, agent=agent, model=ctx.model, start=start)
+    ctx.emit(Kind.ATTEMPT_OPENED, phase=plan.phase, attempt=plan.number, key=key, agent=agent,
+             model=plan.model, start=start)  # fmt: skip
+    return plan
+
+
+def look(ctx: CellContext, plan: Attempt) -> None:
+    """Write down how the worktree is, once, before the agent starts."""
+    place = attempts.folder(ctx.dir, plan.number) / BEFORE
+    if not place.exists():
+        # An uncommitted change of an earlier attempt must not be collected as garbage.
+        seen = keep(ctx, plan.number) if ctx.tree_repo.dirty() else plan.start
+        write_json(place, {"picture": seen})
+
+
+def close(ctx: CellContext, plan: Attempt, outcome: str, why: str = "") -> None:
+    """Record how it ended."""
+    attempts.close(ctx.dir, plan, outcome, why)
+    ctx.emit(Kind.ATTEMPT_CLOSED, phase=plan.phase, attempt=plan.number, outcome=outcome,
+             reason=why)  # fmt: skip
+
+
+def undo(ctx: CellContext, plan: Attempt, marker: Marker) -> list[str]:
+    """After the agent ended: put back what it changed. Returns what makes it a failure.
+
+    A change in its own worktree is a warning: it is kept under a ref, undone, and the plan may
+    be good all the same. Safe to repeat.
+    """
+    harm = clone_guard.leave(ctx, plan, marker.base_ref)
+    before = read_json(attempts.folder(ctx.dir, plan.number) / BEFORE) or {}
+    seen, start = CommitId(before.get("picture") or plan.start), CommitId(plan.start)
+    try:
+        changed = _changed(ctx, plan, seen)
+        if changed is None:
+            return harm
+        restore(ctx, plan)
+        repo = ctx.tree_repo
+        abort_operations(repo)
+        repo.run("reset", "--hard", start)
+        repo.run("clean", "-d", "--force")
+        if seen != start:
+            repo.run("restore", f"--source={seen}", "--worktree", "--", ".")
+        left = _changed(ctx, plan, seen)
+    except OrchestrError as error:
+        return [*harm, f"its worktree was changed and could not be put back: {error.message}"]
+    if left is not None:
+        return [*harm, f"its worktree was changed and could not be put back ({left})"]
+    kept = attempt_ref(ctx, plan.number)
+    text = f"while it planned, its agent changed {changed}; undone, and kept below {kept}"
+    ctx.emit(Kind.CELL_WARNED, phase=plan.phase, reason=text)
+    return harm
+
+
+def _changed(ctx: CellContext, plan: Attempt, seen: CommitId) -> str | None:
+    """What differs from before, in words for people; None for nothing."""
+    verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
+    if verdict.finding is not Finding.OK:
+        return f"the worktree itself ({verdict.finding})"
+    repo = ctx.tree_repo
+    now = picture(ctx, plan.number)
+    if now is None:
+        return "the branch"
+    if repo.tree(now) != repo.tree(seen):
+        paths = repo.changed_paths(seen, now)
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        return f"{', '.join(paths[:3])}{more}"
+    return "its branch" if repo.resolve("HEAD") != plan.start else None
+
+
+def text_of(ctx: CellContext, plan: Attempt) -> str:
+    """The plan: the file that the agent wrote, else its last answer. Raises PhaseFailed."""
+    folder, place = attempts.folder(ctx.dir, plan.number), plan_file(ctx, plan)
+    text = ""
+    if place.is_file() and not place.is_symlink():
+        if place.stat().st_size > LONGEST:
+            raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {place}")
+        text = place.read_text(encoding="utf-8", errors="replace")
+    if not text.strip():
+        text = _answer(ctx, plan)
+    text = redact(text.strip(), secrets_of(folder))
+    if not text:
+        raise ctx.fail(
+            "its agent gave no plan: its last answer and $ORCHESTR_PLAN_FILE are empty",
+            hint=f"orchestr logs {ctx.name}",
+        )
+    if len(text.encode()) > LONGEST:
+        raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {folder}")
+    return f"{text}\n"
+
+
+def _answer(ctx: CellContext, plan: Attempt) -> str:
+    """What the agent said last; of a program, all that it printed in its last start."""
+    folder = attempts.folder(ctx.dir, plan.number)
+    parse = ctx.run.agent(plan.agent).parse
+    printed: list[str] = []
+    said = result = ""
+    size = 0
+    try:
+        stream = (folder / TRANSCRIPT).open("rb")
+    except FileNotFoundError:
+        return ""
+    with stream:
+        stream.seek(begins_at(folder))
+        for line in stream:
+            record = record_of(line) or {}
+            if record.get("stream") == "stdout" and size <= LONGEST:
+                printed.append(str(record.get("text", "")) + ("" if record.get("more") else "\n"))
+                size += len(printed[-1])
+            for event in parse(line):
+                if isinstance(event, Message):
+                    whole = _whole(record, event.text)
+                    said = said + whole if event.more else whole
+                elif isinstance(event, Result) and event.ok and event.text:
+                    result = _whole(record, event.text)
+    return result or said or "".join(printed)
+
+
+def _whole(record: object, text: str) -> str:
+    """A text as its line has it: the events leave out the middle of a long one."""
+    if "[...]" not in text:
+        return text
+    head = text.partition(" [...] ")[0][:SEARCHED]
+    todo: list[object] = [record]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str) and len(value) >= len(text) and value.startswith(head):
+            return value
+        if isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+    return text

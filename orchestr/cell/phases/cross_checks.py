@@ -1,0 +1,180 @@
+"""Cross checks: a feature's checks on the merge of all its cells' heads in one repository.
+
+Made without a checkout of anybody's (`git merge-tree`) and shown in a warm worktree of our own. The
+other cells can be read there through `ORCHESTR_CELL_<NAME>_WORKTREE`. They run as the last step of
+the feature, after its pull requests are open: red fails the run, closes nothing, and lands nothing.
+The result is kept in `cross-checks.json`; the same heads are not checked again while it is green.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from orchestr.cell.context import CellContext, Run
+from orchestr.cell.phases.worktree import place
+from orchestr.cell.proof.run_checks import Stop, environment, row_of
+from orchestr.cell.worktree.check_worktree import marker_of, show
+from orchestr.checks.cache import ResultCache
+from orchestr.checks.suite import SuiteRequest, run_suite, summary
+from orchestr.errors import PhaseFailed
+from orchestr.files import read_json, write_json
+from orchestr.git.merge import merge_base_for
+from orchestr.git.repo import CommitId
+from orchestr.git.worktrees import add_detached
+from orchestr.process.tree import kill_marked
+from orchestr.spec.checks import CheckDef, as_row
+from orchestr.spec.records import Action
+from orchestr.state.events import Kind
+from orchestr.state.results import Head, Outcome, digest, read_tree
+
+FILE = "cross-checks.json"  # beside the cells
+
+
+def run_cross_checks(run: Run) -> None:
+    """Check every repository that has cross checks and whose cells are all built.
+
+    Raises PhaseFailed with what is red, Interrupted.
+    """
+    folder = run.layout.feature_dir(run.feature.name)
+    kept = _read(folder / FILE)
+    red: list[str] = []
+    for repo in dict.fromkeys(cross.repo for cross in run.feature.cross_checks):
+        cells = [run.cell(c.name) for c in run.feature.cells if c.repo == repo]
+        heads = [head for ctx in cells if (head := ctx.head()) is not None]
+        if not cells or len(heads) < len(cells):
+            continue  # a run of some cells only: the last of them brings it about
+        checks = _checks(run, repo)
+        key = _key(run, heads, checks)
+        if kept.get(repo, {}).get("key") == key and kept[repo].get("passed") is True:
+            continue
+        found = _check(run, repo, cells[0], heads, checks)
+        kept[repo] = {"key": key, **found}
+        write_json(folder / FILE, {"schema": 1, "repos": kept})
+        if not found["passed"]:
+            red.append(f"{repo}: {found['told']}")
+    if red:
+        raise PhaseFailed(
+            f"cross checks of {run.feature.name} are red: {'; '.join(red)}",
+            hint=f"look into {folder / 'cross-checks'}, mend a cell, then: "
+            f"orchestr run {run.feature.name}",
+        )
+
+
+def results(run: Run) -> list[tuple[str, dict[str, Any], bool]]:
+    """For who shows them: repository, what is kept, and whether it is of the heads of now."""
+    kept = _read(run.layout.feature_dir(run.feature.name) / FILE)
+    found = []
+    for repo in dict.fromkeys(one.repo for one in run.feature.cross_checks):
+        contexts = [run.cell(c.name) for c in run.feature.cells if c.repo == repo]
+        heads = [head for ctx in contexts if (head := ctx.head()) is not None]
+        row = kept.get(repo, {})
+        current = bool(row) and row.get("key") == _key(run, heads, _checks(run, repo))
+        found.append((repo, row, current))
+    return found
+
+
+def _checks(run: Run, repo: str) -> tuple[CheckDef, ...]:
+    return tuple(c.check for c in run.feature.cross_checks if c.repo == repo)
+
+
+def _key(run: Run, heads: list[Head], checks: tuple[CheckDef, ...]) -> str:
+    return digest([h.head for h in heads], [as_row(c) for c in checks], trees(run))
+
+
+def digest_of(run: Run) -> str:
+    """What makes the feature's last step run again, besides its cells; empty without any."""
+    rows = [[cross.repo, as_row(cross.check)] for cross in run.feature.cross_checks]
+    return digest(rows) if rows else ""
+
+
+def _check(
+    run: Run, repo: str, ctx: CellContext, heads: list[Head], checks: tuple[CheckDef, ...]
+) -> dict[str, Any]:
+    """What came out, as it is kept."""
+    changed = [CommitId(h.head) for h in heads if h.outcome is not Outcome.NO_CHANGE_NEEDED]
+    merged = merge_base_for(ctx.repo, changed or [CommitId(heads[0].head)])
+    if merged.commit is None:
+        names = _names(run, repo, {str(merged.ours), str(merged.theirs)})
+        files = ", ".join(merged.conflicts[:5])
+        return {"passed": False, "told": f"{names} conflict in {files}", "rows": []}
+    logs = run.layout.feature_dir(run.feature.name) / "cross-checks" / repo
+    bench = bench_of(run, repo)
+    tree = show(ctx, bench, merged.commit)
+    request = SuiteRequest(
+        worktree=bench,
+        head=merged.commit,
+        tree=digest(ctx.repo.tree(merged.commit), trees(run)),
+        folder=logs,
+        marker=marker_of(bench),
+        env={**environment(ctx, merged.commit), **places(run), "ORCHESTR_WORKTREE": str(bench)},
+        environ=os.environ,
+        stop=Stop(ctx),
+    )
+    results = run_suite(
+        checks,
+        request,
+        cache=ResultCache(run.layout.state / "cache" / "checks"),
+        slot=lambda: run.pool("checks").slot(0.0, run.stop.is_set),
+    )
+    ctx.check_cancelled()
+    for result in results:
+        run.emit(Kind.CHECK_DONE, name=result.name, check=str(result.kind), repo=repo,
+                 passed=result.passed, detail=result.detail[:500], seconds=result.seconds,
+                 cached=result.cached, log=result.log)  # fmt: skip
+    if tree.head() != merged.commit:  # nobody's worktree: only the verdict is void
+        return {"passed": False, "told": "a check moved the checkout", "rows": []}
+    return {
+        "passed": all(result.passed for result in results),
+        "told": summary(results),
+        "commit": merged.commit,
+        "rows": [row_of(result) for result in results],
+    }
+
+
+def bench_of(run: Run, repo: str) -> Path:
+    """The worktree that the cross checks of a repository run in."""
+    return run.layout.state / "cross" / run.feature.name / repo
+
+
+def end_left(run: Run) -> int:
+    """End cross checks that a killed run left at work; how many processes there were."""
+    repos = dict.fromkeys(cross.repo for cross in run.feature.cross_checks)
+    return sum(kill_marked(marker_of(bench_of(run, repo))) for repo in repos)
+
+
+def _names(run: Run, repo: str, blamed: set[str]) -> str:
+    cells = [run.cell(c.name) for c in run.feature.cells if c.repo == repo]
+    found = [c.cell.name for c in cells if (h := c.head()) is not None and h.head in blamed]
+    return " and ".join(found or [c.cell.name for c in cells])
+
+
+def trees(run: Run) -> dict[str, str | None]:
+    """The product of every cell: a cross check may read all of them."""
+    return {c.name: read_tree(run.cell(c.name).dir) for c in run.feature.cells}
+
+
+def places(run: Run) -> dict[str, str]:
+    """Where every cell's tree can be read; one that was cleaned away comes back, detached."""
+    found = {}
+    for cell in run.feature.cells:
+        ctx, head = run.cell(cell.name), run.cell(cell.name).head()
+        if head is None:
+            continue
+        if cell.action is Action.AGENT and not ctx.worktree.exists():
+            locks = run.layout.locks
+            add_detached(ctx.repo, ctx.worktree, CommitId(head.head), locks=locks)
+        name = cell.name.upper().replace("-", "_")
+        found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(place(ctx))
+        found[f"ORCHESTR_CELL_{name}_HEAD"] = head.head
+    return found
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """What is kept; a row of another form is none, and its checks run again."""
+    raw = read_json(path)
+    repos = raw.get("repos") if isinstance(raw, dict) else None
+    rows = repos.items() if isinstance(repos, dict) else ()
+    return {name: dict(row) for name, row in rows
+            if isinstance(row, dict) and isinstance(row.get("rows"), list)}  # fmt: skip

@@ -1,0 +1,84 @@
+"""One phase of a cell, run and journalled: as a task of a run, and by the landing.
+
+Owns what is told of a phase's beginning and end, whatever it raises, and that the cell's ports are
+free again when it has come to its end.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from importlib import import_module
+from types import ModuleType
+
+from orchestr.cell import inputs
+from orchestr.cell.context import CellContext
+from orchestr.cell.result import Result
+from orchestr.errors import Blocked, Interrupted, NeedsApproval, OrchestrError, full_disk
+from orchestr.spec.records import Phase
+from orchestr.state.events import Kind
+
+
+def runner(phase: Phase) -> ModuleType:
+    """The module of a phase, with `reason(ctx)` and `run(ctx)`; imported when one is asked."""
+    return import_module(f"orchestr.cell.phases.{phase}")
+
+
+def perform(ctx: CellContext, phase: Phase) -> None:
+    """Run one phase and journal what came of it. Raises what the phase raises."""
+    ctx.check_cancelled()
+    begun = time.monotonic()
+    try:
+        why = runner(phase).reason(ctx)
+        if why is not None:
+            ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why, **inputs.told(ctx, phase))
+        with ctx.run.working():
+            result: Result = runner(phase).run(ctx)
+        inputs.note(ctx, phase)
+    except Exception as raised:
+        seconds = round(time.monotonic() - begun, 3)
+        error = full_disk(raised) or raised
+        stopped = isinstance(error, Interrupted)
+        known = isinstance(error, OrchestrError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        text = text.replace(f"cell {ctx.name}: ", "")  # whoever shows it names the cell
+        text = text.removeprefix(f"{ctx.name}: ")
+        hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
+        if not known:
+            _keep_traceback(ctx, error)
+        if isinstance(error, Blocked):
+            ctx.emit(Kind.CELL_BLOCKED, phase=phase, upstream=error.upstream, reason=text,
+                     hint=hint)  # fmt: skip
+            raise
+        gate = error.place if isinstance(error, NeedsApproval) else {}
+        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
+                 aborted=stopped, **gate)  # fmt: skip
+        give_ports_back(ctx)
+        if error is not raised:
+            raise error from raised
+        raise
+    if phase is Phase.PUBLISH:
+        give_ports_back(ctx)
+    seconds = round(time.monotonic() - begun, 3)
+    if result.made or why is not None:
+        data = {k: v for k, v in result.data.items() if k != "attempt"}
+        ctx.run.emit(Kind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
+                     attempt=result.data.get("attempt", 0), made=result.made, **data)  # fmt: skip
+
+
+def give_ports_back(ctx: CellContext) -> None:
+    """The cell has come to its end, well or badly: others may have its ports."""
+    if ctx.cell.proof.ports:
+        with suppress(OrchestrError, OSError):
+            import_module("orchestr.cell.worktree.ports").give_back(ctx)
+
+
+def _keep_traceback(ctx: CellContext, error: Exception) -> None:
+    """A fault of ours: the traceback goes to a file of the cell, the message names it."""
+    import traceback
+
+    log = ctx.dir / "fault.log"
+    with suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    error.add_note(f"see {log}")

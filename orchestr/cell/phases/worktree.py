@@ -1,0 +1,326 @@
+"""Phase `worktree`: fetch, choose the base, add the worktree, link and set up.
+
+Its result is the marker `worktree.toml`, which outlives the worktree; the directory itself can be
+removed (`clean`) and is made again by whoever needs it. The base is recorded once: a moved base
+branch alone changes nothing, unless `track_base` is set (DESIGN, what makes a phase run again) or
+`--fresh` starts again: then from the newest base, as what landed may have been rolled back there.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from orchestr.cell.context import CellContext, Fetch
+from orchestr.cell.pull_request import adopt
+from orchestr.cell.result import Result
+from orchestr.cell.worktree.salvage import same_repository
+from orchestr.cell.worktree.setup import expect, is_pending, set_up
+from orchestr.errors import Blocked, OrchestrError
+from orchestr.git.errors import GitError
+from orchestr.git.merge import merge_base_for
+from orchestr.git.repo import Branch, CommitId
+from orchestr.git.worktrees import (
+    Finding,
+    add_detached,
+    add_worktree,
+    repair_worktree,
+    validate_worktree,
+)
+from orchestr.spec.records import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.events import Kind
+from orchestr.state.journal import now
+from orchestr.state.registry import Entry
+from orchestr.state.results import Head, Marker, read_tree
+
+FETCH_AGE = 60.0  # s for which a fetch counts within a run: cells begin many at once
+
+
+def reason(ctx: CellContext) -> str | None:
+    """Why the phase would run, or None. Reads files only."""
+    marker = Marker.read(ctx.dir)
+    if marker is None:
+        return "it has no worktree marker yet"
+    if marker.phase != ctx.digest_of(Phase.WORKTREE):
+        return "repository, branch, base or set-up changed"
+    trees = upstream_trees(ctx)
+    for name, tree in trees.items():
+        if tree is None:
+            return f"upstream {name} has no result yet"
+        if marker.upstreams.get(name) != tree:
+            return f"upstream {name} has another tree"
+    if set(marker.upstreams) != set(trees):
+        return "its upstreams changed"
+    if attempts.fresh_request(ctx.dir) is not None:
+        return "it starts again from the base"
+    return None
+
+
+def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
+    """What the `tree` file of every direct upstream says, None where there is none."""
+    return {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
+
+
+def product_trees(ctx: CellContext) -> dict[str, str]:
+    """The trees of the upstreams, for the marker. Raises Blocked when one has no result.
+
+    doit starts upstreams first, but one that stands still (ignored, or not in `--only`) may
+    never have had a result.
+    """
+    trees = upstream_trees(ctx)
+    missing = next((name for name, tree in trees.items() if tree is None), None)
+    if missing is not None and not ctx.run.overrides.ignore_deps:
+        upstream = ctx.run.cell(missing).name
+        raise Blocked(f"upstream {missing} has no result yet", upstream=missing,
+                      hint=f"orchestr explain {upstream}")  # fmt: skip
+    return {name: tree for name, tree in trees.items() if tree is not None}
+
+
+def run(ctx: CellContext) -> Result:
+    """Make the marker, and the worktree it describes. See the module."""
+    why = reason(ctx)
+    if why is None and not ctx.cell.track_base:
+        return Result.kept()
+    if ctx.cell.action is Action.PUSH:
+        return _run_push(ctx)
+    old = Marker.read(ctx.dir)
+    phase = ctx.digest_of(Phase.WORKTREE)
+    pr = adopt.candidate(ctx)
+    if pr is not None:
+        adopt.marker_for(ctx, pr, phase).write(ctx.dir)
+        return Result.built("its branch has a pull request already", url=pr.url)
+    trees = product_trees(ctx)
+    base_ref, base = choose_base(ctx, old)
+    marker = Marker(ctx.cell.branch, base, base_ref, trees, phase)
+    if old is not None and old.branch != marker.branch:
+        ctx.run.registry.release(ctx.key)
+    if not ensure(ctx, marker):
+        set_up(ctx)
+    if marker == old:
+        return Result.kept()
+    marker.write(ctx.dir)
+    return Result.built(why or "the base moved", base=base, base_ref=base_ref)
+
+
+def _run_push(ctx: CellContext) -> Result:
+    """A person's branch: nothing is made, it must be checked out somewhere (row A82)."""
+    base_ref = base_branch(ctx)
+    head = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    place = checked_out(ctx)
+    if head is None or place is None:
+        found = ctx.repo.head_branch() or "a detached head"
+        raise ctx.fail(
+            f"its branch {ctx.cell.branch} is checked out nowhere; {ctx.repo_path} is on {found}",
+            hint=f"git -C {ctx.repo_path} switch {ctx.cell.branch}",
+        )
+    tip = _tip(ctx, base_ref)
+    base = ctx.repo.merge_base(tip, head)
+    if base is None:
+        raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
+    trees = product_trees(ctx)
+    marker = Marker(ctx.cell.branch, base, base_ref, trees, ctx.digest_of(Phase.WORKTREE))
+    if marker == Marker.read(ctx.dir):
+        return Result.kept()
+    marker.write(ctx.dir)
+    return Result.built("a person's branch", path=str(place), base=base)
+
+
+def checked_out(ctx: CellContext) -> Path | None:
+    """Where the cell's branch is checked out: the main clone first, then its worktrees."""
+    for entry in ctx.repo.worktrees():
+        if entry.branch == ctx.cell.branch:
+            return entry.path
+    return None
+
+
+def base_branch(ctx: CellContext) -> str:
+    """The branch a pull request of this cell is for, when it is not stacked (row X32)."""
+    named = ctx.cell.base or ctx.repo_settings.base
+    if named:
+        return named
+    default = ctx.repo.default_branch()
+    if default is None:
+        raise ctx.fail(
+            f"no base branch can be found in {ctx.repo_path}",
+            hint=f'set [repos.{ctx.cell.repo}] base = "main"',
+        )
+    return default
+
+
+def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
+    """The branch the pull request is for and the commit the work starts from.
+
+    One same-repository upstream: its branch and head. Several: their merge, made without a
+    checkout. None: the recorded base, else (and after `--fresh`) the base branch after a fetch.
+    """
+    heads: list[tuple[CellContext, Head]] = []
+    for name in ctx.plan.stack:
+        upstream = ctx.run.cell(name)
+        head = upstream.head()
+        if head is None:
+            if ctx.run.overrides.ignore_deps:
+                continue
+            raise ctx.fail(f"upstream {name} has no head yet", hint=f"orchestr run {upstream.name}")
+        heads.append((upstream, head))
+    if len(heads) == 1:
+        upstream, head = heads[0]
+        return stacked_ref(ctx, upstream), CommitId(head.head)
+    if heads:
+        merged = merge_base_for(ctx.repo, [CommitId(head.head) for _, head in heads])
+        if merged.commit is None:
+            blamed = {merged.ours, merged.theirs}
+            names = " and ".join(up.name for up, head in heads if head.head in blamed)
+            names = names or " and ".join(up.name for up, _ in heads)
+            files = ", ".join(merged.conflicts[:5])
+            raise ctx.fail(
+                f"its upstreams {names} conflict in {files}",
+                hint=f"make one of them depend on the other in {ctx.run.feature.path}",
+            )
+        return base_branch(ctx), merged.commit
+    base_ref = base_branch(ctx)
+    again = ctx.cell.track_base or attempts.fresh_request(ctx.dir) is not None
+    if old is not None and not again and old.base_ref == base_ref:
+        return base_ref, CommitId(old.base)
+    return base_ref, _tip(ctx, base_ref)
+
+
+def stacked_ref(ctx: CellContext, upstream: CellContext) -> str:
+    """The branch below a stacked cell: its upstream's, or what that one stands on when the
+    upstream changed nothing and so has no branch at the forge."""
+    head = upstream.head()
+    marker = Marker.read(upstream.dir)
+    if head is not None and marker is not None and head.head == head.base:
+        return marker.base_ref
+    return upstream.cell.branch
+
+
+def _tip(ctx: CellContext, base_ref: str) -> CommitId:
+    """The newest commit of the base branch; a fetch that fails only warns (row X32)."""
+    repo = ctx.repo
+    if "origin" in repo.remotes():
+        error = _fetched(ctx, base_ref)
+        if error is not None:
+            why = f"origin cannot be fetched, using what is here: {error}"
+            ctx.emit(Kind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
+    for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):
+        commit = repo.resolve(ref)
+        if commit is not None:
+            return commit
+    raise ctx.fail(
+        f"base branch {base_ref!r} is neither at origin nor in {ctx.repo_path}",
+        hint=f"set [repos.{ctx.cell.repo}] base, or push {base_ref}",
+    )
+
+
+def _fetched(ctx: CellContext, base_ref: str) -> str | None:
+    """Fetch the base branch, once for all cells that begin together; why it failed, or None."""
+    known = ctx.run.fetches.setdefault((ctx.cell.repo, base_ref), Fetch())
+    with known.lock:
+        if known.at is None or time.monotonic() - known.at > FETCH_AGE:
+            refspec = f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}"
+            known.error = None
+            try:
+                ctx.repo.fetch("origin", refspec, locks=ctx.run.layout.locks)
+            except GitError as error:
+                known.error = error.message
+            known.at = time.monotonic()
+        return known.error
+
+
+def ensure(ctx: CellContext, marker: Marker) -> bool:
+    """The cell's worktree, on its branch; added, completed or repaired when it must be.
+
+    Returns whether it was made anew, or had to be set up again: then it is set up as well.
+    """
+    registry, locks = ctx.run.registry, ctx.run.layout.locks
+    repo, path, branch = ctx.repo, ctx.worktree, Branch(ctx.cell.branch)
+    known = registry.lookup(ctx.key)
+    verdict = validate_worktree(repo, path, branch)
+    match verdict.finding:
+        case Finding.OK if known is not None and not is_pending(ctx):
+            return False
+        case Finding.OK if known is not None:
+            set_up(ctx)
+            return True
+        case Finding.DAMAGED if known is not None:
+            repair_worktree(repo, path)
+            return False
+        case Finding.WRONG_BRANCH if known is not None:
+            raise ctx.fail(
+                f"its worktree {path} is on {verdict.detail}, not on {branch}",
+                hint=f"git -C {path} switch {branch}",
+            )
+        case Finding.FOREIGN:
+            raise ctx.fail(
+                f"{path} exists and is not a worktree of {ctx.repo_path}",
+                hint=f"look into it, then: mv {path} {path}.old",
+            )
+        case _:
+            pass
+    check_branch(ctx, CommitId(marker.base))
+    if known is None or not known.active:
+        registry.reserve(
+            Entry(
+                key=ctx.key,
+                repo=ctx.cell.repo,
+                common_dir=str(repo.common_dir()),
+                path=str(path),
+                branch=branch,
+                base=marker.base,
+                created_at=now(),
+            )
+        )
+    if verdict.finding is not Finding.OK:
+        expect(ctx)
+        try:
+            add_worktree(repo, path, branch, CommitId(marker.base), locks=locks)
+        except OrchestrError:
+            if known is None:
+                registry.release(ctx.key)
+            raise
+        ctx.emit(Kind.WORKTREE_ADDED, phase=Phase.WORKTREE, path=str(path), branch=branch,
+                 base=marker.base)  # fmt: skip
+        set_up(ctx)
+    registry.touch_phase(ctx.key, Phase.WORKTREE)
+    return verdict.finding is not Finding.OK
+
+
+def check_branch(ctx: CellContext, base: CommitId) -> None:
+    """Refuse a branch that is there already and is not ours to use (row X5)."""
+    repo, branch = ctx.repo, ctx.cell.branch
+    if ctx.run.registry.lookup(ctx.key) is not None or attempts.numbers(ctx.dir):
+        return  # registered, or the registry was lost: an attempt of this cell made it
+    local = repo.resolve(f"refs/heads/{branch}")
+    if local is None:
+        return
+    if not repo.is_ancestor(base, local):
+        raise ctx.fail(
+            f"branch {branch} exists and is not based on {base[:12]}",
+            hint=f"git -C {ctx.repo_path} branch -m {branch} {branch}-old, or set another branch",
+        )
+    for entry in repo.worktrees():
+        if entry.branch == branch and entry.path != ctx.worktree:
+            raise ctx.fail(
+                f"branch {branch} is checked out at {entry.path}",
+                hint=f"git -C {entry.path} switch --detach, or finish the work there",
+            )
+
+
+def ensure_upstreams(ctx: CellContext) -> None:
+    """Every upstream's tree is there to be read: a removed one comes back, detached."""
+    for upstream in ctx.upstreams():
+        head = upstream.head()
+        if head is None or upstream.cell.action is Action.PUSH:
+            continue
+        if upstream.worktree.exists() and same_repository(upstream):
+            continue
+        add_detached(upstream.repo, upstream.worktree, CommitId(head.head),
+                     locks=ctx.run.layout.locks)  # fmt: skip
+
+
+def place(ctx: CellContext) -> Path:
+    """Where a cell's files can be read: its worktree, or a person's checkout."""
+    if ctx.cell.action is Action.PUSH:
+        return checked_out(ctx) or ctx.repo_path
+    return ctx.worktree

@@ -1,0 +1,89 @@
+"""Adoption: a cell without records whose branch has an open or merged pull request.
+
+Somebody (an earlier workspace, a person) did the work already. Its files are made from the pull
+request's head, no agent is started (row A55, DESIGN, the network). Each file is still written by
+its own phase: the marker by `worktree`, `implement.toml` by `implement`.
+"""
+
+from __future__ import annotations
+
+from orchestr.cell.context import CellContext, observed
+from orchestr.errors import OrchestrError
+from orchestr.forges.base import PRState, PullRequest
+from orchestr.git.repo import CommitId
+from orchestr.spec.records import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.events import Kind
+from orchestr.state.results import Implemented, Marker, Outcome, read_tree
+
+
+def candidate(ctx: CellContext) -> PullRequest | None:
+    """The pull request to adopt, or None. A cell with an attempt or a result has its own.
+
+    Raises PhaseFailed when the forge cannot be asked: away is not "no pull request" (A91).
+    """
+    if ctx.cell.action is Action.PUSH or not _without_records(ctx):
+        return None
+    away = ctx.run.forge_away.get(ctx.cell.repo)
+    if away is not None and Phase.PUBLISH in ctx.cell.phases:
+        if "origin" not in ctx.repo.remotes():
+            raise ctx.fail(
+                f"{ctx.repo_path} has no remote 'origin', so nothing can be published",
+                hint=f"git -C {ctx.repo_path} remote add origin URL, or drop publish from phases",
+            )
+        raise ctx.fail(
+            f"whether {ctx.cell.branch} has a pull request cannot be asked now: {away}",
+            hint="the same command, when the forge answers again",
+        )
+    for pr in observed(ctx.run, ctx.cell):
+        if pr.state in (PRState.OPEN, PRState.MERGED):
+            return pr
+    return None
+
+
+def _without_records(ctx: CellContext) -> bool:
+    return not attempts.numbers(ctx.dir) and Implemented.read(ctx.dir) is None
+
+
+def marker_for(ctx: CellContext, pr: PullRequest, phase: str) -> Marker:
+    """The marker of an adopted cell: its base is where the pull request left its own base."""
+    head = fetch_head(ctx, pr)
+    base = None
+    for ref in (f"refs/remotes/origin/{pr.base}", f"refs/heads/{pr.base}"):
+        tip = ctx.repo.resolve(ref)
+        base = ctx.repo.merge_base(tip, head) if tip else None
+        if base is not None:
+            break
+    trees = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
+    known = {name: tree for name, tree in trees.items() if tree is not None}
+    return Marker(ctx.cell.branch, base or head, pr.base, known, phase)
+
+
+def implemented_for(ctx: CellContext, pr: PullRequest, marker: Marker, key: str) -> Implemented:
+    """The result of an adopted cell: the head of its pull request."""
+    head = fetch_head(ctx, pr)
+    branch = f"refs/heads/{ctx.cell.branch}"
+    if ctx.repo.resolve(branch) is None:
+        ctx.repo.run("update-ref", branch, head)
+    ctx.emit(Kind.CELL_ADOPTED, phase=Phase.IMPLEMENT, url=pr.url, head=head, state=str(pr.state))
+    return Implemented(key, head, ctx.repo.tree(head), marker.base, Outcome.ADOPTED)
+
+
+def fetch_head(ctx: CellContext, pr: PullRequest) -> CommitId:
+    """The commit of a pull request, fetched when it is not here."""
+    found = ctx.repo.resolve(pr.head_sha)
+    if found is None:
+        for ref in (f"refs/pull/{pr.number}/head", f"refs/heads/{pr.head}"):
+            try:
+                ctx.repo.fetch("origin", ref, locks=ctx.run.layout.locks)
+            except OrchestrError:
+                continue
+            found = ctx.repo.resolve(pr.head_sha)
+            if found is not None:
+                break
+    if found is None:
+        raise ctx.fail(
+            f"commit {pr.head_sha[:12]} of {pr.url} cannot be fetched",
+            hint=f"git -C {ctx.repo_path} fetch origin",
+        )
+    return found

@@ -1,0 +1,346 @@
+"""Locks that speak and die with their holder.
+
+Owns the kernel's flock on files that are never unlinked (`FlockLock`) and the lease on a feature
+(`Lease`): a flock plus a record that says who holds it. Leaves to its callers which paths those
+are and when to take them (a run: after confirmation, before the first worktree, row B51).
+
+Survives a crash: the kernel drops a flock with its holder, so the record never decides alone
+that something is held on this host; a stale, torn or empty one is simply overwritten (B53, B95).
+It does decide for another host, whose flock may not reach us over a shared file system.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import getpass
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestr.errors import Busy
+from orchestr.process.run import alive, create_time
+
+PATIENCE = 1.0  # seconds to wait for a holder that has the flock but has not yet said who it is
+TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+
+
+class FlockLock:
+    """An exclusive flock on ``path``; made with its folder, never unlinked, not inherited.
+
+    One object is one holder: threads make an object each. ``timeout`` (seconds, None: for ever)
+    is what ``with`` waits; then it raises Busy.
+    """
+
+    def __init__(self, path: Path, *, timeout: float | None = None) -> None:
+        self.path = path
+        self.timeout = timeout
+        self._fd: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._fd is not None
+
+    def acquire(self, timeout: float | None = None) -> None:
+        """Wait for the lock. Raises Busy after ``timeout`` seconds."""
+        if timeout is None:
+            self._take(fcntl.LOCK_EX)
+            return
+        if not _poll(self.try_acquire, timeout):
+            raise Busy(
+                f"{self.path} is locked by another process (waited {timeout:g} s)",
+                hint="wait for it, or see who it is: orchestr status",
+            )
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free."""
+        try:
+            self._take(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in TAKEN:
+                return False
+            raise
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; nothing happens when it is not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> FlockLock:
+        self.acquire(self.timeout)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+    def fileno(self) -> int:
+        """The descriptor. A child that inherits it holds the lock too. Only while held."""
+        assert self._fd is not None
+        return self._fd
+
+    def read(self) -> bytes:
+        """The file's content. Only while held."""
+        assert self._fd is not None
+        return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+
+    def write(self, data: bytes) -> None:
+        """Replace the file's content in place. Only while held."""
+        assert self._fd is not None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, data, 0)
+
+    def _take(self, how: int) -> None:
+        if self._fd is not None:
+            raise RuntimeError(f"{self.path} is held by this object already")
+        while True:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(fd, how)
+                # Somebody may have deleted the file by hand while we waited: a lock on a file
+                # that nobody else can open protects nothing.
+                if _is_at(fd, self.path):
+                    self._fd = fd
+                    return
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """Who runs a feature. ``create_time`` in seconds since the epoch, ``started_at`` ISO-8601."""
+
+    pid: int
+    create_time: float
+    host: str
+    user: str
+    command: str
+    started_at: str
+    features: tuple[str, ...]
+    jobs: int
+    nonce: str
+
+    @classmethod
+    def mine(cls, *, command: str, features: tuple[str, ...], jobs: int) -> LeaseRecord:
+        """The record of this process, now."""
+        return cls(
+            pid=os.getpid(),
+            create_time=create_time(os.getpid()) or 0.0,
+            host=socket.gethostname(),
+            user=_user(),
+            command=command,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            features=features,
+            jobs=jobs,
+            nonce=secrets.token_hex(8),
+        )
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another host wrote it, so that its pid means nothing here."""
+        return self.host != socket.gethostname()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it bars others: from another host always, from here while its process, by pid
+        and create time, is alive (F17)."""
+        return self.foreign or alive(self.pid, self.create_time)
+
+
+class Lease:
+    """The right to run a feature. `acquire` it, and `release` it whatever happens (or ``with``)."""
+
+    def __init__(self, lock: FlockLock, record: LeaseRecord) -> None:
+        self._lock = lock
+        self.record = record
+
+    @classmethod
+    def acquire(cls, path: Path, record: LeaseRecord) -> Lease:
+        """Take the lease. Raises Busy with who holds it, since when and what to do (B52).
+
+        Of any number of processes that try at once exactly one wins (B96).
+        """
+        lock = FlockLock(path)
+        end = time.monotonic() + PATIENCE
+        while not lock.try_acquire():
+            # Held, but by whom? The winner may not have written its record yet, and a reader
+            # (`read_lease`) holds the flock for an instant: neither is a reason to give up.
+            holder = _parse(_content(path))
+            if holder is not None and holder.counts:
+                raise _busy(path, holder, record.features)
+            if time.monotonic() > end:
+                raise _busy(path, None, record.features)
+            time.sleep(0.01)
+        try:
+            holder = _parse(lock.read())
+            if holder is not None and holder.counts:
+                raise _busy(path, holder, record.features)
+            lock.write(_dump(record))
+        except BaseException:
+            lock.release()
+            raise
+        return cls(lock, record)
+
+    def release(self) -> None:
+        """Clear the record, then give the flock back. The file stays."""
+        if self._lock.held:
+            with suppress(OSError):
+                self._lock.write(b"")
+            self._lock.release()
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+def read_lease(path: Path) -> LeaseRecord | None:
+    """Who holds the lease, None when it is free. Never raises for a torn or missing record.
+
+    A holder that does not say who it is yields a record with pid 0 and empty names.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        record = _parse(_content(path))
+        if record is not None and record.counts:
+            return record
+        if not _is_flocked(path):
+            return None
+        # Held by somebody whose record is not there yet, or whose create time moved with the
+        # clock: the flock is right in any case.
+        if time.monotonic() > end:
+            return record or _nobody()
+        time.sleep(0.02)
+
+
+def break_lease(path: Path) -> LeaseRecord | None:
+    """Clear another host's record, and return it; nothing happens when there is none (X9).
+
+    Raises Busy when a live process holds the lease: that is what `orchestr abort` is for.
+    """
+    lock = FlockLock(path)
+    if not _poll(lock.try_acquire, PATIENCE):
+        raise _busy(path, _parse(_content(path)), (), breaking=True)
+    try:
+        record = _parse(lock.read())
+        if record is None:
+            return None
+        if record.counts and not record.foreign:
+            raise _busy(path, record, (), breaking=True)
+        lock.write(b"")
+        return record
+    finally:
+        lock.release()
+
+
+def _busy(
+    path: Path, holder: LeaseRecord | None, wanted: tuple[str, ...], *, breaking: bool = False
+) -> Busy:
+    """Who, since when, and what to do next."""
+    names = (holder.features if holder else ()) or wanted or (path.stem,)
+    feature, all_names = names[0], ", ".join(names)
+    if holder is None or not holder.pid:
+        return Busy(
+            f"{all_names} is busy: a process that does not say who it is holds {path}",
+            hint=f"wait, then try again; see orchestr status {feature}, orchestr doctor",
+        )
+    who = (
+        f"{all_names} is busy: pid {holder.pid} ({holder.user} on {holder.host}) "
+        f"runs `{holder.command}` since {holder.started_at}"
+    )
+    if breaking:
+        who += "; a live holder's lock is not broken"
+    hint = f"orchestr status {feature}, wait for it, or orchestr abort {feature}"
+    if holder.foreign:
+        hint = (
+            f"orchestr status {feature}, wait for it, or orchestr abort {feature} on {holder.host}"
+        )
+        if not breaking:
+            hint += f"; if that run is gone: orchestr run {feature} --break-lock"
+    return Busy(who, hint=hint)
+
+
+def _dump(record: LeaseRecord) -> bytes:
+    return (json.dumps({"schema": 1, **asdict(record)}) + "\n").encode()
+
+
+def _parse(data: bytes) -> LeaseRecord | None:
+    """The record, None when there is none that can be read: a lock file may hold anything."""
+    try:
+        raw: Any = json.loads(data)
+        return LeaseRecord(
+            pid=int(raw["pid"]),
+            create_time=float(raw["create_time"]),
+            host=str(raw["host"]),
+            user=str(raw["user"]),
+            command=str(raw["command"]),
+            started_at=str(raw["started_at"]),
+            features=tuple(str(name) for name in raw["features"]),
+            jobs=int(raw["jobs"]),
+            nonce=str(raw["nonce"]),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def _nobody() -> LeaseRecord:
+    return LeaseRecord(0, 0.0, socket.gethostname(), "", "", "", (), 0, "")
+
+
+def _content(path: Path) -> bytes:
+    with suppress(OSError):
+        return path.read_bytes()
+    return b""
+
+
+def _is_flocked(path: Path) -> bool:
+    """Whether somebody holds the flock. A shared one is tried, so that readers do not collide."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in TAKEN
+    finally:
+        os.close(fd)
+    return False
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(fd), path.stat())
+    return False
+
+
+def _poll(try_it: Callable[[], bool], timeout: float) -> bool:
+    """Try until it works or ``timeout`` seconds have passed; at least once."""
+    end, pause = time.monotonic() + timeout, 0.002
+    while not try_it():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+    return True
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name, in a container
+        return str(os.getuid())

@@ -1,0 +1,384 @@
+"""What `run` does around doit: goals, lease, forcing, the forge's state, signals, summary.
+
+Order matters and is kept: dry-run, pre-flight, confirmation, lease (rows B16, X8), then the
+forge is asked once a repository, then doit. Everything before the lease only looks.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from orchestr.cell.context import ABORT, CellContext, Run
+from orchestr.cell.phases.forget import forget
+from orchestr.errors import Exit, UsageError
+from orchestr.plan.dag import Would
+from orchestr.process.lease import Lease, LeaseRecord, break_lease
+from orchestr.process.redaction import redact, secret_values
+from orchestr.run.observe_forge import observe
+from orchestr.run.preflight import look, reviewers_of
+from orchestr.run.workspace import Session, Target, ignored
+from orchestr.spec.records import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.events import Event, Kind
+from orchestr.state.journal import prepare
+from orchestr.state.replay import FeatureView, replay, settle
+from orchestr.state.results import TRANSCRIPT, TREE
+from orchestr.state.states import CellState
+from orchestr.supervisor import client
+from orchestr.tasks.generate import Selection
+from orchestr.tasks.stale import foresee
+from orchestr.views.logs.transcript import last_words
+from orchestr.views.terminal.output import asked, say
+
+
+@dataclass(slots=True)
+class Goals:
+    """What one command builds of one feature."""
+
+    run: Run
+    targets: list[Target]
+    selection: Selection
+    cells: list[str]  # that may run, in plan order
+    forced: list[str] = field(default_factory=list)  # that `--force` and `--fresh` name
+
+    @property
+    def tasks(self) -> list[str]:
+        return [target.task for target in self.targets]
+
+
+def choose(session: Session, targets: Sequence[Target], params: Any) -> list[Goals]:
+    """Goals by feature. Raises UsageError for names that `--only` does not find (row A75)."""
+    goals: list[Goals] = []
+    only: set[str] = set(params["only"])
+    known: set[str] = set()
+    for feature in dict.fromkeys(t.feature for t in targets):
+        run = session.run(feature)
+        mine = [t for t in targets if t.feature == feature]
+        names = [p.name for p in run.plan.cells]
+        known |= set(names)
+        frozen = ignored(run)
+        if only:
+            picked = only & set(names)
+            mine = [Target(feature, name) for name in names if name in picked]
+            frozen |= set(names) - picked
+        if params["failed"]:
+            named = [n for n in names if any(t.cell in (None, n) for t in mine)]
+            wanted = [n for n in named if run.past.cell(n).state in UNLUCKY]
+            mine = [Target(feature, name) for name in wanted]
+        needed = closure(run, mine, frozen)
+        forced = [n for n in names if any(t.cell in (None, n) for t in mine) and n not in frozen]
+        goals.append(
+            Goals(run, mine, Selection(frozenset(frozen), params["ignore_deps"]), needed, forced)
+        )
+    unknown = sorted(only - known)
+    if unknown:
+        raise UsageError(
+            f"--only names unknown cells: {', '.join(unknown)}",
+            hint=f"cells: {', '.join(sorted(known))}",
+        )
+    if only and not params["ignore_deps"]:
+        for goal in goals:
+            _check_upstreams(goal)
+    return goals
+
+
+UNLUCKY = (CellState.FAILED, CellState.BLOCKED, CellState.ABORTED, CellState.NEEDS_PERSON)
+
+
+def closure(run: Run, targets: Sequence[Target], frozen: set[str]) -> list[str]:
+    """The cells that the targets need: themselves and all upstreams, without the frozen."""
+    plans = {plan.name: plan for plan in run.plan.cells}
+    found: set[str] = set()
+    todo = [n for t in targets for n in ([t.cell] if t.cell else plans)]
+    while todo:
+        name = todo.pop()
+        if name not in found and name not in frozen:
+            found.add(name)
+            todo += plans[name].upstreams
+    return [name for name in plans if name in found]
+
+
+def _check_upstreams(goal: Goals) -> None:
+    """`--only` asks that upstreams are done (row X25)."""
+    plans = {plan.name: plan for plan in goal.run.plan.cells}
+    for name in goal.cells:
+        for upstream in plans[name].upstreams:
+            if (
+                upstream in goal.selection.still
+                and not (goal.run.cell(upstream).dir / TREE).exists()
+            ):
+                raise UsageError(
+                    f"--only {name}: its upstream {upstream} has no result yet",
+                    hint=f"orchestr run {goal.run.feature.name}:{upstream}, or --ignore-deps",
+                )
+
+
+def preflight(goals: Sequence[Goals], *, skip: bool) -> bool:
+    """Print what was found. Returns whether the run may start."""
+    findings = {str(f): f for goal in goals for f in look(goal.run, goal.cells)}
+    for text in findings:
+        say(text)
+    errors = [f for f in findings.values() if f.severity == "error"]
+    if errors and skip:
+        say("warning: started in spite of this (--skip-preflight)")
+    return skip or not errors
+
+
+def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
+    """Ask before a paid agent starts or a real forge is touched (row X10).
+
+    Only what this run may really do is asked about; where nothing is left to do, nothing is.
+    Raises UsageError without a terminal and without `--yes`. Returns False for "no".
+    """
+    reasons: list[str] = []
+    cells = 0
+    for goal in goals:
+        if yes or not (goal.run.forge.real or paid_agents(goal.run, goal.cells)):
+            continue
+        may = _may_run(goal, forced)
+        cells += len(may)
+        paid = paid_agents(
+            goal.run, [n for n, phases in may.items() if _pays(goal.run.cell(n), phases)]
+        )
+        if paid:
+            reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
+        if may and goal.run.forge.real:
+            reasons.append(f"pull requests at {goal.run.forge.kind}")
+    if not reasons:
+        return True
+    jobs = goals[0].run.settings.limits.jobs
+    say(
+        f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
+        f"{jobs} agents at once, in worktrees below "
+        f"{goals[0].run.layout.worktrees}."
+    )
+    for reason in dict.fromkeys(reasons):
+        say(f"It uses {reason}.")
+    if asked("Continue?", unheard="this run needs a confirmation and there is no terminal"):
+        return True
+    say("Aborted.")
+    return False
+
+
+def paid_agents(run: Run, names: Sequence[str]) -> set[str]:
+    """The paid agents of these cells: authors and reviewers."""
+    cells = [run.cell(name) for name in names]
+    chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
+    chosen |= {reviewer.agent for c in cells for reviewer in reviewers_of(c)}
+    return {name for name in chosen if run.agent(name).paid}
+
+
+def _pays(ctx: CellContext, phases: Collection[Phase]) -> bool:
+    """Whether an agent may start in these phases: to work, to repair or to review."""
+    repairs = ctx.cell.proof.checks or ctx.repo_settings.checks or ctx.repo_settings.detect
+    may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if repairs else ()),
+           *((Phase.REVIEW,) if reviewers_of(ctx) else ())}  # fmt: skip
+    return not may.isdisjoint(phases)
+
+
+def _may_run(goal: Goals, forced: bool) -> dict[str, tuple[Phase, ...]]:
+    """Cell -> the phases that this run may do, by the files and the journal."""
+    found = foresee(goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ())
+    return {f.name: f.phases for f in found if f.would is Would.RUN}
+
+
+@contextmanager
+def leases(goals: Sequence[Goals], *, break_lock: bool) -> Iterator[None]:
+    """Hold the lease of every feature, always in the same order. Raises Busy (exit 4)."""
+    features = sorted(goal.run.feature.name for goal in goals)
+    with ExitStack() as stack:
+        layout = goals[0].run.layout
+        for name in features:
+            path = layout.lease(name)
+            if break_lock:
+                break_lease(path)
+            lease = Lease.acquire(
+                path, lease_record(tuple(features), goals[0].run.settings.limits.jobs)
+            )
+            stack.callback(lease.release)
+        yield
+
+
+def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
+    """What our lease says of us."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    return LeaseRecord.mine(command=command, features=features, jobs=jobs)
+
+
+def new_run_id() -> str:
+    """The name of a run or a landing: its time (UTC) and two random bytes."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
+
+
+def begin(goals: Sequence[Goals], params: Any) -> None:
+    """Under the lease: name the run, journal it, forget what is forced, ask the forge."""
+    run_id = new_run_id()
+    for goal in goals:
+        run = goal.run
+        prepare(run.layout)
+        if run.journal.size() != run.past_size:  # somebody ended between our look and the lease
+            run.past = replay(run.journal.read())
+        run.id = run_id
+        for plan in run.plan.cells:
+            (run.cell(plan.name).dir / ABORT).unlink(missing_ok=True)
+        run.emit(
+            Kind.RUN_STARTED,
+            goals=[str(t) for t in goal.targets],
+            pid=os.getpid(),
+            cells=goal.cells,
+            force=bool(params["force"]),
+            fresh=bool(params["fresh"]),
+        )
+        if params["force"] or params["fresh"]:
+            force(goal, fresh=bool(params["fresh"]))
+        observe(run)
+
+
+def force(goal: Goals, *, fresh: bool) -> None:
+    """Forget the named cells, once: the same command after an interrupted run forces nothing
+    twice, because what that run forgot is in the journal under its force id."""
+    run = goal.run
+    names = sorted(goal.forced)
+    force_id, done = interrupted_force(list(run.journal.read()), run.id, names, fresh)
+    if force_id is None:
+        force_id = run.id
+    run.emit(Kind.RUN_FORCED, names=names, fresh=fresh, id=force_id)
+    for name in goal.forced:
+        if name not in done:
+            forget(
+                run.cell(name), list(Phase), fresh=force_id if fresh else None, force_id=force_id
+            )
+
+
+def interrupted_force(
+    events: Sequence[Event], run_id: str, names: list[str], fresh: bool
+) -> tuple[str | None, set[str]]:
+    """The force id to go on with and the cells it forgot already, or (None, nothing).
+
+    Only the run right before this one counts, and only if it did not come to its end; one that
+    was killed before it could say what it forces leaves that to the one before it.
+    """
+    before = [e for e in events if e.run != run_id]
+    started = [e for e in before if e.kind is Kind.RUN_STARTED]
+    for last in reversed(started):
+        mine = [e for e in before if e.run == last.run]
+        ended = [e for e in mine if e.kind is Kind.RUN_FINISHED]
+        if any(e.data.get("exit") != int(Exit.INTERRUPTED) for e in ended):
+            break
+        forced = next((e for e in mine if e.kind is Kind.RUN_FORCED), None)
+        if forced is not None:
+            if forced.data.get("names") != names or forced.data.get("fresh") != fresh:
+                break
+            force_id = str(forced.data.get("id"))
+            forgotten = (e for e in events if e.kind is Kind.CELL_FORGOTTEN)
+            done = {e.cell for e in forgotten if e.data.get("force") == force_id}
+            return force_id, done
+        if not (last.data.get("force") or last.data.get("fresh")):
+            break
+    return None, set()
+
+
+class Signals:
+    """Ctrl+C and SIGTERM: once stops gracefully, twice at once (row B6, B86).
+
+    The first only sets a flag that every phase looks at; agents get their grace. The second
+    kills all agents of this run and leaves with 130.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        self.count = 0
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._old[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self.count += 1
+        if self.count == 1:
+            # Not written here: we may have interrupted a write to the same stream.
+            words = "\nstopping: agents get their grace; once more stops at once"
+            threading.Thread(target=say, args=(words,), daemon=True).start()
+            for run in self._runs:
+                run.stop.set()
+            return
+        for run in self._runs:
+            run.kill.set()
+        threading.Thread(target=self._kill, daemon=True).start()
+
+    def _kill(self) -> None:
+        from orchestr.cell.phases import cross_checks
+        from orchestr.cell.worktree.worktree_guard import end_left
+
+        for run in self._runs:
+            for plan in run.plan.cells:
+                ctx = run.cell(plan.name)
+                newest = attempts.current(ctx.dir)
+                if newest is not None and newest.is_open:
+                    folder = attempts.folder(ctx.dir, newest.number)
+                    client.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
+                end_left(ctx)
+            cross_checks.end_left(run)
+        time.sleep(2.0)  # the phases journal what they can
+        os._exit(int(Exit.INTERRUPTED))
+
+
+def known_before(goals: Sequence[Goals]) -> dict[str, FeatureView]:
+    """For the live view: the past, with what went wrong in it pending again where this run builds.
+
+    Without it a cell that is up to date, and so has no event, would look as if it had to run.
+    """
+    found = {}
+    for goal in goals:
+        view = settle(goal.run.past, False)
+        cells = {
+            name: replace(cell, state=CellState.PENDING, reason=None, hint=None)
+            if cell.state.is_bad and name in goal.cells
+            else cell
+            for name, cell in view.cells.items()
+        }
+        found[goal.run.feature.name] = replace(view, cells=cells)
+    return found
+
+
+def tail_of(runs: dict[str, Run]) -> Any:
+    """For the live view: the last words of a cell's agent, without our secrets."""
+    secrets = secret_values(os.environ)
+
+    def tail(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell(cell)
+        newest = attempts.current(ctx.dir)
+        if newest is None:
+            return None
+        words = last_words(attempts.speaking(ctx.dir, newest.number))
+        return None if words is None else redact(words, secrets)
+
+    return tail
+
+
+def log_of(runs: dict[str, Run]) -> Any:
+    """For messages about a failure: where its output is."""
+
+    def log(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell(cell)
+        newest = attempts.current(ctx.dir) or attempts.newest_plan(ctx.dir)
+        return str(attempts.folder(ctx.dir, newest.number) / TRANSCRIPT) if newest else None
+
+    return log

@@ -1,0 +1,477 @@
+"""The settings of a workspace: ``orchestr.toml``, the environment over it, built-ins below it.
+
+Owns finding the workspace and turning its settings into records with absolute paths, seconds
+and bytes; what is not there or not usable is the business of whoever uses it. Every problem is
+reported at once with file, line, key and the nearest known name. No pydantic here: the keys
+are few, the table below is all there is to know, and every command pays for this module.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from orchestr.errors import Problem, SpecError, UsageError
+from orchestr.settings import toml_positions
+from orchestr.settings.keys import DEFAULT_AGENT, KEYS, NEWS, Section, from_text
+from orchestr.spec import field_types
+from orchestr.spec.checks import CheckDef
+from orchestr.spec.field_types import BadValue, kind_of, show, suggest
+
+FILE = "orchestr.toml"
+# Keys of an agent that only some kinds have, and what to do instead.
+ONLY = (
+    ("run", ("command",), "its program is `program`, further words are `args`"),
+    (
+        "program",
+        ("claude", "codex", "gemini", "opencode"),
+        "the program is the first word of `run`",
+    ),
+    ("sandbox", ("codex",), "only codex has a sandbox of its own"),
+)
+PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
+PREFIX = "ORCHESTR_SET_"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """Where things lie; every path is absolute."""
+
+    root: Path
+    specs: Path
+    state: Path
+    worktrees: Path
+    repos: Path
+    unsigned: bool = False
+    prompt: Path | None = None
+    trailers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RepoSettings:
+    """What is known of one repository; all of it is optional."""
+
+    name: str
+    path: Path | None = None
+    url: str | None = None
+    create: tuple[str, ...] = ()
+    base: str | None = None
+    tools: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    setup_timeout: float | None = None
+    link: tuple[str, ...] = ()
+    copy: tuple[str, ...] = ()
+    checks: tuple[CheckDef, ...] = ()
+    detect: bool = False
+    land_checks: tuple[str, ...] = ()
+    strategy: str | None = None
+    land: str | None = None
+    disjoint: bool = False
+    commits: str = "auto"
+    trailers: tuple[str, ...] | None = None  # None: those of the workspace
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit).
+
+    ``price_*`` are dollars per million tokens, ``sign`` is `auto` (as the user has it) or `off`.
+    Agents of one ``provider`` wait for its usage limits together, see `pool`.
+    """
+
+    name: str
+    kind: str
+    run: tuple[str, ...] = ()
+    program: str | None = None
+    model: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    pass_env: tuple[str, ...] = ()
+    paid: bool | None = None
+    retry_after: float = 30.0
+    retry_max: float = 600.0
+    price_input_usd: float | None = None
+    price_output_usd: float | None = None
+    price_cached_usd: float | None = None
+    sandbox: str | None = None
+    sign: str = "auto"
+    provider: str | None = None
+
+    @property
+    def pool(self) -> str:
+        """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
+        return self.provider or PROVIDERS.get(self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a run: agents at once, seconds, free disk in MiB.
+
+    ``budget_*`` are dollars and tokens for each feature, ``attempt_*`` for each attempt.
+    """
+
+    jobs: int = 3
+    timeout: float = 1800.0
+    idle_timeout: float = 600.0
+    after_result: float = 60.0
+    grace: float = 10.0
+    budget_usd: float | None = None
+    min_disk_mb: int = 500
+    budget_tokens: int | None = None
+    attempt_usd: float | None = None
+    attempt_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """How many checks run at once, over the workspace."""
+
+    jobs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PortSettings:
+    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on (row X23)."""
+
+    base: int = 9000
+    slots: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeSettings:
+    """Where pull requests live, and whether they start as drafts.
+
+    ``program`` is the client of kind ``github`` (None: ``gh``), ``patience`` the seconds that
+    one of its requests may wait for an answer.
+    """
+
+    kind: str = "local"
+    draft: bool = True
+    program: str | None = None
+    patience: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class LandingSettings:
+    """How the merge queue works (docs/landing.md). ``jobs``: checks at once; ``land``: how a
+    target is moved, None: as the forge does it.
+    """
+
+    strategy: str = "merge"
+    land: str | None = None
+    window: int = 20
+    floor: int = 3
+    batch: int = 1
+    jobs: int = 2
+    repairs: int = 2
+    disjoint: bool = False
+    delete_branches: bool = False
+    keep_worktrees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is told of a run's news, by a command and by a POST to ``url``. None by default.
+
+    ``timeout`` is what one of them may take, ``pass_env`` what the command may see.
+    """
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    on: tuple[str, ...] = NEWS
+    timeout: float = 10.0
+    pass_env: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        return bool((self.command or self.url) and self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. ``default_agent`` is the one named, else the only one declared."""
+
+    workspace: WorkspaceSettings
+    repos: Mapping[str, RepoSettings]
+    agents: Mapping[str, AgentSettings]
+    limits: Limits = field(default_factory=Limits)
+    forge: ForgeSettings = field(default_factory=ForgeSettings)
+    checks: CheckSettings = field(default_factory=CheckSettings)
+    ports: PortSettings = field(default_factory=PortSettings)
+    default_agent: str | None = None
+    landing: LandingSettings = field(default_factory=LandingSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+
+    def repo(self, name: str) -> RepoSettings:
+        """What is known of a repository; an undeclared one has only its name."""
+        return self.repos.get(name) or RepoSettings(name)
+
+
+def find_workspace(start: Path) -> Path:
+    """The nearest folder from ``start`` upwards that holds ``orchestr.toml``.
+
+    Raises UsageError when there is none.
+    """
+    folder = start.absolute()
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE).is_file():
+            return candidate
+    raise UsageError(
+        f"no {FILE} in {folder} nor in any folder above it",
+        hint="run this inside a workspace, or `orchestr init` to make one here",
+    )
+
+
+def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings of the workspace ``root``: environment over file over built-in.
+
+    ``ORCHESTR_SET_<SECTION>_<KEY>`` sets one value (``ORCHESTR_SET_LIMITS_JOBS=5``,
+    ``ORCHESTR_SET_AGENTS_SCRIPTED_MODEL=opus``), ``ORCHESTR_HOME`` the state folder.
+    Raises SpecError with every problem.
+    """
+    root = root.absolute()
+    return _Loader(root, environ).load()
+
+
+class _Loader:
+    """One reading of the settings: collects problems while it converts."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self._root = root
+        self._environ = environ
+        self._problems: list[Problem] = []
+        self._sources: dict[tuple[str, ...], str] = {}  # values that came from the environment
+        self._text = ""
+
+    def load(self) -> Settings:
+        raw = self._read()
+        self._merge_environment(raw)
+        for name in raw.keys() - KEYS.keys():
+            self._add((name,), "unknown section", suggest(name, KEYS), at_key=True)
+        workspace = self._workspace(self._section("workspace", raw.get("workspace", {})))
+        repos = self._repos(raw.get("repos", {}), workspace.state / "cache")
+        agents, default = self._agents(raw.get("agents", {}))
+        limits = Limits(**self._section("limits", raw.get("limits", {})))
+        forge = self._forge(raw.get("forge", {}))
+        checks = CheckSettings(**self._section("checks", raw.get("checks", {})))
+        ports = self._ports(raw.get("ports", {}))
+        landing = LandingSettings(**self._section("landing", raw.get("landing", {})))
+        notify = NotifySettings(**self._section("notify", raw.get("notify", {})))
+        if self._problems:
+            raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
+        return Settings(
+            workspace=workspace,
+            repos=MappingProxyType(repos),
+            agents=MappingProxyType(agents),
+            limits=limits,
+            forge=forge,
+            checks=checks,
+            ports=ports,
+            default_agent=default,
+            landing=landing,
+            notify=notify,
+        )
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            with (self._root / FILE).open("rb") as stream:
+                data = stream.read(field_types.MAX_BYTES + 1)
+        except OSError as error:
+            hint = "`orchestr init` makes a workspace"
+            why = f"cannot be read: {error.strerror}"
+            raise SpecError([Problem(FILE, 0, 0, "", why, hint)]) from None
+        if len(data) > field_types.MAX_BYTES:
+            raise SpecError([Problem(FILE, 0, 0, "", "is larger than 4 MiB")])
+        try:
+            self._text = data.decode("utf-8-sig")
+            return tomllib.loads(self._text)
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+            raise SpecError([Problem(FILE, line, 1, "", message, "save it as UTF-8")]) from None
+        except tomllib.TOMLDecodeError as error:
+            message, line, column = toml_positions.of_error(str(error), self._text)
+            raise SpecError([Problem(FILE, line, column, "", f"not TOML: {message}")]) from None
+        except RecursionError:
+            raise SpecError([Problem(FILE, 0, 0, "", "is nested too deeply")]) from None
+
+    def _merge_environment(self, raw: dict[str, Any]) -> None:
+        """Put ``ORCHESTR_SET_*`` over the file's values, in the form that TOML would give."""
+        known = toml_positions.variables(raw, PREFIX)
+        for variable in sorted(v for v in self._environ if v.startswith(PREFIX)):
+            path = known.get(variable)
+            if path is None:
+                message, hint = "no such setting", suggest(variable, known.keys())
+                self._problems.append(Problem(variable, 0, 0, "", message, hint))
+                continue
+            table = raw
+            for step in path[:-1]:
+                inner = table.setdefault(step, {})
+                if not isinstance(inner, dict):
+                    break  # the file's own problem, reported where it stands
+                table = inner
+            else:
+                self._sources[path] = variable
+                how = DEFAULT_AGENT if len(path) == 2 and path[0] == "agents" else None
+                how = how or KEYS[path[0]][path[-1]]
+                table[path[-1]] = from_text(how, self._environ[variable])
+
+    def _section(self, name: str, raw: Any, *path: str) -> dict[str, Any]:
+        """The converted values of one table; what is wrong is noted and left out."""
+        here = (name, *path)
+        section: Section = KEYS[name]
+        if not isinstance(raw, dict):
+            self._add(here, f"must be a table, got {kind_of(raw)}", at_key=True)
+            return {}
+        result: dict[str, Any] = {}
+        for key, value in raw.items():
+            if key not in section:
+                self._add((*here, key), "unknown setting", suggest(key, section), at_key=True)
+                continue
+            try:
+                result[key] = section[key](value)
+            except BadValue as error:
+                self._add((*here, key), error.message, error.hint)
+        return result
+
+    def _workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
+        home = self._environ.get("ORCHESTR_HOME") or given.get("state", ".orchestr")
+        state = self._path(home)
+        trees = given.get("worktrees", "<state>/worktrees").replace("<state>", str(state))
+        settings = WorkspaceSettings(
+            root=self._root,
+            specs=self._path(given.get("specs", "specs")),
+            state=state,
+            worktrees=self._path(trees),
+            repos=self._path(given.get("repos", "..")),
+            unsigned=given.get("unsigned", False),
+            prompt=self._path(given["prompt"]) if "prompt" in given else None,
+            trailers=given.get("trailers", ()),
+        )
+        if state in (self._root, *self._root.parents, settings.specs):
+            why = "the state needs a folder of its own, not one with other things in it"
+            self._add(("workspace", "state"), why, "the default is .orchestr")
+        return settings
+
+    def _repos(self, raw: Any, cache: Path) -> dict[str, RepoSettings]:
+        result: dict[str, RepoSettings] = {}
+        for name, table in self._tables("repos", raw):
+            self._name(("repos", name), field_types.check_repo_name, name)
+            given = self._section("repos", table, name)
+            if "path" in given:
+                given["path"] = self._path(given["path"])
+            if "url" in given and "create" in given:
+                why = "a repository is cloned from `url` or made by `create`, not both"
+                self._add(("repos", name, "create"), why, "remove one of them")
+            if given.get("checks"):
+                given["checks"] = self._checks(("repos", name, "checks"), given["checks"], cache)
+            result[name] = RepoSettings(name, **{**given, "checks": given.get("checks") or ()})
+        return result
+
+    def _checks(self, here: tuple[str, ...], raw: list[Any], cache: Path) -> tuple[CheckDef, ...]:
+        from orchestr.settings import repo_checks
+
+        checks, faults = repo_checks.read(raw, cache)
+        for path, message, hint, at_key in faults:
+            self._add((*here, *map(str, path)), message, hint, at_key=at_key)
+        return checks
+
+    def _ports(self, raw: Any) -> PortSettings:
+        settings = PortSettings(**self._section("ports", raw))
+        if settings.base + 10 * settings.slots > 65536:
+            why = f"{settings.slots} slots of 10 ports from {settings.base} on end after 65535"
+            self._add(("ports", "slots"), why, "take a lower base, or fewer slots")
+        return settings
+
+    def _agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
+        default = raw.get("default") if isinstance(raw, dict) else None
+        tables = {k: v for k, v in raw.items() if k != "default"} if isinstance(raw, dict) else raw
+        result: dict[str, AgentSettings] = {}
+        names = []
+        for name, table in self._tables("agents", tables):
+            names.append(name)
+            self._name(("agents", name), field_types.check_word, name)
+            agent = self._agent(name, self._section("agents", table, name), table)
+            if agent is not None:
+                result[name] = agent
+        if default is None:
+            return result, names[0] if len(names) == 1 else None
+        if not isinstance(default, str):
+            why = f"must be the name of an agent, got {kind_of(default)}"
+            hint = 'write default = "scripted"; no agent can be called `default`'
+            self._add(("agents", "default"), why, hint)
+        elif default not in names:
+            hint = suggest(default, names) or f"declare it: [agents.{show(default)[1:-1]}]"
+            self._add(("agents", "default"), f"there is no agent {show(default)}", hint)
+        return result, default
+
+    def _agent(self, name: str, given: dict[str, Any], raw: Any) -> AgentSettings | None:
+        here = ("agents", name)
+        if not isinstance(raw, dict):
+            return None
+        if "kind" not in raw:
+            self._add(here, "`kind` is required and not there", 'write kind = "command"')
+            return None
+        if "kind" not in given:
+            return None
+        self._check_agent(here, raw, str(given["kind"]))
+        agent = AgentSettings(name, **given)
+        if agent.retry_max < agent.retry_after:
+            why = "is less than `retry_after`"
+            self._add((*here, "retry_max"), why, "waiting starts at retry_after and doubles")
+        return agent
+
+    def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:
+        """Keys that this kind of agent cannot do without, or cannot do anything with."""
+        if kind == "command" and not raw.get("run"):
+            hint = 'like run = ["python3", "tools/agent.py"]'
+            self._add(here, "`run` is required for kind `command`", hint)
+        for key, kinds, hint in ONLY:
+            if key in raw and kind not in kinds:
+                self._add((*here, key), f"kind `{kind}` has no `{key}`", hint)
+        if ("price_input_usd" in raw) != ("price_output_usd" in raw):
+            why = "a price table needs `price_input_usd` and `price_output_usd`"
+            self._add(here, why, "dollars per million tokens")
+
+    def _forge(self, raw: Any) -> ForgeSettings:
+        given = self._section("forge", raw)
+        for key in ("program", "patience"):
+            if key in given and given.get("kind", "local") == "local":
+                hint = 'it is for kind = "github"'
+                self._add(("forge", key), f"kind `local` has no `{key}`", hint)
+        return ForgeSettings(**given)
+
+    def _tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
+        if isinstance(raw, dict):
+            return list(raw.items())
+        self._add((name,), f"must be a table of tables, got {kind_of(raw)}", at_key=True)
+        return []
+
+    def _name(self, path: tuple[str, ...], check: Any, name: str) -> None:
+        try:
+            check(name)
+        except BadValue as error:
+            self._add(path, error.message, error.hint, at_key=True)
+
+    def _path(self, text: str) -> Path:
+        """Absolute, with ``~`` for the home folder, relative to the workspace, ``..`` folded."""
+        if text == "~" or text.startswith("~/"):
+            text = (self._environ.get("HOME") or str(Path.home())) + text[1:]
+        return Path(os.path.normpath(self._root / text))
+
+    def _add(
+        self, path: tuple[str, ...], message: str, hint: str | None = None, *, at_key: bool = False
+    ) -> None:
+        variable = self._sources.get(path)
+        if variable is not None:
+            self._problems.append(Problem(variable, 0, 0, ".".join(path), message, hint))
+            return
+        line, column = toml_positions.find(self._text, path, at_key=at_key)
+        shown = ".".join(show(step)[1:-1] for step in path)
+        self._problems.append(Problem(FILE, line, column, shown, message, hint))

@@ -1,0 +1,202 @@
+"""Where things lie, and the journal. Truth after git and the forge (DESIGN, nothing is lost).
+
+Owns the paths below `.orchestr/` and the append-only journal; leaves what a phase's result file
+means to `orchestr.cell`. Invariant across a crash: a line of the journal is whole or it is the
+torn last one, which the next writer ends before it adds its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestr.errors import OrchestrError
+from orchestr.settings.loader import Settings
+from orchestr.state.events import Event, Kind
+
+TORN_MARK = b"\n"
+
+
+def now() -> str:
+    """The time as the journal writes it: ISO-8601, UTC, milliseconds, with offset."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths below the state folder. Nothing here touches the disk."""
+
+    root: Path
+    state: Path
+    worktrees: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Layout:
+        """The layout that the settings describe."""
+        workspace = settings.workspace
+        return cls(workspace.root, workspace.state, workspace.worktrees)
+
+    @property
+    def locks(self) -> Path:
+        return self.state / "locks"
+
+    @property
+    def registry(self) -> Path:
+        return self.state / "registry.json"
+
+    @property
+    def forge(self) -> Path:
+        return self.state / "forge"
+
+    @property
+    def excludes(self) -> Path:
+        return self.state / "git" / "excludes"
+
+    @property
+    def database(self) -> Path:
+        return self.root / ".doit.db"
+
+    def journal(self, feature: str) -> Path:
+        return self.state / "journal" / f"{feature}.jsonl"
+
+    def lease(self, feature: str) -> Path:
+        return self.locks / f"feature-{feature}.lock"
+
+    def feature_dir(self, feature: str) -> Path:
+        return self.state / "cells" / feature
+
+    def cell_dir(self, feature: str, cell: str) -> Path:
+        return self.state / "cells" / feature / cell
+
+    def worktree(self, feature: str, cell: str) -> Path:
+        return self.worktrees / feature / cell
+
+
+class Journal:
+    """One feature's append-only record of events, JSON lines (rows E34, E37, X26).
+
+    Appending takes a lock on the file itself, so that two processes never mix their lines.
+    A writer first ends an unfinished last line: appending to it would destroy the next record.
+    """
+
+    def __init__(self, path: Path, *, run: str = "") -> None:
+        self.path = path
+        self.run = run
+        self._mutex = threading.Lock()
+
+    def append(self, event: Event) -> None:
+        """Write one event durably. Raises OSError (disk full); then no part of it counts."""
+        line = json.dumps(_as_dict(event), separators=(",", ":"), ensure_ascii=False)
+        data = line.encode() + b"\n"
+        with self._mutex, self._locked() as fd:
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                data = TORN_MARK + data
+            try:
+                written = os.write(fd, data)
+                if written != len(data):
+                    raise OSError(28, "no space left for a whole line", str(self.path))
+            except OSError:
+                os.ftruncate(fd, size)
+                raise
+
+    def read(self) -> Iterator[Event]:
+        """Every whole event, oldest first; torn or foreign lines are passed over."""
+        try:
+            stream = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with stream:
+            for line in stream:
+                event = parse(line)
+                if event is not None:
+                    yield event
+
+    def size(self) -> int:
+        """Bytes written so far: whoever read that much knows it all."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def parse(line: bytes) -> Event | None:
+    """One line of a journal, or None when it is torn or not ours."""
+    try:
+        raw: dict[str, Any] = json.loads(line)
+        event = Event(
+            Kind(raw["kind"]),
+            raw["ts"],
+            raw.get("run", ""),
+            raw.get("feature", ""),
+            raw.get("cell", ""),
+            raw.get("phase", ""),
+            raw.get("attempt", 0),
+            raw.get("data", {}),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    texts = (event.ts, event.run, event.feature, event.cell, event.phase)
+    fits = isinstance(event.attempt, int) and isinstance(event.data, dict)
+    return event if fits and all(isinstance(text, str) for text in texts) else None
+
+
+def _as_dict(event: Event) -> dict[str, Any]:
+    short: dict[str, Any] = {"v": 1, "ts": event.ts, "kind": str(event.kind)}
+    for name in ("run", "feature", "cell", "phase", "attempt", "data"):
+        value = getattr(event, name)
+        if value:
+            short[name] = dict(value) if name == "data" else value
+    return short
+
+
+def check_disk(state: Path, minimum_mb: int) -> str | None:
+    """Why there is too little room below ``state``, else None (row B82)."""
+    place = state
+    while not place.exists():
+        place = place.parent
+    try:
+        stat = os.statvfs(place)
+    except OSError:
+        return None  # what cannot be measured counts as sufficient
+    free = stat.f_bavail * stat.f_frsize // 2**20
+    if free >= minimum_mb:
+        return None
+    return f"only {free} MB free at {place}, {minimum_mb} wanted (limits.min_disk_mb)"
+
+
+class NotAWorkspace(OrchestrError):
+    """The state folder cannot be made or written."""
+
+
+def prepare(layout: Layout) -> None:
+    """Make the state folders, for their owner only: transcripts may hold what an agent saw.
+
+    Raises NotAWorkspace with the mend.
+    """
+    try:
+        for folder in (layout.state, layout.locks, layout.state / "journal"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotAWorkspace(
+            f"cannot write to {layout.state}: {error.strerror}",
+            hint="set [workspace] state in orchestr.toml, or ORCHESTR_HOME, to a folder of yours",
+        ) from error
