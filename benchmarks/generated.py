@@ -16,7 +16,7 @@ from unittest.mock import patch
 from benchmarks.common import environment, git
 from orchestr.cell.phases.implement import key_of
 from orchestr.run.workspace import Session
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.results import CHECKS, REVIEW, Evidence, Head, Implemented, Marker, Outcome
 

@@ -141,7 +141,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     from orchestr.cell.result import Result
     from orchestr.run import start
     from orchestr.run.workspace import Session
-    from orchestr.spec.records import Phase
+    from orchestr.spec.phases import Phase
     from orchestr.state import results as r
     from orchestr.state.events import Event, Kind
     from orchestr.state.journal import now

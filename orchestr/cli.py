@@ -92,7 +92,8 @@ def _run(words: list[str]) -> int:
     from doit.plugin import PluginDict, PluginEntry
 
     from orchestr.errors import OrchestrError
-    from orchestr.run.workspace import Loader, Session
+    from orchestr.run.workspace import Session
+    from orchestr.tasks.loader import Loader
     from orchestr.views.terminal.output import report_error, silence_stdout
 
     class Main(DoitMain):  # type: ignore[misc]

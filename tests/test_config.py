@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.errors import SpecError, UsageError
-from orchestr.settings.loader import (
+from orchestr.settings.loader import find_workspace, load_settings
+from orchestr.settings.records import (
     AgentSettings,
     ForgeSettings,
     Limits,
     RepoSettings,
     Settings,
     WorkspaceSettings,
-    find_workspace,
-    load_settings,
 )
 
 AGENT = '[agents.scripted]\nkind = "command"\nrun = ["true"]\n'

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import SpecError
-from orchestr.settings.loader import CheckSettings, PortSettings, load_settings
+from orchestr.settings.loader import load_settings
+from orchestr.settings.records import CheckSettings, PortSettings
 from orchestr.spec.checks import CommandCheck, PytestCheck
 
 GOOD = """\

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from orchestr.agents import claude, codex, command, gemini, opencode
 from orchestr.agents.base import Agent, Launch, Request, Tools, Verdict
-from orchestr.settings.loader import AgentSettings, Settings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, Settings, WorkspaceSettings
 
 __all__ = ["AGENTS", "Agent", "Launch", "Request", "Tools", "Verdict", "make_agent"]
 

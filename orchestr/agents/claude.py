@@ -31,7 +31,7 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.limits import LIMITING, is_final
 from orchestr.files import write_atomic
-from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 
 # Tools that leave the worktree, wait for a person or for a later day.
 UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", "EnterPlanMode")

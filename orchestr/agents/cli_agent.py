@@ -26,7 +26,7 @@ from orchestr.agents.usage import Prices, Tally, tally
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.process.run import run
-from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import Exit
 
 NO_CHANGE = "ORCHESTR no_change_needed:"

@@ -30,7 +30,7 @@ from orchestr.agents.events import (
     text_of,
 )
 from orchestr.files import write_atomic
-from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 
 # An agent that tries to commit all the same may give up in the middle of its work.
 NO_COMMITS = (

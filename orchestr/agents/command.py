@@ -16,7 +16,7 @@ from orchestr.agents.cli_agent import AMEND, NO_CHANGE, prices_of, said_with
 from orchestr.agents.environment import ALLOWED
 from orchestr.agents.events import Event
 from orchestr.process.run import clean_env
-from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import Exit
 
 EX_TEMPFAIL = 75

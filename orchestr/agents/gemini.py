@@ -30,7 +30,7 @@ from orchestr.agents.events import (
     text_of,
 )
 from orchestr.files import write_atomic
-from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import Exit
 
 LIMITED = 429 % 256

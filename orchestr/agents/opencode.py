@@ -33,7 +33,7 @@ from orchestr.agents.events import (
     table,
     text_of,
 )
-from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 
 LOGINS = ("auth.json", "mcp-auth.json", "account.json")
 

@@ -18,7 +18,7 @@ from orchestr.cell.context import CellContext
 from orchestr.errors import NeedsApproval
 from orchestr.files import read_record, read_toml, write_toml
 from orchestr.spec.checks import Gate
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.events import Kind
 from orchestr.state.results import CHECKS, REVIEW, SCHEMA, digest
 from orchestr.state.states import CellState

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from orchestr.settings.loader import Limits
+from orchestr.settings.records import Limits
 from orchestr.state.view import CellView, FeatureView
 
 

@@ -18,10 +18,12 @@ from orchestr.cell.ownership import claims_of
 from orchestr.cell.slots import Pause, SlotPool
 from orchestr.errors import Interrupted, NoRoom, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, Plan
-from orchestr.settings.loader import AgentSettings, RepoSettings, Settings
-from orchestr.spec.records import Cell, Feature, Phase
+from orchestr.settings.records import AgentSettings, RepoSettings, Settings
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Cell, Feature
 from orchestr.state.events import Event, Kind
-from orchestr.state.journal import Journal, Layout, check_disk, now
+from orchestr.state.journal import Journal, now
+from orchestr.state.layout import Layout, check_disk
 from orchestr.state.replay import FeatureView
 from orchestr.state.results import Head, digest
 

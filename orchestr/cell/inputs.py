@@ -20,7 +20,7 @@ from typing import Any
 from orchestr.cell.context import CellContext
 from orchestr.errors import OrchestrError
 from orchestr.spec.checks import CheckDef
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.results import Marker, digest, read_tree
 
 INPUTS = "inputs.json"

@@ -21,7 +21,7 @@ from typing import Any
 
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json, write_json
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 
 POLL = 0.15  # s; a slot freed by another process is seen this late at the most
 

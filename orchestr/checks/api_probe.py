@@ -13,7 +13,9 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 from orchestr.checks import http, service
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, port_variables
+from orchestr.checks.base import Failed, Failure, Verdict
+from orchestr.checks.room import Room, port_variables
+from orchestr.checks.runner import Runner
 from orchestr.spec.check_field_types import PLACEHOLDER, PORT_NAMES
 from orchestr.spec.checks import ApiProbeCheck
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestr.checks.base import Failure, Room, Runner, Verdict, decide, fresh, shown, stamps
+from orchestr.checks.base import Failure, Verdict, decide, shown
+from orchestr.checks.room import Room, fresh, stamps
+from orchestr.checks.runner import Runner
 from orchestr.spec.checks import BrowserJourneyCheck
 
 _PRINTED = re.compile(rb"[\w./@+-]+\.(?:png|jpe?g|webp|gif|webm|mp4|zip|har|html|json|txt)\b")

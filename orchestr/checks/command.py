@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.checks.base import Failed, Failure, Verdict, decide, shown
+from orchestr.checks.room import Room
+from orchestr.checks.runner import Runner
 from orchestr.process.run import Completed, ProcessTimeout, run
 from orchestr.spec.check_field_types import regex_of
 from orchestr.spec.checks import CommandCheck

@@ -7,7 +7,9 @@ import os
 from itertools import zip_longest
 
 from orchestr.checks import find_program
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, shown
+from orchestr.checks.base import Failed, Failure, Verdict, shown
+from orchestr.checks.room import Room
+from orchestr.checks.runner import Runner
 from orchestr.spec.check_field_types import bounds
 from orchestr.spec.checks import ImportCheck
 

@@ -11,7 +11,9 @@ import json
 from typing import Any
 
 from orchestr.checks import junit
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.checks.base import Failed, Failure, Verdict, decide, shown
+from orchestr.checks.room import Room
+from orchestr.checks.runner import Runner
 from orchestr.spec.checks import TestsCheck
 
 

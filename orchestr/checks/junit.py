@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestr.checks import junit_xml
-from orchestr.checks.base import (
-    Failed,
-    Failure,
-    Room,
-    Runner,
-    Verdict,
-    decide,
-    fresh,
-    shown,
-    stamps,
-)
+from orchestr.checks.base import Failed, Failure, Verdict, decide, shown
 from orchestr.checks.junit_xml import Case
+from orchestr.checks.room import Room, fresh, stamps
+from orchestr.checks.runner import Runner
 from orchestr.process.run import Completed
 from orchestr.spec.checks import JunitCheck
 

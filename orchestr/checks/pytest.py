@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestr.checks import find_program, junit, junit_xml
-from orchestr.checks.base import Failed, Room, Runner, Verdict, decide
+from orchestr.checks.base import Failed, Verdict, decide
 from orchestr.checks.junit_xml import Case
+from orchestr.checks.room import Room
+from orchestr.checks.runner import Runner
 from orchestr.spec.checks import PytestCheck
 
 _EXPRESSION = re.compile(r"(^|[\s(])(and|or|not)[\s(]")

@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager
 from types import TracebackType
 
 from orchestr.checks import http
-from orchestr.checks.base import Failed, Room, decide, shown
+from orchestr.checks.base import Failed, decide, shown
+from orchestr.checks.room import Room
 from orchestr.errors import OrchestrError
 from orchestr.process.run import Completed
 from orchestr.spec.checks import Ready

@@ -12,7 +12,9 @@ import json
 from typing import Any
 
 from orchestr.checks import http
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.checks.base import Failed, Failure, Verdict, decide, shown
+from orchestr.checks.room import Room
+from orchestr.checks.runner import Runner
 from orchestr.spec.checks import Probe, StateInvariantCheck
 from orchestr.spec.expression import check_expression
 from orchestr.spec.field_types import BadValue

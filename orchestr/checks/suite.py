@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.checks import make_check
-from orchestr.checks.base import CheckRequest, CheckResult, Failure, log_tail
+from orchestr.checks.base import CheckRequest, CheckResult, Failure
 from orchestr.checks.cache import ResultCache, key_of
+from orchestr.checks.room import log_tail
 from orchestr.spec.checks import CheckDef
 
 SHORT = 2000  # characters of a message where all failures are listed

@@ -10,7 +10,9 @@ import os
 import re
 
 from orchestr.checks import find_program
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.checks.base import Failed, Failure, Verdict, decide, shown
+from orchestr.checks.room import Room
+from orchestr.checks.runner import Runner
 from orchestr.spec.checks import TypeCheck
 
 _LINE = re.compile(

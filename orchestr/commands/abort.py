@@ -25,10 +25,11 @@ from orchestr.files import write_atomic
 from orchestr.process.lease import LeaseRecord, read_lease
 from orchestr.process.run import alive
 from orchestr.run.workspace import Session, Target
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.events import Kind
-from orchestr.state.journal import now, prepare
+from orchestr.state.journal import now
+from orchestr.state.layout import prepare
 from orchestr.state.replay import replay
 from orchestr.state.states import CellState
 from orchestr.supervisor import client

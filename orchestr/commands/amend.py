@@ -19,12 +19,12 @@ from orchestr.commands.base.options import flag
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.files import write_atomic
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 from orchestr.run.workspace import Session
 from orchestr.spec.edit import append_todo
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state.events import Kind
-from orchestr.state.journal import prepare
+from orchestr.state.layout import prepare
 from orchestr.state.results import Marker
 from orchestr.views.terminal.output import tell
 

@@ -22,7 +22,8 @@ from orchestr.errors import Exit, UsageError
 from orchestr.run.workspace import Session
 from orchestr.spec.checks import Gate
 from orchestr.state.events import Kind
-from orchestr.state.journal import now, prepare
+from orchestr.state.journal import now
+from orchestr.state.layout import prepare
 from orchestr.state.results import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
 from orchestr.views.query.status import value_at
 from orchestr.views.terminal.output import asked, say, tell

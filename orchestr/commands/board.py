@@ -31,7 +31,8 @@ from orchestr.views.board.app import Board as App
 from orchestr.views.board.app import Refused, Source
 from orchestr.views.html.model import FeaturePage
 from orchestr.views.html.page import FEATURE_LOOKS, Live, body_html, index_html, report_html
-from orchestr.views.html.sections import State, state_of
+from orchestr.views.html.section_records import State
+from orchestr.views.html.sections import state_of
 from orchestr.views.query.report import Gatherer
 from orchestr.views.query.status import feature_status, gates
 from orchestr.views.terminal.output import say

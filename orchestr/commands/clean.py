@@ -15,14 +15,15 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.foreign_commits import pushed
 from orchestr.cell.worktree.salvage import keep, same_repository
 from orchestr.cell.worktree.setup import tear_down
+from orchestr.commands.base.verb import Verb, attach
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.git.worktrees import remove_worktree
-from orchestr.run.start import Goals, leases
-from orchestr.run.workspace import Verb, attach
-from orchestr.spec.records import Action
+from orchestr.run.goals import Goals
+from orchestr.run.start import leases
+from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.events import Kind
-from orchestr.state.journal import prepare
+from orchestr.state.layout import prepare
 from orchestr.state.results import Published
 from orchestr.tasks.generate import Selection
 from orchestr.views.terminal.output import tell

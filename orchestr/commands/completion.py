@@ -14,9 +14,10 @@ from typing import Any
 from orchestr.commands.base.options import flag
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import VERBS, OrchestrError, UsageError
-from orchestr.run.workspace import PREFIX, Session, nearest
+from orchestr.run.workspace import Session, nearest
 from orchestr.spec.checks import Gate
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
+from orchestr.tasks.loader import PREFIX
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = {"output"}  # options whose value is a file: the shell knows better

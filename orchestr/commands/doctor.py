@@ -24,9 +24,9 @@ from orchestr.process.lease import read_lease
 from orchestr.process.tree import attempts_alive
 from orchestr.run.preflight import MIN_GIT, Finding, look
 from orchestr.run.workspace import Session
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state import attempts
-from orchestr.state.journal import prepare
+from orchestr.state.layout import prepare
 from orchestr.state.registry import Registry
 from orchestr.views.terminal.output import tell
 

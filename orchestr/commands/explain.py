@@ -11,7 +11,8 @@ from orchestr.commands.base.options import value
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError, as_typed
 from orchestr.files import one_look
-from orchestr.run.workspace import Session, nearest, still
+from orchestr.run.workspace import Session, nearest
+from orchestr.tasks.loader import still
 from orchestr.tasks.stale import foresee
 from orchestr.views.model import FeatureStatus
 from orchestr.views.query import evidence

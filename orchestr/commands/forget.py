@@ -7,12 +7,12 @@ from typing import Any
 from doit.cmd_forget import Forget as DoitForget
 
 from orchestr.cell.phases.forget import forget
+from orchestr.commands.base.verb import Verb, attach
 from orchestr.errors import UsageError
-from orchestr.run.start import Goals as BuildGoals
+from orchestr.run.goals import Goals as BuildGoals
 from orchestr.run.start import leases
-from orchestr.run.workspace import Verb, attach
-from orchestr.spec.records import Phase
-from orchestr.state.journal import prepare
+from orchestr.spec.phases import Phase
+from orchestr.state.layout import prepare
 from orchestr.tasks.generate import Selection
 from orchestr.views.terminal.output import tell
 

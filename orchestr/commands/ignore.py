@@ -7,10 +7,11 @@ from typing import Any
 from doit.cmd_ignore import Ignore as DoitIgnore
 
 from orchestr.commands.base.options import flag
+from orchestr.commands.base.verb import Verb, attach
 from orchestr.errors import UsageError
-from orchestr.run.workspace import Verb, attach, ignored
 from orchestr.state.events import Kind
-from orchestr.state.journal import prepare
+from orchestr.state.layout import prepare
+from orchestr.tasks.loader import ignored
 from orchestr.views.terminal.output import tell
 
 

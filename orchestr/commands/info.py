@@ -7,9 +7,10 @@ from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
+from orchestr.commands.base.verb import Verb, attach
 from orchestr.errors import UsageError
-from orchestr.run.workspace import Session, Target, Verb, attach
-from orchestr.spec.records import Phase
+from orchestr.run.workspace import Session, Target
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.results import TRANSCRIPT
 from orchestr.tasks.stale import stale_phases

@@ -24,12 +24,14 @@ from orchestr.landing.land import Lander
 from orchestr.landing.queue import obstacle
 from orchestr.landing.report import Outcome
 from orchestr.process.lease import Lease
+from orchestr.run.goals import Goals
 from orchestr.run.observe_forge import observe
-from orchestr.run.start import Goals, Signals, lease_record, leases, new_run_id, paid_agents
+from orchestr.run.signals import Signals
+from orchestr.run.start import lease_record, leases, new_run_id, paid_agents
 from orchestr.run.workspace import Session
 from orchestr.settings.keys import STRATEGIES
-from orchestr.spec.records import Delivery
-from orchestr.state.journal import prepare
+from orchestr.spec.phases import Delivery
+from orchestr.state.layout import prepare
 from orchestr.state.replay import replay
 from orchestr.state.results import Head
 from orchestr.state.states import CellState

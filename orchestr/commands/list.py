@@ -7,7 +7,8 @@ from typing import Any
 
 from doit.cmd_list import List as DoitList
 
-from orchestr.run.workspace import PREFIX, Verb, attach
+from orchestr.commands.base.verb import Verb, attach
+from orchestr.tasks.loader import PREFIX
 from orchestr.views.terminal.output import say
 
 

@@ -28,7 +28,7 @@ from orchestr.process.lease import read_lease
 from orchestr.process.redaction import redact, secret_values
 from orchestr.run.workspace import Session
 from orchestr.spec.field_types import parse_duration
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.replay import replay, settle
 from orchestr.state.states import CellState

@@ -13,8 +13,8 @@ from orchestr.errors import Exit, UsageError
 from orchestr.files import one_look
 from orchestr.plan.dag import overlaps
 from orchestr.plan.overlap_warnings import claims
+from orchestr.run.goals import Goals, choose
 from orchestr.run.preflight import look_reviewers
-from orchestr.run.start import Goals, choose
 from orchestr.run.workspace import Session
 from orchestr.tasks.stale import foresee
 from orchestr.views.query.proposed_checks import proposals

@@ -17,7 +17,7 @@ from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.git.worktrees import Finding, validate_worktree
 from orchestr.run.workspace import Session
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.views.terminal.output import say

@@ -11,28 +11,21 @@ from doit.cmd_run import Run as DoitRun
 from orchestr.cell.budget import Cap, Purse
 from orchestr.cell.context import Overrides
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
+from orchestr.commands.base.verb import Verb, attach
 from orchestr.errors import Exit, UsageError
+from orchestr.run.goals import Goals, choose
 from orchestr.run.notify import Notifier
 from orchestr.run.reporter import Reporter
-from orchestr.run.start import (
-    Goals,
-    Signals,
-    begin,
-    choose,
-    confirm,
-    known_before,
-    leases,
-    log_of,
-    preflight,
-    tail_of,
-)
-from orchestr.run.workspace import Loader, Session, Verb, attach
+from orchestr.run.signals import Signals
+from orchestr.run.start import begin, confirm, known_before, leases, log_of, preflight, tail_of
+from orchestr.run.workspace import Session
 from orchestr.spec.field_types import parse_duration
-from orchestr.spec.records import Delivery
+from orchestr.spec.phases import Delivery
 from orchestr.state.events import Event, Kind
-from orchestr.state.journal import prepare
+from orchestr.state.layout import prepare
 from orchestr.tasks.generate import free_ports_left
-from orchestr.views.live.progress import make_progress
+from orchestr.tasks.loader import Loader
+from orchestr.views.live.choose import make_progress
 from orchestr.views.terminal.output import answer
 
 MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)

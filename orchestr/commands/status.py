@@ -17,9 +17,9 @@ from orchestr.errors import as_typed
 from orchestr.run.observe_forge import observe
 from orchestr.run.start import tail_of
 from orchestr.run.workspace import Session
-from orchestr.state.journal import prepare
+from orchestr.state.layout import prepare
 from orchestr.state.replay import FeatureView, replay
-from orchestr.views.live.progress import can_draw
+from orchestr.views.live.choose import can_draw
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import say, wide
 from orchestr.views.terminal.status import status_json, status_text

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from threading import Event
 
 from orchestr.forges.base import Forge
-from orchestr.settings.loader import Settings
+from orchestr.settings.records import Settings
 
 __all__ = ["FORGES", "make_forge"]
 

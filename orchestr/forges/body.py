@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.body_markers import splice, wrap
 from orchestr.forges.markdown_escape import code, link, one_line, plain
-from orchestr.spec.records import Action, Cell, Feature
+from orchestr.spec.phases import Action
+from orchestr.spec.records import Cell, Feature
 
 __all__ = ["PRLink", "render_block", "render_title", "splice"]
 

@@ -35,7 +35,7 @@ from orchestr.forges.base import (
 )
 from orchestr.forges.local_origin import Origin
 from orchestr.forges.pr_files import Kept
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 from orchestr.state.journal import now
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")

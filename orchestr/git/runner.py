@@ -18,7 +18,7 @@ from typing import Self
 
 from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
 from orchestr.git.errors import git_failed, is_transient
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 from orchestr.process.run import Completed, run
 
 TRIES = 6

@@ -28,7 +28,7 @@ from orchestr.git.checkout import clear_stale_locks, fill, index_missing
 from orchestr.git.errors import GitError, git_failed, is_transient
 from orchestr.git.repo import Branch, CommitId, Repo, branch_name
 from orchestr.git.runner import TRIES, WorktreeEntry, repo_lock
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 
 __all__ = [
     "Finding",

@@ -28,7 +28,7 @@ from orchestr.git.repo import Branch, CommitId
 from orchestr.git.worktrees import clear_stale_locks, remove_worktree
 from orchestr.landing.candidates import newest
 from orchestr.landing.repair import go_on
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import Kind
 from orchestr.state.results import Implemented, Published

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext, Run
-from orchestr.cell.phases.worktree import base_branch
 from orchestr.cell.pull_request.text import is_partial, title_of
+from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
 from orchestr.git.errors import GitError
 from orchestr.git.merge import merge_base_for
@@ -24,7 +24,7 @@ from orchestr.landing.candidates import (
     landed_by_trailers,
 )
 from orchestr.landing.events import Change, Lane, Offered, Stage
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.results import Head, Implemented, Outcome
 from orchestr.state.states import CellState
 

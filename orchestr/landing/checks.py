@@ -18,9 +18,9 @@ from pathlib import Path
 from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.phases import cross_checks
-from orchestr.cell.phases.worktree import ensure_upstreams
 from orchestr.cell.proof import run_checks
 from orchestr.cell.worktree import check_worktree
+from orchestr.cell.worktree.ensure import ensure_upstreams
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, evidence_text, passed, run_suite, summary
@@ -30,7 +30,7 @@ from orchestr.landing.events import Change
 from orchestr.landing.ports import leased
 from orchestr.process.redaction import clean_env
 from orchestr.spec.checks import CheckDef, CommandCheck, as_row
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state.results import digest, read_tree
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent

@@ -17,7 +17,7 @@ from orchestr.cell.phases.run_phase import perform, runner
 from orchestr.cell.worktree.salvage import operation
 from orchestr.files import read_toml, write_atomic, write_toml
 from orchestr.landing.events import Trouble
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state.results import Marker
 
 EVIDENCE = "landing.md"  # read by `orchestr.cell.worktree.prepare_branch` for the prompt

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestr.cell.worktree.salvage import operation
 from orchestr.landing.events import Change, Lane, Stage, Trouble
 from orchestr.landing.queue import Item, obstacle
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state.events import Kind
 from orchestr.state.results import NO_PR, Published
 

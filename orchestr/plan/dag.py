@@ -16,7 +16,8 @@ from statistics import median
 from typing import NamedTuple
 
 from orchestr.plan import path_overlap
-from orchestr.spec.records import LISTED, Action, Cell, Delivery, Feature, Phase
+from orchestr.spec.phases import LISTED, Action, Delivery, Phase
+from orchestr.spec.records import Cell, Feature
 
 
 @dataclass(frozen=True, slots=True)

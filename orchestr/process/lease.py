@@ -11,7 +11,6 @@ It does decide for another host, whose flock may not reach us over a shared file
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import getpass
 import json
@@ -19,7 +18,6 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,96 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.errors import Busy
+from orchestr.process.file_lock import TAKEN, FlockLock, _poll
 from orchestr.process.run import alive, create_time
 
 PATIENCE = 1.0  # seconds to wait for a holder that has the flock but has not yet said who it is
-TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
-
-
-class FlockLock:
-    """An exclusive flock on ``path``; made with its folder, never unlinked, not inherited.
-
-    One object is one holder: threads make an object each. ``timeout`` (seconds, None: for ever)
-    is what ``with`` waits; then it raises Busy.
-    """
-
-    def __init__(self, path: Path, *, timeout: float | None = None) -> None:
-        self.path = path
-        self.timeout = timeout
-        self._fd: int | None = None
-
-    @property
-    def held(self) -> bool:
-        """Whether this object holds the lock."""
-        return self._fd is not None
-
-    def acquire(self, timeout: float | None = None) -> None:
-        """Wait for the lock. Raises Busy after ``timeout`` seconds."""
-        if timeout is None:
-            self._take(fcntl.LOCK_EX)
-            return
-        if not _poll(self.try_acquire, timeout):
-            raise Busy(
-                f"{self.path} is locked by another process (waited {timeout:g} s)",
-                hint="wait for it, or see who it is: orchestr status",
-            )
-
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free."""
-        try:
-            self._take(fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in TAKEN:
-                return False
-            raise
-        return True
-
-    def release(self) -> None:
-        """Give the lock back; nothing happens when it is not held."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-    def __enter__(self) -> FlockLock:
-        self.acquire(self.timeout)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.release()
-
-    def fileno(self) -> int:
-        """The descriptor. A child that inherits it holds the lock too. Only while held."""
-        assert self._fd is not None
-        return self._fd
-
-    def read(self) -> bytes:
-        """The file's content. Only while held."""
-        assert self._fd is not None
-        return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
-
-    def write(self, data: bytes) -> None:
-        """Replace the file's content in place. Only while held."""
-        assert self._fd is not None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, data, 0)
-
-    def _take(self, how: int) -> None:
-        if self._fd is not None:
-            raise RuntimeError(f"{self.path} is held by this object already")
-        while True:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(fd, how)
-                # Somebody may have deleted the file by hand while we waited: a lock on a file
-                # that nobody else can open protects nothing.
-                if _is_at(fd, self.path):
-                    self._fd = fd
-                    return
-            except BaseException:
-                os.close(fd)
-                raise
-            os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,23 +232,6 @@ def _is_flocked(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(fd), path.stat())
-    return False
-
-
-def _poll(try_it: Callable[[], bool], timeout: float) -> bool:
-    """Try until it works or ``timeout`` seconds have passed; at least once."""
-    end, pause = time.monotonic() + timeout, 0.002
-    while not try_it():
-        if time.monotonic() >= end:
-            return False
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.05)
-    return True
 
 
 def _user() -> str:

@@ -23,7 +23,7 @@ from orchestr.errors import Exit, OrchestrError
 from orchestr.process.redaction import redact, secret_values
 from orchestr.process.run import clean_env
 from orchestr.process.run import run as run_process
-from orchestr.settings.loader import NotifySettings
+from orchestr.settings.records import NotifySettings
 from orchestr.state.events import Event, Kind
 from orchestr.state.replay import CellView, FeatureView, step
 from orchestr.state.states import CellState

@@ -9,7 +9,7 @@ from __future__ import annotations
 from orchestr.cell.context import Run
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import PullRequest
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.events import Kind
 from orchestr.state.view import CellView
 

@@ -15,8 +15,8 @@ from orchestr.errors import OrchestrError
 from orchestr.git.repo import Repo, git_version
 from orchestr.plan.overlap_warnings import claims
 from orchestr.spec.checks import Reviewer
-from orchestr.spec.records import Action, Phase
-from orchestr.state.journal import check_disk
+from orchestr.spec.phases import Action, Phase
+from orchestr.state.layout import check_disk
 from orchestr.tasks.generate import made_on_demand
 
 MIN_GIT = (2, 38)

@@ -8,119 +8,33 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import sys
-import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import ABORT, CellContext, Run
 from orchestr.cell.phases.forget import forget
-from orchestr.errors import Exit, UsageError
+from orchestr.errors import Exit
 from orchestr.plan.dag import Would
 from orchestr.process.lease import Lease, LeaseRecord, break_lease
 from orchestr.process.redaction import redact, secret_values
+from orchestr.run.goals import Goals
 from orchestr.run.observe_forge import observe
 from orchestr.run.preflight import look, reviewers_of
-from orchestr.run.workspace import Session, Target, ignored
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import Event, Kind
-from orchestr.state.journal import prepare
+from orchestr.state.layout import prepare
 from orchestr.state.replay import FeatureView, replay, settle
-from orchestr.state.results import TRANSCRIPT, TREE
+from orchestr.state.results import TRANSCRIPT
 from orchestr.state.states import CellState
-from orchestr.supervisor import client
-from orchestr.tasks.generate import Selection
 from orchestr.tasks.stale import foresee
 from orchestr.views.logs.transcript import last_words
 from orchestr.views.terminal.output import asked, say
-
-
-@dataclass(slots=True)
-class Goals:
-    """What one command builds of one feature."""
-
-    run: Run
-    targets: list[Target]
-    selection: Selection
-    cells: list[str]  # that may run, in plan order
-    forced: list[str] = field(default_factory=list)  # that `--force` and `--fresh` name
-
-    @property
-    def tasks(self) -> list[str]:
-        return [target.task for target in self.targets]
-
-
-def choose(session: Session, targets: Sequence[Target], params: Any) -> list[Goals]:
-    """Goals by feature. Raises UsageError for names that `--only` does not find (row A75)."""
-    goals: list[Goals] = []
-    only: set[str] = set(params["only"])
-    known: set[str] = set()
-    for feature in dict.fromkeys(t.feature for t in targets):
-        run = session.run(feature)
-        mine = [t for t in targets if t.feature == feature]
-        names = [p.name for p in run.plan.cells]
-        known |= set(names)
-        frozen = ignored(run)
-        if only:
-            picked = only & set(names)
-            mine = [Target(feature, name) for name in names if name in picked]
-            frozen |= set(names) - picked
-        if params["failed"]:
-            named = [n for n in names if any(t.cell in (None, n) for t in mine)]
-            wanted = [n for n in named if run.past.cell(n).state in UNLUCKY]
-            mine = [Target(feature, name) for name in wanted]
-        needed = closure(run, mine, frozen)
-        forced = [n for n in names if any(t.cell in (None, n) for t in mine) and n not in frozen]
-        goals.append(
-            Goals(run, mine, Selection(frozenset(frozen), params["ignore_deps"]), needed, forced)
-        )
-    unknown = sorted(only - known)
-    if unknown:
-        raise UsageError(
-            f"--only names unknown cells: {', '.join(unknown)}",
-            hint=f"cells: {', '.join(sorted(known))}",
-        )
-    if only and not params["ignore_deps"]:
-        for goal in goals:
-            _check_upstreams(goal)
-    return goals
-
-
-UNLUCKY = (CellState.FAILED, CellState.BLOCKED, CellState.ABORTED, CellState.NEEDS_PERSON)
-
-
-def closure(run: Run, targets: Sequence[Target], frozen: set[str]) -> list[str]:
-    """The cells that the targets need: themselves and all upstreams, without the frozen."""
-    plans = {plan.name: plan for plan in run.plan.cells}
-    found: set[str] = set()
-    todo = [n for t in targets for n in ([t.cell] if t.cell else plans)]
-    while todo:
-        name = todo.pop()
-        if name not in found and name not in frozen:
-            found.add(name)
-            todo += plans[name].upstreams
-    return [name for name in plans if name in found]
-
-
-def _check_upstreams(goal: Goals) -> None:
-    """`--only` asks that upstreams are done (row X25)."""
-    plans = {plan.name: plan for plan in goal.run.plan.cells}
-    for name in goal.cells:
-        for upstream in plans[name].upstreams:
-            if (
-                upstream in goal.selection.still
-                and not (goal.run.cell(upstream).dir / TREE).exists()
-            ):
-                raise UsageError(
-                    f"--only {name}: its upstream {upstream} has no result yet",
-                    hint=f"orchestr run {goal.run.feature.name}:{upstream}, or --ignore-deps",
-                )
 
 
 def preflight(goals: Sequence[Goals], *, skip: bool) -> bool:
@@ -286,58 +200,6 @@ def interrupted_force(
         if not (last.data.get("force") or last.data.get("fresh")):
             break
     return None, set()
-
-
-class Signals:
-    """Ctrl+C and SIGTERM: once stops gracefully, twice at once (row B6, B86).
-
-    The first only sets a flag that every phase looks at; agents get their grace. The second
-    kills all agents of this run and leaves with 130.
-    """
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self._runs = runs
-        self.count = 0
-        self._old: dict[int, Any] = {}
-
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                self._old[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        self.count += 1
-        if self.count == 1:
-            # Not written here: we may have interrupted a write to the same stream.
-            words = "\nstopping: agents get their grace; once more stops at once"
-            threading.Thread(target=say, args=(words,), daemon=True).start()
-            for run in self._runs:
-                run.stop.set()
-            return
-        for run in self._runs:
-            run.kill.set()
-        threading.Thread(target=self._kill, daemon=True).start()
-
-    def _kill(self) -> None:
-        from orchestr.cell.phases import cross_checks
-        from orchestr.cell.worktree.worktree_guard import end_left
-
-        for run in self._runs:
-            for plan in run.plan.cells:
-                ctx = run.cell(plan.name)
-                newest = attempts.current(ctx.dir)
-                if newest is not None and newest.is_open:
-                    folder = attempts.folder(ctx.dir, newest.number)
-                    client.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
-                end_left(ctx)
-            cross_checks.end_left(run)
-        time.sleep(2.0)  # the phases journal what they can
-        os._exit(int(Exit.INTERRUPTED))
 
 
 def known_before(goals: Sequence[Goals]) -> dict[str, FeatureView]:

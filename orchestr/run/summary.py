@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from orchestr.errors import Exit, as_typed
-from orchestr.run.start import Goals
+from orchestr.run.goals import Goals
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import wide
 from orchestr.views.terminal.summary import summary_text

@@ -9,37 +9,25 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import gc
 import os
-import re
-import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from doit.cmd_base import TaskLoader2
-from doit.loader import load_tasks as doit_load_tasks
-from doit.task import Task
 
 from orchestr.cell.context import CellContext, Overrides, Run
-from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, full_disk
+from orchestr.errors import SpecError, UsageError
 from orchestr.plan.dag import make_plan
-from orchestr.settings.loader import Settings, find_workspace, load_settings
+from orchestr.settings.loader import find_workspace, load_settings
+from orchestr.settings.records import Settings
+from orchestr.spec.phases import Phase
 from orchestr.spec.reader import SpecSet, read_all
-from orchestr.spec.records import Feature, Phase
+from orchestr.spec.records import Feature
 from orchestr.state.events import Event
-from orchestr.state.journal import Journal, Layout
+from orchestr.state.journal import Journal
+from orchestr.state.layout import Layout
 from orchestr.state.replay import durations, replay
-from orchestr.tasks.generate import Selection, generate, repo_tasks
-from orchestr.tasks.plain_doit import REPLACED, run_stock, stock_command
-from orchestr.views.terminal.output import report_error, report_fault, silence_stdout
-
-# 10,000 tasks are a million objects that stay: looking through them at every 700th new one took
-# a third of a run with nothing to do.
-COLLECT = (100_000, 20, 20)
-PREFIX = "feature:"
+from orchestr.tasks.loader import PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,230 +179,3 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """`did you mean ...?`, or None."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else None
-
-
-class Loader(TaskLoader2):  # type: ignore[misc]
-    """Loads the features' tasks, and beside them what else a dodo defines."""
-
-    def __init__(self, session: Any, namespace: dict[str, Any] | None = None) -> None:
-        super().__init__()
-        self.session = session
-        self.namespace = namespace or {}
-        self.features: Sequence[str] | None = None  # None: all
-        self.selections: dict[str, Selection] = {}
-
-    def setup(self, opt_values: Any) -> None:
-        """Nothing is left to set up."""
-
-    def load_doit_config(self) -> dict[str, Any]:
-        return doit_config(self.session.layout)
-
-    def load_tasks(self, cmd: Any, pos_args: Any) -> list[Task]:
-        """Our tasks, then the dodo's own."""
-        tasks: dict[str, Task] = {}
-        names = self.session.specs.features if self.features is None else self.features
-        named = [goal.split(":")[1] for goal in self.goals_below(self.own)]
-        known = [name for name in named if name in self.session.specs.features]
-        for name in dict.fromkeys([*names, *known]):
-            run = self.session.run(name)
-            for task in repo_tasks(run):
-                tasks.setdefault(task.name, task)
-            for task in generate(run, self.selections.get(name, still(run))):
-                tasks[task.name] = task
-        for task in self.other_tasks():
-            tasks.setdefault(task.name, task)
-        return list(tasks.values())
-
-    def other_tasks(self) -> list[Task]:
-        """What a dodo of ours defines besides the features; made anew, as doit changes tasks."""
-        own = {
-            k: v for k, v in self.namespace.items() if getattr(v, "__module__", "") != OURS_MODULE
-        }
-        return list(doit_load_tasks(own, self.cmd_names)) if own else []
-
-    @cached_property
-    def own(self) -> dict[str, Task]:
-        """The dodo's own tasks by name, to look at."""
-        return {task.name: task for task in self.other_tasks()}
-
-    def split(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Words that are ours, and those that name the dodo's own tasks or repositories.
-
-        After a task that takes words or options of its own, everything is the task's.
-        """
-        ours: list[str] = []
-        theirs: list[str] = []
-        for index, word in enumerate(words):
-            if takes_words(self.own.get(word)):
-                theirs += words[index:]
-                break
-            (theirs if self._is_theirs(word) else ours).append(word)
-        return ours, theirs
-
-    def _is_theirs(self, word: str) -> bool:
-        if word.startswith((PREFIX, "repo:")):
-            return word.startswith("repo:")
-        if "*" in word:
-            return any(fnmatch.fnmatchcase(name, word) for name in self.own)
-        if word in self.own or word.split(":", maxsplit=1)[0] in self.own:
-            return True
-        return any(word in task.targets for task in self.own.values())
-
-    def goals_below(self, names: Iterable[str]) -> list[str]:
-        """The tasks of features that own tasks wait for, directly or through each other."""
-        found: dict[str, None] = {}
-        seen: set[str] = set()
-        todo = list(names)
-        while todo:
-            name = todo.pop()
-            task = self.own.get(name)
-            if name.startswith(PREFIX):
-                found[name] = None
-            elif "*" in name:
-                todo += [own for own in self.own if fnmatch.fnmatchcase(own, name)]
-            elif task is not None and name not in seen:
-                seen.add(name)
-                todo += [*task.task_dep, *task.wild_dep, *task.setup_tasks]
-        return list(found)
-
-
-OURS_MODULE = "orchestr.dodo"
-
-
-def takes_words(task: Task | None) -> bool:
-    """Whether a task of the dodo's own reads what follows its name on the command line."""
-    return task is not None and bool(task.pos_arg or task.params)
-
-
-def still(run: Run) -> Selection:
-    """The selection of everything but the ignored cells."""
-    return Selection(frozenset(ignored(run)))
-
-
-def ignored(run: Run) -> set[str]:
-    """The cells that `ignore` named and nobody un-ignored, by the journal."""
-    names = (plan.name for plan in run.plan.cells)
-    return {name for name in names if run.past.cell(name).ignored}
-
-
-def doit_config(layout: Layout) -> dict[str, Any]:
-    """What doit is told in every workspace; bare `doit` builds nothing."""
-    return {
-        "default_tasks": [],
-        "backend": "orchestr",
-        "dep_file": str(layout.database),
-        "verbosity": 2,
-    }
-
-
-class Verb:
-    """Mixin of all our commands: errors become text and exit codes, options go anywhere."""
-
-    own_tasks_take_words = False
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.given = given  # what doit made us with, to make its own command of it
-
-    def help(self) -> str:
-        """Ours, with examples; under plain doit its own for the verbs that it has, too."""
-        command: Any = self
-        if command.bin_name != "orchestr":
-            stock = stock_command(self, [])
-            if stock is not None:
-                return str(stock[0].help())
-            if command.get_name() in REPLACED:  # with doit's options, which count there
-                return str(super().help())  # type: ignore[misc]
-        from orchestr.commands.base.help import help_text
-
-        return help_text(command)
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
-        gc.set_threshold(*COLLECT)
-        stock = stock_command(self, in_args)
-        if stock is not None:
-            theirs, words = stock
-            try:
-                return run_stock(theirs, words, self.get_name())  # type: ignore[attr-defined]
-            finally:
-                self.pdb = theirs.pdb  # doit looks at it after an error
-        try:
-            stops = attach(self).own if self.own_tasks_take_words else {}
-            words = reordered(self, in_args, [name for name in stops if takes_words(stops[name])])
-            code = super().parse_execute(words)  # type: ignore[misc]
-            sys.stdout.flush()
-            return int(code or 0)
-        except OrchestrError as error:
-            return report_error(error)
-        except BrokenPipeError:
-            silence_stdout()
-            return int(Exit.DONE)
-        except KeyboardInterrupt:
-            return int(Exit.INTERRUPTED)
-        except Exception as error:
-            from doit.cmdparse import CmdParseError
-            from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
-
-            if isinstance(error, CmdParseError):
-                return report_error(bad_option(self, error))
-            full = full_disk(error)
-            if full is not None:
-                return report_error(full)
-            if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
-                raise
-            return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
-
-
-# doit names the Python class; the value stands last in the words of int() and float().
-_UNREADABLE = re.compile(r"Error parsing parameter '(\w+)' <class '(int|float)'>\.\n.*: (.+)")
-
-
-def bad_option(command: Any, error: Exception) -> UsageError:
-    """What the option parser said, without the list of every option that there is."""
-    words = str(error).removeprefix("Error parsing Command: ")
-    words = words.partition(" (parsing options: ")[0]
-    wrong = _UNREADABLE.match(words)
-    if wrong is not None:
-        name, kind, value = wrong.groups()
-        wanted = "a whole number" if kind == "int" else "a number"
-        words = f"--{name.replace('_', '-')} wants {wanted}, got {value}"
-    return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
-
-
-def reordered(command: Any, words: Sequence[str], stops: Collection[str] = ()) -> list[str]:
-    """The options of ``words`` first, then the names; `--` or a name in ``stops`` ends them."""
-    parser = command.cmdparser
-    takes = {True: set(), False: set()}  # type: dict[bool, set[str]]
-    for option in parser.options:
-        flags = [f"-{option.short}"] if option.short else []
-        flags += [f"--{option.long}"] if option.long else []
-        flags += [f"--{option.inverse}"] if option.inverse else []
-        takes[option.type is not bool].update(flags)
-    options: list[str] = []
-    names: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "--":
-            names += rest
-        elif word in stops:
-            names += [word, *rest]
-        elif word.startswith("-") and word != "-":
-            options.append(word)
-            known = [flag for flag in takes[True] if flag.startswith(word)] if len(word) > 2 else []
-            if word in takes[True] or (known and word not in takes[False] and "=" not in word):
-                options += [value for value in [next(rest, None)] if value is not None]
-        else:
-            names.append(word)
-    return [*options, "--", *names]
-
-
-def attach(command: Any) -> Loader:
-    """The loader of a verb, and its session; under plain doit it takes the dodo's place."""
-    loader = command.loader
-    if not isinstance(loader, Loader):
-        ours = Loader(Session.here(), loader.namespace)
-        ours.cmd_names, ours.config = loader.cmd_names, loader.config
-        command.loader = ours
-        return ours
-    return loader

@@ -19,7 +19,8 @@ from orchestr import __version__
 from orchestr.errors import Problem
 from orchestr.files import write_atomic
 from orchestr.spec.checks import Contract, CrossCheck, as_row, from_row, proof_from_row, proof_row
-from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+from orchestr.spec.phases import Action, Delivery, Phase
+from orchestr.spec.records import Cell, Feature
 
 SCHEMA = 2
 

@@ -8,7 +8,7 @@ from typing import Any
 from orchestr.spec import field_types
 from orchestr.spec.checks import CheckKind, ReviewRule
 from orchestr.spec.field_types import BadValue, kind_of, show, suggest
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.spec.yaml_source import EMPTY
 
 NATIVE = "orchestr/v1"

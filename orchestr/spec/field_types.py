@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-from orchestr.spec.records import LISTED, Phase
+from orchestr.spec.phases import LISTED, Phase
 
 MAX_BYTES = 4 << 20  # of a spec or of the settings
 NAME_LIMIT = 100  # names become folders and parts of refs; 255 bytes is where file systems end

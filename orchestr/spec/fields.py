@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from orchestr.spec import field_types
 from orchestr.spec.field_types import BadValue, kind_of
-from orchestr.spec.records import LISTED, Delivery, Phase
+from orchestr.spec.phases import LISTED, Delivery, Phase
 
 
 def each(check: Callable[[str], str]) -> AfterValidator:

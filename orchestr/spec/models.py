@@ -40,7 +40,7 @@ from orchestr.spec.fields import (
     Text,
     Word,
 )
-from orchestr.spec.records import Delivery
+from orchestr.spec.phases import Delivery
 from orchestr.spec.yaml_source import Document
 
 __all__ = ["NATIVE", "OPENTDF", "form_of", "validate"]

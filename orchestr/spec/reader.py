@@ -18,7 +18,8 @@ from orchestr.errors import Problem, SpecError
 from orchestr.spec import cache as compiled_specs
 from orchestr.spec.checks import Contract
 from orchestr.spec.field_types import MAX_BYTES
-from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+from orchestr.spec.phases import Action, Delivery, Phase
+from orchestr.spec.records import Cell, Feature
 
 if TYPE_CHECKING:
     from orchestr.spec.models import CellFields, FeatureFields

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.spec.field_types import show, suggest
+from orchestr.spec.phases import Action
 from orchestr.spec.reader import ReadsSpecs, SpecSet, read_all, read_feature, spec_files
-from orchestr.spec.records import Action, Feature
+from orchestr.spec.records import Feature
 
 
 class Checked(ReadsSpecs, Protocol):

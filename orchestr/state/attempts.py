@@ -18,7 +18,7 @@ from dataclasses import fields as fields_of
 from pathlib import Path
 
 from orchestr.files import Fields, read_record, read_toml, write_toml
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.journal import now
 from orchestr.state.results import SCHEMA, TRANSCRIPT, digest
 from orchestr.supervisor.protocol import LAUNCH

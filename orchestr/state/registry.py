@@ -21,7 +21,7 @@ from typing import Any
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import set_aside, write_atomic
 from orchestr.git.repo import Repo
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 
 SCHEMA = 1
 ACTIVE = "active"

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 
 
 class SpanKind(StrEnum):

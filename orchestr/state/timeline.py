@@ -19,7 +19,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.events import Event, Kind
 from orchestr.state.spans import PLACE, Span, SpanKind, Timeline, cells_of, critical_of, waits_of
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState, feature_state
 
 NONE: Mapping[Any, Any] = MappingProxyType({})

@@ -22,7 +22,7 @@ from doit.task import Task
 from orchestr.cell.context import CellContext, Run, observed, repo_path
 from orchestr.cell.phases.run_phase import give_ports_back, perform, runner
 from orchestr.errors import NeedsApproval, OrchestrError
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.results import (
     CHECKS,

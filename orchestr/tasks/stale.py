@@ -8,7 +8,7 @@ from orchestr.cell.context import CellContext, Run
 from orchestr.cell.phases.run_phase import runner
 from orchestr.errors import OrchestrError
 from orchestr.plan.dag import Forecast, forecast
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.tasks.generate import Selection
 
 

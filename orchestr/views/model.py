@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestr.plan.dag import Plan
-from orchestr.spec.records import Feature, Phase
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Feature
 from orchestr.state.replay import CellState, CellView, FeatureState, FeatureView, feature_state
 from orchestr.state.view import READS
 from orchestr.views.terminal.text import clean, dollars, tokens

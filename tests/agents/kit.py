@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestr.agents import AGENTS
 from orchestr.agents.base import Agent
-from orchestr.settings.loader import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.protocol import Exit, Reason
 
 STREAMS = Path(__file__).parent / "streams"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestr.cell.budget import Budget, Cap, Purse, Spent, wants_usd
-from orchestr.settings.loader import Limits
+from orchestr.settings.records import Limits
 from orchestr.state.events import Event, Kind
 from orchestr.state.replay import replay
 from orchestr.state.view import FeatureView

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.checks import base
-from orchestr.checks.base import log_tail
+from orchestr.checks.room import log_tail
 from orchestr.process.tree import MARKER, find_marked
 from tests.checks.conftest import Ask, py, sh
 

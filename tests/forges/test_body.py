@@ -13,7 +13,8 @@ from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink, render_block, render_title, splice
 from orchestr.forges.body_markers import END
 from orchestr.forges.markdown_escape import code, plain
-from orchestr.spec.records import Action, Cell, Feature
+from orchestr.spec.phases import Action
+from orchestr.spec.records import Cell, Feature
 
 FEATURE = Feature(
     name="mlkem",

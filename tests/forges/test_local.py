@@ -21,7 +21,7 @@ from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoR
 from orchestr.forges.local import LocalForge
 from orchestr.forges.local_origin import local_path, pull_ref
 from orchestr.git.repo import Repo
-from orchestr.settings.loader import ForgeSettings, WorkspaceSettings
+from orchestr.settings.records import ForgeSettings, WorkspaceSettings
 
 from .contract import ForgeContract, World, git
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import Busy
-from orchestr.process.lease import FlockLock, Lease, LeaseRecord, break_lease, read_lease
+from orchestr.process.file_lock import FlockLock
+from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 
 HOLD = """
 import sys; from pathlib import Path

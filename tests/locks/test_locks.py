@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import Busy
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 
 
 def test_one_holder_at_a_time_and_the_file_stays(tmp_path: Path) -> None:

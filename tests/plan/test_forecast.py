@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestr.plan.dag import Forecast, Would, forecast, make_plan
-from orchestr.spec.records import LISTED, Cell, Feature, Phase
+from orchestr.spec.phases import LISTED, Phase
+from orchestr.spec.records import Cell, Feature
 
 PLAN = make_plan(
     Feature(

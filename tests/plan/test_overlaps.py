@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from orchestr.plan import path_overlap
 from orchestr.plan.dag import overlap_severity, overlaps
-from orchestr.spec.records import Cell, Delivery, Feature
+from orchestr.spec.phases import Delivery
+from orchestr.spec.records import Cell, Feature
 
 
 def cells(*owned: tuple[str, ...], edges: Mapping[int, tuple[int, ...]] | None = None) -> Feature:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.plan.dag import Plan, Would, forecast, make_plan
-from orchestr.spec.records import Cell, Feature, Phase
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Cell, Feature
 
 
 @st.composite

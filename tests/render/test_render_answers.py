@@ -18,7 +18,7 @@ from render_stories import (
 )
 
 from orchestr.plan.dag import forecast
-from orchestr.spec.records import LISTED, Phase
+from orchestr.spec.phases import LISTED, Phase
 from orchestr.state.events import Event, Kind
 from orchestr.state.states import CellState
 from orchestr.views.model import CellFacts, FeatureStatus

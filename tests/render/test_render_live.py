@@ -18,9 +18,9 @@ from render_stories import ALL_DONE, FAILING, FINISHED, MIDDLE, PLAN, whole
 
 from orchestr.state.replay import replay
 from orchestr.views.live import rows
+from orchestr.views.live.choose import make_progress
 from orchestr.views.live.live import LiveProgress
 from orchestr.views.live.plain import PlainProgress
-from orchestr.views.live.progress import make_progress
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 

@@ -16,8 +16,9 @@ from render_stories import FAILING, MIDDLE, PLAN, STARTED, event, whole
 from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
 from orchestr.state.events import Event, Kind
+from orchestr.views.live.choose import make_progress
 from orchestr.views.live.plain import PlainProgress, event_lines
-from orchestr.views.live.progress import JsonProgress, Labels, LineWriter, make_progress
+from orchestr.views.live.progress import JsonProgress, Labels, LineWriter
 
 LABELS = Labels([PLAN])
 

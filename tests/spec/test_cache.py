@@ -16,8 +16,9 @@ from orchestr.errors import Problem
 from orchestr.settings.loader import load_settings
 from orchestr.spec import cache, reader
 from orchestr.spec import checks as proof
+from orchestr.spec.phases import Action, Delivery, Phase
 from orchestr.spec.reader import read_all, read_feature
-from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+from orchestr.spec.records import Cell, Feature
 
 REPO = Path(__file__).parents[2]
 SPEC = (

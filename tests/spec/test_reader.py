@@ -9,9 +9,11 @@ from textwrap import dedent
 import pytest
 
 from orchestr.errors import SpecError
-from orchestr.settings.loader import Settings, load_settings
+from orchestr.settings.loader import load_settings
+from orchestr.settings.records import Settings
+from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import compile_spec, read_all, read_feature
-from orchestr.spec.records import Action, Cell, Feature, Phase
+from orchestr.spec.records import Cell, Feature
 
 SETTINGS = '[agents.scripted]\nkind = "command"\nrun = ["true"]\n'
 

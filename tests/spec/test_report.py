@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.settings.loader import Settings, load_settings
+from orchestr.settings.loader import load_settings
 from orchestr.settings.new_workspace import Written, write_workspace
+from orchestr.settings.records import Settings
 from orchestr.spec.field_types import BadValue
 from orchestr.spec.validate import json_schema, validate
 

@@ -22,7 +22,7 @@ from orchestr.spec.field_types import (
     parse_phases,
     suggest,
 )
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from orchestr.agents import Request
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally
 from orchestr.cell.agent.prompt import build as build_prompt
-from orchestr.cell.agent.prompt import build_plan, variables
+from orchestr.cell.agent.prompt import build_plan
 from orchestr.cell.context import CellContext
-from orchestr.cell.phases.worktree import ensure_upstreams, place
+from orchestr.cell.worktree.ensure import ensure_upstreams, place
 from orchestr.cell.worktree.signing import agent_config
+from orchestr.cell.worktree.variables import variables
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.redaction import secret_values

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext
-from orchestr.state import attempts
+from orchestr.cell.worktree.variables import plan_file
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import PLAN_TEXT, Planned
-
-
-def plan_file(ctx: CellContext, plan: Attempt) -> Path:
-    """Where an agent that plans may write its plan, outside of the worktree."""
-    return attempts.folder(ctx.dir, plan.number) / PLAN_TEXT
 
 
 def read_plan(ctx: CellContext) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from orchestr.cell import approval
@@ -18,51 +17,19 @@ from orchestr.cell.agent import plan_prompt
 from orchestr.cell.agent.prompt_template import Template, ours, problems
 from orchestr.cell.amendment import notes_for
 from orchestr.cell.context import CellContext
-from orchestr.cell.phases.worktree import place
+from orchestr.cell.pull_request.text import pr_of
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.commit_style import Rules
-from orchestr.cell.worktree.ports import port_variables
+from orchestr.cell.worktree.ensure import place
 from orchestr.errors import Problem
-from orchestr.settings.loader import Settings
+from orchestr.settings.records import Settings
 from orchestr.spec.checks import CheckDef, Gate
-from orchestr.spec.records import Action, Cell, Feature, Phase
+from orchestr.spec.phases import Action, Phase
+from orchestr.spec.records import Cell, Feature
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.ports import FILE as PORTS
-from orchestr.state.results import NO_PR, PR_URL, Head, Marker, read_line
-
-
-def variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str]:
-    """`ORCHESTR_*`: the cell's own, and four for each upstream (DESIGN, the command agent)."""
-    marker = Marker.read(ctx.dir)
-    values = {
-        "ORCHESTR_FEATURE": ctx.run.feature.name,
-        "ORCHESTR_CELL": ctx.cell.name,
-        "ORCHESTR_REPO": ctx.cell.repo,
-        "ORCHESTR_BRANCH": ctx.cell.branch,
-        "ORCHESTR_BASE": marker.base if marker else "",
-        "ORCHESTR_ATTEMPT": str(abs(attempt.number)),
-        "ORCHESTR_PROMPT_FILE": str(prompt),
-        "ORCHESTR_WORKTREE": str(ctx.worktree),
-        "ORCHESTR_KEY": ctx.run.feature.key,
-        **port_variables(ctx),
-    }
-    if attempt.number < 0:
-        values["ORCHESTR_PLAN_FILE"] = str(plan_prompt.plan_file(ctx, attempt))
-    for upstream in ctx.upstreams():
-        head = Head.read(upstream.dir)
-        prefix = f"ORCHESTR_UPSTREAM_{upstream.cell.name.upper().replace('-', '_')}"
-        values[f"{prefix}_WORKTREE"] = str(place(upstream))
-        values[f"{prefix}_BRANCH"] = upstream.cell.branch
-        values[f"{prefix}_HEAD"] = head.head if head else ""
-        values[f"{prefix}_PR"] = pr_of(upstream) or ""
-    return values
-
-
-def pr_of(ctx: CellContext) -> str | None:
-    """The address of a cell's pull request, None when it has none (yet)."""
-    url = read_line(ctx.dir / PR_URL)
-    return None if url == NO_PR else url
+from orchestr.state.results import Head, Marker
 
 
 def build(

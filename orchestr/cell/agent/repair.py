@@ -14,14 +14,15 @@ from pathlib import Path
 from orchestr.cell.agent.launch import REPAIR, go_on, session_of
 from orchestr.cell.agent.run_agent import author, drive, stop_work
 from orchestr.cell.context import CellContext
-from orchestr.cell.phases.implement import note_branches, settled
+from orchestr.cell.proof.commit_result import settled
 from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.branch_guard import note_branches
 from orchestr.cell.worktree.salvage import restore
 from orchestr.cell.worktree.worktree_guard import clear
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import Kind

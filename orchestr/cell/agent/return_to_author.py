@@ -14,7 +14,7 @@ from orchestr.cell.agent.launch import go_on, session_of
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import NotOwned
 from orchestr.files import read_json, write_atomic, write_json
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import Kind

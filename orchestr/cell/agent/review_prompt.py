@@ -21,7 +21,7 @@ from orchestr.cell.worktree.worktree_guard import guarded, marker_of
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite
 from orchestr.git.repo import CommitId
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 

@@ -30,10 +30,10 @@ from orchestr.cell.budget import Spent
 from orchestr.cell.context import CellContext
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 from orchestr.process.redaction import redact
 from orchestr.process.tree import kill_marked
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import Kind

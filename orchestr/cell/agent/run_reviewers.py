@@ -30,7 +30,7 @@ from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.repo import CommitId, Repo
 from orchestr.spec.checks import Reviewer
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.events import Kind
 from orchestr.state.results import TRANSCRIPT, digest

@@ -12,12 +12,13 @@ from __future__ import annotations
 from orchestr.agents.events import Message, Result, record_of
 from orchestr.cell import approval
 from orchestr.cell.agent.launch import begins_at, secrets_of
-from orchestr.cell.agent.plan_prompt import plan_file, read_plan
+from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.context import CellContext
-from orchestr.cell.phases.worktree import ensure
 from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.ensure import ensure
 from orchestr.cell.worktree.prepare_branch import prepare
 from orchestr.cell.worktree.salvage import abort_operations, attempt_ref, keep, picture, restore
+from orchestr.cell.worktree.variables import plan_file
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId

@@ -17,7 +17,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.result import Result
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import repairs
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import Kind

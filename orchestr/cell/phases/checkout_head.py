@@ -10,13 +10,13 @@ from __future__ import annotations
 from orchestr.cell.agent.repair import author_of, call_off, carry_out, under_way
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import claims_of, some
-from orchestr.cell.phases.worktree import ensure, ensure_upstreams
 from orchestr.cell.proof.verify_commits import prove
 from orchestr.cell.worktree.clone_guard import GUARD
+from orchestr.cell.worktree.ensure import ensure, ensure_upstreams
 from orchestr.cell.worktree.worktree_guard import end_left, recover
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import add_detached, remove_worktree
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import Implemented, Marker

@@ -14,7 +14,7 @@ from orchestr.cell.context import repo_path
 from orchestr.errors import PhaseFailed
 from orchestr.git.repo import Repo
 from orchestr.process.run import run as run_process
-from orchestr.settings.loader import Settings
+from orchestr.settings.records import Settings
 
 TIMEOUT = 1800.0  # s; a first clone of a large repository over a slow line
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext, Run
-from orchestr.cell.phases.worktree import place
 from orchestr.cell.proof.run_checks import Stop, environment, row_of
 from orchestr.cell.worktree.check_worktree import marker_of, show
+from orchestr.cell.worktree.ensure import place
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite, summary
 from orchestr.errors import PhaseFailed
@@ -25,7 +25,7 @@ from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import add_detached
 from orchestr.process.tree import kill_marked
 from orchestr.spec.checks import CheckDef, as_row
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state.events import Kind
 from orchestr.state.results import Head, Outcome, digest, read_tree
 

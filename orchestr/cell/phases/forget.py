@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestr.cell.agent.run_agent import is_alive, stop_running
 from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import Kind
 from orchestr.state.results import CHECKS, IMPLEMENT, PLAN, PLAN_TEXT, PR_URL, PUBLISHED, REVIEW

@@ -16,28 +16,28 @@ from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
 from orchestr.cell.agent.return_to_author import give_back, may_give_back
 from orchestr.cell.agent.run_agent import author, drive, settle_lost, stop_running, stop_unrecorded
-from orchestr.cell.context import CellContext, observed
-from orchestr.cell.ownership import Claims, NotOwned, claims_of, some
-from orchestr.cell.phases.worktree import checked_out, ensure
+from orchestr.cell.context import CellContext
+from orchestr.cell.ownership import NotOwned, some
+from orchestr.cell.proof.commit_result import _claims, _settle_fresh, committed
 from orchestr.cell.proof.verify_commits import prove
 from orchestr.cell.pull_request import adopt
-from orchestr.cell.pull_request.foreign_commits import pushed
+from orchestr.cell.pull_request.foreign_commits import theirs
 from orchestr.cell.result import Result
-from orchestr.cell.worktree import clone_guard, commit_style
+from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.branch_guard import note_branches
+from orchestr.cell.worktree.ensure import checked_out, ensure
 from orchestr.cell.worktree.ports import ports_of
 from orchestr.cell.worktree.prepare_branch import prepare
-from orchestr.cell.worktree.salvage import keep, operation, restore
+from orchestr.cell.worktree.salvage import keep, restore
 from orchestr.cell.worktree.worktree_guard import recover
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
-from orchestr.files import read_json, write_atomic, write_json
-from orchestr.forges.base import PRState
+from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
-from orchestr.git.worktrees import Finding, validate_worktree
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import Kind
-from orchestr.state.results import TRANSCRIPT, Head, Implemented, Marker, Outcome, Planned, digest
+from orchestr.state.results import TRANSCRIPT, Implemented, Marker, Outcome, Planned, digest
 
 
 def key_of(ctx: CellContext, marker: Marker) -> str:
@@ -154,28 +154,6 @@ def _restore_files(ctx: CellContext, done: Implemented) -> Result:
     return Result.kept()
 
 
-def theirs(ctx: CellContext, done: Implemented) -> CommitId | None:
-    """A head at the forge that is not ours and not contained in ours, as seen at the start."""
-    for pr in observed(ctx.run, ctx.cell):
-        if pr.state is not PRState.OPEN or pr.head_sha == done.head:
-            continue
-        if pr.head_sha in pushed(ctx.run.journal, ctx.cell.name):
-            continue  # an older head of ours: publish brings it up to date
-        sha, head = CommitId(pr.head_sha), CommitId(done.head)
-        if ctx.repo.resolve(sha) is not None and ctx.repo.is_ancestor(sha, head):
-            continue  # merged already, by an attempt or by hand
-        return sha
-    return None
-
-
-def theirs_seen(ctx: CellContext) -> bool:
-    """Whether the forge showed, at the start of this run, a head that is not ours."""
-    if not observed(ctx.run, ctx.cell):
-        return False
-    done = Implemented.read(ctx.dir)
-    return done is not None and theirs(ctx, done) is not None
-
-
 def _merge_theirs(ctx: CellContext, marker: Marker, done: Implemented) -> Result | None:
     """Merge what somebody pushed to the branch, without an agent; the phases run again.
 
@@ -276,21 +254,6 @@ def note(ctx: CellContext, attempt: Attempt, marker: Marker, notes: str) -> None
     write_atomic(attempts.folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
 
 
-def note_branches(ctx: CellContext, attempt: Attempt, marker: Marker) -> None:
-    """Before an agent starts, also for a repair: the picture of what is not its own."""
-    refs = clone_guard.take_refs(ctx.repo)
-    heads = {
-        cell.branch: refs.get(f"refs/heads/{cell.branch}", "")
-        for cell in ctx.run.feature.cells
-        if cell.repo == ctx.cell.repo
-    }
-    clone_guard.enter(ctx, marker.base_ref)
-    write_json(attempts.folder(ctx.dir, attempt.number) / BRANCHES, heads)
-
-
-BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
-
-
 def close(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
     attempts.close(ctx.dir, attempt, outcome, why)
     ctx.emit(Kind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
@@ -326,102 +289,3 @@ def _finish(ctx: CellContext, attempt: Attempt, marker: Marker, verdict: Verdict
     head, anchor = _settle_fresh(ctx, attempt, base, head)
     return Implemented(attempt.key, head, repo.tree(head), base, Outcome.CHANGED,
                        attempt.number, anchor=anchor)  # fmt: skip
-
-
-def settled(
-    ctx: CellContext, attempt: Attempt, marker: Marker, before: CommitId
-) -> tuple[CommitId, tuple[str, ...]]:
-    """After a repair: commit what was left; the head, and why it is no good. Safe to repeat."""
-    head, base = committed(ctx, attempt), CommitId(marker.base)
-    if head == base == before:
-        return head, ()  # nothing was needed, and nothing was done
-    found = prove(ctx.tree_repo, base=base, start=before, head=head, claims=_claims(ctx))
-    return head, found.findings
-
-
-def committed(ctx: CellContext, attempt: Attempt) -> CommitId:
-    """The head after the engine has committed what the agent left. Raises PhaseFailed when the
-    worktree is in no state to go on from."""
-    verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
-    if verdict.finding is not Finding.OK:
-        if verdict.finding is Finding.DETACHED and (what := operation(ctx.tree_repo)):
-            raise ctx.fail(f"the agent left a {what} unfinished")
-        raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
-    repo = ctx.tree_repo
-    unmerged = repo.unmerged()
-    under_way = operation(repo)
-    if unmerged:
-        where = some(list(unmerged))
-        raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
-    if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
-        raise ctx.fail(f"the agent left a {under_way} unfinished")
-    repo.commit_all(commit_style.message(ctx))
-    head = repo.resolve("HEAD")
-    if head is None:
-        raise ctx.fail("the branch has no commit after the agent ended")
-    moved = moved_branches(ctx, attempt)
-    if moved:
-        raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
-    return head
-
-
-def _claims(ctx: CellContext) -> Claims:
-    return claims_of(ctx.run.feature, ctx.cell)
-
-
-AFTER = {
-    Finding.MISSING: "its worktree was gone",
-    Finding.FOREIGN: "its worktree had become another repository",
-    Finding.WRONG_BRANCH: "its worktree was on {}, another branch",
-    Finding.DETACHED: "its worktree was on a detached head",
-    Finding.DAMAGED: "its worktree had no usable .git any more",
-    Finding.LOCKED: "its worktree was locked",
-    Finding.UNREGISTERED: "git no longer listed its worktree",
-    Finding.INCOMPLETE: "its worktree was not checked out",
-}
-
-
-def moved_branches(ctx: CellContext, attempt: Attempt) -> str:
-    """Branches of finished cells of the same repository that this attempt's agent rewrote.
-
-    Compared with where they were when the attempt began, so that what a person did before is
-    theirs. They are put back by compare-and-set; where they had been moved to is in the message.
-    """
-    before = read_json(attempts.folder(ctx.dir, attempt.number) / BRANCHES) or {}
-    refs = clone_guard.take_refs(ctx.repo)
-    found = []
-    for other in ctx.run.feature.cells:
-        theirs = ctx.run.cell(other.name)
-        if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
-            continue
-        ref = f"refs/heads/{other.branch}"
-        was = CommitId(before.get(other.branch) or "")
-        now_at = CommitId(refs[ref]) if ref in refs else None
-        if not was or now_at == was:
-            continue
-        newest = attempts.newest(theirs.dir)
-        done = Implemented.read(theirs.dir)
-        if done is None or newest is None or newest.is_open or done.outcome is not Outcome.CHANGED:
-            continue
-        if now_at is not None and ctx.repo.is_ancestor(was, now_at):
-            continue  # it only moved forward: its own cell, or a person
-        ctx.repo.update_ref(ref, was, now_at)
-        found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
-    return ", ".join(found)
-
-
-def _settle_fresh(
-    ctx: CellContext, attempt: Attempt, base: CommitId, head: CommitId
-) -> tuple[CommitId, str]:
-    """After `--fresh`: keep the old head if its tree is the same and it contains the base;
-    else anchor the product to the new head, so that dependents notice."""
-    old = Head.read(ctx.dir)
-    if old is None or ctx.repo.resolve(old.head) is None:
-        return head, ""
-    old_head = CommitId(old.head)
-    if not attempt.fresh or ctx.repo.is_ancestor(old_head, head):
-        return head, old.anchor
-    if old.tree == ctx.repo.tree(head) and ctx.repo.is_ancestor(base, old_head):
-        ctx.repo.update_ref(f"refs/heads/{ctx.cell.branch}", old_head, head)
-        return old_head, old.anchor
-    return head, head

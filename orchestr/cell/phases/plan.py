@@ -18,14 +18,14 @@ from orchestr.cell.agent.run_agent import author, drive, settle_lost, stop_runni
 from orchestr.cell.approval import Decision
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases import implement
-from orchestr.cell.phases.worktree import ensure
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.result import Result
-from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree import branch_guard, clone_guard
+from orchestr.cell.worktree.ensure import ensure
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_if_changed
 from orchestr.spec.checks import Gate
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import PLAN_TEXT, Implemented, Marker, Planned, digest
@@ -130,7 +130,7 @@ def _make(
         drive(ctx, author(ctx, plan))
         text = write_plan.text_of(ctx, plan)
         harm = write_plan.undo(ctx, plan, marker)
-        moved = implement.moved_branches(ctx, plan)
+        moved = branch_guard.moved_branches(ctx, plan)
         if moved:
             harm.append(f"the agent moved branches of other cells: {moved}; they were put back")
         if harm:

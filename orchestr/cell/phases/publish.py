@@ -17,7 +17,8 @@ from orchestr.forges.body import splice
 from orchestr.git.errors import PushStatus
 from orchestr.git.repo import Branch, CommitId
 from orchestr.spec.checks import Gate
-from orchestr.spec.records import Cell, Phase
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Cell
 from orchestr.state.events import Kind
 from orchestr.state.results import NO_PR, Head, Marker, Outcome, Published, digest, read_url
 

@@ -14,7 +14,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.phases import check
 from orchestr.cell.result import Result
 from orchestr.git.repo import CommitId
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import repairs
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import (

@@ -15,7 +15,7 @@ from orchestr.cell import inputs
 from orchestr.cell.context import CellContext
 from orchestr.cell.result import Result
 from orchestr.errors import Blocked, Interrupted, NeedsApproval, OrchestrError, full_disk
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.events import Kind
 
 

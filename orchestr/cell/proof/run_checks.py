@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.agents.environment import agent_env
-from orchestr.cell.agent.prompt import variables
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.ports import ports_of
+from orchestr.cell.worktree.variables import variables
 from orchestr.cell.worktree.worktree_guard import guarded, marker_of
 from orchestr.checks.base import CheckResult, Failure
 from orchestr.checks.cache import ResultCache, as_dict
@@ -28,7 +28,7 @@ from orchestr.files import write_json
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.repo import CommitId
 from orchestr.spec.checks import CheckDef, CheckKind
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import Kind

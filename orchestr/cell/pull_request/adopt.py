@@ -11,7 +11,7 @@ from orchestr.cell.context import CellContext, observed
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.git.repo import CommitId
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import Kind
 from orchestr.state.results import Implemented, Marker, Outcome, read_tree

@@ -3,8 +3,12 @@ somebody else's commits."""
 
 from __future__ import annotations
 
+from orchestr.cell.context import CellContext, observed
+from orchestr.forges.base import PRState
+from orchestr.git.repo import CommitId
 from orchestr.state.events import Kind
 from orchestr.state.journal import Journal
+from orchestr.state.results import Implemented
 
 
 def pushed(journal: Journal, cell: str) -> set[str]:
@@ -14,3 +18,25 @@ def pushed(journal: Journal, cell: str) -> set[str]:
         for event in journal.read()
         if event.cell == cell and event.kind in (Kind.PUSH_INTENDED, Kind.PUSH_DONE)
     }
+
+
+def theirs(ctx: CellContext, done: Implemented) -> CommitId | None:
+    """A head at the forge that is not ours and not contained in ours, as seen at the start."""
+    for pr in observed(ctx.run, ctx.cell):
+        if pr.state is not PRState.OPEN or pr.head_sha == done.head:
+            continue
+        if pr.head_sha in pushed(ctx.run.journal, ctx.cell.name):
+            continue  # an older head of ours: publish brings it up to date
+        sha, head = CommitId(pr.head_sha), CommitId(done.head)
+        if ctx.repo.resolve(sha) is not None and ctx.repo.is_ancestor(sha, head):
+            continue  # merged already, by an attempt or by hand
+        return sha
+    return None
+
+
+def theirs_seen(ctx: CellContext) -> bool:
+    """Whether the forge showed, at the start of this run, a head that is not ours."""
+    if not observed(ctx.run, ctx.cell):
+        return False
+    done = Implemented.read(ctx.dir)
+    return done is not None and theirs(ctx, done) is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestr.cell.agent.prompt import pr_of
 from orchestr.cell.context import CellContext, observed
 from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
@@ -13,6 +12,8 @@ from orchestr.forges.body import PRLink
 from orchestr.state import repairs
 from orchestr.state.results import (
     CHECKS,
+    NO_PR,
+    PR_URL,
     REVIEW,
     Evidence,
     Head,
@@ -20,6 +21,7 @@ from orchestr.state.results import (
     Marker,
     Outcome,
     digest,
+    read_line,
     valid_checks,
 )
 
@@ -95,3 +97,9 @@ def link_of(ctx: CellContext) -> PRLink:
     if url is None:
         return PRLink()
     return PRLink(url, PRState.OPEN, ctx.run.settings.forge.draft)
+
+
+def pr_of(ctx: CellContext) -> str | None:
+    """The address of a cell's pull request, None when it has none (yet)."""
+    url = read_line(ctx.dir / PR_URL)
+    return None if url == NO_PR else url

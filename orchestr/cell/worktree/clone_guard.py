@@ -32,7 +32,7 @@ from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.errors import GitError
 from orchestr.git.repo import NO_COMMIT, CommitId, Repo
 from orchestr.git.runner import records_of
-from orchestr.process.lease import FlockLock
+from orchestr.process.file_lock import FlockLock
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import Kind

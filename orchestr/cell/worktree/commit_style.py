@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.phases.worktree import base_branch
+from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
 from orchestr.state.results import Marker
 

@@ -18,7 +18,7 @@ from orchestr.cell.context import CellContext
 from orchestr.files import write_if_changed
 from orchestr.git.repo import Repo
 from orchestr.process.lease import read_lease
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import Kind
 from orchestr.state.ports import FILE, env_file, lease_ports, variables

@@ -12,7 +12,7 @@ import shlex
 
 from orchestr.cell.context import CellContext
 from orchestr.errors import OrchestrError
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state.results import Marker
 
 

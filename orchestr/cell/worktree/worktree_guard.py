@@ -26,7 +26,7 @@ from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
 from orchestr.git.runner import records_of
 from orchestr.process.tree import kill_marked
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.events import Kind
 from orchestr.state.results import digest

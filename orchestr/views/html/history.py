@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from orchestr.spec.records import Delivery
+from orchestr.spec.phases import Delivery
 from orchestr.state.states import CellState
 from orchestr.state.timeline import Span, SpanKind
 from orchestr.views.html import escape
 from orchestr.views.html.model import FeaturePage
-from orchestr.views.html.sections import State, state_of
+from orchestr.views.html.section_records import State
+from orchestr.views.html.sections import state_of
 from orchestr.views.terminal.text import clock, dollars, headline, took
 
 KINDS = (SpanKind.CHECK, SpanKind.REPAIR, SpanKind.REVIEW, SpanKind.APPROVAL)

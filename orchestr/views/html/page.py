@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import orchestr
 from orchestr.errors import as_typed
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
 from orchestr.state.timeline import SpanKind
 from orchestr.views.html import costs as money
 from orchestr.views.html import escape, history, sections
 from orchestr.views.html.model import CellEvidence, FeaturePage
+from orchestr.views.html.section_records import Row, State
 from orchestr.views.model import next_command
 from orchestr.views.terminal.text import size, took
 
@@ -56,7 +57,7 @@ class Live:
 class Detail:
     """One cell in full."""
 
-    row: sections.Row
+    row: Row
     evidence: CellEvidence
     title: str
     todo: tuple[str, ...]
@@ -89,9 +90,7 @@ def body_html(page: FeaturePage, live: Live) -> str:
     return _environment().get_template("body.html.j2").render(**_context(page, live))
 
 
-def index_html(
-    features: list[tuple[str, str, sections.State, str]], live: Live, problems: list[str]
-) -> str:
+def index_html(features: list[tuple[str, str, State, str]], live: Live, problems: list[str]) -> str:
     """The board's first page: name, title, state and counts of every feature."""
     template = _environment().get_template("index.html.j2")
     return template.render(features=features, live=live, problems=problems, version=_version())
@@ -113,7 +112,7 @@ def _context(page: FeaturePage, live: Live | None) -> dict[str, Any]:
     state = FEATURE_LOOKS[status.state]
     return {
         "feature": status.feature,
-        "state": sections.State(status.state.value, state.symbol, sections.state_of(state).look),
+        "state": State(status.state.value, state.symbol, sections.state_of(state).look),
         "running": status.live,
         "made_at": page.now,
         "tiles": sections.tiles(page, whole),
@@ -141,7 +140,7 @@ def _context(page: FeaturePage, live: Live | None) -> dict[str, Any]:
     }
 
 
-def _detail(page: FeaturePage, row: sections.Row) -> Detail:
+def _detail(page: FeaturePage, row: Row) -> Detail:
     status, name = page.status, row.name
     view, state = status.view.cell(name), status.cell_state(name)
     plan, cell, facts = status.plan.cell(name), status.feature.cell(name), status.of(name)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from orchestr.plan.dag import Plan
-from orchestr.spec.records import Action
+from orchestr.spec.phases import Action
 from orchestr.state.replay import CellState, FeatureView
 from orchestr.views.terminal.text import span
 

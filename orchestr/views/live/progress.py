@@ -11,18 +11,15 @@ apply are empty, ``attempt`` is then 0. Fields are added, never renamed.
 from __future__ import annotations
 
 import json as jsonlib
-import os
-import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TextIO
 
 from orchestr.errors import as_typed
 from orchestr.plan.dag import Plan
 from orchestr.state.events import Event
-from orchestr.state.replay import FeatureView
 
 # (feature, cell) -> the agent's last line, or the path of its log; None or "" when there is none.
 CellText = Callable[[str, str], str | None]
@@ -110,60 +107,3 @@ def event_json(event: Event) -> str:
         },
         default=str,
     )
-
-
-def make_progress(
-    plans: Plan | Sequence[Plan],
-    stream: TextIO | None = None,
-    *,
-    json: bool = False,
-    out: TextIO | None = None,
-    slots: int = 0,
-    tail: CellText | None = None,
-    log: CellText | None = None,
-    environ: Mapping[str, str] | None = None,
-    views: Mapping[str, FeatureView] | None = None,
-) -> Progress:
-    """The progress for this terminal: JSON on ``out``, or live or plain on ``stream``.
-
-    ``stream`` is stderr and ``out`` is stdout unless told otherwise. ``slots`` is how many agents
-    may work at once (0: not shown), ``views`` what was known before (the live table starts with
-    it). ``tail`` gives the last words of a cell's agent, ``log`` the
-    path to its transcript.
-    """
-    from orchestr.views.live.plain import PlainProgress
-
-    chosen = [plans] if isinstance(plans, Plan) else list(plans)
-    out = sys.stdout if out is None else out
-    stream = sys.stderr if stream is None else stream
-    if json:
-        return JsonProgress(out)
-    if can_draw(stream, os.environ if environ is None else environ):
-        try:
-            from orchestr.views.live.live import LiveProgress
-
-            return LiveProgress(
-                chosen,
-                stream,
-                slots=slots,
-                tail=tail,
-                log=log,
-                keep=not is_terminal(out),
-                views=views,
-            )
-        except (ImportError, OSError, ValueError):
-            pass
-    return PlainProgress(chosen, stream, log=log)
-
-
-def can_draw(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """True when the stream is a terminal that can move its cursor."""
-    return is_terminal(stream) and environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """``isatty`` of a stream that may be closed already."""
-    try:
-        return stream.isatty()
-    except (OSError, ValueError, AttributeError):
-        return False

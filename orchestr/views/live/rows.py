@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestr.plan.dag import Plan
-from orchestr.spec.records import Action, Phase
+from orchestr.spec.phases import Action, Phase
 from orchestr.state.replay import CellState, CellView, FeatureView
 from orchestr.views.live.eta import time_left, timed
 from orchestr.views.live.progress import CellText, Labels

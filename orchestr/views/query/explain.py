@@ -12,7 +12,7 @@ from pathlib import Path
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import GIT, SETTINGS, SPEC, UPSTREAM, Change, changes
 from orchestr.errors import OrchestrError
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.events import Event, Kind
 from orchestr.state.journal import parse
 from orchestr.tasks.stale import stale_phases

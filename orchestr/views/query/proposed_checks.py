@@ -7,7 +7,7 @@ or none of the phase `check`, are left alone.
 from __future__ import annotations
 
 from orchestr.cell.context import Run
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.views.terminal.plan import Proposed
 
 

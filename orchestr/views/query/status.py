@@ -10,19 +10,20 @@ from dataclasses import replace
 
 from orchestr.cell import approval
 from orchestr.cell.agent.plan_prompt import read_plan
-from orchestr.cell.agent.prompt import pr_of
 from orchestr.cell.agent.run_agent import is_alive
 from orchestr.cell.context import CellContext, Run
 from orchestr.cell.phases import cross_checks, publish
+from orchestr.cell.pull_request.text import pr_of
 from orchestr.cell.worktree.signing import sign_command
 from orchestr.files import one_look
 from orchestr.process.lease import read_lease
 from orchestr.spec.checks import Gate
-from orchestr.spec.records import Phase
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
-from orchestr.state.replay import LAND, CellView, FeatureView, replay, settle
+from orchestr.state.replay import CellView, FeatureView, replay, settle
 from orchestr.state.results import Marker, Outcome, Planned
 from orchestr.state.states import CellState
+from orchestr.state.transitions import LAND
 from orchestr.tasks.stale import stale_phases
 from orchestr.views.model import CellFacts, CrossFacts, FeatureStatus
 from orchestr.views.terminal.summary import asks

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from orchestr.plan.dag import Forecast, Would
 from orchestr.state.events import Event, Kind
-from orchestr.state.replay import LAND, CellState
+from orchestr.state.replay import CellState
+from orchestr.state.transitions import LAND
 from orchestr.views.model import FeatureStatus, next_command
 from orchestr.views.terminal.summary import asks
 from orchestr.views.terminal.text import clean, clip, clock, count, headline, span, took

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestr.plan.dag import CellPlan, Forecast, Overlap, Plan, Would
-from orchestr.spec.records import Action, Feature
+from orchestr.spec.phases import Action
+from orchestr.spec.records import Feature
 from orchestr.views.model import NOTHING, CellFacts
 from orchestr.views.terminal.text import clean, count, size, took
 
