@@ -138,7 +138,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     from orchestr import cli
     from orchestr.cell import inputs
     from orchestr.cell.phases import run_phase
-    from orchestr.cell.result import Result
+    from orchestr.cell.phases.run_phase import Result
     from orchestr.run import start
     from orchestr.run.workspace import Session
     from orchestr.spec.phases import Phase

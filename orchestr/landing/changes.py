@@ -5,10 +5,10 @@ Reads result files, journal and git; decides nothing about order (`orchestr.land
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext, Run
+from orchestr.cell.phases.run_phase import runner
 from orchestr.cell.pull_request.text import is_partial, title_of
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
@@ -71,7 +71,7 @@ def hold(ctx: CellContext, head: Head | None) -> str:
         if phase is Phase.WORKTREE and head is not None and state is CellState.LANDED:
             continue
         try:
-            why = import_module(f"orchestr.cell.phases.{phase}").reason(ctx)
+            why = runner(phase).reason(ctx)
         except OrchestrError as error:
             why = error.message
         if why is not None:

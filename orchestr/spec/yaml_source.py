@@ -26,6 +26,8 @@ from orchestr.errors import Problem, SpecError
 from orchestr.spec.field_types import MAX_BYTES, printable, show
 
 MAX_DEPTH = 50
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+FLATTEN = "a spec needs fewer than ten levels; look for a bracket or dash too many"
 MAX_ALIASED = 10_000  # nodes that aliases may add: enough for shared lists, not for a bomb
 
 EMPTY = ("is empty", "write a value, or leave the field out")
@@ -214,6 +216,10 @@ def _compose(file: str, text: str, lines: list[str]) -> Any:
         _measure(file, text)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # PyYAML from 6.0.4 has a limit of its own, which its scanner may meet before `_measure`.
+        if mark is not None and "nesting depth" in (error.problem or ""):
+            raise _fail_at(file, mark, TOO_DEEP, FLATTEN) from None
         raise SpecError([_syntax_problem(file, error, lines)]) from None
     except yaml.YAMLError as error:
         raise _fail(file, 0, 0, f"this is not YAML: {error}") from None
@@ -231,8 +237,7 @@ def _measure(file: str, text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                message = f"nested more than {MAX_DEPTH} levels deep"
-                raise _fail_at(file, event.start_mark, message)
+                raise _fail_at(file, event.start_mark, TOO_DEEP, FLATTEN)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         elif isinstance(event, yaml.DocumentStartEvent):

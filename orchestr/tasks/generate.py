@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
@@ -240,9 +239,13 @@ def saved_digest(ctx: CellContext, phase: Phase) -> str:
         case Phase.WORKTREE:
             return digest(own, sorted(ctx.plan.upstreams))
         case Phase.IMPLEMENT if ctx.cell.action is Action.PUSH:
-            return digest(own, runner(phase).local_head(ctx))
+            from orchestr.cell.phases.implement import local_head
+
+            return digest(own, local_head(ctx))
         case Phase.PUBLISH if ctx.plan.stack:
-            return digest(own, runner(phase).pr_base_seen(ctx))
+            from orchestr.cell.phases.publish import pr_base_seen
+
+            return digest(own, pr_base_seen(ctx))
         case _:
             return own
 
@@ -256,11 +259,15 @@ def news(ctx: CellContext, phase: Phase) -> bool:
         case Phase.PLAN:
             return runner(phase).reason(ctx) is not None  # a person's answer, an edited plan
         case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed(ctx.run, ctx.cell):
-            return bool(runner(phase).theirs_seen(ctx))
+            from orchestr.cell.pull_request.foreign_commits import theirs_seen
+
+            return theirs_seen(ctx)
         case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
             return runner(phase).reason(ctx) is not None  # somebody mended what was red
         case Phase.PUBLISH if observed(ctx.run, ctx.cell):
-            return bool(runner(phase).closed_seen(ctx))
+            from orchestr.cell.phases.publish import closed_seen
+
+            return closed_seen(ctx)
         case _:
             return False
 
@@ -275,21 +282,26 @@ def crossed(run: Run) -> list[str]:
     """The digest of the feature's cross checks, if it has any."""
     if not run.feature.cross_checks:
         return []
-    return [str(import_module("orchestr.cell.phases.cross_checks").digest_of(run))]
+    from orchestr.cell.phases import cross_checks
+
+    return [str(cross_checks.digest_of(run))]
 
 
 def finish(run: Run, links: Path, cells: Collection[str]) -> None:
     """The last step of a feature: its pull requests name each other, its cross checks run."""
     link(run, links, cells)
     if run.feature.cross_checks:
-        import_module("orchestr.cell.phases.cross_checks").run_cross_checks(run)
+        from orchestr.cell.phases import cross_checks
+
+        cross_checks.run_cross_checks(run)
 
 
 def link(run: Run, links: Path, cells: Collection[str]) -> None:
     """Bring the bodies of the feature's pull requests up to date with each other."""
+    from orchestr.cell.phases import link_pull_requests
     from orchestr.files import write_toml
 
-    urls = import_module("orchestr.cell.phases.link_pull_requests").link(run, cells)
+    urls = link_pull_requests.link(run, cells)
     write_toml(links, {"schema": 1, "links": urls})
 
 

@@ -19,7 +19,7 @@ from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 HOLD = """
 import sys; from pathlib import Path
 from orchestr.errors import Busy
-from orchestr.locks import Lease, LeaseRecord
+from orchestr.process.lease import Lease, LeaseRecord
 record = LeaseRecord.mine(command="orchestr run mlkem", features=("mlkem",), jobs=3)
 try:
     lease = Lease.acquire(Path(sys.argv[1]), record)

@@ -69,7 +69,7 @@ def test_it_dies_with_its_holder_and_is_not_inherited(tmp_path: Path) -> None:
             sys.executable,
             "-c",
             "import subprocess, sys, time; from pathlib import Path\n"
-            "from orchestr.process.lease import FlockLock\n"
+            "from orchestr.process.file_lock import FlockLock\n"
             "lock = FlockLock(Path(sys.argv[1] + '2')); lock.acquire()\n"
             "child = subprocess.Popen(['sleep', '60'], close_fds=False)\n"
             "print(child.pid, flush=True); time.sleep(60)",

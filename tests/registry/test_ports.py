@@ -86,8 +86,8 @@ def test_variables_and_file() -> None:
 BINDER = """\
 import socket, sys
 from pathlib import Path
-from orchestr.ports import lease_ports
-from orchestr.registry import Registry
+from orchestr.state.ports import lease_ports
+from orchestr.state.registry import Registry
 root, key, base = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 known = Registry(root / "registry.json", root / "registry.lock")
 sys.stdin.readline()

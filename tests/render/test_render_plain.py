@@ -123,7 +123,10 @@ def test_an_old_encoding_replaces_what_it_lacks() -> None:
 
 
 def test_plain_status_and_plan_do_not_import_rich() -> None:
-    names = "plain progress plan status summary explain transcript"
+    names = (
+        "live.plain live.progress terminal.plan terminal.status terminal.summary terminal.explain"
+    )
+    names += " terminal.summary terminal.explain"
     code = "import sys\n" + "".join(f"import orchestr.views.{n}\n" for n in names.split())
     code += "sys.exit('rich' in sys.modules or 'pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

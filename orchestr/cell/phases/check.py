@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.result import Result
+from orchestr.cell.phases.run_phase import Result
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase

@@ -18,11 +18,11 @@ from orchestr.cell.agent.return_to_author import give_back, may_give_back
 from orchestr.cell.agent.run_agent import author, drive, settle_lost, stop_running, stop_unrecorded
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import NotOwned, some
+from orchestr.cell.phases.run_phase import Result
 from orchestr.cell.proof.commit_result import _claims, _settle_fresh, committed
 from orchestr.cell.proof.verify_commits import prove
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.foreign_commits import theirs
-from orchestr.cell.result import Result
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import note_branches
 from orchestr.cell.worktree.ensure import checked_out, ensure

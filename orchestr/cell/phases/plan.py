@@ -18,8 +18,8 @@ from orchestr.cell.agent.run_agent import author, drive, settle_lost, stop_runni
 from orchestr.cell.approval import Decision
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases import implement
+from orchestr.cell.phases.run_phase import Result
 from orchestr.cell.pull_request import adopt
-from orchestr.cell.result import Result
 from orchestr.cell.worktree import branch_guard, clone_guard
 from orchestr.cell.worktree.ensure import ensure
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed

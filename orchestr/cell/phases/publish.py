@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from orchestr.cell import approval
 from orchestr.cell.context import CellContext, Run, observed
+from orchestr.cell.phases.run_phase import Result
 from orchestr.cell.pull_request.foreign_commits import pushed
 from orchestr.cell.pull_request.text import body_block, proof_of, title_of, titles_of
-from orchestr.cell.result import Result
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice
 from orchestr.git.errors import PushStatus

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases import check
-from orchestr.cell.result import Result
+from orchestr.cell.phases.run_phase import Result
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import repairs

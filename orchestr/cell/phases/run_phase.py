@@ -7,21 +7,34 @@ free again when it has come to its end.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib import import_module
-from types import ModuleType
+from typing import Any, Protocol, cast
 
 from orchestr.cell import inputs
 from orchestr.cell.context import CellContext
-from orchestr.cell.result import Result
 from orchestr.errors import Blocked, Interrupted, NeedsApproval, OrchestrError, full_disk
 from orchestr.spec.phases import Phase
 from orchestr.state.events import Kind
 
 
-def runner(phase: Phase) -> ModuleType:
-    """The module of a phase, with `reason(ctx)` and `run(ctx)`; imported when one is asked."""
-    return import_module(f"orchestr.cell.phases.{phase}")
+class PhaseModule(Protocol):
+    """What the module of a phase offers."""
+
+    def reason(self, ctx: CellContext) -> str | None:
+        """Why the phase would run, None when its result is up to date. Asks no network."""
+        ...
+
+    def run(self, ctx: CellContext) -> Result:
+        """Make the result, or find that it is there."""
+        ...
+
+
+def runner(phase: Phase) -> PhaseModule:
+    """The module of a phase; imported when it is asked for the first time."""
+    return cast(PhaseModule, import_module(f"orchestr.cell.phases.{phase}"))
 
 
 def perform(ctx: CellContext, phase: Phase) -> None:
@@ -33,7 +46,7 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         if why is not None:
             ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why, **inputs.told(ctx, phase))
         with ctx.run.working():
-            result: Result = runner(phase).run(ctx)
+            result = runner(phase).run(ctx)
         inputs.note(ctx, phase)
     except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
@@ -70,7 +83,9 @@ def give_ports_back(ctx: CellContext) -> None:
     """The cell has come to its end, well or badly: others may have its ports."""
     if ctx.cell.proof.ports:
         with suppress(OrchestrError, OSError):
-            import_module("orchestr.cell.worktree.ports").give_back(ctx)
+            from orchestr.cell.worktree.ports import give_back
+
+            give_back(ctx)
 
 
 def _keep_traceback(ctx: CellContext, error: Exception) -> None:
@@ -82,3 +97,20 @@ def _keep_traceback(ctx: CellContext, error: Exception) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     error.add_note(f"see {log}")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``made`` is False when the phase returned at once or only restored a file."""
+
+    made: bool
+    why: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def kept(cls) -> Result:
+        return cls(False)
+
+    @classmethod
+    def built(cls, why: str, **data: Any) -> Result:
+        return cls(True, why, data)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 
 from orchestr.cell.context import CellContext, Fetch
+from orchestr.cell.phases.run_phase import Result
 from orchestr.cell.pull_request import adopt
-from orchestr.cell.result import Result
 from orchestr.cell.worktree.ensure import base_branch, checked_out, ensure
 from orchestr.cell.worktree.setup import set_up
 from orchestr.errors import Blocked
