@@ -138,13 +138,13 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     from orchestr import cli
     from orchestr.cell import inputs
     from orchestr.cell.phases import run_phase
-    from orchestr.cell.phases.run_phase import Result
+    from orchestr.cell.phases.run_phase import PhaseResult
     from orchestr.run import start
     from orchestr.run.workspace import Session
     from orchestr.spec.phases import Phase
     from orchestr.state import results as r
-    from orchestr.state.events import Event, Kind
-    from orchestr.state.journal import now
+    from orchestr.state.events import Event, EventKind
+    from orchestr.state.journal import utc_timestamp
     from orchestr.tasks import generate
 
     cells = "".join(
@@ -156,11 +156,20 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     agent = '[agents.none]\nkind = "command"\nrun = ["true"]\n'
     (root / "orchestr.toml").write_text(f"{agent}[limits]\njobs = {dag.jobs}\n")
     if known:
-        journal = Session(root).journal("dag")
+        journal = Session(root).open_journal("dag")
         for n, took in enumerate(dag.seconds):
             data = {"reason": "exited", "code": 0, "seconds": took}
             journal.append(
-                Event(Kind.ATTEMPT_EXITED, now(), "before", "dag", f"c{n}", "implement", 1, data)
+                Event(
+                    EventKind.ATTEMPT_EXITED,
+                    utc_timestamp(),
+                    "before",
+                    "dag",
+                    f"c{n}",
+                    "implement",
+                    1,
+                    data,
+                )
             )
     pools: list[Any] = []
     clock = Clock(dag, lambda: sum(len(pool._waiters) for pool in pools))
@@ -182,7 +191,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
             ctx.dir.mkdir(parents=True, exist_ok=True)
             for name in files[phase]:
                 (ctx.dir / name).write_text(f"{ctx.cell.name}\n")
-            return Result.built("simulated")
+            return PhaseResult.built("simulated")
 
         return SimpleNamespace(reason=lambda ctx: "simulated", run=run)
 

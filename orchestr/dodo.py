@@ -25,6 +25,6 @@ DOIT_CONFIG = {
 def task_feature() -> Iterator[Task]:
     """Every feature, its cells and their phases."""
     from orchestr.run.workspace import Session
-    from orchestr.tasks.loader import Loader
+    from orchestr.tasks.loader import FeatureTaskLoader
 
-    yield from Loader(Session.here()).load_tasks(None, [])
+    yield from FeatureTaskLoader(Session.from_cwd()).load_tasks(None, [])

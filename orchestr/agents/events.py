@@ -18,7 +18,7 @@ WORDS = 4000  # characters of a text that are kept: its beginning and its end
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class SessionStarted:
     """The agent's session, by which it can be resumed."""
 
     session_id: str
@@ -41,7 +41,7 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens. ``input`` counts those read from a cache too, ``cached`` only them.
 
     ``cost_usd`` is what the agent says they cost. An answer that is told in several lines has
@@ -59,15 +59,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class UsageLimit:
     """The provider says "not now". ``until`` is Unix time, None when it names none."""
 
     until: float | None = None
     kind: str = "usage limit"
 
 
-class Scope(StrEnum):
-    """What the figures of a Result count."""
+class UsageScope(StrEnum):
+    """What the figures of a AgentResult count."""
 
     PROCESS = "process"  # this start of the agent
     SESSION = "session"  # the whole session, earlier starts too
@@ -75,7 +75,7 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AgentResult:
     """The agent's own end. ``ok`` is what it says, no evidence.
 
     ``total`` and ``cost_usd`` are its figures for ``scope``.
@@ -84,12 +84,12 @@ class Result:
     ok: bool
     text: str = ""
     cost_usd: float | None = None
-    total: Usage | None = None
-    scope: Scope = Scope.PROCESS
+    total: TokenUsage | None = None
+    scope: UsageScope = UsageScope.PROCESS
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
+class ErrorReport:
     """Something went wrong. Not ``final``: the agent goes on by itself (tries again)."""
 
     text: str
@@ -97,36 +97,45 @@ class Error:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class OutputLine:
     """A line that is no event: what went to stderr, or plain text."""
 
     text: str
 
 
-Event = Started | Message | ToolUse | Usage | Limit | Result | Error | Note
+Event = (
+    SessionStarted
+    | Message
+    | ToolUse
+    | TokenUsage
+    | UsageLimit
+    | AgentResult
+    | ErrorReport
+    | OutputLine
+)
 Record = Mapping[str, Any]
 Parse = Callable[[bytes], tuple[Event, ...]]
 
 
-def parse_with(events: Callable[[Record], tuple[Event, ...]]) -> Parse:
+def make_line_parser(events: Callable[[Record], tuple[Event, ...]]) -> Parse:
     """The parser of a line (bytes, without or with its end) from one of a record."""
 
-    def parse(line: bytes) -> tuple[Event, ...]:
-        record = record_of(line)
+    def parse_line(line: bytes) -> tuple[Event, ...]:
+        record = parse_record(line)
         if record is None:
             return ()
         if "stream" in record and isinstance(record.get("text"), str):
             text = str(record["text"]).strip()
-            return (Note(text[:WORDS]),) if text else ()
+            return (OutputLine(text[:WORDS]),) if text else ()
         try:
             return events(record)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             return ()  # an event of a known name in a form of a later version
 
-    return parse
+    return parse_line
 
 
-def record_of(line: bytes) -> Record | None:
+def parse_record(line: bytes) -> Record | None:
     """The JSON object of a line, None for anything else (a torn or cut line, too)."""
     if line[:64].lstrip()[:1] != b"{":
         return None
@@ -140,12 +149,12 @@ def record_of(line: bytes) -> Record | None:
 # ---- reading values that may have any type ---------------------------------------------------
 
 
-def table(value: Any) -> Record:
+def mapping_or_empty(value: Any) -> Record:
     """The mapping, empty for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-def text_of(value: Any) -> str:
+def text_or_empty(value: Any) -> str:
     """The text, empty for anything else; the middle of a long one is left out."""
     if not isinstance(value, str):
         return ""
@@ -153,24 +162,24 @@ def text_of(value: Any) -> str:
     return value if len(value) <= WORDS else f"{value[:half]} [...] {value[-half:]}"
 
 
-def count_of(value: Any) -> int:
+def count_or_zero(value: Any) -> int:
     """A number of tokens; 0 for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return 0
     return max(0, int(value))
 
 
-def money_of(value: Any) -> float | None:
+def amount_or_none(value: Any) -> float | None:
     """An amount, None for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return None
     return float(value) if value >= 0 else None
 
 
-def brief(value: Any) -> str:
+def summarize_tool_input(value: Any) -> str:
     """The telling part of a tool's input: its command or path, else nothing."""
-    given = table(value)
+    given = mapping_or_empty(value)
     for key in ("command", "cmd", "file_path", "filePath", "path", "pattern", "description"):
         if isinstance(given.get(key), str):
-            return text_of(given[key])
+            return text_or_empty(given[key])
     return ""

@@ -2,8 +2,8 @@
 
 Owns the sums. A transcript holds every start of an attempt (an agent goes on with its session
 after a usage limit), so figures that count the whole session are counted once: a later total
-that holds an earlier one is reduced by it. Reads line by line, in bounded memory; `Meter` reads
-on from where it was, for the budget of a running agent.
+that holds an earlier one is reduced by it. Reads line by line, in bounded memory; `UsageMeter`
+reads on from where it was, for the budget of a running agent.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from typing import BinaryIO
 
 from orchestr.agents.events import (
     WORDS,
-    Error,
+    AgentResult,
+    ErrorReport,
     Event,
-    Limit,
     Message,
-    Note,
+    OutputLine,
     Parse,
-    Result,
-    Scope,
-    Started,
+    SessionStarted,
+    TokenUsage,
     ToolUse,
-    Usage,
+    UsageLimit,
+    UsageScope,
 )
 
 LONGEST = (1 << 20) + 4096  # bytes of a line that are looked at; the transcript's longest event
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class TokenPrices:
     """Dollars per million tokens; ``cached`` is for input that was read from a cache."""
 
     input: float
     output: float
     cached: float | None = None
 
-    def of(self, usage: Usage) -> float:
+    def cost_of(self, usage: TokenUsage) -> float:
         """What the tokens cost, in dollars."""
         cached = self.input if self.cached is None else self.cached
         fresh = max(0, usage.input - usage.cached)
@@ -47,163 +47,165 @@ class Prices:
 
 
 @dataclass(slots=True)
-class Tally:
+class UsageTally:
     """The sums so far. ``result``, ``limit``, ``error`` and ``last`` are of the last start.
 
     ``spent_usd`` is the known part of the cost; ``unpriced`` is True when some of it is unknown.
     """
 
-    prices: Prices | None = None
+    prices: TokenPrices | None = None
     session_id: str | None = None
-    used: Usage = field(default_factory=Usage)
+    used: TokenUsage = field(default_factory=TokenUsage)
     spent_usd: float = 0.0
     unpriced: bool = False
-    result: Result | None = None
-    limit: Limit | None = None
+    result: AgentResult | None = None
+    limit: UsageLimit | None = None
     error: str = ""
     note: str = ""
     last: str = ""
     tools: int = 0
-    _live: Usage = field(default_factory=Usage)
+    _live: TokenUsage = field(default_factory=TokenUsage)
     _told: bool = False  # whether the agent ever said what it took
     _ids: set[str] = field(default_factory=set)
-    _sessions: dict[str, tuple[Usage, float]] = field(default_factory=dict)
+    _sessions: dict[str, tuple[TokenUsage, float]] = field(default_factory=dict)
 
-    def begin(self) -> None:
+    def begin_new_start(self) -> None:
         """A new start of the agent: what ended the one before says nothing about it."""
-        self._settle()
+        self._settle_live_usage()
         self.result, self.limit, self.error, self.note, self.last = None, None, "", "", ""
         self._ids.clear()
 
     @property
-    def total(self) -> Usage:
+    def total_usage(self) -> TokenUsage:
         """All tokens, those of a start that gave no result, too."""
-        return add(self.used, self._live)
+        return add_usages(self.used, self._live)
 
     @property
     def known_usd(self) -> float:
         """What is known to be spent up to now."""
-        return self.spent_usd + (self._price(self._live) or 0.0)
+        return self.spent_usd + (self._price_usage(self._live) or 0.0)
 
     @property
     def cost_usd(self) -> float | None:
         """The cost; None when any part of it is unknown, or nothing was ever told."""
-        live = self._price(self._live)
+        live = self._price_usage(self._live)
         if self.unpriced or live is None or not self._told:
             return None
         return round(self.spent_usd + live, 6)
 
-    def feed(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         """Take one event."""
         match event:
-            case Started(session_id):
+            case SessionStarted(session_id):
                 self.session_id = session_id or self.session_id
             case Message(text, more):
                 self.last = (self.last + text)[-WORDS:] if more else text
                 self.limit = None
             case ToolUse():
                 self.tools, self.limit, self.last = self.tools + 1, None, ""
-            case Usage():
+            case TokenUsage():
                 if event and not (event.id and event.id in self._ids):
                     self._ids.add(event.id)
                     self._told = True
-                    self._live, self.limit = add(self._live, event), None
-            case Limit(until):
+                    self._live, self.limit = add_usages(self._live, event), None
+            case UsageLimit(until):
                 if self.limit is None or until is not None:
                     self.limit = event
-            case Error(text, final):
+            case ErrorReport(text, final):
                 if final:
                     self.error = text or self.error
-            case Note(text):
+            case OutputLine(text):
                 # Of what is no event, the line that names an error says most.
                 if "error" in text.lower() or "error" not in self.note.lower():
                     self.note = text
-            case Result():
+            case AgentResult():
                 self.result = event
                 self._add_result(event)
 
-    def _add_result(self, result: Result) -> None:
+    def _add_result(self, result: AgentResult) -> None:
         """Replace what was counted live by what the result says of it."""
         total, cost = result.total, result.cost_usd
         self._told = self._told or total is not None or cost is not None
         if total is None:
             if cost is not None:
-                self.used, self._live = add(self.used, self._live), Usage()
+                self.used, self._live = add_usages(self.used, self._live), TokenUsage()
                 self.spent_usd += cost
             else:
-                self._settle()
+                self._settle_live_usage()
             return
         session = self.session_id or ""
-        before, paid = self._sessions.get(session, (Usage(), 0.0))
+        before, paid = self._sessions.get(session, (TokenUsage(), 0.0))
         self._sessions[session] = (total, cost or 0.0)
-        if self._covers(result, before):
-            total = less(total, before)
+        if self._includes_earlier_result(result, before):
+            total = subtract_usage(total, before)
             cost = None if cost is None else max(0.0, cost - paid)
         if cost is None:
-            cost = self._price(total)
+            cost = self._price_usage(total)
         if cost is None:
             self.unpriced = True
-        self.used = add(self.used, total)
+        self.used = add_usages(self.used, total)
         self.spent_usd += cost or 0.0
-        self._live = Usage()
+        self._live = TokenUsage()
 
-    def _covers(self, result: Result, before: Usage) -> bool:
+    def _includes_earlier_result(self, result: AgentResult, before: TokenUsage) -> bool:
         """Whether the figures hold those of an earlier result of the session."""
         total = result.total
         if total is None or not before or total.input < before.input:
             return False
         match result.scope:
-            case Scope.PROCESS:
+            case UsageScope.PROCESS:
                 return False
-            case Scope.SESSION:
+            case UsageScope.SESSION:
                 return True
-            case Scope.UNSURE:
+            case UsageScope.UNSURE:
                 # What this start alone has asked for stands in its own events.
                 return total.input >= before.input + self._live.input
 
-    def _settle(self) -> None:
-        cost = self._price(self._live)
+    def _settle_live_usage(self) -> None:
+        cost = self._price_usage(self._live)
         if cost is None:
             self.unpriced = True
-        self.used, self._live = add(self.used, self._live), Usage()
+        self.used, self._live = add_usages(self.used, self._live), TokenUsage()
         self.spent_usd += cost or 0.0
 
-    def _price(self, usage: Usage) -> float | None:
+    def _price_usage(self, usage: TokenUsage) -> float | None:
         if not usage:
             return 0.0
         if usage.cost_usd is not None:
             return usage.cost_usd
-        return self.prices.of(usage) if self.prices is not None else None
+        return self.prices.cost_of(usage) if self.prices is not None else None
 
 
-def add(one: Usage, two: Usage) -> Usage:
+def add_usages(one: TokenUsage, two: TokenUsage) -> TokenUsage:
     """The sum; its cost is known when the costs of both are."""
     cost = None
     if (one.cost_usd is not None or not one) and two.cost_usd is not None:
         cost = (one.cost_usd or 0.0) + two.cost_usd
-    return Usage(one.input + two.input, one.cached + two.cached, one.output + two.output, cost)
+    return TokenUsage(one.input + two.input, one.cached + two.cached, one.output + two.output, cost)
 
 
-def less(one: Usage, two: Usage) -> Usage:
+def subtract_usage(one: TokenUsage, two: TokenUsage) -> TokenUsage:
     """The difference, nowhere below zero."""
-    return Usage(
+    return TokenUsage(
         max(0, one.input - two.input),
         max(0, one.cached - two.cached),
         max(0, one.output - two.output),
     )
 
 
-def tally(path: Path, parse: Parse, *, since: int = 0, prices: Prices | None = None) -> Tally:
+def tally_transcript(
+    path: Path, parse: Parse, *, since: int = 0, prices: TokenPrices | None = None
+) -> UsageTally:
     """Add up a transcript. ``since`` is the byte at which the agent's last start begins.
 
     A missing file is an empty one. Never raises for what is in it.
     """
-    meter = Meter(path, parse, since=since, prices=prices)
-    meter.look()
-    return meter.ended()
+    meter = UsageMeter(path, parse, since=since, prices=prices)
+    meter.read_new_lines()
+    return meter.finish_tally()
 
 
-def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def read_whole_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Offset and beginning of every line that has an end; a longer line is cut."""
     offset = stream.tell()
     while line := stream.readline(LONGEST):
@@ -216,33 +218,33 @@ def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         offset = stream.tell()
 
 
-class Meter:
-    """The running total of an attempt, read on at each `look`."""
+class UsageMeter:
+    """The running total of an attempt, read on at each `read_new_lines`."""
 
-    def __init__(self, path: Path, parse: Parse, *, since: int, prices: Prices | None) -> None:
+    def __init__(self, path: Path, parse: Parse, *, since: int, prices: TokenPrices | None) -> None:
         self._path, self._parse, self._since = path, parse, since
         self._offset = 0
         self._begun = since <= 0
-        self.sums = Tally(prices)
+        self.sums = UsageTally(prices)
 
-    def ended(self) -> Tally:
+    def finish_tally(self) -> UsageTally:
         """The sums of an attempt whose last start may have said nothing at all."""
         if not self._begun:
             self._begun = True
-            self.sums.begin()
+            self.sums.begin_new_start()
         return self.sums
 
-    def look(self) -> Tally:
+    def read_new_lines(self) -> UsageTally:
         """The sums after all whole lines there are now."""
         try:
             with self._path.open("rb") as stream:
                 stream.seek(self._offset)
-                for offset, line in lines(stream):
+                for offset, line in read_whole_lines(stream):
                     if not self._begun and offset >= self._since:
                         self._begun = True
-                        self.sums.begin()
+                        self.sums.begin_new_start()
                     for event in self._parse(line):
-                        self.sums.feed(event)
+                        self.sums.add_event(event)
                     self._offset = stream.tell()
         except FileNotFoundError:
             pass  # nothing was said yet

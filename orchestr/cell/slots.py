@@ -37,18 +37,18 @@ class SlotPool:
         self._order = count()
 
     @contextmanager
-    def slot(self, priority: float, cancelled: Callable[[], bool]) -> Iterator[int]:
+    def hold_slot(self, priority: float, cancelled: Callable[[], bool]) -> Iterator[int]:
         """Hold one slot; its descriptor, for a child that shall hold it too.
 
         Raises Interrupted when ``cancelled`` says so while waiting.
         """
-        lock = self._take((-priority, next(self._order)), cancelled)
+        lock = self._wait_for_slot((-priority, next(self._order)), cancelled)
         try:
             yield lock.fileno()
         finally:
             self._release(lock)
 
-    def _take(self, ticket: tuple[float, int], cancelled: Callable[[], bool]) -> FlockLock:
+    def _wait_for_slot(self, ticket: tuple[float, int], cancelled: Callable[[], bool]) -> FlockLock:
         with self._condition:
             heapq.heappush(self._waiters, ticket)
             try:
@@ -56,7 +56,7 @@ class SlotPool:
                     if cancelled():
                         raise Interrupted("stopped while waiting for a free slot")
                     if self._waiters[0] == ticket:
-                        lock = self._try()
+                        lock = self._try_acquire()
                         if lock is not None:
                             return lock
                     self._condition.wait(POLL)
@@ -65,7 +65,7 @@ class SlotPool:
                 heapq.heapify(self._waiters)
                 self._condition.notify_all()
 
-    def _try(self) -> FlockLock | None:
+    def _try_acquire(self) -> FlockLock | None:
         for path in self._paths:
             lock = FlockLock(path)
             if lock.try_acquire():
@@ -78,7 +78,7 @@ class SlotPool:
             self._condition.notify_all()
 
 
-class Pause:
+class ProviderPause:
     """A provider that said "not now": nothing of it starts until then. Kept on disk."""
 
     def __init__(self, locks: Path, provider: str, first: float, most: float) -> None:
@@ -86,10 +86,10 @@ class Pause:
         self._first = first
         self._most = most
 
-    def until(self) -> float:
+    def paused_until(self) -> float:
         """Unix time when the agent may start again; 0 when it may now."""
         try:
-            until = float(self._read().get("until", 0))
+            until = float(self._read_file().get("until", 0))
         except (TypeError, ValueError):
             return 0.0
         return until if until > time.time() else 0.0
@@ -100,7 +100,7 @@ class Pause:
         The same ``refusal`` told again, after a kill, changes nothing. Backing off has 10 % of
         jitter. Returns the Unix time of the next try.
         """
-        raw = self._read()
+        raw = self._read_file()
         with suppress(KeyError, TypeError, ValueError):
             if refusal and raw["refusal"] == refusal:
                 return float(raw["until"])
@@ -110,16 +110,16 @@ class Pause:
         write_json(self._path, {"until": until, "wait": wait, "refusal": refusal})
         return until
 
-    def clear(self) -> None:
+    def reset_backoff(self) -> None:
         """The agent worked: the next refusal starts with the shortest wait again.
 
         A pause that lasts still is kept: what ended now had begun before it.
         """
-        raw = self._read()
+        raw = self._read_file()
         if raw:
             write_json(self._path, {**raw, "wait": 0})
 
-    def _read(self) -> dict[str, Any]:
+    def _read_file(self) -> dict[str, Any]:
         """What was noted; nothing, when that cannot be read: then the agent is tried."""
         try:
             raw = read_json(self._path)
@@ -129,7 +129,7 @@ class Pause:
 
     def _next_wait(self) -> float:
         try:
-            last = float(self._read().get("wait", 0))
+            last = float(self._read_file().get("wait", 0))
         except (TypeError, ValueError):
             last = 0.0
         return min(self._most, max(self._first, last * 2))

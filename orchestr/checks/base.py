@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestr.process.run import Completed
+from orchestr.process.run import CompletedCommand
 from orchestr.spec.checks import CheckDef, CheckKind
 
 KEPT = 8 << 20  # bytes of output that are kept in memory and looked at
@@ -112,7 +112,7 @@ class Check(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckVerdict:
     """What one kind decides; `Runner` makes the result of it."""
 
     passed: bool
@@ -124,22 +124,22 @@ class Verdict:
     skipped: int | None = None
 
 
-class Failed(Exception):
+class CheckFailed(Exception):
     """A check's own way to say no from deep inside; becomes a failed verdict."""
 
     def __init__(self, detail: str, *failures: Failure, exit: int | None = None) -> None:
         super().__init__(detail)
-        self.verdict = Verdict(False, detail, failures, exit=exit)
+        self.verdict = CheckVerdict(False, detail, failures, exit=exit)
 
 
-def decide(done: Completed, expected: int = 0) -> str:
+def describe_exit(done: CompletedCommand, expected: int = 0) -> str:
     """How a program ended, in words."""
     if done.code < 0:
         return f"killed by signal {-done.code}"
     return f"exit {done.code}" + (f", not {expected}" if done.code != expected else "")
 
 
-def clean(text: str, limit: int = MESSAGE) -> str:
+def clean_text(text: str, limit: int = MESSAGE) -> str:
     """Text without escape sequences and control characters; long text keeps both its ends."""
     text = _CONTROL.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
     if len(text) <= limit:
@@ -148,7 +148,7 @@ def clean(text: str, limit: int = MESSAGE) -> str:
     return f"{text[:head]}\n[... {len(text) - limit} characters ...]\n{text[head - limit :]}"
 
 
-def shown(argv: Sequence[str]) -> str:
+def quote_command(argv: Sequence[str]) -> str:
     """A command as a person could type it."""
     import shlex
 

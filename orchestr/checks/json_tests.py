@@ -11,37 +11,39 @@ import json
 from typing import Any
 
 from orchestr.checks import junit
-from orchestr.checks.base import Failed, Failure, Verdict, decide, shown
-from orchestr.checks.room import Room
-from orchestr.checks.runner import Runner
+from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.room import CheckContext
+from orchestr.checks.runner import CheckRunner
 from orchestr.spec.checks import TestsCheck
 
 
-class Tests(Runner[TestsCheck]):
+class TestsRunner(CheckRunner[TestsCheck]):
     """One run of a test program that answers in JSON."""
 
     __test__ = False
 
-    def judge(self, room: Room) -> Verdict:
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         wanted = self._definition
-        done = room.run(wanted.run)
-        whole = junit.whole(room, wanted.name, wanted.run)
+        done = room.run_program(wanted.run)
+        whole = junit.whole_run_failure(room, wanted.name, wanted.run)
         try:
-            items = parse(done.out)
+            items = parse_items(done.out)
         except ValueError as error:
-            detail = f"{decide(done)}; the output is no list of tests: {error}"
-            raise Failed(detail, whole, exit=done.code) from None
-        failures = tuple(_failure(item, shown(wanted.run)) for item in items if not item["passed"])
+            detail = f"{describe_exit(done)}; the output is no list of tests: {error}"
+            raise CheckFailed(detail, whole, exit=done.code) from None
+        failures = tuple(
+            _make_failure(item, quote_command(wanted.run)) for item in items if not item["passed"]
+        )
         passed = len(items) - len(failures)
         detail = f"{passed} passed" + (f", {len(failures)} failed" if failures else "")
         if not failures and done.code != 0:
-            raise Failed(f"{decide(done)}, although {detail}", whole, exit=done.code)
+            raise CheckFailed(f"{describe_exit(done)}, although {detail}", whole, exit=done.code)
         if not items:
-            raise Failed("no tests were run: nothing was proved", whole, exit=done.code)
-        return Verdict(not failures, detail, failures, exit=done.code, tests=len(items))
+            raise CheckFailed("no tests were run: nothing was proved", whole, exit=done.code)
+        return CheckVerdict(not failures, detail, failures, exit=done.code, tests=len(items))
 
 
-def parse(data: bytes) -> list[dict[str, Any]]:
+def parse_items(data: bytes) -> list[dict[str, Any]]:
     """The items. Raises ValueError with what is wrong."""
     try:
         items = json.loads(data.decode("utf-8"))
@@ -64,7 +66,7 @@ def parse(data: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def _failure(item: dict[str, Any], command: str) -> Failure:
+def _make_failure(item: dict[str, Any], command: str) -> Failure:
     message = item.get("error") or "failed, and gave no reason"
     if item.get("purpose"):
         message = f"{message}\n(what it is for: {item['purpose']})"

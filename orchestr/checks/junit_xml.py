@@ -23,7 +23,7 @@ class BadReport(Exception):
 
 
 @dataclass(slots=True)
-class Case:
+class JunitCase:
     """One test. ``status`` is passed, failed, error or skipped."""
 
     name: str
@@ -35,18 +35,18 @@ class Case:
 
 
 @dataclass(slots=True)
-class _Reader:
-    cases: list[Case] = field(default_factory=list)
+class _ReportReader:
+    cases: list[JunitCase] = field(default_factory=list)
     depth: int = 0
     rooted: bool = False
-    _case: Case | None = None
+    _case: JunitCase | None = None
     _case_depth: int = 0
     _suite_files: list[str] = field(default_factory=list)
     _in_problem: int = 0
     _parts: list[str] = field(default_factory=list)
     _size: int = 0
 
-    def start(self, name: str, attrs: dict[str, str]) -> None:
+    def start_element(self, name: str, attrs: dict[str, str]) -> None:
         self.depth += 1
         if self.depth > DEPTH:
             raise BadReport("nested too deeply")
@@ -59,15 +59,15 @@ class _Reader:
             self._suite_files.append(attrs.get("file") or attrs.get("filepath") or "")
         elif tag == "testcase" and self._case is None:
             file = attrs.get("file") or next(filter(None, reversed(self._suite_files)), "")
-            self._case = Case(attrs.get("name", ""), attrs.get("classname", ""), file)
+            self._case = JunitCase(attrs.get("name", ""), attrs.get("classname", ""), file)
             self._case_depth = self.depth
             self.cases.append(self._case)
             if len(self.cases) > CASES:
                 raise BadReport(f"more than {CASES} tests")
         elif self._case is not None and self.depth == self._case_depth + 1:
-            self._problem(tag, attrs)
+            self._record_problem(tag, attrs)
 
-    def _problem(self, tag: str, attrs: dict[str, str]) -> None:
+    def _record_problem(self, tag: str, attrs: dict[str, str]) -> None:
         case = self._case
         status = {"failure": "failed", "error": "error", "skipped": "skipped"}.get(tag)
         if case is None or status is None:
@@ -79,12 +79,12 @@ class _Reader:
         self._in_problem = self.depth
         self._parts, self._size = [], 0
 
-    def data(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         if self._in_problem and self._size < 4 * TEXT:
             self._parts.append(text)
             self._size += len(text)
 
-    def end(self, name: str) -> None:
+    def end_element(self, name: str) -> None:
         tag = name.rpartition("}")[2]
         if self._in_problem == self.depth and self._case is not None:
             text = "".join(self._parts)
@@ -100,21 +100,21 @@ class _Reader:
         self.depth -= 1
 
 
-def parse(data: bytes) -> list[Case]:
+def parse_report(data: bytes) -> list[JunitCase]:
     """The tests of one report. Raises BadReport."""
     if len(data) > LIMIT:
         raise BadReport(f"is larger than {LIMIT >> 20} MiB")
-    reader = _Reader()
+    reader = _ReportReader()
     parser = expat.ParserCreate()
     parser.buffer_text = True
 
-    def refuse(*_: object) -> None:
+    def refuse_entities(*_: object) -> None:
         raise BadReport("declares entities, which no report needs")
 
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.data
+    parser.EntityDeclHandler = refuse_entities
+    parser.StartElementHandler = reader.start_element
+    parser.EndElementHandler = reader.end_element
+    parser.CharacterDataHandler = reader.add_text
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
@@ -124,13 +124,13 @@ def parse(data: bytes) -> list[Case]:
     return reader.cases
 
 
-def read(paths: Iterable[Path]) -> list[Case]:
+def read_reports(paths: Iterable[Path]) -> list[JunitCase]:
     """The tests of several reports. Raises BadReport naming the file."""
-    cases: list[Case] = []
+    cases: list[JunitCase] = []
     for path in paths:
         try:
             with path.open("rb") as stream:
-                cases += parse(stream.read(LIMIT + 1))
+                cases += parse_report(stream.read(LIMIT + 1))
         except BadReport as error:
             raise BadReport(f"{path.name} {error}") from None
         except OSError as error:
@@ -138,7 +138,7 @@ def read(paths: Iterable[Path]) -> list[Case]:
     return cases
 
 
-def tally(cases: Iterable[Case]) -> dict[str, int]:
+def count_statuses(cases: Iterable[JunitCase]) -> dict[str, int]:
     """How many of each status."""
     found = {"passed": 0, "failed": 0, "error": 0, "skipped": 0}
     for case in cases:
@@ -146,7 +146,7 @@ def tally(cases: Iterable[Case]) -> dict[str, int]:
     return found
 
 
-def counted(found: dict[str, int]) -> str:
+def format_counts(found: dict[str, int]) -> str:
     """``12 passed, 1 failed, 2 skipped`` (row D44)."""
     words = {"passed": "passed", "failed": "failed", "error": "errors", "skipped": "skipped"}
     return ", ".join(f"{n} {words[key]}" for key, n in found.items() if n) or "no tests"

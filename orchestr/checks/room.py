@@ -17,17 +17,17 @@ from orchestr.checks.base import (
     KEPT,
     LOG_LIMIT,
     TAIL_LINES,
+    CheckFailed,
     CheckRequest,
-    Failed,
-    clean,
-    shown,
+    clean_text,
+    quote_command,
 )
-from orchestr.process.run import Completed, run
+from orchestr.process.run import CompletedCommand, run_command
 from orchestr.process.tree import MARKER
 from orchestr.spec.checks import CheckBase
 
 
-class Room:
+class CheckContext:
     """Where a kind works: programs, files and time of one run of one check."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Room:
         self.deadline = deadline
         self.limit = limit
         self.worktree = request.worktree
-        self.cwd = self._inside(definition.cwd)
+        self.cwd = self._resolve_folder(definition.cwd)
         self.artefacts = request.artefacts
         if self.artefacts.exists():
             shutil.rmtree(self.artefacts)
@@ -58,44 +58,45 @@ class Room:
         }
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the time limit. Raises TimeoutError when there are none."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
-    def run(
+    def run_program(
         self,
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         stop: threading.Event | None = None,
         more: float = 0,
-    ) -> Completed:
+    ) -> CompletedCommand:
         """Run a program in the check's folder; everything it prints goes to the log, too.
 
         ``more`` seconds come on top of the check's own limit: a service must not be killed while
         the check still asks it. Raises `Failed` when the run was stopped, and what
-        `orchestr.process.run.run` raises for a program that cannot be started or takes too long.
+        `orchestr.process.run.run_command` raises for a program that cannot be started or takes too
+        long.
         """
-        self.say(f"$ {shown(argv)}\n")
-        done = run(
+        self.log_text(f"$ {quote_command(argv)}\n")
+        done = run_command(
             argv,
             cwd=self.cwd,
             env=self.env if env is None else env,
-            timeout=self.left + more,
+            timeout=self.seconds_left + more,
             check=False,
             limit=KEPT,
             kill_left=True,
-            sink=self.write,
+            sink=self.write_log,
             stop=stop or self.request.stop,
         )
         if done.stopped and self.request.stop.is_set():
-            raise Failed("stopped before it ended")
+            raise CheckFailed("stopped before it ended")
         return done
 
-    def write(self, data: bytes) -> None:
+    def write_log(self, data: bytes) -> None:
         """Add to the raw log. A full disk costs the log, not the verdict."""
         with self._lock, suppress(OSError, ValueError):
             if self._written <= LOG_LIMIT < self._written + len(data):
@@ -105,20 +106,20 @@ class Room:
                 self._log.write(data)
                 self._log.flush()
 
-    def say(self, text: str) -> None:
+    def log_text(self, text: str) -> None:
         """A line of our own in the log."""
-        self.write(text.encode("utf-8", "replace"))
+        self.write_log(text.encode("utf-8", "replace"))
 
     def close(self) -> None:
         """Close the log."""
         with self._lock, suppress(OSError):
             self._log.close()
 
-    def tail(self) -> str:
+    def read_log_tail(self) -> str:
         """The end of the log, for people."""
         return log_tail(self.request.log)
 
-    def find(self, globs: Iterable[str]) -> dict[str, list[Path]]:
+    def find_files(self, globs: Iterable[str]) -> dict[str, list[Path]]:
         """The files that each glob finds below the check's folder, the worktree or the artefacts.
 
         What a link leads out of them is not found: evidence must not be a file of the user's.
@@ -137,7 +138,7 @@ class Room:
             found[glob] = sorted(seen)
         return found
 
-    def keep(self, files: Iterable[Path]) -> tuple[tuple[str, ...], list[str]]:
+    def copy_to_artefacts(self, files: Iterable[Path]) -> tuple[tuple[str, ...], list[str]]:
         """Copy files of the worktree to the artefacts; returns their names there, and in words
         what was too large or could not be read."""
         home, base = self.artefacts.resolve(), self.worktree.resolve()
@@ -162,19 +163,19 @@ class Room:
                 left.append(f"{name} cannot be kept: {error.strerror}")
         return tuple(names), left
 
-    def _inside(self, name: str) -> Path:
+    def _resolve_folder(self, name: str) -> Path:
         folder = (self.worktree / name).resolve()
         if not folder.is_relative_to(self.worktree.resolve()):
-            raise Failed(f"the folder {name} is not inside the worktree")
+            raise CheckFailed(f"the folder {name} is not inside the worktree")
         if not folder.is_dir():
-            raise Failed(f"there is no folder {name or self.worktree}")
+            raise CheckFailed(f"there is no folder {name or self.worktree}")
         return folder
 
 
 Stamps = dict[Path, tuple[int, int, int]]
 
 
-def stamps(found: Mapping[str, Iterable[Path]]) -> Stamps:
+def stamp_files(found: Mapping[str, Iterable[Path]]) -> Stamps:
     """What tells whether a file was written since: time, size, inode."""
     result: Stamps = {}
     for path in {path for paths in found.values() for path in paths}:
@@ -184,21 +185,23 @@ def stamps(found: Mapping[str, Iterable[Path]]) -> Stamps:
     return result
 
 
-def fresh(found: Mapping[str, Iterable[Path]], before: Stamps) -> tuple[dict[str, list[Path]], int]:
+def select_fresh_files(
+    found: Mapping[str, Iterable[Path]], before: Stamps
+) -> tuple[dict[str, list[Path]], int]:
     """The files that were written since ``before``, by glob, and how many were not.
 
     Reports of an earlier run are no evidence for this one.
     """
-    now = stamps(found)
+    now = stamp_files(found)
     new = {path for path, stamp in now.items() if before.get(path) != stamp}
     return {g: [p for p in paths if p in new] for g, paths in found.items()}, len(now) - len(new)
 
 
 def port_variables(ports: Sequence[int]) -> dict[str, str]:
     """The variables that tell a program its ports (row X23); none without ports."""
-    from orchestr.state.ports import variables
+    from orchestr.state.ports import port_env_variables
 
-    return variables(ports) if ports else {}
+    return port_env_variables(ports) if ports else {}
 
 
 def log_tail(log: Path, lines: int = TAIL_LINES, size: int = 16384) -> str:
@@ -210,4 +213,4 @@ def log_tail(log: Path, lines: int = TAIL_LINES, size: int = 16384) -> str:
             data = stream.read()
     except OSError:
         return ""
-    return "\n".join(clean(data.decode("utf-8", "replace")).splitlines()[-lines:])
+    return "\n".join(clean_text(data.decode("utf-8", "replace")).splitlines()[-lines:])

@@ -9,14 +9,14 @@ from typing import Any, Generic, TypeVar
 from orchestr.checks.base import (
     FAILURES,
     MESSAGE,
+    CheckFailed,
     CheckRequest,
     CheckResult,
-    Failed,
+    CheckVerdict,
     Failure,
-    Verdict,
-    clean,
+    clean_text,
 )
-from orchestr.checks.room import Room
+from orchestr.checks.room import CheckContext
 from orchestr.errors import OrchestrError
 from orchestr.process.run import ProcessTimeout, kill_marked, redact, secret_values
 from orchestr.spec.checks import CheckBase
@@ -24,8 +24,8 @@ from orchestr.spec.checks import CheckBase
 D = TypeVar("D", bound=CheckBase)
 
 
-class Runner(Generic[D]):
-    """The frame around one kind: a subclass only writes `judge`."""
+class CheckRunner(Generic[D]):
+    """The frame around one kind: a subclass only writes `run_and_judge`."""
 
     def __init__(self, definition: D) -> None:
         self._definition = definition
@@ -34,7 +34,7 @@ class Runner(Generic[D]):
     def definition(self) -> Any:
         return self._definition
 
-    def judge(self, room: Room) -> Verdict:
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         """Decide. May raise `Failed`, and what `orchestr.process.run` raises."""
         raise NotImplementedError
 
@@ -43,34 +43,34 @@ class Runner(Generic[D]):
         begin, started_at = time.monotonic(), time.time()
         limit = request.timeout or self._definition.timeout
         secrets = secret_values(request.env)
-        room: Room | None = None
+        room: CheckContext | None = None
         try:
             kill_marked(request.marker)
-            room = Room(request, self._definition, begin + limit, limit)
-            verdict = self.judge(room)
-        except Failed as error:
+            room = CheckContext(request, self._definition, begin + limit, limit)
+            verdict = self.run_and_judge(room)
+        except CheckFailed as error:
             verdict = error.verdict
         except ProcessTimeout as error:
-            verdict = Verdict(False, f"timed out after {limit:g} s", exit=error.completed.code)
+            verdict = CheckVerdict(False, f"timed out after {limit:g} s", exit=error.completed.code)
         except TimeoutError:
-            verdict = Verdict(False, f"timed out after {limit:g} s")
+            verdict = CheckVerdict(False, f"timed out after {limit:g} s")
         except OrchestrError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            verdict = Verdict(False, f"{error.message}{hint}")
+            verdict = CheckVerdict(False, f"{error.message}{hint}")
         except Exception as error:  # our own fault must not look like a pass, nor end the run
-            verdict = Verdict(False, f"cannot be judged: {type(error).__name__}: {error}")
+            verdict = CheckVerdict(False, f"cannot be judged: {type(error).__name__}: {error}")
         finally:
             if room is not None:
                 room.close()
             kill_marked(request.marker)
         stopped = request.stop.is_set() and not verdict.passed
-        verdict = verdict if not stopped else Verdict(False, "stopped before it ended")
+        verdict = verdict if not stopped else CheckVerdict(False, "stopped before it ended")
         return CheckResult(
             name=self._definition.name,
             kind=self._definition.kind,
             passed=verdict.passed,
-            detail=clean(redact(verdict.detail, secrets)),
-            failures=tuple(_shown(f, secrets) for f in verdict.failures[:FAILURES]),
+            detail=clean_text(redact(verdict.detail, secrets)),
+            failures=tuple(_redact_failure(f, secrets) for f in verdict.failures[:FAILURES]),
             artefacts=verdict.artefacts,
             seconds=round(time.monotonic() - begin, 3),
             exit=verdict.exit,
@@ -83,15 +83,15 @@ class Runner(Generic[D]):
         )
 
 
-def _shown(failure: Failure, secrets: Iterable[str]) -> Failure:
+def _redact_failure(failure: Failure, secrets: Iterable[str]) -> Failure:
     hidden = frozenset(secrets)
 
-    def safe(text: str, limit: int) -> str:
-        return clean(redact(text, hidden), limit)
+    def clean_and_redact(text: str, limit: int) -> str:
+        return clean_text(redact(text, hidden), limit)
 
     return Failure(
-        safe(failure.name, 500),
-        safe(failure.file, 500),
-        safe(failure.message, MESSAGE),
-        safe(failure.command, 2000),
+        clean_and_redact(failure.name, 500),
+        clean_and_redact(failure.file, 500),
+        clean_and_redact(failure.message, MESSAGE),
+        clean_and_redact(failure.command, 2000),
     )

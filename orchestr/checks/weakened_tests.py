@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from orchestr.git import unified_diff
-from orchestr.git.unified_diff import Block, FileDiff
+from orchestr.git.unified_diff import ChangedBlock, FileChanges
 
 
 class Weakening(StrEnum):
@@ -28,7 +28,7 @@ class Weakening(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class WeakenedTest:
     """One weakened test. ``line`` counts in the new file, for removed tests in the old one; 0 for a
     whole file."""
 
@@ -102,30 +102,30 @@ _DESELECTS = re.compile(
 )
 
 
-def weakened(diff: str) -> tuple[Finding, ...]:
+def find_weakened_tests(diff: str) -> tuple[WeakenedTest, ...]:
     """What a diff from base to head takes away from the tests, by file and line.
 
     ``diff`` is the text of ``git diff`` with `orchestr.git.unified_diff.DIFF_OPTIONS`.
     """
-    files = unified_diff.parse(diff)
-    back = Counter(name for file in files for name in _names(file, added=True))
-    skips = Counter(text for file in files for _, text in _skips(file, added=False))
-    found: list[Finding] = []
+    files = unified_diff.parse_diff(diff)
+    back = Counter(name for file in files for name in _list_declared_names(file, added=True))
+    skips = Counter(text for file in files for _, text in _list_skip_lines(file, added=False))
+    found: list[WeakenedTest] = []
     for file in files:
-        found += _skipped(file, skips)
-        found += _deselected(file)
+        found += _find_new_skips(file, skips)
+        found += _find_deselections(file)
         if file.old and not file.new and is_test_file(file.old):
-            names = [name for name, _ in _declared(file)]
+            names = [name for name, _ in _list_removed_declarations(file)]
             if names and all(back[name] > 0 for name in names):
                 back.subtract(names)  # moved
                 continue
-            found.append(Finding(Weakening.DELETED_FILE, file.old, 0, _listed(names)))
+            found.append(WeakenedTest(Weakening.DELETED_FILE, file.old, 0, _join_names(names)))
             continue
-        found += _removed(file, back)
+        found += _find_removed_tests(file, back)
     return tuple(sorted(set(found), key=lambda f: (f.file, f.line, f.kind)))
 
 
-def report(findings: Iterable[Finding]) -> str:
+def render_findings(findings: Iterable[WeakenedTest]) -> str:
     """The findings as lines of text, empty for none."""
     return "".join(f"{finding}\n" for finding in findings)
 
@@ -149,27 +149,31 @@ def is_test_file(path: str) -> bool:
     return "tests" in pure.parts[:-1]
 
 
-def _language(file: FileDiff) -> str | None:
+def _file_language(file: FileChanges) -> str | None:
     return _LANGUAGES.get(PurePosixPath(file.path).suffix)
 
 
-def _declared(file: FileDiff) -> list[tuple[str, int]]:
+def _list_removed_declarations(file: FileChanges) -> list[tuple[str, int]]:
     """The tests that removed lines declared, with their lines in the old file."""
-    pattern = _TESTS.get(_language(file) or "")
+    pattern = _TESTS.get(_file_language(file) or "")
     if pattern is None:
         return []
-    return [(name, line.number) for line in file.removed() if (name := _name(pattern, line.text))]
+    return [
+        (name, line.number)
+        for line in file.removed_lines()
+        if (name := _match_declared_name(pattern, line.text))
+    ]
 
 
-def _names(file: FileDiff, *, added: bool) -> list[str]:
-    pattern = _TESTS.get(_language(file) or "")
+def _list_declared_names(file: FileChanges, *, added: bool) -> list[str]:
+    pattern = _TESTS.get(_file_language(file) or "")
     if pattern is None or not file.new:
         return []
-    lines = file.added() if added else file.removed()
-    return [name for line in lines if (name := _name(pattern, line.text))]
+    lines = file.added_lines() if added else file.removed_lines()
+    return [name for line in lines if (name := _match_declared_name(pattern, line.text))]
 
 
-def _name(pattern: re.Pattern[str], text: str) -> str | None:
+def _match_declared_name(pattern: re.Pattern[str], text: str) -> str | None:
     """The name that a line declares; a class counts apart from a function of that name."""
     match = pattern.search(text)
     if match is None:
@@ -177,17 +181,17 @@ def _name(pattern: re.Pattern[str], text: str) -> str | None:
     return next((group for group in match.groups() if group), None)
 
 
-def _removed(file: FileDiff, back: Counter[str]) -> list[Finding]:
+def _find_removed_tests(file: FileChanges, back: Counter[str]) -> list[WeakenedTest]:
     """Tests that are gone. ``back`` are declarations that came, each stands for one that went."""
-    language = _language(file) or ""
+    language = _file_language(file) or ""
     if not file.old:
         return []
     marks = _MARKS.get(language)
     if marks is not None:
-        gone = [line for line in file.removed() if marks.search(line.text)]
-        came = [line for line in file.added() if marks.search(line.text)]
+        gone = [line for line in file.removed_lines() if marks.search(line.text)]
+        came = [line for line in file.added_lines() if marks.search(line.text)]
         return [
-            Finding(Weakening.REMOVED_TEST, file.old, line.number, line.text.strip())
+            WeakenedTest(Weakening.REMOVED_TEST, file.old, line.number, line.text.strip())
             for line in gone[len(came) :]
         ]
     pattern = _TESTS.get(language)
@@ -195,33 +199,33 @@ def _removed(file: FileDiff, back: Counter[str]) -> list[Finding]:
         return []
     found = []
     for block in file.blocks:
-        if _renames(block, pattern):
+        if _only_renames(block, pattern):
             continue
         for line in block.removed:
-            name = _name(pattern, line.text)
+            name = _match_declared_name(pattern, line.text)
             if name is None:
                 continue
             if back[name] > 0:
                 back[name] -= 1
             else:
-                found.append(Finding(Weakening.REMOVED_TEST, file.old, line.number, name))
+                found.append(WeakenedTest(Weakening.REMOVED_TEST, file.old, line.number, name))
     return found
 
 
-def _renames(block: Block, pattern: re.Pattern[str]) -> bool:
+def _only_renames(block: ChangedBlock, pattern: re.Pattern[str]) -> bool:
     """Whether declarations only got other names: as many went as came, and nothing else did."""
     lines = [*block.removed, *block.added]
     return len(block.removed) == len(block.added) and all(
-        _name(pattern, line.text) for line in lines
+        _match_declared_name(pattern, line.text) for line in lines
     )
 
 
-def _skips(file: FileDiff, *, added: bool) -> list[tuple[int, str]]:
-    language = _language(file)
+def _list_skip_lines(file: FileChanges, *, added: bool) -> list[tuple[int, str]]:
+    language = _file_language(file)
     if language is None:
         return []
     pattern, comments = _SKIPS[language], _COMMENTS[language]
-    lines = file.added() if added else file.removed()
+    lines = file.added_lines() if added else file.removed_lines()
     found = []
     for line in lines:
         text = line.text.strip()
@@ -231,38 +235,40 @@ def _skips(file: FileDiff, *, added: bool) -> list[tuple[int, str]]:
     return found
 
 
-def _skipped(file: FileDiff, before: Counter[str]) -> list[Finding]:
+def _find_new_skips(file: FileChanges, before: Counter[str]) -> list[WeakenedTest]:
     """New lines that skip tests; one that was only moved or indented stood there before."""
     found = []
-    for number, text in _skips(file, added=True):
+    for number, text in _list_skip_lines(file, added=True):
         if before[text] > 0:
             before[text] -= 1
         else:
-            found.append(Finding(Weakening.SKIPPED, file.new, number, _short(text)))
+            found.append(WeakenedTest(Weakening.SKIPPED, file.new, number, _shorten_text(text)))
     return found
 
 
-def _deselected(file: FileDiff) -> list[Finding]:
+def _find_deselections(file: FileChanges) -> list[WeakenedTest]:
     if PurePosixPath(file.new).name not in _SETTINGS:
         return []
-    before = Counter(word for line in file.removed() for word in _DESELECTS.findall(line.text))
+    before = Counter(
+        word for line in file.removed_lines() for word in _DESELECTS.findall(line.text)
+    )
     found = []
-    for line in file.added():
+    for line in file.added_lines():
         for word in _DESELECTS.findall(line.text):
             if before[word] > 0:
                 before[word] -= 1
             else:
-                text = _short(line.text.strip())
-                found.append(Finding(Weakening.DESELECTED, file.new, line.number, text))
+                text = _shorten_text(line.text.strip())
+                found.append(WeakenedTest(Weakening.DESELECTED, file.new, line.number, text))
     return found
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     if not names:
         return "(its tests cannot be named)"
     rest = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return ", ".join(names[:8]) + rest
 
 
-def _short(text: str) -> str:
+def _shorten_text(text: str) -> str:
     return text if len(text) <= 160 else text[:157] + "..."

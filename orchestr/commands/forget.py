@@ -6,15 +6,15 @@ from typing import Any
 
 from doit.cmd_forget import Forget as DoitForget
 
-from orchestr.cell.phases.forget import forget
-from orchestr.commands.base.verb import Verb, attach
+from orchestr.cell.phases.forget import forget_phases
+from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
-from orchestr.run.goals import Goals as BuildGoals
-from orchestr.run.start import leases
+from orchestr.run.goals import FeatureGoals as BuildGoals
+from orchestr.run.start import hold_leases
 from orchestr.spec.phases import Phase
-from orchestr.state.layout import prepare
-from orchestr.tasks.generate import Selection
-from orchestr.views.terminal.output import tell
+from orchestr.state.layout import create_state_dirs
+from orchestr.tasks.generate import CellSelection
+from orchestr.views.terminal.output import write_stdout
 
 
 class Forget(Verb, DoitForget):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""
-        session = attach(self).session
+        session = attach_loader(self).session
         others = self.loader.own
         foreign = [word for word in args if word in others or word.startswith("repo:")]
         words = [word for word in args if word not in foreign]
@@ -33,18 +33,18 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
             raise UsageError("what shall be forgotten?", hint="orchestr list")
         every = list(session.specs.features) if params["forget_all"] else []
         targets = session.targets([*words, *every])
-        prepare(session.layout)
+        create_state_dirs(session.layout)
         names = list(foreign)
         features = dict.fromkeys(target.feature for target in targets)
-        goals = [BuildGoals(session.run(f), [], Selection(), []) for f in features]
+        goals = [BuildGoals(session.run(f), [], CellSelection(), []) for f in features]
         if goals:
-            with leases(goals, break_lock=False):
+            with hold_leases(goals, break_lock=False):
                 for target in targets:
                     phases = [target.phase] if target.phase else list(Phase)
                     for ctx in session.cells([target]):
-                        moved = forget(ctx, phases)
+                        moved = forget_phases(ctx, phases)
                         what = ", ".join(moved) or "nothing was there"
-                        tell(f"forgot {ctx.name}: {what}\n")
+                        write_stdout(f"forgot {ctx.name}: {what}\n")
                     names.append(target.task)
         self._drop_rows(session, params, names)
         return 0

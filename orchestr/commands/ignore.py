@@ -6,13 +6,13 @@ from typing import Any
 
 from doit.cmd_ignore import Ignore as DoitIgnore
 
-from orchestr.commands.base.options import flag
-from orchestr.commands.base.verb import Verb, attach
+from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
-from orchestr.state.events import Kind
-from orchestr.state.layout import prepare
-from orchestr.tasks.loader import ignored
-from orchestr.views.terminal.output import tell
+from orchestr.state.events import EventKind
+from orchestr.state.layout import create_state_dirs
+from orchestr.tasks.loader import ignored_cells
+from orchestr.views.terminal.output import write_stdout
 
 
 class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
@@ -20,15 +20,15 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
 
     doc_purpose = "leave cells as they are until --undo"
     doc_usage = "FEATURE[:CELL] ... [--undo]"
-    cmd_options = (flag("undo", "build them again as usual"),)
+    cmd_options = (flag_option("undo", "build them again as usual"),)
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Journal it. A dependent of an ignored cell without a result is blocked."""
-        loader = attach(self)
+        loader = attach_loader(self)
         session = loader.session
         if not args:
             raise UsageError("which cells?", hint="orchestr list --all")
-        words, theirs = loader.split(args)
+        words, theirs = loader.split_words(args)
         if theirs and params["undo"]:
             raise UsageError("doit undoes `ignore` of its own tasks by `forget`",
                              hint=f"doit forget {' '.join(theirs)}")  # fmt: skip
@@ -38,13 +38,13 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
         if theirs:
             loader.features = ()
             super().execute(params, theirs)
-        prepare(session.layout)
+        create_state_dirs(session.layout)
         for ctx in session.cells(targets):
-            is_ignored = ctx.cell.name in ignored(ctx.run)
+            is_ignored = ctx.cell.name in ignored_cells(ctx.run)
             if params["undo"] != is_ignored:
                 state = "is ignored already" if is_ignored else "is not ignored"
-                tell(f"{ctx.name} {state}\n")
+                write_stdout(f"{ctx.name} {state}\n")
                 continue
-            ctx.emit(Kind.CELL_UNIGNORED if params["undo"] else Kind.CELL_IGNORED)
-            tell(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
+            ctx.emit(EventKind.CELL_UNIGNORED if params["undo"] else EventKind.CELL_IGNORED)
+            write_stdout(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
         return 0

@@ -7,9 +7,9 @@ from typing import Any
 
 from doit.cmd_list import List as DoitList
 
-from orchestr.commands.base.verb import Verb, attach
+from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.tasks.loader import PREFIX
-from orchestr.views.terminal.output import say
+from orchestr.views.terminal.output import print_stderr
 
 
 class List(Verb, DoitList):  # type: ignore[misc]
@@ -20,9 +20,9 @@ class List(Verb, DoitList):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Print what there is. Broken specs are named on stderr and stop nothing."""
-        session = attach(self).session
+        session = attach_loader(self).session
         for problem in session.specs.problems:
-            say(str(problem))
+            print_stderr(str(problem))
         others = self.loader.own
         names = [
             word if word in others or word.startswith("repo:") else session.target(word).task

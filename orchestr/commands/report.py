@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestr.commands.base.options import flag, value
+from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session
-from orchestr.views.terminal.output import say, write_output
+from orchestr.views.terminal.output import print_stderr, write_output
 
 
 class Report(PlainVerb):
@@ -22,21 +22,26 @@ class Report(PlainVerb):
     doc_purpose = "one HTML file about a feature: plan, times, cost, evidence, changes"
     doc_usage = "FEATURE"
     cmd_options = (
-        value("output", "where to write it (default: .orchestr/reports/FEATURE.html; -: stdout)",
-              short="o"),
-        flag("open", "show it in the browser"),
-    )  # fmt: skip
+        value_option(
+            "output",
+            "where to write it (default: .orchestr/reports/FEATURE.html; -: stdout)",
+            short="o",
+        ),
+        flag_option("open", "show it in the browser"),
+    )
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Write the file and say where it is."""
         if len(args) != 1:
             known = ", ".join(session.specs.features) or "none"
             raise UsageError("`report` wants one feature", hint=f"features: {known}")
         from orchestr.views.html.page import report_html
-        from orchestr.views.query.report import Gatherer
+        from orchestr.views.query.report import FeaturePageBuilder
 
-        name = session.target(args[0]).feature
-        data = report_html(Gatherer().page(session.run(name))).encode("utf-8", "replace")
+        name = session.parse_target(args[0]).feature
+        data = report_html(FeaturePageBuilder().build_page(session.load_run(name))).encode(
+            "utf-8", "replace"
+        )
         if params["output"] == "-":
             sys.stdout.buffer.write(data)
             return 0
@@ -56,4 +61,4 @@ def open_browser(address: str) -> None:
     import webbrowser
 
     if not webbrowser.open(address):
-        say(f"no browser could be started; the address is {address}")
+        print_stderr(f"no browser could be started; the address is {address}")

@@ -17,7 +17,7 @@ class Schema(PlainVerb):
     doc_usage = ""
     needs_workspace = False
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Print it."""
         from orchestr.spec.validate import json_schema
 

@@ -25,15 +25,15 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-def begin(feature: str, cell: str) -> str:
+def begin_marker(feature: str, cell: str) -> str:
     """The first line of a cell's part."""
     names = (_UNFIT.sub("_", name) or "_" for name in (feature, cell))
     return "<!-- orchestr:begin feature={} cell={} -->".format(*names)
 
 
-def wrap(feature: str, cell: str, text: str) -> str:
+def wrap_block(feature: str, cell: str, text: str) -> str:
     """Text between the two markers; no line end after the last."""
-    return f"{begin(feature, cell)}\n{text.strip()}\n{END}"
+    return f"{begin_marker(feature, cell)}\n{text.strip()}\n{END}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +45,42 @@ class _Span:
     whole: bool
 
 
-def splice(body: str, block: str) -> str:
+def splice_block(body: str, block: str) -> str:
     """``body`` with our part replaced by ``block``, appended when there is none.
 
-    ``block`` comes from `wrap`. Raises ValueError for anything else, because a block with
+    ``block`` comes from `wrap_block`. Raises ValueError for anything else, because a block with
     other markers inside could not be found again.
     """
-    _check(block)
+    _require_valid_block(block)
     lines = body.split("\n")
-    spans = _spans(lines)
+    spans = _find_spans(lines)
     place = next((s for s in spans if s.whole), None) or next(
-        (s for s in spans if _is_begin(lines[s.first])), None
+        (s for s in spans if _is_begin_marker(lines[s.first])), None
     )
     ours = {n for span in spans for n in range(span.first, span.last + 1)}
     if place is None:
         outside = "\n".join(line for n, line in enumerate(lines) if n not in ours)
-        newline = _newline(outside, "")
-        return outside + _gap(outside, newline) + block.replace("\n", newline)
+        newline = _detect_newline(outside, "")
+        return outside + _blank_line_before(outside, newline) + block.replace("\n", newline)
     before = [line for n, line in enumerate(lines[: place.first]) if n not in ours]
     after = [line for n, line in enumerate(lines) if n > place.last and n not in ours]
     old_last = lines[place.last]
     rest = "\r" if old_last.endswith("\r") else ""  # half of the line end after our part
     head = "".join(f"{line}\n" for line in before)
     tail = rest + "".join(f"\n{line}" for line in after)
-    newline = _newline(head + tail, lines[place.first] if place.whole else "")
+    newline = _detect_newline(head + tail, lines[place.first] if place.whole else "")
     return head + block.replace("\n", newline) + tail
 
 
-def _spans(lines: list[str]) -> list[_Span]:
+def _find_spans(lines: list[str]) -> list[_Span]:
     """Our parts and our single markers, in order. A begin belongs to the nearest end below."""
-    fenced = _fenced(lines)
+    fenced = _fenced_lines(lines)
     spans: list[_Span] = []
     opened: int | None = None
     for n, line in enumerate(lines):
         if n in fenced:
             continue
-        if _is_begin(line):
+        if _is_begin_marker(line):
             if opened is not None:
                 spans.append(_Span(opened, opened, False))
             opened = n
@@ -92,17 +92,19 @@ def _spans(lines: list[str]) -> list[_Span]:
     return spans
 
 
-def _is_begin(line: str) -> bool:
+def _is_begin_marker(line: str) -> bool:
     return _BEGIN.fullmatch(line.removesuffix("\r")) is not None
 
 
-def _fenced(lines: list[str]) -> set[int]:
+def _fenced_lines(lines: list[str]) -> set[int]:
     """The lines in closed code fences. One that is never closed hides nothing of ours."""
     found: set[int] = set()
     n = 0
     while n < len(lines):
         opening = _FENCE.fullmatch(lines[n])
-        last = _closing(lines, n, opening[1]) if opening and _opens(opening) else None
+        last = (
+            _find_closing_fence(lines, n, opening[1]) if opening and _opens_fence(opening) else None
+        )
         if last is None:
             n += 1
             continue
@@ -111,11 +113,11 @@ def _fenced(lines: list[str]) -> set[int]:
     return found
 
 
-def _opens(match: re.Match[str]) -> bool:
+def _opens_fence(match: re.Match[str]) -> bool:
     return match[1][0] == "~" or "`" not in match[2]
 
 
-def _closing(lines: list[str], first: int, fence: str) -> int | None:
+def _find_closing_fence(lines: list[str], first: int, fence: str) -> int | None:
     for n in range(first + 1, len(lines)):
         match = _FENCE.fullmatch(lines[n])
         if match and match[1].startswith(fence) and not match[2].strip():
@@ -123,7 +125,7 @@ def _closing(lines: list[str], first: int, fence: str) -> int | None:
     return None
 
 
-def _newline(outside: str, old_marker: str) -> str:
+def _detect_newline(outside: str, old_marker: str) -> str:
     """The line end that most of the text outside has, so that our part is like the rest."""
     crlf = outside.count("\r\n")
     alone = outside.count("\n") - crlf
@@ -132,7 +134,7 @@ def _newline(outside: str, old_marker: str) -> str:
     return "\r\n" if crlf > alone else "\n"
 
 
-def _gap(outside: str, newline: str) -> str:
+def _blank_line_before(outside: str, newline: str) -> str:
     """What makes an empty line between a person's text and ours."""
     if not outside:
         return ""
@@ -142,13 +144,13 @@ def _gap(outside: str, newline: str) -> str:
     return newline if last.endswith("\n") else newline * 2
 
 
-def _check(block: str) -> None:
+def _require_valid_block(block: str) -> None:
     lines = block.split("\n")
     if (
-        not _is_begin(lines[0])
+        not _is_begin_marker(lines[0])
         or "\r" in block
-        or _spans(lines) != [_Span(0, len(lines) - 1, True)]
+        or _find_spans(lines) != [_Span(0, len(lines) - 1, True)]
     ):
         raise ValueError("not a block between two markers of ours")
-    if any((match := _FENCE.fullmatch(line)) and _opens(match) for line in lines):
+    if any((match := _FENCE.fullmatch(line)) and _opens_fence(match) for line in lines):
         raise ValueError("a code fence in the block could hide its end")

@@ -49,7 +49,7 @@ class Retry(Exception):
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """``burst`` requests at once, ``rate`` a second in the long run."""
 
     burst: float
@@ -60,14 +60,14 @@ class Bucket:
     def __post_init__(self) -> None:
         self.left = self.burst
 
-    def take(self, now: float) -> float:
+    def take_token(self, now: float) -> float:
         """Take one; the seconds to wait before using it."""
         self.left = min(self.burst, self.left + max(now - self.at, 0.0) * self.rate) - 1
         self.at = now
         return max(0.0, -self.left / self.rate)
 
 
-def pause(seconds: float, stop: threading.Event | None) -> bool:
+def wait_or_stop(seconds: float, stop: threading.Event | None) -> bool:
     """Wait; True when the stop came first."""
     if stop is not None:
         return stop.wait(seconds)
@@ -75,7 +75,7 @@ def pause(seconds: float, stop: threading.Event | None) -> bool:
     return False
 
 
-class Lane:
+class RequestPacer:
     """The way to one host; ``clock`` and ``wait`` are the world's, tests give others."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Lane:
         patience: float = PATIENCE,
         *,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float, threading.Event | None], bool] = pause,
+        wait: Callable[[float, threading.Event | None], bool] = wait_or_stop,
     ) -> None:
         self.host = host
         self.patience = patience
@@ -93,14 +93,14 @@ class Lane:
         self._lock = threading.Lock()
         paced = host != THIS_MACHINE
         # 80 requests a minute that make something, 900 that read (GitHub's secondary limits)
-        self._writes = Bucket(20, 1) if paced else None
-        self._reads = Bucket(60, 5) if paced else None
+        self._writes = TokenBucket(20, 1) if paced else None
+        self._reads = TokenBucket(60, 5) if paced else None
         self._closed_until = 0.0
         self._why = ""
         self._answered = False
         self._given_up = False
 
-    def send(
+    def send_with_retries(
         self,
         request: Callable[[], T],
         *,
@@ -117,12 +117,12 @@ class Lane:
         and what ``request`` raises.
         """
         with self._lock:
-            spent = self._wait_for_opening(stop, told)
+            spent = self._wait_until_open(stop, told)
             step = self.patience * FIRST
             while True:
                 bucket = self._writes if writes else self._reads
                 if bucket is not None:
-                    self._sleep(bucket.take(self._clock()), stop)
+                    self._sleep_unless_stopped(bucket.take_token(self._clock()), stop)
                 try:
                     result = request()
                 except Retry as retry:
@@ -130,24 +130,24 @@ class Lane:
                         raise ForgeAway(
                             f"{self.host}: {retry.reason}; whether it was done is not known"
                         ) from retry
-                    spent += self._wait_after(retry, spent, step, stop, told)
+                    spent += self._wait_before_retry(retry, spent, step, stop, told)
                     step *= 2
                 else:
                     self._answered, self._given_up = True, False
                     return result
 
-    def _wait_for_opening(self, stop: threading.Event | None, told: Told | None) -> float:
+    def _wait_until_open(self, stop: threading.Event | None, told: Told | None) -> float:
         """Wait until the time that the host named to an earlier request; how long that was."""
         wait = self._closed_until - self._clock()
         if wait <= 0:
             return 0.0
         if wait > self.patience:
-            raise self._away(self._why, wait)
-        self._tell(told, self._why, wait)
-        self._sleep(wait, stop)
+            raise self._unavailable_error(self._why, wait)
+        self._report_wait(told, self._why, wait)
+        self._sleep_unless_stopped(wait, stop)
         return wait
 
-    def _wait_after(
+    def _wait_before_retry(
         self,
         retry: Retry,
         spent: float,
@@ -162,28 +162,28 @@ class Lane:
             wait += retry.after
             self._closed_until, self._why = self._clock() + wait, retry.reason
             if spent + wait > self.patience:
-                raise self._away(retry.reason, wait) from retry
-        elif spent + wait > self._patience_now():
+                raise self._unavailable_error(retry.reason, wait) from retry
+        elif spent + wait > self._current_patience():
             self._given_up = True
-            raise self._away(retry.reason) from retry
-        self._tell(told, retry.reason, wait)
-        self._sleep(wait, stop)
+            raise self._unavailable_error(retry.reason) from retry
+        self._report_wait(told, retry.reason, wait)
+        self._sleep_unless_stopped(wait, stop)
         return wait
 
-    def _tell(self, told: Told | None, reason: str, wait: float) -> None:
+    def _report_wait(self, told: Told | None, reason: str, wait: float) -> None:
         if told is not None and wait >= TOLD:
             told(self.host, reason, wait)
 
-    def _patience_now(self) -> float:
+    def _current_patience(self) -> float:
         if self._given_up:
             return 0.0
         return self.patience if self._answered else self.patience * HASTY
 
-    def _sleep(self, seconds: float, stop: threading.Event | None) -> None:
+    def _sleep_unless_stopped(self, seconds: float, stop: threading.Event | None) -> None:
         if seconds > 0 and self._wait(seconds, stop):
             raise Interrupted(f"stopped while waiting for {self.host}")
 
-    def _away(self, reason: str, wait: float | None = None) -> ForgeAway:
+    def _unavailable_error(self, reason: str, wait: float | None = None) -> ForgeAway:
         if wait is None:
             return ForgeAway(f"{self.host} cannot be asked now: {reason}", hint="try again later")
         at = datetime.now(UTC) + timedelta(seconds=wait)
@@ -193,13 +193,13 @@ class Lane:
         )
 
 
-_LANES: dict[str, Lane] = {}
+_LANES: dict[str, RequestPacer] = {}
 _MAKING = threading.Lock()
 
 
-def lane_to(host: str, patience: float = PATIENCE) -> Lane:
+def pacer_for_host(host: str, patience: float = PATIENCE) -> RequestPacer:
     """The lane of this process to a host; the first caller's patience counts."""
     with _MAKING:
         if host not in _LANES:
-            _LANES[host] = Lane(host, patience)
+            _LANES[host] = RequestPacer(host, patience)
         return _LANES[host]

@@ -1,7 +1,8 @@
 """Which repository at which GitHub host a clone's remote means.
 
-Pure but for `slug_of`, which asks git for the remote's URL (and, for a host without a dot, ssh for
-the name behind an alias of ``~/.ssh/config``). The clone is what is asked, never a setting: what
+Pure but for `read_repo_slug`, which asks git for the remote's URL (and, for a host without a dot,
+ssh for the name behind an alias of ``~/.ssh/config``). The clone is what is asked, never a setting:
+what
 we push to and where we look for pull requests cannot come apart.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import ForgeAway, ForgeError, RepoRef
 from orchestr.git.repo import Repo
-from orchestr.process.run import redact, run
+from orchestr.process.run import redact, run_command
 
 _URL = re.compile(
     r"(?P<scheme>https?|ssh|git|git\+ssh)://(?:[^@/]*@)?(?P<host>[^/:@]+)(?P<port>:\d+)?/+(?P<path>.+)",
@@ -28,7 +29,7 @@ _SAME = {"ssh.github.com": "github.com", "www.github.com": "github.com"}
 
 
 @dataclass(frozen=True, slots=True)
-class Slug:
+class RepoSlug:
     """A repository at a host: ``github.com``, ``opentdf``, ``platform``."""
 
     host: str
@@ -44,7 +45,7 @@ class Slug:
         return f"https://{self.host}/{self}"
 
 
-def parse(url: str) -> Slug | None:
+def parse_remote_url(url: str) -> RepoSlug | None:
     """The repository that a URL names (https, ssh, scp form, with or without ``.git``).
 
     None for what cannot be one at a GitHub host: a folder, a path of other than two parts.
@@ -67,36 +68,36 @@ def parse(url: str) -> Slug | None:
         return None
     if any(_NAME.fullmatch(part) is None or part in (".", "..") for part in parts):
         return None
-    return Slug(host, *parts)
+    return RepoSlug(host, *parts)
 
 
-def slug_of(ref: RepoRef) -> Slug:
+def read_repo_slug(ref: RepoRef) -> RepoSlug:
     """The repository behind a clone's remote.
 
     The URL as git uses it (``url.*.insteadOf`` applied) counts first, the written one second.
     Raises ForgeAway without a clone, ForgeError when the remote is not at a GitHub host.
     """
     if not ref.path.is_dir():
-        planned = parse(ref.url) if ref.url else None
+        planned = parse_remote_url(ref.url) if ref.url else None
         if planned is not None:
-            return _without_alias(planned)
+            return _resolve_ssh_alias(planned)
         raise ForgeAway(
             f"repository {ref.name}: there is no clone at {ref.path}",
             hint=f"clone it there, or set [repos.{ref.name}] path or url in orchestr.toml",
         )
     repo = Repo(ref.path)
-    used = repo.ask("remote", "get-url", "--", ref.remote, check=False)
+    used = repo.run_readonly("remote", "get-url", "--", ref.remote, check=False)
     if used.code != 0:
         raise ForgeError(
             f"repository {ref.name}: {ref.path} has no remote {ref.remote!r}",
             hint=f"git -C {ref.path} remote add {ref.remote} URL",
         )
-    written = repo.ask("config", "--get", f"remote.{ref.remote}.url", check=False)
+    written = repo.run_readonly("config", "--get", f"remote.{ref.remote}.url", check=False)
     urls = [done.text.strip() for done in (used, written)]
     for url in urls:
-        found = parse(url)
+        found = parse_remote_url(url)
         if found is not None:
-            return _without_alias(found)
+            return _resolve_ssh_alias(found)
     raise ForgeError(
         f"repository {ref.name}: its remote {ref.remote!r} ({redact(urls[0], ())}) is not a"
         " repository at a GitHub host",
@@ -104,18 +105,19 @@ def slug_of(ref: RepoRef) -> Slug:
     )
 
 
-def _without_alias(slug: Slug) -> Slug:
+def _resolve_ssh_alias(slug: RepoSlug) -> RepoSlug:
     """``git@work:o/r`` with ``Host work`` in the ssh config: the real host's name."""
     if "." in slug.host or ":" in slug.host:
         return slug
     try:
-        done = run(("ssh", "-G", "--", slug.host), cwd=Path("/"), env=os.environ, timeout=10,
-                   check=False)  # fmt: skip
+        done = run_command(
+            ("ssh", "-G", "--", slug.host), cwd=Path("/"), env=os.environ, timeout=10, check=False
+        )
     except OrchestrError:
         return slug
     for line in done.text.splitlines():
         key, _, value = line.partition(" ")
         if key == "hostname" and _HOST.fullmatch(value.lower()):
             host = value.lower()
-            return Slug(_SAME.get(host, host), slug.owner, slug.name)
+            return RepoSlug(_SAME.get(host, host), slug.owner, slug.name)
     return slug

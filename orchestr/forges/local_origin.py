@@ -2,7 +2,7 @@
 
 A local origin (a folder) is asked and written directly. Any other is reached through the
 clone: ls-remote, a fetch that moves no ref (so it needs no lock of the clone), a push of
-``refs/pull/N/head``. Nothing here touches a branch but `Origin.land`.
+``refs/pull/N/head``. Nothing here touches a branch but `Origin.merge_into_branch`.
 
 The invariant: an origin that does not answer is `ForgeAway`, whatever was asked of it.
 """
@@ -53,11 +53,11 @@ class Origin:
                 f"repository {ref.name}: there is no clone at {ref.path}",
                 hint=f"clone it there, or set [repos.{ref.name}] path in orchestr.toml",
             )
-        with self._asked():
+        with self._translate_git_errors():
             self.refs: Mapping[str, str] = self.clone.ls_remote(
                 ref.remote, f"{HEADS}*", f"{PULLS}*", timeout=TIMEOUT
             )
-            url = self.clone.ask("remote", "get-url", "--", ref.remote).text.strip()
+            url = self.clone.run_readonly("remote", "get-url", "--", ref.remote).text.strip()
         folder = local_path(url, ref.path)
         self.direct = folder is not None and folder.is_dir()
         self.objects = Repo(folder, timeout=TIMEOUT) if folder and self.direct else self.clone
@@ -65,49 +65,49 @@ class Origin:
 
     # --- reading ---------------------------------------------------------------------------
 
-    def branch(self, name: str) -> CommitId | None:
+    def branch_head(self, name: str) -> CommitId | None:
         """The commit of a branch at the origin, as the one look showed it."""
         sha = self.refs.get(f"{HEADS}{name}")
         return CommitId(sha) if sha else None
 
-    def has(self, sha: str) -> bool:
+    def has_commit(self, sha: str) -> bool:
         """Whether the commit can be asked about."""
-        with self._asked():
-            self._fetch()
-            return self.objects.resolve(sha) is not None
+        with self._translate_git_errors():
+            self._fetch_missing_branches()
+            return self.objects.resolve_commit(sha) is not None
 
-    def contains(self, tip: str, sha: str) -> bool:
+    def contains_commit(self, tip: str, sha: str) -> bool:
         """Whether ``tip`` is ``sha`` or came after it; a commit nobody has is in nothing."""
-        with self._asked():
-            self._fetch()
+        with self._translate_git_errors():
+            self._fetch_missing_branches()
             if tip == sha:
                 return True
-            known = self.objects.resolve(sha) and self.objects.resolve(tip)
+            known = self.objects.resolve_commit(sha) and self.objects.resolve_commit(tip)
             return bool(known) and self.objects.is_ancestor(sha, tip)
 
-    def ahead(self, base: str, head: str) -> int:
+    def count_ahead(self, base: str, head: str) -> int:
         """How many commits ``head`` has beyond ``base``; -1 when they share no history."""
-        with self._asked():
-            self._fetch()
+        with self._translate_git_errors():
+            self._fetch_missing_branches()
             if self.objects.merge_base(base, head) is None:
                 return -1
-            return self.objects.count(base, head)
+            return self.objects.count_commits(base, head)
 
-    def mainline(self, old: str, tip: str) -> frozenset[str]:
+    def mainline_commits(self, old: str, tip: str) -> frozenset[str]:
         """The commits that ``tip`` itself went through since ``old`` (its first parents)."""
-        with self._asked():
-            self._fetch()
-            span = f"{old}..{tip}" if self.objects.resolve(old) else tip
-            done = self.objects.ask("rev-list", "--first-parent", span, "--")
+        with self._translate_git_errors():
+            self._fetch_missing_branches()
+            span = f"{old}..{tip}" if self.objects.resolve_commit(old) else tip
+            done = self.objects.run_readonly("rev-list", "--first-parent", span, "--")
             return frozenset(done.text.split())
 
     def has_changes_of(self, tip: str, head: str) -> bool:
         """Whether every change of ``head`` has an equal one in ``tip`` (a rebase of it)."""
-        with self._asked():
-            self._fetch()
-            if self.objects.resolve(head) is None:
+        with self._translate_git_errors():
+            self._fetch_missing_branches()
+            if self.objects.resolve_commit(head) is None:
                 return False
-            done = self.objects.ask(
+            done = self.objects.run_readonly(
                 "rev-list", "--count", "--cherry-pick", "--left-only", "--no-merges",
                 f"{head}...{tip}", "--",
             )  # fmt: skip
@@ -115,16 +115,18 @@ class Origin:
 
     # --- writing ---------------------------------------------------------------------------
 
-    def keep(self, heads: Mapping[int, str]) -> None:
+    def keep_pull_refs(self, heads: Mapping[int, str]) -> None:
         """Let ``refs/pull/N/head`` hold these commits; those that nobody has are passed over.
 
         The files are the truth and the next look tries again, so a refusal is no error: a
         hosting server keeps ``refs/pull`` to itself, an origin may be read-only for us.
         """
-        wrong = {n: s for n, s in heads.items() if self.refs.get(pull_ref(n)) != s and self.has(s)}
+        wrong = {
+            n: s for n, s in heads.items() if self.refs.get(pull_ref(n)) != s and self.has_commit(s)
+        }
         if not wrong:
             return
-        with self._asked(), suppress(GitError):
+        with self._translate_git_errors(), suppress(GitError):
             if self.direct:
                 for number, sha in wrong.items():
                     self.objects.update_ref(pull_ref(number), CommitId(sha))
@@ -133,25 +135,25 @@ class Origin:
             # has anything to say about a second name for them.
             specs = [f"+{sha}:{pull_ref(number)}" for number, sha in wrong.items()]
             args = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--")
-            self.clone.run(*args, self.ref.remote, *specs, check=False, timeout=TIMEOUT)
+            self.clone.run_git(*args, self.ref.remote, *specs, check=False, timeout=TIMEOUT)
 
-    def land(self, base: str, head: str, message: str) -> CommitId:
+    def merge_into_branch(self, base: str, head: str, message: str) -> CommitId:
         """Merge ``head`` into the branch ``base`` at the origin, as a forge's button does.
 
         Raises ForgeError: a conflict, a base that moved or is checked out there.
         """
-        tip = self.branch(base)
+        tip = self.branch_head(base)
         if tip is None:
             raise ForgeError(f"{self.ref.name}: there is no branch {base} at the origin")
-        with self._asked():
-            self._fetch()
+        with self._translate_git_errors():
+            self._fetch_missing_branches()
             merged = self.objects.merge_trees(tip, head)
             if merged.tree is None:
                 files = ", ".join(merged.conflicts[:5])
                 raise ForgeError(f"{self.ref.name}: {head[:12]} conflicts with {base} in {files}")
             commit = self.objects.commit_tree(merged.tree, (tip, CommitId(head)), message)
             if not self.direct:
-                self._push(commit, base)
+                self._push_to_branch(commit, base)
             elif not self.objects.is_bare() and self.objects.head_branch() == base:
                 raise ForgeError(
                     f"{self.ref.name}: {base} is checked out at the origin {self.objects.path}",
@@ -161,13 +163,13 @@ class Origin:
                 self.objects.update_ref(f"{HEADS}{base}", commit, tip)
         return commit
 
-    def _push(self, commit: CommitId, base: str) -> None:
+    def _push_to_branch(self, commit: CommitId, base: str) -> None:
         args = ("push", "--quiet", "--", self.ref.remote, f"{commit}:{HEADS}{base}")
-        self.clone.run(*args, timeout=TIMEOUT)
+        self.clone.run_git(*args, timeout=TIMEOUT)
 
     # --- the way there ---------------------------------------------------------------------
 
-    def _fetch(self) -> None:
+    def _fetch_missing_branches(self) -> None:
         """Bring what the clone lacks of the origin's branches into it, once, moving no ref.
 
         Names go by stdin (there may be thousands); ``--refmap=`` keeps the remote-tracking
@@ -177,11 +179,11 @@ class Origin:
             return
         heads = {ref: sha for ref, sha in self.refs.items() if ref.startswith(HEADS)}
         asked = "".join(f"{sha}\n" for sha in heads.values()).encode()
-        lines = self.clone.run("cat-file", "--batch-check", input=asked).text.splitlines()
+        lines = self.clone.run_git("cat-file", "--batch-check", input=asked).text.splitlines()
         lacking = {line.partition(" ")[0] for line in lines if line.endswith(" missing")}
         names = "".join(f"{ref}\n" for ref, sha in heads.items() if sha in lacking).encode()
         if names:
-            done = self.clone.run(
+            done = self.clone.run_git(
                 "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=",
                 "--recurse-submodules=no", "--stdin", "--", self.ref.remote,
                 input=names, check=False, timeout=TIMEOUT,
@@ -191,7 +193,7 @@ class Origin:
         self._fetched = True
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
+    def _translate_git_errors(self) -> Iterator[None]:
         name = self.ref.name
         try:
             yield

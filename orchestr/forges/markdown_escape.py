@@ -35,7 +35,7 @@ def one_line(text: str) -> str:
     return " ".join(_ODD.sub(" ", text).split())
 
 
-def plain(text: str, *, limit: int = 600) -> str:
+def literal_text(text: str, *, limit: int = 600) -> str:
     """Foreign text as inline Markdown that shows it literally; cut at ``limit`` characters."""
     line = one_line(text)
     if len(line) > limit:
@@ -43,19 +43,19 @@ def plain(text: str, *, limit: int = 600) -> str:
     parts: list[str] = []
     at = 0
     for match in _TOKEN.finditer(line):
-        parts += [_escaped(line[at : match.start()]), _token(match)]
+        parts += [_escape_signs(line[at : match.start()]), _render_token(match)]
         at = match.end()
-    parts.append(_escaped(line[at:]))
-    return _quiet_start("".join(parts))
+    parts.append(_escape_signs(line[at:]))
+    return _escape_block_start("".join(parts))
 
 
-def code(text: str) -> str:
+def inline_code(text: str) -> str:
     """Foreign text as inline code, whatever backticks it holds."""
     line = one_line(text)
     if not line:
         return ""
     if "<!--" in line or "-->" in line:
-        return _quiet_start(_escaped(line))
+        return _escape_block_start(_escape_signs(line))
     fence = "`"
     while re.search(rf"(?<!`){fence}(?!`)", line):
         fence += "`"
@@ -63,32 +63,32 @@ def code(text: str) -> str:
     return f"{fence}{pad}{line}{pad}{fence}"
 
 
-def link(url: str) -> str:
+def render_link(url: str) -> str:
     """An address from a forge: bare where forges make a link of it, else as code."""
-    return url if re.fullmatch(r"https?://[\w.:/#?=&%~+-]+", url) else code(url)
+    return url if re.fullmatch(r"https?://[\w.:/#?=&%~+-]+", url) else inline_code(url)
 
 
-def _token(match: re.Match[str]) -> str:
+def _render_token(match: re.Match[str]) -> str:
     text = match[0]
     if match["code"]:
-        return _escaped(text) if "<!--" in text or "-->" in text else text
+        return _escape_signs(text) if "<!--" in text or "-->" in text else text
     if match["url"]:
         # A thread's address counts as a mention of it; every other one may stay a link.
         quiet = re.search(_REFERENCE, text) is None and "--" not in text
-        return text if quiet else code(text)
-    return code(text)
+        return text if quiet else inline_code(text)
+    return inline_code(text)
 
 
-def _escaped(text: str) -> str:
-    return _SIGNS.sub(_escape, text)
+def _escape_signs(text: str) -> str:
+    return _SIGNS.sub(_escape_match, text)
 
 
-def _escape(match: re.Match[str]) -> str:
+def _escape_match(match: re.Match[str]) -> str:
     sign = match[0]
     return {"<": "&lt;", "&": "&amp;", "-->": "--&gt;"}.get(sign, f"\\{sign}")
 
 
-def _quiet_start(line: str) -> str:
+def _escape_block_start(line: str) -> str:
     """No heading, quote, list or rule where the text stands at the start of a block."""
     match = _LEADING.match(line)
     if match is None:

@@ -28,14 +28,14 @@ _TEXTS = ("url", "title", "body", "head", "base", "head_sha", "created_at", "upd
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredPullRequest:
     """A pull request, and where its base was when we last looked (`orchestr.forges.local`)."""
 
     pr: PullRequest
     base_sha: str = ""
 
 
-def read_all(folder: Path) -> dict[int, Kept]:
+def read_pull_requests(folder: Path) -> dict[int, StoredPullRequest]:
     """Every pull request of a repository by its number, the newest first.
 
     Raises CorruptState after setting a broken file aside, ForgeError for a newer schema.
@@ -45,23 +45,23 @@ def read_all(folder: Path) -> dict[int, Kept]:
     except FileNotFoundError:
         return {}
     numbers = sorted((int(m[1]) for m in map(_FILE.fullmatch, names) if m), reverse=True)
-    found = ((number, _read(folder / f"{number}.toml", number)) for number in numbers)
+    found = ((number, _read_pull_request(folder / f"{number}.toml", number)) for number in numbers)
     return {number: kept for number, kept in found if kept}
 
 
-def write(folder: Path, kept: Kept) -> None:
+def write_pull_request(folder: Path, kept: StoredPullRequest) -> None:
     """Replace the file of a pull request. Raises OSError; the old one then stays."""
-    write_toml(folder / f"{kept.pr.number}.toml", _table(kept))
+    write_toml(folder / f"{kept.pr.number}.toml", _as_table(kept))
 
 
-def create(folder: Path, kept: Kept) -> bool:
+def create_pull_request(folder: Path, kept: StoredPullRequest) -> bool:
     """Make the file of a new pull request; False when the number is taken.
 
     The link is what makes it exclusive, also where a lock does not reach (a shared disk).
     """
     target = folder / f"{kept.pr.number}.toml"
     draft = folder / f".{target.name}.{os.getpid()}.new"
-    write_toml(draft, _table(kept))
+    write_toml(draft, _as_table(kept))
     try:
         os.link(draft, target)
     except FileExistsError:
@@ -87,7 +87,7 @@ def next_number(folder: Path, refs: Iterable[str]) -> int:
     return max((int(m[1]) for m in map(_EVER.fullmatch, names) if m), default=0) + 1
 
 
-def _table(kept: Kept) -> dict[str, Any]:
+def _as_table(kept: StoredPullRequest) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         **asdict(kept.pr),
@@ -96,7 +96,7 @@ def _table(kept: Kept) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, number: int) -> Kept | None:
+def _read_pull_request(path: Path, number: int) -> StoredPullRequest | None:
     """One file; None when it went away meanwhile."""
     try:
         table = read_toml(path)
@@ -109,7 +109,7 @@ def _read(path: Path, number: int) -> Kept | None:
                 hint="use that version in this workspace",
             )
         try:
-            return _kept(table, number)
+            return _parse_table(table, number)
         except (KeyError, ValueError, TypeError) as error:
             raise set_aside(path, f"not a pull request: {error}") from error
     except CorruptState as error:
@@ -120,7 +120,7 @@ def _read(path: Path, number: int) -> Kept | None:
         ) from error
 
 
-def _kept(table: dict[str, Any], number: int) -> Kept:
+def _parse_table(table: dict[str, Any], number: int) -> StoredPullRequest:
     """The record in a table. Raises KeyError, ValueError or TypeError naming the field."""
     if table["number"] != number:
         raise ValueError(f"it says number {table['number']}")
@@ -131,4 +131,4 @@ def _kept(table: dict[str, Any], number: int) -> Kept:
         if not isinstance(value, str):
             raise TypeError(f"{name} is not a text")
     pr = PullRequest(number=number, draft=table["draft"], state=PRState(table["state"]), **texts)
-    return Kept(pr, str(table.get("base_sha", "")))
+    return StoredPullRequest(pr, str(table.get("base_sha", "")))

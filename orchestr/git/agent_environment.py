@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestr.files import write_if_changed
 from orchestr.git.config import QUIET, config_env
 from orchestr.git.repo import Repo
-from orchestr.git.runner import records_of
+from orchestr.git.runner import split_records
 
 # What an agent's git needs to see the same config as ours; no way to reach servers.
 _KEPT = ("GIT_ALLOW_PROTOCOL", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM")
@@ -48,12 +48,12 @@ def agent_git_env(
         **exclude_config(repo, excludes, patterns),
         **(config or {}),
     }
-    found = repo.ask(
+    found = repo.run_readonly(
         "config", "-z", "--get-regexp", r"^(remote\..*\.(push)?url|url\..*\.pushinsteadof)$",
         check=False,
     )  # fmt: skip
     pairs = [*settings.items(), (NO_PUSH, "")]
-    for record in records_of(found.out):
+    for record in split_records(found.out):
         key, _, value = record.partition("\n")
         pairs.append((NO_PUSH, value))
         if key.startswith("remote."):
@@ -77,7 +77,7 @@ def exclude_config(repo: Repo, target: Path, patterns: Iterable[str] = ()) -> di
     repository, such as ``/node_modules`` for a linked folder (``node_modules/`` does not match
     a symlink, git-facts).
     """
-    user = users_excludes(repo)
+    user = read_user_excludes(repo)
     lines = [user.rstrip(b"\n"), b"# orchestr"]
     lines += [os.fsencode(pattern) for pattern in (*OURS, *patterns)]
     data = b"\n".join(line for line in lines if line) + b"\n"
@@ -86,9 +86,11 @@ def exclude_config(repo: Repo, target: Path, patterns: Iterable[str] = ()) -> di
     return {"core.excludesFile": str(path)}
 
 
-def users_excludes(repo: Repo) -> bytes:
+def read_user_excludes(repo: Repo) -> bytes:
     """The content of the excludes file that git uses for this user and repository."""
-    done = Repo(repo.path).ask("config", "--type=path", "--get", "core.excludesFile", check=False)
+    done = Repo(repo.path).run_readonly(
+        "config", "--type=path", "--get", "core.excludesFile", check=False
+    )
     named = os.fsdecode(done.out.removesuffix(b"\n"))
     if done.code == 0 and named:
         # A relative path counts from the top of the worktree git runs in.

@@ -17,18 +17,18 @@ from pathlib import Path
 
 from orchestr.git.errors import GitError, git_failed
 from orchestr.git.repo import Repo
-from orchestr.git.runner import records_of
+from orchestr.git.runner import split_records
 
 _PATIENCE = 900.0  # s, for a checkout that a killed orchestrator left running
 _CHECKOUT = {"checkout.workers": "0"}  # one per core (git-facts, 9.4 -> 5.4 s)
 
 
-def index_missing(git_dir: Path) -> bool:
+def is_index_missing(git_dir: Path) -> bool:
     """Whether the checkout of the worktree with this git dir has not ended yet."""
     return not (git_dir / "index").exists()
 
 
-def fill(tree: Repo) -> None:
+def complete_checkout(tree: Repo) -> None:
     """Check out HEAD into a worktree that has no index; hooks run as in ``worktree add``.
 
     Files that are there already stay. Raises GitError when files are missing afterwards (a full
@@ -36,19 +36,19 @@ def fill(tree: Repo) -> None:
     """
     git_dir = tree.git_dir()
     _wait_for_git(tree.path, git_dir)
-    if not index_missing(git_dir):
+    if not is_index_missing(git_dir):
         return
     settings = {**_CHECKOUT, **tree.config}
     quick = Repo(tree.path, config=settings, timeout=tree.timeout).without_lfs()
-    done = quick.retry("checkout")
-    if index_missing(git_dir):
+    done = quick.run_with_retry("checkout")
+    if is_index_missing(git_dir):
         if b"would be overwritten" not in done.err:
             raise git_failed(done, str(tree.path))
-        _fill_gaps(quick, git_dir)
+        _add_missing_files(quick, git_dir)
     # The exit code is the post-checkout hook's (git-lfs' own fails where git-lfs is missing),
     # and a full disk may still give 0: what counts is whether files are missing.
     if done.code != 0 or b"error:" in done.err:
-        missing = records_of(quick.ask("ls-files", "--deleted", "-z").out)
+        missing = split_records(quick.run_readonly("ls-files", "--deleted", "-z").out)
         if missing:
             (git_dir / "index").unlink(missing_ok=True)
             raise GitError(
@@ -59,7 +59,7 @@ def fill(tree: Repo) -> None:
             )
 
 
-def _fill_gaps(tree: Repo, git_dir: Path) -> None:
+def _add_missing_files(tree: Repo, git_dir: Path) -> None:
     """Add what is missing beside files that are there (a checkout was killed, or worse).
 
     The index is made beside its place and renamed last: killed here, too, it is missing.
@@ -67,23 +67,23 @@ def _fill_gaps(tree: Repo, git_dir: Path) -> None:
     index = git_dir / "index.orchestr"
     index.unlink(missing_ok=True)
     env = {"GIT_INDEX_FILE": str(index)}
-    tree.run("read-tree", "HEAD", env=env)
+    tree.run_git("read-tree", "HEAD", env=env)
     # Existing files stay as they are, and make it exit with 1.
-    tree.run("checkout-index", "--all", "--index", "--quiet", check=False, env=env)
-    tree.run("update-index", "-q", "--refresh", check=False, env=env)
-    for path in records_of(tree.run("diff-files", "--name-only", "-z", env=env).out):
-        if _cut_short(tree, path):
+    tree.run_git("checkout-index", "--all", "--index", "--quiet", check=False, env=env)
+    tree.run_git("update-index", "-q", "--refresh", check=False, env=env)
+    for path in split_records(tree.run_git("diff-files", "--name-only", "-z", env=env).out):
+        if _is_truncated(tree, path):
             words = ("checkout-index", "--force", "--index", "--", path)
-            tree.run("--literal-pathspecs", *words, env=env)
+            tree.run_git("--literal-pathspecs", *words, env=env)
     index.replace(git_dir / "index")
 
 
-def _cut_short(tree: Repo, path: str) -> bool:
+def _is_truncated(tree: Repo, path: str) -> bool:
     """Whether a file is but the beginning of what a checkout writes there."""
     here = tree.path / path
     if here.is_symlink() or not here.is_file():
         return False
-    wanted = tree.ask("cat-file", "--filters", f"HEAD:{path}", check=False)
+    wanted = tree.run_readonly("cat-file", "--filters", f"HEAD:{path}", check=False)
     have = here.stat().st_size
     if wanted.code != 0 or have >= len(wanted.out):
         return False
@@ -105,14 +105,14 @@ def clear_stale_locks(worktree: Path) -> tuple[Path, ...]:
     if branch:
         candidates.append(tree.common_dir() / "refs" / "heads" / f"{branch}.lock")
     left = [path for path in candidates if path.exists()]
-    if not left or git_works_in(worktree):
+    if not left or is_git_running_in(worktree):
         return ()
     for path in left:
         path.unlink(missing_ok=True)
     return tuple(left)
 
 
-def git_works_in(worktree: Path) -> bool:
+def is_git_running_in(worktree: Path) -> bool:
     """Whether a git process has its working directory in this worktree."""
     import psutil
 
@@ -132,7 +132,7 @@ def _wait_for_git(worktree: Path, git_dir: Path) -> None:
     """Let a checkout end that outlived its orchestrator; clear the lock of one that did not."""
     lock = git_dir / "index.lock"
     deadline = time.monotonic() + _PATIENCE
-    while lock.exists() and git_works_in(worktree):
+    while lock.exists() and is_git_running_in(worktree):
         if time.monotonic() > deadline:
             raise GitError(
                 f"a git process has been working in {worktree} for {_PATIENCE:.0f} s",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NewType
 
 from orchestr.errors import UsageError
-from orchestr.process.run import run
+from orchestr.process.run import run_command
 
 Branch = NewType("Branch", str)
 CommitId = NewType("CommitId", str)
@@ -119,7 +119,7 @@ def branch_name(name: str) -> Branch:
     if not refused:
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
         argv = ("git", "check-ref-format", f"refs/heads/{name}")
-        refused = run(argv, cwd=Path("/"), env=env, timeout=60, check=False).code != 0
+        refused = run_command(argv, cwd=Path("/"), env=env, timeout=60, check=False).code != 0
     if refused:
         raise UsageError(
             f"{name!r} cannot be a branch name",

@@ -33,7 +33,7 @@ Pair = tuple[CommitId, CommitId]  # base, head
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class DiffLimits:
     """Characters of the patch of one file, of one pair, of all; files that are listed."""
 
     file: int = 20_000
@@ -43,7 +43,7 @@ class Bounds:
 
 
 @dataclass(slots=True)
-class FileDiff:
+class FilePatch:
     """One changed file. Counts are None for a binary one, ``cut`` when not all of it is here."""
 
     path: str
@@ -54,32 +54,32 @@ class FileDiff:
 
 
 @dataclass(slots=True)
-class Diff:
+class CommitDiff:
     """What changed between two commits. ``more`` files are counted but not listed."""
 
-    files: list[FileDiff] = field(default_factory=list)
+    files: list[FilePatch] = field(default_factory=list)
     more: int = 0
     added: int = 0
     removed: int = 0
 
 
-def diffs(
+def read_diffs(
     repo: Repo,
     pairs: Collection[Pair],
-    bounds: Bounds,
+    bounds: DiffLimits,
     shown: Callable[[str], str] = str,
-) -> dict[Pair, Diff]:
+) -> dict[Pair, CommitDiff]:
     """The differences of ``pairs``; those that git cannot tell are left out.
 
     ``shown`` is applied to every line before it is cut, so that no secret is cut in two.
     """
-    found: dict[Pair, Diff] = {}
+    found: dict[Pair, CommitDiff] = {}
     todo = [pair for pair in dict.fromkeys(pairs) if pair[0] != pair[1]]
-    found |= {pair: Diff() for pair in pairs if pair[0] == pair[1]}
+    found |= {pair: CommitDiff() for pair in pairs if pair[0] == pair[1]}
     while todo:
-        reader = _Reader(todo, bounds, shown)
+        reader = _DiffReader(todo, bounds, shown)
         try:
-            _read(repo, todo, reader)
+            _run_diff_tree(repo, todo, reader)
         except OrchestrError:
             pass  # a commit that is not there ends git; the others are asked again without it
         read = reader.found
@@ -90,7 +90,7 @@ def diffs(
     return found
 
 
-def _read(repo: Repo, pairs: Sequence[Pair], reader: _Reader) -> None:
+def _run_diff_tree(repo: Repo, pairs: Sequence[Pair], reader: _DiffReader) -> None:
     config = {**lfs_config(), **repo.config, **CONFIG}
     env = git_env(repo.path, config, {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"})
     wanted = "".join(f"{head} {base}\n" for base, head in pairs).encode()
@@ -98,52 +98,54 @@ def _read(repo: Repo, pairs: Sequence[Pair], reader: _Reader) -> None:
     stream = stream_lines(argv, cwd=Path("/"), env=env, timeout=TIMEOUT, input=wanted)
     with stream as lines:
         for line in lines:
-            reader.take(line)
-        reader.complete()
+            reader.feed_line(line)
+        reader.finish_pair()
 
 
-class _Reader:
+class _DiffReader:
     """Sorts the lines of git to pairs and files."""
 
-    def __init__(self, pairs: Sequence[Pair], bounds: Bounds, shown: Callable[[str], str]) -> None:
-        self.found: dict[Pair, Diff] = {}
+    def __init__(
+        self, pairs: Sequence[Pair], bounds: DiffLimits, shown: Callable[[str], str]
+    ) -> None:
+        self.found: dict[Pair, CommitDiff] = {}
         self._waiting = list(pairs)
         self._bounds = bounds
         self._shown = shown
         self._left = bounds.total
         self._pair: Pair | None = None
-        self._diff = Diff()
-        self._file: FileDiff | None = None
+        self._diff = CommitDiff()
+        self._file: FilePatch | None = None
         self._room = self._room_of_pair = 0
         self._in_patch = self._hunks = False
 
-    def complete(self) -> None:
+    def finish_pair(self) -> None:
         """git is through: what was being read is whole."""
         if self._pair is not None:
             self.found[self._pair] = self._diff
             self._pair = None
 
-    def take(self, line: bytes) -> None:
+    def feed_line(self, line: bytes) -> None:
         if _ID.fullmatch(line):
-            self._next(line.decode("ascii"))
+            self._start_pair(line.decode("ascii"))
         elif line.startswith(b"diff --git "):
             self._in_patch = True
-            self._open(line.decode("utf-8", "replace").removeprefix("diff --git "))
+            self._start_file(line.decode("utf-8", "replace").removeprefix("diff --git "))
         elif self._in_patch:
-            self._patch(line)
+            self._add_patch_line(line)
         else:
-            self._counts(line.decode("utf-8", "replace"))
+            self._add_counts(line.decode("utf-8", "replace"))
 
-    def _next(self, head: str) -> None:
-        self.complete()
+    def _start_pair(self, head: str) -> None:
+        self.finish_pair()
         while self._waiting:
             pair = self._waiting.pop(0)
             if pair[1] == head:
-                self._pair, self._diff, self._file = pair, Diff(), None
+                self._pair, self._diff, self._file = pair, CommitDiff(), None
                 self._room_of_pair, self._in_patch = self._bounds.pair, False
                 return
 
-    def _counts(self, line: str) -> None:
+    def _add_counts(self, line: str) -> None:
         match = _COUNTS.fullmatch(line)
         if match is None:
             return
@@ -151,23 +153,23 @@ class _Reader:
         self._diff.added += added or 0
         self._diff.removed += removed or 0
         if len(self._diff.files) < self._bounds.files:
-            self._diff.files.append(FileDiff(_new_name(match[3]), added, removed))
+            self._diff.files.append(FilePatch(_renamed_path(match[3]), added, removed))
         else:
             self._diff.more += 1
 
-    def _open(self, names: str) -> None:
+    def _start_file(self, names: str) -> None:
         path = names[: (len(names) - 1) // 2].strip('"').removeprefix("a/")
-        self._turn_to(path)
+        self._select_file(path)
         self._hunks = False
         self._room = min(self._bounds.file, self._room_of_pair, self._left)
 
-    def _turn_to(self, path: str) -> None:
+    def _select_file(self, path: str) -> None:
         self._file = next((f for f in self._diff.files if f.path.strip('"') == path), None)
 
-    def _patch(self, line: bytes) -> None:
+    def _add_patch_line(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")
         if text.startswith("rename to "):
-            self._turn_to(text.removeprefix("rename to ").strip('"'))
+            self._select_file(text.removeprefix("rename to ").strip('"'))
         file = self._file
         self._hunks = self._hunks or text.startswith("@@")
         if file is None or (not self._hunks and text.startswith(("index ", "--- ", "+++ "))):
@@ -183,7 +185,7 @@ class _Reader:
         self._left -= len(text) + 1
 
 
-def _new_name(path: str) -> str:
+def _renamed_path(path: str) -> str:
     """The new one of `old => new` and `a/{old => new}/b`."""
     match = _BRACES.match(path)
     if match:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestr.errors import OrchestrError
-from orchestr.process.run import Completed
+from orchestr.process.run import CompletedCommand
 
 # git-facts: a sibling reads a half-written .git/worktrees/X/commondir; somebody's `git config`
 # holds the lock; a `worktree prune` took the file `locked` away. All of them pass.
@@ -27,7 +27,7 @@ class GitError(OrchestrError):
     """A git command failed in a way nobody expected; ``completed`` is what it said."""
 
     def __init__(
-        self, message: str, *, hint: str | None = None, completed: Completed | None = None
+        self, message: str, *, hint: str | None = None, completed: CompletedCommand | None = None
     ) -> None:
         super().__init__(message, hint=hint)
         self.completed = completed
@@ -86,24 +86,24 @@ def is_transient(stderr: bytes) -> bool:
     return _TRANSIENT.search(stderr) is not None
 
 
-def tail(data: bytes, lines: int = 12) -> str:
+def output_tail(data: bytes, lines: int = 12) -> str:
     """The last lines of some output, fit for a message."""
     return "\n".join(data.decode("utf-8", "replace").strip().splitlines()[-lines:])
 
 
-def git_failed(completed: Completed, where: str) -> GitError:
+def git_failed(completed: CompletedCommand, where: str) -> GitError:
     """The error for a command that ended with an unexpected exit code."""
     words = [w for w in completed.argv[1:] if w not in ("-C", where, "--no-pager")]
-    said = tail(completed.err) or tail(completed.out) or "it said nothing"
+    said = output_tail(completed.err) or output_tail(completed.out) or "it said nothing"
     return GitError(
         f"git {' '.join(words[:8])} failed in {where} (exit {completed.code}): {said}",
         completed=completed,
     )
 
 
-def remote_failed(completed: Completed, where: str, remote: str, known: bool) -> GitError:
+def remote_failed(completed: CompletedCommand, where: str, remote: str, known: bool) -> GitError:
     """Why a fetch, a push or a look at the remote failed; ``known``: the remote is configured."""
-    said = tail(completed.err)
+    said = output_tail(completed.err)
     if not known:
         return NoRemote(
             f"{where} has no remote {remote!r}",
@@ -119,7 +119,7 @@ def remote_failed(completed: Completed, where: str, remote: str, known: bool) ->
     )
 
 
-def parse_push(completed: Completed) -> PushResult | None:
+def parse_push_output(completed: CompletedCommand) -> PushResult | None:
     """The value of ``git push --porcelain``; None when it never got to talk about the ref."""
     for line in completed.out.decode("utf-8", "replace").splitlines():
         flag, _, rest = line.partition("\t")

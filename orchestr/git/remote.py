@@ -17,12 +17,12 @@ from orchestr.git.errors import (
     PushResult,
     PushStatus,
     RemoteAway,
-    parse_push,
+    output_tail,
+    parse_push_output,
     remote_failed,
-    tail,
 )
-from orchestr.git.runner import GitPath, line_of, repo_lock
-from orchestr.process.run import Completed, ProcessTimeout
+from orchestr.git.runner import GitPath, repo_lock, single_line
+from orchestr.process.run import CompletedCommand, ProcessTimeout
 
 NETWORK_TIMEOUT = 600.0
 
@@ -30,13 +30,13 @@ NETWORK_TIMEOUT = 600.0
 class RemoteOps(GitPath):
     """The part of `orchestr.git.repo.Repo` that talks to remotes."""
 
-    def remotes(self) -> list[str]:
+    def list_remotes(self) -> list[str]:
         """The names of the configured remotes."""
-        return self.ask("remote").text.split()
+        return self.run_readonly("remote").text.split()
 
     def has_remote(self, name: str = "origin") -> bool:
         """Whether a remote of that name is configured; says nothing about its answering."""
-        return name in self.remotes()
+        return name in self.list_remotes()
 
     def fetch(
         self,
@@ -49,7 +49,7 @@ class RemoteOps(GitPath):
         unless the caller holds it. Raises FetchFailed: RemoteAway, NoRemote or NoSuchRef.
         """
         with repo_lock(self, locks) if locks else nullcontext():
-            self._remote(
+            self._run_remote_command(
                 remote, timeout, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
                 "--recurse-submodules=no", "--end-of-options", remote, *refspecs,
             )  # fmt: skip
@@ -58,7 +58,7 @@ class RemoteOps(GitPath):
         self, remote: str, *patterns: str, timeout: float = NETWORK_TIMEOUT
     ) -> dict[str, str]:
         """Full ref name to commit. Raises RemoteAway, NoRemote."""
-        done = self._remote(
+        done = self._run_remote_command(
             remote, timeout, "ls-remote", "--quiet", "--end-of-options", remote, *patterns
         )
         pairs = (line.split("\t", 1) for line in done.text.splitlines() if "\t" in line)
@@ -70,7 +70,7 @@ class RemoteOps(GitPath):
         ``origin/HEAD``; else ask the remote; else main, master or ``init.defaultBranch`` if
         there is one; else the branch of HEAD.
         """
-        refs = self.ask(
+        refs = self.run_readonly(
             "for-each-ref", "--format=%(refname) %(symref)", f"refs/remotes/{remote}", "refs/heads"
         ).text.splitlines()
         known = dict(line.split(" ", 1) for line in refs)
@@ -79,13 +79,15 @@ class RemoteOps(GitPath):
         if target.startswith(there):
             return Branch(target.removeprefix(there))
         try:
-            done = self._remote(remote, 60, "ls-remote", "--symref", "--", remote, "HEAD")
+            done = self._run_remote_command(
+                remote, 60, "ls-remote", "--symref", "--", remote, "HEAD"
+            )
             for line in done.text.splitlines():
                 if match := re.fullmatch(r"ref: refs/heads/(\S+)\tHEAD", line):
                     return Branch(match[1])
         except GitError:
             pass  # away or absent: guess from what is here
-        wish = line_of(self.ask("config", "--get", "init.defaultBranch", check=False))
+        wish = single_line(self.run_readonly("config", "--get", "init.defaultBranch", check=False))
         for name in ("main", "master", wish):
             if name and (f"{there}{name}" in known or f"refs/heads/{name}" in known):
                 return Branch(name)
@@ -111,27 +113,27 @@ class RemoteOps(GitPath):
         options = [f"--force-with-lease={name}:{expected or ''}"] if lease else []
         args = ("push", "--porcelain", "--no-follow-tags", *options, "--", remote, f"{sha}:{name}")
         try:
-            done = self.run(*args, check=False, timeout=timeout)
+            done = self.run_git(*args, check=False, timeout=timeout)
         except ProcessTimeout as error:
             raise RemoteAway(f"pushing {branch} took longer than {timeout:.0f} s") from error
-        result = parse_push(done)
+        result = parse_push_output(done)
         if result:
             return result
         if done.code == 0:
             return PushResult(PushStatus.OK)
         if done.code == 1:  # a pre-push hook said no before git spoke with the remote
-            return PushResult(PushStatus.REJECTED, tail(done.err))
-        raise remote_failed(done, str(self.path), remote, remote in self.remotes())
+            return PushResult(PushStatus.REJECTED, output_tail(done.err))
+        raise remote_failed(done, str(self.path), remote, remote in self.list_remotes())
 
-    def _remote(self, remote: str, timeout: float, *args: str) -> Completed:
+    def _run_remote_command(self, remote: str, timeout: float, *args: str) -> CompletedCommand:
         if remote.startswith("-"):
             raise GitError(f"{remote!r} cannot be the name of a remote")
         try:
-            done = self.retry(*args, timeout=timeout)
+            done = self.run_with_retry(*args, timeout=timeout)
         except ProcessTimeout as error:
             raise RemoteAway(
                 f"the remote {remote!r} of {self.path} did not answer within {timeout:.0f} s"
             ) from error
         if done.code != 0:
-            raise remote_failed(done, str(self.path), remote, remote in self.remotes())
+            raise remote_failed(done, str(self.path), remote, remote in self.list_remotes())
         return done

@@ -29,11 +29,11 @@ from orchestr.git.errors import (
     RefMoved,
     RemoteAway,
     git_failed,
-    tail,
+    output_tail,
 )
 from orchestr.git.remote import RemoteOps
-from orchestr.git.runner import WorktreeEntry, line_of, records_of
-from orchestr.process.run import ProcessTimeout, run
+from orchestr.git.runner import WorktreeEntry, single_line, split_records
+from orchestr.process.run import ProcessTimeout, run_command
 
 __all__ = [
     "NO_COMMIT",
@@ -42,8 +42,7 @@ __all__ = [
     "CommitRefused",
     "FetchFailed",
     "GitError",
-    "MergeOutcome",
-    "MergeResult",
+    "MergeTreeResult",
     "NoCommits",
     "PushResult",
     "PushStatus",
@@ -52,6 +51,7 @@ __all__ = [
     "Repo",
     "TreeId",
     "WorktreeEntry",
+    "WorktreeMergeResult",
     "branch_name",
     "git_version",
 ]
@@ -63,7 +63,7 @@ _NOBODY = ("orchestr", "orchestr@localhost")
 
 
 @dataclass(frozen=True, slots=True)
-class MergeOutcome:
+class WorktreeMergeResult:
     """A merge in a worktree; ``conflicts`` are the unmerged paths left there."""
 
     clean: bool
@@ -71,7 +71,7 @@ class MergeOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeResult:
+class MergeTreeResult:
     """A merge without a checkout: its tree, or the paths in conflict."""
 
     tree: TreeId | None
@@ -81,18 +81,18 @@ class MergeResult:
 class Repo(RemoteOps):
     """A repository, a bare one or a worktree, by its path; cheap to make, holds no state."""
 
-    def resolve(self, rev: str) -> CommitId | None:
+    def resolve_commit(self, rev: str) -> CommitId | None:
         """The commit that ``rev`` names, else None."""
-        done = self.ask(
+        done = self.run_readonly(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False
         )
-        return CommitId(line_of(done)) if done.code == 0 else None
+        return CommitId(single_line(done)) if done.code == 0 else None
 
     def head(self) -> CommitId | None:
         """The commit of HEAD; None when there is no commit yet."""
-        return self.resolve("HEAD")
+        return self.resolve_commit("HEAD")
 
-    def need_head(self) -> CommitId:
+    def require_head(self) -> CommitId:
         """The commit of HEAD. Raises NoCommits (row C15)."""
         head = self.head()
         if head is None:
@@ -102,73 +102,77 @@ class Repo(RemoteOps):
             )
         return head
 
-    def tree(self, rev: str) -> TreeId:
+    def resolve_tree(self, rev: str) -> TreeId:
         """The tree of a commit. Raises GitError when there is no such commit."""
         return TreeId(
-            line_of(self.ask("rev-parse", "--verify", "--end-of-options", f"{rev}^{{tree}}"))
+            single_line(
+                self.run_readonly("rev-parse", "--verify", "--end-of-options", f"{rev}^{{tree}}")
+            )
         )
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """True when ``a`` is ``b`` or behind it. Raises GitError for unknown commits."""
-        done = self.ask("merge-base", "--is-ancestor", a, b, check=False)
+        done = self.run_readonly("merge-base", "--is-ancestor", a, b, check=False)
         if done.code not in (0, 1):
             raise git_failed(done, str(self.path))
         return done.code == 0
 
     def merge_base(self, a: str, b: str) -> CommitId | None:
         """The best common ancestor; None when this clone knows none (shallow, unrelated)."""
-        done = self.ask("merge-base", a, b, check=False)
+        done = self.run_readonly("merge-base", a, b, check=False)
         if done.code not in (0, 1):
             raise git_failed(done, str(self.path))
-        return CommitId(line_of(done)) if done.code == 0 else None
+        return CommitId(single_line(done)) if done.code == 0 else None
 
-    def count(self, a: str, b: str) -> int:
+    def count_commits(self, a: str, b: str) -> int:
         """How many commits are in ``a..b``."""
-        return int(line_of(self.ask("rev-list", "--count", f"{a}..{b}", "--")))
+        return int(single_line(self.run_readonly("rev-list", "--count", f"{a}..{b}", "--")))
 
     def changed_paths(self, a: str, b: str) -> list[str]:
         """Paths that differ between two commits' trees; a rename is both of its names."""
-        done = self.ask("diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b, "--")
-        return records_of(done.out)
+        done = self.run_readonly("diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b, "--")
+        return split_records(done.out)
 
     def diff_stat(self, a: str, b: str) -> str:
         """``git diff --stat`` for people, at most 100 files."""
         args = ("--no-ext-diff", "--no-textconv", "--no-color", "--stat=100", "--stat-count=100")
-        return self.ask("diff", *args, a, b, "--").text
+        return self.run_readonly("diff", *args, a, b, "--").text
 
-    def subjects(self, rev: str, most: int) -> list[str]:
+    def list_commit_subjects(self, rev: str, most: int) -> list[str]:
         """Subjects of the newest commits from ``rev`` on, merges left out. Raises GitError."""
         words = ("--no-merges", "--no-show-signature", "--encoding=UTF-8", f"--max-count={most}")
-        done = self.ask("log", *words, "--no-color", "--format=%s", "--end-of-options", rev, "--")
+        done = self.run_readonly(
+            "log", *words, "--no-color", "--format=%s", "--end-of-options", rev, "--"
+        )
         return done.text.removesuffix("\n").split("\n")
 
-    def dirty(self) -> list[str]:
+    def dirty_paths(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
         args = ("--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
-        done = self.ask("status", *args, "--ignore-submodules=none")
-        return [record[3:] for record in records_of(done.out)]
+        done = self.run_readonly("status", *args, "--ignore-submodules=none")
+        return [record[3:] for record in split_records(done.out)]
 
-    def unmerged(self) -> tuple[str, ...]:
+    def unmerged_paths(self) -> tuple[str, ...]:
         """Paths that a merge left in conflict: what the index says, without a look at the files."""
-        entries = records_of(self.ask("ls-files", "--unmerged", "-z").out)
+        entries = split_records(self.run_readonly("ls-files", "--unmerged", "-z").out)
         return tuple(dict.fromkeys(entry.partition("\t")[2] for entry in entries))
 
     def update_ref(self, ref: str, new: CommitId, old: CommitId | None = None) -> None:
         """Set a full ref name. ``old`` is the value it must have now (NO_COMMIT: none at all);
         None sets it whatever it was. Raises RefMoved.
         """
-        self._ref(ref, "update-ref", "--no-deref", "--", ref, new, *([old] if old else []))
+        self._change_ref(ref, "update-ref", "--no-deref", "--", ref, new, *([old] if old else []))
 
     def delete_ref(self, ref: str, old: CommitId | None = None) -> None:
         """Delete a full ref name if it is there and still ``old``. Raises RefMoved."""
-        self._ref(ref, "update-ref", "--no-deref", "-d", "--", ref, *([old] if old else []))
+        self._change_ref(ref, "update-ref", "--no-deref", "-d", "--", ref, *([old] if old else []))
 
-    def _ref(self, ref: str, *args: str) -> None:
-        done = self.retry(*args)
+    def _change_ref(self, ref: str, *args: str) -> None:
+        done = self.run_with_retry(*args)
         if done.code == 0:
             return
         if re.search(rb"but expected|already exists|unable to resolve reference", done.err):
-            raise RefMoved(f"{ref} moved meanwhile: {tail(done.err)}", completed=done)
+            raise RefMoved(f"{ref} moved meanwhile: {output_tail(done.err)}", completed=done)
         raise git_failed(done, str(self.path))
 
     def commit_tree(
@@ -191,8 +195,8 @@ class Repo(RemoteOps):
                 env[f"GIT_{role}_NAME"], env[f"GIT_{role}_EMAIL"] = identity
         repo = self if identity else self.as_committer()
         options = [word for parent in parents for word in ("-p", parent)]
-        done = repo.run("commit-tree", tree, *options, input=message.encode(), env=env)
-        return CommitId(line_of(done))
+        done = repo.run_git("commit-tree", tree, *options, input=message.encode(), env=env)
+        return CommitId(single_line(done))
 
     def commit_all(self, message: str) -> CommitId | None:
         """``add -A`` and commit, hooks included; None when there was nothing to commit.
@@ -201,67 +205,72 @@ class Repo(RemoteOps):
         file would go in as it is because git-lfs, which the user's config demands, is missing.
         """
         repo = self.as_committer().without_lfs()
-        repo.run("add", "-A")
+        repo.run_git("add", "-A")
         self._refuse_raw_lfs()
         merging = (self.git_dir() / "MERGE_HEAD").exists()
-        if not merging and self.ask("diff", "--cached", "--quiet", check=False).code == 0:
+        if not merging and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0:
             return None
         words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
         try:
-            done = repo.run(*words, input=message.encode(), check=False)
+            done = repo.run_git(*words, input=message.encode(), check=False)
         except ProcessTimeout as error:
             raise CommitRefused(
                 f"git commit in {self.path} took longer than {self.timeout:g} s and was ended",
                 hint="a hook or the signing setup of the repository hangs: try it there by hand",
             ) from error
         if done.code != 0:
-            if not merging and self.ask("diff", "--cached", "--quiet", check=False).code == 0:
+            if (
+                not merging
+                and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0
+            ):
                 return None  # a hook took everything out again
             raise CommitRefused(
-                f"git commit in {self.path} was refused: {tail(done.err + done.out)}",
+                f"git commit in {self.path} was refused: {output_tail(done.err + done.out)}",
                 hint="a hook or the signing setup of the repository says no; see the lines above",
                 completed=done,
             )
-        return self.need_head()
+        return self.require_head()
 
     def _refuse_raw_lfs(self) -> None:
         """Where we pass over git-lfs, only its pointers may be committed."""
         if not lfs_config():
             return
-        demanded = self.run("config", "--bool", "--get", "filter.lfs.required", check=False)
-        if line_of(demanded) != "true":
+        demanded = self.run_git("config", "--bool", "--get", "filter.lfs.required", check=False)
+        if single_line(demanded) != "true":
             return
-        staged = self.ask(
+        staged = self.run_readonly(
             "diff", "--cached", "--name-only", "--no-renames", "--diff-filter=AM", "-z"
         )
-        shown = self.ask("check-attr", "--cached", "-z", "filter", "--", *records_of(staged.out))
-        words = records_of(shown.out)
+        shown = self.run_readonly(
+            "check-attr", "--cached", "-z", "filter", "--", *split_records(staged.out)
+        )
+        words = split_records(shown.out)
         for path, filter in zip(words[::3], words[2::3], strict=True):
             if filter != "lfs":
                 continue
-            if not self.ask("cat-file", "blob", f":{path}").out.startswith(_POINTER):
+            if not self.run_readonly("cat-file", "blob", f":{path}").out.startswith(_POINTER):
                 raise CommitRefused(
                     f"git-lfs is not installed, so {path} cannot be committed in {self.path}",
                     hint="install git-lfs, then run the same command again",
                 )
 
-    def merge(self, rev: str, message: str) -> MergeOutcome:
+    def merge(self, rev: str, message: str) -> WorktreeMergeResult:
         """Merge into the branch checked out here; conflicts stay in place for the agent.
 
         Raises GitError when git refuses to begin (local changes in the way).
         """
-        done = self.as_committer().without_lfs().run(
+        done = self.as_committer().without_lfs().run_git(
             "merge", "--no-edit", "--ff", "--no-stat", "--no-autostash", "-m", message, rev,
             check=False,
         )  # fmt: skip
         if done.code == 0:
-            return MergeOutcome(clean=True)
-        conflicts = self.unmerged()
+            return WorktreeMergeResult(clean=True)
+        conflicts = self.unmerged_paths()
         if not conflicts:
             raise git_failed(done, str(self.path))
-        return MergeOutcome(clean=False, conflicts=conflicts)
+        return WorktreeMergeResult(clean=False, conflicts=conflicts)
 
-    def merge_trees(self, ours: str, theirs: str, base: CommitId | None = None) -> MergeResult:
+    def merge_trees(self, ours: str, theirs: str, base: CommitId | None = None) -> MergeTreeResult:
         """Merge two commits without a worktree (2.6 ms, git-facts). A conflict is a value.
 
         ``base`` overrides the merge base. Raises GitError for unrelated or unknown commits.
@@ -269,27 +278,31 @@ class Repo(RemoteOps):
         if base is not None:
             # `--merge-base` came with git 2.40; two commits whose only parent is the base
             # have it as their merge base everywhere.
-            root = self.commit_tree(self.tree(base), (), "base", date=_EPOCH, identity=_NOBODY)
+            root = self.commit_tree(
+                self.resolve_tree(base), (), "base", date=_EPOCH, identity=_NOBODY
+            )
             ours, theirs = (
-                self.commit_tree(self.tree(side), (root,), "side", date=_EPOCH, identity=_NOBODY)
+                self.commit_tree(
+                    self.resolve_tree(side), (root,), "side", date=_EPOCH, identity=_NOBODY
+                )
                 for side in (ours, theirs)
             )
-        done = self.run(
+        done = self.run_git(
             "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
             check=False,
         )  # fmt: skip
-        answer = records_of(done.out)
+        answer = split_records(done.out)
         if done.code not in (0, 1) or not answer:  # unknown commits give 1 and no tree (2.39)
             raise git_failed(done, str(self.path))
         tree, *conflicts = answer
         if done.code == 0:
-            return MergeResult(TreeId(tree))
-        return MergeResult(None, tuple(conflicts))
+            return MergeTreeResult(TreeId(tree))
+        return MergeTreeResult(None, tuple(conflicts))
 
 
 @cache
 def git_version() -> tuple[int, ...]:
     """The installed git as numbers, (2, 39, 5); doctor wants at least (2, 38)."""
-    done = run(("git", "--version"), cwd=Path("/"), env=git_env(Path("/"), {}), timeout=60)
+    done = run_command(("git", "--version"), cwd=Path("/"), env=git_env(Path("/"), {}), timeout=60)
     found = re.search(r"(\d+(?:\.\d+)+)", done.text)
     return tuple(int(n) for n in found[1].split(".")) if found else (0,)

@@ -19,7 +19,7 @@ from typing import Self
 from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
 from orchestr.git.errors import git_failed, is_transient
 from orchestr.process.file_lock import FlockLock
-from orchestr.process.run import Completed, run
+from orchestr.process.run import CompletedCommand, run_command
 
 TRIES = 6
 
@@ -53,54 +53,58 @@ class GitPath:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
-    def at(self, path: Path) -> Self:
+    def at_path(self, path: Path) -> Self:
         """The same settings at another path (a worktree of this repository)."""
         return type(self)(path, config=self.config, timeout=self.timeout)
 
     # --- running ---------------------------------------------------------------------------
 
-    def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    def build_env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of git in this path (`orchestr.git.agent_environment.git_env`)."""
         return git_env(self.path, self.config, extra)
 
-    def run(
+    def run_git(
         self,
         *args: str,
         check: bool = True,
         input: bytes | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
-    ) -> Completed:
+    ) -> CompletedCommand:
         """``git -C path ARGS``. Raises GitError on an exit code but 0 when ``check``."""
-        return self._judged(self._start(args, self.env(env), timeout, input), check)
+        return self._raise_if_failed(
+            self._run_once(args, self.build_env(env), timeout, input), check
+        )
 
-    def ask(self, *args: str, check: bool = True) -> Completed:
+    def run_readonly(self, *args: str, check: bool = True) -> CompletedCommand:
         """A command that only reads: takes no lock, needs no git-lfs, is tried again."""
         config = {**lfs_config(), **self.config}
         env = git_env(self.path, config, {"GIT_OPTIONAL_LOCKS": "0"})
-        return self._judged(self._again(lambda: self._start(args, env, None, None)), check)
+        return self._raise_if_failed(
+            self._retry_transient(lambda: self._run_once(args, env, None, None)), check
+        )
 
-    def retry(
+    def run_with_retry(
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None
-    ) -> Completed:
+    ) -> CompletedCommand:
         """A command that may be run twice, tried again while a sibling is in the way; the last
         answer, good or bad.
         """
-        where = self.env(env)
-        return self._again(lambda: self._start(args, where, timeout, None))
+        where = self.build_env(env)
+        return self._retry_transient(lambda: self._run_once(args, where, timeout, None))
 
-    def _start(
+    def _run_once(
         self,
         args: tuple[str, ...],
         env: Mapping[str, str],
         timeout: float | None,
         input: bytes | None,
-    ) -> Completed:
+    ) -> CompletedCommand:
         argv = ("git", "-C", str(self.path), *args)
         timeout = self.timeout if timeout is None else timeout
-        return run(argv, cwd=Path("/"), env=env, timeout=timeout, input=input, check=False)
+        return run_command(argv, cwd=Path("/"), env=env, timeout=timeout, input=input, check=False)
 
-    def _again(self, start: Callable[[], Completed]) -> Completed:
+    def _retry_transient(self, start: Callable[[], CompletedCommand]) -> CompletedCommand:
         # git-facts: what reads the list of worktrees dies when a sibling is half-written.
         done = start()
         for turn in range(TRIES):
@@ -110,7 +114,7 @@ class GitPath:
             done = start()
         return done
 
-    def _judged(self, done: Completed, check: bool) -> Completed:
+    def _raise_if_failed(self, done: CompletedCommand, check: bool) -> CompletedCommand:
         if check and done.code != 0:
             raise git_failed(done, str(self.path))
         return done
@@ -118,7 +122,9 @@ class GitPath:
     @cached_property
     def identity_config(self) -> dict[str, str]:
         """A name and an address for commits, only what the user has not set."""
-        found = self.ask("config", "--get-regexp", r"^(user|author|committer)\.", check=False).text
+        found = self.run_readonly(
+            "config", "--get-regexp", r"^(user|author|committer)\.", check=False
+        ).text
         have = {line.partition(" ")[0] for line in found.splitlines()}
         wanted = {"user.name": IDENTITY[0], "user.email": IDENTITY[1]}
         return {key: value for key, value in wanted.items() if key not in have}
@@ -136,57 +142,59 @@ class GitPath:
     # --- where things are ------------------------------------------------------------------
 
     @classmethod
-    def containing(cls, start: Path) -> Self | None:
+    def find_containing(cls, start: Path) -> Self | None:
         """The repository or worktree around ``start`` (row A82), else None."""
-        done = cls(start).run(
+        done = cls(start).run_git(
             "rev-parse", "--show-toplevel", check=False, env={"GIT_CEILING_DIRECTORIES": ""}
         )
-        return cls(Path(line_of(done))) if done.code == 0 else None
+        return cls(Path(single_line(done))) if done.code == 0 else None
 
     def common_dir(self) -> Path:
         """The ``.git`` that all worktrees share, symlinks resolved: the identity of the repo."""
-        return self._place("--git-common-dir")
+        return self._rev_parse_path("--git-common-dir")
 
     def git_dir(self) -> Path:
         """This worktree's own part of it (HEAD, index)."""
-        return self._place("--git-dir")
+        return self._rev_parse_path("--git-dir")
 
     def toplevel(self) -> Path:
         """The root of this worktree. Raises GitError in a bare repository."""
-        return self._place("--show-toplevel")
+        return self._rev_parse_path("--show-toplevel")
 
-    def _place(self, what: str) -> Path:
-        return Path(line_of(self.ask("rev-parse", "--path-format=absolute", what))).resolve()
+    def _rev_parse_path(self, what: str) -> Path:
+        return Path(
+            single_line(self.run_readonly("rev-parse", "--path-format=absolute", what))
+        ).resolve()
 
     def head_branch(self) -> Branch | None:
         """The branch that HEAD is on (born or not); None when detached."""
-        done = self.ask("symbolic-ref", "--quiet", "HEAD", check=False)
-        return branch_of(line_of(done)) if done.code == 0 else None
+        done = self.run_readonly("symbolic-ref", "--quiet", "HEAD", check=False)
+        return branch_from_ref(single_line(done)) if done.code == 0 else None
 
     def is_repository(self) -> bool:
         """Whether a clone, a bare repository or a worktree begins exactly here (none around)."""
-        return self.ask("rev-parse", "--git-dir", check=False).code == 0
+        return self.run_readonly("rev-parse", "--git-dir", check=False).code == 0
 
     def is_empty(self) -> bool:
         """Whether there is no ref at all, so no commit to start from."""
         return (
-            not self.ask("for-each-ref", "--count=1").out
-            and self.ask("rev-parse", "--verify", "--quiet", "HEAD", check=False).code != 0
+            not self.run_readonly("for-each-ref", "--count=1").out
+            and self.run_readonly("rev-parse", "--verify", "--quiet", "HEAD", check=False).code != 0
         )
 
     def is_bare(self) -> bool:
-        return line_of(self.ask("rev-parse", "--is-bare-repository")) == "true"
+        return single_line(self.run_readonly("rev-parse", "--is-bare-repository")) == "true"
 
     def is_shallow(self) -> bool:
-        return line_of(self.ask("rev-parse", "--is-shallow-repository")) == "true"
+        return single_line(self.run_readonly("rev-parse", "--is-shallow-repository")) == "true"
 
-    def worktrees(self) -> list[WorktreeEntry]:
+    def list_worktrees(self) -> list[WorktreeEntry]:
         """Every worktree that git knows, the main one (or the bare repository) first."""
-        return parse_worktrees(self.ask("worktree", "list", "--porcelain", "-z").out)
+        return parse_worktrees(self.run_readonly("worktree", "list", "--porcelain", "-z").out)
 
     def main_worktree(self) -> Path:
         """The main worktree (or bare repository), from whichever worktree we are in (row X33)."""
-        return self.worktrees()[0].path
+        return self.list_worktrees()[0].path
 
 
 def repo_lock(repo: GitPath, locks: Path) -> FlockLock:
@@ -212,7 +220,7 @@ def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
             WorktreeEntry(
                 path=Path(words["worktree"]),
                 head=CommitId(words["HEAD"]) if words.get("HEAD", "0").strip("0") else None,
-                branch=branch_of(words["branch"]) if "branch" in words else None,
+                branch=branch_from_ref(words["branch"]) if "branch" in words else None,
                 detached="detached" in words,
                 locked=words.get("locked"),
                 prunable=words.get("prunable"),
@@ -222,16 +230,16 @@ def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
     return entries
 
 
-def branch_of(ref: str) -> Branch | None:
+def branch_from_ref(ref: str) -> Branch | None:
     """The branch of a full ref name; None for other refs."""
     return Branch(ref.removeprefix("refs/heads/")) if ref.startswith("refs/heads/") else None
 
 
-def line_of(done: Completed) -> str:
+def single_line(done: CompletedCommand) -> str:
     """The one line that a command answered; bytes that are no UTF-8 survive the round trip."""
     return os.fsdecode(done.out.removesuffix(b"\n"))
 
 
-def records_of(data: bytes) -> list[str]:
+def split_records(data: bytes) -> list[str]:
     """The strings of ``-z`` output; file names may hold newlines and any byte but NUL."""
     return [os.fsdecode(part) for part in data.split(b"\0") if part]

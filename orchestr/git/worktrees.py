@@ -24,17 +24,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from orchestr.git.checkout import clear_stale_locks, fill, index_missing
+from orchestr.git.checkout import clear_stale_locks, complete_checkout, is_index_missing
 from orchestr.git.errors import GitError, git_failed, is_transient
 from orchestr.git.repo import Branch, CommitId, Repo, branch_name
 from orchestr.git.runner import TRIES, WorktreeEntry, repo_lock
 from orchestr.process.file_lock import FlockLock
 
 __all__ = [
-    "Finding",
-    "Provision",
-    "Verdict",
+    "WorktreeFinding",
+    "WorktreeProvision",
     "WorktreeRefused",
+    "WorktreeVerdict",
     "add_detached",
     "add_worktree",
     "clear_stale_locks",
@@ -48,7 +48,7 @@ _GITS_OWN_LOCK = "initializing"  # the reason while `worktree add` runs; a kill 
 _UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG", "MERGE_HEAD", "CHERRY_PICK_HEAD")
 
 
-class Finding(StrEnum):
+class WorktreeFinding(StrEnum):
     """What is the matter with a worktree."""
 
     OK = "ok"
@@ -63,15 +63,15 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WorktreeVerdict:
     """``detail`` says what was found instead (the other branch, the reason of a lock)."""
 
-    finding: Finding
+    finding: WorktreeFinding
     detail: str = ""
     entry: WorktreeEntry | None = None
 
 
-class Provision(StrEnum):
+class WorktreeProvision(StrEnum):
     """How a worktree came to be (row C9)."""
 
     CREATED = "created"  # with a new branch
@@ -86,41 +86,45 @@ class WorktreeRefused(GitError):
 
 def validate_worktree(
     repo: Repo, path: Path, branch: str | None, *, registered: bool = True
-) -> Verdict:
+) -> WorktreeVerdict:
     """Judge a worktree from the three sides: our entry, the disk, git (row D8).
 
     ``branch`` None means that it should be detached. Changes nothing. Raises GitError when
     ``repo`` itself cannot be read.
     """
     path = path.absolute()
-    entry = _entry(repo, path)
-    if not _occupied(path):
+    entry = _find_entry(repo, path)
+    if not _is_occupied(path):
         if entry is not None and entry.locked is not None:
-            return Verdict(Finding.LOCKED, entry.locked or "no reason given", entry)
-        return Verdict(Finding.MISSING, "git still lists it" if entry else "", entry)
+            return WorktreeVerdict(WorktreeFinding.LOCKED, entry.locked or "no reason given", entry)
+        return WorktreeVerdict(
+            WorktreeFinding.MISSING, "git still lists it" if entry else "", entry
+        )
     if entry is None:
-        return Verdict(Finding.FOREIGN, "git does not list it here")
+        return WorktreeVerdict(WorktreeFinding.FOREIGN, "git does not list it here")
     git_dir = _admin_dir(path)
     if git_dir is None and path.resolve() == repo.common_dir().parent:
         git_dir = repo.common_dir()
     if git_dir is None:
-        return Verdict(Finding.DAMAGED, f"{path / '.git'} is gone or points elsewhere", entry)
-    if index_missing(git_dir):
-        return Verdict(Finding.INCOMPLETE, entry.branch or "detached", entry)
+        return WorktreeVerdict(
+            WorktreeFinding.DAMAGED, f"{path / '.git'} is gone or points elsewhere", entry
+        )
+    if is_index_missing(git_dir):
+        return WorktreeVerdict(WorktreeFinding.INCOMPLETE, entry.branch or "detached", entry)
     if branch is None and entry.branch is not None:
-        return Verdict(Finding.WRONG_BRANCH, entry.branch, entry)
+        return WorktreeVerdict(WorktreeFinding.WRONG_BRANCH, entry.branch, entry)
     if branch is not None and entry.branch is None:
-        return Verdict(Finding.DETACHED, (entry.head or "")[:12], entry)
+        return WorktreeVerdict(WorktreeFinding.DETACHED, (entry.head or "")[:12], entry)
     if branch is not None and entry.branch != branch:
-        return Verdict(Finding.WRONG_BRANCH, str(entry.branch), entry)
+        return WorktreeVerdict(WorktreeFinding.WRONG_BRANCH, str(entry.branch), entry)
     if not registered:
-        return Verdict(Finding.UNREGISTERED, "", entry)
-    return Verdict(Finding.OK, entry.branch or (entry.head or "")[:12], entry)
+        return WorktreeVerdict(WorktreeFinding.UNREGISTERED, "", entry)
+    return WorktreeVerdict(WorktreeFinding.OK, entry.branch or (entry.head or "")[:12], entry)
 
 
 def add_worktree(
     repo: Repo, path: Path, branch: Branch, base: CommitId, *, locks: Path
-) -> Provision:
+) -> WorktreeProvision:
     """A worktree at ``path`` on ``branch``; the branch is made from ``base`` unless it exists.
 
     Can be called again after any interruption. Raises WorktreeRefused when the path or the
@@ -128,33 +132,33 @@ def add_worktree(
     """
     branch = branch_name(branch)
     path = path.absolute()
-    with _place_lock(path, locks):
+    with _worktree_lock(path, locks):
         with repo_lock(repo, locks):
-            how = _register(repo, path, branch, base)
-        if how is not Provision.REUSED:
-            fill(repo.at(path))
+            how = _register_worktree(repo, path, branch, base)
+        if how is not WorktreeProvision.REUSED:
+            complete_checkout(repo.at_path(path))
     return how
 
 
-def add_detached(repo: Repo, path: Path, commit: CommitId, *, locks: Path) -> Provision:
+def add_detached(repo: Repo, path: Path, commit: CommitId, *, locks: Path) -> WorktreeProvision:
     """A worktree at ``path`` that shows ``commit``, on no branch (an upstream's, to be read).
 
     One that is there on another commit is moved, unless it has changes. Raises like
     `add_worktree`.
     """
     path = path.absolute()
-    with _place_lock(path, locks):
+    with _worktree_lock(path, locks):
         with repo_lock(repo, locks):
-            how = _register(repo, path, None, commit)
-        tree = repo.at(path)
-        if how is not Provision.REUSED:
-            fill(tree)
+            how = _register_worktree(repo, path, None, commit)
+        tree = repo.at_path(path)
+        if how is not WorktreeProvision.REUSED:
+            complete_checkout(tree)
         head = tree.head()
         if head is not None and head != commit:
             _refuse_dirty(tree)
-            if not tree.ask("for-each-ref", "--count=1", f"--contains={head}").out:
+            if not tree.run_readonly("for-each-ref", "--count=1", f"--contains={head}").out:
                 tree.update_ref(f"refs/orchestr/kept/{head}", head)  # somebody committed here
-            tree.without_lfs().run("checkout", "--quiet", "--detach", commit, "--")
+            tree.without_lfs().run_git("checkout", "--quiet", "--detach", commit, "--")
     return how
 
 
@@ -165,36 +169,36 @@ def remove_worktree(repo: Repo, path: Path, *, locks: Path, force: bool = False)
     not committed; locked worktrees and those of other repositories are refused always.
     """
     path = path.absolute()
-    with _place_lock(path, locks), repo_lock(repo, locks):
+    with _worktree_lock(path, locks), repo_lock(repo, locks):
         verdict = validate_worktree(repo, path, None)
         entry = verdict.entry
-        if verdict.finding is Finding.MISSING and entry is None:
+        if verdict.finding is WorktreeFinding.MISSING and entry is None:
             return False
         if entry is None:
-            raise _foreign(repo, path)
+            raise _foreign_error(repo, path)
         if entry.locked not in (None, _GITS_OWN_LOCK):
-            raise _locked(repo, entry)
-        if verdict.finding is Finding.DAMAGED:
+            raise _locked_error(repo, entry)
+        if verdict.finding is WorktreeFinding.DAMAGED:
             repair_worktree(repo, path)
-        careful = not force and verdict.finding is not Finding.MISSING
-        if careful and not (verdict.finding is Finding.INCOMPLETE and _only_git_file(path)):
-            _refuse_dirty(repo.at(path))
+        careful = not force and verdict.finding is not WorktreeFinding.MISSING
+        if careful and not (verdict.finding is WorktreeFinding.INCOMPLETE and _only_git_file(path)):
+            _refuse_dirty(repo.at_path(path))
         # By force, after our own look: git refuses every repository that has submodules, even
         # one that was never initialised (builtin/worktree.c, validate_no_submodules).
-        _forget(repo, path)
+        _drop_worktree(repo, path)
         return True
 
 
-def repair_worktree(repo: Repo, path: Path) -> Verdict:
+def repair_worktree(repo: Repo, path: Path) -> WorktreeVerdict:
     """Mend a deleted or damaged ``.git`` file (``git worktree repair``); files are not touched.
 
     Returns the judgement afterwards. Raises WorktreeRefused when ``.git`` is a directory.
     """
     path = path.absolute()
-    entry = _entry(repo, path)
+    entry = _find_entry(repo, path)
     if entry is None or (path / ".git").is_dir():
-        raise _foreign(repo, path)
-    repo.retry("worktree", "repair", str(path))
+        raise _foreign_error(repo, path)
+    repo.run_with_retry("worktree", "repair", str(path))
     if _admin_dir(path) is None:  # a .git that names another repository is "not ours" to git
         raise WorktreeRefused(
             f"the .git file of {path} cannot be repaired",
@@ -206,47 +210,53 @@ def repair_worktree(repo: Repo, path: Path) -> Verdict:
 # --- under the repository's lock -----------------------------------------------------------
 
 
-def _register(repo: Repo, path: Path, branch: Branch | None, base: CommitId) -> Provision:
+def _register_worktree(
+    repo: Repo, path: Path, branch: Branch | None, base: CommitId
+) -> WorktreeProvision:
     """Bring git's record and an empty directory about, or find out that they are there."""
     verdict = validate_worktree(repo, path, branch)
     match verdict.finding:
-        case Finding.DAMAGED:
+        case WorktreeFinding.DAMAGED:
             repair_worktree(repo, path)
-            return _register(repo, path, branch, base)
-        case Finding.OK | Finding.UNREGISTERED:
-            return Provision.REUSED
-        case Finding.INCOMPLETE:
+            return _register_worktree(repo, path, branch, base)
+        case WorktreeFinding.OK | WorktreeFinding.UNREGISTERED:
+            return WorktreeProvision.REUSED
+        case WorktreeFinding.INCOMPLETE:
             if verdict.entry is not None and verdict.entry.branch == branch:
                 if verdict.entry.locked == _GITS_OWN_LOCK:
-                    repo.run("worktree", "unlock", str(path))
-                return Provision.COMPLETED
+                    repo.run_git("worktree", "unlock", str(path))
+                return WorktreeProvision.COMPLETED
             # `worktree add` itself was killed before HEAD was set: nobody worked here yet.
             if not _only_git_file(path):
-                raise _other_branch(path, branch, verdict)
-            _forget(repo, path)
-        case Finding.DETACHED if branch is not None and _attach(repo.at(path), branch):
-            return Provision.REUSED
-        case Finding.WRONG_BRANCH | Finding.DETACHED:
-            raise _other_branch(path, branch, verdict)
-        case Finding.FOREIGN:
-            raise _foreign(repo, path)
-        case Finding.LOCKED:
+                raise _wrong_branch_error(path, branch, verdict)
+            _drop_worktree(repo, path)
+        case WorktreeFinding.DETACHED if branch is not None and _attach_to_branch(
+            repo.at_path(path), branch
+        ):
+            return WorktreeProvision.REUSED
+        case WorktreeFinding.WRONG_BRANCH | WorktreeFinding.DETACHED:
+            raise _wrong_branch_error(path, branch, verdict)
+        case WorktreeFinding.FOREIGN:
+            raise _foreign_error(repo, path)
+        case WorktreeFinding.LOCKED:
             if verdict.detail != _GITS_OWN_LOCK:
-                raise _locked(repo, verdict.entry)
-            _forget(repo, path)
-        case Finding.MISSING:
+                raise _locked_error(repo, verdict.entry)
+            _drop_worktree(repo, path)
+        case WorktreeFinding.MISSING:
             if verdict.entry is not None:
-                _forget(repo, path)
-    return _add(repo, path, branch, base)
+                _drop_worktree(repo, path)
+    return _run_worktree_add(repo, path, branch, base)
 
 
-def _add(repo: Repo, path: Path, branch: Branch | None, base: CommitId) -> Provision:
+def _run_worktree_add(
+    repo: Repo, path: Path, branch: Branch | None, base: CommitId
+) -> WorktreeProvision:
     if branch is not None:
-        _free_branch(repo, path, branch)
+        _ensure_branch_free(repo, path, branch)
     path.parent.mkdir(parents=True, exist_ok=True)
     ref = f"refs/heads/{branch}"
     for turn in range(TRIES):
-        existing = repo.resolve(ref) if branch is not None else None
+        existing = repo.resolve_commit(ref) if branch is not None else None
         # --no-track: writing branch.X.* into the shared config is what fails in parallel.
         words = ["worktree", "add", "--quiet", "--no-checkout"]
         if branch is None:
@@ -255,10 +265,10 @@ def _add(repo: Repo, path: Path, branch: Branch | None, base: CommitId) -> Provi
             words += [str(path), branch]
         else:
             words += ["--no-track", "-b", branch, str(path), base]
-        done = repo.run(*words, check=False)
+        done = repo.run_git(*words, check=False)
         if done.code == 0:
-            return Provision.BRANCH_REUSED if existing else Provision.CREATED
-        if branch is not None and existing is None and repo.resolve(ref) == base:
+            return WorktreeProvision.BRANCH_REUSED if existing else WorktreeProvision.CREATED
+        if branch is not None and existing is None and repo.resolve_commit(ref) == base:
             repo.delete_ref(ref, base)  # ours: it was not there before, under this lock
         if not is_transient(done.err):
             break
@@ -266,26 +276,26 @@ def _add(repo: Repo, path: Path, branch: Branch | None, base: CommitId) -> Provi
     raise git_failed(done, str(repo.path))
 
 
-def _attach(tree: Repo, branch: Branch) -> bool:
+def _attach_to_branch(tree: Repo, branch: Branch) -> bool:
     """Put a detached worktree on its branch if nothing is lost by it.
 
     One that `add_detached` made for a dependent to read, and whose own cell works again.
     """
     head, git_dir = tree.head(), tree.git_dir()
-    if head is None or any((git_dir / name).exists() for name in _UNDER_WAY) or tree.dirty():
+    if head is None or any((git_dir / name).exists() for name in _UNDER_WAY) or tree.dirty_paths():
         return False
-    tip = tree.resolve(f"refs/heads/{branch}")
+    tip = tree.resolve_commit(f"refs/heads/{branch}")
     if tip is None or not tree.is_ancestor(head, tip):
         return False
-    _free_branch(tree, tree.path, branch)
-    tree.without_lfs().run("checkout", "--quiet", "--no-guess", branch, "--")
+    _ensure_branch_free(tree, tree.path, branch)
+    tree.without_lfs().run_git("checkout", "--quiet", "--no-guess", branch, "--")
     return True
 
 
-def _free_branch(repo: Repo, path: Path, branch: Branch) -> None:
+def _ensure_branch_free(repo: Repo, path: Path, branch: Branch) -> None:
     """Refuse a branch that is checked out elsewhere (row E136); drop a record of nothing."""
-    for entry in repo.worktrees():
-        if entry.branch != branch or _same(entry.path, path):
+    for entry in repo.list_worktrees():
+        if entry.branch != branch or _is_same_path(entry.path, path):
             continue
         if entry.path.exists() or entry.bare:
             if entry.bare:
@@ -295,11 +305,11 @@ def _free_branch(repo: Repo, path: Path, branch: Branch) -> None:
                 hint=f"git -C {entry.path} switch --detach, or finish the work there",
             )
         if entry.locked is not None:
-            raise _locked(repo, entry)
-        _forget(repo, entry.path)
+            raise _locked_error(repo, entry)
+        _drop_worktree(repo, entry.path)
 
 
-def _forget(repo: Repo, path: Path) -> None:
+def _drop_worktree(repo: Repo, path: Path) -> None:
     """Drop one worktree and git's record of it; no general prune (an unmounted disk).
 
     Twice --force also drops what a killed ``worktree add`` left locked as "initializing".
@@ -308,13 +318,13 @@ def _forget(repo: Repo, path: Path) -> None:
         if _only_git_file(path):  # git refuses one whose record is half-written
             (path / ".git").unlink()
         path.rmdir()  # and an empty one; a folder with anything in it stays for git to judge
-    done = repo.retry("worktree", "remove", "--force", "--force", str(path))
-    if done.code != 0 and _entry(repo, path) is not None:
+    done = repo.run_with_retry("worktree", "remove", "--force", "--force", str(path))
+    if done.code != 0 and _find_entry(repo, path) is not None:
         raise git_failed(done, str(repo.path))
 
 
 def _refuse_dirty(tree: Repo) -> None:
-    dirty = tree.dirty()
+    dirty = tree.dirty_paths()
     if dirty:
         shown = ", ".join(dirty[:3]) + (", ..." if len(dirty) > 3 else "")
         raise WorktreeRefused(
@@ -328,14 +338,14 @@ def _refuse_dirty(tree: Repo) -> None:
         )
 
 
-def _foreign(repo: Repo, path: Path) -> WorktreeRefused:
+def _foreign_error(repo: Repo, path: Path) -> WorktreeRefused:
     return WorktreeRefused(
         f"{path} exists and is not a worktree of {repo.path}",
         hint=f"look into it, then: mv {path} {path}.old",
     )
 
 
-def _locked(repo: Repo, entry: WorktreeEntry | None) -> WorktreeRefused:
+def _locked_error(repo: Repo, entry: WorktreeEntry | None) -> WorktreeRefused:
     where = entry.path if entry else "it"
     why = f" ({entry.locked})" if entry and entry.locked else ""
     return WorktreeRefused(
@@ -344,7 +354,9 @@ def _locked(repo: Repo, entry: WorktreeEntry | None) -> WorktreeRefused:
     )
 
 
-def _other_branch(path: Path, branch: Branch | None, verdict: Verdict) -> WorktreeRefused:
+def _wrong_branch_error(
+    path: Path, branch: Branch | None, verdict: WorktreeVerdict
+) -> WorktreeRefused:
     found = verdict.entry.branch if verdict.entry else None
     is_on = f"on branch {found}" if found else f"on a detached head {verdict.detail}".rstrip()
     return WorktreeRefused(
@@ -356,15 +368,15 @@ def _other_branch(path: Path, branch: Branch | None, verdict: Verdict) -> Worktr
 # --- looking -------------------------------------------------------------------------------
 
 
-def _entry(repo: Repo, path: Path) -> WorktreeEntry | None:
-    return next((e for e in repo.worktrees() if _same(e.path, path)), None)
+def _find_entry(repo: Repo, path: Path) -> WorktreeEntry | None:
+    return next((e for e in repo.list_worktrees() if _is_same_path(e.path, path)), None)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _is_same_path(one: Path, other: Path) -> bool:
     return one == other or one.resolve() == other.resolve()
 
 
-def _occupied(path: Path) -> bool:
+def _is_occupied(path: Path) -> bool:
     """Whether something is at ``path`` that must not be written over; an empty folder is not."""
     if path.is_dir() and not path.is_symlink():
         with os.scandir(path) as entries:
@@ -387,9 +399,9 @@ def _admin_dir(path: Path) -> Path | None:
         back = Path(os.fsdecode((git_dir / "gitdir").read_bytes().removesuffix(b"\n")))
     except OSError:
         return None
-    return git_dir if _same((git_dir / back).absolute(), link) else None
+    return git_dir if _is_same_path((git_dir / back).absolute(), link) else None
 
 
-def _place_lock(path: Path, locks: Path) -> FlockLock:
+def _worktree_lock(path: Path, locks: Path) -> FlockLock:
     key = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     return FlockLock(locks / f"worktree-{key}.lock")

@@ -40,7 +40,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LandingChange:
     """What may land: one cell's head, or the undoing of one (``reverts`` names the landing).
 
     ``order`` is the place in the plan; every change stands behind all that it ``needs``.
@@ -61,7 +61,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class QueueRules:
     """``window``: candidates at once in a lane at the start, ``floor`` its least; ``batch``: the
     most changes in one candidate; ``repairs``: how often a change's own agent may try again;
     ``disjoint``: changes of different paths are not checked on top of each other.
@@ -79,7 +79,7 @@ Part = tuple[str, str]  # a change's key and the head of it that is meant
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class CandidateSpec:
     """What a candidate is made of: these heads, in this order, on top of exactly this commit."""
 
     lane: Lane
@@ -98,7 +98,7 @@ class Candidate:
     repository had not landed when it was checked, so red does not count yet.
     """
 
-    spec: Spec
+    spec: CandidateSpec
     commit: str
     tree: str = ""
     conflicts: tuple[str, ...] = ()
@@ -111,12 +111,12 @@ class Candidate:
         return not self.commit or self.green is False
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         return self.commit == self.spec.base
 
     @property
-    def good(self) -> bool:
-        return bool(self.commit) and (self.empty or self.green is True)
+    def is_landable(self) -> bool:
+        return bool(self.commit) and (self.is_empty or self.green is True)
 
 
 # --- what happened: each is journalled before it counts ----------------------------------------
@@ -133,7 +133,7 @@ class Started:
 class Offered:
     """A change as it is now; a new head makes it a new try (of a person's)."""
 
-    change: Change
+    change: LandingChange
     landed: bool = False  # nothing of it is left to land
 
 
@@ -149,7 +149,7 @@ class TargetSeen:
 class Made:
     """A candidate was made; nothing holds it but our knowledge of it."""
 
-    spec: Spec
+    spec: CandidateSpec
     commit: str
     tree: str
 
@@ -158,7 +158,7 @@ class Made:
 class Conflicted:
     """It could not be made: ``key`` conflicts with what is below it, in ``paths``."""
 
-    spec: Spec
+    spec: CandidateSpec
     key: str
     paths: tuple[str, ...]
 
@@ -167,7 +167,7 @@ class Conflicted:
 class Checked:
     """The verdict on exactly this commit."""
 
-    spec: Spec
+    spec: CandidateSpec
     commit: str
     green: bool
     detail: str = ""
@@ -194,7 +194,7 @@ class GroupClosed:
 class LandIntended:
     """The target is about to be moved from the base to ``commit``."""
 
-    spec: Spec
+    spec: CandidateSpec
     commit: str
 
 
@@ -204,7 +204,7 @@ class Landed:
     the commits that the target was at before and after it.
     """
 
-    spec: Spec
+    spec: CandidateSpec
     commit: str
     tip: str
     steps: tuple[tuple[str, str], ...] = ()
@@ -216,7 +216,7 @@ class NotLanded:
     somebody else moved it.
     """
 
-    spec: Spec
+    spec: CandidateSpec
     tip: str
     refused: str = ""
 
@@ -225,7 +225,7 @@ class NotLanded:
 class Split:
     """A batch failed; its changes are tried in halves."""
 
-    spec: Spec
+    spec: CandidateSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,32 +288,32 @@ Event = (
 class MakeCandidate:
     """Answer: Made, Conflicted."""
 
-    spec: Spec
+    spec: CandidateSpec
 
 
 @dataclass(frozen=True, slots=True)
 class CheckCandidate:
     """Answer: Checked. ``again``: the first verdict came too early."""
 
-    spec: Spec
+    spec: CandidateSpec
     commit: str
     again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Land:
+class LandCandidate:
     """Move the target from ``spec.base`` to ``commit`` by compare-and-swap.
 
     Answer: LandIntended first unless ``intended``, then Landed or NotLanded.
     """
 
-    spec: Spec
+    spec: CandidateSpec
     commit: str
     intended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class RepairChange:
     """Let the change's own agent mend it. Answer: RepairStarted first unless ``started``, then
     Repaired, Parked, or RepairStarted with the next number where its agent failed.
     """
@@ -340,10 +340,12 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RecordEvent:
     """Only the event is to be journalled: GroupOpened, GroupClosed, Split, Parked."""
 
     event: GroupOpened | GroupClosed | Split | Parked
 
 
-Action = MakeCandidate | CheckCandidate | Land | Repair | Retarget | Verify | Note
+Action = (
+    MakeCandidate | CheckCandidate | LandCandidate | RepairChange | Retarget | Verify | RecordEvent
+)

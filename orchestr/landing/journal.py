@@ -15,12 +15,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from orchestr.landing.events import Event
 from orchestr.state import events
-from orchestr.state.journal import Journal, now
+from orchestr.state.journal import Journal, utc_timestamp
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
-class Book:
+class LandingJournal:
     """Append-only; whoever appends holds the landing lease."""
 
     def __init__(self, path: Path, run: str = "") -> None:
@@ -29,61 +29,63 @@ class Book:
 
     def append(self, event: Event) -> None:
         """Write one event durably, before it counts."""
-        data = encode(event)
-        self._journal.append(events.Event(events.Kind.LAND_QUEUE, now(), self.run, data=data))
+        data = encode_event(event)
+        self._journal.append(
+            events.Event(events.EventKind.LAND_QUEUE, utc_timestamp(), self.run, data=data)
+        )
 
     def read(self) -> Iterator[Event]:
         """Every event, oldest first."""
         for line in self._journal.read():
-            event = decode(line.data)
+            event = decode_event(line.data)
             if event is not None:
                 yield event
 
 
-def encode(event: Event) -> dict[str, Any]:
+def encode_event(event: Event) -> dict[str, Any]:
     """As JSON-able data, with the event's name under `event`."""
-    plain: dict[str, Any] = _plain(event)
+    plain: dict[str, Any] = _to_plain_value(event)
     return {"event": type(event).__name__, **plain}
 
 
-def decode(data: Any) -> Event | None:
+def decode_event(data: Any) -> Event | None:
     """The event, None when this version cannot read it."""
     try:
         kind = _KINDS[data["event"]]
-        found: Event = _read(kind, {k: v for k, v in data.items() if k != "event"})
+        found: Event = _parse_value(kind, {k: v for k, v in data.items() if k != "event"})
         return found
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
-def _plain(value: Any) -> Any:
+def _to_plain_value(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: _to_plain_value(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_to_plain_value(one) for one in value]
     return value.value if isinstance(value, Enum) else value
 
 
-def _read(kind: Any, value: Any) -> Any:
+def _parse_value(kind: Any, value: Any) -> Any:
     """``value`` as the annotated type ``kind``; raises TypeError, ValueError, KeyError."""
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         if value is None:
             return None
         (kind,) = (one for one in get_args(kind) if one is not type(None))
-        return _read(kind, value)
+        return _parse_value(kind, value)
     if origin is tuple:
         inner = get_args(kind)
         if inner[-1] is Ellipsis:
-            return tuple(_read(inner[0], one) for one in value)
-        return tuple(_read(one, part) for one, part in zip(inner, value, strict=True))
+            return tuple(_parse_value(inner[0], one) for one in value)
+        return tuple(_parse_value(one, part) for one, part in zip(inner, value, strict=True))
     if origin is frozenset:
         return frozenset(value)
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(**{name: _read(hints[name], part) for name, part in value.items()})
+        return kind(**{name: _parse_value(hints[name], part) for name, part in value.items()})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     if not isinstance(value, kind):

@@ -20,13 +20,13 @@ from orchestr.cell.worktree import ports as portlease
 from orchestr.errors import Interrupted
 from orchestr.git.repo import Repo
 from orchestr.state.ports import FILE
-from orchestr.state.registry import Entry
+from orchestr.state.registry import RegistryEntry
 
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 @contextmanager
-def leased(
+def lease_ports(
     ctx: CellContext | None, place: Path, stop: threading.Event, warn: Callable[[str], None]
 ) -> Iterator[tuple[int, ...]]:
     """The ports of a cell, told to the programs in ``place``; none for no cell.
@@ -38,21 +38,23 @@ def leased(
         return
     turn = _turns[str(ctx.run.layout.state / ctx.key)]
     while not turn.acquire(timeout=portlease.POLL):
-        _look(stop)
+        _raise_if_stopped(stop)
     try:
         # Without its worktree the claim ends with the checks, also one that a kill has left.
-        borrowed = ctx.run.registry.active(ctx.key) is None or not ctx.worktree.exists()
+        borrowed = ctx.run.registry.lookup_active(ctx.key) is None or not ctx.worktree.exists()
         if borrowed:
             stamp = datetime.now(UTC).isoformat(timespec="seconds")
             common, path = str(ctx.repo.common_dir()), str(ctx.worktree)
             ctx.run.registry.reserve(
-                Entry(ctx.key, ctx.cell.repo, common, path, ctx.cell.branch, "", stamp)
+                RegistryEntry(ctx.key, ctx.cell.repo, common, path, ctx.cell.branch, "", stamp)
             )
         try:
             slots = ctx.run.settings.ports.slots
             why = f"{ctx.name}: all {slots} blocks of ports are in use; its checks wait"
-            ports = portlease.free_block(ctx, lambda: warn(why), lambda: _look(stop), stop)
-            ours = portlease.write(Repo(place), ports)
+            ports = portlease.lease_free_block(
+                ctx, lambda: warn(why), lambda: _raise_if_stopped(stop), stop
+            )
+            ours = portlease.write_ports_file(Repo(place), ports)
             yield ports
             if ours:
                 with suppress(OSError):
@@ -61,11 +63,11 @@ def leased(
             if borrowed:
                 ctx.run.registry.release(ctx.key)
             else:
-                portlease.give_back(ctx)
+                portlease.release_ports(ctx)
     finally:
         turn.release()
 
 
-def _look(stop: threading.Event) -> None:
+def _raise_if_stopped(stop: threading.Event) -> None:
     if stop.is_set():
         raise Interrupted("stopped; the same command goes on")

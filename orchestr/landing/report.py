@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestr.cell.worktree.salvage import operation
-from orchestr.landing.events import Change, Lane, Stage, Trouble
-from orchestr.landing.queue import Item, obstacle
+from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.landing.events import LandingChange, Lane, Stage, Trouble
+from orchestr.landing.queue import QueueItem, find_obstacle
 from orchestr.spec.phases import Action
-from orchestr.state.events import Kind
-from orchestr.state.results import NO_PR, Published
+from orchestr.state.events import EventKind
+from orchestr.state.results import NO_PR, PublishRecord
 
 if TYPE_CHECKING:
     from orchestr.landing.land import Lander
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ChangeOutcome:
     """Where one change ended. ``commit``: the target after it; ``fresh``: in this process."""
 
     key: str
@@ -32,12 +32,12 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LandingOutcome:
     """What came of it, in plan order. ``red``: what the forge made of a change is not what was
     checked, and is red.
     """
 
-    ends: tuple[End, ...]
+    ends: tuple[ChangeOutcome, ...]
     red: tuple[str, ...] = ()
 
     @property
@@ -45,29 +45,29 @@ class Outcome:
         return not self.red and all(end.stage is Stage.LANDED for end in self.ends)
 
 
-def end_of(lander: Lander, item: Item) -> End:
+def outcome_of_item(lander: Lander, item: QueueItem) -> ChangeOutcome:
     """Where one change is now, with the next command where it did not land."""
     change = item.change
-    end = End(change.key, change.lane, item.stage, item.trouble, item.after,
-              change.key in lander.fresh, link=_link(lander, change))  # fmt: skip
+    end = ChangeOutcome(change.key, change.lane, item.stage, item.trouble, item.after,
+              change.key in lander.fresh, link=_pull_request_link(lander, change))  # fmt: skip
     match item.stage:
         case Stage.LANDED:
             return end
         case Stage.PARKED:
-            return replace(end, why=item.detail, hint="\n".join(commands(lander, item)))
+            return replace(end, why=item.detail, hint="\n".join(suggest_commands(lander, item)))
         case _:
-            why = obstacle(lander.queue, item) or ""
-            name = lander.ctx(change.reverts or change.key).run.feature.name
+            why = find_obstacle(lander.queue, item) or ""
+            name = lander.cell_context(change.reverts or change.key).run.feature.name
             hint = f"orchestr run {name} && orchestr land {name}" if change.hold else ""
             if item.undone and item.undone == change.head:
-                hint = _again(lander, change, name)
+                hint = _landing_again_hint(lander, change, name)
             return replace(end, commit="", why=why, hint=hint)
 
 
-def _again(lander: Lander, change: Change, name: str) -> str:
+def _landing_again_hint(lander: Lander, change: LandingChange, name: str) -> str:
     """What lands a change again that was rolled back: its commits are in the target's history,
     so that only new ones on top of the reverts change anything."""
-    ctx = lander.ctx(change.key)
+    ctx = lander.cell_context(change.key)
     if ctx.cell.action is Action.PUSH:
         target = change.lane.target
         return (
@@ -77,30 +77,30 @@ def _again(lander: Lander, change: Change, name: str) -> str:
     return f"orchestr run {name} --fresh && orchestr land {name}"
 
 
-def _link(lander: Lander, change: Change) -> str:
-    ctx = lander.ctx(change.reverts or change.key)
-    done = Published.read(ctx.dir)
+def _pull_request_link(lander: Lander, change: LandingChange) -> str:
+    ctx = lander.cell_context(change.reverts or change.key)
+    done = PublishRecord.read(ctx.dir)
     return done.url if done is not None and done.url != NO_PR else ""
 
 
-def tell(lander: Lander, key: str, trouble: Trouble, reason: str) -> None:
+def journal_parked(lander: Lander, key: str, trouble: Trouble, reason: str) -> None:
     """A change is left to a person: both sides and the commands. What waits at a gate has been
     told by its phase.
     """
     item = lander.queue.items[key]
     if item.change.reverts or item.frozen or trouble is Trouble.APPROVAL:
         return
-    ctx, target = lander.ctx(key), item.change.lane.target
+    ctx, target = lander.cell_context(key), item.change.lane.target
     sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {target}"
     sides += f" ({lander.queue.tips[item.change.lane][:12]})"
-    hint = "; ".join(commands(lander, item, trouble))
-    ctx.emit(Kind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {reason}", hint=hint)
+    hint = "; ".join(suggest_commands(lander, item, trouble))
+    ctx.emit(EventKind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {reason}", hint=hint)
 
 
-def commands(lander: Lander, item: Item, trouble: Trouble | None = None) -> list[str]:
+def suggest_commands(lander: Lander, item: QueueItem, trouble: Trouble | None = None) -> list[str]:
     """What a person types to look at it, and to go on."""
     change, target = item.change, item.change.lane.target
-    ctx = lander.ctx(change.reverts or change.key)
+    ctx = lander.cell_context(change.reverts or change.key)
     name = ctx.run.feature.name
     if change.reverts:
         return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
@@ -108,7 +108,10 @@ def commands(lander: Lander, item: Item, trouble: Trouble | None = None) -> list
         return [f"orchestr approve {ctx.name}", f"orchestr run {name} && orchestr land {name}"]
     look = f"orchestr logs {ctx.name}"
     if (trouble or item.trouble) is Trouble.CONFLICT:
-        there = ctx.worktree.exists() and operation(ctx.repo.at(ctx.worktree)) is not None
+        there = (
+            ctx.worktree.exists()
+            and unfinished_operation(ctx.repo.at_path(ctx.worktree)) is not None
+        )
         where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
         look = f"git -C {where} {'status' if there else f'merge origin/{target}'}"
     mend = f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"

@@ -49,7 +49,7 @@ class CellPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FeaturePlan:
     """The cells by wave, then in spec order; ``priority`` is the weighted way to the end."""
 
     feature: str
@@ -65,14 +65,14 @@ class Plan:
     def _by_name(self) -> dict[str, CellPlan]:
         return {cell.name: cell for cell in self.cells}
 
-    def waves(self) -> tuple[tuple[CellPlan, ...], ...]:
+    def cells_by_wave(self) -> tuple[tuple[CellPlan, ...], ...]:
         """The cells grouped by wave, for showing (rows A14, A18)."""
         groups: dict[int, list[CellPlan]] = {}
         for cell in self.cells:
             groups.setdefault(cell.wave, []).append(cell)
         return tuple(tuple(group) for _, group in sorted(groups.items()))
 
-    def ready(self, done: Collection[str], taken: Collection[str] = ()) -> tuple[str, ...]:
+    def ready_cells(self, done: Collection[str], taken: Collection[str] = ()) -> tuple[str, ...]:
         """Cells whose upstreams are all done, the longest way to the end first.
 
         ``taken`` are those that run, failed or are finished already, besides ``done``.
@@ -83,7 +83,7 @@ class Plan:
         return tuple(c.name for c in sorted(free, key=lambda c: -self.priority[c.name]))
 
 
-class Would(StrEnum):
+class ForecastOutcome(StrEnum):
     """What the next run would do with a cell."""
 
     RUN = "run"
@@ -92,7 +92,7 @@ class Would(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class CellForecast:
     """What a run would do with a cell, and why; ``phases`` are those that would run.
 
     ``may`` marks a guess: an upstream runs first, and if it ends in the same tree, early cutoff
@@ -100,13 +100,13 @@ class Forecast:
     """
 
     name: str
-    would: Would
+    would: ForecastOutcome
     why: str
     phases: tuple[Phase, ...] = ()
     may: bool = False
 
 
-class Overlap(NamedTuple):
+class PathOverlap(NamedTuple):
     """Two cells of a repository, without a way between them, that may change one path (X16)."""
 
     cell_a: str
@@ -115,7 +115,7 @@ class Overlap(NamedTuple):
     pattern_b: str
 
 
-def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) -> Plan:
+def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) -> FeaturePlan:
     """Order the cells of a feature (rows A14, A17, A18).
 
     ``durations`` are seconds of earlier attempts; a cell without one gets the median of the known
@@ -123,16 +123,16 @@ def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) ->
     reader refuses both long before, with file and line.
     """
     cells = {cell.name: cell for cell in feature.cells}
-    waves = _waves(cells)
+    waves = _assign_waves(cells)
     position = {name: index for index, name in enumerate(cells)}
     order = sorted(cells, key=lambda name: (waves[name], position[name]))
-    local = _ancestors(cells, order, same_repo=True)
-    every = _ancestors(cells, order, same_repo=False)
+    local = _ancestor_bits(cells, order, same_repo=True)
+    every = _ancestor_bits(cells, order, same_repo=False)
     dependents: dict[str, list[str]] = {name: [] for name in cells}
     for name in order:
-        for upstream in _upstreams(cells[name]):
+        for upstream in _unique_upstreams(cells[name]):
             dependents[upstream].append(name)
-    weight = _weights(order, durations or {})
+    weight = _cell_weights(order, durations or {})
     priority: dict[str, float] = {}
     for name in reversed(order):
         below = max((priority[d] for d in dependents[name]), default=0.0)
@@ -141,9 +141,9 @@ def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) ->
     planned = []
     for name in order:
         cell = cells[name]
-        upstreams = _upstreams(cell)
+        upstreams = _unique_upstreams(cell)
         near = tuple(u for u in upstreams if cells[u].repo == cell.repo)
-        kept = _reduce(upstreams, every, position)
+        kept = _reduce_transitively(upstreams, every, position)
         planned.append(
             CellPlan(
                 name=name,
@@ -153,47 +153,47 @@ def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) ->
                 upstreams=upstreams,
                 # Only same-repository edges carry commits: a way through another repository
                 # orders two cells, but does not put the one's head under the other's.
-                stack=_reduce(near, local, position),
+                stack=_reduce_transitively(near, local, position),
                 foreign=tuple(u for u in kept if cells[u].repo != cell.repo),
                 dependents=tuple(dependents[name]),
                 weight=weight[name],
                 action=cell.action,
                 base=cell.base,
-                steps=cell.steps,
+                steps=cell.task_phases,
             )
         )
-    path = _critical_path(order, dependents, priority)
-    return Plan(feature.name, tuple(planned), path, priority)
+    path = _find_critical_path(order, dependents, priority)
+    return FeaturePlan(feature.name, tuple(planned), path, priority)
 
 
-def overlaps(feature: Feature) -> tuple[Overlap, ...]:
+def find_overlaps(feature: Feature) -> tuple[PathOverlap, ...]:
     """Patterns of two cells of one repository that can match one path, without an edge path.
 
     Such cells can start from the same commit and change the same file (row X16). Cells without
     ``owned_paths`` say nothing, so nothing is said of them. In spec order.
     """
     cells = {cell.name: cell for cell in feature.cells}
-    waves = _waves(cells)
-    ancestors = _ancestors(cells, sorted(cells, key=waves.__getitem__), same_repo=False)
+    waves = _assign_waves(cells)
+    ancestors = _ancestor_bits(cells, sorted(cells, key=waves.__getitem__), same_repo=False)
     position = {name: index for index, name in enumerate(cells)}
     # Patterns can only meet when one's literal prefix starts the other's, so each pattern looks
     # among the prefixes of its own prefix: near linear where patterns live in their own folders.
-    seen: dict[tuple[str, ...], list[tuple[str, str, path_overlap.Glob]]] = {}
-    below: dict[tuple[str, ...], list[tuple[str, str, path_overlap.Glob]]] = {}
-    found: list[Overlap] = []
+    seen: dict[tuple[str, ...], list[tuple[str, str, path_overlap.GlobPattern]]] = {}
+    below: dict[tuple[str, ...], list[tuple[str, str, path_overlap.GlobPattern]]] = {}
+    found: list[PathOverlap] = []
     for cell in feature.cells:
-        mine = [(p, g) for p in cell.owned_paths if (g := path_overlap.parse(p)) is not None]
+        mine = [(p, g) for p in cell.owned_paths if (g := path_overlap.parse_glob(p)) is not None]
         for pattern, glob in mine:
-            prefix = (cell.repo, *glob.prefix)
+            prefix = (cell.repo, *glob.literal_prefix)
             candidates = [c for k in range(1, len(prefix) + 1) for c in seen.get(prefix[:k], ())]
             candidates += below.get(prefix, ())
             for other, theirs, their_glob in candidates:
                 linked = ancestors[cell.name] >> position[other] & 1
                 linked |= ancestors[other] >> position[cell.name] & 1
-                if not linked and path_overlap.can_meet(glob, their_glob):
-                    found.append(Overlap(other, cell.name, theirs, pattern))
+                if not linked and path_overlap.can_overlap(glob, their_glob):
+                    found.append(PathOverlap(other, cell.name, theirs, pattern))
         for pattern, glob in mine:
-            prefix = (cell.repo, *glob.prefix)
+            prefix = (cell.repo, *glob.literal_prefix)
             seen.setdefault(prefix, []).append((cell.name, pattern, glob))
             for k in range(1, len(prefix)):
                 below.setdefault(prefix[:k], []).append((cell.name, pattern, glob))
@@ -205,8 +205,8 @@ def overlap_severity(feature: Feature) -> str:
     return "error" if feature.delivery is Delivery.MERGE else "warning"
 
 
-def forecast(
-    plan: Plan,
+def forecast_run(
+    plan: FeaturePlan,
     stale: Mapping[str, Mapping[Phase, str]],
     blocked: Mapping[str, str] | None = None,
     *,
@@ -214,7 +214,7 @@ def forecast(
     only: Collection[str] | None = None,
     have_result: Collection[str] = (),
     ignore_deps: bool = False,
-) -> tuple[Forecast, ...]:
+) -> tuple[CellForecast, ...]:
     """What a run would do with every cell, in plan order.
 
     ``stale``: cell -> phase -> why it would run (a cell or phase not there is up to date).
@@ -223,7 +223,7 @@ def forecast(
     (row A19), without one they block them (row A20).
     """
     stuck = dict(blocked or {})
-    found: dict[str, Forecast] = {}
+    found: dict[str, CellForecast] = {}
     for cell in plan.cells:
         name = cell.name
         phases = stale.get(name, {})
@@ -233,12 +233,12 @@ def forecast(
             left_out = "not selected"
         if left_out:
             satisfied = first is None or name in have_result
-            would = Would.UP_TO_DATE if satisfied else Would.BLOCKED
+            would = ForecastOutcome.UP_TO_DATE if satisfied else ForecastOutcome.BLOCKED
             why = f"{left_out}, its result stays as it is" if satisfied else left_out
-            found[name] = Forecast(name, would, why)
+            found[name] = CellForecast(name, would, why)
             continue
         if name in stuck:
-            found[name] = Forecast(name, Would.BLOCKED, stuck[name])
+            found[name] = CellForecast(name, ForecastOutcome.BLOCKED, stuck[name])
             continue
         above = [] if ignore_deps else [found[u] for u in cell.upstreams]
         found[name] = _forecast_cell(cell, phases, first, above)
@@ -246,34 +246,36 @@ def forecast(
 
 
 def _forecast_cell(
-    cell: CellPlan, reasons: Mapping[Phase, str], first: Phase | None, above: list[Forecast]
-) -> Forecast:
+    cell: CellPlan, reasons: Mapping[Phase, str], first: Phase | None, above: list[CellForecast]
+) -> CellForecast:
     name = cell.name
-    missing = next((u for u in above if u.would is Would.BLOCKED), None)
+    missing = next((u for u in above if u.would is ForecastOutcome.BLOCKED), None)
     if missing is not None:
-        return Forecast(name, Would.BLOCKED, f"upstream {missing.name} is blocked: {missing.why}")
+        return CellForecast(
+            name, ForecastOutcome.BLOCKED, f"upstream {missing.name} is blocked: {missing.why}"
+        )
     moving = next((u for u in above if Phase.IMPLEMENT in u.phases), None)
     order = cell.steps
     if first is not None and (moving is None or order.index(first) <= order.index(Phase.IMPLEMENT)):
-        return Forecast(name, Would.RUN, reasons[first], order[order.index(first) :])
+        return CellForecast(name, ForecastOutcome.RUN, reasons[first], order[order.index(first) :])
     if moving is not None:
         why = f"{moving.name} runs first (its tree may change)"
         if first is not None:
-            return Forecast(name, Would.RUN, f"{reasons[first]}; {why}", order)
-        return Forecast(name, Would.RUN, why, order, may=True)
-    return Forecast(name, Would.UP_TO_DATE, "up to date")
+            return CellForecast(name, ForecastOutcome.RUN, f"{reasons[first]}; {why}", order)
+        return CellForecast(name, ForecastOutcome.RUN, why, order, may=True)
+    return CellForecast(name, ForecastOutcome.UP_TO_DATE, "up to date")
 
 
-def _upstreams(cell: Cell) -> tuple[str, ...]:
+def _unique_upstreams(cell: Cell) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cell.depends_on))
 
 
-def _waves(cells: Mapping[str, Cell]) -> dict[str, int]:
+def _assign_waves(cells: Mapping[str, Cell]) -> dict[str, int]:
     """Kahn's walk; the wave is the longest way from a cell without upstreams, from 1."""
     waiting: dict[str, int] = {}
     after: dict[str, list[str]] = {name: [] for name in cells}
     for name, cell in cells.items():
-        upstreams = _upstreams(cell)
+        upstreams = _unique_upstreams(cell)
         waiting[name] = len(upstreams)
         for upstream in upstreams:
             if upstream not in cells:
@@ -288,12 +290,12 @@ def _waves(cells: Mapping[str, Cell]) -> dict[str, int]:
             if waiting[dependent] == 0:
                 queue.append(dependent)
     if len(queue) < len(cells):
-        ring = _cycle(cells, {name for name, count in waiting.items() if count})
+        ring = _find_cycle(cells, {name for name, count in waiting.items() if count})
         raise ValueError(f"cells depend on each other in a cycle: {' -> '.join(ring)}")
     return waves
 
 
-def _cycle(cells: Mapping[str, Cell], stuck: set[str]) -> list[str]:
+def _find_cycle(cells: Mapping[str, Cell], stuck: set[str]) -> list[str]:
     """One cycle among the cells that Kahn's walk could not reach: walk upstream until it bites."""
     name = next(iter(n for n in cells if n in stuck))
     trail: list[str] = []
@@ -303,7 +305,9 @@ def _cycle(cells: Mapping[str, Cell], stuck: set[str]) -> list[str]:
     return [*trail[trail.index(name) :], name]
 
 
-def _ancestors(cells: Mapping[str, Cell], order: list[str], *, same_repo: bool) -> dict[str, int]:
+def _ancestor_bits(
+    cells: Mapping[str, Cell], order: list[str], *, same_repo: bool
+) -> dict[str, int]:
     """Per cell the set of cells above it, as the bits of an int (spec positions).
 
     Python's big ints make this one OR an edge: 1,000 cells take milliseconds.
@@ -319,7 +323,7 @@ def _ancestors(cells: Mapping[str, Cell], order: list[str], *, same_repo: bool) 
     return above
 
 
-def _reduce(
+def _reduce_transitively(
     names: tuple[str, ...], above: Mapping[str, int], position: Mapping[str, int]
 ) -> tuple[str, ...]:
     """Drop every name that another one of them has above itself already."""
@@ -329,7 +333,7 @@ def _reduce(
     return tuple(n for n in names if not covered >> position[n] & 1)
 
 
-def _weights(order: list[str], durations: Mapping[str, float]) -> dict[str, float]:
+def _cell_weights(order: list[str], durations: Mapping[str, float]) -> dict[str, float]:
     known = {
         n: float(durations[n])
         for n in order
@@ -339,7 +343,7 @@ def _weights(order: list[str], durations: Mapping[str, float]) -> dict[str, floa
     return {name: known.get(name, typical) for name in order}
 
 
-def _critical_path(
+def _find_critical_path(
     order: list[str], dependents: Mapping[str, list[str]], priority: Mapping[str, float]
 ) -> tuple[str, ...]:
     """The heaviest way from a start to an end; among equals the first in plan order."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.errors import OrchestrError, Problem
-from orchestr.plan.dag import Overlap, overlap_severity, overlaps
+from orchestr.plan.dag import PathOverlap, find_overlaps, overlap_severity
 from orchestr.spec.records import Feature
 
 HINT = "add a depends_on edge between them, or narrow owned_paths"
 
 
-def claims(feature: Feature, root: Path) -> list[Problem]:
+def overlap_problems(feature: Feature, root: Path) -> list[Problem]:
     """Every overlap of a feature, at the later cell's pattern. ``root``: the workspace."""
-    found = overlaps(feature)
-    places = _places(feature, root, found) if found else []
+    found = find_overlaps(feature)
+    places = _locate_overlaps(feature, root, found) if found else []
     severity = overlap_severity(feature)
     return [
         Problem(
@@ -35,7 +35,9 @@ def claims(feature: Feature, root: Path) -> list[Problem]:
     ]
 
 
-def _places(feature: Feature, root: Path, found: tuple[Overlap, ...]) -> list[tuple[int, int]]:
+def _locate_overlaps(
+    feature: Feature, root: Path, found: tuple[PathOverlap, ...]
+) -> list[tuple[int, int]]:
     """Line and column of each; (0, 0) where the file cannot be read any more."""
     from orchestr.spec import yaml_source
 
@@ -47,6 +49,6 @@ def _places(feature: Feature, root: Path, found: tuple[Overlap, ...]) -> list[tu
     section = "cells" if "cells" in value else "repos"
     owned = {cell.name: cell.owned_paths for cell in feature.cells}
     return [
-        text.place([section, o.cell_b, "owned_paths", owned[o.cell_b].index(o.pattern_b)])
+        text.find_place([section, o.cell_b, "owned_paths", owned[o.cell_b].index(o.pattern_b)])
         for o in found
     ]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 
-class Glob(NamedTuple):
+class GlobPattern(NamedTuple):
     """A pattern cut into segments; ``literal`` is how many of the first are plain names.
 
     ``leaf`` is the last segment when it looks like a file (then nothing below it is meant).
@@ -25,13 +25,13 @@ class Glob(NamedTuple):
     leaf: str = ""
 
     @property
-    def prefix(self) -> tuple[str, ...]:
+    def literal_prefix(self) -> tuple[str, ...]:
         """The folders and names every matching path starts with."""
         return self.segments[: self.literal]
 
 
 @lru_cache(maxsize=65536)
-def parse(pattern: str) -> Glob | None:
+def parse_glob(pattern: str) -> GlobPattern | None:
     """The segments of a pattern, or None for one that matches nothing (empty, ``!x``)."""
     if pattern.startswith("!"):
         return None
@@ -40,19 +40,19 @@ def parse(pattern: str) -> Glob | None:
     segments = [s for s in body.split("/") if s not in ("", ".")]
     if not segments:
         # "/" and "." mean the whole repository.
-        return Glob(("**",), 0) if pattern.strip() else None
+        return GlobPattern(("**",), 0) if pattern.strip() else None
     if not anchored and segments[0] != "**":
         segments.insert(0, "**")
     leaf = segments[-1] if body == pattern and "." in segments[-1][1:] else ""
     if not leaf and segments[-1] != "**":
         segments.append("**")
     literal = next((i for i, s in enumerate(segments) if _is_wild(s)), len(segments))
-    return Glob(tuple(_unescape(s) for s in segments), literal, leaf)
+    return GlobPattern(tuple(_unescape(s) for s in segments), literal, leaf)
 
 
-def can_meet(a: Glob, b: Glob) -> bool:
+def can_overlap(a: GlobPattern, b: GlobPattern) -> bool:
     """True when some path matches both patterns (see the module for the side it errs to)."""
-    ours, theirs = _spread(a, b), _spread(b, a)
+    ours, theirs = _expand_segments(a, b), _expand_segments(b, a)
     # The usual two-string table, row by row: reach[j] says that what we have walked of ours and
     # theirs[:j] can cover one path.
     width = len(theirs)
@@ -66,17 +66,17 @@ def can_meet(a: Glob, b: Glob) -> bool:
                 # "**" stands for nothing, or eats one more segment of the other side.
                 row[j + 1] = row[j] or reach[j + 1]
             else:
-                row[j + 1] = reach[j] and _segments_meet(left, right)
+                row[j + 1] = reach[j] and _can_segments_overlap(left, right)
         reach = row
     return reach[width]
 
 
-def _spread(glob: Glob, other: Glob) -> tuple[str, ...]:
+def _expand_segments(glob: GlobPattern, other: GlobPattern) -> tuple[str, ...]:
     """The segments, with what lies below a file-like name if the other names it as a folder."""
     if not glob.leaf:
         return glob.segments
     folders = other.segments[:-1] if other.leaf else other.segments
-    named = any(not _is_wild(s) and _segments_meet(glob.leaf, s) for s in folders)
+    named = any(not _is_wild(s) and _can_segments_overlap(glob.leaf, s) for s in folders)
     return (*glob.segments, "**") if named else glob.segments
 
 
@@ -89,10 +89,10 @@ def _unescape(segment: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def _segments_meet(a: str, b: str) -> bool:
+def _can_segments_overlap(a: str, b: str) -> bool:
     if not _is_wild(a) and not _is_wild(b):
         return a == b
-    left, right = _tokens(a), _tokens(b)
+    left, right = _split_tokens(a), _split_tokens(b)
     reach = [True]
     for token in right:
         reach.append(reach[-1] and token == "*")
@@ -107,7 +107,7 @@ def _segments_meet(a: str, b: str) -> bool:
     return reach[-1]
 
 
-def _tokens(segment: str) -> list[str]:
+def _split_tokens(segment: str) -> list[str]:
     """Characters, with ``*`` for any run, ``?`` for one character or a class."""
     found: list[str] = []
     index = 0

@@ -20,14 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from orchestr.process.tree import Proc, Table, end_all, hunt, send
+from orchestr.process.tree import Proc, Table, end_processes, send_signal, track_descendants
 
 GRACE = 2.0  # seconds between interrupt, terminate and kill
 QUIET = 0.5  # seconds a pipe may stay open, silent, after the program itself has ended
 CHUNK = 1 << 18
 
 
-class Tail:
+class OutputTail:
     """The last ``limit`` bytes of a stream; ``dropped`` counts those before."""
 
     def __init__(self, limit: int) -> None:
@@ -46,7 +46,7 @@ class Tail:
             if not self._chunks:
                 return
 
-    def take(self) -> bytes:
+    def kept_bytes(self) -> bytes:
         """What was kept."""
         data = b"".join(self._chunks)
         excess = max(0, len(data) - self._limit)
@@ -54,7 +54,7 @@ class Tail:
         return data[excess:]
 
 
-class Child:
+class ChildProcess:
     """One command, from its start to its reaping. Use it in ``with``.
 
     Raises OSError when it cannot be started.
@@ -87,17 +87,17 @@ class Child:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self._left = hunt(self._group)
+        self._left = track_descendants(self._group_members)
         self._closed = False
         self.out_fd = self._popen.stdout.fileno() if self._popen.stdout else -1
         self.err_fd = self._popen.stderr.fileno() if self._popen.stderr else -1
 
     @property
-    def code(self) -> int:
+    def exit_code(self) -> int:
         """The exit code, negative for a signal. Only after the end."""
         return int(self._popen.returncode)
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> ChildProcess:
         return self
 
     def __exit__(
@@ -110,7 +110,7 @@ class Child:
             return
         self._closed = True
         if self._popen.poll() is None:  # left early: Ctrl+C, or the reader has seen enough
-            self.end(politely=True)
+            self.end_tree(politely=True)
         for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if pipe is not None:
                 with suppress(OSError):
@@ -118,7 +118,7 @@ class Child:
         self._popen.wait()
         self.seconds = time.monotonic() - self._begin
 
-    def chunks(self, data: bytes = b"") -> Iterator[tuple[int, bytes]]:
+    def read_chunks(self, data: bytes = b"") -> Iterator[tuple[int, bytes]]:
         """(fd, output) as it comes, while ``data`` is fed; returns when the program has ended.
 
         A grandchild may keep the pipes open (git's daemons, ssh's ControlPersist): once the
@@ -136,17 +136,17 @@ class Child:
                 selector.register(stdin, selectors.EVENT_WRITE)
             heard = time.monotonic()
             while selector.get_map():
-                ready = selector.select(self._pause())
+                ready = selector.select(self._select_timeout())
                 ended = self._popen.poll() is not None
                 for key, _ in ready:
                     if stdin is not None and key.fileobj is stdin:
-                        view = _feed(stdin, view)
+                        view = _feed_input(stdin, view)
                         if not view:
                             selector.unregister(stdin)
                             with suppress(OSError):
                                 stdin.close()
                         continue
-                    chunk = _read(key.fd)
+                    chunk = _read_chunk(key.fd)
                     if chunk:
                         heard = time.monotonic()
                         yield key.fd, chunk
@@ -154,21 +154,21 @@ class Child:
                         selector.unregister(key.fd)
                 if ended and not ready and time.monotonic() - heard > QUIET:
                     break
-                self._check_time()
-        self._wait()
+                self._enforce_limits()
+        self._wait_for_end()
 
-    def end(self, *, politely: bool = False) -> None:
+    def end_tree(self, *, politely: bool = False) -> None:
         """Interrupt, terminate, kill: the group, and what left it for a session of its own."""
         if politely:
             for number in (signal.SIGINT, signal.SIGTERM):
                 for proc in self._left():
-                    send(proc, number)
+                    send_signal(proc, number)
                 with suppress(subprocess.TimeoutExpired):
                     self._popen.wait(GRACE)
                     break
-        end_all(self._left, grace=0, idle=self._reap)
+        end_processes(self._left, grace=0, idle=self._reap)
 
-    def _group(self, now: Table) -> list[Proc]:
+    def _group_members(self, now: Table) -> list[Proc]:
         # The child's pid is the group's number. The kernel gives no new process a number that
         # still names a group, so this finds members that were handed to init, and no strangers.
         return [proc for proc in now.values() if proc.group == self._popen.pid]
@@ -176,7 +176,7 @@ class Child:
     def _reap(self) -> None:
         self._popen.poll()
 
-    def _pause(self) -> float:
+    def _select_timeout(self) -> float:
         if self._popen.returncode is not None:
             return 0.05
         longest = 0.5 if self._stop is None else 0.1
@@ -184,17 +184,17 @@ class Child:
             return longest
         return min(longest, max(0.0, self._deadline - time.monotonic()))
 
-    def _check_time(self) -> None:
+    def _enforce_limits(self) -> None:
         if self._stop is not None and self._stop.is_set() and self._popen.poll() is None:
             self.stopped = True
-            self.end(politely=True)
+            self.end_tree(politely=True)
         if self._deadline is None or time.monotonic() < self._deadline:
             return
         if self._popen.poll() is None:
             self.timed_out = True
-            self.end(politely=True)
+            self.end_tree(politely=True)
 
-    def _wait(self) -> None:
+    def _wait_for_end(self) -> None:
         """The pipes are closed, but the program may go on without them."""
         while self._popen.poll() is None:
             left = None
@@ -204,10 +204,10 @@ class Child:
                 left = 0.1 if left is None else min(left, 0.1)
             with suppress(subprocess.TimeoutExpired):
                 self._popen.wait(left)
-            self._check_time()
+            self._enforce_limits()
 
 
-def _read(fd: int) -> bytes | None:
+def _read_chunk(fd: int) -> bytes | None:
     """A chunk; b"" at the end, None when there is nothing yet."""
     try:
         return os.read(fd, CHUNK)
@@ -217,7 +217,7 @@ def _read(fd: int) -> bytes | None:
         return b""
 
 
-def _feed(pipe: IO[bytes], view: memoryview) -> memoryview:
+def _feed_input(pipe: IO[bytes], view: memoryview) -> memoryview:
     """Write what the pipe takes; returns the rest, nothing when it wants no more."""
     try:
         return view[os.write(pipe.fileno(), view[:CHUNK]) :]

@@ -28,16 +28,16 @@ class FlockLock:
         self._fd: int | None = None
 
     @property
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         """Whether this object holds the lock."""
         return self._fd is not None
 
     def acquire(self, timeout: float | None = None) -> None:
         """Wait for the lock. Raises Busy after ``timeout`` seconds."""
         if timeout is None:
-            self._take(fcntl.LOCK_EX)
+            self._flock_file(fcntl.LOCK_EX)
             return
-        if not _poll(self.try_acquire, timeout):
+        if not _poll_until(self.try_acquire, timeout):
             raise Busy(
                 f"{self.path} is locked by another process (waited {timeout:g} s)",
                 hint="wait for it, or see who it is: orchestr status",
@@ -46,7 +46,7 @@ class FlockLock:
     def try_acquire(self) -> bool:
         """Take the lock if it is free."""
         try:
-            self._take(fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._flock_file(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in TAKEN:
                 return False
@@ -71,18 +71,18 @@ class FlockLock:
         assert self._fd is not None
         return self._fd
 
-    def read(self) -> bytes:
+    def read_content(self) -> bytes:
         """The file's content. Only while held."""
         assert self._fd is not None
         return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
 
-    def write(self, data: bytes) -> None:
+    def write_content(self, data: bytes) -> None:
         """Replace the file's content in place. Only while held."""
         assert self._fd is not None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, data, 0)
 
-    def _take(self, how: int) -> None:
+    def _flock_file(self, how: int) -> None:
         if self._fd is not None:
             raise RuntimeError(f"{self.path} is held by this object already")
         while True:
@@ -92,7 +92,7 @@ class FlockLock:
                 fcntl.flock(fd, how)
                 # Somebody may have deleted the file by hand while we waited: a lock on a file
                 # that nobody else can open protects nothing.
-                if _is_at(fd, self.path):
+                if _is_same_file(fd, self.path):
                     self._fd = fd
                     return
             except BaseException:
@@ -101,13 +101,13 @@ class FlockLock:
             os.close(fd)
 
 
-def _is_at(fd: int, path: Path) -> bool:
+def _is_same_file(fd: int, path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(fd), path.stat())
     return False
 
 
-def _poll(try_it: Callable[[], bool], timeout: float) -> bool:
+def _poll_until(try_it: Callable[[], bool], timeout: float) -> bool:
     """Try until it works or ``timeout`` seconds have passed; at least once."""
     end, pause = time.monotonic() + timeout, 0.002
     while not try_it():

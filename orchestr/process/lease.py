@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.errors import Busy
-from orchestr.process.file_lock import TAKEN, FlockLock, _poll
-from orchestr.process.run import alive, create_time
+from orchestr.process.file_lock import TAKEN, FlockLock, _poll_until
+from orchestr.process.run import is_process_alive, read_create_time
 
 PATIENCE = 1.0  # seconds to wait for a holder that has the flock but has not yet said who it is
 
@@ -46,13 +46,13 @@ class LeaseRecord:
     nonce: str
 
     @classmethod
-    def mine(cls, *, command: str, features: tuple[str, ...], jobs: int) -> LeaseRecord:
+    def for_this_process(cls, *, command: str, features: tuple[str, ...], jobs: int) -> LeaseRecord:
         """The record of this process, now."""
         return cls(
             pid=os.getpid(),
-            create_time=create_time(os.getpid()) or 0.0,
+            create_time=read_create_time(os.getpid()) or 0.0,
             host=socket.gethostname(),
-            user=_user(),
+            user=_user_name(),
             command=command,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             features=features,
@@ -61,15 +61,15 @@ class LeaseRecord:
         )
 
     @property
-    def foreign(self) -> bool:
+    def is_from_other_host(self) -> bool:
         """Whether another host wrote it, so that its pid means nothing here."""
         return self.host != socket.gethostname()
 
     @property
-    def counts(self) -> bool:
+    def is_in_force(self) -> bool:
         """Whether it bars others: from another host always, from here while its process, by pid
         and create time, is alive (F17)."""
-        return self.foreign or alive(self.pid, self.create_time)
+        return self.is_from_other_host or is_process_alive(self.pid, self.create_time)
 
 
 class Lease:
@@ -90,17 +90,17 @@ class Lease:
         while not lock.try_acquire():
             # Held, but by whom? The winner may not have written its record yet, and a reader
             # (`read_lease`) holds the flock for an instant: neither is a reason to give up.
-            holder = _parse(_content(path))
-            if holder is not None and holder.counts:
-                raise _busy(path, holder, record.features)
+            holder = _parse_record(_read_or_empty(path))
+            if holder is not None and holder.is_in_force:
+                raise _busy_error(path, holder, record.features)
             if time.monotonic() > end:
-                raise _busy(path, None, record.features)
+                raise _busy_error(path, None, record.features)
             time.sleep(0.01)
         try:
-            holder = _parse(lock.read())
-            if holder is not None and holder.counts:
-                raise _busy(path, holder, record.features)
-            lock.write(_dump(record))
+            holder = _parse_record(lock.read_content())
+            if holder is not None and holder.is_in_force:
+                raise _busy_error(path, holder, record.features)
+            lock.write_content(_encode_record(record))
         except BaseException:
             lock.release()
             raise
@@ -108,9 +108,9 @@ class Lease:
 
     def release(self) -> None:
         """Clear the record, then give the flock back. The file stays."""
-        if self._lock.held:
+        if self._lock.is_held:
             with suppress(OSError):
-                self._lock.write(b"")
+                self._lock.write_content(b"")
             self._lock.release()
 
     def __enter__(self) -> Lease:
@@ -127,15 +127,15 @@ def read_lease(path: Path) -> LeaseRecord | None:
     """
     end = time.monotonic() + PATIENCE
     while True:
-        record = _parse(_content(path))
-        if record is not None and record.counts:
+        record = _parse_record(_read_or_empty(path))
+        if record is not None and record.is_in_force:
             return record
         if not _is_flocked(path):
             return None
         # Held by somebody whose record is not there yet, or whose create time moved with the
         # clock: the flock is right in any case.
         if time.monotonic() > end:
-            return record or _nobody()
+            return record or _unknown_holder()
         time.sleep(0.02)
 
 
@@ -145,21 +145,21 @@ def break_lease(path: Path) -> LeaseRecord | None:
     Raises Busy when a live process holds the lease: that is what `orchestr abort` is for.
     """
     lock = FlockLock(path)
-    if not _poll(lock.try_acquire, PATIENCE):
-        raise _busy(path, _parse(_content(path)), (), breaking=True)
+    if not _poll_until(lock.try_acquire, PATIENCE):
+        raise _busy_error(path, _parse_record(_read_or_empty(path)), (), breaking=True)
     try:
-        record = _parse(lock.read())
+        record = _parse_record(lock.read_content())
         if record is None:
             return None
-        if record.counts and not record.foreign:
-            raise _busy(path, record, (), breaking=True)
-        lock.write(b"")
+        if record.is_in_force and not record.is_from_other_host:
+            raise _busy_error(path, record, (), breaking=True)
+        lock.write_content(b"")
         return record
     finally:
         lock.release()
 
 
-def _busy(
+def _busy_error(
     path: Path, holder: LeaseRecord | None, wanted: tuple[str, ...], *, breaking: bool = False
 ) -> Busy:
     """Who, since when, and what to do next."""
@@ -177,7 +177,7 @@ def _busy(
     if breaking:
         who += "; a live holder's lock is not broken"
     hint = f"orchestr status {feature}, wait for it, or orchestr abort {feature}"
-    if holder.foreign:
+    if holder.is_from_other_host:
         hint = (
             f"orchestr status {feature}, wait for it, or orchestr abort {feature} on {holder.host}"
         )
@@ -186,11 +186,11 @@ def _busy(
     return Busy(who, hint=hint)
 
 
-def _dump(record: LeaseRecord) -> bytes:
+def _encode_record(record: LeaseRecord) -> bytes:
     return (json.dumps({"schema": 1, **asdict(record)}) + "\n").encode()
 
 
-def _parse(data: bytes) -> LeaseRecord | None:
+def _parse_record(data: bytes) -> LeaseRecord | None:
     """The record, None when there is none that can be read: a lock file may hold anything."""
     try:
         raw: Any = json.loads(data)
@@ -209,11 +209,11 @@ def _parse(data: bytes) -> LeaseRecord | None:
         return None
 
 
-def _nobody() -> LeaseRecord:
+def _unknown_holder() -> LeaseRecord:
     return LeaseRecord(0, 0.0, socket.gethostname(), "", "", "", (), 0, "")
 
 
-def _content(path: Path) -> bytes:
+def _read_or_empty(path: Path) -> bytes:
     with suppress(OSError):
         return path.read_bytes()
     return b""
@@ -234,7 +234,7 @@ def _is_flocked(path: Path) -> bool:
     return False
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a uid without a name, in a container

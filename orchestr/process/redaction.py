@@ -41,7 +41,7 @@ def redact(text: str, secrets: Collection[str]) -> str:
     return AUTH_HEADER.sub(rf"\g<1>{HIDDEN}", text)
 
 
-def clean_env(environ: Mapping[str, str], allow: Collection[str]) -> dict[str, str]:
+def filter_env(environ: Mapping[str, str], allow: Collection[str]) -> dict[str, str]:
     """Only the variables that ``allow`` names; ``LC_*`` stands for all that begin so."""
     return {
         name: value

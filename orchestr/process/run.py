@@ -22,25 +22,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.errors import OrchestrError
-from orchestr.process.child import Child, Tail
-from orchestr.process.redaction import clean_env, redact, secret_values
-from orchestr.process.tree import alive, create_time, find_marked, kill_marked, kill_tree
+from orchestr.process.child import ChildProcess, OutputTail
+from orchestr.process.redaction import filter_env, redact, secret_values
+from orchestr.process.tree import (
+    find_marked,
+    is_process_alive,
+    kill_marked,
+    kill_tree,
+    read_create_time,
+)
 
 __all__ = [
     "CannotStart",
-    "Completed",
+    "CompletedCommand",
     "LineStream",
     "ProcessFailed",
     "ProcessTimeout",
     "ProgramMissing",
-    "alive",
-    "clean_env",
-    "create_time",
+    "filter_env",
     "find_marked",
+    "is_process_alive",
     "kill_marked",
     "kill_tree",
+    "read_create_time",
     "redact",
-    "run",
+    "run_command",
     "secret_values",
     "start_detached",
     "stream_lines",
@@ -52,7 +58,7 @@ LONGEST = 500  # characters of the command in a message
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CompletedCommand:
     """A command that ended. ``code`` is negative for a signal; ``seconds`` is its duration.
 
     ``dropped`` counts the bytes of output that lay before the kept tail (see ``limit``).
@@ -83,7 +89,9 @@ class ProgramMissing(CannotStart):
 class ProcessFailed(OrchestrError):
     """A command ended with another code than 0; ``completed`` holds all of it."""
 
-    def __init__(self, message: str, completed: Completed, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, completed: CompletedCommand, *, hint: str | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.completed = completed
 
@@ -92,7 +100,7 @@ class ProcessTimeout(ProcessFailed):
     """A command reached its time limit and was ended with all that it had started (B92)."""
 
 
-def run(
+def run_command(
     argv: Argv,
     *,
     cwd: Path,
@@ -105,7 +113,7 @@ def run(
     kill_left: bool = False,
     sink: Callable[[bytes], object] | None = None,
     stop: threading.Event | None = None,
-) -> Completed:
+) -> CompletedCommand:
     """Run a command and wait for it; its stdin is empty unless ``input`` is given.
 
     ``timeout`` is in seconds (D88). Of stdout and stderr the last ``limit`` bytes each are kept;
@@ -122,20 +130,20 @@ def run(
         words = tuple(os.fspath(word) for word in argv)
         try:
             child = stack.enter_context(
-                Child(
+                ChildProcess(
                     words, cwd, env, timeout=timeout, fed=input is not None, stdout=file, stop=stop
                 )
             )
         except (OSError, ValueError) as error:
-            raise _cannot_start(words, cwd, env, error) from error
-        out, err = Tail(limit), Tail(limit)
-        for fd, chunk in child.chunks(input or b""):
+            raise _start_error(words, cwd, env, error) from error
+        out, err = OutputTail(limit), OutputTail(limit)
+        for fd, chunk in child.read_chunks(input or b""):
             (out if fd == child.out_fd else err).add(chunk)
             if sink is not None:
                 sink(chunk)
         if kill_left:
-            child.end()
-    return _judge(child, cwd, env, timeout, out, err, check=check)
+            child.end_tree()
+    return _finish_command(child, cwd, env, timeout, out, err, check=check)
 
 
 def start_detached(
@@ -154,7 +162,7 @@ def start_detached(
                 start_new_session=True,
             )  # fmt: skip
     except (OSError, ValueError) as error:
-        raise _cannot_start(words, cwd, env, error) from error
+        raise _start_error(words, cwd, env, error) from error
 
 
 def stream_lines(
@@ -168,18 +176,18 @@ def stream_lines(
     """The lines of a command's stdout, without their ends, as they come.
 
     Iterate over it, best in ``with``: left early, the command and all it started are ended.
-    Raises ProgramMissing, CannotStart at once; after the last line it raises like `run`.
+    Raises ProgramMissing, CannotStart at once; after the last line it raises like `run_command`.
     """
     words = tuple(os.fspath(word) for word in argv)
     try:
-        child = Child(words, cwd, env, timeout=timeout, fed=input is not None, stdout=None)
+        child = ChildProcess(words, cwd, env, timeout=timeout, fed=input is not None, stdout=None)
     except (OSError, ValueError) as error:
-        raise _cannot_start(words, cwd, env, error) from error
+        raise _start_error(words, cwd, env, error) from error
 
-    def read() -> Iterator[bytes]:
-        errors, rest = Tail(1 << 20), b""
+    def read_lines() -> Iterator[bytes]:
+        errors, rest = OutputTail(1 << 20), b""
         with child:
-            for fd, chunk in child.chunks(input or b""):
+            for fd, chunk in child.read_chunks(input or b""):
                 if fd == child.err_fd:
                     errors.add(chunk)
                     continue
@@ -187,15 +195,15 @@ def stream_lines(
                 yield from lines
             if rest:
                 yield rest
-        _judge(child, cwd, env, timeout, Tail(0), errors, check=True)
+        _finish_command(child, cwd, env, timeout, OutputTail(0), errors, check=True)
 
-    return LineStream(child, read())
+    return LineStream(child, read_lines())
 
 
 class LineStream(Iterator[bytes]):
     """What `stream_lines` returns: an iterator that is a context manager, too."""
 
-    def __init__(self, child: Child, lines: Iterator[bytes]) -> None:
+    def __init__(self, child: ChildProcess, lines: Iterator[bytes]) -> None:
         self._child = child
         self._lines = lines
 
@@ -213,42 +221,42 @@ class LineStream(Iterator[bytes]):
         self._child.__exit__(None, None, None)
 
 
-def _judge(
-    child: Child,
+def _finish_command(
+    child: ChildProcess,
     cwd: Path,
     env: Mapping[str, str],
     timeout: float | None,
-    out: Tail,
-    err: Tail,
+    out: OutputTail,
+    err: OutputTail,
     *,
     check: bool,
-) -> Completed:
-    kept_out, kept_err = out.take(), err.take()
-    done = Completed(
-        child.argv, child.code, kept_out, kept_err, child.seconds, out.dropped + err.dropped,
+) -> CompletedCommand:
+    kept_out, kept_err = out.kept_bytes(), err.kept_bytes()
+    done = CompletedCommand(
+        child.argv, child.exit_code, kept_out, kept_err, child.seconds, out.dropped + err.dropped,
         child.stopped,
     )  # fmt: skip
     if child.stopped:
         return done
     if child.timed_out:
         why = f"timed out after {timeout:g}s"
-        raise ProcessTimeout(_message(done, cwd, env, why), done)
+        raise ProcessTimeout(_failure_message(done, cwd, env, why), done)
     if check and done.code != 0:
-        raise ProcessFailed(_message(done, cwd, env, _ending(done.code)), done)
+        raise ProcessFailed(_failure_message(done, cwd, env, _describe_exit(done.code)), done)
     return done
 
 
-def _message(done: Completed, cwd: Path, env: Mapping[str, str], why: str) -> str:
+def _failure_message(done: CompletedCommand, cwd: Path, env: Mapping[str, str], why: str) -> str:
     """Command, directory, ending and the tail of what it said; secrets hidden."""
     said = (done.err.strip() or done.out.strip())[-TAIL:].decode("utf-8", "replace")
-    lines = [f"{_command(done.argv)}: {why}", f"  in {cwd}"]
+    lines = [f"{_shorten_command(done.argv)}: {why}", f"  in {cwd}"]
     if done.dropped:
         lines.append(f"  {done.dropped} bytes of output before this were not kept")
     lines += [f"  | {line}" for line in said.splitlines()]
     return redact("\n".join(lines), secret_values(env))
 
 
-def _ending(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"exit {code}"
     try:
@@ -257,20 +265,22 @@ def _ending(code: int) -> str:
         return f"killed by signal {-code}"
 
 
-def _command(argv: tuple[str, ...]) -> str:
+def _shorten_command(argv: tuple[str, ...]) -> str:
     text = shlex.join(argv)
     return text if len(text) <= LONGEST else text[:LONGEST] + " ..."
 
 
-def _cannot_start(
+def _start_error(
     argv: tuple[str, ...], cwd: Path, env: Mapping[str, str], error: Exception
 ) -> CannotStart:
     secrets = secret_values(env)
     if not cwd.is_dir():
-        return CannotStart(redact(f"{_command(argv)}: there is no directory {cwd}", secrets))
+        return CannotStart(
+            redact(f"{_shorten_command(argv)}: there is no directory {cwd}", secrets)
+        )
     if isinstance(error, FileNotFoundError):
         return ProgramMissing(
             f"{argv[0]}: program not found",
             hint=f"install {argv[0]}, or put its folder on PATH ({env.get('PATH', 'not set')})",
         )
-    return CannotStart(redact(f"{_command(argv)}: cannot be started: {error}", secrets))
+    return CannotStart(redact(f"{_shorten_command(argv)}: cannot be started: {error}", secrets))

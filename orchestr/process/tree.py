@@ -45,20 +45,20 @@ Table = dict[int, Proc]
 _boot: list[float] = []
 
 
-def create_time(pid: int) -> float | None:
+def read_create_time(pid: int) -> float | None:
     """When the process started (seconds since the epoch); None if it is gone or a zombie."""
-    return _created(pid)
+    return _read_created(pid)
 
 
-def alive(pid: int, create_time: float) -> bool:
+def is_process_alive(pid: int, create_time: float) -> bool:
     """Whether that very process still runs: the pid counts only with its create time (B96)."""
     if pid <= 0:
         return False
-    now = _created(pid)
+    now = _read_created(pid)
     return now is not None and abs(now - create_time) <= CLOCK_SLACK
 
 
-def table() -> Table:
+def read_process_table() -> Table:
     """Every living process; zombies are left out (their children were given away already)."""
     if not LINUX:
         return _psutil_table()
@@ -66,7 +66,7 @@ def table() -> Table:
     return {proc.pid: proc for proc in found if proc}
 
 
-def descendants(roots: Iterable[int], among: Table) -> list[Proc]:
+def find_descendants(roots: Iterable[int], among: Table) -> list[Proc]:
     """All that descend from ``roots``, the roots left out."""
     children: dict[int, list[Proc]] = {}
     for proc in among.values():
@@ -81,12 +81,12 @@ def descendants(roots: Iterable[int], among: Table) -> list[Proc]:
     return list(found.values())
 
 
-def marked(marker: str, among: Table) -> list[Proc]:
+def filter_marked(marker: str, among: Table) -> list[Proc]:
     """Processes of this user that carry the marker in the environment they started with."""
     if not marker:
         return []
     own = os.getpid()
-    return [p for p in among.values() if p.pid != own and _carries(p.pid, marker)]
+    return [p for p in among.values() if p.pid != own and _has_marker(p.pid, marker)]
 
 
 def find_marked(marker: str) -> list[psutil.Process]:
@@ -94,7 +94,7 @@ def find_marked(marker: str) -> list[psutil.Process]:
     import psutil
 
     found = []
-    for proc in marked(marker, table()):
+    for proc in filter_marked(marker, read_process_table()):
         with suppress(psutil.Error):
             found.append(psutil.Process(proc.pid))
     return found
@@ -106,20 +106,20 @@ def kill_marked(marker: str, *, grace: float = 0) -> int:
     Returns how many there were. ``grace`` seconds lie between SIGTERM and SIGKILL; 0 kills.
     """
 
-    return end_all(hunt(lambda now: marked(marker, now)), grace=grace)
+    return end_processes(track_descendants(lambda now: filter_marked(marker, now)), grace=grace)
 
 
 def kill_tree(pid: int, create_time: float, *, grace: float) -> int:
     """End a process and all its descendants; a reused pid is left alone. Returns the count."""
 
-    def roots(now: Table) -> list[Proc]:
+    def find_root(now: Table) -> list[Proc]:
         root = now.get(pid)
         return [root] if root and abs(root.created - create_time) <= CLOCK_SLACK else []
 
-    return end_all(hunt(roots), grace=grace)
+    return end_processes(track_descendants(find_root), grace=grace)
 
 
-def hunt(roots: Callable[[Table], list[Proc]]) -> Callable[[], list[Proc]]:
+def track_descendants(roots: Callable[[Table], list[Proc]]) -> Callable[[], list[Proc]]:
     """A function that names what lives of ``roots(table)`` and of all that descends from them.
 
     Once a parent is dead its children are somebody else's, and they need not carry the marker:
@@ -127,20 +127,20 @@ def hunt(roots: Callable[[Table], list[Proc]]) -> Callable[[], list[Proc]]:
     """
     known: dict[int, Proc] = {}
 
-    def left() -> list[Proc]:
-        now = table()
+    def find_remaining() -> list[Proc]:
+        now = read_process_table()
         known.update((p.pid, p) for p in roots(now))
-        living = {p.pid: p for p in known.values() if _same(p, now)}
-        living.update((p.pid, p) for p in descendants(living, now))
+        living = {p.pid: p for p in known.values() if _is_still_listed(p, now)}
+        living.update((p.pid, p) for p in find_descendants(living, now))
         living.pop(os.getpid(), None)
         known.clear()
         known.update(living)
         return list(living.values())
 
-    return left
+    return find_remaining
 
 
-def end_all(
+def end_processes(
     left: Callable[[], list[Proc]], *, grace: float, idle: Callable[[], None] = lambda: None
 ) -> int:
     """SIGTERM what ``left()`` names, wait ``grace`` seconds, SIGKILL until it names nothing.
@@ -158,7 +158,7 @@ def end_all(
             for proc in procs:
                 if proc.pid not in warned:
                     warned.add(proc.pid)
-                    send(proc, signal.SIGTERM)
+                    send_signal(proc, signal.SIGTERM)
             idle()
             if not procs:
                 return len(seen)
@@ -169,7 +169,7 @@ def end_all(
         procs = left()
         now = {(p.pid, p.created) for p in procs}
         seen |= now
-        reached = [send(proc, signal.SIGKILL) for proc in procs]
+        reached = [send_signal(proc, signal.SIGKILL) for proc in procs]
         idle()
         # A look at /proc is not one instant: what forks and ends meanwhile can be missed once.
         calm = 0 if procs else calm + 1
@@ -183,7 +183,7 @@ def end_all(
         pause = min(pause * 2, 0.05)
 
 
-def send(proc: Proc, number: int) -> bool:
+def send_signal(proc: Proc, number: int) -> bool:
     """Signal exactly that process. False if it is gone or belongs to somebody else.
 
     A pidfd is opened first and the create time compared after, so that a pid reused in
@@ -191,13 +191,13 @@ def send(proc: Proc, number: int) -> bool:
     """
     try:
         if not hasattr(os, "pidfd_open"):
-            if alive(proc.pid, proc.created):
+            if is_process_alive(proc.pid, proc.created):
                 os.kill(proc.pid, number)
                 return True
             return False
         handle = os.pidfd_open(proc.pid)
         try:
-            if not alive(proc.pid, proc.created):
+            if not is_process_alive(proc.pid, proc.created):
                 return False
             signal.pidfd_send_signal(handle, number)
         finally:
@@ -207,14 +207,14 @@ def send(proc: Proc, number: int) -> bool:
     return True
 
 
-def _created(pid: int) -> float | None:
+def _read_created(pid: int) -> float | None:
     if LINUX:
         found = _read_stat(pid)
         return found.created if found else None
     return _psutil_create_time(pid)
 
 
-def _same(proc: Proc, now: Table) -> bool:
+def _is_still_listed(proc: Proc, now: Table) -> bool:
     found = now.get(proc.pid)
     return found is not None and abs(found.created - proc.created) <= CLOCK_SLACK
 
@@ -247,9 +247,9 @@ def _boot_time() -> float:
     return 0.0
 
 
-def _carries(pid: int, marker: str) -> bool:
+def _has_marker(pid: int, marker: str) -> bool:
     if not LINUX:
-        return _psutil_carries(pid, marker)
+        return _psutil_has_marker(pid, marker)
     try:
         if os.stat(f"/proc/{pid}").st_uid != os.geteuid():  # noqa: PTH116
             return False
@@ -286,7 +286,7 @@ def _psutil_table() -> Table:
     return found
 
 
-def _psutil_carries(pid: int, marker: str) -> bool:
+def _psutil_has_marker(pid: int, marker: str) -> bool:
     import psutil
 
     try:
@@ -297,20 +297,20 @@ def _psutil_carries(pid: int, marker: str) -> bool:
         return False
 
 
-def attempts_alive() -> list[tuple[int, str, str]]:
+def list_attempt_processes() -> list[tuple[int, str, str]]:
     """Every process of this user that carries some attempt's marker: (pid, marker, worktree).
 
     The worktree tells the workspaces of one machine apart: features may have equal names.
     """
     found = []
-    for proc in table().values():
-        environ = _environ(proc.pid)
+    for proc in read_process_table().values():
+        environ = _read_environ(proc.pid)
         if environ.get(MARKER):
             found.append((proc.pid, environ[MARKER], environ.get("ORCHESTR_WORKTREE", "")))
     return found
 
 
-def _environ(pid: int) -> dict[str, str]:
+def _read_environ(pid: int) -> dict[str, str]:
     import psutil
 
     try:

@@ -12,10 +12,10 @@ from doit.exceptions import BaseFail, UnmetDependency
 from doit.globals import Globals
 from doit.task import Task
 
-from orchestr.cell.context import Run
-from orchestr.state.events import Kind
-from orchestr.tasks.generate import Waits
-from orchestr.views.terminal.output import say
+from orchestr.cell.context import FeatureRun
+from orchestr.state.events import EventKind
+from orchestr.tasks.generate import ApprovalPending
+from orchestr.views.terminal.output import print_stderr
 
 PREFIX = "feature:"
 
@@ -25,7 +25,7 @@ class Reporter:
 
     desc = "orchestr"
 
-    def __init__(self, runs: dict[str, Run]) -> None:
+    def __init__(self, runs: dict[str, FeatureRun]) -> None:
         self.runs = runs
         self.blocked: dict[tuple[str, str], str] = {}
         self.waiting: dict[tuple[str, str], str] = {}  # cells at a gate, and those behind them
@@ -41,10 +41,10 @@ class Reporter:
     def execute_task(self, task: Task) -> None:
         """A task of the dodo's own is named; a phase tells its own story."""
         if not task.name.startswith((PREFIX, "repo:")) and task.actions:
-            say(f".  {task.name}")
+            print_stderr(f".  {task.name}")
 
     def add_success(self, task: Task) -> None:
-        _flush()
+        _flush_database()
 
     def skip_uptodate(self, task: Task) -> None:
         """Nothing to say: silence is the answer of a build tool."""
@@ -54,27 +54,27 @@ class Reporter:
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
         """A phase failed (its event is out already), or could not start."""
-        _flush()
+        _flush_database()
         name = task.name
         if not name.startswith(PREFIX):
             self.others.append(name)
-            say(f"error: {name}: {fail.message}")
+            print_stderr(f"error: {name}: {fail.message}")
             return
         feature, _, rest = name.removeprefix(PREFIX).partition(":")
         cell, _, phase = rest.partition(":")
         if not phase:
             if not cell and not isinstance(fail, UnmetDependency):
                 self.failed.append(name)
-                say(f"error: {name}: {fail.message}")
+                print_stderr(f"error: {name}: {fail.message}")
                 hint = getattr(fail, "hint", None)
                 if hint:
-                    say(f"  hint: {hint}")
+                    print_stderr(f"  hint: {hint}")
             return
-        if isinstance(fail, Waits):
+        if isinstance(fail, ApprovalPending):
             self.failed.append(name)
             self.waiting.setdefault((feature, cell), cell)
         elif isinstance(fail, UnmetDependency):
-            self._block(feature, cell, fail.message.split())
+            self._block_cell(feature, cell, fail.message.split())
         else:
             self.failed.append(name)
             if not fail.message.startswith("ERROR: Task"):
@@ -82,24 +82,24 @@ class Reporter:
             missing = [d for d in task.file_dep if f"'{d}'" in fail.message]
             self._block_on_files(feature, cell, missing or sorted(task.file_dep))
 
-    def _block(self, feature: str, cell: str, culprits: list[str]) -> None:
+    def _block_cell(self, feature: str, cell: str, culprits: list[str]) -> None:
         """Name the upstream cell, once per cell; own earlier phases need no words."""
-        for culprit in sorted(culprits, key=lambda name: self._waits(feature, name)):
+        for culprit in sorted(culprits, key=lambda name: self._waits_for_person(feature, name)):
             if culprit.startswith("repo:"):
-                self._say_blocked(feature, cell, culprit, f"{culprit} failed")
+                self._emit_blocked(feature, cell, culprit, f"{culprit} failed")
                 return
             other = culprit.removeprefix(PREFIX).split(":")
             if len(other) > 1 and other[1] != cell:
-                self._say_blocked(feature, cell, other[1], f"upstream {other[1]} has no result")
+                self._emit_blocked(feature, cell, other[1], f"upstream {other[1]} has no result")
                 return
 
     def _block_on_files(self, feature: str, cell: str, files: list[str]) -> None:
         for path in files:
             upstream = path.rsplit("/", 2)[-2]
-            self._say_blocked(feature, cell, upstream, f"upstream {upstream} has no result yet")
+            self._emit_blocked(feature, cell, upstream, f"upstream {upstream} has no result yet")
             return
 
-    def _say_blocked(self, feature: str, cell: str, upstream: str, reason: str) -> None:
+    def _emit_blocked(self, feature: str, cell: str, upstream: str, reason: str) -> None:
         if (feature, cell) in self.blocked or feature not in self.runs:
             return
         asks = self.waiting.get((feature, upstream))
@@ -111,19 +111,19 @@ class Reporter:
         if asks is not None:
             waits = {"state": "approval", "hint": f"orchestr approve {feature}:{asks}"}
         self.runs[feature].emit(
-            Kind.CELL_BLOCKED, cell=cell, upstream=upstream, reason=reason, **waits
+            EventKind.CELL_BLOCKED, cell=cell, upstream=upstream, reason=reason, **waits
         )
 
-    def _waits(self, feature: str, culprit: str) -> bool:
+    def _waits_for_person(self, feature: str, culprit: str) -> bool:
         """Whether it only waits for a person: what failed is named before it."""
         _, _, rest = culprit.removeprefix(PREFIX).partition(":")
         return (feature, rest.partition(":")[0]) in self.waiting
 
     def cleanup_error(self, exception: BaseFail) -> None:
-        say(f"error: {exception.message}")
+        print_stderr(f"error: {exception.message}")
 
     def runtime_error(self, msg: str) -> None:
-        say(f"error: {msg}")
+        print_stderr(f"error: {msg}")
 
     def teardown_task(self, task: Task) -> None:
         """We use no teardown (doit issue 134)."""
@@ -132,7 +132,7 @@ class Reporter:
         """The summary is printed by the command."""
 
 
-def _flush() -> None:
+def _flush_database() -> None:
     """Commit the rows so far: a kill after this loses nothing of them."""
     flush = getattr(getattr(Globals.dep_manager, "backend", None), "flush", None)
     if flush is not None:

@@ -16,39 +16,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.context import ABORT, CellContext, Run
-from orchestr.cell.phases.forget import forget
-from orchestr.errors import Exit
-from orchestr.plan.dag import Would
+from orchestr.cell.context import ABORT, CellContext, FeatureRun
+from orchestr.cell.phases.forget import forget_phases
+from orchestr.errors import ExitCode
+from orchestr.plan.dag import ForecastOutcome
 from orchestr.process.lease import Lease, LeaseRecord, break_lease
 from orchestr.process.redaction import redact, secret_values
-from orchestr.run.goals import Goals
-from orchestr.run.observe_forge import observe
-from orchestr.run.preflight import look, reviewers_of
+from orchestr.run.goals import FeatureGoals
+from orchestr.run.observe_forge import observe_pull_requests
+from orchestr.run.preflight import check_prerequisites, requested_reviewers
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
-from orchestr.state.events import Event, Kind
-from orchestr.state.layout import prepare
-from orchestr.state.replay import FeatureView, replay, settle
+from orchestr.state.events import Event, EventKind
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.replay import FeatureView, replay, reset_interrupted
 from orchestr.state.results import TRANSCRIPT
 from orchestr.state.states import CellState
-from orchestr.tasks.stale import foresee
+from orchestr.tasks.stale import forecast_selection
 from orchestr.views.logs.transcript import last_words
-from orchestr.views.terminal.output import asked, say
+from orchestr.views.terminal.output import ask_yes_no, print_stderr
 
 
-def preflight(goals: Sequence[Goals], *, skip: bool) -> bool:
+def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool) -> bool:
     """Print what was found. Returns whether the run may start."""
-    findings = {str(f): f for goal in goals for f in look(goal.run, goal.cells)}
+    findings = {str(f): f for goal in goals for f in check_prerequisites(goal.run, goal.cells)}
     for text in findings:
-        say(text)
+        print_stderr(text)
     errors = [f for f in findings.values() if f.severity == "error"]
     if errors and skip:
-        say("warning: started in spite of this (--skip-preflight)")
+        print_stderr("warning: started in spite of this (--skip-preflight)")
     return skip or not errors
 
 
-def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
+def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bool:
     """Ask before a paid agent starts or a real forge is touched (row X10).
 
     Only what this run may really do is asked about; where nothing is left to do, nothing is.
@@ -59,10 +59,11 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
     for goal in goals:
         if yes or not (goal.run.forge.real or paid_agents(goal.run, goal.cells)):
             continue
-        may = _may_run(goal, forced)
+        may = _phases_to_run(goal, forced)
         cells += len(may)
         paid = paid_agents(
-            goal.run, [n for n, phases in may.items() if _pays(goal.run.cell(n), phases)]
+            goal.run,
+            [n for n, phases in may.items() if _may_start_agent(goal.run.cell_context(n), phases)],
         )
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
@@ -71,49 +72,51 @@ def confirm(goals: Sequence[Goals], *, yes: bool, forced: bool) -> bool:
     if not reasons:
         return True
     jobs = goals[0].run.settings.limits.jobs
-    say(
+    print_stderr(
         f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
         f"{jobs} agents at once, in worktrees below "
         f"{goals[0].run.layout.worktrees}."
     )
     for reason in dict.fromkeys(reasons):
-        say(f"It uses {reason}.")
-    if asked("Continue?", unheard="this run needs a confirmation and there is no terminal"):
+        print_stderr(f"It uses {reason}.")
+    if ask_yes_no("Continue?", unheard="this run needs a confirmation and there is no terminal"):
         return True
-    say("Aborted.")
+    print_stderr("Aborted.")
     return False
 
 
-def paid_agents(run: Run, names: Sequence[str]) -> set[str]:
+def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
     """The paid agents of these cells: authors and reviewers."""
-    cells = [run.cell(name) for name in names]
+    cells = [run.cell_context(name) for name in names]
     chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
-    chosen |= {reviewer.agent for c in cells for reviewer in reviewers_of(c)}
-    return {name for name in chosen if run.agent(name).paid}
+    chosen |= {reviewer.agent for c in cells for reviewer in requested_reviewers(c)}
+    return {name for name in chosen if run.agent_adapter(name).paid}
 
 
-def _pays(ctx: CellContext, phases: Collection[Phase]) -> bool:
+def _may_start_agent(ctx: CellContext, phases: Collection[Phase]) -> bool:
     """Whether an agent may start in these phases: to work, to repair or to review."""
     repairs = ctx.cell.proof.checks or ctx.repo_settings.checks or ctx.repo_settings.detect
     may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if repairs else ()),
-           *((Phase.REVIEW,) if reviewers_of(ctx) else ())}  # fmt: skip
+           *((Phase.REVIEW,) if requested_reviewers(ctx) else ())}  # fmt: skip
     return not may.isdisjoint(phases)
 
 
-def _may_run(goal: Goals, forced: bool) -> dict[str, tuple[Phase, ...]]:
+def _phases_to_run(goal: FeatureGoals, forced: bool) -> dict[str, tuple[Phase, ...]]:
     """Cell -> the phases that this run may do, by the files and the journal."""
-    found = foresee(goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ())
-    return {f.name: f.phases for f in found if f.would is Would.RUN}
+    found = forecast_selection(
+        goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ()
+    )
+    return {f.name: f.phases for f in found if f.would is ForecastOutcome.RUN}
 
 
 @contextmanager
-def leases(goals: Sequence[Goals], *, break_lock: bool) -> Iterator[None]:
+def hold_leases(goals: Sequence[FeatureGoals], *, break_lock: bool) -> Iterator[None]:
     """Hold the lease of every feature, always in the same order. Raises Busy (exit 4)."""
     features = sorted(goal.run.feature.name for goal in goals)
     with ExitStack() as stack:
         layout = goals[0].run.layout
         for name in features:
-            path = layout.lease(name)
+            path = layout.lease_file(name)
             if break_lock:
                 break_lease(path)
             lease = Lease.acquire(
@@ -126,7 +129,7 @@ def leases(goals: Sequence[Goals], *, break_lock: bool) -> Iterator[None]:
 def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
     """What our lease says of us."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
-    return LeaseRecord.mine(command=command, features=features, jobs=jobs)
+    return LeaseRecord.for_this_process(command=command, features=features, jobs=jobs)
 
 
 def new_run_id() -> str:
@@ -134,19 +137,19 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
 
 
-def begin(goals: Sequence[Goals], params: Any) -> None:
+def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
     """Under the lease: name the run, journal it, forget what is forced, ask the forge."""
     run_id = new_run_id()
     for goal in goals:
         run = goal.run
-        prepare(run.layout)
+        create_state_dirs(run.layout)
         if run.journal.size() != run.past_size:  # somebody ended between our look and the lease
             run.past = replay(run.journal.read())
         run.id = run_id
         for plan in run.plan.cells:
-            (run.cell(plan.name).dir / ABORT).unlink(missing_ok=True)
+            (run.cell_context(plan.name).dir / ABORT).unlink(missing_ok=True)
         run.emit(
-            Kind.RUN_STARTED,
+            EventKind.RUN_STARTED,
             goals=[str(t) for t in goal.targets],
             pid=os.getpid(),
             cells=goal.cells,
@@ -154,27 +157,30 @@ def begin(goals: Sequence[Goals], params: Any) -> None:
             fresh=bool(params["fresh"]),
         )
         if params["force"] or params["fresh"]:
-            force(goal, fresh=bool(params["fresh"]))
-        observe(run)
+            forget_forced_cells(goal, fresh=bool(params["fresh"]))
+        observe_pull_requests(run)
 
 
-def force(goal: Goals, *, fresh: bool) -> None:
+def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
     """Forget the named cells, once: the same command after an interrupted run forces nothing
     twice, because what that run forgot is in the journal under its force id."""
     run = goal.run
     names = sorted(goal.forced)
-    force_id, done = interrupted_force(list(run.journal.read()), run.id, names, fresh)
+    force_id, done = find_interrupted_force(list(run.journal.read()), run.id, names, fresh)
     if force_id is None:
         force_id = run.id
-    run.emit(Kind.RUN_FORCED, names=names, fresh=fresh, id=force_id)
+    run.emit(EventKind.RUN_FORCED, names=names, fresh=fresh, id=force_id)
     for name in goal.forced:
         if name not in done:
-            forget(
-                run.cell(name), list(Phase), fresh=force_id if fresh else None, force_id=force_id
+            forget_phases(
+                run.cell_context(name),
+                list(Phase),
+                fresh=force_id if fresh else None,
+                force_id=force_id,
             )
 
 
-def interrupted_force(
+def find_interrupted_force(
     events: Sequence[Event], run_id: str, names: list[str], fresh: bool
 ) -> tuple[str | None, set[str]]:
     """The force id to go on with and the cells it forgot already, or (None, nothing).
@@ -183,18 +189,18 @@ def interrupted_force(
     was killed before it could say what it forces leaves that to the one before it.
     """
     before = [e for e in events if e.run != run_id]
-    started = [e for e in before if e.kind is Kind.RUN_STARTED]
+    started = [e for e in before if e.kind is EventKind.RUN_STARTED]
     for last in reversed(started):
         mine = [e for e in before if e.run == last.run]
-        ended = [e for e in mine if e.kind is Kind.RUN_FINISHED]
-        if any(e.data.get("exit") != int(Exit.INTERRUPTED) for e in ended):
+        ended = [e for e in mine if e.kind is EventKind.RUN_FINISHED]
+        if any(e.data.get("exit") != int(ExitCode.INTERRUPTED) for e in ended):
             break
-        forced = next((e for e in mine if e.kind is Kind.RUN_FORCED), None)
+        forced = next((e for e in mine if e.kind is EventKind.RUN_FORCED), None)
         if forced is not None:
             if forced.data.get("names") != names or forced.data.get("fresh") != fresh:
                 break
             force_id = str(forced.data.get("id"))
-            forgotten = (e for e in events if e.kind is Kind.CELL_FORGOTTEN)
+            forgotten = (e for e in events if e.kind is EventKind.CELL_FORGOTTEN)
             done = {e.cell for e in forgotten if e.data.get("force") == force_id}
             return force_id, done
         if not (last.data.get("force") or last.data.get("fresh")):
@@ -202,14 +208,14 @@ def interrupted_force(
     return None, set()
 
 
-def known_before(goals: Sequence[Goals]) -> dict[str, FeatureView]:
+def initial_views(goals: Sequence[FeatureGoals]) -> dict[str, FeatureView]:
     """For the live view: the past, with what went wrong in it pending again where this run builds.
 
     Without it a cell that is up to date, and so has no event, would look as if it had to run.
     """
     found = {}
     for goal in goals:
-        view = settle(goal.run.past, False)
+        view = reset_interrupted(goal.run.past, False)
         cells = {
             name: replace(cell, state=CellState.PENDING, reason=None, hint=None)
             if cell.state.is_bad and name in goal.cells
@@ -220,27 +226,27 @@ def known_before(goals: Sequence[Goals]) -> dict[str, FeatureView]:
     return found
 
 
-def tail_of(runs: dict[str, Run]) -> Any:
+def make_tail_reader(runs: dict[str, FeatureRun]) -> Any:
     """For the live view: the last words of a cell's agent, without our secrets."""
     secrets = secret_values(os.environ)
 
-    def tail(feature: str, cell: str) -> str | None:
-        ctx = runs[feature].cell(cell)
-        newest = attempts.current(ctx.dir)
+    def read_last_words(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell_context(cell)
+        newest = attempts.current_attempt(ctx.dir)
         if newest is None:
             return None
-        words = last_words(attempts.speaking(ctx.dir, newest.number))
+        words = last_words(attempts.newest_transcript(ctx.dir, newest.number))
         return None if words is None else redact(words, secrets)
 
-    return tail
+    return read_last_words
 
 
-def log_of(runs: dict[str, Run]) -> Any:
+def make_log_finder(runs: dict[str, FeatureRun]) -> Any:
     """For messages about a failure: where its output is."""
 
-    def log(feature: str, cell: str) -> str | None:
-        ctx = runs[feature].cell(cell)
-        newest = attempts.current(ctx.dir) or attempts.newest_plan(ctx.dir)
-        return str(attempts.folder(ctx.dir, newest.number) / TRANSCRIPT) if newest else None
+    def find_log(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell_context(cell)
+        newest = attempts.current_attempt(ctx.dir) or attempts.newest_plan(ctx.dir)
+        return str(attempts.attempt_folder(ctx.dir, newest.number) / TRANSCRIPT) if newest else None
 
-    return log
+    return find_log

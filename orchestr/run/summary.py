@@ -6,20 +6,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from orchestr.errors import Exit, as_typed
-from orchestr.run.goals import Goals
+from orchestr.errors import ExitCode, substitute_program_name
+from orchestr.run.goals import FeatureGoals
 from orchestr.views.query.status import feature_status
-from orchestr.views.terminal.output import wide
+from orchestr.views.terminal.output import terminal_columns
 from orchestr.views.terminal.summary import summary_text
 
 
-def summary(goals: Sequence[Goals], built: int, code: Exit) -> str:
+def summarize_run(goals: Sequence[FeatureGoals], built: int, code: ExitCode) -> str:
     """The text for all features of a run; ``built`` counts the phases that made something.
 
     When doit found all up to date, no result file is read again: with 1,000 cells that would
     cost more than the rest of the run.
     """
-    if not built and code is Exit.DONE and not any(goal.selection.still for goal in goals):
+    if not built and code is ExitCode.DONE and not any(goal.selection.still for goal in goals):
         cells = sum(len(goal.cells) for goal in goals)
         if not cells:
             return "nothing to be done: no cell has failed\n"
@@ -29,18 +29,18 @@ def summary(goals: Sequence[Goals], built: int, code: Exit) -> str:
     found = [feature_status(goal.run) for goal in goals]
     selected = {(g.run.feature.name, name) for g in goals for name in g.cells}
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    text = summary_text(found, selected=selected, colour=colour, columns=wide())
-    return as_typed(text + _what_now(goals, code))
+    text = summary_text(found, selected=selected, colour=colour, columns=terminal_columns())
+    return substitute_program_name(text + _next_steps(goals, code))
 
 
-def _what_now(goals: Sequence[Goals], code: Exit) -> str:
+def _next_steps(goals: Sequence[FeatureGoals], code: ExitCode) -> str:
     """After a run that ended well: where the pull requests are, and the verbs that go on."""
-    if code is not Exit.DONE:
+    if code is not ExitCode.DONE:
         return ""
     run = goals[0].run
     name = run.feature.name
     if run.settings.forge.kind == "local":
-        place = run.layout.forge
+        place = run.layout.forge_dir
         shown = (
             place.relative_to(run.layout.root) if place.is_relative_to(run.layout.root) else place
         )

@@ -17,13 +17,13 @@ from typing import Any
 
 from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
-from orchestr.settings.keys import DEFAULT_AGENT, KEYS, Section, from_text
+from orchestr.settings.keys import DEFAULT_AGENT, KEYS, Section, parse_variable_text
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
     ForgeSettings,
     LandingSettings,
-    Limits,
+    LimitSettings,
     NotifySettings,
     PortSettings,
     RepoSettings,
@@ -32,7 +32,7 @@ from orchestr.settings.records import (
 )
 from orchestr.spec import field_types
 from orchestr.spec.checks import CheckDef
-from orchestr.spec.field_types import BadValue, kind_of, show, suggest
+from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
 
 FILE = "orchestr.toml"
 # Keys of an agent that only some kinds have, and what to do instead.
@@ -71,10 +71,10 @@ def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
     Raises SpecError with every problem.
     """
     root = root.absolute()
-    return _Loader(root, environ).load()
+    return _SettingsLoader(root, environ).load()
 
 
-class _Loader:
+class _SettingsLoader:
     """One reading of the settings: collects problems while it converts."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
@@ -85,19 +85,21 @@ class _Loader:
         self._text = ""
 
     def load(self) -> Settings:
-        raw = self._read()
+        raw = self._read_file()
         self._merge_environment(raw)
         for name in raw.keys() - KEYS.keys():
-            self._add((name,), "unknown section", suggest(name, KEYS), at_key=True)
-        workspace = self._workspace(self._section("workspace", raw.get("workspace", {})))
-        repos = self._repos(raw.get("repos", {}), workspace.state / "cache")
-        agents, default = self._agents(raw.get("agents", {}))
-        limits = Limits(**self._section("limits", raw.get("limits", {})))
-        forge = self._forge(raw.get("forge", {}))
-        checks = CheckSettings(**self._section("checks", raw.get("checks", {})))
-        ports = self._ports(raw.get("ports", {}))
-        landing = LandingSettings(**self._section("landing", raw.get("landing", {})))
-        notify = NotifySettings(**self._section("notify", raw.get("notify", {})))
+            self._add_problem((name,), "unknown section", suggest_name(name, KEYS), at_key=True)
+        workspace = self._load_workspace(
+            self._convert_section("workspace", raw.get("workspace", {}))
+        )
+        repos = self._load_repos(raw.get("repos", {}), workspace.state / "cache")
+        agents, default = self._load_agents(raw.get("agents", {}))
+        limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
+        forge = self._load_forge(raw.get("forge", {}))
+        checks = CheckSettings(**self._convert_section("checks", raw.get("checks", {})))
+        ports = self._load_ports(raw.get("ports", {}))
+        landing = LandingSettings(**self._convert_section("landing", raw.get("landing", {})))
+        notify = NotifySettings(**self._convert_section("notify", raw.get("notify", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -113,7 +115,7 @@ class _Loader:
             notify=notify,
         )
 
-    def _read(self) -> dict[str, Any]:
+    def _read_file(self) -> dict[str, Any]:
         try:
             with (self._root / FILE).open("rb") as stream:
                 data = stream.read(field_types.MAX_BYTES + 1)
@@ -131,18 +133,18 @@ class _Loader:
             message = f"byte 0x{data[error.start]:02x} is not UTF-8"
             raise SpecError([Problem(FILE, line, 1, "", message, "save it as UTF-8")]) from None
         except tomllib.TOMLDecodeError as error:
-            message, line, column = toml_positions.of_error(str(error), self._text)
+            message, line, column = toml_positions.parse_toml_error(str(error), self._text)
             raise SpecError([Problem(FILE, line, column, "", f"not TOML: {message}")]) from None
         except RecursionError:
             raise SpecError([Problem(FILE, 0, 0, "", "is nested too deeply")]) from None
 
     def _merge_environment(self, raw: dict[str, Any]) -> None:
         """Put ``ORCHESTR_SET_*`` over the file's values, in the form that TOML would give."""
-        known = toml_positions.variables(raw, PREFIX)
+        known = toml_positions.environment_variables(raw, PREFIX)
         for variable in sorted(v for v in self._environ if v.startswith(PREFIX)):
             path = known.get(variable)
             if path is None:
-                message, hint = "no such setting", suggest(variable, known.keys())
+                message, hint = "no such setting", suggest_name(variable, known.keys())
                 self._problems.append(Problem(variable, 0, 0, "", message, hint))
                 continue
             table = raw
@@ -155,84 +157,90 @@ class _Loader:
                 self._sources[path] = variable
                 how = DEFAULT_AGENT if len(path) == 2 and path[0] == "agents" else None
                 how = how or KEYS[path[0]][path[-1]]
-                table[path[-1]] = from_text(how, self._environ[variable])
+                table[path[-1]] = parse_variable_text(how, self._environ[variable])
 
-    def _section(self, name: str, raw: Any, *path: str) -> dict[str, Any]:
+    def _convert_section(self, name: str, raw: Any, *path: str) -> dict[str, Any]:
         """The converted values of one table; what is wrong is noted and left out."""
         here = (name, *path)
         section: Section = KEYS[name]
         if not isinstance(raw, dict):
-            self._add(here, f"must be a table, got {kind_of(raw)}", at_key=True)
+            self._add_problem(here, f"must be a table, got {kind_of(raw)}", at_key=True)
             return {}
         result: dict[str, Any] = {}
         for key, value in raw.items():
             if key not in section:
-                self._add((*here, key), "unknown setting", suggest(key, section), at_key=True)
+                self._add_problem(
+                    (*here, key), "unknown setting", suggest_name(key, section), at_key=True
+                )
                 continue
             try:
                 result[key] = section[key](value)
             except BadValue as error:
-                self._add((*here, key), error.message, error.hint)
+                self._add_problem((*here, key), error.message, error.hint)
         return result
 
-    def _workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
+    def _load_workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
         home = self._environ.get("ORCHESTR_HOME") or given.get("state", ".orchestr")
-        state = self._path(home)
+        state = self._resolve_path(home)
         trees = given.get("worktrees", "<state>/worktrees").replace("<state>", str(state))
         settings = WorkspaceSettings(
             root=self._root,
-            specs=self._path(given.get("specs", "specs")),
+            specs=self._resolve_path(given.get("specs", "specs")),
             state=state,
-            worktrees=self._path(trees),
-            repos=self._path(given.get("repos", "..")),
+            worktrees=self._resolve_path(trees),
+            repos=self._resolve_path(given.get("repos", "..")),
             unsigned=given.get("unsigned", False),
-            prompt=self._path(given["prompt"]) if "prompt" in given else None,
+            prompt=self._resolve_path(given["prompt"]) if "prompt" in given else None,
             trailers=given.get("trailers", ()),
         )
         if state in (self._root, *self._root.parents, settings.specs):
             why = "the state needs a folder of its own, not one with other things in it"
-            self._add(("workspace", "state"), why, "the default is .orchestr")
+            self._add_problem(("workspace", "state"), why, "the default is .orchestr")
         return settings
 
-    def _repos(self, raw: Any, cache: Path) -> dict[str, RepoSettings]:
+    def _load_repos(self, raw: Any, cache: Path) -> dict[str, RepoSettings]:
         result: dict[str, RepoSettings] = {}
-        for name, table in self._tables("repos", raw):
-            self._name(("repos", name), field_types.check_repo_name, name)
-            given = self._section("repos", table, name)
+        for name, table in self._list_tables("repos", raw):
+            self._check_name(("repos", name), field_types.check_repo_name, name)
+            given = self._convert_section("repos", table, name)
             if "path" in given:
-                given["path"] = self._path(given["path"])
+                given["path"] = self._resolve_path(given["path"])
             if "url" in given and "create" in given:
                 why = "a repository is cloned from `url` or made by `create`, not both"
-                self._add(("repos", name, "create"), why, "remove one of them")
+                self._add_problem(("repos", name, "create"), why, "remove one of them")
             if given.get("checks"):
-                given["checks"] = self._checks(("repos", name, "checks"), given["checks"], cache)
+                given["checks"] = self._load_checks(
+                    ("repos", name, "checks"), given["checks"], cache
+                )
             result[name] = RepoSettings(name, **{**given, "checks": given.get("checks") or ()})
         return result
 
-    def _checks(self, here: tuple[str, ...], raw: list[Any], cache: Path) -> tuple[CheckDef, ...]:
+    def _load_checks(
+        self, here: tuple[str, ...], raw: list[Any], cache: Path
+    ) -> tuple[CheckDef, ...]:
         from orchestr.settings import repo_checks
 
-        checks, faults = repo_checks.read(raw, cache)
+        checks, faults = repo_checks.read_repo_checks(raw, cache)
         for path, message, hint, at_key in faults:
-            self._add((*here, *map(str, path)), message, hint, at_key=at_key)
+            self._add_problem((*here, *map(str, path)), message, hint, at_key=at_key)
         return checks
 
-    def _ports(self, raw: Any) -> PortSettings:
-        settings = PortSettings(**self._section("ports", raw))
+    def _load_ports(self, raw: Any) -> PortSettings:
+        settings = PortSettings(**self._convert_section("ports", raw))
         if settings.base + 10 * settings.slots > 65536:
             why = f"{settings.slots} slots of 10 ports from {settings.base} on end after 65535"
-            self._add(("ports", "slots"), why, "take a lower base, or fewer slots")
+            self._add_problem(("ports", "slots"), why, "take a lower base, or fewer slots")
         return settings
 
-    def _agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
+    def _load_agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
         default = raw.get("default") if isinstance(raw, dict) else None
         tables = {k: v for k, v in raw.items() if k != "default"} if isinstance(raw, dict) else raw
         result: dict[str, AgentSettings] = {}
         names = []
-        for name, table in self._tables("agents", tables):
+        for name, table in self._list_tables("agents", tables):
             names.append(name)
-            self._name(("agents", name), field_types.check_word, name)
-            agent = self._agent(name, self._section("agents", table, name), table)
+            self._check_name(("agents", name), field_types.check_word, name)
+            agent = self._load_agent(name, self._convert_section("agents", table, name), table)
             if agent is not None:
                 result[name] = agent
         if default is None:
@@ -240,18 +248,22 @@ class _Loader:
         if not isinstance(default, str):
             why = f"must be the name of an agent, got {kind_of(default)}"
             hint = 'write default = "scripted"; no agent can be called `default`'
-            self._add(("agents", "default"), why, hint)
+            self._add_problem(("agents", "default"), why, hint)
         elif default not in names:
-            hint = suggest(default, names) or f"declare it: [agents.{show(default)[1:-1]}]"
-            self._add(("agents", "default"), f"there is no agent {show(default)}", hint)
+            hint = (
+                suggest_name(default, names) or f"declare it: [agents.{quote_value(default)[1:-1]}]"
+            )
+            self._add_problem(
+                ("agents", "default"), f"there is no agent {quote_value(default)}", hint
+            )
         return result, default
 
-    def _agent(self, name: str, given: dict[str, Any], raw: Any) -> AgentSettings | None:
+    def _load_agent(self, name: str, given: dict[str, Any], raw: Any) -> AgentSettings | None:
         here = ("agents", name)
         if not isinstance(raw, dict):
             return None
         if "kind" not in raw:
-            self._add(here, "`kind` is required and not there", 'write kind = "command"')
+            self._add_problem(here, "`kind` is required and not there", 'write kind = "command"')
             return None
         if "kind" not in given:
             return None
@@ -259,54 +271,56 @@ class _Loader:
         agent = AgentSettings(name, **given)
         if agent.retry_max < agent.retry_after:
             why = "is less than `retry_after`"
-            self._add((*here, "retry_max"), why, "waiting starts at retry_after and doubles")
+            self._add_problem(
+                (*here, "retry_max"), why, "waiting starts at retry_after and doubles"
+            )
         return agent
 
     def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:
         """Keys that this kind of agent cannot do without, or cannot do anything with."""
         if kind == "command" and not raw.get("run"):
             hint = 'like run = ["python3", "tools/agent.py"]'
-            self._add(here, "`run` is required for kind `command`", hint)
+            self._add_problem(here, "`run` is required for kind `command`", hint)
         for key, kinds, hint in ONLY:
             if key in raw and kind not in kinds:
-                self._add((*here, key), f"kind `{kind}` has no `{key}`", hint)
+                self._add_problem((*here, key), f"kind `{kind}` has no `{key}`", hint)
         if ("price_input_usd" in raw) != ("price_output_usd" in raw):
             why = "a price table needs `price_input_usd` and `price_output_usd`"
-            self._add(here, why, "dollars per million tokens")
+            self._add_problem(here, why, "dollars per million tokens")
 
-    def _forge(self, raw: Any) -> ForgeSettings:
-        given = self._section("forge", raw)
+    def _load_forge(self, raw: Any) -> ForgeSettings:
+        given = self._convert_section("forge", raw)
         for key in ("program", "patience"):
             if key in given and given.get("kind", "local") == "local":
                 hint = 'it is for kind = "github"'
-                self._add(("forge", key), f"kind `local` has no `{key}`", hint)
+                self._add_problem(("forge", key), f"kind `local` has no `{key}`", hint)
         return ForgeSettings(**given)
 
-    def _tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
+    def _list_tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
         if isinstance(raw, dict):
             return list(raw.items())
-        self._add((name,), f"must be a table of tables, got {kind_of(raw)}", at_key=True)
+        self._add_problem((name,), f"must be a table of tables, got {kind_of(raw)}", at_key=True)
         return []
 
-    def _name(self, path: tuple[str, ...], check: Any, name: str) -> None:
+    def _check_name(self, path: tuple[str, ...], check: Any, name: str) -> None:
         try:
             check(name)
         except BadValue as error:
-            self._add(path, error.message, error.hint, at_key=True)
+            self._add_problem(path, error.message, error.hint, at_key=True)
 
-    def _path(self, text: str) -> Path:
+    def _resolve_path(self, text: str) -> Path:
         """Absolute, with ``~`` for the home folder, relative to the workspace, ``..`` folded."""
         if text == "~" or text.startswith("~/"):
             text = (self._environ.get("HOME") or str(Path.home())) + text[1:]
         return Path(os.path.normpath(self._root / text))
 
-    def _add(
+    def _add_problem(
         self, path: tuple[str, ...], message: str, hint: str | None = None, *, at_key: bool = False
     ) -> None:
         variable = self._sources.get(path)
         if variable is not None:
             self._problems.append(Problem(variable, 0, 0, ".".join(path), message, hint))
             return
-        line, column = toml_positions.find(self._text, path, at_key=at_key)
-        shown = ".".join(show(step)[1:-1] for step in path)
+        line, column = toml_positions.find_place(self._text, path, at_key=at_key)
+        shown = ".".join(quote_value(step)[1:-1] for step in path)
         self._problems.append(Problem(FILE, line, column, shown, message, hint))

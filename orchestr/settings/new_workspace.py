@@ -54,7 +54,7 @@ cells:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WorkspaceFiles:
     """What `write_workspace` did: paths relative to the workspace, in the order of writing."""
 
     written: tuple[str, ...]
@@ -66,7 +66,7 @@ def write_workspace(
     *,
     repos: Mapping[str, str] | None = None,
     agent: Sequence[str] = ("python3", "tools/agent.py"),
-) -> Written:
+) -> WorkspaceFiles:
     """Make a workspace in ``root`` (created when it is not there).
 
     ``repos`` maps names to clones (paths as they should stand in the settings); ``agent`` is
@@ -79,7 +79,7 @@ def write_workspace(
     names = [*repos, "my-repository"]
     spec = _SPEC.format(first=names[0], second=names[1] if len(repos) > 1 else names[0])
     wanted = {
-        "orchestr.toml": _settings(repos, agent),
+        "orchestr.toml": _settings_text(repos, agent),
         "specs/example.yaml": spec,
         "dodo.py": DODO,
     }
@@ -99,16 +99,16 @@ def write_workspace(
             with target.open("x", encoding="utf-8") as stream:
                 stream.write(text)
             written.append(name)
-        (written if _ignore(root / ".gitignore") else kept).append(".gitignore")
+        (written if _add_ignored_lines(root / ".gitignore") else kept).append(".gitignore")
     except OSError as error:
         raise OrchestrError(
             f"cannot write {error.filename or root}: {error.strerror}",
             hint="make the folder writable, then run `orchestr init` again",
         ) from error
-    return Written(tuple(written), tuple(kept))
+    return WorkspaceFiles(tuple(written), tuple(kept))
 
 
-def _settings(repos: Mapping[str, str], agent: Sequence[str]) -> str:
+def _settings_text(repos: Mapping[str, str], agent: Sequence[str]) -> str:
     import tomli_w
 
     table: dict[str, object] = {
@@ -126,7 +126,7 @@ def _settings(repos: Mapping[str, str], agent: Sequence[str]) -> str:
     return _SETTINGS_HEAD + tomli_w.dumps(table)
 
 
-def _ignore(path: Path) -> bool:
+def _add_ignored_lines(path: Path) -> bool:
     """Add the lines that are missing; True when there were any."""
     try:
         old = path.read_bytes()

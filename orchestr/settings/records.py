@@ -57,7 +57,7 @@ class AgentSettings:
     """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit).
 
     ``price_*`` are dollars per million tokens, ``sign`` is `auto` (as the user has it) or `off`.
-    Agents of one ``provider`` wait for its usage limits together, see `pool`.
+    Agents of one ``provider`` wait for its usage limits together, see `limit_pool`.
     """
 
     name: str
@@ -79,13 +79,13 @@ class AgentSettings:
     provider: str | None = None
 
     @property
-    def pool(self) -> str:
+    def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
         return self.provider or PROVIDERS.get(self.kind, self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LimitSettings:
     """Bounds of a run: agents at once, seconds, free disk in MiB.
 
     ``budget_*`` are dollars and tokens for each feature, ``attempt_*`` for each attempt.
@@ -164,7 +164,7 @@ class NotifySettings:
     pass_env: tuple[str, ...] = ()
 
     @property
-    def wanted(self) -> bool:
+    def is_enabled(self) -> bool:
         return bool((self.command or self.url) and self.on)
 
 
@@ -175,7 +175,7 @@ class Settings:
     workspace: WorkspaceSettings
     repos: Mapping[str, RepoSettings]
     agents: Mapping[str, AgentSettings]
-    limits: Limits = field(default_factory=Limits)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     forge: ForgeSettings = field(default_factory=ForgeSettings)
     checks: CheckSettings = field(default_factory=CheckSettings)
     ports: PortSettings = field(default_factory=PortSettings)
@@ -183,6 +183,6 @@ class Settings:
     landing: LandingSettings = field(default_factory=LandingSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
 
-    def repo(self, name: str) -> RepoSettings:
+    def repo_settings(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""
         return self.repos.get(name) or RepoSettings(name)

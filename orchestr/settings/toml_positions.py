@@ -18,7 +18,7 @@ _PARTS = re.compile(_PART)
 _AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
 
-def find(text: str, path: tuple[str, ...], *, at_key: bool = False) -> tuple[int, int]:
+def find_place(text: str, path: tuple[str, ...], *, at_key: bool = False) -> tuple[int, int]:
     """Line and column from 1 of the value at ``path`` (or of its key), else of the nearest
     table around it; (0, 0) when nothing of it is in the text."""
     best: tuple[int, int, int] = (0, 0, 0)  # steps found, line, column
@@ -31,7 +31,7 @@ def find(text: str, path: tuple[str, ...], *, at_key: bool = False) -> tuple[int
         match = _DOTTED.match(inner)
         if match is None or (match[2] is None) != header:
             continue
-        names = tuple(_unquote(part) for part in _PARTS.findall(match[1]))
+        names = tuple(_unquote_key(part) for part in _PARTS.findall(match[1]))
         if header:
             if stripped.startswith("[["):
                 index = tables[names] = tables.get(names, -1) + 1
@@ -49,7 +49,7 @@ def find(text: str, path: tuple[str, ...], *, at_key: bool = False) -> tuple[int
     return best[1], best[2]
 
 
-def of_error(message: str, text: str) -> tuple[str, int, int]:
+def parse_toml_error(message: str, text: str) -> tuple[str, int, int]:
     """Message, line and column of tomllib's error."""
     match = _AT.match(message)
     if match is None:
@@ -59,7 +59,7 @@ def of_error(message: str, text: str) -> tuple[str, int, int]:
     return match[1], int(match[2]), int(match[3])
 
 
-def variables(raw: Mapping[str, Any], prefix: str) -> dict[str, tuple[str, ...]]:
+def environment_variables(raw: Mapping[str, Any], prefix: str) -> dict[str, tuple[str, ...]]:
     """Every environment variable that can set something, with the path that it sets.
 
     ``repos`` and ``agents`` hold tables by name, so only declared names have variables.
@@ -70,19 +70,19 @@ def variables(raw: Mapping[str, Any], prefix: str) -> dict[str, tuple[str, ...]]
             tables = raw.get(section)
             for name in tables if isinstance(tables, dict) else ():
                 for key in keys:
-                    known[_variable(prefix, section, name, key)] = (section, name, key)
+                    known[_variable_name(prefix, section, name, key)] = (section, name, key)
         else:
             for key in keys:
-                known[_variable(prefix, section, key)] = (section, key)
-    known[_variable(prefix, "agents", "default")] = ("agents", "default")
+                known[_variable_name(prefix, section, key)] = (section, key)
+    known[_variable_name(prefix, "agents", "default")] = ("agents", "default")
     return known
 
 
-def _variable(prefix: str, *parts: str) -> str:
+def _variable_name(prefix: str, *parts: str) -> str:
     return prefix + re.sub(r"[^A-Z0-9]", "_", "_".join(parts).upper())
 
 
-def _unquote(part: str) -> str:
+def _unquote_key(part: str) -> str:
     if part.startswith("'"):
         return part[1:-1]
     return re.sub(r"\\(.)", r"\1", part[1:-1]) if part.startswith('"') else part

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection
 from typing import Any
 
-from orchestr.spec.field_types import BadValue, check_line, check_pattern, kind_of, show
+from orchestr.spec.field_types import BadValue, check_line, check_pattern, kind_of, quote_value
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
@@ -25,7 +25,7 @@ PORT_NAMES = frozenset(
 LONGEST_REGEX = 500
 
 
-def argv(value: Any) -> Any:
+def check_argv(value: Any) -> Any:
     """A command as a list of words; a text is refused with the list it should be."""
     if isinstance(value, str):
         try:
@@ -34,7 +34,7 @@ def argv(value: Any) -> Any:
             words = value.split()
         if any(mark in value for mark in "|&;<>$`"):
             words = ["sh", "-c", value]
-        written = ", ".join(_quoted(word) for word in words)
+        written = ", ".join(_quote_word(word) for word in words)
         raise BadValue("must be a list of words, got a text", f"write [{written}]")
     if isinstance(value, list) and not value:
         raise BadValue("is empty", "name a program, like [make, test]")
@@ -43,7 +43,7 @@ def argv(value: Any) -> Any:
     return value
 
 
-def argument(value: str) -> str:
+def check_argument(value: str) -> str:
     """One word of a command; it may be empty and have several lines, but no control characters."""
     for character in value:
         if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs"):
@@ -51,56 +51,58 @@ def argument(value: str) -> str:
     return value
 
 
-def variable(value: str) -> str:
+def check_variable(value: str) -> str:
     """The name of an environment variable."""
     if not _VARIABLE.fullmatch(value):
-        raise BadValue(f"{show(value)} cannot be a variable's name", "use letters, digits and `_`")
+        raise BadValue(
+            f"{quote_value(value)} cannot be a variable's name", "use letters, digits and `_`"
+        )
     return value
 
 
-def own_variable(value: str) -> str:
+def check_own_variable(value: str) -> str:
     """The name of a variable that a spec may set."""
-    if variable(value).startswith("ORCHESTR_"):
-        raise BadValue(f"{show(value)} is set by orchestr itself", "choose another name")
+    if check_variable(value).startswith("ORCHESTR_"):
+        raise BadValue(f"{quote_value(value)} is set by orchestr itself", "choose another name")
     return value
 
 
-def header(value: str) -> str:
+def check_header(value: str) -> str:
     """The name of an HTTP header."""
     if not _HEADER.fullmatch(value):
-        raise BadValue(f"{show(value)} cannot be a header's name")
+        raise BadValue(f"{quote_value(value)} cannot be a header's name")
     return value
 
 
-def label(value: str) -> str:
+def check_label(value: str) -> str:
     """The name of a check: one line for people, at most 100 characters."""
     if len(check_line(value)) > 100:
         raise BadValue("is longer than 100 characters")
     return value
 
 
-def folder(value: str) -> str:
+def check_folder(value: str) -> str:
     """A folder in the worktree."""
     return value if value == "." else check_pattern(value)
 
 
-def place(value: str) -> str:
+def check_place(value: str) -> str:
     """A file or folder of the worktree that goes to a command line."""
     if value.startswith("-"):
-        raise BadValue(f"{show(value)} would be read as an option")
-    return folder(value)
+        raise BadValue(f"{quote_value(value)} would be read as an option")
+    return check_folder(value)
 
 
-def selector(value: str) -> str:
+def check_selector(value: str) -> str:
     """What pytest shall run: a path, a node id or an expression of names."""
     check_line(value)
     if value.startswith("-"):
         hint = "options go to `args`"
-        raise BadValue(f"{show(value)} would be read as an option", hint)
+        raise BadValue(f"{quote_value(value)} would be read as an option", hint)
     return value
 
 
-def output(value: str) -> str:
+def check_output_pattern(value: str) -> str:
     """A substring, or a regular expression between slashes."""
     if not value:
         raise BadValue("is empty")
@@ -111,7 +113,7 @@ def output(value: str) -> str:
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise BadValue(f"{show(value)} is not a regular expression: {error}") from None
+            raise BadValue(f"{quote_value(value)} is not a regular expression: {error}") from None
     return value
 
 
@@ -120,19 +122,23 @@ def regex_of(value: str) -> str | None:
     return value[1:-1] if len(value) > 2 and value[0] == value[-1] == "/" else None
 
 
-def url_path(value: str) -> str:
+def check_url_path(value: str) -> str:
     """The path of a request: starts with a slash, no spaces."""
     check_line(value)
     if not value.startswith("/") or any(c.isspace() for c in value):
-        raise BadValue(f"{show(value)} is not the path of a request", "like /api/items?limit=3")
+        raise BadValue(
+            f"{quote_value(value)} is not the path of a request", "like /api/items?limit=3"
+        )
     return value
 
 
-def url(value: str) -> str:
+def check_url(value: str) -> str:
     """An http address; ``${BACKEND_PORT}`` and the other ports may stand in it."""
     check_line(value)
     if not re.match(r"https?://[^/\s]", value) or any(c.isspace() for c in value):
-        raise BadValue(f"{show(value)} is not a http address", "like http://127.0.0.1:8080/items")
+        raise BadValue(
+            f"{quote_value(value)} is not a http address", "like http://127.0.0.1:8080/items"
+        )
     if "@" in value.split("/")[2]:
         raise BadValue("holds a user or a password", "use `headers`, and a variable")
     return value
@@ -143,80 +149,80 @@ def check_placeholders(value: str, known: Collection[str]) -> None:
     for name in PLACEHOLDER.findall(value):
         if name not in PORT_NAMES and name not in known:
             hint = f"use ${{BACKEND_PORT}}, or set {name} in `env`"
-            raise BadValue(f"{show('${' + name + '}')} has no value here", hint)
+            raise BadValue(f"{quote_value('${' + name + '}')} has no value here", hint)
 
 
-def version(value: str) -> str:
+def check_version(value: str) -> str:
     """``1.2`` (exact), or bounds like ``>=1.2,<2``."""
-    bounds(value)
+    parse_version_bounds(value)
     return value
 
 
-def bounds(value: str) -> list[tuple[str, tuple[int, ...]]]:
+def parse_version_bounds(value: str) -> list[tuple[str, tuple[int, ...]]]:
     """(operator, version) of each bound; no operator means ``==``."""
     found = []
     for part in value.split(","):
         match = _BOUND.fullmatch(part)
         if match is None:
-            raise BadValue(f"{show(value)} is not a version", "like 1.2, or >=1.2,<2")
+            raise BadValue(f"{quote_value(value)} is not a version", "like 1.2, or >=1.2,<2")
         found.append((match[1] or "==", tuple(map(int, match[2].split(".")))))
     return found
 
 
-def module(value: str) -> str:
+def check_module(value: str) -> str:
     """A Python module, dotted."""
     if not _MODULE.fullmatch(value):
-        raise BadValue(f"{show(value)} is not a module's name", "like package.module")
+        raise BadValue(f"{quote_value(value)} is not a module's name", "like package.module")
     return value
 
 
-def probe(value: str) -> str:
+def check_probe(value: str) -> str:
     """A probe's name: what an expression can call it."""
     import keyword
 
     if not value.isidentifier() or not value.isascii() or keyword.iskeyword(value):
-        raise BadValue(f"{show(value)} cannot be a probe's name", "letters, digits and `_`")
+        raise BadValue(f"{quote_value(value)} cannot be a probe's name", "letters, digits and `_`")
     return value
 
 
-def json_path(value: str) -> str:
+def check_json_path(value: str) -> str:
     """``items[0].name``, with or without ``$.`` before it."""
-    steps(value)
+    parse_json_path(value)
     return value
 
 
-def steps(value: str) -> list[str | int]:
-    """The keys and indexes of a `json_path`. Raises BadValue."""
+def parse_json_path(value: str) -> list[str | int]:
+    """The keys and indexes of a `check_json_path`. Raises BadValue."""
     rest = value.removeprefix("$")
     found: list[str | int] = []
     while rest:
         match = _STEP.match(rest)
         if match is None:
             hint = "like items[0].name"
-            raise BadValue(f"{show(value)} is not a path into JSON", hint)
+            raise BadValue(f"{quote_value(value)} is not a path into JSON", hint)
         found.append(match[1] if match[1] is not None else int(match[2]))
         rest = rest[match.end() :]
     return found
 
 
-def one_or_more(value: Any) -> Any:
+def wrap_single_text(value: Any) -> Any:
     """A single text counts as a list of one."""
     return [value] if isinstance(value, str) else value
 
 
-def small_number(least: int, most: int) -> Any:
+def number_between(least: int, most: int) -> Any:
     """A whole number between two others."""
 
-    def check(value: Any) -> int:
+    def check_number(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadValue(f"must be a whole number, got {kind_of(value)}")
         if not least <= value <= most:
             raise BadValue(f"must be between {least} and {most}, got {str(value)[:20]}")
         return value
 
-    return check
+    return check_number
 
 
-def _quoted(word: str) -> str:
+def _quote_word(word: str) -> str:
     plain = re.fullmatch(r"[A-Za-z0-9_./-]+", word) and not re.fullmatch(r"[\d.-]+", word)
     return word if plain else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -25,40 +25,49 @@ from orchestr.spec import check_field_types as pv
 from orchestr.spec import checks as proof
 from orchestr.spec import field_types
 from orchestr.spec.checks import CheckKind, Gate, Pairs, ReviewRule
-from orchestr.spec.error_messages import words
+from orchestr.spec.error_messages import describe_error
 from orchestr.spec.expression import check_expression
-from orchestr.spec.field_types import BadValue, kind_of, show
-from orchestr.spec.fields import Duration, Line, Pattern, RepoName, Strict, Text, Word, each
+from orchestr.spec.field_types import BadValue, kind_of, quote_value
+from orchestr.spec.fields import (
+    Duration,
+    Line,
+    Pattern,
+    RepoName,
+    StrictModel,
+    Text,
+    Word,
+    checked_by,
+)
 
-Argument = Annotated[str, each(pv.argument)]
-Argv = Annotated[list[Argument], BeforeValidator(pv.argv), Field(min_length=1)]
-Variable = Annotated[str, each(pv.variable)]
-Environment = dict[Annotated[str, each(pv.own_variable)], Argument]
-Headers = dict[Annotated[str, each(pv.header)], Line]
-Label = Annotated[str, each(pv.label)]
-Folder = Annotated[str, each(pv.folder)]
-Place = Annotated[str, each(pv.place)]
+Argument = Annotated[str, checked_by(pv.check_argument)]
+Argv = Annotated[list[Argument], BeforeValidator(pv.check_argv), Field(min_length=1)]
+Variable = Annotated[str, checked_by(pv.check_variable)]
+Environment = dict[Annotated[str, checked_by(pv.check_own_variable)], Argument]
+Headers = dict[Annotated[str, checked_by(pv.check_header)], Line]
+Label = Annotated[str, checked_by(pv.check_label)]
+Folder = Annotated[str, checked_by(pv.check_folder)]
+Place = Annotated[str, checked_by(pv.check_place)]
 Globs = Annotated[list[Pattern], Field(min_length=1)]
-Url = Annotated[str, each(pv.url)]
-JsonPath = Annotated[str, each(pv.json_path)]
+Url = Annotated[str, checked_by(pv.check_url)]
+JsonPath = Annotated[str, checked_by(pv.check_json_path)]
 
 
-def _gates(value: object) -> tuple[Gate, ...]:
-    listed = pv.one_or_more(value)
+def _check_gates(value: object) -> tuple[Gate, ...]:
+    listed = pv.wrap_single_text(value)
     known = [gate.value for gate in Gate]
     if not isinstance(listed, list):
         raise BadValue(f"must be a list of gates, got {kind_of(value)}", "write [plan, publish]")
     for item in listed:
         if item not in known:
-            got = show(item) if isinstance(item, str) else kind_of(item)
-            hint = field_types.suggest(item, known) if isinstance(item, str) else None
+            got = quote_value(item) if isinstance(item, str) else kind_of(item)
+            hint = field_types.suggest_name(item, known) if isinstance(item, str) else None
             raise BadValue(f"there is no gate {got}", hint or "write [plan, publish]")
     return tuple(gate for gate in Gate if gate.value in listed)
 
 
 Gates = Annotated[
     tuple[Gate, ...],
-    BeforeValidator(_gates),
+    BeforeValidator(_check_gates),
     WithJsonSchema(
         {
             "anyOf": [
@@ -70,22 +79,22 @@ Gates = Annotated[
 ]
 ExitCode = Annotated[
     int,
-    BeforeValidator(pv.small_number(0, 255)),
+    BeforeValidator(pv.number_between(0, 255)),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 255}),
 ]
 Status = Annotated[
     int,
-    BeforeValidator(pv.small_number(100, 599)),
+    BeforeValidator(pv.number_between(100, 599)),
     WithJsonSchema({"type": "integer", "minimum": 100, "maximum": 599}),
 ]
 Rounds = Annotated[
     int,
-    BeforeValidator(pv.small_number(0, 100)),
+    BeforeValidator(pv.number_between(0, 100)),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100}),
 ]
 
 
-def _jsonable(value: Any) -> Any:
+def _check_jsonable(value: Any) -> Any:
     try:
         jsontext.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -93,10 +102,10 @@ def _jsonable(value: Any) -> Any:
     return value
 
 
-Json = Annotated[Any, BeforeValidator(_jsonable)]
+Json = Annotated[Any, BeforeValidator(_check_jsonable)]
 
 
-class CheckFields(Strict):
+class CheckFields(StrictModel):
     """What every kind has."""
 
     name: Label | None = Field(None, description="default: the kind, numbered")
@@ -105,23 +114,23 @@ class CheckFields(Strict):
     env: Environment = Field(default_factory=dict)
     pass_env: list[Variable] = Field(default_factory=list)
 
-    def record(self, name: str) -> proof.CheckDef:
+    def to_record(self, name: str) -> proof.CheckDef:
         """The record; ``name`` is the one to use when none was given."""
-        kind = CheckKind(_kind(self))
+        kind = CheckKind(_kind_of_model(self))
         fields: dict[str, Any] = {
             "name": self.name or name,
             "timeout": self.timeout or proof.TIMEOUTS[kind],
             "cwd": "" if self.cwd in (None, ".") else self.cwd,
-            "env": _pairs(self.env),
+            "env": _to_pairs(self.env),
             "pass_env": tuple(dict.fromkeys(self.pass_env)),
         }
-        return proof.RECORDS[kind](**fields, **self.own())
+        return proof.RECORDS[kind](**fields, **self.own_fields())
 
-    def own(self) -> dict[str, Any]:
+    def own_fields(self) -> dict[str, Any]:
         """The fields of this kind, as its record has them."""
         common = CheckFields.model_fields.keys() | {"kind", "repo"}
         own = type(self).model_fields.keys() - common
-        return {name: _frozen(getattr(self, name)) for name in own}
+        return {name: _freeze_list(getattr(self, name)) for name in own}
 
 
 class Command(CheckFields):
@@ -130,7 +139,7 @@ class Command(CheckFields):
     kind: Literal["command"]
     run: Argv
     exit: ExitCode = 0
-    output: Annotated[str, each(pv.output)] | None = Field(
+    output: Annotated[str, (pv.check_output_pattern)] | None = Field(
         None, description="a text that must be printed, or /regex/"
     )
 
@@ -139,7 +148,7 @@ class Pytest(CheckFields):
     """pytest of the project, judged by its JUnit XML."""
 
     kind: Literal["pytest"]
-    selector: Annotated[str, each(pv.selector)] | None = None
+    selector: Annotated[str, (pv.check_selector)] | None = None
     args: list[Argument] = Field(default_factory=list)
 
 
@@ -158,10 +167,10 @@ class Tests(CheckFields):
     run: Argv
 
 
-class ReadyFields(Strict):
+class ReadyFields(StrictModel):
     """How to know that a service answers."""
 
-    path: Annotated[str, each(pv.url_path)] | None = None
+    path: Annotated[str, (pv.check_url_path)] | None = None
     timeout: Duration | None = None
 
 
@@ -172,7 +181,7 @@ class ApiProbe(CheckFields):
     start: Argv | None = Field(None, description="the service, ended afterwards")
     ready: ReadyFields | None = None
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    path: Annotated[str, each(pv.url_path)] | None = None
+    path: Annotated[str, (pv.check_url_path)] | None = None
     url: Url | None = None
     headers: Headers = Field(default_factory=dict)
     body: Json = None
@@ -180,7 +189,7 @@ class ApiProbe(CheckFields):
     json_: Json = Field(None, alias="json", description="a subset of the answer")
 
     @model_validator(mode="after")
-    def _together(self) -> ApiProbe:
+    def _check_combination(self) -> ApiProbe:
         if (self.path is None) == (self.url is None):
             raise BadValue("needs `path` or `url`, and not both", "write `path: /health`")
         if self.ready is not None and self.start is None:
@@ -189,24 +198,26 @@ class ApiProbe(CheckFields):
         _check_url(self.url, self.env, "url")
         return self
 
-    def own(self) -> dict[str, Any]:
+    def own_fields(self) -> dict[str, Any]:
         headers = dict(self.headers)
         body = self.body
         if body is not None and not isinstance(body, str):
-            body = _json(body)
+            body = _to_json(body)
             if not any(name.lower() == "content-type" for name in headers):
                 headers["Content-Type"] = "application/json"
         ready = self.ready or ReadyFields()
         return {
             "start": tuple(self.start or ()),
-            "ready": proof.Ready(ready.path, ready.timeout or proof.Ready().timeout),
+            "ready": proof.ServiceReadiness(
+                ready.path, ready.timeout or proof.ServiceReadiness().timeout
+            ),
             "method": self.method,
             "path": self.path,
             "url": self.url,
-            "headers": _pairs(headers),
+            "headers": _to_pairs(headers),
             "body": body,
             "status": self.status,
-            "json": None if self.json_ is None else _json(self.json_),
+            "json": None if self.json_ is None else _to_json(self.json_),
         }
 
 
@@ -218,7 +229,7 @@ class BrowserJourney(CheckFields):
     evidence: Globs
 
 
-class ProbeFields(Strict):
+class ProbeFields(StrictModel):
     """Where a value comes from."""
 
     run: Argv | None = None
@@ -226,7 +237,7 @@ class ProbeFields(Strict):
     json_path: JsonPath | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> ProbeFields:
+    def _check_one_source(self) -> ProbeFields:
         if (self.run is None) == (self.url is None):
             raise BadValue("needs `run` or `url`, and not both", "write `run: [./count.sh]`")
         return self
@@ -236,11 +247,11 @@ class StateInvariant(CheckFields):
     """An expression over the values of probes."""
 
     kind: Literal["state_invariant"]
-    probes: dict[Annotated[str, each(pv.probe)], ProbeFields] = Field(min_length=1)
+    probes: dict[Annotated[str, (pv.check_probe)], ProbeFields] = Field(min_length=1)
     expression: Line
 
     @model_validator(mode="after")
-    def _readable(self) -> StateInvariant:
+    def _check_expression_and_urls(self) -> StateInvariant:
         try:
             check_expression(self.expression, self.probes)
         except BadValue as error:
@@ -249,7 +260,7 @@ class StateInvariant(CheckFields):
             _check_url(fields.url, self.env, "probes", name, "url")
         return self
 
-    def own(self) -> dict[str, Any]:
+    def own_fields(self) -> dict[str, Any]:
         probes = tuple(
             proof.Probe(name, tuple(fields.run or ()), fields.url, fields.json_path)
             for name, fields in self.probes.items()
@@ -261,8 +272,8 @@ class Import(CheckFields):
     """A Python module can be imported."""
 
     kind: Literal["import_check"]
-    module: Annotated[str, each(pv.module)]
-    version: Annotated[str, each(pv.version)] | None = None
+    module: Annotated[str, (pv.check_module)]
+    version: Annotated[str, (pv.check_version)] | None = None
 
 
 class Types(CheckFields):
@@ -291,7 +302,7 @@ else:
     Screenshot = Annotated[Command | BrowserJourney, Field(discriminator="kind")]
 
 
-class ReviewerFields(Strict):
+class ReviewerFields(StrictModel):
     """An agent that reads and judges."""
 
     agent: Word
@@ -300,21 +311,21 @@ class ReviewerFields(Strict):
     timeout: Duration | None = None
 
 
-class RepairFields(Strict):
+class RepairFields(StrictModel):
     """Rounds of repair."""
 
     checks: Rounds | None = None
     reviews: Rounds | None = None
 
 
-class ContractFields(Strict):
+class ContractFields(StrictModel):
     """A path that only one cell may change."""
 
     path: Pattern
     owner: Text
 
 
-class ProofFields(Strict):
+class ProofFields(StrictModel):
     """What a cell asks to be shown; the same words stand in ``defaults``."""
 
     checks: list[CheckModel] | None = None
@@ -330,50 +341,50 @@ class ProofFields(Strict):
     ports: bool | None = None
 
 
-def proof_of(
+def resolve_proof(
     own: ProofFields, common: ProofFields, repair: RepairFields | None, gates: Sequence[Gate] | None
-) -> proof.Proof:
+) -> proof.ProofRequirements:
     """What a cell asks for: its own words, else the defaults', else the feature's."""
 
-    def either(field: str) -> Any:
+    def own_or_common(field: str) -> Any:
         mine = getattr(own, field)
         return getattr(common, field) if mine is None else mine
 
     levels = [level for level in (own.repair, common.repair, repair) if level is not None]
-    usual = proof.Repair()
-    approve = either("approve")
-    return proof.Proof(
-        checks=records(either("checks") or ()),
-        screenshots=records(either("screenshots") or (), "screenshot"),
-        reviewers=_reviewers(either("reviewers") or ()),
-        review_rule=ReviewRule(either("review_rule") or ReviewRule.ANY),
-        repair=proof.Repair(
-            _first((level.checks for level in levels), usual.checks),
-            _first((level.reviews for level in levels), usual.reviews),
+    usual = proof.RepairRounds()
+    approve = own_or_common("approve")
+    return proof.ProofRequirements(
+        checks=make_records(own_or_common("checks") or ()),
+        screenshots=make_records(own_or_common("screenshots") or (), "screenshot"),
+        reviewers=_make_reviewers(own_or_common("reviewers") or ()),
+        review_rule=ReviewRule(own_or_common("review_rule") or ReviewRule.ANY),
+        repair=proof.RepairRounds(
+            _first_given((level.checks for level in levels), usual.checks),
+            _first_given((level.reviews for level in levels), usual.reviews),
         ),
         approve=tuple((gates or ()) if approve is None else approve),
-        shared_paths=tuple(either("shared_paths") or ()),
-        allow_partial=bool(either("allow_partial")),
-        allow_skipped_tests=bool(either("allow_skipped_tests")),
-        test_first=bool(either("test_first")),
-        ports=bool(either("ports")),
+        shared_paths=tuple(own_or_common("shared_paths") or ()),
+        allow_partial=bool(own_or_common("allow_partial")),
+        allow_skipped_tests=bool(own_or_common("allow_skipped_tests")),
+        test_first=bool(own_or_common("test_first")),
+        ports=bool(own_or_common("ports")),
     )
 
 
-def cross_of(found: Sequence[CheckFields]) -> tuple[proof.CrossCheck, ...]:
+def make_cross_checks(found: Sequence[CheckFields]) -> tuple[proof.CrossCheck, ...]:
     """The records of ``cross_checks``."""
-    checks = records(found)
+    checks = make_records(found)
     repos: list[str] = [getattr(model, "repo") for model in found]  # noqa: B009
     return tuple(map(proof.CrossCheck, repos, checks))
 
 
-def records(models: Sequence[CheckFields], word: str = "") -> tuple[proof.CheckDef, ...]:
+def make_records(models: Sequence[CheckFields], word: str = "") -> tuple[proof.CheckDef, ...]:
     """The records of checks; those without a name get the kind's, numbered where needed."""
     taken = {model.name for model in models if model.name}
     found = []
     for model in models:
-        name = _free(word or _kind(model), taken)
-        found.append(model.record(name))
+        name = _free_name(word or _kind_of_model(model), taken)
+        found.append(model.to_record(name))
         taken.add(found[-1].name)
     return tuple(found)
 
@@ -386,27 +397,27 @@ def read_checks(raw: Any) -> tuple[tuple[proof.CheckDef, ...], list[Fault]]:
     try:
         models = TypeAdapter(list[CheckModel]).validate_python(raw)
     except ValidationError as error:
-        return (), [fault(dict(item)) for item in error.errors(include_url=False)]
+        return (), [make_fault(dict(item)) for item in error.errors(include_url=False)]
     names = [model.name for model in models if model.name]
     twice = sorted({name for name in names if names.count(name) > 1})
     faults: list[Fault] = [
-        ((), f"two checks are called {show(name)}", "rename one", False) for name in twice
+        ((), f"two checks are called {quote_value(name)}", "rename one", False) for name in twice
     ]
-    return records(models), faults
+    return make_records(models), faults
 
 
-def fault(error: dict[str, Any]) -> Fault:
+def make_fault(error: dict[str, Any]) -> Fault:
     """An error of pydantic inside a check, in words."""
-    path = place_of(error)
+    path = path_of_error(error)
     if error["type"] == "extra_forbidden":
         names = field_names(tuple(error["loc"]))
-        return path, "unknown field", field_types.suggest(str(path[-1]), names), True
+        return path, "unknown field", field_types.suggest_name(str(path[-1]), names), True
     context = error.get("ctx", {})
-    message, hint = words(error["type"], path, error["input"], context)
+    message, hint = describe_error(error["type"], path, error["input"], context)
     return path, message, hint, error["type"] == "missing"
 
 
-def place_of(error: dict[str, Any]) -> tuple[str | int, ...]:
+def path_of_error(error: dict[str, Any]) -> tuple[str | int, ...]:
     """Where an error is, without what pydantic adds: the kind after a check's index, ``[key]``."""
     loc: tuple[str | int, ...] = tuple(error["loc"])
     reason = error.get("ctx", {}).get("error")
@@ -430,7 +441,7 @@ def field_names(loc: tuple[str | int, ...]) -> list[str]:
                 return list(ProbeFields.model_fields)
             model = MODELS[list(CheckKind).index(CheckKind(step))]
             return [field.alias or name for name, field in model.model_fields.items()]
-    others: dict[str, type[Strict]] = {
+    others: dict[str, type[StrictModel]] = {
         "reviewers": ReviewerFields, "repair": RepairFields, "contracts": ContractFields,
     }  # fmt: skip
     return next((list(others[word].model_fields) for word in others if word in loc[:-1]), [])
@@ -439,23 +450,23 @@ def field_names(loc: tuple[str | int, ...]) -> list[str]:
 _KINDS = frozenset(kind.value for kind in CheckKind)
 
 
-def _reviewers(found: Sequence[ReviewerFields]) -> tuple[proof.Reviewer, ...]:
+def _make_reviewers(found: Sequence[ReviewerFields]) -> tuple[proof.Reviewer, ...]:
     taken = {fields.name for fields in found if fields.name}
     result = []
     for fields in found:
-        name = fields.name or _free(fields.agent, taken)
+        name = fields.name or _free_name(fields.agent, taken)
         taken.add(name)
         result.append(proof.Reviewer(fields.agent, name, fields.model, fields.timeout))
     return tuple(result)
 
 
-def _kind(model: CheckFields) -> str:
+def _kind_of_model(model: CheckFields) -> str:
     """Each kind declares its own ``kind``; `CheckFields` has none."""
     kind: str = getattr(model, "kind")  # noqa: B009
     return kind
 
 
-def _free(word: str, taken: set[str | None] | set[str]) -> str:
+def _free_name(word: str, taken: set[str | None] | set[str]) -> str:
     number, name = 1, word
     while name in taken:
         number += 1
@@ -463,7 +474,7 @@ def _free(word: str, taken: set[str | None] | set[str]) -> str:
     return name
 
 
-def _first(found: Iterable[int | None], usual: int) -> int:
+def _first_given(found: Iterable[int | None], usual: int) -> int:
     return next((value for value in found if value is not None), usual)
 
 
@@ -474,13 +485,13 @@ def _check_url(url: str | None, env: dict[str, str], *field: str) -> None:
         raise BadValue(error.message, error.hint, field=field) from None
 
 
-def _pairs(table: dict[str, str]) -> Pairs:
+def _to_pairs(table: dict[str, str]) -> Pairs:
     return tuple(table.items())
 
 
-def _json(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return jsontext.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _frozen(value: Any) -> Any:
+def _freeze_list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

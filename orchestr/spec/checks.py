@@ -101,7 +101,7 @@ class TestsCheck(CheckBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ServiceReadiness:
     """How to know that a service answers. No ``path``: its port takes connections."""
 
     path: str | None = None
@@ -118,7 +118,7 @@ class ApiProbeCheck(CheckBase):
 
     kind: ClassVar[CheckKind] = CheckKind.API_PROBE
     start: tuple[str, ...] = ()
-    ready: Ready = Ready()
+    ready: ServiceReadiness = ServiceReadiness()
     method: str = "GET"
     path: str | None = None
     url: str | None = None
@@ -235,7 +235,7 @@ class Reviewer:
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class RepairRounds:
     """Rounds of repair; 0 means none (row X12)."""
 
     checks: int = 4
@@ -243,14 +243,14 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ProofRequirements:
     """All that one cell asks for. Everything is resolved: cell, then defaults, then feature."""
 
     checks: tuple[CheckDef, ...] = ()
     screenshots: tuple[CheckDef, ...] = ()
     reviewers: tuple[Reviewer, ...] = ()
     review_rule: ReviewRule = ReviewRule.ANY
-    repair: Repair = Repair()
+    repair: RepairRounds = RepairRounds()
     approve: tuple[Gate, ...] = ()
     shared_paths: tuple[str, ...] = ()
     allow_partial: bool = False
@@ -262,31 +262,35 @@ class Proof:
 Row = list[Any]
 
 
-def as_row(check: CheckDef) -> Row:
+def check_to_row(check: CheckDef) -> Row:
     """A check as JSON values: its kind, then its fields by position."""
-    return [str(check.kind), *(_plain(getattr(check, name)) for name in _fields(type(check)))]
+    return [
+        str(check.kind),
+        *(_to_plain_value(getattr(check, name)) for name in _field_names(type(check))),
+    ]
 
 
-def from_row(row: Row) -> CheckDef:
-    """The check that `as_row` wrote. Raises KeyError, TypeError or ValueError for others."""
+def check_from_row(row: Row) -> CheckDef:
+    """The check that `check_to_row` wrote. Raises KeyError, TypeError or ValueError for others."""
     record = RECORDS[CheckKind(row[0])]
-    names = _fields(record)
+    names = _field_names(record)
     values = {
-        name: _REVIVE.get(name, _frozen)(value) for name, value in zip(names, row[1:], strict=True)
+        name: _REVIVE.get(name, _freeze_lists)(value)
+        for name, value in zip(names, row[1:], strict=True)
     }
     return record(**values)
 
 
-def proof_row(proof: Proof) -> Row | None:
+def proof_to_row(proof: ProofRequirements) -> Row | None:
     """All that a cell asks for as JSON values; None when it asks for nothing."""
     if proof == NOTHING:
         return None
     return [
-        [as_row(check) for check in proof.checks],
-        [as_row(check) for check in proof.screenshots],
-        [_plain(reviewer) for reviewer in proof.reviewers],
+        [check_to_row(check) for check in proof.checks],
+        [check_to_row(check) for check in proof.screenshots],
+        [_to_plain_value(reviewer) for reviewer in proof.reviewers],
         str(proof.review_rule),
-        _plain(proof.repair),
+        _to_plain_value(proof.repair),
         [str(gate) for gate in proof.approve],
         list(proof.shared_paths),
         proof.allow_partial,
@@ -296,49 +300,49 @@ def proof_row(proof: Proof) -> Row | None:
     ]
 
 
-def proof_from_row(row: Row | None) -> Proof:
-    """What `proof_row` wrote. Raises KeyError, TypeError or ValueError for others."""
+def proof_from_row(row: Row | None) -> ProofRequirements:
+    """What `proof_to_row` wrote. Raises KeyError, TypeError or ValueError for others."""
     if row is None:
         return NOTHING
     checks, screenshots, reviewers, rule, repair, approve, shared, *flags = row
-    return Proof(
-        tuple(map(from_row, checks)),
-        tuple(map(from_row, screenshots)),
+    return ProofRequirements(
+        tuple(map(check_from_row, checks)),
+        tuple(map(check_from_row, screenshots)),
         tuple(Reviewer(*fields) for fields in reviewers),
         ReviewRule(rule),
-        Repair(*repair),
+        RepairRounds(*repair),
         tuple(map(Gate, approve)),
         tuple(shared),
         *flags,
     )
 
 
-NOTHING = Proof()
+NOTHING = ProofRequirements()
 
 
-def _fields(record: type[Any]) -> tuple[str, ...]:
+def _field_names(record: type[Any]) -> tuple[str, ...]:
     """Names of a record's fields, in their order."""
     return tuple(field.name for field in fields(record))
 
 
-def _plain(value: Any) -> Any:
+def _to_plain_value(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_to_plain_value(item) for item in value]
     if hasattr(value, "__dataclass_fields__"):
-        return [_plain(getattr(value, name)) for name in _fields(type(value))]
+        return [_to_plain_value(getattr(value, name)) for name in _field_names(type(value))]
     return value
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def _freeze_lists(value: Any) -> Any:
+    return tuple(_freeze_lists(item) for item in value) if isinstance(value, list) else value
 
 
-def _ready(value: Any) -> Ready:
-    return Ready(*value)
+def _revive_ready(value: Any) -> ServiceReadiness:
+    return ServiceReadiness(*value)
 
 
-def _probes(value: Any) -> tuple[Probe, ...]:
-    return tuple(Probe(*(_frozen(field) for field in row)) for row in value)
+def _revive_probes(value: Any) -> tuple[Probe, ...]:
+    return tuple(Probe(*(_freeze_lists(field) for field in row)) for row in value)
 
 
-_REVIVE: dict[str, Callable[[Any], Any]] = {"ready": _ready, "probes": _probes}
+_REVIVE: dict[str, Callable[[Any], Any]] = {"ready": _revive_ready, "probes": _revive_probes}

@@ -36,7 +36,7 @@ def append_todo(
         return data
     written = json.dumps(line, ensure_ascii=False)
     hint = f"add to `todo:` of cell {cell} in {name}:\n  - {written}"
-    text = _insert(data.decode("utf-8"), cell, written)
+    text = _insert_item(data.decode("utf-8"), cell, written)
     if text is None:
         raise CannotAppend(f"the todo of cell {cell} in {name} is in a form that is not edited",
                            hint=hint)  # fmt: skip
@@ -57,11 +57,11 @@ def _with_line(feature: Feature, cell: str, line: str) -> Feature:
     return replace(feature, cells=tuple(cells))
 
 
-def _insert(text: str, cell: str, written: str) -> str | None:
+def _insert_item(text: str, cell: str, written: str) -> str | None:
     """The text with one more item, None when the place is not a plain list."""
     import yaml
 
-    listed = _todo(yaml.compose(text, Loader=yaml.SafeLoader), cell)
+    listed = _find_todo_node(yaml.compose(text, Loader=yaml.SafeLoader), cell)
     if not isinstance(listed, yaml.SequenceNode):
         return None
     if listed.flow_style:
@@ -81,7 +81,7 @@ def _insert(text: str, cell: str, written: str) -> str | None:
     return f"{text[:at]}{item}{text[at:]}"
 
 
-def _todo(root: Any, cell: str) -> Any:
+def _find_todo_node(root: Any, cell: str) -> Any:
     """The node of a cell's todo: under `cells:`, or `repos:` in the opentdf form."""
     for section in ("cells", "repos"):
         node = root

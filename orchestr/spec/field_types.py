@@ -58,7 +58,7 @@ def parse_duration(value: object) -> float:
     else:
         parts = _DURATION.findall(value)
         if not parts or "".join(number + unit for number, unit in parts) != value:
-            raise BadValue(f"{show(value)} is not a duration", _DURATION_HINT)
+            raise BadValue(f"{quote_value(value)} is not a duration", _DURATION_HINT)
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds <= 0:
         raise BadValue("a duration must be more than zero", _DURATION_HINT)
@@ -67,7 +67,7 @@ def parse_duration(value: object) -> float:
     return seconds
 
 
-def nearest(word: str, known: Collection[str]) -> str | None:
+def nearest_name(word: str, known: Collection[str]) -> str | None:
     """The known name that looks most like ``word``, or None when none does."""
     import difflib
 
@@ -76,11 +76,11 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     return by_shape[close[0]] if close else None
 
 
-def suggest(word: str, known: Collection[str]) -> str | None:
+def suggest_name(word: str, known: Collection[str]) -> str | None:
     """A hint for an unknown name: the nearest one, else all of them (at most twenty)."""
     if not known:
         return None
-    close = nearest(word, known)
+    close = nearest_name(word, known)
     if close is not None:
         return f"did you mean `{close}`?"
     names = sorted(known)
@@ -102,13 +102,13 @@ def check_repo_name(value: str) -> str:
     """A repository's name: one folder name, never a path or an option."""
     if "/" in value and value.isascii():
         raise BadValue(
-            f"{show(value)} is a path, not a repository's name",
+            f"{quote_value(value)} is a path, not a repository's name",
             "write its name; where it lies goes to [repos.NAME] path in orchestr.toml",
         )
     _check_name(value, _REPO, "a repository's name", "letters, digits, `.`, `_` and `-`", "")
     if ".." in value or value.endswith((".", ".lock", ".git")):
         raise BadValue(
-            f"{show(value)} cannot be a repository's name",
+            f"{quote_value(value)} cannot be a repository's name",
             "it may not hold `..` nor end with `.`, `.lock` or `.git`",
         )
     return value
@@ -117,7 +117,10 @@ def check_repo_name(value: str) -> str:
 def check_word(value: str) -> str:
     """A model or an agent: goes to a command line, so no spaces and no leading `-`."""
     if not _WORD.fullmatch(value) or len(value) > NAME_LIMIT:
-        raise BadValue(f"{show(value)} is not a plain name{_odd(value)}", _option_hint(value))
+        raise BadValue(
+            f"{quote_value(value)} is not a plain name{_odd_character_note(value)}",
+            _option_hint(value),
+        )
     return value
 
 
@@ -125,7 +128,7 @@ def check_key(value: str) -> str:
     """The Jira key, which becomes part of branch and file names."""
     _check_name(value, _REPO, "a key", "letters, digits, `.`, `_` and `-`", "")
     if ".." in value or value.endswith((".", ".lock")):
-        raise BadValue(f"{show(value)} cannot be part of a branch name")
+        raise BadValue(f"{quote_value(value)} cannot be part of a branch name")
     return value
 
 
@@ -134,12 +137,12 @@ def check_branch(value: str) -> str:
     check_ref(value, "a branch")
     if value == "HEAD" or value.startswith("refs/"):
         raise BadValue(
-            f"{show(value)} cannot be a branch", "write the short name, without refs/heads/"
+            f"{quote_value(value)} cannot be a branch", "write the short name, without refs/heads/"
         )
     if value in ("orchestr", "orchestr/integ") or value.startswith("orchestr/integ/"):
-        raise BadValue(f"{show(value)} is kept for the engine's own branches")
+        raise BadValue(f"{quote_value(value)} is kept for the engine's own branches")
     if _COMMIT.fullmatch(value):
-        raise BadValue(f"{show(value)} looks like a commit, it cannot be a branch")
+        raise BadValue(f"{quote_value(value)} looks like a commit, it cannot be a branch")
     return value
 
 
@@ -147,7 +150,7 @@ def check_ref(value: str, what: str = "a base") -> str:
     """A ref name by git's rules (git-check-ref-format(1)), ASCII only, at most 200 characters."""
     why = _ref_problem(value)
     if why is not None:
-        raise BadValue(f"{show(value)} cannot be {what}: {why}")
+        raise BadValue(f"{quote_value(value)} cannot be {what}: {why}")
     return value
 
 
@@ -157,13 +160,13 @@ def check_pattern(value: str) -> str:
     text = check_line(value)
     parts = text.split("/")
     if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text):
-        raise BadValue(f"{show(value)} is not relative", hint)
+        raise BadValue(f"{quote_value(value)} is not relative", hint)
     if ".." in parts:
-        raise BadValue(f"{show(value)} leaves the repository", hint)
+        raise BadValue(f"{quote_value(value)} leaves the repository", hint)
     if "." in parts or "\\" in text or text.startswith(("!", "#")) or "" in parts[:-1]:
-        raise BadValue(f"{show(value)} is not a plain pattern", hint)
+        raise BadValue(f"{quote_value(value)} is not a plain pattern", hint)
     if ".git" in parts:
-        raise BadValue(f"{show(value)} is git's own folder", hint)
+        raise BadValue(f"{quote_value(value)} is git's own folder", hint)
     return value
 
 
@@ -173,7 +176,7 @@ def check_text(value: str) -> str:
         raise BadValue("is empty")
     for character in value:
         if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs"):
-            raise BadValue(f"holds the control character {_code(character)}")
+            raise BadValue(f"holds the control character {_describe_character(character)}")
     return value
 
 
@@ -197,7 +200,7 @@ def parse_phases(names: list[str]) -> tuple[Phase, ...]:
             hint = "write `delivery: merge`, or land with `orchestr land`"
             raise BadValue("`land` is no phase to list", hint)
         if name not in known:
-            raise BadValue(f"unknown phase {show(name)}", suggest(name, known))
+            raise BadValue(f"unknown phase {quote_value(name)}", suggest_name(name, known))
         phases.append(Phase(name))
     if len(set(phases)) != len(phases):
         raise BadValue("a phase is named twice", f"the order is: {', '.join(known)}")
@@ -228,12 +231,12 @@ def kind_of(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
-def show(value: str) -> str:
+def quote_value(value: str) -> str:
     """A value as part of a message: escaped where a terminal would not show it, and short."""
-    return f"`{printable(value, 80)}`"
+    return f"`{escape_unprintable(value, 80)}`"
 
 
-def printable(value: str, limit: int = 400) -> str:
+def escape_unprintable(value: str, limit: int = 400) -> str:
     """Text that cannot move a terminal's cursor, cut at ``limit`` characters."""
     short = value if len(value) <= limit else value[: limit - 3] + "..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
@@ -245,10 +248,11 @@ def _check_name(
     if pattern.fullmatch(value) and len(value) <= NAME_LIMIT:
         return value
     if len(value) > NAME_LIMIT:
-        raise BadValue(f"{show(value)} is longer than {NAME_LIMIT} characters")
+        raise BadValue(f"{quote_value(value)} is longer than {NAME_LIMIT} characters")
     first = start or "a letter or digit"
     raise BadValue(
-        f"{show(value)} cannot be {what}{_odd(value)}", f"use {allowed}, starting with {first}"
+        f"{quote_value(value)} cannot be {what}{_odd_character_note(value)}",
+        f"use {allowed}, starting with {first}",
     )
 
 
@@ -259,7 +263,11 @@ def _ref_problem(value: str) -> str | None:
         return "it is longer than 200 characters"
     for character in value:
         if not " " < character <= "~":
-            return "it holds a space" if character == " " else f"it holds {_code(character)}"
+            return (
+                "it holds a space"
+                if character == " "
+                else f"it holds {_describe_character(character)}"
+            )
         if character in "~^:?*[\\":
             return f"it holds `{character}`"
     if value.startswith("-"):
@@ -279,15 +287,15 @@ def _ref_problem(value: str) -> str | None:
     return None
 
 
-def _odd(value: str) -> str:
+def _odd_character_note(value: str) -> str:
     """`` (it holds ...)`` for the first character outside ASCII: look-alikes are invisible."""
     for character in value:
         if not " " <= character <= "~":
-            return f" (it holds {_code(character)})"
+            return f" (it holds {_describe_character(character)})"
     return ""
 
 
-def _code(character: str) -> str:
+def _describe_character(character: str) -> str:
     return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
 
 

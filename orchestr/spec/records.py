@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, Proof
+from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
 
 
@@ -35,18 +35,18 @@ class Cell:
     idle_timeout: float | None = None
     owned_paths: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
-    proof: Proof = NOTHING
+    proof: ProofRequirements = NOTHING
 
     @property
-    def plans(self) -> bool:
+    def has_plan_phase(self) -> bool:
         """Whether an agent writes a plan that a person approves before the work starts."""
         works = self.action is Action.AGENT and Phase.IMPLEMENT in self.phases
         return works and Gate.PLAN in self.proof.approve
 
     @property
-    def steps(self) -> tuple[Phase, ...]:
+    def task_phases(self) -> tuple[Phase, ...]:
         """The phases that this cell has tasks for, in their order."""
-        return tuple(Phase) if self.plans else LISTED
+        return tuple(Phase) if self.has_plan_phase else LISTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from typing import Any
 
 from orchestr.errors import Problem
 from orchestr.spec import check_references, cycles
-from orchestr.spec.field_types import BadValue, check_branch, show, suggest
+from orchestr.spec.field_types import BadValue, check_branch, quote_value, suggest_name
 from orchestr.spec.yaml_source import Document
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class CellSketch:
     """What can be known of a cell before it is known to be right.
 
     ``needs`` are its upstreams with their index in the file; ``pushes`` says that no agent works.
@@ -30,25 +30,25 @@ class Sketch:
     pushes: bool
 
 
-def sketch(raw: Mapping[str, Any], section: str) -> list[Sketch]:
+def sketch_cells(raw: Mapping[str, Any], section: str) -> list[CellSketch]:
     """The cells of a document as far as they can be read; ``section`` is `cells` or `repos`."""
     cells = raw.get(section)
     if not isinstance(cells, dict):
         return []
     meta = raw.get("metadata")
     meta = meta if isinstance(meta, dict) else {}
-    key = _text(meta.get("jira")) or _text(meta.get("name"))
+    key = _text_or_none(meta.get("jira")) or _text_or_none(meta.get("name"))
     result = []
     for name, cell in cells.items():
         fields = cell if isinstance(cell, dict) else {}
         needs = fields.get("depends_on")
-        repo = _text(fields.get("repo" if section == "cells" else "path"))
+        repo = _text_or_none(fields.get("repo" if section == "cells" else "path"))
         tests = section == "repos" and name == "tests"
         result.append(
-            Sketch(
+            CellSketch(
                 name,
                 repo or (name if tests else None),
-                _text(fields.get("branch")) or (f"{key}-{name}" if key else None),
+                _text_or_none(fields.get("branch")) or (f"{key}-{name}" if key else None),
                 tuple((i, n) for i, n in enumerate(needs) if isinstance(n, str))
                 if isinstance(needs, list)
                 else (),
@@ -58,40 +58,47 @@ def sketch(raw: Mapping[str, Any], section: str) -> list[Sketch]:
     return result
 
 
-def check(document: Document, section: str, agents: Collection[str] | None) -> list[Problem]:
+def check_document(
+    document: Document, section: str, agents: Collection[str] | None
+) -> list[Problem]:
     """Every problem between the parts, errors and warnings. ``agents`` None: any name will do."""
     raw = document.value
     if not isinstance(raw, dict):
         return []
-    cells = sketch(raw, section)
-    found = [*_dependencies(document, section, cells), *_cycles(document, section, cells)]
-    found += _branches(document, section, cells)
-    found += _roles(document, section, cells)
+    cells = sketch_cells(raw, section)
+    found = [
+        *_dependency_problems(document, section, cells),
+        *_cycle_problems(document, section, cells),
+    ]
+    found += _branch_problems(document, section, cells)
+    found += _role_problems(document, section, cells)
     repos = {cell.repo for cell in cells if cell.repo}
-    found += check_references.check(document, section, repos, agents)
+    found += check_references.check_proof_fields(document, section, repos, agents)
     if agents is not None:
-        found += _agents(document, section, cells, agents)
+        found += _agent_problems(document, section, cells, agents)
     return found
 
 
-def _dependencies(document: Document, section: str, cells: list[Sketch]) -> Iterable[Problem]:
+def _dependency_problems(
+    document: Document, section: str, cells: list[CellSketch]
+) -> Iterable[Problem]:
     names = {cell.name for cell in cells}
     for cell in cells:
         seen: set[str] = set()
         for index, upstream in cell.needs:
             path = (section, cell.name, "depends_on", index)
             if upstream == cell.name:
-                yield document.problem(path, "a cell cannot depend on itself", "remove it")
+                yield document.make_problem(path, "a cell cannot depend on itself", "remove it")
             elif upstream not in names:
-                hint = suggest(upstream, names - {cell.name})
-                yield document.problem(path, f"there is no cell {show(upstream)}", hint)
+                hint = suggest_name(upstream, names - {cell.name})
+                yield document.make_problem(path, f"there is no cell {quote_value(upstream)}", hint)
             elif upstream in seen:
-                message = f"{show(upstream)} is named twice"
-                yield document.problem(path, message, "remove one", severity="warning")
+                message = f"{quote_value(upstream)} is named twice"
+                yield document.make_problem(path, message, "remove one", severity="warning")
             seen.add(upstream)
 
 
-def _cycles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Problem]:
+def _cycle_problems(document: Document, section: str, cells: list[CellSketch]) -> Iterable[Problem]:
     """One problem for each knot of cells, with a way round in it (row A74)."""
     for cycle in cycles.find({cell.name: [up for _, up in cell.needs] for cell in cells}):
         first, second = cycle.path[:2]
@@ -105,10 +112,12 @@ def _cycles(document: Document, section: str, cells: list[Sketch]) -> Iterable[P
             rest = f" and {len(cycle.others) - 10} more" if len(cycle.others) > 10 else ""
             hint += f"; in the same knot: {', '.join(cycle.others[:10])}{rest}"
         path = (section, first, "depends_on", index)
-        yield document.problem(path, f"cells wait for each other: {' -> '.join(steps)}", hint)
+        yield document.make_problem(path, f"cells wait for each other: {' -> '.join(steps)}", hint)
 
 
-def _branches(document: Document, section: str, cells: list[Sketch]) -> Iterable[Problem]:
+def _branch_problems(
+    document: Document, section: str, cells: list[CellSketch]
+) -> Iterable[Problem]:
     """Two cells cannot share a branch, nor can git keep both `x` and `x/y` (files and folders)."""
     owner: dict[tuple[str, str], str] = {}
     folded: dict[tuple[str, str], tuple[str, str]] = {}
@@ -120,12 +129,15 @@ def _branches(document: Document, section: str, cells: list[Sketch]) -> Iterable
         first = owner.setdefault((repo, branch), cell.name)
         twin = folded.setdefault((repo, branch.lower()), (cell.name, branch))
         if first != cell.name:
-            message = f"branch {show(branch)} of repository {show(repo)} is cell {first}'s already"
+            where = f"branch {quote_value(branch)} of repository {quote_value(repo)}"
+            message = f"{where} is cell {first}'s already"
             hint = "give each cell a branch of its own; the default is <key>-<cell>"
-            yield document.problem(path, message, hint)
+            yield document.make_problem(path, message, hint)
         elif twin[1] != branch:
-            message = f"branch {show(branch)} differs from cell {twin[0]}'s only in its case"
-            yield document.problem(path, message, "some disks keep only one", severity="warning")
+            message = f"branch {quote_value(branch)} differs from cell {twin[0]}'s only in its case"
+            yield document.make_problem(
+                path, message, "some disks keep only one", severity="warning"
+            )
     for cell, repo, branch in known:
         if repo is None or branch is None:
             continue
@@ -134,14 +146,13 @@ def _branches(document: Document, section: str, cells: list[Sketch]) -> Iterable
             folder = "/".join(parts[:length])
             other = owner.get((repo, folder))
             if other is not None:
-                message = (
-                    f"git cannot keep branch {show(branch)} beside cell {other}'s {show(folder)}"
-                )
+                theirs = f"cell {other}'s {quote_value(folder)}"
+                message = f"git cannot keep branch {quote_value(branch)} beside {theirs}"
                 hint = "one branch may not be the folder of another: rename one"
-                yield document.problem((section, cell.name, "branch"), message, hint)
+                yield document.make_problem((section, cell.name, "branch"), message, hint)
 
 
-def _roles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Problem]:
+def _role_problems(document: Document, section: str, cells: list[CellSketch]) -> Iterable[Problem]:
     """What an agent cell must have and a push cell cannot."""
     raw = document.value
     defaults = raw.get("defaults")
@@ -154,21 +165,21 @@ def _roles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Pr
         if section == "repos" and "path" not in fields and cell.name != "tests":
             message = "is required (only the cell `tests` may leave it out)"
             hint = "name the repository: `path: my-repository`"
-            yield document.problem((*here, "path"), message, hint, at_key=True)
+            yield document.make_problem((*here, "path"), message, hint, at_key=True)
         base = fields.get("base", defaults.get("base"))
         if base is not None and base == cell.branch:
-            message = f"branch {show(base)} is its own base"
-            yield document.problem((*here, "branch"), message, "choose another branch or base")
+            message = f"branch {quote_value(base)} is its own base"
+            yield document.make_problem((*here, "branch"), message, "choose another branch or base")
         if cell.pushes:
             for name in ("agent", "model", "timeout", "idle_timeout", "repair", "test_first"):
                 if name in fields:
                     message = "a cell with `action: push` has no agent"
                     hint = "remove it, or write `action: agent`"
-                    yield document.problem((*here, name), message, hint, at_key=True)
+                    yield document.make_problem((*here, name), message, hint, at_key=True)
             continue
         if fields.get("todo", []) == []:
             message = "nothing in `todo`: the agent gets only the titles"
-            yield document.problem(here, message, severity="warning", at_key=True)
+            yield document.make_problem(here, message, severity="warning", at_key=True)
         at: tuple[str, ...] = (*here, "phases")
         phases = fields.get("phases")
         if phases is None:
@@ -176,23 +187,23 @@ def _roles(document: Document, section: str, cells: list[Sketch]) -> Iterable[Pr
             phases = defaults.get("phases")
         if isinstance(phases, list) and phases and "implement" not in phases:
             message = f"cell {cell.name} has an agent but no phase `implement`"
-            yield document.problem(at, message, "add `implement`, or write `action: push`")
-        yield from _cut_texts(document, here, fields.get("todo"))
+            yield document.make_problem(at, message, "add `implement`, or write `action: push`")
+        yield from _cut_text_problems(document, here, fields.get("todo"))
 
 
-def _cut_texts(document: Document, here: tuple[str, ...], todo: Any) -> Iterable[Problem]:
+def _cut_text_problems(document: Document, here: tuple[str, ...], todo: Any) -> Iterable[Problem]:
     """``- Fix issue #12`` reads as "Fix issue": say so, nobody would notice."""
     for index in range(len(todo)) if isinstance(todo, list) else ():
         path: tuple[str | int, ...] = (*here, "todo", index)
         comment = document.comment_after(path)
         if comment is not None:
-            message = f"{show(comment)} is a comment, not part of the text"
+            message = f"{quote_value(comment)} is a comment, not part of the text"
             hint = "quote the whole text if it belongs there"
-            yield document.problem(path, message, hint, severity="warning")
+            yield document.make_problem(path, message, hint, severity="warning")
 
 
-def _agents(
-    document: Document, section: str, cells: list[Sketch], agents: Collection[str]
+def _agent_problems(
+    document: Document, section: str, cells: list[CellSketch], agents: Collection[str]
 ) -> Iterable[Problem]:
     raw = document.value
     defaults = raw.get("defaults")
@@ -202,8 +213,8 @@ def _agents(
         name = fields.get("agent") if isinstance(fields, dict) else None
         if isinstance(name, str) and name not in agents:
             declare = "declare it in orchestr.toml, like [agents.my-agent]"
-            hint = suggest(name, agents) or declare
-            yield document.problem(path, f"there is no agent {show(name)}", hint)
+            hint = suggest_name(name, agents) or declare
+            yield document.make_problem(path, f"there is no agent {quote_value(name)}", hint)
 
 
 def _is_branch(name: str | None) -> bool:
@@ -214,5 +225,5 @@ def _is_branch(name: str | None) -> bool:
         return False
 
 
-def _text(value: Any) -> str | None:
+def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestr.errors import Problem, SpecError, UsageError
-from orchestr.spec.field_types import show, suggest
+from orchestr.spec.field_types import quote_value, suggest_name
 from orchestr.spec.phases import Action
-from orchestr.spec.reader import ReadsSpecs, SpecSet, read_all, read_feature, spec_files
+from orchestr.spec.reader import SpecSet, SpecSettings, read_all_specs, read_feature, spec_files
 from orchestr.spec.records import Feature
 
 
-class Checked(ReadsSpecs, Protocol):
+class ValidationSettings(SpecSettings, Protocol):
     """The part of `orchestr.settings.loader.Settings` that validating needs."""
 
     @property
@@ -25,7 +25,7 @@ class Checked(ReadsSpecs, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ValidationReport:
     """The good features, and everything wrong (``problems``) or odd (``warnings``)."""
 
     features: tuple[Feature, ...]
@@ -33,36 +33,38 @@ class Report:
     warnings: tuple[Problem, ...]
 
     @property
-    def good(self) -> bool:
+    def is_good(self) -> bool:
         """Whether nothing is wrong; warnings do not count."""
         return not self.problems
 
 
-def validate(settings: Checked, names: Sequence[str] = (), *, cwd: Path | None = None) -> Report:
+def validate_specs(
+    settings: ValidationSettings, names: Sequence[str] = (), *, cwd: Path | None = None
+) -> ValidationReport:
     """Check the named specs, else all. A name is a feature, a file of the specs folder
     without its suffix, or a path (relative to ``cwd``, the workspace by default).
 
     Raises UsageError for a name that is none of these.
     """
-    everything = read_all(settings)
+    everything = read_all_specs(settings)
     if not names:
-        return _report(settings, everything)
+        return _make_report(settings, everything)
     features: dict[str, Feature] = {}
     problems: list[Problem] = []
     warnings: list[Problem] = []
     for name in dict.fromkeys(names):
-        part = _one(settings, everything, name, cwd or settings.workspace.root)
+        part = _read_named_spec(settings, everything, name, cwd or settings.workspace.root)
         features |= {feature.name: feature for feature in part.features.values()}
         problems += part.problems
         warnings += part.warnings
     chosen = SpecSet(features, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
-    return _report(settings, chosen)
+    return _make_report(settings, chosen)
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a spec, in either form (draft 2020-12).
 
-    It describes the file; what needs several values (cycles, branches) only `validate` knows.
+    It describes the file; what needs several values (cycles, branches) only `validate_specs` knows.
     """
     from pydantic.json_schema import models_json_schema
 
@@ -99,17 +101,19 @@ def _without_null(schema: Any) -> Any:
     return result
 
 
-def _one(settings: Checked, everything: SpecSet, name: str, cwd: Path) -> SpecSet:
+def _read_named_spec(
+    settings: ValidationSettings, everything: SpecSet, name: str, cwd: Path
+) -> SpecSet:
     word = name.removeprefix("feature:")
     if word in everything.features:
         feature = everything.features[word]
-        return _of_file(everything, {word: feature}, feature.path)
+        return _part_of_file(everything, {word: feature}, feature.path)
     root = settings.workspace.root
     for path in spec_files(settings.workspace.specs):
         if word in (path.stem, path.name) or cwd / name == path:
             shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
             good = {f.name: f for f in everything.features.values() if f.path == shown}
-            return _of_file(everything, good, shown)
+            return _part_of_file(everything, good, shown)
     if "/" in name or name.endswith((".yaml", ".yml")):
         try:
             feature, notes = read_feature(cwd / name, root=root, agents=settings.agents.keys())
@@ -117,11 +121,11 @@ def _one(settings: Checked, everything: SpecSet, name: str, cwd: Path) -> SpecSe
             wrong = tuple(p for p in error.problems if p.severity == "error")
             return SpecSet({}, wrong, tuple(p for p in error.problems if p not in wrong))
         return SpecSet({feature.name: feature}, (), notes)
-    hint = suggest(word, everything.features) or "`orchestr list` shows the features"
-    raise UsageError(f"there is no feature {show(word)}", hint=hint)
+    hint = suggest_name(word, everything.features) or "`orchestr list` shows the features"
+    raise UsageError(f"there is no feature {quote_value(word)}", hint=hint)
 
 
-def _of_file(everything: SpecSet, features: dict[str, Feature], file: str) -> SpecSet:
+def _part_of_file(everything: SpecSet, features: dict[str, Feature], file: str) -> SpecSet:
     return SpecSet(
         features,
         tuple(p for p in everything.problems if p.file == file),
@@ -129,11 +133,11 @@ def _of_file(everything: SpecSet, features: dict[str, Feature], file: str) -> Sp
     )
 
 
-def _report(settings: Checked, found: SpecSet) -> Report:
+def _make_report(settings: ValidationSettings, found: SpecSet) -> ValidationReport:
     features = tuple(found.features.values())
     missing = [] if settings.default_agent else [_without_agent(f) for f in features]
     warnings = (*found.warnings, *(problem for problem in missing if problem))
-    return Report(features, found.problems, warnings)
+    return ValidationReport(features, found.problems, warnings)
 
 
 def _without_agent(feature: Feature) -> Problem | None:

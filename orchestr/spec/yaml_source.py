@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from orchestr.errors import Problem, SpecError
-from orchestr.spec.field_types import MAX_BYTES, printable, show
+from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
 
 MAX_DEPTH = 50
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
@@ -56,10 +56,10 @@ class Document:
         self.problems: list[Problem] = []
         self._lines = _BREAK.split(text)
         self._index: dict[int, dict[Hashable, tuple[Any, Any]]] = {}
-        self._root = _compose(file, text, self._lines)
-        self.value = self._build(self._root, (), False)
+        self._root = _compose_tree(file, text, self._lines)
+        self.value = self._build_value(self._root, (), False)
 
-    def problem(
+    def make_problem(
         self,
         path: Sequence[str | int],
         message: str,
@@ -69,14 +69,14 @@ class Document:
         severity: str = "error",
     ) -> Problem:
         """A problem at the value of ``path`` (or at its key), else at its nearest parent."""
-        line, column = self.place(path, at_key=at_key)
+        line, column = self.find_place(path, at_key=at_key)
         return Problem(self.file, line, column, field_name(path), message, hint, severity)
 
-    def place(self, path: Sequence[str | int], *, at_key: bool = False) -> tuple[int, int]:
+    def find_place(self, path: Sequence[str | int], *, at_key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of a value, of its key, or of the nearest parent's."""
         node, mark = self._root, self._root.start_mark
         for depth, step in enumerate(path):
-            children = self._children(node)
+            children = self._children_of(node)
             if step not in children:
                 break
             key, child = children[step]
@@ -92,7 +92,7 @@ class Document:
         """The ``#word`` that cut off a plain text, as in ``- Fix issue #12`` (it is a comment)."""
         node = self._root
         for step in path:
-            children = self._children(node)
+            children = self._children_of(node)
             if step not in children:
                 return None
             node = children[step][1]
@@ -102,7 +102,7 @@ class Document:
         match = re.match(r"\s+(#\S.*)", rest)
         return match[1] if match else None
 
-    def _children(self, node: Any) -> dict[Hashable, tuple[Any, Any]]:
+    def _children_of(self, node: Any) -> dict[Hashable, tuple[Any, Any]]:
         known = self._index.get(id(node))
         if known is None:
             known = {}
@@ -115,42 +115,46 @@ class Document:
             self._index[id(node)] = known
         return known
 
-    def _build(self, node: Any, path: Path_, as_text: bool) -> Any:
+    def _build_value(self, node: Any, path: Path_, as_text: bool) -> Any:
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, path, as_text)
+            return self._read_scalar(node, path, as_text)
         if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-            self._bad_tag(node, path)
+            self._report_bad_tag(node, path)
         if isinstance(node, yaml.SequenceNode):
             texts = bool(path) and path[-1] in _TEXT_LISTS
-            return [self._build(item, (*path, i), texts) for i, item in enumerate(node.value)]
+            return [self._build_value(item, (*path, i), texts) for i, item in enumerate(node.value)]
         table: dict[str, Any] = {}
         first: dict[str, int] = {}
         for key, value in node.value:
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
             if not isinstance(key, yaml.ScalarNode):
-                self._add(line, column, path, "a key must be a text, not a list or a mapping")
+                self._add_problem(
+                    line, column, path, "a key must be a text, not a list or a mapping"
+                )
                 continue
             name = key.value
             if key.tag == f"{_TAG}merge":
                 hint = "write the fields out, or use `defaults:` for what all cells share"
-                self._add(line, column, path, "merge keys (`<<`) are not read", hint)
+                self._add_problem(line, column, path, "merge keys (`<<`) are not read", hint)
             elif name in first:
-                message = f"key {show(name)} is here twice, first in line {first[name]}"
-                self._add(line, column, (*path, name), message, "remove or rename one of them")
+                message = f"key {quote_value(name)} is here twice, first in line {first[name]}"
+                self._add_problem(
+                    line, column, (*path, name), message, "remove or rename one of them"
+                )
             else:
                 first[name] = line
-                built = table[name] = self._build(value, (*path, name), False)
+                built = table[name] = self._build_value(value, (*path, name), False)
                 if built is None:
-                    self._add(line, column, (*path, name), *EMPTY)
+                    self._add_problem(line, column, (*path, name), *EMPTY)
         return table
 
-    def _scalar(self, node: Any, path: Path_, as_text: bool) -> Any:
+    def _read_scalar(self, node: Any, path: Path_, as_text: bool) -> Any:
         text: str = node.value
         kind = node.tag.removeprefix(_TAG)
         if kind == "null":
             return None
         if kind not in ("str", "int", "float", "bool", "timestamp", "value", "merge"):
-            self._bad_tag(node, path)
+            self._report_bad_tag(node, path)
         elif not as_text:
             if kind == "bool":
                 return text.lower() in ("true", "yes", "on")
@@ -160,11 +164,13 @@ class Document:
                 return float(text)
         return text
 
-    def _bad_tag(self, node: Any, path: Path_) -> None:
+    def _report_bad_tag(self, node: Any, path: Path_) -> None:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        self._add(line, column, path, f"unknown tag {show(node.tag)}", f'{_QUOTE} "..."')
+        self._add_problem(
+            line, column, path, f"unknown tag {quote_value(node.tag)}", f'{_QUOTE} "..."'
+        )
 
-    def _add(
+    def _add_problem(
         self, line: int, column: int, path: Path_, message: str, hint: str | None = None
     ) -> None:
         self.problems.append(Problem(self.file, line, column, field_name(path), message, hint))
@@ -175,7 +181,7 @@ def parse(file: str, data: bytes) -> Document:
 
     What is wrong but does not stop the reading (duplicate keys, tags) is in ``.problems``.
     """
-    return Document(file, _decode(file, data))
+    return Document(file, _decode_text(file, data))
 
 
 def field_name(path: Sequence[str | int]) -> str:
@@ -185,14 +191,14 @@ def field_name(path: Sequence[str | int]) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += ("." if text else "") + show(step)[1:-1]
+            text += ("." if text else "") + quote_value(step)[1:-1]
     return text
 
 
-def _decode(file: str, data: bytes) -> str:
+def _decode_text(file: str, data: bytes) -> str:
     if len(data) > MAX_BYTES:
         size = f"{len(data) / (1 << 20):.1f} MiB"
-        raise _fail(file, 0, 0, f"the file has {size}, a spec has at most 4 MiB")
+        raise _make_error(file, 0, 0, f"the file has {size}, a spec has at most 4 MiB")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -200,35 +206,38 @@ def _decode(file: str, data: bytes) -> str:
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        raise _fail(file, line, column, message, "save the file as UTF-8") from None
+        raise _make_error(file, line, column, message, "save the file as UTF-8") from None
     bad = _FORBIDDEN.search(text)
     if bad:
         before_text = text[: bad.start()]
         line = before_text.count("\n") + 1
         column = len(before_text.rpartition("\n")[2]) + 1
         message = f"control character U+{ord(bad[0]):04X} in the file"
-        raise _fail(file, line, column, message, "remove it")
+        raise _make_error(file, line, column, message, "remove it")
     return text
 
 
-def _compose(file: str, text: str, lines: list[str]) -> Any:
+def _compose_tree(file: str, text: str, lines: list[str]) -> Any:
     try:
-        _measure(file, text)
+        _check_structure(file, text)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # PyYAML from 6.0.4 has a limit of its own, which its scanner may meet before `_measure`.
+        # PyYAML from 6.0.4 has a limit of its own, which its scanner may meet before
+        # `_check_structure`.
         if mark is not None and "nesting depth" in (error.problem or ""):
-            raise _fail_at(file, mark, TOO_DEEP, FLATTEN) from None
+            raise _make_error_at(file, mark, TOO_DEEP, FLATTEN) from None
         raise SpecError([_syntax_problem(file, error, lines)]) from None
     except yaml.YAMLError as error:
-        raise _fail(file, 0, 0, f"this is not YAML: {error}") from None
+        raise _make_error(file, 0, 0, f"this is not YAML: {error}") from None
     if root is None:
-        raise _fail(file, 0, 0, "the file is empty", "`orchestr init` writes an example to copy")
+        raise _make_error(
+            file, 0, 0, "the file is empty", "`orchestr init` writes an example to copy"
+        )
     return _check_aliases(file, root)
 
 
-def _measure(file: str, text: str) -> None:
+def _check_structure(file: str, text: str) -> None:
     """Refuse what is too deep or not one document, before anything recurses."""
     depth = 0
     documents = 0
@@ -237,7 +246,7 @@ def _measure(file: str, text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise _fail_at(file, event.start_mark, TOO_DEEP, FLATTEN)
+                raise _make_error_at(file, event.start_mark, TOO_DEEP, FLATTEN)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         elif isinstance(event, yaml.DocumentStartEvent):
@@ -245,7 +254,7 @@ def _measure(file: str, text: str) -> None:
             if documents > 1:
                 message = "a second document (`---`) starts here"
                 hint = "one feature, one file: move it to a file of its own"
-                raise _fail_at(file, event.start_mark, message, hint)
+                raise _make_error_at(file, event.start_mark, message, hint)
 
 
 def _check_aliases(file: str, root: Any) -> Any:
@@ -254,26 +263,30 @@ def _check_aliases(file: str, root: Any) -> Any:
     open_: set[int] = set()
     real = 0
 
-    def size(node: Any) -> int:
+    def expanded_size(node: Any) -> int:
         nonlocal real
         if id(node) in sizes:
             return sizes[id(node)]
         if id(node) in open_:
-            raise _fail_at(file, node.start_mark, "an alias leads back into itself")
+            raise _make_error_at(file, node.start_mark, "an alias leads back into itself")
         real += 1
         total = 1
         if not isinstance(node, yaml.ScalarNode):
             open_.add(id(node))
             for item in node.value:
-                total += sum(map(size, item)) if isinstance(item, tuple) else size(item)
+                total += (
+                    sum(map(expanded_size, item))
+                    if isinstance(item, tuple)
+                    else expanded_size(item)
+                )
             open_.discard(id(node))
         sizes[id(node)] = total
         if total - real > MAX_ALIASED:
             message = f"aliases (`*name`) would add more than {MAX_ALIASED:,} values"
-            raise _fail_at(file, node.start_mark, message, "write them out")
+            raise _make_error_at(file, node.start_mark, message, "write them out")
         return total
 
-    size(root)
+    expanded_size(root)
     return root
 
 
@@ -294,7 +307,7 @@ def _syntax_problem(file: str, error: yaml.MarkedYAMLError, lines: list[str]) ->
         hint = "indent with spaces: YAML does not allow tabs"
     else:
         hint = _quote_hint(written)
-    return Problem(file, line, column, "", f"this is not YAML: {printable(what)}", hint)
+    return Problem(file, line, column, "", f"this is not YAML: {escape_unprintable(what)}", hint)
 
 
 def _quote_hint(written: str) -> str:
@@ -306,12 +319,14 @@ def _quote_hint(written: str) -> str:
     if text[0] in "\"'" and text.find(text[0], 1) in (-1, len(text) - 1):
         text = text.strip(text[0])
     quoted = "'" + text.replace("'", "''") + "'" if '"' in text else f'"{text}"'
-    return f"{_QUOTE} {printable(prefix + quoted)}"
+    return f"{_QUOTE} {escape_unprintable(prefix + quoted)}"
 
 
-def _fail(file: str, line: int, column: int, message: str, hint: str | None = None) -> SpecError:
+def _make_error(
+    file: str, line: int, column: int, message: str, hint: str | None = None
+) -> SpecError:
     return SpecError([Problem(file, line, column, "", message, hint)])
 
 
-def _fail_at(file: str, mark: Any, message: str, hint: str | None = None) -> SpecError:
-    return _fail(file, mark.line + 1, mark.column + 1, message, hint)
+def _make_error_at(file: str, mark: Any, message: str, hint: str | None = None) -> SpecError:
+    return _make_error(file, mark.line + 1, mark.column + 1, message, hint)

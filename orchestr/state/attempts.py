@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from dataclasses import fields as fields_of
 from pathlib import Path
 
-from orchestr.files import Fields, read_record, read_toml, write_toml
+from orchestr.files import RecordFields, read_record, read_toml, write_toml
 from orchestr.spec.phases import Phase
-from orchestr.state.journal import now
+from orchestr.state.journal import utc_timestamp
 from orchestr.state.results import SCHEMA, TRANSCRIPT, digest
 from orchestr.supervisor.protocol import LAUNCH
 
@@ -58,17 +58,17 @@ class Attempt:
         return Phase.PLAN if self.number < 0 else Phase.IMPLEMENT
 
     @property
-    def at_work(self) -> Phase:
+    def active_phase(self) -> Phase:
         """The phase that it is open in: its own, or the one that repairs or reviews."""
         again = {str(p): p for p in (Phase.CHECK, Phase.REVIEW)}
         return again.get(self.state, self.phase)
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """`attempt 2`, or `plan 1`."""
         return f"plan {-self.number}" if self.number < 0 else f"attempt {self.number}"
 
-    def marker(self, cell_key: str) -> str:
+    def process_marker(self, cell_key: str) -> str:
         """The value of ORCHESTR_ATTEMPT_ID: one attempt of one cell of one workspace."""
         return f"{cell_key}/{self.number}/{digest(self.key, self.token)}"
 
@@ -80,30 +80,30 @@ TEXTS = {
 }
 
 
-def folder(cell_dir: Path, number: int) -> Path:
+def attempt_folder(cell_dir: Path, number: int) -> Path:
     """Where an attempt keeps what it made; a negative number is a plan's."""
     if number < 0:
         return cell_dir / "plans" / str(-number)
     return cell_dir / "attempts" / str(number)
 
 
-def read(cell_dir: Path, number: int) -> Attempt | None:
+def read_attempt(cell_dir: Path, number: int) -> Attempt | None:
     """One attempt, or None."""
-    return read_record(folder(cell_dir, number) / "attempt.toml", read_toml, _attempt)
+    return read_record(attempt_folder(cell_dir, number) / "attempt.toml", read_toml, _parse_attempt)
 
 
-def _attempt(fields: Fields) -> Attempt:
-    texts = {name: fields.text(name, default) for name, default in TEXTS.items()}
-    return Attempt(number=fields.number("number"), **texts)
+def _parse_attempt(fields: RecordFields) -> Attempt:
+    texts = {name: fields.get_text(name, default) for name, default in TEXTS.items()}
+    return Attempt(number=fields.get_number("number"), **texts)
 
 
-def write(cell_dir: Path, attempt: Attempt) -> None:
+def write_attempt(cell_dir: Path, attempt: Attempt) -> None:
     """Write `attempt.toml`, durably."""
-    path = folder(cell_dir, attempt.number) / "attempt.toml"
+    path = attempt_folder(cell_dir, attempt.number) / "attempt.toml"
     write_toml(path, {"schema": SCHEMA, **asdict(attempt)})
 
 
-def numbers(cell_dir: Path) -> list[int]:
+def attempt_numbers(cell_dir: Path) -> list[int]:
     """The numbers of all attempts, ascending."""
     with suppress(FileNotFoundError):
         found = [p.name for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal()]
@@ -111,30 +111,30 @@ def numbers(cell_dir: Path) -> list[int]:
     return []
 
 
-def speaking(cell_dir: Path, number: int) -> Path:
+def newest_transcript(cell_dir: Path, number: int) -> Path:
     """The transcript of who was started last: the attempt's author, or one of its reviewers.
 
     Of reviewers that read at the same time it is the one who said something last. Asked twice a
     second by the live table, so it only looks at times.
     """
-    own = folder(cell_dir, number)
-    began, found = _changed(own / LAUNCH), own / TRANSCRIPT
+    own = attempt_folder(cell_dir, number)
+    began, found = _mtime_ns(own / LAUNCH), own / TRANSCRIPT
     newest = -1
-    for place in supervised(cell_dir, number):
-        said = _changed(place / TRANSCRIPT)
-        if place != own and _changed(place / LAUNCH) > began and said > newest:
+    for place in agent_folders(cell_dir, number):
+        said = _mtime_ns(place / TRANSCRIPT)
+        if place != own and _mtime_ns(place / LAUNCH) > began and said > newest:
             found, newest = place / TRANSCRIPT, said
     return found
 
 
-def _changed(path: Path) -> int:
+def _mtime_ns(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
 
 
-def plans(cell_dir: Path) -> list[int]:
+def plan_numbers(cell_dir: Path) -> list[int]:
     """The numbers of all plans, the oldest (-1) first."""
     with suppress(FileNotFoundError):
         found = [p.name for p in (cell_dir / "plans").iterdir() if p.name.isdecimal()]
@@ -144,40 +144,44 @@ def plans(cell_dir: Path) -> list[int]:
 
 def newest_plan(cell_dir: Path) -> Attempt | None:
     """The last plan that has a record."""
-    found = [plan for number in plans(cell_dir) if (plan := read(cell_dir, number)) is not None]
+    found = [
+        plan
+        for number in plan_numbers(cell_dir)
+        if (plan := read_attempt(cell_dir, number)) is not None
+    ]
     return found[-1] if found else None
 
 
-def current(cell_dir: Path) -> Attempt | None:
+def current_attempt(cell_dir: Path) -> Attempt | None:
     """What an agent works on or did last: an open plan, else the newest attempt.
 
     An attempt never starts while a plan is open.
     """
     plan = newest_plan(cell_dir)
-    return plan if plan is not None and plan.is_open else newest(cell_dir)
+    return plan if plan is not None and plan.is_open else newest_attempt(cell_dir)
 
 
-def every(cell_dir: Path) -> Iterator[Attempt]:
+def iter_attempts(cell_dir: Path) -> Iterator[Attempt]:
     """All attempts that have a record, oldest first."""
-    for number in numbers(cell_dir):
-        attempt = read(cell_dir, number)
+    for number in attempt_numbers(cell_dir):
+        attempt = read_attempt(cell_dir, number)
         if attempt is not None:
             yield attempt
 
 
-def newest(cell_dir: Path) -> Attempt | None:
+def newest_attempt(cell_dir: Path) -> Attempt | None:
     """The attempt with the highest number, if its record was written."""
-    records = (read(cell_dir, number) for number in reversed(numbers(cell_dir)))
+    records = (read_attempt(cell_dir, number) for number in reversed(attempt_numbers(cell_dir)))
     return next((record for record in records if record is not None), None)
 
 
-def open_next(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
+def open_attempt(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
     """Record a new attempt before anything of it starts."""
-    number = max(numbers(cell_dir), default=0) + 1
+    number = max(attempt_numbers(cell_dir), default=0) + 1
     request = fresh_request(cell_dir)
     attempt = Attempt(number, key, agent, start, model or "", fresh=request or "",
-                      opened_at=now(), token=os.urandom(8).hex())  # fmt: skip
-    write(cell_dir, attempt)
+                      opened_at=utc_timestamp(), token=os.urandom(8).hex())  # fmt: skip
+    write_attempt(cell_dir, attempt)
     with suppress(FileNotFoundError):
         (cell_dir / FRESH).unlink()
     return attempt
@@ -185,18 +189,20 @@ def open_next(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
 
 def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
     """Record a new plan before its agent starts."""
-    number = min(plans(cell_dir), default=0) - 1
+    number = min(plan_numbers(cell_dir), default=0) - 1
     plan = Attempt(
-        number, key, agent, start, model or "", opened_at=now(), token=os.urandom(8).hex()
+        number, key, agent, start, model or "", opened_at=utc_timestamp(), token=os.urandom(8).hex()
     )
-    write(cell_dir, plan)
+    write_attempt(cell_dir, plan)
     return plan
 
 
 def close(cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "") -> Attempt:
     """Record how it ended: done, failed, aborted, superseded or forgotten."""
-    closed = replace(attempt, state="closed", outcome=outcome, reason=reason, closed_at=now())
-    write(cell_dir, closed)
+    closed = replace(
+        attempt, state="closed", outcome=outcome, reason=reason, closed_at=utc_timestamp()
+    )
+    write_attempt(cell_dir, closed)
     return closed
 
 
@@ -205,33 +211,33 @@ def reopen(cell_dir: Path, attempt: Attempt, phase: str) -> Attempt:
     if attempt.state == phase:
         return attempt
     opened = replace(attempt, state=phase)
-    write(cell_dir, opened)
+    write_attempt(cell_dir, opened)
     return opened
 
 
-def reviews(cell_dir: Path, number: int) -> Path:
+def reviews_folder(cell_dir: Path, number: int) -> Path:
     """Where the reviewers of an attempt have their folders."""
-    return folder(cell_dir, number) / "reviews"
+    return attempt_folder(cell_dir, number) / "reviews"
 
 
-def supervised(cell_dir: Path, number: int) -> list[Path]:
+def agent_folders(cell_dir: Path, number: int) -> list[Path]:
     """Every folder of an attempt that an agent may have been started in."""
-    own = folder(cell_dir, number)
+    own = attempt_folder(cell_dir, number)
     with suppress(FileNotFoundError):
-        return [own, *sorted(p for p in reviews(cell_dir, number).iterdir() if p.is_dir())]
+        return [own, *sorted(p for p in reviews_folder(cell_dir, number).iterdir() if p.is_dir())]
     return [own]
 
 
 def fresh_request(cell_dir: Path) -> str | None:
     """The run id of a `--fresh` that no attempt has answered yet."""
-    request = read_record(cell_dir / FRESH, read_toml, lambda f: f.text("request"))
+    request = read_record(cell_dir / FRESH, read_toml, lambda f: f.get_text("request"))
     if request is None:
         return None
-    answered = any(a.fresh == request for a in every(cell_dir))
+    answered = any(a.fresh == request for a in iter_attempts(cell_dir))
     return None if answered else request
 
 
-def ask_fresh(cell_dir: Path, request: str) -> None:
+def request_fresh(cell_dir: Path, request: str) -> None:
     """The next attempt of this cell starts again from the base."""
     write_toml(cell_dir / FRESH, {"schema": SCHEMA, "request": request})
 
@@ -239,7 +245,7 @@ def ask_fresh(cell_dir: Path, request: str) -> None:
 def link_transcript(cell_dir: Path, number: int) -> None:
     """Point the cell's `transcript.jsonl` at an attempt's, by rename."""
     target = f"attempts/{number}/{TRANSCRIPT}"
-    own = folder(cell_dir, number) / TRANSCRIPT
+    own = attempt_folder(cell_dir, number) / TRANSCRIPT
     own.parent.mkdir(parents=True, exist_ok=True)
     own.touch(exist_ok=True)
     link = cell_dir / TRANSCRIPT

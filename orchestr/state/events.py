@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """Every kind of event. A kind that is not here is refused when it is appended."""
 
     RUN_STARTED = "run.started"  # data: goals, options, pid, command
@@ -66,7 +66,7 @@ class Kind(StrEnum):
 class Event:
     """One line of the journal. ``ts`` is ISO-8601 UTC with offset; ``run`` names the run."""
 
-    kind: Kind
+    kind: EventKind
     ts: str
     run: str = ""
     feature: str = ""

@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestr.state.events import Event, Kind
+from orchestr.state.events import Event, EventKind
 
 TORN_MARK = b"\n"
 
 
-def now() -> str:
+def utc_timestamp() -> str:
     """The time as the journal writes it: ISO-8601, UTC, milliseconds, with offset."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -43,7 +43,7 @@ class Journal:
         """Write one event durably. Raises OSError (disk full); then no part of it counts."""
         line = json.dumps(_as_dict(event), separators=(",", ":"), ensure_ascii=False)
         data = line.encode() + b"\n"
-        with self._mutex, self._locked() as fd:
+        with self._mutex, self._open_locked() as fd:
             size = os.fstat(fd).st_size
             if size and os.pread(fd, 1, size - 1) != b"\n":
                 data = TORN_MARK + data
@@ -63,7 +63,7 @@ class Journal:
             return
         with stream:
             for line in stream:
-                event = parse(line)
+                event = parse_event(line)
                 if event is not None:
                     yield event
 
@@ -75,7 +75,7 @@ class Journal:
             return 0
 
     @contextmanager
-    def _locked(self) -> Iterator[int]:
+    def _open_locked(self) -> Iterator[int]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -85,12 +85,12 @@ class Journal:
             os.close(fd)
 
 
-def parse(line: bytes) -> Event | None:
+def parse_event(line: bytes) -> Event | None:
     """One line of a journal, or None when it is torn or not ours."""
     try:
         raw: dict[str, Any] = json.loads(line)
         event = Event(
-            Kind(raw["kind"]),
+            EventKind(raw["kind"]),
             raw["ts"],
             raw.get("run", ""),
             raw.get("feature", ""),

@@ -11,7 +11,7 @@ from orchestr.settings.records import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class WorkspaceLayout:
     """The paths below the state folder. Nothing here touches the disk."""
 
     root: Path
@@ -19,36 +19,36 @@ class Layout:
     worktrees: Path
 
     @classmethod
-    def of(cls, settings: Settings) -> Layout:
+    def from_settings(cls, settings: Settings) -> WorkspaceLayout:
         """The layout that the settings describe."""
         workspace = settings.workspace
         return cls(workspace.root, workspace.state, workspace.worktrees)
 
     @property
-    def locks(self) -> Path:
+    def locks_dir(self) -> Path:
         return self.state / "locks"
 
     @property
-    def registry(self) -> Path:
+    def registry_file(self) -> Path:
         return self.state / "registry.json"
 
     @property
-    def forge(self) -> Path:
+    def forge_dir(self) -> Path:
         return self.state / "forge"
 
     @property
-    def excludes(self) -> Path:
+    def excludes_file(self) -> Path:
         return self.state / "git" / "excludes"
 
     @property
-    def database(self) -> Path:
+    def database_file(self) -> Path:
         return self.root / ".doit.db"
 
-    def journal(self, feature: str) -> Path:
+    def journal_file(self, feature: str) -> Path:
         return self.state / "journal" / f"{feature}.jsonl"
 
-    def lease(self, feature: str) -> Path:
-        return self.locks / f"feature-{feature}.lock"
+    def lease_file(self, feature: str) -> Path:
+        return self.locks_dir / f"feature-{feature}.lock"
 
     def feature_dir(self, feature: str) -> Path:
         return self.state / "cells" / feature
@@ -56,7 +56,7 @@ class Layout:
     def cell_dir(self, feature: str, cell: str) -> Path:
         return self.state / "cells" / feature / cell
 
-    def worktree(self, feature: str, cell: str) -> Path:
+    def worktree_dir(self, feature: str, cell: str) -> Path:
         return self.worktrees / feature / cell
 
 
@@ -79,13 +79,13 @@ class NotAWorkspace(OrchestrError):
     """The state folder cannot be made or written."""
 
 
-def prepare(layout: Layout) -> None:
+def create_state_dirs(layout: WorkspaceLayout) -> None:
     """Make the state folders, for their owner only: transcripts may hold what an agent saw.
 
     Raises NotAWorkspace with the mend.
     """
     try:
-        for folder in (layout.state, layout.locks, layout.state / "journal"):
+        for folder in (layout.state, layout.locks_dir, layout.state / "journal"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise NotAWorkspace(

@@ -34,16 +34,18 @@ def lease_ports(
     already, even when they are busy: its own service may be running. Raises KeyError for a cell
     without an entry, CorruptState.
     """
-    return registry.lease_ports(key, [block(base, slot) for slot in range(slots)], all_free)
+    return registry.lease_ports(
+        key, [port_block(base, slot) for slot in range(slots)], are_all_free
+    )
 
 
-def block(base: int, slot: int) -> tuple[int, ...]:
+def port_block(base: int, slot: int) -> tuple[int, ...]:
     """The ports of one slot."""
     start = base + slot * SIZE
     return tuple(range(start, start + SIZE))
 
 
-def all_free(ports: Sequence[int]) -> bool:
+def are_all_free(ports: Sequence[int]) -> bool:
     """Whether every port can be bound on this machine."""
     return all(is_free(port) for port in ports)
 
@@ -54,10 +56,10 @@ def is_free(port: int) -> bool:
     Connections that a former server left in TIME_WAIT do not count: servers set SO_REUSEADDR.
     """
     hosts = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, ""), (socket.AF_INET6, "::1")]
-    return all(_binds(family, host, port) for family, host in hosts)
+    return all(_can_bind(family, host, port) for family, host in hosts)
 
 
-def variables(ports: Sequence[int]) -> dict[str, str]:
+def port_env_variables(ports: Sequence[int]) -> dict[str, str]:
     """The environment variables that tell a program its ports; none for no ports."""
     found = {f"ORCHESTR_PORT_{index}": str(port) for index, port in enumerate(ports)}
     if ports:
@@ -69,15 +71,15 @@ def variables(ports: Sequence[int]) -> dict[str, str]:
     return found
 
 
-def env_file(ports: Sequence[int]) -> str:
+def env_file_content(ports: Sequence[int]) -> str:
     """What `.ports.env` holds (rows D21, D82): the same, and the backend's address."""
-    lines = [f"{name}={value}" for name, value in variables(ports).items()]
+    lines = [f"{name}={value}" for name, value in port_env_variables(ports).items()]
     if ports:
         lines.append(f"VITE_BACKEND_URL=http://localhost:{ports[0]}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _binds(family: socket.AddressFamily, host: str, port: int) -> bool:
+def _can_bind(family: socket.AddressFamily, host: str, port: int) -> bool:
     try:
         with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

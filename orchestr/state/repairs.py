@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from orchestr.files import Fields, read_record, read_toml, write_atomic, write_toml
+from orchestr.files import RecordFields, read_record, read_toml, write_atomic, write_toml
 from orchestr.state import attempts
 from orchestr.state.results import SCHEMA
 
@@ -22,7 +22,7 @@ COUNTED = (CHANGED, UNCHANGED, REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class RepairRound:
     """One repair. ``red`` says what it was for (a digest of what failed, or of the blockers).
 
     ``origin`` is the head of `implement.toml`, ``before`` and ``after`` are heads around it.
@@ -43,30 +43,30 @@ class Round:
     last: bool = False
 
 
-def _folder(cell_dir: Path, attempt: int) -> Path:
-    return attempts.folder(cell_dir, attempt) / "rounds"
+def _rounds_folder(cell_dir: Path, attempt: int) -> Path:
+    return attempts.attempt_folder(cell_dir, attempt) / "rounds"
 
 
 def words_path(cell_dir: Path, attempt: int, number: int) -> Path:
     """Where the words of a round are kept: what its agent was told."""
-    return _folder(cell_dir, attempt) / f"{number}.md"
+    return _rounds_folder(cell_dir, attempt) / f"{number}.md"
 
 
-def every(cell_dir: Path, attempt: int) -> list[Round]:
+def read_rounds(cell_dir: Path, attempt: int) -> list[RepairRound]:
     """All rounds of an attempt, oldest first. A record that cannot be read is no round."""
     found = []
     with suppress(FileNotFoundError):
-        for path in sorted(_folder(cell_dir, attempt).iterdir()):
+        for path in sorted(_rounds_folder(cell_dir, attempt).iterdir()):
             if path.suffix == ".toml" and path.stem.isdecimal():
-                record = read_record(path, read_toml, _round)
+                record = read_record(path, read_toml, _parse_round)
                 if record is not None:
                     found.append(record)
     return sorted(found, key=lambda r: r.number)
 
 
-def series(rounds: Sequence[Round], phase: str, origin: str) -> list[Round]:
+def current_series(rounds: Sequence[RepairRound], phase: str, origin: str) -> list[RepairRound]:
     """The rounds of the series that goes on now, for this phase and this result."""
-    mine: list[Round] = []
+    mine: list[RepairRound] = []
     for one in rounds:
         if one.phase == phase and one.origin == origin:
             mine.append(one)
@@ -75,49 +75,56 @@ def series(rounds: Sequence[Round], phase: str, origin: str) -> list[Round]:
     return mine
 
 
-def open_one(rounds: Sequence[Round]) -> Round | None:
+def find_open_round(rounds: Sequence[RepairRound]) -> RepairRound | None:
     """The round that was begun and not closed, None when there is none."""
     return next((one for one in reversed(rounds) if one.outcome == OPEN), None)
 
 
-def begin(cell_dir: Path, attempt: int, record: Round, words: str) -> Round:
+def begin_round(cell_dir: Path, attempt: int, record: RepairRound, words: str) -> RepairRound:
     """Record a round before anything of it starts; the words first."""
     write_atomic(words_path(cell_dir, attempt, record.number), words.encode())
-    write(cell_dir, attempt, record)
+    write_round(cell_dir, attempt, record)
     return record
 
 
-def close(cell_dir: Path, attempt: int, record: Round, outcome: str, *, after: str = "",
-          detail: str = "") -> Round:  # fmt: skip
+def close_round(cell_dir: Path, attempt: int, record: RepairRound, outcome: str, *, after: str = "",
+          detail: str = "") -> RepairRound:  # fmt: skip
     """Record how a round ended."""
     closed = replace(record, outcome=outcome, after=after or record.before, detail=detail)
-    write(cell_dir, attempt, closed)
+    write_round(cell_dir, attempt, closed)
     return closed
 
 
 def end_series(cell_dir: Path, attempt: int, phase: str, origin: str) -> None:
     """Note that the series is over: the next red begins another one."""
-    going = series(every(cell_dir, attempt), phase, origin)
+    going = current_series(read_rounds(cell_dir, attempt), phase, origin)
     if going:
-        write(cell_dir, attempt, replace(going[-1], last=True))
+        write_round(cell_dir, attempt, replace(going[-1], last=True))
 
 
-def write(cell_dir: Path, attempt: int, record: Round) -> None:
+def write_round(cell_dir: Path, attempt: int, record: RepairRound) -> None:
     """Write a round's record, durably."""
-    path = _folder(cell_dir, attempt) / f"{record.number}.toml"
+    path = _rounds_folder(cell_dir, attempt) / f"{record.number}.toml"
     write_toml(path, {"schema": SCHEMA, **asdict(record)})
 
 
-def _round(fields: Fields) -> Round:
-    return Round(
-        fields.number("number"), fields.text("phase"), fields.text("origin"),
-        fields.text("before"), fields.text("red"), fields.text("why"), fields.number("starts"),
-        fields.text("outcome"), fields.text("after", ""), fields.text("detail", ""),
-        fields.flag("last"),
-    )  # fmt: skip
+def _parse_round(fields: RecordFields) -> RepairRound:
+    return RepairRound(
+        fields.get_number("number"),
+        fields.get_text("phase"),
+        fields.get_text("origin"),
+        fields.get_text("before"),
+        fields.get_text("red"),
+        fields.get_text("why"),
+        fields.get_number("starts"),
+        fields.get_text("outcome"),
+        fields.get_text("after", ""),
+        fields.get_text("detail", ""),
+        fields.get_flag("last"),
+    )
 
 
-def what_next(going: Sequence[Round], red: str, most: int) -> str | None:
+def repair_stop_reason(going: Sequence[RepairRound], red: str, most: int) -> str | None:
     """Why no further round is tried, None to try one. Pure.
 
     ``going`` are the closed rounds of the series, ``red`` what is red now. Rounds that a person

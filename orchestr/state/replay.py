@@ -1,12 +1,13 @@
 """The life of a cell, read from the journal: events in, views out.
 
-Pure: no clock, no disk, no process table. `replay` is a fold of `step`, so a view can be carried on
-event by event (the live table) or made again from the whole journal (``status``), with the same
+Pure: no clock, no disk, no process table. `replay` is a fold of `apply_event`, so a view can be
+carried on event by event (the live table) or made again from the whole journal (``status``), with
+the same
 result. A journal is never refused: a kill can cut it anywhere, and later versions add data. What
 does not fit the table of states is kept in ``FeatureView.surprises`` (row B97).
 
-A run that died leaves its cells running, because the journal cannot know; `settle` turns them
-into pending once the caller has seen that nobody holds the lease.
+A run that died leaves its cells running, because the journal cannot know; `reset_interrupted` turns
+them into pending once the caller has seen that nobody holds the lease.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ from dataclasses import replace
 from statistics import median
 
 from orchestr.spec.phases import Phase
-from orchestr.state.events import Event, Kind
-from orchestr.state.states import CellState, FeatureState, feature_state, follows
-from orchestr.state.transitions import _left_behind, _number, _running, _step_cell, _text, _with
+from orchestr.state.events import Event, EventKind
+from orchestr.state.states import CellState, FeatureState, may_follow, summarize_states
+from orchestr.state.transitions import (
+    _apply_to_cell,
+    _end_unfinished_cell,
+    _get_number,
+    _get_text,
+    _merge_marks,
+    _running_phases,
+)
 from orchestr.state.view import NONE, CellView, FeatureView
 
 __all__ = [
@@ -26,34 +34,34 @@ __all__ = [
     "CellView",
     "FeatureState",
     "FeatureView",
-    "durations",
-    "feature_state",
+    "apply_event",
+    "median_durations",
     "replay",
-    "settle",
-    "step",
+    "reset_interrupted",
+    "summarize_states",
 ]
 
 _SURPRISES_KEPT = 50
 _INTERRUPTED = 130
 
 
-def step(view: FeatureView, event: Event) -> FeatureView:
+def apply_event(view: FeatureView, event: Event) -> FeatureView:
     """The view after one more event. Never raises, whatever the event's data holds."""
     cells = dict(view.cells)
-    return _advance(replace(view, cells=cells), cells, event)
+    return _apply_to_view(replace(view, cells=cells), cells, event)
 
 
 def replay(events: Iterable[Event], start: FeatureView | None = None) -> FeatureView:
-    """The view after all events: the same as folding `step`, without a copy for each."""
+    """The view after all events: the same as folding `apply_event`, without a copy for each."""
     view = start or FeatureView()
     cells = dict(view.cells)
     view = replace(view, cells=cells)
     for event in events:
-        view = _advance(view, cells, event)
+        view = _apply_to_view(view, cells, event)
     return view
 
 
-def settle(view: FeatureView, live: bool) -> FeatureView:
+def reset_interrupted(view: FeatureView, live: bool) -> FeatureView:
     """Turn what only a living run can be doing into pending where no such run exists.
 
     ``live``: somebody holds the feature's lease now. Even then, cells that the living run has not
@@ -65,7 +73,7 @@ def settle(view: FeatureView, live: bool) -> FeatureView:
             cells[name] = replace(
                 cell,
                 state=CellState.PENDING,
-                phases=_with(cell.phases, dict.fromkeys(_running(cell), "pending")),
+                phases=_merge_marks(cell.phases, dict.fromkeys(_running_phases(cell), "pending")),
                 reason="interrupted, goes on with the next run",
                 hint=None,
                 waiting_until=None,
@@ -74,24 +82,24 @@ def settle(view: FeatureView, live: bool) -> FeatureView:
     return replace(view, cells=cells)
 
 
-def durations(events: Iterable[Event]) -> dict[str, float]:
+def median_durations(events: Iterable[Event]) -> dict[str, float]:
     """Median seconds per cell of the attempts that ended well: the plan's weights."""
     found: dict[str, list[float]] = {}
     for event in events:
-        ours = event.kind is Kind.ATTEMPT_EXITED and event.phase in ("", Phase.IMPLEMENT)
+        ours = event.kind is EventKind.ATTEMPT_EXITED and event.phase in ("", Phase.IMPLEMENT)
         if ours and event.data.get("reason") == "exited":
-            seconds = _number(event.data, "seconds")
+            seconds = _get_number(event.data, "seconds")
             if event.data.get("code") == 0 and seconds is not None:
                 found.setdefault(event.cell, []).append(seconds)
     return {cell: median(times) for cell, times in found.items()}
 
 
-def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> FeatureView:
+def _apply_to_view(view: FeatureView, cells: dict[str, CellView], event: Event) -> FeatureView:
     """One event on a view whose ``cells`` is the given, private dict."""
     if event.feature and not view.feature:
         view = replace(view, feature=event.feature)
     match event.kind:
-        case Kind.RUN_STARTED:
+        case EventKind.RUN_STARTED:
             view = replace(
                 view,
                 run=event.run,
@@ -100,30 +108,30 @@ def _advance(view: FeatureView, cells: dict[str, CellView], event: Event) -> Fea
                 exit=None,
                 forge_away=NONE,
             )
-        case Kind.RUN_FINISHED:
-            code = _number(event.data, "exit")
+        case EventKind.RUN_FINISHED:
+            code = _get_number(event.data, "exit")
             for name, cell in cells.items():
                 if cell.state.is_moving and cell.run == event.run:
-                    cells[name] = _left_behind(cell, event.ts, stopped=code == _INTERRUPTED)
+                    cells[name] = _end_unfinished_cell(cell, event.ts, stopped=code == _INTERRUPTED)
             view = replace(view, run_finished_at=event.ts, exit=None if code is None else int(code))
-        case Kind.FORGE_AWAY:
-            repo = _text(event.data, "repo") or ""
-            reason = _text(event.data, "reason") or "no answer"
+        case EventKind.FORGE_AWAY:
+            repo = _get_text(event.data, "repo") or ""
+            reason = _get_text(event.data, "reason") or "no answer"
             view = replace(view, forge_away={**view.forge_away, repo: reason})
         case _:
             pass
     if not event.cell:
         return view
     old = cells.get(event.cell) or CellView(event.cell)
-    new = _step_cell(old, event)
+    new = _apply_to_cell(old, event)
     if new.state is not CellState.RUNNING and new.slot:
         new = replace(new, slot="")
     if not new.state.is_moving and (new.doing or new.reviewers):
         new = replace(new, doing="", reviewers=NONE)
-    if new is not old and event.kind is not Kind.PR_SEEN:
+    if new is not old and event.kind is not EventKind.PR_SEEN:
         new = replace(new, run=event.run or view.run)
     cells[event.cell] = new
-    if not follows(old.state, new.state) and len(view.surprises) < _SURPRISES_KEPT:
+    if not may_follow(old.state, new.state) and len(view.surprises) < _SURPRISES_KEPT:
         told = f"{event.ts} {event.cell}: {event.kind} turns {old.state} into {new.state}"
         view = replace(view, surprises=(*view.surprises, told))
     return view

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.files import (
-    Fields,
+    RecordFields,
     read_json,
     read_record,
     read_toml,
@@ -49,7 +49,7 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-class Outcome(StrEnum):
+class ImplementOutcome(StrEnum):
     """How `implement` ended well."""
 
     CHANGED = "changed"
@@ -59,7 +59,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class WorktreeMarker:
     """`worktree.toml`: what a cell's worktree was made from. It outlives the worktree.
 
     ``base`` is a commit, ``base_ref`` the branch that the pull request is for, ``upstreams``
@@ -73,7 +73,7 @@ class Marker:
     upstreams: Mapping[str, str] = field(default_factory=dict)
     phase: str = ""
 
-    def content(self) -> str:
+    def content_digest(self) -> str:
         """The digest of what `implement` depends on."""
         return digest(self.branch, self.base, dict(self.upstreams))
 
@@ -81,19 +81,22 @@ class Marker:
         write_toml(folder / MARKER, {"schema": SCHEMA, **asdict(self)})
 
     @classmethod
-    def read(cls, folder: Path) -> Marker | None:
+    def read(cls, folder: Path) -> WorktreeMarker | None:
         return read_record(
             folder / MARKER,
             read_toml,
             lambda f: cls(
-                f.text("branch"), f.text("base"), f.text("base_ref"), f.table("upstreams"),
-                f.text("phase"),
+                f.get_text("branch"),
+                f.get_text("base"),
+                f.get_text("base_ref"),
+                f.get_table("upstreams"),
+                f.get_text("phase"),
             ),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlanRecord:
     """`plan.toml`: what `plan.md` was made for. ``digest`` is what a person approves, with the
     todo; empty where nothing has to be approved. ``answers`` is the refusal that it was made
     again for."""
@@ -107,41 +110,51 @@ class Planned:
         write_toml(folder / PLAN, {"schema": SCHEMA, **asdict(self)})
 
     @classmethod
-    def read(cls, folder: Path) -> Planned | None:
+    def read(cls, folder: Path) -> PlanRecord | None:
         return read_record(
             folder / PLAN,
             read_toml,
-            lambda f: cls(f.text("key"), f.text("digest"), f.number("plan"), f.text("answers", "")),
+            lambda f: cls(
+                f.get_text("key"),
+                f.get_text("digest"),
+                f.get_number("plan"),
+                f.get_text("answers", ""),
+            ),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Implemented:
+class ImplementRecord:
     """`implement.toml`: the head that the host has proved, and the key it was made for."""
 
     key: str
     head: str
     tree: str
     base: str
-    outcome: Outcome
+    outcome: ImplementOutcome
     attempt: int = 0
     reason: str = ""  # of `no_change_needed`
-    anchor: str = ""  # set after a fresh start that left the old head behind, see `Head`
+    anchor: str = ""  # set after a fresh start that left the old head behind, see `HeadRecord`
 
     def write(self, folder: Path) -> None:
         write_toml(folder / IMPLEMENT, {"schema": SCHEMA, **asdict(self)})
 
     @classmethod
-    def read(cls, folder: Path) -> Implemented | None:
+    def read(cls, folder: Path) -> ImplementRecord | None:
         return read_record(
             folder / IMPLEMENT,
             read_toml,
             lambda f: cls(
-                f.text("key"), f.text("head"), f.text("tree"), f.text("base"),
-                Outcome(f.text("outcome")), f.number("attempt"), f.text("reason", ""),
-                f.text("anchor", ""),
+                f.get_text("key"),
+                f.get_text("head"),
+                f.get_text("tree"),
+                f.get_text("base"),
+                ImplementOutcome(f.get_text("outcome")),
+                f.get_number("attempt"),
+                f.get_text("reason", ""),
+                f.get_text("anchor", ""),
             ),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +182,14 @@ class Evidence:
 
     @classmethod
     def read(cls, path: Path) -> Evidence | None:
-        return read_record(path, read_json, cls._of)
+        return read_record(path, read_json, cls._from_fields)
 
     @classmethod
-    def _of(cls, f: Fields) -> Evidence:
-        head = f.text("head")
-        checks = f.items("checks") if f.has("checks") else None
-        return cls(head, f.text("key"), f.items("items"), f.text("origin", head),
-                   f.flag("partial"), checks)  # fmt: skip
+    def _from_fields(cls, f: RecordFields) -> Evidence:
+        head = f.get_text("head")
+        checks = f.get_items("checks") if f.has_field("checks") else None
+        return cls(head, f.get_text("key"), f.get_items("items"), f.get_text("origin", head),
+                   f.get_flag("partial"), checks)  # fmt: skip
 
 
 def valid_checks(checks: Evidence | None, review: Evidence | None) -> tuple[Mapping[str, Any], ...]:
@@ -187,7 +200,7 @@ def valid_checks(checks: Evidence | None, review: Evidence | None) -> tuple[Mapp
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class HeadRecord:
     """`head.toml`: the commit that all phases agreed on. `tree` beside it is the product.
 
     ``anchor`` is the first head after a fresh start that does not contain the old one: `tree`
@@ -199,7 +212,7 @@ class Head:
     tree: str
     base: str
     branch: str
-    outcome: Outcome
+    outcome: ImplementOutcome
     anchor: str = ""
 
     def write(self, folder: Path) -> None:
@@ -208,19 +221,19 @@ class Head:
         write_if_changed(folder / TREE, f"{product}\n".encode())
 
     @classmethod
-    def read(cls, folder: Path) -> Head | None:
+    def read(cls, folder: Path) -> HeadRecord | None:
         return read_record(
             folder / HEAD,
             read_toml,
             lambda f: cls(
-                f.text("head"), f.text("tree"), f.text("base"), f.text("branch"),
-                Outcome(f.text("outcome")), f.text("anchor", ""),
+                f.get_text("head"), f.get_text("tree"), f.get_text("base"), f.get_text("branch"),
+                ImplementOutcome(f.get_text("outcome")), f.get_text("anchor", ""),
             ),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishRecord:
     """`publish.toml`: which head stands at the forge under which pull request."""
 
     key: str
@@ -234,41 +247,43 @@ class Published:
         write_if_changed(folder / PR_URL, f"{self.url}\n".encode())
 
     @classmethod
-    def read(cls, folder: Path) -> Published | None:
+    def read(cls, folder: Path) -> PublishRecord | None:
         return read_record(
             folder / PUBLISHED,
             read_toml,
-            lambda f: cls(f.text("key"), f.text("head"), f.text("url"), f.text("title", "")),
+            lambda f: cls(
+                f.get_text("key"), f.get_text("head"), f.get_text("url"), f.get_text("title", "")
+            ),
         )
 
 
 def read_tree(folder: Path) -> str | None:
     """The product in `tree`, None when there is none. Rubbish is set aside: `review` makes it
     again, and no dependent is built on it."""
-    return read_record(folder / TREE, _read_bytes, _product)
+    return read_record(folder / TREE, _read_ascii_line, _parse_product)
 
 
 def read_url(folder: Path) -> str | None:
     """The address in `pr-url`, None when there is none; rubbish is set aside like in `tree`."""
-    return read_record(folder / PR_URL, _read_bytes, _address)
+    return read_record(folder / PR_URL, _read_ascii_line, _parse_address)
 
 
-def _address(fields: Fields) -> str:
-    line = fields.text("line")
+def _parse_address(fields: RecordFields) -> str:
+    line = fields.get_text("line")
     if line != NO_PR and "://" not in line:
         raise ValueError("it holds no address")
     return line
 
 
-def _read_bytes(path: Path) -> dict[str, Any] | None:
+def _read_ascii_line(path: Path) -> dict[str, Any] | None:
     try:
         return {"line": path.read_bytes().decode("ascii", "replace").strip()}
     except FileNotFoundError:
         return None
 
 
-def _product(fields: Fields) -> str:
-    line = fields.text("line")
+def _parse_product(fields: RecordFields) -> str:
+    line = fields.get_text("line")
     if not PRODUCT.fullmatch(line):
         raise ValueError("it holds no tree")
     return line

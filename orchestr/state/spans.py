@@ -67,7 +67,7 @@ class Timeline:
     spans: tuple[Span, ...] = ()
     critical: tuple[str, ...] = ()
 
-    def of(self, *kinds: SpanKind, cell: str | None = None) -> list[Span]:
+    def select_spans(self, *kinds: SpanKind, cell: str | None = None) -> list[Span]:
         """The spans of some kinds, of one cell or of all."""
         mine = self.spans if cell is None else self._by_cell.get(cell, ())
         return [s for s in mine if s.kind in kinds]
@@ -84,7 +84,7 @@ PLACE = {kind: place for place, kind in enumerate(SpanKind)}  # the outer one of
 _PRODUCT = frozenset(p.value for p in Phase) - {Phase.PUBLISH.value}
 
 
-def cells_of(spans: list[Span]) -> list[Span]:
+def cell_spans(spans: list[Span]) -> list[Span]:
     """One span for each cell in each run, around its phases."""
     groups: dict[tuple[str, str], list[Span]] = {}
     for span in spans:
@@ -100,7 +100,7 @@ def cells_of(spans: list[Span]) -> list[Span]:
     return found
 
 
-def waits_of(
+def upstream_waits(
     spans: list[Span], above: Mapping[str, tuple[str, ...]]
 ) -> tuple[list[Span], dict[tuple[str, str], str]]:
     """What cells waited for in each run: spans, and (run, cell) -> the upstream that came last."""
@@ -127,7 +127,7 @@ def waits_of(
     return waits, blockers
 
 
-def critical_of(spans: list[Span], blockers: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
+def critical_chain(spans: list[Span], blockers: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
     """The chain of cells that the newest run's end waited for, first one first."""
     cells = [s for s in spans if s.kind is SpanKind.CELL]
     if not cells:

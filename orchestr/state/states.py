@@ -1,8 +1,8 @@
 """The states of a cell and of a feature: their words, their looks, and which may follow which.
 
 Pure. Each state has a symbol, words and a style (a rich style as text; rich is not imported here),
-and `follows` is the one table of legal changes (rows B37, B38, B97): `orchestr.state.replay` checks
-every change against it and reports what does not fit, instead of refusing to read a journal.
+and `may_follow` is the one table of legal changes (rows B37, B38, B97): `orchestr.state.replay`
+checks every change against it and reports what does not fit, instead of refusing to read a journal.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class CellState(StrEnum):
     @property
     def symbol(self) -> str:
         """One column wide, so that tables align."""
-        return _look(self)[0]
+        return _display_attributes(self)[0]
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """What a person reads."""
-        return _look(self)[1]
+        return _display_attributes(self)[1]
 
     @property
     def style(self) -> str:
         """A rich style."""
-        return _look(self)[2]
+        return _display_attributes(self)[2]
 
     @property
     def is_bad(self) -> bool:
@@ -83,7 +83,7 @@ _BAD = frozenset(
 )
 
 
-def _look(state: CellState) -> tuple[str, str, str]:
+def _display_attributes(state: CellState) -> tuple[str, str, str]:
     """Symbol, words, style. A new state makes mypy stop here."""
     match state:
         case CellState.PENDING:
@@ -114,12 +114,12 @@ def _look(state: CellState) -> tuple[str, str, str]:
             assert_never(state)
 
 
-def follows(old: CellState, new: CellState) -> bool:
+def may_follow(old: CellState, new: CellState) -> bool:
     """True when ``new`` may come after ``old``. To stay is always allowed."""
-    return old is new or new in _next(old)
+    return old is new or new in _successor_states(old)
 
 
-def _next(state: CellState) -> frozenset[CellState]:
+def _successor_states(state: CellState) -> frozenset[CellState]:
     # A new run, `forget` and `ignore` can pick a cell up from every state of rest; a cell is only
     # finished, limited or stopped while it runs.
     rest = {
@@ -157,7 +157,7 @@ def _next(state: CellState) -> frozenset[CellState]:
             assert_never(state)
 
 
-def feature_state(states: Iterable[CellState]) -> FeatureState:
+def summarize_states(states: Iterable[CellState]) -> FeatureState:
     """What moves comes first, then what is broken, then how much is done."""
     cells = list(states)
     if CellState.RUNNING in cells:

@@ -20,8 +20,16 @@ from math import isfinite
 from typing import Any
 
 from orchestr.spec.phases import Phase
-from orchestr.state.events import Event, Kind
-from orchestr.state.spans import PLACE, Span, SpanKind, Timeline, cells_of, critical_of, waits_of
+from orchestr.state.events import Event, EventKind
+from orchestr.state.spans import (
+    PLACE,
+    Span,
+    SpanKind,
+    Timeline,
+    cell_spans,
+    critical_chain,
+    upstream_waits,
+)
 
 __all__ = ["Span", "SpanKind", "Timeline", "make_timeline"]
 
@@ -36,17 +44,17 @@ def make_timeline(
 
     ``live``: somebody holds the lease, so what is open goes on; else it was interrupted.
     """
-    builder = _Builder()
+    builder = _TimelineBuilder()
     for event in events:
-        at = _time(event.ts)
+        at = _parse_time(event.ts)
         if at is not None:
-            builder.take(event, at)
+            builder.add_event(event, at)
     spans = builder.finish(live)
-    spans += cells_of(spans)
+    spans += cell_spans(spans)
     above = {cell: tuple(names) for cell, names in (upstreams or {}).items()}
-    waits, blockers = waits_of(spans, above)
+    waits, blockers = upstream_waits(spans, above)
     spans = sorted([*spans, *waits], key=lambda s: (s.start, PLACE[s.kind]))
-    return Timeline(tuple(spans), critical_of(spans, blockers))
+    return Timeline(tuple(spans), critical_chain(spans, blockers))
 
 
 _Key = tuple[str, str]  # cell, and what part an agent has in it
@@ -55,7 +63,7 @@ _NAMED = ("agent", "model", "session", "reviewer", "part")
 _COSTS = ("cost_usd", "cost_known_usd", "tokens")
 
 
-class _Builder:
+class _TimelineBuilder:
     """What is open while the events go by."""
 
     def __init__(self) -> None:
@@ -70,63 +78,76 @@ class _Builder:
         self.agents: dict[tuple[str, int], dict[str, Any]] = {}  # of attempts: who, and its costs
         self.seen: dict[str, float] = {}  # when a cell was last heard of
 
-    def take(self, event: Event, at: float) -> None:
+    def add_event(self, event: Event, at: float) -> None:
         cell, data = event.cell, event.data
         match event.kind:
-            case Kind.RUN_STARTED:
+            case EventKind.RUN_STARTED:
                 self._end_run(self.last, "interrupted")
                 self.run = Span(SpanKind.RUN, event.run, at, None, "running", run=event.run,
                                 data=dict(data))  # fmt: skip
-            case Kind.RUN_FINISHED if self.run is not None and self.run.run == event.run:
+            case EventKind.RUN_FINISHED if self.run is not None and self.run.run == event.run:
                 code = data.get("exit")
                 self.run = replace(self.run, data={**self.run.data, "exit": code})
                 state = "done" if code == 0 else "aborted" if code == 130 else "failed"
                 self._end_run(at, state)
-            case Kind.PHASE_STARTED:
+            case EventKind.PHASE_STARTED:
                 self._end_phase(cell, self.last, "interrupted")
                 self.phases[cell] = Span(
-                    SpanKind.PHASE, event.phase, at, None, "running", cell, event.phase,
-                    event.attempt, event.run, _text(data, "why"), {"why": _text(data, "why")},
-                )  # fmt: skip
-            case Kind.PHASE_DONE:
-                self._phase_over(event, at, "done", "")
-            case Kind.PHASE_FAILED:
+                    SpanKind.PHASE,
+                    event.phase,
+                    at,
+                    None,
+                    "running",
+                    cell,
+                    event.phase,
+                    event.attempt,
+                    event.run,
+                    _get_text(data, "why"),
+                    {"why": _get_text(data, "why")},
+                )
+            case EventKind.PHASE_DONE:
+                self._close_phase(event, at, "done", "")
+            case EventKind.PHASE_FAILED:
                 aborted = data.get("aborted") is True
                 waits = data.get("state") == "approval"
                 state = "waits" if waits else "aborted" if aborted else "failed"
-                self._phase_over(event, at, state, _text(data, "reason"))
+                self._close_phase(event, at, state, _get_text(data, "reason"))
             case (
-                Kind.ATTEMPT_OPENED
-                | Kind.ATTEMPT_STARTED
-                | Kind.ATTEMPT_ADOPTED
-                | Kind.ATTEMPT_LIMITED
-                | Kind.ATTEMPT_EXITED
-                | Kind.ATTEMPT_CLOSED
+                EventKind.ATTEMPT_OPENED
+                | EventKind.ATTEMPT_STARTED
+                | EventKind.ATTEMPT_ADOPTED
+                | EventKind.ATTEMPT_LIMITED
+                | EventKind.ATTEMPT_EXITED
+                | EventKind.ATTEMPT_CLOSED
             ):
-                self._work(event, at)
-            case Kind.REPAIR_OPENED:
+                self._add_attempt_event(event, at)
+            case EventKind.REPAIR_OPENED:
                 self._end_work((cell, _REPAIR), at, "interrupted")
                 self._open_repair(event, at)
-            case Kind.REPAIR_CLOSED:
-                outcome = _text(data, "outcome")
+            case EventKind.REPAIR_CLOSED:
+                outcome = _get_text(data, "outcome")
                 state = {"changed": "done", "void": "aborted"}.get(outcome, outcome) or "done"
-                self._end_work((cell, _REPAIR), at, state, _text(data, "detail"))
-            case Kind.REVIEW_DONE:
-                self._judged(event)
-            case Kind.CHECK_DONE:
-                self._checked(event, at)
-            case Kind.APPROVAL_ASKED:
-                self.asked.setdefault(cell, self._at(SpanKind.APPROVAL, f"asks for {_gate(data)}",
-                                                     event, at, "running"))  # fmt: skip
-            case Kind.APPROVAL_GIVEN | Kind.APPROVAL_REFUSED:
-                state = "done" if event.kind is Kind.APPROVAL_GIVEN else "failed"
-                who = _text(data, "name") or _text(data, "user")
+                self._end_work((cell, _REPAIR), at, state, _get_text(data, "detail"))
+            case EventKind.REVIEW_DONE:
+                self._close_review(event)
+            case EventKind.CHECK_DONE:
+                self._add_check_span(event, at)
+            case EventKind.APPROVAL_ASKED:
+                self.asked.setdefault(
+                    cell,
+                    self._make_span(
+                        SpanKind.APPROVAL, f"asks for {_gate_label(data)}", event, at, "running"
+                    ),
+                )
+            case EventKind.APPROVAL_GIVEN | EventKind.APPROVAL_REFUSED:
+                state = "done" if event.kind is EventKind.APPROVAL_GIVEN else "failed"
+                who = _get_text(data, "name") or _get_text(data, "user")
                 said = "approved" if state == "done" else "refused"
-                self._answered(cell, at, state, f"{said} by {who or 'a person'}")
-            case Kind.CELL_FORGOTTEN:
-                self._answered(cell, at, "aborted", "forgotten")
-            case Kind.LAND_DONE | Kind.LAND_PARKED | Kind.LAND_UNDONE:
-                self._landed(event, at)
+                self._close_approval(cell, at, state, f"{said} by {who or 'a person'}")
+            case EventKind.CELL_FORGOTTEN:
+                self._close_approval(cell, at, "aborted", "forgotten")
+            case EventKind.LAND_DONE | EventKind.LAND_PARKED | EventKind.LAND_UNDONE:
+                self._add_landing_span(event, at)
             case _:
                 pass
         self.last = max(self.last, at)
@@ -135,11 +156,11 @@ class _Builder:
 
     # ---- phases ----------------------------------------------------------------------------
 
-    def _phase_over(self, event: Event, at: float, state: str, note: str) -> None:
-        self._agents_leave(event.cell, at, "done" if state == "waits" else state)
+    def _close_phase(self, event: Event, at: float, state: str, note: str) -> None:
+        self._end_phase_agents(event.cell, at, "done" if state == "waits" else state)
         span = self.phases.get(event.cell)
         if span is None or span.phase != event.phase:  # its beginning was not journalled
-            seconds = _number(event.data, "seconds") or 0.0
+            seconds = _get_number(event.data, "seconds") or 0.0
             span = Span(SpanKind.PHASE, event.phase, at - seconds, None, cell=event.cell,
                         phase=event.phase, run=event.run)  # fmt: skip
         else:
@@ -152,12 +173,12 @@ class _Builder:
         )  # fmt: skip
 
     def _end_phase(self, cell: str, at: float, state: str) -> None:
-        self._agents_leave(cell, at, state)
+        self._end_phase_agents(cell, at, state)
         span = self.phases.pop(cell, None)
         if span is not None:
             self.closed.append(replace(span, end=max(at, span.start), state=state))
 
-    def _agents_leave(self, cell: str, at: float, state: str) -> None:
+    def _end_phase_agents(self, cell: str, at: float, state: str) -> None:
         """Repairs and reviews end with their phase; the attempt may go on."""
         for key in [k for k in (*self.works, *self.told) if k[0] == cell and k[1] != _AUTHOR]:
             self._end_work(key, at, state)
@@ -167,64 +188,65 @@ class _Builder:
 
     # ---- agents: attempts, repairs, reviews ------------------------------------------------
 
-    def _work(self, event: Event, at: float) -> None:
+    def _add_attempt_event(self, event: Event, at: float) -> None:
         cell, number, data = event.cell, event.attempt, event.data
-        part = _text(data, "part")
+        part = _get_text(data, "part")
         key = (cell, part or (_REPAIR if data.get("round") else _AUTHOR))
         span = self.works.get(key)
         if span is not None and span.attempt != number:
             self._end_work(key, self.seen.get(cell, span.start), "interrupted")
             span = None
         if span is None:
-            if event.kind is Kind.ATTEMPT_CLOSED:
+            if event.kind is EventKind.ATTEMPT_CLOSED:
                 return  # `forget` closes attempts that ended long ago
             if key[1] == _REPAIR:
                 span = self._open_repair(event, at)
             elif part:
-                span = self._at(SpanKind.REVIEW, _text(data, "reviewer") or part, event, at,
-                                "running")  # fmt: skip
+                span = self._make_span(
+                    SpanKind.REVIEW, _get_text(data, "reviewer") or part, event, at, "running"
+                )
             else:
-                span = replace(self._at(SpanKind.ATTEMPT, f"attempt {number}", event, at,
+                span = replace(self._make_span(SpanKind.ATTEMPT, f"attempt {number}", event, at,
                                         "running"), phase=Phase.IMPLEMENT.value)  # fmt: skip
         told = {k: data[k] for k in _NAMED if data.get(k) not in (None, "")}
-        span = replace(span, data={**span.data, **told, **self._cost(key, number, data)})
+        span = replace(span, data={**span.data, **told, **self._work_cost(key, number, data)})
         self.works[key] = span
         match event.kind:
-            case Kind.ATTEMPT_OPENED:
-                self._part(key, SpanKind.QUEUE, "waits for a slot", at)
-            case Kind.ATTEMPT_STARTED:
-                self._part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
-            case Kind.ATTEMPT_ADOPTED:
+            case EventKind.ATTEMPT_OPENED:
+                self._open_part(key, SpanKind.QUEUE, "waits for a slot", at)
+            case EventKind.ATTEMPT_STARTED:
+                self._open_part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
+            case EventKind.ATTEMPT_ADOPTED:
                 if key not in self.parts:
-                    self._part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
-            case Kind.ATTEMPT_LIMITED:
-                self._part(key, SpanKind.LIMIT, "usage limit", at)
-            case Kind.ATTEMPT_EXITED:
-                self._exited(key, data, at)
+                    self._open_part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
+            case EventKind.ATTEMPT_LIMITED:
+                self._open_part(key, SpanKind.LIMIT, "usage limit", at)
+            case EventKind.ATTEMPT_EXITED:
+                self._add_agent_exit(key, data, at)
             case _:
-                outcome = _text(data, "outcome")
+                outcome = _get_text(data, "outcome")
                 state = {"done": "done", "aborted": "aborted"}.get(outcome, "failed")
                 if outcome in ("superseded", "forgotten"):
                     state = "done"
                 self.works[key] = replace(span, data={**span.data, "outcome": outcome})
-                self._end_work(key, at, state, _text(data, "reason"))
+                self._end_work(key, at, state, _get_text(data, "reason"))
 
-    def _exited(self, key: _Key, data: Mapping[str, Any], at: float) -> None:
-        part, seconds = self.parts.get(key), _number(data, "seconds")
+    def _add_agent_exit(self, key: _Key, data: Mapping[str, Any], at: float) -> None:
+        part, seconds = self.parts.get(key), _get_number(data, "seconds")
         end = at
         if part is not None and part.kind is SpanKind.WORK and seconds is not None:
             # An adopted one may have ended long before anybody looked.
             end = min(at, part.start + seconds)
-        why = _text(data, "reason")
+        why = _get_text(data, "reason")
         good = data.get("code") == 0 and why == "exited"
-        self._part_over(key, end, "done" if good else "failed", why)
+        self._close_part(key, end, "done" if good else "failed", why)
         code = {"exit": data.get("code"), "signal": data.get("signal"), "why": why}
         span = self.works[key]
         self.works[key] = replace(span, data={**span.data, **code})
         if span.kind is SpanKind.REVIEW:  # what it says comes in a moment, or it is asked again
             self.told[key] = replace(self.works[key], end=end, state="done" if good else "failed")
 
-    def _cost(self, key: _Key, number: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _work_cost(self, key: _Key, number: int, data: Mapping[str, Any]) -> dict[str, Any]:
         """What this work cost: the journal tells sums of the whole attempt, repairs included."""
         told = {k: data[k] for k in _COSTS if data.get(k) is not None}
         if key[1] not in (_AUTHOR, _REPAIR):
@@ -237,24 +259,24 @@ class _Builder:
         spent = {}
         for name, value in told.items():
             before = known.get(f"to {name}", known.get(name))
-            spent[name] = _less(value, before)
+            spent[name] = _increase_since(value, before)
             known[f"to {name}"] = value
         return {k: v for k, v in spent.items() if v is not None} | {
             k: known[k] for k in ("agent", "model") if k in known
         }
 
     def _open_repair(self, event: Event, at: float) -> Span:
-        of = _number(event.data, "of")
-        number = _number(event.data, "round") or 0
+        of = _get_number(event.data, "of")
+        number = _get_number(event.data, "round") or 0
         name = f"repair {number:.0f}" + (f" of {of:.0f}" if of else "")
-        span = replace(self._at(SpanKind.REPAIR, name, event, at, "running"),
-                       note=_text(event.data, "why"))  # fmt: skip
+        span = replace(self._make_span(SpanKind.REPAIR, name, event, at, "running"),
+                       note=_get_text(event.data, "why"))  # fmt: skip
         self.works[event.cell, _REPAIR] = span
         return span
 
-    def _judged(self, event: Event) -> None:
+    def _close_review(self, event: Event) -> None:
         """A reviewer's verdict, after it ended."""
-        name = _text(event.data, "reviewer")
+        name = _get_text(event.data, "reviewer")
         for key, span in self.told.items():
             if key[0] == event.cell and span.name == name:
                 break
@@ -262,15 +284,15 @@ class _Builder:
             return
         del self.told[key]
         self.works.pop(key, None)
-        blockers = _number(event.data, "blockers") or 0
-        verdict = _text(event.data, "verdict")
+        blockers = _get_number(event.data, "blockers") or 0
+        verdict = _get_text(event.data, "verdict")
         self.closed.append(
             replace(span, state="blockers" if blockers else "done", note=verdict,
                     data={**span.data, "verdict": verdict})
         )  # fmt: skip
 
-    def _part(self, key: _Key, kind: SpanKind, name: str, at: float) -> None:
-        self._part_over(key, at, "done", "")
+    def _open_part(self, key: _Key, kind: SpanKind, name: str, at: float) -> None:
+        self._close_part(key, at, "done", "")
         self.told.pop(key, None)  # it is asked once more
         self.parts[key] = replace(
             self.works[key],
@@ -283,14 +305,14 @@ class _Builder:
             note="",
         )
 
-    def _part_over(self, key: _Key, at: float, state: str, note: str) -> None:
+    def _close_part(self, key: _Key, at: float, state: str, note: str) -> None:
         part = self.parts.pop(key, None)
         if part is not None:
             end = max(at, part.start)
             self.closed.append(replace(part, end=end, state=state, note=note or part.note))
 
     def _end_work(self, key: _Key, at: float, state: str, note: str = "") -> None:
-        self._part_over(key, at, "failed" if state == "failed" else "done", "")
+        self._close_part(key, at, "failed" if state == "failed" else "done", "")
         span = self.works.pop(key, None)
         if span is not None and key not in self.told:
             end = max(at, span.start)
@@ -298,33 +320,35 @@ class _Builder:
 
     # ---- points and waits ------------------------------------------------------------------
 
-    def _checked(self, event: Event, at: float) -> None:
+    def _add_check_span(self, event: Event, at: float) -> None:
         good = event.data.get("passed") is True
         cached = event.data.get("cached") is True
-        start = at - (0.0 if cached else _number(event.data, "seconds") or 0.0)
-        span = self._at(SpanKind.CHECK, _text(event.data, "name"), event, start)
-        note = _text(event.data, "detail") + (" (cached)" if cached else "")
+        start = at - (0.0 if cached else _get_number(event.data, "seconds") or 0.0)
+        span = self._make_span(SpanKind.CHECK, _get_text(event.data, "name"), event, start)
+        note = _get_text(event.data, "detail") + (" (cached)" if cached else "")
         told = {k: event.data[k] for k in ("log", "repo", "check") if event.data.get(k)}
         self.closed.append(
             replace(span, end=at, state="done" if good else "failed", note=note, data=told)
         )
 
-    def _answered(self, cell: str, at: float, state: str, note: str) -> None:
+    def _close_approval(self, cell: str, at: float, state: str, note: str) -> None:
         span = self.asked.pop(cell, None)
         if span is not None:
             self.closed.append(replace(span, end=max(at, span.start), state=state, note=note))
 
-    def _landed(self, event: Event, at: float) -> None:
-        name = {Kind.LAND_DONE: "landed", Kind.LAND_UNDONE: "rolled back"}.get(
+    def _add_landing_span(self, event: Event, at: float) -> None:
+        name = {EventKind.LAND_DONE: "landed", EventKind.LAND_UNDONE: "rolled back"}.get(
             event.kind, "not landed"
         )
-        span = self._at(SpanKind.LAND, name, event, at)
+        span = self._make_span(SpanKind.LAND, name, event, at)
         told = {k: event.data[k] for k in ("target", "commit", "state") if event.data.get(k)}
-        state = "failed" if event.kind is Kind.LAND_PARKED else "done"
-        note = _text(event.data, "reason") or _text(event.data, "target")
+        state = "failed" if event.kind is EventKind.LAND_PARKED else "done"
+        note = _get_text(event.data, "reason") or _get_text(event.data, "target")
         self.closed.append(replace(span, end=at, state=state, note=note, data=told))
 
-    def _at(self, kind: SpanKind, name: str, event: Event, at: float, state: str = "done") -> Span:
+    def _make_span(
+        self, kind: SpanKind, name: str, event: Event, at: float, state: str = "done"
+    ) -> Span:
         return Span(kind, name, at, None, state, event.cell, event.phase, event.attempt, event.run)
 
     # ---- ends ------------------------------------------------------------------------------
@@ -348,37 +372,37 @@ class _Builder:
         return [*self.closed, *kept, *([self.run] if self.run is not None else [])]
 
 
-def _gate(data: Mapping[str, Any]) -> str:
+def _gate_label(data: Mapping[str, Any]) -> str:
     return {"plan": "approval of its plan", "publish": "approval to publish"}.get(
-        _text(data, "gate"), "approval"
+        _get_text(data, "gate"), "approval"
     )
 
 
-def _less(value: Any, before: Any) -> Any:
+def _increase_since(value: Any, before: Any) -> Any:
     """What came on top of ``before``: a number, or counts."""
     if before is None:
         return value
     if isinstance(value, list | tuple) and isinstance(before, list | tuple):
-        parts = [_less(one, two) for one, two in zip(value, before, strict=False)]
+        parts = [_increase_since(one, two) for one, two in zip(value, before, strict=False)]
         return parts if all(part is not None for part in parts) else None
     if isinstance(value, int | float) and isinstance(before, int | float):
         return max(value - before, 0)
     return None
 
 
-def _time(ts: str) -> float | None:
+def _parse_time(ts: str) -> float | None:
     try:
         return datetime.fromisoformat(ts).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _text(data: Mapping[str, Any], key: str) -> str:
+def _get_text(data: Mapping[str, Any], key: str) -> str:
     value = data.get(key)
     return value if isinstance(value, str) else ""
 
 
-def _number(data: Mapping[str, Any], key: str) -> float | None:
+def _get_number(data: Mapping[str, Any], key: str) -> float | None:
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

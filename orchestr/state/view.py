@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestr.spec.phases import Phase
-from orchestr.state.states import CellState, FeatureState, feature_state
+from orchestr.state.states import CellState, FeatureState, summarize_states
 
 NONE: Mapping[Any, Any] = MappingProxyType({})
 READS = "reads"  # of a reviewer that has not said yet
@@ -67,7 +67,7 @@ class CellView:
     worktree: str | None = None
 
     @property
-    def at_work(self) -> int:
+    def agents_at_work(self) -> int:
         """How many agents work on it now."""
         reading = sum(said == READS for said in self.reviewers.values())
         return reading or int(self.slot == "working")
@@ -92,7 +92,7 @@ class CellView:
         return sum(columns[0]), sum(columns[1]), sum(columns[2])
 
     @property
-    def partial(self) -> bool:
+    def is_partial(self) -> bool:
         """True when some phases are done and others are not, or red was allowed to stay."""
         if self.with_red:
             return True
@@ -120,6 +120,6 @@ class FeatureView:
         """The view of a cell; a fresh pending one when nothing ever happened to it."""
         return self.cells.get(name) or CellView(name)
 
-    def state(self, names: Iterable[str]) -> FeatureState:
+    def compute_state(self, names: Iterable[str]) -> FeatureState:
         """The state of the feature, over the cells that its spec names."""
-        return feature_state(self.cell(name).state for name in names)
+        return summarize_states(self.cell(name).state for name in names)

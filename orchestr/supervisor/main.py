@@ -18,18 +18,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from orchestr.process.tree import LINUX, create_time, kill_marked
+from orchestr.process.tree import LINUX, kill_marked, read_create_time
 from orchestr.supervisor.protocol import (
     LOCK,
-    Exit,
-    Presence,
-    Reason,
-    now,
+    ExitReason,
+    ExitRecord,
+    SupervisorRecord,
     read_exit,
     read_launch,
-    read_presence,
+    read_supervisor_record,
+    utc_timestamp,
 )
-from orchestr.supervisor.watchdog import Watchdog, log
+from orchestr.supervisor.watchdog import Watchdog, write_log
 
 TAKEN = 73  # EX_CANTCREAT: another supervisor has this attempt
 PROBES = 0.2  # seconds in which a taken lock may turn out to be only looked at
@@ -47,25 +47,28 @@ def main(attempt_dir: Path) -> int:
         return TAKEN
     if read_exit(attempt_dir) is not None:
         return 0  # this attempt has ended: nothing of it is paid twice
-    begun = now()
-    me = Presence(os.getpid(), create_time(os.getpid()) or 0.0, begun)
-    signals = Signals()
+    begun = utc_timestamp()
+    me = SupervisorRecord(os.getpid(), read_create_time(os.getpid()) or 0.0, begun)
+    signals = SupervisorSignals()
     become_subreaper()
     try:
         launch = read_launch(attempt_dir)
-        if read_presence(attempt_dir) is not None:
+        if read_supervisor_record(attempt_dir) is not None:
             # An earlier supervisor of this attempt was killed; its agent must not work beside ours.
             kill_marked(launch.marker)
         me.write(attempt_dir)
         (attempt_dir / SPARE).write_bytes(bytes(SPARE_SIZE))
     except (OSError, ValueError) as error:
-        _persist(attempt_dir, Exit(None, None, Reason.SPAWN_FAILED, str(error), "", begun, now()))
+        _write_exit_record(
+            attempt_dir,
+            ExitRecord(None, None, ExitReason.SPAWN_FAILED, str(error), "", begun, utc_timestamp()),
+        )
         return 1
-    _persist(attempt_dir, Watchdog(attempt_dir, launch, me, signals).watch())
+    _write_exit_record(attempt_dir, Watchdog(attempt_dir, launch, me, signals).watch())
     return 0
 
 
-class Signals:
+class SupervisorSignals:
     """SIGTERM and SIGINT are counted; each signal, SIGCHLD too, wakes the loop.
 
     Handlers, not SIG_IGN, so that the agent starts with the defaults again.
@@ -78,12 +81,12 @@ class Signals:
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(self._tell, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+            signal.signal(number, self._count_stop)
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
             signal.signal(number, lambda _number, _frame: None)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what our parent blocked, it blocked
 
-    def _stop(self, _number: int, _frame: object) -> None:
+    def _count_stop(self, _number: int, _frame: object) -> None:
         self.stops += 1
 
 
@@ -95,9 +98,9 @@ def become_subreaper() -> None:
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-            log(f"no subreaper: {os.strerror(ctypes.get_errno())}")
+            write_log(f"no subreaper: {os.strerror(ctypes.get_errno())}")
     except (OSError, AttributeError) as error:
-        log(f"no subreaper: {error}")
+        write_log(f"no subreaper: {error}")
 
 
 def _take_lock(path: Path) -> int | None:
@@ -116,20 +119,20 @@ def _take_lock(path: Path) -> int | None:
             time.sleep(0.01)
 
 
-def _persist(folder: Path, ended: Exit) -> None:
+def _write_exit_record(folder: Path, ended: ExitRecord) -> None:
     """Write exit.json; with a full disk try for a while, with a deleted folder do not."""
     end = time.monotonic() + PERSISTENCE
     while True:
         with suppress(OSError):
             (folder / SPARE).unlink()
         if not folder.is_dir():
-            log(f"{folder} is gone; the agent ended: {ended}")
+            write_log(f"{folder} is gone; the agent ended: {ended}")
             return
         try:
             ended.write(folder)
             return
         except OSError as error:
-            log(f"exit.json: {error}")
+            write_log(f"exit.json: {error}")
             if time.monotonic() > end:
                 return
             time.sleep(0.25)

@@ -27,7 +27,7 @@ TRANSCRIPT = "transcript.jsonl"
 SCHEMA = 1
 
 
-class Reason(StrEnum):
+class ExitReason(StrEnum):
     """Why an agent ended."""
 
     EXITED = "exited"
@@ -39,7 +39,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class LaunchRecord:
     """What to start and within which limits (seconds; 0 or less: none).
 
     ``format``: "json" keeps the agent's own JSON lines, "lines" wraps each line of text.
@@ -62,11 +62,11 @@ class Launch:
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
-        write_atomic(attempt_dir / LAUNCH, _json(asdict(self)), mode=0o600)
+        write_atomic(attempt_dir / LAUNCH, _encode_json(asdict(self)), mode=0o600)
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class ExitRecord:
     """How an agent ended: `exit.json`.
 
     ``code`` or ``signal`` is None. ``last_line`` is the last line of stdout that is not empty
@@ -76,7 +76,7 @@ class Exit:
 
     code: int | None
     signal: int | None
-    reason: Reason
+    reason: ExitReason
     detail: str = ""
     last_line: str = ""
     started_at: str = ""
@@ -87,11 +87,11 @@ class Exit:
 
     def write(self, attempt_dir: Path) -> None:
         """Write `exit.json`. Raises OSError."""
-        write_atomic(attempt_dir / EXIT, _json({"schema": SCHEMA, **asdict(self)}))
+        write_atomic(attempt_dir / EXIT, _encode_json({"schema": SCHEMA, **asdict(self)}))
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class SupervisorRecord:
     """Who supervises, and whom: `supervisor.json`. Without ``agent_pid`` no agent runs yet."""
 
     pid: int
@@ -103,14 +103,14 @@ class Presence:
     def write(self, attempt_dir: Path) -> None:
         """Write `supervisor.json`. Raises OSError."""
         known = {k: v for k, v in asdict(self).items() if v is not None}
-        write_atomic(attempt_dir / SUPERVISOR, _json({"schema": SCHEMA, **known}))
+        write_atomic(attempt_dir / SUPERVISOR, _encode_json({"schema": SCHEMA, **known}))
 
 
-def read_launch(attempt_dir: Path) -> Launch:
+def read_launch(attempt_dir: Path) -> LaunchRecord:
     """What the engine wants started. Raises OSError, ValueError (also for missing fields)."""
     raw = json.loads((attempt_dir / LAUNCH).read_bytes())
     try:
-        return Launch(
+        return LaunchRecord(
             argv=tuple(str(word) for word in raw["argv"]),
             cwd=str(raw["cwd"]),
             env={str(k): str(v) for k, v in raw["env"].items()},
@@ -127,12 +127,12 @@ def read_launch(attempt_dir: Path) -> Launch:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error
 
 
-def read_presence(attempt_dir: Path) -> Presence | None:
+def read_supervisor_record(attempt_dir: Path) -> SupervisorRecord | None:
     """Who supervises or did; None when nobody wrote it yet."""
-    raw = _load(attempt_dir / SUPERVISOR)
+    raw = _read_object(attempt_dir / SUPERVISOR)
     try:
         agent, agent_time = raw.get("agent_pid"), raw.get("agent_create_time")
-        return Presence(
+        return SupervisorRecord(
             pid=int(raw["pid"]),
             create_time=float(raw["create_time"]),
             started_at=str(raw.get("started_at", "")),
@@ -143,14 +143,14 @@ def read_presence(attempt_dir: Path) -> Presence | None:
         return None
 
 
-def read_exit(attempt_dir: Path) -> Exit | None:
+def read_exit(attempt_dir: Path) -> ExitRecord | None:
     """How the agent ended; None while it runs, or when nobody saw its end."""
-    raw = _load(attempt_dir / EXIT)
+    raw = _read_object(attempt_dir / EXIT)
     try:
-        return Exit(
+        return ExitRecord(
             code=None if raw["code"] is None else int(raw["code"]),
             signal=None if raw["signal"] is None else int(raw["signal"]),
-            reason=Reason(raw["reason"]),
+            reason=ExitReason(raw["reason"]),
             detail=str(raw["detail"]),
             last_line=str(raw["last_line"]),
             started_at=str(raw["started_at"]),
@@ -163,12 +163,12 @@ def read_exit(attempt_dir: Path) -> Exit | None:
         return None
 
 
-def now() -> str:
+def utc_timestamp() -> str:
     """ISO-8601 UTC with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
     """The object in a file, empty when it is missing or torn (a rename cannot tear it)."""
     try:
         raw = json.loads(path.read_bytes())
@@ -177,5 +177,5 @@ def _load(path: Path) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def _encode_json(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()

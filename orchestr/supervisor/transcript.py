@@ -16,7 +16,7 @@ from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Literal
 
-from orchestr.supervisor.protocol import now
+from orchestr.supervisor.protocol import utc_timestamp
 
 Stream = Literal["stdout", "stderr"]
 LONGEST_TEXT = 64 << 10  # a longer line of text is cut in pieces with "more": true
@@ -80,43 +80,43 @@ class LineReader:
         records: list[str] = []
         if end >= 0:
             self._rest += chunk[:end]
-            self._lines(self._rest.split(b"\n"), records)
+            self._append_lines(self._rest.split(b"\n"), records)
             self._rest = bytearray(chunk[end + 1 :])
         else:
             self._rest += chunk
         while len(self._rest) > self._longest:
-            self._piece(self._rest, records)
+            self._append_piece(self._rest, records)
             self._cut = True
-        self._write(records)
+        self._write_records(records)
 
     def finish(self) -> None:
         """The stream has ended: what is left is a line without an end."""
         records: list[str] = []
         if self._rest or self._cut:
-            self._lines([self._rest], records)
+            self._append_lines([self._rest], records)
             self._rest = bytearray()
-        self._write(records)
+        self._write_records(records)
 
-    def _lines(self, lines: list[bytearray], records: list[str]) -> None:
+    def _append_lines(self, lines: list[bytearray], records: list[str]) -> None:
         if not self._as_json:
             last = next((line for line in reversed(lines) if line.strip()), None)
             if last is not None:
-                self.last_line = _shown(last)
-        stamp = self._prefix()
+                self.last_line = _visible_text(last)
+        stamp = self._record_prefix()
         for line in lines:
             event = None
             if self._as_json and not self._cut and line[:64].lstrip()[:1] == b"{":
-                event = self._event(line)
+                event = self._parse_event(line)
             self._cut = False
             if event is not None:
                 records.append(event)
             elif len(line) > LONGEST_TEXT:
-                self._long(line, records)
+                self._append_long_line(line, records)
             else:
                 text = line.decode("utf-8", "replace").removesuffix("\r")
                 records.append(f"{stamp}{encode_basestring_ascii(text)}}}\n")
 
-    def _event(self, line: bytearray) -> str | None:
+    def _parse_event(self, line: bytearray) -> str | None:
         """The agent's own line, when it is a JSON object in good UTF-8."""
         try:
             text = line.decode("utf-8").strip()
@@ -129,30 +129,30 @@ class LineReader:
             self.results += 1
         return text + "\n"
 
-    def _long(self, line: bytearray, records: list[str]) -> None:
+    def _append_long_line(self, line: bytearray, records: list[str]) -> None:
         while len(line) > LONGEST_TEXT:
-            self._piece(line, records)
+            self._append_piece(line, records)
         text = line.decode("utf-8", "replace").removesuffix("\r")
-        records.append(f"{self._prefix()}{encode_basestring_ascii(text)}}}\n")
+        records.append(f"{self._record_prefix()}{encode_basestring_ascii(text)}}}\n")
 
-    def _piece(self, line: bytearray, records: list[str]) -> None:
+    def _append_piece(self, line: bytearray, records: list[str]) -> None:
         """Move the beginning of a line that is too long to the records, cut between characters."""
         size = LONGEST_TEXT
         while size > LONGEST_TEXT - 4 and line[size] & 0xC0 == 0x80:
             size -= 1
         text = line[:size].decode("utf-8", "replace")
-        records.append(f'{self._prefix()}{encode_basestring_ascii(text)},"more":true}}\n')
+        records.append(f'{self._record_prefix()}{encode_basestring_ascii(text)},"more":true}}\n')
         del line[:size]
 
-    def _prefix(self) -> str:
-        return f'{{"ts":"{now()}","stream":"{self._stream}","text":'
+    def _record_prefix(self) -> str:
+        return f'{{"ts":"{utc_timestamp()}","stream":"{self._stream}","text":'
 
-    def _write(self, records: list[str]) -> None:
+    def _write_records(self, records: list[str]) -> None:
         if records:
             self._out.write("".join(records).encode())
 
 
-def _shown(line: bytearray) -> str:
+def _visible_text(line: bytearray) -> str:
     """What a terminal would show of a line with carriage returns, at most 4 KiB."""
     shown = next(part for part in reversed(line.split(b"\r")) if part.strip())
     return shown[:LAST_LINE].decode("utf-8", "replace").strip()

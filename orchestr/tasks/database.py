@@ -30,7 +30,7 @@ class WriteThroughDB(SqliteDB):  # type: ignore[misc]
     def _sqlite3(self, name: str) -> sqlite3.Connection:
         Path(name).absolute().parent.mkdir(parents=True, exist_ok=True)
         try:
-            return self._open(name)
+            return self._open_connection(name)
         except (DatabaseException, sqlite3.DatabaseError) as error:
             if "full" in str(error):  # nothing is wrong with the file, there is no room beside it
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name) from error
@@ -42,9 +42,9 @@ class WriteThroughDB(SqliteDB):  # type: ignore[misc]
                 f"warning: {name} could not be read; it was kept as {kept}. "
                 "It is only a cache: nothing is built again because of this.\n"
             )
-            return self._open(name)
+            return self._open_connection(name)
 
-    def _open(self, name: str) -> sqlite3.Connection:
+    def _open_connection(self, name: str) -> sqlite3.Connection:
         conn: sqlite3.Connection = super()._sqlite3(name)
         conn.execute(f"pragma busy_timeout={BUSY_MS}")
         conn.execute("pragma journal_mode=wal")

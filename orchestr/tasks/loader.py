@@ -11,9 +11,9 @@ from doit.cmd_base import TaskLoader2
 from doit.loader import load_tasks as doit_load_tasks
 from doit.task import Task
 
-from orchestr.cell.context import Run
-from orchestr.state.layout import Layout
-from orchestr.tasks.generate import Selection, generate, repo_tasks
+from orchestr.cell.context import FeatureRun
+from orchestr.state.layout import WorkspaceLayout
+from orchestr.tasks.generate import CellSelection, make_feature_tasks, make_repo_tasks
 
 # 10,000 tasks are a million objects that stay: looking through them at every 700th new one took
 # a third of a run with nothing to do.
@@ -23,7 +23,7 @@ COLLECT = (100_000, 20, 20)
 PREFIX = "feature:"
 
 
-class Loader(TaskLoader2):  # type: ignore[misc]
+class FeatureTaskLoader(TaskLoader2):  # type: ignore[misc]
     """Loads the features' tasks, and beside them what else a dodo defines."""
 
     def __init__(self, session: Any, namespace: dict[str, Any] | None = None) -> None:
@@ -31,7 +31,7 @@ class Loader(TaskLoader2):  # type: ignore[misc]
         self.session = session
         self.namespace = namespace or {}
         self.features: Sequence[str] | None = None  # None: all
-        self.selections: dict[str, Selection] = {}
+        self.selections: dict[str, CellSelection] = {}
 
     def setup(self, opt_values: Any) -> None:
         """Nothing is left to set up."""
@@ -43,19 +43,19 @@ class Loader(TaskLoader2):  # type: ignore[misc]
         """Our tasks, then the dodo's own."""
         tasks: dict[str, Task] = {}
         names = self.session.specs.features if self.features is None else self.features
-        named = [goal.split(":")[1] for goal in self.goals_below(self.own)]
+        named = [goal.split(":")[1] for goal in self.required_feature_tasks(self.dodo_tasks)]
         known = [name for name in named if name in self.session.specs.features]
         for name in dict.fromkeys([*names, *known]):
             run = self.session.run(name)
-            for task in repo_tasks(run):
+            for task in make_repo_tasks(run):
                 tasks.setdefault(task.name, task)
-            for task in generate(run, self.selections.get(name, still(run))):
+            for task in make_feature_tasks(run, self.selections.get(name, select_unignored(run))):
                 tasks[task.name] = task
-        for task in self.other_tasks():
+        for task in self.load_dodo_tasks():
             tasks.setdefault(task.name, task)
         return list(tasks.values())
 
-    def other_tasks(self) -> list[Task]:
+    def load_dodo_tasks(self) -> list[Task]:
         """What a dodo of ours defines besides the features; made anew, as doit changes tasks."""
         own = {
             k: v for k, v in self.namespace.items() if getattr(v, "__module__", "") != OURS_MODULE
@@ -63,11 +63,11 @@ class Loader(TaskLoader2):  # type: ignore[misc]
         return list(doit_load_tasks(own, self.cmd_names)) if own else []
 
     @cached_property
-    def own(self) -> dict[str, Task]:
+    def dodo_tasks(self) -> dict[str, Task]:
         """The dodo's own tasks by name, to look at."""
-        return {task.name: task for task in self.other_tasks()}
+        return {task.name: task for task in self.load_dodo_tasks()}
 
-    def split(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    def split_words(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
         """Words that are ours, and those that name the dodo's own tasks or repositories.
 
         After a task that takes words or options of its own, everything is the task's.
@@ -75,33 +75,33 @@ class Loader(TaskLoader2):  # type: ignore[misc]
         ours: list[str] = []
         theirs: list[str] = []
         for index, word in enumerate(words):
-            if takes_words(self.own.get(word)):
+            if accepts_arguments(self.dodo_tasks.get(word)):
                 theirs += words[index:]
                 break
-            (theirs if self._is_theirs(word) else ours).append(word)
+            (theirs if self._names_other_task(word) else ours).append(word)
         return ours, theirs
 
-    def _is_theirs(self, word: str) -> bool:
+    def _names_other_task(self, word: str) -> bool:
         if word.startswith((PREFIX, "repo:")):
             return word.startswith("repo:")
         if "*" in word:
-            return any(fnmatch.fnmatchcase(name, word) for name in self.own)
-        if word in self.own or word.split(":", maxsplit=1)[0] in self.own:
+            return any(fnmatch.fnmatchcase(name, word) for name in self.dodo_tasks)
+        if word in self.dodo_tasks or word.split(":", maxsplit=1)[0] in self.dodo_tasks:
             return True
-        return any(word in task.targets for task in self.own.values())
+        return any(word in task.targets for task in self.dodo_tasks.values())
 
-    def goals_below(self, names: Iterable[str]) -> list[str]:
+    def required_feature_tasks(self, names: Iterable[str]) -> list[str]:
         """The tasks of features that own tasks wait for, directly or through each other."""
         found: dict[str, None] = {}
         seen: set[str] = set()
         todo = list(names)
         while todo:
             name = todo.pop()
-            task = self.own.get(name)
+            task = self.dodo_tasks.get(name)
             if name.startswith(PREFIX):
                 found[name] = None
             elif "*" in name:
-                todo += [own for own in self.own if fnmatch.fnmatchcase(own, name)]
+                todo += [own for own in self.dodo_tasks if fnmatch.fnmatchcase(own, name)]
             elif task is not None and name not in seen:
                 seen.add(name)
                 todo += [*task.task_dep, *task.wild_dep, *task.setup_tasks]
@@ -111,27 +111,27 @@ class Loader(TaskLoader2):  # type: ignore[misc]
 OURS_MODULE = "orchestr.dodo"
 
 
-def takes_words(task: Task | None) -> bool:
+def accepts_arguments(task: Task | None) -> bool:
     """Whether a task of the dodo's own reads what follows its name on the command line."""
     return task is not None and bool(task.pos_arg or task.params)
 
 
-def still(run: Run) -> Selection:
+def select_unignored(run: FeatureRun) -> CellSelection:
     """The selection of everything but the ignored cells."""
-    return Selection(frozenset(ignored(run)))
+    return CellSelection(frozenset(ignored_cells(run)))
 
 
-def ignored(run: Run) -> set[str]:
+def ignored_cells(run: FeatureRun) -> set[str]:
     """The cells that `ignore` named and nobody un-ignored, by the journal."""
     names = (plan.name for plan in run.plan.cells)
     return {name for name in names if run.past.cell(name).ignored}
 
 
-def doit_config(layout: Layout) -> dict[str, Any]:
+def doit_config(layout: WorkspaceLayout) -> dict[str, Any]:
     """What doit is told in every workspace; bare `doit` builds nothing."""
     return {
         "default_tasks": [],
         "backend": "orchestr",
-        "dep_file": str(layout.database),
+        "dep_file": str(layout.database_file),
         "verbosity": 2,
     }

@@ -21,7 +21,7 @@ REPLACED = frozenset({"run", "list", "info", "forget", "clean", "ignore"})
 ADDED = frozenset(VERBS) - REPLACED
 
 
-def stock_command(command: Any, words: list[str]) -> tuple[Any, list[str]] | None:
+def find_stock_command(command: Any, words: list[str]) -> tuple[Any, list[str]] | None:
     """Doit's own command to give ``words`` to, and the words; None where the dodo is ours.
 
     Imports the dodo, once. Raises what it raises, and InvalidDodoFile as doit does.
@@ -36,7 +36,7 @@ def stock_command(command: Any, words: list[str]) -> tuple[Any, list[str]] | Non
         if name in ADDED:
             return None  # `doit init` in an empty folder
         raise
-    loader.setup = _nothing  # doit calls it again: a dodo is not to be imported twice
+    loader.setup = _do_nothing  # doit calls it again: a dodo is not to be imported twice
     if OURS in (loader.namespace or {}):
         return None
     loader.cmd_names = [known for known in loader.cmd_names if known not in ADDED]
@@ -76,7 +76,7 @@ class NoSuchTask(InvalidCommand):  # type: ignore[misc]
         """doit notes the command it believes it ran: ours, which is none here."""
 
 
-def run_stock(theirs: Any, words: list[str], name: str) -> int:
+def run_stock_command(theirs: Any, words: list[str], name: str) -> int:
     """Run doit's own command. Raises what it raises."""
     try:
         return int(theirs.parse_execute(words) or 0)
@@ -86,5 +86,5 @@ def run_stock(theirs: Any, words: list[str], name: str) -> int:
         raise NoSuchTask(*error.args, not_found=error.not_found) from error
 
 
-def _nothing(_options: Any) -> None:
+def _do_nothing(_options: Any) -> None:
     return None

@@ -29,7 +29,7 @@ _PARTS = (SpanKind.WORK, SpanKind.QUEUE, SpanKind.LIMIT)
 _ERROR, _OK, _UNSET = 2, 1, 0
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """The formats of `export`."""
 
     CHROME = "chrome-trace"
@@ -37,15 +37,15 @@ class Format(StrEnum):
     OTEL = "otel"
 
 
-def export_text(line: Timeline, feature: str, format_: Format, now: float) -> str:
+def export_text(line: Timeline, feature: str, format_: ExportFormat, now: float) -> str:
     """The timeline in one of the formats; what still goes on ends ``now``."""
     match format_:
-        case Format.CHROME:
+        case ExportFormat.CHROME:
             return json.dumps(chrome_trace(line, feature, now), indent=1) + "\n"
-        case Format.CSV:
+        case ExportFormat.CSV:
             return csv_text(line, feature, now)
-        case Format.OTEL:
-            return json.dumps(otlp(line, feature, now), indent=1) + "\n"
+        case ExportFormat.OTEL:
+            return json.dumps(otlp_trace(line, feature, now), indent=1) + "\n"
 
 
 def chrome_trace(line: Timeline, feature: str, now: float) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def chrome_trace(line: Timeline, feature: str, now: float) -> dict[str, Any]:
     ]
     # A viewer nests by time, and needs the outer one of two that begin together first.
     for span in sorted(line.spans, key=lambda s: (s.start, -s.seconds(now))):
-        thread = _thread(span)
+        thread = _thread_name(span)
         if thread not in threads:
             threads[thread] = len(threads)
             events.append({"ph": "M", "name": "thread_name", "pid": 1, "tid": threads[thread],
@@ -71,14 +71,14 @@ def chrome_trace(line: Timeline, feature: str, now: float) -> dict[str, Any]:
                 "tid": threads[thread],
                 "ts": round(span.start * 1e6),
                 "dur": round(span.seconds(now) * 1e6),
-                "args": {"state": span.state, "note": span.note, **_told(span)},
+                "args": {"state": span.state, "note": span.note, **_attempt_data(span)},
             }
         )
     return {"traceEvents": events, "displayTimeUnit": "ms",
             "otherData": {"feature": feature, "version": orchestr.__version__}}  # fmt: skip
 
 
-def _thread(span: Span) -> str:
+def _thread_name(span: Span) -> str:
     """Of the cell; reviewers work side by side and have lines of their own."""
     part = str(span.data.get("part") or "")
     if span.kind is SpanKind.REVIEW:
@@ -96,28 +96,28 @@ def csv_text(line: Timeline, feature: str, now: float) -> str:
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(COLUMNS)
     for span in line.spans:
-        told = _told(span)
+        told = _attempt_data(span)
         counts = told.get("tokens") or ("", "", "")
-        end = "" if span.end is None else _iso(span.end)
+        end = "" if span.end is None else _iso_time(span.end)
         values = (
             feature, span.run, span.kind.value, span.cell, span.phase, span.attempt or "",
-            span.name, span.state, _iso(span.start), end, round(span.seconds(now), 3),
+            span.name, span.state, _iso_time(span.start), end, round(span.seconds(now), 3),
             told.get("agent", ""), told.get("model", ""), told.get("cost_usd", ""), *counts,
             span.note,
         )  # fmt: skip
-        rows.writerow([_harmless(value) for value in values])
+        rows.writerow([_escape_formula(value) for value in values])
     return out.getvalue()
 
 
-def otlp(line: Timeline, feature: str, now: float) -> dict[str, Any]:
+def otlp_trace(line: Timeline, feature: str, now: float) -> dict[str, Any]:
     """OTLP/JSON (``resourceSpans``), a trace for each run: feature, cell, phase, attempt or round.
 
     The file is what an OTLP/HTTP collector takes at ``/v1/traces``.
     """
-    owners = _owners(line, feature)
+    owners = _parent_span_ids(line, feature)
     spans = []
     for span in line.spans:
-        trace = _hash(f"{feature}\0{span.run}", 32)
+        trace = _short_hash(f"{feature}\0{span.run}", 32)
         made: dict[str, Any] = {
             "traceId": trace,
             "spanId": _span_id(feature, span),
@@ -125,8 +125,8 @@ def otlp(line: Timeline, feature: str, now: float) -> dict[str, Any]:
             "kind": 1,
             "startTimeUnixNano": str(round(span.start * 1e9)),
             "endTimeUnixNano": str(round((now if span.end is None else span.end) * 1e9)),
-            "attributes": _attributes(span, feature),
-            "status": _status(span),
+            "attributes": _span_attributes(span, feature),
+            "status": _span_status(span),
         }
         parent = owners.get(_span_id(feature, span))
         if parent:
@@ -138,17 +138,17 @@ def otlp(line: Timeline, feature: str, now: float) -> dict[str, Any]:
     return {
         "resourceSpans": [
             {
-                "resource": {"attributes": _pairs(resource)},
+                "resource": {"attributes": _attribute_pairs(resource)},
                 "scopeSpans": [{"scope": scope, "spans": spans}],
             }
         ]
     }
 
 
-def _owners(line: Timeline, feature: str) -> dict[str, str]:
+def _parent_span_ids(line: Timeline, feature: str) -> dict[str, str]:
     """Span id -> id of the span that it is a part of."""
-    runs = {s.run: _span_id(feature, s) for s in line.of(SpanKind.RUN)}
-    cells = {(s.run, s.cell): _span_id(feature, s) for s in line.of(SpanKind.CELL)}
+    runs = {s.run: _span_id(feature, s) for s in line.select_spans(SpanKind.RUN)}
+    cells = {(s.run, s.cell): _span_id(feature, s) for s in line.select_spans(SpanKind.CELL)}
     phases: dict[tuple[str, str, str], list[Span]] = {}
     works: dict[tuple[str, int, str], list[Span]] = {}
     for span in line.spans:
@@ -164,10 +164,12 @@ def _owners(line: Timeline, feature: str) -> dict[str, str]:
         elif span.kind in (SpanKind.PHASE, SpanKind.APPROVAL):
             found[key] = cell
         elif span.kind in (*_WORKS, SpanKind.CHECK):
-            around = _last(phases.get((span.run, span.cell, span.phase), ()), span)
+            around = _newest_begun_before(phases.get((span.run, span.cell, span.phase), ()), span)
             found[key] = _span_id(feature, around) if around else cell or runs.get(span.run)
         elif span.kind in _PARTS:
-            around = _last(works.get((span.cell, span.attempt, _part_of(span)), ()), span)
+            around = _newest_begun_before(
+                works.get((span.cell, span.attempt, _part_of(span)), ()), span
+            )
             found[key] = _span_id(feature, around) if around else cell
     return {key: owner for key, owner in found.items() if owner}
 
@@ -177,7 +179,7 @@ def _part_of(span: Span) -> str:
     return "repair" if span.kind is SpanKind.REPAIR else str(span.data.get("part") or "")
 
 
-def _last(spans: Sequence[Span], inner: Span) -> Span | None:
+def _newest_begun_before(spans: Sequence[Span], inner: Span) -> Span | None:
     """The newest one that had begun."""
     return next((s for s in reversed(spans) if s.start <= inner.start), None)
 
@@ -200,10 +202,10 @@ def _otel_name(span: Span, feature: str) -> str:
             return span.name
 
 
-def _attributes(span: Span, feature: str) -> list[dict[str, Any]]:
-    told = _told(span)
+def _span_attributes(span: Span, feature: str) -> list[dict[str, Any]]:
+    told = _attempt_data(span)
     counts = told.get("tokens") or (None, None, None)
-    return _pairs(
+    return _attribute_pairs(
         {
             "orchestr.kind": span.kind.value,
             "orchestr.feature": feature,
@@ -222,12 +224,12 @@ def _attributes(span: Span, feature: str) -> list[dict[str, Any]]:
     )
 
 
-def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": _value(value)} for key, value in values.items()
+def _attribute_pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _attribute_value(value)} for key, value in values.items()
             if value is not None]  # fmt: skip
 
 
-def _value(value: Any) -> dict[str, Any]:
+def _attribute_value(value: Any) -> dict[str, Any]:
     match value:
         case bool():
             return {"boolValue": value}
@@ -239,13 +241,13 @@ def _value(value: Any) -> dict[str, Any]:
             return {"stringValue": str(value)}
 
 
-def _status(span: Span) -> dict[str, Any]:
+def _span_status(span: Span) -> dict[str, Any]:
     if span.state in ("failed", "aborted", "interrupted", "refused", "blockers"):
         return {"code": _ERROR, "message": span.note or span.state}
     return {"code": _UNSET if span.state == "running" else _OK}
 
 
-def _told(span: Span) -> dict[str, Any]:
+def _attempt_data(span: Span) -> dict[str, Any]:
     """What the journal says of an attempt; tokens only as three counts."""
     names = ("agent", "model", "cost_usd", "cost_known_usd", "tokens", "outcome", "exit", "why")
     told = {name: span.data[name] for name in names if span.data.get(name) is not None}
@@ -259,18 +261,18 @@ def _told(span: Span) -> dict[str, Any]:
 def _span_id(feature: str, span: Span) -> str:
     where = (feature, span.run, span.kind.value, span.cell, span.phase, span.attempt)
     what = (*where, span.name, span.start)
-    return _hash("\0".join(map(str, what)), 16)
+    return _short_hash("\0".join(map(str, what)), 16)
 
 
-def _hash(text: str, digits: int) -> str:
+def _short_hash(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:digits]
 
 
-def _iso(time: float) -> str:
+def _iso_time(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
 
 
-def _harmless(value: Any) -> Any:
+def _escape_formula(value: Any) -> Any:
     """Text that a spreadsheet would take for a formula is marked as text."""
     risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
     return f"'{value}" if risky else value

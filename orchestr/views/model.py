@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestr.plan.dag import Plan
+from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Feature
-from orchestr.state.replay import CellState, CellView, FeatureState, FeatureView, feature_state
+from orchestr.state.replay import CellState, CellView, FeatureState, FeatureView, summarize_states
 from orchestr.state.view import READS
-from orchestr.views.terminal.text import clean, dollars, tokens
+from orchestr.views.terminal.text import clean_line, format_dollars, format_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +64,35 @@ class FeatureStatus:
     """All that is known of a feature. ``live``: who holds its lease now, in words."""
 
     feature: Feature
-    plan: Plan
+    plan: FeaturePlan
     view: FeatureView
     facts: Mapping[str, CellFacts] = field(default_factory=dict)
     live: str | None = None
     cross: tuple[CrossFacts, ...] = ()
 
-    def of(self, name: str) -> CellFacts:
+    def cell_facts(self, name: str) -> CellFacts:
         """The facts of a cell, empty when nothing is known."""
         return self.facts.get(name, NOTHING)
 
     def cell_state(self, name: str) -> CellState:
         """The state by the files if they were looked at, else by the journal."""
-        return self.of(name).state or self.view.cell(name).state
+        return self.cell_facts(name).state or self.view.cell(name).state
 
     @property
     def state(self) -> FeatureState:
         """The state of the whole, over the cells of the spec."""
-        return feature_state(self.cell_state(c.name) for c in self.plan.cells)
+        return summarize_states(self.cell_state(c.name) for c in self.plan.cells)
 
-    def phases(self, name: str) -> dict[str, str]:
+    def phase_states(self, name: str) -> dict[str, str]:
         """Every phase with its value; what was never reached is pending."""
-        known = self.of(name).phases
+        known = self.cell_facts(name).phases
         known = self.view.cell(name).phases if known is None else known
         every = {p.value: "pending" for p in self.plan.cell(name).steps} | dict(known)
         return {p.value: every[p.value] for p in Phase if p.value in every}
 
     def pull_request(self, name: str) -> tuple[str, str, bool | None] | None:
         """URL, state and draft of the cell's pull request, or None."""
-        facts, view = self.of(name), self.view.cell(name)
+        facts, view = self.cell_facts(name), self.view.cell(name)
         url = facts.pr_url or view.pr_url
         if not url or url == "none":
             return None
@@ -103,7 +103,7 @@ class FeatureStatus:
 def state_words(state: CellState, view: CellView) -> str:
     """The state in words; what was published although something stayed red says so."""
     red = view.with_red and state in (CellState.DONE, CellState.LANDED)
-    return f"{state.words}, partial" if red else state.words
+    return f"{state.label}, partial" if red else state.label
 
 
 def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
@@ -118,17 +118,17 @@ def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
     return ", ".join(word.replace("_", " ") for word in words if word)
 
 
-def activity(view: CellView) -> str:
+def describe_activity(view: CellView) -> str:
     """What goes on in a phase: `repair 1 of 3`, `round 2 of 4: eve reads, bob: no issues`."""
     if not view.state.is_moving:
         return ""  # what a killed run left there
-    words = clean(view.doing)
+    words = clean_line(view.doing)
     if view.round and not words.startswith("repair"):
         total = f" of {view.rounds + 1}" if view.rounds else ""
         words = f"round {view.round + 1}{total}" + (f", {words}" if words else "")
     if view.reviewers:
         read = [f"{n} reads" if v == READS else f"{n}: {v}" for n, v in view.reviewers.items()]
-        words = ": ".join(part for part in (words, clean(", ".join(read))) if part)
+        words = ": ".join(part for part in (words, clean_line(", ".join(read))) if part)
     return words
 
 
@@ -136,7 +136,7 @@ def cross_lines(status: FeatureStatus) -> list[str]:
     """What the cross checks came to: a line for each repository, and what to do about red ones."""
     lines = []
     for one in status.cross:
-        what = "not made yet" if one.passed is None else clean(one.told)
+        what = "not made yet" if one.passed is None else clean_line(one.told)
         mark = {True: "✓", False: "✗", None: "·"}[one.passed]
         lines.append(f"{mark} cross checks in {one.repo}: {what}")
         if one.passed is False:
@@ -146,16 +146,16 @@ def cross_lines(status: FeatureStatus) -> list[str]:
     return lines
 
 
-def spent(cells: Iterable[CellView]) -> str:
+def spending_words(cells: Iterable[CellView]) -> str:
     """`; cost $0.03; 10k tokens` of these cells together; empty when nothing is known."""
     found = list(cells)
     paid = [c for c in found if c.costs]
     known = sum(c.cost_known_usd for c in paid)
     line = ""
     if known or any(c.cost_usd is not None for c in paid):
-        line += f"; cost {dollars(known, all(c.cost_usd is not None for c in paid))}"
+        line += f"; cost {format_dollars(known, all(c.cost_usd is not None for c in paid))}"
     used = [c.tokens_total for c in found if c.tokens_total is not None]
-    return f"{line}; {tokens(sum(u[0] + u[2] for u in used))}" if used else line
+    return f"{line}; {format_tokens(sum(u[0] + u[2] for u in used))}" if used else line
 
 
 CHECKS_WORDS = {

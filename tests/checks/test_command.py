@@ -155,7 +155,7 @@ def test_our_own_fault_is_never_a_pass(ask: Ask, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(room, "run", broken)
+    monkeypatch.setattr(room, "run_command", broken)
 
     result = ask(kind="command", run=["true"])
 

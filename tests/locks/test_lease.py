@@ -33,7 +33,7 @@ lease.release()
 
 
 def record(**changes: object) -> LeaseRecord:
-    mine = LeaseRecord.mine(command="orchestr run mlkem", features=("mlkem",), jobs=3)
+    mine = LeaseRecord.for_this_process(command="orchestr run mlkem", features=("mlkem",), jobs=3)
     return replace(mine, **changes)  # type: ignore[arg-type]
 
 

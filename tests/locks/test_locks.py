@@ -18,7 +18,7 @@ def test_one_holder_at_a_time_and_the_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "repo.lock"
     first, second = FlockLock(path), FlockLock(path)
     with first:
-        assert (first.held, second.try_acquire(), second.held) == (True, False, False)
+        assert (first.is_held, second.try_acquire(), second.is_held) == (True, False, False)
     assert second.try_acquire()
     second.release()
     second.release()

@@ -12,7 +12,7 @@ import pytest
 from orchestr.errors import CorruptState
 from orchestr.git.repo import Branch, Repo
 from orchestr.git.worktrees import add_worktree
-from orchestr.state.registry import Entry, Registry, Taken
+from orchestr.state.registry import ClaimConflict, Registry, RegistryEntry
 from tests.conftest import MakeRepo
 
 
@@ -21,13 +21,13 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "state" / "registry.json", tmp_path / "state" / "locks" / "r.lock")
 
 
-def entry(key: str = "mlkem/java-sdk", **changes: object) -> Entry:
+def entry(key: str = "mlkem/java-sdk", **changes: object) -> RegistryEntry:
     values: dict[str, object] = {
         "key": key, "repo": "java-sdk", "common_dir": "/r/java-sdk/.git", "path": f"/w/{key}",
         "branch": "DSPX-1-java-sdk", "base": "1" * 40, "created_at": "2024-05-06T07:08:09+00:00",
         **changes,
     }  # fmt: skip
-    return Entry(**values)  # type: ignore[arg-type]
+    return RegistryEntry(**values)  # type: ignore[arg-type]
 
 
 def test_a_claim_is_found_again_and_can_be_read_by_people(registry: Registry) -> None:
@@ -78,11 +78,11 @@ def test_the_same_claim_again_changes_nothing(registry: Registry) -> None:
     ],
 )  # fmt: skip
 def test_what_is_taken_is_refused_naming_its_owner(
-    registry: Registry, claim: Entry, words: str
+    registry: Registry, claim: RegistryEntry, words: str
 ) -> None:
     registry.reserve(entry(ports=(8080, 8081)))
     before = registry.path.read_bytes()
-    with pytest.raises(Taken, match=words) as caught:
+    with pytest.raises(ClaimConflict, match=words) as caught:
         registry.reserve(claim)
     assert caught.value.owner.key == "mlkem/java-sdk"
     assert caught.value.hint is not None and "orchestr clean mlkem:java-sdk" in caught.value.hint
@@ -104,13 +104,13 @@ def test_what_was_released_is_free_and_its_record_stays(registry: Registry, tmp_
     assert tree.is_dir()
     found = registry.lookup("mlkem/java-sdk")
     assert found and (found.status, found.ports) == ("released", ())
-    assert registry.active("mlkem/java-sdk") is None
+    assert registry.lookup_active("mlkem/java-sdk") is None
     assert registry.release("nobody/here") is None
     registry.reserve(entry("f/b", path=str(tree), ports=(1,)))
-    with pytest.raises(Taken):
+    with pytest.raises(ClaimConflict):
         registry.reserve(mine)
     assert registry.remove("f/b") is not None
-    assert registry.reserve(entry(branch="new", path="/w/new")).active
+    assert registry.reserve(entry(branch="new", path="/w/new")).is_active
 
 
 def test_an_unknown_key_is_passed_over(registry: Registry) -> None:
@@ -178,8 +178,8 @@ def test_it_is_rebuilt_from_the_worktrees_of_the_known_repositories(
     repos = {name: Repo(make_repo(name).path) for name in ("java-sdk", "web-sdk")}
     for name, repo in repos.items():
         path = trees / "mlkem" / name
-        add_worktree(repo, path, Branch(f"b-{name}"), repo.need_head(), locks=locks)
-    add_worktree(repos["web-sdk"], tmp_path / "users", Branch("u"), repos["web-sdk"].need_head(),
+        add_worktree(repo, path, Branch(f"b-{name}"), repo.require_head(), locks=locks)
+    add_worktree(repos["web-sdk"], tmp_path / "users", Branch("u"), repos["web-sdk"].require_head(),
                  locks=locks)  # fmt: skip
     registry.reserve(entry("kept/cell", branch="kept"))
     entries = registry.rebuild(trees, repos)
@@ -189,6 +189,6 @@ def test_it_is_rebuilt_from_the_worktrees_of_the_known_repositories(
         ("mlkem/web-sdk", "web-sdk", "b-web-sdk", str(trees / "mlkem/web-sdk")),
     ]
     assert registry.entries() == entries
-    with pytest.raises(Taken):
+    with pytest.raises(ClaimConflict):
         registry.reserve(entry("new/cell", branch="b-web-sdk",
                                common_dir=str(repos["web-sdk"].common_dir())))  # fmt: skip

@@ -15,19 +15,19 @@ from render_stories import FAILING, MIDDLE, PLAN, STARTED, event, whole
 
 from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
-from orchestr.state.events import Event, Kind
+from orchestr.state.events import Event, EventKind
 from orchestr.views.live.choose import make_progress
 from orchestr.views.live.plain import PlainProgress, event_lines
-from orchestr.views.live.progress import JsonProgress, Labels, LineWriter
+from orchestr.views.live.progress import CellLabels, JsonProgress, LineWriter
 
-LABELS = Labels([PLAN])
+LABELS = CellLabels([PLAN])
 
 
 def plain(events: Sequence[Event]) -> list[str]:
     stream = io.StringIO()
     with PlainProgress([PLAN], stream, log=lambda f, c: f"cells/{f}/{c}.jsonl") as progress:
         for one in events:
-            progress.feed(one)
+            progress.show_event(one)
     return stream.getvalue().splitlines()
 
 
@@ -51,21 +51,23 @@ def test_a_failure_names_the_reason_the_hint_and_the_log() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_every_kind_of_event_can_be_told_without_data(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_every_kind_of_event_can_be_told_without_data(kind: EventKind) -> None:
     for line in event_lines(event(kind, "java-sdk", "check"), LABELS):
         assert "None" not in line
         assert "\n" not in line
 
 
 def test_a_hostile_reason_stays_on_its_line() -> None:
-    bad = event(Kind.PHASE_FAILED, "java-sdk", "check", reason="\x1b[2Jgone\x07\nmore\x1b]0;t\x07")
+    bad = event(
+        EventKind.PHASE_FAILED, "java-sdk", "check", reason="\x1b[2Jgone\x07\nmore\x1b]0;t\x07"
+    )
     assert event_lines(bad, LABELS)[0].endswith("FAILED: gone")
 
 
 def test_cells_of_several_features_carry_their_features_name() -> None:
     other = make_plan(Feature("other", "o", "", (Cell("a", "r", "b"),)))
-    labels = Labels([PLAN, other])
+    labels = CellLabels([PLAN, other])
     assert labels("other", "a") == "other:a"
     assert labels.width == len("mlkem:platform-service")
 
@@ -74,7 +76,7 @@ def test_json_is_one_object_a_line() -> None:
     out = io.StringIO()
     progress = make_progress(PLAN, io.StringIO(), json=True, out=out)
     assert isinstance(progress, JsonProgress)
-    progress.feed(whole("java-sdk")[4])
+    progress.show_event(whole("java-sdk")[4])
     assert json.loads(out.getvalue()) == {
         "v": 1,
         "ts": "2026-05-18T12:00:00+00:00",
@@ -107,7 +109,7 @@ def test_a_closed_pipe_silences_the_lines_and_nothing_else() -> None:
     stream: TextIO = os.fdopen(writer, "w")
     progress = PlainProgress([PLAN], stream)
     for one in MIDDLE * 3:
-        progress.feed(one)
+        progress.show_event(one)
     progress.close()
     try:
         stream.close()

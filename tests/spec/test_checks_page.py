@@ -33,7 +33,9 @@ def test_the_examples_of_all_kinds_are_read() -> None:
 def test_the_settings_are_read(tmp_path: Path) -> None:
     (tmp_path / "orchestr.toml").write_text("\n".join(blocks("toml")))
 
-    assert [c.name for c in load_settings(tmp_path, {}).repo("platform").checks] == ["command"]
+    assert [c.name for c in load_settings(tmp_path, {}).repo_settings("platform").checks] == [
+        "command"
+    ]
 
 
 def test_every_field_is_named() -> None:

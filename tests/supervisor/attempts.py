@@ -67,25 +67,25 @@ class Attempt:
         self.launch([sys.executable, "-c", script], **changes)
 
     def start(self) -> subprocess.Popen[bytes]:
-        child = client.start(self.dir)
+        child = client.start_supervisor(self.dir)
         self.children.append(child)
         return child
 
-    def run(self) -> client.Exit:
+    def run(self) -> client.ExitRecord:
         """Start it and wait for its end."""
-        ended = client.wait(self.dir, child=self.start(), stop=threading.Event())
+        ended = client.wait_for_exit(self.dir, child=self.start(), stop=threading.Event())
         assert ended is not None, (self.dir / "supervisor.log").read_text()
         return ended
 
-    def until_running(self) -> client.Presence:
+    def until_running(self) -> client.SupervisorRecord:
         """Wait until the agent is recorded."""
 
-        def presence() -> client.Presence | None:
-            found = client.read_presence(self.dir)
+        def presence() -> client.SupervisorRecord | None:
+            found = client.read_supervisor_record(self.dir)
             return found if found and found.agent_pid else None
 
         found = eventually(presence)
-        assert isinstance(found, client.Presence)
+        assert isinstance(found, client.SupervisorRecord)
         return found
 
     def has(self, name: str) -> bool:

@@ -1,8 +1,9 @@
 """What one start of an attempt's agent is given: prompt or a word to go on, command, settings.
 
 Writes `launch.json` and what it names, all into the attempt's folder, nothing into the worktree.
-An attempt that goes on with a session (`go_on`) has the session's id in a file of that name, so a
-restart goes on with it too; `launch.json` says at which byte of the transcript the start begins.
+An attempt that goes on with a session (`prepare_next_start`) has the session's id in a file of that
+name, so a restart goes on with it too; `launch.json` says at which byte of the transcript the start
+begins.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from orchestr.agents import Request
+from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import tools_for
-from orchestr.agents.usage import tally
-from orchestr.cell.agent.prompt import build as build_prompt
-from orchestr.cell.agent.prompt import build_plan
+from orchestr.agents.usage import tally_transcript
+from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.ensure import ensure_upstreams, place
-from orchestr.cell.worktree.signing import agent_config
-from orchestr.cell.worktree.variables import variables
+from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
+from orchestr.cell.worktree.signing import agent_git_config
+from orchestr.cell.worktree.variables import cell_variables
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.redaction import secret_values
@@ -40,38 +40,38 @@ LIMIT_OVER = (
 def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     """The prompt and `launch.json`: all that the supervisor is told."""
     ensure_upstreams(ctx)
-    session = session_to_go_on(folder)
-    repair = _text(folder / REPAIR)
+    session = session_to_resume(folder)
+    repair = _read_text(folder / REPAIR)
     prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
     if session is None:
-        notes = repair or _text(folder / "notes.txt")
-        build = build_plan if attempt.number < 0 else build_prompt
+        notes = repair or _read_text(folder / "notes.txt")
+        build = build_plan_prompt if attempt.number < 0 else build_prompt
         write_atomic(prompt, build(ctx, attempt, notes).encode())
-    marker = attempt.marker(ctx.key)
-    upstreams = tuple(place(upstream) for upstream in ctx.upstreams())
-    launch = ctx.run.agent(attempt.agent).launch(
-        Request(
+    marker = attempt.process_marker(ctx.key)
+    upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
+    launch = ctx.run.agent_adapter(attempt.agent).prepare_launch(
+        AgentRequest(
             ctx.worktree,
             prompt,
-            {**variables(ctx, attempt, prompt), **round_of(ctx, attempt)},
+            {**cell_variables(ctx, attempt, prompt), **repair_variables(ctx, attempt)},
             model=attempt.model or None,
             folder=folder,
             session=session,
             tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
-            budget_usd=ctx.run.budget.room_usd(ctx.cell.name, attempt.number),
+            budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
         )
     )
     git = agent_git_env(
         ctx.repo,
         ctx.worktree,
-        ctx.run.layout.excludes,
+        ctx.run.layout.excludes_file,
         patterns=ctx.linked_patterns,
-        config=agent_config(ctx),
+        config=agent_git_config(ctx),
     )
     # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
     no_gh = str(ctx.run.layout.state / "no-gh")
     limits = ctx.run.settings.limits
-    client.Launch(
+    client.LaunchRecord(
         argv=launch.argv,
         cwd=str(ctx.worktree),
         env={"GH_CONFIG_DIR": no_gh, **launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
@@ -82,11 +82,11 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         idle_timeout=ctx.cell.idle_timeout or limits.idle_timeout,
         after_result=limits.after_result,
         grace=limits.grace,
-        since=_size(folder / TRANSCRIPT),
+        since=_file_size(folder / TRANSCRIPT),
     ).write(folder)
 
 
-def go_on(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
+def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
     """The next start of this attempt goes on with ``session`` and is told ``words``.
 
     Without a session it starts with the whole prompt again. Puts `exit.json` aside: from here
@@ -98,13 +98,13 @@ def go_on(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
     else:
         (folder / SESSION).unlink(missing_ok=True)
     number = len(list(folder.glob("exit.*.json"))) + 1
-    write_atomic(folder / f"{BEGINS}.{number}", str(_size(folder / TRANSCRIPT)).encode())
+    write_atomic(folder / f"{BEGINS}.{number}", str(_file_size(folder / TRANSCRIPT)).encode())
     (folder / "supervisor.json").unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         (folder / "exit.json").rename(folder / f"exit.{number}.json")
 
 
-def begins(folder: Path) -> list[int]:
+def start_offsets(folder: Path) -> list[int]:
     """The bytes of the transcript at which its later starts begin: for who tells it in parts."""
     found: list[int] = []
     with suppress(OSError, ValueError):
@@ -113,7 +113,7 @@ def begins(folder: Path) -> list[int]:
     return found
 
 
-def session_to_go_on(folder: Path) -> str | None:
+def session_to_resume(folder: Path) -> str | None:
     """The session that the attempt's next start goes on with, None for a first start."""
     try:
         return (folder / SESSION).read_text(encoding="utf-8").strip() or None
@@ -121,13 +121,16 @@ def session_to_go_on(folder: Path) -> str | None:
         return None
 
 
-def session_of(ctx: CellContext, attempt: Attempt) -> str | None:
-    """The session of an attempt's agent, by its transcript: for `go_on` with a repair."""
-    folder = attempts.folder(ctx.dir, attempt.number)
-    return tally(folder / TRANSCRIPT, ctx.run.agent(attempt.agent).parse).session_id
+def attempt_session(ctx: CellContext, attempt: Attempt) -> str | None:
+    """The session of an attempt's agent, by its transcript: for `prepare_next_start` with a
+    repair."""
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    return tally_transcript(
+        folder / TRANSCRIPT, ctx.run.agent_adapter(attempt.agent).parse_line
+    ).session_id
 
 
-def begins_at(folder: Path) -> int:
+def last_start_offset(folder: Path) -> int:
     """The byte of the transcript at which the attempt's last start begins."""
     try:
         return client.read_launch(folder).since
@@ -135,7 +138,7 @@ def begins_at(folder: Path) -> int:
         return 0
 
 
-def limit_of(folder: Path, name: str) -> float:
+def read_time_limit(folder: Path, name: str) -> float:
     """A time limit (seconds) of the last start, by its field in `launch.json`; 0 if unknown."""
     try:
         return float(getattr(client.read_launch(folder), name) or 0)
@@ -143,7 +146,7 @@ def limit_of(folder: Path, name: str) -> float:
         return 0.0
 
 
-def secrets_of(folder: Path) -> frozenset[str]:
+def launch_secrets(folder: Path) -> frozenset[str]:
     """The secret values in the environment of an attempt's agent: never to be shown.
 
     Our own variables hold none: `ORCHESTR_KEY` is the feature's key, which is in every branch.
@@ -155,9 +158,9 @@ def secrets_of(folder: Path) -> frozenset[str]:
     return secret_values({k: v for k, v in env.items() if not k.startswith("ORCHESTR_")})
 
 
-def round_of(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
+def repair_variables(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
     """`ORCHESTR_ROUND` and what it is about, while a repair is open; nothing else."""
-    open_one = repairs.open_one(repairs.every(ctx.dir, attempt.number))
+    open_one = repairs.find_open_round(repairs.read_rounds(ctx.dir, attempt.number))
     if open_one is None:
         return {}
     words = repairs.words_path(ctx.dir, attempt.number, open_one.number)
@@ -168,14 +171,14 @@ def round_of(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
     }
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:

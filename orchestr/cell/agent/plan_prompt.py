@@ -8,7 +8,7 @@ from typing import Any
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.variables import plan_file
 from orchestr.state.attempts import Attempt
-from orchestr.state.results import PLAN_TEXT, Planned
+from orchestr.state.results import PLAN_TEXT, PlanRecord
 
 
 def read_plan(ctx: CellContext) -> str | None:
@@ -19,19 +19,19 @@ def read_plan(ctx: CellContext) -> str | None:
         return None
 
 
-def approved_plan(ctx: CellContext) -> str:
+def quote_approved_plan(ctx: CellContext) -> str:
     """The plan that a person approved, quoted; empty for a cell without one."""
-    planned = Planned.read(ctx.dir) if ctx.cell.plans else None
+    planned = PlanRecord.read(ctx.dir) if ctx.cell.has_plan_phase else None
     text = read_plan(ctx) if planned is not None and planned.digest else None
-    return quoted(text) if text else ""
+    return quote_markdown(text) if text else ""
 
 
-def quoted(text: str) -> str:
+def quote_markdown(text: str) -> str:
     """Text as a Markdown quotation."""
     return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
 
 
-def render(ctx: CellContext, plan: Attempt, refusal: str, facts: dict[str, Any]) -> str:
+def render_plan_prompt(ctx: CellContext, plan: Attempt, refusal: str, facts: dict[str, Any]) -> str:
     """The whole prompt of a plan, Markdown. ``refusal`` is what was wrong with the last one;
     ``facts`` are those of `orchestr.cell.agent.prompt`.
     """
@@ -42,19 +42,21 @@ def render(ctx: CellContext, plan: Attempt, refusal: str, facts: dict[str, Any])
         f"repository `{cell.repo}`. The current folder is its git worktree, branch "
         f"`{cell.branch}`. **Change nothing**: no file, no commit, no branch. A person reads your "
         f"plan and approves it; then the work is done by it, perhaps not by you.",
-        "## What is to be done\n" + _bullets(cell.todo or ("See the title.",)),
+        "## What is to be done\n" + _format_bullets(cell.todo or ("See the title.",)),
     ]
     if refusal:
         text = (
             f"## Your last plan was refused\nReason: {refusal}\nMake another one that mends this."
         )
         old = read_plan(ctx)
-        parts.append(f"{text}\n\nThe last plan:\n\n{quoted(old)}" if old else text)
+        parts.append(f"{text}\n\nThe last plan:\n\n{quote_markdown(old)}" if old else text)
     if facts["upstreams"]:
-        parts.append("## What it builds on\n" + "\n".join(map(_upstream, facts["upstreams"])))
-    parts.append("## The whole feature\n" + _overview(ctx))
+        parts.append(
+            "## What it builds on\n" + "\n".join(map(_format_upstream, facts["upstreams"]))
+        )
+    parts.append("## The whole feature\n" + _format_overview(ctx))
     if feature.scenarios:
-        parts.append("## Acceptance scenarios\n" + _bullets(feature.scenarios))
+        parts.append("## Acceptance scenarios\n" + _format_bullets(feature.scenarios))
     rules = [
         "Read the code first. Name the files to change, what changes in each, in which order, and "
         "how each todo will be shown to work.",
@@ -64,11 +66,11 @@ def render(ctx: CellContext, plan: Attempt, refusal: str, facts: dict[str, Any])
     if cell.owned_paths:
         owned = ", ".join(f"`{path}`" for path in cell.owned_paths)
         rules.append(f"Only these paths may be changed later: {owned}.")
-    parts.append("## How to answer\n" + _bullets(rules))
+    parts.append("## How to answer\n" + _format_bullets(rules))
     return "\n\n".join(parts) + "\n"
 
 
-def _upstream(up: dict[str, Any]) -> str:
+def _format_upstream(up: dict[str, Any]) -> str:
     if not up["built"]:
         return f"- `{up['name']}` ({up['repo']}): not built yet"
     return (
@@ -77,7 +79,7 @@ def _upstream(up: dict[str, Any]) -> str:
     )
 
 
-def _overview(ctx: CellContext) -> str:
+def _format_overview(ctx: CellContext) -> str:
     lines = []
     for cell in ctx.run.feature.cells:
         after = f", after {', '.join(cell.depends_on)}" if cell.depends_on else ""
@@ -87,5 +89,5 @@ def _overview(ctx: CellContext) -> str:
     return "\n".join(lines)
 
 
-def _bullets(lines: Sequence[str]) -> str:
+def _format_bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)

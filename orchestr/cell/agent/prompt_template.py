@@ -24,24 +24,24 @@ MOST = 1 << 20  # bytes of a template
 WORDS = "docs/prompt.md lists the variables and blocks"
 
 
-class Template:
+class PromptTemplate:
     """The workspace's template, or ours where there is none. Raises SpecError with the place."""
 
     def __init__(self, path: Path | None, root: Path) -> None:
         self.path = path
         self._root = root
         self._read: set[str] = set()
-        self._env = _environment(self._source)
-        self._loaded = self._guarded(
+        self._env = _make_environment(self._load_source)
+        self._loaded = self._translate_errors(
             lambda: self._env.get_template(path.name if path else BUILT_IN)
         )
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The whole text, one newline at its end."""
-        text: str = self._guarded(lambda: self._loaded.render(values))
+        text: str = self._translate_errors(lambda: self._loaded.render(values))
         return text.strip("\n") + "\n"
 
-    def _source(self, name: str) -> tuple[str, str, Callable[[], bool]] | None:
+    def _load_source(self, name: str) -> tuple[str, str, Callable[[], bool]] | None:
         """What jinja2 is given for a name; None where there is no such file to be read."""
         path = OURS
         if name != BUILT_IN:
@@ -60,18 +60,18 @@ class Template:
                 data = stream.read(MOST + 1)
         except (OSError, ValueError):
             return None
-        shown = self._shown(path)
+        shown = self._display_path(path)
         if len(data) > MOST:
-            raise _wrong(shown, 0, "is larger than 1 MiB")
+            raise _template_error(shown, 0, "is larger than 1 MiB")
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1
-            raise _wrong(shown, line, "is not UTF-8", "save it as UTF-8") from None
+            raise _template_error(shown, line, "is not UTF-8", "save it as UTF-8") from None
         self._read.add(str(path))
         return text, str(path), lambda: True
 
-    def _guarded(self, act: Callable[[], Any]) -> Any:
+    def _translate_errors(self, act: Callable[[], Any]) -> Any:
         from jinja2 import TemplateNotFound, TemplateSyntaxError, UndefinedError
 
         try:
@@ -79,32 +79,36 @@ class Template:
         except SpecError:
             raise
         except TemplateSyntaxError as error:
-            file = self._shown(Path(error.filename)) if error.filename else str(error.name)
-            raise _wrong(file, error.lineno, error.message or "not a template") from None
+            file = self._display_path(Path(error.filename)) if error.filename else str(error.name)
+            raise _template_error(file, error.lineno, error.message or "not a template") from None
         except TemplateNotFound as error:
-            file, line = self._place(error)
+            file, line = self._error_place(error)
             if error.name == (self.path.name if self.path else None) and not line:
                 why = "the template of [workspace] prompt cannot be read"
-                raise _wrong(file, 0, why, "correct the path in orchestr.toml") from None
+                raise _template_error(file, 0, why, "correct the path in orchestr.toml") from None
             hint = f"templates are files of its own folder, and {BUILT_IN}"
-            raise _wrong(file, line, f"there is no template {error.name!r}", hint) from None
+            raise _template_error(
+                file, line, f"there is no template {error.name!r}", hint
+            ) from None
         except UndefinedError as error:
-            raise _wrong(*self._place(error), error.message or "undefined") from None
+            raise _template_error(*self._error_place(error), error.message or "undefined") from None
         except RecursionError as error:
-            raise _wrong(*self._place(error), "it includes itself without end") from None
+            raise _template_error(
+                *self._error_place(error), "it includes itself without end"
+            ) from None
         except Exception as error:  # whatever a template's own expressions raise
             what = f"{type(error).__name__}: {error}"
-            raise _wrong(*self._place(error), what) from None
+            raise _template_error(*self._error_place(error), what) from None
 
-    def _place(self, error: BaseException) -> tuple[str, int]:
+    def _error_place(self, error: BaseException) -> tuple[str, int]:
         """The innermost line of a template that led to an error; jinja2 puts it into the trace."""
         frames = traceback.extract_tb(error.__traceback__)
         for frame in reversed(frames):
             if frame.filename in self._read:
-                return self._shown(Path(frame.filename)), frame.lineno or 0
-        return self._shown(self.path or OURS), 0
+                return self._display_path(Path(frame.filename)), frame.lineno or 0
+        return self._display_path(self.path or OURS), 0
 
-    def _shown(self, path: Path) -> str:
+    def _display_path(self, path: Path) -> str:
         if path == OURS:
             return BUILT_IN
         for root in (self._root, self._root.resolve()):
@@ -114,16 +118,18 @@ class Template:
 
 
 @cache
-def ours() -> Template:
+def built_in_template() -> PromptTemplate:
     """Our own template, read once: making it takes longer than filling it in."""
-    return Template(None, OURS.parent)
+    return PromptTemplate(None, OURS.parent)
 
 
-def problems(template: Path, root: Path, cases: Iterable[Mapping[str, Any]]) -> list[Problem]:
+def find_template_problems(
+    template: Path, root: Path, cases: Iterable[Mapping[str, Any]]
+) -> list[Problem]:
     """What is wrong with a workspace's template, found by filling it in for every case."""
     found: dict[Problem, None] = {}
     try:
-        loaded = Template(template, root)
+        loaded = PromptTemplate(template, root)
         for values in cases:
             try:
                 loaded.render(values)
@@ -134,11 +140,11 @@ def problems(template: Path, root: Path, cases: Iterable[Mapping[str, Any]]) -> 
     return list(found)
 
 
-def _wrong(file: str, line: int, what: str, hint: str = WORDS) -> SpecError:
+def _template_error(file: str, line: int, what: str, hint: str = WORDS) -> SpecError:
     return SpecError([Problem(file, line, 0, "", what, hint)])
 
 
-def _environment(source: Callable[[str], Any]) -> Environment:
+def _make_environment(source: Callable[[str], Any]) -> Environment:
     from jinja2 import FunctionLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

@@ -12,12 +12,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.agent.run_reviewers import Case, hear
-from orchestr.cell.agent.verdict import SCHEMA, Opinion
+from orchestr.cell.agent.run_reviewers import ReviewCase, collect_opinions
+from orchestr.cell.agent.verdict import SCHEMA, ReviewerOpinion
 from orchestr.cell.context import CellContext
-from orchestr.cell.proof.run_checks import Stop, environment, inputs, ports
+from orchestr.cell.proof.run_checks import (
+    CellStopEvent,
+    check_environment,
+    input_digest,
+    lease_check_ports,
+)
 from orchestr.cell.worktree.clone_guard import GUARD
-from orchestr.cell.worktree.worktree_guard import guarded, marker_of
+from orchestr.cell.worktree.worktree_guard import checks_marker, guard_worktree
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite
 from orchestr.git.repo import CommitId
@@ -28,25 +33,25 @@ from orchestr.state.attempts import Attempt
 DIFF_LIMIT = 120_000  # characters of the diff in a prompt; the rest is read in the checkout
 
 
-def hear_all(
+def review_head(
     ctx: CellContext,
     head: CommitId,
     base: CommitId,
     rows: Sequence[Mapping[str, Any]],
     attempt: Attempt | None,
-) -> tuple[Opinion, ...]:
+) -> tuple[ReviewerOpinion, ...]:
     """The opinions of the cell's reviewers on ``head``. Raises PhaseFailed, Interrupted."""
     number = attempt.number if attempt else 0
     opened = None
     if attempt is not None:
         opened = attempts.reopen(ctx.dir, attempt, str(Phase.REVIEW))
-    left = attempts.folder(ctx.dir, number) / "left-by-reviewers"
-    with guarded(ctx, head, ctx.dir / GUARD, left) as guard:
+    left = attempts.attempt_folder(ctx.dir, number) / "left-by-reviewers"
+    with guard_worktree(ctx, head, ctx.dir / GUARD, left) as guard:
         try:
-            pictures = take_pictures(ctx, head, number)
-            prompt = build(ctx, head, base, rows, pictures)
-            case = Case(number, head, base, prompt, pictures)
-            found = hear(ctx, ctx.cell.proof.reviewers, case)
+            pictures = take_screenshots(ctx, head, number)
+            prompt = build_review_prompt(ctx, head, base, rows, pictures)
+            case = ReviewCase(number, head, base, prompt, pictures)
+            found = collect_opinions(ctx, ctx.cell.proof.reviewers, case)
         finally:
             if opened is not None:
                 attempts.close(ctx.dir, opened, "done", "")
@@ -57,35 +62,35 @@ def hear_all(
     return found
 
 
-def take_pictures(ctx: CellContext, head: CommitId, number: int) -> tuple[Path, ...]:
+def take_screenshots(ctx: CellContext, head: CommitId, number: int) -> tuple[Path, ...]:
     """Run the cell's `screenshots`; what they left. One that fails only leaves none."""
     wanted = ctx.cell.proof.screenshots
     if not wanted:
         return ()
-    folder = attempts.folder(ctx.dir, number) / "screenshots" / head[:12]
+    folder = attempts.attempt_folder(ctx.dir, number) / "screenshots" / head[:12]
     request = SuiteRequest(
         worktree=ctx.worktree,
         head=head,
-        tree=inputs(ctx, head),
+        tree=input_digest(ctx, head),
         folder=folder,
-        marker=marker_of(ctx),
-        env=environment(ctx, head),
+        marker=checks_marker(ctx),
+        env=check_environment(ctx, head),
         environ=os.environ,
-        ports=ports(ctx),
-        stop=Stop(ctx),
+        ports=lease_check_ports(ctx),
+        stop=CellStopEvent(ctx),
     )
     results = run_suite(
         wanted,
         request,
         cache=ResultCache(ctx.run.layout.state / "cache" / "checks"),
-        slot=lambda: ctx.run.pool("checks").slot(ctx.priority, ctx.cancelled),
+        slot=lambda: ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled),
     )
     ctx.check_cancelled()
     places = [Path(r.folder) for r in results if r.folder and Path(r.folder).is_dir()]
     return tuple(sorted(p for place in places for p in place.rglob("*") if p.is_file()))
 
 
-def build(
+def build_review_prompt(
     ctx: CellContext, head: CommitId, base: CommitId, rows: Sequence[Mapping[str, Any]],
     pictures: Sequence[Path] = (),
 ) -> str:  # fmt: skip
@@ -105,17 +110,19 @@ def build(
     if feature.scenarios:
         listed = "\n".join(f"- {name}" for name in feature.scenarios)
         parts.append(f"## Acceptance scenarios\n{listed}")
-    parts.append("## Evidence of the engine\n" + _evidence(rows))
+    parts.append("## Evidence of the engine\n" + _format_evidence(rows))
     if pictures:
         listed = "\n".join(f"- {path}" for path in pictures)
         parts.append(f"## Pictures of the change (look at them if you can)\n{listed}")
     stat = ctx.repo.diff_stat(base, head).strip()
-    parts.append(f"## The change\n{fenced(stat)}\n\n{fenced(_diff(ctx, head, base), 'diff')}")
-    parts.append(ASK.format(schema=fenced(_schema(), "json")))
+    parts.append(
+        f"## The change\n{fence_text(stat)}\n\n{fence_text(_read_diff(ctx, head, base), 'diff')}"
+    )
+    parts.append(ASK.format(schema=fence_text(_schema_json(), "json")))
     return "\n\n".join(parts) + "\n"
 
 
-def _evidence(rows: Sequence[Mapping[str, Any]]) -> str:
+def _format_evidence(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "No checks are configured for this cell: nothing was run."
     return "\n".join(
@@ -125,16 +132,16 @@ def _evidence(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _diff(ctx: CellContext, head: str, base: str) -> str:
+def _read_diff(ctx: CellContext, head: str, base: str) -> str:
     words = ("--no-color", "--no-ext-diff", "--no-textconv", "-M", base, head, "--")
-    text = ctx.repo.ask("diff", *words).text
+    text = ctx.repo.run_readonly("diff", *words).text
     if len(text) <= DIFF_LIMIT:
         return text.rstrip("\n")
     rest = len(text) - DIFF_LIMIT
     return f"{text[:DIFF_LIMIT]}\n[{rest} more characters: git diff {base[:12]} {head[:12]}]"
 
 
-def fenced(text: str, language: str = "") -> str:
+def fence_text(text: str, language: str = "") -> str:
     """In a fence that nothing inside can close."""
     fence = "```"
     while fence in text:
@@ -142,7 +149,7 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _schema() -> str:
+def _schema_json() -> str:
     import json
 
     return json.dumps(SCHEMA, indent=1)

@@ -17,13 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestr.agents import Request
-from orchestr.agents.permissions import tools_to_review
+from orchestr.agents import AgentRequest
+from orchestr.agents.permissions import reviewer_tools
 from orchestr.cell.agent import verdict as opinions
-from orchestr.cell.agent.launch import begins_at, go_on, session_to_go_on
-from orchestr.cell.agent.run_agent import Work, drive, stop_work
-from orchestr.cell.agent.run_agent import reviewer as reviewer_in
-from orchestr.cell.agent.verdict import Opinion, Unreadable
+from orchestr.cell.agent.launch import last_start_offset, prepare_next_start, session_to_resume
+from orchestr.cell.agent.run_agent import AgentWork, drive_agent, stop_agent
+from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
+from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
@@ -32,7 +32,7 @@ from orchestr.git.repo import CommitId, Repo
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
-from orchestr.state.events import Kind
+from orchestr.state.events import EventKind
 from orchestr.state.results import TRANSCRIPT, digest
 from orchestr.supervisor import client
 
@@ -41,7 +41,7 @@ ANSWER, REQUEST, TREE, FAILED = "opinion.json", "request.json", "tree", "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ReviewCase:
     """What is judged. ``prompt`` is all that a reviewer is told, ``pictures`` are files to see."""
 
     attempt: int
@@ -51,16 +51,18 @@ class Case:
     pictures: tuple[Path, ...] = ()
 
 
-def hear(ctx: CellContext, reviewers: Sequence[Reviewer], case: Case) -> tuple[Opinion, ...]:
+def collect_opinions(
+    ctx: CellContext, reviewers: Sequence[Reviewer], case: ReviewCase
+) -> tuple[ReviewerOpinion, ...]:
     """Every reviewer's opinion on the head, in their order. Raises PhaseFailed, Interrupted.
 
     They work at the same time as far as there are slots. When one fails the others are heard to
     their end: what they found is kept for the next run.
     """
-    folders = [_folder(ctx, reviewer, case) for reviewer in reviewers]
-    _stop_others(ctx, case, folders)
+    folders = [_find_or_make_folder(ctx, reviewer, case) for reviewer in reviewers]
+    _stop_outdated_reviewers(ctx, case, folders)
     with ThreadPoolExecutor(max_workers=len(reviewers), thread_name_prefix="review") as pool:
-        futures = [pool.submit(_one, ctx, reviewer, case, folder)
+        futures = [pool.submit(_run_reviewer, ctx, reviewer, case, folder)
                    for reviewer, folder in zip(reviewers, folders, strict=True)]  # fmt: skip
     errors = [e for f in futures if (e := f.exception()) is not None]
     if errors:
@@ -68,9 +70,9 @@ def hear(ctx: CellContext, reviewers: Sequence[Reviewer], case: Case) -> tuple[O
     return tuple(future.result() for future in futures)
 
 
-def forget(cell_dir: Path, attempt: int) -> None:
+def forget_opinions(cell_dir: Path, attempt: int) -> None:
     """Put the opinions of an attempt aside, so that its reviewers are asked again."""
-    home = attempts.reviews(cell_dir, attempt)
+    home = attempts.reviews_folder(cell_dir, attempt)
     if home.is_dir():
         copy = 1
         while (target := home.with_name(f"reviews.{copy}")).exists():
@@ -78,33 +80,35 @@ def forget(cell_dir: Path, attempt: int) -> None:
         home.rename(target)
 
 
-def stopped(cell_dir: Path, attempt: int) -> None:
+def mark_reviewers_stopped(cell_dir: Path, attempt: int) -> None:
     """After the reviewers of an attempt were stopped: the next run asks them afresh."""
-    for folder in attempts.supervised(cell_dir, attempt)[1:]:
-        _give_up(folder, "stopped")
+    for folder in attempts.agent_folders(cell_dir, attempt)[1:]:
+        _mark_failed(folder, "stopped")
 
 
-def _give_up(folder: Path, why: str) -> None:
+def _mark_failed(folder: Path, why: str) -> None:
     if not (folder / ANSWER).exists():
         write_atomic(folder / FAILED, f"{why}\n".encode())
-        _remove(folder / TREE)
+        _remove_checkout(folder / TREE)
 
 
-def _stop_others(ctx: CellContext, case: Case, wanted: Collection[Path]) -> None:
+def _stop_outdated_reviewers(ctx: CellContext, case: ReviewCase, wanted: Collection[Path]) -> None:
     """End reviewers that an earlier run left at work, on what nobody asks about any more."""
-    for folder in attempts.supervised(ctx.dir, case.attempt)[1:]:
-        if folder not in wanted and _goes(folder) and not (folder / ANSWER).exists():
-            stop_work(ctx, reviewer_in(folder, case.attempt))
-            _give_up(folder, "what it was asked about changed")
+    for folder in attempts.agent_folders(ctx.dir, case.attempt)[1:]:
+        if folder not in wanted and _is_usable(folder) and not (folder / ANSWER).exists():
+            stop_agent(ctx, reviewer_in(folder, case.attempt))
+            _mark_failed(folder, "what it was asked about changed")
 
 
-def _one(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path) -> Opinion:
-    known = _known(folder)
+def _run_reviewer(
+    ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path
+) -> ReviewerOpinion:
+    known = _read_opinion(folder)
     if known is not None:
         return known
-    work = Work(
+    work = AgentWork(
         folder,
-        _marker(ctx, case, folder),
+        _reviewer_marker(ctx, case, folder),
         reviewer.agent,
         case.attempt,
         Phase.REVIEW,
@@ -113,50 +117,56 @@ def _one(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path) -> Opin
         told={"reviewer": reviewer.name},
     )
     try:
-        found = _answer(ctx, reviewer, work)
+        found = _ask_for_opinion(ctx, reviewer, work)
     except Interrupted:
-        _give_up(folder, "stopped")
+        _mark_failed(folder, "stopped")
         raise
     except OrchestrError as error:
-        _give_up(folder, str(error))
+        _mark_failed(folder, str(error))
         raise
     finally:
-        _remove(folder / TREE)
-    write_json(folder / ANSWER, opinions.as_row(found))
-    ctx.emit(Kind.REVIEW_DONE, phase=Phase.REVIEW, attempt=case.attempt, reviewer=reviewer.name,
-             verdict=found.verdict, blockers=len(found.blockers),
-             others=len(found.issues) - len(found.blockers))  # fmt: skip
+        _remove_checkout(folder / TREE)
+    write_json(folder / ANSWER, opinions.opinion_to_row(found))
+    ctx.emit(
+        EventKind.REVIEW_DONE,
+        phase=Phase.REVIEW,
+        attempt=case.attempt,
+        reviewer=reviewer.name,
+        verdict=found.verdict,
+        blockers=len(found.blockers),
+        others=len(found.issues) - len(found.blockers),
+    )
     return found
 
 
-def _answer(ctx: CellContext, reviewer: Reviewer, work: Work) -> Opinion:
+def _ask_for_opinion(ctx: CellContext, reviewer: Reviewer, work: AgentWork) -> ReviewerOpinion:
     """Drive it until its answer can be read; it is asked once more, then it has failed."""
-    folder, agent = work.folder, ctx.run.agent(reviewer.agent)
+    folder, agent = work.folder, ctx.run.agent_adapter(reviewer.agent)
     for _ in range(ASKED):
-        verdict = drive(ctx, work)
-        text = agent.answer(folder / TRANSCRIPT, begins_at(folder))
+        verdict = drive_agent(ctx, work)
+        text = agent.read_answer(folder / TRANSCRIPT, last_start_offset(folder))
         try:
-            return opinions.read(reviewer.name, text)
-        except Unreadable as error:
+            return opinions.parse_opinion(reviewer.name, text)
+        except UnreadableAnswer as error:
             why = str(error)
         asked = folder / "asked"
         if asked.exists():
             break
         write_atomic(asked, why.encode())
         write_atomic(folder / "again.md", AGAIN.format(why).encode())
-        go_on(folder, verdict.session_id, AGAIN.format(why))
+        prepare_next_start(folder, verdict.session_id, AGAIN.format(why))
     raise ctx.fail(
         f"reviewer {reviewer.name} gave no answer that can be read: {why}",
         hint=f"read {folder / TRANSCRIPT}, then: orchestr run {ctx.name}",
     )
 
 
-def _folder(ctx: CellContext, reviewer: Reviewer, case: Case) -> Path:
+def _find_or_make_folder(ctx: CellContext, reviewer: Reviewer, case: ReviewCase) -> Path:
     """The folder of this reviewer for this head; made, with its request, when there is none.
 
     A review that failed is not gone on with: the next run asks afresh.
     """
-    home = attempts.reviews(ctx.dir, case.attempt)
+    home = attempts.reviews_folder(ctx.dir, case.attempt)
     home.mkdir(parents=True, exist_ok=True)
     wanted = {"head": case.head, "agent": reviewer.agent, "model": reviewer.model or "",
               "name": reviewer.name, "case": digest(case.prompt)}  # fmt: skip
@@ -168,7 +178,7 @@ def _folder(ctx: CellContext, reviewer: Reviewer, case: Case) -> Path:
         numbers.append(int(number))
         with suppress(CorruptState):
             mine = path.parent == home and name == reviewer.name
-            if mine and read_json(path / REQUEST) == wanted and _goes(path):
+            if mine and read_json(path / REQUEST) == wanted and _is_usable(path):
                 return path
     folder = home / f"{max(numbers) + 1}-{reviewer.name}"
     folder.mkdir()
@@ -176,30 +186,30 @@ def _folder(ctx: CellContext, reviewer: Reviewer, case: Case) -> Path:
     return folder
 
 
-def _marker(ctx: CellContext, case: Case, folder: Path) -> str:
+def _reviewer_marker(ctx: CellContext, case: ReviewCase, folder: Path) -> str:
     """ORCHESTR_ATTEMPT_ID of one reviewer: its own, so that ending it ends nobody else."""
     return f"{ctx.key}/{case.attempt}/{folder.name}/{digest(str(folder), case.head)}"
 
 
-def _goes(folder: Path) -> bool:
+def _is_usable(folder: Path) -> bool:
     """Whether what is in the folder can be gone on with, or is an opinion already."""
     if (folder / ANSWER).exists():
         return True
     return not (folder / FAILED).exists()
 
 
-def _known(folder: Path) -> Opinion | None:
+def _read_opinion(folder: Path) -> ReviewerOpinion | None:
     try:
         raw = read_json(folder / ANSWER)
-        return opinions.from_row(raw) if raw is not None else None
+        return opinions.opinion_from_row(raw) if raw is not None else None
     except (CorruptState, KeyError, TypeError, ValueError):
         return None
 
 
-def _write_launch(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path) -> None:
+def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path) -> None:
     """The checkout, the prompt and `launch.json`: all that the supervisor is told."""
-    tree = _checkout(ctx, case.head, folder / TREE)
-    session = session_to_go_on(folder)
+    tree = _clone_at_head(ctx, case.head, folder / TREE)
+    session = session_to_resume(folder)
     prompt = folder / ("go-on.md" if session else "prompt.md")
     if session is None:
         again = folder / "again.md"
@@ -207,11 +217,11 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path
         write_atomic(prompt, (case.prompt + more).encode())
     settings = ctx.run.settings
     agent = settings.agents[reviewer.agent]
-    marker = _marker(ctx, case, folder)
+    marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
     read = (*case.pictures, *(up.worktree for up in ctx.upstreams()))
-    launch = ctx.run.agent(reviewer.agent).launch(
-        Request(
+    launch = ctx.run.agent_adapter(reviewer.agent).prepare_launch(
+        AgentRequest(
             tree,
             prompt,
             {
@@ -228,16 +238,16 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path
             model=reviewer.model or agent.model,
             folder=folder,
             session=session,
-            tools=tools_to_review(tuple(dict.fromkeys(p if p.is_dir() else p.parent
+            tools=reviewer_tools(tuple(dict.fromkeys(p if p.is_dir() else p.parent
                                                       for p in read))),
-            budget_usd=ctx.run.budget.room_usd(ctx.cell.name, part),
+            budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, part),
             schema=opinions.SCHEMA,
             pictures=() if session else case.pictures,
         )
     )  # fmt: skip
-    git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes)
+    git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file)
     limits = settings.limits
-    client.Launch(
+    client.LaunchRecord(
         argv=launch.argv,
         cwd=str(tree),
         env={"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"), **launch.env, **git,
@@ -249,42 +259,42 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: Case, folder: Path
         idle_timeout=limits.idle_timeout,
         after_result=limits.after_result,
         grace=limits.grace,
-        since=_size(folder / TRANSCRIPT),
+        since=_file_size(folder / TRANSCRIPT),
     ).write(folder)  # fmt: skip
 
 
-def _checkout(ctx: CellContext, head: CommitId, tree: Path) -> Path:
+def _clone_at_head(ctx: CellContext, head: CommitId, tree: Path) -> Path:
     """A clone of its own at the head, without a remote; its files cannot be written to."""
-    _remove(tree)
+    _remove_checkout(tree)
     clone = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
-    ctx.repo.without_lfs().run(*clone, str(ctx.repo.common_dir()), str(tree))
+    ctx.repo.without_lfs().run_git(*clone, str(ctx.repo.common_dir()), str(tree))
     repo = Repo(tree).without_lfs()
-    repo.run("remote", "remove", "origin", check=False)
-    repo.run("checkout", "--quiet", "--detach", "--no-recurse-submodules", head)
+    repo.run_git("remote", "remove", "origin", check=False)
+    repo.run_git("checkout", "--quiet", "--detach", "--no-recurse-submodules", head)
     for where, folders, files in os.walk(tree):
         if ".git" in folders and Path(where) == tree:
             folders.remove(".git")
         for name in (*files, "."):
-            _allow(Path(where, name), write=False)
+            _set_writable(Path(where, name), write=False)
     return tree
 
 
-def _remove(tree: Path) -> None:
+def _remove_checkout(tree: Path) -> None:
     """Take a checkout away again."""
     if tree.is_dir():
         for where, _, _ in os.walk(tree):
-            _allow(Path(where), write=True)
+            _set_writable(Path(where), write=True)
         shutil.rmtree(tree, ignore_errors=True)
 
 
-def _allow(path: Path, *, write: bool) -> None:
+def _set_writable(path: Path, *, write: bool) -> None:
     with suppress(OSError):
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode):
             path.chmod(mode | stat.S_IWUSR if write else mode & ~0o222)
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:

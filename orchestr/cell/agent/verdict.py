@@ -29,7 +29,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class ReviewIssue:
     """One finding. ``places`` are ``path`` or ``path:line``; ``evidence`` is what shows it."""
 
     title: str
@@ -45,15 +45,15 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class ReviewerOpinion:
     """All that one reviewer found."""
 
     reviewer: str
     summary: str
-    issues: tuple[Issue, ...]
+    issues: tuple[ReviewIssue, ...]
 
     @property
-    def blockers(self) -> tuple[Issue, ...]:
+    def blockers(self) -> tuple[ReviewIssue, ...]:
         """What must be mended: blockers with evidence."""
         return tuple(i for i in self.issues if i.severity is Severity.BLOCKER and i.is_proven)
 
@@ -69,7 +69,7 @@ class Opinion:
         return ", ".join(words)
 
 
-class Unreadable(ValueError):
+class UnreadableAnswer(ValueError):
     """An answer that is not of the form; the message says why."""
 
 
@@ -106,12 +106,12 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def read(reviewer: str, answer: str) -> Opinion:
+def parse_opinion(reviewer: str, answer: str) -> ReviewerOpinion:
     """The opinion that an answer ends with. Raises Unreadable.
 
     One that stands before the end is no verdict: it may be quoted, from the change or the prompt.
     """
-    return _opinion(reviewer, _last_object(answer))
+    return _build_opinion(reviewer, _last_object(answer))
 
 
 def _last_object(answer: str) -> Any:
@@ -127,73 +127,77 @@ def _last_object(answer: str) -> Any:
         except (ValueError, RecursionError):
             broken = True
     if value is None or broken:
-        raise Unreadable("there is no JSON object in it" if value is None else "it is cut off")
+        raise UnreadableAnswer(
+            "there is no JSON object in it" if value is None else "it is cut off"
+        )
     if answer[end:].strip("`~ \t\r\n"):
-        raise Unreadable("there is text after its JSON object")
+        raise UnreadableAnswer("there is text after its JSON object")
     return value
 
 
-def _opinion(reviewer: str, value: Any) -> Opinion:
-    table = _table(value, "the answer")
+def _build_opinion(reviewer: str, value: Any) -> ReviewerOpinion:
+    table = _require_table(value, "the answer")
     issues = table.get("issues")
     if not isinstance(issues, list):
-        raise Unreadable("`issues` must be a list")
+        raise UnreadableAnswer("`issues` must be a list")
     if len(issues) > LIMIT:
-        raise Unreadable(f"more than {LIMIT} issues")
+        raise UnreadableAnswer(f"more than {LIMIT} issues")
     unknown = sorted(table.keys() - {"summary", "issues"})
     if unknown:
-        raise Unreadable(f"unknown field {unknown[0]!r}")
-    found = tuple(_issue(item, n) for n, item in enumerate(issues, start=1))
-    return Opinion(reviewer, _text(table, "summary", ""), found)
+        raise UnreadableAnswer(f"unknown field {unknown[0]!r}")
+    found = tuple(_parse_issue(item, n) for n, item in enumerate(issues, start=1))
+    return ReviewerOpinion(reviewer, _require_text(table, "summary", ""), found)
 
 
-def _issue(value: Any, number: int) -> Issue:
+def _parse_issue(value: Any, number: int) -> ReviewIssue:
     here = f"issue {number}"
-    table = _table(value, here)
+    table = _require_table(value, here)
     unknown = sorted(table.keys() - _FIELDS.keys())
     if unknown:
-        raise Unreadable(f"{here}: unknown field {unknown[0]!r}")
+        raise UnreadableAnswer(f"{here}: unknown field {unknown[0]!r}")
     severity = table.get("severity")
     if severity not in list(Severity):
-        raise Unreadable(f"{here}: severity {severity!r} is none of {', '.join(Severity)}")
-    title = _text(table, f"{here}: title")
+        raise UnreadableAnswer(f"{here}: severity {severity!r} is none of {', '.join(Severity)}")
+    title = _require_text(table, f"{here}: title")
     if not title.strip():
-        raise Unreadable(f"{here}: it has no title")
+        raise UnreadableAnswer(f"{here}: it has no title")
     places = table.get("places") or []
     if not isinstance(places, list):
-        raise Unreadable(f"{here}: `places` must be a list")
-    return Issue(
+        raise UnreadableAnswer(f"{here}: `places` must be a list")
+    return ReviewIssue(
         title[:300],
-        _text(table, f"{here}: description", "")[:TEXT],
+        _require_text(table, f"{here}: description", "")[:TEXT],
         Severity(severity),
-        tuple(_place(place, here) for place in places[:50]),
-        _text(table, f"{here}: evidence", "")[:TEXT],
+        tuple(_parse_place(place, here) for place in places[:50]),
+        _require_text(table, f"{here}: evidence", "")[:TEXT],
     )
 
 
-def _place(value: Any, here: str) -> str:
-    table = _table(value, f"{here}: place")
+def _parse_place(value: Any, here: str) -> str:
+    table = _require_table(value, f"{here}: place")
     line = table.get("line")
     if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
-        raise Unreadable(f"{here}: `line` must be a number")
-    path = _text(table, f"{here}: path")
+        raise UnreadableAnswer(f"{here}: `line` must be a number")
+    path = _require_text(table, f"{here}: path")
     return f"{path}:{line}" if line else path
 
 
-def _table(value: Any, what: str) -> dict[str, Any]:
+def _require_table(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Unreadable(f"{what} must be an object")
+        raise UnreadableAnswer(f"{what} must be an object")
     return value
 
 
-def _text(table: Mapping[str, Any], what: str, default: str | None = None) -> str:
+def _require_text(table: Mapping[str, Any], what: str, default: str | None = None) -> str:
     value = table.get(what.rpartition(" ")[2], default)
     if not isinstance(value, str):
-        raise Unreadable(f"{what} must be a text")
+        raise UnreadableAnswer(f"{what} must be a text")
     return value
 
 
-def blocking(opinions: Sequence[Opinion], rule: ReviewRule) -> tuple[tuple[Opinion, Issue], ...]:
+def blocking_issues(
+    opinions: Sequence[ReviewerOpinion], rule: ReviewRule
+) -> tuple[tuple[ReviewerOpinion, ReviewIssue], ...]:
     """The blockers that count: all of them when enough reviewers have one, else none."""
     against = sum(bool(o.blockers) for o in opinions)
     match rule:
@@ -206,12 +210,12 @@ def blocking(opinions: Sequence[Opinion], rule: ReviewRule) -> tuple[tuple[Opini
     return tuple((o, i) for o in opinions for i in o.blockers) if enough else ()
 
 
-def red_of(blockers: Sequence[tuple[Opinion, Issue]]) -> str:
+def blockers_digest(blockers: Sequence[tuple[ReviewerOpinion, ReviewIssue]]) -> str:
     """A digest of what blocks, to see whether a repair changed anything: who, where, what."""
     return digest(sorted([o.reviewer, i.title, *i.places] for o, i in blockers))
 
 
-def as_row(opinion: Opinion) -> dict[str, Any]:
+def opinion_to_row(opinion: ReviewerOpinion) -> dict[str, Any]:
     """An opinion as JSON values, for `review.json`."""
     return {
         "reviewer": opinion.reviewer,
@@ -221,20 +225,20 @@ def as_row(opinion: Opinion) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def from_row(row: Mapping[str, Any]) -> Opinion:
-    """What `as_row` wrote. Raises KeyError, TypeError, ValueError for others."""
-    return Opinion(
+def opinion_from_row(row: Mapping[str, Any]) -> ReviewerOpinion:
+    """What `opinion_to_row` wrote. Raises KeyError, TypeError, ValueError for others."""
+    return ReviewerOpinion(
         row["reviewer"],
         row["summary"],
         tuple(
-            Issue(i["title"], i["description"], Severity(i["severity"]), tuple(i["places"]),
+            ReviewIssue(i["title"], i["description"], Severity(i["severity"]), tuple(i["places"]),
                   i["evidence"])
             for i in row["issues"]
         ),
     )  # fmt: skip
 
 
-def words(blockers: Sequence[tuple[Opinion, Issue]]) -> str:
+def format_blockers(blockers: Sequence[tuple[ReviewerOpinion, ReviewIssue]]) -> str:
     """The blockers as the author is told of them."""
     parts = []
     for opinion, issue in blockers:

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestr.cell.context import repo_path
 from orchestr.errors import PhaseFailed
 from orchestr.git.repo import Repo
-from orchestr.process.run import run as run_process
+from orchestr.process.run import run_command as run_process
 from orchestr.settings.records import Settings
 
 TIMEOUT = 1800.0  # s; a first clone of a large repository over a slow line
@@ -24,7 +24,7 @@ class RepoMaker:
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.root = settings.workspace.root
-        self.settings = settings.repo(name)
+        self.settings = settings.repo_settings(name)
         self.path = repo_path(settings, name)
 
     @property
@@ -52,5 +52,5 @@ class RepoMaker:
         shutil.rmtree(partial, ignore_errors=True)  # ours: a clone that a kill cut short
         partial.parent.mkdir(parents=True, exist_ok=True)
         git = Repo(partial.parent)
-        git.run("clone", "--no-recurse-submodules", "--", url, str(partial), timeout=TIMEOUT)
+        git.run_git("clone", "--no-recurse-submodules", "--", url, str(partial), timeout=TIMEOUT)
         partial.rename(self.path)

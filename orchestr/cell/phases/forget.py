@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from orchestr.cell.agent.run_agent import is_alive, stop_running
+from orchestr.cell.agent.run_agent import has_running_agent, stop_attempt_agents
 from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
-from orchestr.state.events import Kind
+from orchestr.state.events import EventKind
 from orchestr.state.results import CHECKS, IMPLEMENT, PLAN, PLAN_TEXT, PR_URL, PUBLISHED, REVIEW
 
 FILES: dict[Phase, tuple[str, ...]] = {
@@ -28,7 +28,7 @@ FILES: dict[Phase, tuple[str, ...]] = {
 }
 
 
-def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = None,
+def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = None,
            force_id: str = "") -> list[str]:  # fmt: skip
     """Move the results of ``phases`` away; ``fresh`` asks the next attempt to start again.
 
@@ -36,39 +36,45 @@ def forget(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = N
     needs no new one. Returns the names of the moved files. Raises PhaseFailed while the cell's
     agent works.
     """
-    newest = attempts.current(ctx.dir)
+    newest = attempts.current_attempt(ctx.dir)
     if len(phases) > 1:
         phases = [phase for phase in phases if phase is not Phase.PLAN]
     ends = {Phase.PLAN, Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW} & set(phases)
     if ends and newest is not None and newest.is_open:
-        if is_alive(ctx.dir, newest):
+        if has_running_agent(ctx.dir, newest):
             raise ctx.fail(
-                f"its agent works on {newest.words} right now",
+                f"its agent works on {newest.label} right now",
                 hint=f"orchestr abort {ctx.name}",
             )
-        stop_running(ctx, newest)
+        stop_attempt_agents(ctx, newest)
         attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person")
     number = newest.number if newest else 0
     if Phase.REVIEW in phases:
         from orchestr.cell.agent import run_reviewers  # agents and prompts: `status` needs none
 
-        run_reviewers.forget(ctx.dir, number)
+        run_reviewers.forget_opinions(ctx.dir, number)
     moved = [
         name
         for phase in Phase
         if phase in phases
         for name in FILES[phase]
-        if _move(ctx.dir / name, attempts.folder(ctx.dir, number))
+        if _move_aside(ctx.dir / name, attempts.attempt_folder(ctx.dir, number))
     ]
     if fresh is not None and ctx.cell.action is Action.AGENT:
         # Last: a request without forgotten results would wait for a later day.
-        attempts.ask_fresh(ctx.dir, fresh)
-    ctx.emit(Kind.CELL_FORGOTTEN, attempt=number, phases=[str(p) for p in Phase if p in phases],
-             moved=moved, fresh=fresh is not None, force=force_id)  # fmt: skip
+        attempts.request_fresh(ctx.dir, fresh)
+    ctx.emit(
+        EventKind.CELL_FORGOTTEN,
+        attempt=number,
+        phases=[str(p) for p in Phase if p in phases],
+        moved=moved,
+        fresh=fresh is not None,
+        force=force_id,
+    )
     return moved
 
 
-def _move(path: Path, folder: Path) -> bool:
+def _move_aside(path: Path, folder: Path) -> bool:
     """Move a file into an attempt's folder, never over an older one."""
     if not path.exists():
         return False

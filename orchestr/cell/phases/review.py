@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases import check
-from orchestr.cell.phases.run_phase import Result
+from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import repairs
@@ -21,18 +21,18 @@ from orchestr.state.results import (
     CHECKS,
     REVIEW,
     Evidence,
-    Head,
-    Implemented,
-    Marker,
-    Outcome,
+    HeadRecord,
+    ImplementOutcome,
+    ImplementRecord,
+    WorktreeMarker,
     read_tree,
 )
 
 if TYPE_CHECKING:
-    from orchestr.cell.agent.verdict import Opinion
+    from orchestr.cell.agent.verdict import ReviewerOpinion
 
 
-def reason(ctx: CellContext) -> str | None:
+def reason_to_run(ctx: CellContext) -> str | None:
     """Why the phase would run, or None."""
     checks = Evidence.read(ctx.dir / CHECKS)
     if checks is None:
@@ -42,129 +42,144 @@ def reason(ctx: CellContext) -> str | None:
         return "it was not reviewed yet"
     if evidence.origin != checks.head:
         return "its verdict is for another head"
-    if evidence.key != ctx.digest_of(Phase.REVIEW):
+    if evidence.key != ctx.phase_digest(Phase.REVIEW):
         return "its reviewers changed"
-    head = Head.read(ctx.dir)
+    head = HeadRecord.read(ctx.dir)
     if head is None or head.head != evidence.head or read_tree(ctx.dir) is None:
         return "its head or tree file is missing"
     return check.moved_since(ctx, evidence)
 
 
-def run(ctx: CellContext) -> Result:
+def run(ctx: CellContext) -> PhaseResult:
     """Write the verdict, the head and the tree. Raises PhaseFailed, Interrupted."""
-    from orchestr.cell.phases.checkout_head import end_round
+    from orchestr.cell.phases.checkout_head import end_repair
 
-    why = reason(ctx)
+    why = reason_to_run(ctx)
     if why is None:
-        return Result.kept()
+        return PhaseResult.up_to_date()
     check.run(ctx)  # a no-op, unless its file was just found to be rubbish and set aside
-    done, checks = Implemented.read(ctx.dir), Evidence.read(ctx.dir / CHECKS)
-    marker = Marker.read(ctx.dir)
+    done, checks = ImplementRecord.read(ctx.dir), Evidence.read(ctx.dir / CHECKS)
+    marker = WorktreeMarker.read(ctx.dir)
     if done is None or checks is None or marker is None or checks.origin != done.head:
         raise ctx.fail("it has no checked result", hint=f"orchestr run {ctx.name}")
-    old, key = Evidence.read(ctx.dir / REVIEW), ctx.digest_of(Phase.REVIEW)
+    old, key = Evidence.read(ctx.dir / REVIEW), ctx.phase_digest(Phase.REVIEW)
     current = old is not None and old.origin == checks.head and old.key == key
     if old is not None and current and check.moved_since(ctx, old) is None:
         evidence = old  # only head or tree were missing
-    elif wanted(ctx) and done.outcome is not Outcome.ADOPTED and checks.head != done.base:
-        evidence = judge(ctx, done, marker, checks)
+    elif (
+        has_reviewers(ctx)
+        and done.outcome is not ImplementOutcome.ADOPTED
+        and checks.head != done.base
+    ):
+        evidence = review_until_accepted(ctx, done, marker, checks)
     else:
-        end_round(ctx, done, Phase.REVIEW)
+        end_repair(ctx, done, Phase.REVIEW)
         same = old if old is not None and old.origin == checks.head else None
         evidence = Evidence(same.head if same else checks.head, key, origin=checks.head,
                             checks=same.checks if same else None)  # fmt: skip
     evidence.write(ctx.dir / REVIEW)
-    agreed = head_of(ctx, done, evidence.head)
+    agreed = make_agreed_head(ctx, done, evidence.head)
     agreed.write(ctx.dir)
     if evidence == old:
-        return Result.kept()
+        return PhaseResult.up_to_date()
     partial = evidence.partial or (checks.partial and evidence.checks is None)
-    return Result.built(why, head=agreed.head, tree=agreed.tree, partial=partial)
+    return PhaseResult.built(why, head=agreed.head, tree=agreed.tree, partial=partial)
 
 
-def wanted(ctx: CellContext) -> bool:
+def has_reviewers(ctx: CellContext) -> bool:
     """Whether the cell has reviewers."""
     return Phase.REVIEW in ctx.cell.phases and bool(ctx.cell.proof.reviewers)
 
 
-def head_of(ctx: CellContext, done: Implemented, head: str) -> Head:
+def make_agreed_head(ctx: CellContext, done: ImplementRecord, head: str) -> HeadRecord:
     """What the phases agreed on: the result of `implement`, or what repairs made of it."""
     tree, outcome = done.tree, done.outcome
     if head != done.head:
-        tree = ctx.repo.tree(head)
-        if outcome is Outcome.NO_CHANGE_NEEDED:
-            outcome = Outcome.CHANGED
-    return Head(head, tree, done.base, ctx.cell.branch, outcome, done.anchor)
+        tree = ctx.repo.resolve_tree(head)
+        if outcome is ImplementOutcome.NO_CHANGE_NEEDED:
+            outcome = ImplementOutcome.CHANGED
+    return HeadRecord(head, tree, done.base, ctx.cell.branch, outcome, done.anchor)
 
 
-def judge(ctx: CellContext, done: Implemented, marker: Marker, checks: Evidence) -> Evidence:
+def review_until_accepted(
+    ctx: CellContext, done: ImplementRecord, marker: WorktreeMarker, checks: Evidence
+) -> Evidence:
     """Hear the reviewers, repair what blocks, until nothing does, or give up with PhaseFailed."""
     from orchestr.cell.agent import verdict as opinions
-    from orchestr.cell.agent.review_prompt import hear_all
-    from orchestr.cell.phases.checkout_head import open_round, stand, step_off, unacceptable
+    from orchestr.cell.agent.review_prompt import review_head
+    from orchestr.cell.phases.checkout_head import (
+        checkout_head,
+        remove_temporary_worktree,
+        resume_repair,
+        unacceptable_reason,
+    )
 
-    key, most = ctx.digest_of(Phase.REVIEW), ctx.cell.proof.repair.reviews
+    key, most = ctx.phase_digest(Phase.REVIEW), ctx.cell.proof.repair.reviews
     origin, proof = done.head, ctx.cell.proof
-    attempt = open_round(ctx, done, marker, Phase.REVIEW)
-    head = stand(ctx, done, marker)
+    attempt = resume_repair(ctx, done, marker, Phase.REVIEW)
+    head = checkout_head(ctx, done, marker)
     rows: check.Rows | None = checks.items if head == checks.head else None
     try:
         while True:
             red, words = None, ""
-            found: tuple[Opinion, ...] = ()  # of this head; those of another one are void
-            refused = unacceptable(ctx, done, marker, head)
+            found: tuple[ReviewerOpinion, ...] = ()  # of this head; those of another one are void
+            refused = unacceptable_reason(ctx, done, marker, head)
             if not refused and rows is None:
-                rows, red, words = _check_again(ctx, attempt, marker, head)
+                rows, red, words = _rerun_checks(ctx, attempt, marker, head)
             if refused:
-                red = check.Red.of(refused)
+                red = check.RedFinding.from_text(refused)
                 words = check.REFUSED.format(head[:12], refused)
             elif red is None:
                 rows = rows or ()
-                found = hear_all(ctx, head, CommitId(marker.base), rows, attempt)
-                blockers = opinions.blocking(found, proof.review_rule)
-                items = tuple(opinions.as_row(o) for o in found)
+                found = review_head(ctx, head, CommitId(marker.base), rows, attempt)
+                blockers = opinions.blocking_issues(found, proof.review_rule)
+                items = tuple(opinions.opinion_to_row(o) for o in found)
                 if not blockers:
                     if attempt is not None:
                         repairs.end_series(ctx.dir, attempt.number, Phase.REVIEW, origin)
                     return Evidence(head, key, items, checks.head,
                                     checks=None if head == checks.head else rows)  # fmt: skip
                 told = "; ".join(f"{issue.title} ({o.reviewer})" for o, issue in blockers)
-                red = check.Red(opinions.red_of(blockers), f"review: {told}")
-                words = BLOCKED.format(head[:12], opinions.words(blockers))
+                red = check.RedFinding(opinions.blockers_digest(blockers), f"review: {told}")
+                words = BLOCKED.format(head[:12], opinions.format_blockers(blockers))
             assert red is not None
-            stop = check.give_up(ctx, attempt, Phase.REVIEW, origin, red.digest, most)
+            stop = check.give_up_reason(ctx, attempt, Phase.REVIEW, origin, red.digest, most)
             if stop is not None or attempt is None:
                 if proof.allow_partial and not refused and rows is not None:
-                    check.tell_partial(ctx, Phase.REVIEW, red)
-                    return Evidence(head, key, tuple(opinions.as_row(o) for o in found),
+                    check.warn_partial(ctx, Phase.REVIEW, red)
+                    return Evidence(head, key, tuple(opinions.opinion_to_row(o) for o in found),
                                     checks.head, partial=True,
                                     checks=None if head == checks.head else rows)  # fmt: skip
                 raise ctx.fail(
                     f"{red.told} ({stop})",
                     hint=f"mend it in {ctx.worktree} and commit, then: orchestr run {ctx.name}",
                 )
-            head = check.repaired(
+            head = check.repair_head(
                 ctx, attempt, marker, Phase.REVIEW, origin, head, red, words, most
             )
             rows = None
     finally:
-        step_off(ctx)
+        remove_temporary_worktree(ctx)
 
 
-def _check_again(
-    ctx: CellContext, attempt: Attempt | None, marker: Marker, head: CommitId
-) -> tuple[check.Rows, check.Red | None, str]:
+def _rerun_checks(
+    ctx: CellContext, attempt: Attempt | None, marker: WorktreeMarker, head: CommitId
+) -> tuple[check.Rows, check.RedFinding | None, str]:
     """The checks on a head that a repair made here: results, what is red, words for the author."""
-    from orchestr.cell.proof.run_checks import run_checks, wanted
+    from orchestr.cell.proof.run_checks import has_checks, run_checks
 
-    if not wanted(ctx):
+    if not has_checks(ctx):
         return (), None, ""
     number = attempt.number if attempt else 0
     verdict = run_checks(ctx, head, CommitId(marker.base), attempt=number, phase=Phase.REVIEW)
     if verdict.passed:
         return verdict.rows, None, ""
-    words = check.words_for(verdict.results, head, first=False)
-    return verdict.rows, check.Red(verdict.red, verdict.told, verdict.folder), words
+    words = check.format_red_checks(verdict.results, head, first=False)
+    return (
+        verdict.rows,
+        check.RedFinding(verdict.red_digest, verdict.summary_line, verdict.folder),
+        words,
+    )
 
 
 BLOCKED = """Reviewers have read your commit {} and found what must not be merged as it is:

@@ -15,42 +15,47 @@ from typing import Any, Protocol, cast
 
 from orchestr.cell import inputs
 from orchestr.cell.context import CellContext
-from orchestr.errors import Blocked, Interrupted, NeedsApproval, OrchestrError, full_disk
+from orchestr.errors import CellBlocked, Interrupted, NeedsApproval, OrchestrError, disk_full_error
 from orchestr.spec.phases import Phase
-from orchestr.state.events import Kind
+from orchestr.state.events import EventKind
 
 
 class PhaseModule(Protocol):
     """What the module of a phase offers."""
 
-    def reason(self, ctx: CellContext) -> str | None:
+    def reason_to_run(self, ctx: CellContext) -> str | None:
         """Why the phase would run, None when its result is up to date. Asks no network."""
         ...
 
-    def run(self, ctx: CellContext) -> Result:
+    def run(self, ctx: CellContext) -> PhaseResult:
         """Make the result, or find that it is there."""
         ...
 
 
-def runner(phase: Phase) -> PhaseModule:
+def phase_module(phase: Phase) -> PhaseModule:
     """The module of a phase; imported when it is asked for the first time."""
     return cast(PhaseModule, import_module(f"orchestr.cell.phases.{phase}"))
 
 
-def perform(ctx: CellContext, phase: Phase) -> None:
+def run_phase(ctx: CellContext, phase: Phase) -> None:
     """Run one phase and journal what came of it. Raises what the phase raises."""
     ctx.check_cancelled()
     begun = time.monotonic()
     try:
-        why = runner(phase).reason(ctx)
+        why = phase_module(phase).reason_to_run(ctx)
         if why is not None:
-            ctx.emit(Kind.PHASE_STARTED, phase=phase, why=why, **inputs.told(ctx, phase))
-        with ctx.run.working():
-            result = runner(phase).run(ctx)
-        inputs.note(ctx, phase)
+            ctx.emit(
+                EventKind.PHASE_STARTED,
+                phase=phase,
+                why=why,
+                **inputs.changes_for_journal(ctx, phase),
+            )
+        with ctx.run.count_as_working():
+            result = phase_module(phase).run(ctx)
+        inputs.save_inputs(ctx, phase)
     except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
-        error = full_disk(raised) or raised
+        error = disk_full_error(raised) or raised
         stopped = isinstance(error, Interrupted)
         known = isinstance(error, OrchestrError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
@@ -59,12 +64,12 @@ def perform(ctx: CellContext, phase: Phase) -> None:
         hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
         if not known:
             _keep_traceback(ctx, error)
-        if isinstance(error, Blocked):
-            ctx.emit(Kind.CELL_BLOCKED, phase=phase, upstream=error.upstream, reason=text,
+        if isinstance(error, CellBlocked):
+            ctx.emit(EventKind.CELL_BLOCKED, phase=phase, upstream=error.upstream, reason=text,
                      hint=hint)  # fmt: skip
             raise
-        gate = error.place if isinstance(error, NeedsApproval) else {}
-        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
+        gate = error.journal_data if isinstance(error, NeedsApproval) else {}
+        ctx.emit(EventKind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
                  aborted=stopped, **gate)  # fmt: skip
         give_ports_back(ctx)
         if error is not raised:
@@ -75,7 +80,7 @@ def perform(ctx: CellContext, phase: Phase) -> None:
     seconds = round(time.monotonic() - begun, 3)
     if result.made or why is not None:
         data = {k: v for k, v in result.data.items() if k != "attempt"}
-        ctx.run.emit(Kind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
+        ctx.run.emit(EventKind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
                      attempt=result.data.get("attempt", 0), made=result.made, **data)  # fmt: skip
 
 
@@ -83,9 +88,9 @@ def give_ports_back(ctx: CellContext) -> None:
     """The cell has come to its end, well or badly: others may have its ports."""
     if ctx.cell.proof.ports:
         with suppress(OrchestrError, OSError):
-            from orchestr.cell.worktree.ports import give_back
+            from orchestr.cell.worktree.ports import release_ports
 
-            give_back(ctx)
+            release_ports(ctx)
 
 
 def _keep_traceback(ctx: CellContext, error: Exception) -> None:
@@ -100,7 +105,7 @@ def _keep_traceback(ctx: CellContext, error: Exception) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class PhaseResult:
     """``made`` is False when the phase returned at once or only restored a file."""
 
     made: bool
@@ -108,9 +113,9 @@ class Result:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def kept(cls) -> Result:
+    def up_to_date(cls) -> PhaseResult:
         return cls(False)
 
     @classmethod
-    def built(cls, why: str, **data: Any) -> Result:
+    def built(cls, why: str, **data: Any) -> PhaseResult:
         return cls(True, why, data)

@@ -10,29 +10,29 @@ from __future__ import annotations
 
 import time
 
-from orchestr.cell.context import CellContext, Fetch
-from orchestr.cell.phases.run_phase import Result
+from orchestr.cell.context import BaseFetch, CellContext
+from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
-from orchestr.cell.worktree.ensure import base_branch, checked_out, ensure
-from orchestr.cell.worktree.setup import set_up
-from orchestr.errors import Blocked
+from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
+from orchestr.cell.worktree.setup import set_up_worktree
+from orchestr.errors import CellBlocked
 from orchestr.git.errors import GitError
-from orchestr.git.merge import merge_base_for
+from orchestr.git.merge import merge_heads
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
-from orchestr.state.events import Kind
-from orchestr.state.results import Head, Marker, read_tree
+from orchestr.state.events import EventKind
+from orchestr.state.results import HeadRecord, WorktreeMarker, read_tree
 
 FETCH_AGE = 60.0  # s for which a fetch counts within a run: cells begin many at once
 
 
-def reason(ctx: CellContext) -> str | None:
+def reason_to_run(ctx: CellContext) -> str | None:
     """Why the phase would run, or None. Reads files only."""
-    marker = Marker.read(ctx.dir)
+    marker = WorktreeMarker.read(ctx.dir)
     if marker is None:
         return "it has no worktree marker yet"
-    if marker.phase != ctx.digest_of(Phase.WORKTREE):
+    if marker.phase != ctx.phase_digest(Phase.WORKTREE):
         return "repository, branch, base or set-up changed"
     trees = upstream_trees(ctx)
     for name, tree in trees.items():
@@ -52,7 +52,7 @@ def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
     return {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
 
 
-def product_trees(ctx: CellContext) -> dict[str, str]:
+def require_upstream_trees(ctx: CellContext) -> dict[str, str]:
     """The trees of the upstreams, for the marker. Raises Blocked when one has no result.
 
     doit starts upstreams first, but one that stands still (ignored, or not in `--only`) may
@@ -61,71 +61,73 @@ def product_trees(ctx: CellContext) -> dict[str, str]:
     trees = upstream_trees(ctx)
     missing = next((name for name, tree in trees.items() if tree is None), None)
     if missing is not None and not ctx.run.overrides.ignore_deps:
-        upstream = ctx.run.cell(missing).name
-        raise Blocked(f"upstream {missing} has no result yet", upstream=missing,
+        upstream = ctx.run.cell_context(missing).name
+        raise CellBlocked(f"upstream {missing} has no result yet", upstream=missing,
                       hint=f"orchestr explain {upstream}")  # fmt: skip
     return {name: tree for name, tree in trees.items() if tree is not None}
 
 
-def run(ctx: CellContext) -> Result:
+def run(ctx: CellContext) -> PhaseResult:
     """Make the marker, and the worktree it describes. See the module."""
-    why = reason(ctx)
+    why = reason_to_run(ctx)
     if why is None and not ctx.cell.track_base:
-        return Result.kept()
+        return PhaseResult.up_to_date()
     if ctx.cell.action is Action.PUSH:
-        return _run_push(ctx)
-    old = Marker.read(ctx.dir)
-    phase = ctx.digest_of(Phase.WORKTREE)
-    pr = adopt.candidate(ctx)
+        return _record_checked_out_branch(ctx)
+    old = WorktreeMarker.read(ctx.dir)
+    phase = ctx.phase_digest(Phase.WORKTREE)
+    pr = adopt.find_adoptable_pr(ctx)
     if pr is not None:
-        adopt.marker_for(ctx, pr, phase).write(ctx.dir)
-        return Result.built("its branch has a pull request already", url=pr.url)
-    trees = product_trees(ctx)
+        adopt.build_adopted_marker(ctx, pr, phase).write(ctx.dir)
+        return PhaseResult.built("its branch has a pull request already", url=pr.url)
+    trees = require_upstream_trees(ctx)
     base_ref, base = choose_base(ctx, old)
-    marker = Marker(ctx.cell.branch, base, base_ref, trees, phase)
+    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, trees, phase)
     if old is not None and old.branch != marker.branch:
         ctx.run.registry.release(ctx.key)
-    if not ensure(ctx, marker):
-        set_up(ctx)
+    if not ensure_worktree(ctx, marker):
+        set_up_worktree(ctx)
     if marker == old:
-        return Result.kept()
+        return PhaseResult.up_to_date()
     marker.write(ctx.dir)
-    return Result.built(why or "the base moved", base=base, base_ref=base_ref)
+    return PhaseResult.built(why or "the base moved", base=base, base_ref=base_ref)
 
 
-def _run_push(ctx: CellContext) -> Result:
+def _record_checked_out_branch(ctx: CellContext) -> PhaseResult:
     """A person's branch: nothing is made, it must be checked out somewhere (row A82)."""
     base_ref = base_branch(ctx)
-    head = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
-    place = checked_out(ctx)
+    head = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+    place = find_checkout(ctx)
     if head is None or place is None:
         found = ctx.repo.head_branch() or "a detached head"
         raise ctx.fail(
             f"its branch {ctx.cell.branch} is checked out nowhere; {ctx.repo_path} is on {found}",
             hint=f"git -C {ctx.repo_path} switch {ctx.cell.branch}",
         )
-    tip = _tip(ctx, base_ref)
+    tip = _newest_base_commit(ctx, base_ref)
     base = ctx.repo.merge_base(tip, head)
     if base is None:
         raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
-    trees = product_trees(ctx)
-    marker = Marker(ctx.cell.branch, base, base_ref, trees, ctx.digest_of(Phase.WORKTREE))
-    if marker == Marker.read(ctx.dir):
-        return Result.kept()
+    trees = require_upstream_trees(ctx)
+    marker = WorktreeMarker(
+        ctx.cell.branch, base, base_ref, trees, ctx.phase_digest(Phase.WORKTREE)
+    )
+    if marker == WorktreeMarker.read(ctx.dir):
+        return PhaseResult.up_to_date()
     marker.write(ctx.dir)
-    return Result.built("a person's branch", path=str(place), base=base)
+    return PhaseResult.built("a person's branch", path=str(place), base=base)
 
 
-def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
+def choose_base(ctx: CellContext, old: WorktreeMarker | None) -> tuple[str, CommitId]:
     """The branch the pull request is for and the commit the work starts from.
 
     One same-repository upstream: its branch and head. Several: their merge, made without a
     checkout. None: the recorded base, else (and after `--fresh`) the base branch after a fetch.
     """
-    heads: list[tuple[CellContext, Head]] = []
+    heads: list[tuple[CellContext, HeadRecord]] = []
     for name in ctx.plan.stack:
-        upstream = ctx.run.cell(name)
-        head = upstream.head()
+        upstream = ctx.run.cell_context(name)
+        head = upstream.read_head()
         if head is None:
             if ctx.run.overrides.ignore_deps:
                 continue
@@ -135,7 +137,7 @@ def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
         upstream, head = heads[0]
         return stacked_ref(ctx, upstream), CommitId(head.head)
     if heads:
-        merged = merge_base_for(ctx.repo, [CommitId(head.head) for _, head in heads])
+        merged = merge_heads(ctx.repo, [CommitId(head.head) for _, head in heads])
         if merged.commit is None:
             blamed = {merged.ours, merged.theirs}
             names = " and ".join(up.name for up, head in heads if head.head in blamed)
@@ -150,29 +152,29 @@ def choose_base(ctx: CellContext, old: Marker | None) -> tuple[str, CommitId]:
     again = ctx.cell.track_base or attempts.fresh_request(ctx.dir) is not None
     if old is not None and not again and old.base_ref == base_ref:
         return base_ref, CommitId(old.base)
-    return base_ref, _tip(ctx, base_ref)
+    return base_ref, _newest_base_commit(ctx, base_ref)
 
 
 def stacked_ref(ctx: CellContext, upstream: CellContext) -> str:
     """The branch below a stacked cell: its upstream's, or what that one stands on when the
     upstream changed nothing and so has no branch at the forge."""
-    head = upstream.head()
-    marker = Marker.read(upstream.dir)
+    head = upstream.read_head()
+    marker = WorktreeMarker.read(upstream.dir)
     if head is not None and marker is not None and head.head == head.base:
         return marker.base_ref
     return upstream.cell.branch
 
 
-def _tip(ctx: CellContext, base_ref: str) -> CommitId:
+def _newest_base_commit(ctx: CellContext, base_ref: str) -> CommitId:
     """The newest commit of the base branch; a fetch that fails only warns (row X32)."""
     repo = ctx.repo
-    if "origin" in repo.remotes():
-        error = _fetched(ctx, base_ref)
+    if "origin" in repo.list_remotes():
+        error = _fetch_base(ctx, base_ref)
         if error is not None:
             why = f"origin cannot be fetched, using what is here: {error}"
-            ctx.emit(Kind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
+            ctx.emit(EventKind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
     for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):
-        commit = repo.resolve(ref)
+        commit = repo.resolve_commit(ref)
         if commit is not None:
             return commit
     raise ctx.fail(
@@ -181,15 +183,15 @@ def _tip(ctx: CellContext, base_ref: str) -> CommitId:
     )
 
 
-def _fetched(ctx: CellContext, base_ref: str) -> str | None:
+def _fetch_base(ctx: CellContext, base_ref: str) -> str | None:
     """Fetch the base branch, once for all cells that begin together; why it failed, or None."""
-    known = ctx.run.fetches.setdefault((ctx.cell.repo, base_ref), Fetch())
+    known = ctx.run.fetches.setdefault((ctx.cell.repo, base_ref), BaseFetch())
     with known.lock:
         if known.at is None or time.monotonic() - known.at > FETCH_AGE:
             refspec = f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}"
             known.error = None
             try:
-                ctx.repo.fetch("origin", refspec, locks=ctx.run.layout.locks)
+                ctx.repo.fetch("origin", refspec, locks=ctx.run.layout.locks_dir)
             except GitError as error:
                 known.error = error.message
             known.at = time.monotonic()

@@ -3,40 +3,40 @@ somebody else's commits."""
 
 from __future__ import annotations
 
-from orchestr.cell.context import CellContext, observed
+from orchestr.cell.context import CellContext, observed_prs
 from orchestr.forges.base import PRState
 from orchestr.git.repo import CommitId
-from orchestr.state.events import Kind
+from orchestr.state.events import EventKind
 from orchestr.state.journal import Journal
-from orchestr.state.results import Implemented
+from orchestr.state.results import ImplementRecord
 
 
-def pushed(journal: Journal, cell: str) -> set[str]:
+def pushed_commits(journal: Journal, cell: str) -> set[str]:
     """Every commit that this workspace pushed, or meant to push, for a cell."""
     return {
         str(event.data.get("sha"))
         for event in journal.read()
-        if event.cell == cell and event.kind in (Kind.PUSH_INTENDED, Kind.PUSH_DONE)
+        if event.cell == cell and event.kind in (EventKind.PUSH_INTENDED, EventKind.PUSH_DONE)
     }
 
 
-def theirs(ctx: CellContext, done: Implemented) -> CommitId | None:
+def foreign_head(ctx: CellContext, done: ImplementRecord) -> CommitId | None:
     """A head at the forge that is not ours and not contained in ours, as seen at the start."""
-    for pr in observed(ctx.run, ctx.cell):
+    for pr in observed_prs(ctx.run, ctx.cell):
         if pr.state is not PRState.OPEN or pr.head_sha == done.head:
             continue
-        if pr.head_sha in pushed(ctx.run.journal, ctx.cell.name):
+        if pr.head_sha in pushed_commits(ctx.run.journal, ctx.cell.name):
             continue  # an older head of ours: publish brings it up to date
         sha, head = CommitId(pr.head_sha), CommitId(done.head)
-        if ctx.repo.resolve(sha) is not None and ctx.repo.is_ancestor(sha, head):
+        if ctx.repo.resolve_commit(sha) is not None and ctx.repo.is_ancestor(sha, head):
             continue  # merged already, by an attempt or by hand
         return sha
     return None
 
 
-def theirs_seen(ctx: CellContext) -> bool:
+def has_foreign_head(ctx: CellContext) -> bool:
     """Whether the forge showed, at the start of this run, a head that is not ours."""
-    if not observed(ctx.run, ctx.cell):
+    if not observed_prs(ctx.run, ctx.cell):
         return False
-    done = Implemented.read(ctx.dir)
-    return done is not None and theirs(ctx, done) is not None
+    done = ImplementRecord.read(ctx.dir)
+    return done is not None and foreign_head(ctx, done) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestr.cell.context import CellContext, observed
+from orchestr.cell.context import CellContext, observed_prs
 from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
@@ -16,23 +16,23 @@ from orchestr.state.results import (
     PR_URL,
     REVIEW,
     Evidence,
-    Head,
-    Implemented,
-    Marker,
-    Outcome,
+    HeadRecord,
+    ImplementOutcome,
+    ImplementRecord,
+    WorktreeMarker,
     digest,
     read_line,
     valid_checks,
 )
 
 
-def title_of(ctx: CellContext) -> str:
+def pr_title(ctx: CellContext) -> str:
     """The title of the cell's pull request; it says so when it is partial."""
-    whole, partial = titles_of(ctx)
+    whole, partial = pr_titles(ctx)
     return partial if is_partial(ctx) else whole
 
 
-def titles_of(ctx: CellContext) -> tuple[str, str]:
+def pr_titles(ctx: CellContext) -> tuple[str, str]:
     """The title of a whole pull request, and of a partial one."""
     title = body.render_title(ctx.run.feature, ctx.cell)
     return title, f"[partial] {title}"[: body.TITLE_LIMIT]
@@ -40,21 +40,21 @@ def titles_of(ctx: CellContext) -> tuple[str, str]:
 
 def body_block(ctx: CellContext) -> str:
     """Our part of the text, from what is known now. Equal facts give an equal text."""
-    marker = Marker.read(ctx.dir)
+    marker = WorktreeMarker.read(ctx.dir)
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
-    cells = [ctx.run.cell(cell.name) for cell in ctx.run.feature.cells]
+    cells = [ctx.run.cell_context(cell.name) for cell in ctx.run.feature.cells]
     return body.render_block(
         ctx.run.feature,
         ctx.cell,
         base=marker.base_ref if marker else "",
-        links={other.cell.name: link_of(other) for other in cells},
+        links={other.cell.name: pr_link(other) for other in cells},
         stack=ctx.plan.stack,
         draft=ctx.run.settings.forge.draft,
         partial=is_partial(ctx),
         evidence=(
-            body_evidence.checks(valid_checks(checks, review)),
-            body_evidence.repairs(repairs_of(ctx)),
-            body_evidence.reviews(review.items if review else ()),
+            body_evidence.render_checks(valid_checks(checks, review)),
+            body_evidence.render_repairs(counted_repairs(ctx)),
+            body_evidence.render_reviews(review.items if review else ()),
         ),
     )
 
@@ -67,39 +67,39 @@ def is_partial(ctx: CellContext) -> bool:
     return any(e is not None and e.partial for e in (checks, review))
 
 
-def proof_of(ctx: CellContext) -> str:
+def evidence_digest(ctx: CellContext) -> str:
     """A digest of the evidence that the text tells; empty without any."""
     found = [Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW)]
     told = [[e.items, e.checks, e.partial] for e in found if e is not None]
     return digest(told) if any(any(t) for t in told) else ""
 
 
-def repairs_of(ctx: CellContext) -> list[Mapping[str, Any]]:
+def counted_repairs(ctx: CellContext) -> list[Mapping[str, Any]]:
     """The rounds that made this head of what the work came to, oldest first."""
-    done = Implemented.read(ctx.dir)
+    done = ImplementRecord.read(ctx.dir)
     if done is None or not done.attempt:
         return []
     return [
         {"why": one.why, "outcome": one.outcome, "after": one.after}
-        for one in repairs.every(ctx.dir, done.attempt)
+        for one in repairs.read_rounds(ctx.dir, done.attempt)
         if one.origin == done.head and one.outcome in repairs.COUNTED
     ]
 
 
-def link_of(ctx: CellContext) -> PRLink:
+def pr_link(ctx: CellContext) -> PRLink:
     """What is known here of a cell's pull request: by its files, and as this run saw it."""
-    head, url = Head.read(ctx.dir), pr_of(ctx)
-    if head is not None and head.outcome is Outcome.NO_CHANGE_NEEDED:
+    head, url = HeadRecord.read(ctx.dir), pull_request_url(ctx)
+    if head is not None and head.outcome is ImplementOutcome.NO_CHANGE_NEEDED:
         return PRLink(no_change=True)
-    for pr in observed(ctx.run, ctx.cell):
+    for pr in observed_prs(ctx.run, ctx.cell):
         if pr.url == url or (url is None and pr.state is not PRState.CLOSED):
-            return PRLink.of(pr)  # a forgotten cell keeps its pull request
+            return PRLink.from_pull_request(pr)  # a forgotten cell keeps its pull request
     if url is None:
         return PRLink()
     return PRLink(url, PRState.OPEN, ctx.run.settings.forge.draft)
 
 
-def pr_of(ctx: CellContext) -> str | None:
+def pull_request_url(ctx: CellContext) -> str | None:
     """The address of a cell's pull request, None when it has none (yet)."""
     url = read_line(ctx.dir / PR_URL)
     return None if url == NO_PR else url

@@ -12,18 +12,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.salvage import abort_operations, operation
-from orchestr.cell.worktree.setup import equip
+from orchestr.cell.worktree.salvage import abort_operations, unfinished_operation
+from orchestr.cell.worktree.setup import equip_worktree
 from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import exclude_config
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.worktrees import Finding, add_detached, clear_stale_locks, validate_worktree
+from orchestr.git.worktrees import (
+    WorktreeFinding,
+    add_detached,
+    clear_stale_locks,
+    validate_worktree,
+)
 from orchestr.process.tree import kill_marked
 from orchestr.state.results import digest
 
 
-def marker_of(path: Path) -> str:
+def bench_marker(path: Path) -> str:
     """ORCHESTR_ATTEMPT_ID of what is checked in the worktree at ``path``.
 
     The path is in it: another workspace's benches may have the same number.
@@ -31,32 +36,33 @@ def marker_of(path: Path) -> str:
     return f"bench-{digest(str(path))}"
 
 
-def show(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
+def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
     """The worktree at ``path``, set up and showing exactly ``commit``; ``ctx`` is any cell of its
     repository. Raises GitError, WorktreeRefused, ProcessFailed for its set-up.
     """
     repo, layout, settings = ctx.repo, ctx.run.layout, ctx.repo_settings
-    kill_marked(marker_of(path))  # the check of a killed process, still at work here
+    kill_marked(bench_marker(path))  # the check of a killed process, still at work here
     ready = path.with_name(f"{path.name}.ready")
     kit = digest("bench", settings.setup, settings.link, settings.copy)
     verdict = validate_worktree(repo, path, None)
-    if verdict.finding not in (Finding.OK, Finding.WRONG_BRANCH):
+    if verdict.finding not in (WorktreeFinding.OK, WorktreeFinding.WRONG_BRANCH):
         ready.unlink(missing_ok=True)
-        add_detached(repo, path, commit, locks=layout.locks)
-    tree = Repo(path, config=exclude_config(repo, layout.excludes, ctx.linked_patterns))
+        add_detached(repo, path, commit, locks=layout.locks_dir)
+    tree = Repo(path, config=exclude_config(repo, layout.excludes_file, ctx.linked_patterns))
     clear_stale_locks(path)
-    if operation(tree) is not None:
+    if unfinished_operation(tree) is not None:
         abort_operations(tree)
-    tree.without_lfs().run("checkout", "--quiet", "--force", "--detach", commit, "--")
-    tree.run("clean", "-d", "--force", "--quiet")
+    tree.without_lfs().run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
+    tree.run_git("clean", "-d", "--force", "--quiet")
     if not ready.exists() or ready.read_text(encoding="utf-8") != kit:
-        equip(ctx, path, path.parent)
-        tree.run("checkout", "--quiet", "--force", "--detach", commit, "--")
-        tree.run("clean", "-d", "--force", "--quiet")
+        equip_worktree(ctx, path, path.parent)
+        tree.run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
+        tree.run_git("clean", "-d", "--force", "--quiet")
         write_atomic(ready, kit.encode())
-    if tree.head() != commit or tree.dirty():
+    if tree.head() != commit or tree.dirty_paths():
+        shown = ", ".join(tree.dirty_paths()[:3]) or "another"
         raise OrchestrError(
-            f"{path} does not show {commit[:12]}, but {', '.join(tree.dirty()[:3]) or 'another'}",
+            f"{path} does not show {commit[:12]}, but {shown}",
             hint=f"git -C {repo.path} worktree remove --force {path}",
         )
     return tree

@@ -31,18 +31,18 @@ from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.errors import GitError
 from orchestr.git.repo import NO_COMMIT, CommitId, Repo
-from orchestr.git.runner import records_of
+from orchestr.git.runner import split_records
 from orchestr.process.file_lock import FlockLock
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
-from orchestr.state.events import Kind
+from orchestr.state.events import EventKind
 
 BIGGEST = 1 << 20  # bytes of a hook that is kept; larger ones are programs of somebody's
 LOOK = "that is not put back, a person has to look at it"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class CloneSnapshot:
     """A clone as it was. ``hooks`` maps a name to [mode, base64]; ``stash`` is newest first."""
 
     config: str
@@ -56,26 +56,26 @@ class Picture:
 GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are at work
 
 
-def enter(ctx: CellContext, base_ref: str) -> None:
+def snapshot_clone(ctx: CellContext, base_ref: str) -> None:
     """Before an agent starts: take the picture, unless another attempt has one open.
 
     An empty ``base_ref``: for checks and reviewers, the origin is not looked at.
     """
-    tip = _at_origin(ctx, base_ref) if base_ref else None
-    with _lock(ctx):
-        old = _read(ctx)
+    tip = _read_origin_base(ctx, base_ref) if base_ref else None
+    with _snapshot_lock(ctx):
+        old = _read_snapshot(ctx)
         held = old.holders if old else ()
-        others = tuple(key for key in held if key != ctx.key and _is_open(ctx, key))
-        config, hooks = take_files(_common(ctx))
-        picture = Picture(config, hooks, take_refs(ctx.repo), _stash(ctx.repo))
+        others = tuple(key for key in held if key != ctx.key and _is_at_work(ctx, key))
+        config, hooks = read_config_and_hooks(_common_dir(ctx))
+        picture = CloneSnapshot(config, hooks, read_refs(ctx.repo), _read_stash(ctx.repo))
         if old is not None and others:
             picture = replace(old, refs={**picture.refs, **old.refs})
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
         holders = (*others, ctx.key)
-        _write(ctx, replace(picture, origin=origin, holders=holders))
+        _write_snapshot(ctx, replace(picture, origin=origin, holders=holders))
 
 
-def leave(
+def restore_clone(
     ctx: CellContext, attempt: Attempt | None, base_ref: str, during: str = "its agent worked"
 ) -> list[str]:
     """After an agent ended: put back what can be, warn, and return what makes it a failure.
@@ -83,31 +83,36 @@ def leave(
     Safe to repeat: the second time nothing is found. Files come first and without git, which
     does nothing at all while the config cannot be read.
     """
-    with _lock(ctx):
-        before = _read(ctx)
+    with _snapshot_lock(ctx):
+        before = _read_snapshot(ctx)
         if before is None or ctx.key not in before.holders:
             return []
         number = attempt.number if attempt else 0
-        warnings = _put_files_back(ctx, before, number, during)
-        found = _put_refs_back(ctx, before) + _put_stash_back(ctx, before)
+        warnings = _restore_files(ctx, before, number, during)
+        found = _restore_refs(ctx, before) + _restore_stash(ctx, before)
         origin = dict(before.origin)
-        tip = _at_origin(ctx, base_ref) if base_ref else None
+        tip = _read_origin_base(ctx, base_ref) if base_ref else None
         found += _judge_origin(ctx, base_ref, origin.get(base_ref), tip)
         if tip:
             origin[base_ref] = tip
-        holders = tuple(k for k in before.holders if k != ctx.key and _is_open(ctx, k))
-        after = replace(before, refs=take_refs(ctx.repo), stash=_stash(ctx.repo), origin=origin,
-                        holders=holders)  # fmt: skip
+        holders = tuple(k for k in before.holders if k != ctx.key and _is_at_work(ctx, k))
+        after = replace(
+            before,
+            refs=read_refs(ctx.repo),
+            stash=_read_stash(ctx.repo),
+            origin=origin,
+            holders=holders,
+        )
         if holders:
-            _write(ctx, after)
+            _write_snapshot(ctx, after)
         else:
-            _path(ctx).unlink(missing_ok=True)
+            _snapshot_path(ctx).unlink(missing_ok=True)
     for text in warnings:
-        ctx.emit(Kind.CELL_WARNED, attempt=number, reason=text)
+        ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
     return found
 
 
-def take_files(common: Path) -> tuple[str, dict[str, tuple[int, str]]]:
+def read_config_and_hooks(common: Path) -> tuple[str, dict[str, tuple[int, str]]]:
     """The config and the hooks below a clone's `.git`, as they are now."""
     hooks: dict[str, tuple[int, str]] = {}
     for path in sorted((common / "hooks").rglob("*")):
@@ -123,9 +128,9 @@ def take_files(common: Path) -> tuple[str, dict[str, tuple[int, str]]]:
     return base64.b64encode(config).decode(), hooks
 
 
-def take_refs(repo: Repo) -> dict[str, str]:
+def read_refs(repo: Repo) -> dict[str, str]:
     """The branches and tags, with what they name."""
-    lines = repo.ask("for-each-ref", "--format=%(refname) %(objectname)",
+    lines = repo.run_readonly("for-each-ref", "--format=%(refname) %(objectname)",
                      "refs/heads", "refs/tags").text.splitlines()  # fmt: skip
     return dict(line.split(" ") for line in lines)
 
@@ -133,16 +138,16 @@ def take_refs(repo: Repo) -> dict[str, str]:
 # --- refs ------------------------------------------------------------------------------------
 
 
-def _put_refs_back(ctx: CellContext, before: Picture) -> list[str]:
+def _restore_refs(ctx: CellContext, before: CloneSnapshot) -> list[str]:
     repo, found = ctx.repo, []
-    now = take_refs(repo)
+    now = read_refs(repo)
     ours = {f"refs/heads/{entry.branch}" for entry in ctx.run.registry.entries()}
     ours |= {f"refs/heads/{cell.branch}" for cell in ctx.run.feature.cells}
     for ref, old in before.refs.items():
         new = now.get(ref)
         if new == old or ref in ours:
             continue
-        if new is not None and not _is_harm(ctx, ref, old, new):
+        if new is not None and not _is_harmful_move(ctx, ref, old, new):
             continue
         kind = "branch" if ref.startswith("refs/heads/") else "tag"
         name = ref.split("/", 2)[2]
@@ -156,7 +161,7 @@ def _put_refs_back(ctx: CellContext, before: Picture) -> list[str]:
     return found
 
 
-def _is_harm(ctx: CellContext, ref: str, old: str, new: str) -> bool:
+def _is_harmful_move(ctx: CellContext, ref: str, old: str, new: str) -> bool:
     """Whether a move takes something away, and nobody who works at that branch made it."""
     if not ref.startswith("refs/heads/"):
         return True
@@ -166,7 +171,7 @@ def _is_harm(ctx: CellContext, ref: str, old: str, new: str) -> bool:
         if ctx.repo.is_ancestor(old, new):
             # Forward is a fetch or a merge, unless it moved below somebody's checkout.
             name = ref.removeprefix("refs/heads/")
-            return any(e.branch == name for e in ctx.repo.worktrees())
+            return any(e.branch == name for e in ctx.repo.list_worktrees())
     return True
 
 
@@ -176,38 +181,40 @@ def _moved_by_a_checkout(ctx: CellContext, ref: str) -> bool:
     git notes a move of the branch that is checked out in both logs, at the same second and in
     the name of the same command; one from outside (`branch -f`, `update-ref`) only in one.
     """
-    last = _moves(ctx.repo, ref)[:1]
+    last = _read_reflog(ctx.repo, ref)[:1]
     cells = {entry.path for entry in ctx.run.registry.entries()}
-    people = (e for e in ctx.repo.worktrees() if not e.bare and str(e.path) not in cells)
-    return bool(last) and any(last[0] in _moves(ctx.repo.at(e.path), "HEAD") for e in people)
+    people = (e for e in ctx.repo.list_worktrees() if not e.bare and str(e.path) not in cells)
+    return bool(last) and any(
+        last[0] in _read_reflog(ctx.repo.at_path(e.path), "HEAD") for e in people
+    )
 
 
-def _moves(repo: Repo, ref: str) -> list[tuple[str, str, str]]:
+def _read_reflog(repo: Repo, ref: str) -> list[tuple[str, str, str]]:
     """Commit, time and command of every entry in a ref's log, the newest first."""
     words = ("log", "-g", "-z", "--date=raw", "--format=%H%n%gd%n%gs", ref, "--")
     found = []
-    for record in records_of(repo.ask(*words, check=False).out):
+    for record in split_records(repo.run_readonly(*words, check=False).out):
         sha, when, message = (*record.split("\n", 2), "", "")[:3]
         found.append((sha, when.rpartition("@")[2], message.partition(":")[0]))
     return found
 
 
-def _stash(repo: Repo) -> tuple[tuple[str, str], ...]:
-    done = repo.ask("log", "-g", "-z", "--format=%H %gs", "refs/stash", "--", check=False)
+def _read_stash(repo: Repo) -> tuple[tuple[str, str], ...]:
+    done = repo.run_readonly("log", "-g", "-z", "--format=%H %gs", "refs/stash", "--", check=False)
     if done.code != 0:
         return ()
-    pairs = (record.partition(" ") for record in records_of(done.out))
+    pairs = (record.partition(" ") for record in split_records(done.out))
     return tuple((sha, message) for sha, _, message in pairs)
 
 
-def _put_stash_back(ctx: CellContext, before: Picture) -> list[str]:
+def _restore_stash(ctx: CellContext, before: CloneSnapshot) -> list[str]:
     """Store again what is gone from the list of stashes, the oldest first."""
-    here = {sha for sha, _ in _stash(ctx.repo)}
+    here = {sha for sha, _ in _read_stash(ctx.repo)}
     gone = [entry for entry in before.stash if entry[0] not in here]
     if not gone:
         return []
     for sha, message in reversed(gone):
-        ctx.repo.as_committer().run("stash", "store", "-q", "-m", message, sha, check=False)
+        ctx.repo.as_committer().run_git("stash", "store", "-q", "-m", message, sha, check=False)
     word = "stash was" if len(gone) == 1 else "stashes were"
     return [f"{len(gone)} {word} dropped; put back"]
 
@@ -215,14 +222,14 @@ def _put_stash_back(ctx: CellContext, before: Picture) -> list[str]:
 # --- files -----------------------------------------------------------------------------------
 
 
-def _put_files_back(ctx: CellContext, before: Picture, number: int, during: str) -> list[str]:
-    common, kept = _common(ctx), attempts.folder(ctx.dir, number) / "changed"
-    config, hooks = take_files(common)
+def _restore_files(ctx: CellContext, before: CloneSnapshot, number: int, during: str) -> list[str]:
+    common, kept = _common_dir(ctx), attempts.attempt_folder(ctx.dir, number) / "changed"
+    config, hooks = read_config_and_hooks(common)
     told = []
     names = _changed_settings(before.config, config)
     if names:
         write_atomic(kept / "config", base64.b64decode(config))
-        _restore(common / "config", base64.b64decode(before.config), None)
+        _restore_file(common / "config", base64.b64decode(before.config), None)
         told.append(
             f"while {during}, {common / 'config'} was changed ({', '.join(names[:5])});"
             f" it was put back, the changed one is kept as {kept / 'config'}"
@@ -237,7 +244,7 @@ def _put_files_back(ctx: CellContext, before: Picture, number: int, during: str)
         if old is None:
             place.unlink(missing_ok=True)
         else:
-            _restore(place, base64.b64decode(old[1]), old[0])
+            _restore_file(place, base64.b64decode(old[1]), old[0])
         told.append(
             f"while {during}, the hook {place} was changed; it was put back"
             + (f", the changed one is kept as {kept / 'hooks' / name}" if new else "")
@@ -245,7 +252,7 @@ def _put_files_back(ctx: CellContext, before: Picture, number: int, during: str)
     return told
 
 
-def _restore(path: Path, data: bytes, mode: int | None) -> None:
+def _restore_file(path: Path, data: bytes, mode: int | None) -> None:
     if mode is None:
         with suppress(OSError):
             mode = path.stat().st_mode & 0o777
@@ -258,7 +265,7 @@ def _changed_settings(before: str, now: str) -> list[str]:
     work and change nothing for anybody else."""
     if before == now:
         return []
-    old, new = (_settings(base64.b64decode(text)) for text in (before, now))
+    old, new = (_parse_settings(base64.b64decode(text)) for text in (before, now))
     if new is None or old is None:
         return ["it can no longer be read"]
     remotes = {key.rpartition(".")[0] for key in old if key.startswith("remote.")}
@@ -270,13 +277,13 @@ def _changed_settings(before: str, now: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _settings(data: bytes) -> dict[str, list[str]] | None:
+def _parse_settings(data: bytes) -> dict[str, list[str]] | None:
     words = ("config", "-z", "--list", "--no-includes", "--file", "-")
-    done = Repo(Path("/")).run(*words, input=data, check=False)  # not where it may be broken
+    done = Repo(Path("/")).run_git(*words, input=data, check=False)  # not where it may be broken
     if done.code != 0:
         return None
     found: dict[str, list[str]] = {}
-    for record in records_of(done.out):
+    for record in split_records(done.out):
         key, _, value = record.partition("\n")
         found.setdefault(key, []).append(value)
     return found
@@ -285,7 +292,7 @@ def _settings(data: bytes) -> dict[str, list[str]] | None:
 # --- the origin ------------------------------------------------------------------------------
 
 
-def _at_origin(ctx: CellContext, base_ref: str) -> str | None:
+def _read_origin_base(ctx: CellContext, base_ref: str) -> str | None:
     """The base branch at the origin, empty when it is not there; None when nobody can say."""
     ref = f"refs/heads/{base_ref}"
     try:
@@ -302,16 +309,16 @@ def _judge_origin(ctx: CellContext, base_ref: str, old: str | None, tip: str | N
     if not tip:
         return [f"branch {base_ref} at the origin was deleted at {old[:12]}; {LOOK}"]
     repo = ctx.repo
-    if repo.resolve(tip) is None:
+    if repo.resolve_commit(tip) is None:
         with suppress(GitError):
             repo.fetch("origin", f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}",
-                       locks=ctx.run.layout.locks)  # fmt: skip
-    if repo.resolve(tip) is None or repo.resolve(old) is None:
+                       locks=ctx.run.layout.locks_dir)  # fmt: skip
+    if repo.resolve_commit(tip) is None or repo.resolve_commit(old) is None:
         return []
     if not repo.is_ancestor(old, tip):
         moved = f"from {old[:12]} to {tip[:12]}"
         return [f"branch {base_ref} at the origin was rewritten {moved}; {LOOK}"]
-    head = repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    head = repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
     if head is not None and not repo.is_ancestor(head, old) and repo.is_ancestor(head, tip):
         return [f"its commits were pushed to {base_ref} at the origin, now {tip[:12]}; {LOOK}"]
     return []
@@ -320,38 +327,38 @@ def _judge_origin(ctx: CellContext, base_ref: str, old: str | None, tip: str | N
 # --- the record ------------------------------------------------------------------------------
 
 
-def _common(ctx: CellContext) -> Path:
+def _common_dir(ctx: CellContext) -> Path:
     """The clone's `.git`, without asking git: its config may be broken now."""
     entry = ctx.run.registry.lookup(ctx.key)
     return Path(entry.common_dir) if entry is not None else ctx.repo.common_dir()
 
 
-def _key(ctx: CellContext) -> str:
-    return hashlib.sha256(os.fsencode(_common(ctx))).hexdigest()[:16]
+def _clone_key(ctx: CellContext) -> str:
+    return hashlib.sha256(os.fsencode(_common_dir(ctx))).hexdigest()[:16]
 
 
-def _path(ctx: CellContext) -> Path:
-    return ctx.run.layout.state / "surroundings" / f"{_key(ctx)}.json"
+def _snapshot_path(ctx: CellContext) -> Path:
+    return ctx.run.layout.state / "surroundings" / f"{_clone_key(ctx)}.json"
 
 
-def _lock(ctx: CellContext) -> FlockLock:
-    return FlockLock(ctx.run.layout.locks / f"surroundings-{_key(ctx)}.lock")
+def _snapshot_lock(ctx: CellContext) -> FlockLock:
+    return FlockLock(ctx.run.layout.locks_dir / f"surroundings-{_clone_key(ctx)}.lock")
 
 
-def _is_open(ctx: CellContext, key: str) -> bool:
+def _is_at_work(ctx: CellContext, key: str) -> bool:
     """Whether somebody is still at work for the cell that holds the picture."""
     feature, _, cell = key.partition("/")
     folder = ctx.run.layout.cell_dir(feature, cell)
-    newest = attempts.current(folder)
+    newest = attempts.current_attempt(folder)
     return (newest is not None and newest.is_open) or (folder / GUARD).exists()
 
 
-def _read(ctx: CellContext) -> Picture | None:
+def _read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
     try:
-        raw: Any = read_json(_path(ctx))
+        raw: Any = read_json(_snapshot_path(ctx))
         if raw is None:
             return None
-        return Picture(
+        return CloneSnapshot(
             config=str(raw["config"]),
             hooks={name: (int(mode), str(data)) for name, (mode, data) in raw["hooks"].items()},
             refs=dict(raw["refs"]),
@@ -363,5 +370,5 @@ def _read(ctx: CellContext) -> Picture | None:
         return None  # no picture, no comparison
 
 
-def _write(ctx: CellContext, picture: Picture) -> None:
-    write_json(_path(ctx), {"schema": 1, **asdict(picture)})
+def _write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
+    write_json(_snapshot_path(ctx), {"schema": 1, **asdict(picture)})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
-from orchestr.state.results import Marker
+from orchestr.state.results import WorktreeMarker
 
 LOOK_BACK = 50  # subjects of the base that say how commits are written here
 TYPES = (
@@ -25,7 +25,7 @@ GITS_OWN = re.compile(r'(Merge|Revert) "?|(fixup|squash|amend)! ')
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CommitRules:
     """How commits are written in one cell's repository."""
 
     conventional: bool
@@ -33,19 +33,19 @@ class Rules:
     trailers: tuple[str, ...] = ()
 
 
-def rules(ctx: CellContext) -> Rules:
+def commit_rules(ctx: CellContext) -> CommitRules:
     """The rules for this cell: settings first, else what the base's history shows."""
     settings, workspace = ctx.repo_settings, ctx.run.settings.workspace
     trailers = workspace.trailers if settings.trailers is None else settings.trailers
     conventional = settings.commits == "conventional"
     if settings.commits == "auto":
-        conventional = is_conventional(_subjects(ctx))
-    return Rules(conventional, ctx.run.feature.key, trailers)
+        conventional = is_conventional(_base_subjects(ctx))
+    return CommitRules(conventional, ctx.run.feature.key, trailers)
 
 
-def message(ctx: CellContext, kind: str = "feat", what: str = "") -> str:
+def commit_message(ctx: CellContext, kind: str = "feat", what: str = "") -> str:
     """Of the engine's own commits: the key in the subject, no footer for it (row A36)."""
-    house, cell = rules(ctx), ctx.cell
+    house, cell = commit_rules(ctx), ctx.cell
     what = what or cell.title or ctx.run.feature.title
     if house.conventional:
         subject = f"{kind}({cell.name}): {what} ({house.key})"
@@ -61,18 +61,18 @@ def is_conventional(subjects: Sequence[str]) -> bool:
     return typed * 2 > len(counted)
 
 
-def _subjects(ctx: CellContext) -> list[str]:
+def _base_subjects(ctx: CellContext) -> list[str]:
     """The newest subjects of the base branch; none when there is nothing to look at (yet)."""
     try:
         name = base_branch(ctx)
     except OrchestrError:
         name = ""
-    marker = Marker.read(ctx.dir)
+    marker = WorktreeMarker.read(ctx.dir)
     places = [f"refs/remotes/origin/{name}", f"refs/heads/{name}", name]
     try:
         for rev in [*(places if name else []), *([marker.base] if marker else [])]:
-            if ctx.repo.resolve(rev) is not None:
-                return ctx.repo.subjects(rev, LOOK_BACK)
+            if ctx.repo.resolve_commit(rev) is not None:
+                return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
     except OrchestrError:
         return []  # no clone yet: `auto` is then plain
     return []

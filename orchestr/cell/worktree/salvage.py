@@ -17,7 +17,7 @@ from orchestr.cell.context import CellContext
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.worktrees import clear_stale_locks, repair_worktree
-from orchestr.state.attempts import Attempt, folder
+from orchestr.state.attempts import Attempt, attempt_folder
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",
@@ -33,52 +33,53 @@ def attempt_ref(ctx: CellContext, number: int) -> str:
     return f"refs/orchestr/attempts/{ctx.run.feature.name}/{ctx.cell.name}/{name}"
 
 
-def keep(ctx: CellContext, number: int) -> CommitId | None:
+def salvage_worktree(ctx: CellContext, number: int) -> CommitId | None:
     """Store HEAD and everything uncommitted under the attempt's ref. Returns that commit.
 
     Uses an index of its own, so the worktree and its index stay as they are. A file that
     cannot be read or stored does not stop the rest. On an unborn branch the commit has no
     parent. None only when there is nothing at all.
     """
-    commit = picture(ctx, number)
+    commit = make_snapshot_commit(ctx, number)
     if commit is not None:
-        ctx.repo.run("update-ref", free_ref(ctx, attempt_ref(ctx, number), commit), commit)
+        ctx.repo.run_git("update-ref", find_free_ref(ctx, attempt_ref(ctx, number), commit), commit)
     return commit
 
 
-def picture(ctx: CellContext, number: int) -> CommitId | None:
-    """HEAD and everything uncommitted as one commit; no ref holds it yet. See `keep`."""
-    repo = ctx.tree_repo
-    head = repo.resolve("HEAD")
+def make_snapshot_commit(ctx: CellContext, number: int) -> CommitId | None:
+    """HEAD and everything uncommitted as one commit; no ref holds it yet. See
+    `salvage_worktree`."""
+    repo = ctx.worktree_repo
+    head = repo.resolve_commit("HEAD")
     commit = head
-    if repo.dirty() or head is None:
+    if repo.dirty_paths() or head is None:
         with tempfile.TemporaryDirectory(prefix="orchestr-index-") as scratch:
             env = {**IDENTITY, "GIT_INDEX_FILE": str(Path(scratch) / "index")}
             if head is not None:
-                repo.run("read-tree", "HEAD", env=env)
-            repo.run("add", "--all", "--ignore-errors", env=env, check=False)
-            tree = repo.run("write-tree", env=env).text.strip()
+                repo.run_git("read-tree", "HEAD", env=env)
+            repo.run_git("add", "--all", "--ignore-errors", env=env, check=False)
+            tree = repo.run_git("write-tree", env=env).text.strip()
             what = f"plan {-number}" if number < 0 else f"attempt {number}"
             message = f"left by {what} of {ctx.name}"
             parents = ["-p", head] if head is not None else []
-            made = repo.run("commit-tree", tree, *parents, "-m", message, env=env)
+            made = repo.run_git("commit-tree", tree, *parents, "-m", message, env=env)
             commit = CommitId(made.text.strip())
     return commit
 
 
-def free_ref(ctx: CellContext, first: str, commit: CommitId) -> str:
+def find_free_ref(ctx: CellContext, first: str, commit: CommitId) -> str:
     """The ref, or `<ref>.2`, `<ref>.3`, ... : what is kept is never moved off a commit
     that the new one does not contain (these refs have no reflog)."""
     ref, copy = first, 1
     while True:
-        there = ctx.repo.resolve(ref)
+        there = ctx.repo.resolve_commit(ref)
         if there is None or ctx.repo.is_ancestor(there, commit):
             return ref
         copy += 1
         ref = f"{first}.{copy}"
 
 
-def restore(ctx: CellContext, attempt: Attempt) -> list[str]:
+def restore_worktree(ctx: CellContext, attempt: Attempt) -> list[str]:
     """Bring the worktree back to its branch at a commit that contains the start.
 
     Returns what had to be put right, for the report. Raises nothing: a worktree that cannot
@@ -86,59 +87,59 @@ def restore(ctx: CellContext, attempt: Attempt) -> list[str]:
     """
     done: list[str] = []
     try:
-        done += _restore(ctx, attempt)
+        done += _restore_or_raise(ctx, attempt)
     except OrchestrError as error:
         done.append(f"the worktree could not be put right: {error.message}")
     return done
 
 
-def _restore(ctx: CellContext, attempt: Attempt) -> list[str]:
+def _restore_or_raise(ctx: CellContext, attempt: Attempt) -> list[str]:
     done: list[str] = []
     place = ctx.worktree
     if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
         return ["the worktree is gone; it will be made again"]
     if place.is_symlink() or not place.is_dir():
-        return [f"what is in place of the worktree is kept as {_put_aside(ctx, attempt, place)}"]
-    if not same_repository(ctx):
+        return [f"what is in place of the worktree is kept as {_move_aside(ctx, attempt, place)}"]
+    if not is_same_repository(ctx):
         if os.path.lexists(place / ".git"):
-            done.append(f"its .git is kept as {_put_aside(ctx, attempt, place / '.git')}")
+            done.append(f"its .git is kept as {_move_aside(ctx, attempt, place / '.git')}")
         repair_worktree(ctx.repo, ctx.worktree)
         done.append("the worktree's .git was damaged; repaired")
     clear_stale_locks(ctx.worktree)
-    if keep(ctx, attempt.number) is None:
+    if salvage_worktree(ctx, attempt.number) is None:
         return [*done, "nothing could be kept, so the worktree is left as it is"]
-    repo = ctx.tree_repo
-    branch = ctx.repo.resolve(f"refs/heads/{ctx.cell.branch}")
+    repo = ctx.worktree_repo
+    branch = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
     start = CommitId(attempt.start)
     intact = branch is not None and repo.is_ancestor(start, branch)
     if not intact:
-        ctx.repo.run("update-ref", f"refs/heads/{ctx.cell.branch}", start)
+        ctx.repo.run_git("update-ref", f"refs/heads/{ctx.cell.branch}", start)
         done.append(f"branch {ctx.cell.branch} was put back to {start[:12]}")
     if repo.head_branch() != ctx.cell.branch:
         abort_operations(repo)
-        repo.run("checkout", "--force", "--no-recurse-submodules", ctx.cell.branch)
+        repo.run_git("checkout", "--force", "--no-recurse-submodules", ctx.cell.branch)
         done.append(f"the worktree was put back on {ctx.cell.branch}")
     elif not intact:
         abort_operations(repo)
-        repo.run("reset", "--hard")
+        repo.run_git("reset", "--hard")
     if done:
         kept = attempt_ref(ctx, attempt.number)
         done.append(f"what the attempt left is kept below {kept}")
     return done
 
 
-def _put_aside(ctx: CellContext, attempt: Attempt, path: Path) -> Path:
+def _move_aside(ctx: CellContext, attempt: Attempt, path: Path) -> Path:
     """Move something that an agent put in our way to its attempt's folder."""
-    kept = folder(ctx.dir, attempt.number) / "left" / path.name.lstrip(".")
+    kept = attempt_folder(ctx.dir, attempt.number) / "left" / path.name.lstrip(".")
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(path, kept)
     return kept
 
 
-def same_repository(ctx: CellContext) -> bool:
+def is_same_repository(ctx: CellContext) -> bool:
     """Whether the worktree's `.git` still leads to the cell's repository."""
     with suppress(OrchestrError):
-        return ctx.tree_repo.common_dir().resolve() == ctx.repo.common_dir().resolve()
+        return ctx.worktree_repo.common_dir().resolve() == ctx.repo.common_dir().resolve()
     return False
 
 
@@ -153,7 +154,7 @@ UNDER_WAY = {
 }
 
 
-def operation(repo: Repo) -> str | None:
+def unfinished_operation(repo: Repo) -> str | None:
     """What git is in the middle of in this worktree, if it is."""
     at = repo.git_dir()
     return next((what for name, what in UNDER_WAY.items() if (at / name).exists()), None)
@@ -162,4 +163,4 @@ def operation(repo: Repo) -> str | None:
 def abort_operations(repo: Repo) -> None:
     """End a half-done merge, rebase or cherry-pick; there may be none."""
     for operation in ("merge", "rebase", "cherry-pick", "revert", "am"):
-        repo.run(operation, "--abort", check=False)
+        repo.run_git(operation, "--abort", check=False)

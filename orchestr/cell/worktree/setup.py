@@ -15,35 +15,35 @@ from orchestr.cell.worktree.ports import port_variables
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import Repo
-from orchestr.process.run import run as run_process
+from orchestr.process.run import run_command as run_process
 
 PENDING = "setup-pending"  # in the cell's folder
 HALF = ".orchestr-copy"  # what a copy is called until it is whole
 
 
-def expect(ctx: CellContext) -> None:
-    """Note that the worktree is not ready until `set_up` has ended well."""
+def mark_setup_pending(ctx: CellContext) -> None:
+    """Note that the worktree is not ready until `set_up_worktree` has ended well."""
     write_atomic(ctx.dir / PENDING, b"")
 
 
-def is_pending(ctx: CellContext) -> bool:
+def is_setup_pending(ctx: CellContext) -> bool:
     """Whether a kill or a failure left the worktree without its whole kit."""
     return (ctx.dir / PENDING).exists()
 
 
-def set_up(ctx: CellContext) -> None:
+def set_up_worktree(ctx: CellContext) -> None:
     """Link and copy from the main checkout, then the repository's own set-up commands.
 
     A missing source is passed over, an existing target is left alone (row C24). Raises
     PhaseFailed with the end of what a failing command said, Interrupted when stopped.
     """
-    expect(ctx)
-    equip(ctx, ctx.worktree, ctx.dir)
+    mark_setup_pending(ctx)
+    equip_worktree(ctx, ctx.worktree, ctx.dir)
     (ctx.dir / PENDING).unlink(missing_ok=True)
 
 
-def equip(ctx: CellContext, place: Path, logs: Path) -> None:
-    """The kit in any worktree of the cell's repository. Raises as `set_up`."""
+def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:
+    """The kit in any worktree of the cell's repository. Raises as `set_up_worktree`."""
     settings = ctx.repo_settings
     for name in settings.link:
         source, target = ctx.repo_path / name, place / name
@@ -51,17 +51,17 @@ def equip(ctx: CellContext, place: Path, logs: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source.resolve())
     for name in settings.copy:
-        _copy(ctx.repo_path / name, place / name)
+        _copy_whole(ctx.repo_path / name, place / name)
     for number, command in enumerate(settings.setup, start=1):
-        _step(ctx, "setup", number, command, place, logs)
+        _run_step(ctx, "setup", number, command, place, logs)
 
 
-def tear_down(ctx: CellContext) -> list[str]:
+def run_teardown(ctx: CellContext) -> list[str]:
     """The repository's own commands before a removal; what failed, in words."""
     failed = []
     for number, command in enumerate(ctx.repo_settings.teardown, start=1):
         try:
-            _step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
+            _run_step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
         except Interrupted:
             raise
         except OrchestrError as error:
@@ -69,7 +69,7 @@ def tear_down(ctx: CellContext) -> list[str]:
     return failed
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy_whole(source: Path, target: Path) -> None:
     """A file or folder, whole or not at all."""
     if target.exists() or target.is_symlink() or not source.exists():
         return
@@ -84,7 +84,9 @@ def _copy(source: Path, target: Path) -> None:
     half.rename(target)
 
 
-def _step(ctx: CellContext, what: str, number: int, command: str, place: Path, logs: Path) -> None:
+def _run_step(
+    ctx: CellContext, what: str, number: int, command: str, place: Path, logs: Path
+) -> None:
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     limit = ctx.repo_settings.setup_timeout or ctx.timeout
@@ -93,7 +95,7 @@ def _step(ctx: CellContext, what: str, number: int, command: str, place: Path, l
             done = run_process(
                 ["sh", "-c", command],
                 cwd=place,
-                env={**Repo(place).env(), **port_variables(ctx)},
+                env={**Repo(place).build_env(), **port_variables(ctx)},
                 timeout=limit,
                 limit=1 << 20,
                 sink=stream.write,

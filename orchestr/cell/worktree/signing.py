@@ -13,10 +13,10 @@ import shlex
 from orchestr.cell.context import CellContext
 from orchestr.errors import OrchestrError
 from orchestr.spec.phases import Action
-from orchestr.state.results import Marker
+from orchestr.state.results import WorktreeMarker
 
 
-def agent_config(ctx: CellContext) -> dict[str, str]:
+def agent_git_config(ctx: CellContext) -> dict[str, str]:
     """Settings of git for the agent: who commits, and whether it signs.
 
     The identity is said outright, because an agent may hide the user's global config from its
@@ -24,7 +24,7 @@ def agent_config(ctx: CellContext) -> dict[str, str]:
     """
     identity = {}
     for key in ("user.name", "user.email"):
-        value = ctx.repo.ask("config", "--get", key, check=False).text.strip()
+        value = ctx.repo.run_readonly("config", "--get", key, check=False).text.strip()
         if value:
             identity[key] = value
     return {**identity, **ctx.sign_config}
@@ -38,19 +38,21 @@ def sign_command(ctx: CellContext) -> str | None:
     """
     if not ctx.sign_config or ctx.cell.action is Action.PUSH:
         return None
-    marker, head = Marker.read(ctx.dir), ctx.head()
+    marker, head = WorktreeMarker.read(ctx.dir), ctx.read_head()
     if marker is None or head is None or head.head == head.base or not ctx.worktree.exists():
         return None
-    if not unsigned(ctx, marker.base):
+    if not has_unsigned_commits(ctx, marker.base):
         return None
     where, base = shlex.quote(str(ctx.worktree)), marker.base[:12]
     return f"git -C {where} rebase {base} --exec 'git commit --amend --no-edit -S'"
 
 
-def unsigned(ctx: CellContext, base: str) -> bool:
+def has_unsigned_commits(ctx: CellContext, base: str) -> bool:
     """Whether a commit of the cell's branch has no signature (it is not verified)."""
     try:
-        found = ctx.repo.ask("rev-list", "--header", f"{base}..refs/heads/{ctx.cell.branch}")
+        found = ctx.repo.run_readonly(
+            "rev-list", "--header", f"{base}..refs/heads/{ctx.cell.branch}"
+        )
     except OrchestrError:
         return False
     commits = [part for part in found.out.split(b"\0") if part.strip()]

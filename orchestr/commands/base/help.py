@@ -108,7 +108,7 @@ EXAMPLES: dict[str, Sequence[Example]] = {
 }
 
 
-def options_of(command: Any) -> list[Any]:
+def shown_options(command: Any) -> list[Any]:
     """The options of a verb that are ours to show."""
     found = command.cmdparser.options
     return [o for o in found if o.section == "orchestr" or o.name in THEIRS]
@@ -118,13 +118,13 @@ def help_text(command: Any) -> str:
     """Purpose, usage, options, examples; at most 80 columns where the words allow it."""
     name = command.get_name()
     lines = [f"orchestr {name}: {command.doc_purpose}", ""]
-    options = options_of(command)
+    options = shown_options(command)
     usage = " ".join(p for p in (command.doc_usage, "[OPTION]..." if options else "") if p)
     lines.append(f"  orchestr {name} {usage}".rstrip())
     if options:
         lines += ["", "options"]
         for option in options:
-            lines += _option(option)
+            lines += _format_option(option)
     examples = EXAMPLES.get(name, ())
     if examples:
         lines += ["", "examples"]
@@ -141,7 +141,7 @@ def help_text(command: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _option(option: Any) -> list[str]:
+def _format_option(option: Any) -> list[str]:
     argument = "" if option.type is bool else " " + ARGUMENTS.get(option.name, "VALUE")
     flags = [f"-{option.short}"] if option.short else []
     flags += [f"--{option.long}"] if option.long else []

@@ -11,10 +11,10 @@ from typing import Any
 
 from doit.cmd_base import Command
 
-from orchestr.errors import Exit, OrchestrError, UsageError, full_disk
+from orchestr.errors import ExitCode, OrchestrError, UsageError, disk_full_error
 from orchestr.run.workspace import Session
-from orchestr.tasks.loader import COLLECT, Loader, takes_words
-from orchestr.tasks.plain_doit import REPLACED, run_stock, stock_command
+from orchestr.tasks.loader import COLLECT, FeatureTaskLoader, accepts_arguments
+from orchestr.tasks.plain_doit import REPLACED, find_stock_command, run_stock_command
 from orchestr.views.terminal.output import report_error, report_fault, silence_stdout
 
 
@@ -31,7 +31,7 @@ class Verb:
         """Ours, with examples; under plain doit its own for the verbs that it has, too."""
         command: Any = self
         if command.bin_name != "orchestr":
-            stock = stock_command(self, [])
+            stock = find_stock_command(self, [])
             if stock is not None:
                 return str(stock[0].help())
             if command.get_name() in REPLACED:  # with doit's options, which count there
@@ -43,16 +43,18 @@ class Verb:
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
         gc.set_threshold(*COLLECT)
-        stock = stock_command(self, in_args)
+        stock = find_stock_command(self, in_args)
         if stock is not None:
             theirs, words = stock
             try:
-                return run_stock(theirs, words, self.get_name())  # type: ignore[attr-defined]
+                return run_stock_command(theirs, words, self.get_name())  # type: ignore[attr-defined]
             finally:
                 self.pdb = theirs.pdb  # doit looks at it after an error
         try:
-            stops = attach(self).own if self.own_tasks_take_words else {}
-            words = reordered(self, in_args, [name for name in stops if takes_words(stops[name])])
+            stops = attach_loader(self).dodo_tasks if self.own_tasks_take_words else {}
+            words = move_options_first(
+                self, in_args, [name for name in stops if accepts_arguments(stops[name])]
+            )
             code = super().parse_execute(words)  # type: ignore[misc]
             sys.stdout.flush()
             return int(code or 0)
@@ -60,16 +62,16 @@ class Verb:
             return report_error(error)
         except BrokenPipeError:
             silence_stdout()
-            return int(Exit.DONE)
+            return int(ExitCode.DONE)
         except KeyboardInterrupt:
-            return int(Exit.INTERRUPTED)
+            return int(ExitCode.INTERRUPTED)
         except Exception as error:
             from doit.cmdparse import CmdParseError
             from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 
             if isinstance(error, CmdParseError):
-                return report_error(bad_option(self, error))
-            full = full_disk(error)
+                return report_error(option_error(self, error))
+            full = disk_full_error(error)
             if full is not None:
                 return report_error(full)
             if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
@@ -78,7 +80,7 @@ class Verb:
 
 
 class PlainVerb(Verb, Command):  # type: ignore[misc]
-    """A command that reads a workspace and needs no tasks. Subclasses define `act`."""
+    """A command that reads a workspace and needs no tasks. Subclasses define `run_verb`."""
 
     needs_workspace = True
 
@@ -89,10 +91,10 @@ class PlainVerb(Verb, Command):  # type: ignore[misc]
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:
         """Find the workspace and act."""
-        session = Session.here() if self.needs_workspace else None
-        return self.act(session, opt_values, pos_args)  # type: ignore[arg-type]
+        session = Session.from_cwd() if self.needs_workspace else None
+        return self.run_verb(session, opt_values, pos_args)  # type: ignore[arg-type]
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """The verb itself; returns the exit code."""
         raise NotImplementedError
 
@@ -101,7 +103,7 @@ class PlainVerb(Verb, Command):  # type: ignore[misc]
 _UNREADABLE = re.compile(r"Error parsing parameter '(\w+)' <class '(int|float)'>\.\n.*: (.+)")
 
 
-def bad_option(command: Any, error: Exception) -> UsageError:
+def option_error(command: Any, error: Exception) -> UsageError:
     """What the option parser said, without the list of every option that there is."""
     words = str(error).removeprefix("Error parsing Command: ")
     words = words.partition(" (parsing options: ")[0]
@@ -113,7 +115,9 @@ def bad_option(command: Any, error: Exception) -> UsageError:
     return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
 
 
-def reordered(command: Any, words: Sequence[str], stops: Collection[str] = ()) -> list[str]:
+def move_options_first(
+    command: Any, words: Sequence[str], stops: Collection[str] = ()
+) -> list[str]:
     """The options of ``words`` first, then the names; `--` or a name in ``stops`` ends them."""
     parser = command.cmdparser
     takes = {True: set(), False: set()}  # type: dict[bool, set[str]]
@@ -140,11 +144,11 @@ def reordered(command: Any, words: Sequence[str], stops: Collection[str] = ()) -
     return [*options, "--", *names]
 
 
-def attach(command: Any) -> Loader:
+def attach_loader(command: Any) -> FeatureTaskLoader:
     """The loader of a verb, and its session; under plain doit it takes the dodo's place."""
     loader = command.loader
-    if not isinstance(loader, Loader):
-        ours = Loader(Session.here(), loader.namespace)
+    if not isinstance(loader, FeatureTaskLoader):
+        ours = FeatureTaskLoader(Session.from_cwd(), loader.namespace)
         ours.cmd_names, ours.config = loader.cmd_names, loader.config
         command.loader = ours
         return ours

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestr.state.states import CellState
-from orchestr.views.graph.layout import reduced
+from orchestr.views.graph.layout import reduce_edges
 from orchestr.views.model import FeatureStatus
-from orchestr.views.terminal.text import clean, headline, span, took
+from orchestr.views.terminal.text import clean_line, format_duration, headline, seconds_between
 
 FORMATS = ("text", "dot", "svg", "mermaid")
 # Fill and line; the text on them is dark in both colour schemes of a reader.
@@ -36,7 +36,7 @@ COLOURS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class GraphNode:
     """A cell as it is drawn. ``note`` is its state and time in a few words, ``tip`` more."""
 
     name: str
@@ -46,58 +46,60 @@ class Node:
     upstreams: tuple[str, ...] = ()
 
 
-def nodes_of(status: FeatureStatus, now: datetime) -> tuple[Node, ...]:
+def nodes_of(status: FeatureStatus, now: datetime) -> tuple[GraphNode, ...]:
     """The cells in plan order."""
     found = []
     for cell in status.plan.cells:
         view, state = status.view.cell(cell.name), status.cell_state(cell.name)
         end = view.finished_at or (now if state.is_moving else None)
-        seconds = span(view.started_at, end) if state is not CellState.PENDING else None
-        words = view.phase if state is CellState.RUNNING and view.phase else state.words
+        seconds = seconds_between(view.started_at, end) if state is not CellState.PENDING else None
+        words = view.phase if state is CellState.RUNNING and view.phase else state.label
         if view.slot == "queued":
             words = "queued"
-        note = f"{words} {took(seconds)}" if seconds is not None else words
-        tip = f"{cell.name}: {state.words}, {cell.repo} on {cell.branch}"
+        note = f"{words} {format_duration(seconds)}" if seconds is not None else words
+        tip = f"{cell.name}: {state.label}, {cell.repo} on {cell.branch}"
         why = headline(view.reason)
         link = status.pull_request(cell.name)
         tip += f"\n{why}" if why else ""
-        tip += f"\n{clean(link[0])}" if link else ""
-        found.append(Node(cell.name, state, note, tip, cell.upstreams))
+        tip += f"\n{clean_line(link[0])}" if link else ""
+        found.append(GraphNode(cell.name, state, note, tip, cell.upstreams))
     return tuple(found)
 
 
-def edges_of(nodes: Sequence[Node]) -> list[tuple[str, str, bool]]:
+def edges_of(nodes: Sequence[GraphNode]) -> list[tuple[str, str, bool]]:
     """(upstream, dependent, whether other edges imply it)."""
-    few = reduced({node.name: node.upstreams for node in nodes})
+    few = reduce_edges({node.name: node.upstreams for node in nodes})
     return [(up, n.name, up not in few[n.name]) for n in nodes for up in n.upstreams]
 
 
-def dot(feature: str, nodes: Sequence[Node]) -> str:
+def dot_text(feature: str, nodes: Sequence[GraphNode]) -> str:
     """For Graphviz: `orchestr graph F --format dot | dot -Tpng`."""
     lines = [
-        f"digraph {_quoted(feature)} {{",
+        f"digraph {_quote_dot(feature)} {{",
         '  rankdir=LR; node [shape=box, style="rounded,filled", fontname="sans-serif"];',
     ]
     for node in nodes:
         fill, line = COLOURS[node.state]
         label = f"{node.state.symbol} {node.name}\n{node.note}"
         lines.append(
-            f"  {_quoted(node.name)} [label={_quoted(label)}, tooltip={_quoted(node.tip)},"
+            f"  {_quote_dot(node.name)} [label={_quote_dot(label)}, tooltip={_quote_dot(node.tip)},"
             f' fillcolor="{fill}", color="{line}"];'
         )
     for up, name, implied in edges_of(nodes):
         faint = ' [style=dashed, color="#b0bec5"]' if implied else ""
-        lines.append(f"  {_quoted(up)} -> {_quoted(name)}{faint};")
+        lines.append(f"  {_quote_dot(up)} -> {_quote_dot(name)}{faint};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def mermaid(nodes: Sequence[Node]) -> str:
+def mermaid_text(nodes: Sequence[GraphNode]) -> str:
     """For Markdown at GitHub and elsewhere: paste it into a ```mermaid block."""
     lines = ["flowchart LR"]
     # A cell may be called `end`, which is a word of Mermaid's: the ids are numbers.
     number = {node.name: f"c{i}" for i, node in enumerate(nodes)}
     for node in nodes:
-        label = f"{node.state.symbol} {node.name}<br/>{clean(node.note)}".replace('"', "#quot;")
+        label = f"{node.state.symbol} {node.name}<br/>{clean_line(node.note)}".replace(
+            '"', "#quot;"
+        )
         lines.append(f'  {number[node.name]}["{label}"]:::{node.state}')
     for up, name, implied in edges_of(nodes):
         lines.append(f"  {number[up]} {'-.->' if implied else '-->'} {number[name]}")
@@ -107,6 +109,6 @@ def mermaid(nodes: Sequence[Node]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
+def _quote_dot(text: str) -> str:
     """A string of DOT: JSON's escapes are its own, but for letters outside ASCII."""
     return json.dumps(text, ensure_ascii=False)

@@ -39,14 +39,14 @@ class Arrangement:
     routes: Mapping[tuple[str, str], tuple[Spot, ...]]
     breadth: float
 
-    def spots(self) -> dict[str, Spot]:
+    def spots_by_name(self) -> dict[str, Spot]:
         """The nodes by name."""
         return {spot.name: spot for layer in self.layers for spot in layer if spot.name}
 
 
-def reduced(upstreams: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+def reduce_edges(upstreams: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
     """The same order with the fewest edges: what another upstream implies is left out."""
-    order = _in_order(upstreams)
+    order = _topological_order(upstreams)
     above: dict[str, frozenset[str]] = {}
     found = {}
     for name in order:
@@ -57,7 +57,7 @@ def reduced(upstreams: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ..
     return {name: found[name] for name in upstreams}
 
 
-def arrange(
+def arrange_nodes(
     upstreams: Mapping[str, Collection[str]],
     breadth: Callable[[str], float] = lambda _name: 1.0,
     *,
@@ -70,11 +70,11 @@ def arrange(
     ``gap`` is what neighbours keep between them, ``bend`` the breadth of a bend.
     """
     layer_of: dict[str, int] = {}
-    for name in _in_order(upstreams):
+    for name in _topological_order(upstreams):
         layer_of[name] = 1 + max((layer_of[u] for u in upstreams[name]), default=-1)
     grid = _Grid(upstreams, layer_of, breadth, bend)
-    grid.order()
-    places = grid.places(gap)
+    grid.order_rows()
+    places = grid.place_nodes(gap)
     spots = [
         Spot(grid.names[i], grid.layer[i], places[i], grid.breadth[i])
         for i in range(len(grid.names))
@@ -84,7 +84,7 @@ def arrange(
     return Arrangement(layers, routes, max((s.place + s.breadth / 2 for s in spots), default=0.0))
 
 
-def _in_order(upstreams: Mapping[str, Collection[str]]) -> list[str]:
+def _topological_order(upstreams: Mapping[str, Collection[str]]) -> list[str]:
     """Upstreams first. Raises ValueError on a cycle; the spec reader refuses one long before."""
     missing = {name: len(set(ups)) for name, ups in upstreams.items()}
     below: dict[str, list[str]] = {name: [] for name in upstreams}
@@ -142,9 +142,9 @@ class _Grid:
         for i, layer in enumerate(self.layer):
             self.rows[layer].append(i)
 
-    def order(self) -> None:
+    def order_rows(self) -> None:
         """Sort the rows by the median of their neighbours, down and up; the best one stays."""
-        best, fewest = [list(row) for row in self.rows], self._crossings()
+        best, fewest = [list(row) for row in self.rows], self._count_crossings()
         for sweep in range(SWEEPS):
             if not fewest:
                 break
@@ -155,12 +155,12 @@ class _Grid:
                 at = {i: n for n, i in enumerate(before)}
                 keys = {i: median(at[j] for j in near[i]) for i in row if near[i]}
                 _sort_where_known(row, keys)
-            crossings = self._crossings()
+            crossings = self._count_crossings()
             if crossings < fewest:
                 best, fewest = [list(row) for row in self.rows], crossings
         self.rows = best
 
-    def _crossings(self) -> int:
+    def _count_crossings(self) -> int:
         total = 0
         for row, after in zip(self.rows, self.rows[1:], strict=False):
             at = {i: n for n, i in enumerate(after)}
@@ -172,7 +172,7 @@ class _Grid:
                     insort(seen, end)
         return total
 
-    def places(self, gap: float) -> list[float]:
+    def place_nodes(self, gap: float) -> list[float]:
         """Centres along the layer: near their neighbours, in order, never closer than the gap."""
         found = [0.0] * len(self.names)
         for row in self.rows:
@@ -193,7 +193,7 @@ class _Grid:
                     for a, b in itertools.pairwise(row)
                 ]
                 for i, place in zip(
-                    row, spread(wanted, apart, [weight[i] for i in row]), strict=True
+                    row, spread_apart(wanted, apart, [weight[i] for i in row]), strict=True
                 ):
                     found[i] = place
         left = min((p - b / 2 for p, b in zip(found, self.breadth, strict=True)), default=0.0)
@@ -207,7 +207,7 @@ def _sort_where_known(row: list[int], keys: Mapping[int, float]) -> None:
     row[:] = [next(ordered) if i in keys else i for i in row]
 
 
-def spread(
+def spread_apart(
     wanted: Sequence[float], apart: Sequence[float], weights: Iterable[float]
 ) -> list[float]:
     """The places nearest to ``wanted`` (least squares) that keep the order, ``apart`` at least.

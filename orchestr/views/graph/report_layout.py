@@ -25,7 +25,7 @@ Node = tuple[str, int]  # a cell is (name, -1), a bend of an edge (its number, w
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class EdgeRoute:
     """From an upstream to a dependent, through ``points`` (wave, row), both ends among them."""
 
     upstream: str
@@ -34,16 +34,16 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PlanLayout:
     """``places``: cell -> (wave, row)."""
 
     places: Mapping[str, tuple[int, float]]
-    edges: tuple[Edge, ...]
+    edges: tuple[EdgeRoute, ...]
     waves: int
     rows: float
 
 
-def lay_out(waves: Sequence[Sequence[str]], edges: Iterable[tuple[str, str]]) -> Layout:
+def lay_out_plan(waves: Sequence[Sequence[str]], edges: Iterable[tuple[str, str]]) -> PlanLayout:
     """Place the cells of ``waves``. Every edge must lead from an earlier wave to a later one."""
     layer = {name: index for index, wave in enumerate(waves) for name in wave}
     order: list[list[Node]] = [[(name, -1) for name in wave] for wave in waves]
@@ -62,19 +62,19 @@ def lay_out(waves: Sequence[Sequence[str]], edges: Iterable[tuple[str, str]]) ->
         for a_node, b_node in pairwise(path):
             below[a_node].append(b_node)
             above[b_node].append(a_node)
-    order = _untangle(order, above, below)
-    rows = _straighten(order, above, below)
+    order = _reduce_crossings(order, above, below)
+    rows = _assign_rows(order, above, below)
     wave_of = {node: index for index, wave in enumerate(order) for node in wave}
     drawn = tuple(
-        Edge(a, b, tuple((wave_of[node], rows[node]) for node in path))
+        EdgeRoute(a, b, tuple((wave_of[node], rows[node]) for node in path))
         for (a, b), path in zip(wanted, paths, strict=True)
     )
     places = {name: (layer[name], rows[name, -1]) for name in layer}
     height = max(rows.values(), default=-1.0) + 1.0
-    return Layout(places, drawn, len(order), height)
+    return PlanLayout(places, drawn, len(order), height)
 
 
-def crossings(order: Sequence[Sequence[Node]], below: Mapping[Node, Sequence[Node]]) -> int:
+def count_crossings(order: Sequence[Sequence[Node]], below: Mapping[Node, Sequence[Node]]) -> int:
     """How many pairs of edges cross, over all pairs of neighbouring waves."""
     found = 0
     for upper, lower in pairwise(order):
@@ -88,12 +88,12 @@ def crossings(order: Sequence[Sequence[Node]], below: Mapping[Node, Sequence[Nod
     return found
 
 
-def _untangle(
+def _reduce_crossings(
     order: list[list[Node]],
     above: Mapping[Node, Sequence[Node]],
     below: Mapping[Node, Sequence[Node]],
 ) -> list[list[Node]]:
-    best, fewest = order, crossings(order, below)
+    best, fewest = order, count_crossings(order, below)
     for sweep in range(SWEEPS):
         if not fewest:
             break
@@ -105,22 +105,22 @@ def _untangle(
             place = {node: float(at) for at, node in enumerate(beside)}
             near = above if down else below
             own = {node: float(at) for at, node in enumerate(order[index])}
-            key = {n: _mean([place[m] for m in near[n]], own[n]) for n in order[index]}
+            key = {n: _mean_or_default([place[m] for m in near[n]], own[n]) for n in order[index]}
             order[index].sort(key=key.__getitem__)
-        found = crossings(order, below)
+        found = count_crossings(order, below)
         if found < fewest:
             best, fewest = order, found
     return best
 
 
-def _straighten(
+def _assign_rows(
     order: list[list[Node]],
     above: Mapping[Node, Sequence[Node]],
     below: Mapping[Node, Sequence[Node]],
 ) -> dict[Node, float]:
     """A row for every node: near the mean of its neighbours, in the order of its wave."""
     rows: dict[Node, float] = {}
-    gaps = [_gaps(wave) for wave in order]
+    gaps = [_least_offsets(wave) for wave in order]
     tallest = max((gap[-1] for gap in gaps if gap), default=0.0)
     for wave, gap in zip(order, gaps, strict=True):
         shift = (tallest - gap[-1]) / 2 if gap else 0.0
@@ -131,14 +131,14 @@ def _straighten(
         indexes = range(1, len(order)) if down else range(len(order) - 2, -1, -1)
         for index in indexes:
             wave, gap = order[index], gaps[index]
-            wish = [_mean([rows[m] for m in near[n]], rows[n]) for n in wave]
-            level = _isotonic([w - g for w, g in zip(wish, gap, strict=True)])
+            wish = [_mean_or_default([rows[m] for m in near[n]], rows[n]) for n in wave]
+            level = _fit_isotonic([w - g for w, g in zip(wish, gap, strict=True)])
             rows |= {n: v + g for n, v, g in zip(wave, level, gap, strict=True)}
     least = min(rows.values(), default=0.0)
     return {node: round(row - least, 4) for node, row in rows.items()}
 
 
-def _gaps(wave: Sequence[Node]) -> list[float]:
+def _least_offsets(wave: Sequence[Node]) -> list[float]:
     """The least distance of each node from the first one."""
     found: list[float] = []
     for index, node in enumerate(wave):
@@ -150,7 +150,7 @@ def _gaps(wave: Sequence[Node]) -> list[float]:
     return found
 
 
-def _isotonic(values: Sequence[float]) -> list[float]:
+def _fit_isotonic(values: Sequence[float]) -> list[float]:
     """The rising sequence with the least squared distance from ``values``."""
     blocks: list[tuple[float, int]] = []
     for value in values:
@@ -161,5 +161,5 @@ def _isotonic(values: Sequence[float]) -> list[float]:
     return [value for value, count in blocks for _ in range(count)]
 
 
-def _mean(values: Sequence[float], default: float) -> float:
+def _mean_or_default(values: Sequence[float], default: float) -> float:
     return sum(values) / len(values) if values else default

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from orchestr.views.graph.formats import COLOURS, Node, edges_of
-from orchestr.views.graph.layout import Spot, arrange
-from orchestr.views.terminal.text import clip, width
+from orchestr.views.graph.formats import COLOURS, GraphNode, edges_of
+from orchestr.views.graph.layout import Spot, arrange_nodes
+from orchestr.views.terminal.text import clip, display_width
 
 _HIGH = 46
 _GAP = 16
@@ -29,13 +29,13 @@ _STYLE = """\
   @media (prefers-color-scheme: dark) { .orchestr-graph .edge { stroke: #90a4ae } }"""
 
 
-def svg(title: str, nodes: Sequence[Node]) -> str:
+def svg_text(title: str, nodes: Sequence[GraphNode]) -> str:
     """The drawing. Its classes are the states, so that a page may restyle it."""
     if not nodes:
         return '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>\n'
-    found = arrange({n.name: n.upstreams for n in nodes}, lambda _n: _HIGH, gap=_GAP)
+    found = arrange_nodes({n.name: n.upstreams for n in nodes}, lambda _n: _HIGH, gap=_GAP)
     by_name = {node.name: node for node in nodes}
-    wide = [_wide([by_name[s.name] for s in layer if s.name]) for layer in found.layers]
+    wide = [_layer_width([by_name[s.name] for s in layer if s.name]) for layer in found.layers]
     left = [_MARGIN + sum(wide[:i]) + _BETWEEN * i for i in range(len(wide))]
     whole = (left[-1] + wide[-1] + _MARGIN, found.breadth + 2 * _MARGIN)
     size = f"{whole[0]:.0f} {whole[1]:.0f}"
@@ -52,21 +52,25 @@ def svg(title: str, nodes: Sequence[Node]) -> str:
         faint = " implied" if implied else ""
         lines.append(
             f'<path class="edge{faint}" marker-end="url(#orchestr-tip)" '
-            f'd="{_path(route, left, wide)}"/>'
+            f'd="{_edge_path(route, left, wide)}"/>'
         )
     for layer in found.layers:
         for spot in layer:
             if spot.name:
-                lines.append(_box(by_name[spot.name], spot, left[spot.layer], wide[spot.layer]))
+                lines.append(
+                    _node_box(by_name[spot.name], spot, left[spot.layer], wide[spot.layer])
+                )
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _wide(nodes: Sequence[Node]) -> float:
-    letters = max((max(width(n.name) + 2, 0.85 * width(n.note)) for n in nodes), default=0)
+def _layer_width(nodes: Sequence[GraphNode]) -> float:
+    letters = max(
+        (max(display_width(n.name) + 2, 0.85 * display_width(n.note)) for n in nodes), default=0
+    )
     return 24 + _LETTER * min(letters, _MOST + 2)
 
 
-def _path(route: Sequence[Spot], left: Sequence[float], wide: Sequence[float]) -> str:
+def _edge_path(route: Sequence[Spot], left: Sequence[float], wide: Sequence[float]) -> str:
     """Cubic curves that leave and reach every layer level; bends pass through straight."""
     first = route[0]
     x, y = left[first.layer] + wide[first.layer], _MARGIN + first.place
@@ -82,7 +86,7 @@ def _path(route: Sequence[Spot], left: Sequence[float], wide: Sequence[float]) -
     return path
 
 
-def _box(node: Node, spot: Spot, x: float, wide: float) -> str:
+def _node_box(node: GraphNode, spot: Spot, x: float, wide: float) -> str:
     fill, line = COLOURS[node.state]
     y = _MARGIN + spot.place - _HIGH / 2
     name = escape(clip(f"{node.state.symbol} {node.name}", _MOST + 2))

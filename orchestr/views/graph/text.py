@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from orchestr.state.states import CellState
-from orchestr.views.graph.formats import Node
-from orchestr.views.graph.layout import Arrangement, Spot, arrange, reduced
-from orchestr.views.terminal.text import clip, pad, paint, width
+from orchestr.views.graph.formats import GraphNode
+from orchestr.views.graph.layout import Arrangement, Spot, arrange_nodes, reduce_edges
+from orchestr.views.terminal.text import clip, display_width, pad, paint
 
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
 _LINES = " │││─┘┐┤─└┌├─┴┬┼"  # by the directions a line leaves in
@@ -36,23 +36,23 @@ PLAIN_SYMBOLS = {
 
 
 def graph_text(
-    nodes: Sequence[Node], columns: int, *, colour: bool = False, plain: bool = False
+    nodes: Sequence[GraphNode], columns: int, *, colour: bool = False, plain: bool = False
 ) -> str:
     """The DAG in at most that many columns, then what the colours and signs count."""
     symbols = {s: PLAIN_SYMBOLS[s] if plain else s.symbol for s in CellState}
-    wide = {n.name: max(width(n.name) + 2, width(n.note)) + 4 for n in nodes}
-    found = arrange(
-        reduced({n.name: n.upstreams for n in nodes}), lambda n: wide[n], gap=_BESIDE, bend=1
+    wide = {n.name: max(display_width(n.name) + 2, display_width(n.note)) + 4 for n in nodes}
+    found = arrange_nodes(
+        reduce_edges({n.name: n.upstreams for n in nodes}), lambda n: wide[n], gap=_BESIDE, bend=1
     )
     canvas = _Canvas(_PLAIN if plain else _LINES, colour)
     if found.breadth <= columns:
         _draw_boxes(canvas, nodes, found, symbols, "v" if plain else "▼")
-        lines = canvas.lines()
+        lines = canvas.render_lines()
     else:
-        lines = _lanes(nodes, columns, symbols, canvas)
+        lines = _draw_lanes(nodes, columns, symbols, canvas)
     states = [n.state for n in nodes]
     counts = [
-        paint(f"{symbols[s]} {states.count(s)} {s.words}", s.style, colour)
+        paint(f"{symbols[s]} {states.count(s)} {s.label}", s.style, colour)
         for s in CellState
         if s in states
     ]
@@ -68,42 +68,42 @@ class _Canvas:
         self._lines: dict[tuple[int, int], tuple[int, object]] = {}
         self._words: dict[tuple[int, int], tuple[str, str]] = {}
 
-    def line(self, one: tuple[int, int], two: tuple[int, int], net: object) -> None:
+    def draw_line(self, one: tuple[int, int], two: tuple[int, int], net: object) -> None:
         """A straight line between two points (row, column), both of them in it."""
         if one[0] == two[0]:
             low, high = sorted((one[1], two[1]))
             for column in range(low, high + 1):
                 mask = (_LEFT if column > low else 0) | (_RIGHT if column < high else 0)
-                self._add((one[0], column), mask, net)
+                self._add_directions((one[0], column), mask, net)
             return
         low, high = sorted((one[0], two[0]))
         for row in range(low, high + 1):
             mask = (_UP if row > low else 0) | (_DOWN if row < high else 0)
-            self._add((row, one[1]), mask, net)
+            self._add_directions((row, one[1]), mask, net)
 
-    def _add(self, at: tuple[int, int], mask: int, net: object) -> None:
+    def _add_directions(self, at: tuple[int, int], mask: int, net: object) -> None:
         old, owner = self._lines.get(at, (0, net))
         if owner == net:
             self._lines[at] = (old | mask, net)
         elif mask & (_UP | _DOWN):
             self._lines[at] = (mask, net)
 
-    def words(self, row: int, column: int, text: str, style: str = "") -> None:
+    def write_text(self, row: int, column: int, text: str, style: str = "") -> None:
         """Letters, over whatever line there is."""
         for letter in text:
             self._words[row, column] = (letter, style)
-            column += width(letter)
+            column += display_width(letter)
 
-    def lines(self, *, bare: bool = False) -> list[str]:
+    def render_lines(self, *, bare: bool = False) -> list[str]:
         """Every row, painted unless ``bare``."""
         points = [*self._lines, *self._words]
         rows: list[str] = []
         for row in range(max((r for r, _ in points), default=-1) + 1):
             last = max((c for r, c in points if r == row), default=-1)
-            rows.append(self._row(row, last, self._colour and not bare))
+            rows.append(self._render_row(row, last, self._colour and not bare))
         return rows
 
-    def _row(self, row: int, last: int, colour: bool) -> str:
+    def _render_row(self, row: int, last: int, colour: bool) -> str:
         pieces: list[tuple[str, str]] = []
         column = 0
         while column <= last:
@@ -114,7 +114,7 @@ class _Canvas:
                 mask = self._lines.get(at, (0, None))[0]
                 piece = (self.marks[mask], "dim" if mask else "")
             pieces.append(piece)
-            column += max(width(piece[0]), 1)
+            column += max(display_width(piece[0]), 1)
         text, run, style = "", "", ""
         for letter, its in [*pieces, ("", "end")]:
             if its != style:
@@ -124,65 +124,67 @@ class _Canvas:
 
 
 def _draw_boxes(
-    canvas: _Canvas, nodes: Sequence[Node], found: Arrangement, symbols: dict[CellState, str],
+    canvas: _Canvas, nodes: Sequence[GraphNode], found: Arrangement, symbols: dict[CellState, str],
     tip: str,
 ) -> None:  # fmt: skip
     by_name = {node.name: node for node in nodes}
-    column = {id(s): _column(s) for layer in found.layers for s in layer}
-    entries = _entries(found, column)
+    column = {id(s): _middle_column(s) for layer in found.layers for s in layer}
+    entries = _entry_columns(found, column)
     row = 0
     for number, layer in enumerate(found.layers):
         for spot in layer:
             if not spot.name:
-                canvas.line((row, column[id(spot)]), (row + _TALL - 1, column[id(spot)]),
-                            _net(found, spot))  # fmt: skip
+                canvas.draw_line((row, column[id(spot)]), (row + _TALL - 1, column[id(spot)]),
+                            _source_of_bend(found, spot))  # fmt: skip
                 continue
             node = by_name[spot.name]
-            left = _left(spot)
+            left = _left_column(spot)
             right = left + round(spot.breadth) - 1
             for across in (row, row + _TALL - 1):
-                canvas.line((across, left), (across, right), ("box", spot.name))
+                canvas.draw_line((across, left), (across, right), ("box", spot.name))
             for down in (left, right):
-                canvas.line((row, down), (row + _TALL - 1, down), ("box", spot.name))
-            canvas.words(row + 1, left + 2, f"{symbols[node.state]} {node.name}", node.state.style)
-            canvas.words(row + 2, left + 2, node.note, "dim")
+                canvas.draw_line((row, down), (row + _TALL - 1, down), ("box", spot.name))
+            canvas.write_text(
+                row + 1, left + 2, f"{symbols[node.state]} {node.name}", node.state.style
+            )
+            canvas.write_text(row + 2, left + 2, node.note, "dim")
         below = row + _TALL
         if number + 1 < len(found.layers):
-            tracks = _tracks(found, number, column, entries)
+            tracks = _assign_tracks(found, number, column, entries)
             high = max((track for track, _, _ in tracks.values()), default=0) + 1
             for net, (track, start, ends) in tracks.items():
-                canvas.line((below - 1, start), (below + track, start), net)
+                canvas.draw_line((below - 1, start), (below + track, start), net)
                 if any(spot.name == net for spot in layer):
-                    canvas.line((below - 1, start - 1), (below - 1, start + 1), net)
-                    canvas.words(below - 1, start, _tee(canvas.marks))
+                    canvas.draw_line((below - 1, start - 1), (below - 1, start + 1), net)
+                    canvas.write_text(below - 1, start, _tee_mark(canvas.marks))
                 for end in ends:
-                    canvas.line((below + track, start), (below + track, end), net)
-                    canvas.line((below + track, end), (below + high, end), net)
+                    canvas.draw_line((below + track, start), (below + track, end), net)
+                    canvas.draw_line((below + track, end), (below + high, end), net)
             for (_net_name, spot_id), end in entries.items():
                 if any(id(s) == spot_id and s.name for s in found.layers[number + 1]):
-                    canvas.words(below + high, end, tip)
+                    canvas.write_text(below + high, end, tip)
             below += high
         row = below
 
 
-def _tee(marks: str) -> str:
+def _tee_mark(marks: str) -> str:
     return marks[_LEFT | _RIGHT | _DOWN]
 
 
-def _left(spot: Spot) -> int:
+def _left_column(spot: Spot) -> int:
     return round(spot.place - spot.breadth / 2)
 
 
-def _column(spot: Spot) -> int:
-    return _left(spot) + (round(spot.breadth) - 1) // 2
+def _middle_column(spot: Spot) -> int:
+    return _left_column(spot) + (round(spot.breadth) - 1) // 2
 
 
-def _net(found: Arrangement, spot: Spot) -> str:
+def _source_of_bend(found: Arrangement, spot: Spot) -> str:
     """The source whose edges pass through a bend."""
     return next(edge[0] for edge, route in found.routes.items() if any(s is spot for s in route))
 
 
-def _entries(found: Arrangement, column: dict[int, int]) -> dict[tuple[str, int], int]:
+def _entry_columns(found: Arrangement, column: dict[int, int]) -> dict[tuple[str, int], int]:
     """(source, spot) -> the column at which the source's line reaches the spot.
 
     Each source has its own, side by side and in the order from which they come, so that lines
@@ -196,7 +198,7 @@ def _entries(found: Arrangement, column: dict[int, int]) -> dict[tuple[str, int]
     entries = {}
     for key, sources in into.items():
         spot, middle = spots[key], column[key]
-        low, high = _left(spot) + 1, _left(spot) + round(spot.breadth) - 2
+        low, high = _left_column(spot) + 1, _left_column(spot) + round(spot.breadth) - 2
         if spot.name and len(sources) == 1:
             ((source, start),) = sources.items()
             # A jog of a column or two is no news: go straight down.
@@ -211,7 +213,7 @@ def _entries(found: Arrangement, column: dict[int, int]) -> dict[tuple[str, int]
     return entries
 
 
-def _tracks(
+def _assign_tracks(
     found: Arrangement, number: int, column: dict[int, int], entries: dict[tuple[str, int], int]
 ) -> dict[str, tuple[int, int, list[int]]]:
     """Source -> (row below the layer, column it starts from, columns it ends in)."""
@@ -238,37 +240,39 @@ def _tracks(
     return rows
 
 
-def _lanes(
-    nodes: Sequence[Node], columns: int, symbols: dict[CellState, str], canvas: _Canvas
+def _draw_lanes(
+    nodes: Sequence[GraphNode], columns: int, symbols: dict[CellState, str], canvas: _Canvas
 ) -> list[str]:
     """One line a cell, upstreams first; a lane is open while a cell has dependents to come."""
     by_name = {node.name: node for node in nodes}
-    few = reduced({n.name: n.upstreams for n in nodes})
+    few = reduce_edges({n.name: n.upstreams for n in nodes})
     waiting = {name: sum(name in ups for ups in few.values()) for name in few}
-    order = _chains(few)
+    order = _order_by_chains(few)
     lanes: list[str | None] = []
-    drawn: list[tuple[int, Node]] = []
+    drawn: list[tuple[int, GraphNode]] = []
     row = 0
     for name in order:
         ups = few[name]
         own = [lanes.index(up) for up in ups]
         if not ups and row:
-            row = _go_on(canvas, lanes, row)  # a blank line: it does not hang on the one above
+            row = _extend_lanes(
+                canvas, lanes, row
+            )  # a blank line: it does not hang on the one above
         for up in ups:
             waiting[up] -= 1
         free = [i for i in own if not waiting[lanes[i] or ""]]
-        at = min(free) if free else _free(lanes, min(own, default=-1) + 1 if own else 0)
+        at = min(free) if free else _first_free_lane(lanes, min(own, default=-1) + 1 if own else 0)
         for i, lane in enumerate(lanes):
             if lane is not None and i != at:
                 ends = i in free
-                canvas.line(
+                canvas.draw_line(
                     (row - (1 if row else 0), 2 * i), (row if ends else row + 1, 2 * i), lane
                 )
         for i in own:
             if i != at:
-                canvas.line((row, 2 * i), (row, 2 * at), lanes[i])
+                canvas.draw_line((row, 2 * i), (row, 2 * at), lanes[i])
             elif row:
-                canvas.line((row - 1, 2 * i), (row, 2 * i), lanes[i])
+                canvas.draw_line((row - 1, 2 * i), (row, 2 * i), lanes[i])
         for i in free:
             lanes[i] = None
         while len(lanes) <= at:
@@ -276,48 +280,48 @@ def _lanes(
         if waiting[name]:
             lanes[at] = name
         node = by_name[name]
-        canvas.words(row, 2 * at, symbols[node.state], node.state.style)
+        canvas.write_text(row, 2 * at, symbols[node.state], node.state.style)
         drawn.append((row, node))
         while lanes and lanes[-1] is None:
             lanes.pop()
         row += 1
-    return _beside(canvas, drawn, few, columns)
+    return _write_labels(canvas, drawn, few, columns)
 
 
-def _beside(
-    canvas: _Canvas, drawn: Sequence[tuple[int, Node]], few: dict[str, tuple[str, ...]],
+def _write_labels(
+    canvas: _Canvas, drawn: Sequence[tuple[int, GraphNode]], few: dict[str, tuple[str, ...]],
     columns: int,
 ) -> list[str]:  # fmt: skip
     """The words of each line: all in one column while that leaves room for them."""
-    lines = canvas.lines(bare=True)
+    lines = canvas.render_lines(bare=True)
     gutter = max((len(line) for line in lines), default=0) + 1
-    names = max((width(node.name) for _, node in drawn), default=0)
-    note = max((width(node.note) for _, node in drawn), default=0)
+    names = max((display_width(node.name) for _, node in drawn), default=0)
+    note = max((display_width(node.note) for _, node in drawn), default=0)
     for row, node in drawn:
         at = gutter if gutter <= columns // 3 else len(lines[row]) + 1
         room = columns - at
-        canvas.words(row, at, clip(node.name, room), node.state.style)
+        canvas.write_text(row, at, clip(node.name, room), node.state.style)
         if names + 2 + note <= room:
             text = f"  {pad(node.note, note)}"
             ups = few[node.name]
             text += f"  after {', '.join(ups)}" if ups else ""
-            canvas.words(row, at + names, clip(text.rstrip(), room - names), "dim")
-    return canvas.lines()
+            canvas.write_text(row, at + names, clip(text.rstrip(), room - names), "dim")
+    return canvas.render_lines()
 
 
-def _go_on(canvas: _Canvas, lanes: Sequence[str | None], row: int) -> int:
+def _extend_lanes(canvas: _Canvas, lanes: Sequence[str | None], row: int) -> int:
     for i, lane in enumerate(lanes):
         if lane is not None:
-            canvas.line((row - 1, 2 * i), (row + 1, 2 * i), lane)
+            canvas.draw_line((row - 1, 2 * i), (row + 1, 2 * i), lane)
     return row + 1
 
 
-def _free(lanes: Sequence[str | None], start: int) -> int:
+def _first_free_lane(lanes: Sequence[str | None], start: int) -> int:
     """The first free lane from ``start``."""
     return next((i for i in range(start, len(lanes)) if lanes[i] is None), max(len(lanes), start))
 
 
-def _chains(few: dict[str, tuple[str, ...]]) -> Iterable[str]:
+def _order_by_chains(few: dict[str, tuple[str, ...]]) -> Iterable[str]:
     """Upstreams first, and a cell right below its upstream where that can be: few open lanes."""
     below: dict[str, list[str]] = {name: [] for name in few}
     for name, ups in few.items():

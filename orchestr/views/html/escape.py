@@ -28,19 +28,19 @@ _BAD = ("fail", "failed", "reject", "rejected", "block", "blocked", "changes_req
 _ONLY_IF = ("cached", "stopped")  # worth a word only when it is so
 
 
-def visible(text: object) -> str:
+def make_visible(text: object) -> str:
     """The text with everything in it to be seen; line ends are `\\n`."""
     plain = _ESCAPES.sub("", str(text).replace("\r\n", "\n"))
     return _ODD.sub(lambda m: f"‹U+{ord(m[0]):04X}›", plain)
 
 
-def link(url: str | None) -> str | None:
+def safe_link(url: str | None) -> str | None:
     """The address if a browser may follow it: http and https, nothing that runs."""
     return url if url and LINK.fullmatch(url) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PageFinding:
     """One failure of a check or one remark of a reviewer."""
 
     heading: str
@@ -50,7 +50,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PageVerdict:
     """One item of `checks.json` or `review.json`; ``ok`` None: it does not say."""
 
     name: str
@@ -58,43 +58,43 @@ class Verdict:
     ok: bool | None = None
     detail: str = ""
     seconds: float | None = None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[PageFinding, ...] = ()
     more: tuple[tuple[str, str], ...] = ()
     log: str = ""
 
 
-def verdict(fields: Mapping[str, Any], log: str = "") -> Verdict:
+def parse_verdict(fields: Mapping[str, Any], log: str = "") -> PageVerdict:
     """An item, whichever version wrote it: known names are understood, the others are shown."""
     left = {str(k): v for k, v in fields.items()}
 
-    def take(*names: str) -> str:
+    def take_text(*names: str) -> str:
         for name in names:
             if isinstance(left.get(name), str) and left[name].strip():
-                return visible(left.pop(name))
+                return make_visible(left.pop(name))
         return ""
 
-    ok = _ok(left)
-    name = take("name", "reviewer", "check", "agent", "title") or "unnamed"
-    kind = take("kind", "type", "model")
-    detail = take("detail", "summary", "reason", "text", "comment", "message")
+    ok = _take_passed(left)
+    name = take_text("name", "reviewer", "check", "agent", "title") or "unnamed"
+    kind = take_text("kind", "type", "model")
+    detail = take_text("detail", "summary", "reason", "text", "comment", "message")
     seconds = left.pop("seconds", None)
     for name_ in ("log", "folder", "started_at"):
         left.pop(name_, None)
-    findings: list[Finding] = []
+    findings: list[PageFinding] = []
     for key in [k for k, v in left.items() if isinstance(v, list | tuple) and v]:
         if all(isinstance(entry, Mapping) for entry in left[key]):
-            findings += [_finding(entry) for entry in left.pop(key)]
+            findings += [_parse_finding(entry) for entry in left.pop(key)]
     left = {k: v for k, v in left.items() if not (v is False and k in _ONLY_IF)}
     kept = {k: v for k, v in left.items() if v not in (None, "", [], {}, ())}
-    more = tuple((visible(k), _words(v)) for k, v in kept.items())
+    more = tuple((make_visible(k), _value_words(v)) for k, v in kept.items())
     number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
-    log = visible(log)
+    log = make_visible(log)
     if any(f.message and f.message.strip() == log.strip() for f in findings):
         log = ""  # it stands there already
-    return Verdict(name, kind, ok, detail, number, tuple(findings), more, log)
+    return PageVerdict(name, kind, ok, detail, number, tuple(findings), more, log)
 
 
-def _ok(left: dict[str, Any]) -> bool | None:
+def _take_passed(left: dict[str, Any]) -> bool | None:
     for name in ("passed", "ok", "approved", "accepted"):
         if isinstance(left.get(name), bool):
             return bool(left.pop(name))
@@ -105,32 +105,42 @@ def _ok(left: dict[str, Any]) -> bool | None:
     return None
 
 
-def _finding(entry: Mapping[str, Any]) -> Finding:
+def _parse_finding(entry: Mapping[str, Any]) -> PageFinding:
     left = dict(entry)
 
-    def take(*names: str) -> str:
+    def take_text(*names: str) -> str:
         for name in names:
             value = left.pop(name, None)
             if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-                return visible(value)
+                return make_visible(value)
         return ""
 
-    severity = take("severity", "level", "priority")
-    what, file, line = take("name", "title", "id"), take("file", "path"), take("line")
+    severity = take_text("severity", "level", "priority")
+    what, file, line = (
+        take_text("name", "title", "id"),
+        take_text("file", "path"),
+        take_text("line"),
+    )
     place = f"{file}:{line}" if file and line else file
     heading = " · ".join(part for part in (what, place) if part)
-    message = take("message", "body", "description", "detail", "error", "text", "comment")
-    command = take("command", "execution_command")
-    rest = [f"{visible(k)}: {_words(v)}" for k, v in left.items() if v not in (None, "", [], {})]
+    message = take_text("message", "body", "description", "detail", "error", "text", "comment")
+    command = take_text("command", "execution_command")
+    rest = [
+        f"{make_visible(k)}: {_value_words(v)}"
+        for k, v in left.items()
+        if v not in (None, "", [], {})
+    ]
     message = "\n".join(part for part in (message, *rest) if part)
-    return Finding(heading or "finding", message, command, severity)
+    return PageFinding(heading or "finding", message, command, severity)
 
 
-def _words(value: Any) -> str:
+def _value_words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{visible(k)}: {_words(v)}" for k, v in list(value.items())[:50])
+        return ", ".join(
+            f"{make_visible(k)}: {_value_words(v)}" for k, v in list(value.items())[:50]
+        )
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_words(v) for v in value[:50])
-    return visible(value)
+        return ", ".join(_value_words(v) for v in value[:50])
+    return make_visible(value)

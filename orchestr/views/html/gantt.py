@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestr.state.timeline import Span, SpanKind, Timeline
-from orchestr.views.terminal.text import took
+from orchestr.views.terminal.text import format_duration
 
 BREAK = 2.5  # percent of the width
 RUNS = 10  # newest pieces that are drawn
@@ -23,7 +23,7 @@ STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600,
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class AxisPiece:
     """Busy time, and where it is drawn (percent)."""
 
     start: float
@@ -33,7 +33,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class AxisMark:
     """A word on the axis. ``kind``: tick, start (of a piece) or break."""
 
     left: float
@@ -42,7 +42,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class SpanBar:
     """One span as drawn; ``look`` are CSS classes, ``label`` stands in it if there is room."""
 
     left: float
@@ -56,10 +56,10 @@ class Bar:
 class Axis:
     """From times to percent. ``hidden`` counts older pieces that are not drawn."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[AxisPiece, ...]
     hidden: int = 0
 
-    def at(self, time: float) -> float:
+    def position_at(self, time: float) -> float:
         """Where a time is drawn; in a gap it is the end of the piece before."""
         index = bisect_right([p.start for p in self.pieces], time) - 1
         if index < 0:
@@ -68,7 +68,7 @@ class Axis:
         share = (min(time, piece.end) - piece.start) / max(piece.end - piece.start, 1e-9)
         return piece.left + piece.width * share
 
-    def shows(self, span: Span, now: float) -> bool:
+    def is_visible(self, span: Span, now: float) -> bool:
         """Whether any of it is drawn."""
         end = now if span.end is None else span.end
         return bool(self.pieces) and end >= self.pieces[0].start
@@ -98,19 +98,19 @@ def make_axis(spans: Iterable[Span], now: float) -> Axis:
     scale = room / sum(weights) if weights else 0.0
     pieces, left = [], 0.0
     for (start, end), weight in zip(joined, weights, strict=True):
-        pieces.append(Piece(start, max(end, start + 0.05), left, weight * scale))
+        pieces.append(AxisPiece(start, max(end, start + 0.05), left, weight * scale))
         left += weight * scale + BREAK
     return Axis(tuple(pieces), hidden)
 
 
-def marks(axis: Axis) -> list[Mark]:
+def make_marks(axis: Axis) -> list[AxisMark]:
     """Ticks (time since the beginning of their piece), beginnings, and breaks."""
-    found: list[Mark] = []
+    found: list[AxisMark] = []
     for before, piece in zip((None, *axis.pieces), axis.pieces, strict=False):
         if before is not None:
-            gap = took(piece.start - before.end)
-            found.append(Mark(piece.left - BREAK / 2, f"{gap} later", "break"))
-        found.append(Mark(piece.left, _clock(piece.start), "start"))
+            gap = format_duration(piece.start - before.end)
+            found.append(AxisMark(piece.left - BREAK / 2, f"{gap} later", "break"))
+        found.append(AxisMark(piece.left, _format_time(piece.start), "start"))
         length = piece.end - piece.start
         wanted = max(TICKS * piece.width / 100.0, 1.0)
         step = next((s for s in STEPS if length / s <= wanted), STEPS[-1])
@@ -118,20 +118,20 @@ def marks(axis: Axis) -> list[Mark]:
         for number in range(1, count + 1):
             left = piece.left + piece.width * number * step / length
             if left <= piece.left + piece.width - 3.0 or number < count:
-                found.append(Mark(left, _short(number * step), "tick"))
+                found.append(AxisMark(left, _format_tick(number * step), "tick"))
     return found
 
 
-def bars(line: Timeline, axis: Axis, cell: str, now: float) -> list[Bar]:
+def make_bars(line: Timeline, axis: Axis, cell: str, now: float) -> list[SpanBar]:
     """The bars of one cell, in the order in which they are painted."""
     kinds = (
         SpanKind.UPSTREAM, SpanKind.PHASE, SpanKind.REPAIR, SpanKind.REVIEW, SpanKind.QUEUE,
         SpanKind.LIMIT, SpanKind.APPROVAL, SpanKind.LAND,
     )  # fmt: skip
-    spans = [s for s in line.of(*kinds, cell=cell) if axis.shows(s, now)]
+    spans = [s for s in line.select_spans(*kinds, cell=cell) if axis.is_visible(s, now)]
     spans.sort(key=lambda s: kinds.index(s.kind))
-    numbers = {(a.run, a.start): a.attempt for a in line.of(SpanKind.ATTEMPT, cell=cell)}
-    return [bar for s in spans if (bar := _bar(s, axis, now, numbers)) is not None]
+    numbers = {(a.run, a.start): a.attempt for a in line.select_spans(SpanKind.ATTEMPT, cell=cell)}
+    return [bar for s in spans if (bar := _make_bar(s, axis, now, numbers)) is not None]
 
 
 _CLASS = {SpanKind.REVIEW: "reviewer"}  # `review` is the phase
@@ -140,16 +140,18 @@ _NOTED = frozenset(
 )
 
 
-def _bar(span: Span, axis: Axis, now: float, numbers: dict[tuple[str, float], int]) -> Bar | None:
+def _make_bar(
+    span: Span, axis: Axis, now: float, numbers: dict[tuple[str, float], int]
+) -> SpanBar | None:
     end = now if span.end is None else span.end
-    left, right = axis.at(span.start), axis.at(end)
+    left, right = axis.position_at(span.start), axis.position_at(end)
     width = right - left
     least = 0.0 if span.kind in (SpanKind.UPSTREAM, SpanKind.QUEUE, SpanKind.APPROVAL) else LEAST
     least = 2.0 if span.kind is SpanKind.LAND else least
     if width < 0.05 and not least:
         return None
     name = span.phase if span.kind is SpanKind.PHASE else _CLASS.get(span.kind, span.kind.value)
-    words = [f"{span.cell}: {span.name}", took(span.seconds(now))]
+    words = [f"{span.cell}: {span.name}", format_duration(span.seconds(now))]
     if span.kind is SpanKind.REVIEW:
         words[0] = f"{span.cell}: review by {span.name}"
     if span.state not in ("done", "running", "blockers"):
@@ -167,14 +169,14 @@ def _bar(span: Span, axis: Axis, now: float, numbers: dict[tuple[str, float], in
     look = f"b-{name} s-{span.state}"
     if span.kind is SpanKind.LAND:
         left = min(left, 100.0 - least)  # a point at the very end would stick out
-    return Bar(round(left, 3), round(max(width, least), 3), look, ", ".join(words), label)
+    return SpanBar(round(left, 3), round(max(width, least), 3), look, ", ".join(words), label)
 
 
-def _clock(time: float) -> str:
+def _format_time(time: float) -> str:
     return datetime.fromtimestamp(time).astimezone().strftime("%d %b %H:%M:%S")
 
 
-def _short(seconds: float) -> str:
+def _format_tick(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:g} s"
     if seconds < 3600:
@@ -183,7 +185,7 @@ def _short(seconds: float) -> str:
     return f"{seconds / 3600:g} h"
 
 
-def overlapping(spans: Sequence[Span], now: float) -> float:
+def covered_seconds(spans: Sequence[Span], now: float) -> float:
     """Seconds in which at least one of the spans went on."""
     total, reach = 0.0, float("-inf")
     for span in sorted(spans, key=lambda s: s.start):

@@ -14,16 +14,16 @@ from orchestr.state.states import CellState
 from orchestr.state.timeline import Span, SpanKind
 from orchestr.views.html import escape
 from orchestr.views.html.model import FeaturePage
-from orchestr.views.html.section_records import State
-from orchestr.views.html.sections import state_of
-from orchestr.views.terminal.text import clock, dollars, headline, took
+from orchestr.views.html.section_records import StateBadge
+from orchestr.views.html.sections import state_badge
+from orchestr.views.terminal.text import format_clock, format_dollars, format_duration, headline
 
 KINDS = (SpanKind.CHECK, SpanKind.REPAIR, SpanKind.REVIEW, SpanKind.APPROVAL)
 MOST = 60  # rounds of one cell that are shown, the newest
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class HistoryEntry:
     """A check, a repair, a review or a wait for a person, as a line of a table."""
 
     at: str
@@ -35,37 +35,37 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Cross:
+class CrossCheckEntry:
     """The cross checks of a repository."""
 
     repo: str
     commit: str
-    verdicts: tuple[escape.Verdict, ...]
+    verdicts: tuple[escape.PageVerdict, ...]
     words: str
     bad: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
+class LandingEntry:
     """Where a cell is on its way into its target."""
 
     cell: str
-    state: State
+    state: StateBadge
     target: str
     commit: str
     at: float | None
     why: str
 
 
-def rounds(page: FeaturePage, cell: str) -> list[Round]:
+def history_entries(page: FeaturePage, cell: str) -> list[HistoryEntry]:
     """In order; nothing where a cell was only checked and all of it was green."""
-    spans = page.timeline.of(*KINDS, cell=cell)
+    spans = page.timeline.select_spans(*KINDS, cell=cell)
     if all(s.kind is SpanKind.CHECK and s.state == "done" for s in spans):
         return []
-    return [_round(span, page.now) for span in spans[-MOST:]]
+    return [_make_entry(span, page.now) for span in spans[-MOST:]]
 
 
-def _round(span: Span, now: float) -> Round:
+def _make_entry(span: Span, now: float) -> HistoryEntry:
     what = {
         SpanKind.CHECK: f"check {span.name}",
         SpanKind.REVIEW: f"review by {span.name}",
@@ -80,13 +80,17 @@ def _round(span: Span, now: float) -> Round:
         came = "waits" if span.kind is SpanKind.APPROVAL else "reads"
     cost = span.data.get("cost_usd")
     told = isinstance(cost, int | float)
-    time = took(span.seconds(now)) if span.end is not None or span.state == "running" else "-"
-    return Round(
-        clock(datetime.fromtimestamp(span.start).astimezone().isoformat()),
-        escape.visible(what),
-        escape.visible(headline(came)),
+    time = (
+        format_duration(span.seconds(now))
+        if span.end is not None or span.state == "running"
+        else "-"
+    )
+    return HistoryEntry(
+        format_clock(datetime.fromtimestamp(span.start).astimezone().isoformat()),
+        escape.make_visible(what),
+        escape.make_visible(headline(came)),
         time,
-        dollars(float(cost), complete=True) if told and cost is not None else "-",
+        format_dollars(float(cost), complete=True) if told and cost is not None else "-",
         span.state,
     )
 
@@ -98,30 +102,30 @@ def gate_words(gate: Mapping[str, str | None]) -> str:
     by = f" by {who}{mail}" if who else ""
     at = f" at {gate['at']}" if gate.get("at") else ""
     why = f": {gate['reason']}" if gate.get("reason") else ""
-    return escape.visible(f"{gate.get('gate')}: {gate.get('state')}{by}{at}{why}")
+    return escape.make_visible(f"{gate.get('gate')}: {gate.get('state')}{by}{at}{why}")
 
 
-def crossed(page: FeaturePage) -> list[Cross]:
+def cross_check_entries(page: FeaturePage) -> list[CrossCheckEntry]:
     """Every repository with cross checks."""
     found = []
-    spans = page.timeline.of(SpanKind.CHECK, cell="")
+    spans = page.timeline.select_spans(SpanKind.CHECK, cell="")
     for one in page.status.cross:
         seconds = {s.name: s.seconds(page.now) for s in spans if s.data.get("repo") == one.repo}
-        made = [escape.verdict(row) for row in one.rows]
+        made = [escape.parse_verdict(row) for row in one.rows]
         verdicts = tuple(replace(v, seconds=seconds.get(v.name, v.seconds)) for v in made)
         words = ""
         if one.passed is None:
             words = "Not made yet for the heads as they are now."
         elif not one.passed:
-            words = escape.visible(one.told) + (f"; output in {one.logs}" if one.logs else "")
-        found.append(Cross(one.repo, one.commit, verdicts, words, one.passed is False))
+            words = escape.make_visible(one.told) + (f"; output in {one.logs}" if one.logs else "")
+        found.append(CrossCheckEntry(one.repo, one.commit, verdicts, words, one.passed is False))
     return found
 
 
-def landings(page: FeaturePage) -> list[Landing]:
+def landing_entries(page: FeaturePage) -> list[LandingEntry]:
     """Every cell once one was landed or parked, or where the feature is to be merged."""
     status = page.status
-    spans = page.timeline.of(SpanKind.LAND)
+    spans = page.timeline.select_spans(SpanKind.LAND)
     if not spans and status.feature.delivery is not Delivery.MERGE:
         return []
     newest = {s.cell: s for s in spans}
@@ -129,7 +133,7 @@ def landings(page: FeaturePage) -> list[Landing]:
     for plan in status.plan.cells:
         state, seen = status.cell_state(plan.name), newest.get(plan.name)
         shown = state if state in _LANDING else CellState.PENDING
-        why = "" if state in _LANDING else f"its cell is {state.words}: orchestr land comes after"
+        why = "" if state in _LANDING else f"its cell is {state.label}: orchestr land comes after"
         if state is CellState.DONE:
             why = "ready: orchestr land"
         elif state in _STUCK:
@@ -138,7 +142,11 @@ def landings(page: FeaturePage) -> list[Landing]:
         told = seen.data if seen is not None and landed else {}
         at = seen.start if seen is not None and landed else None
         target, commit = str(told.get("target") or ""), str(told.get("commit") or "")
-        found.append(Landing(plan.name, state_of(shown), target, commit, at, escape.visible(why)))
+        found.append(
+            LandingEntry(
+                plan.name, state_badge(shown), target, commit, at, escape.make_visible(why)
+            )
+        )
     return found
 
 

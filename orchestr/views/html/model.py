@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestr.git.diff import Diff
+from orchestr.git.diff import CommitDiff
 from orchestr.state.timeline import Timeline
 from orchestr.views.model import FeatureStatus
 
@@ -42,7 +42,7 @@ class CellEvidence:
     another head.
     """
 
-    diff: Diff | None = None
+    diff: CommitDiff | None = None
     why: str = ""
     compare: str = ""
     checks: tuple[ItemFacts, ...] = ()
@@ -75,7 +75,7 @@ class FeaturePage:
     evidence: Mapping[str, CellEvidence] = field(default_factory=dict)
     spec: SpecText | None = None
 
-    def of(self, cell: str) -> CellEvidence:
+    def cell_evidence(self, cell: str) -> CellEvidence:
         return self.evidence.get(cell, _NOTHING)
 
 

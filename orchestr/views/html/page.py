@@ -13,16 +13,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orchestr
-from orchestr.errors import as_typed
+from orchestr.errors import substitute_program_name
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
 from orchestr.state.timeline import SpanKind
 from orchestr.views.html import costs as money
 from orchestr.views.html import escape, history, sections
 from orchestr.views.html.model import CellEvidence, FeaturePage
-from orchestr.views.html.section_records import Row, State
+from orchestr.views.html.section_records import CellRow, StateBadge
 from orchestr.views.model import next_command
-from orchestr.views.terminal.text import size, took
+from orchestr.views.terminal.text import format_duration, format_size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -45,7 +45,7 @@ FEATURE_LOOKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class BoardControls:
     """What the board adds: the script's nonce, the token for actions, and which there are."""
 
     nonce: str
@@ -54,10 +54,10 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class CellDetail:
     """One cell in full."""
 
-    row: Row
+    row: CellRow
     evidence: CellEvidence
     title: str
     todo: tuple[str, ...]
@@ -68,11 +68,11 @@ class Detail:
     upstreams: tuple[str, ...]
     dependents: tuple[str, ...]
     phases: tuple[tuple[str, str, str, str], ...]  # name, value, time, why
-    tries: tuple[money.Try, ...]
-    rounds: tuple[history.Round, ...]
+    tries: tuple[money.AttemptRow, ...]
+    rounds: tuple[history.HistoryEntry, ...]
     gates: tuple[str, ...]
-    checks: tuple[escape.Verdict, ...]
-    reviews: tuple[escape.Verdict, ...]
+    checks: tuple[escape.PageVerdict, ...]
+    reviews: tuple[escape.PageVerdict, ...]
     reason: str
     command: str
     log: tuple[str, ...]
@@ -80,83 +80,85 @@ class Detail:
     bad: bool
 
 
-def report_html(page: FeaturePage, live: Live | None = None) -> str:
+def report_html(page: FeaturePage, live: BoardControls | None = None) -> str:
     """The whole page."""
-    return _environment().get_template("page.html.j2").render(**_context(page, live))
+    return _jinja_environment().get_template("page.html.j2").render(**_template_context(page, live))
 
 
-def body_html(page: FeaturePage, live: Live) -> str:
+def body_html(page: FeaturePage, live: BoardControls) -> str:
     """What the board replaces when something happened."""
-    return _environment().get_template("body.html.j2").render(**_context(page, live))
+    return _jinja_environment().get_template("body.html.j2").render(**_template_context(page, live))
 
 
-def index_html(features: list[tuple[str, str, State, str]], live: Live, problems: list[str]) -> str:
+def index_html(
+    features: list[tuple[str, str, StateBadge, str]], live: BoardControls, problems: list[str]
+) -> str:
     """The board's first page: name, title, state and counts of every feature."""
-    template = _environment().get_template("index.html.j2")
-    return template.render(features=features, live=live, problems=problems, version=_version())
+    template = _jinja_environment().get_template("index.html.j2")
+    return template.render(features=features, live=live, problems=problems, version=_version_text())
 
 
-def policy(live: Live | None) -> str:
+def security_policy(live: BoardControls | None) -> str:
     """The content security policy of a page."""
     if live is None:
         return POLICY
     return f"{POLICY}; script-src 'nonce-{live.nonce}'; connect-src 'self'"
 
 
-def _context(page: FeaturePage, live: Live | None) -> dict[str, Any]:
+def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str, Any]:
     status = page.status
-    costs = money.costs(page)
-    pulls = sections.pulls(page)
-    rows = sections.rows(page, costs["cell"], pulls)
-    whole = money.total(costs["cell"])
+    costs = money.sum_costs(page)
+    pulls = sections.pull_request_rows(page)
+    rows = sections.cell_rows(page, costs["cell"], pulls)
+    whole = money.total_cost(costs["cell"])
     state = FEATURE_LOOKS[status.state]
     return {
         "feature": status.feature,
-        "state": State(status.state.value, state.symbol, sections.state_of(state).look),
+        "state": StateBadge(status.state.value, state.symbol, sections.state_badge(state).look),
         "running": status.live,
         "made_at": page.now,
-        "tiles": sections.tiles(page, whole),
-        "notices": sections.notices(page),
+        "tiles": sections.make_tiles(page, whole),
+        "notices": sections.make_notices(page),
         "rows": rows,
-        "picture": sections.picture(page),
-        "chart": sections.chart(page),
+        "picture": sections.make_picture(page),
+        "chart": sections.make_chart(page),
         "critical": page.timeline.critical,
         "costs": costs,
         "whole": whole,
         "pulls": pulls,
-        "cells": [_detail(page, row) for row in rows],
+        "cells": [_cell_detail(page, row) for row in rows],
         "runs": sections.run_rows(page),
         "spec": page.spec,
         "surprises": status.view.surprises,
         "away": status.view.forge_away,
-        "cross": history.crossed(page),
-        "landings": history.landings(page),
+        "cross": history.cross_check_entries(page),
+        "landings": history.landing_entries(page),
         "live": live,
-        "policy": policy(live),
-        "version": _version(),
+        "policy": security_policy(live),
+        "version": _version_text(),
         "phases": [
             p for p in PHASES if p != Phase.PLAN or any(p in c.steps for c in status.plan.cells)
         ],
     }
 
 
-def _detail(page: FeaturePage, row: Row) -> Detail:
+def _cell_detail(page: FeaturePage, row: CellRow) -> CellDetail:
     status, name = page.status, row.name
     view, state = status.view.cell(name), status.cell_state(name)
-    plan, cell, facts = status.plan.cell(name), status.feature.cell(name), status.of(name)
-    evidence = page.of(name)
-    newest = {s.phase: s for s in page.timeline.of(SpanKind.PHASE, cell=name)}
-    values = status.phases(name)
+    plan, cell, facts = status.plan.cell(name), status.feature.cell(name), status.cell_facts(name)
+    evidence = page.cell_evidence(name)
+    newest = {s.phase: s for s in page.timeline.select_spans(SpanKind.PHASE, cell=name)}
+    values = status.phase_states(name)
     phases = []
     for phase in PHASES:
         if phase not in values:
             continue
         seen = newest.get(phase)
-        time = took(seen.seconds(page.now)) if seen else ""
+        time = format_duration(seen.seconds(page.now)) if seen else ""
         phases.append((phase, values.get(phase, "pending"), time, seen.note if seen else ""))
     command = next_command(status.feature.name, view, state)
     failing = state.is_bad or state in (CellState.WAITING, CellState.APPROVAL)
-    return Detail(
+    return CellDetail(
         row=row,
         evidence=evidence,
         title=cell.title or "",
@@ -168,21 +170,21 @@ def _detail(page: FeaturePage, row: Row) -> Detail:
         upstreams=plan.upstreams,
         dependents=plan.dependents,
         phases=tuple(phases),
-        tries=tuple(money.tries(page, name)),
-        rounds=tuple(history.rounds(page, name)),
+        tries=tuple(money.attempt_rows(page, name)),
+        rounds=tuple(history.history_entries(page, name)),
         gates=tuple(history.gate_words(gate) for gate in facts.approvals),
-        checks=tuple(escape.verdict(i.fields, i.log) for i in evidence.checks),
-        reviews=tuple(escape.verdict(i.fields, i.log) for i in evidence.reviews),
+        checks=tuple(escape.parse_verdict(i.fields, i.log) for i in evidence.checks),
+        reviews=tuple(escape.parse_verdict(i.fields, i.log) for i in evidence.reviews),
         reason=view.reason or "" if failing else "",
-        command=as_typed(command) if command else "",
+        command=substitute_program_name(command) if command else "",
         log=evidence.log,
-        log_size=size(evidence.log_bytes),
+        log_size=format_size(evidence.log_bytes),
         bad=state.is_bad,
     )
 
 
 @cache
-def _environment() -> Environment:
+def _jinja_environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -191,30 +193,35 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_finalize,
+        finalize=_make_visible,
     )
-    made.filters |= {"took": took, "moment": moment, "typed": as_typed, "short": _short,
-                     "http": escape.link}  # fmt: skip
+    made.filters |= {
+        "took": format_duration,
+        "moment": format_local_time,
+        "typed": substitute_program_name,
+        "short": _short_commit,
+        "http": escape.safe_link,
+    }
     return made
 
 
-def _finalize(value: object) -> object:
+def _make_visible(value: object) -> object:
     """Every text that is put into a page passes here, before it is escaped."""
     if type(value) is str:
-        return escape.visible(value)
+        return escape.make_visible(value)
     return value
 
 
-def moment(time: float | None) -> str:
+def format_local_time(time: float | None) -> str:
     """A time in this machine's zone, which is named."""
     if time is None:
         return "-"
     return datetime.fromtimestamp(time).astimezone().strftime("%d %b %Y %H:%M:%S %Z")
 
 
-def _short(commit: str) -> str:
+def _short_commit(commit: str) -> str:
     return commit[:10]
 
 
-def _version() -> str:
+def _version_text() -> str:
     return f"orchestr {orchestr.__version__}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestr.views.html import gantt
-from orchestr.views.html.costs import Cost
+from orchestr.views.html.costs import CostSum
 
 NODE = (200, 48)  # width and height of a cell in the picture
 
@@ -17,7 +17,7 @@ MARGIN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StateBadge:
     """A state as words, symbol and CSS class."""
 
     word: str
@@ -26,26 +26,26 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CellRow:
     """One cell in the table."""
 
     name: str
     repo: str
-    state: State
+    state: StateBadge
     phase: str
     attempt: int
     tries: str
     time: str
-    cost: Cost
+    cost: CostSum
     why: str
     waits: str
-    pr: Pull | None
+    pr: PullRequestRow | None
     critical: bool
     asks: str = ""  # the digest of what a person is asked to approve
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class PullRequestRow:
     """A pull request in its stack; ``number`` is the order in which they can be merged."""
 
     cell: str
@@ -64,7 +64,7 @@ class Notice:
     """Something that wants a person: what, why, and the command that helps."""
 
     cell: str
-    state: State
+    state: StateBadge
     reason: str
     detail: str
     commands: tuple[str, ...]
@@ -73,21 +73,21 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class PictureBox:
     """A cell in the picture."""
 
     name: str
     label: str
     sub: str
     title: str
-    state: State
+    state: StateBadge
     x: float
     y: float
     critical: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PictureEdge:
     """An edge in the picture."""
 
     path: str
@@ -95,27 +95,27 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    boxes: tuple[Box, ...]
-    lines: tuple[Line, ...]
+class PlanPicture:
+    boxes: tuple[PictureBox, ...]
+    lines: tuple[PictureEdge, ...]
     width: float
     height: float
     node: tuple[int, int] = NODE
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class TimelineTrack:
     """One line of the timeline."""
 
     cell: str
-    state: State
+    state: StateBadge
     critical: bool
-    bars: tuple[gantt.Bar, ...]
+    bars: tuple[gantt.SpanBar, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    marks: tuple[gantt.Mark, ...]
-    tracks: tuple[Track, ...]
+class TimelineChart:
+    marks: tuple[gantt.AxisMark, ...]
+    tracks: tuple[TimelineTrack, ...]
     hidden: int
     breaks: tuple[float, ...] = field(default=())

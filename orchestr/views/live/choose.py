@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from orchestr.plan.dag import Plan
+from orchestr.plan.dag import FeaturePlan
 from orchestr.state.replay import FeatureView
 from orchestr.views.live.progress import CellText, JsonProgress, Progress
 
 
 def make_progress(
-    plans: Plan | Sequence[Plan],
+    plans: FeaturePlan | Sequence[FeaturePlan],
     stream: TextIO | None = None,
     *,
     json: bool = False,
@@ -33,7 +33,7 @@ def make_progress(
     """
     from orchestr.views.live.plain import PlainProgress
 
-    chosen = [plans] if isinstance(plans, Plan) else list(plans)
+    chosen = [plans] if isinstance(plans, FeaturePlan) else list(plans)
     out = sys.stdout if out is None else out
     stream = sys.stderr if stream is None else stream
     if json:

@@ -10,22 +10,22 @@ import heapq
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from orchestr.plan.dag import Plan
+from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Action
 from orchestr.state.replay import CellState, FeatureView
-from orchestr.views.terminal.text import span
+from orchestr.views.terminal.text import seconds_between
 
 
-def timed(plan: Plan) -> bool:
+def weights_are_seconds(plan: FeaturePlan) -> bool:
     """Whether the plan's weights are seconds (of earlier attempts) and not all 1."""
     return any(cell.weight != 1.0 for cell in plan.cells)
 
 
 def time_left(
-    plans: Sequence[Plan], views: Mapping[str, FeatureView], now: datetime, slots: int
+    plans: Sequence[FeaturePlan], views: Mapping[str, FeatureView], now: datetime, slots: int
 ) -> float | None:
     """Seconds until nothing can go on any more, or None when that cannot be guessed."""
-    if not plans or not all(timed(plan) for plan in plans):
+    if not plans or not all(weights_are_seconds(plan) for plan in plans):
         return None
     free = max(slots, 1)
     busy: list[tuple[float, str, str]] = []  # end, feature, cell
@@ -43,7 +43,7 @@ def time_left(
                 continue
             usual = cell.weight if cell.action is Action.AGENT else 0.0
             if its.state is CellState.RUNNING and its.slot != "queued":
-                spent = span(its.started_at, now) or 0.0
+                spent = seconds_between(its.started_at, now) or 0.0
                 # One that takes longer than usual: half as long again as it has taken.
                 rest = usual - spent if spent < usual else spent / 2
                 heapq.heappush(busy, (rest, plan.feature, cell.name))

@@ -21,9 +21,9 @@ from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
-from orchestr.plan.dag import Plan
+from orchestr.plan.dag import FeaturePlan
 from orchestr.state.events import Event
-from orchestr.state.replay import FeatureView, step
+from orchestr.state.replay import FeatureView, apply_event
 from orchestr.views.live import rows
 from orchestr.views.live.plain import PlainProgress
 from orchestr.views.live.progress import CellText, Progress
@@ -61,7 +61,7 @@ class LiveProgress(Progress):
 
     def __init__(
         self,
-        plans: Sequence[Plan],
+        plans: Sequence[FeaturePlan],
         stream: TextIO,
         *,
         slots: int = 0,
@@ -88,7 +88,7 @@ class LiveProgress(Progress):
         self._drawn: list[rows.Line] | None = None
         self._live = Live(
             console=self._console,
-            get_renderable=self._renderable,
+            get_renderable=self._make_renderable,
             auto_refresh=False,
             transient=not keep,
             redirect_stdout=False,
@@ -101,21 +101,23 @@ class LiveProgress(Progress):
         except BaseException:
             self.close()
             raise
-        self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
+        self._ticker = threading.Thread(
+            target=self._draw_until_stopped, name="progress", daemon=True
+        )
         self._ticker.start()
 
-    def feed(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         with self._lock:
             view = self._views.get(event.feature)
             if view is not None:
-                self._views[event.feature] = step(view, event)
+                self._views[event.feature] = apply_event(view, event)
             elif not event.feature:
-                self._views = {name: step(v, event) for name, v in self._views.items()}
+                self._views = {name: apply_event(v, event) for name, v in self._views.items()}
             plain = self._plain
         if plain is not None:
-            plain.feed(event)
+            plain.show_event(event)
 
-    def show(self, views: Mapping[str, FeatureView]) -> None:
+    def show_views(self, views: Mapping[str, FeatureView]) -> None:
         """Draw these from now on: for who reads the journal instead of being told."""
         with self._lock:
             self._views = dict(views)
@@ -128,21 +130,21 @@ class LiveProgress(Progress):
         ticker = getattr(self, "_ticker", None)
         if ticker is not None and ticker is not threading.current_thread():
             ticker.join(timeout=2)
-        self._end()
+        self._stop_drawing()
 
-    def _tick(self) -> None:
+    def _draw_until_stopped(self) -> None:
         while not self._stop.wait(_PERIOD):
             try:
-                self._draw()
+                self._draw_table()
             except Exception:
                 # Not only a lost terminal: a fault in the table must not cost the night's run.
                 self._fall_back()
                 return
 
-    def _draw(self) -> None:
+    def _draw_table(self) -> None:
         with self._drawing:
             columns, height = self._console.size
-            lines = self._lines(columns, height)
+            lines = self._table_lines(columns, height)
             if lines == self._drawn and columns == self._columns:
                 return  # nothing moved: a terminal that is not written to cannot flicker
             self._stream.write(_BEGIN)
@@ -157,11 +159,11 @@ class LiveProgress(Progress):
             self._stream.flush()
 
     def _fall_back(self) -> None:
-        self._end()
+        self._stop_drawing()
         with self._lock:
             self._plain = PlainProgress(self._plans, self._stream, log=self._log)
 
-    def _end(self) -> None:
+    def _stop_drawing(self) -> None:
         # A terminal stopped by Ctrl+S holds the ticker inside a write: do not wait for it for ever.
         if not self._drawing.acquire(timeout=2):
             return
@@ -176,10 +178,10 @@ class LiveProgress(Progress):
                 self._stream.flush()
             self._drawing.release()
 
-    def _lines(self, columns: int, height: int) -> list[rows.Line]:
+    def _table_lines(self, columns: int, height: int) -> list[rows.Line]:
         with self._lock:
             views = dict(self._views)
-        return rows.build(
+        return rows.build_table(
             self._plans,
             views,
             columns,
@@ -189,10 +191,10 @@ class LiveProgress(Progress):
             tail=self._last_words if self._tail else None,
         )
 
-    def _renderable(self) -> Text:
+    def _make_renderable(self) -> Text:
         lines = self._drawn
         if lines is None or self._stop.is_set():  # the first drawing, and the last one
-            lines = self._lines(*self._console.size)
+            lines = self._table_lines(*self._console.size)
         text = Text(no_wrap=True, overflow="crop", end="")
         for index, line in enumerate(lines):
             text.append("\n" if index else "")

@@ -4,7 +4,7 @@ Owns the choice between the live table, plain lines and JSON; leaves drawing to 
 Progress is a courtesy: whatever goes wrong with the terminal, a run never ends because of it.
 
 JSON (``--json``): one object a line on stdout, ``{"v": 1, "ts", "kind", "run", "feature", "cell",
-"phase", "attempt", "data"}`` with the kinds of `orchestr.state.events.Kind`; names that do not
+"phase", "attempt", "data"}`` with the kinds of `orchestr.state.events.EventKind`; names that do not
 apply are empty, ``attempt`` is then 0. Fields are added, never renamed.
 """
 
@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TextIO
 
-from orchestr.errors import as_typed
-from orchestr.plan.dag import Plan
+from orchestr.errors import substitute_program_name
+from orchestr.plan.dag import FeaturePlan
 from orchestr.state.events import Event
 
 # (feature, cell) -> the agent's last line, or the path of its log; None or "" when there is none.
@@ -29,7 +29,7 @@ class Progress(ABC):
     """Something that is told every event of a run, from any thread; in ``with`` it is closed."""
 
     @abstractmethod
-    def feed(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Show one event. Never raises."""
 
     def close(self) -> None:
@@ -48,10 +48,10 @@ class Progress(ABC):
         self.close()
 
 
-class Labels:
+class CellLabels:
     """What a cell is called: by its name, and by feature too when a run has several of them."""
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
+    def __init__(self, plans: Sequence[FeaturePlan]) -> None:
         self.many = len(plans) > 1
         self.width = max((len(self(p.feature, c.name)) for p in plans for c in p.cells), default=0)
 
@@ -71,7 +71,7 @@ class LineWriter:
         with self._lock:
             if not self._open or not lines:
                 return
-            text = as_typed("".join(f"{line}\n" for line in lines))
+            text = substitute_program_name("".join(f"{line}\n" for line in lines))
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
             try:
                 self._stream.write(text.encode(encoding, "replace").decode(encoding))
@@ -87,7 +87,7 @@ class JsonProgress(Progress):
     def __init__(self, stream: TextIO) -> None:
         self._out = LineWriter(stream)
 
-    def feed(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         self._out.write([event_json(event)])
 
 

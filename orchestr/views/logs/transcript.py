@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orchestr.views.terminal.text import clean, clip, clock, moment
+from orchestr.views.terminal.text import clean_line, clip, format_clock, parse_local_time
 
 _BLOCK = 64 * 1024
 _LINE_LIMIT = 1024 * 1024
@@ -24,7 +24,7 @@ _WORDS = 500
 _QUIET = frozenset({"turn.started", "item.started", "item.updated", "step_start", "stream_event"})
 
 
-def show(line: bytes | str) -> str | None:
+def format_line(line: bytes | str) -> str | None:
     """One transcript line for people, or None for one that says nothing.
 
     ``12:35:01 text``; what went to stderr is marked ``!``; no control characters come through.
@@ -38,11 +38,11 @@ def show(line: bytes | str) -> str | None:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        return clip(clean(text[: 8 * _WORDS]), _WORDS) or None
-    words = _words(record)
-    if words is None or not (words := clean(words)):
+        return clip(clean_line(text[: 8 * _WORDS]), _WORDS) or None
+    words = _describe_event(record)
+    if words is None or not (words := clean_line(words)):
         return None
-    stamp = _stamp(record)
+    stamp = _clock_prefix(record)
     mark = "! " if record.get("stream") == "stderr" else ""
     return f"{stamp}{mark}{clip(words, _WORDS)}"
 
@@ -56,17 +56,17 @@ def record_of(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def plain_words(line: bytes, *, stamp: bool = True) -> str:
-    """`show`, with or without the clock; empty where there is nothing to tell."""
-    words = show(line) or ""
+def format_line_or_empty(line: bytes, *, stamp: bool = True) -> str:
+    """`format_line`, with or without the clock; empty where there is nothing to tell."""
+    words = format_line(line) or ""
     record = None if stamp else record_of(line)
-    return words.removeprefix(_stamp(record)) if record else words
+    return words.removeprefix(_clock_prefix(record)) if record else words
 
 
 def last_words(path: Path) -> str | None:
     """What the agent said last, without the clock: for the live table. None if nothing yet."""
     try:
-        lines = tail(path, 8)
+        lines = read_tail(path, 8)
     except OSError:
         return None
     for line in reversed(lines):
@@ -74,13 +74,13 @@ def last_words(path: Path) -> str | None:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        words = clean(_words(record) or "") if isinstance(record, dict) else ""
+        words = clean_line(_describe_event(record) or "") if isinstance(record, dict) else ""
         if words and words[0] not in '{}[]",':  # a line of some JSON is nobody's word
             return clip(words, _WORDS)
     return None
 
 
-def tail(path: Path, count: int, start: int = 0, end: int | None = None) -> list[bytes]:
+def read_tail(path: Path, count: int, start: int = 0, end: int | None = None) -> list[bytes]:
     """The last ``count`` lines without their ends, reading only the end of the file.
 
     ``start`` and ``end`` (None: the file's) bound a part of it that is whole lines.
@@ -97,7 +97,7 @@ def tail(path: Path, count: int, start: int = 0, end: int | None = None) -> list
         return [line[:_LINE_LIMIT] for line in data.split(b"\n")[:-1]]
 
 
-def read(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]:
+def read_lines(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]:
     """Every finished line from there, and an unfinished one at the end. Raises OSError.
 
     Up to a line that begins at ``end`` or after it.
@@ -109,7 +109,7 @@ def read(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]
             _skip_rest(stream, line)
 
 
-class Growing:
+class GrowingFile:
     """A file that is read as it grows. Waits for one that is not there yet, whose end is torn."""
 
     def __init__(self, path: Path, position: int = 0) -> None:
@@ -117,14 +117,14 @@ class Growing:
         self.position = position
         self._rest = b""
 
-    def lines(self, upto: int | None = None) -> Iterator[bytes]:
+    def read_new_lines(self, upto: int | None = None) -> Iterator[bytes]:
         """The lines that have come to their end since the last look, before byte ``upto``."""
         try:
             with self.path.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self.position:
                     self.position, self._rest = 0, b""  # it was made again: begin anew
                 stream.seek(self.position)
-                while block := stream.read(_room(self.position, upto)):
+                while block := stream.read(_next_block_size(self.position, upto)):
                     self.position += len(block)
                     *found, self._rest = (self._rest + block).split(b"\n")
                     yield from found
@@ -133,14 +133,14 @@ class Growing:
         except FileNotFoundError:
             pass
 
-    def torn(self) -> Iterator[bytes]:
+    def read_torn_end(self) -> Iterator[bytes]:
         """What stands after the last line's end, once nobody writes any more."""
         if self._rest:
             yield self._rest
             self._rest = b""
 
 
-def _room(position: int, upto: int | None) -> int:
+def _next_block_size(position: int, upto: int | None) -> int:
     return _BLOCK if upto is None else max(min(_BLOCK, upto - position), 0)
 
 
@@ -173,15 +173,15 @@ def _skip_rest(stream: BinaryIO, line: bytes) -> None:
         line = stream.readline(_LINE_LIMIT)
 
 
-def _stamp(record: dict[str, Any]) -> str:
+def _clock_prefix(record: dict[str, Any]) -> str:
     for key in ("ts", "timestamp"):
         value = record.get(key)
-        if isinstance(value, str) and moment(value):
-            return f"{clock(value)} "
+        if isinstance(value, str) and parse_local_time(value):
+            return f"{format_clock(value)} "
     return ""
 
 
-def _words(record: dict[str, Any]) -> str | None:
+def _describe_event(record: dict[str, Any]) -> str | None:
     """What an event says: ours first, then claude, codex, gemini and opencode."""
     if "stream" in record and isinstance(record.get("text"), str):
         return str(record["text"])
@@ -192,100 +192,106 @@ def _words(record: dict[str, Any]) -> str | None:
         case "message" if record.get("role") == "user":
             return None  # the prompt, which gemini repeats
         case "assistant" | "user" | "message":
-            return _message(record)
+            return _describe_message(record)
         case "thread.started":
             return f"session {record.get('thread_id', '')}"
         case "init":
             return f"session {record.get('session_id', '')} {record.get('model', '')}"
         case "system":
-            return _system(record)
+            return _describe_system_event(record)
         case "rate_limit_event":
-            info = _dict(record.get("rate_limit_info"))
+            info = _dict_or_empty(record.get("rate_limit_info"))
             return None if info.get("status") == "allowed" else f"rate limit: {info.get('status')}"
         case "result":
-            return _result(record)
+            return _describe_result(record)
         case "item.completed":
-            return _item(_dict(record.get("item")))
+            return _describe_codex_item(_dict_or_empty(record.get("item")))
         case "tool_use":
-            part = _dict(record.get("part"))
+            part = _dict_or_empty(record.get("part"))
             name = record.get("tool_name") or part.get("tool") or "tool"
-            given = record.get("parameters") or _dict(part.get("state")).get("input")
-            return f"{name} {brief(given)}"
+            given = record.get("parameters") or _dict_or_empty(part.get("state")).get("input")
+            return f"{name} {shorten_value(given)}"
         case "tool_result":
-            return f"result: {brief(record.get('output') or record.get('status'))}"
+            return f"result: {shorten_value(record.get('output') or record.get('status'))}"
         case "text" | "reasoning":
-            return brief(_dict(record.get("part")).get("text") or record.get("text"))
+            return shorten_value(
+                _dict_or_empty(record.get("part")).get("text") or record.get("text")
+            )
         case "error" | "turn.failed":
-            return f"error: {brief(record.get('error') or record.get('message') or record)}"
+            return f"error: {shorten_value(record.get('error') or record.get('message') or record)}"
         case "turn.completed" | "step_finish":
             return None
         case "":
-            return brief(record)
+            return shorten_value(record)
         case _:
             return kind
 
 
-def _message(record: dict[str, Any]) -> str | None:
+def _describe_message(record: dict[str, Any]) -> str | None:
     message = record.get("message")
-    content = _dict(message).get("content") if isinstance(message, dict) else record.get("content")
+    content = (
+        _dict_or_empty(message).get("content")
+        if isinstance(message, dict)
+        else record.get("content")
+    )
     if isinstance(content, str):
         return content
     parts = []
     for block in content if isinstance(content, list) else ():
-        block = _dict(block)
+        block = _dict_or_empty(block)
         match block.get("type"):
             case "text":
-                parts.append(brief(block.get("text")))
+                parts.append(shorten_value(block.get("text")))
             case "tool_use":
-                parts.append(f"{block.get('name', 'tool')} {brief(block.get('input'))}")
+                parts.append(f"{block.get('name', 'tool')} {shorten_value(block.get('input'))}")
             case "tool_result":
                 word = "failed" if block.get("is_error") else "result"
-                parts.append(f"{word}: {brief(block.get('content'))}")
+                parts.append(f"{word}: {shorten_value(block.get('content'))}")
             case _:
                 pass
     return " | ".join(p for p in parts if p) or None
 
 
-def _system(record: dict[str, Any]) -> str | None:
+def _describe_system_event(record: dict[str, Any]) -> str | None:
     match record.get("subtype"):
         case "init":
             return f"session {record.get('session_id', '')} {record.get('model', '')}"
         case "api_retry":
             return f"the server answered {record.get('error_status')}, tried again"
         case "permission_denied":
-            return f"permission denied: {brief(record.get('tool_name') or record)}"
+            return f"permission denied: {shorten_value(record.get('tool_name') or record)}"
         case other:
             return str(other) if other else None
 
 
-def _result(record: dict[str, Any]) -> str:
+def _describe_result(record: dict[str, Any]) -> str:
     bad = record.get("is_error") or record.get("status") == "error"
     parts = ["ended with an error" if bad else "ended"]
     cost, turns = record.get("total_cost_usd"), record.get("num_turns")
     parts += [f"{turns} turns"] if turns else []
     parts += [f"${cost:.2f}"] if isinstance(cost, int | float) else []
-    said = brief(record.get("result"))
+    said = shorten_value(record.get("result"))
     return ", ".join(parts) + (f": {said}" if said else "")
 
 
-def _item(item: dict[str, Any]) -> str | None:
+def _describe_codex_item(item: dict[str, Any]) -> str | None:
     match item.get("type"):
         case "agent_message" | "reasoning":
-            return brief(item.get("text"))
+            return shorten_value(item.get("text"))
         case "command_execution":
-            said = brief(item.get("aggregated_output"))
-            line = f"$ {brief(item.get('command'))} (exit {item.get('exit_code')})"
+            said = shorten_value(item.get("aggregated_output"))
+            line = f"$ {shorten_value(item.get('command'))} (exit {item.get('exit_code')})"
             return f"{line} | result: {said}" if said else line
         case "file_change":
-            paths = [str(_dict(c).get("path")) for c in item.get("changes") or ()]
+            paths = [str(_dict_or_empty(c).get("path")) for c in item.get("changes") or ()]
             return f"changed {', '.join(paths)}"
         case "error":
-            return f"note: {brief(item.get('message'))}"
+            return f"note: {shorten_value(item.get('message'))}"
         case other:
             return str(other) if other else None
 
 
-def brief(value: Any) -> str:
+def shorten_value(value: Any) -> str:
     """A value in a few words: the one telling field of a tool's input, else its JSON."""
     if value is None:
         return ""
@@ -294,11 +300,11 @@ def brief(value: Any) -> str:
     if isinstance(value, dict):
         for key in ("command", "file_path", "filePath", "path", "pattern", "text", "message"):
             if isinstance(value.get(key), str):
-                return brief(value[key])
+                return shorten_value(value[key])
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return " ".join(brief(v) for v in value[:5])
+        return " ".join(shorten_value(v) for v in value[:5])
     return json.dumps(value, ensure_ascii=False)[: 8 * _WORDS]
 
 
-def _dict(value: Any) -> dict[str, Any]:
+def _dict_or_empty(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -16,13 +16,13 @@ from typing import Any
 
 from orchestr.cell.agent import verdict as opinions
 from orchestr.cell.agent.run_reviewers import ANSWER, REQUEST
-from orchestr.cell.agent.verdict import Opinion, Severity
+from orchestr.cell.agent.verdict import ReviewerOpinion, Severity
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.text import is_partial
 from orchestr.state import attempts, repairs
-from orchestr.state.repairs import Round
+from orchestr.state.repairs import RepairRound
 from orchestr.state.results import CHECKS, REVIEW, Evidence, valid_checks
-from orchestr.views.terminal.text import clean, clip, count, headline
+from orchestr.views.terminal.text import clean_line, clip, format_count, headline
 
 MOST = 8  # checks, rounds and issues that are told
 LINES = 3  # of a failure's message
@@ -39,12 +39,12 @@ class CheckRun:
     at: float | None = None
 
     @property
-    def red(self) -> tuple[Mapping[str, Any], ...]:
+    def red_rows(self) -> tuple[Mapping[str, Any], ...]:
         return tuple(row for row in self.rows if row.get("passed") is not True)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReviewRecord:
     """One reviewer, once. ``opinion`` None: no answer that could be read, or not yet."""
 
     place: int
@@ -52,14 +52,14 @@ class Heard:
     agent: str
     head: str
     folder: Path
-    opinion: Opinion | None = None
+    opinion: ReviewerOpinion | None = None
 
 
-def check_runs(ctx: CellContext, number: int) -> list[CheckRun]:
+def read_check_runs(ctx: CellContext, number: int) -> list[CheckRun]:
     """Every time that an attempt's heads were checked, oldest first (0: a person's head)."""
     found = []
-    for path in (attempts.folder(ctx.dir, number) / "checks").glob("*/results.json"):
-        value = load(path)
+    for path in (attempts.attempt_folder(ctx.dir, number) / "checks").glob("*/results.json"):
+        value = read_json_object(path)
         if value is None or not path.parent.name.isdecimal():
             continue
         rows = tuple(row for row in value.get("results") or () if isinstance(row, dict))
@@ -71,29 +71,29 @@ def check_runs(ctx: CellContext, number: int) -> list[CheckRun]:
     return sorted(found, key=lambda run: run.number)
 
 
-def heard(ctx: CellContext, number: int) -> list[Heard]:
+def read_reviews(ctx: CellContext, number: int) -> list[ReviewRecord]:
     """Every review of an attempt, oldest first; those that were put aside, too."""
     found = []
-    for path in attempts.folder(ctx.dir, number).glob(f"reviews*/*/{REQUEST}"):
+    for path in attempts.attempt_folder(ctx.dir, number).glob(f"reviews*/*/{REQUEST}"):
         place, _, rest = path.parent.name.partition("-")
-        request = load(path)
+        request = read_json_object(path)
         if request is not None and place.isdecimal():
             found.append(
-                Heard(int(place), str(request.get("name") or rest),
+                ReviewRecord(int(place), str(request.get("name") or rest),
                       str(request.get("agent") or ""), str(request.get("head") or ""),
-                      path.parent, _opinion(path.parent))
+                      path.parent, _read_opinion(path.parent))
             )  # fmt: skip
     return sorted(found, key=lambda one: (one.folder.parent.name == "reviews", one.place))
 
 
-def _opinion(folder: Path) -> Opinion | None:
-    answer = load(folder / ANSWER)
+def _read_opinion(folder: Path) -> ReviewerOpinion | None:
+    answer = read_json_object(folder / ANSWER)
     with suppress(KeyError, TypeError, ValueError):
-        return opinions.from_row(answer) if answer is not None else None
+        return opinions.opinion_from_row(answer) if answer is not None else None
     return None
 
 
-def load(path: Path) -> dict[str, Any] | None:
+def read_json_object(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None for anything else."""
     try:
         value = json.loads(path.read_bytes())
@@ -102,95 +102,97 @@ def load(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def newest_number(ctx: CellContext) -> int:
+def newest_attempt_number(ctx: CellContext) -> int:
     """The newest attempt; 0 for a cell without an agent."""
-    return max(attempts.numbers(ctx.dir), default=0)
+    return max(attempts.attempt_numbers(ctx.dir), default=0)
 
 
 # ---- as lines ----------------------------------------------------------------------------------
 
 
-def lines(ctx: CellContext, gates: tuple[Mapping[str, str | None], ...] = ()) -> list[str]:
+def describe_proofs(
+    ctx: CellContext, gates: tuple[Mapping[str, str | None], ...] = ()
+) -> list[str]:
     """Checks, repairs, reviews and approvals of the newest attempt; more of what is red."""
-    number = newest_number(ctx)
+    number = newest_attempt_number(ctx)
     partial = "partial: red was allowed to stay (allow_partial), the pull request says so"
     return [
-        *_checks(ctx, number),
-        *(_repair(one) for one in repairs.every(ctx.dir, number)[-MOST:]),
-        *_reviews(ctx, number),
+        *_describe_checks(ctx, number),
+        *(_describe_repair(one) for one in repairs.read_rounds(ctx.dir, number)[-MOST:]),
+        *_describe_reviews(ctx, number),
         *([partial] if is_partial(ctx) else []),
-        *(_gate(gate) for gate in gates),
+        *(_describe_gate(gate) for gate in gates),
     ]
 
 
-def _checks(ctx: CellContext, number: int) -> Iterator[str]:
-    runs = check_runs(ctx, number)
+def _describe_checks(ctx: CellContext, number: int) -> Iterator[str]:
+    runs = read_check_runs(ctx, number)
     if runs:
         rows, head = runs[-1].rows, f", on {runs[-1].head[:10]}"
     else:
-        rows, head = _kept(ctx), ""
+        rows, head = _read_kept_checks(ctx), ""
     for row in sorted(rows, key=lambda r: r.get("passed") is True)[:MOST]:
         red = row.get("passed") is not True
-        detail = clean(headline(str(row.get("detail") or "")))
+        detail = clean_line(headline(str(row.get("detail") or "")))
         word = "RED" if red else "passed"
-        yield f"check {clean(str(row.get('name')))}: {word} ({detail}{head if red else ''})"
+        yield f"check {clean_line(str(row.get('name')))}: {word} ({detail}{head if red else ''})"
         if red:
-            yield from _failure(row)
+            yield from _describe_failure(row)
 
 
-def _kept(ctx: CellContext) -> tuple[Mapping[str, Any], ...]:
+def _read_kept_checks(ctx: CellContext) -> tuple[Mapping[str, Any], ...]:
     """The verdicts of the result files, which outlive the attempt's folder."""
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
     return tuple(row for row in valid_checks(checks, review) if isinstance(row, Mapping))
 
 
-def _failure(row: Mapping[str, Any]) -> Iterator[str]:
+def _describe_failure(row: Mapping[str, Any]) -> Iterator[str]:
     """What failed in a red check: the tests by name, or the end of its output; how to see it."""
     failures = [f for f in row.get("failures") or () if isinstance(f, Mapping)]
     for failure in failures[:MOST]:
-        name = clean(str(failure.get("name") or ""))
-        place = clean(str(failure.get("file") or ""))
+        name = clean_line(str(failure.get("name") or ""))
+        place = clean_line(str(failure.get("file") or ""))
         if name and name != row.get("name"):
             yield f"    {name}" + (f" in {place}" if place else "")
         told = str(failure.get("message") or "").splitlines()
-        said = [line for text in told if (line := clean(text)) and not line.startswith("$ ")]
+        said = [line for text in told if (line := clean_line(text)) and not line.startswith("$ ")]
         yield from (f"      {clip(line, 160)}" for line in said[-LINES:])
     if len(failures) > MOST:
         yield f"    and {len(failures) - MOST} more"
     command = next((str(f["command"]) for f in failures if f.get("command")), "")
     if command:
-        yield f"    again: {clean(command)}"
+        yield f"    again: {clean_line(command)}"
     if row.get("log"):
-        yield f"    log:   {clean(str(row['log']))}"
+        yield f"    log:   {clean_line(str(row['log']))}"
 
 
-def _repair(one: Round) -> str:
+def _describe_repair(one: RepairRound) -> str:
     came = one.outcome + (f" to {one.after[:10]}" if one.outcome == repairs.CHANGED else "")
-    more = f" ({clean(headline(one.detail))})" if one.detail else ""
-    return f"repair {one.number} in {one.phase}, {came}{more}: {clean(headline(one.why))}"
+    more = f" ({clean_line(headline(one.detail))})" if one.detail else ""
+    return f"repair {one.number} in {one.phase}, {came}{more}: {clean_line(headline(one.why))}"
 
 
-def _reviews(ctx: CellContext, number: int) -> Iterator[str]:
+def _describe_reviews(ctx: CellContext, number: int) -> Iterator[str]:
     """The newest word of each reviewer, with its issues."""
-    found = {one.reviewer: one for one in heard(ctx, number)}
+    found = {one.reviewer: one for one in read_reviews(ctx, number)}
     for one in found.values():
         if one.opinion is None:
-            yield f"review by {clean(one.reviewer)}: no answer ({one.folder})"
+            yield f"review by {clean_line(one.reviewer)}: no answer ({one.folder})"
             continue
-        yield f"review by {clean(one.reviewer)}: {one.opinion.verdict}, of {one.head[:10]}"
+        yield f"review by {clean_line(one.reviewer)}: {one.opinion.verdict}, of {one.head[:10]}"
         for issue in one.opinion.issues[:MOST]:
             where = f" ({', '.join(issue.places)})" if issue.places else ""
-            yield f"    {issue.severity}: {clean(issue.title + where)}"
+            yield f"    {issue.severity}: {clean_line(issue.title + where)}"
             if issue.severity is Severity.BLOCKER:
                 shown = issue.evidence if issue.is_proven else "without evidence: it blocks nothing"
-                yield f"      {clip(clean(shown), 160)}"
+                yield f"      {clip(clean_line(shown), 160)}"
         if len(one.opinion.issues) > MOST:
-            yield f"    and {count(len(one.opinion.issues) - MOST, 'issue')} more"
+            yield f"    and {format_count(len(one.opinion.issues) - MOST, 'issue')} more"
 
 
-def _gate(gate: Mapping[str, str | None]) -> str:
+def _describe_gate(gate: Mapping[str, str | None]) -> str:
     who = gate.get("name") or gate.get("user") or ""
-    by = f" by {clean(who)}" if who else ""
+    by = f" by {clean_line(who)}" if who else ""
     at = f" at {gate['at']}" if gate.get("at") else ""
-    why = f": {clean(headline(gate['reason']))}" if gate.get("reason") else ""
+    why = f": {clean_line(headline(gate['reason']))}" if gate.get("reason") else ""
     return f"gate {gate.get('gate')}: {gate.get('state')}{by}{at}{why}"

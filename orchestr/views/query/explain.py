@@ -10,55 +10,71 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import GIT, SETTINGS, SPEC, UPSTREAM, Change, changes
+from orchestr.cell.inputs import GIT, SETTINGS, SPEC, UPSTREAM, InputChange, input_changes
 from orchestr.errors import OrchestrError
 from orchestr.spec.phases import Phase
-from orchestr.state.events import Event, Kind
-from orchestr.state.journal import parse
+from orchestr.state.events import Event, EventKind
+from orchestr.state.journal import parse_event
 from orchestr.tasks.stale import stale_phases
-from orchestr.views.terminal.explain import Difference, Grounds, Source
+from orchestr.views.terminal.explain import Difference, ExplainGrounds, JournalSource
 
 PATHS = 6  # of a tree that differ
-TELLING = frozenset({
-    Kind.PHASE_STARTED, Kind.PHASE_DONE, Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.CELL_IGNORED,
-    Kind.CELL_UNIGNORED, Kind.CELL_FORGOTTEN, Kind.CELL_ADOPTED, Kind.ATTEMPT_LIMITED,
-    Kind.ATTEMPT_STARTED, Kind.ATTEMPT_CLOSED, Kind.APPROVAL_ASKED, Kind.APPROVAL_GIVEN,
-    Kind.APPROVAL_REFUSED, Kind.LAND_DONE, Kind.LAND_PARKED, Kind.LAND_UNDONE, Kind.LAND_REPAIR,
-})  # fmt: skip
+TELLING = frozenset(
+    {
+        EventKind.PHASE_STARTED,
+        EventKind.PHASE_DONE,
+        EventKind.PHASE_FAILED,
+        EventKind.CELL_BLOCKED,
+        EventKind.CELL_IGNORED,
+        EventKind.CELL_UNIGNORED,
+        EventKind.CELL_FORGOTTEN,
+        EventKind.CELL_ADOPTED,
+        EventKind.ATTEMPT_LIMITED,
+        EventKind.ATTEMPT_STARTED,
+        EventKind.ATTEMPT_CLOSED,
+        EventKind.APPROVAL_ASKED,
+        EventKind.APPROVAL_GIVEN,
+        EventKind.APPROVAL_REFUSED,
+        EventKind.LAND_DONE,
+        EventKind.LAND_PARKED,
+        EventKind.LAND_UNDONE,
+        EventKind.LAND_REPAIR,
+    }
+)
 
 
-def grounds(ctx: CellContext) -> Grounds:
+def collect_grounds(ctx: CellContext) -> ExplainGrounds:
     """Everything for one cell. Never raises for what it cannot find."""
     stale = stale_phases(ctx)
     found: dict[str, Difference] = {}
     for phase in Phase:
         if phase in stale:
-            for change in changes(ctx, phase):
+            for change in input_changes(ctx, phase):
                 if change.origin is not GIT:
-                    found.setdefault(change.field, _difference(ctx, change))
-    return Grounds(tuple(found.values()), *_journal(ctx))
+                    found.setdefault(change.field, _make_difference(ctx, change))
+    return ExplainGrounds(tuple(found.values()), *_find_journal_sources(ctx))
 
 
-def _difference(ctx: CellContext, change: Change) -> Difference:
+def _make_difference(ctx: CellContext, change: InputChange) -> Difference:
     old, new = change.old, change.new
     more: tuple[str, ...] = ()
     where = ""
     if change.origin == SPEC:
-        where = place_in_spec(ctx, change.field)
+        where = locate_in_spec(ctx, change.field)
     elif change.origin == SETTINGS:
-        where = place_in_settings(ctx, change.field)
+        where = locate_in_settings(ctx, change.field)
     elif change.origin == UPSTREAM:
         name = change.field.removeprefix("upstream ")
-        more = _paths(ctx, name, old, new)
+        more = _changed_paths(ctx, name, old, new)
         old = f"tree {old[:12]}" if old else old
         new = f"tree {new[:12]}" if new else new
     return Difference(change.field, old, new, where, more)
 
 
-def place_in_spec(ctx: CellContext, field: str) -> str:
+def locate_in_spec(ctx: CellContext, field: str) -> str:
     """`specs/a.yaml:7`: the line of a field of the cell, or of the feature."""
     file = ctx.run.feature.path
-    steps = _steps(field)
+    steps = _parse_field_path(field)
     try:
         from orchestr.spec import yaml_source
 
@@ -67,8 +83,8 @@ def place_in_spec(ctx: CellContext, field: str) -> str:
         for above in (("cells", ctx.cell.name), ("repos", ctx.cell.name), ("metadata",),
                       ("defaults",), ("spec", "defaults"), ("spec",), ()):  # fmt: skip
             whole = [*above, *steps]
-            line = found.place(whole)[0]
-            if line != found.place(whole[: len(above)])[0] or (not above and line > 1):
+            line = found.find_place(whole)[0]
+            if line != found.find_place(whole[: len(above)])[0] or (not above and line > 1):
                 return f"{file}:{line}"
             best = best or line
         return f"{file}:{best}"
@@ -76,18 +92,18 @@ def place_in_spec(ctx: CellContext, field: str) -> str:
         return file
 
 
-def _steps(field: str) -> list[str | int]:
+def _parse_field_path(field: str) -> list[str | int]:
     """`checks[1].run` as a path."""
     names = re.findall(r"[^.\[\]]+", field)
     return [int(name) if name.isdecimal() else name for name in names]
 
 
-def place_in_settings(ctx: CellContext, field: str) -> str:
+def locate_in_settings(ctx: CellContext, field: str) -> str:
     """`orchestr.toml:7`: the line of a value of the repository or the agent."""
     from orchestr.settings.loader import FILE
-    from orchestr.settings.toml_positions import find
+    from orchestr.settings.toml_positions import find_place
 
-    table = tuple(map(str, _steps(field)))
+    table = tuple(map(str, _parse_field_path(field)))
     if table[0] != "repos":
         table = ("repos", ctx.cell.repo, table[0])
     if field == "model":
@@ -98,47 +114,54 @@ def place_in_settings(ctx: CellContext, field: str) -> str:
         text = (ctx.run.layout.root / FILE).read_text(encoding="utf-8")
     except (OSError, ValueError):
         return FILE
-    line, _column = find(text, table)
+    line, _column = find_place(text, table)
     return f"{FILE}:{line}" if line else FILE
 
 
-def _paths(ctx: CellContext, upstream: str, old: str | None, new: str | None) -> tuple[str, ...]:
+def _changed_paths(
+    ctx: CellContext, upstream: str, old: str | None, new: str | None
+) -> tuple[str, ...]:
     """The paths in which two trees of an upstream differ, the first few."""
     if not old or not new:
         return ()
     with suppress(OrchestrError, KeyError):
-        repo = ctx.run.cell(upstream).repo
-        out = repo.run("diff-tree", "-r", "--name-status", old.split()[0], new.split()[0])
+        repo = ctx.run.cell_context(upstream).repo
+        out = repo.run_git("diff-tree", "-r", "--name-status", old.split()[0], new.split()[0])
         lines = [" ".join(line.split("\t")) for line in out.text.splitlines() if line.strip()]
         more = [f"… {len(lines) - PATHS} more paths"] if len(lines) > PATHS else []
         return (*lines[:PATHS], *more)
     return ()
 
 
-def _journal(ctx: CellContext) -> tuple[Source | None, Source | None, Source | None]:
+def _find_journal_sources(
+    ctx: CellContext,
+) -> tuple[JournalSource | None, JournalSource | None, JournalSource | None]:
     """The lines of the cell: what began its last build, the newest, what asked for that build."""
     path = ctx.run.journal.path
     root = ctx.run.layout.root
     shown = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-    last: Source | None = None
-    built: Source | None = None
-    asked: Source | None = None  # a `forget` that nothing has answered yet
-    forgotten: Source | None = None
-    for number, event in _lines(path):
+    last: JournalSource | None = None
+    built: JournalSource | None = None
+    asked: JournalSource | None = None  # a `forget` that nothing has answered yet
+    forgotten: JournalSource | None = None
+    for number, event in _read_numbered_events(path):
         if event.cell != ctx.cell.name or event.kind not in TELLING:
             continue
-        last = Source(shown, number, event)
-        if event.kind is Kind.LAND_REPAIR:
+        last = JournalSource(shown, number, event)
+        if event.kind is EventKind.LAND_REPAIR:
             asked = last
-        elif event.kind is Kind.CELL_FORGOTTEN:
+        elif event.kind is EventKind.CELL_FORGOTTEN:
             # A repair for the landing forgets the result itself: it stays the reason.
             if not (
-                asked and asked.event.kind is Kind.LAND_REPAIR and asked.event.run == event.run
+                asked and asked.event.kind is EventKind.LAND_REPAIR and asked.event.run == event.run
             ):
                 asked = last
-        elif event.kind is Kind.PHASE_DONE and event.phase == Phase.IMPLEMENT:
+        elif event.kind is EventKind.PHASE_DONE and event.phase == Phase.IMPLEMENT:
             asked = None
-        elif event.kind is Kind.PHASE_STARTED and event.phase in (Phase.WORKTREE, Phase.IMPLEMENT):
+        elif event.kind is EventKind.PHASE_STARTED and event.phase in (
+            Phase.WORKTREE,
+            Phase.IMPLEMENT,
+        ):
             earlier = built.event if built else None
             same = earlier and earlier.phase == Phase.WORKTREE and earlier.run == event.run
             if not same:
@@ -146,9 +169,11 @@ def _journal(ctx: CellContext) -> tuple[Source | None, Source | None, Source | N
     return built, last, forgotten
 
 
-def _lines(path: Path) -> list[tuple[int, Event]]:
+def _read_numbered_events(path: Path) -> list[tuple[int, Event]]:
     try:
         with path.open("rb") as stream:
-            return [(n, e) for n, line in enumerate(stream, 1) if (e := parse(line)) is not None]
+            return [
+                (n, e) for n, line in enumerate(stream, 1) if (e := parse_event(line)) is not None
+            ]
     except OSError:
         return []

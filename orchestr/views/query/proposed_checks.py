@@ -6,23 +6,25 @@ or none of the phase `check`, are left alone.
 
 from __future__ import annotations
 
-from orchestr.cell.context import Run
+from orchestr.cell.context import FeatureRun
 from orchestr.spec.phases import Phase
-from orchestr.views.terminal.plan import Proposed
+from orchestr.views.terminal.plan import ProposedCheck
 
 
-def proposals(run: Run) -> list[Proposed]:
+def propose_checks(run: FeatureRun) -> list[ProposedCheck]:
     """One for each check that was detected, in the order of the repositories in the spec."""
-    from orchestr.checks.detect import as_yaml, detect
+    from orchestr.checks.detect import detect_checks, proposal_as_yaml
 
     bare: dict[str, list[str]] = {}
     for cell in run.feature.cells:
-        ctx = run.cell(cell.name)
+        ctx = run.cell_context(cell.name)
         if Phase.CHECK in cell.phases and not (ctx.repo_settings.checks or cell.proof.checks):
             bare.setdefault(cell.repo, []).append(cell.name)
     return [
-        Proposed(repo, tuple(names), as_yaml(found), found.reason, ctx.repo_settings.detect)
+        ProposedCheck(
+            repo, tuple(names), proposal_as_yaml(found), found.reason, ctx.repo_settings.detect
+        )
         for repo, names in bare.items()
-        for ctx in (run.cell(names[0]),)
-        for found in detect(ctx.worktree if ctx.worktree.is_dir() else ctx.repo_path)
+        for ctx in (run.cell_context(names[0]),)
+        for found in detect_checks(ctx.worktree if ctx.worktree.is_dir() else ctx.repo_path)
     ]

@@ -10,13 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestr.plan.dag import Forecast, Would
-from orchestr.state.events import Event, Kind
+from orchestr.plan.dag import CellForecast, ForecastOutcome
+from orchestr.state.events import Event, EventKind
 from orchestr.state.replay import CellState
 from orchestr.state.transitions import LAND
 from orchestr.views.model import FeatureStatus, next_command
-from orchestr.views.terminal.summary import asks
-from orchestr.views.terminal.text import clean, clip, clock, count, headline, span, took
+from orchestr.views.terminal.summary import asks_for_approval
+from orchestr.views.terminal.text import (
+    clean_line,
+    clip,
+    format_clock,
+    format_count,
+    format_duration,
+    headline,
+    seconds_between,
+)
 
 VALUE = 90  # columns of an old or new value
 
@@ -36,7 +44,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class JournalSource:
     """A line of the journal, with its number; ``file`` as it is shown."""
 
     file: str
@@ -45,24 +53,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class ExplainGrounds:
     """What is known beyond states: what differs now, what the last build was for, the journal."""
 
     differences: tuple[Difference, ...] = ()
-    built: Source | None = None
-    last: Source | None = None
-    forgotten: Source | None = None  # what made the last build: `forget`, --force
+    built: JournalSource | None = None
+    last: JournalSource | None = None
+    forgotten: JournalSource | None = None  # what made the last build: `forget`, --force
 
 
-_NO_GROUNDS = Grounds()
+_NO_GROUNDS = ExplainGrounds()
 
 
 def explain_text(
     status: FeatureStatus,
     name: str,
     now: datetime,
-    forecasts: Mapping[str, Forecast] | None = None,
-    grounds: Grounds = _NO_GROUNDS,
+    forecasts: Mapping[str, CellForecast] | None = None,
+    grounds: ExplainGrounds = _NO_GROUNDS,
     proof: Sequence[str] = (),
 ) -> str:
     """The story of one cell, with what its checks and reviews came to.
@@ -76,13 +84,15 @@ def explain_text(
     attempt = f", attempt {view.attempt}" if view.attempt else ""
     agent = f" by {view.agent}" if view.agent and view.attempt else ""
     lines = [
-        f"{feature}:{name} {_is(state)}{where}",
+        f"{feature}:{name} {_state_predicate(state)}{where}",
         f"  repository {cell.repo}, branch {cell.branch}{attempt}{agent}",
     ]
-    seconds = span(view.started_at, view.finished_at or (now if state.is_moving else None))
+    seconds = seconds_between(
+        view.started_at, view.finished_at or (now if state.is_moving else None)
+    )
     if seconds is not None:
-        lines.append(f"  started {clock(view.started_at)}, took {took(seconds)}")
-    values = status.phases(name)
+        lines.append(f"  started {format_clock(view.started_at)}, took {format_duration(seconds)}")
+    values = status.phase_states(name)
     lines.append("  phases: " + ", ".join(f"{p} {v}" for p, v in values.items()))
     if proof:
         shown = (f"  {line}" if line.startswith("  ") else f"  - {line}" for line in proof)
@@ -91,27 +101,27 @@ def explain_text(
     forecast = (forecasts or {}).get(name)
     lines += [
         f"  {reason}" if reason.startswith("  ") else f"  - {reason}"
-        for reason in _reasons(status, name, forecast)
+        for reason in _reason_lines(status, name, forecast)
     ]
-    lines += changed(grounds.differences)
-    lines += _built(grounds, state)
-    log = status.of(name).log
+    lines += difference_lines(grounds.differences)
+    lines += _last_build_lines(grounds, state)
+    log = status.cell_facts(name).log
     if log and state.is_bad:
-        lines.append(f"  log: {clean(log)}")
+        lines.append(f"  log: {clean_line(log)}")
     if grounds.last is not None:
-        lines.append(f"  journal: {_source(grounds.last)}")
-    lines += ["", *_next(status, name, forecast)]
+        lines.append(f"  journal: {_source_line(grounds.last)}")
+    lines += ["", *_next_step_lines(status, name, forecast)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def changed(differences: Sequence[Difference]) -> list[str]:
+def difference_lines(differences: Sequence[Difference]) -> list[str]:
     """The values that differ, each with its place, its old and its new value."""
     lines = []
     for found in differences:
         place = f"  ({found.where})" if found.where else ""
         lines.append(f"    {found.field}{place}")
-        old, new = clean(found.old or ""), clean(found.new or "")
-        start = max(_same(old, new) - VALUE // 2, 0) if old and new else 0
+        old, new = clean_line(found.old or ""), clean_line(found.new or "")
+        start = max(_common_prefix_length(old, new) - VALUE // 2, 0) if old and new else 0
         for mark, value, shown in (("-", found.old, old), ("+", found.new, new)):
             if value is not None:
                 cut = f"…{shown[start:]}" if start else shown or '""'
@@ -120,18 +130,18 @@ def changed(differences: Sequence[Difference]) -> list[str]:
     return lines
 
 
-def _same(one: str, two: str) -> int:
+def _common_prefix_length(one: str, two: str) -> int:
     """How many letters both begin with."""
     return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
                 min(len(one), len(two)))  # fmt: skip
 
 
 def what_if_text(
-    status: FeatureStatus, name: str, upstream: str, forecasts: Mapping[str, Forecast]
+    status: FeatureStatus, name: str, upstream: str, forecasts: Mapping[str, CellForecast]
 ) -> str:
     """What the next run would do with a cell if another one came out with another tree."""
     feature = status.feature.name
-    chain = way(status, upstream, name)
+    chain = find_dependency_chain(status, upstream, name)
     if not chain:
         return (
             f"nothing happens to {feature}:{name} if {upstream} changes: "
@@ -144,26 +154,28 @@ def what_if_text(
         how = "its branch is stacked on it" if same else "its worktree and diff are in the prompt"
         lines.append(f"  - {below} builds on {above}: {how}")
     match found.would:
-        case Would.BLOCKED:
+        case ForecastOutcome.BLOCKED:
             lines.append(f"  - {name} cannot start: {found.why}")
-        case Would.UP_TO_DATE:
+        case ForecastOutcome.UP_TO_DATE:
             lines.append(f"  - {name} stays as it is: {found.why}")
-        case Would.RUN:
+        case ForecastOutcome.RUN:
             phases = ", ".join(p.value for p in found.phases)
-            lines.append(f"  - {name} does {phases}: a new attempt on {_branch(status, name)}")
+            lines.append(f"  - {name} does {phases}: a new attempt on {_branch_of(status, name)}")
     if len(chain) > 2:
         lines.append(f"  - but an equal tree of {chain[-2]} leaves {name} up to date")
     others = [
         c.name
         for c in status.plan.cells
-        if c.name not in (name, upstream) and way(status, upstream, c.name)
+        if c.name not in (name, upstream) and find_dependency_chain(status, upstream, c.name)
     ]
     if others:
-        lines.append(f"  - {count(len(others), 'other cell')} may run, too: {', '.join(others)}")
+        lines.append(
+            f"  - {format_count(len(others), 'other cell')} may run, too: {', '.join(others)}"
+        )
     return "\n".join([*lines, "", f"next: orchestr plan {feature}"]) + "\n"
 
 
-def way(status: FeatureStatus, start: str, end: str) -> tuple[str, ...]:
+def find_dependency_chain(status: FeatureStatus, start: str, end: str) -> tuple[str, ...]:
     """The shortest chain of cells from an upstream down to a cell, both in it; else nothing."""
     chains: list[tuple[str, ...]] = [(start,)]
     seen = {start}
@@ -177,11 +189,11 @@ def way(status: FeatureStatus, start: str, end: str) -> tuple[str, ...]:
     return ()
 
 
-def _branch(status: FeatureStatus, name: str) -> str:
+def _branch_of(status: FeatureStatus, name: str) -> str:
     return status.plan.cell(name).branch
 
 
-def _built(grounds: Grounds, state: CellState) -> list[str]:
+def _last_build_lines(grounds: ExplainGrounds, state: CellState) -> list[str]:
     """Why it ran last, where nothing makes it run now."""
     if grounds.built is None or grounds.differences:
         return []
@@ -190,31 +202,36 @@ def _built(grounds: Grounds, state: CellState) -> list[str]:
     if grounds.forgotten is not None and grounds.forgotten.event.data.get("force"):
         fresh = grounds.forgotten.event.data.get("fresh")
         why = f"it was forced by `run {'--fresh' if fresh else '--force'}`"
-    elif grounds.forgotten is not None and grounds.forgotten.event.kind is Kind.LAND_REPAIR:
+    elif grounds.forgotten is not None and grounds.forgotten.event.kind is EventKind.LAND_REPAIR:
         trouble = headline(str(grounds.forgotten.event.data.get("reason") or ""))
         why = f"landing asked its agent to mend it: {trouble}"
     elif grounds.forgotten is not None:
-        why = f"it was forgotten by `orchestr forget` at {clock(grounds.forgotten.event.ts)}"
+        why = f"it was forgotten by `orchestr forget` at {format_clock(grounds.forgotten.event.ts)}"
     word = "runs now" if state.is_moving else "ran last"
     first = why == "it has no worktree marker yet"
     reason = "for the first time" if first else f"because: {why}"
-    lines = [f"  - it {word} ({clock(event.ts)}) {reason}"] if why else []
+    lines = [f"  - it {word} ({format_clock(event.ts)}) {reason}"] if why else []
     told = event.data.get("changes")
     found = [c for c in told if isinstance(c, dict)] if isinstance(told, list) else []
-    return lines + changed([
-        Difference(str(c.get("field")), _value(c.get("old")), _value(c.get("new"))) for c in found
-    ])  # fmt: skip
+    return lines + difference_lines(
+        [
+            Difference(
+                str(c.get("field")), _text_or_none(c.get("old")), _text_or_none(c.get("new"))
+            )
+            for c in found
+        ]
+    )
 
 
-def _value(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _source(source: Source) -> str:
+def _source_line(source: JournalSource) -> str:
     event = source.event
     what = " ".join(p for p in (event.kind.value, event.phase) if p)
     attempt = f", attempt {event.attempt}" if event.attempt else ""
-    return f"{source.file}:{source.number}  {clock(event.ts)} {what}{attempt}"
+    return f"{source.file}:{source.number}  {format_clock(event.ts)} {what}{attempt}"
 
 
 def blocked_chain(status: FeatureStatus, name: str) -> tuple[str, ...]:
@@ -231,7 +248,7 @@ def blocked_chain(status: FeatureStatus, name: str) -> tuple[str, ...]:
     return tuple(chain)
 
 
-def _reasons(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[str]:
+def _reason_lines(status: FeatureStatus, name: str, forecast: CellForecast | None) -> list[str]:
     view, state = status.view.cell(name), status.cell_state(name)
     told = headline(view.reason)
     reasons = []
@@ -241,32 +258,34 @@ def _reasons(status: FeatureStatus, name: str, forecast: Forecast | None) -> lis
         for upstream in chain[1:]:
             why = headline(status.view.cell(upstream).reason)
             reasons.append(
-                f"upstream {upstream} {_is(status.cell_state(upstream))}"
+                f"upstream {upstream} {_state_predicate(status.cell_state(upstream))}"
                 + (f": {why}" if why else "")
             )
     elif state is CellState.WAITING:
-        until = f", until {clock(view.waiting_until)}" if view.waiting_until else ""
+        until = f", until {format_clock(view.waiting_until)}" if view.waiting_until else ""
         reasons = [f"{told or 'a usage limit'}{until}; it goes on by itself"]
     elif state is CellState.RUNNING:
         alone = "its agent works on without a run; the next run adopts it"
         reasons = [f"the run {view.run} works on it" if status.live else alone]
     elif told:
         # The whole of it here: the tail of a failed program's output is what one asks for.
-        reasons = [told, *_more(view.reason or "", told)]
+        reasons = [told, *_other_reason_lines(view.reason or "", told)]
     if view.outcome == "no_change_needed":
         reasons.append("the agent said, with a reason, that no change is needed")
     if state is CellState.PENDING:
         late = [u for u in status.plan.cell(name).upstreams if not status.cell_state(u).is_good]
-        reasons += [f"upstream {u} {_is(status.cell_state(u))}" for u in late]
-    parked = _parked(status, name)
+        reasons += [f"upstream {u} {_state_predicate(status.cell_state(u))}" for u in late]
+    parked = _find_parked_upstream(status, name)
     if parked is not None:
-        reasons.append(f"it lands after {parked}, which {_is(status.cell_state(parked))}")
+        reasons.append(
+            f"it lands after {parked}, which {_state_predicate(status.cell_state(parked))}"
+        )
     if forecast is not None and not state.is_moving and state is not CellState.APPROVAL:
-        reasons += _foretold(forecast, reasons)
-    return reasons or [_plainly(state)]
+        reasons += _forecast_lines(forecast, reasons)
+    return reasons or [_state_sentence(state)]
 
 
-def _parked(status: FeatureStatus, name: str) -> str | None:
+def _find_parked_upstream(status: FeatureStatus, name: str) -> str | None:
     """The upstream that a finished cell's landing waits for; None when it waits for nobody."""
     if status.cell_state(name) is not CellState.DONE:
         return None
@@ -279,43 +298,43 @@ def _parked(status: FeatureStatus, name: str) -> str | None:
     return None
 
 
-def _more(reason: str, told: str) -> list[str]:
-    lines = [line for text in reason.splitlines() if (line := clean(text))]
+def _other_reason_lines(reason: str, told: str) -> list[str]:
+    lines = [line for text in reason.splitlines() if (line := clean_line(text))]
     return [f"  {line}" for line in lines[1:]] if lines[:1] == [told] else lines
 
 
-def _foretold(forecast: Forecast, said: list[str]) -> list[str]:
+def _forecast_lines(forecast: CellForecast, said: list[str]) -> list[str]:
     match forecast.would:
-        case Would.RUN:
+        case ForecastOutcome.RUN:
             phases = ", ".join(p.value for p in forecast.phases)
             word = "may do" if forecast.may else "does"
             return [f"the next run {word} {phases}: {forecast.why}"]
-        case Would.UP_TO_DATE:
+        case ForecastOutcome.UP_TO_DATE:
             return ["nothing has changed since: it is up to date"]
-        case Would.BLOCKED:
+        case ForecastOutcome.BLOCKED:
             return [] if said else [f"the next run cannot start it: {forecast.why}"]
 
 
-def _plainly(state: CellState) -> str:
+def _state_sentence(state: CellState) -> str:
     if state.is_good:
         return "all its phases are done"
-    return "it has not run yet" if state is CellState.PENDING else f"it {_is(state)}"
+    return "it has not run yet" if state is CellState.PENDING else f"it {_state_predicate(state)}"
 
 
-def _is(state: CellState) -> str:
+def _state_predicate(state: CellState) -> str:
     """`failed`, `is blocked`, `needs approval`, `has a merge conflict`."""
     if state is CellState.MERGE_CONFLICT:
         return "has a merge conflict"
-    plain = state is CellState.FAILED or state.words.startswith("needs ")
-    return state.words if plain else f"is {state.words}"
+    plain = state is CellState.FAILED or state.label.startswith("needs ")
+    return state.label if plain else f"is {state.label}"
 
 
-def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[str]:
+def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | None) -> list[str]:
     """What helps to understand it, and as the last line the command to run next."""
     feature = status.feature.name
-    cause = _parked(status, name) or blocked_chain(status, name)[-1]
+    cause = _find_parked_upstream(status, name) or blocked_chain(status, name)[-1]
     view, state = status.view.cell(cause), status.cell_state(cause)
-    cell, hint = f"{feature}:{cause}", clean(view.hint or "")
+    cell, hint = f"{feature}:{cause}", clean_line(view.hint or "")
     logs = f"orchestr logs {cell}"
     lines = [f"hint: {hint}"] if hint and hint != logs else []
     if state is CellState.FAILED:
@@ -325,24 +344,24 @@ def _next(status: FeatureStatus, name: str, forecast: Forecast | None) -> list[s
         return [*lines, *look, f"next: {again}"]
     command: str | None
     if state is CellState.APPROVAL:
-        return [f"next: {_approve(status, cause)}, then orchestr run {feature}"]
+        return [f"next: {_approve_command(status, cause)}, then orchestr run {feature}"]
     if state in (CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON):
-        worktree = status.of(cause).worktree or view.worktree
+        worktree = status.cell_facts(cause).worktree or view.worktree
         lines += [f"look: {worktree}"] if worktree else []
         command = f"orchestr run {cell}"
         command += f" && orchestr land {feature}" if view.phase == LAND else ""
-    elif state.is_good and forecast is not None and forecast.would is Would.RUN:
+    elif state.is_good and forecast is not None and forecast.would is ForecastOutcome.RUN:
         command = f"orchestr run {feature}:{name}"
     else:
         command = next_command(feature, view, state)
     return [*lines, f"next: {command}"] if command else [*lines, "next: nothing to be done"]
 
 
-def _approve(status: FeatureStatus, name: str) -> str:
+def _approve_command(status: FeatureStatus, name: str) -> str:
     """The command that answers the gate: the cell's own, or that of the upstream it waits for."""
     seen, todo = {name}, [name]
     for cell in todo:
-        if asks(status.view.cell(cell)):
+        if asks_for_approval(status.view.cell(cell)):
             return f"orchestr approve {status.feature.name}:{cell}"
         above = [u for u in status.plan.cell(cell).upstreams if u not in seen]
         seen.update(above)

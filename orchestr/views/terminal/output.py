@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, as_typed
+from orchestr.errors import ExitCode, OrchestrError, SpecError, UsageError, substitute_program_name
 from orchestr.files import write_atomic
 
 
@@ -15,11 +15,11 @@ def report_error(error: OrchestrError) -> int:
     """Print an error of ours on stderr: what, and what to do next. Returns the exit code."""
     if isinstance(error, SpecError):
         for problem in error.problems:
-            say(str(problem))
+            print_stderr(str(problem))
     else:
-        say(f"error: {error.message}")
+        print_stderr(f"error: {error.message}")
     if error.hint:
-        say(f"hint: {error.hint}")
+        print_stderr(f"hint: {error.hint}")
     return int(error.exit_code)
 
 
@@ -29,23 +29,23 @@ def report_fault(error: BaseException, log: Path) -> int:
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(text, encoding="utf-8")
-        say(f"error: a fault in orchestr: {type(error).__name__}: {error}")
-        say(f"hint: the traceback is in {log}; `orchestr doctor` looks for what it left")
+        print_stderr(f"error: a fault in orchestr: {type(error).__name__}: {error}")
+        print_stderr(f"hint: the traceback is in {log}; `orchestr doctor` looks for what it left")
     except OSError:
-        say(text)
-    return int(Exit.FAULT)
+        print_stderr(text)
+    return int(ExitCode.FAULT)
 
 
-def say(text: str) -> None:
+def print_stderr(text: str) -> None:
     """One line on stderr; a closed pipe is no reason to die."""
     try:
-        sys.stderr.write(as_typed(text) + "\n")
+        sys.stderr.write(substitute_program_name(text) + "\n")
         sys.stderr.flush()
     except (BrokenPipeError, ValueError, OSError):
         return
 
 
-def asked(question: str, *, unheard: str) -> bool:
+def ask_yes_no(question: str, *, unheard: str) -> bool:
     """Ask on stderr; no is the default. Raises UsageError (``unheard``) without a terminal."""
     if not sys.stdin.isatty():
         raise UsageError(unheard, hint="add --yes")
@@ -54,7 +54,7 @@ def asked(question: str, *, unheard: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def answer(text: str) -> None:
+def write_stdout_safely(text: str) -> None:
     """The answer on stdout; a pipe or terminal that is gone must not change the exit code."""
     try:
         sys.stdout.write(text)
@@ -73,9 +73,9 @@ def write_output(path: Path, data: bytes) -> None:
         ) from error
 
 
-def tell(text: str) -> None:
+def write_stdout(text: str) -> None:
     """Part of the answer on stdout, with commands as this user types them."""
-    sys.stdout.write(as_typed(text))
+    sys.stdout.write(substitute_program_name(text))
 
 
 def silence_stdout() -> None:
@@ -87,7 +87,7 @@ def silence_stdout() -> None:
         return
 
 
-def wide() -> int:
+def terminal_columns() -> int:
     """The columns of stdout where it is a terminal, else 0: no limit."""
     import shutil
 

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from orchestr.plan.dag import CellPlan, Forecast, Overlap, Plan, Would
+from orchestr.plan.dag import CellForecast, CellPlan, FeaturePlan, ForecastOutcome, PathOverlap
 from orchestr.spec.phases import Action
 from orchestr.spec.records import Feature
 from orchestr.views.model import NOTHING, CellFacts
-from orchestr.views.terminal.text import clean, count, size, took
+from orchestr.views.terminal.text import clean_line, format_count, format_duration, format_size
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
+class DiskSpace:
     """The disk that a run would need and that is free, in bytes; None is not shown."""
 
     disk_wanted: int | None = None
@@ -25,7 +25,7 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
+class ProposedCheck:
     """A check that fits a repository whose cells have none; ``runs``: the settings let it run."""
 
     repo: str
@@ -37,43 +37,46 @@ class Proposed:
 
 def plan_text(
     feature: Feature,
-    plan: Plan,
-    forecasts: Sequence[Forecast],
+    plan: FeaturePlan,
+    forecasts: Sequence[CellForecast],
     facts: Mapping[str, CellFacts],
     *,
     claims: Sequence[str] = (),
     jobs: int | None = None,
-    resources: Resources | None = None,
+    resources: DiskSpace | None = None,
     timed: bool = False,
-    proposals: Sequence[Proposed] = (),
+    proposals: Sequence[ProposedCheck] = (),
 ) -> str:
     """The plan for people. ``claims``: problems of overlapping paths, in words; ``jobs``: agents at
     once; ``timed``: the plan's weights are seconds.
     """
     told = {f.name: f for f in forecasts}
-    waves = plan.waves()
-    lines = [f"{plan.feature}: {clean(feature.title)}" if feature.title else plan.feature]
-    lines.append(f"{count(len(plan.cells), 'cell')} in {count(len(waves), 'wave')}")
+    waves = plan.cells_by_wave()
+    lines = [f"{plan.feature}: {clean_line(feature.title)}" if feature.title else plan.feature]
+    lines.append(f"{format_count(len(plan.cells), 'cell')} in {format_count(len(waves), 'wave')}")
     for number, wave in enumerate(waves, 1):
-        lines += ["", f"wave {number} ({count(len(wave), 'cell')})"]
+        lines += ["", f"wave {number} ({format_count(len(wave), 'cell')})"]
         for cell in wave:
-            lines += _cell(cell, told.get(cell.name), facts.get(cell.name, NOTHING))
+            lines += _cell_lines(cell, told.get(cell.name), facts.get(cell.name, NOTHING))
     if plan.critical_path:
-        lines += ["", f"critical path: {' > '.join(plan.critical_path)}{_length(plan, timed)}"]
+        lines += [
+            "",
+            f"critical path: {' > '.join(plan.critical_path)}{_length_words(plan, timed)}",
+        ]
     lines += [line for claim in claims for line in claim.splitlines()]
-    lines += _proposed(proposals)
-    lines += _resources(resources or Resources(), plan, jobs)
-    lines += _counts(forecasts)
+    lines += _proposal_lines(proposals)
+    lines += _resource_lines(resources or DiskSpace(), plan, jobs)
+    lines += _count_lines(forecasts)
     return "\n".join(lines) + "\n"
 
 
 def plan_json(
-    plan: Plan,
-    forecasts: Sequence[Forecast],
+    plan: FeaturePlan,
+    forecasts: Sequence[CellForecast],
     facts: Mapping[str, CellFacts],
     *,
-    overlaps: Sequence[Overlap] = (),
-    proposals: Sequence[Proposed] = (),
+    overlaps: Sequence[PathOverlap] = (),
+    proposals: Sequence[ProposedCheck] = (),
 ) -> dict[str, Any]:
     """The plan as DESIGN documents it; fields are added, never renamed.
 
@@ -97,7 +100,7 @@ def plan_json(
                 "upstreams": list(cell.upstreams),
                 "would": line.would.value if line else None,
                 "why": line.why if line else None,
-                "pr": _url(seen),
+                "pr": _pull_request_url(seen),
                 "stack": list(cell.stack),
                 "worktree": seen.worktree,
                 "phases": [p.value for p in line.phases] if line else [],
@@ -114,11 +117,11 @@ def plan_json(
     }
 
 
-def _cell(cell: CellPlan, told: Forecast | None, facts: CellFacts) -> list[str]:
-    url = _url(facts)
-    mark = f"  [PR EXISTS: {clean(url)}]" if url else ""
+def _cell_lines(cell: CellPlan, told: CellForecast | None, facts: CellFacts) -> list[str]:
+    url = _pull_request_url(facts)
+    mark = f"  [PR EXISTS: {clean_line(url)}]" if url else ""
     lines = [f"  {cell.name}{mark}", f"    repo      {cell.repo}, branch {cell.branch}"]
-    lines.append(f"    base      {_base(cell, facts)}")
+    lines.append(f"    base      {_base_words(cell, facts)}")
     if cell.upstreams:
         lines.append(f"    after     {', '.join(cell.upstreams)}")
     if facts.worktree:
@@ -126,11 +129,11 @@ def _cell(cell: CellPlan, told: Forecast | None, facts: CellFacts) -> list[str]:
     if cell.action is Action.PUSH:
         lines.append("    action    push what is there, no agent")
     if told:
-        lines.append(f"    {_would(told)}")
+        lines.append(f"    {_forecast_words(told)}")
     return lines
 
 
-def _base(cell: CellPlan, facts: CellFacts) -> str:
+def _base_words(cell: CellPlan, facts: CellFacts) -> str:
     if cell.needs_merge_base:
         return f"the merge of {' and '.join(cell.stack)}"
     if cell.stack:
@@ -138,26 +141,26 @@ def _base(cell: CellPlan, facts: CellFacts) -> str:
     return facts.base or cell.base or "the default branch"
 
 
-def _would(told: Forecast) -> str:
+def _forecast_words(told: CellForecast) -> str:
     match told.would:
-        case Would.UP_TO_DATE:
+        case ForecastOutcome.UP_TO_DATE:
             return told.why if told.why.startswith("up to date") else f"up to date: {told.why}"
-        case Would.BLOCKED:
+        case ForecastOutcome.BLOCKED:
             return f"blocked: {told.why}"
-        case Would.RUN:
+        case ForecastOutcome.RUN:
             if told.may:
                 return f"may run: {told.why}"
             phases = ", ".join(p.value for p in told.phases)
             return f"would run: {told.why}" + (f" ({phases})" if phases else "")
 
 
-def _length(plan: Plan, timed: bool) -> str:
+def _length_words(plan: FeaturePlan, timed: bool) -> str:
     if not timed:
         return ""
-    return f" (about {took(sum(plan.cell(n).weight for n in plan.critical_path))})"
+    return f" (about {format_duration(sum(plan.cell(n).weight for n in plan.critical_path))})"
 
 
-def _proposed(proposals: Sequence[Proposed]) -> list[str]:
+def _proposal_lines(proposals: Sequence[ProposedCheck]) -> list[str]:
     lines: list[str] = []
     for repo in dict.fromkeys(p.repo for p in proposals):
         mine = [p for p in proposals if p.repo == repo]
@@ -166,37 +169,37 @@ def _proposed(proposals: Sequence[Proposed]) -> list[str]:
             lines.append(f"checks of {repo} ({cells}), detected and run:")
         else:
             lines.append(f"nothing checks {repo} ({cells}); it could be checked with")
-        lines += [f"  {clean(p.check)}  ({clean(p.reason)})" for p in mine]
+        lines += [f"  {clean_line(p.check)}  ({clean_line(p.reason)})" for p in mine]
         if not mine[0].runs:
             lines.append(f"  write it under `checks:`, or set [repos.{repo}] detect = true")
     return ["", *lines] if lines else []
 
 
-def _resources(wanted: Resources, plan: Plan, jobs: int | None) -> list[str]:
+def _resource_lines(wanted: DiskSpace, plan: FeaturePlan, jobs: int | None) -> list[str]:
     lines = []
     if jobs is not None:
-        widest = max((len(w) for w in plan.waves()), default=0)
-        lines.append(f"agents: {jobs} at once, the widest wave has {count(widest, 'cell')}")
+        widest = max((len(w) for w in plan.cells_by_wave()), default=0)
+        lines.append(f"agents: {jobs} at once, the widest wave has {format_count(widest, 'cell')}")
     if wanted.disk_wanted is not None:
-        free = f", {size(wanted.disk_free)} free" if wanted.disk_free is not None else ""
-        lines.append(f"disk: about {size(wanted.disk_wanted)} for worktrees{free}")
+        free = f", {format_size(wanted.disk_free)} free" if wanted.disk_free is not None else ""
+        lines.append(f"disk: about {format_size(wanted.disk_wanted)} for worktrees{free}")
         if wanted.disk_free is not None and wanted.disk_free < wanted.disk_wanted:
             lines.append("warning: there is less free disk than the worktrees may need")
     return lines
 
 
-def _counts(forecasts: Sequence[Forecast]) -> list[str]:
+def _count_lines(forecasts: Sequence[CellForecast]) -> list[str]:
     if not forecasts:
         return []
     would = [f.would for f in forecasts]
     may = sum(f.may for f in forecasts)
-    parts = [f"{would.count(Would.RUN) - may} would run"]
+    parts = [f"{would.count(ForecastOutcome.RUN) - may} would run"]
     parts += [f"{may} may run"] if may else []
-    parts.append(f"{would.count(Would.UP_TO_DATE)} up to date")
-    blocked = would.count(Would.BLOCKED)
+    parts.append(f"{would.count(ForecastOutcome.UP_TO_DATE)} up to date")
+    blocked = would.count(ForecastOutcome.BLOCKED)
     parts += [f"{blocked} blocked"] if blocked else []
     return ["", ", ".join(parts)]
 
 
-def _url(facts: CellFacts) -> str | None:
+def _pull_request_url(facts: CellFacts) -> str | None:
     return facts.pr_url if facts.pr_url and facts.pr_url != "none" else None

@@ -12,25 +12,25 @@ from typing import Any
 from orchestr.state.replay import CellState, CellView
 from orchestr.views.model import (
     FeatureStatus,
-    activity,
     cross_lines,
+    describe_activity,
     next_command,
     pr_words,
-    spent,
+    spending_words,
     state_words,
 )
 from orchestr.views.terminal.text import (
-    clean,
-    clock,
-    count,
-    dollars,
-    fitting,
+    clean_line,
+    format_clock,
+    format_count,
+    format_dollars,
+    format_duration,
+    format_fitting_table,
+    format_tokens,
+    format_tries,
     headline,
     paint,
-    span,
-    tokens,
-    took,
-    tries,
+    seconds_between,
 )
 
 # One letter a phase: capital when done, so that progress reads at a glance (row B84).
@@ -65,7 +65,7 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
 
 
 def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
-    cell, view, facts = status.plan.cell(name), status.view.cell(name), status.of(name)
+    cell, view, facts = status.plan.cell(name), status.view.cell(name), status.cell_facts(name)
     link = status.pull_request(name)
     return {
         "name": name,
@@ -78,9 +78,9 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "state": status.cell_state(name).value,
         "attempt": view.attempt,
         "repairs": view.repairs,
-        "doing": activity(view) or None,
+        "doing": describe_activity(view) or None,
         "upstreams": list(cell.upstreams),
-        "phases": status.phases(name),
+        "phases": status.phase_states(name),
         "pr": _pr_json(link, view) if link else None,
         "cost_usd": view.cost_usd,
         "started_at": view.started_at,
@@ -88,7 +88,7 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "reason": view.reason,
         "hint": view.hint,
         "outcome": view.outcome,
-        "partial": view.partial,
+        "partial": view.is_partial,
         "with_red": view.with_red,
         "waiting_until": view.waiting_until,
         "agent": view.agent,
@@ -130,32 +130,34 @@ def status_text(
 
 
 def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: int) -> list[str]:
-    title = f"  {clean(status.feature.title)}" if status.feature.title else ""
+    title = f"  {clean_line(status.feature.title)}" if status.feature.title else ""
     lines = [f"{status.feature.name}: {status.state}{title}"]
     if status.live:
-        lines.append(f"  run {status.view.run} is alive: {clean(status.live)}")
+        lines.append(f"  run {status.view.run} is alive: {clean_line(status.live)}")
     rows: list[tuple[str, ...]] = []
     styles = []
     for cell in status.plan.cells:
         view, state = status.view.cell(cell.name), status.cell_state(cell.name)
         link = status.pull_request(cell.name)
-        phases = status.phases(cell.name)
+        phases = status.phase_states(cell.name)
         shown = f"{state.symbol} {state_words(state, view)}"
         end = now if state.is_moving else None
         cost = "-"
         if view.costs:
-            cost = dollars(view.cost_known_usd, view.cost_usd is not None)
+            cost = format_dollars(view.cost_known_usd, view.cost_usd is not None)
         used = view.tokens_total
         rows.append(
             (
                 cell.name,
                 shown,
                 "".join(_MARKS.get(value, "?") for value in phases.values()),
-                tries(view.attempt, view.repairs),
-                took(span(view.started_at, view.finished_at or end)),
+                format_tries(view.attempt, view.repairs),
+                format_duration(seconds_between(view.started_at, view.finished_at or end)),
                 cost,
-                tokens(used[0] + used[2]).removesuffix(" tokens") if used else "-",
-                f"{clean(link[0])} ({pr_words(link, view)})" if link else _unlinked(view.outcome),
+                format_tokens(used[0] + used[2]).removesuffix(" tokens") if used else "-",
+                f"{clean_line(link[0])} ({pr_words(link, view)})"
+                if link
+                else _words_without_link(view.outcome),
             )
         )
         styles.append((shown, state.style))
@@ -168,52 +170,54 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
     spare = (
         () if any(status.view.cell(c.name).cost_known_usd for c in status.plan.cells) else ("COST",)
     )
-    drawn = fitting(header, rows, columns, (*spare, "TOKENS", "PHASE"), indent="  ")
+    drawn = format_fitting_table(header, rows, columns, (*spare, "TOKENS", "PHASE"), indent="  ")
     lines.append(drawn[0])
     for line, (shown, style) in zip(drawn[1:], styles, strict=True):
         lines.append(line.replace(shown, paint(shown, style, colour), 1))
     for cell in status.plan.cells:
-        lines += _note(status, cell.name)
+        lines += _note_lines(status, cell.name)
     lines += [f"  {line}" for line in cross_lines(status)]
-    signs = [c for cell in status.plan.cells if (c := status.of(cell.name).sign)]
-    lines += [f"  unsigned: {clean(command)}" for command in signs]
-    return [*lines, f"  {_counts(status)}"]
+    signs = [c for cell in status.plan.cells if (c := status.cell_facts(cell.name).sign)]
+    lines += [f"  unsigned: {clean_line(command)}" for command in signs]
+    return [*lines, f"  {_counts_line(status)}"]
 
 
-def _unlinked(outcome: str | None) -> str:
+def _words_without_link(outcome: str | None) -> str:
     return "no change needed" if outcome == "no_change_needed" else ""
 
 
-def _note(status: FeatureStatus, name: str) -> list[str]:
+def _note_lines(status: FeatureStatus, name: str) -> list[str]:
     """Why a cell does not go on by itself, and the command that helps."""
     state, view = status.cell_state(name), status.view.cell(name)
     told = headline(view.reason)
     if state is CellState.RUNNING:
-        doing = activity(view)
+        doing = describe_activity(view)
         return [f"  {state.symbol} {name}: {view.phase}, {doing}"] if doing else []
     if state is CellState.WAITING:
-        until = f", goes on at {clock(view.waiting_until)}" if view.waiting_until else ""
+        until = f", goes on at {format_clock(view.waiting_until)}" if view.waiting_until else ""
         return [f"  {state.symbol} {name}: {told}{until}"]
     if state is CellState.PENDING and told:
         return [f"  {state.symbol} {name}: {told}"]
     if not state.is_bad and state is not CellState.APPROVAL:
         return []
-    lines = [f"  {state.symbol} {name}: {told or state.words}"]
+    lines = [f"  {state.symbol} {name}: {told or state.label}"]
     pad = " " * _REASON_COLUMNS
-    log = status.of(name).log
+    log = status.cell_facts(name).log
     if log and state is CellState.FAILED:
-        lines.append(f"{pad}log:  {clean(log)}")
+        lines.append(f"{pad}log:  {clean_line(log)}")
     # A blocked cell is mended at its upstream, whose own note says how.
     if state is not CellState.BLOCKED:
         command = next_command(status.feature.name, view, state)
-        hint = clean(view.hint or "")
+        hint = clean_line(view.hint or "")
         lines += [f"{pad}hint: {hint}"] if hint else []
         lines += [f"{pad}next: {command}"] if command else []
     return lines
 
 
-def _counts(status: FeatureStatus) -> str:
+def _counts_line(status: FeatureStatus) -> str:
     states = [status.cell_state(c.name) for c in status.plan.cells]
-    parts = [f"{states.count(s)} {s.words}" for s in CellState if s in states]
-    sums = spent(status.view.cell(c.name) for c in status.plan.cells)
-    return f"{count(len(states), 'cell')}: {', '.join(parts)}{sums}" if states else "no cells"
+    parts = [f"{states.count(s)} {s.label}" for s in CellState if s in states]
+    sums = spending_words(status.view.cell(c.name) for c in status.plan.cells)
+    return (
+        f"{format_count(len(states), 'cell')}: {', '.join(parts)}{sums}" if states else "no cells"
+    )

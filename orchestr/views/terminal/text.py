@@ -1,8 +1,8 @@
 """Words, widths and columns: what every plain rendering shares.
 
 Pure, and imports nothing heavy, so that ``list`` and ``status`` start fast. Whatever an agent or a
-forge wrote goes through `clean` before it reaches a terminal: an escape sequence in a transcript
-must not move the reader's cursor or set the title of their window.
+forge wrote goes through `clean_line` before it reaches a terminal: an escape sequence in a
+transcript must not move the reader's cursor or set the title of their window.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SGR = {
 }
 
 
-def clean(text: str) -> str:
+def clean_line(text: str) -> str:
     """One line without escape sequences, control characters and runs of blanks."""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
@@ -44,7 +44,7 @@ def clean(text: str) -> str:
     return " ".join(_CONTROLS.sub("", text).split())
 
 
-def printable(line: str) -> str:
+def printable_line(line: str) -> str:
     """One line with its blanks kept, safe for a terminal: for diffs and programs' output."""
     if line.isascii() and line.isprintable():
         return line.rstrip()
@@ -54,18 +54,18 @@ def printable(line: str) -> str:
 
 def headline(text: str | None) -> str:
     """The first line that says something: reasons may carry the tail of a program's output."""
-    lines = (clean(line) for line in (text or "").splitlines())
+    lines = (clean_line(line) for line in (text or "").splitlines())
     return next((line for line in lines if line), "")
 
 
-def width(text: str) -> int:
+def display_width(text: str) -> int:
     """Columns that the text takes on a terminal."""
     if _NARROW.fullmatch(text):
         return len(text)
-    return sum(_columns(c) for c in text)
+    return sum(_char_width(c) for c in text)
 
 
-def _columns(char: str) -> int:
+def _char_width(char: str) -> int:
     if unicodedata.combining(char) or char in "\u200b\u200c\u200d\ufeff\ufe0f":
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -75,13 +75,13 @@ def clip(text: str, columns: int) -> str:
     """The text in at most that many columns, with an ellipsis where it was cut."""
     if columns <= 0:
         return ""
-    if width(text) <= columns:
+    if display_width(text) <= columns:
         return text
     if text.isascii():
         return text[: columns - 1].rstrip() + "…"
     kept, used = [], 0
     for char in text:
-        used += _columns(char)
+        used += _char_width(char)
         if used > columns - 1:
             break
         kept.append(char)
@@ -91,7 +91,7 @@ def clip(text: str, columns: int) -> str:
 def pad(text: str, columns: int) -> str:
     """Clipped or filled with blanks to exactly that many columns."""
     text = clip(text, columns)
-    return text + " " * (columns - width(text))
+    return text + " " * (columns - display_width(text))
 
 
 def paint(text: str, style: str, colour: bool) -> str:
@@ -100,12 +100,12 @@ def paint(text: str, style: str, colour: bool) -> str:
     return f"\x1b[{codes}m{text}\x1b[0m" if colour and codes else text
 
 
-def table(
+def format_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "", gap: str = "  "
 ) -> list[str]:
     """Aligned columns; the last one is never cut nor filled, so long URLs stay whole."""
     sizes = [
-        max(width(row[i]) for row in (header, *rows)) if i < len(header) - 1 else 0
+        max(display_width(row[i]) for row in (header, *rows)) if i < len(header) - 1 else 0
         for i in range(len(header))
     ]
     lines = []
@@ -115,7 +115,7 @@ def table(
     return lines
 
 
-def fitting(
+def format_fitting_table(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
     columns: int,
@@ -128,22 +128,22 @@ def fitting(
     A line that is still too long stays whole, as nobody can follow half an address.
     """
     kept = list(range(len(header)))
-    lines = table(header, rows, indent=indent)
+    lines = format_table(header, rows, indent=indent)
     for name in spare:
-        if not columns or max(map(width, lines)) <= columns:
+        if not columns or max(map(display_width, lines)) <= columns:
             break
         kept = [i for i in kept if header[i] != name]
         cut = [[row[i] for i in kept] for row in (header, *rows)]
-        lines = table(cut[0], cut[1:], indent=indent)
+        lines = format_table(cut[0], cut[1:], indent=indent)
     return lines
 
 
-def tries(attempt: int, repairs: int) -> str:
+def format_tries(attempt: int, repairs: int) -> str:
     """`2`, with repairs `2+1`; `-` without an attempt."""
     return "-" if not attempt else f"{attempt}+{repairs}" if repairs else str(attempt)
 
 
-def took(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """A time span for people: ``3.2 s``, ``4 min 05 s``, ``2 h 03 min``; ``-`` if unknown."""
     if seconds is None:
         return "-"
@@ -155,7 +155,7 @@ def took(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def stopwatch(seconds: float) -> str:
+def format_stopwatch(seconds: float) -> str:
     """A time span in few columns: ``0:07``, ``12:03``, ``3:04:05``."""
     minutes, rest = divmod(max(int(seconds), 0), 60)
     if minutes < 60:
@@ -163,7 +163,7 @@ def stopwatch(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def moment(ts: str | None) -> datetime | None:
+def parse_local_time(ts: str | None) -> datetime | None:
     """The time of an ISO-8601 text in the reader's zone, or None."""
     try:
         return datetime.fromisoformat(ts).astimezone() if ts else None
@@ -171,20 +171,20 @@ def moment(ts: str | None) -> datetime | None:
         return None
 
 
-def clock(ts: str | None) -> str:
+def format_clock(ts: str | None) -> str:
     """``12:35:01`` in the reader's zone; dashes when there is no readable time."""
-    at = moment(ts)
+    at = parse_local_time(ts)
     return at.strftime("%H:%M:%S") if at else "--:--:--"
 
 
-def span(start: str | None, end: str | datetime | None) -> float | None:
+def seconds_between(start: str | None, end: str | datetime | None) -> float | None:
     """Seconds between two journal times, never below 0; None when one is missing."""
-    first = moment(start)
-    last = end.astimezone() if isinstance(end, datetime) else moment(end)
+    first = parse_local_time(start)
+    last = end.astimezone() if isinstance(end, datetime) else parse_local_time(end)
     return max((last - first).total_seconds(), 0.0) if first and last else None
 
 
-def size(count: int) -> str:
+def format_size(count: int) -> str:
     """Bytes for people, in steps of 1024."""
     value = float(count)
     for unit in ("B", "KB", "MB", "GB"):
@@ -194,7 +194,7 @@ def size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
-def dollars(known: float, complete: bool) -> str:
+def format_dollars(known: float, complete: bool) -> str:
     """A cost; an unknown part is told, never shown as 0 (DESIGN)."""
     shown = "under $0.01" if 0 < known < 0.005 else f"${known:.2f}"
     if complete:
@@ -202,13 +202,13 @@ def dollars(known: float, complete: bool) -> str:
     return f"{shown} + unknown" if known else "unknown"
 
 
-def tokens(number: int) -> str:
+def format_tokens(number: int) -> str:
     """``950 tokens``, ``12k tokens``, ``3.4M tokens``."""
     if number < 10_000:
-        return count(number, "token")
+        return format_count(number, "token")
     return f"{number / 1000:.0f}k tokens" if number < 1_000_000 else f"{number / 1e6:.1f}M tokens"
 
 
-def count(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """``1 cell``, ``6 cells``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
