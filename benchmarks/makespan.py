@@ -184,9 +184,9 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     def runner(phase: Phase) -> Any:
         def run(ctx: Any) -> Any:
             if phase is Phase.IMPLEMENT:
-                pool = ctx.run.pool("agents")
+                pool = ctx.run.slot_pool("agents")
                 pools[:] = [pool]
-                with pool.slot(ctx.priority, ctx.cancelled):
+                with pool.hold_slot(ctx.priority, ctx.is_cancelled):
                     clock.work(int(ctx.cell.name[1:]))
             ctx.dir.mkdir(parents=True, exist_ok=True)
             for name in files[phase]:

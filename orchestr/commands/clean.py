@@ -48,14 +48,14 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
             super().execute(params, theirs)
             if not words:
                 return 0
-        targets = session.targets(words)
+        targets = session.parse_targets(words)
         create_state_dirs(session.layout)
         features = dict.fromkeys(target.feature for target in targets)
-        goals = [FeatureGoals(session.run(name), [], CellSelection(), []) for name in features]
+        goals = [FeatureGoals(session.load_run(name), [], CellSelection(), []) for name in features]
         with hold_leases(goals, break_lock=False):  # no run may begin under our hands
             done = [
                 clean_cell(ctx, forced=False, dry_run=params["dryrun"])
-                for ctx in session.cells(targets)
+                for ctx in session.select_cells(targets)
             ]
         if all(one is None for one in done):
             write_stdout("nothing to clean\n")

@@ -26,22 +26,22 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""
         session = attach_loader(self).session
-        others = self.loader.own
+        others = self.loader.dodo_tasks
         foreign = [word for word in args if word in others or word.startswith("repo:")]
         words = [word for word in args if word not in foreign]
         if not args and not params["forget_all"]:
             raise UsageError("what shall be forgotten?", hint="orchestr list")
         every = list(session.specs.features) if params["forget_all"] else []
-        targets = session.targets([*words, *every])
+        targets = session.parse_targets([*words, *every])
         create_state_dirs(session.layout)
         names = list(foreign)
         features = dict.fromkeys(target.feature for target in targets)
-        goals = [BuildGoals(session.run(f), [], CellSelection(), []) for f in features]
+        goals = [BuildGoals(session.load_run(f), [], CellSelection(), []) for f in features]
         if goals:
             with hold_leases(goals, break_lock=False):
                 for target in targets:
                     phases = [target.phase] if target.phase else list(Phase)
-                    for ctx in session.cells([target]):
+                    for ctx in session.select_cells([target]):
                         moved = forget_phases(ctx, phases)
                         what = ", ".join(moved) or "nothing was there"
                         write_stdout(f"forgot {ctx.name}: {what}\n")
@@ -55,9 +55,11 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
 
         from orchestr.tasks.database import WriteThroughDB
 
-        if not session.layout.database.exists():
+        if not session.layout.database_file.exists():
             return
-        manager = Dependency(WriteThroughDB, str(session.layout.database), checker_cls=MD5Checker)
+        manager = Dependency(
+            WriteThroughDB, str(session.layout.database_file), checker_cls=MD5Checker
+        )
         for task in self.loader.load_tasks(self, []):
             if any(task.name == name or task.name.startswith(name + ":") for name in names):
                 manager.remove(task.name)

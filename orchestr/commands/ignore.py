@@ -32,14 +32,14 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
         if theirs and params["undo"]:
             raise UsageError("doit undoes `ignore` of its own tasks by `forget`",
                              hint=f"doit forget {' '.join(theirs)}")  # fmt: skip
-        targets = session.targets(words)
+        targets = session.parse_targets(words)
         if any(target.phase for target in targets):
             raise UsageError("cells are ignored as a whole", hint="FEATURE:CELL")
         if theirs:
             loader.features = ()
             super().execute(params, theirs)
         create_state_dirs(session.layout)
-        for ctx in session.cells(targets):
+        for ctx in session.select_cells(targets):
             is_ignored = ctx.cell.name in ignored_cells(ctx.run)
             if params["undo"] != is_ignored:
                 state = "is ignored already" if is_ignored else "is not ignored"

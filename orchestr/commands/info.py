@@ -38,18 +38,18 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
         session = attach_loader(self).session
         if len(args) != 1:
             raise UsageError("`info` wants one task", hint="orchestr list --all")
-        others = self.loader.own
+        others = self.loader.dodo_tasks
         if args[0] in others or args[0].startswith("repo:"):
             self.outstream = sys.stdout
             return int(super().execute(params, args))
-        target = session.target(args[0])
+        target = session.parse_target(args[0])
         self.loader.features = [target.feature]
         tasks = {task.name: task for task in self.loader.load_tasks(self, args)}
         task = tasks[target.task]
         lines = [target.task, f"  {task.doc}"]
         reasons = [
             f"  {ctx.cell.name}:{phase}: {why}"
-            for ctx in session.cells([target])
+            for ctx in session.select_cells([target])
             for phase, why in stale_phases(ctx).items()
             if target.phase in (None, phase)
         ]

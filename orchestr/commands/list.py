@@ -23,9 +23,9 @@ class List(Verb, DoitList):  # type: ignore[misc]
         session = attach_loader(self).session
         for problem in session.specs.problems:
             print_stderr(str(problem))
-        others = self.loader.own
+        others = self.loader.dodo_tasks
         names = [
-            word if word in others or word.startswith("repo:") else session.target(word).task
+            word if word in others or word.startswith("repo:") else session.parse_target(word).task
             for word in args
         ]
         params["sort"] = "definition"

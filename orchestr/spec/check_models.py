@@ -139,7 +139,7 @@ class Command(CheckFields):
     kind: Literal["command"]
     run: Argv
     exit: ExitCode = 0
-    output: Annotated[str, (pv.check_output_pattern)] | None = Field(
+    output: Annotated[str, checked_by(pv.check_output_pattern)] | None = Field(
         None, description="a text that must be printed, or /regex/"
     )
 
@@ -148,7 +148,7 @@ class Pytest(CheckFields):
     """pytest of the project, judged by its JUnit XML."""
 
     kind: Literal["pytest"]
-    selector: Annotated[str, (pv.check_selector)] | None = None
+    selector: Annotated[str, checked_by(pv.check_selector)] | None = None
     args: list[Argument] = Field(default_factory=list)
 
 
@@ -170,7 +170,7 @@ class Tests(CheckFields):
 class ReadyFields(StrictModel):
     """How to know that a service answers."""
 
-    path: Annotated[str, (pv.check_url_path)] | None = None
+    path: Annotated[str, checked_by(pv.check_url_path)] | None = None
     timeout: Duration | None = None
 
 
@@ -181,7 +181,7 @@ class ApiProbe(CheckFields):
     start: Argv | None = Field(None, description="the service, ended afterwards")
     ready: ReadyFields | None = None
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    path: Annotated[str, (pv.check_url_path)] | None = None
+    path: Annotated[str, checked_by(pv.check_url_path)] | None = None
     url: Url | None = None
     headers: Headers = Field(default_factory=dict)
     body: Json = None
@@ -247,7 +247,7 @@ class StateInvariant(CheckFields):
     """An expression over the values of probes."""
 
     kind: Literal["state_invariant"]
-    probes: dict[Annotated[str, (pv.check_probe)], ProbeFields] = Field(min_length=1)
+    probes: dict[Annotated[str, checked_by(pv.check_probe)], ProbeFields] = Field(min_length=1)
     expression: Line
 
     @model_validator(mode="after")
@@ -272,8 +272,8 @@ class Import(CheckFields):
     """A Python module can be imported."""
 
     kind: Literal["import_check"]
-    module: Annotated[str, (pv.check_module)]
-    version: Annotated[str, (pv.check_version)] | None = None
+    module: Annotated[str, checked_by(pv.check_module)]
+    version: Annotated[str, checked_by(pv.check_version)] | None = None
 
 
 class Types(CheckFields):

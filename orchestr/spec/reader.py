@@ -224,7 +224,9 @@ def _branch_problems(document: Any, here: tuple[str, str], cell: Cell) -> list[P
     try:
         check_branch(cell.branch)
     except BadValue as error:
-        return [document.problem(here, f"default branch: {error.message}", error.hint, at_key=True)]
+        return [
+            document.make_problem(here, f"default branch: {error.message}", error.hint, at_key=True)
+        ]
     return []
 
 

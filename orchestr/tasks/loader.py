@@ -46,7 +46,7 @@ class FeatureTaskLoader(TaskLoader2):  # type: ignore[misc]
         named = [goal.split(":")[1] for goal in self.required_feature_tasks(self.dodo_tasks)]
         known = [name for name in named if name in self.session.specs.features]
         for name in dict.fromkeys([*names, *known]):
-            run = self.session.run(name)
+            run = self.session.load_run(name)
             for task in make_repo_tasks(run):
                 tasks.setdefault(task.name, task)
             for task in make_feature_tasks(run, self.selections.get(name, select_unignored(run))):

@@ -28,14 +28,14 @@ POINTS = {
     "rest": "orchestr.forges.github_api:GitHubApi.send_rest_request",
     "press": "orchestr.forges.github:GitHubForge._press_merge_button",
     "start": "orchestr.supervisor.client:start_supervisor",
-    "add": "orchestr.cell.phases.worktree:add_worktree",
+    "add": "orchestr.cell.worktree.ensure:add_worktree",
     "forget": "orchestr.cell.phases.forget:_move_aside",
-    "bench": "orchestr.landing.workers:show",
+    "bench": "orchestr.landing.workers:checkout_commit",
     "branch": "orchestr.landing.after_landing:move_branch",
     "commits": "orchestr.git.repo:Repo.commit_tree",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
     "attempt": "orchestr.state.attempts:write_attempt",
-    "go-on": "orchestr.cell.agent.return_to_author:go_on",
+    "go-on": "orchestr.cell.agent.return_to_author:prepare_next_start",
 }
 lock = threading.Lock()
 seen: dict[str, int] = {}

@@ -441,7 +441,8 @@ def test_of_two_processes_that_open_at_once_one_wins(world: GitHubWorld, github:
         "forge, repo = GitHubForge(), RepoRef('platform', Path(sys.argv[1]))\n"
         "sys.stdin.readline()\n"
         "try:\n"
-        "    made = forge.open(repo, head='one', base='main', title='', body='', draft=True)\n"
+        "    made = forge.open_pull_request("
+        "repo, head='one', base='main', title='', body='', draft=True)\n"
         "    print('opened', made.number)\n"
         "except PRExists as error: print('exists', error.pr.number)\n"
     )

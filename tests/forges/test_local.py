@@ -367,7 +367,8 @@ def test_of_two_processes_that_open_at_once_one_wins(world: LocalWorld) -> None:
         "forge, repo = LocalForge(Path(sys.argv[1])), RepoRef('platform', Path(sys.argv[2]))\n"
         "sys.stdin.readline()\n"
         "try:\n"
-        "    made = forge.open(repo, head='one', base='main', title='', body='', draft=True)\n"
+        "    made = forge.open_pull_request("
+        "repo, head='one', base='main', title='', body='', draft=True)\n"
         "    print('opened', made.number)\n"
         "except PRExists as error: print('exists', error.pr.number)\n"
     )

@@ -62,7 +62,8 @@ def test_processes_add_at_once_beside_a_user_who_adds_too(
         "from orchestr.git.worktrees import add_worktree\n"
         "repo, tmp, n = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
         "r = Repo(repo); sys.stdin.readline()\n"
-        "print(add_worktree(r, tmp / n, Branch('cell-' + n), r.need_head(), locks=tmp / 'locks'))\n"
+        "branch = Branch('cell-' + n)\n"
+        "print(add_worktree(r, tmp / n, branch, r.require_head(), locks=tmp / 'locks'))\n"
     )
     children = [
         subprocess.Popen(

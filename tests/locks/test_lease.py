@@ -20,7 +20,7 @@ HOLD = """
 import sys; from pathlib import Path
 from orchestr.errors import Busy
 from orchestr.process.lease import Lease, LeaseRecord
-record = LeaseRecord.mine(command="orchestr run mlkem", features=("mlkem",), jobs=3)
+record = LeaseRecord.for_this_process(command="orchestr run mlkem", features=("mlkem",), jobs=3)
 try:
     lease = Lease.acquire(Path(sys.argv[1]), record)
 except Busy as busy:

@@ -127,10 +127,10 @@ def test_of_sixteen_processes_one_gets_the_branch(registry: Registry) -> None:
         "for turn in range(4):\n"
         "    try:\n"
         "        key = f'f{n}/{turn}'\n"
-        "        r.reserve(Entry(key, 'x', '/x/.git', f'/w/{key}', f'b{turn}', '', ''))\n"
+        "        r.reserve(RegistryEntry(key, 'x', '/x/.git', f'/w/{key}', f'b{turn}', '', ''))\n"
         "        print(turn)\n"
-        "    except Taken: pass\n"
-        "r.reserve(Entry(f'own/{n}', 'x', '/x/.git', f'/own/{n}', f'own-{n}', '', ''))\n"
+        "    except ClaimConflict: pass\n"
+        "r.reserve(RegistryEntry(f'own/{n}', 'x', '/x/.git', f'/own/{n}', f'own-{n}', '', ''))\n"
     )
     argv = [sys.executable, "-c", code, str(registry.path), str(registry.lock_path)]
     children = [

@@ -228,8 +228,8 @@ def test_a_warm_start_imports_neither_yaml_nor_pydantic(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from orchestr.settings.loader import load_settings\n"
-        "from orchestr.spec.reader import read_all\n"
-        "found = read_all(load_settings(Path(sys.argv[1]), {}))\n"
+        "from orchestr.spec.reader import read_all_specs\n"
+        "found = read_all_specs(load_settings(Path(sys.argv[1]), {}))\n"
         "print(list(found.features), len(found.warnings))\n"
         "print(sorted({'yaml', 'pydantic', 'tomli_w', 'rich'} & sys.modules.keys()))\n"
     )
