@@ -5,10 +5,13 @@ checksums that a path entered. So packing replaces the workspace's path by `PLAC
 and notes in `house.json`, inside of the archive, of what the digests with a path in them were made
 (`Digest`).
 Unpacking puts the new path in and makes those digests again, in texts and in names: byte for byte
-what the version that made the workspace would have written there. A workspace that is only moved
-is another matter: 0.1.0 then makes `worktree` again for a repository with `path` in the settings.
+what the version that made the workspace would have written there. (But for the cache of checks
+whose command names a path: it is not found, they run again, no agent does.) A workspace that is
+only moved is another matter: 0.1.0 makes `worktree` again for a repository with `path` in the
+settings.
 
-Besides: `.doit.db` travels as SQL text (a binary file cannot be edited); the pids of what held a
+Besides: the pictures of clones (`surroundings/`) hold git's config in base64, which is opened;
+`.doit.db` travels as SQL text (a binary file cannot be edited); the pids of what held a
 lock or supervised an agent become ones that no process has; this machine's name becomes the name of
 the machine that unpacks, so that a dead holder stays one of "this host". Times of files are kept.
 No product code is called from here.
@@ -16,6 +19,7 @@ No product code is called from here.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -112,6 +116,7 @@ def unpack(archive: Path, root: Path) -> None:
                 sealed = _is_sealed(data)
                 data = _replaced(data, new)
                 data = data.replace(PLACE.encode(), place.encode())
+                data = _picture(data, info.name, PLACE, place)
                 data = data.replace(HOST.encode(), host.encode())
                 data = _seal(data) if sealed else data
             if path.name == SQL:
@@ -147,12 +152,22 @@ def _packed(name: str, data: bytes, place: str) -> bytes:
         assert place.encode() not in data, f"{name} is binary and knows {place}"
         return data
     sealed = _is_sealed(data)
-    data = data.replace(place.encode(), PLACE.encode())
+    data = _picture(data.replace(place.encode(), PLACE.encode()), name, place, PLACE)
     host = json.dumps(socket.gethostname())
     data = data.replace(f'"host": {host}'.encode(), f'"host": "{HOST}"'.encode())
     if name.endswith((".lock", "supervisor.json")):
         data = _PIDS.sub(rb"\g<1>%d" % NO_PID, data)
     return _seal(data) if sealed else data
+
+
+def _picture(data: bytes, name: str, old: str, new: str) -> bytes:
+    """The picture of a clone with another path in the config that it holds."""
+    if Path(name).parent.name != "surroundings":
+        return data
+    value = json.loads(data)
+    config = base64.b64decode(value["config"]).replace(old.encode(), new.encode())
+    value["config"] = base64.b64encode(config).decode()
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _binary(data: bytes) -> bool:

@@ -79,16 +79,22 @@ def make(name: str, target: Path, place: Path) -> None:
         rest.unlink()
     told = ask(ws, houses.FEATURES[name])
     pack(root, target / f"{name}.tar.xz", digests_of(root))
-    again = place / f"{name}-again"
-    told["then"] = {}
-    for feature in houses.FEATURES[name]:
-        unpack(target / f"{name}.tar.xz", again)
-        copy = type(ws)(again)
-        told["then"][feature] = goes_on(copy, feature, land=name in LANDINGS)
-        copy.quiet()
-        shutil.rmtree(again)
+    shutil.rmtree(root)  # whoever still knows this place fails from here on
+    told["then"] = {feature: tell_then(target, name, feature) for feature in houses.FEATURES[name]}
     text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
     (target / f"{name}.told.json").write_text(text + "\n", encoding="utf-8")
+
+
+def tell_then(target: Path, name: str, feature: str) -> dict[str, Any]:
+    """What comes of one more command, in a copy elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="elsewhere-") as place:
+        again = Path(place) / "copied" / name
+        unpack(target / f"{name}.tar.xz", again)
+        made = houses.Land if name in LANDINGS else houses.Made
+        copy = made(again)
+        found = goes_on(copy, feature, land=name in LANDINGS)
+        copy.quiet()
+        return found
 
 
 def main(target: Path, names: list[str]) -> None:

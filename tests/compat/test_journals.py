@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.compat.adapters import KINDS, plain, read_event, read_events, views_of
+from tests.compat.archive import PLACE, unpack
 from tests.compat.test_records import differences
 
 JOURNALS = sorted((Path(__file__).parent / "journals").glob("*.jsonl"))
@@ -56,3 +57,14 @@ def test_lines_that_count_for_nothing_are_passed_over() -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     told = json.loads(path.with_suffix(".view.json").read_text(encoding="utf-8"))
     assert sum(read_event(line) is not None for line in lines) == told["events"] < len(lines)
+
+
+def test_a_journal_of_ten_thousand_lines(tmp_path: Path) -> None:
+    houses = Path(__file__).parent / "houses"
+    unpack(houses / "house.tar.xz", tmp_path / "ws")
+    read = views_of(read_events(tmp_path / "ws" / ".orchestr" / "journal" / "long.jsonl"))
+    read["spans"] = len(read.pop("timeline")["spans"])
+    told = (houses / "house.long.view.json").read_text(encoding="utf-8")
+    told = told.replace(PLACE, str(tmp_path / "ws"))
+    assert read["events"] > 10_000
+    assert differences(json.loads(told), plain(read)) == []

@@ -112,7 +112,7 @@ def test_logs_and_report_show_it(looked_at: Unpack, name: str, feature: str) -> 
 
 def test_plain_doit_lists_it(looked_at: Unpack) -> None:
     listed = looked_at("house").doit("list", code=0).stdout
-    assert "feature:mixed:well" in listed
+    assert all(f"feature:{feature} " in listed for feature in told("house")["status"])
 
 
 def test_looking_changes_nothing_that_counts(house: Unpack) -> None:
