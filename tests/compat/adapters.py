@@ -17,38 +17,40 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from orchestr import supervisor
 from orchestr.agents import AGENTS
-from orchestr.agents.tally import tally
-from orchestr.cell import amendment, approval, cross, drive, opinion, rounds
-from orchestr.cell import attempt as attempts
-from orchestr.cell.pools import Pause
-from orchestr.cell.records import (
+from orchestr.agents.usage import tally_transcript
+from orchestr.cell import amendment, approval
+from orchestr.cell.agent import run_agent, verdict
+from orchestr.cell.phases import cross_checks
+from orchestr.cell.slots import ProviderPause
+from orchestr.checks.cache import ResultCache, result_from_dict
+from orchestr.files import read_json, read_toml
+from orchestr.forges import pr_files
+from orchestr.landing import queue
+from orchestr.landing.journal import LandingJournal
+from orchestr.process.lease import read_lease
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.spec import cache as spec_cache
+from orchestr.spec.checks import Gate
+from orchestr.state import attempts, repairs
+from orchestr.state.events import Event, EventKind
+from orchestr.state.journal import Journal, parse_event
+from orchestr.state.registry import Registry
+from orchestr.state.replay import median_durations, replay, reset_interrupted
+from orchestr.state.results import (
     Evidence,
-    Head,
-    Implemented,
-    Marker,
-    Planned,
-    Published,
+    HeadRecord,
+    ImplementRecord,
+    PlanRecord,
+    PublishRecord,
+    WorktreeMarker,
     read_tree,
     read_url,
     valid_checks,
 )
-from orchestr.checks.cache import ResultCache, from_dict
-from orchestr.config import AgentSettings, WorkspaceSettings
-from orchestr.events import Event, Kind
-from orchestr.files import read_json, read_toml
-from orchestr.forges import shelf
-from orchestr.landing import queue
-from orchestr.landing.book import Book
-from orchestr.launch import read_exit, read_launch, read_presence
-from orchestr.lifecycle import durations, replay, settle
-from orchestr.locks import read_lease
-from orchestr.registry import Registry
-from orchestr.spec import cache as spec_cache
-from orchestr.spec.proof import Gate
-from orchestr.store import Journal, parse
-from orchestr.timeline import make_timeline
+from orchestr.state.timeline import make_timeline
+from orchestr.supervisor import client
+from orchestr.supervisor.protocol import read_exit, read_launch, read_supervisor_record
 
 Reader = Callable[[Path], Any]
 
@@ -80,24 +82,26 @@ def _key(key: Any) -> str:
 
 
 def _attempts(folder: Path) -> Any:
-    numbers = [*attempts.numbers(folder), *attempts.plans(folder)]
+    numbers = [*attempts.attempt_numbers(folder), *attempts.plan_numbers(folder)]
     return {
-        "records": {n: attempts.read(folder, n) for n in numbers},
-        "open": {n: r.is_open for n in numbers if (r := attempts.read(folder, n))},
-        "marker": {n: r.marker("f/c") for n in numbers if (r := attempts.read(folder, n))},
-        "newest": attempts.newest(folder),
+        "records": {n: attempts.read_attempt(folder, n) for n in numbers},
+        "open": {n: r.is_open for n in numbers if (r := attempts.read_attempt(folder, n))},
+        "marker": {
+            n: r.process_marker("f/c") for n in numbers if (r := attempts.read_attempt(folder, n))
+        },
+        "newest": attempts.newest_attempt(folder),
         "newest_plan": attempts.newest_plan(folder),
-        "current": attempts.current(folder),
+        "current": attempts.current_attempt(folder),
         "fresh_request": attempts.fresh_request(folder),
     }
 
 
 def _rounds(folder: Path) -> Any:
-    found = rounds.every(folder, 1)
+    found = repairs.read_rounds(folder, 1)
     return {
         "records": found,
-        "open": rounds.open_one(found),
-        "series of check": rounds.series(found, "check", "1" * 40),
+        "open": repairs.find_open_round(found),
+        "series of check": repairs.current_series(found, "check", "1" * 40),
     }
 
 
@@ -106,9 +110,9 @@ def _supervised(folder: Path) -> Any:
     launch = read_launch(folder) if (folder / "launch.json").exists() else None
     return {
         "launch": launch,
-        "presence": read_presence(folder),
+        "presence": read_supervisor_record(folder),
         "exit": read_exit(folder),
-        "state": supervisor.state(folder),
+        "state": client.read_attempt_state(folder),
     }
 
 
@@ -119,17 +123,17 @@ def _evidence(folder: Path) -> Any:
 
 
 def _opinion(folder: Path) -> Any:
-    work = drive.reviewer(folder, 1)
+    work = run_agent.reviewer_work(folder, 1)
     answer = read_json(folder / "opinion.json")
     return {
         "agent": work.agent,
         "told": work.told,
-        "opinion": None if answer is None else opinion.from_row(answer),
+        "opinion": None if answer is None else verdict.opinion_from_row(answer),
     }
 
 
 def _landing_book(folder: Path) -> Any:
-    events = list(Book(folder / "queue.jsonl").read())
+    events = list(LandingJournal(folder / "queue.jsonl").read())
     return {
         "events": [{"event": type(event).__name__, "fields": event} for event in events],
         "queue": queue.replay(events),
@@ -140,9 +144,9 @@ def _forge(folder: Path) -> Any:
     comments = {p.name: read_json(p) for p in sorted(folder.glob("*.comments.json"))}
     names = [f"refs/pull/{n}/head" for n in (1, 12)]
     return {
-        "prs": shelf.read_all(folder),
+        "prs": pr_files.read_pull_requests(folder),
         "comments": comments,
-        "next": shelf.next_number(folder, names),
+        "next": pr_files.next_number(folder, names),
     }
 
 
@@ -156,12 +160,12 @@ def _check_cache(folder: Path) -> Any:
     """The same holds here; ``row`` is how a result was kept."""
     key = json.loads((folder / "key.json").read_text())
     found = ResultCache(folder).load(key["key"])
-    return {"loaded": found, "row": from_dict(key["row"])}
+    return {"loaded": found, "row": result_from_dict(key["row"])}
 
 
 def _pause(folder: Path) -> Any:
     names = sorted(p.name[len("pause-") : -len(".json")] for p in folder.glob("pause-*.json"))
-    return {name: Pause(folder, name, 30.0, 600.0).until() for name in names}
+    return {name: ProviderPause(folder, name, 30.0, 600.0).paused_until() for name in names}
 
 
 def _agent(kind: str) -> Any:
@@ -174,10 +178,10 @@ def _transcripts(folder: Path) -> Any:
     """What each agent's stream adds up to: the figures of the budget and of the ledger."""
     found = {}
     for path in sorted(folder.glob("*.jsonl")):
-        sums = tally(path, _agent(path.stem.partition("-")[0]).parse)
+        sums = tally_transcript(path, _agent(path.stem.partition("-")[0]).parse_line)
         found[path.stem] = {
             "session": sums.session_id,
-            "total": sums.total,
+            "total": sums.total_usage,
             "cost_usd": sums.cost_usd,
             "known_usd": sums.known_usd,
             "result": sums.result,
@@ -203,17 +207,17 @@ def _raw(folder: Path) -> Any:
 
 
 READERS: dict[str, Reader] = {
-    "worktree": Marker.read,
-    "plan": Planned.read,
-    "implement": Implemented.read,
+    "worktree": WorktreeMarker.read,
+    "plan": PlanRecord.read,
+    "implement": ImplementRecord.read,
     "evidence": _evidence,
-    "head": lambda folder: {"head": Head.read(folder), "tree": read_tree(folder)},
-    "publish": lambda folder: {"record": Published.read(folder), "url": read_url(folder)},
+    "head": lambda folder: {"head": HeadRecord.read(folder), "tree": read_tree(folder)},
+    "publish": lambda folder: {"record": PublishRecord.read(folder), "url": read_url(folder)},
     "attempts": _attempts,
     "supervised": _supervised,
     "rounds": _rounds,
-    "approvals": lambda folder: {str(gate): approval.read(folder, gate) for gate in Gate},
-    "amendment": amendment.read,
+    "approvals": lambda folder: {str(gate): approval.read_decision(folder, gate) for gate in Gate},
+    "amendment": amendment.read_amendment,
     "opinion": _opinion,
     "registry": lambda folder: Registry(folder / "registry.json", folder / "lock").entries(),
     "lease": lambda folder: read_lease(folder / "feature-demo.lock"),
@@ -222,7 +226,9 @@ READERS: dict[str, Reader] = {
     "spec-cache": _spec_cache,
     "check-cache": _check_cache,
     "pause": _pause,
-    "cross-checks": lambda folder: cross._read(folder / "cross-checks.json"),  # private
+    "cross-checks": lambda folder: cross_checks._read_results(
+        folder / "cross-checks.json"
+    ),  # private
     "transcripts": _transcripts,
     "raw": _raw,
 }
@@ -230,13 +236,13 @@ MAY_BE_PASSED_OVER = {"spec-cache"}  # caches: None, or exactly what was kept
 
 # --- journals -----------------------------------------------------------------------------------
 
-KINDS = [str(kind) for kind in Kind]
+KINDS = [str(kind) for kind in EventKind]
 
 
 def read_event(line: bytes) -> Any:
     """One line of a journal as a record with the fields kind, ts, run, feature, cell, phase,
     attempt, data; None for a line that counts for nothing."""
-    event = parse(line)
+    event = parse_event(line)
     return None if event is None else _envelope(event)
 
 
@@ -257,8 +263,8 @@ def views_of(events: Iterable[Event]) -> dict[str, Any]:
     return {
         "events": len(kept),
         "view": _view(view),
-        "at_rest": _view(settle(view, live=False)),
-        "durations": durations(kept),
+        "at_rest": _view(reset_interrupted(view, live=False)),
+        "durations": median_durations(kept),
         "timeline": plain(make_timeline(kept, {"high": ["low"]})),
     }
 
@@ -268,11 +274,11 @@ def _view(view: Any) -> dict[str, Any]:
     found: dict[str, Any] = plain(view)
     for name, cell in view.cells.items():
         found["cells"][name]["derived"] = {
-            "at_work": cell.at_work,
+            "at_work": cell.agents_at_work,
             "cost_usd": cell.cost_usd,
             "cost_known_usd": cell.cost_known_usd,
             "tokens_total": plain(cell.tokens_total),
-            "partial": cell.partial,
+            "partial": cell.is_partial,
         }
-    found["state"] = str(view.state(sorted(view.cells)))
+    found["state"] = str(view.compute_state(sorted(view.cells)))
     return found
