@@ -20,6 +20,7 @@ from orchestr.errors import OrchestrError, UsageError
 from orchestr.git.worktrees import remove_worktree
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.start import hold_leases
+from orchestr.run.workspace import Session
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
@@ -39,7 +40,7 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""
         loader = attach_loader(self)
-        session = loader.session
+        session: Session = loader.session
         if not args:
             raise UsageError("which features or cells?", hint="orchestr clean FEATURE")
         words, theirs = loader.split_words(args)

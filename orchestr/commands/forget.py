@@ -11,6 +11,7 @@ from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
 from orchestr.run.goals import FeatureGoals as BuildGoals
 from orchestr.run.start import hold_leases
+from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
@@ -25,7 +26,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""
-        session = attach_loader(self).session
+        session: Session = attach_loader(self).session
         others = self.loader.dodo_tasks
         foreign = [word for word in args if word in others or word.startswith("repo:")]
         words = [word for word in args if word not in foreign]
@@ -45,7 +46,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
                         moved = forget_phases(ctx, phases)
                         what = ", ".join(moved) or "nothing was there"
                         write_stdout(f"forgot {ctx.name}: {what}\n")
-                    names.append(target.task)
+                    names.append(target.task_name)
         self._drop_rows(session, params, names)
         return 0
 

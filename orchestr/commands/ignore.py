@@ -9,6 +9,7 @@ from doit.cmd_ignore import Ignore as DoitIgnore
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
+from orchestr.run.workspace import Session
 from orchestr.state.events import EventKind
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.loader import ignored_cells
@@ -25,7 +26,7 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> int:
         """Journal it. A dependent of an ignored cell without a result is blocked."""
         loader = attach_loader(self)
-        session = loader.session
+        session: Session = loader.session
         if not args:
             raise UsageError("which cells?", hint="orchestr list --all")
         words, theirs = loader.split_words(args)

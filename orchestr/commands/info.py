@@ -35,7 +35,7 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 0 when it is up to date, 1 when something would run."""
-        session = attach_loader(self).session
+        session: Session = attach_loader(self).session
         if len(args) != 1:
             raise UsageError("`info` wants one task", hint="orchestr list --all")
         others = self.loader.dodo_tasks
@@ -45,8 +45,8 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
         target = session.parse_target(args[0])
         self.loader.features = [target.feature]
         tasks = {task.name: task for task in self.loader.load_tasks(self, args)}
-        task = tasks[target.task]
-        lines = [target.task, f"  {task.doc}"]
+        task = tasks[target.task_name]
+        lines = [target.task_name, f"  {task.doc}"]
         reasons = [
             f"  {ctx.cell.name}:{phase}: {why}"
             for ctx in session.select_cells([target])

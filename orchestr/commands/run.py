@@ -51,7 +51,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> int:
         """See the module."""
         loader = attach_loader(self)
-        session = loader.session
+        session: Session = loader.session
         if not args:
             known = ", ".join(session.specs.features) or "none; write one into specs/"
             raise UsageError("which feature?", hint=f"orchestr run FEATURE; features: {known}")
