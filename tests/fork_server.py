@@ -191,7 +191,9 @@ class ForkServer:
 
     def shadowed_in(self, cwd: str) -> bool:
         """Whether a program in ``cwd`` would import a file of it instead of one of our modules."""
-        return any(name.partition(".")[0] in self._modules for name in os.listdir(cwd))  # noqa: PTH208
+        names = (name.removesuffix(".py") for name in os.listdir(cwd))  # noqa: PTH208
+        return any(name.partition(".")[0] in self._modules for name in names
+                   if "." not in name or name.endswith((".so", ".pyc")))  # fmt: skip
 
     def fork(self, request: dict[str, Any], descriptors: Sequence[int]) -> int:
         """Have a process made; its pid."""

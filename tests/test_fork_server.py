@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests import fork_server
+from tests.crash.house import House
 from tests.crash.runner import POINTS
 from tests.fork_server import Process, run_process
 
@@ -255,6 +256,15 @@ def test_what_would_hide_a_module_is_fresh(
     done = run_process([sys.executable, "-m", "probe"], cwd=tmp_path, env=env, text=True)
     assert done.stdout == "another\n"
     assert not forks
+
+
+def test_a_workspace_and_a_crash_are_forked(tmp_path: Path, forks: list[int]) -> None:
+    house = House.build(tmp_path / "ws")
+    house.run("list", code=0)
+    assert house.spawn("list").ended() == 0
+    assert house.crash("write:before#99", "list").returncode == 0
+    assert len(forks) == 3
+    house.end()
 
 
 def test_the_server_says_nothing_and_has_one_thread(
