@@ -454,4 +454,5 @@ def flush_standard_streams() -> bool:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # the folder of this file
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as its_channel:
+        serve(its_channel)
