@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -78,6 +77,8 @@ def read_toml(path: Path) -> dict[str, Any] | None:
 
     Raises CorruptState after setting a broken file aside (row X29).
     """
+    import tomllib  # a supervisor, which reads none, starts without it
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

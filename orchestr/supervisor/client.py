@@ -23,7 +23,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-from orchestr.process.tree import Proc, is_process_alive, kill_marked, kill_tree, send_signal
+from orchestr.process.tree import LINUX, Proc, is_process_alive, kill_marked, kill_tree, send_signal
 from orchestr.supervisor.main import TAKEN
 from orchestr.supervisor.protocol import (
     LOCK,
@@ -55,6 +55,8 @@ __all__ = [
 ]
 
 SHORTEST, LONGEST = 0.05, 0.25  # seconds between two looks at an attempt
+# Nothing of site-packages is needed: psutil elsewhere than on Linux only (`orchestr.proctree`).
+BARE = ("-S",) if LINUX else ()
 ENDING = 10.0  # seconds a supervisor may take for its last steps, beyond the agent's graces
 
 
@@ -81,7 +83,7 @@ def start_supervisor(attempt_dir: Path, *, hold: int | None = None) -> subproces
     }
     with (attempt_dir / LOG).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "orchestr.supervisor", str(attempt_dir.absolute())],
+            [sys.executable, *BARE, "-m", "orchestr.supervisor", str(attempt_dir.absolute())],
             cwd="/",
             env=env,
             stdin=subprocess.DEVNULL,

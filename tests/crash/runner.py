@@ -1,7 +1,8 @@
 """`orchestr` that sends itself a signal at one step: ``runner.py POINT:WHEN#N[#SIGNAL] ARGS``.
 
-The product has no hooks for this: the steps are wrapped here, before the program imports them. With
-``count`` instead, every step is written to $CRASH_STEPS and nothing happens.
+The product has no hooks for this: the steps are wrapped here, before the program imports them, and
+in the modules that have them already (a fork server's). With ``count`` instead, every step is
+written to $CRASH_STEPS and nothing happens.
 """
 
 from __future__ import annotations
@@ -89,6 +90,17 @@ def wrap(point: str, call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def replace(owner: Any, name: str, new: Callable[..., Any]) -> None:
+    """Put ``new`` in its place, also where modules of ours have taken the old one by name."""
+    old = getattr(owner, name)
+    setattr(owner, name, new)
+    for title, module in list(sys.modules.items()):
+        if title.startswith("orchestr."):
+            for known, value in list(vars(module).items()):
+                if value is old:
+                    setattr(module, known, new)
+
+
 def stop_late(gates: Path) -> None:
     """Open the gates of the agents and wait for their end before an attempt is stopped."""
     from orchestr.supervisor import client
@@ -116,7 +128,7 @@ def main() -> int:
         *outer, name = path.split(".")
         for part in outer:
             owner = getattr(owner, part)
-        setattr(owner, name, wrap(point, getattr(owner, name)))
+        replace(owner, name, wrap(point, getattr(owner, name)))
     if "CRASH_LATE" in os.environ:
         stop_late(Path(os.environ["CRASH_LATE"]))
     from orchestr import cli

@@ -26,6 +26,7 @@ import tomli_w
 import yaml
 
 from tests.conftest import Sandbox, git, write
+from tests.fork_server import Process, run_process
 
 T = TypeVar("T")
 FEATURE = "demo"
@@ -46,7 +47,7 @@ fi
 DODO = "from orchestr.dodo import *  # noqa: F403\n\nTHIS_IS = 'a workspace'\n"
 
 
-class Spawned(subprocess.Popen[bytes]):
+class Spawned(Process):
     """A program at work; what it says goes to the files ``out`` and ``err``."""
 
     out: Path
@@ -182,16 +183,14 @@ class Workspace:
         code: int | None = None, module: str = "orchestr", cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """`orchestr ARGS`, to its end. With ``code`` its exit code must be that."""
-        done = subprocess.run(
+        done = run_process(
             [sys.executable, "-m", module, *args],
             cwd=cwd or self.root,
             env=self.env(env),
-            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdin=subprocess.DEVNULL,
             input=stdin,
-            capture_output=True,
             text=True,
             timeout=PATIENCE * 2,
-            check=False,
         )
         if code is not None:
             assert done.returncode == code, (
