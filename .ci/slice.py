@@ -17,9 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SLICE = ("tests/spec", "tests/plan", "tests/checks", "tests/test_config.py",
-         "tests/demo/test_demo.py::test_the_main_job")  # fmt: skip
+         "tests/landing/test_demo_lands.py")  # fmt: skip
 # What the tests themselves need; the rest of [dev] are linters.
-TOOLS = ("hypothesis", "pytest", "pytest-xdist")
+TOOLS = ("hypothesis", "mypy", "pytest", "pytest-xdist")
 
 
 def requirements(which: str) -> list[str]:

@@ -16,7 +16,11 @@ from orchestr.spec.phases import LISTED, Delivery, Phase
 
 
 def checked_by(check: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(check)
+    """A validator of pydantic that calls ``check`` with the value alone.
+
+    pydantic before 2.8 would pass its own second argument to a check that has an optional one.
+    """
+    return AfterValidator(lambda value: check(value))  # the lambda has exactly one parameter
 
 
 def _check_delivery(value: object) -> object:
