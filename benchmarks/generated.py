@@ -14,11 +14,19 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.common import environment, git
-from orchestr.cell import attempt as attempts
-from orchestr.cell.implement import key_of
-from orchestr.cell.records import CHECKS, REVIEW, Evidence, Head, Implemented, Marker, Outcome
-from orchestr.commands.session import Session
-from orchestr.spec.records import Phase
+from orchestr.cell.phases.implement import attempt_key
+from orchestr.run.workspace import Session
+from orchestr.spec.phases import Phase
+from orchestr.state import attempts
+from orchestr.state.results import (
+    CHECKS,
+    REVIEW,
+    Evidence,
+    HeadRecord,
+    ImplementOutcome,
+    ImplementRecord,
+    WorktreeMarker,
+)
 
 TOML = """\
 [workspace]
@@ -81,18 +89,22 @@ def done_workspace(
         more = f", depends_on: [{after}]" if after else ""
         lines.append(f"  c{n}: {{repo: repo, todo: [do part {n}]{more}}}")
     (root / "specs" / "big.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    run = Session(root).run("big")
+    run = Session(root).load_run("big")
     for plan in run.plan.cells:
-        ctx = run.cell(plan.name)
+        ctx = run.cell_context(plan.name)
         head = heads[int(plan.name[1:])]
         trees = dict.fromkeys(plan.upstreams, tree)
-        marker = Marker(ctx.cell.branch, base, "main", trees, ctx.digest_of(Phase.WORKTREE))
+        marker = WorktreeMarker(
+            ctx.cell.branch, base, "main", trees, ctx.phase_digest(Phase.WORKTREE)
+        )
         marker.write(ctx.dir)
         attempts.link_transcript(ctx.dir, 1)
-        Implemented(key_of(ctx, marker), head, tree, base, Outcome.CHANGED, 1).write(ctx.dir)
-        Evidence(head, ctx.digest_of(Phase.CHECK)).write(ctx.dir / CHECKS)
-        Evidence(head, ctx.digest_of(Phase.REVIEW)).write(ctx.dir / REVIEW)
-        Head(head, tree, base, ctx.cell.branch, Outcome.CHANGED).write(ctx.dir)
+        ImplementRecord(
+            attempt_key(ctx, marker), head, tree, base, ImplementOutcome.CHANGED, 1
+        ).write(ctx.dir)
+        Evidence(head, ctx.phase_digest(Phase.CHECK)).write(ctx.dir / CHECKS)
+        Evidence(head, ctx.phase_digest(Phase.REVIEW)).write(ctx.dir / REVIEW)
+        HeadRecord(head, tree, base, ctx.cell.branch, ImplementOutcome.CHANGED).write(ctx.dir)
 
 
 UNSYNCED = """\

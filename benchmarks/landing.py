@@ -25,31 +25,31 @@ from unittest.mock import patch
 
 from benchmarks.common import GIT_ENV, Figure, Found, Size, Table, big_repository, git, scratch
 from benchmarks.measure import seconds
-from orchestr.git import CommitId, Repo
-from orchestr.landing.candidates import Recipe, build
-from orchestr.landing.decide import decide
-from orchestr.landing.queue import replay, step
-from orchestr.landing.records import (
-    Change,
+from orchestr.git.repo import CommitId, Repo
+from orchestr.landing.candidates import Recipe, build_candidate
+from orchestr.landing.decide import decide_actions
+from orchestr.landing.events import (
     CheckCandidate,
     Checked,
     Event,
-    Land,
+    LandCandidate,
     Landed,
+    LandingChange,
     LandIntended,
     Lane,
     Made,
     MakeCandidate,
-    Note,
     Offered,
+    QueueRules,
+    RecordEvent,
     Retarget,
     Retargeted,
-    Rules,
     Started,
     TargetSeen,
     Verified,
     Verify,
 )
+from orchestr.landing.queue import apply_event, replay
 
 LANE = Lane("repo", "main")
 
@@ -64,9 +64,9 @@ class Run:
     took: float
 
 
-def simulate(sizes: list[float], bad: set[int], rules: Rules) -> Run:
+def simulate(sizes: list[float], bad: set[int], rules: QueueRules) -> Run:
     """The product's queue in simulated time, until nothing moves."""
-    changes = [Change(f"f/c{n}", LANE, f"h{n}", n, "f") for n in range(len(sizes))]
+    changes = [LandingChange(f"f/c{n}", LANE, f"h{n}", n, "f") for n in range(len(sizes))]
     q = replay([Started(("f",)), *(Offered(c) for c in changes), TargetSeen(LANE, "t")], rules)
     clock, checks, landed, number = 0.0, 0, set[str](), 0
     flying: dict[CheckCandidate, float] = {}
@@ -77,7 +77,7 @@ def simulate(sizes: list[float], bad: set[int], rules: Rules) -> Run:
         match action:
             case MakeCandidate(spec):
                 return Made(spec, f"{spec.base}/{'+'.join(h for _, h in spec.parts)}", "")
-            case Land(spec, commit, intended):
+            case LandCandidate(spec, commit, intended):
                 if not intended:
                     return LandIntended(spec, commit)
                 landed.add(commit)
@@ -86,16 +86,16 @@ def simulate(sizes: list[float], bad: set[int], rules: Rules) -> Run:
                 return Retargeted(key)
             case Verify(key):
                 return Verified(key)
-            case Note(event):
+            case RecordEvent(event):
                 return event
         raise AssertionError(action)
 
     while True:
-        actions = decide(q)
+        actions = decide_actions(q)
         now = next((a for a in actions if not isinstance(a, CheckCandidate)), None)
         if now is not None:
-            last = clock if isinstance(now, Land) else last
-            q = step(q, quick(now))
+            last = clock if isinstance(now, LandCandidate) else last
+            q = apply_event(q, quick(now))
             continue
         for action in actions:
             if isinstance(action, CheckCandidate) and action not in flying:
@@ -108,7 +108,7 @@ def simulate(sizes: list[float], bad: set[int], rules: Rules) -> Run:
         clock, _, action = heapq.heappop(due)
         flying.pop(action)
         red = any(int(h[1:]) in bad for _, h in action.spec.parts)
-        q = step(q, Checked(action.spec, action.commit, not red, "red" if red else ""))
+        q = apply_event(q, Checked(action.spec, action.commit, not red, "red" if red else ""))
     count = sum(item.stage.value == "landed" for item in q.items.values())
     assert count == len(sizes) - len(bad)
     return Run(count, checks, checks - len(landed), last)
@@ -129,11 +129,11 @@ def simulated(counts: tuple[int, ...], seeds: int) -> list[dict[str, Any]]:
                 for name, run in (
                     (
                         "serial",
-                        simulate(sizes, bad, Rules(window=1, floor=1, ceiling=1, repairs=0)),
+                        simulate(sizes, bad, QueueRules(window=1, floor=1, ceiling=1, repairs=0)),
                     ),
-                    ("queue", simulate(sizes, bad, Rules(repairs=0))),
-                    ("batch", simulate(sizes, bad, Rules(batch=4, repairs=0))),
-                    ("oracle", simulate(good, set(), Rules(repairs=0))),
+                    ("queue", simulate(sizes, bad, QueueRules(repairs=0))),
+                    ("batch", simulate(sizes, bad, QueueRules(batch=4, repairs=0))),
+                    ("oracle", simulate(good, set(), QueueRules(repairs=0))),
                 ):
                     kinds.setdefault(name, []).append(run)
             base = statistics.median(an_hour(run) for run in kinds["serial"])
@@ -163,10 +163,10 @@ def candidates(files: int, made: int) -> list[dict[str, Any]]:
         repo = Repo(root)
         heads = []
         for n in range(made):
-            blob = repo.run("hash-object", "-w", "--stdin", input=f"new {n}\n".encode()).text
+            blob = repo.run_git("hash-object", "-w", "--stdin", input=f"new {n}\n".encode()).text
             entry = f"100644 blob {blob.strip()}\tnew{n}.txt\n"
-            tree = repo.run("ls-tree", first).text + entry
-            new = repo.run("mktree", input=tree.encode()).text.strip()
+            tree = repo.run_git("ls-tree", first).text + entry
+            new = repo.run_git("mktree", input=tree.encode()).text.strip()
             heads.append(repo.commit_tree(new, (CommitId(first),), f"c{n}"))  # type: ignore[arg-type]
         rows = []
         for strategy in ("merge", "squash", "rebase"):
@@ -175,7 +175,7 @@ def candidates(files: int, made: int) -> list[dict[str, Any]]:
                 for n, head in enumerate(heads)
             ]
             begin = time.perf_counter()
-            built = build(repo, CommitId(first), recipes)
+            built = build_candidate(repo, CommitId(first), recipes)
             took = (time.perf_counter() - begin) / made
             assert built.commit is not None and len(built.steps) == made
             rows.append({"what": f"candidate, {strategy}", "seconds": took, "a second": 1 / took})

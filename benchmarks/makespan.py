@@ -135,15 +135,17 @@ class Clock:
 
 def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     """`orchestr run` of the DAG, in this process and folder."""
-    from orchestr import cli, tasks
-    from orchestr.cell import inputs, perform
-    from orchestr.cell import records as r
-    from orchestr.cell.result import Result
-    from orchestr.commands import build
-    from orchestr.commands.session import Session
-    from orchestr.events import Event, Kind
-    from orchestr.spec.records import Phase
-    from orchestr.store import now
+    from orchestr import cli
+    from orchestr.cell import inputs
+    from orchestr.cell.phases import run_phase
+    from orchestr.cell.phases.run_phase import PhaseResult
+    from orchestr.run import start
+    from orchestr.run.workspace import Session
+    from orchestr.spec.phases import Phase
+    from orchestr.state import results as r
+    from orchestr.state.events import Event, EventKind
+    from orchestr.state.journal import utc_timestamp
+    from orchestr.tasks import generate
 
     cells = "".join(
         f"  c{n}: {{repo: r{n}, todo: [it], depends_on: [{', '.join(f'c{u}' for u in above)}]}}\n"
@@ -154,11 +156,20 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     agent = '[agents.none]\nkind = "command"\nrun = ["true"]\n'
     (root / "orchestr.toml").write_text(f"{agent}[limits]\njobs = {dag.jobs}\n")
     if known:
-        journal = Session(root).journal("dag")
+        journal = Session(root).open_journal("dag")
         for n, took in enumerate(dag.seconds):
             data = {"reason": "exited", "code": 0, "seconds": took}
             journal.append(
-                Event(Kind.ATTEMPT_EXITED, now(), "before", "dag", f"c{n}", "implement", 1, data)
+                Event(
+                    EventKind.ATTEMPT_EXITED,
+                    utc_timestamp(),
+                    "before",
+                    "dag",
+                    f"c{n}",
+                    "implement",
+                    1,
+                    data,
+                )
             )
     pools: list[Any] = []
     clock = Clock(dag, lambda: sum(len(pool._waiters) for pool in pools))
@@ -173,14 +184,14 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     def runner(phase: Phase) -> Any:
         def run(ctx: Any) -> Any:
             if phase is Phase.IMPLEMENT:
-                pool = ctx.run.pool("agents")
+                pool = ctx.run.slot_pool("agents")
                 pools[:] = [pool]
-                with pool.slot(ctx.priority, ctx.cancelled):
+                with pool.hold_slot(ctx.priority, ctx.is_cancelled):
                     clock.work(int(ctx.cell.name[1:]))
             ctx.dir.mkdir(parents=True, exist_ok=True)
             for name in files[phase]:
                 (ctx.dir / name).write_text(f"{ctx.cell.name}\n")
-            return Result.built("simulated")
+            return PhaseResult.built("simulated")
 
         return SimpleNamespace(reason=lambda ctx: "simulated", run=run)
 
@@ -188,12 +199,12 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         links.write_text("simulated\n")
 
     patches: tuple[tuple[Any, str, Any], ...] = (
-        (tasks, "runner", runner),
-        (perform, "runner", runner),
-        (tasks, "finish", finish),
+        (generate, "runner", runner),
+        (run_phase, "runner", runner),
+        (generate, "finish", finish),
         (inputs, "note", lambda ctx, phase: None),
         (inputs, "told", lambda ctx, phase: {}),
-        (build, "observe", lambda run: None),
+        (start, "observe", lambda run: None),
     )
     with contextlib.ExitStack() as stack:
         for place, name, value in patches:

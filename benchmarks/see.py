@@ -18,12 +18,12 @@ from typing import Any
 from benchmarks.common import Figure, Found, Row, Size, Table, scratch
 from benchmarks.generated import TOML, done_workspace, first_run, unsynced
 from benchmarks.measure import in_turns, peak_memory, program
-from orchestr.cell import attempt as attempts
-from orchestr.cell.attempt import Attempt
-from orchestr.cell.records import TRANSCRIPT, Implemented
-from orchestr.commands.session import Session
-from orchestr.events import Event, Kind
-from orchestr.store import now
+from orchestr.run.workspace import Session
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import Event, EventKind
+from orchestr.state.journal import utc_timestamp
+from orchestr.state.results import TRANSCRIPT, ImplementRecord
 
 MB = 1 << 20
 AGENTS = TOML + '\n[agents.claude]\nkind = "claude"\n'
@@ -65,26 +65,26 @@ def prepare(root: Path, cells: int, size: int) -> None:
     one = root / "one.jsonl"
     transcript(one, size)
     session = Session(root)
-    run = session.run("big")
+    run = session.load_run("big")
     for number, plan in enumerate(run.plan.cells):
-        ctx = run.cell(plan.name)
-        done = Implemented.read(ctx.dir)
+        ctx = run.cell_context(plan.name)
+        done = ImplementRecord.read(ctx.dir)
         assert done is not None
         closed = Attempt(1, done.key, "claude", done.base, "sonnet", "closed", "done",
-                         opened_at=now(), closed_at=now())  # fmt: skip
-        attempts.write(ctx.dir, closed)
-        own = attempts.folder(ctx.dir, 1) / TRANSCRIPT
+                         opened_at=utc_timestamp(), closed_at=utc_timestamp())  # fmt: skip
+        attempts.write_attempt(ctx.dir, closed)
+        own = attempts.attempt_folder(ctx.dir, 1) / TRANSCRIPT
         own.unlink()
         os.link(one, own)
-        events: list[tuple[Kind, dict[str, Any]]] = [
-            (Kind.ATTEMPT_OPENED, {"key": done.key, "agent": "claude", "model": "sonnet"}),
-            (Kind.ATTEMPT_STARTED, {"pid": 1, "agent": "claude"}),
-            (Kind.ATTEMPT_EXITED, {"code": 0, "reason": "exited", "seconds": 60.0 + number,
+        events: list[tuple[EventKind, dict[str, Any]]] = [
+            (EventKind.ATTEMPT_OPENED, {"key": done.key, "agent": "claude", "model": "sonnet"}),
+            (EventKind.ATTEMPT_STARTED, {"pid": 1, "agent": "claude"}),
+            (EventKind.ATTEMPT_EXITED, {"code": 0, "reason": "exited", "seconds": 60.0 + number,
                                    "cost_usd": 1.5, "tokens": [800, 2000, 120]}),
-            (Kind.ATTEMPT_CLOSED, {"outcome": "done", "reason": ""}),
+            (EventKind.ATTEMPT_CLOSED, {"outcome": "done", "reason": ""}),
         ]  # fmt: skip
         for kind, data in events:
-            event = Event(kind, now(), "before", "big", plan.name, "implement", 1, data)
+            event = Event(kind, utc_timestamp(), "before", "big", plan.name, "implement", 1, data)
             run.journal.append(event)
 
 

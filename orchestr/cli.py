@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import orchestr
-from orchestr.errors import MODULES, VERBS
+from orchestr.errors import VERBS
 
 USAGE = """\
 orchestr: make for features
@@ -46,8 +46,8 @@ orchestr: make for features
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb. Returns the exit code (`orchestr.errors.Exit`)."""
-    _open_streams()
+    """Run a verb. Returns the exit code (`orchestr.errors.ExitCode`)."""
+    _open_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
         sys.stdout.write(f"orchestr {orchestr.__version__}\n")
@@ -56,17 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(USAGE)
         return 0 if words else 2
     if words[:2] == ["completion", "--words"]:  # at every Tab: straight there
-        from orchestr.commands.completion import complete
+        from orchestr.commands.completion import print_candidates
 
-        return complete([word for word in words[2:3] if word != "--"] + words[3:])
+        return print_candidates([word for word in words[2:3] if word != "--"] + words[3:])
     if words[0] == "help" or words[1:2] in (["--help"], ["-h"]):
         words = ["help", words[1] if words[0] == "help" else words[0]]
     elif words[0] not in VERBS:
-        return _unknown(words[0])
-    return _run(words)
+        return _report_unknown_verb(words[0])
+    return _run_verb(words)
 
 
-def _open_streams() -> None:
+def _open_closed_streams() -> None:
     """Started with a closed stdin, stdout or stderr (`>&-`, some daemons): give it to /dev/null.
 
     Else the next file that is opened, a journal, gets its number, and what a child says goes there.
@@ -78,7 +78,7 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(null, mode))
 
 
-def _unknown(word: str) -> int:
+def _report_unknown_verb(word: str) -> int:
     import difflib
 
     close = difflib.get_close_matches(word, VERBS, n=1)
@@ -87,15 +87,16 @@ def _unknown(word: str) -> int:
     return 2
 
 
-def _run(words: list[str]) -> int:
+def _run_verb(words: list[str]) -> int:
     from doit.doit_cmd import DoitMain
     from doit.plugin import PluginDict, PluginEntry
 
-    from orchestr.commands.report import report_error, silence_stdout
-    from orchestr.commands.session import Loader, Session
     from orchestr.errors import OrchestrError
+    from orchestr.run.workspace import Session
+    from orchestr.tasks.loader import FeatureTaskLoader
+    from orchestr.views.terminal.output import report_error, silence_stdout
 
-    class Main(DoitMain):  # type: ignore[misc]
+    class OrchestrMain(DoitMain):  # type: ignore[misc]
         BIN_NAME = "orchestr"
 
         def process_args(self, cmd_args: Sequence[str]) -> list[str]:
@@ -105,14 +106,14 @@ def _run(words: list[str]) -> int:
         def get_cmds(self) -> PluginDict:
             found = PluginDict()
             for verb in VERBS:
-                place = f"orchestr.commands.{MODULES.get(verb, verb)}:{verb.capitalize()}"
+                place = f"orchestr.commands.{verb}:{verb.capitalize()}"
                 found[verb] = PluginEntry("COMMAND", verb, place)
             from doit.cmd_help import Help
 
             found["help"] = Help
             return found
 
-    class Late(Loader):
+    class LazyLoader(FeatureTaskLoader):
         """The workspace is looked for when a verb needs it: `init` and `schema` do not."""
 
         def __init__(self) -> None:
@@ -122,16 +123,16 @@ def _run(words: list[str]) -> int:
         @property
         def session(self) -> Session:
             if self._found is None:
-                self._found = Session.here()
+                self._found = Session.from_cwd()
             return self._found
 
         @session.setter
         def session(self, value: Session | None) -> None:
             self._found = value
 
-    config = {"BACKEND": {"orchestr": "orchestr.doitdb:WriteThroughDB"}}
+    config = {"BACKEND": {"orchestr": "orchestr.tasks.database:WriteThroughDB"}}
     try:
-        program = Main(Late(), config_filenames=(), extra_config=config)
+        program = OrchestrMain(LazyLoader(), config_filenames=(), extra_config=config)
         code = int(program.run(words) or 0)
     except OrchestrError as error:
         return report_error(error)

@@ -24,6 +24,7 @@ DOIT_CONFIG = {
 
 def task_feature() -> Iterator[Task]:
     """Every feature, its cells and their phases."""
-    from orchestr.commands.session import Loader, Session
+    from orchestr.run.workspace import Session
+    from orchestr.tasks.loader import FeatureTaskLoader
 
-    yield from Loader(Session.here()).load_tasks(None, [])
+    yield from FeatureTaskLoader(Session.from_cwd()).load_tasks(None, [])

@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import Any
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes of ``orchestr`` (DESIGN, commands). Plain ``doit`` keeps its own."""
 
     DONE = 0
@@ -44,14 +44,14 @@ class Problem:
     severity: str = "error"
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """`file:line:column`, as far as it is known."""
         at = (self.line, self.column) if self.column else (self.line,)
         return ":".join(map(str, (self.file, *at))) if self.line else self.file
 
     def __str__(self) -> str:
         field = f"{self.field}: " if self.field else ""
-        text = f"{self.place}: {self.severity}: {field}{self.message}"
+        text = f"{self.location}: {self.severity}: {field}{self.message}"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 
@@ -61,10 +61,8 @@ VERBS = (
     "land", "rollback", "report", "export", "board", "graph", "completion",
 )  # fmt: skip
 
-MODULES = {"report": "webreport"}  # verbs whose module has another name
 
-
-def as_typed(text: str) -> str:
+def substitute_program_name(text: str) -> str:
     """Commands in ``text`` as this user types them: a wrapper names itself in ORCHESTR_AS."""
     name = os.environ.get("ORCHESTR_AS")
     if not name or "orchestr " not in text:
@@ -78,7 +76,7 @@ _TYPED = re.compile(rf"(?<![\w./-])orchestr ({'|'.join(VERBS)})\b")
 class OrchestrError(Exception):
     """Base of everything we raise on purpose; ``hint`` is the command or step that helps."""
 
-    exit_code: Exit = Exit.FAILED
+    exit_code: ExitCode = ExitCode.FAILED
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -89,13 +87,13 @@ class OrchestrError(Exception):
 class UsageError(OrchestrError):
     """A wrong word on the command line, or an unknown feature, cell or phase."""
 
-    exit_code = Exit.USAGE
+    exit_code = ExitCode.USAGE
 
 
 class SpecError(OrchestrError):
     """The spec or the settings are wrong; ``problems`` holds every one of them."""
 
-    exit_code = Exit.USAGE
+    exit_code = ExitCode.USAGE
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(p) for p in problems))
@@ -105,20 +103,20 @@ class SpecError(OrchestrError):
 class Busy(OrchestrError):
     """Somebody holds the lease; the message says who, since when and what to do."""
 
-    exit_code = Exit.BUSY
+    exit_code = ExitCode.BUSY
 
 
 class Interrupted(OrchestrError):
     """Ctrl+C, SIGTERM or ``orchestr abort`` reached this run."""
 
-    exit_code = Exit.INTERRUPTED
+    exit_code = ExitCode.INTERRUPTED
 
 
 class PhaseFailed(OrchestrError):
     """A cell's phase ended without its result; the reason is fit for people."""
 
 
-class Blocked(PhaseFailed):
+class CellBlocked(PhaseFailed):
     """A cell cannot start: an upstream that stands still has no result."""
 
     def __init__(self, message: str, *, upstream: str, hint: str | None = None) -> None:
@@ -137,7 +135,7 @@ class NeedsApproval(PhaseFailed):
         self.state = state
 
     @property
-    def place(self) -> dict[str, Any]:
+    def journal_data(self) -> dict[str, Any]:
         """For the journal."""
         return {"gate": self.gate, "state": self.state}
 
@@ -145,10 +143,10 @@ class NeedsApproval(PhaseFailed):
 class CorruptState(OrchestrError):
     """A file of ours cannot be read; it was set aside as ``.corrupt-<time>`` (row X29)."""
 
-    exit_code = Exit.FAILED
+    exit_code = ExitCode.FAILED
 
 
-class NoRoom(OrchestrError):
+class DiskFull(OrchestrError):
     """The disk is full, or this user's share of it."""
 
     def __init__(self, message: str) -> None:
@@ -157,20 +155,20 @@ class NoRoom(OrchestrError):
         )
 
 
-def no_room(error: OrchestrError) -> NoRoom | None:
+def as_disk_full(error: OrchestrError) -> DiskFull | None:
     """The same said as what it is, where a full disk is behind it, also in git's words (its
     locale is pinned); None for any other error.
     """
-    if isinstance(error, NoRoom):
+    if isinstance(error, DiskFull):
         return error
     told = ("No space left on device", "Disk quota exceeded", "(limits.min_disk_mb)")
-    return NoRoom(error.message) if any(text in error.message for text in told) else None
+    return DiskFull(error.message) if any(text in error.message for text in told) else None
 
 
-def full_disk(error: BaseException) -> NoRoom | None:
+def disk_full_error(error: BaseException) -> DiskFull | None:
     """What to tell of a write that found no room; None for any other error."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    return NoRoom(
+    return DiskFull(
         f"{os.strerror(error.errno)}: {error.filename or 'a file of ours could not be written'}"
     )

@@ -111,7 +111,7 @@ def set_aside(path: Path, why: str) -> CorruptState:
     )
 
 
-class Fields:
+class RecordFields:
     """A record's table, read field by field. Raises KeyError, TypeError: see `read_record`."""
 
     def __init__(self, table: Any) -> None:
@@ -119,27 +119,27 @@ class Fields:
             raise TypeError("it is not a table")
         self._table: dict[str, Any] = table
 
-    def text(self, name: str, default: str | None = None) -> str:
-        return self._of(str, name, default)
+    def get_text(self, name: str, default: str | None = None) -> str:
+        return self._get_typed(str, name, default)
 
-    def number(self, name: str) -> int:
-        return self._of(int, name, None)
+    def get_number(self, name: str) -> int:
+        return self._get_typed(int, name, None)
 
-    def has(self, name: str) -> bool:
+    def has_field(self, name: str) -> bool:
         """Whether the field is there at all."""
         return name in self._table
 
-    def flag(self, name: str) -> bool:
+    def get_flag(self, name: str) -> bool:
         """A truth value; a file of an earlier version that does not have it says no."""
-        return self._of(bool, name, False)
+        return self._get_typed(bool, name, False)
 
-    def table(self, name: str) -> dict[str, Any]:
-        return self._of(dict, name, None)
+    def get_table(self, name: str) -> dict[str, Any]:
+        return self._get_typed(dict, name, None)
 
-    def items(self, name: str) -> tuple[Any, ...]:
-        return tuple(self._of(list, name, None))
+    def get_items(self, name: str) -> tuple[Any, ...]:
+        return tuple(self._get_typed(list, name, None))
 
-    def _of(self, kind: type[T], name: str, default: T | None) -> T:
+    def _get_typed(self, kind: type[T], name: str, default: T | None) -> T:
         value = self._table.get(name, default)
         if not isinstance(value, kind):
             raise TypeError(f"field {name!r} is missing or wrong")
@@ -150,7 +150,7 @@ _looked: ContextVar[dict[Path, Any] | None] = ContextVar("looked", default=None)
 
 
 @contextmanager
-def one_look() -> Iterator[None]:
+def cache_record_reads() -> Iterator[None]:
     """For verbs that only read: inside, this thread reads the file of a record once.
 
     What a status shows needs most files several times; half of its time went into reading them
@@ -166,7 +166,7 @@ def one_look() -> Iterator[None]:
         _looked.reset(token)
 
 
-def _load(path: Path, load: Callable[[Path], Any]) -> Any:
+def _load_cached(path: Path, load: Callable[[Path], Any]) -> Any:
     looked = _looked.get()
     if looked is None:
         return load(path)
@@ -175,15 +175,17 @@ def _load(path: Path, load: Callable[[Path], Any]) -> Any:
     return looked[path]
 
 
-def read_record(path: Path, load: Callable[[Path], Any], make: Callable[[Fields], T]) -> T | None:
+def read_record(
+    path: Path, load: Callable[[Path], Any], make: Callable[[RecordFields], T]
+) -> T | None:
     """The record in a file, or None when there is none.
 
     One that cannot be read counts as none, because its phase makes it again; it is set aside and
     a warning says so (row X29).
     """
     try:
-        raw = _load(path, load)
-        return None if raw is None else make(Fields(raw))
+        raw = _load_cached(path, load)
+        return None if raw is None else make(RecordFields(raw))
     except CorruptState as error:
         broken = error
     except (TypeError, ValueError) as error:

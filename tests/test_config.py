@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.config import (
+from orchestr.errors import SpecError, UsageError
+from orchestr.settings.loader import find_workspace, load_settings
+from orchestr.settings.records import (
     AgentSettings,
     ForgeSettings,
-    Limits,
+    LimitSettings,
     RepoSettings,
     Settings,
     WorkspaceSettings,
-    find_workspace,
-    load_settings,
 )
-from orchestr.errors import SpecError, UsageError
 
 AGENT = '[agents.scripted]\nkind = "command"\nrun = ["true"]\n'
 
@@ -46,7 +45,7 @@ def test_an_empty_file_gives_the_built_in_values(tmp_path: Path) -> None:
         ),
         repos={},
         agents={},
-        limits=Limits(3, 1800.0, 600.0, 60.0, 10.0, None, 500),
+        limits=LimitSettings(3, 1800.0, 600.0, 60.0, 10.0, None, 500),
         forge=ForgeSettings("local", True),
         default_agent=None,
     )
@@ -163,12 +162,12 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
                 price_cached_usd=0.3,
             ),
         },
-        limits=Limits(5, 3600.0, 300.0, 5.0, 0.5, 20.0, 0, 5_000_000, 2.5, 1000),
+        limits=LimitSettings(5, 3600.0, 300.0, 5.0, 0.5, 20.0, 0, 5_000_000, 2.5, 1000),
         forge=ForgeSettings("local", False),
         default_agent="scripted",
     )
-    assert settings.repo("platform").base == "main"
-    assert settings.repo("unknown") == RepoSettings("unknown")
+    assert settings.repo_settings("platform").base == "main"
+    assert settings.repo_settings("unknown") == RepoSettings("unknown")
 
 
 def test_the_only_agent_is_the_default_and_of_two_there_is_none(tmp_path: Path) -> None:
@@ -193,13 +192,13 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
         ORCHESTR_SET_REPOS_JAVA_SDK_BASE="develop",
     )
 
-    assert settings.limits == Limits(jobs=5, timeout=90.0, grace=2.0, budget_usd=1.5)
+    assert settings.limits == LimitSettings(jobs=5, timeout=90.0, grace=2.0, budget_usd=1.5)
     assert settings.forge == ForgeSettings(draft=False)
     assert settings.workspace.state == tmp_path / "elsewhere"
     assert settings.default_agent == "my-agent"
     assert settings.agents["my-agent"].model == "opus"
     assert settings.agents["scripted"].run == ("sh", "-c", "true")
-    assert settings.repo("java-sdk").base == "develop"
+    assert settings.repo_settings("java-sdk").base == "develop"
 
 
 def test_orchestr_home_goes_over_everything(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.config import CheckSettings, PortSettings, load_settings
 from orchestr.errors import SpecError
-from orchestr.spec.proof import CommandCheck, PytestCheck
+from orchestr.settings.loader import load_settings
+from orchestr.settings.records import CheckSettings, PortSettings
+from orchestr.spec.checks import CommandCheck, PytestCheck
 
 GOOD = """\
 [repos.platform]
@@ -47,9 +48,9 @@ def problems(root: Path, text: str, **environ: str) -> list[str]:
 def test_what_is_set(tmp_path: Path) -> None:
     settings = load_settings(workspace(tmp_path, GOOD), {})
 
-    assert settings.repo("platform").checks == (PytestCheck(name="pytest", timeout=300.0),)
-    assert settings.repo("platform").detect
-    assert settings.repo("web").checks == (
+    assert settings.repo_settings("platform").checks == (PytestCheck(name="pytest", timeout=300.0),)
+    assert settings.repo_settings("platform").detect
+    assert settings.repo_settings("web").checks == (
         CommandCheck(name="command", timeout=600.0, run=("npm", "test")),
         PytestCheck(name="pytest", timeout=300.0, selector="unit"),
     )
@@ -60,7 +61,7 @@ def test_what_is_usual(tmp_path: Path) -> None:
     settings = load_settings(workspace(tmp_path, ""), {})
 
     assert (settings.checks.jobs, settings.ports) == (2, PortSettings(9000, 20))
-    assert (settings.repo("x").checks, settings.repo("x").detect) == ((), False)
+    assert (settings.repo_settings("x").checks, settings.repo_settings("x").detect) == ((), False)
 
 
 def test_the_environment_goes_over_it(tmp_path: Path) -> None:
@@ -71,14 +72,14 @@ def test_the_environment_goes_over_it(tmp_path: Path) -> None:
 
     settings = load_settings(workspace(tmp_path, GOOD), environ)
 
-    assert [check.kind for check in settings.repo("platform").checks] == ["tests"]
+    assert [check.kind for check in settings.repo_settings("platform").checks] == ["tests"]
     assert settings.checks.jobs == 7
 
 
 def test_a_second_start_needs_no_pydantic(tmp_path: Path) -> None:
     first = load_settings(workspace(tmp_path, GOOD), {})
     program = (
-        "import sys; from pathlib import Path; from orchestr.config import load_settings\n"
+        "import sys; from pathlib import Path; from orchestr.settings.loader import load_settings\n"
         "settings = load_settings(Path(sys.argv[1]), {})\n"
         "assert settings.repo('web').checks[0].run == ('npm', 'test')\n"
         "assert 'pydantic' not in sys.modules and 'yaml' not in sys.modules\n"

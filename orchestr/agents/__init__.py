@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from orchestr.agents import claude, codex, command, gemini, opencode
-from orchestr.agents.base import Agent, Launch, Request, Tools, Verdict
-from orchestr.config import AgentSettings, Settings, WorkspaceSettings
+from orchestr.agents.base import Agent, AgentLaunch, AgentRequest, AgentVerdict, ToolPermissions
+from orchestr.settings.records import AgentSettings, Settings, WorkspaceSettings
 
-__all__ = ["AGENTS", "Agent", "Launch", "Request", "Tools", "Verdict", "make_agent"]
+__all__ = [
+    "AGENTS",
+    "Agent",
+    "AgentLaunch",
+    "AgentRequest",
+    "AgentVerdict",
+    "ToolPermissions",
+    "make_agent",
+]
 
 AGENTS: Mapping[str, Callable[[AgentSettings, WorkspaceSettings], Agent]] = {
-    "claude": claude.make,
-    "codex": codex.make,
-    "command": command.make,
-    "gemini": gemini.make,
-    "opencode": opencode.make,
+    "claude": claude.make_claude,
+    "codex": codex.make_codex,
+    "command": command.make_command_agent,
+    "gemini": gemini.make_gemini,
+    "opencode": opencode.make_opencode,
 }
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestr.agents.stream import Event, Usage
-from orchestr.agents.tally import Prices
-from orchestr.supervisor import Exit
+from orchestr.agents.events import Event, TokenUsage
+from orchestr.agents.usage import TokenPrices
+from orchestr.supervisor.client import ExitRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ToolPermissions:
     """What the agent may run, as first words of commands (`go`, `git push`); see `permissions`.
 
     ``read`` are folders outside the worktree that it may read (the upstreams'). ``edit`` is
@@ -31,7 +31,7 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AgentRequest:
     """What one start asks of an agent. ``variables`` are the `ORCHESTR_*` ones.
 
     ``folder`` is outside the worktree, for files of the adapter's own; it is the same for all
@@ -47,14 +47,14 @@ class Request:
     model: str | None = None
     folder: Path | None = None
     session: str | None = None
-    tools: Tools = field(default_factory=Tools)
+    tools: ToolPermissions = field(default_factory=ToolPermissions)
     budget_usd: float | None = None
     schema: Mapping[str, Any] | None = None
     pictures: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class AgentLaunch:
     """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output)."""
 
     argv: tuple[str, ...]
@@ -64,7 +64,7 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AgentVerdict:
     """How the agent's own end reads. ``ok`` is necessary, never sufficient.
 
     ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known.
@@ -84,7 +84,7 @@ class Verdict:
     amend: str | None = None
     cost_usd: float | None = None
     cost_known_usd: float = 0.0
-    tokens: Usage | None = None
+    tokens: TokenUsage | None = None
     session_id: str | None = None
     session_lost: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -100,31 +100,31 @@ class Agent(Protocol):
     kind: str
     paid: bool
     tells_cost: bool
-    prices: Prices | None
+    prices: TokenPrices | None
 
-    def launch(self, request: Request) -> Launch:
+    def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """The command line and environment of one start. May write into ``request.folder``."""
         ...
 
-    def parse(self, line: bytes) -> tuple[Event, ...]:
+    def parse_line(self, line: bytes) -> tuple[Event, ...]:
         """What one line of the transcript says. Pure; never raises."""
         ...
 
-    def judge(self, end: Exit, transcript: Path, since: int = 0) -> Verdict:
+    def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
         """Read the stream to its end. Must not raise on anything an agent can print.
 
         ``since`` is the byte at which the last start's output begins.
         """
         ...
 
-    def answer(self, transcript: Path, since: int = 0) -> str:
+    def read_answer(self, transcript: Path, since: int = 0) -> str:
         """What the last start said at its end, empty when it said nothing."""
         ...
 
-    def version(self) -> str | None:
+    def program_version(self) -> str | None:
         """The version that it says it has, None when it says none. Asked once."""
         ...
 
-    def usable(self) -> str | None:
+    def explain_unusable(self) -> str | None:
         """Why it cannot be started here, else None; for the pre-flight and `doctor`."""
         ...

@@ -10,28 +10,28 @@ from __future__ import annotations
 
 import json
 
-from orchestr.agents.base import Launch, Request, Tools
-from orchestr.agents.limits import LIMITING, is_final
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
-    Error,
+from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
+    AgentResult,
+    ErrorReport,
     Event,
-    Limit,
     Message,
     Record,
-    Result,
-    Scope,
-    Started,
+    SessionStarted,
+    TokenUsage,
     ToolUse,
-    Usage,
-    brief,
-    count_of,
-    money_of,
-    table,
-    text_of,
+    UsageLimit,
+    UsageScope,
+    amount_or_none,
+    count_or_zero,
+    mapping_or_empty,
+    summarize_tool_input,
+    text_or_empty,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.agents.limits import LIMITING, is_final_error
 from orchestr.files import write_atomic
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 
 # Tools that leave the worktree, wait for a person or for a later day.
 UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", "EnterPlanMode")
@@ -51,17 +51,17 @@ class Claude(CliAgent):
     without = ("CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_SESSION_ID")
     tells = True
 
-    def launch(self, request: Request) -> Launch:
+    def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin; permissions in `claude.json` beside the attempt."""
         argv = [
-            self.command, "-p", "--output-format", "stream-json", "--verbose",
+            self.resolved_program, "-p", "--output-format", "stream-json", "--verbose",
             "--permission-mode", "acceptEdits" if request.tools.edit else "default",
             "--setting-sources", "user",
             "--strict-mcp-config",
         ]  # fmt: skip
         if request.folder is not None:
             path = request.folder / "claude.json"
-            write_atomic(path, json.dumps(settings_of(request.tools), indent=2).encode())
+            write_atomic(path, json.dumps(permission_settings(request.tools), indent=2).encode())
             argv += ["--settings", str(path)]
         guides = [name for name in GUIDES if (request.worktree / name).is_file()]
         if guides:
@@ -82,29 +82,33 @@ class Claude(CliAgent):
             "DISABLE_ERROR_REPORTING": "1",
         }
         words = (*argv, *self.settings.args)
-        return Launch(words, self.env(request, env), stdin=request.prompt, format="json")
+        return AgentLaunch(
+            words, self.build_environment(request, env), stdin=request.prompt, format="json"
+        )
 
     @staticmethod
-    def events(record: Record) -> tuple[Event, ...]:
+    def translate_record(record: Record) -> tuple[Event, ...]:
         """system, assistant, user, rate_limit_event, result; the rest is passed over."""
         match record.get("type"):
             case "system":
-                return _system(record)
+                return _parse_system_record(record)
             case "assistant":
-                return _assistant(record)
+                return _parse_assistant_record(record)
             case "rate_limit_event":
-                info = table(record.get("rate_limit_info"))
+                info = mapping_or_empty(record.get("rate_limit_info"))
                 if info.get("status") != "rejected" or info.get("isUsingOverage") is True:
                     return ()
-                until = money_of(info.get("resetsAt"))
-                return (Limit(until, text_of(info.get("rateLimitType")) or "usage limit"),)
+                until = amount_or_none(info.get("resetsAt"))
+                return (
+                    UsageLimit(until, text_or_empty(info.get("rateLimitType")) or "usage limit"),
+                )
             case "result":
-                return _result(record)
+                return _parse_result_record(record)
             case _:
                 return ()
 
 
-def settings_of(tools: Tools) -> dict[str, object]:
+def permission_settings(tools: ToolPermissions) -> dict[str, object]:
     """The settings of ours that go over the user's: allow and deny, no word about a trailer."""
     allow = [f"Bash({command}:*)" for command in tools.allowed]
     allow += [f"Read(/{folder}/**)" for folder in tools.read]
@@ -113,73 +117,89 @@ def settings_of(tools: Tools) -> dict[str, object]:
     return {"permissions": {"allow": allow, "deny": [*deny, *UNWANTED, *closed]}}
 
 
-def _system(record: Record) -> tuple[Event, ...]:
+def _parse_system_record(record: Record) -> tuple[Event, ...]:
     match record.get("subtype"):
         case "init":
-            return (Started(text_of(record.get("session_id"))),)
+            return (SessionStarted(text_or_empty(record.get("session_id"))),)
         case "api_retry":
             status = record.get("error_status")
-            return (Error(f"the server answered {status}, it tries again", final=False),)
+            return (ErrorReport(f"the server answered {status}, it tries again", final=False),)
         case _:
             return ()
 
 
-def _assistant(record: Record) -> tuple[Event, ...]:
-    message = table(record.get("message"))
+def _parse_assistant_record(record: Record) -> tuple[Event, ...]:
+    message = mapping_or_empty(record.get("message"))
     content = message.get("content")
-    blocks = [table(block) for block in content] if isinstance(content, list) else []
+    blocks = [mapping_or_empty(block) for block in content] if isinstance(content, list) else []
     if message.get("model") == "<synthetic>":  # the program itself speaks, of an error
-        return tuple(Error(text_of(b.get("text"))) for b in blocks if b.get("type") == "text")
+        return tuple(
+            ErrorReport(text_or_empty(b.get("text"))) for b in blocks if b.get("type") == "text"
+        )
     found: list[Event] = []
-    usage = _usage(table(message.get("usage")), text_of(message.get("id")))
+    usage = _parse_usage(mapping_or_empty(message.get("usage")), text_or_empty(message.get("id")))
     if usage:
         found.append(usage)
     for block in blocks:
         match block.get("type"):
             case "text":
-                found.append(Message(text_of(block.get("text"))))
+                found.append(Message(text_or_empty(block.get("text"))))
             case "tool_use":
-                found.append(ToolUse(text_of(block.get("name")), brief(block.get("input"))))
+                found.append(
+                    ToolUse(
+                        text_or_empty(block.get("name")), summarize_tool_input(block.get("input"))
+                    )
+                )
             case _:
                 pass
     return tuple(found)
 
 
-def _usage(raw: Record, id_: str = "") -> Usage:
-    cached = count_of(raw.get("cache_read_input_tokens"))
-    fresh = count_of(raw.get("input_tokens")) + count_of(raw.get("cache_creation_input_tokens"))
-    return Usage(fresh + cached, cached, count_of(raw.get("output_tokens")), id=id_)
+def _parse_usage(raw: Record, id_: str = "") -> TokenUsage:
+    cached = count_or_zero(raw.get("cache_read_input_tokens"))
+    fresh = count_or_zero(raw.get("input_tokens")) + count_or_zero(
+        raw.get("cache_creation_input_tokens")
+    )
+    return TokenUsage(fresh + cached, cached, count_or_zero(raw.get("output_tokens")), id=id_)
 
 
-def _result(record: Record) -> tuple[Event, ...]:
+def _parse_result_record(record: Record) -> tuple[Event, ...]:
     """The end. API errors come as `subtype: success` with `is_error: true` (trap 1)."""
     ok = record.get("subtype") == "success" and record.get("is_error") is False
-    text = text_of(record.get("result"))
+    text = text_or_empty(record.get("result"))
     if isinstance(record.get("structured_output"), dict):  # what `--json-schema` was met with
         text = json.dumps(record["structured_output"])
     if not text and isinstance(record.get("errors"), list):
-        text = "; ".join(text_of(e) for e in record["errors"])
+        text = "; ".join(text_or_empty(e) for e in record["errors"])
     if not ok and not text:
-        text = text_of(record.get("subtype")).replace("_", " ")
+        text = text_or_empty(record.get("subtype")).replace("_", " ")
     # `usage` is empty after some errors, `modelUsage` is not; see `Scope.UNSURE` for its reach.
-    models = [table(m) for m in table(record.get("modelUsage")).values()]
-    total = Usage()
+    models = [mapping_or_empty(m) for m in mapping_or_empty(record.get("modelUsage")).values()]
+    total = TokenUsage()
     for model in models:
-        cached = count_of(model.get("cacheReadInputTokens"))
-        fresh = count_of(model.get("inputTokens")) + count_of(model.get("cacheCreationInputTokens"))
-        output = count_of(model.get("outputTokens"))
-        total = Usage(total.input + fresh + cached, total.cached + cached, total.output + output)
-    total = total or _usage(table(record.get("usage")))
+        cached = count_or_zero(model.get("cacheReadInputTokens"))
+        fresh = count_or_zero(model.get("inputTokens")) + count_or_zero(
+            model.get("cacheCreationInputTokens")
+        )
+        output = count_or_zero(model.get("outputTokens"))
+        total = TokenUsage(
+            total.input + fresh + cached, total.cached + cached, total.output + output
+        )
+    total = total or _parse_usage(mapping_or_empty(record.get("usage")))
     found: list[Event] = []
-    session = text_of(record.get("session_id"))
+    session = text_or_empty(record.get("session_id"))
     if session and ok:
-        found.append(Started(session))
-    found.append(Result(ok, text, money_of(record.get("total_cost_usd")), total, Scope.UNSURE))
-    if not ok and record.get("api_error_status") in LIMITING and not is_final(text):
-        found.append(Limit(None, text[:200]))
+        found.append(SessionStarted(session))
+    found.append(
+        AgentResult(
+            ok, text, amount_or_none(record.get("total_cost_usd")), total, UsageScope.UNSURE
+        )
+    )
+    if not ok and record.get("api_error_status") in LIMITING and not is_final_error(text):
+        found.append(UsageLimit(None, text[:200]))
     return tuple(found)
 
 
-def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Claude:
+def make_claude(settings: AgentSettings, workspace: WorkspaceSettings) -> Claude:
     """The adapter for one `[agents.NAME]` table of kind `claude`."""
     return Claude(settings, workspace)

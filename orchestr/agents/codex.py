@@ -13,24 +13,24 @@ from __future__ import annotations
 
 import json
 
-from orchestr.agents.base import Launch, Request
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
-    Error,
+from orchestr.agents.base import AgentLaunch, AgentRequest
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
+    AgentResult,
+    ErrorReport,
     Event,
     Message,
     Record,
-    Result,
-    Scope,
-    Started,
+    SessionStarted,
+    TokenUsage,
     ToolUse,
-    Usage,
-    count_of,
-    table,
-    text_of,
+    UsageScope,
+    count_or_zero,
+    mapping_or_empty,
+    text_or_empty,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.files import write_atomic
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 
 # An agent that tries to commit all the same may give up in the middle of its work.
 NO_COMMITS = (
@@ -49,7 +49,7 @@ class Codex(CliAgent):
     own = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", *KEYS, "OPENAI_BASE_URL", "OPENAI_ORGANIZATION",
            "OPENAI_PROJECT")  # fmt: skip
 
-    def launch(self, request: Request) -> Launch:
+    def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin. Its keys are kept from the commands that it runs."""
         sandbox = self.settings.sandbox or "workspace-write"
         if not request.tools.edit:
@@ -64,7 +64,14 @@ class Codex(CliAgent):
         }
         if sandbox == "workspace-write":
             settings["developer_instructions"] = json.dumps(NO_COMMITS)
-        argv = [self.command, "exec", "--json", "--skip-git-repo-check", "--sandbox", sandbox]
+        argv = [
+            self.resolved_program,
+            "exec",
+            "--json",
+            "--skip-git-repo-check",
+            "--sandbox",
+            sandbox,
+        ]
         for key, value in settings.items():
             argv += ["-c", f"{key}={value}"]
         if request.model:
@@ -77,51 +84,57 @@ class Codex(CliAgent):
         argv += [f"--image={path}" for path in shown if "," not in str(path)]
         argv += self.settings.args
         argv += ["resume", request.session, "-"] if request.session else ["-"]
-        return Launch(tuple(argv), self.env(request, {}), stdin=request.prompt, format="json")
+        return AgentLaunch(
+            tuple(argv), self.build_environment(request, {}), stdin=request.prompt, format="json"
+        )
 
     @staticmethod
-    def events(record: Record) -> tuple[Event, ...]:
+    def translate_record(record: Record) -> tuple[Event, ...]:
         """thread.started, item.completed, turn.completed, turn.failed, error."""
         match record.get("type"):
             case "thread.started":
-                return (Started(text_of(record.get("thread_id"))),)
+                return (SessionStarted(text_or_empty(record.get("thread_id"))),)
             case "item.completed":
-                return _item(table(record.get("item")))
+                return _parse_item(mapping_or_empty(record.get("item")))
             case "turn.completed":
-                raw = table(record.get("usage"))
-                total = Usage(
-                    count_of(raw.get("input_tokens")),
-                    count_of(raw.get("cached_input_tokens")),
-                    count_of(raw.get("output_tokens")),
+                raw = mapping_or_empty(record.get("usage"))
+                total = TokenUsage(
+                    count_or_zero(raw.get("input_tokens")),
+                    count_or_zero(raw.get("cached_input_tokens")),
+                    count_or_zero(raw.get("output_tokens")),
                 )
-                return (Result(True, total=total or None, scope=Scope.SESSION),)
+                return (AgentResult(True, total=total or None, scope=UsageScope.SESSION),)
             case "turn.failed":
-                return (Result(False, text_of(table(record.get("error")).get("message"))),)
+                return (
+                    AgentResult(
+                        False, text_or_empty(mapping_or_empty(record.get("error")).get("message"))
+                    ),
+                )
             case "error":
-                text = text_of(record.get("message"))
-                return (Error(text, final=not text.startswith("Reconnecting")),)
+                text = text_or_empty(record.get("message"))
+                return (ErrorReport(text, final=not text.startswith("Reconnecting")),)
             case _:
                 return ()
 
 
-def _item(item: Record) -> tuple[Event, ...]:
+def _parse_item(item: Record) -> tuple[Event, ...]:
     match item.get("type"):
         case "agent_message":
-            return (Message(text_of(item.get("text"))),)
+            return (Message(text_or_empty(item.get("text"))),)
         case "command_execution":
-            return (ToolUse("shell", text_of(item.get("command"))),)
+            return (ToolUse("shell", text_or_empty(item.get("command"))),)
         case "file_change":
             changes = item.get("changes")
-            paths = [text_of(table(c).get("path")) for c in changes or ()]
+            paths = [text_or_empty(mapping_or_empty(c).get("path")) for c in changes or ()]
             return (ToolUse("edit", ", ".join(paths)),)
         case "mcp_tool_call":
-            return (ToolUse(text_of(item.get("tool")) or "mcp"),)
+            return (ToolUse(text_or_empty(item.get("tool")) or "mcp"),)
         case "error":  # "Model metadata not found" and the like are no end
-            return (Error(text_of(item.get("message")), final=False),)
+            return (ErrorReport(text_or_empty(item.get("message")), final=False),)
         case _:
             return ()
 
 
-def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Codex:
+def make_codex(settings: AgentSettings, workspace: WorkspaceSettings) -> Codex:
     """The adapter for one `[agents.NAME]` table of kind `codex`."""
     return Codex(settings, workspace)

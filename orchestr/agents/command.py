@@ -11,13 +11,13 @@ import os
 import shutil
 from pathlib import Path
 
-from orchestr.agents.base import Launch, Request, Verdict
+from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
+from orchestr.agents.cli_agent import AMEND, NO_CHANGE, read_prices, text_after_keyword
 from orchestr.agents.environment import ALLOWED
-from orchestr.agents.program import AMEND, NO_CHANGE, prices_of, said_with
-from orchestr.agents.stream import Event
-from orchestr.config import AgentSettings, WorkspaceSettings
-from orchestr.process import clean_env
-from orchestr.supervisor import Exit
+from orchestr.agents.events import Event
+from orchestr.process.run import filter_env
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.supervisor.client import ExitRecord
 
 EX_TEMPFAIL = 75
 TAIL = 64 * 1024
@@ -33,51 +33,51 @@ class CommandAgent:
         self.name = settings.name
         self.paid = bool(settings.paid)
         self.tells_cost = False
-        self.prices = prices_of(settings)
+        self.prices = read_prices(settings)
         self._settings = settings
         self._root = root
 
-    def launch(self, request: Request) -> Launch:
+    def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """The program with an allow-list environment; see `Agent.launch`."""
-        env = clean_env(os.environ, (*ALLOWED, *self._settings.pass_env))
+        env = filter_env(os.environ, (*ALLOWED, *self._settings.pass_env))
         env |= self._settings.env
         env |= request.variables
         if request.schema is not None:
             env["ORCHESTR_SCHEMA"] = json.dumps(request.schema)
         if request.model:
             env["ORCHESTR_MODEL"] = request.model
-        return Launch(self.argv(), env, stdin=request.prompt)
+        return AgentLaunch(self.resolve_argv(), env, stdin=request.prompt)
 
-    def argv(self) -> tuple[str, ...]:
+    def resolve_argv(self) -> tuple[str, ...]:
         """The command; its files are found in the workspace, as the cwd is the worktree."""
         words = (*self._settings.run, *self._settings.args)
-        return tuple(self._found(word) for word in words)
+        return tuple(self._resolve_word(word) for word in words)
 
-    def parse(self, line: bytes) -> tuple[Event, ...]:
+    def parse_line(self, line: bytes) -> tuple[Event, ...]:
         """Its lines are for people."""
         return ()
 
-    def version(self) -> str | None:
+    def program_version(self) -> str | None:
         """Unknown: it may be any program."""
         return None
 
-    def judge(self, end: Exit, transcript: Path, since: int = 0) -> Verdict:
+    def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
         """By exit code and last line; the proof is the repository, see `Agent.judge`."""
         if end.reason != "exited":
-            return Verdict(False, end.detail or end.reason)
+            return AgentVerdict(False, end.detail or end.reason)
         if end.code == EX_TEMPFAIL:
-            return Verdict(False, "usage limit (exit 75)", limited=True)
+            return AgentVerdict(False, "usage limit (exit 75)", limited=True)
         if end.code != 0:
-            return Verdict(False, describe(end, last_complaint(transcript)))
+            return AgentVerdict(False, describe_exit(end, last_stderr_line(transcript)))
         line = end.last_line.strip()
         if line.startswith(NO_CHANGE):
             why = line.removeprefix(NO_CHANGE).strip()
             if not why:
-                return Verdict(False, "no_change_needed without a reason")
-            return Verdict(True, no_change=why)
-        return Verdict(True, amend=said_with(AMEND, line))
+                return AgentVerdict(False, "no_change_needed without a reason")
+            return AgentVerdict(True, no_change=why)
+        return AgentVerdict(True, amend=text_after_keyword(AMEND, line))
 
-    def answer(self, transcript: Path, since: int = 0) -> str:
+    def read_answer(self, transcript: Path, since: int = 0) -> str:
         """All that the last start wrote to stdout, its last mebibyte."""
         try:
             with transcript.open("rb") as stream:
@@ -96,9 +96,9 @@ class CommandAgent:
                 lines.append(str(record.get("text", "")).rstrip("\n"))
         return "\n".join(lines)
 
-    def usable(self) -> str | None:
+    def explain_unusable(self) -> str | None:
         """The program must be found, and a script it names must be there."""
-        argv = self.argv()
+        argv = self.resolve_argv()
         path = self._settings.env.get("PATH", os.environ.get("PATH"))
         if shutil.which(argv[0], path=path) is None:
             return f"program {argv[0]!r} is not on PATH"
@@ -107,26 +107,26 @@ class CommandAgent:
             if (
                 looks_like_file
                 and not word.startswith("-")
-                and not Path(self._found(word)).exists()
+                and not Path(self._resolve_word(word)).exists()
             ):
                 return f"{word!r} is not in {self._root}"
         return None
 
-    def _found(self, word: str) -> str:
+    def _resolve_word(self, word: str) -> str:
         relative = "/" in word or word.endswith((".py", ".sh"))
         if relative and not word.startswith(("-", "/")) and (self._root / word).exists():
             return str(self._root / word)
         return word
 
 
-def describe(end: Exit, complaint: str = "") -> str:
+def describe_exit(end: ExitRecord, complaint: str = "") -> str:
     """`exit 3: what it said last` or `killed by signal 9`, for people."""
     what = f"killed by signal {end.signal}" if end.signal else f"exit {end.code}"
     said = (complaint or end.last_line).strip()[:200]
     return f"{what}: {said}" if said else what
 
 
-def last_complaint(transcript: Path) -> str:
+def last_stderr_line(transcript: Path) -> str:
     """The last line that went to stderr, if it is among the last 64 KiB; else nothing."""
     try:
         with transcript.open("rb") as stream:
@@ -146,6 +146,6 @@ def last_complaint(transcript: Path) -> str:
     return ""
 
 
-def make(settings: AgentSettings, workspace: WorkspaceSettings) -> CommandAgent:
+def make_command_agent(settings: AgentSettings, workspace: WorkspaceSettings) -> CommandAgent:
     """The adapter for one `[agents.NAME]` table of kind `command`."""
     return CommandAgent(settings, workspace.root)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestr.redaction import clean_env
+from orchestr.process.redaction import filter_env
 
 ALLOWED = (
     "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "TMPDIR",
@@ -34,10 +34,10 @@ def agent_env(
     ``own`` are patterns of its own variables (``ANTHROPIC_*``), ``without`` names out of them
     that belong to a session around ours; ``pass_env`` is what the settings name.
     """
-    env = clean_env(environ, (*ALLOWED, *NETWORK, *own))
+    env = filter_env(environ, (*ALLOWED, *NETWORK, *own))
     return {
         **{name: value for name, value in env.items() if name not in without},
-        **clean_env(environ, pass_env),
+        **filter_env(environ, pass_env),
     }
 
 

@@ -12,26 +12,26 @@ from __future__ import annotations
 
 import json
 
-from orchestr.agents.base import Launch, Request, Tools
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
-    Error,
+from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
+    AgentResult,
+    ErrorReport,
     Event,
-    Limit,
     Message,
     Record,
-    Result,
-    Started,
+    SessionStarted,
+    TokenUsage,
     ToolUse,
-    Usage,
-    brief,
-    count_of,
-    table,
-    text_of,
+    UsageLimit,
+    count_or_zero,
+    mapping_or_empty,
+    summarize_tool_input,
+    text_or_empty,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
 from orchestr.files import write_atomic
-from orchestr.supervisor import Exit
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.supervisor.client import ExitRecord
 
 LIMITED = 429 % 256
 # The weakest of its settings files: the user's own go over it.
@@ -50,14 +50,14 @@ class Gemini(CliAgent):
     own = ("GEMINI_*", "GOOGLE_*")
     lost = "error resuming session|session not found|no previous sessions|invalid session"
 
-    def launch(self, request: Request) -> Launch:
+    def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin; the policy in `gemini.toml` beside the attempt."""
         mode = "auto_edit" if request.tools.edit else "default"
-        argv = [self.command, "--approval-mode", mode, "--skip-trust", "-o", "stream-json"]
+        argv = [self.resolved_program, "--approval-mode", mode, "--skip-trust", "-o", "stream-json"]
         env = {"GEMINI_CLI_NO_RELAUNCH": "true"}
         if request.folder is not None:
             policy, defaults = request.folder / "gemini.toml", request.folder / "gemini.json"
-            write_atomic(policy, policy_of(request.tools).encode())
+            write_atomic(policy, render_policy(request.tools).encode())
             write_atomic(defaults, json.dumps(DEFAULTS, indent=2).encode())
             argv += ["--policy", str(policy)]
             env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
@@ -66,42 +66,44 @@ class Gemini(CliAgent):
         if request.session:
             argv += ["--resume", request.session]
         words = (*argv, *self.settings.args)
-        return Launch(words, self.env(request, env), stdin=request.prompt, format="json")
+        return AgentLaunch(
+            words, self.build_environment(request, env), stdin=request.prompt, format="json"
+        )
 
     @staticmethod
-    def events(record: Record) -> tuple[Event, ...]:
+    def translate_record(record: Record) -> tuple[Event, ...]:
         """init, message, tool_use, error, result."""
         match record.get("type"):
             case "init":
-                return (Started(text_of(record.get("session_id"))),)
+                return (SessionStarted(text_or_empty(record.get("session_id"))),)
             case "message" if record.get("role") == "assistant":
                 more = record.get("delta") is True
-                return (Message(text_of(record.get("content")), more),)
+                return (Message(text_or_empty(record.get("content")), more),)
             case "tool_use":
-                name = text_of(record.get("tool_name"))
-                return (ToolUse(name, brief(record.get("parameters"))),)
+                name = text_or_empty(record.get("tool_name"))
+                return (ToolUse(name, summarize_tool_input(record.get("parameters"))),)
             case "error":
-                text = text_of(record.get("message"))
-                return (Error(text, final=record.get("severity") != "warning"),)
+                text = text_or_empty(record.get("message"))
+                return (ErrorReport(text, final=record.get("severity") != "warning"),)
             case "result":
-                stats = table(record.get("stats"))
-                total = Usage(
-                    count_of(stats.get("input_tokens")),
-                    count_of(stats.get("cached")),
-                    count_of(stats.get("output_tokens")),
+                stats = mapping_or_empty(record.get("stats"))
+                total = TokenUsage(
+                    count_or_zero(stats.get("input_tokens")),
+                    count_or_zero(stats.get("cached")),
+                    count_or_zero(stats.get("output_tokens")),
                 )
-                text = text_of(table(record.get("error")).get("message"))
+                text = text_or_empty(mapping_or_empty(record.get("error")).get("message"))
                 ok = record.get("status") == "success"
-                return (Result(ok, text, total=total or None),)
+                return (AgentResult(ok, text, total=total or None),)
             case _:
                 return ()
 
-    def limit_of(self, end: Exit) -> Limit | None:
+    def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """429 modulo 256."""
-        return Limit(kind="exit 173 (HTTP 429)") if end.code == LIMITED else None
+        return UsageLimit(kind="exit 173 (HTTP 429)") if end.code == LIMITED else None
 
 
-def policy_of(tools: Tools) -> str:
+def render_policy(tools: ToolPermissions) -> str:
     """A policy file: allowed commands, and over them the denied ones.
 
     `git push` is written as a prefix of words, so `git pushy` is no match for it.
@@ -122,6 +124,6 @@ def policy_of(tools: Tools) -> str:
     return "\n".join(parts)
 
 
-def make(settings: AgentSettings, workspace: WorkspaceSettings) -> Gemini:
+def make_gemini(settings: AgentSettings, workspace: WorkspaceSettings) -> Gemini:
     """The adapter for one `[agents.NAME]` table of kind `gemini`."""
     return Gemini(settings, workspace)

@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from orchestr.agents.stream import Limit
+from orchestr.agents.events import UsageLimit
 
 LIMITING = (429, 529)  # HTTP: too many requests; overloaded (Anthropic's own)
 
@@ -38,14 +38,14 @@ _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 
           "day": 86400, "second": 1, "minute": 60}  # fmt: skip
 
 
-def limit_in(text: str, now: datetime) -> Limit | None:
+def find_limit(text: str, now: datetime) -> UsageLimit | None:
     """The limit that an error tells of, else None. ``now`` has a time zone: the agent's."""
-    if not _LIMITED.search(text) or is_final(text):
+    if not _LIMITED.search(text) or is_final_error(text):
         return None
-    return Limit(reset_time(text, now), " ".join(text.split())[:200])
+    return UsageLimit(reset_time(text, now), " ".join(text.split())[:200])
 
 
-def is_final(text: str) -> bool:
+def is_final_error(text: str) -> bool:
     """Whether waiting mends nothing: a wrong key, an account without money."""
     return _FINAL.search(text) is not None
 
@@ -77,11 +77,11 @@ def reset_time(text: str, now: datetime) -> float | None:
             return (at if at > now else at + timedelta(days=1)).timestamp()
         found = _SPAN.search(text)
         if found:
-            return _after(found[1], now)
+            return _time_after_span(found[1], now)
     return None
 
 
-def _after(words: str, now: datetime) -> float | None:
+def _time_after_span(words: str, now: datetime) -> float | None:
     seconds, known = 0.0, False
     for number, unit in _PART.findall(words):
         name = unit.lower()

@@ -17,23 +17,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from orchestr.agents.base import Launch, Request, Tools
-from orchestr.agents.program import CliAgent
-from orchestr.agents.stream import (
+from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
+from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.events import (
+    AgentResult,
     Event,
     Message,
     Record,
-    Result,
-    Started,
+    SessionStarted,
+    TokenUsage,
     ToolUse,
-    Usage,
-    brief,
-    count_of,
-    money_of,
-    table,
-    text_of,
+    amount_or_none,
+    count_or_zero,
+    mapping_or_empty,
+    summarize_tool_input,
+    text_or_empty,
 )
-from orchestr.config import AgentSettings, WorkspaceSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
 
 LOGINS = ("auth.json", "mcp-auth.json", "account.json")
 
@@ -47,65 +47,76 @@ class OpenCode(CliAgent):
            "OPENCODE_DISABLE_*")  # fmt: skip
     tells = True
 
-    def launch(self, request: Request) -> Launch:
+    def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin (arguments with spaces would be quoted)."""
-        argv = [self.command, "run", "--format", "json"]
+        argv = [self.resolved_program, "run", "--format", "json"]
         env = {
-            "OPENCODE_CONFIG_CONTENT": json.dumps(config_of(request.tools)),
+            "OPENCODE_CONFIG_CONTENT": json.dumps(build_config(request.tools)),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
             "OPENCODE_DISABLE_SHARE": "1",
         }
         if request.folder is not None:
-            env |= homes(request.folder / "opencode", os.environ)
+            env |= prepare_data_folders(request.folder / "opencode", os.environ)
         if request.model:
             argv += ["--model", request.model]
         if request.session:
             argv += ["--session", request.session]
         words = (*argv, *self.settings.args)
-        return Launch(words, self.env(request, env), stdin=request.prompt, format="json")
+        return AgentLaunch(
+            words, self.build_environment(request, env), stdin=request.prompt, format="json"
+        )
 
     @staticmethod
-    def events(record: Record) -> tuple[Event, ...]:
+    def translate_record(record: Record) -> tuple[Event, ...]:
         """step_start, text, tool_use, step_finish, error."""
-        part = table(record.get("part"))
+        part = mapping_or_empty(record.get("part"))
         match record.get("type"):
             case "step_start":
-                return (Started(text_of(record.get("sessionID"))),)
+                return (SessionStarted(text_or_empty(record.get("sessionID"))),)
             case "text":
-                return (Message(text_of(part.get("text"))),)
+                return (Message(text_or_empty(part.get("text"))),)
             case "tool_use":
-                state = table(part.get("state"))
-                return (ToolUse(text_of(part.get("tool")), brief(state.get("input"))),)
+                state = mapping_or_empty(part.get("state"))
+                return (
+                    ToolUse(
+                        text_or_empty(part.get("tool")), summarize_tool_input(state.get("input"))
+                    ),
+                )
             case "step_finish":
-                usage = _usage(part)
+                usage = _parse_usage(part)
                 if part.get("reason") == "tool-calls":
                     return (usage,)
                 ok = part.get("reason") == "stop"
-                why = "" if ok else f"its last step ended with {text_of(part.get('reason'))!r}"
-                return (usage, Result(ok, why))
+                why = (
+                    "" if ok else f"its last step ended with {text_or_empty(part.get('reason'))!r}"
+                )
+                return (usage, AgentResult(ok, why))
             case "error":
-                error = table(record.get("error"))
-                data = table(error.get("data"))
+                error = mapping_or_empty(record.get("error"))
+                data = mapping_or_empty(error.get("data"))
                 status = data.get("statusCode")
-                what = text_of(data.get("message")) or text_of(error.get("name"))
+                what = text_or_empty(data.get("message")) or text_or_empty(error.get("name"))
                 text = f"{what} (status {status})" if status else what
-                return (Started(text_of(record.get("sessionID"))), Result(False, text))
+                return (
+                    SessionStarted(text_or_empty(record.get("sessionID"))),
+                    AgentResult(False, text),
+                )
             case _:
                 return ()
 
 
-def _usage(part: Record) -> Usage:
+def _parse_usage(part: Record) -> TokenUsage:
     """Tokens of a step; a cost of 0 is a model whose price it does not know."""
-    tokens = table(part.get("tokens"))
-    cache = table(tokens.get("cache"))
-    cached = count_of(cache.get("read"))
-    fresh = count_of(tokens.get("input")) + count_of(cache.get("write"))
-    output = count_of(tokens.get("output")) + count_of(tokens.get("reasoning"))
-    return Usage(fresh + cached, cached, output, money_of(part.get("cost")) or None)
+    tokens = mapping_or_empty(part.get("tokens"))
+    cache = mapping_or_empty(tokens.get("cache"))
+    cached = count_or_zero(cache.get("read"))
+    fresh = count_or_zero(tokens.get("input")) + count_or_zero(cache.get("write"))
+    output = count_or_zero(tokens.get("output")) + count_or_zero(tokens.get("reasoning"))
+    return TokenUsage(fresh + cached, cached, output, amount_or_none(part.get("cost")) or None)
 
 
-def config_of(tools: Tools) -> dict[str, object]:
+def build_config(tools: ToolPermissions) -> dict[str, object]:
     """Configuration that goes over the user's: of several rules that match, the last one counts."""
     shell = {"*": "deny"}
     for command in tools.allowed:
@@ -118,7 +129,7 @@ def config_of(tools: Tools) -> dict[str, object]:
     return {"permission": permission, "share": "disabled", "autoupdate": False}
 
 
-def homes(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Folders of the attempt's own for data and state, with the user's login linked in."""
     theirs = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME", "/"), ".local/share"))
     data = folder / "data" / "opencode"
@@ -131,6 +142,6 @@ def homes(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {"XDG_DATA_HOME": str(folder / "data"), "XDG_STATE_HOME": str(folder / "state")}
 
 
-def make(settings: AgentSettings, workspace: WorkspaceSettings) -> OpenCode:
+def make_opencode(settings: AgentSettings, workspace: WorkspaceSettings) -> OpenCode:
     """The adapter for one `[agents.NAME]` table of kind `opencode`."""
     return OpenCode(settings, workspace)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestr.agents.base import Tools
+from orchestr.agents.base import ToolPermissions
 
 # Everybody's (rows A45, A81). What changes files in the worktree is allowed by the edit mode.
 UNIVERSAL = (
@@ -64,12 +64,14 @@ def commands_for(worktree: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def tools_for(worktree: Path, named: tuple[str, ...] = (), read: tuple[Path, ...] = ()) -> Tools:
+def tools_for(
+    worktree: Path, named: tuple[str, ...] = (), read: tuple[Path, ...] = ()
+) -> ToolPermissions:
     """What an agent may run in ``worktree``: everybody's commands, and those of its kind.
 
     ``named`` is `[repos.X] tools`: then those, and not what the files tell.
     """
-    return Tools((*UNIVERSAL, *(named or commands_for(worktree))), DENIED, read)
+    return ToolPermissions((*UNIVERSAL, *(named or commands_for(worktree))), DENIED, read)
 
 
 # What a reviewer may run: looking at the change and at the code around it.
@@ -79,6 +81,6 @@ LOOKING = (
 )  # fmt: skip
 
 
-def tools_to_review(read: tuple[Path, ...] = ()) -> Tools:
+def reviewer_tools(read: tuple[Path, ...] = ()) -> ToolPermissions:
     """What a reviewer may do: read, and no more."""
-    return Tools(LOOKING, DENIED, read, edit=False)
+    return ToolPermissions(LOOKING, DENIED, read, edit=False)

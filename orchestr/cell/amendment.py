@@ -13,15 +13,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from orchestr.cell import attempt as attempts
-from orchestr.cell.attempt import Attempt
-from orchestr.cell.context import CellContext, Run
-from orchestr.cell.ownership import Breach, NotOwned, contract_for, some
-from orchestr.cell.records import SCHEMA
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.ownership import (
+    ContractBreach,
+    PathsNotOwned,
+    find_foreign_contract,
+    format_paths,
+)
 from orchestr.errors import OrchestrError
-from orchestr.events import Kind
-from orchestr.files import Fields, read_record, read_toml, write_atomic, write_toml
-from orchestr.store import now
+from orchestr.files import RecordFields, read_record, read_toml, write_atomic, write_toml
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import EventKind
+from orchestr.state.journal import utc_timestamp
+from orchestr.state.results import SCHEMA
 
 FILE = "amendment.toml"
 MOST = 2  # amendments of one contract for one cell: the first and one more (row E60)
@@ -30,7 +35,7 @@ SHOWN = 20_000  # characters of a diff in the owner's prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class AmendmentItem:
     """For one owner. ``todo`` is the proposed line; ``diff`` a file in the cell's folder, or empty.
 
     ``repeats`` counts the amendments of these contracts that were made for the cell before.
@@ -44,7 +49,7 @@ class Item:
     repeats: int = 0
 
     @property
-    def futile(self) -> bool:
+    def is_futile(self) -> bool:
         """Whether it was asked too often to be tried without a person."""
         return self.repeats >= MOST
 
@@ -56,7 +61,7 @@ class Amendment:
     key: str
     attempt: int
     reason: str
-    items: tuple[Item, ...]
+    items: tuple[AmendmentItem, ...]
     amended: str = ""
 
     def write(self, folder: Path) -> None:
@@ -64,14 +69,14 @@ class Amendment:
         write_toml(folder / FILE, {"schema": SCHEMA, **asdict(self), "items": rows})
 
 
-def read(folder: Path) -> Amendment | None:
+def read_amendment(folder: Path) -> Amendment | None:
     """The amendment that a cell asked for last, if it still stands."""
-    return read_record(folder / FILE, read_toml, _amendment)
+    return read_record(folder / FILE, read_toml, _parse_amendment)
 
 
-def _amendment(fields: Fields) -> Amendment:
+def _parse_amendment(fields: RecordFields) -> Amendment:
     items = tuple(
-        Item(
+        AmendmentItem(
             owner=str(row["owner"]),
             contract=str(row["contract"]),
             reason=str(row["reason"]),
@@ -79,28 +84,33 @@ def _amendment(fields: Fields) -> Amendment:
             diff=str(row["diff"]),
             repeats=int(row["repeats"]),
         )
-        for row in fields.items("items")
+        for row in fields.get_items("items")
     )
-    return Amendment(fields.text("key"), fields.number("attempt"), fields.text("reason"), items,
-                     fields.text("amended", ""))  # fmt: skip
+    return Amendment(
+        fields.get_text("key"),
+        fields.get_number("attempt"),
+        fields.get_text("reason"),
+        items,
+        fields.get_text("amended", ""),
+    )
 
 
-def pending(ctx: CellContext, key: str) -> Amendment | None:
+def pending_amendment(ctx: CellContext, key: str) -> Amendment | None:
     """The amendment that this very work waits for, None when there is none or it was made."""
     if not ctx.run.feature.contracts:
         return None
-    found = read(ctx.dir)
+    found = read_amendment(ctx.dir)
     return found if found is not None and found.key == key and not found.amended else None
 
 
-def check(ctx: CellContext, key: str) -> None:
+def raise_if_pending(ctx: CellContext, key: str) -> None:
     """Raises PhaseFailed while the work waits: another agent would only meet the same contract."""
-    found = pending(ctx, key)
+    found = pending_amendment(ctx, key)
     if found is not None:
-        raise _failure(ctx, found)
+        raise _amendment_failure(ctx, found)
 
 
-def refused(ctx: CellContext, attempt: Attempt, why: NotOwned) -> OrchestrError:
+def ownership_failure(ctx: CellContext, attempt: Attempt, why: PathsNotOwned) -> OrchestrError:
     """The failure of a head that is not the cell's even after it was given back.
 
     Where contracts are all that is wrong, an amendment with the tried change is made ready.
@@ -111,15 +121,17 @@ def refused(ctx: CellContext, attempt: Attempt, why: NotOwned) -> OrchestrError:
     items = []
     for owner in dict.fromkeys(breach.contract.owner for breach in found.breaches):
         mine = [breach for breach in found.breaches if breach.contract.owner == owner]
-        items.append(_tried(ctx, attempt, owner, mine, found.base, why.head))
-    return _ready(ctx, attempt, f"{why.message} (after it was given back once)", items)
+        items.append(_make_item_with_diff(ctx, attempt, owner, mine, found.base, why.head))
+    return _record_amendment_failure(
+        ctx, attempt, f"{why.message} (after it was given back once)", items
+    )
 
 
-def asked(ctx: CellContext, attempt: Attempt, words: str) -> OrchestrError:
+def amend_request_failure(ctx: CellContext, attempt: Attempt, words: str) -> OrchestrError:
     """The failure of an attempt that ended with `ORCHESTR amend PATH: WHAT`."""
     path, _, what = words.partition(":")
     path, what = path.strip().strip("`"), " ".join(what.split())[:LONGEST]
-    contract = contract_for(ctx.run.feature, ctx.cell, path)
+    contract = find_foreign_contract(ctx.run.feature, ctx.cell, path)
     if contract is None:
         return ctx.fail(
             f"its agent asks for a change of {path[:100]}, which is no contract of another cell",
@@ -128,57 +140,60 @@ def asked(ctx: CellContext, attempt: Attempt, words: str) -> OrchestrError:
     if not what:
         return ctx.fail(f"its agent asks for a change of {path} without saying which",
                         hint=f"orchestr logs {ctx.name}")  # fmt: skip
-    repeats = _repeats(ctx, contract.owner, contract.path)
-    todo = f"Amend {path} for cell {ctx.cell.name}: {what}{_again(repeats)}"
-    item = Item(contract.owner, contract.path, what, todo, repeats=repeats)
+    repeats = _count_repeats(ctx, contract.owner, contract.path)
+    todo = f"Amend {path} for cell {ctx.cell.name}: {what}{_repeat_suffix(repeats)}"
+    item = AmendmentItem(contract.owner, contract.path, what, todo, repeats=repeats)
     text = f"its agent needs a change of {path}, which only cell {contract.owner} may make: {what}"
-    return _ready(ctx, attempt, text, [item])
+    return _record_amendment_failure(ctx, attempt, text, [item])
 
 
-def _tried(
-    ctx: CellContext, attempt: Attempt, owner: str, mine: list[Breach], base: str, head: str
-) -> Item:
+def _make_item_with_diff(
+    ctx: CellContext, attempt: Attempt, owner: str, mine: list[ContractBreach], base: str, head: str
+) -> AmendmentItem:
     """What one owner is asked for, with the diff of its contracts."""
     paths = [breach.path for breach in mine]
     literal = [f":(top,literal){path}" for path in paths]
-    done = ctx.repo.ask("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary",
+    done = ctx.repo.run_readonly("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary",
                         base, head, "--", *literal)  # fmt: skip
     name = f"amendment-{owner}.diff"
-    write_atomic(attempts.folder(ctx.dir, attempt.number) / name, done.out)
+    write_atomic(attempts.attempt_folder(ctx.dir, attempt.number) / name, done.out)
     contract = ", ".join(dict.fromkeys(breach.contract.path for breach in mine))
-    repeats = _repeats(ctx, owner, contract)
+    repeats = _count_repeats(ctx, owner, contract)
     place = f"attempts/{attempt.number}/{name}"
     where = ctx.dir / place
     root = ctx.run.layout.root
     where = where.relative_to(root) if where.is_relative_to(root) else where
-    todo = f"Amend {some(paths)} for cell {ctx.cell.name}, as in {where}{_again(repeats)}"
-    return Item(
-        owner, contract, f"cell {ctx.cell.name} changed {some(paths)}", todo, place, repeats
+    todo = f"Amend {format_paths(paths)} for cell {ctx.cell.name}, as in {where}"
+    todo += _repeat_suffix(repeats)
+    return AmendmentItem(
+        owner, contract, f"cell {ctx.cell.name} changed {format_paths(paths)}", todo, place, repeats
     )
 
 
-def _again(repeats: int) -> str:
+def _repeat_suffix(repeats: int) -> str:
     """Makes the line of a later amendment another one."""
     return f" (asked {repeats + 1} times)" if repeats else ""
 
 
-def _repeats(ctx: CellContext, owner: str, contract: str) -> int:
+def _count_repeats(ctx: CellContext, owner: str, contract: str) -> int:
     return sum(
-        event.kind is Kind.CELL_AMENDED
+        event.kind is EventKind.CELL_AMENDED
         and event.cell == ctx.cell.name
         and (event.data.get("owner"), event.data.get("contract")) == (owner, contract)
         for event in ctx.run.journal.read()
     )
 
 
-def _ready(ctx: CellContext, attempt: Attempt, reason: str, items: list[Item]) -> OrchestrError:
+def _record_amendment_failure(
+    ctx: CellContext, attempt: Attempt, reason: str, items: list[AmendmentItem]
+) -> OrchestrError:
     made = Amendment(attempt.key, attempt.number, reason, tuple(items))
     made.write(ctx.dir)
-    return _failure(ctx, made)
+    return _amendment_failure(ctx, made)
 
 
-def _failure(ctx: CellContext, found: Amendment) -> OrchestrError:
-    futile = next((item for item in found.items if item.futile), None)
+def _amendment_failure(ctx: CellContext, found: Amendment) -> OrchestrError:
+    futile = next((item for item in found.items if item.is_futile), None)
     if futile is not None:
         return ctx.fail(
             f"{found.reason}; {futile.contract} was amended {futile.repeats} times for it already, "
@@ -188,23 +203,23 @@ def _failure(ctx: CellContext, found: Amendment) -> OrchestrError:
     return ctx.fail(found.reason, hint=f"orchestr amend {ctx.name}: hands it to the owner's cell")
 
 
-def settle(ctx: CellContext, attempt: Attempt) -> None:
+def archive_amendment(ctx: CellContext, attempt: Attempt) -> None:
     """After success: the amendment is history, kept with the attempt that did without it."""
     path = ctx.dir / FILE
     if path.exists():
-        path.replace(attempts.folder(ctx.dir, attempt.number) / FILE)
+        path.replace(attempts.attempt_folder(ctx.dir, attempt.number) / FILE)
 
 
-def mark(ctx: CellContext, found: Amendment) -> None:
+def mark_amended(ctx: CellContext, found: Amendment) -> None:
     """Note that every owner has its line."""
-    replace(found, amended=now()).write(ctx.dir)
+    replace(found, amended=utc_timestamp()).write(ctx.dir)
 
 
-def notes_for(ctx: CellContext) -> list[str]:
+def amendment_notes(ctx: CellContext) -> list[str]:
     """For the prompt: what this cell waited for and got, and what others need of its contracts."""
     if not ctx.run.feature.contracts:
         return []
-    mine = read(ctx.dir)
+    mine = read_amendment(ctx.dir)
     lines = []
     if mine is not None and mine.amended:
         for item in mine.items:
@@ -213,23 +228,23 @@ def notes_for(ctx: CellContext) -> list[str]:
                 f"({item.reason}). Take it as it is now; where the branch still holds another "
                 "version of it, put that back."
             )
-    for cell, item in _asked_of(ctx.run, ctx.cell.name):
+    for cell, item in _items_for_owner(ctx.run, ctx.cell.name):
         text = f"Cell `{cell.cell.name}` needs `{item.contract}` amended: {item.reason}."
-        if item.diff and (diff := _text(cell.dir / item.diff)):
+        if item.diff and (diff := _read_shortened(cell.dir / item.diff)):
             text += f" This is the change that it had tried:\n\n~~~diff\n{diff}\n~~~"
         lines.append(text)
     return lines
 
 
-def _asked_of(run: Run, owner: str) -> Iterator[tuple[CellContext, Item]]:
+def _items_for_owner(run: FeatureRun, owner: str) -> Iterator[tuple[CellContext, AmendmentItem]]:
     for cell in run.feature.cells:
-        ctx = run.cell(cell.name)
-        found = read(ctx.dir)
+        ctx = run.cell_context(cell.name)
+        found = read_amendment(ctx.dir)
         if found is not None and found.amended:
             yield from ((ctx, item) for item in found.items if item.owner == owner)
 
 
-def _text(path: Path) -> str:
+def _read_shortened(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8", errors="replace").rstrip()
     except OSError:

@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.records import CHECKS, REVIEW, SCHEMA, digest
 from orchestr.errors import NeedsApproval
-from orchestr.events import Kind
 from orchestr.files import read_record, read_toml, write_toml
-from orchestr.spec.proof import Gate
-from orchestr.spec.records import Phase
-from orchestr.states import CellState
+from orchestr.spec.checks import Gate
+from orchestr.spec.phases import Phase
+from orchestr.state.events import EventKind
+from orchestr.state.results import CHECKS, REVIEW, SCHEMA, digest
+from orchestr.state.states import CellState
 
 APPROVED, REFUSED = "approved", "refused"
 POLL = 0.3  # s between two looks for an answer
@@ -30,7 +30,7 @@ PHASES = {Gate.PLAN: Phase.PLAN, Gate.PUBLISH: Phase.PUBLISH}
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ApprovalDecision:
     """What a person said, about what, when. Name and email are git's, ``user`` the system's."""
 
     gate: str
@@ -43,7 +43,7 @@ class Decision:
     reason: str = ""
 
     @property
-    def who(self) -> str:
+    def display_name(self) -> str:
         """For people."""
         return self.name or self.user or "a person"
 
@@ -52,24 +52,30 @@ class Decision:
         return self.verdict == APPROVED and self.digest == value
 
     def write(self, cell_dir: Path) -> None:
-        write_toml(path(cell_dir, Gate(self.gate)), {"schema": SCHEMA, **asdict(self)})
+        write_toml(decision_path(cell_dir, Gate(self.gate)), {"schema": SCHEMA, **asdict(self)})
 
 
-def path(cell_dir: Path, gate: Gate) -> Path:
+def decision_path(cell_dir: Path, gate: Gate) -> Path:
     """Where the decision at a gate is kept."""
     return cell_dir / "approvals" / f"{gate}.toml"
 
 
-def read(cell_dir: Path, gate: Gate) -> Decision | None:
+def read_decision(cell_dir: Path, gate: Gate) -> ApprovalDecision | None:
     """The last decision at a gate, or None."""
     return read_record(
-        path(cell_dir, gate),
+        decision_path(cell_dir, gate),
         read_toml,
-        lambda f: Decision(
-            f.text("gate"), f.text("verdict"), f.text("digest"), f.text("at"), f.text("name", ""),
-            f.text("email", ""), f.text("user", ""), f.text("reason", ""),
+        lambda f: ApprovalDecision(
+            f.get_text("gate"),
+            f.get_text("verdict"),
+            f.get_text("digest"),
+            f.get_text("at"),
+            f.get_text("name", ""),
+            f.get_text("email", ""),
+            f.get_text("user", ""),
+            f.get_text("reason", ""),
         ),
-    )  # fmt: skip
+    )
 
 
 def plan_digest(text: str, todo: Sequence[str]) -> str:
@@ -79,11 +85,11 @@ def plan_digest(text: str, todo: Sequence[str]) -> str:
 
 def publish_digest(cell_dir: Path, *, head: str, title: str, base: str) -> str:
     """What is approved of a pull request: its commit, title, base and evidence."""
-    proofs = [_hash(cell_dir / name) for name in (CHECKS, REVIEW)]
+    proofs = [_hash_file(cell_dir / name) for name in (CHECKS, REVIEW)]
     return digest("publish", head, title, base, proofs)
 
 
-def _hash(file: Path) -> str:
+def _hash_file(file: Path) -> str:
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except FileNotFoundError:
@@ -93,13 +99,13 @@ def _hash(file: Path) -> str:
 WORDS = {Gate.PLAN: "its plan", Gate.PUBLISH: "what it would publish"}
 
 
-def require(ctx: CellContext, gate: Gate, value: str) -> Decision:
+def require_approval(ctx: CellContext, gate: Gate, value: str) -> ApprovalDecision:
     """The yes to ``value``. Raises NeedsApproval; Interrupted when the run is stopped.
 
     A refusal of what would be published is for a person to mend; a refused plan is made again
     by its phase, before this is asked.
     """
-    decision = read(ctx.dir, gate)
+    decision = read_decision(ctx.dir, gate)
     if decision is not None and decision.approves(value):
         return decision
     _check_refusal(ctx, gate, value, decision)
@@ -107,24 +113,28 @@ def require(ctx: CellContext, gate: Gate, value: str) -> Decision:
     changed = decision is not None and decision.verdict == APPROVED
     reason = f"waits for your approval of {WORDS[gate]}"
     if changed and decision is not None:
-        reason += f", which changed since {decision.who} approved it"
+        reason += f", which changed since {decision.display_name} approved it"
     hint = f"orchestr approve {ctx.name}, then orchestr run {ctx.run.feature.name}"
-    ctx.emit(Kind.APPROVAL_ASKED, phase=phase, gate=str(gate), digest=value, reason=reason,
+    ctx.emit(EventKind.APPROVAL_ASKED, phase=phase, gate=str(gate), digest=value, reason=reason,
              hint=hint)  # fmt: skip
-    answer = _wait(ctx, gate, value)
+    answer = _wait_for_decision(ctx, gate, value)
     if answer is None:
         raise NeedsApproval(f"cell {ctx.name}: {reason}", gate=str(gate), hint=hint)
     _check_refusal(ctx, gate, value, answer)
-    ctx.emit(Kind.PHASE_STARTED, phase=phase, why=f"{answer.who} approved {WORDS[gate]}")
+    ctx.emit(
+        EventKind.PHASE_STARTED, phase=phase, why=f"{answer.display_name} approved {WORDS[gate]}"
+    )
     return answer
 
 
-def _check_refusal(ctx: CellContext, gate: Gate, value: str, decision: Decision | None) -> None:
+def _check_refusal(
+    ctx: CellContext, gate: Gate, value: str, decision: ApprovalDecision | None
+) -> None:
     if gate is not Gate.PUBLISH or decision is None or decision.digest != value:
         return
     if decision.verdict == REFUSED:
         raise NeedsApproval(
-            f"cell {ctx.name}: {decision.who} refused to publish it: {decision.reason}",
+            f"cell {ctx.name}: {decision.display_name} refused to publish it: {decision.reason}",
             gate=str(gate),
             state=CellState.NEEDS_PERSON,
             hint=f"orchestr run --force {ctx.name}: its agent is told the reason; "
@@ -132,21 +142,21 @@ def _check_refusal(ctx: CellContext, gate: Gate, value: str, decision: Decision 
         )
 
 
-def _wait(ctx: CellContext, gate: Gate, value: str) -> Decision | None:
+def _wait_for_decision(ctx: CellContext, gate: Gate, value: str) -> ApprovalDecision | None:
     """The answer to ``value``, while other cells of this run are at work; else None.
 
     A new plan is not made here: a refusal of a plan ends the wait without an answer.
     """
-    with ctx.run.resting():
+    with ctx.run.pause_counting():
         quiet = time.monotonic()
         while time.monotonic() - quiet < ALONE:
             if ctx.run.at_work:
                 quiet = time.monotonic()
-            elif ctx.run.alone:
+            elif ctx.run.is_single_cell:
                 return None
             ctx.run.stop.wait(POLL)
             ctx.check_cancelled()
-            decision = read(ctx.dir, gate)
+            decision = read_decision(ctx.dir, gate)
             if decision is not None and decision.digest == value:
                 if decision.approves(value) or gate is Gate.PUBLISH:
                     return decision

@@ -1,7 +1,7 @@
 """What a phase is given: the run it belongs to, its cell, and the ways into the world.
 
-A `Run` is one command of a user on one feature; a `CellContext` is one cell in it. Phases get
-nothing else: no globals, no cwd.
+A `FeatureRun` is one command of a user on one feature; a `CellContext` is one cell in it. Phases
+get nothing else: no globals, no cwd.
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.ownership import claims_of
-from orchestr.cell.pools import Pause, SlotPool
-from orchestr.cell.records import Head, digest
-from orchestr.config import AgentSettings, RepoSettings, Settings
-from orchestr.errors import Interrupted, NoRoom, OrchestrError, PhaseFailed
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import FeatureView
-from orchestr.plan import CellPlan, Plan
-from orchestr.spec.records import Cell, Feature, Phase
-from orchestr.store import Journal, Layout, check_disk, now
+from orchestr.cell.slots import ProviderPause, SlotPool
+from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
+from orchestr.plan.dag import CellPlan, FeaturePlan
+from orchestr.settings.records import AgentSettings, RepoSettings, Settings
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Cell, Feature
+from orchestr.state.events import Event, EventKind
+from orchestr.state.journal import Journal, utc_timestamp
+from orchestr.state.layout import WorkspaceLayout, check_disk
+from orchestr.state.replay import FeatureView
+from orchestr.state.results import HeadRecord, digest
 
 if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.agents import Agent
-    from orchestr.cell.budget import Budget, Purse
+    from orchestr.cell.budget import FeatureBudget, RunBudget
     from orchestr.forges.base import Forge, PullRequest, RepoRef
-    from orchestr.git import Repo
-    from orchestr.registry import Registry
+    from orchestr.git.repo import Repo
+    from orchestr.state.registry import Registry
 
 OVER_BUDGET = "raise it ([limits] in orchestr.toml, --budget), then: orchestr run {}"
-ENDINGS = (Kind.PHASE_FAILED, Kind.CELL_BLOCKED, Kind.RUN_FINISHED)
+ENDINGS = (EventKind.PHASE_FAILED, EventKind.CELL_BLOCKED, EventKind.RUN_FINISHED)
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
 
@@ -48,7 +50,7 @@ class Overrides:
 
 
 @dataclass(slots=True)
-class Fetch:
+class BaseFetch:
     """The last fetch of a base branch in a run: when (monotonic seconds), and why it failed."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -57,13 +59,13 @@ class Fetch:
 
 
 @dataclass(slots=True)
-class Run:
+class FeatureRun:
     """One feature in one run. ``listener`` sees every event after the journal has it."""
 
     settings: Settings
-    layout: Layout
+    layout: WorkspaceLayout
     feature: Feature
-    plan: Plan
+    plan: FeaturePlan
     journal: Journal
     id: str = ""
     overrides: Overrides = field(default_factory=Overrides)
@@ -75,20 +77,20 @@ class Run:
     forge_away: dict[str, str] = field(default_factory=dict)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
-    purse: Purse | None = None  # of the command, over all its features
+    purse: RunBudget | None = None  # of the command, over all its features
     waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
-    fetches: dict[tuple[str, str], Fetch] = field(default_factory=dict)  # by repository, base
+    fetches: dict[tuple[str, str], BaseFetch] = field(default_factory=dict)  # by repository, base
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None
-    _budget: Budget | None = None
+    _budget: FeatureBudget | None = None
     _agents: dict[str, Agent] = field(default_factory=dict)
     _cells: dict[str, CellContext] = field(default_factory=dict)
 
-    def emit(self, kind: Kind, *, cell: str = "", phase: str = "", attempt: int = 0,
+    def emit(self, kind: EventKind, *, cell: str = "", phase: str = "", attempt: int = 0,
              **data: Any) -> None:  # fmt: skip
         """Journal one event, then show it."""
-        event = Event(kind, now(), self.id, self.feature.name, cell, phase, attempt, data)
+        event = Event(kind, utc_timestamp(), self.id, self.feature.name, cell, phase, attempt, data)
         try:
             self.journal.append(event)
         except OSError:
@@ -99,33 +101,33 @@ class Run:
                 self.listener(event)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
+    def count_as_working(self) -> Iterator[None]:
         """Around a phase: it counts as at work."""
-        self._count(1)
+        self._add_at_work(1)
         try:
             yield
         finally:
-            self._count(-1)
+            self._add_at_work(-1)
 
     @contextmanager
-    def resting(self) -> Iterator[None]:
-        """Inside of `working`: this phase only waits for a person."""
-        self._count(-1)
+    def pause_counting(self) -> Iterator[None]:
+        """Inside of `count_as_working`: this phase only waits for a person."""
+        self._add_at_work(-1)
         try:
             yield
         finally:
-            self._count(1)
+            self._add_at_work(1)
 
-    def _count(self, by: int) -> None:
+    def _add_at_work(self, by: int) -> None:
         with self._counting:
             self.at_work += by
 
     @property
-    def alone(self) -> bool:
+    def is_single_cell(self) -> bool:
         """Whether the feature is one cell: then nothing else can be about to start."""
         return len(self.feature.cells) == 1
 
-    def cell(self, name: str) -> CellContext:
+    def cell_context(self, name: str) -> CellContext:
         """The context of one cell, made once."""
         if name not in self._cells:
             plans = {p.name: p for p in self.plan.cells}
@@ -133,7 +135,7 @@ class Run:
                 self._cells[cell.name] = CellContext(self, cell, plans[cell.name])
         return self._cells[name]
 
-    def agent(self, name: str) -> Agent:
+    def agent_adapter(self, name: str) -> Agent:
         """The adapter of that name, made once."""
         if name not in self._agents:
             from orchestr.agents import make_agent
@@ -141,21 +143,21 @@ class Run:
             self._agents[name] = make_agent(self.settings, name)
         return self._agents[name]
 
-    def pool(self, name: str) -> SlotPool:
+    def slot_pool(self, name: str) -> SlotPool:
         """The slots of that name; `agents` has `limits.jobs` of them, `checks` `checks.jobs`."""
         if name not in self.pools:
             size = self.settings.limits.jobs if name != "checks" else self.settings.checks.jobs
-            self.pools[name] = SlotPool(self.layout.locks, name, size)
+            self.pools[name] = SlotPool(self.layout.locks_dir, name, size)
         return self.pools[name]
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> FeatureBudget:
         """The feature's ledger and limits, made once, after the past is known."""
         if self._budget is None:
-            from orchestr.cell.budget import Budget
+            from orchestr.cell.budget import FeatureBudget
 
             limits = self.settings.limits
-            self._budget = Budget(self.feature.name, limits, self.past, self.purse)
+            self._budget = FeatureBudget(self.feature.name, limits, self.past, self.purse)
         return self._budget
 
     @property
@@ -164,14 +166,14 @@ class Run:
         if self._forge is None:
             from orchestr.forges import make_forge
 
-            self._forge = make_forge(self.settings, self.stop, self._forge_waits)
+            self._forge = make_forge(self.settings, self.stop, self._emit_forge_wait)
         return self._forge
 
-    def _forge_waits(self, host: str, reason: str, wait: float) -> None:
-        self.emit(Kind.FORGE_WAITS, host=host, reason=reason, wait_s=round(wait, 1))
+    def _emit_forge_wait(self, host: str, reason: str, wait: float) -> None:
+        self.emit(EventKind.FORGE_WAITS, host=host, reason=reason, wait_s=round(wait, 1))
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def forge_usage(self) -> dict[str, Any]:
         """What this run asked of a forge with a quota, for the journal; empty for none."""
         usage = self._forge.usage if self._forge is not None else None
         if usage is None or not usage.requests:
@@ -181,26 +183,26 @@ class Run:
 
     @property
     def registry(self) -> Registry:
-        from orchestr.registry import Registry
+        from orchestr.state.registry import Registry
 
-        return Registry(self.layout.registry, self.layout.locks / "registry.lock")
+        return Registry(self.layout.registry_file, self.layout.locks_dir / "registry.lock")
 
 
 class CellContext:
     """One cell of a run: its paths, repository, settings and events."""
 
-    def __init__(self, run: Run, cell: Cell, plan: CellPlan) -> None:
+    def __init__(self, run: FeatureRun, cell: Cell, plan: CellPlan) -> None:
         self.run = run
         self.cell = cell
         self.plan = plan
         self.dir = run.layout.cell_dir(run.feature.name, cell.name)
-        self.worktree = run.layout.worktree(run.feature.name, cell.name)
+        self.worktree = run.layout.worktree_dir(run.feature.name, cell.name)
         self.key = f"{run.feature.name}/{cell.name}"
         self.name = f"{run.feature.name}:{cell.name}"
 
     @property
     def repo_settings(self) -> RepoSettings:
-        return self.run.settings.repo(self.cell.repo)
+        return self.run.settings.repo_settings(self.cell.repo)
 
     @property
     def repo_path(self) -> Path:
@@ -209,7 +211,7 @@ class CellContext:
     @cached_property
     def repo(self) -> Repo:
         """The main clone. Raises PhaseFailed when it is not there (row A77, X30)."""
-        from orchestr.git import Repo
+        from orchestr.git.repo import Repo
 
         path = self.repo_path
         if not path.is_dir():
@@ -226,7 +228,7 @@ class CellContext:
         return repo
 
     @property
-    def ref(self) -> RepoRef:
+    def repo_ref(self) -> RepoRef:
         from orchestr.forges.base import RepoRef
 
         return RepoRef(self.cell.repo, self.repo_path, url=self.repo_settings.url)
@@ -238,12 +240,12 @@ class CellContext:
         return tuple(f"/{name}" for name in (*settings.link, *settings.copy))
 
     @cached_property
-    def tree_repo(self) -> Repo:
+    def worktree_repo(self) -> Repo:
         """The cell's own worktree as a git directory, with the user's excludes and ours."""
-        from orchestr.git import Repo
-        from orchestr.gitenv import exclude_config
+        from orchestr.git.agent_environment import exclude_config
+        from orchestr.git.repo import Repo
 
-        excludes = self.run.layout.excludes
+        excludes = self.run.layout.excludes_file
         return Repo(
             self.worktree,
             config={
@@ -272,16 +274,18 @@ class CellContext:
 
     @property
     def agent(self) -> Agent:
-        return self.run.agent(self.agent_settings.name)
+        return self.run.agent_adapter(self.agent_settings.name)
 
     @property
     def model(self) -> str | None:
         return self.run.overrides.model or self.cell.model or self.agent_settings.model
 
-    def pause_of(self, name: str) -> Pause:
+    def provider_pause(self, name: str) -> ProviderPause:
         """The pause of an agent's provider after a usage limit."""
         agent = self.run.settings.agents[name]
-        return Pause(self.run.layout.locks, agent.pool, agent.retry_after, agent.retry_max)
+        return ProviderPause(
+            self.run.layout.locks_dir, agent.limit_pool, agent.retry_after, agent.retry_max
+        )
 
     @property
     def timeout(self) -> float:
@@ -294,15 +298,15 @@ class CellContext:
 
     def upstreams(self) -> list[CellContext]:
         """Every direct upstream, in the order of the spec."""
-        return [self.run.cell(name) for name in self.plan.upstreams]
+        return [self.run.cell_context(name) for name in self.plan.upstreams]
 
-    def head(self) -> Head | None:
-        return Head.read(self.dir)
+    def read_head(self) -> HeadRecord | None:
+        return HeadRecord.read(self.dir)
 
-    def emit(self, kind: Kind, *, phase: str = "", attempt: int = 0, **data: Any) -> None:
+    def emit(self, kind: EventKind, *, phase: str = "", attempt: int = 0, **data: Any) -> None:
         self.run.emit(kind, cell=self.cell.name, phase=phase, attempt=attempt, **data)
 
-    def cancelled(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether this run, or this cell alone, was asked to stop."""
         return self.run.stop.is_set() or (self.dir / ABORT).exists()
 
@@ -315,21 +319,21 @@ class CellContext:
 
     def check_budget(self, attempt: int | str | None = None) -> None:
         """Raises PhaseFailed with the figure when nothing more may be started."""
-        why = self.run.budget.reached(self.cell.name, attempt)
+        why = self.run.budget.reached_reason(self.cell.name, attempt)
         if why is not None:
             raise self.fail(why, hint=OVER_BUDGET.format(self.name))
 
-    def check_room(self) -> None:
+    def check_disk_room(self) -> None:
         """Raises NoRoom while less than `limits.min_disk_mb` is free: no agent is paid to fail."""
         short = check_disk(self.run.layout.state, self.run.settings.limits.min_disk_mb)
         if short is not None:
-            raise NoRoom(f"cell {self.name}: {short}")
+            raise DiskFull(f"cell {self.name}: {short}")
 
     def fail(self, message: str, *, hint: str | None = None) -> OrchestrError:
         """The error to raise for this cell."""
         return PhaseFailed(f"cell {self.name}: {message}", hint=hint)
 
-    def digest_of(self, phase: Phase) -> str:
+    def phase_digest(self, phase: Phase) -> str:
         """The digest of the spec and settings values that make this phase run again."""
         cell, feature = self.cell, self.run.feature
         match phase:
@@ -344,7 +348,7 @@ class CellContext:
                 agent = self.run.settings.agents.get(self.agent_name)
                 model = cell.model or (agent.model if agent else None)
                 listed = phase in cell.phases
-                claims = claims_of(feature, cell).values
+                claims = claims_of(feature, cell).digest_values
                 values = (cell.todo, self.agent_name, model, cell.owned_paths, listed, *claims)
                 return digest("implement", cell.action, *values)
             case Phase.CHECK:
@@ -357,23 +361,23 @@ class CellContext:
 
     def _check_values(self) -> list[Any]:
         """What makes the checks run again; nothing where there are none."""
-        from orchestr.spec.proof import as_row
+        from orchestr.spec.checks import check_to_row
 
         proof, repo = self.cell.proof, self.repo_settings
-        rows = [as_row(check) for check in (*repo.checks, *proof.checks)]
+        rows = [check_to_row(check) for check in (*repo.checks, *proof.checks)]
         if not rows and not repo.detect:
             return []
         return [rows, repo.detect, proof.allow_skipped_tests, proof.allow_partial]
 
     def _review_values(self) -> list[Any]:
         """What makes the reviewers read again; nothing where there are none."""
-        from orchestr.spec.proof import as_row
+        from orchestr.spec.checks import check_to_row
 
         proof = self.cell.proof
         if not proof.reviewers:
             return []
         who = [[r.agent, r.name, r.model] for r in proof.reviewers]
-        pictures = [as_row(check) for check in proof.screenshots]
+        pictures = [check_to_row(check) for check in proof.screenshots]
         seen = [pictures] if pictures else []
         return [who, str(proof.review_rule), proof.allow_partial, *seen]
 
@@ -383,7 +387,7 @@ TEMPLATE = 1  # version of the PR text; a new one updates every body
 
 def repo_path(settings: Settings, name: str) -> Path:
     """Where the clone of a repository is, whether it exists or not."""
-    repo = settings.repo(name)
+    repo = settings.repo_settings(name)
     if repo.path is not None:
         return repo.path
     if repo.url is not None:
@@ -391,6 +395,6 @@ def repo_path(settings: Settings, name: str) -> Path:
     return settings.workspace.repos / name
 
 
-def observed(run: Run, cell: Cell) -> tuple[PullRequest, ...]:
+def observed_prs(run: FeatureRun, cell: Cell) -> tuple[PullRequest, ...]:
     """The pull requests of a cell's branch as this run saw them at its start."""
     return run.seen.get(f"{cell.repo}:{cell.branch}", ())

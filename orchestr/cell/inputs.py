@@ -18,10 +18,10 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.records import Marker, digest, read_tree
 from orchestr.errors import OrchestrError
-from orchestr.spec.proof import CheckDef
-from orchestr.spec.records import Phase
+from orchestr.spec.checks import CheckDef
+from orchestr.spec.phases import Phase
+from orchestr.state.results import WorktreeMarker, digest, read_tree
 
 INPUTS = "inputs.json"
 LONGEST = 4000  # letters of a value that are kept
@@ -31,7 +31,7 @@ SPEC, SETTINGS, UPSTREAM, GIT = "spec", "settings", "upstream", "git"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class InputChange:
     """One value that differs. ``origin`` is where it comes from: spec, settings, upstream, git.
 
     ``field`` is a path as in the spec: `todo[1]`; None is a value that is not there.
@@ -44,67 +44,69 @@ class Change:
     origin: str
 
 
-def values(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
+def input_values(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
     """Field -> (origin, value) of everything that makes a phase run again."""
     cell, repo = ctx.cell, ctx.repo_settings
     found: dict[str, tuple[str, Any]] = {}
 
-    def take(origin: str, **fields: Any) -> None:
+    def add_values(origin: str, **fields: Any) -> None:
         found.update({name: (origin, value) for name, value in fields.items()})
 
     match phase:
         case Phase.WORKTREE:
-            take(SPEC, repo=cell.repo, branch=cell.branch, track_base=cell.track_base)
-            take(SPEC if cell.base else SETTINGS, base=cell.base or repo.base)
-            take(SETTINGS, path=str(repo.path) if repo.path else None)
-            take(SETTINGS, setup=repo.setup, link=repo.link, copy=repo.copy)
+            add_values(SPEC, repo=cell.repo, branch=cell.branch, track_base=cell.track_base)
+            add_values(SPEC if cell.base else SETTINGS, base=cell.base or repo.base)
+            add_values(SETTINGS, path=str(repo.path) if repo.path else None)
+            add_values(SETTINGS, setup=repo.setup, link=repo.link, copy=repo.copy)
             for upstream in ctx.upstreams():
                 name = upstream.cell.name
                 found[f"upstream {name}"] = (UPSTREAM, read_tree(upstream.dir))
         case Phase.IMPLEMENT:
             settings = ctx.run.settings.agents.get(ctx.agent_name)
             model = cell.model or (settings.model if settings else None)
-            take(SPEC, todo=cell.todo, owned_paths=cell.owned_paths, action=str(cell.action))
-            take(SPEC if cell.agent else SETTINGS, agent=ctx.agent_name)
-            take(SPEC if cell.model else SETTINGS, model=model)
-            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
-            marker = Marker.read(ctx.dir)
+            add_values(SPEC, todo=cell.todo, owned_paths=cell.owned_paths, action=str(cell.action))
+            add_values(SPEC if cell.agent else SETTINGS, agent=ctx.agent_name)
+            add_values(SPEC if cell.model else SETTINGS, model=model)
+            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            marker = WorktreeMarker.read(ctx.dir)
             if marker is not None:
-                take(GIT, base_commit=marker.base)
+                add_values(GIT, base_commit=marker.base)
                 for name, tree in marker.upstreams.items():
                     found[f"upstream {name}"] = (UPSTREAM, tree)
         case Phase.CHECK:
             proof, mine = cell.proof, f"repos.{cell.repo}"
-            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
-            take(SPEC, checks=_tables(proof.checks), allow_partial=proof.allow_partial)
-            take(SPEC, allow_skipped_tests=proof.allow_skipped_tests)
-            take(SETTINGS, **{f"{mine}.checks": _tables(repo.checks)})
-            take(SETTINGS, **{f"{mine}.detect": repo.detect})
+            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            add_values(SPEC, checks=_check_tables(proof.checks), allow_partial=proof.allow_partial)
+            add_values(SPEC, allow_skipped_tests=proof.allow_skipped_tests)
+            add_values(SETTINGS, **{f"{mine}.checks": _check_tables(repo.checks)})
+            add_values(SETTINGS, **{f"{mine}.detect": repo.detect})
         case Phase.REVIEW:
             proof = cell.proof
-            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
-            take(SPEC, reviewers=[{"agent": r.agent, "name": r.name, "model": r.model}
+            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            add_values(SPEC, reviewers=[{"agent": r.agent, "name": r.name, "model": r.model}
                                   for r in proof.reviewers])  # fmt: skip
-            take(SPEC, screenshots=_tables(proof.screenshots))
-            take(SPEC, review_rule=str(proof.review_rule), allow_partial=proof.allow_partial)
+            add_values(SPEC, screenshots=_check_tables(proof.screenshots))
+            add_values(SPEC, review_rule=str(proof.review_rule), allow_partial=proof.allow_partial)
         case Phase.PUBLISH:
             feature = ctx.run.feature
-            take(SPEC, title=cell.title, todo=cell.todo, feature_title=feature.title)
-            take(SPEC, jira=feature.jira, scenarios=feature.scenarios)
-            take(SPEC, phases=[str(p) for p in cell.phases if p is phase])
-            head = ctx.head()
-            take(GIT, head=head.head if head else None)
+            add_values(SPEC, title=cell.title, todo=cell.todo, feature_title=feature.title)
+            add_values(SPEC, jira=feature.jira, scenarios=feature.scenarios)
+            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            head = ctx.read_head()
+            add_values(GIT, head=head.head if head else None)
     return found
 
 
-def note(ctx: CellContext, phase: Phase) -> None:
+def save_inputs(ctx: CellContext, phase: Phase) -> None:
     """Keep what the phase was made from. A courtesy: it never fails a phase."""
     with suppress(OSError, OrchestrError, TypeError, ValueError):
-        known = _known(ctx)
+        known = _read_inputs(ctx)
         fresh = dict(known)
         for one in Phase:  # the phases before this one are up to date, or it had not ended
             if one is phase or str(one) not in known:
-                fresh[str(one)] = {n: _kept(value) for n, (_, value) in values(ctx, one).items()}
+                fresh[str(one)] = {
+                    n: _shorten_value(value) for n, (_, value) in input_values(ctx, one).items()
+                }
             if one is phase:
                 break
         if fresh != known:
@@ -115,35 +117,36 @@ def note(ctx: CellContext, phase: Phase) -> None:
             temporary.replace(ctx.dir / INPUTS)
 
 
-def changes(ctx: CellContext, phase: Phase) -> tuple[Change, ...]:
+def input_changes(ctx: CellContext, phase: Phase) -> tuple[InputChange, ...]:
     """What differs from when the phase ended last; nothing when that is not known."""
     try:
-        before = _known(ctx).get(str(phase))
+        before = _read_inputs(ctx).get(str(phase))
         if not isinstance(before, dict):
             return ()
-        found: list[Change] = []
-        now = values(ctx, phase)
+        found: list[InputChange] = []
+        now = input_values(ctx, phase)
         for name, (origin, value) in now.items():
-            old, new = before.get(name), _kept(value)
+            old, new = before.get(name), _shorten_value(value)
             if old != new:
-                found += _differences(str(phase), name, origin, old, new)
+                found += _compare_values(str(phase), name, origin, old, new)
         for name in before:
             if name not in now and name.startswith("upstream "):
-                found.append(Change(str(phase), name, _text(before[name]), None, SPEC))
+                found.append(InputChange(str(phase), name, _value_text(before[name]), None, SPEC))
         return tuple(found[:MOST])
     except (OSError, OrchestrError, TypeError, ValueError):
         return ()
 
 
-def told(ctx: CellContext, phase: Phase) -> dict[str, Any]:
+def changes_for_journal(ctx: CellContext, phase: Phase) -> dict[str, Any]:
     """For the journal's `phase.started`: the changes, cut to a few words; empty for none."""
     found = [
-        {"field": c.field, "old": _cut(c.old), "new": _cut(c.new)} for c in changes(ctx, phase)
+        {"field": c.field, "old": _shorten_text(c.old), "new": _shorten_text(c.new)}
+        for c in input_changes(ctx, phase)
     ]
     return {"changes": found} if found else {}
 
 
-def _known(ctx: CellContext) -> Mapping[str, Any]:
+def _read_inputs(ctx: CellContext) -> Mapping[str, Any]:
     try:
         raw = json.loads((ctx.dir / INPUTS).read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
@@ -152,7 +155,7 @@ def _known(ctx: CellContext) -> Mapping[str, Any]:
     return phases if isinstance(phases, dict) else {}
 
 
-def _tables(checks: Sequence[CheckDef]) -> list[dict[str, Any]]:
+def _check_tables(checks: Sequence[CheckDef]) -> list[dict[str, Any]]:
     """Checks as a spec has them: what says no more than the usual is left out."""
     found = []
     for check in checks:
@@ -162,30 +165,36 @@ def _tables(checks: Sequence[CheckDef]) -> list[dict[str, Any]]:
     return found
 
 
-def _kept(value: Any) -> Any:
+def _shorten_value(value: Any) -> Any:
     """The value as JSON has it, or the beginning of one that is long."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     if len(text) <= LONGEST:
         return json.loads(text)
     if isinstance(value, list | tuple) and len(value) <= LONGEST // 40:
-        return [_kept(item) if len(str(item)) > SHOWN else item for item in value]
+        return [_shorten_value(item) if len(str(item)) > SHOWN else item for item in value]
     return f"{text[:SHOWN]}… ({len(text)} letters, {digest(text)[:8]})"
 
 
-def _differences(phase: str, name: str, origin: str, old: Any, new: Any) -> list[Change]:
+def _compare_values(phase: str, name: str, origin: str, old: Any, new: Any) -> list[InputChange]:
     """One change a value; of two lists one an item, of tables in them one a field."""
     if not (isinstance(old, list) and isinstance(new, list)):
-        return [Change(phase, name, _text(old), _text(new), origin)]
+        return [InputChange(phase, name, _value_text(old), _value_text(new), origin)]
     whole = [item for item in (*old, *new) if not isinstance(item, dict)]
     if len(old) == len(new) and not whole:  # checks, reviewers: which of their fields
         pairs = [(n, a, b) for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
         return [
-            Change(phase, f"{name}[{n}].{key}", _text(a.get(key)), _text(b.get(key)), origin)
+            InputChange(
+                phase,
+                f"{name}[{n}].{key}",
+                _value_text(a.get(key)),
+                _value_text(b.get(key)),
+                origin,
+            )
             for n, a, b in pairs
             for key in dict.fromkeys((*a, *b))
             if a.get(key) != b.get(key)
         ]
-    one, two = [_text(i) or "" for i in old], [_text(i) or "" for i in new]
+    one, two = [_value_text(i) or "" for i in old], [_value_text(i) or "" for i in new]
     found = []
     matcher = difflib.SequenceMatcher(a=one, b=two, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
@@ -195,15 +204,15 @@ def _differences(phase: str, name: str, origin: str, old: Any, new: Any) -> list
             was = one[a + step] if a + step < b else None
             now = two[c + step] if c + step < d else None
             at = c + step if now is not None else a + step
-            found.append(Change(phase, f"{name}[{at}]", was, now, origin))
+            found.append(InputChange(phase, f"{name}[{at}]", was, now, origin))
     return found
 
 
-def _text(value: Any) -> str | None:
+def _value_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
-def _cut(text: str | None) -> str | None:
+def _shorten_text(text: str | None) -> str | None:
     return text if text is None or len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

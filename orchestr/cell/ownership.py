@@ -2,7 +2,7 @@
 
 Owns the judgement on the paths that differ between two commits, and the words that go back to the
 agent. The engine commits what an agent left before it looks, so nothing uncommitted escapes.
-`judge` is pure; `violations` is the same for a cell and two commits of its repository.
+`judge_paths` is pure; `find_violations` is the same for a cell and two commits of its repository.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestr.errors import OrchestrError
-from orchestr.spec.proof import Contract
+from orchestr.spec.checks import Contract
 from orchestr.spec.records import Cell, Feature
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ASK = "ORCHESTR amend"  # the agent's word for: I need a change in a contract of
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class PathClaims:
     """What one cell may change. ``contracts`` are those of its repository, its own included."""
 
     cell: str
@@ -33,19 +33,19 @@ class Claims:
     contracts: tuple[Contract, ...] = ()
 
     @property
-    def values(self) -> list[Any]:
+    def digest_values(self) -> list[Any]:
         """For the digest of `implement`, besides ``owned``; empty where nothing is set."""
         rows = [[contract.path, contract.owner] for contract in self.contracts]
         return [list(self.shared), rows] if self.shared or rows else []
 
     @property
-    def foreign(self) -> tuple[Contract, ...]:
+    def foreign_contracts(self) -> tuple[Contract, ...]:
         """The contracts that other cells own."""
         return tuple(c for c in self.contracts if c.owner != self.cell)
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
+class ContractBreach:
     """A changed path that is a contract of another cell."""
 
     path: str
@@ -53,11 +53,11 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
-class Ownership:
+class OwnershipViolations:
     """What a cell changed and may not. ``base`` is the commit to take the paths back from."""
 
     outside: tuple[str, ...] = ()
-    breaches: tuple[Breach, ...] = ()
+    breaches: tuple[ContractBreach, ...] = ()
     base: str = ""
 
     @property
@@ -74,20 +74,22 @@ class Ownership:
         """One sentence for people for each kind of violation."""
         found = []
         if self.outside:
-            found.append(f"changed outside owned_paths: {some(self.outside)}")
+            found.append(f"changed outside owned_paths: {format_paths(self.outside)}")
         for owner in dict.fromkeys(breach.contract.owner for breach in self.breaches):
             theirs = [b.path for b in self.breaches if b.contract.owner == owner]
-            found.append(f"changed a contract that only cell {owner} may change: {some(theirs)}")
+            found.append(
+                f"changed a contract that only cell {owner} may change: {format_paths(theirs)}"
+            )
         return tuple(found)
 
     @property
-    def words(self) -> str:
+    def message_to_agent(self) -> str:
         """What is given back to the agent."""
         lines = [
             "Your work is committed, but it is not accepted as it is: it changes paths that are "
             "not yours. Put exactly these back and keep everything else:",
             "",
-            *(f"- {shown(path)}" for path in self.paths[:MOST]),
+            *(f"- {format_path(path)}" for path in self.paths[:MOST]),
         ]
         if len(self.paths) > MOST:
             lines.append(f"- and {len(self.paths) - MOST} more, all outside of your paths")
@@ -109,72 +111,74 @@ class Ownership:
         return "\n".join(lines).encode("utf-8", "backslashreplace").decode() + "\n"
 
 
-class NotOwned(OrchestrError):
+class PathsNotOwned(OrchestrError):
     """The only thing wrong with a head is that it changes what is not its cell's."""
 
-    def __init__(self, ownership: Ownership, head: str) -> None:
+    def __init__(self, ownership: OwnershipViolations, head: str) -> None:
         super().__init__("; ".join(ownership.findings))
         self.ownership = ownership
         self.head = head
 
 
-def claims_of(feature: Feature, cell: Cell) -> Claims:
+def claims_of(feature: Feature, cell: Cell) -> PathClaims:
     """What a cell may change, by its feature: contracts count in their owner's repository."""
     if not feature.contracts:  # most features; every digest asks
-        return Claims(cell.name, cell.owned_paths, cell.proof.shared_paths)
+        return PathClaims(cell.name, cell.owned_paths, cell.proof.shared_paths)
     repos = {other.name: other.repo for other in feature.cells}
     mine = tuple(c for c in feature.contracts if repos.get(c.owner) == cell.repo)
-    return Claims(cell.name, cell.owned_paths, cell.proof.shared_paths, mine)
+    return PathClaims(cell.name, cell.owned_paths, cell.proof.shared_paths, mine)
 
 
-def judge(claims: Claims, changed: Iterable[str], base: str = "") -> Ownership:
+def judge_paths(claims: PathClaims, changed: Iterable[str], base: str = "") -> OwnershipViolations:
     """The changed paths that are not the cell's.
 
     Patterns are gitignore's. A path is a contract of the last entry that matches it; being its
     owner is leave to change it. Without ``owned_paths`` all other paths are the cell's.
     """
     outside, breaches = [], []
-    may = _matcher([*claims.owned, *claims.shared])
-    contracts = [(contract, _matcher([contract.path])) for contract in reversed(claims.contracts)]
+    may = _build_matcher([*claims.owned, *claims.shared])
+    contracts = [
+        (contract, _build_matcher([contract.path])) for contract in reversed(claims.contracts)
+    ]
     for path in changed:
         contract = next((c for c, matches in contracts if matches.match_file(path)), None)
         if contract is not None and contract.owner != claims.cell:
-            breaches.append(Breach(path, contract))
+            breaches.append(ContractBreach(path, contract))
         elif contract is None and claims.owned and not may.match_file(path):
             outside.append(path)
-    return Ownership(tuple(outside), tuple(breaches), base)
+    return OwnershipViolations(tuple(outside), tuple(breaches), base)
 
 
-def violations(ctx: CellContext, base: str, head: str) -> Ownership:
+def find_violations(ctx: CellContext, base: str, head: str) -> OwnershipViolations:
     """What a cell changed between two commits and may not; for `implement` and every repair."""
     changed = ctx.repo.changed_paths(base, head)
-    return judge(claims_of(ctx.run.feature, ctx.cell), changed, base)
+    return judge_paths(claims_of(ctx.run.feature, ctx.cell), changed, base)
 
 
-def contract_for(feature: Feature, cell: Cell, path: str) -> Contract | None:
+def find_foreign_contract(feature: Feature, cell: Cell, path: str) -> Contract | None:
     """The contract of another cell that a path belongs to: the repository's own first, then any
     other's, for a cell that may only ask."""
-    near = claims_of(feature, cell).foreign
+    near = claims_of(feature, cell).foreign_contracts
     far = tuple(c for c in feature.contracts if c.owner != cell.name and c not in near)
     for group in (near, far):
         for contract in reversed(group):
-            if contract.path == path or _matcher([contract.path]).match_file(path):
+            if contract.path == path or _build_matcher([contract.path]).match_file(path):
                 return contract
     return None
 
 
-def some(paths: Sequence[str], most: int = 5) -> str:
+def format_paths(paths: Sequence[str], most: int = 5) -> str:
     """A few names, and how many more."""
     more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(map(shown, paths[:most])) + more
+    return ", ".join(map(format_path, paths[:most])) + more
 
 
-def shown(path: str) -> str:
+def format_path(path: str) -> str:
     """A path on one line; bytes that are no UTF-8 are written out."""
     return path.replace("\n", "\\n").encode("utf-8", "backslashreplace").decode()
 
 
-def _matcher(patterns: Sequence[str]) -> Any:
+def _build_matcher(patterns: Sequence[str]) -> Any:
     import pathspec
 
     return pathspec.GitIgnoreSpec.from_lines(patterns)

@@ -8,22 +8,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from orchestr.spec.proof import CheckDef, CheckKind
+from orchestr.spec.checks import CheckDef, CheckKind
 
 if TYPE_CHECKING:
     from orchestr.checks.base import Check, MakeCheck
 
 # kind -> module and class
 CHECKS: dict[CheckKind, tuple[str, str]] = {
-    CheckKind.COMMAND: ("command", "Command"),
-    CheckKind.PYTEST: ("pytest", "Pytest"),
-    CheckKind.JUNIT: ("junit", "Junit"),
-    CheckKind.TESTS: ("tests", "Tests"),
-    CheckKind.API_PROBE: ("api_probe", "ApiProbe"),
-    CheckKind.BROWSER_JOURNEY: ("browser_journey", "BrowserJourney"),
-    CheckKind.STATE_INVARIANT: ("state_invariant", "StateInvariant"),
-    CheckKind.IMPORT_CHECK: ("import_check", "Import"),
-    CheckKind.TYPE_CHECK: ("type_check", "Types"),
+    CheckKind.COMMAND: ("command", "CommandRunner"),
+    CheckKind.PYTEST: ("pytest", "PytestRunner"),
+    CheckKind.JUNIT: ("junit", "JunitRunner"),
+    CheckKind.TESTS: ("json_tests", "TestsRunner"),
+    CheckKind.API_PROBE: ("api_probe", "ApiProbeRunner"),
+    CheckKind.BROWSER_JOURNEY: ("browser_journey", "BrowserJourneyRunner"),
+    CheckKind.STATE_INVARIANT: ("state_invariant", "StateInvariantRunner"),
+    CheckKind.IMPORT_CHECK: ("import_check", "ImportRunner"),
+    CheckKind.TYPE_CHECK: ("type_check", "TypeCheckRunner"),
 }
 
 

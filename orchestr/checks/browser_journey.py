@@ -10,38 +10,42 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestr.checks.base import Failure, Room, Runner, Verdict, decide, fresh, shown, stamps
-from orchestr.spec.proof import BrowserJourneyCheck
+from orchestr.checks.base import CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.room import CheckContext, select_fresh_files, stamp_files
+from orchestr.checks.runner import CheckRunner
+from orchestr.spec.checks import BrowserJourneyCheck
 
 _PRINTED = re.compile(rb"[\w./@+-]+\.(?:png|jpe?g|webp|gif|webm|mp4|zip|har|html|json|txt)\b")
 MOST_PRINTED = 50
 
 
-class BrowserJourney(Runner[BrowserJourneyCheck]):
+class BrowserJourneyRunner(CheckRunner[BrowserJourneyCheck]):
     """One journey; used for screenshots, too."""
 
-    def judge(self, room: Room) -> Verdict:
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         wanted = self._definition
-        before = stamps(room.find(wanted.evidence))
-        done = room.run(wanted.run)
-        found, old = fresh(room.find(wanted.evidence), before)
+        before = stamp_files(room.find_files(wanted.evidence))
+        done = room.run_program(wanted.run)
+        found, old = select_fresh_files(room.find_files(wanted.evidence), before)
         there = {glob: [p for p in paths if p.stat().st_size] for glob, paths in found.items()}
         lacking = [glob for glob, paths in there.items() if not paths]
         files = [path for paths in there.values() for path in paths]
-        kept, left = room.keep([*files, *_printed(room, done.out)])
-        detail = decide(done)
+        kept, left = room.copy_to_artefacts([*files, *_find_printed_files(room, done.out)])
+        detail = describe_exit(done)
         if lacking:
             detail += f"; no evidence was written: {', '.join(lacking)}"
             if old:
                 detail += f" ({old} of an earlier run do not count)"
         detail = "; ".join([detail, *left])
         if done.code == 0 and not lacking:
-            return Verdict(True, detail, artefacts=kept, exit=0)
-        failure = Failure(wanted.name, message=room.tail(), command=shown(wanted.run))
-        return Verdict(False, detail, (failure,), kept, done.code)
+            return CheckVerdict(True, detail, artefacts=kept, exit=0)
+        failure = Failure(
+            wanted.name, message=room.read_log_tail(), command=quote_command(wanted.run)
+        )
+        return CheckVerdict(False, detail, (failure,), kept, done.code)
 
 
-def _printed(room: Room, out: bytes) -> list[Path]:
+def _find_printed_files(room: CheckContext, out: bytes) -> list[Path]:
     """Files inside the worktree or the artefacts whose names were printed (row E92)."""
     homes = (room.worktree.resolve(), room.artefacts.resolve())
     found: dict[Path, None] = {}

@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestr.checks.base import CheckResult, Failure
 from orchestr.files import write_atomic
-from orchestr.spec.proof import CheckDef, CheckKind, as_row
+from orchestr.spec.checks import CheckDef, CheckKind, check_to_row
 
 SCHEMA = 1
 VERSIONS: dict[CheckKind, int] = {}  # raise a kind's number (from 1) when its verdict changes
@@ -25,14 +25,14 @@ VERSIONS: dict[CheckKind, int] = {}  # raise a kind's number (from 1) when its v
 
 def definition_digest(check: CheckDef) -> str:
     """A stable digest of what a check is; its name and time limit do not count."""
-    row = as_row(replace(check, name="", timeout=1.0))
-    return _digest([SCHEMA, VERSIONS.get(check.kind, 1), row])
+    row = check_to_row(replace(check, name="", timeout=1.0))
+    return _digest_json([SCHEMA, VERSIONS.get(check.kind, 1), row])
 
 
-def key_of(check: CheckDef, tree: str, environ: Mapping[str, str]) -> str:
+def cache_key(check: CheckDef, tree: str, environ: Mapping[str, str]) -> str:
     """What a result depends on: the head's tree, the check, the variables that it names."""
     named = [[name, environ.get(name)] for name in sorted(set(check.pass_env))]
-    return _digest([tree, definition_digest(check), named])
+    return _digest_json([tree, definition_digest(check), named])
 
 
 class ResultCache:
@@ -44,10 +44,10 @@ class ResultCache:
     def load(self, key: str) -> CheckResult | None:
         """The result of an earlier run, marked ``cached``, or None."""
         try:
-            head, _, body = self._file(key).read_bytes().partition(b"\n")
+            head, _, body = self._entry_path(key).read_bytes().partition(b"\n")
             if head.decode("ascii") != f"{key} {hashlib.sha256(body).hexdigest()}":
                 return None
-            result = from_dict(json.loads(body))
+            result = result_from_dict(json.loads(body))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         evidence = [Path(result.log), *(Path(result.folder, name) for name in result.artefacts)]
@@ -59,22 +59,23 @@ class ResultCache:
         """Keep a result if it passed. A full disk costs a run later, nothing else."""
         if not result.passed or result.cached:
             return
-        body = json.dumps(as_dict(result), separators=(",", ":")).encode("ascii")
+        body = json.dumps(result_as_dict(result), separators=(",", ":")).encode("ascii")
         head = f"{key} {hashlib.sha256(body).hexdigest()}\n".encode("ascii")
         with suppress(OSError):
-            write_atomic(self._file(key), head + body)
+            write_atomic(self._entry_path(key), head + body)
 
-    def _file(self, key: str) -> Path:
+    def _entry_path(self, key: str) -> Path:
         return self._folder / f"{key}.json"
 
 
-def as_dict(result: CheckResult) -> dict[str, Any]:
+def result_as_dict(result: CheckResult) -> dict[str, Any]:
     """A result as JSON values, for evidence files."""
     return {**asdict(result), "kind": str(result.kind)}
 
 
-def from_dict(row: Mapping[str, Any]) -> CheckResult:
-    """The result that `as_dict` wrote. Raises KeyError, TypeError or ValueError for others."""
+def result_from_dict(row: Mapping[str, Any]) -> CheckResult:
+    """The result that `result_as_dict` wrote. Raises KeyError, TypeError or ValueError for
+    others."""
     return CheckResult(
         **{
             **row,
@@ -85,6 +86,6 @@ def from_dict(row: Mapping[str, Any]) -> CheckResult:
     )
 
 
-def _digest(value: Any) -> str:
+def _digest_json(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

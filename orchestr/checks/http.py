@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestr.checks.base import Failed
-from orchestr.spec.proofvalues import PLACEHOLDER, steps
+from orchestr.checks.base import CheckFailed
+from orchestr.spec.check_field_types import PLACEHOLDER, parse_json_path
 
 LIMIT = 8 << 20  # bytes of an answer
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What came back."""
 
     status: int
@@ -37,7 +37,7 @@ def fetch(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     body: str | None = None,
-) -> Answer:
+) -> HttpAnswer:
     """The answer to one request; ``deadline`` is a time of the monotonic clock.
 
     Raises NoAnswer, and TimeoutError when the deadline passes, also for a server that sends a
@@ -62,41 +62,41 @@ def fetch(
                 if time.monotonic() > deadline:
                     raise TimeoutError
             text = bytes(data).decode(response.encoding or "utf-8", "replace")
-            return Answer(response.status_code, text)
+            return HttpAnswer(response.status_code, text)
     except httpx.TimeoutException:
         raise TimeoutError from None
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, LookupError) as error:
         raise NoAnswer(f"{type(error).__name__}: {error}") from None
 
 
-def fill(text: str, env: Mapping[str, str]) -> str:
+def fill_variables(text: str, env: Mapping[str, str]) -> str:
     """``${NAME}`` replaced by the variables' values. Raises Failed for one without a value."""
 
-    def value(found: Any) -> str:
+    def look_up_variable(found: Any) -> str:
         name: str = found[1]
         if name not in env:
-            raise Failed(f"${{{name}}} has no value: write `ports: true` in the cell")
+            raise CheckFailed(f"${{{name}}} has no value: write `ports: true` in the cell")
         return env[name]
 
-    return PLACEHOLDER.sub(value, text)
+    return PLACEHOLDER.sub(look_up_variable, text)
 
 
-def parse(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """JSON, strictly. Raises ValueError."""
 
-    def refuse(word: str) -> Any:
+    def refuse_constant(word: str) -> Any:
         raise ValueError(f"{word} is not JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def dig(value: Any, path: str) -> Any:
+def value_at_path(value: Any, path: str) -> Any:
     """The part of a JSON value at ``path``. Raises LookupError naming the step."""
     here = ""
-    for step in steps(path):
+    for step in parse_json_path(path):
         here += f"[{step}]" if isinstance(step, int) else f".{step}"
         inside = isinstance(value, list if isinstance(step, int) else dict)
         try:
@@ -108,33 +108,33 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
-def missing(wanted: Any, given: Any, where: str = "") -> list[str]:
+def describe_missing(wanted: Any, given: Any, where: str = "") -> list[str]:
     """What of ``wanted`` is not in ``given``, in words: objects may have more, lists and plain
     values must be equal in number and kind (``true`` is not ``1``)."""
     place = where or "the answer"
     if isinstance(wanted, dict):
         if not isinstance(given, dict):
-            return [f"{place} is {_short(given)}, not an object"]
+            return [f"{place} is {_shorten_json(given)}, not an object"]
         found: list[str] = []
         for key, value in wanted.items():
             path = f"{where}.{key}" if where else key
             if key in given:
-                found += missing(value, given[key], path)
+                found += describe_missing(value, given[key], path)
             else:
                 found.append(f"{path} is not there")
         return found
     if isinstance(wanted, list):
         if not isinstance(given, list) or len(given) != len(wanted):
-            return [f"{place} is {_short(given)}, not {_short(wanted)}"]
+            return [f"{place} is {_shorten_json(given)}, not {_shorten_json(wanted)}"]
         return [
             line
             for index, (one, two) in enumerate(zip(wanted, given, strict=True))
-            for line in missing(one, two, f"{where}[{index}]")
+            for line in describe_missing(one, two, f"{where}[{index}]")
         ]
     same = isinstance(wanted, bool) == isinstance(given, bool) and wanted == given
-    return [] if same else [f"{place} is {_short(given)}, not {_short(wanted)}"]
+    return [] if same else [f"{place} is {_shorten_json(given)}, not {_shorten_json(wanted)}"]
 
 
-def _short(value: Any) -> str:
+def _shorten_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else text[:200] + "..."

@@ -6,10 +6,12 @@ import json
 import os
 from itertools import zip_longest
 
-from orchestr.checks import programs
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, shown
-from orchestr.spec.proof import ImportCheck
-from orchestr.spec.proofvalues import bounds
+from orchestr.checks import find_program
+from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, quote_command
+from orchestr.checks.room import CheckContext
+from orchestr.checks.runner import CheckRunner
+from orchestr.spec.check_field_types import parse_version_bounds
+from orchestr.spec.checks import ImportCheck
 
 # Prints one JSON line last: what the module prints itself while it is imported does not matter.
 _PROGRAM = """\
@@ -32,42 +34,44 @@ print(json.dumps({"version": version, "file": getattr(module, "__file__", None)}
 """
 
 
-class Import(Runner[ImportCheck]):
+class ImportRunner(CheckRunner[ImportCheck]):
     """One import in a process of its own."""
 
-    def judge(self, room: Room) -> Verdict:
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         wanted = self._definition
-        python = programs.find_python(room.worktree, room.cwd, room.env)
+        python = find_program.find_python(room.worktree, room.cwd, room.env)
         if python is None:
-            where = programs.searched(room.worktree, room.cwd, room.env)
-            raise Failed(f"there is no Python: looked in {where}")
+            where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
+            raise CheckFailed(f"there is no Python: looked in {where}")
         path = os.pathsep.join(filter(None, [str(room.cwd), room.env.get("PYTHONPATH", "")]))
-        done = room.run(
+        done = room.run_program(
             [python, "-c", _PROGRAM, wanted.module], env={**room.env, "PYTHONPATH": path}
         )
-        again = shown(["python3", "-c", f"import {wanted.module}"])
-        failure = Failure(wanted.name, message=room.tail(), command=again)
+        again = quote_command(["python3", "-c", f"import {wanted.module}"])
+        failure = Failure(wanted.name, message=room.read_log_tail(), command=again)
         if done.code != 0:
             detail = f"{wanted.module} cannot be imported"
-            raise Failed(detail, failure, exit=done.code)
+            raise CheckFailed(detail, failure, exit=done.code)
         try:
             version = json.loads(done.text.splitlines()[-1])["version"]
         except (ValueError, KeyError, IndexError, TypeError):
             detail = f"importing {wanted.module} gave no answer"
-            raise Failed(detail, failure, exit=done.code) from None
+            raise CheckFailed(detail, failure, exit=done.code) from None
         if wanted.version is None:
-            return Verdict(True, f"{wanted.module} {version or ''}".rstrip(), exit=0)
+            return CheckVerdict(True, f"{wanted.module} {version or ''}".rstrip(), exit=0)
         if version is None:
-            raise Failed(f"{wanted.module} has no version, {wanted.version} is wanted", failure)
-        good = satisfies(version, wanted.version)
+            raise CheckFailed(
+                f"{wanted.module} has no version, {wanted.version} is wanted", failure
+            )
+        good = version_satisfies(version, wanted.version)
         detail = f"{wanted.module} {version}" + ("" if good else f", not {wanted.version}")
-        return Verdict(good, detail, () if good else (failure,), exit=0)
+        return CheckVerdict(good, detail, () if good else (failure,), exit=0)
 
 
-def satisfies(version: str, wanted: str) -> bool:
+def version_satisfies(version: str, wanted: str) -> bool:
     """Whether a version lies within the bounds; its leading numbers count (``1.2rc1``: 1.2)."""
-    have = _numbers(version)
-    for operator, bound in bounds(wanted):
+    have = _leading_numbers(version)
+    for operator, bound in parse_version_bounds(wanted):
         pairs = list(zip_longest(have, bound, fillvalue=0))
         ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
         good = {
@@ -79,7 +83,7 @@ def satisfies(version: str, wanted: str) -> bool:
     return True
 
 
-def _numbers(version: str) -> list[int]:
+def _leading_numbers(version: str) -> list[int]:
     found = []
     for part in version.partition("+")[0].split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

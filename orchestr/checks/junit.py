@@ -4,90 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from orchestr.checks import junitxml
-from orchestr.checks.base import (
-    Failed,
-    Failure,
-    Room,
-    Runner,
-    Verdict,
-    decide,
-    fresh,
-    shown,
-    stamps,
-)
-from orchestr.checks.junitxml import Case
-from orchestr.process import Completed
-from orchestr.spec.proof import JunitCheck
+from orchestr.checks import junit_xml
+from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.junit_xml import JunitCase
+from orchestr.checks.room import CheckContext, select_fresh_files, stamp_files
+from orchestr.checks.runner import CheckRunner
+from orchestr.process.run import CompletedCommand
+from orchestr.spec.checks import JunitCheck
 
 
-class Junit(Runner[JunitCheck]):
+class JunitRunner(CheckRunner[JunitCheck]):
     """The reports decide together with the exit code; either can fail the check."""
 
-    def judge(self, room: Room) -> Verdict:
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         wanted = self._definition
-        before = stamps(room.find(wanted.reports))
-        done = room.run(wanted.run)
-        found, old = fresh(room.find(wanted.reports), before)
+        before = stamp_files(room.find_files(wanted.reports))
+        done = room.run_program(wanted.run)
+        found, old = select_fresh_files(room.find_files(wanted.reports), before)
         missing = [glob for glob, paths in found.items() if not paths]
         reports = list(dict.fromkeys(path for paths in found.values() for path in paths))
         if not reports:
-            detail = f"{decide(done)}; no report was written ({', '.join(wanted.reports)})"
+            detail = f"{describe_exit(done)}; no report was written ({', '.join(wanted.reports)})"
             if old:
                 detail += f"; {old} of an earlier run do not count: make the tests really run"
-            raise Failed(detail, whole(room, wanted.name, wanted.run), exit=done.code)
+            raise CheckFailed(
+                detail, whole_run_failure(room, wanted.name, wanted.run), exit=done.code
+            )
         try:
-            cases = junitxml.read(reports)
-        except junitxml.BadReport as error:
-            detail = f"{decide(done)}; the report {error}"
-            raise Failed(detail, whole(room, wanted.name, wanted.run), exit=done.code) from None
-        kept, _ = room.keep(reports)
+            cases = junit_xml.read_reports(reports)
+        except junit_xml.BadReport as error:
+            detail = f"{describe_exit(done)}; the report {error}"
+            raise CheckFailed(
+                detail, whole_run_failure(room, wanted.name, wanted.run), exit=done.code
+            ) from None
+        kept, _ = room.copy_to_artefacts(reports)
         if missing:
-            detail = f"{decide(done)}; no report was written for {', '.join(missing)}"
-            raise Failed(detail, whole(room, wanted.name, wanted.run), exit=done.code)
-        return verdict(room, done, cases, kept, wanted.run, lambda _: shown(wanted.run))
+            detail = f"{describe_exit(done)}; no report was written for {', '.join(missing)}"
+            raise CheckFailed(
+                detail, whole_run_failure(room, wanted.name, wanted.run), exit=done.code
+            )
+        return judge_cases(room, done, cases, kept, wanted.run, lambda _: quote_command(wanted.run))
 
 
-def verdict(
-    room: Room,
-    done: Completed,
-    cases: Sequence[Case],
+def judge_cases(
+    room: CheckContext,
+    done: CompletedCommand,
+    cases: Sequence[JunitCase],
     kept: tuple[str, ...],
     argv: Sequence[str],
-    again: Callable[[Case], str],
-) -> Verdict:
+    again: Callable[[JunitCase], str],
+) -> CheckVerdict:
     """What tests and exit code say together; no test that ran is no proof (row D89)."""
-    found = junitxml.tally(cases)
-    detail = junitxml.counted(found)
+    found = junit_xml.count_statuses(cases)
+    detail = junit_xml.format_counts(found)
     failures = tuple(
-        Failure(title(case), case.file, _message(case), again(case))
+        Failure(case_title(case), case.file, _case_message(case), again(case))
         for case in cases
         if case.status in ("failed", "error")
     )
     passed = not failures and done.code == 0
     if not failures and done.code != 0:
-        detail = f"{decide(done)}, although the report has {detail}"
-        failures = (whole(room, room.definition.name, argv),)
+        detail = f"{describe_exit(done)}, although the report has {detail}"
+        failures = (whole_run_failure(room, room.definition.name, argv),)
     elif passed and not cases:
         passed, detail = False, "no tests were collected: nothing was proved"
     elif passed and found["skipped"] == len(cases):
         passed, detail = False, f"all {len(cases)} tests were skipped: nothing was proved"
-    return Verdict(
+    return CheckVerdict(
         passed, detail, failures, kept, done.code, tests=len(cases), skipped=found["skipped"]
     )
 
 
-def whole(room: Room, name: str, argv: Sequence[str]) -> Failure:
+def whole_run_failure(room: CheckContext, name: str, argv: Sequence[str]) -> Failure:
     """The whole run as one failure: what there is to say when no single test can be named."""
-    return Failure(name, message=room.tail(), command=shown(argv))
+    return Failure(name, message=room.read_log_tail(), command=quote_command(argv))
 
 
-def title(case: Case) -> str:
+def case_title(case: JunitCase) -> str:
     """``class.name`` of a test."""
     return f"{case.classname}.{case.name}" if case.classname else case.name or "(no name)"
 
 
-def _message(case: Case) -> str:
+def _case_message(case: JunitCase) -> str:
     parts = [case.message.strip(), case.text.strip()]
     if parts[0] and parts[0] in parts[1]:
         parts = parts[1:]

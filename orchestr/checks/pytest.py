@@ -12,10 +12,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestr.checks import junit, junitxml, programs
-from orchestr.checks.base import Failed, Room, Runner, Verdict, decide
-from orchestr.checks.junitxml import Case
-from orchestr.spec.proof import PytestCheck
+from orchestr.checks import find_program, junit, junit_xml
+from orchestr.checks.base import CheckFailed, CheckVerdict, describe_exit
+from orchestr.checks.junit_xml import JunitCase
+from orchestr.checks.room import CheckContext
+from orchestr.checks.runner import CheckRunner
+from orchestr.spec.checks import PytestCheck
 
 _EXPRESSION = re.compile(r"(^|[\s(])(and|or|not)[\s(]")
 _MEANING = {
@@ -26,36 +28,38 @@ _MEANING = {
 }
 
 
-class Pytest(Runner[PytestCheck]):
+class PytestRunner(CheckRunner[PytestCheck]):
     """One run of pytest."""
 
-    def judge(self, room: Room) -> Verdict:
-        program = programs.find("pytest", room.worktree, room.cwd, room.env)
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
+        program = find_program.find_program("pytest", room.worktree, room.cwd, room.env)
         if program is None:
-            where = programs.searched(room.worktree, room.cwd, room.env)
-            raise Failed(f"pytest is not installed: looked in {where}")
+            where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
+            raise CheckFailed(f"pytest is not installed: looked in {where}")
         report = room.artefacts / "junit.xml"
-        chosen = [*selection(self._definition.selector, room.cwd), *self._definition.args]
+        chosen = [*selection_args(self._definition.selector, room.cwd), *self._definition.args]
         argv = [
             program, f"--junitxml={report}", "-o", "junit_family=xunit1",
             "-o", f"cache_dir={room.artefacts / '.pytest_cache'}", *chosen,
         ]  # fmt: skip
         paths = [str(room.cwd), room.env.get("PYTHONPATH", "")]
         env = {**room.env, "PYTHONPATH": ":".join(filter(None, paths))}
-        done = room.run(argv, env=env)
-        whole = junit.whole(room, self._definition.name, ["pytest", *chosen])
+        done = room.run_program(argv, env=env)
+        whole = junit.whole_run_failure(room, self._definition.name, ["pytest", *chosen])
         if done.code in _MEANING and done.code != 2:
-            raise Failed(f"{decide(done)}: {_MEANING[done.code]}", whole, exit=done.code)
+            raise CheckFailed(
+                f"{describe_exit(done)}: {_MEANING[done.code]}", whole, exit=done.code
+            )
         try:
-            cases = junitxml.read([report])
-        except junitxml.BadReport as error:
+            cases = junit_xml.read_reports([report])
+        except junit_xml.BadReport as error:
             why = _MEANING.get(done.code, f"the report {error}")
-            raise Failed(f"{decide(done)}: {why}", whole, exit=done.code) from None
+            raise CheckFailed(f"{describe_exit(done)}: {why}", whole, exit=done.code) from None
         kept = ("junit.xml",)
-        return junit.verdict(room, done, cases, kept, ["pytest", *chosen], reproduce)
+        return junit.judge_cases(room, done, cases, kept, ["pytest", *chosen], build_rerun_command)
 
 
-def selection(selector: str | None, cwd: Path) -> list[str]:
+def selection_args(selector: str | None, cwd: Path) -> list[str]:
     """The words of pytest's command line: paths and node ids, or ``-k`` and an expression."""
     if selector is None:
         return []
@@ -68,7 +72,7 @@ def selection(selector: str | None, cwd: Path) -> list[str]:
     return ["-k", selector]
 
 
-def reproduce(case: Case) -> str:
+def build_rerun_command(case: JunitCase) -> str:
     """The command that runs just this test."""
     if not case.file:
         return shlex.join(["pytest", "-k", case.name]) if case.name else "pytest"

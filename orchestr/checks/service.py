@@ -14,11 +14,12 @@ from contextlib import closing, contextmanager
 from types import TracebackType
 
 from orchestr.checks import http
-from orchestr.checks.base import Failed, Room, decide, shown
+from orchestr.checks.base import CheckFailed, describe_exit, quote_command
+from orchestr.checks.room import CheckContext
 from orchestr.errors import OrchestrError
-from orchestr.ports import is_free
-from orchestr.process import Completed
-from orchestr.spec.proof import Ready
+from orchestr.process.run import CompletedCommand
+from orchestr.spec.checks import ServiceReadiness
+from orchestr.state.ports import is_free
 
 POLL = 0.05  # s
 
@@ -26,14 +27,14 @@ POLL = 0.05  # s
 class Service:
     """A program in the background. Use it in ``with``; leaving ends its whole tree."""
 
-    def __init__(self, room: Room, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, room: CheckContext, argv: Sequence[str], env: Mapping[str, str]) -> None:
         self._room = room
         self._argv = tuple(argv)
         self._env = env
         self._stop = threading.Event()
-        self._done: Completed | None = None
+        self._done: CompletedCommand | None = None
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="service", daemon=True)
+        self._thread = threading.Thread(target=self._run_program, name="service", daemon=True)
 
     def __enter__(self) -> Service:
         self._thread.start()
@@ -47,60 +48,60 @@ class Service:
         self._thread.join()
 
     def check_alive(self) -> None:
-        """Raises Failed when it has ended already."""
+        """Raises CheckFailed when it has ended already."""
         if self._thread.is_alive():
             return
         if isinstance(self._error, OrchestrError):
-            raise Failed(f"the service cannot be started: {self._error.message}")
-        ending = decide(self._done) if self._done is not None else str(self._error)
-        raise Failed(f"the service ended by itself ({ending}): {shown(self._argv)}")
+            raise CheckFailed(f"the service cannot be started: {self._error.message}")
+        ending = describe_exit(self._done) if self._done is not None else str(self._error)
+        raise CheckFailed(f"the service ended by itself ({ending}): {quote_command(self._argv)}")
 
-    def wait(self, base: str, port: int | None, ready: Ready) -> None:
+    def wait_until_ready(self, base: str, port: int | None, ready: ServiceReadiness) -> None:
         """Wait until it answers. Raises Failed: it ended, or did not answer in time."""
         end = min(time.monotonic() + ready.timeout, self._room.deadline)
         last = "nothing listens"
         while True:
             self.check_alive()
             if self._room.request.stop.is_set():
-                raise Failed("stopped before it ended")
+                raise CheckFailed("stopped before it ended")
             try:
                 if ready.path is not None:
                     status = http.fetch(base + ready.path, end).status
                     if status < 400:
                         return
                     last = f"{ready.path} answers {status}"
-                elif port is None or _listens(port):
+                elif port is None or _is_listening(port):
                     return
             except http.NoAnswer as error:
                 last = str(error)
             except TimeoutError:
                 pass
             if time.monotonic() >= end:
-                raise Failed(f"the service was not ready after {ready.timeout:g} s: {last}")
+                raise CheckFailed(f"the service was not ready after {ready.timeout:g} s: {last}")
             time.sleep(POLL)
 
-    def _run(self) -> None:
+    def _run_program(self) -> None:
         try:
-            self._done = self._room.run(self._argv, env=self._env, stop=self._stop, more=60)
+            self._done = self._room.run_program(self._argv, env=self._env, stop=self._stop, more=60)
         except Exception as error:
             self._error = error
 
 
 @contextmanager
-def running(
-    room: Room, argv: Sequence[str], env: Mapping[str, str], base: str, port: int | None,
-    ready: Ready,
+def running_service(
+    room: CheckContext, argv: Sequence[str], env: Mapping[str, str], base: str, port: int | None,
+    ready: ServiceReadiness,
 ) -> Iterator[Service]:  # fmt: skip
-    """A service that answers. Raises Failed when it does not, or when its port is taken."""
+    """A service that answers. Raises CheckFailed when it does not, or when its port is taken."""
     if port is not None and not is_free(port):
-        raise Failed(f"port {port} is in use already: another program would answer")
+        raise CheckFailed(f"port {port} is in use already: another program would answer")
     with Service(room, argv, env) as service:
-        service.wait(base, port, ready)
+        service.wait_until_ready(base, port, ready)
         yield service
         service.check_alive()
 
 
-def any_port() -> int:
+def find_free_port() -> int:
     """A port that was free a moment ago."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -108,7 +109,7 @@ def any_port() -> int:
         return port
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     try:
         with closing(socket.create_connection(("127.0.0.1", port), 1.0)):
             return True

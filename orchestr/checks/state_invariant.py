@@ -12,34 +12,38 @@ import json
 from typing import Any
 
 from orchestr.checks import http
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
+from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.room import CheckContext
+from orchestr.checks.runner import CheckRunner
+from orchestr.spec.checks import Probe, StateInvariantCheck
 from orchestr.spec.expression import check_expression
-from orchestr.spec.proof import Probe, StateInvariantCheck
-from orchestr.spec.values import BadValue
+from orchestr.spec.field_types import BadValue
 
 
-class StateInvariant(Runner[StateInvariantCheck]):
+class StateInvariantRunner(CheckRunner[StateInvariantCheck]):
     """All probes, then the expression."""
 
-    def judge(self, room: Room) -> Verdict:
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         wanted = self._definition
-        values = {probe.name: _value(room, probe) for probe in wanted.probes}
-        seen = ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
-        room.say(f"{seen}\n{wanted.expression}\n")
+        values = {probe.name: _fetch_probe_value(room, probe) for probe in wanted.probes}
+        seen = ", ".join(f"{name} = {_shorten_json(value)}" for name, value in values.items())
+        room.log_text(f"{seen}\n{wanted.expression}\n")
         try:
-            result = evaluate(wanted.expression, values)
+            result = evaluate_expression(wanted.expression, values)
         except ValueError as error:
-            raise Failed(f"{wanted.expression}: {error} ({seen})") from None
+            raise CheckFailed(f"{wanted.expression}: {error} ({seen})") from None
         if result is True:
-            return Verdict(True, f"{wanted.expression} ({seen})")
-        what = "is false" if result is False else f"gives {_short(result)}, not true or false"
+            return CheckVerdict(True, f"{wanted.expression} ({seen})")
+        what = (
+            "is false" if result is False else f"gives {_shorten_json(result)}, not true or false"
+        )
         detail = f"{wanted.expression} {what} ({seen})"
-        commands = [shown(probe.run) for probe in wanted.probes if probe.run]
+        commands = [quote_command(probe.run) for probe in wanted.probes if probe.run]
         failure = Failure(wanted.name, message=detail, command=" ; ".join(commands))
-        return Verdict(False, detail, (failure,))
+        return CheckVerdict(False, detail, (failure,))
 
 
-def evaluate(expression: str, values: dict[str, Any]) -> Any:
+def evaluate_expression(expression: str, values: dict[str, Any]) -> Any:
     """The value of an expression. Raises ValueError with the reason, never anything else."""
     import simpleeval
 
@@ -53,36 +57,38 @@ def evaluate(expression: str, values: dict[str, Any]) -> Any:
         raise ValueError(f"cannot be evaluated, {type(error).__name__}: {error}") from None
 
 
-def _value(room: Room, probe: Probe) -> Any:
+def _fetch_probe_value(room: CheckContext, probe: Probe) -> Any:
     if probe.run:
-        done = room.run(probe.run)
+        done = room.run_program(probe.run)
         if done.code != 0:
-            failure = Failure(probe.name, message=room.tail(), command=shown(probe.run))
-            raise Failed(f"probe {probe.name}: {decide(done)}", failure, exit=done.code)
+            failure = Failure(
+                probe.name, message=room.read_log_tail(), command=quote_command(probe.run)
+            )
+            raise CheckFailed(f"probe {probe.name}: {describe_exit(done)}", failure, exit=done.code)
         text = done.out.decode("utf-8", "replace").removesuffix("\n")
     else:
-        url = http.fill(probe.url or "", room.env)
+        url = http.fill_variables(probe.url or "", room.env)
         try:
             answer = http.fetch(url, room.deadline)
         except http.NoAnswer as error:
-            raise Failed(f"probe {probe.name}: no answer from {url}: {error}") from None
+            raise CheckFailed(f"probe {probe.name}: no answer from {url}: {error}") from None
         if not 200 <= answer.status < 300:
-            raise Failed(f"probe {probe.name}: {url} answers {answer.status}")
+            raise CheckFailed(f"probe {probe.name}: {url} answers {answer.status}")
         text = answer.text
     try:
-        value = http.parse(text)
+        value = http.parse_json(text)
     except ValueError as error:
         if probe.json_path is not None:
-            raise Failed(f"probe {probe.name}: not JSON: {error}") from None
+            raise CheckFailed(f"probe {probe.name}: not JSON: {error}") from None
         return text
     if probe.json_path is None:
         return value
     try:
-        return http.dig(value, probe.json_path)
+        return http.value_at_path(value, probe.json_path)
     except LookupError as error:
-        raise Failed(f"probe {probe.name}: {error.args[0]}") from None
+        raise CheckFailed(f"probe {probe.name}: {error.args[0]}") from None
 
 
-def _short(value: Any) -> str:
+def _shorten_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else text[:200] + "..."

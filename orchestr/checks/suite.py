@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.checks import make_check
-from orchestr.checks.base import CheckRequest, CheckResult, Failure, log_tail
-from orchestr.checks.cache import ResultCache, key_of
-from orchestr.spec.proof import CheckDef
+from orchestr.checks.base import CheckRequest, CheckResult, Failure
+from orchestr.checks.cache import ResultCache, cache_key
+from orchestr.checks.room import log_tail
+from orchestr.spec.checks import CheckDef
 
 SHORT = 2000  # characters of a message where all failures are listed
 LISTED = 30  # failures that are listed with their messages
@@ -62,7 +63,7 @@ def run_suite(
     for number, check in enumerate(checks, start=1):
         if request.stop.is_set():
             break
-        result = _run_one(check, number, request, cache, slot)
+        result = _run_one_check(check, number, request, cache, slot)
         results.append(result)
         if listener is not None:
             listener(result)
@@ -71,15 +72,15 @@ def run_suite(
     return tuple(results)
 
 
-def _run_one(
+def _run_one_check(
     check: CheckDef, number: int, request: SuiteRequest, cache: ResultCache | None, slot: Slot
 ) -> CheckResult:
-    key = key_of(check, request.tree, request.environ)
+    key = cache_key(check, request.tree, request.environ)
     known = cache.load(key) if cache is not None else None
     if known is not None:
         return replace(known, name=check.name)
     passed_on = {n: request.environ[n] for n in check.pass_env if n in request.environ}
-    place = request.folder / f"{number:03d}-{slug(check.name)}"
+    place = request.folder / f"{number:03d}-{file_name_slug(check.name)}"
     with slot():
         result = make_check(check).run(
             CheckRequest(
@@ -98,17 +99,17 @@ def _run_one(
     return result
 
 
-def slug(name: str) -> str:
+def file_name_slug(name: str) -> str:
     """A name as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "check"
 
 
-def passed(results: Iterable[CheckResult]) -> bool:
+def all_passed(results: Iterable[CheckResult]) -> bool:
     """Whether nothing is red; no checks at all is not red."""
     return all(result.passed for result in results)
 
 
-def failures_of(results: Iterable[CheckResult]) -> list[tuple[CheckResult, Failure]]:
+def list_failures(results: Iterable[CheckResult]) -> list[tuple[CheckResult, Failure]]:
     """Every failure with its check; a red check that names none counts as one itself."""
     found: list[tuple[CheckResult, Failure]] = []
     for result in results:
@@ -123,11 +124,11 @@ def failure_key(results: Iterable[CheckResult]) -> str:
 
     Messages do not count: they hold times, addresses and temporary folders.
     """
-    names = sorted(f"{r.name}\0{f.name}\0{f.file}" for r, f in failures_of(results))
+    names = sorted(f"{r.name}\0{f.name}\0{f.file}" for r, f in list_failures(results))
     return hashlib.sha256(json.dumps(names).encode("ascii")).hexdigest()[:20]
 
 
-def summary(results: Sequence[CheckResult]) -> str:
+def summarize_results(results: Sequence[CheckResult]) -> str:
     """One line for people: ``2 of 3 checks passed; red: unit (1 failed)``."""
     if not results:
         return "no checks"
@@ -142,22 +143,22 @@ def summary(results: Sequence[CheckResult]) -> str:
 def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> str:
     """What a repair prompt says of the red checks (rows D38, D39, D98).
 
-    With ``focus`` one failure is shown in full, by its index in `failures_of`: name, file,
+    With ``focus`` one failure is shown in full, by its index in `list_failures`: name, file,
     message, the command that reproduces it, the end of the log; the others only by name. Without
     it all are shown. Empty when nothing is red.
     """
-    found = failures_of(results)
+    found = list_failures(results)
     if not found:
         return ""
     if focus is None:
-        return _all(found)
+        return _render_all_failures(found)
     focus = min(focus, len(found) - 1)
     result, failure = found[focus]
-    lines = [_heading(result, failure), *_facts(failure, None)]
+    lines = [_failure_heading(result, failure), *_failure_lines(failure, None)]
     tail = log_tail(Path(result.log)) if result.log else ""
     if tail and tail not in failure.message:
-        lines += ["", f"End of the output of check {result.name}:", "", _fenced(tail)]
-    others = [_heading(r, f) for i, (r, f) in enumerate(found) if i != focus]
+        lines += ["", f"End of the output of check {result.name}:", "", _fence_text(tail)]
+    others = [_failure_heading(r, f) for i, (r, f) in enumerate(found) if i != focus]
     if others:
         rest = f"\n- and {len(others) - LISTED} more" if len(others) > LISTED else ""
         names = "\n".join(f"- {line}" for line in others[:LISTED])
@@ -165,21 +166,23 @@ def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> s
     return "\n".join(lines) + "\n"
 
 
-def _all(found: list[tuple[CheckResult, Failure]]) -> str:
+def _render_all_failures(found: list[tuple[CheckResult, Failure]]) -> str:
     parts = []
     for result, failure in found[:LISTED]:
-        parts.append("\n".join([f"## {_heading(result, failure)}", *_facts(failure, SHORT)]))
+        parts.append(
+            "\n".join([f"## {_failure_heading(result, failure)}", *_failure_lines(failure, SHORT)])
+        )
     if len(found) > LISTED:
         parts.append(f"... and {len(found) - LISTED} more")
     return "\n\n".join(parts) + "\n"
 
 
-def _heading(result: CheckResult, failure: Failure) -> str:
+def _failure_heading(result: CheckResult, failure: Failure) -> str:
     what = failure.name if failure.name != result.name else _first_line(result.detail)
     return f"check {result.name} ({result.kind}): {_first_line(what)}"
 
 
-def _facts(failure: Failure, limit: int | None) -> list[str]:
+def _failure_lines(failure: Failure, limit: int | None) -> list[str]:
     lines = []
     if failure.file:
         lines.append(f"File: {failure.file}")
@@ -188,11 +191,11 @@ def _facts(failure: Failure, limit: int | None) -> list[str]:
     message = failure.message.strip()
     if message:
         cut = message if limit is None or len(message) <= limit else f"...{message[-limit:]}"
-        lines += ["", _fenced(cut)]
+        lines += ["", _fence_text(cut)]
     return lines
 
 
-def _fenced(text: str) -> str:
+def _fence_text(text: str) -> str:
     """In a fence that nothing inside can close."""
     runs = [len(run) for run in re.findall(r"`+", text)]
     fence = "`" * max(3, 1 + max(runs, default=0))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 
-from orchestr.checks import programs
-from orchestr.checks.base import Failed, Failure, Room, Runner, Verdict, decide, shown
-from orchestr.spec.proof import TypeCheck
+from orchestr.checks import find_program
+from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.room import CheckContext
+from orchestr.checks.runner import CheckRunner
+from orchestr.spec.checks import TypeCheck
 
 _LINE = re.compile(
     r"^\s*(?P<file>[^:\n]+\.pyi?):(?P<line>\d+)(?::\d+)?(?::| -) error: (?P<message>.+)$",
@@ -19,34 +21,34 @@ _LINE = re.compile(
 )
 
 
-class Types(Runner[TypeCheck]):
+class TypeCheckRunner(CheckRunner[TypeCheck]):
     """One run of a type checker."""
 
-    def judge(self, room: Room) -> Verdict:
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         wanted = self._definition
-        program = programs.find(wanted.tool, room.worktree, room.cwd, room.env)
+        program = find_program.find_program(wanted.tool, room.worktree, room.cwd, room.env)
         if program is None:
-            where = programs.searched(room.worktree, room.cwd, room.env)
-            raise Failed(f"{wanted.tool} is not installed: looked in {where}")
+            where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
+            raise CheckFailed(f"{wanted.tool} is not installed: looked in {where}")
         options: list[str] = []
         if wanted.tool == "mypy":
             options = ["--cache-dir", os.devnull, "--no-pretty", "--no-color-output"]
-        done = room.run([program, *options, *wanted.paths])
-        again = shown([wanted.tool, *wanted.paths])
+        done = room.run_program([program, *options, *wanted.paths])
+        again = quote_command([wanted.tool, *wanted.paths])
         if done.code == 0:
-            return Verdict(True, f"{wanted.tool} finds nothing", exit=0)
+            return CheckVerdict(True, f"{wanted.tool} finds nothing", exit=0)
         failures = tuple(
-            Failure(f"{_inside(m['file'], room)}:{m['line']}", _inside(m["file"], room),
-                    m["message"].strip(), again)
+            Failure(f"{path}:{m['line']}", path, m["message"].strip(), again)
             for m in _LINE.finditer(done.text)
-        )  # fmt: skip
+            for path in [_path_in_worktree(m["file"], room)]
+        )
         count = len(failures)
         detail = f"{wanted.tool}: {count} error{'s' * (count != 1)}"
         if not failures:
-            detail = f"{wanted.tool}: {decide(done)}"
-            failures = (Failure(wanted.name, message=room.tail(), command=again),)
-        return Verdict(False, detail, failures, exit=done.code)
+            detail = f"{wanted.tool}: {describe_exit(done)}"
+            failures = (Failure(wanted.name, message=room.read_log_tail(), command=again),)
+        return CheckVerdict(False, detail, failures, exit=done.code)
 
 
-def _inside(name: str, room: Room) -> str:
+def _path_in_worktree(name: str, room: CheckContext) -> str:
     return name.strip().removeprefix(f"{room.worktree}/")

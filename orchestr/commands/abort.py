@@ -12,26 +12,34 @@ import signal
 import time
 from typing import Any
 
-from orchestr import supervisor
-from orchestr.cell import attempt as attempts
-from orchestr.cell import cross, mending, reviewers
+from orchestr.cell.agent import repair, run_reviewers
+from orchestr.cell.agent.run_agent import (
+    UNENDED,
+    has_running_agent,
+    reviewer_work,
+    stop_agent,
+    stop_attempt_agents,
+)
 from orchestr.cell.context import ABORT, CellContext
-from orchestr.cell.drive import UNENDED, is_alive, reviewer, stop_running, stop_work
-from orchestr.cell.guarding import end_left
-from orchestr.cell.implement import keep_quietly
+from orchestr.cell.phases import cross_checks
+from orchestr.cell.phases.implement import try_salvage
+from orchestr.cell.worktree.worktree_guard import kill_leftover_checks
+from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.commands.clean import clean_cell
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say, tell
-from orchestr.commands.session import Session, Target
-from orchestr.events import Kind
 from orchestr.files import write_atomic
-from orchestr.lifecycle import replay
-from orchestr.locks import LeaseRecord, read_lease
-from orchestr.process import alive
-from orchestr.spec.records import Phase
-from orchestr.states import CellState
-from orchestr.store import now, prepare
+from orchestr.process.lease import LeaseRecord, read_lease
+from orchestr.process.run import is_process_alive
+from orchestr.run.workspace import Session, Target
+from orchestr.spec.phases import Phase
+from orchestr.state import attempts
+from orchestr.state.events import EventKind
+from orchestr.state.journal import utc_timestamp
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.replay import replay
+from orchestr.state.states import CellState
+from orchestr.supervisor import client
+from orchestr.views.terminal.output import print_stderr, write_stdout
 
 POLL = 0.1  # s
 
@@ -41,57 +49,57 @@ class Abort(PlainVerb):
 
     doc_purpose = "stop running agents; worktrees stay"
     doc_usage = "[FEATURE[:CELL]]"
-    cmd_options = (flag("cleanup", "also remove the worktrees that hold nothing unsaved"),)
+    cmd_options = (flag_option("cleanup", "also remove the worktrees that hold nothing unsaved"),)
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Stop, report each cell with a clock, count them."""
-        prepare(session.layout)
+        create_state_dirs(session.layout)
         words = args or list(session.specs.features)
         count = 0
         stopped: list[CellContext] = []
-        for target in session.targets(words):
-            lease = read_lease(session.layout.lease(target.feature))
+        for target in session.parse_targets(words):
+            lease = read_lease(session.layout.lease_file(target.feature))
             if target.cell is not None:
-                cells = [ctx for ctx in session.cells([target]) if _stop_cell(ctx, lease)]
+                cells = [ctx for ctx in session.select_cells([target]) if _stop_cell(ctx, lease)]
             else:
                 cells = _stop_feature(session, target, lease)
             stopped += cells
             count += len(cells)
         if not count:
-            tell("No feature is running: there was nothing to abort.\n")
+            write_stdout("No feature is running: there was nothing to abort.\n")
             return 0
         for ctx in stopped:
             if params["cleanup"]:
                 clean_cell(ctx, forced=False)
             elif ctx.worktree.exists():
-                tell(f"kept: {ctx.worktree}\n")
+                write_stdout(f"kept: {ctx.worktree}\n")
         noun = "cell" if count == 1 else "cells"
-        tell(f"Aborted {count} {noun}. Go on with: orchestr run {words[0]}")
-        tell("\n" if params["cleanup"] else f"; tidy up: orchestr clean {words[0]}\n")
+        write_stdout(f"Aborted {count} {noun}. Go on with: orchestr run {words[0]}")
+        write_stdout("\n" if params["cleanup"] else f"; tidy up: orchestr clean {words[0]}\n")
         return 0
 
 
 def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -> list[CellContext]:
     """Ask the run to stop, wait for it, then end what is left of its agents."""
-    cells = session.cells([target])
-    live = [ctx for ctx in cells if _agent_lives(ctx)]
+    cells = session.select_cells([target])
+    live = [ctx for ctx in cells if _is_agent_alive(ctx)]
     moving = [c for c in cells if c.run.past.cell(c.cell.name).state in BUSY] if lease else []
-    if lease is not None and alive(lease.pid, lease.create_time):
-        _say(target.feature, f"stopping the run (PID {lease.pid})")
+    if lease is not None and is_process_alive(lease.pid, lease.create_time):
+        _print_progress(target.feature, f"stopping the run (PID {lease.pid})")
         os.kill(lease.pid, signal.SIGTERM)
         patience = time.monotonic() + 2 * session.settings.limits.grace + 10
-        while alive(lease.pid, lease.create_time) and time.monotonic() < patience:
+        while is_process_alive(lease.pid, lease.create_time) and time.monotonic() < patience:
             time.sleep(POLL)
-        if alive(lease.pid, lease.create_time):
-            _say(target.feature, f"PID {lease.pid} did not stop; ending it")
+        if is_process_alive(lease.pid, lease.create_time):
+            _print_progress(target.feature, f"PID {lease.pid} did not stop; ending it")
             os.kill(lease.pid, signal.SIGKILL)
     for ctx in cells:
-        newest = attempts.current(ctx.dir)
+        newest = attempts.current_attempt(ctx.dir)
         if newest is not None and newest.is_open:
-            _end(ctx)
+            _abort_attempt(ctx)
     if cells:
-        cross.end_left(cells[0].run)
-    lonely = [ctx for ctx in cells if _end_lonely(ctx)]
+        cross_checks.kill_leftover_cross_checks(cells[0].run)
+    lonely = [ctx for ctx in cells if _stop_orphans(ctx)]
     return list(dict.fromkeys([*live, *moving, *lonely]))
 
 
@@ -100,80 +108,80 @@ BUSY = (CellState.RUNNING, CellState.WAITING)
 
 def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
     """Stop one cell. With a living run, the run closes the attempt; else we do."""
-    newest = attempts.current(ctx.dir)
+    newest = attempts.current_attempt(ctx.dir)
     is_open = newest is not None and newest.is_open
     if lease is None:
         if is_open:
-            _end(ctx)
-        return _end_lonely(ctx) or is_open
-    if not is_open and not _moves(ctx):
+            _abort_attempt(ctx)
+        return _stop_orphans(ctx) or is_open
+    if not is_open and not _is_at_work(ctx):
         return False
-    write_atomic(ctx.dir / ABORT, f"{now()}\n".encode())
-    _say(ctx.name, f"stopping {newest.words if newest and is_open else 'what it does'}")
+    write_atomic(ctx.dir / ABORT, f"{utc_timestamp()}\n".encode())
+    _print_progress(ctx.name, f"stopping {newest.label if newest and is_open else 'what it does'}")
     patience = time.monotonic() + 2 * ctx.run.settings.limits.grace + 10
     while time.monotonic() < patience:
-        current = attempts.current(ctx.dir)
-        if not (current is not None and current.is_open) and not _moves(ctx):
-            _say(ctx.name, "stopped")
+        current = attempts.current_attempt(ctx.dir)
+        if not (current is not None and current.is_open) and not _is_at_work(ctx):
+            _print_progress(ctx.name, "stopped")
             return True
         time.sleep(POLL)
     if newest is not None and is_open:
-        folder = attempts.folder(ctx.dir, newest.number)
-        supervisor.stop_attempt(folder, marker=newest.marker(ctx.key), grace=0, now=True)
+        folder = attempts.attempt_folder(ctx.dir, newest.number)
+        client.stop_attempt(folder, marker=newest.process_marker(ctx.key), grace=0, now=True)
     return True
 
 
-def _moves(ctx: CellContext) -> bool:
+def _is_at_work(ctx: CellContext) -> bool:
     """Whether the cell is at work by the journal: its checks run without an open attempt."""
     view = replay(ctx.run.journal.read())
     cell = view.cell(ctx.cell.name)
     return cell.state in BUSY and cell.run == view.run  # else a run that was killed left it so
 
 
-def _end_lonely(ctx: CellContext) -> bool:
+def _stop_orphans(ctx: CellContext) -> bool:
     """Stop what belongs to no open attempt: checks that a killed run left, and reviewers of a
     person's commits. Whether there was anything."""
-    folders = [f for f in attempts.supervised(ctx.dir, 0)[1:]
-               if supervisor.state(f) in UNENDED]  # fmt: skip
+    folders = [f for f in attempts.agent_folders(ctx.dir, 0)[1:]
+               if client.read_attempt_state(f) in UNENDED]  # fmt: skip
     for folder in folders:
-        _say(ctx.name, f"stopping review {folder.name}")
-        stop_work(ctx, reviewer(folder, 0))
-    checks = end_left(ctx)
+        _print_progress(ctx.name, f"stopping review {folder.name}")
+        stop_agent(ctx, reviewer_work(folder, 0))
+    checks = kill_leftover_checks(ctx)
     if checks:
-        _say(ctx.name, "stopping its checks")
+        _print_progress(ctx.name, "stopping its checks")
     if folders:
-        reviewers.stopped(ctx.dir, 0)
+        run_reviewers.mark_reviewers_stopped(ctx.dir, 0)
     if folders or checks:
         phase = Phase.REVIEW if folders else Phase.CHECK
-        ctx.emit(Kind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
+        ctx.emit(EventKind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
                  hint=f"orchestr run {ctx.name}")  # fmt: skip
-        _say(ctx.name, "stopped")
+        _print_progress(ctx.name, "stopped")
     return bool(folders or checks)
 
 
-def _agent_lives(ctx: CellContext) -> bool:
-    newest = attempts.current(ctx.dir)
-    return newest is not None and newest.is_open and is_alive(ctx.dir, newest)
+def _is_agent_alive(ctx: CellContext) -> bool:
+    newest = attempts.current_attempt(ctx.dir)
+    return newest is not None and newest.is_open and has_running_agent(ctx.dir, newest)
 
 
-def _end(ctx: CellContext) -> None:
+def _abort_attempt(ctx: CellContext) -> None:
     """No run is there: stop the supervisor, keep what it left, close the attempt."""
-    newest = attempts.current(ctx.dir)
+    newest = attempts.current_attempt(ctx.dir)
     if newest is None or not newest.is_open:
         return
-    _say(ctx.name, f"stopping {newest.words}")
-    phase = newest.at_work
-    stop_running(ctx, newest)
-    keep_quietly(ctx, newest)
-    mending.stopped(ctx, newest)
-    reviewers.stopped(ctx.dir, newest.number)
+    _print_progress(ctx.name, f"stopping {newest.label}")
+    phase = newest.active_phase
+    stop_attempt_agents(ctx, newest)
+    try_salvage(ctx, newest)
+    repair.end_stopped_repair(ctx, newest)
+    run_reviewers.mark_reviewers_stopped(ctx.dir, newest.number)
     attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
-    ctx.emit(Kind.ATTEMPT_CLOSED, phase=phase, attempt=newest.number,
+    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=phase, attempt=newest.number,
              outcome="aborted", reason="orchestr abort")  # fmt: skip
-    ctx.emit(Kind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
+    ctx.emit(EventKind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,
              hint=f"orchestr run {ctx.name}")  # fmt: skip
-    _say(ctx.name, "stopped")
+    _print_progress(ctx.name, "stopped")
 
 
-def _say(who: str, what: str) -> None:
-    say(f"[{time.strftime('%H:%M:%S')}] {who}: {what}")
+def _print_progress(who: str, what: str) -> None:
+    print_stderr(f"[{time.strftime('%H:%M:%S')}] {who}: {what}")

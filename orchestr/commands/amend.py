@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell import amendment
-from orchestr.cell.amendment import Amendment, Item
+from orchestr.cell.amendment import Amendment, AmendmentItem
 from orchestr.cell.context import CellContext
-from orchestr.cell.implement import key_of
-from orchestr.cell.records import Marker
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import tell
-from orchestr.commands.session import Session
+from orchestr.cell.phases.implement import attempt_key
+from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.events import Kind
 from orchestr.files import write_atomic
-from orchestr.locks import FlockLock
-from orchestr.spec.append import append_todo
-from orchestr.spec.records import Action
-from orchestr.store import prepare
+from orchestr.process.file_lock import FlockLock
+from orchestr.run.workspace import Session
+from orchestr.spec.edit import append_todo
+from orchestr.spec.phases import Action
+from orchestr.state.events import EventKind
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.results import WorktreeMarker
+from orchestr.views.terminal.output import write_stdout
 
 
 class Amend(PlainVerb):
@@ -34,38 +34,38 @@ class Amend(PlainVerb):
 
     doc_purpose = "hand a needed change of a contract to the cell that owns it"
     doc_usage = "FEATURE:CELL ... [--dry-run]"
-    cmd_options = (flag("dry-run", "show the change of the spec and leave it as it is"),)
+    cmd_options = (flag_option("dry-run", "show the change of the spec and leave it as it is"),)
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """One cell after the other; the first that cannot be amended ends it."""
         if not args:
             raise UsageError("which cell?", hint="orchestr amend FEATURE:CELL")
-        targets = session.targets(args)
+        targets = session.parse_targets(args)
         if any(target.phase or not target.cell for target in targets):
             raise UsageError("cells are amended as a whole", hint="orchestr amend FEATURE:CELL")
-        for ctx in session.cells(targets):
-            amend(session, ctx, dry_run=params["dry-run"])
+        for ctx in session.select_cells(targets):
+            hand_over_amendment(session, ctx, dry_run=params["dry-run"])
         return 0
 
 
-def amend(session: Session, ctx: CellContext, *, dry_run: bool) -> None:
+def hand_over_amendment(session: Session, ctx: CellContext, *, dry_run: bool) -> None:
     """Hand over what one cell waits for. Raises OrchestrError saying why it cannot be."""
-    found = amendment.read(ctx.dir)
+    found = amendment.read_amendment(ctx.dir)
     if found is None:
         raise ctx.fail("it waits for no amendment", hint=f"orchestr explain {ctx.name}")
     if found.amended:
-        tell(f"{ctx.name} was amended already; next: orchestr run {ctx.run.feature.name}\n")
+        write_stdout(f"{ctx.name} was amended already; next: orchestr run {ctx.run.feature.name}\n")
         return
-    _check(ctx, found)
+    _check_amendment(ctx, found)
     path = session.root / ctx.run.feature.path
     if dry_run:
-        new = _edited(session, ctx, path, found)
-        sys.stdout.write(_diff(ctx.run.feature.path, path.read_bytes(), new))
+        new = _build_edited_spec(session, ctx, path, found)
+        sys.stdout.write(_format_diff(ctx.run.feature.path, path.read_bytes(), new))
         return
-    prepare(session.layout)
-    with FlockLock(session.layout.locks / "amend.lock"):
+    create_state_dirs(session.layout)
+    with FlockLock(session.layout.locks_dir / "amend.lock"):
         old = path.read_bytes()
-        new = _edited(session, ctx, path, found)
+        new = _build_edited_spec(session, ctx, path, found)
         if path.read_bytes() != old:
             raise ctx.fail(f"{ctx.run.feature.path} is being changed by somebody",
                            hint=f"orchestr amend {ctx.name}")  # fmt: skip
@@ -73,27 +73,27 @@ def amend(session: Session, ctx: CellContext, *, dry_run: bool) -> None:
             real = path.resolve()
             write_atomic(real, new, mode=real.stat().st_mode & 0o777)
         for item in found.items:
-            ctx.emit(Kind.CELL_AMENDED, attempt=found.attempt, owner=item.owner,
+            ctx.emit(EventKind.CELL_AMENDED, attempt=found.attempt, owner=item.owner,
                      contract=item.contract, todo=item.todo)  # fmt: skip
-        amendment.mark(ctx, found)
+        amendment.mark_amended(ctx, found)
     for item in found.items:
-        tell(f"{ctx.run.feature.path}: todo of {item.owner}: {item.todo}\n")
-    tell(f"next: orchestr run {ctx.run.feature.name}\n")
+        write_stdout(f"{ctx.run.feature.path}: todo of {item.owner}: {item.todo}\n")
+    write_stdout(f"next: orchestr run {ctx.run.feature.name}\n")
 
 
-def _check(ctx: CellContext, found: Amendment) -> None:
+def _check_amendment(ctx: CellContext, found: Amendment) -> None:
     """What would make an amendment useless."""
-    marker = Marker.read(ctx.dir)
-    if marker is None or key_of(ctx, marker) != found.key:
+    marker = WorktreeMarker.read(ctx.dir)
+    if marker is None or attempt_key(ctx, marker) != found.key:
         raise ctx.fail("its todo or what it builds on has changed since it asked",
                        hint=f"orchestr run {ctx.name}")  # fmt: skip
     for item in found.items:
         _check_item(ctx, item)
 
 
-def _check_item(ctx: CellContext, item: Item) -> None:
+def _check_item(ctx: CellContext, item: AmendmentItem) -> None:
     where = ctx.run.feature.path
-    if item.futile:
+    if item.is_futile:
         raise ctx.fail(
             f"{item.contract} was amended {item.repeats} times for it already",
             hint=f"change the todo of {item.owner} or of {ctx.cell.name} in {where} yourself",
@@ -104,14 +104,14 @@ def _check_item(ctx: CellContext, item: Item) -> None:
     if owner.action is Action.PUSH:
         raise ctx.fail(f"cell {item.owner} is a person's work: no agent reads its todo",
                        hint=f"on branch {owner.branch}: {item.todo}")  # fmt: skip
-    if item.owner not in _below(ctx):
+    if item.owner not in _all_upstreams(ctx):
         raise ctx.fail(
             f"it does not depend on {item.owner}, so it would not wait for the amendment",
             hint=f"add {item.owner} to `depends_on` of {ctx.cell.name} in {where}",
         )
 
 
-def _below(ctx: CellContext) -> set[str]:
+def _all_upstreams(ctx: CellContext) -> set[str]:
     """Every cell that this one builds on."""
     found: set[str] = set()
     ahead = list(ctx.plan.upstreams)
@@ -123,7 +123,7 @@ def _below(ctx: CellContext) -> set[str]:
     return found
 
 
-def _edited(session: Session, ctx: CellContext, path: Path, found: Amendment) -> bytes:
+def _build_edited_spec(session: Session, ctx: CellContext, path: Path, found: Amendment) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -134,6 +134,6 @@ def _edited(session: Session, ctx: CellContext, path: Path, found: Amendment) ->
     return data
 
 
-def _diff(name: str, old: bytes, new: bytes) -> str:
+def _format_diff(name: str, old: bytes, new: bytes) -> str:
     before, after = (text.decode().splitlines(keepends=True) for text in (old, new))
     return "".join(difflib.unified_diff(before, after, name, name, n=2))

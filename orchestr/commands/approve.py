@@ -9,23 +9,25 @@ from __future__ import annotations
 import getpass
 from typing import Any
 
-from orchestr.cell import approval, publish
-from orchestr.cell.approval import APPROVED, PHASES, REFUSED, Decision
+from orchestr.cell import approval
+from orchestr.cell.agent.plan_prompt import read_plan
+from orchestr.cell.agent.verdict import opinion_from_row
+from orchestr.cell.approval import APPROVED, PHASES, REFUSED, ApprovalDecision
 from orchestr.cell.context import CellContext
-from orchestr.cell.opinion import from_row
-from orchestr.cell.planprompt import read_plan
-from orchestr.cell.records import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
-from orchestr.cell.text import title_of
-from orchestr.commands.facts import value_at
-from orchestr.commands.options import flag, value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import asked, say, tell
-from orchestr.commands.session import Session
-from orchestr.errors import Exit, UsageError
-from orchestr.events import Kind
-from orchestr.render.text import clean, headline
-from orchestr.spec.proof import Gate
-from orchestr.store import now, prepare
+from orchestr.cell.phases import publish
+from orchestr.cell.pull_request.text import pr_title
+from orchestr.commands.base.options import flag_option, value_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import ExitCode, UsageError
+from orchestr.run.workspace import Session
+from orchestr.spec.checks import Gate
+from orchestr.state.events import EventKind
+from orchestr.state.journal import utc_timestamp
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.results import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
+from orchestr.views.query.status import current_gate_digest
+from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
+from orchestr.views.terminal.text import clean_line, headline
 
 
 class Approve(PlainVerb):
@@ -34,43 +36,43 @@ class Approve(PlainVerb):
     doc_purpose = "say yes or no to a cell's plan, or to what it would publish"
     doc_usage = "FEATURE:CELL"
     cmd_options = (
-        value("gate", "plan or publish (default: the one that waits)"),
-        flag("reject", "say no; --reason is told to the agent"),
-        value("reason", "why not"),
-        flag("yes", "do not ask", short="y"),
+        value_option("gate", "plan or publish (default: the one that waits)"),
+        flag_option("reject", "say no; --reason is told to the agent"),
+        value_option("reason", "why not"),
+        flag_option("yes", "do not ask", short="y"),
     )
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Show, ask, record."""
         if len(args) != 1:
             raise UsageError("`approve` wants one cell", hint="orchestr approve FEATURE:CELL")
-        ctx = session.cell(args[0])
+        ctx = session.select_cell(args[0])
         reason = (params["reason"] or "").strip()
         if params["reject"] and not reason:
             raise UsageError("a refusal needs a reason", hint='--reject --reason "what to change"')
         if reason and not params["reject"]:
             raise UsageError("--reason is for --reject", hint="orchestr help approve")
-        gate = _gate(ctx, params["gate"])
-        seen = value_at(ctx, gate)
+        gate = _choose_gate(ctx, params["gate"])
+        seen = current_gate_digest(ctx, gate)
         if seen is None:
             raise UsageError(
                 f"{ctx.name} has nothing to approve at its gate `{gate}` yet",
                 hint=f"orchestr run {ctx.name}",
             )
-        if params["reject"] and gate is Gate.PUBLISH and read_url(ctx.dir) and _is_out(ctx):
+        if params["reject"] and gate is Gate.PUBLISH and read_url(ctx.dir) and _is_published(ctx):
             raise UsageError(f"{ctx.name} is published already", hint=f"{read_url(ctx.dir)}")
-        tell(_plan(ctx) if gate is Gate.PLAN else _publication(ctx))
-        if not params["yes"] and not _sure(ctx, gate, no=params["reject"]):
-            say("Nothing was recorded.")
-            return int(Exit.DONE)
-        prepare(session.layout)
-        _record(ctx, gate, seen, reason if params["reject"] else None)
-        return int(Exit.DONE)
+        write_stdout(_describe_plan(ctx) if gate is Gate.PLAN else _describe_publication(ctx))
+        if not params["yes"] and not _confirm_decision(ctx, gate, no=params["reject"]):
+            print_stderr("Nothing was recorded.")
+            return int(ExitCode.DONE)
+        create_state_dirs(session.layout)
+        _record_decision(ctx, gate, seen, reason if params["reject"] else None)
+        return int(ExitCode.DONE)
 
 
-def _gate(ctx: CellContext, named: str | None) -> Gate:
+def _choose_gate(ctx: CellContext, named: str | None) -> Gate:
     """The gate that is meant: the named one, else the first that has no yes to what is there."""
-    asked = [g for g in ctx.cell.proof.approve if g is not Gate.PLAN or ctx.cell.plans]
+    asked = [g for g in ctx.cell.proof.approve if g is not Gate.PLAN or ctx.cell.has_plan_phase]
     if not asked:
         raise UsageError(
             f"{ctx.name} has no gate: nobody has to approve it",
@@ -82,50 +84,52 @@ def _gate(ctx: CellContext, named: str | None) -> Gate:
             raise UsageError(f"{ctx.name} has no gate {named!r}", hint=f"its gates: {has}")
         return Gate(named)
     for gate in sorted(asked, key=list(Gate).index):
-        seen, said = value_at(ctx, gate), approval.read(ctx.dir, gate)
+        seen, said = current_gate_digest(ctx, gate), approval.read_decision(ctx.dir, gate)
         if seen is not None and (said is None or not said.approves(seen)):
             return gate
-    ready = [g for g in sorted(asked, key=list(Gate).index) if value_at(ctx, g) is not None]
+    ready = [
+        g for g in sorted(asked, key=list(Gate).index) if current_gate_digest(ctx, g) is not None
+    ]
     return ready[-1] if ready else asked[0]
 
 
-def _is_out(ctx: CellContext) -> bool:
-    return publish.reason(ctx) is None
+def _is_published(ctx: CellContext) -> bool:
+    return publish.reason_to_run(ctx) is None
 
 
-def _plan(ctx: CellContext) -> str:
+def _describe_plan(ctx: CellContext) -> str:
     """What is approved at the gate `plan`."""
-    todo = "".join(f"  - {clean(item)}\n" for item in ctx.cell.todo)
+    todo = "".join(f"  - {clean_line(item)}\n" for item in ctx.cell.todo)
     lines = (read_plan(ctx) or "").splitlines()
-    text = "".join(f"{_line(line)}\n" for line in lines)
+    text = "".join(f"{_clean_line(line)}\n" for line in lines)
     return f"The plan of {ctx.name} ({ctx.dir / PLAN_TEXT}), for\n{todo}\n{text}\n"
 
 
-def _line(line: str) -> str:
+def _clean_line(line: str) -> str:
     """A line of Markdown for a terminal: its indentation is part of what it says."""
     indent = len(line) - len(line.lstrip(" "))
-    return " " * indent + clean(line)
+    return " " * indent + clean_line(line)
 
 
-def _publication(ctx: CellContext) -> str:
+def _describe_publication(ctx: CellContext) -> str:
     """What is approved at the gate `publish`."""
-    head = ctx.head()
+    head = ctx.read_head()
     if head is None:
         return ""
-    stat = "".join(f"  {clean(line.strip())}\n"
+    stat = "".join(f"  {clean_line(line.strip())}\n"
                    for line in ctx.repo.diff_stat(head.base, head.head).splitlines())  # fmt: skip
     words = [
         f"What {ctx.name} would publish: {ctx.cell.branch} at {head.head[:12]}, "
         f"for {publish.pr_base(ctx)} of {ctx.cell.repo}\n",
-        f"  title: {clean(title_of(ctx))}\n{stat}",
-        f"  checks: {_checked(ctx, head.head)}",
-        f"  review: {_reviewed(ctx, head.head)}",
+        f"  title: {clean_line(pr_title(ctx))}\n{stat}",
+        f"  checks: {_describe_checks(ctx, head.head)}",
+        f"  review: {_describe_reviews(ctx, head.head)}",
         f"  the whole diff: git -C {ctx.repo_path} diff {head.base[:12]} {head.head[:12]}\n\n",
     ]
     return "".join(words)
 
 
-def _checked(ctx: CellContext, head: str) -> str:
+def _describe_checks(ctx: CellContext, head: str) -> str:
     """The checks on exactly this head, in a line; a repair in `review` was checked there."""
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
     rows, place = None, CHECKS
@@ -142,10 +146,10 @@ def _checked(ctx: CellContext, head: str) -> str:
         + ("passed" if row.get("passed") is True else f"RED: {headline(str(row.get('detail')))}")
         for row in rows
     ]
-    return f"{clean(', '.join(said))} ({ctx.dir / place})\n"
+    return f"{clean_line(', '.join(said))} ({ctx.dir / place})\n"
 
 
-def _reviewed(ctx: CellContext, head: str) -> str:
+def _describe_reviews(ctx: CellContext, head: str) -> str:
     """The reviews of exactly this head: a line for each reviewer, one for each issue."""
     found = Evidence.read(ctx.dir / REVIEW)
     if found is None or found.head != head:
@@ -154,59 +158,63 @@ def _reviewed(ctx: CellContext, head: str) -> str:
         return "nothing was asked for\n"
     said = f"({ctx.dir / REVIEW})\n"
     for row in found.items:
-        opinion = from_row(row)
+        opinion = opinion_from_row(row)
         summary = f": {headline(opinion.summary)}" if opinion.summary.strip() else ""
-        said += f"    {clean(opinion.reviewer)}: {opinion.verdict}{clean(summary)}\n"
+        said += f"    {clean_line(opinion.reviewer)}: {opinion.verdict}{clean_line(summary)}\n"
         for issue in opinion.issues:
             where = f" ({', '.join(issue.places)})" if issue.places else ""
-            said += f"    - {issue.severity}: {clean(headline(issue.title) + where)}\n"
+            said += f"    - {issue.severity}: {clean_line(headline(issue.title) + where)}\n"
     return said
 
 
-def _sure(ctx: CellContext, gate: Gate, *, no: bool) -> bool:
+def _confirm_decision(ctx: CellContext, gate: Gate, *, no: bool) -> bool:
     """Ask. Raises UsageError where nobody can answer."""
     what = "Refuse" if no else "Approve"
     alone = "an approval is a person's, and there is no terminal"
-    return asked(f"{what} {approval.WORDS[gate]}?", unheard=alone)
+    return ask_yes_no(f"{what} {approval.WORDS[gate]}?", unheard=alone)
 
 
-def _record(ctx: CellContext, gate: Gate, seen: str, refusal: str | None) -> None:
+def _record_decision(ctx: CellContext, gate: Gate, seen: str, refusal: str | None) -> None:
     """The file first, then the journal: an answer counts from the moment the file is there."""
-    name, email = _who(ctx, "user.name"), _who(ctx, "user.email")
+    name, email = _read_git_identity(ctx, "user.name"), _read_git_identity(ctx, "user.email")
     verdict = APPROVED if refusal is None else REFUSED
-    said = Decision(str(gate), verdict, seen, now(), name, email, _user(), refusal or "")
-    before = approval.read(ctx.dir, gate)
+    said = ApprovalDecision(
+        str(gate), verdict, seen, utc_timestamp(), name, email, _login_name(), refusal or ""
+    )
+    before = approval.read_decision(ctx.dir, gate)
     again = before is not None and before.approves(seen) and refusal is None
     if not again:
         said.write(ctx.dir)
-    kind = Kind.APPROVAL_GIVEN if refusal is None else Kind.APPROVAL_REFUSED
+    kind = EventKind.APPROVAL_GIVEN if refusal is None else EventKind.APPROVAL_REFUSED
     run = f"orchestr run {ctx.run.feature.name}"
     hint = run
     if refusal is not None and gate is Gate.PUBLISH:
         hint = f"orchestr run --force {ctx.name}"
     ctx.emit(kind, phase=PHASES[gate], gate=str(gate), digest=seen, name=name, email=email,
              user=said.user, reason=refusal, hint=hint)  # fmt: skip
-    by = f"{said.who} <{email}>" if email else said.who
+    by = f"{said.display_name} <{email}>" if email else said.display_name
     if again and before is not None:
-        tell(f"{ctx.name}: approved already, by {before.who} at {before.at}\n")
+        write_stdout(f"{ctx.name}: approved already, by {before.display_name} at {before.at}\n")
     elif refusal is None:
-        tell(f"{ctx.name}: {approval.WORDS[gate]} is approved, by {by}\nnext: {run}\n")
+        write_stdout(f"{ctx.name}: {approval.WORDS[gate]} is approved, by {by}\nnext: {run}\n")
     elif gate is Gate.PLAN:
-        tell(f"{ctx.name}: its plan is refused, by {by}; the next run makes another\nnext: {run}\n")
+        write_stdout(
+            f"{ctx.name}: its plan is refused, by {by}; the next run makes another\nnext: {run}\n"
+        )
     else:
-        tell(f"{ctx.name}: refused, by {by}; it is not published\n"
+        write_stdout(f"{ctx.name}: refused, by {by}; it is not published\n"
              f"next: {hint} (its agent is told the reason)\n")  # fmt: skip
 
 
-def _who(ctx: CellContext, key: str) -> str:
+def _read_git_identity(ctx: CellContext, key: str) -> str:
     """The user's identity as git has it where the cell's repository is."""
     try:
-        return ctx.repo.run("config", "--get", key, check=False).text.strip()
+        return ctx.repo.run_git("config", "--get", key, check=False).text.strip()
     except OSError:
         return ""
 
 
-def _user() -> str:
+def _login_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):

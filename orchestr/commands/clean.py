@@ -10,22 +10,24 @@ from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
 
-from orchestr.cell import attempt as attempts
+from orchestr.cell.agent.run_agent import has_running_agent
 from orchestr.cell.context import CellContext
-from orchestr.cell.drive import is_alive
-from orchestr.cell.kit import tear_down
-from orchestr.cell.leftovers import keep, same_repository
-from orchestr.cell.pushes import pushed
-from orchestr.cell.records import Published
-from orchestr.commands.build import Goals, leases
-from orchestr.commands.report import tell
-from orchestr.commands.session import Verb, attach
+from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.worktree.salvage import is_same_repository, salvage_worktree
+from orchestr.cell.worktree.setup import run_teardown
+from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.events import Kind
-from orchestr.gitworktree import remove_worktree
-from orchestr.spec.records import Action
-from orchestr.store import prepare
-from orchestr.tasks import Selection
+from orchestr.git.worktrees import remove_worktree
+from orchestr.run.goals import FeatureGoals
+from orchestr.run.start import hold_leases
+from orchestr.run.workspace import Session
+from orchestr.spec.phases import Action
+from orchestr.state import attempts
+from orchestr.state.events import EventKind
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.results import PublishRecord
+from orchestr.tasks.generate import CellSelection
+from orchestr.views.terminal.output import write_stdout
 
 
 class Clean(Verb, DoitClean):  # type: ignore[misc]
@@ -37,27 +39,27 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""
-        loader = attach(self)
-        session = loader.session
+        loader = attach_loader(self)
+        session: Session = loader.session
         if not args:
             raise UsageError("which features or cells?", hint="orchestr clean FEATURE")
-        words, theirs = loader.split(args)
+        words, theirs = loader.split_words(args)
         if theirs:
             loader.features = ()
             super().execute(params, theirs)
             if not words:
                 return 0
-        targets = session.targets(words)
-        prepare(session.layout)
+        targets = session.parse_targets(words)
+        create_state_dirs(session.layout)
         features = dict.fromkeys(target.feature for target in targets)
-        goals = [Goals(session.run(name), [], Selection(), []) for name in features]
-        with leases(goals, break_lock=False):  # no run may begin under our hands
+        goals = [FeatureGoals(session.load_run(name), [], CellSelection(), []) for name in features]
+        with hold_leases(goals, break_lock=False):  # no run may begin under our hands
             done = [
                 clean_cell(ctx, forced=False, dry_run=params["dryrun"])
-                for ctx in session.cells(targets)
+                for ctx in session.select_cells(targets)
             ]
         if all(one is None for one in done):
-            tell("nothing to clean\n")
+            write_stdout("nothing to clean\n")
         return 1 if False in done else 0
 
 
@@ -68,48 +70,48 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
     if not ctx.worktree.exists():
         ctx.run.registry.release(ctx.key)
         return None
-    why = None if forced else unsaved(ctx)
+    why = None if forced else reason_to_keep(ctx)
     if why is not None:
-        tell(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
+        write_stdout(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
         return False
     if dry_run:
-        tell(f"would remove {ctx.worktree}\n")
+        write_stdout(f"would remove {ctx.worktree}\n")
         return True
-    newest = attempts.newest(ctx.dir)
-    head = keep(ctx, newest.number if newest else 0)
-    for failure in tear_down(ctx):  # told, and no reason to keep the worktree
-        tell(f"{failure}\n")
-    why = None if forced else unsaved(ctx)
+    newest = attempts.newest_attempt(ctx.dir)
+    head = salvage_worktree(ctx, newest.number if newest else 0)
+    for failure in run_teardown(ctx):  # told, and no reason to keep the worktree
+        write_stdout(f"{failure}\n")
+    why = None if forced else reason_to_keep(ctx)
     if why is not None:  # the teardown itself, or somebody meanwhile
-        tell(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
+        write_stdout(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
         return False
     try:
-        remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks, force=True)
+        remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks_dir, force=True)
     except OrchestrError as error:
-        tell(f"kept {ctx.worktree}: {error.message}\n")
+        write_stdout(f"kept {ctx.worktree}: {error.message}\n")
         return False
     ctx.run.registry.release(ctx.key)
-    ctx.emit(Kind.WORKTREE_REMOVED, path=str(ctx.worktree), head=head)
-    tell(f"removed {ctx.worktree}\n")
+    ctx.emit(EventKind.WORKTREE_REMOVED, path=str(ctx.worktree), head=head)
+    write_stdout(f"removed {ctx.worktree}\n")
     return True
 
 
-def unsaved(ctx: CellContext) -> tuple[str, str] | None:
+def reason_to_keep(ctx: CellContext) -> tuple[str, str] | None:
     """Why a worktree must stay and what to do, or None."""
-    newest = attempts.current(ctx.dir)
-    if newest is not None and newest.is_open and is_alive(ctx.dir, newest):
+    newest = attempts.current_attempt(ctx.dir)
+    if newest is not None and newest.is_open and has_running_agent(ctx.dir, newest):
         return "its agent works there", f"orchestr abort {ctx.name}"
-    if not same_repository(ctx):
+    if not is_same_repository(ctx):
         return "it is not a worktree of its repository any more", "orchestr doctor"
-    repo = ctx.tree_repo
-    dirty = repo.dirty()
+    repo = ctx.worktree_repo
+    dirty = repo.dirty_paths()
     if dirty:
         names = ", ".join(dirty[:3])
         return f"uncommitted changes ({names})", f"git -C {ctx.worktree} status"
-    head, published = repo.resolve("HEAD"), Published.read(ctx.dir)
+    head, published = repo.resolve_commit("HEAD"), PublishRecord.read(ctx.dir)
     if head is None or (published is not None and head == published.head):
         return None
-    if head in pushed(ctx.run.journal, ctx.cell.name):
+    if head in pushed_commits(ctx.run.journal, ctx.cell.name):
         return None
     marker_base = ctx.run.registry.lookup(ctx.key)
     if marker_base is not None and head == marker_base.base:

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import PREFIX, Session, nearest
-from orchestr.errors import MODULES, VERBS, OrchestrError, UsageError
-from orchestr.spec.proof import Gate
-from orchestr.spec.records import Phase
+from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.run.workspace import Session, suggest_name
+from orchestr.spec.checks import Gate
+from orchestr.spec.phases import Phase
+from orchestr.tasks.loader import PREFIX
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = {"output"}  # options whose value is a file: the shell knows better
@@ -79,15 +80,15 @@ class Completion(PlainVerb):
 
     doc_purpose = "a completion script for your shell"
     doc_usage = "bash|zsh|fish"
-    cmd_options = (flag("words", "what fits behind these words (the scripts ask this)"),)
+    cmd_options = (flag_option("words", "what fits behind these words (the scripts ask this)"),)
     needs_workspace = False
 
-    def act(self, session: Session | None, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session | None, params: Any, args: list[str]) -> int:
         """Print the script, or the candidates."""
         if params["words"]:
-            return complete(args)
+            return print_candidates(args)
         if len(args) != 1 or args[0] not in SCRIPTS:
-            hint = nearest(args[0], SHELLS) if args else None
+            hint = suggest_name(args[0], SHELLS) if args else None
             raise UsageError(
                 f"`completion` wants one of {', '.join(SHELLS)}",
                 hint=hint or 'eval "$(orchestr completion bash)" in ~/.bashrc',
@@ -96,49 +97,51 @@ class Completion(PlainVerb):
         return 0
 
 
-def complete(words: Sequence[str]) -> int:
+def print_candidates(words: Sequence[str]) -> int:
     """Print what fits for the last word. A Tab is no place for an error."""
     try:
-        for name, told in candidates(words or [""]):
+        for name, told in find_candidates(words or [""]):
             sys.stdout.write(f"{name}\t{told}\n" if told else f"{name}\n")
     except (OrchestrError, OSError):
         return 0
     return 0
 
 
-def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+def find_candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What fits for the last word, with its meaning. Raises OrchestrError outside a workspace."""
     *before, current = words
     if not before:
-        found = [(verb, str(_verb(verb).doc_purpose)) for verb in VERBS]
-        yield from _fitting([*found, ("help", "options and examples of a verb")], current)
+        found = [(verb, str(_load_verb_class(verb).doc_purpose)) for verb in VERBS]
+        yield from _filter_by_prefix([*found, ("help", "options and examples of a verb")], current)
         return
     verb = before[0]
     if verb == "help":
-        yield from _fitting([(name, "") for name in VERBS], current)
+        yield from _filter_by_prefix([(name, "") for name in VERBS], current)
         return
     if verb not in VERBS:
         return
-    kind = _verb(verb)
+    kind = _load_verb_class(verb)
     options = [o for o in kind.cmd_options if o.get("section") == "orchestr"]
-    asked = _awaits_value(options, before[-1])
+    asked = _option_awaiting_value(options, before[-1])
     if asked is not None:
-        yield from _fitting(_values(asked, before), current)
+        yield from _filter_by_prefix(_option_values(asked, before), current)
     elif current.startswith("-"):
         flags = [(f"--{o['long']}", str(o["help"])) for o in options if o["long"]]
-        yield from _fitting([f for f in flags if f[0] not in before], current)
+        yield from _filter_by_prefix([f for f in flags if f[0] not in before], current)
     elif verb == "completion":
-        yield from _fitting([(shell, "") for shell in SHELLS], current)
+        yield from _filter_by_prefix([(shell, "") for shell in SHELLS], current)
     elif "FEATURE" in kind.doc_usage or verb == "info":
-        yield from _names(current, "PHASE" in kind.doc_usage or verb == "info", kind.doc_usage)
+        yield from _target_names(
+            current, "PHASE" in kind.doc_usage or verb == "info", kind.doc_usage
+        )
 
 
-def _verb(name: str) -> Any:
-    module = import_module(f"orchestr.commands.{MODULES.get(name, name)}")
+def _load_verb_class(name: str) -> Any:
+    module = import_module(f"orchestr.commands.{name}")
     return getattr(module, name.capitalize())
 
 
-def _awaits_value(options: Sequence[Any], last: str) -> Any | None:
+def _option_awaiting_value(options: Sequence[Any], last: str) -> Any | None:
     for option in options:
         flags = [f"--{option['long']}"] + ([f"-{option['short']}"] if option["short"] else [])
         if option["type"] is not bool and last in flags:
@@ -146,23 +149,23 @@ def _awaits_value(options: Sequence[Any], last: str) -> Any | None:
     return None
 
 
-def _values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
+def _option_values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
     """Values of an option, as far as they are known."""
     if option["name"] in FILES:
         return []
     if option["name"] == "format" and before[0] == "export":
-        from orchestr.render.export import Format
+        from orchestr.views.export import ExportFormat
 
-        return [(form.value, "") for form in Format]
+        return [(form.value, "") for form in ExportFormat]
     if option["name"] == "gate":
         return [(gate.value, "") for gate in Gate]
     if option["name"] == "format":
-        from orchestr.render.graph import FORMATS
+        from orchestr.views.graph.formats import FORMATS
 
         return [(form, "") for form in FORMATS]
     if option["name"] not in ("agent", "only", "if_changed", "review"):
         return []
-    session = Session.here()
+    session = Session.from_cwd()
     if option["name"] == "agent":
         return [(name, agent.kind) for name, agent in session.settings.agents.items()]
     if option["name"] == "review":
@@ -177,22 +180,22 @@ def _values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
     return [(cell.name, cell.repo) for feature in features for cell in feature.cells]
 
 
-def _names(current: str, phases: bool, usage: str) -> Iterator[tuple[str, str]]:
+def _target_names(current: str, phases: bool, usage: str) -> Iterator[tuple[str, str]]:
     """Features, behind a colon their cells, behind two the phases."""
-    session = Session.here()
+    session = Session.from_cwd()
     prefix = PREFIX if current.startswith(PREFIX) else ""
     parts = current.removeprefix(prefix).split(":")
     features = session.specs.features
     if len(parts) == 1:
-        yield from _fitting([(prefix + n, f.title) for n, f in features.items()], current)
+        yield from _filter_by_prefix([(prefix + n, f.title) for n, f in features.items()], current)
     elif len(parts) == 2 and parts[0] in features and "CELL" in usage + ("CELL" * phases):
         cells = features[parts[0]].cells
         found = [(f"{prefix}{parts[0]}:{c.name}", f"{c.repo} on {c.branch}") for c in cells]
-        yield from _fitting(found, current)
+        yield from _filter_by_prefix(found, current)
     elif len(parts) == 3 and phases:
         stem = prefix + ":".join(parts[:2])
-        yield from _fitting([(f"{stem}:{phase}", "") for phase in Phase], current)
+        yield from _filter_by_prefix([(f"{stem}:{phase}", "") for phase in Phase], current)
 
 
-def _fitting(found: Sequence[tuple[str, str]], current: str) -> list[tuple[str, str]]:
+def _filter_by_prefix(found: Sequence[tuple[str, str]], current: str) -> list[tuple[str, str]]:
     return [(name, told) for name, told in found if name.startswith(current)]

@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.agents import make_agent
-from orchestr.cell import attempt as attempts
+from orchestr.cell.agent.run_agent import has_running_agent, reviewer_work
 from orchestr.cell.context import CellContext, repo_path
-from orchestr.cell.drive import is_alive, reviewer
-from orchestr.commands.options import flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.preflight import MIN_GIT, Finding, look
-from orchestr.commands.report import tell
-from orchestr.commands.session import Session
+from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
-from orchestr.git import Repo, git_version
-from orchestr.gitworktree import Finding as TreeFinding
-from orchestr.gitworktree import validate_worktree
-from orchestr.locks import read_lease
-from orchestr.proctree import attempts_alive
-from orchestr.registry import Registry
-from orchestr.spec.records import Action
-from orchestr.store import prepare
+from orchestr.git.repo import Repo, git_version
+from orchestr.git.worktrees import WorktreeFinding as TreeFinding
+from orchestr.git.worktrees import validate_worktree
+from orchestr.process.lease import read_lease
+from orchestr.process.tree import list_attempt_processes
+from orchestr.run.preflight import MIN_GIT, Diagnostic, check_prerequisites
+from orchestr.run.workspace import Session
+from orchestr.spec.phases import Action
+from orchestr.state import attempts
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.registry import Registry
+from orchestr.views.terminal.output import write_stdout
 
 
 class Doctor(PlainVerb):
@@ -36,43 +36,45 @@ class Doctor(PlainVerb):
 
     doc_purpose = "look for what is broken, with the mend for each finding"
     doc_usage = "[FEATURE]"
-    cmd_options = (flag("fix", "release dangling registry entries, make a lost registry again"),)
+    cmd_options = (
+        flag_option("fix", "release dangling registry entries, make a lost registry again"),
+    )
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 1 when an error was found."""
-        prepare(session.layout)
-        features = [session.target(a).feature for a in args] or list(session.specs.features)
-        found: dict[str, Finding] = {}
+        create_state_dirs(session.layout)
+        features = [session.parse_target(a).feature for a in args] or list(session.specs.features)
+        found: dict[str, Diagnostic] = {}
         for problem in session.specs.problems:
-            found[str(problem)] = Finding("error", str(problem), "orchestr validate")
-        registered = look_registry(session, fix=params["fix"])  # first: cells read it
+            found[str(problem)] = Diagnostic("error", str(problem), "orchestr validate")
+        registered = diagnose_registry(session, fix=params["fix"])  # first: cells read it
         for name in features:
-            run = session.run(name)
+            run = session.load_run(name)
             cells = [plan.name for plan in run.plan.cells]
-            for finding in look(run, cells, ask=True):
+            for finding in check_prerequisites(run, cells, ask=True):
                 found[str(finding)] = finding
             for cell in cells:
-                for finding in self._cell(run.cell(cell), fix=params["fix"]):
+                for finding in self._diagnose_safely(run.cell_context(cell), fix=params["fix"]):
                     found[str(finding)] = finding
-        for finding in [*registered, *look_orphans(session, features)]:
+        for finding in [*registered, *find_orphans(session, features)]:
             found[str(finding)] = finding
-        tell("\n".join(_facts(session)) + "\n")
+        write_stdout("\n".join(_describe_workspace(session)) + "\n")
         for finding in found.values():
-            tell(f"{finding}\n")
+            write_stdout(f"{finding}\n")
         errors = sum(f.severity == "error" for f in found.values())
         if not found:
-            tell("nothing is wrong\n")
+            write_stdout("nothing is wrong\n")
         return 1 if errors else 0
 
-    def _cell(self, ctx: CellContext, *, fix: bool) -> list[Finding]:
+    def _diagnose_safely(self, ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
         """One broken record is a finding; the other cells are looked at all the same."""
         try:
-            return look_cell(ctx, fix=fix)
+            return diagnose_cell(ctx, fix=fix)
         except CorruptState as error:
-            return [Finding("error", error.message, error.hint or f"orchestr run {ctx.name}")]
+            return [Diagnostic("error", error.message, error.hint or f"orchestr run {ctx.name}")]
 
 
-def _facts(session: Session) -> list[str]:
+def _describe_workspace(session: Session) -> list[str]:
     wanted = ".".join(map(str, MIN_GIT))
     try:
         git = ".".join(map(str, git_version()))
@@ -84,73 +86,73 @@ def _facts(session: Session) -> list[str]:
         f"git        {git} (at least {wanted})",
         f"disk       {free} MB free at {session.layout.state}",
         f"forge      {session.settings.forge.kind}",
-        f"agents     {', '.join(_agents(session)) or 'none'}",
+        f"agents     {', '.join(_describe_agents(session)) or 'none'}",
         f"features   {', '.join(session.specs.features) or 'none'}",
     ]
     for name in session.specs.features:
-        lease = read_lease(session.layout.lease(name))
+        lease = read_lease(session.layout.lease_file(name))
         if lease is not None:
             lines.append(f"running    {name}: PID {lease.pid} since {lease.started_at}")
     return lines
 
 
-def _agents(session: Session) -> Iterator[str]:
+def _describe_agents(session: Session) -> Iterator[str]:
     """Every agent of the settings with its version, or why it cannot be used."""
     for name in session.settings.agents:
         agent = make_agent(session.settings, name)
-        note = agent.usable() or agent.version()
+        note = agent.explain_unusable() or agent.program_version()
         yield f"{name} ({note})" if note else name
 
 
-def look_cell(ctx: CellContext, *, fix: bool) -> list[Finding]:
+def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
     """A cell's open attempt and its worktree."""
-    found: list[Finding] = []
-    newest = attempts.current(ctx.dir)
-    running = read_lease(ctx.run.layout.lease(ctx.run.feature.name)) is not None
+    found: list[Diagnostic] = []
+    newest = attempts.current_attempt(ctx.dir)
+    running = read_lease(ctx.run.layout.lease_file(ctx.run.feature.name)) is not None
     if newest is not None and newest.is_open and not running:
-        if is_alive(ctx.dir, newest):
-            text = f"{ctx.name}: its agent works on without a run ({newest.words})"
+        if has_running_agent(ctx.dir, newest):
+            text = f"{ctx.name}: its agent works on without a run ({newest.label})"
             mend = f"orchestr run {ctx.name} adopts it; orchestr abort {ctx.name} stops it"
-            found.append(Finding("warning", text, mend))
+            found.append(Diagnostic("warning", text, mend))
         else:
-            text = f"{ctx.name}: {newest.words} was interrupted"
-            found.append(Finding("warning", text, f"orchestr run {ctx.name} goes on"))
+            text = f"{ctx.name}: {newest.label} was interrupted"
+            found.append(Diagnostic("warning", text, f"orchestr run {ctx.name} goes on"))
     entry = ctx.run.registry.lookup(ctx.key)
     if entry is None or entry.status != "active" or ctx.cell.action is Action.PUSH:
         return found
     try:
         verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
     except OrchestrError as error:
-        return [*found, Finding("error", error.message, error.hint or "")]
+        return [*found, Diagnostic("error", error.message, error.hint or "")]
     if verdict.finding is TreeFinding.MISSING:
         if fix:
             ctx.run.registry.release(ctx.key)
         text = f"{ctx.name}: its worktree {ctx.worktree} is gone"
         mend = "released" if fix else "the next run makes it again; doctor --fix releases it"
-        found.append(Finding("warning", text, mend))
+        found.append(Diagnostic("warning", text, mend))
     elif verdict.finding is not TreeFinding.OK:
         text = f"{ctx.name}: worktree {ctx.worktree}: {verdict.finding} {verdict.detail}".rstrip()
-        found.append(Finding("warning", text, f"orchestr run {ctx.name} mends it where it can"))
+        found.append(Diagnostic("warning", text, f"orchestr run {ctx.name} mends it where it can"))
     return found
 
 
-def look_registry(session: Session, *, fix: bool) -> list[Finding]:
+def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
     """Entries of cells that no spec names, and folders that no entry names."""
-    registry = Registry(session.layout.registry, session.layout.locks / "registry.lock")
+    registry = Registry(session.layout.registry_file, session.layout.locks_dir / "registry.lock")
     try:
         registry.entries()
     except CorruptState as error:
         if not fix:
             mend = "orchestr doctor --fix makes it again from git worktree list"
-            return [Finding("error", error.message, mend)]
-    lost = not session.layout.registry.exists() and session.layout.worktrees.is_dir()
+            return [Diagnostic("error", error.message, mend)]
+    lost = not session.layout.registry_file.exists() and session.layout.worktrees.is_dir()
     if lost and fix:
-        _rebuild(session, registry)
+        _rebuild_registry(session, registry)
     elif lost and any(session.layout.worktrees.iterdir()):
         mend = "orchestr doctor --fix makes it again from git worktree list"
-        return [Finding("warning", "there are worktrees, but no registry of them", mend)]
+        return [Diagnostic("warning", "there are worktrees, but no registry of them", mend)]
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
-    found: list[Finding] = []
+    found: list[Diagnostic] = []
     paths = set()
     for entry in registry.entries():
         paths.add(entry.path)
@@ -160,7 +162,7 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
                 continue
             text = f"{entry.key} is registered at {entry.path}, but no spec names it"
             mend = f"git -C {entry.common_dir} worktree remove {entry.path}; doctor --fix"
-            found.append(Finding("warning", text, mend))
+            found.append(Diagnostic("warning", text, mend))
     root = session.layout.worktrees
     if root.is_dir():
         for feature in sorted(p for p in root.iterdir() if p.is_dir()):
@@ -168,11 +170,11 @@ def look_registry(session: Session, *, fix: bool) -> list[Finding]:
                 key = f"{feature.name}/{folder.name}"
                 if str(folder) not in paths and key not in known:
                     text = f"{folder} is a worktree that nothing here knows"
-                    found.append(Finding("warning", text, f"look into it, then rm -r {folder}"))
+                    found.append(Diagnostic("warning", text, f"look into it, then rm -r {folder}"))
     return found
 
 
-def _rebuild(session: Session, registry: Registry) -> None:
+def _rebuild_registry(session: Session, registry: Registry) -> None:
     """Make the registry again from what git knows (row X29)."""
     names = {cell.repo for feature in session.specs.features.values() for cell in feature.cells}
     paths = {name: repo_path(session.settings, name) for name in names}
@@ -180,34 +182,34 @@ def _rebuild(session: Session, registry: Registry) -> None:
     registry.rebuild(session.layout.worktrees, repos)
 
 
-def _whose(marker: str) -> str:
+def _describe_owner(marker: str) -> str:
     feature, cell, rest = (*marker.split("/", 2), "", "")[:3]
     if rest.startswith("checks/"):
         return f"a check of {feature}:{cell}; the next run ends it"
     return f"attempt {marker}"
 
 
-def look_orphans(session: Session, features: list[str]) -> list[Finding]:
+def find_orphans(session: Session, features: list[str]) -> list[Diagnostic]:
     """Processes that carry a marker although nothing is open that they belong to.
 
     Checks belong to their run alone; a reviewer goes on without one, like its attempt.
     """
     found = []
     open_markers = set()
-    idle = [n for n in features if read_lease(session.layout.lease(n)) is None]
+    idle = [n for n in features if read_lease(session.layout.lease_file(n)) is None]
     for name in idle:
-        run = session.run(name)
+        run = session.load_run(name)
         for plan in run.plan.cells:
-            ctx = run.cell(plan.name)
-            newest = attempts.current(ctx.dir)
+            ctx = run.cell_context(plan.name)
+            newest = attempts.current_attempt(ctx.dir)
             if newest is not None and newest.is_open:
-                open_markers.add(newest.marker(ctx.key))
-                for folder in attempts.supervised(ctx.dir, newest.number)[1:]:
-                    open_markers.add(reviewer(folder, newest.number).marker)
+                open_markers.add(newest.process_marker(ctx.key))
+                for folder in attempts.agent_folders(ctx.dir, newest.number)[1:]:
+                    open_markers.add(reviewer_work(folder, newest.number).marker)
     here = str(session.layout.worktrees)
-    for pid, marker, worktree in attempts_alive():
+    for pid, marker, worktree in list_attempt_processes():
         mine = marker.split("/")[0] in idle and worktree.startswith(here)
         if mine and marker not in open_markers:
-            text = f"process {pid} was left behind by {_whose(marker)}"
-            found.append(Finding("warning", text, f"kill {pid}"))
+            text = f"process {pid} was left behind by {_describe_owner(marker)}"
+            found.append(Diagnostic("warning", text, f"kill {pid}"))
     return found

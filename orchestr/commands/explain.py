@@ -6,19 +6,20 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestr.cell.context import Run
-from orchestr.commands import proofs
-from orchestr.commands.facts import feature_status
-from orchestr.commands.grounds import grounds
-from orchestr.commands.options import value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import Session, nearest, still
-from orchestr.commands.stale import foresee
-from orchestr.errors import UsageError, as_typed
-from orchestr.files import one_look
-from orchestr.render.explain import explain_text, what_if_text
-from orchestr.render.facts import FeatureStatus
-from orchestr.render.text import clean
+from orchestr.cell.context import FeatureRun
+from orchestr.commands.base.options import value_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import UsageError, substitute_program_name
+from orchestr.files import cache_record_reads
+from orchestr.run.workspace import Session, suggest_name
+from orchestr.tasks.loader import select_unignored
+from orchestr.tasks.stale import forecast_selection
+from orchestr.views.model import FeatureStatus
+from orchestr.views.query import evidence
+from orchestr.views.query.explain import collect_grounds
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.explain import explain_text, what_if_text
+from orchestr.views.terminal.text import clean_line
 
 
 class Explain(PlainVerb):
@@ -26,49 +27,56 @@ class Explain(PlainVerb):
 
     doc_purpose = "why a cell runs, waits, is skipped or failed; the next command"
     doc_usage = "FEATURE:CELL"
-    cmd_options = (value("if_changed", "what would happen if this upstream came out otherwise"),)
+    cmd_options = (
+        value_option("if_changed", "what would happen if this upstream came out otherwise"),
+    )
 
-    @one_look()
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    @cache_record_reads()
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Print the story of each named cell."""
         if not args:
             raise UsageError("which cell?", hint="orchestr explain FEATURE:CELL")
         parts: list[str] = []
-        for target in session.targets(args):
-            run = session.run(target.feature)
+        for target in session.parse_targets(args):
+            run = session.load_run(target.feature)
             status = feature_status(run)
-            upstream = _cell_of(run, params["if_changed"]) if params["if_changed"] else None
+            upstream = _find_cell_name(run, params["if_changed"]) if params["if_changed"] else None
             forced = [upstream] if upstream else []
-            forecasts = {found.name: found for found in foresee(run, still(run), forced=forced)}
-            for ctx in session.cells([target]):
+            forecasts = {
+                found.name: found
+                for found in forecast_selection(run, select_unignored(run), forced=forced)
+            }
+            for ctx in session.select_cells([target]):
                 name = ctx.cell.name
                 if upstream is not None:
                     parts.append(what_if_text(status, name, upstream, forecasts))
                     continue
                 now = datetime.now(UTC)
-                proof = [*proofs.lines(ctx, status.of(name).approvals),
-                         *_crossed(status, ctx.cell.repo)]  # fmt: skip
-                parts.append(explain_text(status, name, now, forecasts, grounds(ctx), proof))
-        sys.stdout.write(as_typed("\n".join(parts)))
+                proof = [*evidence.describe_proofs(ctx, status.cell_facts(name).approvals),
+                         *_cross_check_lines(status, ctx.cell.repo)]  # fmt: skip
+                parts.append(
+                    explain_text(status, name, now, forecasts, collect_grounds(ctx), proof)
+                )
+        sys.stdout.write(substitute_program_name("\n".join(parts)))
         return 0
 
 
-def _crossed(status: FeatureStatus, repo: str) -> list[str]:
+def _cross_check_lines(status: FeatureStatus, repo: str) -> list[str]:
     """The cross checks that the cell's head is part of."""
     lines: list[str] = []
     for one in status.cross:
         if one.repo == repo and one.passed is not None:
             word = "passed" if one.passed else "RED"
-            lines.append(f"cross checks in {repo}: {word} ({clean(one.told)})")
+            lines.append(f"cross checks in {repo}: {word} ({clean_line(one.told)})")
             lines += [f"    log:   {one.logs}"] if one.logs and not one.passed else []
     return lines
 
 
-def _cell_of(run: Run, word: str) -> str:
+def _find_cell_name(run: FeatureRun, word: str) -> str:
     """A cell of the feature, named alone or with it. Raises UsageError."""
     name = word.removeprefix("feature:").removeprefix(f"{run.feature.name}:")
     names = [cell.name for cell in run.feature.cells]
     if name not in names:
-        hint = nearest(name, names) or f"cells: {', '.join(names)}"
+        hint = suggest_name(name, names) or f"cells: {', '.join(names)}"
         raise UsageError(f"feature {run.feature.name} has no cell {name!r}", hint=hint)
     return name

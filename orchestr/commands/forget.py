@@ -6,15 +6,16 @@ from typing import Any
 
 from doit.cmd_forget import Forget as DoitForget
 
-from orchestr.cell.forget import forget
-from orchestr.commands.build import Goals as BuildGoals
-from orchestr.commands.build import leases
-from orchestr.commands.report import tell
-from orchestr.commands.session import Verb, attach
+from orchestr.cell.phases.forget import forget_phases
+from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
-from orchestr.spec.records import Phase
-from orchestr.store import prepare
-from orchestr.tasks import Selection
+from orchestr.run.goals import FeatureGoals as BuildGoals
+from orchestr.run.start import hold_leases
+from orchestr.run.workspace import Session
+from orchestr.spec.phases import Phase
+from orchestr.state.layout import create_state_dirs
+from orchestr.tasks.generate import CellSelection
+from orchestr.views.terminal.output import write_stdout
 
 
 class Forget(Verb, DoitForget):  # type: ignore[misc]
@@ -25,27 +26,27 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""
-        session = attach(self).session
-        others = self.loader.own
+        session: Session = attach_loader(self).session
+        others = self.loader.dodo_tasks
         foreign = [word for word in args if word in others or word.startswith("repo:")]
         words = [word for word in args if word not in foreign]
         if not args and not params["forget_all"]:
             raise UsageError("what shall be forgotten?", hint="orchestr list")
         every = list(session.specs.features) if params["forget_all"] else []
-        targets = session.targets([*words, *every])
-        prepare(session.layout)
+        targets = session.parse_targets([*words, *every])
+        create_state_dirs(session.layout)
         names = list(foreign)
         features = dict.fromkeys(target.feature for target in targets)
-        goals = [BuildGoals(session.run(f), [], Selection(), []) for f in features]
+        goals = [BuildGoals(session.load_run(f), [], CellSelection(), []) for f in features]
         if goals:
-            with leases(goals, break_lock=False):
+            with hold_leases(goals, break_lock=False):
                 for target in targets:
                     phases = [target.phase] if target.phase else list(Phase)
-                    for ctx in session.cells([target]):
-                        moved = forget(ctx, phases)
+                    for ctx in session.select_cells([target]):
+                        moved = forget_phases(ctx, phases)
                         what = ", ".join(moved) or "nothing was there"
-                        tell(f"forgot {ctx.name}: {what}\n")
-                    names.append(target.task)
+                        write_stdout(f"forgot {ctx.name}: {what}\n")
+                    names.append(target.task_name)
         self._drop_rows(session, params, names)
         return 0
 
@@ -53,11 +54,13 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         """Rows at all levels below each name."""
         from doit.dependency import Dependency, MD5Checker
 
-        from orchestr.doitdb import WriteThroughDB
+        from orchestr.tasks.database import WriteThroughDB
 
-        if not session.layout.database.exists():
+        if not session.layout.database_file.exists():
             return
-        manager = Dependency(WriteThroughDB, str(session.layout.database), checker_cls=MD5Checker)
+        manager = Dependency(
+            WriteThroughDB, str(session.layout.database_file), checker_cls=MD5Checker
+        )
         for task in self.loader.load_tasks(self, []):
             if any(task.name == name or task.name.startswith(name + ":") for name in names):
                 manager.remove(task.name)

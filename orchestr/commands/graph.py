@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestr.commands.facts import feature_status
-from orchestr.commands.options import value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
-from orchestr.commands.session import Session, nearest
+from orchestr.commands.base.options import value_option
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.files import write_atomic
-from orchestr.render.facts import FeatureStatus
-from orchestr.render.graph import FORMATS, dot, mermaid, nodes_of
-from orchestr.render.graph_svg import svg
-from orchestr.render.graph_text import graph_text
+from orchestr.run.workspace import Session, suggest_name
+from orchestr.views.graph.formats import FORMATS, dot_text, mermaid_text, nodes_of
+from orchestr.views.graph.svg import svg_text
+from orchestr.views.graph.text import graph_text
+from orchestr.views.model import FeatureStatus
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.output import print_stderr
 
 SUFFIXES = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".txt": "text"}
 COLUMNS = 80  # where there is no terminal
@@ -31,23 +31,23 @@ class Graph(PlainVerb):
     doc_purpose = "draw a feature's cells and what waits for what, coloured by state"
     doc_usage = "FEATURE"
     cmd_options = (
-        value("format", f"{', '.join(FORMATS)} (default: by the file's name, else text)"),
-        value("output", "write to this file instead of stdout", short="o"),
+        value_option("format", f"{', '.join(FORMATS)} (default: by the file's name, else text)"),
+        value_option("output", "write to this file instead of stdout", short="o"),
     )
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Draw one feature."""
         if len(args) != 1:
             known = ", ".join(session.specs.features) or "none"
             raise UsageError("`graph` wants one feature", hint=f"features: {known}")
-        target = session.target(args[0])
+        target = session.parse_target(args[0])
         file = Path(params["output"]) if params["output"] else None
         form = params["format"] or (SUFFIXES.get(file.suffix, "text") if file else "text")
         if form not in FORMATS:
-            hint = nearest(form, FORMATS) or f"formats: {', '.join(FORMATS)}"
+            hint = suggest_name(form, FORMATS) or f"formats: {', '.join(FORMATS)}"
             raise UsageError(f"there is no format {form!r}", hint=hint)
-        status = feature_status(session.run(target.feature))
-        text = drawn(status, form, to_file=file is not None)
+        status = feature_status(session.load_run(target.feature))
+        text = draw_graph(status, form, to_file=file is not None)
         if file is None:
             sys.stdout.write(text)
             return 0
@@ -57,30 +57,30 @@ class Graph(PlainVerb):
             raise UsageError(
                 f"{file} cannot be written: {error.strerror}", hint="-o FILE in a folder of yours"
             ) from error
-        say(f"wrote {file}")
+        print_stderr(f"wrote {file}")
         return 0
 
 
-def drawn(status: FeatureStatus, form: str, *, to_file: bool) -> str:
+def draw_graph(status: FeatureStatus, form: str, *, to_file: bool) -> str:
     """The feature in that format; text for this terminal, or for any reader of a file."""
     nodes = nodes_of(status, datetime.now(UTC))
     name = status.feature.name
     match form:
         case "dot":
-            return dot(name, nodes)
+            return dot_text(name, nodes)
         case "mermaid":
-            return mermaid(nodes)
+            return mermaid_text(nodes)
         case "svg":
-            return svg(f"{name}: {status.feature.title}", nodes)
+            return svg_text(f"{name}: {status.feature.title}", nodes)
         case _:
             terminal = sys.stdout.isatty() and not to_file
             columns = shutil.get_terminal_size((COLUMNS, 24)).columns if terminal else COLUMNS
             colour = terminal and "NO_COLOR" not in os.environ
-            plain = not to_file and not encodes(sys.stdout.encoding)
+            plain = not to_file and not can_encode_graph(sys.stdout.encoding)
             return graph_text(nodes, columns, colour=colour, plain=plain)
 
 
-def encodes(encoding: str | None) -> bool:
+def can_encode_graph(encoding: str | None) -> bool:
     """Whether box drawing and our signs can be written so."""
     try:
         "─│┌▼✓⊘★".encode(encoding or "ascii")

@@ -6,12 +6,14 @@ from typing import Any
 
 from doit.cmd_ignore import Ignore as DoitIgnore
 
-from orchestr.commands.options import flag
-from orchestr.commands.report import tell
-from orchestr.commands.session import Verb, attach, ignored
+from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
-from orchestr.events import Kind
-from orchestr.store import prepare
+from orchestr.run.workspace import Session
+from orchestr.state.events import EventKind
+from orchestr.state.layout import create_state_dirs
+from orchestr.tasks.loader import ignored_cells
+from orchestr.views.terminal.output import write_stdout
 
 
 class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
@@ -19,31 +21,31 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
 
     doc_purpose = "leave cells as they are until --undo"
     doc_usage = "FEATURE[:CELL] ... [--undo]"
-    cmd_options = (flag("undo", "build them again as usual"),)
+    cmd_options = (flag_option("undo", "build them again as usual"),)
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Journal it. A dependent of an ignored cell without a result is blocked."""
-        loader = attach(self)
-        session = loader.session
+        loader = attach_loader(self)
+        session: Session = loader.session
         if not args:
             raise UsageError("which cells?", hint="orchestr list --all")
-        words, theirs = loader.split(args)
+        words, theirs = loader.split_words(args)
         if theirs and params["undo"]:
             raise UsageError("doit undoes `ignore` of its own tasks by `forget`",
                              hint=f"doit forget {' '.join(theirs)}")  # fmt: skip
-        targets = session.targets(words)
+        targets = session.parse_targets(words)
         if any(target.phase for target in targets):
             raise UsageError("cells are ignored as a whole", hint="FEATURE:CELL")
         if theirs:
             loader.features = ()
             super().execute(params, theirs)
-        prepare(session.layout)
-        for ctx in session.cells(targets):
-            is_ignored = ctx.cell.name in ignored(ctx.run)
+        create_state_dirs(session.layout)
+        for ctx in session.select_cells(targets):
+            is_ignored = ctx.cell.name in ignored_cells(ctx.run)
             if params["undo"] != is_ignored:
                 state = "is ignored already" if is_ignored else "is not ignored"
-                tell(f"{ctx.name} {state}\n")
+                write_stdout(f"{ctx.name} {state}\n")
                 continue
-            ctx.emit(Kind.CELL_UNIGNORED if params["undo"] else Kind.CELL_IGNORED)
-            tell(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
+            ctx.emit(EventKind.CELL_UNIGNORED if params["undo"] else EventKind.CELL_IGNORED)
+            write_stdout(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
         return 0

@@ -7,21 +7,22 @@ from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
-from orchestr.cell import attempt as attempts
-from orchestr.cell.records import TRANSCRIPT
-from orchestr.commands.session import Session, Target, Verb, attach
-from orchestr.commands.stale import stale_phases
+from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
-from orchestr.spec.records import Phase
+from orchestr.run.workspace import Session, Target
+from orchestr.spec.phases import Phase
+from orchestr.state import attempts
+from orchestr.state.results import TRANSCRIPT
+from orchestr.tasks.stale import stale_phases
 
 
-def reviews(session: Session, target: Target) -> list[str]:
+def find_review_transcripts(session: Session, target: Target) -> list[str]:
     """What the reviewers of the newest result said, each word of it: their transcripts."""
     if target.phase not in (None, Phase.REVIEW) or target.cell is None:
         return []
-    (ctx,) = session.cells([target])
-    newest = attempts.newest(ctx.dir)
-    folders = attempts.supervised(ctx.dir, newest.number if newest else 0)[1:]
+    (ctx,) = session.select_cells([target])
+    newest = attempts.newest_attempt(ctx.dir)
+    folders = attempts.agent_folders(ctx.dir, newest.number if newest else 0)[1:]
     ordered = sorted(folders, key=lambda f: int(f.name.partition("-")[0]))
     return [str(f / TRANSCRIPT) for f in ordered if (f / TRANSCRIPT).exists()]
 
@@ -34,21 +35,21 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 0 when it is up to date, 1 when something would run."""
-        session = attach(self).session
+        session: Session = attach_loader(self).session
         if len(args) != 1:
             raise UsageError("`info` wants one task", hint="orchestr list --all")
-        others = self.loader.own
+        others = self.loader.dodo_tasks
         if args[0] in others or args[0].startswith("repo:"):
             self.outstream = sys.stdout
             return int(super().execute(params, args))
-        target = session.target(args[0])
+        target = session.parse_target(args[0])
         self.loader.features = [target.feature]
         tasks = {task.name: task for task in self.loader.load_tasks(self, args)}
-        task = tasks[target.task]
-        lines = [target.task, f"  {task.doc}"]
+        task = tasks[target.task_name]
+        lines = [target.task_name, f"  {task.doc}"]
         reasons = [
             f"  {ctx.cell.name}:{phase}: {why}"
-            for ctx in session.cells([target])
+            for ctx in session.select_cells([target])
             for phase, why in stale_phases(ctx).items()
             if target.phase in (None, phase)
         ]
@@ -58,7 +59,7 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
             ("file_dep", sorted(task.file_dep)),
             ("task_dep", list(task.task_dep)),
             ("targets", list(task.targets)),
-            ("reviews", reviews(session, target)),
+            ("reviews", find_review_transcripts(session, target)),
         ):
             if values:
                 lines.append(f"{title}:")

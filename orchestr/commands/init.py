@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import tell
-from orchestr.commands.session import Session
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.run.workspace import Session
+from orchestr.views.terminal.output import write_stdout
 
 
 class Init(PlainVerb):
@@ -20,21 +20,21 @@ class Init(PlainVerb):
     doc_usage = "[FOLDER]"
     needs_workspace = False
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Write `orchestr.toml`, `specs/example.yaml`, `dodo.py`; say what was kept."""
-        from orchestr.spec.workspace import write_workspace
+        from orchestr.settings.new_workspace import write_workspace
 
         came = os.environ.get("ORCHESTR_FROM")  # a wrapper that went to its own folder (`doitw`)
         folder = Path(came or ".", *args[:1])
         result = write_workspace(folder)
         for path in result.written:
-            tell(f"made {path}\n")
+            write_stdout(f"made {path}\n")
         for path in result.kept:
-            tell(f"kept {path}, it was there\n")
+            write_stdout(f"kept {path}, it was there\n")
         there = f"cd {shlex.quote(str(folder if came else args[0]))}, " if args else ""
         # The wrapper is not in the new workspace; the program beside our python is everywhere.
         program = (
             shlex.quote(str(Path(sys.executable).with_name("orchestr"))) if came else "orchestr"
         )
-        tell(f"next: {there}edit specs/example.yaml, then {program} plan example\n")
+        write_stdout(f"next: {there}edit specs/example.yaml, then {program} plan example\n")
         return 0

@@ -14,32 +14,34 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from orchestr.cell.context import Run
-from orchestr.cell.records import Head
-from orchestr.commands.build import Goals, Signals, lease_record, leases, new_run_id, paid_agents
-from orchestr.commands.observe import observe
-from orchestr.commands.options import YES, flag, value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import asked, say, tell
-from orchestr.commands.session import Session
-from orchestr.errors import Exit, OrchestrError, UsageError
-from orchestr.landing.candidates import Built
+from orchestr.cell.context import FeatureRun
+from orchestr.commands.base.options import YES, flag_option, value_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import ExitCode, OrchestrError, UsageError
+from orchestr.landing.candidates import BuiltCandidate
+from orchestr.landing.events import CandidateSpec, Event, Stage, Trouble
 from orchestr.landing.land import Lander
-from orchestr.landing.outcome import Outcome
-from orchestr.landing.queue import obstacle
-from orchestr.landing.records import Event, Spec, Stage, Trouble
-from orchestr.lifecycle import replay
-from orchestr.locks import Lease
-from orchestr.render.landing import Row, event_line, preview_text, summary_text
-from orchestr.spec.records import Delivery
-from orchestr.spec.settings_table import STRATEGIES
-from orchestr.states import CellState
-from orchestr.store import prepare
-from orchestr.tasks import Selection, free_ports_left
+from orchestr.landing.queue import find_obstacle
+from orchestr.landing.report import LandingOutcome
+from orchestr.process.lease import Lease
+from orchestr.run.goals import FeatureGoals
+from orchestr.run.observe_forge import observe_pull_requests
+from orchestr.run.signals import InterruptHandler
+from orchestr.run.start import hold_leases, lease_record, new_run_id, paid_agents
+from orchestr.run.workspace import Session
+from orchestr.settings.keys import STRATEGIES
+from orchestr.spec.phases import Delivery
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.replay import replay
+from orchestr.state.results import HeadRecord
+from orchestr.state.states import CellState
+from orchestr.tasks.generate import CellSelection, free_leftover_ports
+from orchestr.views.terminal.landing import LandingRow, event_line, preview_text, summary_text
+from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
 
-DRY_RUN = flag("dry_run", "show the order, the candidates and their conflicts; move nothing",
+DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip
-STRATEGY = value("strategy", f"how to merge in this landing: {', '.join(STRATEGIES)}")
+STRATEGY = value_option("strategy", f"how to merge in this landing: {', '.join(STRATEGIES)}")
 
 
 class Land(PlainVerb):
@@ -50,91 +52,97 @@ class Land(PlainVerb):
     cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, YES)
     undo = False
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
-        """Exit 1 when something did not land."""
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
+        """ExitCode 1 when something did not land."""
         if not args:
             raise UsageError("which feature?", hint=f"orchestr {self.name} FEATURE")
         strategy = params.get("strategy")
         if strategy is not None and strategy not in STRATEGIES:
             raise UsageError(f"there is no strategy {strategy!r}", hint=", ".join(STRATEGIES))
-        targets = session.targets(args)
+        targets = session.parse_targets(args)
         if any(target.cell for target in targets):
             raise UsageError("features land as a whole", hint=f"orchestr {self.name} FEATURE")
-        runs = [session.run(name) for name in dict.fromkeys(t.feature for t in targets)]
-        goals = [Goals(run, [], Selection(), []) for run in runs]
+        runs = [session.load_run(name) for name in dict.fromkeys(t.feature for t in targets)]
+        goals = [FeatureGoals(run, [], CellSelection(), []) for run in runs]
         if params["dry_run"]:
-            return foretell(runs, strategy=strategy, undo=self.undo)
+            return preview_landing(runs, strategy=strategy, undo=self.undo)
         check_built(runs)
-        if not confirm(runs, yes=params["yes"], undo=self.undo):
-            return int(Exit.DONE)
-        prepare(session.layout)
-        with leases(goals, break_lock=False), lease(runs):
+        if not confirm_landing(runs, yes=params["yes"], undo=self.undo):
+            return int(ExitCode.DONE)
+        create_state_dirs(session.layout)
+        with hold_leases(goals, break_lock=False), hold_landing_lease(runs):
             for goal in goals:
-                observe(goal.run)
-            return land(runs, strategy=strategy, undo=self.undo)
+                observe_pull_requests(goal.run)
+            return land_features(runs, strategy=strategy, undo=self.undo)
 
 
-def check_built(runs: Sequence[Run]) -> None:
+def check_built(runs: Sequence[FeatureRun]) -> None:
     """Raises OrchestrError for features of which nothing has a result, whatever came of it."""
     bare = [
         run.feature.name for run in runs
-        if not any(Head.read(run.cell(cell.name).dir) for cell in run.feature.cells)
+        if not any(HeadRecord.read(run.cell_context(cell.name).dir) for cell in run.feature.cells)
     ]  # fmt: skip
     if bare:
         names = " ".join(bare)
         raise OrchestrError(f"nothing of {names} is built yet", hint=f"orchestr run {names}")
 
 
-def foretell(runs: Sequence[Run], *, strategy: str | None = None, undo: bool = False) -> int:
+def preview_landing(
+    runs: Sequence[FeatureRun], *, strategy: str | None = None, undo: bool = False
+) -> int:
     """A preview for somebody who only looks: no lease, so a run may be at work beside it."""
     check_built(runs)
     for run in runs:
-        observe(run)
-    return land(runs, dry_run=True, strategy=strategy, undo=undo)
+        observe_pull_requests(run)
+    return land_features(runs, dry_run=True, strategy=strategy, undo=undo)
 
 
 @contextmanager
-def lease(runs: Sequence[Run]) -> Iterator[None]:
+def hold_landing_lease(runs: Sequence[FeatureRun]) -> Iterator[None]:
     """One landing process in a workspace. Raises Busy with who it is."""
     names = tuple(run.feature.name for run in runs)
-    with Lease.acquire(runs[0].layout.locks / "landing.lock", lease_record(names, 1)):
+    with Lease.acquire(runs[0].layout.locks_dir / "landing.lock", lease_record(names, 1)):
         yield
 
 
-def land(
-    runs: Sequence[Run], *, dry_run: bool = False, strategy: str | None = None, undo: bool = False,
+def land_features(
+    runs: Sequence[FeatureRun],
+    *,
+    dry_run: bool = False,
+    strategy: str | None = None,
+    undo: bool = False,
     quiet: bool = False,
-) -> int:  # fmt: skip
+) -> int:
     """Land features whose leases are held. Returns the exit code."""
     run_id = new_run_id()
     for run in runs:
         run.id = run.id or run_id
         run.past = replay(run.journal.read())
     if not dry_run:
-        prepare(runs[0].layout)
+        create_state_dirs(runs[0].layout)
         for run in runs:
-            free_ports_left(run)
+            free_leftover_ports(run)
     many = len(runs) > 1
 
-    def show(event: Event) -> None:
+    def print_event(event: Event) -> None:
         text = event_line(event, many=many)
         if text and not dry_run and not quiet:
-            say(f"{time.strftime('%H:%M:%S')} {text}")
+            print_stderr(f"{time.strftime('%H:%M:%S')} {text}")
 
-    lander = Lander(runs, listener=show, warn=lambda t: say(f"warning: {t}"),
+    lander = Lander(runs, listener=print_event, warn=lambda t: print_stderr(f"warning: {t}"),
                     strategy=strategy, undo=undo)  # fmt: skip
     if dry_run:
-        return preview(lander)
-    with Signals(runs):
-        outcome = lander.go()
+        return print_preview(lander)
+    with InterruptHandler(runs):
+        outcome = lander.land_all()
     if quiet:
-        return int(Exit.DONE if outcome.ok else Exit.FAILED)
-    rows = rows_of(outcome, many=len(runs) > 1)
-    tell(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
-    return int(Exit.DONE if outcome.ok else Exit.FAILED)
+        return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
+    rows = summary_rows(outcome, many=len(runs) > 1)
+    write_stdout(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
+    return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
 
 
-def confirm(runs: Sequence[Run], *, yes: bool, undo: bool) -> bool:
+def confirm_landing(runs: Sequence[FeatureRun], *, yes: bool, undo: bool) -> bool:
     """Ask before a real forge is touched or a paid agent may repair (row X10)."""
     reasons: list[str] = []
     for run in runs:
@@ -148,19 +156,19 @@ def confirm(runs: Sequence[Run], *, yes: bool, undo: bool) -> bool:
     if yes or not reasons:
         return True
     for reason in dict.fromkeys(reasons):
-        say(reason)
-    if asked("Continue?", unheard="this needs a confirmation and there is no terminal"):
+        print_stderr(reason)
+    if ask_yes_no("Continue?", unheard="this needs a confirmation and there is no terminal"):
         return True
-    say("Aborted.")
+    print_stderr("Aborted.")
     return False
 
 
-def preview(lander: Lander) -> int:
+def print_preview(lander: Lander) -> int:
     """The order and the conflicts, found by making the candidates; nothing is checked, moved or
     journalled.
     """
-    lander.book = _NoBook()  # type: ignore[assignment]
-    lander.open()
+    lander.book = _NullJournal()  # type: ignore[assignment]
+    lander.begin_landing()
     queue = lander.queue
     tips = dict(queue.tips)
     mine = [i for i in queue.items.values() if not i.frozen and i.stage is not Stage.LANDED]
@@ -169,24 +177,24 @@ def preview(lander: Lander) -> int:
     rows = []
     for item in mine:
         change = item.change
-        row = Row(name_of(change.key, many), str(change.lane), "ready")
-        why = obstacle(queue, item) if item.stage is Stage.WAITING else None
+        row = LandingRow(change_name(change.key, many), str(change.lane), "ready")
+        why = find_obstacle(queue, item) if item.stage is Stage.WAITING else None
         if why:
-            rows.append(replace(row, state="waiting", why=in_words(why, many)))
+            rows.append(replace(row, state="waiting", why=replace_change_keys(why, many)))
             continue
-        spec = Spec(change.lane, ((change.key, change.head),), tips[change.lane])
-        built: Built = lander.built(spec)
+        spec = CandidateSpec(change.lane, ((change.key, change.head),), tips[change.lane])
+        built: BuiltCandidate = lander.assemble_candidate(spec)
         if built.commit is None:
             paths = ", ".join(built.conflicts[:5])
             rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
             continue
         tips[change.lane] = built.commit
         rows.append(replace(row, commit="" if built.commit == spec.base else built.commit))
-    tell(preview_text(rows, undo=lander.undo))
-    return int(Exit.FAILED if any(row.state != "ready" for row in rows) else Exit.DONE)
+    write_stdout(preview_text(rows, undo=lander.undo))
+    return int(ExitCode.FAILED if any(row.state != "ready" for row in rows) else ExitCode.DONE)
 
 
-class _NoBook:
+class _NullJournal:
     def append(self, event: Event) -> None:
         """A preview writes nothing down."""
 
@@ -194,7 +202,7 @@ class _NoBook:
 STATES = {Trouble.CONFLICT: "conflict", Trouble.APPROVAL: "approval"}
 
 
-def rows_of(outcome: Outcome, *, many: bool) -> list[Row]:
+def summary_rows(outcome: LandingOutcome, *, many: bool) -> list[LandingRow]:
     """What the table at the end shows, in plan order."""
     rows = []
     for end in outcome.ends:
@@ -202,46 +210,46 @@ def rows_of(outcome: Outcome, *, many: bool) -> list[Row]:
         if end.stage is Stage.PARKED:
             state = STATES.get(end.trouble, "person") if end.trouble else "person"
         rows.append(
-            Row(name_of(end.key, many), str(end.lane), state, end.commit, end.fresh,
-                in_words(end.why, many), end.hint, end.link)
+            LandingRow(change_name(end.key, many), str(end.lane), state, end.commit, end.fresh,
+                replace_change_keys(end.why, many), end.hint, end.link)
         )  # fmt: skip
     return rows
 
 
-def name_of(key: str, many: bool) -> str:
+def change_name(key: str, many: bool) -> str:
     """A change as a person knows it; a rollback's is that of its cell."""
     feature, _, cell = key.partition("~")[0].partition("/")
     return f"{feature}:{cell}" if many else cell
 
 
-def in_words(text: str, many: bool) -> str:
+def replace_change_keys(text: str, many: bool) -> str:
     """A reason with the keys of other changes as people write them."""
-    return re.sub(r"^it needs ([^\s,]+),", lambda m: f"it needs {name_of(m[1], many)},", text)
+    return re.sub(r"^it needs ([^\s,]+),", lambda m: f"it needs {change_name(m[1], many)},", text)
 
 
-def deliver(goals: Sequence[Goals], code: int, *, as_json: bool) -> int:
+def land_after_run(goals: Sequence[FeatureGoals], code: int, *, as_json: bool) -> int:
     """At the end of a `run` that went well: land the whole features that say `delivery: merge`.
 
     Under the leases of that run. With ``as_json`` the run's own listener goes on telling events,
     and nothing else is said.
     """
-    runs = [run for run in merging(goals) if not all_landed(run)]
+    runs = [run for run in runs_to_land(goals) if not all_landed(run)]
     if code or not runs:
         return code
-    with lease(runs):
+    with hold_landing_lease(runs):
         for run in runs:
-            observe(run)
+            observe_pull_requests(run)
             run.listener = run.listener if as_json else None
-        return land(runs, quiet=as_json)
+        return land_features(runs, quiet=as_json)
 
 
-def all_landed(run: Run) -> bool:
+def all_landed(run: FeatureRun) -> bool:
     """Whether the journal says so of every cell: then nothing needs to be asked."""
     past = replay(run.journal.read())
     return all(past.cell(cell.name).state is CellState.LANDED for cell in run.feature.cells)
 
 
-def merging(goals: Sequence[Goals]) -> list[Run]:
+def runs_to_land(goals: Sequence[FeatureGoals]) -> list[FeatureRun]:
     """The features of a `run` that are to be landed by it."""
     return [
         goal.run

@@ -7,8 +7,10 @@ from typing import Any
 
 from doit.cmd_list import List as DoitList
 
-from orchestr.commands.report import say
-from orchestr.commands.session import PREFIX, Verb, attach
+from orchestr.commands.base.verb import Verb, attach_loader
+from orchestr.run.workspace import Session
+from orchestr.tasks.loader import PREFIX
+from orchestr.views.terminal.output import print_stderr
 
 
 class List(Verb, DoitList):  # type: ignore[misc]
@@ -19,12 +21,14 @@ class List(Verb, DoitList):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Print what there is. Broken specs are named on stderr and stop nothing."""
-        session = attach(self).session
+        session: Session = attach_loader(self).session
         for problem in session.specs.problems:
-            say(str(problem))
-        others = self.loader.own
+            print_stderr(str(problem))
+        others = self.loader.dodo_tasks
         names = [
-            word if word in others or word.startswith("repo:") else session.target(word).task
+            word
+            if word in others or word.startswith("repo:")
+            else session.parse_target(word).task_name
             for word in args
         ]
         params["sort"] = "definition"

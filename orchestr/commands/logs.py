@@ -1,8 +1,9 @@
 """`logs FEATURE:CELL [-f] [--attempt N] [--review NAME] [--since T] [--grep RE] [--raw]`.
 
 What the cell's agents did, in the order of time: attempts, the repairs in them, reviews, and what
-the checks between them came to (`sections`). A transcript of gigabytes opens at once: it is read
-from the end, or from where `--since` begins, a line at a time. `-f` goes on over attempts, repairs
+the checks between them came to (`select_sections`). A transcript of gigabytes opens at once: it is
+read from the end, or from where `--since` begins, a line at a time. `-f` goes on over attempts,
+repairs
 and reviews until nothing works on the cell any more.
 """
 
@@ -18,26 +19,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell import attempt as attempts
+from orchestr.cell.agent.launch import launch_secrets
+from orchestr.cell.agent.run_agent import has_running_agent
 from orchestr.cell.context import CellContext
-from orchestr.cell.drive import is_alive
-from orchestr.cell.starting import secrets_of
-from orchestr.commands.options import flag, value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
-from orchestr.commands.sections import AUTHOR, REVIEWER, Section, sections
-from orchestr.commands.session import Session
+from orchestr.commands.base.options import flag_option, value_option
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
-from orchestr.lifecycle import replay, settle
-from orchestr.locks import read_lease
-from orchestr.redaction import redact, secret_values
-from orchestr.render import transcript
-from orchestr.render.seek import offset_of, time_of
-from orchestr.render.story import Line, Teller, painted
-from orchestr.render.text import moment
-from orchestr.spec.records import Action
-from orchestr.spec.values import parse_duration
-from orchestr.states import CellState
+from orchestr.process.lease import read_lease
+from orchestr.process.redaction import redact, secret_values
+from orchestr.run.workspace import Session
+from orchestr.spec.field_types import parse_duration
+from orchestr.spec.phases import Action
+from orchestr.state import attempts
+from orchestr.state.replay import replay, reset_interrupted
+from orchestr.state.states import CellState
+from orchestr.views.logs import transcript
+from orchestr.views.logs.seek import find_offset, time_of_line
+from orchestr.views.logs.transcript_events import Line, TranscriptFormatter, paint_lines
+from orchestr.views.query.log_sections import AUTHOR, REVIEWER, LogSection, read_sections
+from orchestr.views.terminal.output import print_stderr
+from orchestr.views.terminal.text import parse_local_time
 
 LAST = 200  # lines, where nothing else is asked for
 LOOK = 1.0  # s between two looks at whether anything works on the cell still
@@ -50,70 +51,70 @@ class Logs(PlainVerb):
     doc_purpose = "what a cell's agents said and did"
     doc_usage = "FEATURE:CELL"
     cmd_options = (
-        flag("follow", "go on while anything works on the cell, over attempts", short="f"),
-        flag("raw", "the JSON lines of the newest attempt (or of a review) as they are"),
-        flag("plan", "only of plans (cells with approve: plan)"),
-        flag("reviews", "only what the reviewers said"),
-        value("review", "only what the reviewer of that name said"),
-        flag("full", "fold nothing: whole results and diffs"),
-        value("attempt", "only of this attempt, its repairs and reviews", type_=int),
-        value("last", f"only so many lines (default {LAST}; 0: all)", short="l", type_=int),
-        value("since", "only what is newer: 90s, 10m, 2h, 12:30 or 2026-05-18T12:30"),
-        value("grep", "only what matches this regular expression, in all of it"),
+        flag_option("follow", "go on while anything works on the cell, over attempts", short="f"),
+        flag_option("raw", "the JSON lines of the newest attempt (or of a review) as they are"),
+        flag_option("plan", "only of plans (cells with approve: plan)"),
+        flag_option("reviews", "only what the reviewers said"),
+        value_option("review", "only what the reviewer of that name said"),
+        flag_option("full", "fold nothing: whole results and diffs"),
+        value_option("attempt", "only of this attempt, its repairs and reviews", type_=int),
+        value_option("last", f"only so many lines (default {LAST}; 0: all)", short="l", type_=int),
+        value_option("since", "only what is newer: 90s, 10m, 2h, 12:30 or 2026-05-18T12:30"),
+        value_option("grep", "only what matches this regular expression, in all of it"),
     )
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Print what there is of one cell."""
         if len(args) != 1:
             raise UsageError("`logs` wants one cell", hint="orchestr logs FEATURE:CELL")
-        ctx = session.cell(args[0])
-        wanted = Wanted(ctx, params)
-        printer = Printer(params)
-        watch = Watch(ctx)
-        while params["follow"] and not wanted.numbers() and not watch.over():
+        ctx = session.select_cell(args[0])
+        wanted = SectionFilter(ctx, params)
+        printer = SectionPrinter(params)
+        watch = ActivityWatch(ctx)
+        while params["follow"] and not wanted.attempt_numbers() and not watch.is_at_rest():
             time.sleep(LOOK / 4)
-        found = wanted.sections()
-        if not found and not (params["follow"] and not watch.over()):
-            raise wanted.nothing()
+        found = wanted.select_sections()
+        if not found and not (params["follow"] and not watch.is_at_rest()):
+            raise wanted.make_empty_error()
         last = params["last"]
         if last is None:
             last = 0 if params["since"] or params["grep"] else LAST
         if params["follow"]:
-            Follower(wanted, watch, printer).go(found, last)
+            LogFollower(wanted, watch, printer).follow_sections(found, last)
             return 0
-        shown, whole = newest(found, last)
+        shown, whole = select_last_lines(found, last)
         if not whole:
-            say(f"(the last {last} lines; all of it: orchestr logs {ctx.name} --last 0)")
+            print_stderr(f"(the last {last} lines; all of it: orchestr logs {ctx.name} --last 0)")
         for part, lines in shown:
-            printer.begin(part)
-            for line in content(part, printer.since) if lines is None else lines:
-                printer.line(line)
-            printer.after(part)
+            printer.begin_section(part)
+            for line in read_section_lines(part, printer.since) if lines is None else lines:
+                printer.print_line(line)
+            printer.print_results(part)
         return 0
 
 
-class Wanted:
+class SectionFilter:
     """Which sections the options ask for."""
 
     def __init__(self, ctx: CellContext, params: Any) -> None:
         self._ctx, self._params = ctx, params
 
-    def numbers(self) -> list[int]:
+    def attempt_numbers(self) -> list[int]:
         """The attempts (plans: negative numbers) that there are and that are asked for."""
         ctx, params = self._ctx, self._params
-        plans, tries = attempts.plans(ctx.dir), attempts.numbers(ctx.dir)
+        plans, tries = attempts.plan_numbers(ctx.dir), attempts.attempt_numbers(ctx.dir)
         known = plans if params["plan"] else [*plans, *tries]
         if params["raw"] and not params["attempt"]:
             return known[-1:]
         if params["attempt"]:
             number = -abs(params["attempt"]) if params["plan"] or not tries else params["attempt"]
             return [n for n in known if n == number]
-        return [0, *known] if attempts.folder(ctx.dir, 0).is_dir() else known
+        return [0, *known] if attempts.attempt_folder(ctx.dir, 0).is_dir() else known
 
-    def sections(self) -> list[Section]:
+    def select_sections(self) -> list[LogSection]:
         """In the order of time."""
         params = self._params
-        found = sections(self._ctx, self.numbers())
+        found = read_sections(self._ctx, self.attempt_numbers())
         if params["reviews"] or params["review"]:
             name = params["review"]
             return [p for p in found if p.kind == REVIEWER and name in (None, "", p.name)]
@@ -121,18 +122,20 @@ class Wanted:
             return [p for p in found if p.kind == AUTHOR]
         return found
 
-    def nothing(self) -> UsageError:
+    def make_empty_error(self) -> UsageError:
         """Why there is nothing to show."""
         ctx, params = self._ctx, self._params
         what = "plan" if params["plan"] else "attempt"
-        numbers = attempts.plans(ctx.dir) if params["plan"] else attempts.numbers(ctx.dir)
+        numbers = (
+            attempts.plan_numbers(ctx.dir) if params["plan"] else attempts.attempt_numbers(ctx.dir)
+        )
         known = ", ".join(str(abs(n)) for n in numbers)
-        if params["attempt"] and known and not self.numbers():
+        if params["attempt"] and known and not self.attempt_numbers():
             return UsageError(
                 f"{ctx.name} has no {what} {params['attempt']}", hint=f"{what}s: {known}"
             )
         if params["reviews"] or params["review"]:
-            names = sorted({p.name for p in sections(ctx, numbers) if p.kind == REVIEWER})
+            names = sorted({p.name for p in read_sections(ctx, numbers) if p.kind == REVIEWER})
             who = f" by {params['review']!r}" if params["review"] else ""
             hint = f"reviewers: {', '.join(names)}" if names else f"orchestr explain {ctx.name}"
             return UsageError(f"{ctx.name} has no review{who} yet", hint=hint)
@@ -144,13 +147,13 @@ class Wanted:
         return UsageError(f"{ctx.name} has no {what} yet", hint=f"orchestr run {ctx.name}")
 
 
-def newest(
-    found: list[Section], last: int
-) -> tuple[list[tuple[Section, list[bytes] | None]], bool]:
+def select_last_lines(
+    found: list[LogSection], last: int
+) -> tuple[list[tuple[LogSection, list[bytes] | None]], bool]:
     """The sections with the last lines, and whether that is all. None: the whole section."""
     if not last:
         return [(part, None) for part in found], True
-    shown: list[tuple[Section, list[bytes] | None]] = []
+    shown: list[tuple[LogSection, list[bytes] | None]] = []
     for part in reversed(found):
         if last <= 0:
             return shown[::-1], False
@@ -160,7 +163,7 @@ def newest(
             continue
         lines: list[bytes] = []
         if part.path.exists():
-            lines = transcript.tail(part.path, last + 1, part.start, part.end)
+            lines = transcript.read_tail(part.path, last + 1, part.start, part.end)
         if len(lines) > last:
             shown.append((part, lines[1:]))
             return shown[::-1], False
@@ -169,88 +172,94 @@ def newest(
     return shown[::-1], True
 
 
-def content(part: Section, since: datetime | None) -> Iterable[bytes]:
+def read_section_lines(part: LogSection, since: datetime | None) -> Iterable[bytes]:
     """All lines of a section, from ``since`` on where that can be found."""
     if part.path is None or not part.path.exists():
         return ()
     start = part.start
     if since:
-        ended = moment(part.ended_at)
+        ended = parse_local_time(part.ended_at)
         if ended is not None and ended < since:
             return ()
-        start = max(start, offset_of(part.path, since))
-    return transcript.read(part.path, start, part.end)
+        start = max(start, find_offset(part.path, since))
+    return transcript.read_lines(part.path, start, part.end)
 
 
-class Follower:
+class LogFollower:
     """Tells what comes, wherever it comes, until the cell is at rest."""
 
-    def __init__(self, wanted: Wanted, watch: Watch, printer: Printer) -> None:
+    def __init__(
+        self, wanted: SectionFilter, watch: ActivityWatch, printer: SectionPrinter
+    ) -> None:
         self._wanted, self._watch, self._printer = wanted, watch, printer
-        self._files: dict[Path, transcript.Growing] = {}
+        self._files: dict[Path, transcript.GrowingFile] = {}
         self._told: set[tuple[str, int]] = set()  # checks, and verdicts that are out
 
-    def go(self, found: list[Section], last: int) -> None:
+    def follow_sections(self, found: list[LogSection], last: int) -> None:
         """The last lines of what is there, then the rest as it comes."""
-        first = {part.key: lines for part, lines in newest(found, last)[0]}
+        first = {part.key: lines for part, lines in select_last_lines(found, last)[0]}
         for part in found:
             old = part.key not in first
             if old and (part.path is None or part.after):
                 self._told.add(part.key)
             if part.path is None:
                 continue
-            start = (part.end or _size(part.path)) if old else self._start(part, first[part.key])
-            growing = self._files.setdefault(part.path, transcript.Growing(part.path, start))
+            start = (
+                (part.end or _file_size(part.path))
+                if old
+                else self._find_start_offset(part, first[part.key])
+            )
+            growing = self._files.setdefault(part.path, transcript.GrowingFile(part.path, start))
             if old or first[part.key] is not None:
                 growing.position = start  # what is before it is old
         while True:
-            over = self._watch.over()
-            self._look()
+            over = self._watch.is_at_rest()
+            self._print_new_lines()
             if over:
                 break
             time.sleep(POLL)
         for growing in self._files.values():
-            for line in growing.torn():
-                self._printer.line(line)
+            for line in growing.read_torn_end():
+                self._printer.print_line(line)
 
-    def _start(self, part: Section, lines: list[bytes] | None) -> int:
+    def _find_start_offset(self, part: LogSection, lines: list[bytes] | None) -> int:
         """Where the first line that is shown begins."""
         since = self._printer.since
         assert part.path is not None
         if since and part.path.exists():
-            return max(part.start, offset_of(part.path, since))
+            return max(part.start, find_offset(part.path, since))
         if not lines:
             return part.start
-        end = part.end or _size(part.path)
+        end = part.end or _file_size(part.path)
         return max(end - sum(len(line) + 1 for line in lines), part.start)
 
-    def _look(self) -> None:
-        for part in self._wanted.sections():
+    def _print_new_lines(self) -> None:
+        for part in self._wanted.select_sections():
             if part.path is None:
                 if part.key not in self._told:
                     self._told.add(part.key)
-                    self._printer.begin(part)
-                    self._printer.after(part)
+                    self._printer.begin_section(part)
+                    self._printer.print_results(part)
                 continue
             if part.path not in self._files:
-                self._files[part.path] = transcript.Growing(part.path, part.start)
-            for line in self._files[part.path].lines(part.end):
-                self._printer.begin(part)
-                self._printer.line(line)
+                self._files[part.path] = transcript.GrowingFile(part.path, part.start)
+            for line in self._files[part.path].read_new_lines(part.end):
+                self._printer.begin_section(part)
+                self._printer.print_line(line)
             if part.after and part.key not in self._told:
                 self._told.add(part.key)
-                self._printer.begin(part)
-                self._printer.after(part)
+                self._printer.begin_section(part)
+                self._printer.print_results(part)
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
         return 0
 
 
-class Watch:
+class ActivityWatch:
     """Whether anything works on a cell still: its agent, or a run that has not come to its end."""
 
     def __init__(self, ctx: CellContext) -> None:
@@ -258,26 +267,26 @@ class Watch:
         self._looked = float("-inf")
         self._over = False
 
-    def over(self) -> bool:
+    def is_at_rest(self) -> bool:
         """Whether the cell is at rest; looked at once a second."""
         if time.monotonic() - self._looked >= LOOK:
             self._looked = time.monotonic()
-            self._over = self._rests()
+            self._over = self._check_at_rest()
         return self._over
 
-    def _rests(self) -> bool:
-        record = attempts.current(self._ctx.dir)
-        if record is not None and is_alive(self._ctx.dir, record):
+    def _check_at_rest(self) -> bool:
+        record = attempts.current_attempt(self._ctx.dir)
+        if record is not None and has_running_agent(self._ctx.dir, record):
             return False
         run = self._ctx.run
-        live = read_lease(run.layout.lease(run.feature.name)) is not None
+        live = read_lease(run.layout.lease_file(run.feature.name)) is not None
         if not live:
             return True
-        cell = settle(replay(run.journal.read()), live).cell(self._ctx.cell.name)
+        cell = reset_interrupted(replay(run.journal.read()), live).cell(self._ctx.cell.name)
         return not (cell.state.is_moving or cell.state is CellState.PENDING)
 
 
-class Printer:
+class SectionPrinter:
     """Lines to stdout: told or raw, chosen by time and pattern, without secrets.
 
     Every section has a heading; where only some lines or the raw stream are asked for it goes to
@@ -286,54 +295,56 @@ class Printer:
 
     def __init__(self, params: Any) -> None:
         self._raw, self._full = bool(params["raw"]), bool(params["full"])
-        self._grep = _pattern(params["grep"])
-        self.since = since_of(params["since"], datetime.now(UTC))
+        self._grep = _compile_pattern(params["grep"])
+        self.since = parse_since(params["since"], datetime.now(UTC))
         self._lazy = bool(self._grep or self.since)
         self._secrets: frozenset[str] = frozenset()
         terminal = sys.stdout.isatty()
         self._colour = terminal and "NO_COLOR" not in os.environ
         self._columns = shutil.get_terminal_size().columns if terminal else 0
-        self._tellers: dict[Path, Teller] = {}
-        self._teller = Teller(self._full)
+        self._tellers: dict[Path, TranscriptFormatter] = {}
+        self._teller = TranscriptFormatter(self._full)
         self._at: datetime | None = None
-        self._part: Section | None = None
+        self._part: LogSection | None = None
         self._heading = ""  # to be said before the next line
         self._first = True
 
-    def begin(self, part: Section) -> None:
+    def begin_section(self, part: LogSection) -> None:
         """Another section, or nothing new if it is the same one still."""
         if self._part is not None and self._part.key == part.key:
             self._part = part
             return
         self._part = part
-        self._secrets = secrets_of(part.folder) | secret_values(os.environ)
+        self._secrets = launch_secrets(part.folder) | secret_values(os.environ)
         if part.path is not None:
-            self._teller = self._tellers.setdefault(part.path, Teller(self._full))
+            self._teller = self._tellers.setdefault(part.path, TranscriptFormatter(self._full))
         self._at = None
         self._heading = f"== {redact(part.title, self._secrets)}"
         if not self._lazy:
-            self._head()
+            self._print_heading()
 
-    def _head(self) -> None:
+    def _print_heading(self) -> None:
         heading, self._heading = self._heading, ""
         if not heading:
             return
         if self._raw or self._grep:
-            say(heading)
+            print_stderr(heading)
             return
         gap = "" if self._first else "\n"
         self._first = False
-        line = painted([(heading, "bold")], self._columns, self._colour)[0]
+        line = paint_lines([(heading, "bold")], self._columns, self._colour)[0]
         sys.stdout.write(f"{gap}{line}\n")
 
-    def line(self, raw: bytes) -> None:
+    def print_line(self, raw: bytes) -> None:
         """Print one line of the transcript, if it is asked for."""
         told: list[Line] = []
         if self._raw:
-            self._at = (time_of(raw) if self.since else None) or self._at
+            self._at = (time_of_line(raw) if self.since else None) or self._at
             texts = [raw.decode("utf-8", "replace").rstrip("\n")]
         else:
-            told = [(redact(t, self._secrets), style) for t, style in self._teller.tell(raw)]
+            told = [
+                (redact(t, self._secrets), style) for t, style in self._teller.format_record(raw)
+            ]
             self._at = self._teller.at
             texts = [text for text, _style in told]
         if self.since and self._at and self._at < self.since:
@@ -343,30 +354,30 @@ class Printer:
         if self._raw:
             texts = [redact(text, self._secrets) for text in texts]
         else:
-            texts = painted(told, self._columns, self._colour)
-        self._write(texts)
+            texts = paint_lines(told, self._columns, self._colour)
+        self._write_lines(texts)
 
-    def after(self, part: Section) -> None:
+    def print_results(self, part: LogSection) -> None:
         """The lines of checks, or what a review came to."""
         if self._raw:
             return
-        ended = moment(part.ended_at)
+        ended = parse_local_time(part.ended_at)
         if self.since and ended is not None and ended < self.since:
             return
         told = [(redact(text, self._secrets), style) for text, style in (*part.lines, *part.after)]
         if self._grep:
             told = [line for line in told if self._grep.search(line[0])]
-        self._write(painted(told, self._columns, self._colour))
+        self._write_lines(paint_lines(told, self._columns, self._colour))
 
-    def _write(self, texts: list[str]) -> None:
+    def _write_lines(self, texts: list[str]) -> None:
         if texts:
-            self._head()
+            self._print_heading()
         for text in texts:
             sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
 
-def since_of(text: str | None, now: datetime) -> datetime | None:
+def parse_since(text: str | None, now: datetime) -> datetime | None:
     """`10m` ago, `12:30` today (or yesterday, if that is still to come), or a whole time."""
     if not text:
         return None
@@ -377,7 +388,7 @@ def since_of(text: str | None, now: datetime) -> datetime | None:
             local = now.astimezone()
             found = local.replace(hour=hour, minute=minute, second=second, microsecond=0)
             return found if found <= local else found - timedelta(days=1)
-        at = moment(text) if "-" in text else None
+        at = parse_local_time(text) if "-" in text else None
         return at or now - timedelta(seconds=parse_duration(text))
     except (ValueError, OverflowError) as error:
         raise UsageError(
@@ -385,7 +396,7 @@ def since_of(text: str | None, now: datetime) -> datetime | None:
         ) from error
 
 
-def _pattern(text: str | None) -> re.Pattern[str] | None:
+def _compile_pattern(text: str | None) -> re.Pattern[str] | None:
     try:
         return re.compile(text) if text else None
     except re.error as error:

@@ -7,25 +7,25 @@ import shutil
 import sys
 from typing import Any
 
-from orchestr.commands import options
-from orchestr.commands.build import Goals, choose
-from orchestr.commands.claims import claims
-from orchestr.commands.facts import feature_status
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.preflight import look_reviewers
-from orchestr.commands.proposals import proposals
-from orchestr.commands.report import say
-from orchestr.commands.session import Session
-from orchestr.commands.stale import foresee
-from orchestr.errors import Exit, UsageError
-from orchestr.files import one_look
-from orchestr.plan import overlaps
-from orchestr.render.plan import Resources, plan_json, plan_text
+from orchestr.commands.base import options
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import ExitCode, UsageError
+from orchestr.files import cache_record_reads
+from orchestr.plan.dag import find_overlaps
+from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.goals import FeatureGoals, choose_goals
+from orchestr.run.preflight import check_reviewers
+from orchestr.run.workspace import Session
+from orchestr.tasks.stale import forecast_selection
+from orchestr.views.query.proposed_checks import propose_checks
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.output import print_stderr
+from orchestr.views.terminal.plan import DiskSpace, plan_json, plan_text
 
 DEFAULTS: dict[str, Any] = {"only": [], "failed": False, "ignore_deps": False}
 
 
-LAND = options.flag(
+LAND = options.flag_option(
     "land", "the order of a landing and its conflicts; asks the origin", long="land"
 )
 
@@ -37,43 +37,47 @@ class Plan(PlainVerb):
     doc_usage = "FEATURE[:CELL] ..."
     cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS, LAND)
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Print the plan of each named feature. Exit 2 when its cells' claims are an error."""
         if not args:
             known = ", ".join(session.specs.features) or "none"
             raise UsageError("which feature?", hint=f"features: {known}")
         if params["land"]:
-            from orchestr.commands.land import foretell
+            from orchestr.commands.land import preview_landing
 
-            names = dict.fromkeys(target.feature for target in session.targets(args))
-            return foretell([session.run(name) for name in names])
+            names = dict.fromkeys(target.feature for target in session.parse_targets(args))
+            return preview_landing([session.load_run(name) for name in names])
         chosen = {**DEFAULTS, "only": params["only"], "ignore_deps": params["ignore_deps"]}
         bad = False
-        for goal in choose(session, session.targets(args), chosen):
-            bad |= show(session, goal, as_json=params["json"])
-        return int(Exit.USAGE if bad else Exit.DONE)
+        for goal in choose_goals(session, session.parse_targets(args), chosen):
+            bad |= print_plan(session, goal, as_json=params["json"])
+        return int(ExitCode.USAGE if bad else ExitCode.DONE)
 
 
-def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) -> bool:
+def print_plan(
+    session: Session, goal: FeatureGoals, *, as_json: bool, forced: bool = False
+) -> bool:
     """Print one plan; warnings of its spec go to stderr. Returns whether it must not be run."""
     run = goal.run
     for warning in session.specs.warnings:
         if warning.file == run.feature.path:
-            say(str(warning))
-    for finding in look_reviewers(run, goal.cells):
-        say(str(finding))
+            print_stderr(str(warning))
+    for finding in check_reviewers(run, goal.cells):
+        print_stderr(str(finding))
     cells = None if not goal.selection.still else [*goal.cells]
     whole = {p.name for p in run.plan.cells}
     if set(goal.cells) | set(goal.selection.still) != whole:
         cells = goal.cells
-    with one_look():
-        forecasts = foresee(run, goal.selection, cells, forced=goal.forced if forced else ())
+    with cache_record_reads():
+        forecasts = forecast_selection(
+            run, goal.selection, cells, forced=goal.forced if forced else ()
+        )
         facts = feature_status(run, fresh=False).facts
-    found = claims(run.feature, run.layout.root)
+    found = overlap_problems(run.feature, run.layout.root)
     bad = any(claim.severity == "error" for claim in found)
     if as_json:
-        value = plan_json(run.plan, forecasts, facts, overlaps=overlaps(run.feature),
-                          proposals=proposals(run))  # fmt: skip
+        value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
+                          proposals=propose_checks(run))  # fmt: skip
         sys.stdout.write(json.dumps(value, indent=2) + "\n")
         return bad
     sys.stdout.write(
@@ -84,15 +88,15 @@ def show(session: Session, goal: Goals, *, as_json: bool, forced: bool = False) 
             facts,
             claims=[str(claim) for claim in found],
             jobs=session.settings.limits.jobs,
-            resources=_resources(session),
+            resources=_read_resources(session),
             timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
-            proposals=proposals(run),
+            proposals=propose_checks(run),
         )
     )
     return bad
 
 
-def _resources(session: Session) -> Resources:
+def _read_resources(session: Session) -> DiskSpace:
     """Agents at once and free disk; what the worktrees will take nobody knows beforehand."""
     place = session.layout.state if session.layout.state.exists() else session.root
-    return Resources(None, shutil.disk_usage(place).free)
+    return DiskSpace(None, shutil.disk_usage(place).free)

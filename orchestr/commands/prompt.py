@@ -9,18 +9,18 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from orchestr.cell import attempt as attempts
-from orchestr.cell.attempt import Attempt
+from orchestr.cell.agent.prompt import build_prompt
 from orchestr.cell.context import CellContext, repo_path
-from orchestr.cell.prepare import left_here
-from orchestr.cell.prompt import build
-from orchestr.commands.options import value
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say
-from orchestr.commands.session import Session
+from orchestr.cell.worktree.prepare_branch import leftover_notes
+from orchestr.commands.base.options import value_option
+from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.gitworktree import Finding, validate_worktree
-from orchestr.spec.records import Action
+from orchestr.git.worktrees import WorktreeFinding, validate_worktree
+from orchestr.run.workspace import Session
+from orchestr.spec.phases import Action
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.views.terminal.output import print_stderr
 
 PROMPT = "prompt.md"
 
@@ -31,29 +31,33 @@ class Prompt(PlainVerb):
     doc_purpose = "what a cell's agent is asked to do"
     doc_usage = "FEATURE:CELL"
     cmd_options = (
-        value("attempt", "the prompt that attempt N got (default: the next one's)", type_=int),
+        value_option(
+            "attempt", "the prompt that attempt N got (default: the next one's)", type_=int
+        ),
     )
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Print the prompt of one cell."""
         if len(args) != 1:
             raise UsageError("`prompt` wants one cell", hint="orchestr prompt FEATURE:CELL")
-        ctx = session.cell(args[0])
+        ctx = session.select_cell(args[0])
         if ctx.cell.action is Action.PUSH:
             raise UsageError(f"{ctx.name} has no prompt: no agent works on it (action: push)",
                              hint=f"orchestr explain {ctx.name}")  # fmt: skip
         number = params["attempt"]
-        sys.stdout.write(_next(ctx) if number is None else _kept(ctx, number))
+        sys.stdout.write(
+            _build_next_prompt(ctx) if number is None else _read_past_prompt(ctx, number)
+        )
         return 0
 
 
-def _kept(ctx: CellContext, number: int) -> str:
-    known = attempts.numbers(ctx.dir)
+def _read_past_prompt(ctx: CellContext, number: int) -> str:
+    known = attempts.attempt_numbers(ctx.dir)
     if number not in known:
         names = f"attempts: {', '.join(map(str, known))}" if known else f"orchestr run {ctx.name}"
         raise UsageError(f"{ctx.name} has no attempt {number}", hint=names)
     try:
-        data = (attempts.folder(ctx.dir, number) / PROMPT).read_bytes()
+        data = (attempts.attempt_folder(ctx.dir, number) / PROMPT).read_bytes()
     except FileNotFoundError:
         raise UsageError(
             f"attempt {number} of {ctx.name} has no prompt: it ended before its agent started",
@@ -62,13 +66,13 @@ def _kept(ctx: CellContext, number: int) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _next(ctx: CellContext) -> str:
+def _build_next_prompt(ctx: CellContext) -> str:
     """Built from what is known now, with what is not known told on stderr."""
-    known = attempts.numbers(ctx.dir)
+    known = attempts.attempt_numbers(ctx.dir)
     number = max(known, default=0) + 1
-    newest = attempts.newest(ctx.dir)
+    newest = attempts.newest_attempt(ctx.dir)
     if newest is not None and newest.is_open:
-        say(f"attempt {newest.number} of {ctx.name} is open; its own prompt: "
+        print_stderr(f"attempt {newest.number} of {ctx.name} is open; its own prompt: "
             f"orchestr prompt {ctx.name} --attempt {newest.number}")  # fmt: skip
     fresh = attempts.fresh_request(ctx.dir) or ""
     agent = ctx.run.settings.agents.get(ctx.agent_name)
@@ -76,19 +80,19 @@ def _next(ctx: CellContext) -> str:
     attempt = Attempt(number, "", ctx.agent_name, "", model, fresh=fresh)
     path = repo_path(ctx.run.settings, ctx.cell.repo)
     if not path.is_dir() and ctx.repo_settings.commits == "auto":
-        say(f"{path} is not there yet: how commits are written in it is not known")
+        print_stderr(f"{path} is not there yet: how commits are written in it is not known")
     for upstream in ctx.upstreams():
-        if upstream.head() is None:
-            say(f"upstream {upstream.cell.name} is not built yet")
-    return build(ctx, attempt, "" if fresh else "\n".join(_left(ctx)))
+        if upstream.read_head() is None:
+            print_stderr(f"upstream {upstream.cell.name} is not built yet")
+    return build_prompt(ctx, attempt, "" if fresh else "\n".join(_list_leftovers(ctx)))
 
 
-def _left(ctx: CellContext) -> list[str]:
+def _list_leftovers(ctx: CellContext) -> list[str]:
     """What lies in the cell's worktree, if it has a usable one."""
     if not ctx.worktree.is_dir():
         return []
     try:
         found = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch).finding
-        return left_here(ctx) if found is Finding.OK else []
+        return leftover_notes(ctx) if found is WorktreeFinding.OK else []
     except OrchestrError:
         return []  # what is wrong with it is for `doctor` to tell

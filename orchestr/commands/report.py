@@ -1,94 +1,64 @@
-"""The one place that turns errors into text and exit codes (DESIGN, commands)."""
+"""`report FEATURE [-o FILE] [--open]`: one HTML file that tells all of a feature.
+
+The module is not called `report`, because that one turns errors into text.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from pathlib import Path
+from typing import Any
 
-from orchestr.errors import Exit, OrchestrError, SpecError, UsageError, as_typed
-from orchestr.files import write_atomic
-
-
-def report_error(error: OrchestrError) -> int:
-    """Print an error of ours on stderr: what, and what to do next. Returns the exit code."""
-    if isinstance(error, SpecError):
-        for problem in error.problems:
-            say(str(problem))
-    else:
-        say(f"error: {error.message}")
-    if error.hint:
-        say(f"hint: {error.hint}")
-    return int(error.exit_code)
+from orchestr.commands.base.options import flag_option, value_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import UsageError
+from orchestr.run.workspace import Session
+from orchestr.views.terminal.output import print_stderr, write_output
 
 
-def report_fault(error: BaseException, log: Path) -> int:
-    """A fault of ours: one line for people, the traceback in a file that is named."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text, encoding="utf-8")
-        say(f"error: a fault in orchestr: {type(error).__name__}: {error}")
-        say(f"hint: the traceback is in {log}; `orchestr doctor` looks for what it left")
-    except OSError:
-        say(text)
-    return int(Exit.FAULT)
+class Report(PlainVerb):
+    """Reads files and git only, so it may be asked beside a run, and of one that failed."""
+
+    doc_purpose = "one HTML file about a feature: plan, times, cost, evidence, changes"
+    doc_usage = "FEATURE"
+    cmd_options = (
+        value_option(
+            "output",
+            "where to write it (default: .orchestr/reports/FEATURE.html; -: stdout)",
+            short="o",
+        ),
+        flag_option("open", "show it in the browser"),
+    )
+
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
+        """Write the file and say where it is."""
+        if len(args) != 1:
+            known = ", ".join(session.specs.features) or "none"
+            raise UsageError("`report` wants one feature", hint=f"features: {known}")
+        from orchestr.views.html.page import report_html
+        from orchestr.views.query.report import FeaturePageBuilder
+
+        name = session.parse_target(args[0]).feature
+        data = report_html(FeaturePageBuilder().build_page(session.load_run(name))).encode(
+            "utf-8", "replace"
+        )
+        if params["output"] == "-":
+            sys.stdout.buffer.write(data)
+            return 0
+        default = session.layout.state / "reports" / f"{name}.html"
+        path = Path(params["output"]) if params["output"] else default
+        if path.is_dir():
+            path = path / f"{name}.html"
+        write_output(path, data)
+        sys.stdout.write(f"{path}\n")
+        if params["open"]:
+            open_browser(path.resolve().as_uri())
+        return 0
 
 
-def say(text: str) -> None:
-    """One line on stderr; a closed pipe is no reason to die."""
-    try:
-        sys.stderr.write(as_typed(text) + "\n")
-        sys.stderr.flush()
-    except (BrokenPipeError, ValueError, OSError):
-        return
+def open_browser(address: str) -> None:
+    """Show a page; without a browser its address is all there is."""
+    import webbrowser
 
-
-def asked(question: str, *, unheard: str) -> bool:
-    """Ask on stderr; no is the default. Raises UsageError (``unheard``) without a terminal."""
-    if not sys.stdin.isatty():
-        raise UsageError(unheard, hint="add --yes")
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def answer(text: str) -> None:
-    """The answer on stdout; a pipe or terminal that is gone must not change the exit code."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        silence_stdout()
-
-
-def write_output(path: Path, data: bytes) -> None:
-    """Write what `-o FILE` names, whole or not at all. Raises OrchestrError."""
-    try:
-        write_atomic(path, data)
-    except OSError as error:
-        raise OrchestrError(
-            f"cannot write {path}: {error.strerror}", hint="choose a place with -o FILE"
-        ) from error
-
-
-def tell(text: str) -> None:
-    """Part of the answer on stdout, with commands as this user types them."""
-    sys.stdout.write(as_typed(text))
-
-
-def silence_stdout() -> None:
-    """After a closed pipe: what Python still holds for stdout goes nowhere."""
-    try:
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-    except (OSError, ValueError):
-        return
-
-
-def wide() -> int:
-    """The columns of stdout where it is a terminal, else 0: no limit."""
-    import shutil
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if not webbrowser.open(address):
+        print_stderr(f"no browser could be started; the address is {address}")

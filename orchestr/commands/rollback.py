@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestr.commands.base.options import YES
 from orchestr.commands.land import DRY_RUN, Land
-from orchestr.commands.options import YES
 
 
 class Rollback(Land):

@@ -8,32 +8,33 @@ from typing import Any
 
 from doit.cmd_run import Run as DoitRun
 
-from orchestr.cell.budget import Cap, Purse
+from orchestr.cell.budget import RunBudget, SpendingCap
 from orchestr.cell.context import Overrides
-from orchestr.commands.build import (
-    Goals,
-    Signals,
-    begin,
-    choose,
-    confirm,
-    known_before,
-    leases,
-    log_of,
-    preflight,
-    tail_of,
+from orchestr.commands.base.options import RUN as RUN_OPTIONS
+from orchestr.commands.base.verb import Verb, attach_loader
+from orchestr.errors import ExitCode, UsageError
+from orchestr.run.goals import FeatureGoals, choose_goals
+from orchestr.run.notify import Notifier
+from orchestr.run.reporter import Reporter
+from orchestr.run.signals import InterruptHandler
+from orchestr.run.start import (
+    begin_run,
+    confirm_run,
+    hold_leases,
+    initial_views,
+    make_log_finder,
+    make_tail_reader,
+    run_preflight,
 )
-from orchestr.commands.notify import Notifier
-from orchestr.commands.options import RUN as RUN_OPTIONS
-from orchestr.commands.report import answer
-from orchestr.commands.reporter import Reporter
-from orchestr.commands.session import Loader, Session, Verb, attach
-from orchestr.errors import Exit, UsageError
-from orchestr.events import Event, Kind
-from orchestr.render.progress import make_progress
-from orchestr.spec.records import Delivery
-from orchestr.spec.values import parse_duration
-from orchestr.store import prepare
-from orchestr.tasks import free_ports_left
+from orchestr.run.workspace import Session
+from orchestr.spec.field_types import parse_duration
+from orchestr.spec.phases import Delivery
+from orchestr.state.events import Event, EventKind
+from orchestr.state.layout import create_state_dirs
+from orchestr.tasks.generate import free_leftover_ports
+from orchestr.tasks.loader import FeatureTaskLoader
+from orchestr.views.live.choose import make_progress
+from orchestr.views.terminal.output import write_stdout_safely
 
 MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
@@ -49,76 +50,82 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """See the module."""
-        loader = attach(self)
-        session = loader.session
+        loader = attach_loader(self)
+        session: Session = loader.session
         if not args:
             known = ", ".join(session.specs.features) or "none; write one into specs/"
             raise UsageError("which feature?", hint=f"orchestr run FEATURE; features: {known}")
-        ours, theirs = loader.split(args)
-        ours += loader.goals_below(theirs)
+        ours, theirs = loader.split_words(args)
+        ours += loader.required_feature_tasks(theirs)
         if not ours:
             makes_repositories = any(word.startswith("repo:") for word in theirs)
             loader.features = None if makes_repositories else ()
             return int(super().execute(params, theirs))
-        return self._build(session, loader, ours, theirs, params)
+        return self._build_targets(session, loader, ours, theirs, params)
 
-    def _build(self, session: Session, loader: Loader, words: Sequence[str],
+    def _build_targets(self, session: Session, loader: FeatureTaskLoader, words: Sequence[str],
                theirs: Sequence[str], params: Any) -> int:  # fmt: skip
-        _apply(session, params)
-        targets = session.targets(words)
-        purse = _purse(params)
+        _apply_jobs(session, params)
+        targets = session.parse_targets(words)
+        purse = _make_purse(params)
         for target in targets:
-            run = session.run(target.feature, overrides=_overrides(session, params))
+            run = session.load_run(target.feature, overrides=_make_overrides(session, params))
             run.purse = purse
-        goals = choose(session, targets, params)
+        goals = choose_goals(session, targets, params)
         forced = params["force"] or params["fresh"]
         if params["dry_run"]:
-            from orchestr.commands.plan import show
+            from orchestr.commands.plan import print_plan
 
             for goal in goals:
-                show(session, goal, as_json=params["json"], forced=forced)
-            return int(Exit.DONE)
-        if not preflight(goals, skip=params["skip_preflight"]):
-            return int(Exit.USAGE)
-        if not confirm(goals, yes=params["yes"], forced=forced):
-            return int(Exit.DONE)
+                print_plan(session, goal, as_json=params["json"], forced=forced)
+            return int(ExitCode.DONE)
+        if not run_preflight(goals, skip=params["skip_preflight"]):
+            return int(ExitCode.USAGE)
+        if not confirm_run(goals, yes=params["yes"], forced=forced):
+            return int(ExitCode.DONE)
         merge = any(goal.run.feature.delivery is Delivery.MERGE for goal in goals)
         if merge:  # imported only then: `run` starts fast
             from orchestr.commands import land
 
-            runs = land.merging(goals)
-            if not land.confirm(runs, yes=params["yes"], undo=False):
-                return int(Exit.DONE)
-        prepare(session.layout)
+            runs = land.runs_to_land(goals)
+            if not land.confirm_landing(runs, yes=params["yes"], undo=False):
+                return int(ExitCode.DONE)
+        create_state_dirs(session.layout)
         # What is not told yet at the end is waited for without the lease.
         with (
             Notifier([goal.run for goal in goals]) as notifier,
-            leases(goals, break_lock=params["break_lock"]),
+            hold_leases(goals, break_lock=params["break_lock"]),
         ):
             for goal in goals:
-                free_ports_left(goal.run)
-            code = self._run(session, loader, goals, theirs, params, notifier)
-            return land.deliver(goals, code, as_json=params["json"]) if merge else code
+                free_leftover_ports(goal.run)
+            code = self._run_tasks(session, loader, goals, theirs, params, notifier)
+            return land.land_after_run(goals, code, as_json=params["json"]) if merge else code
 
-    def _run(self, session: Session, loader: Loader, goals: list[Goals],
+    def _run_tasks(self, session: Session, loader: FeatureTaskLoader, goals: list[FeatureGoals],
              theirs: Sequence[str], params: Any, notifier: Notifier) -> int:  # fmt: skip
         runs = {goal.run.feature.name: goal.run for goal in goals}
         happened: list[Event] = []
         slots = session.settings.limits.jobs
         plans = [goal.run.plan for goal in goals]
-        progress = make_progress(plans, json=params["json"], slots=slots, tail=tail_of(runs),
-                                 log=log_of(runs), views=known_before(goals))  # fmt: skip
+        progress = make_progress(
+            plans,
+            json=params["json"],
+            slots=slots,
+            tail=make_tail_reader(runs),
+            log=make_log_finder(runs),
+            views=initial_views(goals),
+        )
 
-        def listen(event: Event) -> None:
+        def handle_event(event: Event) -> None:
             happened.append(event)
-            progress.feed(event)
-            notifier.feed(event)
+            progress.show_event(event)
+            notifier.show_event(event)
 
         for run in runs.values():
-            run.listener = listen
+            run.listener = handle_event
         reporter = Reporter(runs)
-        with progress, Signals(list(runs.values())) as signals:
-            begin(goals, params)
+        with progress, InterruptHandler(list(runs.values())) as signals:
+            begin_run(goals, params)
             loader.features = list(runs)
             loader.selections = {goal.run.feature.name: goal.selection for goal in goals}
             params["continue"] = True
@@ -126,31 +133,31 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["par_type"] = "thread"
             cells = sum(len(goal.cells) for goal in goals)
             params["num_process"] = min(MOST_THREADS, max(2, cells))
-            tasks = [*(name for goal in goals for name in goal.tasks), *theirs]
+            tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             code = int(super().execute(params, tasks)) if tasks else 0
             if signals.count:
-                exit_code = Exit.INTERRUPTED
+                exit_code = ExitCode.INTERRUPTED
             else:
-                exit_code = Exit.FAILED if code or reporter.blocked else Exit.DONE
+                exit_code = ExitCode.FAILED if code or reporter.blocked else ExitCode.DONE
             for run in runs.values():
-                run.emit(Kind.RUN_FINISHED, exit=int(exit_code), **run.asked)
-        _finish(goals, happened, exit_code, as_json=params["json"])
+                run.emit(EventKind.RUN_FINISHED, exit=int(exit_code), **run.forge_usage)
+        _print_summary(goals, happened, exit_code, as_json=params["json"])
         return int(exit_code)
 
 
-def _finish(
-    goals: Sequence[Goals], happened: Sequence[Event], code: Exit, *, as_json: bool
+def _print_summary(
+    goals: Sequence[FeatureGoals], happened: Sequence[Event], code: ExitCode, *, as_json: bool
 ) -> None:
     """The answer on stdout: what came out, and what to do next."""
-    from orchestr.commands.outcome import summary
+    from orchestr.run.summary import summarize_run
 
     if as_json:
         return
-    built = sum(e.kind is Kind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
-    answer(summary(goals, built, code))
+    built = sum(e.kind is EventKind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
+    write_stdout_safely(summarize_run(goals, built, code))
 
 
-def _apply(session: Session, params: Any) -> None:
+def _apply_jobs(session: Session, params: Any) -> None:
     """`--jobs` changes the limit of this run."""
     if params["jobs"] is None:
         return
@@ -160,7 +167,7 @@ def _apply(session: Session, params: Any) -> None:
     session.settings = replace(session.settings, limits=limits)
 
 
-def _purse(params: Any) -> Purse | None:
+def _make_purse(params: Any) -> RunBudget | None:
     """`--budget` and `--budget-tokens`. Raises UsageError."""
     usd, tokens = params["budget"], params["budget_tokens"]
     if usd is None and tokens is None:
@@ -169,10 +176,10 @@ def _purse(params: Any) -> Purse | None:
         raise UsageError(
             "a budget must be more than 0", hint="--budget 5.0, --budget-tokens 500000"
         )
-    return Purse(Cap(usd, tokens))
+    return RunBudget(SpendingCap(usd, tokens))
 
 
-def _overrides(session: Session, params: Any) -> Overrides:
+def _make_overrides(session: Session, params: Any) -> Overrides:
     """What counts for attempts that start in this run. Raises UsageError."""
     agent = params["agent"]
     if agent is not None and agent not in session.settings.agents:

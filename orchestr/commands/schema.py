@@ -6,8 +6,8 @@ import json
 import sys
 from typing import Any
 
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import Session
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.run.workspace import Session
 
 
 class Schema(PlainVerb):
@@ -17,9 +17,9 @@ class Schema(PlainVerb):
     doc_usage = ""
     needs_workspace = False
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Print it."""
-        from orchestr.spec.report import json_schema
+        from orchestr.spec.validate import json_schema
 
         sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
         return 0

@@ -10,19 +10,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestr.cell.context import Run
-from orchestr.commands.build import tail_of
-from orchestr.commands.facts import feature_status
-from orchestr.commands.observe import observe
-from orchestr.commands.options import JSON, flag
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.report import say, wide
-from orchestr.commands.session import Session
-from orchestr.errors import as_typed
-from orchestr.lifecycle import FeatureView, replay
-from orchestr.render.progress import can_draw
-from orchestr.render.status import status_json, status_text
-from orchestr.store import prepare
+from orchestr.cell.context import FeatureRun
+from orchestr.commands.base.options import JSON, flag_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import substitute_program_name
+from orchestr.run.observe_forge import observe_pull_requests
+from orchestr.run.start import make_tail_reader
+from orchestr.run.workspace import Session
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.replay import FeatureView, replay
+from orchestr.views.live.choose import can_draw
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.output import print_stderr, terminal_columns
+from orchestr.views.terminal.status import status_json, status_text
 
 EVERY = 1.0  # s between two looks of --watch
 FETCH_EVERY = 60.0  # s between two questions of --watch --fetch to the forge
@@ -38,32 +38,34 @@ class Status(PlainVerb):
     doc_usage = "[FEATURE ...]"
     cmd_options = (
         JSON,
-        flag("watch", "a live table until Ctrl+C", short="w"),
-        flag("fetch", "ask the forge for the pull requests, their checks and reviews"),
+        flag_option("watch", "a live table until Ctrl+C", short="w"),
+        flag_option("fetch", "ask the forge for the pull requests, their checks and reviews"),
     )
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Print the table, or the JSON of DESIGN.md."""
         for problem in session.specs.problems:
-            say(str(problem))
-        names = [session.target(word).feature for word in args] or list(session.specs.features)
+            print_stderr(str(problem))
+        names = [session.parse_target(word).feature for word in args] or list(
+            session.specs.features
+        )
         names = list(dict.fromkeys(names))
         if not names:
-            say(f"no specs in {session.settings.workspace.specs}")
+            print_stderr(f"no specs in {session.settings.workspace.specs}")
         asked_at = float("-inf")
         away = False
         while True:
             if params["fetch"] and time.monotonic() - asked_at >= FETCH_EVERY:
-                away, asked_at = fetch(session, names), time.monotonic()
-            found = [feature_status(session.run(name)) for name in names]
+                away, asked_at = fetch_pull_requests(session, names), time.monotonic()
+            found = [feature_status(session.load_run(name)) for name in names]
             if params["json"]:
                 sys.stdout.write(json.dumps(status_json(found), indent=2) + "\n")
                 return int(away)
             if params["watch"] and can_draw(sys.stdout, os.environ):
-                return watch(session, names, fetched=params["fetch"])
+                return watch_status(session, names, fetched=params["fetch"])
             colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-            text = status_text(found, datetime.now(UTC), colour=colour, columns=wide())
-            text = as_typed(text)
+            text = status_text(found, datetime.now(UTC), colour=colour, columns=terminal_columns())
+            text = substitute_program_name(text)
             sys.stdout.write(text)
             sys.stdout.flush()
             if not params["watch"]:
@@ -71,24 +73,26 @@ class Status(PlainVerb):
             time.sleep(EVERY)
 
 
-def watch(session: Session, names: list[str], *, fetched: bool) -> int:
+def watch_status(session: Session, names: list[str], *, fetched: bool) -> int:
     """The live table of `run`, fed from the journals, until Ctrl+C."""
-    from orchestr.render.live import LiveProgress
+    from orchestr.views.live.live import LiveProgress
 
-    runs = {name: session.run(name) for name in names}
+    runs = {name: session.load_run(name) for name in names}
     plans = [run.plan for run in runs.values()]
     slots = session.settings.limits.jobs
     asked_at = time.monotonic()
-    with LiveProgress(plans, sys.stdout, slots=slots, tail=tail_of(runs), keep=True) as live:
+    with LiveProgress(
+        plans, sys.stdout, slots=slots, tail=make_tail_reader(runs), keep=True
+    ) as live:
         while True:
-            live.show({name: _view(run) for name, run in runs.items()})
+            live.show_views({name: _current_view(run) for name, run in runs.items()})
             time.sleep(EVERY)
             if fetched and time.monotonic() - asked_at >= FETCH_EVERY:
-                fetch(session, names)
+                fetch_pull_requests(session, names)
                 asked_at = time.monotonic()
 
 
-def _view(run: Run) -> FeatureView:
+def _current_view(run: FeatureRun) -> FeatureView:
     """The journal, with the states that the result files say."""
     status = feature_status(run)
     cells = {
@@ -98,15 +102,15 @@ def _view(run: Run) -> FeatureView:
     return replace(status.view, cells=cells)
 
 
-def fetch(session: Session, names: list[str]) -> bool:
+def fetch_pull_requests(session: Session, names: list[str]) -> bool:
     """Ask the forge; True when a repository could not be asked (what was known is shown)."""
-    prepare(session.layout)
+    create_state_dirs(session.layout)
     away: dict[str, str] = {}
     for name in names:
-        run = session.run(name)
+        run = session.load_run(name)
         run.past, run.forge_away = replay(run.journal.read()), {}
-        observe(run)
+        observe_pull_requests(run)
         away |= run.forge_away
     for repo, why in away.items():
-        say(f"warning: repository {repo}: {why}")
+        print_stderr(f"warning: repository {repo}: {why}")
     return bool(away)

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.prompt import check_template
-from orchestr.commands.claims import claims
-from orchestr.commands.plain_verb import PlainVerb
-from orchestr.commands.session import Session
-from orchestr.errors import Exit
-from orchestr.spec.report import validate
+from orchestr.cell.agent.prompt import check_template
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import ExitCode
+from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.workspace import Session
+from orchestr.spec.validate import validate_specs
 
 
 class Validate(PlainVerb):
@@ -20,15 +20,15 @@ class Validate(PlainVerb):
     doc_purpose = "check the settings and the specs, every problem at once"
     doc_usage = "[SPEC-FILE ...]"
 
-    def act(self, session: Session, params: Any, args: list[str]) -> int:
-        """Exit 2 when there are errors. Warnings are printed and change nothing."""
-        report = validate(session.settings, args, cwd=Path.cwd())
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
+        """ExitCode 2 when there are errors. Warnings are printed and change nothing."""
+        report = validate_specs(session.settings, args, cwd=Path.cwd())
         template = check_template(session.settings, report.features)
         for problem in [*template, *report.problems, *report.warnings]:
             sys.stdout.write(f"{problem}\n")
-        bad = not report.good
+        bad = not report.is_good
         for feature in report.features:
-            found = claims(feature, session.settings.workspace.root)
+            found = overlap_problems(feature, session.settings.workspace.root)
             for claim in found:
                 sys.stdout.write(f"{claim}\n")
             if any(claim.severity == "error" for claim in found):
@@ -36,6 +36,6 @@ class Validate(PlainVerb):
                 continue
             sys.stdout.write(f"{feature.path}: good: feature {feature.name}, "
                              f"{len(feature.cells)} cells\n")  # fmt: skip
-        if not report.features and report.good:
+        if not report.features and report.is_good:
             sys.stdout.write(f"no specs in {session.settings.workspace.specs}\n")
-        return int(Exit.USAGE if bad or template else Exit.DONE)
+        return int(ExitCode.USAGE if bad or template else ExitCode.DONE)

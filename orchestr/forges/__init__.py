@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import Event
 
-from orchestr.config import Settings
 from orchestr.forges.base import Forge
+from orchestr.settings.records import Settings
 
 __all__ = ["FORGES", "make_forge"]
 
 Told = Callable[[str, str, float], None]
 
 
-def _local(settings: Settings, stop: Event | None, told: Told | None) -> Forge:
+def _make_local_forge(settings: Settings, stop: Event | None, told: Told | None) -> Forge:
     from orchestr.forges.local import LocalForge  # most verbs name a forge and never ask it
 
     return LocalForge(settings.workspace.state / "forge")
 
 
-def _github(settings: Settings, stop: Event | None, told: Told | None) -> Forge:
+def _make_github_forge(settings: Settings, stop: Event | None, told: Told | None) -> Forge:
     from orchestr.forges.github import GitHubForge
 
     chosen = settings.forge
@@ -30,8 +30,8 @@ def _github(settings: Settings, stop: Event | None, told: Told | None) -> Forge:
 
 
 FORGES: Mapping[str, Callable[[Settings, Event | None, Told | None], Forge]] = {
-    "local": _local,
-    "github": _github,
+    "local": _make_local_forge,
+    "github": _make_github_forge,
 }
 
 

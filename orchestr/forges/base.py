@@ -35,8 +35,9 @@ class PullRequest:
     ``head`` and ``base`` are branch names, ``head_sha`` is the commit the forge holds for
     it. ``created_at`` and ``updated_at`` are ISO-8601 with offset. ``checks`` is success,
     failure or pending, ``review`` approved, changes_requested or review_required; None where
-    the forge has none, or was not asked (only `Forge.find` tells them). ``merged_as`` is the
-    commit that its merge made, where the forge says so (only `Forge.merge` does).
+    the forge has none, or was not asked (only `Forge.find_pull_requests` tells them). ``merged_as``
+    is the commit that its merge made, where the forge says so (only `Forge.merge_pull_request`
+    does).
     """
 
     number: int
@@ -64,7 +65,7 @@ class MergeMethod(StrEnum):
 
 
 @dataclass(slots=True)
-class Usage:
+class ApiUsage:
     """What was asked of a forge's API in this process: requests, and points of its quota.
 
     ``remaining`` are the points left, None where that is not known.
@@ -118,9 +119,11 @@ class Forge(Protocol):
     def real(self) -> bool: ...
 
     @property
-    def usage(self) -> Usage: ...
+    def usage(self) -> ApiUsage: ...
 
-    def find(self, repo: RepoRef, heads: Collection[str]) -> dict[str, tuple[PullRequest, ...]]:
+    def find_pull_requests(
+        self, repo: RepoRef, heads: Collection[str]
+    ) -> dict[str, tuple[PullRequest, ...]]:
         """The pull requests of these branches, in every state, the newest first.
 
         Every asked branch is a key; a branch without one has ``()``. One query a
@@ -128,7 +131,7 @@ class Forge(Protocol):
         """
         ...
 
-    def open(
+    def open_pull_request(
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
         """Open a pull request for a branch that is at the origin and ahead of its base.
@@ -137,7 +140,7 @@ class Forge(Protocol):
         """
         ...
 
-    def edit(
+    def edit_pull_request(
         self,
         repo: RepoRef,
         number: int,
@@ -149,14 +152,14 @@ class Forge(Protocol):
         """Change what is given, leave the rest. Raises ForgeError, ForgeAway."""
         ...
 
-    def comment(self, repo: RepoRef, number: int, body: str) -> None:
+    def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
         """Say something once: a comment of ours with this text that is there already counts.
 
         Raises ForgeError, ForgeAway.
         """
         ...
 
-    def merge(
+    def merge_pull_request(
         self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
     ) -> PullRequest:
         """Merge exactly the head ``sha``; for landing only. One merged so already is returned, a
@@ -166,7 +169,7 @@ class Forge(Protocol):
         """
         ...
 
-    def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
+    def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """Why it cannot be used for these repositories, in words; None when it can.
 
         Without ``ask`` the network is left alone (before every run), with it the forge says
@@ -176,10 +179,10 @@ class Forge(Protocol):
 
 
 @runtime_checkable
-class MergesItself(Protocol):
+class MergingForge(Protocol):
     """A forge with a merge button and a merge queue of its own, for the landing of its changes."""
 
-    def land(
+    def land_pull_request(
         self,
         repo: RepoRef,
         number: int,
@@ -189,10 +192,10 @@ class MergesItself(Protocol):
         title: str,
         message: str,
     ) -> PullRequest:
-        """As `Forge.merge`, with the words of the commit."""
+        """As `Forge.merge_pull_request`, with the words of the commit."""
         ...
 
-    def enqueue(self, repo: RepoRef, number: int, *, sha: str) -> None:
+    def enqueue_pull_request(self, repo: RepoRef, number: int, *, sha: str) -> None:
         """Put exactly the head ``sha`` into the forge's own queue; one that is there stays.
 
         Raises ForgeError (no queue, not mergeable, another head), ForgeAway.

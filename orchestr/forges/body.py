@@ -2,8 +2,8 @@
 
 Pure and deterministic: equal input gives equal text, so that an unchanged body is not edited.
 Owns what the text says (feature, cell, todos, stack, upstreams, dependents, siblings, merge
-order, rows A61, A67, A68, A83). Leaves to `orchestr.forges.markers` where it stands in the
-body and to `orchestr.forges.markdown` that foreign text in it does nothing.
+order, rows A61, A67, A68, A83). Leaves to `orchestr.forges.body_markers` where it stands in the
+body and to `orchestr.forges.markdown_escape` that foreign text in it does nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestr.forges.base import PRState, PullRequest
-from orchestr.forges.markdown import code, link, one_line, plain
-from orchestr.forges.markers import splice, wrap
-from orchestr.spec.records import Action, Cell, Feature
+from orchestr.forges.body_markers import splice_block, wrap_block
+from orchestr.forges.markdown_escape import inline_code, literal_text, one_line, render_link
+from orchestr.spec.phases import Action
+from orchestr.spec.records import Cell, Feature
 
-__all__ = ["PRLink", "render_block", "render_title", "splice"]
+__all__ = ["PRLink", "render_block", "render_title", "splice_block"]
 
 TITLE_LIMIT = 250  # characters; GitHub takes 256
 TODO_BUDGET = 20_000  # characters of todos in a body; GitHub takes 65,536 in all
@@ -32,7 +33,7 @@ class PRLink:
     no_change: bool = False
 
     @classmethod
-    def of(cls, pr: PullRequest) -> PRLink:
+    def from_pull_request(cls, pr: PullRequest) -> PRLink:
         """The link to a pull request that a forge showed."""
         return cls(pr.url, pr.state, pr.draft)
 
@@ -66,39 +67,40 @@ def render_block(
     ``base`` is the branch the pull request goes into, ``stack`` the same-repository upstreams
     that the cell's branch starts from, ``links`` the pull requests known now, by cell.
     ``summary`` is foreign text, shown literally; ``evidence`` are sections of
-    `orchestr.forges.evidence`.
+    `orchestr.forges.body_evidence`.
     """
     paragraphs = [
-        f"**{plain(feature.title or feature.name)}**"
-        f"\n\nFeature {code(feature.name)}, cell {code(cell.name)} of {len(feature.cells)}"
-        f" ({plain(feature.key)}), repository {code(cell.repo)}.",
-        plain(summary, limit=4000),
-        _partial() if partial else "",
-        _draft() if draft else "",
-        _dormant(feature) if cell.action is Action.PUSH else "",
-        _section("Todo", _todos(cell)),
+        f"**{literal_text(feature.title or feature.name)}**"
+        f"\n\nFeature {inline_code(feature.name)}, cell {inline_code(cell.name)}"
+        f" of {len(feature.cells)} ({literal_text(feature.key)}),"
+        f" repository {inline_code(cell.repo)}.",
+        literal_text(summary, limit=4000),
+        _partial_notice() if partial else "",
+        _draft_notice() if draft else "",
+        _dormant_tests_notice(feature) if cell.action is Action.PUSH else "",
+        _render_section("Todo", _todo_items(cell)),
         *evidence,
-        _stack(feature, base, stack, links),
+        _stack_sentence(feature, base, stack, links),
         _merge_order(feature, cell, links),
-        *_relatives(feature, cell, links),
-        _section("Scenarios", [code(name) for name in feature.scenarios]),
+        *_relative_sections(feature, cell, links),
+        _render_section("Scenarios", [inline_code(name) for name in feature.scenarios]),
     ]
-    return wrap(feature.name, cell.name, "\n\n".join(p for p in paragraphs if p))
+    return wrap_block(feature.name, cell.name, "\n\n".join(p for p in paragraphs if p))
 
 
-def _draft() -> str:
+def _draft_notice() -> str:
     return (
         "> This is a draft. Review bots skip drafts: it gets no bot review until it is marked"
         " ready for review, or a review is asked for by hand."
     )
 
 
-def _partial() -> str:
+def _partial_notice() -> str:
     return "> **Partial**: not every check or review of this cell passed."
 
 
-def _dormant(feature: Feature) -> str:
-    probe = code(f"supports {feature.name}")
+def _dormant_tests_notice(feature: Feature) -> str:
+    probe = inline_code(f"supports {feature.name}")
     return (
         f"The tests here are dormant: each is skipped until the program under test answers"
         f" {probe}. The other pull requests of this feature wake them up, each in its own"
@@ -106,11 +108,11 @@ def _dormant(feature: Feature) -> str:
     )
 
 
-def _todos(cell: Cell) -> list[str]:
+def _todo_items(cell: Cell) -> list[str]:
     items: list[str] = []
     left = TODO_BUDGET
     for n, todo in enumerate(cell.todo):
-        item = plain(todo)
+        item = literal_text(todo)
         left -= len(item)
         if left < 0:
             return [*items, f"and {len(cell.todo) - n} more, in the spec"]
@@ -118,41 +120,45 @@ def _todos(cell: Cell) -> list[str]:
     return items
 
 
-def _stack(feature: Feature, base: str, stack: Sequence[str], links: Mapping[str, PRLink]) -> str:
+def _stack_sentence(
+    feature: Feature, base: str, stack: Sequence[str], links: Mapping[str, PRLink]
+) -> str:
     if not stack:
-        return f"Goes into {code(base)}."
-    below = ", ".join(f"{code(name)} ({_link(links.get(name))})" for name in stack)
-    return f"Stacked: goes into {code(base)}, and its branch starts from {below}."
+        return f"Goes into {inline_code(base)}."
+    below = ", ".join(f"{inline_code(name)} ({_describe_link(links.get(name))})" for name in stack)
+    return f"Stacked: goes into {inline_code(base)}, and its branch starts from {below}."
 
 
 def _merge_order(feature: Feature, cell: Cell, links: Mapping[str, PRLink]) -> str:
     """Which pull requests have to be merged before this one, the first of them first."""
-    waiting = [name for name in _before(feature, cell) if not _is_in(links.get(name))]
+    waiting = [
+        name for name in _upstreams_in_order(feature, cell) if not _is_settled(links.get(name))
+    ]
     if waiting:
-        lines = [f"{n}. {_line(feature, name, links)}" for n, name in enumerate(waiting, 1)]
+        lines = [f"{n}. {_cell_line(feature, name, links)}" for n, name in enumerate(waiting, 1)]
         return "### Merge first, in this order\n\n" + "\n".join(lines)
     if cell.depends_on:
         return "Everything that this one needs is merged."
     return "Nothing has to be merged before this one."
 
 
-def _relatives(feature: Feature, cell: Cell, links: Mapping[str, PRLink]) -> Iterable[str]:
+def _relative_sections(feature: Feature, cell: Cell, links: Mapping[str, PRLink]) -> Iterable[str]:
     upstreams = list(cell.depends_on)
     dependents = [other.name for other in feature.cells if cell.name in other.depends_on]
     near = {cell.name, *upstreams, *dependents}
     others = [other.name for other in feature.cells if other.name not in near]
     groups = (("Upstreams", upstreams), ("Dependents", dependents), ("Siblings", others))
     for title, names in groups:
-        yield _section(title, [_line(feature, name, links) for name in names])
+        yield _render_section(title, [_cell_line(feature, name, links) for name in names])
 
 
-def _line(feature: Feature, name: str, links: Mapping[str, PRLink]) -> str:
+def _cell_line(feature: Feature, name: str, links: Mapping[str, PRLink]) -> str:
     repo = next((cell.repo for cell in feature.cells if cell.name == name), None)
-    place = f" in {code(repo)}" if repo else ""
-    return f"{code(name)}{place}: {_link(links.get(name))}"
+    place = f" in {inline_code(repo)}" if repo else ""
+    return f"{inline_code(name)}{place}: {_describe_link(links.get(name))}"
 
 
-def _link(known: PRLink | None) -> str:
+def _describe_link(known: PRLink | None) -> str:
     if known is not None and known.no_change:
         return "no change needed"
     if known is None or known.url is None:
@@ -160,14 +166,14 @@ def _link(known: PRLink | None) -> str:
     words = [str(known.state)] if known.state else []
     if known.draft and known.state is PRState.OPEN:
         words.append("draft")
-    return link(known.url) + (f" ({', '.join(words)})" if words else "")
+    return render_link(known.url) + (f" ({', '.join(words)})" if words else "")
 
 
-def _is_in(known: PRLink | None) -> bool:
+def _is_settled(known: PRLink | None) -> bool:
     return known is not None and (known.no_change or known.state is PRState.MERGED)
 
 
-def _before(feature: Feature, cell: Cell) -> list[str]:
+def _upstreams_in_order(feature: Feature, cell: Cell) -> list[str]:
     """Every upstream, near and far, each after its own; ties in the order of the spec."""
     cells = {other.name: other for other in feature.cells}
     order: dict[str, None] = {}
@@ -186,5 +192,5 @@ def _before(feature: Feature, cell: Cell) -> list[str]:
     return list(order)
 
 
-def _section(title: str, items: Sequence[str]) -> str:
+def _render_section(title: str, items: Sequence[str]) -> str:
     return f"### {title}\n\n" + "\n".join(f"- {item}" for item in items) if items else ""

@@ -21,6 +21,7 @@ from typing import Any
 
 from orchestr.forges import github_query as query
 from orchestr.forges.base import (
+    ApiUsage,
     ForgeAway,
     ForgeError,
     MergeMethod,
@@ -28,11 +29,10 @@ from orchestr.forges.base import (
     PRState,
     PullRequest,
     RepoRef,
-    Usage,
 )
-from orchestr.forges.github_api import OLDEST, Api, Refused
-from orchestr.forges.github_lane import PATIENCE, Told
-from orchestr.forges.github_slug import Slug, slug_of
+from orchestr.forges.github_api import OLDEST, GitHubApi, RequestRefused
+from orchestr.forges.github_rate_limit import PATIENCE, Told
+from orchestr.forges.github_remote import RepoSlug, read_repo_slug
 
 Found = dict[str, tuple[PullRequest, ...]]
 PAGES = 20  # of pull requests of one branch; more is not believed
@@ -54,38 +54,38 @@ class GitHubForge:
         stop: threading.Event | None = None,
         told: Told | None = None,
     ) -> None:
-        self.api = Api(program, patience, stop, told)
-        self._slugs: dict[RepoRef, Slug] = {}
-        self._desks: dict[Slug, Desk] = {}
+        self.api = GitHubApi(program, patience, stop, told)
+        self._slugs: dict[RepoRef, RepoSlug] = {}
+        self._desks: dict[RepoSlug, QueryBatcher] = {}
         self._mutex = threading.Lock()
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> ApiUsage:
         return self.api.usage
 
     # --- the Protocol ----------------------------------------------------------------------
 
-    def find(self, repo: RepoRef, heads: Collection[str]) -> Found:
+    def find_pull_requests(self, repo: RepoRef, heads: Collection[str]) -> Found:
         """See `Forge.find`."""
         if not heads:
             return {}
-        return self._desk(repo).ask(heads)
+        return self._batcher_for(repo).query_pull_requests(heads)
 
-    def open(
+    def open_pull_request(
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
         """See `Forge.open`. GitHub refuses a second one of the same head and base by itself."""
-        slug = self._slug(repo)
+        slug = self._slug_for(repo)
         asked = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
         try:
-            made = self.api.rest(slug.host, "POST", f"repos/{slug}/pulls", asked)
-        except Refused as error:
+            made = self.api.send_rest_request(slug.host, "POST", f"repos/{slug}/pulls", asked)
+        except RequestRefused as error:
             if _EXISTS.search(error.message):
-                raise PRExists(self._open_one(repo, head)) from error
-            raise _not_opened(repo, head, base, error) from error
-        return query.of_rest(made)
+                raise PRExists(self._find_open_pull_request(repo, head)) from error
+            raise _not_opened_error(repo, head, base, error) from error
+        return query.pull_request_from_rest(made)
 
-    def edit(
+    def edit_pull_request(
         self,
         repo: RepoRef,
         number: int,
@@ -95,37 +95,39 @@ class GitHubForge:
         base: str | None = None,
     ) -> PullRequest:
         """See `Forge.edit`."""
-        slug = self._slug(repo)
+        slug = self._slug_for(repo)
         path = f"repos/{slug}/pulls/{number}"
         given = {"title": title, "body": body, "base": base}
         changes = {key: value for key, value in given.items() if value is not None}
         if not changes:
-            return query.of_rest(self.api.rest(slug.host, "GET", path))
+            return query.pull_request_from_rest(self.api.send_rest_request(slug.host, "GET", path))
         try:
-            return query.of_rest(self.api.rest(slug.host, "PATCH", path, changes))
-        except Refused as error:
+            return query.pull_request_from_rest(
+                self.api.send_rest_request(slug.host, "PATCH", path, changes)
+            )
+        except RequestRefused as error:
             what = ", ".join(changes)
             raise ForgeError(
                 f"{slug.url}/pull/{number}: its {what} cannot be changed: {error.message}"
             ) from error
 
-    def comment(self, repo: RepoRef, number: int, body: str) -> None:
+    def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
         """See `Forge.comment`. Not sent twice when GitHub leaves open whether it took it."""
-        slug = self._slug(repo)
+        slug = self._slug_for(repo)
         names = {"owner": slug.owner, "name": slug.name, "number": number}
-        data = self.api.graphql(slug.host, query.COMMENTS, names)
-        if body in query.read_comments(data):
+        data = self.api.send_graphql_query(slug.host, query.COMMENTS, names)
+        if body in query.read_own_comments(data):
             return
         path = f"repos/{slug}/issues/{number}/comments"
-        self.api.rest(slug.host, "POST", path, {"body": body}, again=False)
+        self.api.send_rest_request(slug.host, "POST", path, {"body": body}, again=False)
 
-    def merge(
+    def merge_pull_request(
         self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
     ) -> PullRequest:
         """See `Forge.merge`. GitHub itself compares the head with ``sha``."""
-        return self._merge(repo, number, {"sha": sha, "merge_method": str(method)})
+        return self._merge_at_head(repo, number, {"sha": sha, "merge_method": str(method)})
 
-    def land(
+    def land_pull_request(
         self,
         repo: RepoRef,
         number: int,
@@ -139,75 +141,77 @@ class GitHubForge:
         asked = {"sha": sha, "merge_method": str(method)}
         if method is not MergeMethod.REBASE:  # which keeps the commits' own words
             asked |= {"commit_title": title, "commit_message": message}
-        return self._merge(repo, number, asked)
+        return self._merge_at_head(repo, number, asked)
 
-    def enqueue(self, repo: RepoRef, number: int, *, sha: str) -> None:
+    def enqueue_pull_request(self, repo: RepoRef, number: int, *, sha: str) -> None:
         """See `MergesItself.enqueue`."""
-        slug = self._slug(repo)
-        node, draft, queued = self._queued(slug, number)
+        slug = self._slug_for(repo)
+        node, draft, queued = self._read_queue_state(slug, number)
         if queued:
             return
         if draft:
-            self.api.graphql(slug.host, query.UNDRAFT, {"id": node})
-        data = self.api.graphql(slug.host, query.ENQUEUE, {"id": node, "sha": sha})
+            self.api.send_graphql_query(slug.host, query.UNDRAFT, {"id": node})
+        data = self.api.send_graphql_query(slug.host, query.ENQUEUE, {"id": node, "sha": sha})
         if not (data.get("enqueuePullRequest") or {}).get("mergeQueueEntry"):
             raise ForgeError(f"{slug.url}/pull/{number} was not taken into GitHub's merge queue")
 
     def is_queued(self, repo: RepoRef, number: int) -> bool:
         """See `MergesItself.is_queued`."""
-        return self._queued(self._slug(repo), number)[2]
+        return self._read_queue_state(self._slug_for(repo), number)[2]
 
-    def _queued(self, slug: Slug, number: int) -> tuple[str, bool, bool]:
+    def _read_queue_state(self, slug: RepoSlug, number: int) -> tuple[str, bool, bool]:
         names = {"owner": slug.owner, "name": slug.name, "number": number}
-        return query.read_queued(self.api.graphql(slug.host, query.QUEUED, names))
+        return query.read_queue_state(self.api.send_graphql_query(slug.host, query.QUEUED, names))
 
-    def _merge(self, repo: RepoRef, number: int, asked: dict[str, str]) -> PullRequest:
-        slug, sha = self._slug(repo), asked["sha"]
+    def _merge_at_head(self, repo: RepoRef, number: int, asked: dict[str, str]) -> PullRequest:
+        slug, sha = self._slug_for(repo), asked["sha"]
         path = f"repos/{slug}/pulls/{number}"
-        refused = self._press(slug, path, asked)
+        refused = self._press_merge_button(slug, path, asked)
         if refused is not None and "draft" in refused.message:
-            node, _, _ = self._queued(slug, number)
-            self.api.graphql(slug.host, query.UNDRAFT, {"id": node})
-            refused = self._press(slug, path, asked)
-        pr = query.of_rest(self.api.rest(slug.host, "GET", path))
+            node, _, _ = self._read_queue_state(slug, number)
+            self.api.send_graphql_query(slug.host, query.UNDRAFT, {"id": node})
+            refused = self._press_merge_button(slug, path, asked)
+        pr = query.pull_request_from_rest(self.api.send_rest_request(slug.host, "GET", path))
         if pr.state is PRState.MERGED and pr.head_sha == sha:
             return pr
         why = refused.message if refused else f"it is {pr.state} at {pr.head_sha[:12]}"
         raise ForgeError(f"{pr.url} was not merged at {sha[:12]}: {why}") from refused
 
-    def _press(self, slug: Slug, path: str, asked: dict[str, str]) -> Refused | None:
+    def _press_merge_button(
+        self, slug: RepoSlug, path: str, asked: dict[str, str]
+    ) -> RequestRefused | None:
         """The merge button; what GitHub says against it."""
         try:
-            self.api.rest(slug.host, "PUT", f"{path}/merge", asked)
-        except Refused as error:
+            self.api.send_rest_request(slug.host, "PUT", f"{path}/merge", asked)
+        except RequestRefused as error:
             return error
         return None
 
-    def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
+    def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.ready`."""
         try:
-            version = self.api.version()
+            version = self.api.read_gh_version()
             if version < OLDEST:
                 have, want = (".".join(map(str, v)) for v in (version, OLDEST))
                 return f"gh {have} is too old, {want} or newer is needed"
-            slugs = [self._slug(ref) for ref in repos if ref.path.is_dir() or ref.url]
+            slugs = [self._slug_for(ref) for ref in repos if ref.path.is_dir() or ref.url]
             for host in dict.fromkeys(slug.host for slug in slugs):
-                if not self.api.token_is_there(host):
+                if not self.api.has_login(host):
                     return f"gh is not logged in to {host}: gh auth login --hostname {host}"
                 if ask:
-                    self._ask_rights(host, [slug for slug in slugs if slug.host == host])
+                    self._require_write_access(host, [slug for slug in slugs if slug.host == host])
         except ForgeError as error:
             return f"{error.message} ({error.hint})" if error.hint else error.message
         return None
 
     # --- asking ----------------------------------------------------------------------------
 
-    def _ask_rights(self, host: str, slugs: Sequence[Slug]) -> None:
+    def _require_write_access(self, host: str, slugs: Sequence[RepoSlug]) -> None:
         """Raises ForgeError where this login cannot open pull requests."""
         slugs = list(dict.fromkeys(slugs))
         names = {f"o{n}": slug.owner for n, slug in enumerate(slugs)}
         names |= {f"n{n}": slug.name for n, slug in enumerate(slugs)}
-        data = self.api.graphql(host, query.of_rights(len(slugs)), names)
+        data = self.api.send_graphql_query(host, query.build_rights_query(len(slugs)), names)
         who = (data.get("viewer") or {}).get("login", "this login")
         for n, slug in enumerate(slugs):
             there = data.get(f"r{n}") or {}
@@ -216,34 +220,34 @@ class GitHubForge:
             if there.get("isArchived"):
                 raise ForgeError(f"{slug.url} is archived and takes no pull requests")
 
-    def _open_one(self, repo: RepoRef, head: str) -> PullRequest:
+    def _find_open_pull_request(self, repo: RepoRef, head: str) -> PullRequest:
         """The open pull request that GitHub said is there."""
-        for pr in self.find(repo, [head])[head]:
+        for pr in self.find_pull_requests(repo, [head])[head]:
             if pr.state is PRState.OPEN:
                 return pr
         raise ForgeAway(
-            f"{self._slug(repo).url}: GitHub says that {head} has a pull request, but does not"
+            f"{self._slug_for(repo).url}: GitHub says that {head} has a pull request, but does not"
             " show it yet",
             hint="the same command again",
         )
 
-    def _slug(self, repo: RepoRef) -> Slug:
+    def _slug_for(self, repo: RepoRef) -> RepoSlug:
         with self._mutex:
             known = self._slugs.get(repo)
         if known is None:
-            known = slug_of(repo)
+            known = read_repo_slug(repo)
             with self._mutex:
                 self._slugs[repo] = known
         return known
 
-    def _desk(self, repo: RepoRef) -> Desk:
-        slug = self._slug(repo)
+    def _batcher_for(self, repo: RepoRef) -> QueryBatcher:
+        slug = self._slug_for(repo)
         with self._mutex:
             if slug not in self._desks:
-                self._desks[slug] = Desk(lambda heads: self._query(slug, heads))
+                self._desks[slug] = QueryBatcher(lambda heads: self._query_branches(slug, heads))
             return self._desks[slug]
 
-    def _query(self, slug: Slug, heads: Sequence[str]) -> Found:
+    def _query_branches(self, slug: RepoSlug, heads: Sequence[str]) -> Found:
         """As few queries as hold all branches; further pages only where there are any."""
         found: dict[str, list[PullRequest]] = {head: [] for head in heads}
         cursors: dict[str, str | None] = dict.fromkeys(heads)
@@ -251,8 +255,8 @@ class GitHubForge:
             if not cursors:
                 return {head: tuple(prs) for head, prs in found.items()}
             now = dict(list(cursors.items())[: query.BRANCHES])
-            text, variables = query.of_branches(slug.owner, slug.name, now)
-            data: dict[str, Any] = self.api.graphql(slug.host, text, variables)
+            text, variables = query.build_branches_query(slug.owner, slug.name, now)
+            data: dict[str, Any] = self.api.send_graphql_query(slug.host, text, variables)
             part, more = query.read_branches(data, list(now))
             for head, prs in part.items():
                 found[head] += prs
@@ -261,7 +265,7 @@ class GitHubForge:
         raise ForgeError(f"{slug.url} has more pull requests of one branch than can be read")
 
 
-def _not_opened(repo: RepoRef, head: str, base: str, error: Refused) -> ForgeError:
+def _not_opened_error(repo: RepoRef, head: str, base: str, error: RequestRefused) -> ForgeError:
     text = f"{repo.name}: no pull request of {head} into {base}: {error.message}"
     fields = {str(item.get("field")) for item in error.errors}
     if "Draft pull requests are not supported" in error.message:
@@ -276,18 +280,18 @@ def _not_opened(repo: RepoRef, head: str, base: str, error: Refused) -> ForgeErr
     return ForgeError(text)
 
 
-class Desk:
+class QueryBatcher:
     """One repository's questions: those that come in during a query share the next one."""
 
     def __init__(self, ask: Callable[[Sequence[str]], Found]) -> None:
         self._ask = ask
         self._turn = threading.Lock()
         self._mutex = threading.Lock()
-        self._waiting: list[_Question] = []
+        self._waiting: list[_PendingQuery] = []
 
-    def ask(self, heads: Collection[str]) -> Found:
+    def query_pull_requests(self, heads: Collection[str]) -> Found:
         """The answer of a query that began after this call. An error is the asker's alone."""
-        mine = _Question(heads)
+        mine = _PendingQuery(heads)
         with self._mutex:
             self._waiting.append(mine)
         with self._turn:
@@ -307,7 +311,7 @@ class Desk:
         return {head: mine.answer[head] for head in mine.heads}
 
 
-class _Question:
+class _PendingQuery:
     """What one thread asked for; ``answer`` is set by whoever asked for all."""
 
     def __init__(self, heads: Collection[str]) -> None:

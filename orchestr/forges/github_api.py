@@ -2,8 +2,8 @@
 
 `gh` knows the user's login, enterprise hosts, proxies and certificates; we never see a token.
 Owns the command line, reading status, headers and body (``gh api --include``), and what each
-failure means: worth another try (`Retry`, dealt with by `orchestr.forges.github_lane`), or final
-(`ForgeError` with the command that mends it). Leaves the meaning of an answer to its caller.
+failure means: worth another try (`Retry`, dealt with by `orchestr.forges.github_rate_limit`), or
+final (`ForgeError` with the command that mends it). Leaves the meaning of an answer to its caller.
 
 The invariant: what is not an answer of the host, well-formed and without an error, is an
 exception. Nothing here can be read as "there is none" (row A91).
@@ -21,9 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestr.forges.base import ForgeError, Usage
-from orchestr.forges.github_lane import PATIENCE, Retry, Told, lane_to
-from orchestr.process import Completed, ProcessTimeout, ProgramMissing, redact, run, secret_values
+from orchestr.forges.base import ApiUsage, ForgeError
+from orchestr.forges.github_rate_limit import PATIENCE, Retry, Told, pacer_for_host
+from orchestr.process.run import (
+    CompletedCommand,
+    ProcessTimeout,
+    ProgramMissing,
+    redact,
+    run_command,
+    secret_values,
+)
 
 TIMEOUT = 60.0  # s for one request; GitHub itself gives up on a query after 10 s
 OLDEST = (2, 17)  # has `gh auth token`
@@ -41,7 +48,7 @@ _FIXED = {
 }
 
 
-class Refused(ForgeError):
+class RequestRefused(ForgeError):
     """The host understood and said no (422, 405, 409): ``status``, and ``errors`` as given."""
 
     def __init__(self, status: int, message: str, errors: list[dict[str, Any]]) -> None:
@@ -51,13 +58,13 @@ class Refused(ForgeError):
         self.errors = errors
 
 
-def hidden(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """What a host or gh says, without secrets (a proxy may quote our headers)."""
     return redact(text, secret_values(os.environ))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """What the host sent: status, headers (lower case), and the body if it is JSON."""
 
     status: int
@@ -69,20 +76,20 @@ class Answer:
     def message(self) -> str:
         """What it says of itself."""
         told = self.body.get("message") if isinstance(self.body, dict) else None
-        return hidden(str(told)) if told else f"HTTP {self.status}"
+        return hide_secrets(str(told)) if told else f"HTTP {self.status}"
 
 
 @dataclass(slots=True)
-class Api:
+class GitHubApi:
     """The program, the patience, and the counts of what was asked. For many threads."""
 
     program: str = "gh"
     patience: float = PATIENCE
     stop: threading.Event | None = None
     told: Told | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: ApiUsage = field(default_factory=ApiUsage)
 
-    def rest(
+    def send_rest_request(
         self, host: str, method: str, path: str, body: Any = None, *, again: bool = True
     ) -> Any:
         """A REST request; the body of its answer.
@@ -92,16 +99,18 @@ class Api:
         """
         headers = ["-H", "Accept: application/vnd.github+json"]
         words = ["--method", method, *headers, path]
-        answer = self._send(host, words, body, writes=method != "GET", again=again)
+        answer = self._send_request(host, words, body, writes=method != "GET", again=again)
         return answer.body
 
-    def graphql(self, host: str, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def send_graphql_query(
+        self, host: str, query: str, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """A GraphQL query; its ``data``. Errors at fields that may be missing are passed over.
 
         Raises ForgeError, ForgeAway.
         """
         asked = {"query": query, "variables": dict(variables)}
-        body = self._send(host, ["graphql"], asked, writes=False, again=True).body
+        body = self._send_request(host, ["graphql"], asked, writes=False, again=True).body
         data: dict[str, Any] = body["data"]
         limit = data.get("rateLimit")
         if isinstance(limit, dict):
@@ -109,13 +118,13 @@ class Api:
             self.usage.remaining = limit.get("remaining")
         return data
 
-    def token_is_there(self, host: str) -> bool:
+    def has_login(self, host: str) -> bool:
         """Whether gh has a login for the host; asks no network, and the token stays unseen."""
-        return self._run(["auth", "token", "--hostname", host], None).code == 0
+        return self._run_gh(["auth", "token", "--hostname", host], None).code == 0
 
-    def version(self) -> tuple[int, ...]:
+    def read_gh_version(self) -> tuple[int, ...]:
         """The version of gh. Raises ForgeError when it is not there or does not say."""
-        said = self._run(["--version"], None).text
+        said = self._run_gh(["--version"], None).text
         match = re.search(r"(\d+)\.(\d+)\.(\d+)", said)
         if match is None:
             raise ForgeError(f"`{self.program} --version` says {said[:80]!r}: is it GitHub's gh?")
@@ -123,33 +132,37 @@ class Api:
 
     # --- one request -------------------------------------------------------------------------
 
-    def _send(self, host: str, words: list[str], body: Any, *, writes: bool, again: bool) -> Answer:
+    def _send_request(
+        self, host: str, words: list[str], body: Any, *, writes: bool, again: bool
+    ) -> ApiAnswer:
         argv = ["api", "--hostname", host, "--include", *words]
         data = None
         if body is not None:
             argv += ["--input", "-"]
             data = json.dumps(body).encode()
 
-        def request() -> Answer:
+        def send_once() -> ApiAnswer:
             self.usage.requests += 1
             try:
-                done = self._run(argv, data)
+                done = self._run_gh(argv, data)
             except ProcessTimeout as error:
                 why = f"gh did not answer within {TIMEOUT:.0f} s"
                 raise Retry(why, done=True) from error
-            answer = judge(host, done, words[-1])
+            answer = judge_answer(host, done, words[-1])
             left = answer.headers.get("x-ratelimit-remaining", "")
             if left.isdigit() and self.usage.remaining is None:
                 self.usage.remaining = int(left)
             return answer
 
-        lane = lane_to(host, self.patience)
-        return lane.send(request, writes=writes, again=again, stop=self.stop, told=self.told)
+        lane = pacer_for_host(host, self.patience)
+        return lane.send_with_retries(
+            send_once, writes=writes, again=again, stop=self.stop, told=self.told
+        )
 
-    def _run(self, words: list[str], data: bytes | None) -> Completed:
+    def _run_gh(self, words: list[str], data: bytes | None) -> CompletedCommand:
         env = {k: v for k, v in os.environ.items() if k not in _NOT_PASSED} | _FIXED
         try:
-            return run(
+            return run_command(
                 (self.program, *words), cwd=Path("/"), env=env, input=data, timeout=TIMEOUT,
                 check=False,
             )  # fmt: skip
@@ -160,11 +173,11 @@ class Api:
             ) from error
 
 
-def judge(host: str, done: Completed, path: str) -> Answer:
-    """The answer in what gh printed. Raises Retry, Refused, ForgeError."""
-    answer = read(done.text)
+def judge_answer(host: str, done: CompletedCommand, path: str) -> ApiAnswer:
+    """The answer in what gh printed. Raises Retry, RequestRefused, ForgeError."""
+    answer = parse_answer(done.text)
     if answer is None:
-        _no_answer(host, done)
+        _raise_no_answer(host, done)
     if path == "graphql" and answer.status == 200:
         _judge_graphql(host, answer)
     elif 300 <= answer.status < 400:  # gh does not send a body twice
@@ -179,7 +192,7 @@ def judge(host: str, done: Completed, path: str) -> Answer:
     return answer
 
 
-def read(text: str) -> Answer | None:
+def parse_answer(text: str) -> ApiAnswer | None:
     """Status, headers and body of ``gh api --include``; None without a status line."""
     head, _, body = text.replace("\r\n", "\n").partition("\n\n")
     first, *lines = head.split("\n")
@@ -191,16 +204,16 @@ def read(text: str) -> Answer | None:
         value = json.loads(body)
     except ValueError:
         value = None
-    return Answer(int(match[1]), headers, value, body)
+    return ApiAnswer(int(match[1]), headers, value, body)
 
 
-def _no_answer(host: str, done: Completed) -> NoReturn:
+def _raise_no_answer(host: str, done: CompletedCommand) -> NoReturn:
     """gh ended without an answer of the host: no login, wrong usage, or the network."""
     said = done.err.decode("utf-8", "replace").strip() or done.text.strip()
-    said = hidden(said)
+    said = hide_secrets(said)
     line = next((part for part in reversed(said.splitlines()) if part.strip()), f"exit {done.code}")
     if done.code == 4 or "gh auth login" in said or "no oauth token" in said:
-        raise ForgeError(f"gh is not logged in to {host}", hint=_login(host))
+        raise ForgeError(f"gh is not logged in to {host}", hint=_login_hint(host))
     if "unknown flag" in said or "unknown command" in said:
         raise ForgeError(f"this gh is too old: {line}", hint="install a newer gh")
     if "x509:" in said or "certificate" in said:
@@ -211,38 +224,41 @@ def _no_answer(host: str, done: Completed) -> NoReturn:
     raise Retry(line[:300], done=not never_sent)
 
 
-def _judge_status(host: str, answer: Answer, path: str) -> None:
+def _judge_status(host: str, answer: ApiAnswer, path: str) -> None:
     status, told = answer.status, answer.message
-    after = wait_named(answer)
+    after = read_wait_seconds(answer)
     if status == 429 or (status in (403, 422) and (after is not None or _BUSY.search(told))):
         raise Retry(told, after=_MINUTE if after is None else after)
     if status >= 500 or status == 408:
         raise Retry(told if told != f"HTTP {status}" else f"it answers HTTP {status}", done=True)
     if status == 401:
-        raise ForgeError(f"{host} does not accept gh's login: {told}", hint=_login(host))
+        raise ForgeError(f"{host} does not accept gh's login: {told}", hint=_login_hint(host))
     if status == 403:
-        raise _forbidden(host, answer, told)
+        raise _forbidden_error(host, answer, told)
     if status == 404:
-        raise _not_found(host, path, told)
+        raise _not_found_error(host, path, told)
     errors = answer.body.get("errors") if isinstance(answer.body, dict) else None
     listed = [e if isinstance(e, dict) else {"message": e} for e in errors or []]
-    raise Refused(status, told, listed)
+    raise RequestRefused(status, told, listed)
 
 
-def _judge_graphql(host: str, answer: Answer) -> None:
+def _judge_graphql(host: str, answer: ApiAnswer) -> None:
     """A query is answered with 200 whatever happened; errors stand beside the data."""
     body = answer.body
     if not isinstance(body, dict):
         raise Retry("the answer is not JSON (a proxy's page?)")
-    errors = [e for e in body.get("errors") or [] if not _may_be_missing(e)]
+    errors = [e for e in body.get("errors") or [] if not _is_optional_field_error(e)]
     for error in errors:
-        kind, told = str(error.get("type", "")), hidden(str(error.get("message", "no reason")))
+        kind, told = (
+            str(error.get("type", "")),
+            hide_secrets(str(error.get("message", "no reason"))),
+        )
         if kind == "RATE_LIMITED" or _BUSY.search(told) or "rate limit" in told:
-            raise Retry(told, after=wait_named(answer) or _MINUTE)
+            raise Retry(told, after=read_wait_seconds(answer) or _MINUTE)
         if kind == "NOT_FOUND":
-            raise _not_found(host, "graphql", told)
+            raise _not_found_error(host, "graphql", told)
         if kind in ("FORBIDDEN", "INSUFFICIENT_SCOPES"):
-            raise _forbidden(host, answer, told)
+            raise _forbidden_error(host, answer, told)
         if kind in ("", "INTERNAL", "SERVICE_UNAVAILABLE") and "locations" not in error:
             raise Retry(told)  # "Something went wrong while executing your query"
         raise ForgeError(f"{host}: {told}")
@@ -250,13 +266,13 @@ def _judge_graphql(host: str, answer: Answer) -> None:
         raise Retry("the answer holds no data")
 
 
-def _may_be_missing(error: Any) -> bool:
+def _is_optional_field_error(error: Any) -> bool:
     """Not every token may read checks and reviews; the pull request is there all the same."""
     path = error.get("path") or [] if isinstance(error, dict) else []
     return any(step in path for step in ("statusCheckRollup", "reviewDecision"))
 
 
-def wait_named(answer: Answer) -> float | None:
+def read_wait_seconds(answer: ApiAnswer) -> float | None:
     """The seconds that an answer asks to wait: ``Retry-After``, or until a quota is new."""
     given = answer.headers.get("retry-after", "")
     if given.isdigit():
@@ -267,14 +283,14 @@ def wait_named(answer: Answer) -> float | None:
     return None
 
 
-def _login(host: str) -> str:
+def _login_hint(host: str) -> str:
     names = ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
     found = [name for name in names if os.environ.get(name)]
     also = f" (gh takes ${found[0]} instead of its login: unset or renew it)" if found else ""
     return f"gh auth login --hostname {host}{also}"
 
 
-def _forbidden(host: str, answer: Answer, told: str) -> ForgeError:
+def _forbidden_error(host: str, answer: ApiAnswer, told: str) -> ForgeError:
     sso = answer.headers.get("x-github-sso", "")
     if sso or "SAML" in told:
         _, _, url = sso.partition("url=")
@@ -289,7 +305,7 @@ def _forbidden(host: str, answer: Answer, told: str) -> ForgeError:
     return ForgeError(f"{host} does not allow it: {told}", hint=way)
 
 
-def _not_found(host: str, path: str, told: str) -> ForgeError:
+def _not_found_error(host: str, path: str, told: str) -> ForgeError:
     where = "" if path == "graphql" else f" ({path})"
     return ForgeError(
         f"{host}: {told}{where}: it is not there, or gh's login may not see it",

@@ -33,7 +33,9 @@ _CHECKS = {
 Cursors = Mapping[str, str | None]  # branch -> where its next page begins
 
 
-def of_branches(owner: str, name: str, cursors: Cursors) -> tuple[str, dict[str, str | None]]:
+def build_branches_query(
+    owner: str, name: str, cursors: Cursors
+) -> tuple[str, dict[str, str | None]]:
     """The query for the pull requests of these branches, and its variables."""
     variables: dict[str, str | None] = {"owner": owner, "name": name}
     declared = ["$owner: String!", "$name: String!"]
@@ -66,19 +68,21 @@ def read_branches(
     try:
         for n, branch in enumerate(branches):
             pulls = data["repository"][f"b{n}"]
-            found[branch] = [of_node(node) for node in pulls["nodes"] if not _foreign(node)]
+            found[branch] = [
+                pull_request_from_node(node) for node in pulls["nodes"] if not _is_from_fork(node)
+            ]
             if pulls["pageInfo"]["hasNextPage"]:
                 more[branch] = str(pulls["pageInfo"]["endCursor"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable(error) from error
+        raise _unreadable_error(error) from error
     return found, more
 
 
-def _foreign(node: Mapping[str, Any]) -> bool:
+def _is_from_fork(node: Mapping[str, Any]) -> bool:
     return bool(node["isCrossRepository"])
 
 
-def of_node(node: Mapping[str, Any]) -> PullRequest:
+def pull_request_from_node(node: Mapping[str, Any]) -> PullRequest:
     """A pull request as GraphQL gives it. Raises KeyError, TypeError, ValueError."""
     target = (node["headRef"] or {}).get("target") or {}
     rollup = target.get("statusCheckRollup") if target.get("oid") == node["headRefOid"] else None
@@ -100,7 +104,7 @@ def of_node(node: Mapping[str, Any]) -> PullRequest:
     )
 
 
-def of_rest(pull: Any) -> PullRequest:
+def pull_request_from_rest(pull: Any) -> PullRequest:
     """A pull request as the REST API gives it; it does not tell checks and reviews."""
     try:
         state = PRState.MERGED if pull["merged_at"] else PRState(pull["state"])
@@ -119,7 +123,7 @@ def of_rest(pull: Any) -> PullRequest:
             merged_as=pull.get("merge_commit_sha") if state is PRState.MERGED else None,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable(error) from error
+        raise _unreadable_error(error) from error
 
 
 QUEUED = """\
@@ -144,13 +148,13 @@ mutation($id: ID!, $sha: GitObjectID!) {
 """
 
 
-def read_queued(data: Mapping[str, Any]) -> tuple[str, bool, bool]:
+def read_queue_state(data: Mapping[str, Any]) -> tuple[str, bool, bool]:
     """A pull request's id, whether it is a draft, whether it waits in the merge queue."""
     try:
         pull = data["repository"]["pullRequest"]
         return str(pull["id"]), bool(pull["isDraft"]), bool(pull["isInMergeQueue"])
     except (KeyError, TypeError) as error:
-        raise _unreadable(error) from error
+        raise _unreadable_error(error) from error
 
 
 COMMENTS = """\
@@ -163,16 +167,16 @@ query($owner: String!, $name: String!, $number: Int!) {
 """
 
 
-def read_comments(data: Mapping[str, Any]) -> list[str]:
+def read_own_comments(data: Mapping[str, Any]) -> list[str]:
     """What we said at a pull request, of its last 100 comments."""
     try:
         nodes = data["repository"]["pullRequest"]["comments"]["nodes"]
         return [str(node["body"]) for node in nodes if node["viewerDidAuthor"]]
     except (KeyError, TypeError) as error:
-        raise _unreadable(error) from error
+        raise _unreadable_error(error) from error
 
 
-def of_rights(count: int) -> str:
+def build_rights_query(count: int) -> str:
     """Who we are, and what we may do in ``count`` repositories ($o0 $n0 $o1 $n1 ...)."""
     declared = ", ".join(f"$o{n}: String!, $n{n}: String!" for n in range(count))
     asked = "".join(
@@ -183,7 +187,7 @@ def of_rights(count: int) -> str:
     return f"{head}  viewer {{ login }}\n{asked}  rateLimit {{ cost remaining }}\n}}\n"
 
 
-def _unreadable(error: Exception) -> ForgeError:
+def _unreadable_error(error: Exception) -> ForgeError:
     return ForgeError(
         f"GitHub's answer cannot be read: {type(error).__name__} {error}",
         hint="a newer orchestr may know it; gh api graphql shows what the host says",

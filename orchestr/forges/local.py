@@ -5,7 +5,7 @@ a hosting forge does: an open one follows its branch at the origin whenever some
 merged when its base has come to contain it, closed when its branch is gone, and moves to the
 base below when the branch it was stacked on was merged and deleted.
 
-Owns those rules. Leaves the files to `orchestr.forges.shelf`, the refs to `.origin`.
+Owns those rules. Leaves the files to `orchestr.forges.pr_files`, the refs to `.origin`.
 
 What survives a crash: every call holds a flock of the repository, so there is one open pull
 request a branch. The file comes first and the ref second; a kill between them leaves a pull
@@ -23,31 +23,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestr.errors import UsageError
-from orchestr.forges import shelf
+from orchestr.forges import pr_files
 from orchestr.forges.base import (
+    ApiUsage,
     ForgeError,
     MergeMethod,
     PRExists,
     PRState,
     PullRequest,
     RepoRef,
-    Usage,
 )
-from orchestr.forges.origin import Origin
-from orchestr.forges.shelf import Kept
-from orchestr.locks import FlockLock
-from orchestr.store import now
+from orchestr.forges.local_origin import Origin
+from orchestr.forges.pr_files import StoredPullRequest
+from orchestr.process.file_lock import FlockLock
+from orchestr.state.journal import utc_timestamp
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(slots=True)
-class _Look:
+class _LockedRepo:
     """One repository under its lock: its folder, its origin, its pull requests as they are."""
 
     folder: Path
     origin: Origin
-    kept: dict[int, Kept]
+    kept: dict[int, StoredPullRequest]
 
 
 class LocalForge:
@@ -56,34 +56,36 @@ class LocalForge:
     kind = "local"
     real = False
 
-    def __init__(self, root: Path, *, clock: Callable[[], str] = now) -> None:
+    def __init__(self, root: Path, *, clock: Callable[[], str] = utc_timestamp) -> None:
         self.root = root
         self.clock = clock
-        self.usage = Usage()
+        self.usage = ApiUsage()
 
     # --- the Protocol ----------------------------------------------------------------------
 
-    def find(self, repo: RepoRef, heads: Collection[str]) -> dict[str, tuple[PullRequest, ...]]:
+    def find_pull_requests(
+        self, repo: RepoRef, heads: Collection[str]
+    ) -> dict[str, tuple[PullRequest, ...]]:
         """See `Forge.find`. A repository that is not cloned yet and never had a pull request
         here has none: nothing but this forge could have made one.
         """
-        if not repo.path.exists() and not shelf.read_all(self._folder(repo)):
+        if not repo.path.exists() and not pr_files.read_pull_requests(self._repo_folder(repo)):
             return dict.fromkeys(heads, ())
-        with self._look(repo) as look:
+        with self._lock_and_refresh(repo) as look:
             prs = [kept.pr for kept in look.kept.values()]
         return {head: tuple(pr for pr in prs if pr.head == head) for head in heads}
 
-    def open(
+    def open_pull_request(
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
         """See `Forge.open`."""
-        with self._look(repo) as look:
+        with self._lock_and_refresh(repo) as look:
             for kept in look.kept.values():
                 if kept.pr.head == head and kept.pr.state is PRState.OPEN:
                     raise PRExists(kept.pr)
-            head_sha, base_sha = _ends(look.origin, head, base)
+            head_sha, base_sha = _resolve_head_and_base(look.origin, head, base)
             at = self.clock()
-            number = shelf.next_number(look.folder, look.origin.refs)
+            number = pr_files.next_number(look.folder, look.origin.refs)
             while True:
                 pr = PullRequest(
                     number=number,
@@ -98,13 +100,13 @@ class LocalForge:
                     created_at=at,
                     updated_at=at,
                 )
-                if shelf.create(look.folder, Kept(pr, base_sha)):
+                if pr_files.create_pull_request(look.folder, StoredPullRequest(pr, base_sha)):
                     break
                 number += 1
-            look.origin.keep({number: head_sha})
+            look.origin.keep_pull_refs({number: head_sha})
             return pr
 
-    def edit(
+    def edit_pull_request(
         self,
         repo: RepoRef,
         number: int,
@@ -114,27 +116,27 @@ class LocalForge:
         base: str | None = None,
     ) -> PullRequest:
         """See `Forge.edit`. The base of an open one only, and it must be ahead of it."""
-        with self._look(repo) as look:
-            old = _one(look, repo, number)
+        with self._lock_and_refresh(repo) as look:
+            old = _get_pull_request(look, repo, number)
             pr, base_sha = old.pr, old.base_sha
             if base is not None and base != pr.base:
-                _must_be_open(pr, "get another base")
-                _, base_sha = _ends(look.origin, pr.head, base)
+                _require_open(pr, "get another base")
+                _, base_sha = _resolve_head_and_base(look.origin, pr.head, base)
                 pr = replace(pr, base=base)
             pr = replace(
                 pr,
                 title=pr.title if title is None else title,
                 body=pr.body if body is None else body,
             )
-            return self._save(look, old, Kept(pr, base_sha))
+            return self._save_if_changed(look, old, StoredPullRequest(pr, base_sha))
 
-    def comment(self, repo: RepoRef, number: int, body: str) -> None:
+    def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
         """See `Forge.comment`."""
-        with self._look(repo) as look:
-            _one(look, repo, number)
-            shelf.add_comment(look.folder, number, body)
+        with self._lock_and_refresh(repo) as look:
+            _get_pull_request(look, repo, number)
+            pr_files.add_comment(look.folder, number, body)
 
-    def merge(
+    def merge_pull_request(
         self,
         repo: RepoRef,
         number: int,
@@ -146,20 +148,22 @@ class LocalForge:
 
         The branch moves first: a kill before the file is written is a merge found later.
         """
-        with self._look(repo) as look:
-            old = _one(look, repo, number)
+        with self._lock_and_refresh(repo) as look:
+            old = _get_pull_request(look, repo, number)
             if sha not in (None, old.pr.head_sha):
                 raise ForgeError(f"{old.pr.url} is at {old.pr.head_sha[:12]}, not at {sha}")
             if old.pr.state is PRState.MERGED:
                 return old.pr
-            _must_be_open(old.pr, "be merged")
+            _require_open(old.pr, "be merged")
             if method is not MergeMethod.MERGE:
                 raise ForgeError(f"the local forge cannot {method} {old.pr.url}, only merge it")
             message = f"Merge pull request {number} from {old.pr.head}\n\n{old.pr.title}\n"
-            look.origin.land(old.pr.base, old.pr.head_sha, message)
-            return self._save(look, old, replace(old, pr=replace(old.pr, state=PRState.MERGED)))
+            look.origin.merge_into_branch(old.pr.base, old.pr.head_sha, message)
+            return self._save_if_changed(
+                look, old, replace(old, pr=replace(old.pr, state=PRState.MERGED))
+            )
 
-    def ready(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
+    def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.ready`."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -171,28 +175,30 @@ class LocalForge:
 
     # --- what people do on a forge's page ----------------------------------------------------
 
-    def close(self, repo: RepoRef, number: int) -> PullRequest:
+    def close_pull_request(self, repo: RepoRef, number: int) -> PullRequest:
         """Close without a merge; the branch stays. Closing a closed one changes nothing."""
-        return self._end(repo, number, PRState.CLOSED, "be closed")
+        return self._set_final_state(repo, number, PRState.CLOSED, "be closed")
 
     def mark_merged(self, repo: RepoRef, number: int) -> PullRequest:
         """Say that an open one was merged, by a squash or a rebase that no history shows.
 
         For the merge queue, which put its work into the base itself. Twice changes nothing.
         """
-        return self._end(repo, number, PRState.MERGED, "be marked as merged")
+        return self._set_final_state(repo, number, PRState.MERGED, "be marked as merged")
 
-    def _end(self, repo: RepoRef, number: int, state: PRState, what: str) -> PullRequest:
-        with self._look(repo) as look:
-            old = _one(look, repo, number)
+    def _set_final_state(
+        self, repo: RepoRef, number: int, state: PRState, what: str
+    ) -> PullRequest:
+        with self._lock_and_refresh(repo) as look:
+            old = _get_pull_request(look, repo, number)
             if old.pr.state is state:
                 return old.pr
-            _must_be_open(old.pr, what)
-            return self._save(look, old, replace(old, pr=replace(old.pr, state=state)))
+            _require_open(old.pr, what)
+            return self._save_if_changed(look, old, replace(old, pr=replace(old.pr, state=state)))
 
     # --- looking ---------------------------------------------------------------------------
 
-    def _folder(self, repo: RepoRef) -> Path:
+    def _repo_folder(self, repo: RepoRef) -> Path:
         if not _NAME.fullmatch(repo.name):
             raise UsageError(
                 f"{repo.name!r} cannot be the name of a repository in the local forge",
@@ -201,28 +207,32 @@ class LocalForge:
         return self.root / repo.name
 
     @contextmanager
-    def _look(self, repo: RepoRef) -> Iterator[_Look]:
+    def _lock_and_refresh(self, repo: RepoRef) -> Iterator[_LockedRepo]:
         """The repository under its lock, every pull request brought to what the origin shows."""
-        folder = self._folder(repo)
+        folder = self._repo_folder(repo)
         folder.mkdir(parents=True, exist_ok=True)
         with FlockLock(folder / "lock"):
             origin = Origin(repo)
-            look = _Look(folder, origin, shelf.read_all(folder))
+            look = _LockedRepo(folder, origin, pr_files.read_pull_requests(folder))
             for old in reversed(look.kept.values()):
-                self._save(look, old, follow(old, origin, look.kept))
-            origin.keep({n: kept.pr.head_sha for n, kept in look.kept.items()})
+                self._save_if_changed(look, old, update_from_origin(old, origin, look.kept))
+            origin.keep_pull_refs({n: kept.pr.head_sha for n, kept in look.kept.items()})
             yield look
 
-    def _save(self, look: _Look, old: Kept, new: Kept) -> PullRequest:
+    def _save_if_changed(
+        self, look: _LockedRepo, old: StoredPullRequest, new: StoredPullRequest
+    ) -> PullRequest:
         if new.pr != old.pr:
             new = replace(new, pr=replace(new.pr, updated_at=self.clock()))
         if new != old:
-            shelf.write(look.folder, new)
+            pr_files.write_pull_request(look.folder, new)
             look.kept[new.pr.number] = new
         return new.pr
 
 
-def follow(kept: Kept, origin: Origin, others: Mapping[int, Kept]) -> Kept:
+def update_from_origin(
+    kept: StoredPullRequest, origin: Origin, others: Mapping[int, StoredPullRequest]
+) -> StoredPullRequest:
     """What the origin's branches make of a pull request; equal when nothing happened.
 
     An open one has commits that its base lacked when we last looked (``base_sha``). So if the
@@ -232,37 +242,37 @@ def follow(kept: Kept, origin: Origin, others: Mapping[int, Kept]) -> Kept:
     pr = kept.pr
     if pr.state is not PRState.OPEN:
         return kept
-    base = _base_now(pr, origin, others)
-    tip, head = origin.branch(base), origin.branch(pr.head)
+    base = _current_base(pr, origin, others)
+    tip, head = origin.branch_head(base), origin.branch_head(pr.head)
     if tip is None:  # nothing to judge by
         return kept if head is None else replace(kept, pr=replace(pr, head_sha=head))
     if (head, tip, base) == (pr.head_sha, kept.base_sha, pr.base):
         return kept
     sha: str = head or pr.head_sha
     state = PRState.OPEN
-    if origin.contains(tip, pr.head_sha):
+    if origin.contains_commit(tip, pr.head_sha):
         state = PRState.MERGED
-        sha = sha if origin.contains(tip, sha) else pr.head_sha
+        sha = sha if origin.contains_commit(tip, sha) else pr.head_sha
     elif head is None:
         state = PRState.CLOSED
-    elif origin.contains(tip, head):
-        state = PRState.MERGED if _arrived(kept, origin, tip, head) else PRState.CLOSED
-    return Kept(replace(pr, base=base, head_sha=sha, state=state), tip)
+    elif origin.contains_commit(tip, head):
+        state = PRState.MERGED if _head_was_merged(kept, origin, tip, head) else PRState.CLOSED
+    return StoredPullRequest(replace(pr, base=base, head_sha=sha, state=state), tip)
 
 
-def _arrived(kept: Kept, origin: Origin, tip: str, head: str) -> bool:
+def _head_was_merged(kept: StoredPullRequest, origin: Origin, tip: str, head: str) -> bool:
     """Whether a moved head came into the base as work, and was not merely put back onto it."""
-    if origin.contains(kept.base_sha, head):
+    if origin.contains_commit(kept.base_sha, head):
         return False
-    if head not in origin.mainline(kept.base_sha, tip):
+    if head not in origin.mainline_commits(kept.base_sha, tip):
         return True  # it came by a merge commit
     return origin.has_changes_of(tip, kept.pr.head_sha)
 
 
-def _base_now(pr: PullRequest, origin: Origin, others: Mapping[int, Kept]) -> str:
+def _current_base(pr: PullRequest, origin: Origin, others: Mapping[int, StoredPullRequest]) -> str:
     """The base; where that branch was merged and deleted, the branch that it went into."""
     base, passed = pr.base, {pr.base}
-    while origin.branch(base) is None:
+    while origin.branch_head(base) is None:
         below = next(
             (o.pr for o in others.values() if o.pr.head == base and o.pr.state is PRState.MERGED),
             None,
@@ -274,10 +284,10 @@ def _base_now(pr: PullRequest, origin: Origin, others: Mapping[int, Kept]) -> st
     return base
 
 
-def _ends(origin: Origin, head: str, base: str) -> tuple[str, str]:
+def _resolve_head_and_base(origin: Origin, head: str, base: str) -> tuple[str, str]:
     """The two commits of a new pull request. Raises ForgeError when there is nothing to pull."""
     name = origin.ref.name
-    head_sha, base_sha = origin.branch(head), origin.branch(base)
+    head_sha, base_sha = origin.branch_head(head), origin.branch_head(base)
     if head_sha is None:
         raise ForgeError(
             f"{name}: there is no branch {head} at the origin",
@@ -288,7 +298,7 @@ def _ends(origin: Origin, head: str, base: str) -> tuple[str, str]:
             f"{name}: there is no branch {base} at the origin to merge {head} into",
             hint=f"git -C {origin.ref.path} ls-remote {origin.ref.remote} shows what there is",
         )
-    ahead = origin.ahead(base_sha, head_sha)
+    ahead = origin.count_ahead(base_sha, head_sha)
     if ahead < 0:
         raise ForgeError(f"{name}: {head} and {base} have no history in common")
     if ahead == 0:
@@ -296,13 +306,13 @@ def _ends(origin: Origin, head: str, base: str) -> tuple[str, str]:
     return head_sha, base_sha
 
 
-def _one(look: _Look, repo: RepoRef, number: int) -> Kept:
+def _get_pull_request(look: _LockedRepo, repo: RepoRef, number: int) -> StoredPullRequest:
     try:
         return look.kept[number]
     except KeyError:
         raise ForgeError(f"{repo.name} has no pull request {number}") from None
 
 
-def _must_be_open(pr: PullRequest, what: str) -> None:
+def _require_open(pr: PullRequest, what: str) -> None:
     if pr.state is not PRState.OPEN:
         raise ForgeError(f"{pr.url} is {pr.state} and cannot {what}")

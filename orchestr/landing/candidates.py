@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestr.errors import OrchestrError
-from orchestr.git import CommitId, MergeResult, Repo, TreeId
+from orchestr.git.repo import CommitId, MergeTreeResult, Repo, TreeId
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
 REVERTS = "Orchestr-Reverts"
@@ -35,7 +35,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltCandidate:
     """``commit`` None: ``key`` conflicts in ``conflicts``. ``steps``: the target before and
     after each part.
     """
@@ -47,24 +47,28 @@ class Built:
     conflicts: tuple[str, ...] = ()
 
 
-def build(repo: Repo, base: CommitId, recipes: Sequence[Recipe]) -> Built:
+def build_candidate(repo: Repo, base: CommitId, recipes: Sequence[Recipe]) -> BuiltCandidate:
     """The candidate of these changes, in this order, on ``base``. Raises OrchestrError."""
     at, steps = base, []
     for recipe in recipes:
-        made = _add(repo, at, recipe)
-        if isinstance(made, MergeResult):
-            return Built(None, key=recipe.key, conflicts=made.conflicts)
+        made = _add_change(repo, at, recipe)
+        if isinstance(made, MergeTreeResult):
+            return BuiltCandidate(None, key=recipe.key, conflicts=made.conflicts)
         steps.append((str(at), str(made)))
         at = made
-    return Built(at, repo.tree(at), tuple(steps))
+    return BuiltCandidate(at, repo.resolve_tree(at), tuple(steps))
 
 
-def _add(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeResult:
+def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeTreeResult:
     """One change on ``base``; the base itself when nothing of it is missing there (row E44)."""
     if recipe.undo is not None:
         before, after = recipe.undo
         merged = repo.merge_trees(base, before, after)
-        return merged if merged.tree is None else _commit(repo, base, recipe, merged.tree, (base,))
+        return (
+            merged
+            if merged.tree is None
+            else _commit_change(repo, base, recipe, merged.tree, (base,))
+        )
     head = recipe.head
     if repo.is_ancestor(head, base):
         return base
@@ -82,53 +86,55 @@ def _add(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeResult:
     if merged.tree is None:
         return merged
     if recipe.strategy == "rebase":
-        moved = _rebase(repo, base, recipe)
-        if moved is not None and repo.tree(moved) == merged.tree:
+        moved = _rebase_change(repo, base, recipe)
+        if moved is not None and repo.resolve_tree(moved) == merged.tree:
             return moved  # else merges inside the branch resolved something: one commit then
-    return _commit(repo, base, recipe, merged.tree, (base,) if linear else (base, head))
+    return _commit_change(repo, base, recipe, merged.tree, (base,) if linear else (base, head))
 
 
-def _commit(
+def _commit_change(
     repo: Repo, base: CommitId, recipe: Recipe, tree: TreeId, parents: tuple[CommitId, ...]
 ) -> CommitId:
-    if tree == repo.tree(base):
+    if tree == repo.resolve_tree(base):
         return base
-    date = newest(repo, (base, recipe.undo[1] if recipe.undo else recipe.head))
-    return repo.commit_tree(tree, parents, message(recipe.title, recipe.trailers), date=date)
+    date = newest_commit_date(repo, (base, recipe.undo[1] if recipe.undo else recipe.head))
+    return repo.commit_tree(tree, parents, commit_message(recipe.title, recipe.trailers), date=date)
 
 
-def _rebase(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | None:
+def _rebase_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | None:
     """Every commit of the change again on ``base``, authors kept; None when one conflicts."""
     span = [f"^{base}", recipe.head] + ([f"^{recipe.own_base}"] if recipe.own_base else [])
-    listed = repo.ask("rev-list", "--reverse", "--topo-order", "--no-merges", *span, "--")
+    listed = repo.run_readonly("rev-list", "--reverse", "--topo-order", "--no-merges", *span, "--")
     at = base
     for word in listed.text.split():
         old = CommitId(word)
-        parent = repo.resolve(f"{old}^")
+        parent = repo.resolve_commit(f"{old}^")
         if parent is None:
             return None
         merged = repo.merge_trees(at, old, parent)
         if merged.tree is None:
             return None
-        if merged.tree == repo.tree(at):
+        if merged.tree == repo.resolve_tree(at):
             continue
-        shown = repo.ask("log", "-1", "--no-show-signature", "--format=%an%n%ae%n%at %ai%n%B", old)
+        shown = repo.run_readonly(
+            "log", "-1", "--no-show-signature", "--format=%an%n%ae%n%at %ai%n%B", old
+        )
         name, email, when, text = shown.text.split("\n", 3)
         env = {
             "GIT_AUTHOR_NAME": name or "unknown",
             "GIT_AUTHOR_EMAIL": email,
             "GIT_AUTHOR_DATE": f"@{when.split()[0]} {when.split()[-1]}",
-            "GIT_COMMITTER_DATE": newest(repo, (at, old)),
+            "GIT_COMMITTER_DATE": newest_commit_date(repo, (at, old)),
         }
-        body = message(text.strip(), recipe.trailers)
-        done = repo.as_committer().run(
+        body = commit_message(text.strip(), recipe.trailers)
+        done = repo.as_committer().run_git(
             "commit-tree", merged.tree, "-p", at, input=body.encode(), env=env
         )
         at = CommitId(done.text.strip())
     return at
 
 
-def message(title: str, trailers: Sequence[tuple[str, str]]) -> str:
+def commit_message(title: str, trailers: Sequence[tuple[str, str]]) -> str:
     """A commit message that ends in its trailers; joins those that are there already."""
     text = title.rstrip()
     last = text.rpartition("\n\n")[2].splitlines()
@@ -137,9 +143,11 @@ def message(title: str, trailers: Sequence[tuple[str, str]]) -> str:
     return f"{text}{chr(10) if joined else chr(10) * 2}{block}\n" if block else f"{text}\n"
 
 
-def newest(repo: Repo, commits: Sequence[CommitId]) -> str:
+def newest_commit_date(repo: Repo, commits: Sequence[CommitId]) -> str:
     """The newest committer date of these commits, as git takes it."""
-    shown = repo.ask("log", "--no-walk", "--no-show-signature", "--format=%ct", *commits, "--")
+    shown = repo.run_readonly(
+        "log", "--no-walk", "--no-show-signature", "--format=%ct", *commits, "--"
+    )
     return f"@{max(int(line) for line in shown.text.split())} +0000"
 
 
@@ -150,7 +158,7 @@ def landed_by_trailers(repo: Repo, tip: str, feature: str) -> list[tuple[str, st
     """
     form = f"%H%x00%P%x00%(trailers:key={FEATURE},valueonly)%x00%(trailers:key={CELL},valueonly)"
     form += f"%x00%(trailers:key={REVERTS},valueonly)%x01"
-    done = repo.ask("log", "--first-parent", "--no-show-signature", f"--format={form}",
+    done = repo.run_readonly("log", "--first-parent", "--no-show-signature", f"--format={form}",
                     f"--grep=^{FEATURE}: {feature}$", tip, "--")  # fmt: skip
     found: list[tuple[str, str, str]] = []
     undone: set[str] = set()

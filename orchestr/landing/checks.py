@@ -1,8 +1,9 @@
 """What must be green on a candidate: its cells' checks, the feature's, the repository's.
 
 Owns which checks those are; running them is `orchestr.checks.suite`'s, the worktree that shows
-the candidate is `orchestr.cell.bench`'s. A result for the same tree and the same check counts,
-whoever had it run: so the first candidate on a target that did not move costs nothing.
+the candidate is `orchestr.cell.worktree.check_worktree`'s. A result for the same tree and the same
+check counts, whoever had it run: so the first candidate on a target that did not move costs
+nothing.
 """
 
 from __future__ import annotations
@@ -15,73 +16,83 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
-from orchestr.cell import bench, checking, cross
-from orchestr.cell.context import CellContext, Run
-from orchestr.cell.records import digest, read_tree
-from orchestr.cell.worktree import ensure_upstreams
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.phases import cross_checks
+from orchestr.cell.proof import run_checks
+from orchestr.cell.worktree import check_worktree
+from orchestr.cell.worktree.ensure import ensure_upstreams
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
-from orchestr.checks.suite import SuiteRequest, evidence_text, passed, run_suite, summary
+from orchestr.checks.suite import (
+    SuiteRequest,
+    all_passed,
+    evidence_text,
+    run_suite,
+    summarize_results,
+)
 from orchestr.errors import Interrupted
-from orchestr.git import CommitId, Repo
-from orchestr.landing.lease import leased
-from orchestr.landing.records import Change
-from orchestr.redaction import clean_env
-from orchestr.spec.proof import CheckDef, CommandCheck, as_row
-from orchestr.spec.records import Action
+from orchestr.git.repo import CommitId, Repo
+from orchestr.landing.events import LandingChange
+from orchestr.landing.ports import lease_ports
+from orchestr.process.redaction import filter_env
+from orchestr.spec.checks import CheckDef, CommandCheck, check_to_row
+from orchestr.spec.phases import Action
+from orchestr.state.results import digest, read_tree
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
 KEPT = 40  # candidates whose logs are kept, in each repository
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CheckOrder:
     """A candidate to be checked, shown at ``path``; ``content``: the keys of all changes in it."""
 
     repo: str
     path: Path
     commit: str
     tree: str
-    changes: tuple[Change, ...]
+    changes: tuple[LandingChange, ...]
     content: frozenset[str] = frozenset()
     stop: threading.Event = field(default_factory=threading.Event)
     warn: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class CandidateVerdict:
     """The verdict on one candidate; ``detail`` is the evidence when it is red, else a note."""
 
     green: bool
     detail: str = ""
 
 
-Check = Callable[[Order], CheckResult]
+Check = Callable[[CheckOrder], CandidateVerdict]
 
 
-def wanted(runs: Sequence[Run], order: Order) -> tuple[CheckDef, ...]:
+def collect_checks(runs: Sequence[FeatureRun], order: CheckOrder) -> tuple[CheckDef, ...]:
     """What cells and repository ask for, each once.
 
     A revert is checked by the repository's own checks: what its cell had to show is undone.
     """
     found: list[CheckDef] = []
-    settings = runs[0].settings.repo(order.repo)
+    settings = runs[0].settings.repo_settings(order.repo)
     by_name = {run.feature.name: run for run in runs}
     for change in order.changes:
         feature, _, cell = change.key.partition("/")
         if change.reverts:
             found += settings.checks
         elif feature in by_name:
-            found += checking.checks_of(by_name[feature].cell(cell), order.path)
+            found += run_checks.cell_checks(by_name[feature].cell_context(cell), order.path)
     found += [
         CommandCheck(name=command, timeout=runs[0].settings.limits.timeout,
                      run=("sh", "-c", command))
         for command in settings.land_checks
     ]  # fmt: skip
-    return tuple({repr(as_row(check)): check for check in found}.values())
+    return tuple({repr(check_to_row(check)): check for check in found}.values())
 
 
-def crossing(runs: Sequence[Run], order: Order) -> list[tuple[Run, tuple[CheckDef, ...]]]:
+def collect_cross_checks(
+    runs: Sequence[FeatureRun], order: CheckOrder
+) -> list[tuple[FeatureRun, tuple[CheckDef, ...]]]:
     """The features whose cells of this repository are all in the candidate, and their cross
     checks: they wait for the last of them (row E109)."""
     found = []
@@ -94,60 +105,66 @@ def crossing(runs: Sequence[Run], order: Order) -> list[tuple[Run, tuple[CheckDe
     return found
 
 
-def default_check(runs: Sequence[Run]) -> Check:
+def make_default_check(runs: Sequence[FeatureRun]) -> Check:
     """Run what is wanted; nothing wanted passes, and says so."""
     settings = runs[0].settings
     cache = ResultCache(settings.workspace.state / "cache" / "checks")
 
-    def check(order: Order) -> CheckResult:
-        checks, across = wanted(runs, order), crossing(runs, order)
+    def check_candidate(order: CheckOrder) -> CandidateVerdict:
+        checks, across = collect_checks(runs, order), collect_cross_checks(runs, order)
         if not checks and not across:
-            return CheckResult(True, "no checks")
+            return CandidateVerdict(True, "no checks")
         logs = settings.workspace.state / "landing" / order.repo / "logs"
-        _prune(logs)
-        with leased(_with_ports(runs, order), order.path, order.stop, order.warn) as ports:
-            request = _request(runs, order, logs, ports)
+        _prune_logs(logs)
+        with lease_ports(
+            _first_cell_with_ports(runs, order), order.path, order.stop, order.warn
+        ) as ports:
+            request = _make_suite_request(runs, order, logs, ports)
             results = run_suite(checks, request, cache=cache)
             for run, more in across:
                 if not (results and results[-1].stopped):
-                    results += run_suite(more, _seeing_all(run, request, order), cache=cache)
-        return verdict(results)
+                    results += run_suite(
+                        more, _make_cross_request(run, request, order), cache=cache
+                    )
+        return combine_results(results)
 
-    return check
+    return check_candidate
 
 
-def verdict(results: Sequence[SuiteResult]) -> CheckResult:
+def combine_results(results: Sequence[SuiteResult]) -> CandidateVerdict:
     """What the results come to. Raises Interrupted when the run was stopped."""
     if not results or results[-1].stopped:
         raise Interrupted("stopped; the same command goes on")
-    if passed(results):
+    if all_passed(results):
         known = sum(result.cached for result in results)
         note = f"{len(results)} check{'s' if len(results) > 1 else ''}"
-        return CheckResult(True, f"{note}, {known} known from this tree" if known else note)
-    text = f"{summary(results)}\n\n{evidence_text(results)}"
+        return CandidateVerdict(True, f"{note}, {known} known from this tree" if known else note)
+    text = f"{summarize_results(results)}\n\n{evidence_text(results)}"
     logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
-    return CheckResult(False, f"{text[:EVIDENCE]}\n{logs}".strip())
+    return CandidateVerdict(False, f"{text[:EVIDENCE]}\n{logs}".strip())
 
 
-def _request(runs: Sequence[Run], order: Order, logs: Path, ports: tuple[int, ...]) -> SuiteRequest:
+def _make_suite_request(
+    runs: Sequence[FeatureRun], order: CheckOrder, logs: Path, ports: tuple[int, ...]
+) -> SuiteRequest:
     """As in the cell's own worktree, with the same environment; a revert belongs to no cell."""
-    tree, own = order.tree, next(iter(_cells(runs, order.changes)), None)
+    tree, own = order.tree, next(iter(_cells_of_changes(runs, order.changes)), None)
     if own is not None:
-        env = checking.environment(own, CommitId(order.commit))
+        env = run_checks.check_environment(own, CommitId(order.commit))
         env |= {"ORCHESTR_WORKTREE": str(order.path),
                 "GIT_CEILING_DIRECTORIES": str(order.path.resolve().parent)}  # fmt: skip
         others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
         tree = digest(tree, others) if others else tree
-        if others and checking.wanted(own):
+        if others and run_checks.has_checks(own):
             ensure_upstreams(own)  # one that has landed may have been tidied away
     else:
-        env = {**clean_env(Repo(order.path).env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
+        env = {**filter_env(Repo(order.path).build_env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
     return SuiteRequest(
         worktree=order.path,
         head=order.commit,
         tree=tree,
         folder=logs / order.commit[:16],
-        marker=bench.marker_of(order.path),
+        marker=check_worktree.bench_marker(order.path),
         env=env,
         environ=os.environ,
         ports=ports,
@@ -155,31 +172,33 @@ def _request(runs: Sequence[Run], order: Order, logs: Path, ports: tuple[int, ..
     )
 
 
-def _seeing_all(run: Run, request: SuiteRequest, order: Order) -> SuiteRequest:
+def _make_cross_request(run: FeatureRun, request: SuiteRequest, order: CheckOrder) -> SuiteRequest:
     """As after a run: a cross check can read the trees of all cells of its feature."""
     return replace(
         request,
-        tree=digest(order.tree, cross.trees(run)),
+        tree=digest(order.tree, cross_checks.cell_trees(run)),
         folder=request.folder / f"cross-{run.feature.name}",
-        env={**request.env, **cross.places(run)},
+        env={**request.env, **cross_checks.expose_cell_trees(run)},
     )
 
 
-def _with_ports(runs: Sequence[Run], order: Order) -> CellContext | None:
+def _first_cell_with_ports(runs: Sequence[FeatureRun], order: CheckOrder) -> CellContext | None:
     """The first cell that has ports; its agent is not at work while it is in the queue."""
-    cells = _cells(runs, order.changes)
+    cells = _cells_of_changes(runs, order.changes)
     return next((c for c in cells if c.cell.proof.ports and c.cell.action is Action.AGENT), None)
 
 
-def _cells(runs: Sequence[Run], changes: Iterable[Change]) -> Iterable[CellContext]:
+def _cells_of_changes(
+    runs: Sequence[FeatureRun], changes: Iterable[LandingChange]
+) -> Iterable[CellContext]:
     by_name = {run.feature.name: run for run in runs}
     for change in changes:
         feature, _, cell = change.key.partition("/")
         if not change.reverts and feature in by_name:
-            yield by_name[feature].cell(cell)
+            yield by_name[feature].cell_context(cell)
 
 
-def _prune(logs: Path) -> None:
+def _prune_logs(logs: Path) -> None:
     """Leave the newest logs; a result whose log is gone is not known any more, that is all."""
     if not logs.is_dir():
         return

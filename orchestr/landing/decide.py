@@ -13,49 +13,51 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from orchestr.landing.queue import Item, Queue
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Action,
     Candidate,
+    CandidateSpec,
     CheckCandidate,
     GroupClosed,
     GroupOpened,
-    Land,
+    LandCandidate,
     Lane,
     MakeCandidate,
-    Note,
     Parked,
-    Repair,
+    RecordEvent,
+    RepairChange,
     Retarget,
-    Spec,
     Split,
     Stage,
     Trouble,
     Verify,
 )
+from orchestr.landing.queue import Queue, QueueItem
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class PipelineSlot:
     """A place in a lane's pipeline. ``spec`` None: what it stands on is not made yet."""
 
-    parts: tuple[Item, ...]
-    spec: Spec | None
+    parts: tuple[QueueItem, ...]
+    spec: CandidateSpec | None
     candidate: Candidate | None
     chain: frozenset[str]  # every change in it and below it, down to the target
 
 
-def decide(q: Queue) -> tuple[Action, ...]:
+def decide_actions(q: Queue) -> tuple[Action, ...]:
     """Everything that should be under way now, what comes first first."""
     found: list[Action] = []
-    for item in _ordered(q.items.values()):
+    for item in _in_queue_order(q.items.values()):
         if item.frozen:
             continue
         if item.stage is Stage.LANDED and item.tidy < 2:
             key = item.change.key
             found.append(Retarget(key) if item.tidy == 0 else Verify(key))
         elif item.stage is Stage.REPAIRING and item.trouble is not None:
-            found.append(Repair(item.change.key, item.trouble, item.repairs, item.detail, True))
+            found.append(
+                RepairChange(item.change.key, item.trouble, item.repairs, item.detail, True)
+            )
     # The first of every lane before the second of any: checks may be fewer than lanes.
     lanes = zip_longest(*(_decide_lane(q, lane) for lane in sorted(q.tips)))
     found += (action for action in chain.from_iterable(lanes) if action is not None)
@@ -66,44 +68,46 @@ def decide(q: Queue) -> tuple[Action, ...]:
 def _decide_lane(q: Queue, lane: Lane) -> Iterator[Action]:
     intent = q.intents.get(lane)
     if intent is not None:  # a push that may have happened comes before everything else
-        yield Land(intent[0], intent[1], intended=True)
+        yield LandCandidate(intent[0], intent[1], intended=True)
         return
     landing = False
-    for slot in pipeline(q, lane):
+    for slot in build_pipeline(q, lane):
         spec, candidate = slot.spec, slot.candidate
         if spec is None:
             continue
         if candidate is None:
             yield MakeCandidate(spec)
             continue
-        open_needs = _open_needs(q, slot)
+        open_needs = _has_open_needs(q, slot)
         if candidate.failed and candidate.early and not open_needs:
             if candidate.commit:
                 yield CheckCandidate(spec, candidate.commit, again=True)
                 continue
-        elif candidate.commit and candidate.green is None and not candidate.empty:
+        elif candidate.commit and candidate.green is None and not candidate.is_empty:
             yield CheckCandidate(spec, candidate.commit)
             continue
         if spec.base != q.tips[lane] or open_needs:
             if not candidate.commit and len(spec.parts) > 1:
-                yield Note(Split(spec))
+                yield RecordEvent(Split(spec))
             continue
         if candidate.failed:
-            yield _mend(q, slot, candidate)
+            yield _handle_failure(q, slot, candidate)
         elif not landing:
             landing = True
-            yield _open_group(q, slot) or Land(spec, candidate.commit)
+            yield _open_group(q, slot) or LandCandidate(spec, candidate.commit)
 
 
-def pipeline(q: Queue, lane: Lane) -> list[Slot]:
+def build_pipeline(q: Queue, lane: Lane) -> list[PipelineSlot]:
     """The lane's candidates in order, no more than its window, each with what it stands on."""
     tip = q.tips[lane]
-    slots: list[Slot] = []
+    slots: list[PipelineSlot] = []
     queued = [i for i in q.items.values() if i.stage is Stage.QUEUED and i.change.lane == lane]
-    for parts in _batches(q, _ordered(queued)):
-        if len(slots) >= q.window(lane):
+    for parts in _make_batches(q, _in_queue_order(queued)):
+        if len(slots) >= q.window_size(lane):
             break
-        below = next((s for s in reversed(slots) if not _fails(s) and _linked(q, s, parts)), None)
+        below = next(
+            (s for s in reversed(slots) if not _has_failed(s) and _must_stand_on(q, s, parts)), None
+        )
         base: str | None = tip
         chain: frozenset[str] = frozenset()
         if below is not None:
@@ -121,13 +125,13 @@ def pipeline(q: Queue, lane: Lane) -> list[Slot]:
         spec = None
         if base is not None:
             heads = tuple((item.change.key, item.change.head) for item in parts)
-            spec = Spec(lane, heads, base)
+            spec = CandidateSpec(lane, heads, base)
         found = q.candidates.get(spec) if spec is not None else None
-        slots.append(Slot(parts, spec, found, chain | keys))
+        slots.append(PipelineSlot(parts, spec, found, chain | keys))
     return slots
 
 
-def is_doomed(q: Queue, spec: Spec) -> bool:
+def is_doomed(q: Queue, spec: CandidateSpec) -> bool:
     """Whether a candidate can never be asked about again: one of its changes has another head or
     is out of the queue, what it stands on failed, or the target moved away from below it.
     """
@@ -145,11 +149,11 @@ def is_doomed(q: Queue, spec: Spec) -> bool:
         spec = below.spec
 
 
-def content(q: Queue, spec: Spec) -> frozenset[str]:
+def keys_in_candidate(q: Queue, spec: CandidateSpec) -> frozenset[str]:
     """The keys of all changes that a candidate holds: landed in its lane, below it, its own."""
     found = {k for k, i in q.items.items() if i.stage is Stage.LANDED}
     commits = {c.commit: c for c in q.candidates.values() if c.spec.lane == spec.lane and c.commit}
-    below: Spec | None = spec
+    below: CandidateSpec | None = spec
     while below is not None:
         found.update(below.keys)
         under = commits.get(below.base)
@@ -157,39 +161,39 @@ def content(q: Queue, spec: Spec) -> frozenset[str]:
     return frozenset(found)
 
 
-def _fails(slot: Slot) -> bool:
+def _has_failed(slot: PipelineSlot) -> bool:
     return slot.candidate is not None and slot.candidate.failed
 
 
-def _linked(q: Queue, slot: Slot, parts: tuple[Item, ...]) -> bool:
+def _must_stand_on(q: Queue, slot: PipelineSlot, parts: tuple[QueueItem, ...]) -> bool:
     """Whether ``parts`` are to be checked on top of this slot."""
     if not q.rules.disjoint:
         return True
     keys = {item.change.key for item in slot.parts}
     if any(keys & set(item.change.needs) for item in parts):
         return True
-    ours, theirs = _paths(parts), _paths(slot.parts)
+    ours, theirs = _combined_paths(parts), _combined_paths(slot.parts)
     return ours is None or theirs is None or bool(ours & theirs)
 
 
-def _paths(parts: tuple[Item, ...]) -> frozenset[str] | None:
+def _combined_paths(parts: tuple[QueueItem, ...]) -> frozenset[str] | None:
     known = [item.change.paths for item in parts]
     if any(paths is None for paths in known):
         return None
     return frozenset().union(*(paths or () for paths in known))
 
 
-def _ordered(items: Iterable[Item]) -> list[Item]:
+def _in_queue_order(items: Iterable[QueueItem]) -> list[QueueItem]:
     return sorted(items, key=lambda i: (i.seq, i.change.order, i.change.key))
 
 
-def _batches(q: Queue, items: list[Item]) -> Iterator[tuple[Item, ...]]:
-    batch: list[Item] = []
+def _make_batches(q: Queue, items: list[QueueItem]) -> Iterator[tuple[QueueItem, ...]]:
+    batch: list[QueueItem] = []
     room = 0
     for item in items:
         limit = min(item.limit or q.rules.batch, q.rules.batch)
         # One that waits for another lane never joins: two batches could wait for each other.
-        if batch and len(batch) < min(room, limit) and not _waits_abroad(q, item):
+        if batch and len(batch) < min(room, limit) and not _waits_for_other_lane(q, item):
             batch.append(item)
             room = min(room, limit)
             continue
@@ -200,12 +204,12 @@ def _batches(q: Queue, items: list[Item]) -> Iterator[tuple[Item, ...]]:
         yield tuple(batch)
 
 
-def _waits_abroad(q: Queue, item: Item) -> bool:
+def _waits_for_other_lane(q: Queue, item: QueueItem) -> bool:
     needs = (q.items[need] for need in item.change.needs)
     return any(n.stage is not Stage.LANDED and n.change.lane != item.change.lane for n in needs)
 
 
-def _open_needs(q: Queue, slot: Slot) -> bool:
+def _has_open_needs(q: Queue, slot: PipelineSlot) -> bool:
     """Whether something that it needs, and does not bring itself, has not landed."""
     keys = {item.change.key for item in slot.parts}
     return any(
@@ -215,42 +219,42 @@ def _open_needs(q: Queue, slot: Slot) -> bool:
     )
 
 
-def _mend(q: Queue, slot: Slot, candidate: Candidate) -> Action:
+def _handle_failure(q: Queue, slot: PipelineSlot, candidate: Candidate) -> Action:
     """What to do with a candidate that failed on the target itself."""
     if len(slot.parts) > 1:
-        return Note(Split(candidate.spec))
+        return RecordEvent(Split(candidate.spec))
     (item,) = slot.parts
     trouble = Trouble.RED if candidate.commit else Trouble.CONFLICT
     detail = candidate.detail if candidate.commit else ", ".join(candidate.conflicts)
     if item.repairs < q.rules.repairs and not item.change.reverts:
-        return Repair(item.change.key, trouble, item.repairs + 1, detail)
+        return RepairChange(item.change.key, trouble, item.repairs + 1, detail)
     tries = f" after {item.repairs} repairs" if item.repairs else ""
     what = f"red{tries}: {detail}" if candidate.commit else f"conflict{tries} in {detail}"
-    return Note(Parked(item.change.key, trouble, what))
+    return RecordEvent(Parked(item.change.key, trouble, what))
 
 
-def _open_group(q: Queue, slot: Slot) -> Note | None:
+def _open_group(q: Queue, slot: PipelineSlot) -> RecordEvent | None:
     """A group is journalled before its first push."""
     for item in slot.parts:
         group = item.change.group
         if not q.groups.get(group):
             members = [i for i in q.items.values() if i.change.group == group]
-            keys = [i.change.key for i in _in_plan(members) if i.stage is not Stage.LANDED]
-            return Note(GroupOpened(group, tuple(keys)))
+            keys = [i.change.key for i in _in_plan_order(members) if i.stage is not Stage.LANDED]
+            return RecordEvent(GroupOpened(group, tuple(keys)))
     return None
 
 
-def _close_groups(q: Queue) -> Iterator[Note]:
+def _close_groups(q: Queue) -> Iterator[RecordEvent]:
     """A group is over when nothing of it can move any more."""
     for group in q.groups:
-        members = _in_plan(i for i in q.items.values() if i.change.group == group)
+        members = _in_plan_order(i for i in q.items.values() if i.change.group == group)
         moving = (Stage.QUEUED, Stage.REPAIRING)
         if any(i.frozen or i.stage in moving or i.tidy < 2 for i in members):
             continue
         landed = tuple(i.change.key for i in members if i.stage is Stage.LANDED)
         left = tuple(i.change.key for i in members if i.stage is not Stage.LANDED)
-        yield Note(GroupClosed(group, landed, left))
+        yield RecordEvent(GroupClosed(group, landed, left))
 
 
-def _in_plan(items: Iterable[Item]) -> list[Item]:
+def _in_plan_order(items: Iterable[QueueItem]) -> list[QueueItem]:
     return sorted(items, key=lambda i: (i.change.order, i.change.key))

@@ -18,40 +18,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from orchestr.cell.context import CellContext, Run, repo_path
-from orchestr.errors import Interrupted, OrchestrError, full_disk
-from orchestr.events import Kind
-from orchestr.git import CommitId, Repo
-from orchestr.landing import after, changes, work
-from orchestr.landing.book import Book
-from orchestr.landing.candidates import Built, build
-from orchestr.landing.checks import Check, default_check
-from orchestr.landing.decide import decide, is_doomed
-from orchestr.landing.move import FORGE, PUSH, move, way
-from orchestr.landing.outcome import Outcome, end_of, tell
-from orchestr.landing.queue import Queue, replay, step
-from orchestr.landing.records import (
+from orchestr.cell.context import CellContext, FeatureRun, repo_path
+from orchestr.errors import Interrupted, OrchestrError, disk_full_error
+from orchestr.git.repo import CommitId, Repo
+from orchestr.landing import after_landing, changes, workers
+from orchestr.landing.candidates import BuiltCandidate, build_candidate
+from orchestr.landing.checks import Check, make_default_check
+from orchestr.landing.decide import decide_actions, is_doomed
+from orchestr.landing.events import (
     Action,
+    CandidateSpec,
     CheckCandidate,
     Conflicted,
     Event,
-    Land,
+    LandCandidate,
     Landed,
     LandIntended,
     Lane,
     Lost,
     Made,
     MakeCandidate,
-    Note,
     NotLanded,
     Offered,
     Parked,
-    Repair,
+    QueueRules,
+    RecordEvent,
+    RepairChange,
     RepairStarted,
     Retarget,
     Retargeted,
-    Rules,
-    Spec,
     Stage,
     Started,
     TargetSeen,
@@ -59,6 +54,11 @@ from orchestr.landing.records import (
     Verified,
     Verify,
 )
+from orchestr.landing.journal import LandingJournal
+from orchestr.landing.move_target import FORGE, PUSH, choose_landing_method, move_target
+from orchestr.landing.queue import Queue, apply_event, replay
+from orchestr.landing.report import LandingOutcome, journal_parked, outcome_of_item
+from orchestr.state.events import EventKind
 
 POLL = 0.2  # s between two looks at a stop request
 
@@ -71,16 +71,16 @@ class Lander:
     candidate. ``listener`` sees every event after the book has it. ``undo``: roll back instead.
     """
 
-    runs: Sequence[Run]
+    runs: Sequence[FeatureRun]
     check: Check | None = None
     listener: Callable[[Event], None] | None = None
     warn: Callable[[str], None] = field(default=lambda text: None)
     undo: bool = False
     strategy: str | None = None
     queue: Queue = field(init=False)
-    book: Book = field(init=False)
+    book: LandingJournal = field(init=False)
     ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
-    _by_name: dict[str, Run] = field(init=False)
+    _by_name: dict[str, FeatureRun] = field(init=False)
     _offered: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
     red: list[str] = field(default_factory=list)
@@ -97,73 +97,79 @@ class Lander:
         self._by_name = {one.feature.name: one for one in self.runs}
         for one in self.runs:
             for cell in one.feature.cells:
-                self.ways[cell.repo] = PUSH if self.undo else way(one, cell.repo, self.strategy)
-        self.book = Book(run.layout.state / "landing" / "queue.jsonl", run.id)
+                self.ways[cell.repo] = (
+                    PUSH if self.undo else choose_landing_method(one, cell.repo, self.strategy)
+                )
+        self.book = LandingJournal(run.layout.state / "landing" / "queue.jsonl", run.id)
         self.queue = replay(self.book.read(), self.rules)
-        self.check = self.check or default_check(self.runs)
+        self.check = self.check or make_default_check(self.runs)
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> QueueRules:
         landing = self.runs[0].settings.landing
         # A forge merges one pull request at a time: what is between would be unchecked.
         batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
-        disjoint = any(changes.may_pass(run, name) for run in self.runs for name in self.ways)
-        return Rules(window=landing.window, floor=landing.floor, batch=batch,
+        disjoint = any(
+            changes.may_check_apart(run, name) for run in self.runs for name in self.ways
+        )
+        return QueueRules(window=landing.window, floor=landing.floor, batch=batch,
                      repairs=landing.repairs, disjoint=disjoint)  # fmt: skip
 
     # --- the loop --------------------------------------------------------------------------
 
-    def go(self) -> Outcome:
+    def land_all(self) -> LandingOutcome:
         """Land until nothing can move any more. Raises Interrupted when stopped, and what the
         origin or the forge said when they cannot be asked; the same command goes on.
         """
-        self.open()
+        self.begin_landing()
         try:
-            return self._go()
+            return self._run_loop()
         except BaseException:  # nothing of ours works on when we are gone
             for run in self.runs:
                 run.stop.set()
-            self._join()
+            self._stop_and_join()
             raise
 
-    def _go(self) -> Outcome:
+    def _run_loop(self) -> LandingOutcome:
         while True:
-            actions = [a for a in decide(self.queue) if a not in self._given_up]
+            actions = [a for a in decide_actions(self.queue) if a not in self._given_up]
             now = next((a for a in actions if not self._is_slow(a)), None)
             if self.runs[0].stop.is_set():
                 raise Interrupted("stopped; the same command goes on")
             if now is not None:
-                for event in self._perform(now):
+                for event in self._perform_action(now):
                     self.append(event)
                 continue
-            self._let_go(actions)
+            self._stop_doomed_checks(actions)
             for action in actions:
-                self._start(action)
+                self._start_action(action)
             if not self.flying:
-                self._tidy_again()
+                self._tidy_landed_cells()
                 return self.outcome()
-            self._take()
+            self._take_answer()
 
-    def _tidy_again(self) -> None:
+    def _tidy_landed_cells(self) -> None:
         """Worktrees of what landed that checks of a later one needed to read once more."""
         for key in self._offered:
             item = self.queue.items[key]
             if item.stage is Stage.LANDED and not item.change.reverts and not self.undo:
-                after.tidy(self.ctx(key), item.change.head, lambda text: None)
+                after_landing.tidy_landed_cell(
+                    self.cell_context(key), item.change.head, lambda text: None
+                )
 
-    def open(self) -> None:
+    def begin_landing(self) -> None:
         """Say who lands, what there is to land, and where the targets are."""
-        work.end_left(self)
-        groups = tuple(self._group(run) for run in self.runs)
+        workers.kill_leftover_checks(self)
+        groups = tuple(self._group_name(run) for run in self.runs)
         self.append(Started(groups))
-        offers = [offer for run in self.runs for offer in self._offers(run)]
+        offers = [offer for run in self.runs for offer in self._list_offers(run)]
         lanes = dict.fromkeys([offer.change.lane for offer in offers])
         lanes |= dict.fromkeys(self.queue.intents)
-        tips = {lane: self.look(lane) for lane in lanes if lane.target}
+        tips = {lane: self.fetch_target_tip(lane) for lane in lanes if lane.target}
         for key, item in self.queue.items.items():
             tip = tips.get(item.change.lane)
             mine = item.stage is Stage.LANDED and item.after and not item.frozen
-            if mine and tip and not self.contains(item.change.lane, tip, item.after):
+            if mine and tip and not self.target_contains(item.change.lane, tip, item.after):
                 self.append(Lost(key))
         self._offered = {offer.change.key for offer in offers}
         for offer in offers:
@@ -174,22 +180,22 @@ class Lander:
     def append(self, event: Event) -> None:
         """Journal, count, show; what a feature's own journal must show goes there first."""
         if isinstance(event, Parked):
-            tell(self, event.key, event.trouble, event.reason)
+            journal_parked(self, event.key, event.trouble, event.reason)
         elif isinstance(event, NotLanded) and event.refused:
             for key in event.spec.keys:
-                tell(self, key, Trouble.RED, event.refused)
+                journal_parked(self, key, Trouble.RED, event.refused)
         elif isinstance(event, Landed):
             self.fresh.update(event.spec.keys if event.commit != event.spec.base else ())
         self.book.append(event)
-        self.queue = step(self.queue, event)
+        self.queue = apply_event(self.queue, event)
         if self.listener is not None:
             self.listener(event)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> LandingOutcome:
         """Where everything that was offered is now."""
         mine = [self.queue.items[key] for key in self._offered]
         mine.sort(key=lambda i: (i.change.group, i.change.order))
-        return Outcome(tuple(end_of(self, item) for item in mine), tuple(self.red))
+        return LandingOutcome(tuple(outcome_of_item(self, item) for item in mine), tuple(self.red))
 
     # --- slow actions, in threads ----------------------------------------------------------
 
@@ -197,14 +203,14 @@ class Lander:
         match action:
             case CheckCandidate():
                 return True
-            case Repair():
+            case RepairChange():
                 return action.started
-            case Land(spec, _, intended):
+            case LandCandidate(spec, _, intended):
                 return intended and self.ways.get(spec.lane.repo) == FORGE
             case _:
                 return False
 
-    def _let_go(self, actions: Sequence[Action]) -> None:
+    def _stop_doomed_checks(self, actions: Sequence[Action]) -> None:
         """Stop checks that nobody can ask about any more; one whose tree is wanted goes on."""
         wanted = {self.tree_of(a) for a in actions if isinstance(a, CheckCandidate)}
         for action, gone in self.flying.items():
@@ -216,11 +222,13 @@ class Lander:
     def tree_of(self, action: CheckCandidate) -> tuple[str, str]:
         known = self.queue.candidates.get(action.spec)
         tree = (
-            known.tree if known else self.repo(action.spec.lane.repo).tree(CommitId(action.commit))
+            known.tree
+            if known
+            else self.repo(action.spec.lane.repo).resolve_tree(CommitId(action.commit))
         )
         return action.spec.lane.repo, tree
 
-    def _start(self, action: Action) -> None:
+    def _start_action(self, action: Action) -> None:
         if action in self.flying:
             return
         checks = [one for one in self.flying if isinstance(one, CheckCandidate)]
@@ -229,32 +237,32 @@ class Lander:
                 return
             if self.tree_of(action) in map(self.tree_of, checks):
                 return  # its result will be known for this tree
-        if isinstance(action, Repair):
-            self.ctx(action.key).emit(
-                Kind.LAND_REPAIR, number=action.number, trouble=str(action.trouble),
+        if isinstance(action, RepairChange):
+            self.cell_context(action.key).emit(
+                EventKind.LAND_REPAIR, number=action.number, trouble=str(action.trouble),
                 reason=action.detail[:2000],
             )  # fmt: skip
         self.flying[action] = threading.Event()
-        threading.Thread(target=self._work, args=(action,), daemon=True).start()
+        threading.Thread(target=self._run_action, args=(action,), daemon=True).start()
 
-    def _work(self, action: Action) -> None:
+    def _run_action(self, action: Action) -> None:
         answer: Event | OrchestrError
         try:
             match action:
                 case CheckCandidate():
-                    answer = work.check(self, action)
-                case Land(spec, commit, _):
-                    answer = move(self, spec, commit)
+                    answer = workers.check_candidate(self, action)
+                case LandCandidate(spec, commit, _):
+                    answer = move_target(self, spec, commit)
                 case _:
-                    assert isinstance(action, Repair)
-                    answer = work.repair(self, action)
+                    assert isinstance(action, RepairChange)
+                    answer = workers.repair_change(self, action)
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
-            answer = full_disk(error) or OrchestrError(f"{type(error).__name__}: {error}")
+            answer = disk_full_error(error) or OrchestrError(f"{type(error).__name__}: {error}")
         self._answers.put((action, answer))
 
-    def _take(self) -> None:
+    def _take_answer(self) -> None:
         """Wait for one answer; one that nobody wants any more is still a verdict."""
         try:
             action, answer = self._answers.get(timeout=POLL)
@@ -269,7 +277,7 @@ class Lander:
         else:
             self.append(answer)
 
-    def _join(self) -> None:
+    def _stop_and_join(self) -> None:
         """Wait for all that is under way to let go; agents get their grace."""
         for gone in self.flying.values():
             gone.set()
@@ -279,26 +287,26 @@ class Lander:
 
     # --- quick actions ---------------------------------------------------------------------
 
-    def _perform(self, action: Action) -> list[Event]:
+    def _perform_action(self, action: Action) -> list[Event]:
         match action:
             case MakeCandidate(spec):
-                return [self._make(spec)]
-            case Land(spec, commit, intended):
-                return [move(self, spec, commit) if intended else LandIntended(spec, commit)]
-            case Repair(key, trouble, number, detail, _):
+                return [self._make_candidate(spec)]
+            case LandCandidate(spec, commit, intended):
+                return [move_target(self, spec, commit) if intended else LandIntended(spec, commit)]
+            case RepairChange(key, trouble, number, detail, _):
                 return [RepairStarted(key, trouble, number, detail)]
             case Retarget(key):
-                return self._tried(action, lambda: self._retarget(key))
+                return self._try_action(action, lambda: self._retarget_dependents(key))
             case Verify(key):
-                return self._tried(action, lambda: self._verify(key))
-            case Note(event):
+                return self._try_action(action, lambda: self._verify_landing(key))
+            case RecordEvent(event):
                 return [event]
             case CheckCandidate():
                 raise AssertionError("checks run in threads")
             case _:
                 assert_never(action)
 
-    def _tried(self, action: Action, call: Callable[[], list[Event]]) -> list[Event]:
+    def _try_action(self, action: Action, call: Callable[[], list[Event]]) -> list[Event]:
         """What comes after a landing must not hold up others; the next process tries again."""
         try:
             return call()
@@ -307,41 +315,46 @@ class Lander:
             self._given_up.add(action)
             return []
 
-    def _make(self, spec: Spec) -> Event:
-        built = self.built(spec)
+    def _make_candidate(self, spec: CandidateSpec) -> Event:
+        built = self.assemble_candidate(spec)
         if built.commit is None or built.tree is None:
             return Conflicted(spec, built.key, built.conflicts)
         return Made(spec, built.commit, built.tree)
 
-    def built(self, spec: Spec) -> Built:
+    def assemble_candidate(self, spec: CandidateSpec) -> BuiltCandidate:
         """The candidate; the same again for the same spec."""
-        recipes = [changes.recipe(self, key, CommitId(head)) for key, head in spec.parts]
-        return build(self.repo(spec.lane.repo), CommitId(spec.base), recipes)
+        recipes = [changes.make_recipe(self, key, CommitId(head)) for key, head in spec.parts]
+        return build_candidate(self.repo(spec.lane.repo), CommitId(spec.base), recipes)
 
-    def _retarget(self, key: str) -> list[Event]:
+    def _retarget_dependents(self, key: str) -> list[Event]:
         item = self.queue.items[key]
         found: list[Event] = []
         name = item.change.group.partition("~")[0]
         if item.change.reverts or name not in self._by_name:
             return [Retargeted(key)]
-        ctx, lane = self.ctx(key), item.change.lane
-        after.merged(ctx, self.warn)
-        after.retarget(ctx, lane.target, self.warn)
-        for dep in after.dependents(ctx):
+        ctx, lane = self.cell_context(key), item.change.lane
+        after_landing.confirm_merged(ctx, self.warn)
+        after_landing.retarget_pull_requests(ctx, lane.target, self.warn)
+        for dep in after_landing.same_repo_dependents(ctx):
             known = self.queue.items.get(dep.key)
             if known is None or known.stage not in (Stage.WAITING, Stage.PARKED):
                 continue
-            head = after.update(dep, lane.target, CommitId(self.queue.tips[lane]),
-                                CommitId(item.change.head), self.warn)  # fmt: skip
+            head = after_landing.merge_target_into_branch(
+                dep,
+                lane.target,
+                CommitId(self.queue.tips[lane]),
+                CommitId(item.change.head),
+                self.warn,
+            )
             if head is not None:
-                found += [o for o in self._offers(ctx.run) if o.change.key == dep.key]
+                found += [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
         return [*found, Retargeted(key)]
 
-    def _verify(self, key: str) -> list[Event]:
+    def _verify_landing(self, key: str) -> list[Event]:
         item = self.queue.items[key]
         change = item.change
-        ctx = self.ctx(change.reverts or key)
-        kind = Kind.LAND_UNDONE if change.reverts else Kind.LAND_DONE
+        ctx = self.cell_context(change.reverts or key)
+        kind = EventKind.LAND_UNDONE if change.reverts else EventKind.LAND_DONE
         told = any(
             e.kind is kind and e.cell == ctx.cell.name and e.data.get("commit") == item.after
             for e in ctx.run.journal.read()
@@ -351,8 +364,8 @@ class Lander:
                      head=change.head)  # fmt: skip
         if change.reverts:
             return [Verified(key)]
-        state = after.merged(ctx, self.warn)
-        after.tidy(ctx, change.head, self.warn)
+        state = after_landing.confirm_merged(ctx, self.warn)
+        after_landing.tidy_landed_cell(ctx, change.head, self.warn)
         return [Verified(key, state)]
 
     # --- looking ---------------------------------------------------------------------------
@@ -361,17 +374,17 @@ class Lander:
         """The main clone of a repository."""
         return Repo(repo_path(self.runs[0].settings, name))
 
-    def ctx(self, key: str) -> CellContext:
+    def cell_context(self, key: str) -> CellContext:
         feature, _, cell = key.partition("/")
-        return self._by_name[feature].cell(cell.partition("~")[0])
+        return self._by_name[feature].cell_context(cell.partition("~")[0])
 
-    def _group(self, run: Run) -> str:
+    def _group_name(self, run: FeatureRun) -> str:
         return f"{run.feature.name}~rollback" if self.undo else run.feature.name
 
-    def _offers(self, run: Run) -> list[Offered]:
-        return changes.undoing(self, run) if self.undo else changes.offers(self, run)
+    def _list_offers(self, run: FeatureRun) -> list[Offered]:
+        return changes.offer_reverts(self, run) if self.undo else changes.offer_changes(self, run)
 
-    def look(self, lane: Lane) -> str:
+    def fetch_target_tip(self, lane: Lane) -> str:
         """Where the target is at the origin, fetched. Raises GitError, OrchestrError."""
         repo, ref = self.repo(lane.repo), f"refs/heads/{lane.target}"
         tip = repo.ls_remote("origin", ref).get(ref)
@@ -380,12 +393,15 @@ class Lander:
                 f"repository {lane.repo} has no branch {lane.target} at its origin",
                 hint=f"push it there, or set [repos.{lane.repo}] base in orchestr.toml",
             )
-        if repo.resolve(tip) is None or repo.resolve(f"refs/remotes/origin/{lane.target}") != tip:
+        if (
+            repo.resolve_commit(tip) is None
+            or repo.resolve_commit(f"refs/remotes/origin/{lane.target}") != tip
+        ):
             repo.fetch("origin", f"+{ref}:refs/remotes/origin/{lane.target}",
-                       locks=self.runs[0].layout.locks)  # fmt: skip
+                       locks=self.runs[0].layout.locks_dir)  # fmt: skip
         return tip
 
-    def contains(self, lane: Lane, tip: str, commit: str) -> bool:
+    def target_contains(self, lane: Lane, tip: str, commit: str) -> bool:
         """Whether a commit is in the target as it was looked at."""
         repo = self.repo(lane.repo)
-        return repo.resolve(commit) is not None and repo.is_ancestor(commit, tip)
+        return repo.resolve_commit(commit) is not None and repo.is_ancestor(commit, tip)

@@ -1,7 +1,8 @@
 """The merge queue: what happened, folded into a state. No clock, no disk, no git.
 
-`step` folds one event into a `Queue`; `orchestr.landing.decide` says what should be under way for a
-queue, always the same for the same queue. So a process that was killed replays its events and
+`apply_event` folds one event into a `Queue`; `orchestr.landing.decide` says what should be under
+way for a queue, always the same for the same queue. So a process that was killed replays its events
+and
 goes on; whatever it was doing is simply asked for again, and every action can be done twice.
 
 Why it ends and never blocks itself: changes stand in one order over all lanes (when they became
@@ -19,15 +20,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from orchestr.landing.records import (
+from orchestr.landing.events import (
     Candidate,
-    Change,
+    CandidateSpec,
     Checked,
     Conflicted,
     Event,
     GroupClosed,
     GroupOpened,
     Landed,
+    LandingChange,
     LandIntended,
     Lane,
     Lost,
@@ -35,11 +37,10 @@ from orchestr.landing.records import (
     NotLanded,
     Offered,
     Parked,
+    QueueRules,
     Repaired,
     RepairStarted,
     Retargeted,
-    Rules,
-    Spec,
     Split,
     Stage,
     Started,
@@ -50,12 +51,12 @@ from orchestr.landing.records import (
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class QueueItem:
     """A change and how far it is. ``seq``: when it became eligible; ``limit``: the most changes in
     a candidate with it (0: the rules'); ``tidy``: Landed, Retargeted, Verified as 0, 1, 2.
     """
 
-    change: Change
+    change: LandingChange
     stage: Stage = Stage.WAITING
     seq: int = 0
     repairs: int = 0
@@ -73,53 +74,55 @@ class Item:
 class Queue:
     """Everything the decisions rest on. Made by `replay`; never changed in place."""
 
-    rules: Rules = field(default_factory=Rules)
-    items: Mapping[str, Item] = field(default_factory=dict)
+    rules: QueueRules = field(default_factory=QueueRules)
+    items: Mapping[str, QueueItem] = field(default_factory=dict)
     tips: Mapping[Lane, str] = field(default_factory=dict)
     windows: Mapping[Lane, int] = field(default_factory=dict)
-    candidates: Mapping[Spec, Candidate] = field(default_factory=dict)
-    intents: Mapping[Lane, tuple[Spec, str]] = field(default_factory=dict)
+    candidates: Mapping[CandidateSpec, Candidate] = field(default_factory=dict)
+    intents: Mapping[Lane, tuple[CandidateSpec, str]] = field(default_factory=dict)
     groups: Mapping[str, bool] = field(default_factory=dict)  # True: its first push may happen
     seq: int = 0
 
-    def window(self, lane: Lane) -> int:
+    def window_size(self, lane: Lane) -> int:
         return self.windows.get(lane, self.rules.window)
 
 
-def replay(events: Iterable[Event], rules: Rules | None = None) -> Queue:
+def replay(events: Iterable[Event], rules: QueueRules | None = None) -> Queue:
     """The queue after these events."""
-    queue = Queue(rules or Rules())
+    queue = Queue(rules or QueueRules())
     for event in events:
-        queue = step(queue, event)
+        queue = apply_event(queue, event)
     return queue
 
 
 # --- what happened ------------------------------------------------------------------------------
 
 
-def step(queue: Queue, event: Event) -> Queue:
+def apply_event(queue: Queue, event: Event) -> Queue:
     """The queue after one more event. What does not fit (a late answer) changes nothing."""
-    return _settle(_step(queue, event))
+    return _settle_eligibility(_fold_event(queue, event))
 
 
-def _step(q: Queue, event: Event) -> Queue:
+def _fold_event(q: Queue, event: Event) -> Queue:
     match event:
         case Started(groups):
-            return _started(q, groups)
+            return _apply_started(q, groups)
         case Offered(change, landed):
-            return _offer(q, change, landed)
+            return _apply_offered(q, change, landed)
         case TargetSeen(lane, tip):
-            return _at(q, lane, tip)
+            return _with_target_tip(q, lane, tip)
         case Made(spec, commit, tree):
-            return _keep(q, Candidate(spec, commit, tree))
+            return _with_candidate(q, Candidate(spec, commit, tree))
         case Conflicted(spec, key, paths):
-            return _keep(q, Candidate(spec, "", conflicts=paths, detail=key, early=_early(q, spec)))
+            return _with_candidate(
+                q, Candidate(spec, "", conflicts=paths, detail=key, early=_is_early(q, spec))
+            )
         case Checked(spec, commit, green, detail):
             known = q.candidates.get(spec)
             if known is None or known.commit != commit:
                 return q
-            early = _early(q, spec)
-            return _keep(q, replace(known, green=green, detail=detail, early=early))
+            early = _is_early(q, spec)
+            return _with_candidate(q, replace(known, green=green, detail=detail, early=early))
         case GroupOpened(group, _):
             return replace(q, groups={**q.groups, group: True})
         case GroupClosed(group, _, _):
@@ -127,75 +130,77 @@ def _step(q: Queue, event: Event) -> Queue:
         case LandIntended(spec, commit):
             return replace(q, intents={**q.intents, spec.lane: (spec, commit)})
         case Landed():
-            return _landed(q, event)
+            return _apply_landed(q, event)
         case NotLanded(spec, tip, refused):
-            q = _at(_without_intent(q, spec), spec.lane, tip)
+            q = _with_target_tip(_without_intent(q, spec), spec.lane, tip)
             if refused:
                 for key in spec.keys:
-                    q = _park(q, key, Trouble.RED, refused)
+                    q = _park_item(q, key, Trouble.RED, refused)
             return q
         case Split(spec):
             half = max(1, len(spec.parts) // 2)
-            q = _with(q, *(replace(q.items[k], limit=half) for k in spec.keys if k in q.items))
-            return _narrowed(q, spec.lane)
+            q = _with_items(
+                q, *(replace(q.items[k], limit=half) for k in spec.keys if k in q.items)
+            )
+            return _with_halved_window(q, spec.lane)
         case RepairStarted(key, trouble, number, detail):
             item = q.items[key]
-            q = _with(q, replace(item, stage=Stage.REPAIRING, repairs=number, trouble=trouble,
+            q = _with_items(q, replace(item, stage=Stage.REPAIRING, repairs=number, trouble=trouble,
                                  detail=detail, limit=1))  # fmt: skip
             again = item.stage is Stage.REPAIRING  # its agent failed, and is asked once more
-            return q if again else _narrowed(q, item.change.lane)
+            return q if again else _with_halved_window(q, item.change.lane)
         case Repaired(key, head, paths):
             item = q.items[key]
             if item.stage is not Stage.REPAIRING:
                 return q
             change = replace(item.change, head=head, paths=paths, hold="")
-            return _with(q, replace(item, change=change, stage=Stage.WAITING))
+            return _with_items(q, replace(item, change=change, stage=Stage.WAITING))
         case Parked(key, trouble, reason):
             failed = q.items[key].stage is Stage.QUEUED
-            q = _park(q, key, trouble, reason)
-            return _narrowed(q, q.items[key].change.lane) if failed else q
+            q = _park_item(q, key, trouble, reason)
+            return _with_halved_window(q, q.items[key].change.lane) if failed else q
         case Retargeted(key):
-            return _with(q, replace(q.items[key], tidy=max(1, q.items[key].tidy)))
+            return _with_items(q, replace(q.items[key], tidy=max(1, q.items[key].tidy)))
         case Verified(key):
-            return _with(q, replace(q.items[key], tidy=2))
+            return _with_items(q, replace(q.items[key], tidy=2))
         case Lost(key):
             item = q.items[key]
-            return _with(q, replace(item, stage=Stage.WAITING, before="", after="", tidy=2))
+            return _with_items(q, replace(item, stage=Stage.WAITING, before="", after="", tidy=2))
         case _:
             assert_never(event)
 
 
-def _started(q: Queue, groups: tuple[str, ...]) -> Queue:
+def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
     """A new process: full windows, another try for what was parked, others' changes stand still.
 
     Verdicts that were green stay (nobody pays for them twice), red ones and conflicts do not.
     """
-    items: dict[str, Item] = {}
+    items: dict[str, QueueItem] = {}
     for key, item in q.items.items():
         asked = item.change.group in groups
         stage = Stage.WAITING if asked and item.stage is Stage.PARKED else item.stage
         items[key] = replace(item, stage=stage, frozen=not asked)
-    kept = {spec: one for spec, one in _pruned(q).items() if not one.failed}
+    kept = {spec: one for spec, one in _standing_candidates(q).items() if not one.failed}
     return replace(q, items=items, windows={}, candidates=kept)
 
 
-def _offer(q: Queue, change: Change, landed: bool) -> Queue:
+def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
     old = q.items.get(change.key)
     if landed:
-        item = Item(change, Stage.LANDED) if old is None else replace(old, stage=Stage.LANDED)
-        return _with(q, replace(item, change=change, frozen=False))
+        item = QueueItem(change, Stage.LANDED) if old is None else replace(old, stage=Stage.LANDED)
+        return _with_items(q, replace(item, change=change, frozen=False))
     if old is None:
-        return _with(q, Item(change))
+        return _with_items(q, QueueItem(change))
     if old.stage is Stage.LANDED:
-        return _with(q, replace(old, frozen=False))
+        return _with_items(q, replace(old, frozen=False))
     if old.change.head == change.head or old.stage is Stage.REPAIRING:
         head = old.change.head if old.stage is Stage.REPAIRING else change.head
-        return _with(q, replace(old, change=replace(change, head=head), frozen=False))
+        return _with_items(q, replace(old, change=replace(change, head=head), frozen=False))
     before = old.before if old.undone else ""
-    return _with(q, Item(change, undone=old.undone, before=before))  # a person's new try
+    return _with_items(q, QueueItem(change, undone=old.undone, before=before))  # a person's new try
 
 
-def _landed(q: Queue, event: Landed) -> Queue:
+def _apply_landed(q: Queue, event: Landed) -> Queue:
     spec = event.spec
     steps = event.steps or ((spec.base, event.commit),) * len(spec.parts)
     q = _without_intent(q, spec)
@@ -204,48 +209,52 @@ def _landed(q: Queue, event: Landed) -> Queue:
         if item.stage is not Stage.LANDED:
             item = replace(item, stage=Stage.LANDED, before=before, after=after, tidy=0,
                            trouble=None, detail="", limit=0)  # fmt: skip
-            q = _with(q, item)
+            q = _with_items(q, item)
         undone = q.items.get(item.change.reverts)
         if undone is not None:
-            q = _with(q, replace(undone, stage=Stage.WAITING, undone=undone.change.head, tidy=2))
-    window = min(q.rules.ceiling, q.window(spec.lane) + 1)
-    return _at(replace(q, windows={**q.windows, spec.lane: window}), spec.lane, event.tip)
+            q = _with_items(
+                q, replace(undone, stage=Stage.WAITING, undone=undone.change.head, tidy=2)
+            )
+    window = min(q.rules.ceiling, q.window_size(spec.lane) + 1)
+    return _with_target_tip(
+        replace(q, windows={**q.windows, spec.lane: window}), spec.lane, event.tip
+    )
 
 
-def _park(q: Queue, key: str, trouble: Trouble, reason: str) -> Queue:
+def _park_item(q: Queue, key: str, trouble: Trouble, reason: str) -> Queue:
     item = q.items[key]
-    return _with(q, replace(item, stage=Stage.PARKED, trouble=trouble, detail=reason))
+    return _with_items(q, replace(item, stage=Stage.PARKED, trouble=trouble, detail=reason))
 
 
-def _with(q: Queue, *items: Item) -> Queue:
+def _with_items(q: Queue, *items: QueueItem) -> Queue:
     return replace(q, items={**q.items, **{item.change.key: item for item in items}})
 
 
-def _keep(q: Queue, candidate: Candidate) -> Queue:
+def _with_candidate(q: Queue, candidate: Candidate) -> Queue:
     return replace(q, candidates={**q.candidates, candidate.spec: candidate})
 
 
-def _narrowed(q: Queue, lane: Lane) -> Queue:
+def _with_halved_window(q: Queue, lane: Lane) -> Queue:
     floor = min(q.rules.floor, q.rules.window)
-    window = max(floor, q.window(lane) // 2)
+    window = max(floor, q.window_size(lane) // 2)
     return replace(q, windows={**q.windows, lane: window})
 
 
-def _without_intent(q: Queue, spec: Spec) -> Queue:
+def _without_intent(q: Queue, spec: CandidateSpec) -> Queue:
     return replace(q, intents={k: v for k, v in q.intents.items() if v[0] != spec})
 
 
-def _at(q: Queue, lane: Lane, tip: str) -> Queue:
+def _with_target_tip(q: Queue, lane: Lane, tip: str) -> Queue:
     if q.tips.get(lane) == tip:
         return q
     q = replace(q, tips={**q.tips, lane: tip})
-    return replace(q, candidates=_pruned(q))
+    return replace(q, candidates=_standing_candidates(q))
 
 
-def _pruned(q: Queue) -> dict[Spec, Candidate]:
+def _standing_candidates(q: Queue) -> dict[CandidateSpec, Candidate]:
     """The candidates that still stand on their target, directly or on each other."""
     live = {(lane, tip) for lane, tip in q.tips.items()}
-    kept: dict[Spec, Candidate] = {}
+    kept: dict[CandidateSpec, Candidate] = {}
     for spec, candidate in q.candidates.items():  # a base is made before what stands on it
         if (spec.lane, spec.base) in live:
             kept[spec] = candidate
@@ -253,7 +262,7 @@ def _pruned(q: Queue) -> dict[Spec, Candidate]:
     return kept
 
 
-def _early(q: Queue, spec: Spec) -> bool:
+def _is_early(q: Queue, spec: CandidateSpec) -> bool:
     """Whether something that the parts need in another lane has not landed yet."""
     return any(
         need in q.items and q.items[need].stage is not Stage.LANDED
@@ -264,34 +273,34 @@ def _early(q: Queue, spec: Spec) -> bool:
     )
 
 
-def _settle(q: Queue) -> Queue:
+def _settle_eligibility(q: Queue) -> Queue:
     """Queue what became eligible, take out what is not any more; in plan order, to the end."""
     changed = True
     while changed:
         changed = False
         for item in sorted(q.items.values(), key=lambda i: (i.change.order, i.change.key)):
-            eligible = obstacle(q, item) is None
+            eligible = find_obstacle(q, item) is None
             if item.stage is Stage.WAITING and eligible:
                 q = replace(q, seq=q.seq + 1)
-                q = _with(q, replace(item, stage=Stage.QUEUED, seq=q.seq))
+                q = _with_items(q, replace(item, stage=Stage.QUEUED, seq=q.seq))
                 changed = True
             elif item.stage is Stage.QUEUED and not eligible:
-                q = _with(q, replace(item, stage=Stage.WAITING))
+                q = _with_items(q, replace(item, stage=Stage.WAITING))
                 changed = True
-            elif item.stage is Stage.QUEUED and _overtakes(q, item):
+            elif item.stage is Stage.QUEUED and _overtakes_its_needs(q, item):
                 q = replace(q, seq=q.seq + 1)
-                q = _with(q, replace(item, seq=q.seq))
+                q = _with_items(q, replace(item, seq=q.seq))
                 changed = True
     return q
 
 
-def _overtakes(q: Queue, item: Item) -> bool:
+def _overtakes_its_needs(q: Queue, item: QueueItem) -> bool:
     """Whether it stands before something it needs that came back into the queue."""
     needs = (q.items[need] for need in item.change.needs)
     return any(n.stage is Stage.QUEUED and n.seq > item.seq for n in needs)
 
 
-def obstacle(q: Queue, item: Item) -> str | None:
+def find_obstacle(q: Queue, item: QueueItem) -> str | None:
     """Why a waiting change is not eligible, in words; None when it is."""
     if item.frozen:
         return f"feature {item.change.group} is not being landed now"

@@ -18,15 +18,23 @@ from typing import Any
 from orchestr import __version__
 from orchestr.errors import Problem
 from orchestr.files import write_atomic
-from orchestr.spec.proof import Contract, CrossCheck, as_row, from_row, proof_from_row, proof_row
-from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+from orchestr.spec.checks import (
+    Contract,
+    CrossCheck,
+    check_from_row,
+    check_to_row,
+    proof_from_row,
+    proof_to_row,
+)
+from orchestr.spec.phases import Action, Delivery, Phase
+from orchestr.spec.records import Cell, Feature
 
 SCHEMA = 2
 
 Compiled = tuple[Feature, tuple[Problem, ...]]
 
 
-def key_of(name: str, digest: str, agents: Collection[str] | None) -> str:
+def cache_key(name: str, digest: str, agents: Collection[str] | None) -> str:
     """What a compiled spec depends on; ``name`` is its path, which its problems show."""
     known = None if agents is None else sorted(agents)
     parts = json.dumps([SCHEMA, __version__, name, digest, known])
@@ -36,25 +44,25 @@ def key_of(name: str, digest: str, agents: Collection[str] | None) -> str:
 def load(folder: Path, name: str, key: str) -> Compiled | None:
     """The feature and its warnings, or None when they must be read again."""
     try:
-        head, _, body = _file(folder, name).read_bytes().partition(b"\n")
+        head, _, body = _cache_file(folder, name).read_bytes().partition(b"\n")
         if head.decode("ascii") != f"{key} {hashlib.sha256(body).hexdigest()}":
             return None
-        return decode(json.loads(body))
+        return decode_compiled(json.loads(body))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def save(folder: Path, name: str, key: str, compiled: Compiled) -> None:
     """Keep a result. A full or read-only disk costs time at the next start, nothing else."""
-    body = json.dumps(encode(compiled), separators=(",", ":")).encode("ascii")
+    body = json.dumps(encode_compiled(compiled), separators=(",", ":")).encode("ascii")
     head = f"{key} {hashlib.sha256(body).hexdigest()}\n".encode("ascii")
     with suppress(OSError):
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # as `store.prepare` makes it
-        write_atomic(_file(folder, name), head + body)
+        write_atomic(_cache_file(folder, name), head + body)
 
 
-def encode(compiled: Compiled) -> dict[str, Any]:
-    """Records as JSON values. `decode` gives exactly the same records back."""
+def encode_compiled(compiled: Compiled) -> dict[str, Any]:
+    """Records as JSON values. `decode_compiled` gives exactly the same records back."""
     feature, problems = compiled
     return {
         "feature": {
@@ -65,7 +73,9 @@ def encode(compiled: Compiled) -> dict[str, Any]:
             "created": feature.created,
             "scenarios": feature.scenarios,
             "delivery": feature.delivery,
-            "cross_checks": [[cross.repo, as_row(cross.check)] for cross in feature.cross_checks],
+            "cross_checks": [
+                [cross.repo, check_to_row(cross.check)] for cross in feature.cross_checks
+            ],
             "contracts": [[contract.path, contract.owner] for contract in feature.contracts],
             "path": feature.path,
             "digest": feature.digest,
@@ -77,8 +87,9 @@ def encode(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def decode(value: dict[str, Any]) -> Compiled:
-    """The records that `encode` wrote. Raises KeyError, TypeError or ValueError for others."""
+def decode_compiled(value: dict[str, Any]) -> Compiled:
+    """The records that `encode_compiled` wrote. Raises KeyError, TypeError or ValueError for
+    others."""
     fields = value["feature"]
     feature = Feature(
         cells=tuple(_decode_cell(cell) for cell in value["cells"]),
@@ -87,7 +98,7 @@ def decode(value: dict[str, Any]) -> Compiled:
             "scenarios": tuple(fields["scenarios"]),
             "delivery": Delivery(fields["delivery"]),
             "cross_checks": tuple(
-                CrossCheck(repo, from_row(row)) for repo, row in fields["cross_checks"]
+                CrossCheck(repo, check_from_row(row)) for repo, row in fields["cross_checks"]
             ),
             "contracts": tuple(Contract(*row) for row in fields["contracts"]),
         },
@@ -97,7 +108,7 @@ def decode(value: dict[str, Any]) -> Compiled:
 
 def _encode_cell(cell: Cell) -> list[Any]:
     row = [getattr(cell, name) for name in Cell.__slots__]
-    row[_PROOF] = proof_row(cell.proof)
+    row[_PROOF] = proof_to_row(cell.proof)
     return row
 
 
@@ -117,5 +128,5 @@ def _decode_cell(fields: list[Any]) -> Cell:
     return Cell(*fields)
 
 
-def _file(folder: Path, name: str) -> Path:
+def _cache_file(folder: Path, name: str) -> Path:
     return folder / f"spec-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}.json"

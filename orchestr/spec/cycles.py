@@ -29,11 +29,11 @@ def find(graph: Mapping[str, Sequence[str]]) -> list[Cycle]:
         name: sorted({up for up in upstreams if up in graph and up != name})
         for name, upstreams in graph.items()
     }
-    knots = [knot for knot in _knots(clean) if len(knot) > 1]
-    return sorted((_shortest(clean, knot) for knot in knots), key=lambda cycle: cycle.path)
+    knots = [knot for knot in _find_knots(clean) if len(knot) > 1]
+    return sorted((_shortest_cycle(clean, knot) for knot in knots), key=lambda cycle: cycle.path)
 
 
-def _shortest(graph: Mapping[str, Sequence[str]], knot: Sequence[str]) -> Cycle:
+def _shortest_cycle(graph: Mapping[str, Sequence[str]], knot: Sequence[str]) -> Cycle:
     inside = set(knot)
     start = min(inside)
     came_from: dict[str, str] = {}
@@ -52,7 +52,7 @@ def _shortest(graph: Mapping[str, Sequence[str]], knot: Sequence[str]) -> Cycle:
     raise AssertionError("a knot has a cycle through each of its cells")
 
 
-def _knots(graph: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+def _find_knots(graph: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
     order: dict[str, int] = {}
     low: dict[str, int] = {}
     open_: dict[str, None] = {}  # Tarjan's stack; keeps the order of entry

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
-from orchestr.spec.values import BadValue, show, suggest
+from orchestr.spec.field_types import BadValue, quote_value, suggest_name
 
 LONGEST = 2000  # characters
 _ALLOWED = (
@@ -29,19 +29,21 @@ def check_expression(text: str, probes: Collection[str]) -> str:
     """The expression, when it is one. Raises BadValue: syntax, calls, attributes, no such probe."""
     if len(text) > LONGEST:
         raise BadValue(f"is longer than {LONGEST} characters")
-    for node in ast.walk(_parse(text)):
+    for node in ast.walk(_parse_expression(text)):
         if isinstance(node, ast.Name) and node.id not in probes:
-            raise BadValue(f"there is no probe {show(node.id)}", suggest(node.id, probes) or _HINT)
+            raise BadValue(
+                f"there is no probe {quote_value(node.id)}", suggest_name(node.id, probes) or _HINT
+            )
         if not isinstance(node, _ALLOWED):
-            raise BadValue(f"cannot hold {_what(node)}", _HINT)
+            raise BadValue(f"cannot hold {_describe_node(node)}", _HINT)
         if isinstance(node, ast.Constant) and not isinstance(
             node.value, str | int | float | bool | None
         ):
-            raise BadValue(f"cannot hold {show(repr(node.value))}", _HINT)
+            raise BadValue(f"cannot hold {quote_value(repr(node.value))}", _HINT)
     return text
 
 
-def _parse(text: str) -> ast.AST:
+def _parse_expression(text: str) -> ast.AST:
     import simpleeval
 
     try:
@@ -55,7 +57,7 @@ def _parse(text: str) -> ast.AST:
     return tree
 
 
-def _what(node: ast.AST) -> str:
+def _describe_node(node: ast.AST) -> str:
     match node:
         case ast.Call():
             return "a call"

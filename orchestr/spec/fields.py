@@ -10,49 +10,53 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from orchestr.spec import values
-from orchestr.spec.records import LISTED, Delivery, Phase
-from orchestr.spec.values import BadValue, kind_of
+from orchestr.spec import field_types
+from orchestr.spec.field_types import BadValue, kind_of
+from orchestr.spec.phases import LISTED, Delivery, Phase
 
 
-def each(check: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(check)
+def checked_by(check: Callable[[str], str]) -> AfterValidator:
+    """A validator of pydantic that calls ``check`` with the value alone.
+
+    pydantic before 2.8 would pass its own second argument to a check that has an optional one.
+    """
+    return AfterValidator(lambda value: check(value))  # the lambda has exactly one parameter
 
 
-def _delivery(value: object) -> object:
+def _check_delivery(value: object) -> object:
     if value not in list(Delivery):
         raise BadValue("must be `pr` or `merge`")
     return value
 
 
-def _phases(value: object) -> tuple[Phase, ...]:
+def _check_phases(value: object) -> tuple[Phase, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         hint = "write a list, like [implement, check, review, publish]"
         raise BadValue(f"must be a list of phases, got {kind_of(value)}", hint)
-    return values.parse_phases(value)
+    return field_types.parse_phases(value)
 
 
-Line = Annotated[str, each(values.check_line)]
-Text = Annotated[str, each(values.check_text)]
-Word = Annotated[str, each(values.check_word)]
+Line = Annotated[str, checked_by(field_types.check_line)]
+Text = Annotated[str, checked_by(field_types.check_text)]
+Word = Annotated[str, checked_by(field_types.check_word)]
 FeatureName = Annotated[
     str,
-    each(values.check_feature_name),
+    checked_by(field_types.check_feature_name),
     Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_-]*$"}),
 ]
 CellName = Annotated[
     str,
-    each(values.check_cell_name),
+    checked_by(field_types.check_cell_name),
     Field(json_schema_extra={"pattern": "^[a-z][a-z0-9-]*$"}),
 ]
-RepoName = Annotated[str, each(values.check_repo_name)]
-Key = Annotated[str, each(values.check_key)]
-BranchName = Annotated[str, each(values.check_branch)]
-BaseName = Annotated[str, each(values.check_ref)]
-Pattern = Annotated[str, each(values.check_pattern)]
+RepoName = Annotated[str, checked_by(field_types.check_repo_name)]
+Key = Annotated[str, checked_by(field_types.check_key)]
+BranchName = Annotated[str, checked_by(field_types.check_branch)]
+BaseName = Annotated[str, checked_by(field_types.check_ref)]
+Pattern = Annotated[str, checked_by(field_types.check_pattern)]
 Duration = Annotated[
     float,
-    BeforeValidator(values.parse_duration),
+    BeforeValidator(field_types.parse_duration),
     WithJsonSchema(
         {
             "description": "90s, 30m, 2h, 500ms, or whole seconds",
@@ -62,17 +66,17 @@ Duration = Annotated[
 ]
 Phases = Annotated[
     tuple[Phase, ...],
-    BeforeValidator(_phases),
+    BeforeValidator(_check_phases),
     WithJsonSchema(
         {"type": "array", "items": {"enum": [p.value for p in LISTED]}, "uniqueItems": True}
     ),
 ]
 DeliveryName = Annotated[
-    str, BeforeValidator(_delivery), WithJsonSchema({"enum": [str(one) for one in Delivery]})
+    str, BeforeValidator(_check_delivery), WithJsonSchema({"enum": [str(one) for one in Delivery]})
 ]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """No unknown fields, no silent conversions, no changes after reading."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

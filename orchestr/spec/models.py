@@ -1,7 +1,7 @@
 """The two written forms of a spec as strict pydantic models, and their errors in plain words.
 
 Owns types, required fields and single values. What needs more than one value (dependencies,
-branches, agents) is `orchestr.spec.check`'s. Imported only when a spec must really be parsed:
+branches, agents) is `orchestr.spec.references`'s. Imported only when a spec must really be parsed:
 pydantic costs more time than everything else in ``doit list`` (DESIGN, the spec).
 """
 
@@ -13,7 +13,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from orchestr.errors import Problem
-from orchestr.spec.document import Document
+from orchestr.spec.check_models import (
+    ContractFields,
+    CrossModel,
+    Gates,
+    ProofFields,
+    RepairFields,
+    field_names,
+    path_of_error,
+)
+from orchestr.spec.error_messages import NATIVE, OPENTDF, describe_error
+from orchestr.spec.field_types import kind_of, suggest_name
 from orchestr.spec.fields import (
     BaseName,
     BranchName,
@@ -26,27 +36,17 @@ from orchestr.spec.fields import (
     Pattern,
     Phases,
     RepoName,
-    Strict,
+    StrictModel,
     Text,
     Word,
 )
-from orchestr.spec.proofmodels import (
-    ContractFields,
-    CrossModel,
-    Gates,
-    ProofFields,
-    RepairFields,
-    field_names,
-    place_of,
-)
-from orchestr.spec.records import Delivery
-from orchestr.spec.values import kind_of, suggest
-from orchestr.spec.words import NATIVE, OPENTDF, words
+from orchestr.spec.phases import Delivery
+from orchestr.spec.yaml_source import Document
 
-__all__ = ["NATIVE", "OPENTDF", "form_of", "validate"]
+__all__ = ["NATIVE", "OPENTDF", "form_of", "validate_document"]
 
 
-class Metadata(Strict):
+class Metadata(StrictModel):
     """Who the feature is."""
 
     name: FeatureName
@@ -90,7 +90,7 @@ class OpentdfCell(CellFields):
     path: RepoName | None = None
 
 
-class FeatureFields(Strict):
+class FeatureFields(StrictModel):
     """What both forms say about a feature."""
 
     kind: Literal["Feature"]
@@ -118,18 +118,22 @@ class OpentdfFeature(FeatureFields):
     repos: dict[CellName, OpentdfCell] = Field(min_length=1)
 
 
-def validate(document: Document) -> tuple[NativeFeature | OpentdfFeature | None, list[Problem]]:
+def validate_document(
+    document: Document,
+) -> tuple[NativeFeature | OpentdfFeature | None, list[Problem]]:
     """The model of a document, or None and what is wrong with it."""
     raw = document.value
     if not isinstance(raw, dict):
         message = f"a spec is a mapping, got {kind_of(raw)}"
-        return None, [document.problem((), message, "`orchestr init` writes an example to copy")]
+        return None, [
+            document.make_problem((), message, "`orchestr init` writes an example to copy")
+        ]
     model = form_of(raw)
     try:
         return model.model_validate(raw), []
     except ValidationError as error:
         found = error.errors(include_url=False)
-        return None, [_problem(document, model, dict(item)) for item in found]
+        return None, [_problem_of_error(document, model, dict(item)) for item in found]
 
 
 def form_of(raw: Mapping[str, Any]) -> type[NativeFeature] | type[OpentdfFeature]:
@@ -140,20 +144,22 @@ def form_of(raw: Mapping[str, Any]) -> type[NativeFeature] | type[OpentdfFeature
     return NativeFeature
 
 
-def _problem(document: Document, model: type[FeatureFields], error: dict[str, Any]) -> Problem:
-    path = place_of(error)
+def _problem_of_error(
+    document: Document, model: type[FeatureFields], error: dict[str, Any]
+) -> Problem:
+    path = path_of_error(error)
     kind: str = error["type"]
     given = error["input"]
     context: dict[str, Any] = error.get("ctx", {})
     if kind == "extra_forbidden":
         near = field_names(tuple(error["loc"]))
         if near:
-            hint = suggest(str(path[-1]), near)
-            return document.problem(path, "unknown field", hint, at_key=True)
+            hint = suggest_name(str(path[-1]), near)
+            return document.make_problem(path, "unknown field", hint, at_key=True)
         return _unknown_field(document, model, path)
     at_key = kind == "missing" or (bool(error["loc"]) and error["loc"][-1] == "[key]")
-    message, hint = words(kind, path, given, context)
-    return document.problem(path, message, hint, at_key=at_key)
+    message, hint = describe_error(kind, path, given, context)
+    return document.make_problem(path, message, hint, at_key=at_key)
 
 
 def _unknown_field(
@@ -173,9 +179,9 @@ def _unknown_field(
     if len(path) == 1 and name in other:
         ours = "cells" if model is NativeFeature else "repos"
         hint = f"with this apiVersion the cells stand under `{ours}:`"
-        return document.problem(path, f"belongs to `{other[name]}`", hint, at_key=True)
+        return document.make_problem(path, f"belongs to `{other[name]}`", hint, at_key=True)
     if len(path) == 3 and name in ("repo", "path"):
         hint = f"here the repository is `{'repo' if name == 'path' else 'path'}:`"
     else:
-        hint = suggest(name, parent.model_fields.keys()) or ""
-    return document.problem(path, "unknown field", hint or None, at_key=True)
+        hint = suggest_name(name, parent.model_fields.keys()) or ""
+    return document.make_problem(path, "unknown field", hint or None, at_key=True)

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestr.errors import Problem, SpecError
 from orchestr.spec import cache as compiled_specs
-from orchestr.spec.proof import Contract
-from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
-from orchestr.spec.values import MAX_BYTES
+from orchestr.spec.checks import Contract
+from orchestr.spec.field_types import MAX_BYTES
+from orchestr.spec.phases import Action, Delivery, Phase
+from orchestr.spec.records import Cell, Feature
 
 if TYPE_CHECKING:
     from orchestr.spec.models import CellFields, FeatureFields
 
 
-class Places(Protocol):
-    """Where things lie: the part of `orchestr.config.WorkspaceSettings` that is needed here."""
+class WorkspacePaths(Protocol):
+    """Where things lie: the part of `orchestr.settings.loader.WorkspaceSettings` that is needed
+    here."""
 
     @property
     def root(self) -> Path: ...
@@ -35,11 +37,12 @@ class Places(Protocol):
     def state(self) -> Path: ...
 
 
-class ReadsSpecs(Protocol):
-    """The part of `orchestr.config.Settings` that is needed here (config lies above spec)."""
+class SpecSettings(Protocol):
+    """The part of `orchestr.settings.loader.Settings` that is needed here (config lies above
+    spec)."""
 
     @property
-    def workspace(self) -> Places: ...
+    def workspace(self) -> WorkspacePaths: ...
     @property
     def agents(self) -> Mapping[str, Any]: ...
 
@@ -71,10 +74,10 @@ def read_feature(
     a cell may use (None: any), ``cache`` the folder of compiled specs (None: none). Raises
     SpecError with every problem, also when the file cannot be read (row A71).
     """
-    name = _relative(path, root)
-    data = _read(path, name)
+    name = _relative_name(path, root)
+    data = _read_bytes(path, name)
     digest = hashlib.sha256(data).hexdigest()
-    key = compiled_specs.key_of(name, digest, agents)
+    key = compiled_specs.cache_key(name, digest, agents)
     if cache is not None:
         known = compiled_specs.load(cache, name, key)
         if known is not None:
@@ -85,7 +88,7 @@ def read_feature(
     return result
 
 
-def read_all(settings: ReadsSpecs) -> SpecSet:
+def read_all_specs(settings: SpecSettings) -> SpecSet:
     """Every ``*.yaml`` and ``*.yml`` of the specs folder. Raises nothing for a bad spec."""
     places = settings.workspace
     features: dict[str, Feature] = {}
@@ -126,16 +129,16 @@ def compile_spec(
     data: bytes, name: str, digest: str, agents: Collection[str] | None
 ) -> tuple[Feature, tuple[Problem, ...]]:
     """Parse and check the bytes of a spec, without a cache. Raises SpecError."""
-    from orchestr.spec import check, document, models
+    from orchestr.spec import models, references, yaml_source
 
-    parsed = document.parse(name, data)
-    model, found = models.validate(parsed)
+    parsed = yaml_source.parse(name, data)
+    model, found = models.validate_document(parsed)
     section = "cells"
     if isinstance(parsed.value, dict) and models.form_of(parsed.value) is models.OpentdfFeature:
         section = "repos"
-    found = [*parsed.problems, *found, *check.check(parsed, section, agents)]
+    found = [*parsed.problems, *found, *references.check_document(parsed, section, agents)]
     if model is not None:
-        feature, more = _convert(model, parsed, name, digest)
+        feature, more = _make_feature(model, parsed, name, digest)
         found += more
     found = sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column))
     if model is None or any(p.severity == "error" for p in found):
@@ -143,11 +146,11 @@ def compile_spec(
     return feature, tuple(found)
 
 
-def _convert(
+def _make_feature(
     model: FeatureFields, document: Any, name: str, digest: str
 ) -> tuple[Feature, list[Problem]]:
     """The record of a valid model; defaults are filled in here and nowhere else."""
-    from orchestr.spec import models, proofmodels
+    from orchestr.spec import check_models, models
 
     meta = model.metadata
     key = meta.jira or meta.name
@@ -161,7 +164,7 @@ def _convert(
         repo = fields.repo if isinstance(fields, models.NativeCell) else fields.path
         action = Action(fields.action or ("push" if tests else "agent"))
         branch = fields.branch or f"{key}-{cell_name}"
-        cells.append(_cell(cell_name, repo or cell_name, branch, action, fields, model))
+        cells.append(_make_cell(cell_name, repo or cell_name, branch, action, fields, model))
         problems += _branch_problems(document, (section, cell_name), cells[-1])
     feature = Feature(
         name=meta.name,
@@ -172,7 +175,7 @@ def _convert(
         created=meta.created,
         scenarios=tuple(model.scenarios),
         delivery=Delivery(model.delivery),
-        cross_checks=proofmodels.cross_of(model.cross_checks),
+        cross_checks=check_models.make_cross_checks(model.cross_checks),
         contracts=tuple(Contract(item.path, item.owner) for item in model.contracts),
         path=name,
         digest=digest,
@@ -180,17 +183,17 @@ def _convert(
     return feature, problems
 
 
-def _cell(
+def _make_cell(
     name: str, repo: str, branch: str, action: Action, fields: CellFields, model: FeatureFields
 ) -> Cell:
     """A cell's own words, else the defaults; what only agents have stays away from a push."""
-    from orchestr.spec.proofmodels import proof_of
+    from orchestr.spec.check_models import resolve_proof
 
     common = model.defaults
     works = action is Action.AGENT
     usual = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
 
-    def either(field: str) -> Any:
+    def own_or_default(field: str) -> Any:
         own = getattr(fields, field)
         return getattr(common, field) if own is None else own
 
@@ -202,26 +205,28 @@ def _cell(
         depends_on=tuple(dict.fromkeys(fields.depends_on)),
         action=action,
         title=fields.title,
-        base=either("base"),
-        track_base=bool(either("track_base")),
-        agent=either("agent") if works else None,
-        model=either("model") if works else None,
-        timeout=either("timeout") if works else None,
-        idle_timeout=either("idle_timeout") if works else None,
+        base=own_or_default("base"),
+        track_base=bool(own_or_default("track_base")),
+        agent=own_or_default("agent") if works else None,
+        model=own_or_default("model") if works else None,
+        timeout=own_or_default("timeout") if works else None,
+        idle_timeout=own_or_default("idle_timeout") if works else None,
         owned_paths=tuple(fields.owned_paths),
-        phases=either("phases") or usual,
-        proof=proof_of(fields, common, model.repair, model.approve),
+        phases=own_or_default("phases") or usual,
+        proof=resolve_proof(fields, common, model.repair, model.approve),
     )
 
 
 def _branch_problems(document: Any, here: tuple[str, str], cell: Cell) -> list[Problem]:
     """A default branch must be one that git takes."""
-    from orchestr.spec.values import BadValue, check_branch
+    from orchestr.spec.field_types import BadValue, check_branch
 
     try:
         check_branch(cell.branch)
     except BadValue as error:
-        return [document.problem(here, f"default branch: {error.message}", error.hint, at_key=True)]
+        return [
+            document.make_problem(here, f"default branch: {error.message}", error.hint, at_key=True)
+        ]
     return []
 
 
@@ -240,14 +245,14 @@ def _shared_branches(
     return warnings
 
 
-def _relative(path: Path, root: Path) -> str:
+def _relative_name(path: Path, root: Path) -> str:
     try:
         return path.absolute().relative_to(root.absolute()).as_posix()
     except ValueError:
         return str(path)
 
 
-def _read(path: Path, name: str) -> bytes:
+def _read_bytes(path: Path, name: str) -> bytes:
     """The file's bytes. A folder, a pipe or a file without end must not hang or fill us."""
     problem = "not found"
     try:

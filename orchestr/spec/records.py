@@ -6,40 +6,9 @@ Reading and checking is `orchestr.spec.reader`'s job; past that door, code trust
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-from orchestr.spec.proof import NOTHING, Contract, CrossCheck, Gate, Proof
-
-
-class Action(StrEnum):
-    """Who does the work of a cell: an agent, or nobody (the engine pushes what is there)."""
-
-    AGENT = "agent"
-    PUSH = "push"
-
-
-class Phase(StrEnum):
-    """The steps of a cell, in the order in which they run.
-
-    ``plan`` is there only for cells with the gate ``plan`` (`Cell.steps`); no spec lists it.
-    """
-
-    WORKTREE = "worktree"
-    PLAN = "plan"
-    IMPLEMENT = "implement"
-    CHECK = "check"
-    REVIEW = "review"
-    PUBLISH = "publish"
-
-
-LISTED = tuple(phase for phase in Phase if phase is not Phase.PLAN)  # every cell has these
-
-
-class Delivery(StrEnum):
-    """What happens to a cell's pull request: left open, or landed by the merge queue."""
-
-    PR = "pr"
-    MERGE = "merge"
+from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
+from orchestr.spec.phases import LISTED, Action, Delivery, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +35,18 @@ class Cell:
     idle_timeout: float | None = None
     owned_paths: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
-    proof: Proof = NOTHING
+    proof: ProofRequirements = NOTHING
 
     @property
-    def plans(self) -> bool:
+    def has_plan_phase(self) -> bool:
         """Whether an agent writes a plan that a person approves before the work starts."""
         works = self.action is Action.AGENT and Phase.IMPLEMENT in self.phases
         return works and Gate.PLAN in self.proof.approve
 
     @property
-    def steps(self) -> tuple[Phase, ...]:
+    def task_phases(self) -> tuple[Phase, ...]:
         """The phases that this cell has tasks for, in their order."""
-        return tuple(Phase) if self.plans else LISTED
+        return tuple(Phase) if self.has_plan_phase else LISTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from orchestr.agents import AGENTS
 from orchestr.agents.base import Agent
-from orchestr.config import AgentSettings, WorkspaceSettings
-from orchestr.launch import Exit, Reason
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.supervisor.protocol import ExitReason, ExitRecord
 
 STREAMS = Path(__file__).parent / "streams"
 KINDS = ("claude", "codex", "gemini", "opencode")
@@ -25,9 +25,9 @@ def adapter(kind: str, root: Path = Path("/ws"), **settings: Any) -> Agent:
     return AGENTS[kind](AgentSettings(kind, kind, **settings), workspace)
 
 
-def exited(code: int = 0) -> Exit:
+def exited(code: int = 0) -> ExitRecord:
     """An agent that ended by itself."""
-    return Exit(code, None, Reason.EXITED)
+    return ExitRecord(code, None, ExitReason.EXITED)
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.agents.base import Request, Tools
+from orchestr.agents.base import AgentRequest, ToolPermissions
 from orchestr.agents.permissions import DENIED, UNIVERSAL, commands_for, tools_for
 from tests.agents.kit import KINDS, adapter
 
@@ -27,7 +27,7 @@ NOBODYS = {
 
 
 @pytest.fixture
-def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
+def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentRequest:
     """A request, with everybody's variables in our environment."""
     for values in (*OURS.values(), NOBODYS):
         for name, value in values.items():
@@ -37,13 +37,13 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
         path.mkdir()
     prompt = folder / "prompt.md"
     prompt.write_text("do it")
-    tools = Tools(("git", "make"), ("git push",), (up,))
-    return Request(worktree, prompt, {"ORCHESTR_CELL": "a"}, folder=folder, tools=tools)
+    tools = ToolPermissions(("git", "make"), ("git push",), (up,))
+    return AgentRequest(worktree, prompt, {"ORCHESTR_CELL": "a"}, folder=folder, tools=tools)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "command"])
-def test_an_agent_sees_its_own_key_and_nobody_elses(request_: Request, kind: str) -> None:
-    env = adapter(kind).launch(request_).env
+def test_an_agent_sees_its_own_key_and_nobody_elses(request_: AgentRequest, kind: str) -> None:
+    env = adapter(kind).prepare_launch(request_).env
     others = {k for name, values in OURS.items() if name != kind for k in values}
     assert OURS[kind].items() <= dict(env).items()
     assert not set(env) & (others | set(NOBODYS))
@@ -52,7 +52,7 @@ def test_an_agent_sees_its_own_key_and_nobody_elses(request_: Request, kind: str
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_settings_go_over_ours(request_: Request, kind: str) -> None:
+def test_the_settings_go_over_ours(request_: AgentRequest, kind: str) -> None:
     agent = adapter(
         kind,
         env={"LANG": "xx", "CI": "0"},
@@ -60,16 +60,16 @@ def test_the_settings_go_over_ours(request_: Request, kind: str) -> None:
         program="bin/it",
         args=("--more", "x"),
     )
-    launch = agent.launch(request_)
+    launch = agent.prepare_launch(request_)
     assert (launch.env["LANG"], launch.env["CI"], launch.env["NPM_TOKEN"]) == ("xx", "0", "n")
     assert launch.argv[0] == "/ws/bin/it"
     assert " --more x" in " ".join(launch.argv)
-    assert adapter(kind, program="/opt/it").launch(request_).argv[0] == "/opt/it"
+    assert adapter(kind, program="/opt/it").prepare_launch(request_).argv[0] == "/opt/it"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_prompt_is_never_in_the_arguments(request_: Request, kind: str) -> None:
-    launch = adapter(kind).launch(replace(request_, model="m-1"))
+def test_the_prompt_is_never_in_the_arguments(request_: AgentRequest, kind: str) -> None:
+    launch = adapter(kind).prepare_launch(replace(request_, model="m-1"))
     assert launch.stdin == request_.prompt
     assert launch.format == "json"
     assert not any("do it" in word for word in launch.argv)
@@ -77,8 +77,8 @@ def test_the_prompt_is_never_in_the_arguments(request_: Request, kind: str) -> N
     assert list(request_.worktree.iterdir()) == []
 
 
-def test_claude(request_: Request) -> None:
-    launch = adapter("claude").launch(replace(request_, session="s-1", budget_usd=2.5))
+def test_claude(request_: AgentRequest) -> None:
+    launch = adapter("claude").prepare_launch(replace(request_, session="s-1", budget_usd=2.5))
     folder = request_.folder
     assert launch.argv == (
         "claude", "-p", "--output-format", "stream-json", "--verbose",
@@ -94,23 +94,23 @@ def test_claude(request_: Request) -> None:
     assert launch.env["DISABLE_AUTOUPDATER"] == "1"
 
 
-def test_codex(request_: Request) -> None:
-    launch = adapter("codex", args=("--add-dir", "/cache")).launch(request_)
+def test_codex(request_: AgentRequest) -> None:
+    launch = adapter("codex", args=("--add-dir", "/cache")).prepare_launch(request_)
     assert launch.argv[:6] == (
         "codex", "exec", "--json", "--skip-git-repo-check", "--sandbox", "workspace-write",
     )  # fmt: skip
     assert launch.argv[-3:] == ("--add-dir", "/cache", "-")
     assert 'approval_policy="never"' in launch.argv
     open_ = adapter("codex", sandbox="danger-full-access", pass_env=("MY_KEY",))
-    argv = open_.launch(replace(request_, session="s-1")).argv
+    argv = open_.prepare_launch(replace(request_, session="s-1")).argv
     assert argv[5] == "danger-full-access"
     assert argv[-3:] == ("resume", "s-1", "-")
     hidden = next(word for word in argv if word.startswith("shell_environment_policy"))
     assert hidden.endswith('["CODEX_API_KEY", "MY_KEY", "OPENAI_API_KEY"]')
 
 
-def test_gemini(request_: Request) -> None:
-    launch = adapter("gemini").launch(replace(request_, session="s-1"))
+def test_gemini(request_: AgentRequest) -> None:
+    launch = adapter("gemini").prepare_launch(replace(request_, session="s-1"))
     folder = request_.folder
     assert launch.argv == (
         "gemini", "--approval-mode", "auto_edit", "--skip-trust", "-o", "stream-json",
@@ -124,13 +124,13 @@ def test_gemini(request_: Request) -> None:
     assert rules[0]["priority"] < rules[1]["priority"]
 
 
-def test_opencode(request_: Request, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_opencode(request_: AgentRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     login = tmp_path / "data" / "opencode" / "auth.json"
     login.parent.mkdir(parents=True)
     login.write_text("{}")
     for _ in range(2):  # a second start finds the folders made
-        launch = adapter("opencode").launch(replace(request_, session="s-1"))
+        launch = adapter("opencode").prepare_launch(replace(request_, session="s-1"))
     assert launch.argv == ("opencode", "run", "--format", "json", "--session", "s-1")
     config = json.loads(launch.env["OPENCODE_CONFIG_CONTENT"])
     shell = config["permission"]["bash"]
@@ -148,17 +148,17 @@ def test_usable_names_what_is_missing(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert adapter(kind, tmp_path).usable() == f"program {kind!r} is not on PATH"
+    assert adapter(kind, tmp_path).explain_unusable() == f"program {kind!r} is not on PATH"
     program = tmp_path / kind
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    assert adapter(kind, tmp_path).usable() == f"`{kind} --version` fails"
+    assert adapter(kind, tmp_path).explain_unusable() == f"`{kind} --version` fails"
     program.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\necho '{kind}-cli 1.2.3 (x)'\n")
-    assert adapter(kind, tmp_path).usable() is None
-    assert adapter(kind, tmp_path).version() == "1.2.3"
+    assert adapter(kind, tmp_path).explain_unusable() is None
+    assert adapter(kind, tmp_path).program_version() == "1.2.3"
     assert (tmp_path / "asked").read_text() == "asked\n"  # kept for the next command
     program.write_text("#!/bin/sh\necho 1.3.0-beta\n")
-    assert adapter(kind, tmp_path).version() == "1.3.0-beta"
+    assert adapter(kind, tmp_path).program_version() == "1.3.0-beta"
 
 
 def test_paid_unless_the_settings_say_otherwise() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestr.cell.opinion import SCHEMA
+from orchestr.cell.agent.verdict import SCHEMA
 from tests.agents.conftest import MakeHouse
 from tests.agents.house import AgentHouse
 from tests.agents.model_server import STRUCTURED, Answer, Asked, Fault, Run, Say, Write

@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.agents.limits import limit_in, reset_time
-from orchestr.agents.stream import Error, Message, Note, Started, ToolUse, Usage
-from orchestr.agents.tally import Meter, Prices, tally
+from orchestr.agents.events import (
+    ErrorReport,
+    Message,
+    OutputLine,
+    SessionStarted,
+    TokenUsage,
+    ToolUse,
+)
+from orchestr.agents.limits import find_limit, reset_time
+from orchestr.agents.usage import TokenPrices, UsageMeter, tally_transcript
 from tests.agents.kit import KINDS, STREAMS, adapter, exited, stream
 
 # stream, exit code -> what the verdict says: ok, limited, its tokens, its cost, words of its reason
@@ -48,7 +55,7 @@ def test_every_recorded_end(
 ) -> None:  # fmt: skip
     path = tmp_path / "transcript.jsonl"
     path.write_bytes(stream(name))
-    verdict = adapter(name.split("-", maxsplit=1)[0]).judge(exited(code), path)
+    verdict = adapter(name.split("-", maxsplit=1)[0]).judge_end(exited(code), path)
 
     said = [w for w, yes in [("ok", verdict.ok), ("limited", verdict.limited),
                              ("lost", verdict.session_lost)] if yes]  # fmt: skip
@@ -85,7 +92,7 @@ def test_a_resumed_session_counts_once(
     path = tmp_path / "transcript.jsonl"
     path.write_bytes(stream(first, f"{first}-resumed"))
     agent = adapter(first.split("-", maxsplit=1)[0])
-    verdict = agent.judge(exited(), path, since=len(stream(first)))
+    verdict = agent.judge_end(exited(), path, since=len(stream(first)))
 
     assert verdict.ok, verdict
     assert verdict.tokens is not None
@@ -104,7 +111,7 @@ def test_a_claude_that_sums_up_the_whole_conversation_counts_once(tmp_path: Path
         model[key] += more
     first = stream("claude-limit")
     path.write_bytes(first + b"".join(lines) + json.dumps(result).encode() + b"\n")
-    verdict = adapter("claude").judge(exited(), path, since=len(first))
+    verdict = adapter("claude").judge_end(exited(), path, since=len(first))
 
     assert verdict.tokens is not None
     assert (verdict.tokens.input, verdict.tokens.output) == (3000, 150)
@@ -117,9 +124,9 @@ def test_success_needs_a_result_and_a_good_exit(tmp_path: Path, kind: str) -> No
     path = tmp_path / "transcript.jsonl"
     *lines, _last = stream(f"{kind}-ok").splitlines(keepends=True)
     path.write_bytes(b"".join(lines))
-    torn = adapter(kind).judge(exited(), path)
+    torn = adapter(kind).judge_end(exited(), path)
     path.write_bytes(stream(f"{kind}-ok"))
-    crashed = adapter(kind).judge(exited(2), path)
+    crashed = adapter(kind).judge_end(exited(2), path)
 
     assert (torn.ok, torn.limited) == (False, False)
     assert "without a result" in torn.reason
@@ -134,7 +141,7 @@ def test_a_start_that_says_nothing_is_not_judged_by_the_one_before(
     path = tmp_path / "transcript.jsonl"
     first = stream(f"{kind}-ok")
     path.write_bytes(first)
-    verdict = adapter(kind).judge(exited(1), path, since=len(first))
+    verdict = adapter(kind).judge_end(exited(1), path, since=len(first))
     assert (verdict.ok, verdict.reason) == (False, "exit 1 without a result")
     assert verdict.tokens is not None  # what was paid stays counted
 
@@ -144,7 +151,7 @@ def test_what_the_program_says_on_stderr_is_the_reason(tmp_path: Path) -> None:
     said = ["WARNING: something", "Error: thread/resume failed: no rollout found for thread id 1"]
     lines = [json.dumps({"ts": "x", "stream": "stderr", "text": text}) for text in said]
     path.write_text("\n".join(lines) + "\n")
-    verdict = adapter("codex").judge(exited(1), path)
+    verdict = adapter("codex").judge_end(exited(1), path)
     assert verdict.reason.startswith("exit 1 without a result: Error: thread/resume")
     assert verdict.session_lost
 
@@ -155,7 +162,7 @@ def test_no_change_needed_is_read_from_the_last_line(tmp_path: Path) -> None:
         "All done.", "I looked.\\n\\nORCHESTR no_change_needed: it is there already"
     )  # fmt: skip
     path.write_text(text)
-    assert adapter("codex").judge(exited(), path).no_change == "it is there already"
+    assert adapter("codex").judge_end(exited(), path).no_change == "it is there already"
 
 
 def test_a_message_in_pieces_is_put_together(tmp_path: Path) -> None:
@@ -164,14 +171,14 @@ def test_a_message_in_pieces_is_put_together(tmp_path: Path) -> None:
     pieces = [message.replace("All done.", piece)
               for piece in ("I see.\\nORCHESTR no_ch", "ange_needed: it is", " there")]  # fmt: skip
     path.write_text("\n".join([*lines, *pieces, result]) + "\n")
-    assert adapter("gemini").judge(exited(), path).no_change == "it is there"
+    assert adapter("gemini").judge_end(exited(), path).no_change == "it is there"
 
 
 def test_the_end_of_a_long_message_counts(tmp_path: Path) -> None:
     path = tmp_path / "transcript.jsonl"
     end = "x" * 9000 + "\\nORCHESTR no_change_needed: done before"
     path.write_text(stream("claude-ok").decode().replace("All done.", end))
-    assert adapter("claude").judge(exited(), path).no_change == "done before"
+    assert adapter("claude").judge_end(exited(), path).no_change == "done before"
 
 
 def test_prices_make_a_cost_of_tokens(tmp_path: Path) -> None:
@@ -179,42 +186,44 @@ def test_prices_make_a_cost_of_tokens(tmp_path: Path) -> None:
     path.write_bytes(stream("codex-ok"))
     agent = adapter("codex", price_input_usd=3.0, price_output_usd=15.0)
     assert agent.tells_cost
-    assert agent.judge(exited(), path).cost_usd == pytest.approx(3000 * 3e-6 + 150 * 15e-6)
+    assert agent.judge_end(exited(), path).cost_usd == pytest.approx(3000 * 3e-6 + 150 * 15e-6)
     cheap = adapter("codex", price_input_usd=3.0, price_output_usd=15.0, price_cached_usd=0.3)
     cost = 2400 * 3e-6 + 600 * 0.3e-6 + 150 * 15e-6
-    assert cheap.judge(exited(), path).cost_usd == pytest.approx(cost)
+    assert cheap.judge_end(exited(), path).cost_usd == pytest.approx(cost)
 
 
 def test_a_meter_reads_on_and_ends_where_one_pass_does(tmp_path: Path) -> None:
     path = tmp_path / "transcript.jsonl"
     agent, data = adapter("claude"), stream("claude-limit", "claude-limit-resumed")
     since = len(stream("claude-limit"))
-    prices = Prices(3.0, 15.0)
-    meter = Meter(path, agent.parse, since=since, prices=prices)
-    assert meter.look().known_usd == 0
+    prices = TokenPrices(3.0, 15.0)
+    meter = UsageMeter(path, agent.parse_line, since=since, prices=prices)
+    assert meter.read_new_lines().known_usd == 0
     seen = []
     for cut in range(0, len(data) + 700, 700):
         path.write_bytes(data[:cut])
-        seen.append(meter.look().known_usd)
+        seen.append(meter.read_new_lines().known_usd)
     assert seen == sorted(seen)
-    whole = tally(path, agent.parse, since=since, prices=prices)
+    whole = tally_transcript(path, agent.parse_line, since=since, prices=prices)
     assert meter.sums.known_usd == whole.known_usd == pytest.approx(0.00963)
-    assert meter.sums.total == whole.total
+    assert meter.sums.total_usage == whole.total_usage
 
 
 def test_the_events_of_a_line() -> None:
     claude, codex = adapter("claude"), adapter("codex")
     lines = stream("claude-ok").splitlines()
-    assert isinstance(claude.parse(lines[0])[0], Started)
-    usage, tool = claude.parse(lines[1])
-    assert usage == Usage(1000, 200, 1, id="msg_0")
+    assert isinstance(claude.parse_line(lines[0])[0], SessionStarted)
+    usage, tool = claude.parse_line(lines[1])
+    assert usage == TokenUsage(1000, 200, 1, id="msg_0")
     assert tool == ToolUse("Bash", "echo one > a.txt")
-    assert Message("All done.") in claude.parse(lines[-2])
+    assert Message("All done.") in claude.parse_line(lines[-2])
     again = b'{"type":"error","message":"Reconnecting... 1/5 (stream closed)"}'
-    assert codex.parse(again) == (Error("Reconnecting... 1/5 (stream closed)", final=False),)
-    assert codex.parse(b'{"ts":"x","stream":"stderr","text":"hm"}') == (Note("hm"),)
+    assert codex.parse_line(again) == (
+        ErrorReport("Reconnecting... 1/5 (stream closed)", final=False),
+    )
+    assert codex.parse_line(b'{"ts":"x","stream":"stderr","text":"hm"}') == (OutputLine("hm"),)
     for line in (b"", b"plain", b'{"type":"turn.comp', b"[1]", b'{"type":"of-tomorrow"}'):
-        assert codex.parse(line) == ()
+        assert codex.parse_line(line) == ()
 
 
 JSON = st.recursive(
@@ -239,13 +248,13 @@ def test_no_event_in_any_form_raises(kind: str, data: st.DataObject) -> None:
         else:
             place[key] = data.draw(JSON)
             break
-    adapter(kind).parse(json.dumps(record).encode())
+    adapter(kind).parse_line(json.dumps(record).encode())
 
 
 @given(st.sampled_from(KINDS), st.binary(max_size=60))
 def test_no_bytes_raise(kind: str, line: bytes) -> None:
-    adapter(kind).parse(line)
-    adapter(kind).parse(b'{"type":' + line)
+    adapter(kind).parse_line(line)
+    adapter(kind).parse_line(b'{"type":' + line)
 
 
 # ---- the words of limits ---------------------------------------------------------------------
@@ -272,7 +281,7 @@ NOW = datetime(2026, 11, 20, 15, 30, 20, tzinfo=timezone(timedelta(hours=1)))
     ],
 )  # fmt: skip
 def test_when_a_limit_ends(text: str, after: timedelta | None) -> None:
-    limit = limit_in(text, NOW)
+    limit = find_limit(text, NOW)
     assert limit is not None
     until = reset_time(text, NOW)
     assert limit.until == until
@@ -285,10 +294,10 @@ def test_when_a_limit_ends(text: str, after: timedelta | None) -> None:
      "Credit balance is too low", "the tests failed", "API Error: 500"],
 )  # fmt: skip
 def test_what_is_no_limit(text: str) -> None:
-    assert limit_in(text, NOW) is None
+    assert find_limit(text, NOW) is None
 
 
 @given(st.text(max_size=80))
 def test_no_text_raises(text: str) -> None:
-    limit_in("usage limit " + text, NOW)
-    limit_in(f"429 too many requests, try again at {text}", datetime.now(UTC))
+    find_limit("usage limit " + text, NOW)
+    find_limit(f"429 too many requests, try again at {text}", datetime.now(UTC))

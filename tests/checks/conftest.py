@@ -13,8 +13,8 @@ import pytest
 
 from orchestr.checks import make_check
 from orchestr.checks.base import CheckRequest, CheckResult
-from orchestr.spec.proof import CheckDef
-from orchestr.spec.proofmodels import read_checks
+from orchestr.spec.check_models import read_checks
+from orchestr.spec.checks import CheckDef
 from tests.conftest import write
 
 Ask = Callable[..., CheckResult]

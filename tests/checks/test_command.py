@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.checks import base
-from orchestr.checks.base import log_tail
-from orchestr.proctree import MARKER, find_marked
+from orchestr.checks import room
+from orchestr.checks.room import log_tail
+from orchestr.process.tree import MARKER, find_marked
 from tests.checks.conftest import Ask, py, sh
 
 
@@ -155,7 +155,7 @@ def test_our_own_fault_is_never_a_pass(ask: Ask, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(base, "run", broken)
+    monkeypatch.setattr(room, "run_command", broken)
 
     result = ask(kind="command", run=["true"])
 

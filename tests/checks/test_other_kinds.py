@@ -9,8 +9,8 @@ import pytest
 
 from orchestr.checks import CHECKS, make_check
 from orchestr.checks.base import FILE_LIMIT
-from orchestr.checks.import_check import satisfies
-from orchestr.spec.proof import RECORDS, CheckKind
+from orchestr.checks.import_check import version_satisfies
+from orchestr.spec.checks import RECORDS, CheckKind
 from tests.checks.conftest import Ask, sh
 
 
@@ -118,7 +118,7 @@ def test_a_module_without_a_version(ask: Ask) -> None:
      ("1.2rc1", "1.2", True), ("1.2+local", "<=1.2", True), ("1.2", ">1.1,<1.2", False)],
 )  # fmt: skip
 def test_versions(version: str, wanted: str, good: bool) -> None:
-    assert satisfies(version, wanted) is good
+    assert version_satisfies(version, wanted) is good
 
 
 # --- type_check ----------------------------------------------------------------------------

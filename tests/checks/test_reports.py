@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.checks import junitxml
-from orchestr.checks.pytest import selection
+from orchestr.checks import junit_xml
+from orchestr.checks.pytest import selection_args
 from tests.checks.conftest import Ask, py, sh
 
 GOOD = '<testsuite><testcase classname="a.B" name="one" file="a.py"/></testsuite>'
@@ -113,7 +113,7 @@ def test_selectors(tmp_path: Path, selector: str | None, words: list[str]) -> No
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_a.py").write_text("")
 
-    assert selection(selector, tmp_path) == words
+    assert selection_args(selector, tmp_path) == words
 
 
 def test_a_selector_chooses(ask: Ask) -> None:
@@ -200,8 +200,8 @@ def test_a_report_behind_a_link_is_not_read(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_a_huge_report_is_refused() -> None:
-    with pytest.raises(junitxml.BadReport, match="larger than 64 MiB"):
-        junitxml.parse(b" " * (65 << 20))
+    with pytest.raises(junit_xml.BadReport, match="larger than 64 MiB"):
+        junit_xml.parse_report(b" " * (65 << 20))
 
 
 # --- tests ---------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from orchestr.checks import http
-from orchestr.checks.service import any_port
-from orchestr.checks.state_invariant import evaluate
-from orchestr.proctree import find_marked
-from orchestr.spec.proof import Probe, StateInvariantCheck
+from orchestr.checks.service import find_free_port
+from orchestr.checks.state_invariant import evaluate_expression
+from orchestr.process.tree import find_marked
+from orchestr.spec.checks import Probe, StateInvariantCheck
 from tests.checks.conftest import PYTHON, Ask, py, sh
 
 SERVER = """\
@@ -165,7 +165,7 @@ def server() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", any_port()), Handler) as running:
+    with ThreadingHTTPServer(("127.0.0.1", find_free_port()), Handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_address[1]}"
         running.shutdown()
@@ -245,7 +245,7 @@ def test_an_expression_cannot_do_anything(ask: Ask, tmp_path: Path, expression: 
 )
 def test_an_expression_that_cannot_be_evaluated_is_an_answer(expression: str) -> None:
     with pytest.raises(ValueError, match="cannot be evaluated"):
-        evaluate(expression, {"n": 1})
+        evaluate_expression(expression, {"n": 1})
 
 
 def test_operators() -> None:
@@ -259,15 +259,15 @@ def test_operators() -> None:
         "(1 if a else 2) == 1",
         "not a != 3 or False",
     ):
-        assert evaluate(expression, values) is True, expression
+        assert evaluate_expression(expression, values) is True, expression
 
 
 def test_digging() -> None:
     value = {"a": [{"b": 1}]}
-    assert http.dig(value, "$.a[0].b") == http.dig(value, "a[0].b") == 1
+    assert http.value_at_path(value, "$.a[0].b") == http.value_at_path(value, "a[0].b") == 1
     for path in ("a[1]", "a.b", "x", "a[0].b.c"):
         with pytest.raises(LookupError):
-            http.dig(value, path)
+            http.value_at_path(value, path)
 
 
 @pytest.mark.parametrize("text", [py("print('x')"), ["sh", "-c", "exit 0"]])

@@ -14,19 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.checks import cache
-from orchestr.checks.base import CheckResult, Failure, clean
-from orchestr.checks.cache import ResultCache, key_of
-from orchestr.checks.detect import as_yaml, detect
+from orchestr.checks.base import CheckResult, Failure, clean_text
+from orchestr.checks.cache import ResultCache, cache_key
+from orchestr.checks.detect import detect_checks, proposal_as_yaml
 from orchestr.checks.suite import (
     SuiteRequest,
+    all_passed,
     evidence_text,
     failure_key,
-    failures_of,
-    passed,
+    list_failures,
     run_suite,
-    summary,
+    summarize_results,
 )
-from orchestr.spec.proof import CheckDef, CheckKind
+from orchestr.spec.checks import CheckDef, CheckKind
 from tests.checks.conftest import define, sh
 from tests.conftest import write
 
@@ -67,8 +67,11 @@ def test_all_are_run_in_order_also_after_a_red_one(request_for: Make, tmp_path: 
 
     assert [(r.name, r.passed) for r in results] == [("c1", False), ("c2", True), ("c3", False)]
     assert seen == ["c1", "c2", "c3"]
-    assert summary(results) == "1 of 3 checks passed; red: c1 (exit 1, not 0), c3 (exit 2, not 0)"
-    assert not passed(results)
+    assert (
+        summarize_results(results)
+        == "1 of 3 checks passed; red: c1 (exit 1, not 0), c3 (exit 2, not 0)"
+    )
+    assert not all_passed(results)
     assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == [
         "001-c1", "001-c1.log", "002-c2", "002-c2.log", "003-c3", "003-c3.log",
     ]  # fmt: skip
@@ -112,9 +115,9 @@ def test_what_makes_it_run_again(
 
 def test_another_definition_another_key() -> None:
     one, two = checks("true", "exit 0")
-    assert key_of(one, "t", {}) != key_of(two, "t", {})
-    assert key_of(one, "t", {"HOME": "/x"}) == key_of(one, "t", {})
-    assert key_of(replace(one, name="other"), "t", {}) == key_of(one, "t", {})  # type: ignore[type-var]
+    assert cache_key(one, "t", {}) != cache_key(two, "t", {})
+    assert cache_key(one, "t", {"HOME": "/x"}) == cache_key(one, "t", {})
+    assert cache_key(replace(one, name="other"), "t", {}) == cache_key(one, "t", {})  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "x" * 64, None])
@@ -159,9 +162,9 @@ texts = st.text(max_size=8)
     )
 )
 def test_results_come_back_exactly(result: CheckResult) -> None:
-    value = json.loads(json.dumps(cache.as_dict(result)))
+    value = json.loads(json.dumps(cache.result_as_dict(result)))
 
-    assert cache.from_dict(value) == result
+    assert cache.result_from_dict(value) == result
 
 
 # --- words for a repair --------------------------------------------------------------------
@@ -185,7 +188,7 @@ def test_one_failure_at_a_time(tmp_path: Path) -> None:
     """Rows D38, D39."""
     results = red(tmp_path)
 
-    assert len(failures_of(results)) == 3
+    assert len(list_failures(results)) == 3
     assert evidence_text(results, 0) == (
         "check unit (pytest): t.test_a\n"
         "File: t.py\n"
@@ -208,7 +211,7 @@ def test_all_failures_in_fences_that_hold(tmp_path: Path) -> None:
 
 def test_nothing_red_nothing_to_say() -> None:
     assert evidence_text(()) == ""
-    assert (passed(()), summary(())) == (True, "no checks")
+    assert (all_passed(()), summarize_results(())) == (True, "no checks")
 
 
 def test_the_same_failures_have_the_same_key(tmp_path: Path) -> None:
@@ -220,10 +223,10 @@ def test_the_same_failures_have_the_same_key(tmp_path: Path) -> None:
 
 
 def test_clean_keeps_both_ends_of_a_long_text() -> None:
-    text = clean("a" * 10000 + "b" * 10000, 300)
+    text = clean_text("a" * 10000 + "b" * 10000, 300)
 
     assert text.startswith("a" * 100) and text.endswith("b" * 200)
-    assert clean("\x1b]0;title\x07x\x1b[2Jy\r\nz\x00") == "xy\nz"
+    assert clean_text("\x1b]0;title\x07x\x1b[2Jy\r\nz\x00") == "xy\nz"
 
 
 # --- detection -----------------------------------------------------------------------------
@@ -278,7 +281,7 @@ def test_clean_keeps_both_ends_of_a_long_text() -> None:
 def test_what_a_repository_has(tmp_path: Path, files: dict[str, str], proposed: list[str]) -> None:
     write(tmp_path, files)
 
-    assert [f"{as_yaml(p)}  # {p.reason}" for p in detect(tmp_path)] == proposed
+    assert [f"{proposal_as_yaml(p)}  # {p.reason}" for p in detect_checks(tmp_path)] == proposed
 
 
 HOSTILE = {
@@ -297,7 +300,7 @@ def test_what_cannot_be_read_is_not_there(tmp_path: Path, what: str) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(HOSTILE[what])
-    assert detect(tmp_path) == ()
+    assert detect_checks(tmp_path) == ()
 
 
 def test_links_pipes_and_folders_are_not_looked_into(tmp_path: Path) -> None:
@@ -313,11 +316,13 @@ def test_links_pipes_and_folders_are_not_looked_into(tmp_path: Path) -> None:
     (tree / "test_gone.py").symlink_to(tmp_path / "gone")
     os.mkfifo(tree / "pom.xml")  # reading it would wait for ever
     (tree / "Cargo.toml").mkdir()
-    assert detect(tree) == ()
+    assert detect_checks(tree) == ()
     link = tmp_path / "link"
     link.symlink_to(outside)
-    assert [p.reason for p in detect(link)][:1] == ["there is a tests/test_a.py"]  # a person's own
+    assert [p.reason for p in detect_checks(link)][:1] == [
+        "there is a tests/test_a.py"
+    ]  # a person's own
 
 
 def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
-    assert detect(tmp_path / "none") == ()
+    assert detect_checks(tmp_path / "none") == ()

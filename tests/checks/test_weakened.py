@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.checks.diffs import DIFF_OPTIONS
-from orchestr.checks.weakened import is_test_file, weakened
+from orchestr.checks.weakened_tests import find_weakened_tests, is_test_file
+from orchestr.git.unified_diff import DIFF_OPTIONS
 from tests.conftest import MakeRepo, Sandbox, write
 
 PY = (
@@ -40,7 +40,7 @@ def findings(make_repo: MakeRepo, before: dict[str, str], after: Change) -> list
         capture_output=True,
         check=True,
     ).stdout.decode()
-    return [str(finding) for finding in weakened(diff)]
+    return [str(finding) for finding in find_weakened_tests(diff)]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def findings_again(make_repo: MakeRepo, old: str, after: Change) -> list[str]:
         else:
             write(repo.path, {name: text})
     repo.commit({}, "change")
-    return [str(f) for f in weakened(repo.git("diff", *DIFF_OPTIONS, base, "HEAD"))]
+    return [str(f) for f in find_weakened_tests(repo.git("diff", *DIFF_OPTIONS, base, "HEAD"))]
 
 
 def test_names_that_git_quotes(make_repo: MakeRepo) -> None:
@@ -177,4 +177,4 @@ def test_other_files(path: str) -> None:
 
 def test_garbage_is_no_finding(tmp_path: Path) -> None:
     for text in ("", "@@ -1 +1 @@\n-def test_x():\n", "diff --git a b\n@@ -1,9 +1,9 @@\n-x"):
-        assert weakened(text) == ()
+        assert find_weakened_tests(text) == ()

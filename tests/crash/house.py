@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from orchestr.locks import read_lease
-from orchestr.store import parse
+from orchestr.process.lease import read_lease
+from orchestr.state.journal import parse_event
 from tests.conftest import git
 from tests.e2e.workspace import FEATURE, PATIENCE, Spawned, Workspace, both, template, wait_for
 from tests.fork_server import run_process
@@ -124,7 +124,7 @@ class House(Workspace):
         """A whole journal, no lease, nothing alive."""
         journal = self.root / ".orchestr" / "journal" / f"{feature}.jsonl"
         lines = journal.read_bytes().splitlines(keepends=True)
-        assert all(line.endswith(b"\n") and parse(line) is not None for line in lines)
+        assert all(line.endswith(b"\n") and parse_event(line) is not None for line in lines)
         assert read_lease(self.root / f".orchestr/locks/feature-{feature}.lock") is None
         self.quiet()
 

@@ -20,23 +20,23 @@ from pathlib import Path
 from typing import Any
 
 POINTS = {
-    "journal": "orchestr.store:Journal.append",
+    "journal": "orchestr.state.journal:Journal.append",
     "write": "orchestr.files:write_atomic",
-    "push": "orchestr.git:Repo.push",
-    "commit": "orchestr.git:Repo.commit_all",
-    "open": "orchestr.forges.local:LocalForge.open",
-    "edit": "orchestr.forges.local:LocalForge.edit",
-    "rest": "orchestr.forges.github_api:Api.rest",
-    "press": "orchestr.forges.github:GitHubForge._press",
-    "start": "orchestr.supervisor:start",
-    "add": "orchestr.cell.worktree:add_worktree",
-    "forget": "orchestr.cell.forget:_move",
-    "bench": "orchestr.landing.work:show",
-    "branch": "orchestr.landing.after:move",
-    "commits": "orchestr.git:Repo.commit_tree",
+    "push": "orchestr.git.repo:Repo.push",
+    "commit": "orchestr.git.repo:Repo.commit_all",
+    "open": "orchestr.forges.local:LocalForge.open_pull_request",
+    "edit": "orchestr.forges.local:LocalForge.edit_pull_request",
+    "rest": "orchestr.forges.github_api:GitHubApi.send_rest_request",
+    "press": "orchestr.forges.github:GitHubForge._press_merge_button",
+    "start": "orchestr.supervisor.client:start_supervisor",
+    "add": "orchestr.cell.worktree.ensure:add_worktree",
+    "forget": "orchestr.cell.phases.forget:_move_aside",
+    "bench": "orchestr.landing.workers:checkout_commit",
+    "branch": "orchestr.landing.after_landing:move_branch",
+    "commits": "orchestr.git.repo:Repo.commit_tree",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
-    "attempt": "orchestr.cell.attempt:write",
-    "go-on": "orchestr.cell.givingback:go_on",
+    "attempt": "orchestr.state.attempts:write_attempt",
+    "go-on": "orchestr.cell.agent.return_to_author:prepare_next_start",
 }
 lock = threading.Lock()
 seen: dict[str, int] = {}
@@ -103,18 +103,18 @@ def replace(owner: Any, name: str, new: Callable[..., Any]) -> None:
 
 def stop_late(gates: Path) -> None:
     """Open the gates of the agents and wait for their end before an attempt is stopped."""
-    from orchestr import supervisor
+    from orchestr.supervisor import client
 
-    stop = supervisor.stop_attempt
+    stop = client.stop_attempt
 
     def late(folder: Path, **how: Any) -> Any:
         for gate in gates.glob("*.gate"):
             gate.unlink()
-        while supervisor.read_exit(folder) is None:
+        while client.read_exit(folder) is None:
             time.sleep(0.02)
         return stop(folder, **how)
 
-    supervisor.stop_attempt = late
+    client.stop_attempt = late
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr.store import parse
+from orchestr.state.journal import parse_event
 from tests.crash.house import FEATURE, TWO, House, at_each, both, wait_for
 
 pytestmark = pytest.mark.slow
@@ -135,7 +135,7 @@ def test_rubbish_in_the_journal_is_passed_over(rubbish: bytes, tmp_path: Path) -
     house.run("run", FEATURE, "--force", code=0)
     assert house.book()["end low 2"] == 1
     assert house.states() == {"low": "done"}
-    whole = [event for line in path.read_bytes().splitlines() if (event := parse(line))]
+    whole = [event for line in path.read_bytes().splitlines() if (event := parse_event(line))]
     assert sum(event.kind == "run.started" for event in whole) == 3  # none joined a torn line
 
 

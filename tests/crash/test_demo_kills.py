@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.events import Kind
+from orchestr.state.events import EventKind
 from tests.conftest import git
 from tests.crash.house import TOP, House, both
 
@@ -17,12 +17,27 @@ FEATURE = "mlkem"
 REPOS = ("platform", "java-sdk", "web-sdk", "tests")
 FAST = {"DEMO_PAUSE": "0"}
 CHAIN = (
-    Kind.RUN_STARTED, Kind.PHASE_STARTED, Kind.WORKTREE_ADDED, Kind.ATTEMPT_OPENED,
-    Kind.ATTEMPT_STARTED, Kind.ATTEMPT_ADOPTED, Kind.ATTEMPT_EXITED, Kind.ATTEMPT_CLOSED,
-    Kind.PHASE_DONE, Kind.PUSH_INTENDED, Kind.PUSH_DONE, Kind.PR_INTENDED, Kind.PR_OPENED,
-    Kind.CHECK_DONE, Kind.REPAIR_OPENED, Kind.REPAIR_CLOSED, Kind.REVIEW_DONE,
-    Kind.PR_SEEN, Kind.PR_UPDATED, Kind.RUN_FINISHED,
-)  # fmt: skip
+    EventKind.RUN_STARTED,
+    EventKind.PHASE_STARTED,
+    EventKind.WORKTREE_ADDED,
+    EventKind.ATTEMPT_OPENED,
+    EventKind.ATTEMPT_STARTED,
+    EventKind.ATTEMPT_ADOPTED,
+    EventKind.ATTEMPT_EXITED,
+    EventKind.ATTEMPT_CLOSED,
+    EventKind.PHASE_DONE,
+    EventKind.PUSH_INTENDED,
+    EventKind.PUSH_DONE,
+    EventKind.PR_INTENDED,
+    EventKind.PR_OPENED,
+    EventKind.CHECK_DONE,
+    EventKind.REPAIR_OPENED,
+    EventKind.REPAIR_CLOSED,
+    EventKind.REVIEW_DONE,
+    EventKind.PR_SEEN,
+    EventKind.PR_UPDATED,
+    EventKind.RUN_FINISHED,
+)
 
 
 def demo(root: Path) -> House:
@@ -53,7 +68,11 @@ def test_the_demo_is_killed_at_each_kind_of_event(tmp_path: Path) -> None:
             kind for kind in CHAIN
             if house.crash(f"journal:after#{kind}", "run", FEATURE, env=FAST).returncode == -9
         ]  # fmt: skip
-        assert set(CHAIN) - set(killed) <= {Kind.ATTEMPT_ADOPTED, Kind.PR_SEEN, Kind.PR_UPDATED}
+        assert set(CHAIN) - set(killed) <= {
+            EventKind.ATTEMPT_ADOPTED,
+            EventKind.PR_SEEN,
+            EventKind.PR_UPDATED,
+        }
         done = house.run("run", FEATURE, env=FAST)
         assert done.returncode == 0, both(done)
         assert trees(house) == trees(calm)

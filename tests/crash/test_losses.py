@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr.launch import read_presence
+from orchestr.supervisor.protocol import read_supervisor_record
 from tests.crash.house import FEATURE, THREE, House, both, wait_for
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def kill_supervisor(house: House, cell: str) -> None:
     import os
 
     def told() -> int | None:
-        presence = read_presence(attempt_dir(house, cell))
+        presence = read_supervisor_record(attempt_dir(house, cell))
         return presence.pid if presence and presence.agent_pid else None
 
     os.kill(wait_for(told, "its supervisor"), signal.SIGKILL)
@@ -81,7 +81,8 @@ def test_both_killed_the_next_run_ends_the_agent_and_starts_the_next_attempt(
         house.working("low")
         kill_supervisor_of = attempt_dir(house, "low")
         wait_for(
-            lambda: (p := read_presence(kill_supervisor_of)) and p.agent_pid, "the agent's record"
+            lambda: (p := read_supervisor_record(kill_supervisor_of)) and p.agent_pid,
+            "the agent's record",
         )
         run.kill()
         run.wait()

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from orchestr.locks import read_lease
+from orchestr.process.lease import read_lease
 from tests.crash.house import FEATURE, House, both, wait_for
 
 pytestmark = pytest.mark.slow

@@ -65,6 +65,9 @@ class Project:
         shutil.copy(DOITW, folder / "doitw")
         (folder / "pyproject.toml").write_text(PYPROJECT)
         (folder / "backend.py").write_text(BACKEND)
+        (folder / "requirements").mkdir()
+        for lock in ("run.txt", "dev.txt"):
+            (folder / "requirements" / lock).write_text("# nothing is needed\n")
         python = Path(sys._base_executable)  # type: ignore[attr-defined]
         self.path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -136,7 +139,7 @@ def test_a_newcomers_day(tmp_path: Path) -> None:
     first = project.call("list", "a b", "")
     assert (first.returncode, first.stdout) == (0, project.told("list", "a b", "")), first.stderr
     assert first.stderr == "doitw: making .venv (once)\n"
-    assert project.stamp.read_text().splitlines()[2] == "plain"
+    assert project.stamp.read_text().splitlines()[2] == "run"
 
     # Warm: silent, and no python but doit's own is started.
     deaf = project.tools_only("exit 1")

@@ -67,7 +67,7 @@ def edit_pr(ws: Workspace, url: str, **changes: str) -> None:
 def test_merged_by_hand_counts_as_done(workspace: MakeWorkspace) -> None:
     ws = workspace(cells=STACK)
     ws.run("run", "demo", code=0)
-    forge(ws).merge(ref(ws), 1)
+    forge(ws).merge_pull_request(ref(ws), 1)
     ws.run("run", "demo", code=0)
     ws.run("run", "demo", code=0)
     assert ws.starts() == ["a 1", "b 1"]
@@ -97,7 +97,7 @@ def test_merged_with_plain_git_and_the_branch_deleted(workspace: MakeWorkspace) 
 def test_closed_without_a_merge_is_pending_and_gets_a_new_one(workspace: MakeWorkspace) -> None:
     ws = workspace(cells={"a": {}})
     ws.run("run", "demo", code=0)
-    forge(ws).close(ref(ws), 1)
+    forge(ws).close_pull_request(ref(ws), 1)
     ws.run("run", "demo", code=0)
     assert ws.starts() == ["a 1"]
     assert {url: pr["state"] for url, pr in ws.prs().items()} == {
@@ -125,7 +125,7 @@ def test_a_pull_request_without_records_is_adopted(workspace: MakeWorkspace, mer
     ws.run("run", "demo", code=0)
     heads = ws.heads()
     if merged:
-        forge(ws).merge(ref(ws), 1)
+        forge(ws).merge_pull_request(ref(ws), 1)
     forget_everything(ws)
     ws.run("run", "demo", code=0)
     assert ws.starts() == ["a 1", "b 1"]

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from orchestr.commands.teach import EXAMPLES
+from orchestr.commands.base.help import EXAMPLES
 from orchestr.errors import VERBS
 from tests.e2e.workspace import Workspace, both
 

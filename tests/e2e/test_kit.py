@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from orchestr.ports import SIZE, is_free
+from orchestr.state.ports import SIZE, is_free
 from tests.e2e.workspace import FEATURE, Workspace, both, nothing_to_do, wait_for
 
 BIND = """\

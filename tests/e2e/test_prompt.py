@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.cell.attempt import Attempt
-from orchestr.cell.prompt import build, cases, facts
-from orchestr.commands.session import Session
+from orchestr.cell.agent.prompt import build_prompt, example_facts, template_facts
+from orchestr.run.workspace import Session
+from orchestr.state.attempts import Attempt
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both
@@ -269,19 +269,21 @@ def shape(value: object) -> object:
 
 def test_a_template_is_tried_with_what_it_will_really_get(built: Workspace) -> None:
     session = Session(built.root)
-    run = session.run("demo")
-    real = facts(run.cell("b"), Attempt(2, "", "sh", ""), checks=["x"])
+    run = session.load_run("demo")
+    real = template_facts(run.cell_context("b"), Attempt(2, "", "sh", ""), checks=["x"])
     real["commits"]["trailers"] = ["A: b"]
     real["amendments"], real["shared"] = ["x"], ["x"]
-    full = next(v for v in cases([run.feature]) if v["cell"]["name"] == "b" and v["test_first"])
+    full = next(
+        v for v in example_facts([run.feature]) if v["cell"]["name"] == "b" and v["test_first"]
+    )
     assert real["upstreams"][0]["built"] and real["upstreams"][0]["diff_stat"]
     assert shape(full) == shape(real)
 
 
 def test_test_first_and_the_checks_of_a_cell(built: Workspace) -> None:
-    ctx = Session(built.root).run("demo").cell("b")
+    ctx = Session(built.root).load_run("demo").cell_context("b")
     attempt = Attempt(2, "", "sh", "")
-    plain = build(ctx, attempt, "")
+    plain = build_prompt(ctx, attempt, "")
     assert "Test first" not in plain
-    said = build(ctx, attempt, "", checks=["`make test` ends with 0"], test_first=True)
+    said = build_prompt(ctx, attempt, "", checks=["`make test` ends with 0"], test_first=True)
     assert "## Test first\n" in said and said.endswith(".\n- `make test` ends with 0\n")

@@ -76,14 +76,16 @@ class World(ABC):
     def pull(self, head: str, base: str = "main", **more: str) -> int:
         """Open a draft; its number."""
         title, body = more.get("title", "a title"), more.get("body", "a body")
-        opened = self.forge.open(
+        opened = self.forge.open_pull_request(
             self.repo, head=head, base=base, title=title, body=body, draft=True
         )
         return opened.number
 
     def states(self, head: str) -> list[tuple[int, PRState]]:
         """What the forge shows for a branch."""
-        return [(pr.number, pr.state) for pr in self.forge.find(self.repo, [head])[head]]
+        return [
+            (pr.number, pr.state) for pr in self.forge.find_pull_requests(self.repo, [head])[head]
+        ]
 
     @abstractmethod
     def close(self, number: int) -> None:
@@ -111,7 +113,7 @@ class ForgeContract:
 
     def test_a_branch_without_a_pull_request_has_none(self, world: World) -> None:
         world.branch("one", "a")
-        assert world.forge.find(world.repo, ["one", "not-even-a-branch"]) == {
+        assert world.forge.find_pull_requests(world.repo, ["one", "not-even-a-branch"]) == {
             "one": (),
             "not-even-a-branch": (),
         }
@@ -119,7 +121,7 @@ class ForgeContract:
     def test_opening_shows_it_as_asked(self, world: World) -> None:
         sha = world.branch("one", "a")
 
-        made = world.forge.open(
+        made = world.forge.open_pull_request(
             world.repo, head="one", base="main", title="T ü", body="B\r\n\n<x>\n", draft=True
         )
 
@@ -131,11 +133,11 @@ class ForgeContract:
         )
         assert (made.head_sha, made.draft, made.state) == (sha, True, PRState.OPEN)
         assert datetime.fromisoformat(made.created_at).utcoffset() is not None
-        assert world.forge.find(world.repo, ["one"]) == {"one": (made,)}
+        assert world.forge.find_pull_requests(world.repo, ["one"]) == {"one": (made,)}
 
     def test_a_ready_one_is_not_a_draft(self, world: World) -> None:
         world.branch("one", "a")
-        made = world.forge.open(
+        made = world.forge.open_pull_request(
             world.repo, head="one", base="main", title="t", body="", draft=False
         )
         assert made.draft is False
@@ -184,24 +186,24 @@ class ForgeContract:
         world.branch("one", "a")
         number = world.pull("one", title="old title", body="old body")
 
-        body = world.forge.edit(world.repo, number, body="new body")
+        body = world.forge.edit_pull_request(world.repo, number, body="new body")
         assert (body.title, body.body, body.base) == ("old title", "new body", "main")
-        title = world.forge.edit(world.repo, number, title="new title")
+        title = world.forge.edit_pull_request(world.repo, number, title="new title")
         assert (title.title, title.body, title.base) == ("new title", "new body", "main")
-        empty = world.forge.edit(world.repo, number, body="")
+        empty = world.forge.edit_pull_request(world.repo, number, body="")
         assert (empty.title, empty.body) == ("new title", "")
-        assert world.forge.find(world.repo, ["one"])["one"] == (empty,)
+        assert world.forge.find_pull_requests(world.repo, ["one"])["one"] == (empty,)
 
     def test_editing_what_is_not_there_is_an_error(self, world: World) -> None:
         with pytest.raises(ForgeError):
-            world.forge.edit(world.repo, 99, title="x")
+            world.forge.edit_pull_request(world.repo, 99, title="x")
 
     def test_the_base_can_move(self, world: World) -> None:
         world.branch("low", "a")
         world.branch("high", "b", start="low")
         number = world.pull("high", "low")
 
-        moved = world.forge.edit(world.repo, number, base="main")
+        moved = world.forge.edit_pull_request(world.repo, number, base="main")
 
         assert moved.base == "main"
         assert world.states("high") == [(number, PRState.OPEN)]
@@ -210,11 +212,11 @@ class ForgeContract:
         world.branch("one", "a")
         world.pull("one")
         second = world.branch("one", "b")
-        assert world.forge.find(world.repo, ["one"])["one"][0].head_sha == second
+        assert world.forge.find_pull_requests(world.repo, ["one"])["one"][0].head_sha == second
 
         git(world.clone, "reset", "-q", "--hard", "main")
         third = world.branch("one", "c")
-        assert world.forge.find(world.repo, ["one"])["one"][0].head_sha == third
+        assert world.forge.find_pull_requests(world.repo, ["one"])["one"][0].head_sha == third
 
     def test_a_merge_by_push_is_seen(self, world: World) -> None:
         sha = world.branch("one", "a")
@@ -222,7 +224,7 @@ class ForgeContract:
         git(world.clone, "push", "-q", "origin", "one:main")
 
         assert world.states("one") == [(number, PRState.MERGED)]
-        assert world.forge.find(world.repo, ["one"])["one"][0].head_sha == sha
+        assert world.forge.find_pull_requests(world.repo, ["one"])["one"][0].head_sha == sha
 
     def test_a_stacked_one_is_not_merged_with_its_base_still_growing(self, world: World) -> None:
         world.branch("low", "a")
@@ -240,7 +242,7 @@ class ForgeContract:
         world.go_away()
 
         with pytest.raises(ForgeAway):
-            world.forge.find(world.repo, ["one"])
+            world.forge.find_pull_requests(world.repo, ["one"])
         with pytest.raises(ForgeAway):
             world.pull("one")
 
@@ -249,7 +251,7 @@ class ForgeContract:
         for name in names:
             world.branch(name, name)
             world.pull(name)
-        assert world.count_queries(lambda: world.forge.find(world.repo, names)) == 1
+        assert world.count_queries(lambda: world.forge.find_pull_requests(world.repo, names)) == 1
 
     def test_of_many_that_open_at_once_one_wins(self, world: World) -> None:
         world.branch("one", "a")
@@ -272,7 +274,7 @@ class ForgeContract:
         world.branch("one", "a")
         number = world.pull("one")
         for text in ("hello ü", "hello ü", "bye\n\nnow"):
-            world.forge.comment(world.repo, number, text)
+            world.forge.comment_once(world.repo, number, text)
         assert world.comments(number) == ["hello ü", "bye\n\nnow"]
 
     def test_only_the_given_head_is_merged(self, world: World) -> None:
@@ -281,12 +283,14 @@ class ForgeContract:
         second = world.branch("one", "b")
 
         with pytest.raises(ForgeError, match=first[:12]):
-            world.forge.merge(world.repo, number, sha=first)
+            world.forge.merge_pull_request(world.repo, number, sha=first)
         assert world.states("one") == [(number, PRState.OPEN)]
 
-        merged = world.forge.merge(world.repo, number, sha=second)
+        merged = world.forge.merge_pull_request(world.repo, number, sha=second)
         assert (merged.state, merged.head_sha) == (PRState.MERGED, second)
-        assert world.forge.merge(world.repo, number, sha=second).state is PRState.MERGED
+        assert (
+            world.forge.merge_pull_request(world.repo, number, sha=second).state is PRState.MERGED
+        )
         assert git(world.origin, "rev-parse", "main^2") == second
 
     def test_a_conflict_is_not_merged(self, world: World) -> None:
@@ -294,10 +298,10 @@ class ForgeContract:
         world.branch("main", "same")
         number = world.pull("one")
         with pytest.raises(ForgeError):
-            world.forge.merge(world.repo, number, sha=sha, method=MergeMethod.MERGE)
+            world.forge.merge_pull_request(world.repo, number, sha=sha, method=MergeMethod.MERGE)
         assert world.states("one") == [(number, PRState.OPEN)]
 
     def test_it_is_ready(self, world: World) -> None:
-        assert world.forge.ready() is None
-        assert world.forge.ready([world.repo]) is None
-        assert world.forge.ready([world.repo], ask=True) is None
+        assert world.forge.explain_unusable() is None
+        assert world.forge.explain_unusable([world.repo]) is None
+        assert world.forge.explain_unusable([world.repo], ask=True) is None

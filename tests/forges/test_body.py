@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.forges.base import PRState
-from orchestr.forges.body import PRLink, render_block, render_title, splice
-from orchestr.forges.markdown import code, plain
-from orchestr.forges.markers import END
-from orchestr.spec.records import Action, Cell, Feature
+from orchestr.forges.body import PRLink, render_block, render_title, splice_block
+from orchestr.forges.body_markers import END
+from orchestr.forges.markdown_escape import inline_code, literal_text
+from orchestr.spec.phases import Action
+from orchestr.spec.records import Cell, Feature
 
 FEATURE = Feature(
     name="mlkem",
@@ -149,7 +150,7 @@ def test_a_chain_of_a_thousand_cells_has_an_order() -> None:
     ],
 )
 def test_foreign_text_is_shown_as_written(foreign: str, shown: str) -> None:
-    assert plain(foreign) == shown
+    assert literal_text(foreign) == shown
 
 
 FOREIGN = st.text("ab1 `~#@/-_<>!*[]()\n\\." + "\u202e", max_size=40) | st.lists(
@@ -159,7 +160,7 @@ FOREIGN = st.text("ab1 `~#@/-_<>!*[]()\n\\." + "\u202e", max_size=40) | st.lists
 
 @given(FOREIGN)
 def test_foreign_text_never_makes_a_marker_or_a_line(text: str) -> None:
-    for made in (plain(text), code(text)):
+    for made in (literal_text(text), inline_code(text)):
         assert "<!--" not in made
         assert "\n" not in made
 
@@ -169,5 +170,5 @@ def test_a_block_with_any_todo_can_be_found_again(todo: str, title: str, scenari
     cell = Cell("c", "r", "b", todo=(todo,), title=title)
     feature = Feature("f", title or "f", title or "f", (cell,), scenarios=(scenario,))
     block = render_block(feature, cell, base=title, links={}, summary=todo)
-    assert splice(f"a\n{block}\nz", block) == f"a\n{block}\nz"
+    assert splice_block(f"a\n{block}\nz", block) == f"a\n{block}\nz"
     assert block == render_block(feature, cell, base=title, links={}, summary=todo)

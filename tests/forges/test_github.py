@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from orchestr.forges import github_lane
+from orchestr.forges import github_rate_limit
 from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoRef
 from orchestr.forges.github import GitHubForge
-from orchestr.forges.github_lane import Lane
-from orchestr.forges.github_query import of_branches
+from orchestr.forges.github_query import build_branches_query
+from orchestr.forges.github_rate_limit import RequestPacer
 from tests.forges.contract import ForgeContract, World, git
 from tests.forges.github_stub import GH, HOST, NO_GH, TOKEN, GitHub
 
@@ -58,7 +58,7 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
     with GitHub(tmp_path) as stub:
         for name, value in stub.env().items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(github_lane, "_LANES", {})
+        monkeypatch.setattr(github_rate_limit, "_LANES", {})
         yield stub
 
 
@@ -92,8 +92,8 @@ class Time:
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     """Waits of the lane cost nothing."""
     time = Time()
-    lane = Lane(HOST, 300, clock=time.clock, wait=time.wait)
-    monkeypatch.setattr(github_lane, "_LANES", {HOST: lane})
+    lane = RequestPacer(HOST, 300, clock=time.clock, wait=time.wait)
+    monkeypatch.setattr(github_rate_limit, "_LANES", {HOST: lane})
     return time
 
 
@@ -139,7 +139,7 @@ def test_what_does_not_pass_is_away_and_never_none(
     github.fail(times=10_000, **fault)
 
     with pytest.raises(ForgeAway, match=HOST):
-        world.forge.find(world.repo, ["one"])
+        world.forge.find_pull_requests(world.repo, ["one"])
     with pytest.raises(ForgeError):
         world.pull("one")
 
@@ -227,7 +227,7 @@ def test_what_does_not_pass_by_itself_is_final(
 ) -> None:
     github.fail(times=9, **fault)
     with pytest.raises(ForgeError, match=said) as refused:
-        world.forge.find(world.repo, ["one"])
+        world.forge.find_pull_requests(world.repo, ["one"])
     assert not isinstance(refused.value, ForgeAway)
     assert mend in (refused.value.hint or "")
     assert (github.total, time.waits) == (1, [])
@@ -238,14 +238,14 @@ def test_an_unknown_repository_is_not_one_without_pull_requests(
 ) -> None:
     github.repos.clear()
     with pytest.raises(ForgeError, match="Could not resolve") as refused:
-        world.forge.find(world.repo, ["one"])
+        world.forge.find_pull_requests(world.repo, ["one"])
     assert "gh auth status" in (refused.value.hint or "")
 
 
 def test_no_login_names_the_command(world: GitHubWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GH_TOKEN")
     with pytest.raises(ForgeError, match="not logged in") as refused:
-        world.forge.find(world.repo, ["one"])
+        world.forge.find_pull_requests(world.repo, ["one"])
     assert refused.value.hint == f"gh auth login --hostname {HOST}"
 
 
@@ -273,7 +273,7 @@ def test_nothing_that_is_said_holds_the_token(
     monkeypatch.setenv("DEBUG", "api")
     github.fail(401, body={"message": f"token {TOKEN} is bad; ghp_{'x' * 36} too"})
     with pytest.raises(ForgeError) as refused:
-        world.forge.find(world.repo, ["one"])
+        world.forge.find_pull_requests(world.repo, ["one"])
     said = f"{refused.value} {refused.value.hint}"
     assert TOKEN not in said
     assert "ghp_x" not in said
@@ -296,9 +296,9 @@ def test_edited_and_merged_but_not_told(world: GitHubWorld, github: GitHub) -> N
     sha = world.branch("one", "a")
     number = world.pull("one")
     github.fail(0, kind="P", late=True)
-    assert world.forge.edit(world.repo, number, title="new").title == "new"
+    assert world.forge.edit_pull_request(world.repo, number, title="new").title == "new"
     github.fail(0, kind="PUT", late=True)
-    assert world.forge.merge(world.repo, number, sha=sha).state is PRState.MERGED
+    assert world.forge.merge_pull_request(world.repo, number, sha=sha).state is PRState.MERGED
 
 
 def test_a_comment_that_may_have_been_said_is_not_said_again(
@@ -308,8 +308,8 @@ def test_a_comment_that_may_have_been_said_is_not_said_again(
     number = world.pull("one")
     github.fail(0, kind="POST", late=True)
     with pytest.raises(ForgeAway, match="not known"):
-        world.forge.comment(world.repo, number, "hello")
-    world.forge.comment(world.repo, number, "hello")
+        world.forge.comment_once(world.repo, number, "hello")
+    world.forge.comment_once(world.repo, number, "hello")
     assert world.comments(number) == ["hello"]
 
 
@@ -318,7 +318,7 @@ def test_a_comment_that_may_have_been_said_is_not_said_again(
 
 def test_many_branches_cost_a_handful(world: GitHubWorld, github: GitHub) -> None:
     names = [f"b{n}" for n in range(120)]
-    assert world.forge.find(world.repo, names) == dict.fromkeys(names, ())
+    assert world.forge.find_pull_requests(world.repo, names) == dict.fromkeys(names, ())
     assert github.requests == {"graphql": 3}
     assert github.points == world.forge.usage.points == 3
     assert world.forge.usage.requests == 3
@@ -333,7 +333,7 @@ def test_many_pull_requests_of_a_branch_come_in_pages(world: GitHubWorld, github
     number = world.pull("two")
     github.forget_counts()
 
-    found = world.forge.find(world.repo, ["one", "two"])
+    found = world.forge.find_pull_requests(world.repo, ["one", "two"])
 
     assert [pr.number for pr in found["one"]] == list(range(23, 0, -1))
     assert [pr.number for pr in found["two"]] == [number]
@@ -342,14 +342,17 @@ def test_many_pull_requests_of_a_branch_come_in_pages(world: GitHubWorld, github
 
 def test_questions_during_a_query_share_the_next_one(world: GitHubWorld, github: GitHub) -> None:
     names = [f"b{n}" for n in range(10)]
-    world.forge.find(world.repo, names[:1])
-    desk = world.forge._desk(world.repo)
+    world.forge.find_pull_requests(world.repo, names[:1])
+    desk = world.forge._batcher_for(world.repo)
     github.forget_counts()
     with ThreadPoolExecutor(10) as pool:
         with github._lock:  # the first query stands
-            first = pool.submit(world.forge.find, world.repo, names[:1])
+            first = pool.submit(world.forge.find_pull_requests, world.repo, names[:1])
             until(lambda: desk._turn.locked() and not desk._waiting)
-            rest = [pool.submit(world.forge.find, world.repo, [name]) for name in names[1:]]
+            rest = [
+                pool.submit(world.forge.find_pull_requests, world.repo, [name])
+                for name in names[1:]
+            ]
             until(lambda: len(desk._waiting) == 9)
         found = [future.result() for future in (first, *rest)]
     assert found == [{name: ()} for name in names]
@@ -367,14 +370,14 @@ def until(look: Callable[[], object]) -> None:
 def test_one_who_fails_leaves_the_others_their_own_try(
     world: GitHubWorld, github: GitHub, time: Time
 ) -> None:
-    world.forge.find(world.repo, ["x"])
-    desk = world.forge._desk(world.repo)
+    world.forge.find_pull_requests(world.repo, ["x"])
+    desk = world.forge._batcher_for(world.repo)
     github.fail(401)
     with ThreadPoolExecutor(3) as pool:
         with github._lock:
-            first = pool.submit(world.forge.find, world.repo, ["a"])
+            first = pool.submit(world.forge.find_pull_requests, world.repo, ["a"])
             until(lambda: desk._turn.locked() and not desk._waiting)
-            second = pool.submit(world.forge.find, world.repo, ["b"])
+            second = pool.submit(world.forge.find_pull_requests, world.repo, ["b"])
             until(lambda: len(desk._waiting) == 1)
         with pytest.raises(ForgeError, match="does not accept"):
             first.result()
@@ -396,7 +399,7 @@ def test_checks_and_reviews_are_seen(world: GitHubWorld, github: GitHub) -> None
         (None, None),
     ):
         github.change(number, checks=checks, review=review)
-        (pr,) = world.forge.find(world.repo, ["one"])["one"]
+        (pr,) = world.forge.find_pull_requests(world.repo, ["one"])["one"]
         seen.append((pr.checks, pr.review))
     assert seen == [
         ("pending", "review_required"),
@@ -418,7 +421,7 @@ def test_a_token_that_may_not_read_checks_sees_the_rest(world: GitHubWorld, gith
 
 
 def asked_of(world: GitHubWorld, head: str) -> dict[str, Any]:
-    text, variables = of_branches("o", "platform", {head: None})
+    text, variables = build_branches_query("o", "platform", {head: None})
     return {"query": text, "variables": variables}
 
 
@@ -438,7 +441,8 @@ def test_of_two_processes_that_open_at_once_one_wins(world: GitHubWorld, github:
         "forge, repo = GitHubForge(), RepoRef('platform', Path(sys.argv[1]))\n"
         "sys.stdin.readline()\n"
         "try:\n"
-        "    made = forge.open(repo, head='one', base='main', title='', body='', draft=True)\n"
+        "    made = forge.open_pull_request("
+        "repo, head='one', base='main', title='', body='', draft=True)\n"
         "    print('opened', made.number)\n"
         "except PRExists as error: print('exists', error.pr.number)\n"
     )
@@ -460,32 +464,37 @@ def test_ready_says_what_is_missing(
     world: GitHubWorld, github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refs = [world.repo]
-    assert "not installed" in (GitHubForge("no-such-gh").ready(refs) or "")
+    assert "not installed" in (GitHubForge("no-such-gh").explain_unusable(refs) or "")
 
     old = tmp_path / "old-gh"
     old.write_text("#!/bin/sh\necho 'gh version 2.10.1 (2022-05-10)'\n")
     old.chmod(0o755)
-    assert GitHubForge(str(old)).ready(refs) == "gh 2.10.1 is too old, 2.17 or newer is needed"
+    assert (
+        GitHubForge(str(old)).explain_unusable(refs)
+        == "gh 2.10.1 is too old, 2.17 or newer is needed"
+    )
     other = tmp_path / "other-gh"
     other.write_text("#!/bin/sh\necho hello\n")
     other.chmod(0o755)
-    assert "is it GitHub's gh?" in (GitHubForge(str(other)).ready(refs) or "")
+    assert "is it GitHub's gh?" in (GitHubForge(str(other)).explain_unusable(refs) or "")
 
     github.permission = "READ"
     github.forget_counts()
-    assert world.forge.ready(refs) is None
+    assert world.forge.explain_unusable(refs) is None
     assert github.total == 0, "before a run the network is left alone"
-    assert "tess may not push to" in (world.forge.ready(refs, ask=True) or "")
+    assert "tess may not push to" in (world.forge.explain_unusable(refs, ask=True) or "")
     assert github.total == 1
 
     monkeypatch.delenv("GH_TOKEN")
-    assert "gh auth login --hostname github.localhost" in (world.forge.ready(refs) or "")
+    assert "gh auth login --hostname github.localhost" in (world.forge.explain_unusable(refs) or "")
 
     git(world.clone, "remote", "set-url", "origin", "/srv/somewhere.git")
-    assert "set-url origin https://github.com/OWNER/NAME.git" in (GitHubForge().ready(refs) or "")
+    assert "set-url origin https://github.com/OWNER/NAME.git" in (
+        GitHubForge().explain_unusable(refs) or ""
+    )
     git(world.clone, "remote", "remove", "origin")
-    assert "no remote 'origin'" in (GitHubForge().ready(refs) or "")
-    assert GitHubForge().ready([RepoRef("later", tmp_path / "not-cloned-yet")]) is None
+    assert "no remote 'origin'" in (GitHubForge().explain_unusable(refs) or "")
+    assert GitHubForge().explain_unusable([RepoRef("later", tmp_path / "not-cloned-yet")]) is None
 
 
 def test_an_enterprise_host_is_asked_by_its_own_name(
@@ -499,18 +508,18 @@ def test_an_enterprise_host_is_asked_by_its_own_name(
     git(world.clone, "remote", "set-url", "origin", url)
     forge = world.forge = GitHubForge(patience=PATIENCE)
     told = "gh auth login --hostname ghe.example.test"
-    assert told in (forge.ready([world.repo]) or "")
+    assert told in (forge.explain_unusable([world.repo]) or "")
     with pytest.raises(ForgeError, match=r"does not accept gh's login|not logged in") as refused:
-        forge.find(world.repo, ["one"])
+        forge.find_pull_requests(world.repo, ["one"])
     assert told in (refused.value.hint or "")
 
     monkeypatch.setenv("GH_ENTERPRISE_TOKEN", TOKEN)
-    assert forge.ready([world.repo], ask=True) is None
+    assert forge.explain_unusable([world.repo], ask=True) is None
     world.branch("one", "a")
     number = world.pull("one")
     assert world.states("one") == [(number, PRState.OPEN)]
 
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(ForgeError, match="certificate") as unknown:
-        forge.find(world.repo, ["one"])
+        forge.find_pull_requests(world.repo, ["one"])
     assert "SSL_CERT_FILE" in (unknown.value.hint or "")

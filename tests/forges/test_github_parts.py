@@ -12,9 +12,9 @@ import pytest
 
 from orchestr.errors import Interrupted
 from orchestr.forges.base import ForgeAway
-from orchestr.forges.github_lane import Lane, Retry
-from orchestr.forges.github_query import COMMENTS, of_branches, of_rights
-from orchestr.forges.github_slug import Slug, parse
+from orchestr.forges.github_query import COMMENTS, build_branches_query, build_rights_query
+from orchestr.forges.github_rate_limit import RequestPacer, Retry
+from orchestr.forges.github_remote import RepoSlug, parse_remote_url
 
 EXCERPT = Path(__file__).parent / "github_schema.graphql"
 WHOLE = "ORCHESTR_TEST_GITHUB_SCHEMA"  # a file with GitHub's whole public schema
@@ -54,20 +54,20 @@ WHOLE = "ORCHESTR_TEST_GITHUB_SCHEMA"  # a file with GitHub's whole public schem
     ],
 )
 def test_the_repository_that_a_url_names(url: str, slug: str | None) -> None:
-    found = parse(url)
+    found = parse_remote_url(url)
     assert (f"{found.host} {found}" if found else None) == slug
 
 
 def test_a_slug_knows_its_page() -> None:
-    assert Slug("ghe.example", "o", "r").url == "https://ghe.example/o/r"
+    assert RepoSlug("ghe.example", "o", "r").url == "https://ghe.example/o/r"
 
 
 # --- the queries are GitHub's ----------------------------------------------------------------
 
 
 def queries() -> list[str]:
-    many, _ = of_branches("o", "r", dict.fromkeys(f"b{n}" for n in range(50)))
-    return [many, COMMENTS, of_rights(0), of_rights(3)]
+    many, _ = build_branches_query("o", "r", dict.fromkeys(f"b{n}" for n in range(50)))
+    return [many, COMMENTS, build_rights_query(0), build_rights_query(3)]
 
 
 def test_the_queries_fit_the_schema() -> None:
@@ -104,7 +104,7 @@ class World:
 
     def __init__(self, host: str = "github.com", patience: float = 300) -> None:
         self.waits: list[float] = []
-        self.lane = Lane(host, patience, clock=lambda: 50 + sum(self.waits), wait=self.wait)
+        self.lane = RequestPacer(host, patience, clock=lambda: 50 + sum(self.waits), wait=self.wait)
 
     def wait(self, seconds: float, stop: threading.Event | None) -> bool:
         self.waits.append(seconds)
@@ -119,7 +119,7 @@ class World:
                 raise outcome
             return outcome
 
-        return self.lane.send(request, writes=writes, again=again)
+        return self.lane.send_with_retries(request, writes=writes, again=again)
 
 
 def test_a_burst_is_free_then_writing_goes_by_the_second() -> None:
@@ -191,19 +191,19 @@ def test_a_stop_ends_a_wait_but_no_request() -> None:
     world, stop = World(), threading.Event()
     stop.set()
     asked: list[int] = []
-    assert world.lane.send(lambda: asked.append(1), writes=False, stop=stop) is None
+    assert world.lane.send_with_retries(lambda: asked.append(1), writes=False, stop=stop) is None
 
     def busy() -> None:
         asked.append(2)
         raise Retry("busy", after=5)
 
     with pytest.raises(Interrupted):
-        world.lane.send(busy, writes=False, stop=stop)
+        world.lane.send_with_retries(busy, writes=False, stop=stop)
     assert asked == [1, 2]
 
 
 def test_one_at_a_time() -> None:
-    lane, at_work, most = Lane("github.localhost"), 0, 0
+    lane, at_work, most = RequestPacer("github.localhost"), 0, 0
 
     def request() -> None:
         nonlocal at_work, most
@@ -211,7 +211,10 @@ def test_one_at_a_time() -> None:
         most = max(most, at_work)
         at_work -= 1
 
-    threads = [threading.Thread(target=lambda: lane.send(request, writes=False)) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: lane.send_with_retries(request, writes=False))
+        for _ in range(8)
+    ]
     run_all(threads, threading.Thread.start)
     run_all(threads, threading.Thread.join)
     assert most == 1

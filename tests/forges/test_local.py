@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from orchestr.config import ForgeSettings, WorkspaceSettings
 from orchestr.errors import CorruptState, UsageError
 from orchestr.forges import FORGES, make_forge
 from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoRef
 from orchestr.forges.local import LocalForge
-from orchestr.forges.origin import local_path, pull_ref
-from orchestr.git import Repo
+from orchestr.forges.local_origin import local_path, pull_ref
+from orchestr.git.repo import Repo
+from orchestr.settings.records import ForgeSettings, WorkspaceSettings
 
 from .contract import ForgeContract, World, git
 
@@ -42,10 +42,10 @@ class LocalWorld(World):
         return dict(line.split() for line in lines.splitlines())
 
     def close(self, number: int) -> None:
-        self.forge.close(self.repo, number)
+        self.forge.close_pull_request(self.repo, number)
 
     def merge(self, number: int) -> None:
-        self.forge.merge(self.repo, number)
+        self.forge.merge_pull_request(self.repo, number)
 
     def comments(self, number: int) -> list[str]:
         path = self.file(number).with_suffix(".comments.json")
@@ -56,14 +56,14 @@ class LocalWorld(World):
 
     def count_queries(self, act: Callable[[], object]) -> int:
         asked: list[tuple[str, ...]] = []
-        original = Repo._start
+        original = Repo._run_once
 
         def spy(self: Repo, args: tuple[str, ...], *more: Any) -> Any:
             asked.append(args)
             return original(self, args, *more)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Repo, "_start", spy)
+            patch.setattr(Repo, "_run_once", spy)
             act()
         return sum(args[0] in ("ls-remote", "fetch", "push") for args in asked)
 
@@ -111,7 +111,7 @@ def test_a_look_at_the_unchanged_writes_nothing(world: LocalWorld) -> None:
     world.pull("one")
     before = world.file(1).stat()
 
-    world.forge.edit(world.repo, 1, title="a title")
+    world.forge.edit_pull_request(world.repo, 1, title="a title")
     world.states("one")
 
     after = world.file(1).stat()
@@ -236,7 +236,7 @@ def test_a_stacked_one_moves_down_when_its_base_is_merged_and_deleted(world: Loc
     world.merge(1)
     git(world.clone, "push", "-q", "origin", ":low")
 
-    (pr,) = world.forge.find(world.repo, ["high"])["high"]
+    (pr,) = world.forge.find_pull_requests(world.repo, ["high"])["high"]
 
     assert (pr.base, pr.state) == ("main", PRState.OPEN)
     world.merge(2)
@@ -273,8 +273,8 @@ def test_done_is_done(world: LocalWorld) -> None:
     with pytest.raises(ForgeError, match="is merged and cannot be closed"):
         world.close(1)
     with pytest.raises(ForgeError, match="is merged and cannot get another base"):
-        world.forge.edit(world.repo, 1, base="other")
-    assert world.forge.edit(world.repo, 1, title="late").title == "late"
+        world.forge.edit_pull_request(world.repo, 1, base="other")
+    assert world.forge.edit_pull_request(world.repo, 1, title="late").title == "late"
 
 
 # --- where the origin is ---------------------------------------------------------------------
@@ -320,12 +320,12 @@ def test_an_origin_by_another_way_is_reached_through_the_clone(world: LocalWorld
 
 def test_no_clone_and_no_files_means_none(world: LocalWorld, tmp_path: Path) -> None:
     nowhere = RepoRef("other", tmp_path / "not-cloned")
-    assert world.forge.find(nowhere, ["x"]) == {"x": ()}
+    assert world.forge.find_pull_requests(nowhere, ["x"]) == {"x": ()}
 
     world.branch("one", "a")
     world.pull("one")
     with pytest.raises(ForgeAway, match="no clone"):
-        world.forge.find(RepoRef("platform", tmp_path / "not-cloned"), ["one"])
+        world.forge.find_pull_requests(RepoRef("platform", tmp_path / "not-cloned"), ["one"])
 
 
 def test_a_clone_without_a_remote_is_an_instruction(world: LocalWorld) -> None:
@@ -337,12 +337,12 @@ def test_a_clone_without_a_remote_is_an_instruction(world: LocalWorld) -> None:
 
 def test_a_name_cannot_leave_the_folder(world: LocalWorld) -> None:
     with pytest.raises(UsageError):
-        world.forge.find(RepoRef("../x", world.clone), ["one"])
+        world.forge.find_pull_requests(RepoRef("../x", world.clone), ["one"])
 
 
 def test_a_folder_that_cannot_be_made_is_told_to_doctor(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "cannot make" in (LocalForge(tmp_path / "file" / "forge").ready() or "")
+    assert "cannot make" in (LocalForge(tmp_path / "file" / "forge").explain_unusable() or "")
 
 
 def test_the_settings_choose_the_forge(tmp_path: Path) -> None:
@@ -367,7 +367,8 @@ def test_of_two_processes_that_open_at_once_one_wins(world: LocalWorld) -> None:
         "forge, repo = LocalForge(Path(sys.argv[1])), RepoRef('platform', Path(sys.argv[2]))\n"
         "sys.stdin.readline()\n"
         "try:\n"
-        "    made = forge.open(repo, head='one', base='main', title='', body='', draft=True)\n"
+        "    made = forge.open_pull_request("
+        "repo, head='one', base='main', title='', body='', draft=True)\n"
         "    print('opened', made.number)\n"
         "except PRExists as error: print('exists', error.pr.number)\n"
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import Branch, Repo
-from orchestr.gitenv import agent_git_env, exclude_config
-from orchestr.gitworktree import add_worktree
+from orchestr.git.agent_environment import agent_git_env, exclude_config
+from orchestr.git.repo import Branch, Repo
+from orchestr.git.worktrees import add_worktree
 from tests.conftest import MakeRepo, Sandbox, git, write
 
 
@@ -22,7 +22,7 @@ class Agent:
         self.repo = Repo(box.path)
         self.tree = tmp / "trees" / "cell"
         add_worktree(
-            self.repo, self.tree, Branch("feat"), self.repo.need_head(), locks=tmp / "locks"
+            self.repo, self.tree, Branch("feat"), self.repo.require_head(), locks=tmp / "locks"
         )
 
     def git(self, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -99,7 +99,7 @@ def test_linked_folders_and_our_files_are_ignored_and_so_are_the_users(
     write(agent.tree, {"x.swp": "", ".orchestr/x": "", ".ports.env": "", "seen.txt": ""})
     assert agent.git("status", "--porcelain").stdout == "?? seen.txt\n"
     ours = exclude_config(agent.repo, agent.excludes, ["/node_modules"])
-    assert Repo(agent.tree, config=ours).dirty() == ["seen.txt"]
+    assert Repo(agent.tree, config=ours).dirty_paths() == ["seen.txt"]
     assert Path(ours["core.excludesFile"]).read_text().startswith("*.swp\n")
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import Branch, CommitRefused, Repo
-from orchestr.gitworktree import (
-    Finding,
-    Provision,
+from orchestr.git.repo import Branch, CommitRefused, Repo
+from orchestr.git.worktrees import (
+    WorktreeFinding,
+    WorktreeProvision,
     WorktreeRefused,
     add_detached,
     add_worktree,
@@ -33,10 +33,10 @@ def test_a_submodule_stays_empty_and_is_no_obstacle(make_repo: MakeRepo, tmp_pat
     box.commit({}, "with submodule", push=True)
     box.git("config", "submodule.recurse", "true")
     repo, path, locks = Repo(box.path), tmp_path / "w", tmp_path / "locks"
-    add_worktree(repo, path, B, repo.need_head(), locks=locks)
+    add_worktree(repo, path, B, repo.require_head(), locks=locks)
     tree = Repo(path)
     assert list((path / "sub").iterdir()) == []
-    assert tree.dirty() == []
+    assert tree.dirty_paths() == []
     repo.fetch("origin", locks=locks)
     write(path, {"x": "1"})
     head = tree.commit_all("beside a submodule")
@@ -52,7 +52,7 @@ def test_a_submodule_that_somebody_filled_is_not_removed_with_its_commits(
     box.git(*allow, "submodule", "--quiet", "add", str(inner.origin), "sub")
     box.commit({}, "with submodule")
     repo, path, locks = Repo(box.path), tmp_path / "w", tmp_path / "locks"
-    add_worktree(repo, path, B, repo.need_head(), locks=locks)
+    add_worktree(repo, path, B, repo.require_head(), locks=locks)
     git(path, *allow, "submodule", "--quiet", "update", "--init")
     with pytest.raises(WorktreeRefused, match="submodules"):
         remove_worktree(repo, path, locks=locks)
@@ -74,12 +74,15 @@ def test_lfs_pointers_are_checked_out_as_they_are(
         place.write_text("#!/bin/sh\necho 'git-lfs was not found on your path' >&2\nexit 2\n")
         place.chmod(0o755)
     repo, path = Repo(box.path), tmp_path / "w"
-    assert add_worktree(repo, path, B, repo.need_head(), locks=tmp_path / "l") is Provision.CREATED
+    assert (
+        add_worktree(repo, path, B, repo.require_head(), locks=tmp_path / "l")
+        is WorktreeProvision.CREATED
+    )
     assert (path / "big.bin").read_text() == POINTER
     assert (path / "a.txt").read_text() == "a\n"
     tree = Repo(path)
-    assert tree.dirty() == []
-    assert validate_worktree(repo, path, B).finding is Finding.OK
+    assert tree.dirty_paths() == []
+    assert validate_worktree(repo, path, B).finding is WorktreeFinding.OK
     write(path, {"a.txt": "new\n", "copy.bin": POINTER})
     assert tree.commit_all("no raw file in it")
     write(path, {"raw.bin": "12345 bytes that belong to git-lfs"})
@@ -94,7 +97,7 @@ def test_a_post_checkout_hook_runs_as_for_worktree_add(make_repo: MakeRepo, tmp_
     hook.write_text("#!/bin/sh\npwd > made-by-hook.txt\n")
     hook.chmod(0o755)
     repo, path = Repo(box.path), tmp_path / "w"
-    add_worktree(repo, path, B, repo.need_head(), locks=tmp_path / "locks")
+    add_worktree(repo, path, B, repo.require_head(), locks=tmp_path / "locks")
     assert (path / "made-by-hook.txt").read_text().strip() == str(path)
 
 
@@ -103,7 +106,7 @@ def test_a_bare_repository_has_worktrees_too(make_repo: MakeRepo, tmp_path: Path
     assert box.origin is not None
     repo, path, locks = Repo(box.origin), tmp_path / "w", tmp_path / "locks"
     assert repo.is_bare()
-    base = repo.need_head()
+    base = repo.require_head()
     add_worktree(repo, path, B, base, locks=locks)
     add_worktree(repo, tmp_path / "m", Branch("main"), base, locks=locks)  # HEAD of a bare one
     tree = Repo(path)
@@ -120,7 +123,7 @@ def test_a_detached_main_checkout_is_left_as_it_is(make_repo: MakeRepo, tmp_path
     box = make_repo()
     box.git("checkout", "--quiet", "--detach")
     repo = Repo(box.path)
-    base = repo.need_head()
+    base = repo.require_head()
     add_worktree(repo, tmp_path / "w", B, base, locks=tmp_path / "locks")
     add_detached(repo, tmp_path / "d", base, locks=tmp_path / "locks")
     assert repo.head_branch() is None and repo.head() == base
@@ -130,8 +133,8 @@ def test_a_repository_with_its_git_folder_elsewhere(make_repo: MakeRepo, tmp_pat
     box = make_repo(origin=False)
     box.git("init", "--quiet", "--separate-git-dir", str(tmp_path / "elsewhere"))
     repo = Repo(box.path)
-    add_worktree(repo, tmp_path / "w", B, repo.need_head(), locks=tmp_path / "locks")
-    assert validate_worktree(repo, tmp_path / "w", B).finding is Finding.OK
+    add_worktree(repo, tmp_path / "w", B, repo.require_head(), locks=tmp_path / "locks")
+    assert validate_worktree(repo, tmp_path / "w", B).finding is WorktreeFinding.OK
     assert Repo(tmp_path / "w").common_dir() == (tmp_path / "elsewhere").resolve()
 
 
@@ -141,9 +144,11 @@ def test_through_a_symlink_it_is_the_same_worktree(make_repo: MakeRepo, tmp_path
     (tmp_path / "link").symlink_to(tmp_path / "real")
     repo, locks = Repo(box.path), tmp_path / "locks"
     path = tmp_path / "link" / "w"
-    assert add_worktree(repo, path, B, repo.need_head(), locks=locks) is Provision.CREATED
-    assert add_worktree(repo, path, B, repo.need_head(), locks=locks) is Provision.REUSED
-    assert Repo(path).dirty() == []
+    assert (
+        add_worktree(repo, path, B, repo.require_head(), locks=locks) is WorktreeProvision.CREATED
+    )
+    assert add_worktree(repo, path, B, repo.require_head(), locks=locks) is WorktreeProvision.REUSED
+    assert Repo(path).dirty_paths() == []
     assert remove_worktree(repo, path, locks=locks)
 
 
@@ -155,13 +160,15 @@ def test_file_names_with_newlines_are_checked_out_and_completed(
     repo, path, locks = Repo(box.path), tmp_path / "w", tmp_path / "locks"
     box.git("worktree", "add", "-q", "--no-checkout", "-b", B, str(path))
     write(path, dict.fromkeys(names[:4], "con"))
-    assert add_worktree(repo, path, B, repo.need_head(), locks=locks) is Provision.COMPLETED
-    assert Repo(path).dirty() == []
+    assert (
+        add_worktree(repo, path, B, repo.require_head(), locks=locks) is WorktreeProvision.COMPLETED
+    )
+    assert Repo(path).dirty_paths() == []
 
 
 def test_a_repository_without_any_file(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "empty")
     git(tmp_path / "empty", "commit", "--quiet", "--allow-empty", "-m", "start")
     repo, path = Repo(tmp_path / "empty"), tmp_path / "w"
-    add_worktree(repo, path, B, repo.need_head(), locks=tmp_path / "locks")
-    assert validate_worktree(repo, path, B).finding is Finding.OK
+    add_worktree(repo, path, B, repo.require_head(), locks=tmp_path / "locks")
+    assert validate_worktree(repo, path, B).finding is WorktreeFinding.OK

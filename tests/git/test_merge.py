@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import CommitId, GitError, Repo
-from orchestr.giterrors import NoMergeBase
-from orchestr.gitmerge import conflict_markers, merge_base_for
+from orchestr.git.errors import NoMergeBase
+from orchestr.git.merge import find_conflict_markers, merge_heads
+from orchestr.git.repo import CommitId, GitError, Repo
 from tests.conftest import MakeRepo, Sandbox, git
 
 LINES = "".join(f"{n}\n" for n in range(30))
@@ -65,20 +65,20 @@ def test_the_same_heads_in_any_order_give_the_same_commit(
 ) -> None:
     repo = Repo(box.path)
     heads = [branch(box, name, {f"{name}.txt": name}) for name in ("x", "y", "z")]
-    base = repo.need_head()
+    base = repo.require_head()
     made: set[CommitId | None] = set()
     for order in permutations([*heads, base]):  # main is behind all of them: no difference
-        merged = merge_base_for(repo, order)
+        merged = merge_heads(repo, order)
         assert merged.commit is not None
         made.add(merged.commit)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("TZ", "Pacific/Auckland")
-    made.add(merge_base_for(Repo(box.path), heads).commit)
+    made.add(merge_heads(Repo(box.path), heads).commit)
     assert len(made) == 1
     commit = made.pop()
     assert commit and all(repo.is_ancestor(head, commit) for head in heads)
-    assert merge_base_for(repo, [base, heads[0]]).commit == heads[0]
-    assert merge_base_for(repo, [commit]).commit == commit
+    assert merge_heads(repo, [base, heads[0]]).commit == heads[0]
+    assert merge_heads(repo, [commit]).commit == commit
 
 
 def test_two_heads_in_conflict_are_named(box: Sandbox) -> None:
@@ -87,7 +87,7 @@ def test_two_heads_in_conflict_are_named(box: Sandbox) -> None:
     left = branch(box, "left", {"b.txt": "left\n"})
     right = branch(box, "right", {"b.txt": "right\n"})
     for order in permutations([quiet, left, right]):
-        merged = merge_base_for(repo, order)
+        merged = merge_heads(repo, order)
         assert merged.commit is None and merged.conflicts == ("b.txt",)
         assert {merged.ours, merged.theirs} == {left, right}
 
@@ -99,7 +99,7 @@ def test_heads_without_common_history_are_an_error_that_says_so(
     box.git("checkout", "--quiet", "--orphan", "lone")
     lone = CommitId(box.commit({"lone.txt": "l"}))
     with pytest.raises(NoMergeBase, match="share no history"):
-        merge_base_for(Repo(box.path), [one, lone])
+        merge_heads(Repo(box.path), [one, lone])
     box.git("push", "--quiet", "origin", "one")
     box.git("switch", "--quiet", "main")
     box.commit({"m.txt": "m"}, push=True)
@@ -115,10 +115,10 @@ def test_heads_without_common_history_are_an_error_that_says_so(
     )
     shallow = Repo(clone)
     assert shallow.is_shallow()
-    heads = [CommitId(str(shallow.resolve(f"origin/{name}"))) for name in ("main", "one")]
+    heads = [CommitId(str(shallow.resolve_commit(f"origin/{name}"))) for name in ("main", "one")]
     assert shallow.merge_base(*heads) is None
     with pytest.raises(NoMergeBase, match="shallow clone") as caught:
-        merge_base_for(shallow, heads)
+        merge_heads(shallow, heads)
     assert caught.value.hint is not None and "--unshallow" in caught.value.hint
 
 
@@ -140,17 +140,17 @@ def test_added_conflict_markers_are_found_in_any_file(box: Sandbox) -> None:
             "one-line.txt": "<<<<<<< ours >>>>>>> theirs",
         }
     )
-    assert sorted(conflict_markers(repo, base, head)) == ["a.txt", "new\nline ü.txt"]
-    assert conflict_markers(repo, head, base) == ["gone.md"]
-    assert conflict_markers(repo, head, head) == []
+    assert sorted(find_conflict_markers(repo, base, head)) == ["a.txt", "new\nline ü.txt"]
+    assert find_conflict_markers(repo, head, base) == ["gone.md"]
+    assert find_conflict_markers(repo, head, head) == []
 
 
 @pytest.mark.slow
 def test_a_file_of_300_mb_does_no_harm(box: Sandbox) -> None:
     repo = Repo(box.path)
-    base = repo.need_head()
+    base = repo.require_head()
     with (box.path / "big.txt").open("wb") as big:
         for _ in range(300):
             big.write(b"x" * 1023 + b"\n" + b"y" * ((1 << 20) - 1024))
     head = box.commit({"a.txt": LINES + MARKED})
-    assert conflict_markers(repo, base, head) == ["a.txt"]
+    assert find_conflict_markers(repo, base, head) == ["a.txt"]

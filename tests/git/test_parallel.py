@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git import Branch, PushStatus, Repo
-from orchestr.gitworktree import Provision, add_worktree, remove_worktree
+from orchestr.git.repo import Branch, PushStatus, Repo
+from orchestr.git.worktrees import WorktreeProvision, add_worktree, remove_worktree
 from tests.conftest import MakeRepo, Sandbox, git
 
 MANY = 32
@@ -27,18 +27,18 @@ def shared_state(box: Sandbox) -> dict[str, bytes]:
 def test_threads_add_work_push_and_remove(make_repo: MakeRepo, tmp_path: Path) -> None:
     box = make_repo(files=FILES)
     repo, locks = Repo(box.path), tmp_path / "locks"
-    base, before = repo.need_head(), shared_state(box)
+    base, before = repo.require_head(), shared_state(box)
 
     def cell(number: int) -> str:
         path, branch = tmp_path / "w" / str(number), Branch(f"cell-{number}")
-        assert add_worktree(repo, path, branch, base, locks=locks) is Provision.CREATED
+        assert add_worktree(repo, path, branch, base, locks=locks) is WorktreeProvision.CREATED
         tree = Repo(path)
         (path / f"new-{number}.txt").write_text("x")
         head = tree.commit_all(f"work {number}")
         assert head is not None
         tree.fetch("origin", "main", locks=locks)
         assert tree.push("origin", head, branch).status is PushStatus.OK
-        assert tree.dirty() == []
+        assert tree.dirty_paths() == []
         assert remove_worktree(repo, path, locks=locks)
         return head
 
@@ -47,7 +47,7 @@ def test_threads_add_work_push_and_remove(make_repo: MakeRepo, tmp_path: Path) -
     assert box.origin is not None
     listed = git(box.origin, "for-each-ref", "--format=%(objectname)", "refs/heads/cell-*").split()
     assert sorted(listed) == sorted(heads)
-    assert [entry.path for entry in repo.worktrees()] == [box.path]
+    assert [entry.path for entry in repo.list_worktrees()] == [box.path]
     assert shared_state(box) == before
 
 
@@ -58,11 +58,12 @@ def test_processes_add_at_once_beside_a_user_who_adds_too(
     repo = Repo(box.path)
     before = shared_state(box)
     code = (
-        "import sys; from pathlib import Path; from orchestr.git import *\n"
-        "from orchestr.gitworktree import add_worktree\n"
+        "import sys; from pathlib import Path; from orchestr.git.repo import *\n"
+        "from orchestr.git.worktrees import add_worktree\n"
         "repo, tmp, n = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
         "r = Repo(repo); sys.stdin.readline()\n"
-        "print(add_worktree(r, tmp / n, Branch('cell-' + n), r.need_head(), locks=tmp / 'locks'))\n"
+        "branch = Branch('cell-' + n)\n"
+        "print(add_worktree(r, tmp / n, branch, r.require_head(), locks=tmp / 'locks'))\n"
     )
     children = [
         subprocess.Popen(
@@ -86,20 +87,20 @@ def test_processes_add_at_once_beside_a_user_who_adds_too(
     assert [(out.strip(), code, err) for out, err, code in answers] == [("created", 0, "")] * MANY
     for n in range(MANY):
         tree = Repo(tmp_path / str(n))
-        assert (tree.head_branch(), tree.dirty()) == (f"cell-{n}", [])
-    assert len(repo.worktrees()) == 1 + MANY + sum(theirs)
+        assert (tree.head_branch(), tree.dirty_paths()) == (f"cell-{n}", [])
+    assert len(repo.list_worktrees()) == 1 + MANY + sum(theirs)
     assert shared_state(box) == before
 
 
 def test_many_ask_for_the_same_worktree_and_all_get_it(make_repo: MakeRepo, tmp_path: Path) -> None:
     box = make_repo(files=FILES)
-    repo, base = Repo(box.path), Repo(box.path).need_head()
+    repo, base = Repo(box.path), Repo(box.path).require_head()
 
-    def ask(_: int) -> Provision:
+    def ask(_: int) -> WorktreeProvision:
         return add_worktree(repo, tmp_path / "w", Branch("one"), base, locks=tmp_path / "locks")
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(ask, range(16)))
-    assert answers.count(Provision.CREATED) == 1
-    assert answers.count(Provision.REUSED) == 15
-    assert Repo(tmp_path / "w").dirty() == []
+    assert answers.count(WorktreeProvision.CREATED) == 1
+    assert answers.count(WorktreeProvision.REUSED) == 15
+    assert Repo(tmp_path / "w").dirty_paths() == []

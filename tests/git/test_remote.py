@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import OrchestrError
-from orchestr.git import Branch, CommitId, FetchFailed, PushStatus, RemoteAway, Repo
-from orchestr.giterrors import NoRemote, NoSuchRef
+from orchestr.git.errors import NoRemote, NoSuchRef
+from orchestr.git.repo import Branch, CommitId, FetchFailed, PushStatus, RemoteAway, Repo
 from tests.conftest import MakeRepo, Sandbox, git
 
 B = Branch("feat")
@@ -98,7 +98,7 @@ def test_fetch_brings_branches_and_leaves_fetch_head_and_tags(
     box.git("push", "--quiet", "origin", "v1")
     repo = Repo(clone)
     repo.fetch("origin", "+refs/heads/main:refs/remotes/origin/main", locks=tmp_path / "locks")
-    assert repo.resolve("origin/main") == new
+    assert repo.resolve_commit("origin/main") == new
     assert not (clone / ".git/FETCH_HEAD").exists()
     assert git(clone, "tag") == ""
     repo.fetch("origin", "refs/heads/main")
@@ -161,5 +161,5 @@ def test_a_shallow_clone_fetches_and_pushes(box: Sandbox, tmp_path: Path) -> Non
     repo = Repo(clone)
     assert repo.is_shallow()
     repo.fetch("origin")
-    assert repo.resolve("origin/main") == new
+    assert repo.resolve_commit("origin/main") == new
     assert repo.push("origin", CommitId(new), B).status is PushStatus.OK

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestr.errors import UsageError
-from orchestr.git import (
+from orchestr.git.repo import (
     NO_COMMIT,
     CommitId,
     CommitRefused,
@@ -21,7 +21,7 @@ from orchestr.git import (
     branch_name,
     git_version,
 )
-from orchestr.gitbase import parse_worktrees
+from orchestr.git.runner import parse_worktrees
 from tests.conftest import MakeRepo, Sandbox, git, write
 
 ODD = ["a b.txt", "new\nline.txt", "tab\t.txt", "ünï.txt", "-dash", '"quoted"', "back\\slash"]
@@ -35,11 +35,11 @@ def box(make_repo: MakeRepo) -> Sandbox:
 def test_names_become_commits_or_nothing(box: Sandbox) -> None:
     repo = Repo(box.path)
     head = box.git("rev-parse", "HEAD")
-    assert repo.resolve("main") == repo.head() == repo.need_head() == head
-    assert repo.resolve("origin/main") == head
+    assert repo.resolve_commit("main") == repo.head() == repo.require_head() == head
+    assert repo.resolve_commit("origin/main") == head
     for name in ("nobody", "--all", "-h", "", "main..x", "HEAD~9"):
-        assert repo.resolve(name) is None
-    assert repo.tree("main") == box.git("rev-parse", "main^{tree}")
+        assert repo.resolve_commit(name) is None
+    assert repo.resolve_tree("main") == box.git("rev-parse", "main^{tree}")
     assert repo.head_branch() == "main"
     box.git("checkout", "--quiet", "--detach")
     assert repo.head_branch() is None
@@ -50,18 +50,18 @@ def test_an_unborn_head_is_a_clear_error(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "empty")
     assert (repo.head(), repo.head_branch()) == (None, "main")
     with pytest.raises(NoCommits, match="no commit yet") as caught:
-        repo.need_head()
+        repo.require_head()
     assert caught.value.hint is not None and "commit --allow-empty" in caught.value.hint
 
 
 def test_history_is_compared(box: Sandbox) -> None:
     repo = Repo(box.path)
-    first = repo.need_head()
+    first = repo.require_head()
     second = CommitId(box.commit({"c.txt": "c"}))
     assert repo.is_ancestor(first, second) and repo.is_ancestor(first, first)
     assert not repo.is_ancestor(second, first)
     assert repo.merge_base(first, second) == first
-    assert (repo.count(first, second), repo.count(second, first)) == (1, 0)
+    assert (repo.count_commits(first, second), repo.count_commits(second, first)) == (1, 0)
     with pytest.raises(GitError):
         repo.is_ancestor(first, "1" * 40)
 
@@ -71,8 +71,8 @@ def test_odd_file_names_come_back_whole(box: Sandbox) -> None:
     write(box.path, dict.fromkeys(ODD, "x"))
     (box.path / os.fsdecode(b"latin-\xe9")).write_text("x")
     names = sorted([*ODD, os.fsdecode(b"latin-\xe9")])
-    assert sorted(repo.dirty()) == names
-    first = repo.need_head()
+    assert sorted(repo.dirty_paths()) == names
+    first = repo.require_head()
     second = repo.commit_all("odd names")
     assert second is not None
     assert sorted(repo.changed_paths(first, second)) == names
@@ -80,9 +80,9 @@ def test_odd_file_names_come_back_whole(box: Sandbox) -> None:
 
 def test_a_rename_is_both_of_its_names_and_shows_in_dirty(box: Sandbox) -> None:
     repo = Repo(box.path)
-    first = repo.need_head()
+    first = repo.require_head()
     box.git("mv", "a.txt", "z.txt")
-    assert sorted(repo.dirty()) == ["a.txt", "z.txt"]
+    assert sorted(repo.dirty_paths()) == ["a.txt", "z.txt"]
     second = repo.commit_all("rename")
     assert second and repo.changed_paths(first, second) == ["a.txt", "z.txt"]
     assert "a.txt => z.txt" in repo.diff_stat(first, second)
@@ -96,7 +96,7 @@ def test_ignored_files_are_neither_dirty_nor_committed(box: Sandbox) -> None:
     repo = Repo(box.path)
     box.commit({".gitignore": "*.log\n"})
     write(box.path, {"x.log": "x"})
-    assert repo.dirty() == []
+    assert repo.dirty_paths() == []
     assert repo.commit_all("nothing") is None
 
 
@@ -124,7 +124,7 @@ def test_a_hook_that_says_no_is_heard(box: Sandbox) -> None:
     write(box.path, {"x": "1"})
     with pytest.raises(CommitRefused, match="no tabs please"):
         Repo(box.path).commit_all("refused")
-    assert Repo(box.path).dirty() == ["x"]
+    assert Repo(box.path).dirty_paths() == ["x"]
 
 
 def test_foreign_git_variables_do_not_lead_astray(
@@ -145,7 +145,7 @@ def test_foreign_git_variables_do_not_lead_astray(
     repo = Repo(box.path)
     assert repo.toplevel() == box.path.resolve()
     assert not repo.is_bare()
-    found = Repo.containing(box.path)
+    found = Repo.find_containing(box.path)
     assert found is not None and found.path == box.path
 
 
@@ -156,13 +156,13 @@ def test_settings_travel_in_the_environment_and_the_config_stays(box: Sandbox) -
     write(box.path, {"x": "1"})
     repo.commit_all("with settings")
     assert box.git("log", "-1", "--format=%an") == "Set Here"
-    assert repo.at(box.path).config == repo.config
+    assert repo.at_path(box.path).config == repo.config
     assert config.read_bytes() == before
 
 
 def test_refs_move_only_from_where_they_are(box: Sandbox) -> None:
     repo = Repo(box.path)
-    first = repo.need_head()
+    first = repo.require_head()
     second = CommitId(box.commit({"c.txt": "c"}))
     ref = "refs/orchestr/attempts/f/c/1"
     repo.update_ref(ref, first, NO_COMMIT)
@@ -176,7 +176,7 @@ def test_refs_move_only_from_where_they_are(box: Sandbox) -> None:
     repo.update_ref(ref, first)
     repo.delete_ref(ref, first)
     repo.delete_ref(ref)
-    assert repo.resolve(ref) is None
+    assert repo.resolve_commit(ref) is None
 
 
 def test_a_merge_is_clean_or_names_its_conflicts_and_is_ended_by_a_commit(box: Sandbox) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import UsageError
-from orchestr.git import Branch, CommitId, GitError, Repo
-from orchestr.gitworktree import (
-    Finding,
-    Provision,
+from orchestr.git.repo import Branch, CommitId, GitError, Repo
+from orchestr.git.worktrees import (
+    WorktreeFinding,
+    WorktreeProvision,
     WorktreeRefused,
     add_detached,
     add_worktree,
@@ -36,12 +36,12 @@ class World:
     def __init__(self, sandbox: Sandbox, tmp: Path) -> None:
         self.sandbox, self.locks, self.path = sandbox, tmp / "locks", tmp / "trees" / "f" / "cell"
         self.repo = Repo(sandbox.path)
-        self.base = self.repo.need_head()
+        self.base = self.repo.require_head()
 
-    def add(self, path: Path | None = None, branch: Branch = B) -> Provision:
+    def add(self, path: Path | None = None, branch: Branch = B) -> WorktreeProvision:
         return add_worktree(self.repo, path or self.path, branch, self.base, locks=self.locks)
 
-    def finding(self, branch: str | None = B) -> Finding:
+    def finding(self, branch: str | None = B) -> WorktreeFinding:
         return validate_worktree(self.repo, self.path, branch).finding
 
     def branches(self) -> list[str]:
@@ -71,11 +71,11 @@ def snapshot(path: Path) -> dict[str, bytes]:
 
 
 def test_a_new_branch_is_checked_out_in_a_new_worktree(world: World) -> None:
-    assert world.finding() is Finding.MISSING
-    assert world.add() is Provision.CREATED
+    assert world.finding() is WorktreeFinding.MISSING
+    assert world.add() is WorktreeProvision.CREATED
     tree = Repo(world.path)
-    assert (tree.head(), tree.head_branch(), tree.dirty()) == (world.base, B, [])
-    assert world.finding() is Finding.OK
+    assert (tree.head(), tree.head_branch(), tree.dirty_paths()) == (world.base, B, [])
+    assert world.finding() is WorktreeFinding.OK
     assert tree.main_worktree() == world.sandbox.path
     assert tree.common_dir() == world.repo.common_dir()
 
@@ -83,7 +83,7 @@ def test_a_new_branch_is_checked_out_in_a_new_worktree(world: World) -> None:
 def test_the_second_call_finds_it_there(world: World) -> None:
     world.add()
     write(world.path, {"new.txt": "agent's"})
-    assert world.add() is Provision.REUSED
+    assert world.add() is WorktreeProvision.REUSED
     assert (world.path / "new.txt").read_text() == "agent's"
 
 
@@ -92,18 +92,18 @@ def test_a_branch_left_by_an_earlier_run_is_used_again(world: World) -> None:
     git(world.path, "commit", "--quiet", "--allow-empty", "-m", "work")
     head = Repo(world.path).head()
     assert remove_worktree(world.repo, world.path, locks=world.locks)
-    assert world.add() is Provision.BRANCH_REUSED
+    assert world.add() is WorktreeProvision.BRANCH_REUSED
     assert Repo(world.path).head() == head
 
 
 def test_a_tag_of_the_same_name_confuses_nobody(world: World) -> None:
     world.sandbox.git("tag", B)
     world.sandbox.commit({"later.txt": ""})
-    world.base = world.repo.need_head()
+    world.base = world.repo.require_head()
     world.add()
     assert Repo(world.path).head() == world.base
     remove_worktree(world.repo, world.path, locks=world.locks)
-    assert world.add() is Provision.BRANCH_REUSED
+    assert world.add() is WorktreeProvision.BRANCH_REUSED
     assert (Repo(world.path).head(), Repo(world.path).head_branch()) == (world.base, B)
 
 
@@ -132,7 +132,7 @@ def test_the_main_checkout_stays_byte_for_byte_what_it_was(world: World) -> None
 
 def test_a_strangers_directory_is_refused_and_kept(world: World) -> None:
     write(world.path, {"precious.txt": "mine"})
-    assert world.finding() is Finding.FOREIGN
+    assert world.finding() is WorktreeFinding.FOREIGN
     with pytest.raises(WorktreeRefused, match="not a worktree of") as caught:
         world.add()
     assert caught.value.hint is not None and f"mv {world.path}" in caught.value.hint
@@ -144,14 +144,14 @@ def test_a_strangers_directory_is_refused_and_kept(world: World) -> None:
 
 def test_a_worktree_of_another_repository_is_foreign(world: World, make_repo: MakeRepo) -> None:
     make_repo("other").git("worktree", "add", "--quiet", "-b", B, str(world.path))
-    assert world.finding() is Finding.FOREIGN
+    assert world.finding() is WorktreeFinding.FOREIGN
     with pytest.raises(WorktreeRefused):
         world.add()
 
 
 def test_an_empty_directory_is_no_obstacle(world: World) -> None:
     world.path.mkdir(parents=True)
-    assert world.add() is Provision.CREATED
+    assert world.add() is WorktreeProvision.CREATED
 
 
 def test_a_branch_checked_out_elsewhere_is_refused_naming_where(world: World) -> None:
@@ -166,12 +166,12 @@ def test_a_branch_checked_out_elsewhere_is_refused_naming_where(world: World) ->
 def test_another_branch_in_the_worktree_is_refused_naming_both(world: World) -> None:
     world.add()
     git(world.path, "switch", "--quiet", "-c", "other")
-    assert world.finding() is Finding.WRONG_BRANCH
+    assert world.finding() is WorktreeFinding.WRONG_BRANCH
     with pytest.raises(WorktreeRefused, match="on branch other, expected feat"):
         world.add()
     git(world.path, "commit", "--quiet", "--allow-empty", "-m", "on nobody's branch")
     git(world.path, "checkout", "--quiet", "--detach")
-    assert world.finding() is Finding.DETACHED
+    assert world.finding() is WorktreeFinding.DETACHED
     with pytest.raises(WorktreeRefused, match="on a detached head"):
         world.add()
 
@@ -182,23 +182,23 @@ def test_a_record_whose_directory_is_gone_is_dropped_alone(world: World) -> None
     world.sandbox.git("worktree", "add", "--quiet", "-b", "theirs", str(other))
     for path in (world.path, other):
         subprocess.run(["rm", "-r", str(path)], check=True)
-    assert world.finding() is Finding.MISSING
-    assert world.add() is Provision.BRANCH_REUSED
-    assert other in [entry.path for entry in world.repo.worktrees()]
+    assert world.finding() is WorktreeFinding.MISSING
+    assert world.add() is WorktreeProvision.BRANCH_REUSED
+    assert other in [entry.path for entry in world.repo.list_worktrees()]
 
 
 def test_a_record_at_another_place_gives_its_branch_back(world: World) -> None:
     old = world.path.with_name("old")
     world.add(old)
     subprocess.run(["rm", "-r", str(old)], check=True)
-    assert world.add() is Provision.BRANCH_REUSED
+    assert world.add() is WorktreeProvision.BRANCH_REUSED
 
 
 def test_a_locked_record_without_directory_is_left_alone(world: World) -> None:
     world.add()
     world.sandbox.git("worktree", "lock", "--reason", "on a stick", str(world.path))
     subprocess.run(["rm", "-r", str(world.path)], check=True)
-    assert world.finding() is Finding.LOCKED
+    assert world.finding() is WorktreeFinding.LOCKED
     with pytest.raises(WorktreeRefused, match="on a stick"):
         world.add()
 
@@ -217,16 +217,16 @@ def test_a_damaged_git_file_is_mended_and_the_work_stays(
             link.write_text("junk\n")
         case _:
             link.write_text(f"gitdir: {make_repo('other').path}/.git\n")
-    assert world.finding() is Finding.DAMAGED
-    assert world.add() is Provision.REUSED
-    assert Repo(world.path).dirty() == ["a.txt"]
+    assert world.finding() is WorktreeFinding.DAMAGED
+    assert world.add() is WorktreeProvision.REUSED
+    assert Repo(world.path).dirty_paths() == ["a.txt"]
 
 
 def test_a_repository_made_in_the_place_of_a_worktree_is_refused(world: World) -> None:
     world.add()
     (world.path / ".git").unlink()
     git(world.path, "init", "--quiet")
-    assert world.finding() is Finding.DAMAGED
+    assert world.finding() is WorktreeFinding.DAMAGED
     with pytest.raises(WorktreeRefused, match="not a worktree of"):
         world.add()
     assert (world.path / ".git" / "HEAD").exists()
@@ -238,16 +238,16 @@ def test_without_its_git_file_a_worktree_is_not_the_repository_around_it(world: 
     (inside / ".git").unlink()
     assert Repo(inside).head() is None
     with pytest.raises(GitError):
-        Repo(inside).dirty()
+        Repo(inside).dirty_paths()
 
 
 def test_interrupted_before_the_checkout_it_is_completed(world: World) -> None:
     world.path.parent.mkdir(parents=True)
     world.sandbox.git("worktree", "add", "-q", "--no-checkout", "-b", B, str(world.path))
-    assert world.finding() is Finding.INCOMPLETE
-    assert world.add() is Provision.COMPLETED
-    assert Repo(world.path).dirty() == []
-    assert world.finding() is Finding.OK
+    assert world.finding() is WorktreeFinding.INCOMPLETE
+    assert world.add() is WorktreeProvision.COMPLETED
+    assert Repo(world.path).dirty_paths() == []
+    assert world.finding() is WorktreeFinding.OK
 
 
 def test_interrupted_in_the_checkout_nothing_but_cut_files_is_replaced(world: World) -> None:
@@ -255,8 +255,8 @@ def test_interrupted_in_the_checkout_nothing_but_cut_files_is_replaced(world: Wo
     world.sandbox.git("worktree", "add", "-q", "--no-checkout", "-b", B, str(world.path))
     write(world.path, {"a.txt": "somebody's edit\n", "dir/c.txt": "c\n" * 20, "own.txt": "mine\n"})
     (Repo(world.path).git_dir() / "index.lock").write_bytes(b"")
-    assert world.add() is Provision.COMPLETED
-    assert Repo(world.path).dirty() == ["a.txt", "own.txt"]
+    assert world.add() is WorktreeProvision.COMPLETED
+    assert Repo(world.path).dirty_paths() == ["a.txt", "own.txt"]
     assert (world.path / "a.txt").read_text() == "somebody's edit\n"
     assert (world.path / "dir/c.txt").read_text() == FILES["dir/c.txt"]
     assert (world.path / "dir/b.txt").read_text() == "b\n"
@@ -271,7 +271,7 @@ def test_interrupted_in_worktree_add_itself_it_starts_over(world: World, unwritt
     (admin / "locked").write_text("initializing")
     if unwritten != "nothing":
         (admin / unwritten).unlink()
-    assert world.add() is Provision.CREATED
+    assert world.add() is WorktreeProvision.CREATED
     assert Repo(world.path).head_branch() == B
     assert remove_worktree(world.repo, world.path, locks=world.locks)
 
@@ -283,8 +283,9 @@ def test_killed_at_any_moment_the_next_call_completes_it(
     files = {f"d{n % 20}/f{n}.txt": f"{n}\n" * 200 for n in range(1500)}
     world = World(make_repo(files=files), tmp_path)
     code = (
-        "import sys; from pathlib import Path; from orchestr.git import Repo, Branch, CommitId\n"
-        "from orchestr.gitworktree import add_worktree\n"
+        "import sys; from pathlib import Path; from orchestr.git.repo import Repo, Branch"
+        ", CommitId\n"
+        "from orchestr.git.worktrees import add_worktree\n"
         "r, p, b, l = sys.argv[1:]\n"
         "add_worktree(Repo(Path(r)), Path(p), Branch('feat'), CommitId(b), locks=Path(l))\n"
     )
@@ -300,10 +301,10 @@ def test_killed_at_any_moment_the_next_call_completes_it(
         child.send_signal(signal.SIGKILL)
         child.wait()
         outcomes.add(world.add())
-        assert Repo(world.path).dirty() == []
+        assert Repo(world.path).dirty_paths() == []
         assert remove_worktree(world.repo, world.path, locks=world.locks)
         assert not world.path.exists()
-    assert Provision.COMPLETED in outcomes
+    assert WorktreeProvision.COMPLETED in outcomes
 
 
 def test_locks_left_by_a_killed_git_are_cleared(world: World) -> None:
@@ -353,13 +354,13 @@ def test_an_upstreams_worktree_comes_back_detached_and_goes_on_its_branch_again(
 ) -> None:
     world.add()
     git(world.path, "commit", "--quiet", "--allow-empty", "-m", "work")
-    head = Repo(world.path).need_head()
+    head = Repo(world.path).require_head()
     remove_worktree(world.repo, world.path, locks=world.locks)
     for commit in (world.base, head, head):
         add_detached(world.repo, world.path, commit, locks=world.locks)
         assert (Repo(world.path).head(), Repo(world.path).head_branch()) == (commit, None)
-    assert world.finding(None) is Finding.OK
-    assert world.add() is Provision.REUSED
+    assert world.finding(None) is WorktreeFinding.OK
+    assert world.add() is WorktreeProvision.REUSED
     assert (Repo(world.path).head(), Repo(world.path).head_branch()) == (head, B)
 
 
@@ -369,7 +370,7 @@ def test_a_commit_made_on_a_detached_head_is_kept_when_it_moves(world: World) ->
     made = Repo(world.path).head()
     add_detached(world.repo, world.path, world.base, locks=world.locks)
     assert Repo(world.path).head() == world.base
-    assert world.repo.resolve(f"refs/orchestr/kept/{made}") == made
+    assert world.repo.resolve_commit(f"refs/orchestr/kept/{made}") == made
     write(world.path, {"a.txt": "changed\n"})
     with pytest.raises(WorktreeRefused, match="not committed"):
         add_detached(world.repo, world.path, CommitId(str(made)), locks=world.locks)
@@ -400,15 +401,15 @@ def test_hostile_branch_names_never_reach_git(world: World, name: str) -> None:
 def test_any_path_will_do(make_repo: MakeRepo, tmp_path: Path, name: str) -> None:
     root = tmp_path / name
     world = World(make_repo(files={"f": "1"}, where=root), root)
-    assert world.add() is Provision.CREATED
-    assert world.add() is Provision.REUSED
+    assert world.add() is WorktreeProvision.CREATED
+    assert world.add() is WorktreeProvision.REUSED
     assert Repo(world.path).toplevel() == world.path.resolve()
     assert remove_worktree(world.repo, world.path, locks=world.locks)
 
 
 def test_from_inside_a_worktree_the_main_repository_is_used(world: World) -> None:
     world.add()
-    found = Repo.containing(world.path / "dir")
+    found = Repo.find_containing(world.path / "dir")
     assert found is not None and found.path == world.path
     second = world.path.with_name("second")
     add_worktree(found, second, Branch("second"), world.base, locks=world.locks)

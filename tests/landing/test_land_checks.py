@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestr.ports import is_free
+from orchestr.state.ports import is_free
 from tests.crash.house import wait_for
 from tests.e2e.test_kit import free_base
 from tests.landing.house import FEATURE, Yard, both

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.locks import read_lease
+from orchestr.process.lease import read_lease
 from tests.crash.house import wait_for
 from tests.crash.test_kills import points
 from tests.landing.house import CHAIN, FEATURE, Yard, both, git

@@ -12,13 +12,21 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from orchestr.landing.decide import decide
-from orchestr.landing.queue import Queue, obstacle, replay
-from orchestr.landing.records import Change, GroupClosed, GroupOpened, Landed, Lane, Rules, Stage
+from orchestr.landing.decide import decide_actions
+from orchestr.landing.events import (
+    GroupClosed,
+    GroupOpened,
+    Landed,
+    LandingChange,
+    Lane,
+    QueueRules,
+    Stage,
+)
+from orchestr.landing.queue import Queue, find_obstacle, replay
 from tests.landing.world import World
 
 RULES = st.builds(
-    Rules,
+    QueueRules,
     window=st.integers(1, 6),
     floor=st.integers(1, 3),
     ceiling=st.integers(4, 8),
@@ -31,7 +39,7 @@ RULES = st.builds(
 @dataclass(frozen=True)
 class Case:
     seed: int
-    changes: tuple[Change, ...]
+    changes: tuple[LandingChange, ...]
     bad: float
     clash: float
     moves: float
@@ -44,7 +52,7 @@ def cases(draw: st.DrawFn) -> Case:
     rng = random.Random(draw(st.integers(0, 2**32)))
     lanes = [Lane(f"r{n}", "main") for n in range(draw(st.integers(2, 3)))]
     edges = draw(st.sampled_from((0.0, 0.2, 0.6)))
-    changes: list[Change] = []
+    changes: list[LandingChange] = []
     for group in range(draw(st.integers(1, 3))):
         size = draw(st.integers(2, 7))
         keys: list[str] = []
@@ -55,7 +63,9 @@ def cases(draw: st.DrawFn) -> Case:
             paths = frozenset(rng.sample("abcdef", rng.randint(1, 2)))
             hold = "not done" if rng.random() < 0.05 else ""
             known = paths if rng.random() < 0.8 else None
-            changes.append(Change(key, lane, f"{key}#0", order, f"f{group}", needs, hold, known))
+            changes.append(
+                LandingChange(key, lane, f"{key}#0", order, f"f{group}", needs, hold, known)
+            )
             keys.append(key)
     return Case(
         rng.randint(0, 2**32),
@@ -88,12 +98,12 @@ def world_of(case: Case) -> World:
 
 def at_rest(q: Queue) -> None:
     """Nothing is under way, and what did not land says why."""
-    assert decide(q) == ()
+    assert decide_actions(q) == ()
     assert not q.intents
     for item in q.items.values():
         assert item.stage in (Stage.LANDED, Stage.PARKED, Stage.WAITING)
         if item.stage is Stage.WAITING:
-            assert obstacle(q, item)
+            assert find_obstacle(q, item)
         if item.stage is Stage.PARKED:
             assert item.detail and item.trouble
 
@@ -105,7 +115,7 @@ def many(examples: int) -> settings:
 @many(50)
 @given(case=cases(), rules=RULES)
 def test_what_lands_was_checked_lands_once_in_order_and_nothing_is_lost(
-    case: Case, rules: Rules
+    case: Case, rules: QueueRules
 ) -> None:
     holds(case, rules)
 
@@ -113,11 +123,11 @@ def test_what_lands_was_checked_lands_once_in_order_and_nothing_is_lost(
 @pytest.mark.slow
 @many(200)
 @given(case=cases(), rules=RULES)
-def test_the_same_in_many_more_worlds(case: Case, rules: Rules) -> None:
+def test_the_same_in_many_more_worlds(case: Case, rules: QueueRules) -> None:
     holds(case, rules)
 
 
-def holds(case: Case, rules: Rules) -> None:
+def holds(case: Case, rules: QueueRules) -> None:
     world = world_of(case)
     q, journal = world.run(rules)
     at_rest(q)
@@ -144,7 +154,9 @@ def holds(case: Case, rules: Rules) -> None:
 @pytest.mark.slow
 @many(80)
 @given(case=cases(), rules=RULES)
-def test_without_trouble_all_lands_whatever_the_kills_and_moves(case: Case, rules: Rules) -> None:
+def test_without_trouble_all_lands_whatever_the_kills_and_moves(
+    case: Case, rules: QueueRules
+) -> None:
     whole = Case(case.seed, case.changes, 0.0, 0.0, case.moves, case.kills)
     world = world_of(whole)
     q, _ = world.run(rules)

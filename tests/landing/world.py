@@ -10,38 +10,38 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from orchestr.landing.decide import content, decide, is_doomed
-from orchestr.landing.queue import Queue, replay, step
-from orchestr.landing.records import (
+from orchestr.landing.decide import decide_actions, is_doomed, keys_in_candidate
+from orchestr.landing.events import (
     Action,
-    Change,
+    CandidateSpec,
     CheckCandidate,
     Checked,
     Conflicted,
     Event,
-    Land,
+    LandCandidate,
     Landed,
+    LandingChange,
     LandIntended,
     Lane,
     Made,
     MakeCandidate,
-    Note,
     NotLanded,
     Offered,
     Parked,
-    Repair,
+    QueueRules,
+    RecordEvent,
+    RepairChange,
     Repaired,
     RepairStarted,
     Retarget,
     Retargeted,
-    Rules,
-    Spec,
     Started,
     TargetSeen,
     Trouble,
     Verified,
     Verify,
 )
+from orchestr.landing.queue import Queue, apply_event, replay
 
 KILLS = 30  # processes that are killed in one world at most
 
@@ -53,7 +53,7 @@ class World:
     """
 
     rng: random.Random
-    changes: list[Change]
+    changes: list[LandingChange]
     bad: set[str] = field(default_factory=set)
     clash: set[frozenset[str]] = field(default_factory=set)
     conflict: set[frozenset[str]] = field(default_factory=set)
@@ -93,7 +93,7 @@ class World:
 
     # --- performing ------------------------------------------------------------------------
 
-    def make(self, spec: Spec) -> Event:
+    def make(self, spec: CandidateSpec) -> Event:
         content = self.content[spec.base]
         for key in spec.keys:
             if any(frozenset((key, other)) in self.conflict for other in content):
@@ -103,7 +103,7 @@ class World:
         self._commit(name, spec.base, content)
         return Made(spec, name, f"tree of {name}")
 
-    def check(self, spec: Spec, commit: str) -> Event:
+    def check(self, spec: CandidateSpec, commit: str) -> Event:
         self.checks += 1
         content = self.content[commit]
         heads = dict(spec.parts)
@@ -113,7 +113,7 @@ class World:
             self.green.add(commit)
         return Checked(spec, commit, not red, "red" if red else "")
 
-    def land(self, spec: Spec, commit: str) -> Event:
+    def land(self, spec: CandidateSpec, commit: str) -> Event:
         tip = self.tips[spec.lane]
         if self.contains(tip, commit):
             return Landed(spec, commit, tip)
@@ -148,11 +148,11 @@ class World:
             case CheckCandidate(spec, commit, _):
                 assert not is_doomed(q, spec), f"{commit} is asked about and nobody needs it"
                 mine = {k for k, i in q.items.items() if i.change.lane == spec.lane}
-                assert set(self.content[commit]) == content(q, spec) & mine
+                assert set(self.content[commit]) == keys_in_candidate(q, spec) & mine
                 return self.check(spec, commit)
-            case Land(spec, commit, intended):
+            case LandCandidate(spec, commit, intended):
                 return self.land(spec, commit) if intended else LandIntended(spec, commit)
-            case Repair(key, trouble, number, detail, started):
+            case RepairChange(key, trouble, number, detail, started):
                 if not started:
                     return RepairStarted(key, trouble, number, detail)
                 return self.repair(key, number, q.items[key].change.head, q.rules.repairs)
@@ -160,10 +160,10 @@ class World:
                 return Retargeted(key)
             case Verify(key):
                 return Verified(key)
-            case Note(event):
+            case RecordEvent(event):
                 return event
 
-    def run(self, rules: Rules, most: int = 4_000) -> tuple[Queue, list[Event]]:
+    def run(self, rules: QueueRules, most: int = 4_000) -> tuple[Queue, list[Event]]:
         """Processes, one after the other, until one ends by itself; the rest is killed.
 
         Every process tries what was left to a person again, so somebody who kills for ever keeps
@@ -177,21 +177,21 @@ class World:
             opening += [TargetSeen(lane, tip) for lane, tip in self.tips.items()]
             for event in opening:
                 journal.append(event)
-                q = step(q, event)
+                q = apply_event(q, event)
             killed = False
-            while actions := decide(q):
+            while actions := decide_actions(q):
                 self.steps += 1
                 assert self.steps < most, "the queue does not end"
                 assert len(set(actions)) == len(actions), "an action is asked for twice"
                 action = self.rng.choice(actions[: self.rng.choice((1, 3, len(actions)))])
-                if isinstance(action, Land) and self.rng.random() < self.moves:
+                if isinstance(action, LandCandidate) and self.rng.random() < self.moves:
                     self.somebody_moves(action.spec.lane)
                 event = self.perform(q, action)
                 if self._is_killed():  # it happened, and nobody wrote it down
                     killed = True
                     break
                 journal.append(event)
-                q = step(q, event)
+                q = apply_event(q, event)
                 if self._is_killed():
                     killed = True
                     break
@@ -203,7 +203,7 @@ class World:
         self.killed += killed
         return killed
 
-    def _now(self, q: Queue) -> list[Change]:
+    def _now(self, q: Queue) -> list[LandingChange]:
         """The changes as a new process finds them: with the heads that repairs made."""
         from dataclasses import replace
 

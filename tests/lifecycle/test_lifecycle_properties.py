@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import durations, replay, settle, step
-from orchestr.states import CellState, FeatureState, feature_state, follows
+from orchestr.state.events import Event, EventKind
+from orchestr.state.replay import apply_event, median_durations, replay, reset_interrupted
+from orchestr.state.states import CellState, FeatureState, may_follow, summarize_states
 
 VALUES = st.one_of(
     st.none(),
@@ -23,7 +23,7 @@ KEYS = st.sampled_from(NAMES.split())
 EVENTS = st.lists(
     st.builds(
         Event,
-        kind=st.sampled_from(list(Kind)),
+        kind=st.sampled_from(list(EventKind)),
         ts=st.just("2026-05-18T12:00:00+00:00"),
         run=st.sampled_from(["", "r1", "r2"]),
         feature=st.just("f"),
@@ -39,8 +39,8 @@ EVENTS = st.lists(
 @given(EVENTS)
 def test_every_prefix_can_be_replayed(events: list[Event]) -> None:
     for end in range(len(events) + 1):
-        settle(replay(events[:end]), live=False)
-    durations(events)
+        reset_interrupted(replay(events[:end]), live=False)
+    median_durations(events)
 
 
 @given(EVENTS, EVENTS)
@@ -50,25 +50,25 @@ def test_replay_is_a_fold(first: list[Event], second: list[Event]) -> None:
     view = replay([])
     for event in [*first, *second]:
         before = view
-        view = step(view, event)
+        view = apply_event(view, event)
         assert before.cells is not view.cells
     assert whole == view
 
 
 @given(EVENTS)
 def test_nothing_moves_when_nobody_lives(events: list[Event]) -> None:
-    view = settle(replay(events), live=False)
+    view = reset_interrupted(replay(events), live=False)
     assert not any(c.state.is_moving for c in view.cells.values())
-    assert settle(view, live=False) == view
+    assert reset_interrupted(view, live=False) == view
 
 
 @pytest.mark.parametrize("state", list(CellState))
 def test_every_state_has_its_looks(state: CellState) -> None:
     assert len(state.symbol) == 1
-    assert state.words
+    assert state.label
     assert state.style
-    assert follows(state, state)
-    assert state.is_moving or follows(state, CellState.RUNNING)
+    assert may_follow(state, state)
+    assert state.is_moving or may_follow(state, CellState.RUNNING)
 
 
 def test_the_symbols_differ() -> None:
@@ -94,4 +94,4 @@ def test_the_symbols_differ() -> None:
     ],
 )
 def test_the_state_of_a_feature(cells: str, expected: str) -> None:
-    assert feature_state(CellState(c) for c in cells.split()) is FeatureState(expected)
+    assert summarize_states(CellState(c) for c in cells.split()) is FeatureState(expected)

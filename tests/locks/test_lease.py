@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import Busy
-from orchestr.locks import FlockLock, Lease, LeaseRecord, break_lease, read_lease
+from orchestr.process.file_lock import FlockLock
+from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 
 HOLD = """
 import sys; from pathlib import Path
 from orchestr.errors import Busy
-from orchestr.locks import Lease, LeaseRecord
-record = LeaseRecord.mine(command="orchestr run mlkem", features=("mlkem",), jobs=3)
+from orchestr.process.lease import Lease, LeaseRecord
+record = LeaseRecord.for_this_process(command="orchestr run mlkem", features=("mlkem",), jobs=3)
 try:
     lease = Lease.acquire(Path(sys.argv[1]), record)
 except Busy as busy:
@@ -32,7 +33,7 @@ lease.release()
 
 
 def record(**changes: object) -> LeaseRecord:
-    mine = LeaseRecord.mine(command="orchestr run mlkem", features=("mlkem",), jobs=3)
+    mine = LeaseRecord.for_this_process(command="orchestr run mlkem", features=("mlkem",), jobs=3)
     return replace(mine, **changes)  # type: ignore[arg-type]
 
 
@@ -177,7 +178,7 @@ def test_looking_on_never_makes_it_busy(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from orchestr.locks import read_lease\n"
+            "import sys; from pathlib import Path; from orchestr.process.lease import read_lease\n"
             "print('on', flush=True)\nwhile True: read_lease(Path(sys.argv[1]))",
             str(path),
         ],

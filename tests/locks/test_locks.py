@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import Busy
-from orchestr.locks import FlockLock
+from orchestr.process.file_lock import FlockLock
 
 
 def test_one_holder_at_a_time_and_the_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "repo.lock"
     first, second = FlockLock(path), FlockLock(path)
     with first:
-        assert (first.held, second.try_acquire(), second.held) == (True, False, False)
+        assert (first.is_held, second.try_acquire(), second.is_held) == (True, False, False)
     assert second.try_acquire()
     second.release()
     second.release()
@@ -69,7 +69,7 @@ def test_it_dies_with_its_holder_and_is_not_inherited(tmp_path: Path) -> None:
             sys.executable,
             "-c",
             "import subprocess, sys, time; from pathlib import Path\n"
-            "from orchestr.locks import FlockLock\n"
+            "from orchestr.process.file_lock import FlockLock\n"
             "lock = FlockLock(Path(sys.argv[1] + '2')); lock.acquire()\n"
             "child = subprocess.Popen(['sleep', '60'], close_fds=False)\n"
             "print(child.pid, flush=True); time.sleep(60)",

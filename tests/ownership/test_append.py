@@ -6,7 +6,7 @@ import difflib
 
 import pytest
 
-from orchestr.spec.append import CannotAppend, append_todo
+from orchestr.spec.edit import CannotAppend, append_todo
 from orchestr.spec.reader import compile_spec
 
 HEAD = """\

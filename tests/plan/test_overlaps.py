@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr import globs
-from orchestr.plan import overlap_severity, overlaps
-from orchestr.spec.records import Cell, Delivery, Feature
+from orchestr.plan import path_overlap
+from orchestr.plan.dag import find_overlaps, overlap_severity
+from orchestr.spec.phases import Delivery
+from orchestr.spec.records import Cell, Feature
 
 
 def cells(*owned: tuple[str, ...], edges: Mapping[int, tuple[int, ...]] | None = None) -> Feature:
@@ -68,12 +69,14 @@ def cells(*owned: tuple[str, ...], edges: Mapping[int, tuple[int, ...]] | None =
 )
 def test_two_patterns_meet_when_one_path_matches_both(a: str, b: str, meet: bool) -> None:
     for one, two in ((a, b), (b, a)):
-        left, right = globs.parse(one), globs.parse(two)
-        assert (left is not None and right is not None and globs.can_meet(left, right)) == meet
+        left, right = path_overlap.parse_glob(one), path_overlap.parse_glob(two)
+        assert (
+            left is not None and right is not None and path_overlap.can_overlap(left, right)
+        ) == meet
 
 
 def test_an_overlap_names_both_cells_and_both_patterns() -> None:
-    found = overlaps(cells(("service/**",), ("*.proto", "/docs/"), ("docs/**",)))
+    found = find_overlaps(cells(("service/**",), ("*.proto", "/docs/"), ("docs/**",)))
     assert found == (
         ("c0", "c1", "service/**", "*.proto"),
         ("c1", "c2", "*.proto", "docs/**"),
@@ -83,7 +86,7 @@ def test_an_overlap_names_both_cells_and_both_patterns() -> None:
 
 def test_cells_with_a_way_between_them_may_share_paths() -> None:
     chain = {1: (0,), 2: (1,)}
-    assert overlaps(cells(("a",), ("b",), ("a",), edges=chain)) == ()
+    assert find_overlaps(cells(("a",), ("b",), ("a",), edges=chain)) == ()
 
 
 def test_other_repositories_and_silent_cells_do_not_overlap() -> None:
@@ -97,7 +100,7 @@ def test_other_repositories_and_silent_cells_do_not_overlap() -> None:
             Cell("c", "r", "c"),
         ),
     )
-    assert overlaps(feature) == ()
+    assert find_overlaps(feature) == ()
 
 
 SEGMENT = st.sampled_from(["a", "b", "ab", "*", "a*", "*b", "?", "**"])
@@ -118,12 +121,12 @@ PATHS = [
 
 @given(PATTERN, PATTERN)
 def test_no_common_path_is_ever_missed(a: str, b: str) -> None:
-    left, right = globs.parse(a), globs.parse(b)
+    left, right = path_overlap.parse_glob(a), path_overlap.parse_glob(b)
     assert left is not None and right is not None
     specs = [pathspec.GitIgnoreSpec.from_lines([p]) for p in (a, b)]
     common = [p for p in PATHS if all(s.match_file(Path(p).as_posix()) for s in specs)]
-    assert globs.can_meet(left, right) == globs.can_meet(right, left)
-    assert not common or globs.can_meet(left, right)
+    assert path_overlap.can_overlap(left, right) == path_overlap.can_overlap(right, left)
+    assert not common or path_overlap.can_overlap(left, right)
 
 
 def _naive(feature: Feature) -> set[tuple[str, str, str, str]]:
@@ -132,9 +135,9 @@ def _naive(feature: Feature) -> set[tuple[str, str, str, str]]:
         for two in feature.cells[i + 1 :]:
             for p in one.owned_paths:
                 for q in two.owned_paths:
-                    left, right = globs.parse(p), globs.parse(q)
+                    left, right = path_overlap.parse_glob(p), path_overlap.parse_glob(q)
                     assert left and right
-                    if globs.can_meet(left, right):
+                    if path_overlap.can_overlap(left, right):
                         found.add((one.name, two.name, p, q))
     return found
 
@@ -142,7 +145,7 @@ def _naive(feature: Feature) -> set[tuple[str, str, str, str]]:
 @given(st.lists(st.lists(PATTERN, max_size=3).map(tuple), max_size=6))
 def test_the_index_finds_what_comparing_all_pairs_finds(owned: list[tuple[str, ...]]) -> None:
     feature = cells(*owned)
-    assert set(overlaps(feature)) == _naive(feature)
+    assert set(find_overlaps(feature)) == _naive(feature)
 
 
 @pytest.mark.parametrize(

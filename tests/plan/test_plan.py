@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestr.plan import make_plan
+from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
 
 
@@ -28,7 +28,7 @@ MLKEM = feature(
 
 def test_the_real_feature_has_three_waves_in_spec_order() -> None:
     plan = make_plan(MLKEM)
-    assert [[c.name for c in wave] for wave in plan.waves()] == [
+    assert [[c.name for c in wave] for wave in plan.cells_by_wave()] == [
         ["tests", "platform-proto"],
         ["platform-service", "java-sdk", "web-sdk"],
         ["platform-go-sdk"],
@@ -84,8 +84,8 @@ def test_useless_durations_count_as_unknown() -> None:
 
 def test_the_longest_way_to_the_end_is_ready_first() -> None:
     plan = make_plan(MLKEM)
-    assert plan.ready(done=()) == ("platform-proto", "tests")
-    assert plan.ready(done=("platform-proto",), taken=("tests",)) == (
+    assert plan.ready_cells(done=()) == ("platform-proto", "tests")
+    assert plan.ready_cells(done=("platform-proto",), taken=("tests",)) == (
         "platform-service",
         "java-sdk",
         "web-sdk",
@@ -112,4 +112,4 @@ def test_an_unknown_upstream_is_named() -> None:
 
 def test_an_empty_feature_has_an_empty_plan() -> None:
     plan = make_plan(feature())
-    assert (plan.cells, plan.critical_path, plan.waves()) == ((), (), ())
+    assert (plan.cells, plan.critical_path, plan.cells_by_wave()) == ((), (), ())

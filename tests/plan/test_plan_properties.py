@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.plan import Plan, Would, forecast, make_plan
-from orchestr.spec.records import Cell, Feature, Phase
+from orchestr.plan.dag import FeaturePlan, ForecastOutcome, forecast_run, make_plan
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Cell, Feature
 
 
 @st.composite
@@ -97,11 +98,11 @@ def test_a_forecast_carries_staleness_down_and_only_down(
     plan = make_plan(feature)
     names = [c.name for c in plan.cells]
     stale = set(data.draw(st.lists(st.sampled_from(names)))) if names else set()
-    told = forecast(plan, {name: {Phase.IMPLEMENT: "its todo changed"} for name in stale})
+    told = forecast_run(plan, {name: {Phase.IMPLEMENT: "its todo changed"} for name in stale})
     every = {c.name: c.upstreams for c in plan.cells}
     for line in told:
         runs = line.name in stale or bool(stale & reach(every, line.name))
-        assert (line.would is Would.RUN) == runs
+        assert (line.would is ForecastOutcome.RUN) == runs
         assert line.may == (runs and line.name not in stale)
 
 
@@ -115,6 +116,6 @@ def test_a_thousand_cells_are_no_trouble() -> None:
         )
         for i in range(1000)
     )
-    plan: Plan = make_plan(Feature("f", "f", "f", cells))
+    plan: FeaturePlan = make_plan(Feature("f", "f", "f", cells))
     assert plan.cells[-1].wave == 1000
     assert len(plan.critical_path) == 1000

@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr.process import (
+from orchestr.process.run import (
     CannotStart,
     ProcessFailed,
     ProcessTimeout,
     ProgramMissing,
-    run,
+    run_command,
     stream_lines,
 )
 
@@ -37,22 +37,22 @@ def gone(pid: int, *, patience: float = 20) -> bool:
 
 
 def test_output_code_and_directory(tmp_path: Path) -> None:
-    done = run(["sh", "-c", "pwd; echo e >&2; exit 3"], cwd=tmp_path, env=ENV, check=False)
+    done = run_command(["sh", "-c", "pwd; echo e >&2; exit 3"], cwd=tmp_path, env=ENV, check=False)
     assert (done.code, done.text, done.err, done.dropped) == (3, f"{tmp_path}\n", b"e\n", 0)
     assert done.argv == ("sh", "-c", "pwd; echo e >&2; exit 3")
 
 
 def test_environment_is_exactly_what_is_given(tmp_path: Path) -> None:
-    done = run(["env"], cwd=tmp_path, env={**ENV, "A": "b"})
+    done = run_command(["env"], cwd=tmp_path, env={**ENV, "A": "b"})
     assert sorted(line.split("=")[0] for line in done.text.splitlines()) == ["A", "PATH"]
 
 
 def test_no_terminal_and_no_input_but_what_is_fed(tmp_path: Path) -> None:
-    assert run(["cat"], cwd=tmp_path, env=ENV).out == b""
+    assert run_command(["cat"], cwd=tmp_path, env=ENV).out == b""
     big = bytes(range(256)) * 8000
-    assert run(["cat"], cwd=tmp_path, env=ENV, input=big).out == big
-    assert run(["true"], cwd=tmp_path, env=ENV, input=big).code == 0
-    tty = run(["sh", "-c", ": </dev/tty"], cwd=tmp_path, env=ENV, check=False)
+    assert run_command(["cat"], cwd=tmp_path, env=ENV, input=big).out == big
+    assert run_command(["true"], cwd=tmp_path, env=ENV, input=big).code == 0
+    tty = run_command(["sh", "-c", ": </dev/tty"], cwd=tmp_path, env=ENV, check=False)
     assert tty.code != 0
 
 
@@ -60,7 +60,7 @@ def test_a_failure_shows_command_directory_code_and_tail(tmp_path: Path) -> None
     env = {**ENV, "GH_TOKEN": "gho_1234567", "DEBUG": "visible"}
     script = "echo ignored; echo $GH_TOKEN $DEBUG https://me:pw@host/x >&2; exit 7"
     with pytest.raises(ProcessFailed) as raised:
-        run(["sh", "-c", script], cwd=tmp_path, env=env)
+        run_command(["sh", "-c", script], cwd=tmp_path, env=env)
     assert str(raised.value) == (
         "sh -c 'echo ignored; echo $GH_TOKEN $DEBUG https://***@host/x >&2; exit 7': exit 7\n"
         f"  in {tmp_path}\n"
@@ -72,51 +72,53 @@ def test_a_failure_shows_command_directory_code_and_tail(tmp_path: Path) -> None
 
 def test_a_signal_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProcessFailed, match="killed by SIGKILL"):
-        run(["sh", "-c", "kill -9 $$"], cwd=tmp_path, env=ENV)
+        run_command(["sh", "-c", "kill -9 $$"], cwd=tmp_path, env=ENV)
 
 
 def test_what_cannot_be_started(tmp_path: Path) -> None:
     with pytest.raises(ProgramMissing, match="no-such-program: program not found") as missing:
-        run(["no-such-program"], cwd=tmp_path, env=ENV)
+        run_command(["no-such-program"], cwd=tmp_path, env=ENV)
     assert missing.value.hint and "PATH" in missing.value.hint
     with pytest.raises(CannotStart, match="there is no directory"):
-        run(["true"], cwd=tmp_path / "absent", env=ENV)
+        run_command(["true"], cwd=tmp_path / "absent", env=ENV)
     script = tmp_path / "script"
     script.write_text("no program")
     with pytest.raises(CannotStart, match="cannot be started"):
-        run([script], cwd=tmp_path, env=ENV)
+        run_command([script], cwd=tmp_path, env=ENV)
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     with pytest.raises(CannotStart, match="Exec format error"):
-        run([script], cwd=tmp_path, env=ENV)
+        run_command([script], cwd=tmp_path, env=ENV)
     with pytest.raises(CannotStart):
-        run(["true", "\0"], cwd=tmp_path, env=ENV)
+        run_command(["true", "\0"], cwd=tmp_path, env=ENV)
 
 
 def test_a_timeout_keeps_the_output_and_ends_the_tree(tmp_path: Path) -> None:
     script = "setsid sleep 300 & echo $!; sleep 300 & echo $!; echo end; wait"
     with pytest.raises(ProcessTimeout, match=r"timed out after 0\.3s") as raised:
-        run(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=0.3, check=False)
+        run_command(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=0.3, check=False)
     *pids, last = raised.value.completed.out.split()
     assert last == b"end"
     assert all(gone(int(pid)) for pid in pids)
 
 
 def test_a_timeout_of_who_ignores_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestr.child.GRACE", 0.1)
+    monkeypatch.setattr("orchestr.process.child.GRACE", 0.1)
     script = "trap '' INT TERM; echo $$; while :; do sleep 0.05; done"
     with pytest.raises(ProcessTimeout) as raised:
-        run(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=0.2)
+        run_command(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=0.2)
     assert raised.value.completed.code == -signal.SIGKILL
     assert gone(int(raised.value.completed.out))
 
 
 def test_a_timeout_after_the_pipes_were_closed(tmp_path: Path) -> None:
     with pytest.raises(ProcessTimeout):
-        run(["sh", "-c", "exec >&- 2>&-; sleep 300"], cwd=tmp_path, env=ENV, timeout=0.2)
+        run_command(["sh", "-c", "exec >&- 2>&-; sleep 300"], cwd=tmp_path, env=ENV, timeout=0.2)
 
 
 def test_a_daemon_on_our_pipes_does_not_hold_us_up(tmp_path: Path) -> None:
-    done = run(["sh", "-c", "setsid sleep 300 & echo $!"], cwd=tmp_path, env=ENV, timeout=60)
+    done = run_command(
+        ["sh", "-c", "setsid sleep 300 & echo $!"], cwd=tmp_path, env=ENV, timeout=60
+    )
     pid = int(done.out)
     assert psutil.pid_exists(pid)
     os.kill(pid, signal.SIGKILL)
@@ -124,23 +126,23 @@ def test_a_daemon_on_our_pipes_does_not_hold_us_up(tmp_path: Path) -> None:
 
 def test_what_a_check_leaves_running_is_ended(tmp_path: Path) -> None:
     script = "sleep 300 & echo $!; exec 2>&- >&-"
-    done = run(["sh", "-c", script], cwd=tmp_path, env=ENV, kill_left=True)
+    done = run_command(["sh", "-c", script], cwd=tmp_path, env=ENV, kill_left=True)
     assert gone(int(done.out))
 
 
 def test_beyond_the_limit_the_tail_is_kept(tmp_path: Path) -> None:
     script = "yes | head -c 5000000; echo end; exit 1"
     with pytest.raises(ProcessFailed, match="bytes of output before this were not kept") as raised:
-        run(["sh", "-c", script], cwd=tmp_path, env=ENV, limit=1000)
+        run_command(["sh", "-c", script], cwd=tmp_path, env=ENV, limit=1000)
     done = raised.value.completed
     assert (len(done.out), done.out[-4:], done.dropped) == (1000, b"end\n", 5000004 - 1000)
 
 
 def test_output_to_a_file_and_text_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    done = run(["printf", r"caf\351"], cwd=tmp_path, env=ENV, stdout=path)
+    done = run_command(["printf", r"caf\351"], cwd=tmp_path, env=ENV, stdout=path)
     assert (done.out, path.read_bytes()) == (b"", b"caf\xe9")
-    assert run(["printf", r"caf\351"], cwd=tmp_path, env=ENV).text == "caf\ufffd"
+    assert run_command(["printf", r"caf\351"], cwd=tmp_path, env=ENV).text == "caf\ufffd"
 
 
 def test_lines_as_they_come(tmp_path: Path) -> None:

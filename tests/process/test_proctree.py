@@ -13,9 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestr import proctree
-from orchestr.cell import attempt as attempts
-from orchestr.process import alive, create_time, find_marked, kill_marked, kill_tree
+from orchestr.process import tree
+from orchestr.process.run import (
+    find_marked,
+    is_process_alive,
+    kill_marked,
+    kill_tree,
+    read_create_time,
+)
+from orchestr.state import attempts
 
 SH = "/bin/sh"
 
@@ -46,7 +52,7 @@ def said(child: subprocess.Popen[bytes]) -> bytes:
 
 def ended(pid: int) -> bool:
     end = time.monotonic() + 20
-    while create_time(pid) is not None:
+    while read_create_time(pid) is not None:
         if time.monotonic() > end:
             return False
         time.sleep(0.01)
@@ -54,28 +60,28 @@ def ended(pid: int) -> bool:
 
 
 def test_create_time_is_psutils() -> None:
-    assert create_time(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=0.02)
-    assert create_time(2**22 + 1) is None
+    assert read_create_time(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=0.02)
+    assert read_create_time(2**22 + 1) is None
 
 
 def test_alive_needs_pid_and_create_time(spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
     child = spawn("echo up; exec sleep 300")
     said(child)
-    born = create_time(child.pid)
+    born = read_create_time(child.pid)
     assert born is not None
-    assert alive(child.pid, born)
-    assert not alive(child.pid, born - 60)
-    assert not alive(0, born)
+    assert is_process_alive(child.pid, born)
+    assert not is_process_alive(child.pid, born - 60)
+    assert not is_process_alive(0, born)
     child.kill()
     assert ended(child.pid)  # a zombie until it is waited for, and dead all the same
-    assert not alive(child.pid, born)
+    assert not is_process_alive(child.pid, born)
 
 
 def test_a_name_with_brackets_is_read_well(tmp_path) -> None:
     program = tmp_path / "a) S 1 (b"
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([program, "300"]) as child:
-        assert create_time(child.pid) == pytest.approx(
+        assert read_create_time(child.pid) == pytest.approx(
             psutil.Process(child.pid).create_time(), abs=0.02
         )
         child.kill()
@@ -84,10 +90,10 @@ def test_a_name_with_brackets_is_read_well(tmp_path) -> None:
 def test_kill_tree_finds_other_sessions(spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
     child = spawn("setsid sh -c 'trap \"\" TERM; sleep 300 & echo $!; wait' & wait")
     grandchild = int(said(child))
-    born = create_time(child.pid)
+    born = read_create_time(child.pid)
     assert born is not None
     assert kill_tree(child.pid, born - 60, grace=0) == 0
-    assert alive(child.pid, born)
+    assert is_process_alive(child.pid, born)
     assert kill_tree(child.pid, born, grace=0.1) == 3
     assert ended(grandchild)
     assert child.wait() == -signal.SIGTERM
@@ -124,13 +130,13 @@ def test_psutil_gives_the_same_answers_elsewhere(
     spawn: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way taken where there is no /proc."""
-    monkeypatch.setattr(proctree, "LINUX", False)
+    monkeypatch.setattr(tree, "LINUX", False)
     marker = f"test/{secrets.token_hex(6)}"
     child = spawn("env -i sleep 300 & echo $!; wait", marker)
     bare = int(said(child))
     until_bare(bare, marker)
-    born = create_time(child.pid)
-    assert born is not None and alive(child.pid, born)
+    born = read_create_time(child.pid)
+    assert born is not None and is_process_alive(child.pid, born)
     assert [p.pid for p in find_marked(marker)] == [child.pid]
     assert kill_marked(marker) == 2
     assert ended(bare)
@@ -139,13 +145,13 @@ def test_psutil_gives_the_same_answers_elsewhere(
 def test_equal_attempts_of_two_workspaces_do_not_end_each_others_agents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spawn: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    monkeypatch.setattr(attempts, "now", lambda: "2026-01-02T03:04:05.678+00:00")
+    monkeypatch.setattr(attempts, "utc_timestamp", lambda: "2026-01-02T03:04:05.678+00:00")
     markers = []
     for place in ("mine", "theirs"):
-        attempts.open_next(tmp_path / place, key="k", agent="sh", model=None, start="s")
-        again = attempts.read(tmp_path / place, 1)  # as after a kill
+        attempts.open_attempt(tmp_path / place, key="k", agent="sh", model=None, start="s")
+        again = attempts.read_attempt(tmp_path / place, 1)  # as after a kill
         assert again is not None
-        markers.append(again.marker("demo/low"))
+        markers.append(again.process_marker("demo/low"))
     mine, theirs = (spawn("exec sleep 60", marker) for marker in markers)
     assert kill_marked(markers[0]) == 1
     assert mine.wait(10) == -signal.SIGKILL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestr.process import clean_env, redact, secret_values
+from orchestr.process.run import filter_env, redact, secret_values
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_redact(text: str, shown: str) -> None:
 
 def test_an_allow_list_of_variables() -> None:
     environ = {"PATH": "/bin", "LC_ALL": "C", "LC_CTYPE": "C", "GH_TOKEN": "x", "path": "y"}
-    assert clean_env(environ, ("PATH", "LC_*", "ABSENT")) == {
+    assert filter_env(environ, ("PATH", "LC_*", "ABSENT")) == {
         "PATH": "/bin",
         "LC_ALL": "C",
         "LC_CTYPE": "C",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestr.ports import SIZE
+from orchestr.state.ports import SIZE
 from tests.conftest import git
 from tests.e2e.test_kit import free_base
 from tests.e2e.workspace import FEATURE, Workspace, both

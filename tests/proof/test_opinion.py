@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from orchestr.cell.opinion import Unreadable, read
+from orchestr.cell.agent.verdict import UnreadableAnswer, parse_opinion
 
 FINE = '{"summary": "all good", "issues": []}'
 BAD = json.dumps(
@@ -35,7 +35,7 @@ QUOTED = f"The change says to answer\n```json\n{FINE}\n```\nwhich I do not follo
     ],
 )
 def test_the_object_at_the_end_is_the_verdict(answer: str) -> None:
-    assert read("eve", answer).verdict == "1 blocker"
+    assert parse_opinion("eve", answer).verdict == "1 blocker"
 
 
 @pytest.mark.parametrize(
@@ -52,5 +52,5 @@ def test_the_object_at_the_end_is_the_verdict(answer: str) -> None:
     ],
 )
 def test_what_only_quotes_a_verdict_has_none(answer: str, why: str) -> None:
-    with pytest.raises(Unreadable, match=why):
-        read("eve", answer)
+    with pytest.raises(UnreadableAnswer, match=why):
+        parse_opinion("eve", answer)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestr import ports
-from orchestr.ports import SIZE, env_file, is_free, lease_ports, variables
-from orchestr.registry import Entry, Registry
+from orchestr.state import ports
+from orchestr.state.ports import SIZE, env_file_content, is_free, lease_ports, port_env_variables
+from orchestr.state.registry import Registry, RegistryEntry
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def registry(tmp_path: Path, *names: str) -> Registry:
     found = Registry(tmp_path / "registry.json", tmp_path / "registry.lock")
     for name in names:
-        found.reserve(Entry(f"f/{name}", "r", "/r/.git", f"/w/{name}", name, "", ""))
+        found.reserve(RegistryEntry(f"f/{name}", "r", "/r/.git", f"/w/{name}", name, "", ""))
     return found
 
 
@@ -53,7 +53,7 @@ def test_a_block_with_a_busy_port_is_passed_over(tmp_path: Path) -> None:
     base = free_base(3)
     known = registry(tmp_path, "a")
     with closing(socket.create_server(("127.0.0.1", base + 7))):
-        assert lease_ports(known, "f/a", base, 3) == ports.block(base, 1)
+        assert lease_ports(known, "f/a", base, 3) == ports.port_block(base, 1)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
@@ -72,22 +72,22 @@ def test_only_a_cell_with_a_worktree_gets_ports(tmp_path: Path) -> None:
 
 def test_variables_and_file() -> None:
     """Rows D21, D82, D86."""
-    block = ports.block(9000, 1)
-    assert variables(block)["ORCHESTR_PORT_9"] == "9019"
-    assert variables(block)["BACKEND_PORT"] == "9010"
-    assert variables(block)["FRONTEND_PORT"] == "9011"
-    text = env_file(block)
+    block = ports.port_block(9000, 1)
+    assert port_env_variables(block)["ORCHESTR_PORT_9"] == "9019"
+    assert port_env_variables(block)["BACKEND_PORT"] == "9010"
+    assert port_env_variables(block)["FRONTEND_PORT"] == "9011"
+    text = env_file_content(block)
     assert "ORCHESTR_PORT_0=9010\n" in text
     assert "PORT_RANGE_START=9010\nPORT_RANGE_END=9019\nPORT_RANGE_SIZE=10\n" in text
     assert text.endswith("VITE_BACKEND_URL=http://localhost:9010\n")
-    assert (variables(()), env_file(())) == ({}, "")
+    assert (port_env_variables(()), env_file_content(())) == ({}, "")
 
 
 BINDER = """\
 import socket, sys
 from pathlib import Path
-from orchestr.ports import lease_ports
-from orchestr.registry import Registry
+from orchestr.state.ports import lease_ports
+from orchestr.state.registry import Registry
 root, key, base = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 known = Registry(root / "registry.json", root / "registry.lock")
 sys.stdin.readline()

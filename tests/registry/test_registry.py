@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import CorruptState
-from orchestr.git import Branch, Repo
-from orchestr.gitworktree import add_worktree
-from orchestr.registry import Entry, Registry, Taken
+from orchestr.git.repo import Branch, Repo
+from orchestr.git.worktrees import add_worktree
+from orchestr.state.registry import ClaimConflict, Registry, RegistryEntry
 from tests.conftest import MakeRepo
 
 
@@ -21,13 +21,13 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "state" / "registry.json", tmp_path / "state" / "locks" / "r.lock")
 
 
-def entry(key: str = "mlkem/java-sdk", **changes: object) -> Entry:
+def entry(key: str = "mlkem/java-sdk", **changes: object) -> RegistryEntry:
     values: dict[str, object] = {
         "key": key, "repo": "java-sdk", "common_dir": "/r/java-sdk/.git", "path": f"/w/{key}",
         "branch": "DSPX-1-java-sdk", "base": "1" * 40, "created_at": "2024-05-06T07:08:09+00:00",
         **changes,
     }  # fmt: skip
-    return Entry(**values)  # type: ignore[arg-type]
+    return RegistryEntry(**values)  # type: ignore[arg-type]
 
 
 def test_a_claim_is_found_again_and_can_be_read_by_people(registry: Registry) -> None:
@@ -78,11 +78,11 @@ def test_the_same_claim_again_changes_nothing(registry: Registry) -> None:
     ],
 )  # fmt: skip
 def test_what_is_taken_is_refused_naming_its_owner(
-    registry: Registry, claim: Entry, words: str
+    registry: Registry, claim: RegistryEntry, words: str
 ) -> None:
     registry.reserve(entry(ports=(8080, 8081)))
     before = registry.path.read_bytes()
-    with pytest.raises(Taken, match=words) as caught:
+    with pytest.raises(ClaimConflict, match=words) as caught:
         registry.reserve(claim)
     assert caught.value.owner.key == "mlkem/java-sdk"
     assert caught.value.hint is not None and "orchestr clean mlkem:java-sdk" in caught.value.hint
@@ -104,13 +104,13 @@ def test_what_was_released_is_free_and_its_record_stays(registry: Registry, tmp_
     assert tree.is_dir()
     found = registry.lookup("mlkem/java-sdk")
     assert found and (found.status, found.ports) == ("released", ())
-    assert registry.active("mlkem/java-sdk") is None
+    assert registry.lookup_active("mlkem/java-sdk") is None
     assert registry.release("nobody/here") is None
     registry.reserve(entry("f/b", path=str(tree), ports=(1,)))
-    with pytest.raises(Taken):
+    with pytest.raises(ClaimConflict):
         registry.reserve(mine)
     assert registry.remove("f/b") is not None
-    assert registry.reserve(entry(branch="new", path="/w/new")).active
+    assert registry.reserve(entry(branch="new", path="/w/new")).is_active
 
 
 def test_an_unknown_key_is_passed_over(registry: Registry) -> None:
@@ -121,16 +121,16 @@ def test_an_unknown_key_is_passed_over(registry: Registry) -> None:
 @pytest.mark.slow
 def test_of_sixteen_processes_one_gets_the_branch(registry: Registry) -> None:
     code = (
-        "import sys; from pathlib import Path; from orchestr.registry import *\n"
+        "import sys; from pathlib import Path; from orchestr.state.registry import *\n"
         "r = Registry(Path(sys.argv[1]), Path(sys.argv[2])); n = sys.argv[3]\n"
         "sys.stdin.readline()\n"
         "for turn in range(4):\n"
         "    try:\n"
         "        key = f'f{n}/{turn}'\n"
-        "        r.reserve(Entry(key, 'x', '/x/.git', f'/w/{key}', f'b{turn}', '', ''))\n"
+        "        r.reserve(RegistryEntry(key, 'x', '/x/.git', f'/w/{key}', f'b{turn}', '', ''))\n"
         "        print(turn)\n"
-        "    except Taken: pass\n"
-        "r.reserve(Entry(f'own/{n}', 'x', '/x/.git', f'/own/{n}', f'own-{n}', '', ''))\n"
+        "    except ClaimConflict: pass\n"
+        "r.reserve(RegistryEntry(f'own/{n}', 'x', '/x/.git', f'/own/{n}', f'own-{n}', '', ''))\n"
     )
     argv = [sys.executable, "-c", code, str(registry.path), str(registry.lock_path)]
     children = [
@@ -178,8 +178,8 @@ def test_it_is_rebuilt_from_the_worktrees_of_the_known_repositories(
     repos = {name: Repo(make_repo(name).path) for name in ("java-sdk", "web-sdk")}
     for name, repo in repos.items():
         path = trees / "mlkem" / name
-        add_worktree(repo, path, Branch(f"b-{name}"), repo.need_head(), locks=locks)
-    add_worktree(repos["web-sdk"], tmp_path / "users", Branch("u"), repos["web-sdk"].need_head(),
+        add_worktree(repo, path, Branch(f"b-{name}"), repo.require_head(), locks=locks)
+    add_worktree(repos["web-sdk"], tmp_path / "users", Branch("u"), repos["web-sdk"].require_head(),
                  locks=locks)  # fmt: skip
     registry.reserve(entry("kept/cell", branch="kept"))
     entries = registry.rebuild(trees, repos)
@@ -189,6 +189,6 @@ def test_it_is_rebuilt_from_the_worktrees_of_the_known_repositories(
         ("mlkem/web-sdk", "web-sdk", "b-web-sdk", str(trees / "mlkem/web-sdk")),
     ]
     assert registry.entries() == entries
-    with pytest.raises(Taken):
+    with pytest.raises(ClaimConflict):
         registry.reserve(entry("new/cell", branch="b-web-sdk",
                                common_dir=str(repos["web-sdk"].common_dir())))  # fmt: skip

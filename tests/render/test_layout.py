@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render.layout import arrange, reduced, spread
+from orchestr.views.graph.layout import arrange_nodes, reduce_edges, spread_apart
 
 DIAMOND = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c", "a")}
 
@@ -24,11 +24,11 @@ def dags(draw: st.DrawFn) -> dict[str, tuple[str, ...]]:
 
 
 def test_what_others_imply_is_left_out() -> None:
-    assert reduced(DIAMOND) == {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
+    assert reduce_edges(DIAMOND) == {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
 
 
 def test_a_long_edge_passes_between_the_nodes() -> None:
-    found = arrange(DIAMOND, lambda _n: 10, gap=2)
+    found = arrange_nodes(DIAMOND, lambda _n: 10, gap=2)
     assert [[s.name for s in layer if s.name] for layer in found.layers] == [
         ["a"], ["b", "c"], ["d"],
     ]  # fmt: skip
@@ -36,26 +36,26 @@ def test_a_long_edge_passes_between_the_nodes() -> None:
 
 
 def test_crossed_pairs_are_uncrossed() -> None:
-    found = arrange({"a": (), "b": (), "c": ("b",), "d": ("a",)})
+    found = arrange_nodes({"a": (), "b": (), "c": ("b",), "d": ("a",)})
     assert [s.name for s in found.layers[1]] == ["d", "c"]
-    spots = found.spots()
+    spots = found.spots_by_name()
     assert spots["a"].place == spots["d"].place  # and stand right below
 
 
 def test_a_cycle_is_refused() -> None:
     with pytest.raises(ValueError, match="cycle"):
-        arrange({"a": ("b",), "b": ("a",)})
+        arrange_nodes({"a": ("b",), "b": ("a",)})
 
 
 def test_places_keep_their_distance_and_stay_near() -> None:
-    assert spread([5.0, 5.0], [4.0], [1, 1]) == [3.0, 7.0]
-    assert spread([0.0, 10.0], [4.0], [1, 1]) == [0.0, 10.0]
+    assert spread_apart([5.0, 5.0], [4.0], [1, 1]) == [3.0, 7.0]
+    assert spread_apart([0.0, 10.0], [4.0], [1, 1]) == [0.0, 10.0]
 
 
 @given(dags())
 def test_every_graph_stands_well(graph: dict[str, tuple[str, ...]]) -> None:
-    found = arrange(graph, lambda n: 3 + len(n), gap=2)
-    spots = found.spots()
+    found = arrange_nodes(graph, lambda n: 3 + len(n), gap=2)
+    spots = found.spots_by_name()
     assert set(spots) == set(graph)
     for name, ups in graph.items():
         assert all(spots[up].layer < spots[name].layer for up in ups)
@@ -75,7 +75,7 @@ def test_reducing_loses_no_order(graph: dict[str, tuple[str, ...]]) -> None:
     def above(edges: dict[str, tuple[str, ...]], name: str) -> set[str]:
         return {u for up in edges[name] for u in (up, *above(edges, up))}
 
-    few = reduced(graph)
+    few = reduce_edges(graph)
     assert all(above(few, name) == above(graph, name) for name in graph)
     for ups in few.values():
         assert not any(a in above(few, b) for a, b in combinations(ups, 2))

@@ -17,22 +17,22 @@ from render_stories import (
     status,
 )
 
-from orchestr.events import Event, Kind
-from orchestr.plan import forecast
-from orchestr.render.explain import blocked_chain, explain_text
-from orchestr.render.facts import CellFacts, FeatureStatus
-from orchestr.render.plan import Resources, plan_json, plan_text
-from orchestr.render.status import status_json, status_text
-from orchestr.render.summary import summary_text
-from orchestr.spec.records import LISTED, Phase
-from orchestr.states import CellState
+from orchestr.plan.dag import forecast_run
+from orchestr.spec.phases import LISTED, Phase
+from orchestr.state.events import Event, EventKind
+from orchestr.state.states import CellState
+from orchestr.views.model import CellFacts, FeatureStatus
+from orchestr.views.terminal.explain import blocked_chain, explain_text
+from orchestr.views.terminal.plan import DiskSpace, plan_json, plan_text
+from orchestr.views.terminal.status import status_json, status_text
+from orchestr.views.terminal.summary import summary_text
 
 LOG = ".orchestr/cells/mlkem/java-sdk/attempts/2/transcript.jsonl"
 FACTS = {
     "java-sdk": CellFacts(base="main", worktree="wt/java-sdk", log=LOG),
     "platform-proto": CellFacts(base="main", head="c0ffee", tree="7ee", pr_url=URL),
 }
-FORECASTS = forecast(PLAN, {"java-sdk": {Phase.IMPLEMENT: "its last attempt failed"}})
+FORECASTS = forecast_run(PLAN, {"java-sdk": {Phase.IMPLEMENT: "its last attempt failed"}})
 
 
 def trimmed(text: str) -> list[str]:
@@ -62,7 +62,7 @@ def test_the_summary_of_a_run_that_went_well_asks_for_nothing() -> None:
 
 
 def test_a_run_that_had_nothing_to_do_says_so_in_one_line() -> None:
-    again = Event(Kind.RUN_STARTED, STARTED.ts, "r2", "mlkem")
+    again = Event(EventKind.RUN_STARTED, STARTED.ts, "r2", "mlkem")
     done = status(*ALL_DONE, FINISHED, again)
     assert summary_text([done]) == "nothing to be done: 4 cells up to date\n"
     some = summary_text([done], selected={("mlkem", "xtest")})
@@ -70,7 +70,7 @@ def test_a_run_that_had_nothing_to_do_says_so_in_one_line() -> None:
 
 
 def test_an_aborted_run_names_the_command_that_goes_on() -> None:
-    text = summary_text([status(*MIDDLE[:3], event(Kind.RUN_FINISHED, exit=130))])
+    text = summary_text([status(*MIDDLE[:3], event(EventKind.RUN_FINISHED, exit=130))])
     assert text.endswith("0 done, 0 failed, 1 aborted, 3 pending\nnext: orchestr run mlkem\n")
 
 
@@ -138,7 +138,7 @@ def test_the_files_outrank_the_journal() -> None:
 
 
 def test_a_cell_without_a_pull_request_says_why() -> None:
-    nothing = event(Kind.PHASE_DONE, "xtest", "publish", outcome="no_change_needed")
+    nothing = event(EventKind.PHASE_DONE, "xtest", "publish", outcome="no_change_needed")
     facts = {"xtest": CellFacts(pr_url="none")}
     found = status(nothing, facts=facts)
     assert "no change needed" in status_text([found], NOW)
@@ -154,7 +154,7 @@ def test_the_plan_for_people() -> None:
         FACTS,
         claims=["specs/mlkem.yaml:9:5: warning: a and b may change them\n  hint: an edge"],
         jobs=3,
-        resources=Resources(disk_wanted=300 << 20, disk_free=12 << 30),
+        resources=DiskSpace(disk_wanted=300 << 20, disk_free=12 << 30),
         timed=True,
     )
     assert text.splitlines() == [
@@ -253,7 +253,9 @@ def test_cells_at_rest_and_at_work_explained() -> None:
         "next: orchestr logs mlkem:platform-service -f"
     )
     until = (NOW + timedelta(minutes=5)).isoformat()
-    waiting = status(*MIDDLE, event(Kind.ATTEMPT_LIMITED, "java-sdk", agent="claude", until=until))
+    waiting = status(
+        *MIDDLE, event(EventKind.ATTEMPT_LIMITED, "java-sdk", agent="claude", until=until)
+    )
     assert "  - usage limit of claude, until 12:10:00; it goes on by itself" in explained(
         waiting, "java-sdk"
     )

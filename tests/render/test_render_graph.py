@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 
-from orchestr.render.graph import Node, dot, edges_of, mermaid, nodes_of
-from orchestr.render.graph_svg import svg
-from orchestr.render.graph_text import PLAIN_SYMBOLS, graph_text
-from orchestr.render.text import width
-from orchestr.states import CellState
+from orchestr.state.states import CellState
+from orchestr.views.graph.formats import GraphNode, dot_text, edges_of, mermaid_text, nodes_of
+from orchestr.views.graph.svg import svg_text
+from orchestr.views.graph.text import PLAIN_SYMBOLS, graph_text
+from orchestr.views.terminal.text import display_width
 from tests.render.render_stories import MIDDLE, NOW, status
 from tests.render.test_layout import dags
 
@@ -38,8 +38,8 @@ BOXES = """\
 """
 
 
-def node(name: str, *ups: str, state: CellState = CellState.PENDING) -> Node:
-    return Node(name, state, state.words, name, ups)
+def node(name: str, *ups: str, state: CellState = CellState.PENDING) -> GraphNode:
+    return GraphNode(name, state, state.label, name, ups)
 
 
 def lines(text: str) -> list[str]:
@@ -94,7 +94,7 @@ def test_every_graph_can_be_told_at_any_width(graph: dict[str, tuple[str, ...]])
         for name in graph:
             assert sum(name in line.replace("after", " ").split() for line in lines(text)) >= 1
         if columns > 24:
-            assert all(width(line) <= columns for line in lines(text))
+            assert all(display_width(line) <= columns for line in lines(text))
 
 
 def test_implied_edges_are_known() -> None:
@@ -103,7 +103,7 @@ def test_implied_edges_are_known() -> None:
 
 
 def test_svg_is_whole_and_self_contained() -> None:
-    text = svg("mlkem & <co>", NODES)
+    text = svg_text("mlkem & <co>", NODES)
     root = ElementTree.fromstring(text)
     groups = list(root.iter("{http://www.w3.org/2000/svg}g"))
     assert [g.get("class") for g in groups] == [
@@ -116,7 +116,7 @@ def test_svg_is_whole_and_self_contained() -> None:
 
 @given(dags())
 def test_boxes_of_a_svg_do_not_overlap(graph: dict[str, tuple[str, ...]]) -> None:
-    root = ElementTree.fromstring(svg("g", [node(n, *ups) for n, ups in graph.items()]))
+    root = ElementTree.fromstring(svg_text("g", [node(n, *ups) for n, ups in graph.items()]))
     boxes = [
         tuple(float(r.get(k) or 0) for k in ("x", "y", "width", "height"))
         for r in root.iter("{http://www.w3.org/2000/svg}rect")
@@ -127,7 +127,7 @@ def test_boxes_of_a_svg_do_not_overlap(graph: dict[str, tuple[str, ...]]) -> Non
             assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
 
 
-@pytest.mark.parametrize("text", [dot("mlkem", NODES), mermaid(NODES)])
+@pytest.mark.parametrize("text", [dot_text("mlkem", NODES), mermaid_text(NODES)])
 def test_what_other_programs_draw_names_every_cell(text: str) -> None:
     assert all(n.name in text for n in NODES)
     assert text.count("->") + text.count("-->") >= 3

@@ -16,11 +16,11 @@ from typing import TextIO
 import pytest
 from render_stories import ALL_DONE, FAILING, FINISHED, MIDDLE, PLAN, whole
 
-from orchestr.lifecycle import replay
-from orchestr.render import rows
-from orchestr.render.live import LiveProgress
-from orchestr.render.plain import PlainProgress
-from orchestr.render.progress import make_progress
+from orchestr.state.replay import replay
+from orchestr.views.live import rows
+from orchestr.views.live.choose import make_progress
+from orchestr.views.live.live import LiveProgress
+from orchestr.views.live.plain import PlainProgress
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
@@ -83,7 +83,7 @@ def live(terminal: Terminal) -> LiveProgress:
 def test_it_draws_the_cells_and_gives_the_cursor_back(terminal: Terminal) -> None:
     with live(terminal) as progress:
         for event in MIDDLE:
-            progress.feed(event)
+            progress.show_event(event)
         seen = terminal.until(lambda text: "1 of 4 done" in text)
         assert HIDE in seen
     terminal.until(lambda text: text.rstrip().endswith(SHOW))
@@ -106,7 +106,7 @@ def test_events_may_come_from_many_threads(terminal: Terminal) -> None:
 
         def feed() -> None:
             for event in ALL_DONE:
-                progress.feed(event)
+                progress.show_event(event)
 
         feeders = [threading.Thread(target=feed) for _ in range(4)]
         for feeder in feeders:
@@ -120,7 +120,7 @@ def test_no_color_is_honoured(terminal: Terminal, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NO_COLOR", "1")
     with live(terminal) as progress:
         for event in MIDDLE:
-            progress.feed(event)
+            progress.show_event(event)
         seen = terminal.until(lambda text: "1 of 4 done" in text)
     assert "\x1b[3" not in seen.replace("\x1b[3J", "")
 
@@ -128,7 +128,7 @@ def test_no_color_is_honoured(terminal: Terminal, monkeypatch: pytest.MonkeyPatc
 def test_a_narrower_window_starts_on_a_clean_screen(terminal: Terminal) -> None:
     with live(terminal) as progress:
         for event in MIDDLE:
-            progress.feed(event)
+            progress.show_event(event)
         terminal.until(lambda text: "1 of 4 done" in text)
         terminal.resize(50, 24)
         terminal.until(lambda text: "\x1b[2J" in text)
@@ -137,7 +137,7 @@ def test_a_narrower_window_starts_on_a_clean_screen(terminal: Terminal) -> None:
 def test_a_lower_window_starts_on_a_clean_screen(terminal: Terminal) -> None:
     with live(terminal) as progress:
         for event in MIDDLE:
-            progress.feed(event)
+            progress.show_event(event)
         terminal.until(lambda text: "1 of 4 done" in text)
         terminal.resize(80, 4)
         seen = terminal.until(lambda text: "\x1b[2J" in text)
@@ -169,11 +169,11 @@ def test_a_fault_in_drawing_falls_back_to_plain_lines(
         def broken(*_: object, **__: object) -> object:
             raise RuntimeError("a bug in the table")
 
-        monkeypatch.setattr(rows, "build", broken)
+        monkeypatch.setattr(rows, "build_table", broken)
         terminal.until(lambda text: SHOW in text)
         progress._ticker.join(timeout=5)
         for event in FAILING:
-            progress.feed(event)
+            progress.show_event(event)
         seen = terminal.until(lambda text: "FAILED: exit code 2" in text)
     assert "Traceback" not in seen
 
@@ -195,10 +195,10 @@ def test_a_terminal_that_goes_away_does_not_end_the_run() -> None:
     assert isinstance(progress, LiveProgress)
     stream.broken = True
     for event in MIDDLE:
-        progress.feed(event)
+        progress.show_event(event)
     progress._ticker.join(timeout=10)
     for event in FAILING:
-        progress.feed(event)
+        progress.show_event(event)
     progress.close()
 
 
@@ -212,4 +212,4 @@ def test_a_terminal_that_is_gone_before_the_start_gets_plain_lines() -> None:
 
     progress = make_progress(PLAN, Dead(), out=io.StringIO(), environ={"TERM": "xterm"})
     assert isinstance(progress, PlainProgress)
-    progress.feed(MIDDLE[0])
+    progress.show_event(MIDDLE[0])

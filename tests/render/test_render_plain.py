@@ -13,20 +13,21 @@ from typing import TextIO
 import pytest
 from render_stories import FAILING, MIDDLE, PLAN, STARTED, event, whole
 
-from orchestr.events import Event, Kind
-from orchestr.plan import make_plan
-from orchestr.render.plain import PlainProgress, event_lines
-from orchestr.render.progress import JsonProgress, Labels, LineWriter, make_progress
+from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
+from orchestr.state.events import Event, EventKind
+from orchestr.views.live.choose import make_progress
+from orchestr.views.live.plain import PlainProgress, event_lines
+from orchestr.views.live.progress import CellLabels, JsonProgress, LineWriter
 
-LABELS = Labels([PLAN])
+LABELS = CellLabels([PLAN])
 
 
 def plain(events: Sequence[Event]) -> list[str]:
     stream = io.StringIO()
     with PlainProgress([PLAN], stream, log=lambda f, c: f"cells/{f}/{c}.jsonl") as progress:
         for one in events:
-            progress.feed(one)
+            progress.show_event(one)
     return stream.getvalue().splitlines()
 
 
@@ -50,21 +51,23 @@ def test_a_failure_names_the_reason_the_hint_and_the_log() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_every_kind_of_event_can_be_told_without_data(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_every_kind_of_event_can_be_told_without_data(kind: EventKind) -> None:
     for line in event_lines(event(kind, "java-sdk", "check"), LABELS):
         assert "None" not in line
         assert "\n" not in line
 
 
 def test_a_hostile_reason_stays_on_its_line() -> None:
-    bad = event(Kind.PHASE_FAILED, "java-sdk", "check", reason="\x1b[2Jgone\x07\nmore\x1b]0;t\x07")
+    bad = event(
+        EventKind.PHASE_FAILED, "java-sdk", "check", reason="\x1b[2Jgone\x07\nmore\x1b]0;t\x07"
+    )
     assert event_lines(bad, LABELS)[0].endswith("FAILED: gone")
 
 
 def test_cells_of_several_features_carry_their_features_name() -> None:
     other = make_plan(Feature("other", "o", "", (Cell("a", "r", "b"),)))
-    labels = Labels([PLAN, other])
+    labels = CellLabels([PLAN, other])
     assert labels("other", "a") == "other:a"
     assert labels.width == len("mlkem:platform-service")
 
@@ -73,7 +76,7 @@ def test_json_is_one_object_a_line() -> None:
     out = io.StringIO()
     progress = make_progress(PLAN, io.StringIO(), json=True, out=out)
     assert isinstance(progress, JsonProgress)
-    progress.feed(whole("java-sdk")[4])
+    progress.show_event(whole("java-sdk")[4])
     assert json.loads(out.getvalue()) == {
         "v": 1,
         "ts": "2026-05-18T12:00:00+00:00",
@@ -106,7 +109,7 @@ def test_a_closed_pipe_silences_the_lines_and_nothing_else() -> None:
     stream: TextIO = os.fdopen(writer, "w")
     progress = PlainProgress([PLAN], stream)
     for one in MIDDLE * 3:
-        progress.feed(one)
+        progress.show_event(one)
     progress.close()
     try:
         stream.close()
@@ -122,7 +125,10 @@ def test_an_old_encoding_replaces_what_it_lacks() -> None:
 
 
 def test_plain_status_and_plan_do_not_import_rich() -> None:
-    names = "plain progress plan status summary explain transcript"
-    code = "import sys\n" + "".join(f"import orchestr.render.{n}\n" for n in names.split())
+    names = (
+        "live.plain live.progress terminal.plan terminal.status terminal.summary terminal.explain"
+    )
+    names += " terminal.summary terminal.explain"
+    code = "import sys\n" + "".join(f"import orchestr.views.{n}\n" for n in names.split())
     code += "sys.exit('rich' in sys.modules or 'pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

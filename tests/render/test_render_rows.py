@@ -20,13 +20,13 @@ from render_stories import (
     whole,
 )
 
-from orchestr.events import Event, Kind
-from orchestr.lifecycle import replay
-from orchestr.plan import make_plan
-from orchestr.render.eta import time_left
-from orchestr.render.rows import Line, build
-from orchestr.render.text import width
+from orchestr.plan.dag import make_plan
 from orchestr.spec.records import Cell, Feature
+from orchestr.state.events import Event, EventKind
+from orchestr.state.replay import replay
+from orchestr.views.live.eta import time_left
+from orchestr.views.live.rows import Line, build_table
+from orchestr.views.terminal.text import display_width
 
 
 def words(lines: list[Line]) -> list[str]:
@@ -36,7 +36,9 @@ def words(lines: list[Line]) -> list[str]:
 def draw(columns: int, lines: int, *events: Event, slots: int = 3) -> list[str]:
     views = {"mlkem": view(*events)}
     said = "Editing lib/ocrypto/mlkem.go\x1b[0m and its test"
-    return words(build([PLAN], views, columns, lines, NOW, slots=slots, tail=lambda f, c: said))
+    return words(
+        build_table([PLAN], views, columns, lines, NOW, slots=slots, tail=lambda f, c: said)
+    )
 
 
 def test_at_80_columns() -> None:
@@ -59,8 +61,8 @@ def test_wide_terminals_show_whole_addresses(columns: int) -> None:
 
 def test_a_cell_that_waits_for_a_slot_is_queued() -> None:
     queued = [
-        event(Kind.PHASE_STARTED, "java-sdk", "implement"),
-        event(Kind.ATTEMPT_OPENED, "java-sdk", "implement", 1, agent="scripted"),
+        event(EventKind.PHASE_STARTED, "java-sdk", "implement"),
+        event(EventKind.ATTEMPT_OPENED, "java-sdk", "implement", 1, agent="scripted"),
     ]
     lines = draw(80, 24, *queued)
     assert lines[3] == " ∙ java-sdk          queued       1    5:00  waits for a free agent"
@@ -68,7 +70,9 @@ def test_a_cell_that_waits_for_a_slot_is_queued() -> None:
 
 
 def test_a_usage_limit_tells_when_it_ends() -> None:
-    limited = event(Kind.ATTEMPT_LIMITED, "java-sdk", "implement", 1, agent="claude", until=0.0)
+    limited = event(
+        EventKind.ATTEMPT_LIMITED, "java-sdk", "implement", 1, agent="claude", until=0.0
+    )
     assert "usage limit of claude until 00:00:00" in draw(120, 24, *MIDDLE, limited)[3]
 
 
@@ -100,8 +104,8 @@ def many(done: int, running: int) -> list[str]:
     for index in range(done):
         events += whole(f"c{index:02}")
     for index in range(done, done + running):
-        events.append(event(Kind.PHASE_STARTED, f"c{index:02}", "check"))
-    return words(build([MANY], {"many": replay(events)}, 80, 12, NOW))
+        events.append(event(EventKind.PHASE_STARTED, f"c{index:02}", "check"))
+    return words(build_table([MANY], {"many": replay(events)}, 80, 12, NOW))
 
 
 def test_sixty_cells_fit_into_twelve_lines() -> None:
@@ -126,8 +130,8 @@ def test_too_many_running_cells_are_counted() -> None:
 def test_the_table_always_fits(
     columns: int, lines: int, done: int, running: int, prefix: int
 ) -> None:
-    drawn = build([PLAN], {"mlkem": view(*MIDDLE[:prefix])}, columns, lines, NOW)
-    assert all(width("".join(t for t, _ in line)) < max(columns, 21) for line in drawn)
+    drawn = build_table([PLAN], {"mlkem": view(*MIDDLE[:prefix])}, columns, lines, NOW)
+    assert all(display_width("".join(t for t, _ in line)) < max(columns, 21) for line in drawn)
     assert len(drawn) <= max(lines - 1, 1)
 
 
@@ -142,14 +146,14 @@ def test_the_table_is_steady_while_it_runs() -> None:
 def test_elapsed_grows_while_a_cell_runs() -> None:
     views = {"mlkem": view(*MIDDLE)}
     later = datetime(2026, 5, 18, 12, 5, 0, tzinfo=UTC) + timedelta(hours=2)
-    assert "2:04:00" in words(build([PLAN], views, 80, 24, later))[2]
+    assert "2:04:00" in words(build_table([PLAN], views, 80, 24, later))[2]
 
 
 TIMED = make_plan(FEATURE, {"platform-proto": 60.0, "platform-service": 300.0, "java-sdk": 100.0})
 
 
 def timed(*events: Event, slots: int = 3) -> list[str]:
-    return words(build([TIMED], {"mlkem": view(*events)}, 80, 24, NOW, slots=slots))
+    return words(build_table([TIMED], {"mlkem": view(*events)}, 80, 24, NOW, slots=slots))
 
 
 def test_what_is_usual_and_what_is_left() -> None:
@@ -179,9 +183,11 @@ def test_the_newest_failures_are_folded_last() -> None:
     events: list[Event] = []
     for index in range(40):
         at = f"12:{index:02}:00"
-        events.append(event(Kind.PHASE_FAILED, f"c{index:02}", "implement", reason="no", at=at))
-    events += [event(Kind.PHASE_STARTED, f"c{i:02}", "implement") for i in range(40, 60)]
-    lines = words(build([MANY], {"many": replay(events)}, 80, 12, NOW))
+        events.append(
+            event(EventKind.PHASE_FAILED, f"c{index:02}", "implement", reason="no", at=at)
+        )
+    events += [event(EventKind.PHASE_STARTED, f"c{i:02}", "implement") for i in range(40, 60)]
+    lines = words(build_table([MANY], {"many": replay(events)}, 80, 12, NOW))
     assert [line.split()[1] for line in lines if "no" in line.split()] == ["c38", "c39"]
     assert sum("▶" in line for line in lines) == 7  # six cells, and those that are counted
 
@@ -189,26 +195,26 @@ def test_the_newest_failures_are_folded_last() -> None:
 REVIEWING = (
     STARTED,
     *whole("platform-proto"),
-    event(Kind.PHASE_STARTED, "java-sdk", "implement"),
-    event(Kind.ATTEMPT_OPENED, "java-sdk", "implement", 1, agent="scripted"),
-    event(Kind.ATTEMPT_STARTED, "java-sdk", "implement", 1, agent="scripted"),
-    event(Kind.ATTEMPT_EXITED, "java-sdk", "implement", 1, code=0, reason="exited"),
-    event(Kind.PHASE_DONE, "java-sdk", "implement", 1),
-    event(Kind.PHASE_STARTED, "java-sdk", "review"),
+    event(EventKind.PHASE_STARTED, "java-sdk", "implement"),
+    event(EventKind.ATTEMPT_OPENED, "java-sdk", "implement", 1, agent="scripted"),
+    event(EventKind.ATTEMPT_STARTED, "java-sdk", "implement", 1, agent="scripted"),
+    event(EventKind.ATTEMPT_EXITED, "java-sdk", "implement", 1, code=0, reason="exited"),
+    event(EventKind.PHASE_DONE, "java-sdk", "implement", 1),
+    event(EventKind.PHASE_STARTED, "java-sdk", "review"),
 )
 
 
 def reads(name: str, number: int) -> Event:
     part = f"review-{number}-{name}"
-    return event(Kind.ATTEMPT_STARTED, "java-sdk", "review", 1, reviewer=name, part=part)
+    return event(EventKind.ATTEMPT_STARTED, "java-sdk", "review", 1, reviewer=name, part=part)
 
 
 def judged(name: str, number: int, verdict: str) -> tuple[Event, Event]:
     part = f"review-{number}-{name}"
     return (
-        event(Kind.ATTEMPT_EXITED, "java-sdk", "review", 1, reviewer=name, part=part, code=0,
+        event(EventKind.ATTEMPT_EXITED, "java-sdk", "review", 1, reviewer=name, part=part, code=0,
               reason="exited"),
-        event(Kind.REVIEW_DONE, "java-sdk", "review", 1, reviewer=name, verdict=verdict),
+        event(EventKind.REVIEW_DONE, "java-sdk", "review", 1, reviewer=name, verdict=verdict),
     )  # fmt: skip
 
 
@@ -220,17 +226,21 @@ def test_reviewers_and_rounds_are_named_and_counted() -> None:
     one = draw(120, 24, *both, *judged("bob", 2, "1 blocker"))
     assert "eve reads, bob: 1 blocker · " in one[3] and "agents 1/3" in one[-1]
     mends = (
-        *both, *judged("bob", 2, "1 blocker"), *judged("eve", 1, "no issues"),
-        event(Kind.REPAIR_OPENED, "java-sdk", "review", 1, round=1, of=3, why="review: a hole"),
-        event(Kind.ATTEMPT_STARTED, "java-sdk", "review", 1, round=1, agent="scripted"),
-    )  # fmt: skip
+        *both,
+        *judged("bob", 2, "1 blocker"),
+        *judged("eve", 1, "no issues"),
+        event(
+            EventKind.REPAIR_OPENED, "java-sdk", "review", 1, round=1, of=3, why="review: a hole"
+        ),
+        event(EventKind.ATTEMPT_STARTED, "java-sdk", "review", 1, round=1, agent="scripted"),
+    )
     lines = draw(120, 24, *mends)
     assert " review         1+1 " in lines[3] and "  repair 1 of 3 · " in lines[3]
     again = draw(
         120, 24, *mends,
-        event(Kind.ATTEMPT_EXITED, "java-sdk", "review", 1, round=1, code=0, reason="exited"),
-        event(Kind.REPAIR_CLOSED, "java-sdk", "review", 1, round=1, outcome="changed"),
-        event(Kind.CHECK_DONE, "java-sdk", "review", name="unit", passed=True),
+        event(EventKind.ATTEMPT_EXITED, "java-sdk", "review", 1, round=1, code=0, reason="exited"),
+        event(EventKind.REPAIR_CLOSED, "java-sdk", "review", 1, round=1, outcome="changed"),
+        event(EventKind.CHECK_DONE, "java-sdk", "review", name="unit", passed=True),
     )  # fmt: skip
     assert "  round 2 of 4, check unit passed" in again[3], "and no word of the agent that is done"
     assert "agents 0/3" in again[-1]

@@ -11,23 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.commands.logs import since_of
+from orchestr.commands.logs import parse_since
 from orchestr.errors import UsageError
-from orchestr.render.seek import offset_of, time_of
-from orchestr.render.story import Teller, painted
-from orchestr.render.transcript import read
+from orchestr.views.logs.seek import find_offset, time_of_line
+from orchestr.views.logs.transcript import read_lines
+from orchestr.views.logs.transcript_events import TranscriptFormatter, paint_lines
 
 STREAMS = Path(__file__).parents[1] / "agents" / "streams"
 
 
 def told(*records: dict[str, Any], full: bool = False) -> list[str]:
-    teller = Teller(full)
-    return [t for r in records for t, _ in teller.tell(json.dumps(r).encode())]
+    teller = TranscriptFormatter(full)
+    return [t for r in records for t, _ in teller.format_record(json.dumps(r).encode())]
 
 
 def stream(name: str) -> list[str]:
-    teller = Teller()
-    return [t for line in read(STREAMS / f"{name}.jsonl") for t, _ in teller.tell(line)]
+    teller = TranscriptFormatter()
+    return [
+        t for line in read_lines(STREAMS / f"{name}.jsonl") for t, _ in teller.format_record(line)
+    ]
 
 
 def tool(key: str, name: str, **given: Any) -> dict[str, Any]:
@@ -92,20 +94,23 @@ def test_a_late_result_names_its_tool() -> None:
 def test_an_edit_is_a_diff_with_its_indentation() -> None:
     edit = tool("1", "Edit", file_path="a.go", old_string="if x {\n\ta()\n}",
                 new_string="if x {\n\tb()\n}")  # fmt: skip
-    lines = [line for r in [edit] for line in Teller().tell(json.dumps(r).encode())]
+    lines = [
+        line for r in [edit] for line in TranscriptFormatter().format_record(json.dumps(r).encode())
+    ]
     assert [t for t, _ in lines] == [
         "▸ Edit a.go", "  │  if x {", "  │ -    a()", "  │ +    b()", "  │  }",
     ]  # fmt: skip
-    assert painted(lines, 0, True)[2:4] == [
+    assert paint_lines(lines, 0, True)[2:4] == [
         "\x1b[31m  │ -    a()\x1b[0m", "\x1b[32m  │ +    b()\x1b[0m",
     ]  # fmt: skip
 
 
 def test_a_diff_among_plain_lines_is_coloured() -> None:
-    teller = Teller()
+    teller = TranscriptFormatter()
     texts = ["- a list", "diff --git a/x b/x", "@@ -1 +1 @@", "-old", "+new", "done", "- a list"]
     styles = [
-        teller.tell(json.dumps({"stream": "stdout", "text": text}).encode())[0][1] for text in texts
+        teller.format_record(json.dumps({"stream": "stdout", "text": text}).encode())[0][1]
+        for text in texts
     ]
     assert styles == ["", "dim", "cyan", "red", "green", "", ""]
 
@@ -153,18 +158,18 @@ def test_a_time_is_found_in_a_long_transcript(tmp_path: Path) -> None:
             out.write(json.dumps({"ts": at, "stream": "stdout", "text": f"line {second}"}) + "\n")
             out.write(json.dumps({"type": "item.started"}) + "\n")
     wanted = begin + timedelta(seconds=20_000)
-    offset = offset_of(path, wanted)
-    lines = list(read(path, offset))
-    assert next(t for t in map(time_of, lines) if t) <= wanted
+    offset = find_offset(path, wanted)
+    lines = list(read_lines(path, offset))
+    assert next(t for t in map(time_of_line, lines) if t) <= wanted
     assert path.stat().st_size - offset < 10_000 * 100 + 600_000
-    assert offset_of(path, begin) == 0
+    assert find_offset(path, begin) == 0
 
 
 def test_since_in_words() -> None:
     now = datetime(2026, 5, 18, 12, 0, tzinfo=UTC)
-    assert since_of("10m", now) == now - timedelta(minutes=10)
-    assert since_of("2026-05-18T11:00:00+00:00", now) == now - timedelta(hours=1)
-    assert since_of("11:30", now) == now - timedelta(minutes=30)
-    assert since_of("12:30", now) == now - timedelta(hours=23, minutes=30)
+    assert parse_since("10m", now) == now - timedelta(minutes=10)
+    assert parse_since("2026-05-18T11:00:00+00:00", now) == now - timedelta(hours=1)
+    assert parse_since("11:30", now) == now - timedelta(minutes=30)
+    assert parse_since("12:30", now) == now - timedelta(hours=23, minutes=30)
     with pytest.raises(UsageError):
-        since_of("25:99", now)
+        parse_since("25:99", now)

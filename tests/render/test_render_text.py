@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render.text import (
-    clean,
+from orchestr.views.terminal.text import (
+    clean_line,
     clip,
-    clock,
-    dollars,
+    display_width,
+    format_clock,
+    format_dollars,
+    format_duration,
+    format_size,
+    format_stopwatch,
+    format_table,
     headline,
     pad,
     paint,
-    size,
-    span,
-    stopwatch,
-    table,
-    took,
-    width,
+    seconds_between,
 )
 
 
@@ -42,24 +42,24 @@ from orchestr.render.text import (
     ],
 )
 def test_clean_leaves_words_only(raw: str, shown: str) -> None:
-    assert clean(raw) == shown
+    assert clean_line(raw) == shown
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_nothing_that_drives_a_terminal_survives(raw: str) -> None:
-    shown = clean("\x1b[2J" + raw + "\x1b]0;x")
+    shown = clean_line("\x1b[2J" + raw + "\x1b]0;x")
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
 
 
 @given(st.text("ab日é\u0301 ", max_size=30), st.integers(0, 20))
 def test_clip_and_pad_keep_to_their_columns(text: str, columns: int) -> None:
-    assert width(clip(text, columns)) <= columns
-    assert width(pad(text, columns)) == columns
+    assert display_width(clip(text, columns)) <= columns
+    assert display_width(pad(text, columns)) == columns
 
 
 def test_tables_align_and_never_cut_the_last_column() -> None:
     url = "https://" + "x" * 100
-    assert table(("A", "B", "C"), [("日本", "1", url), ("a", "", "")]) == [
+    assert format_table(("A", "B", "C"), [("日本", "1", url), ("a", "", "")]) == [
         "A     B  C",
         f"日本  1  {url}",
         "a",
@@ -79,16 +79,29 @@ def test_tables_align_and_never_cut_the_last_column() -> None:
     ],
 )
 def test_spans_in_words(seconds: float | None, words: str) -> None:
-    assert took(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_small_words() -> None:
-    assert [stopwatch(s) for s in (-1, 7, 723, 11045)] == ["0:00", "0:07", "12:03", "3:04:05"]
-    assert (clock("2026-05-18T12:35:01+00:00"), clock("nonsense")) == ("12:35:01", "--:--:--")
-    assert span("2026-05-18T12:00:00+00:00", "2026-05-18T12:00:03Z") == 3.0
-    assert span(None, "2026-05-18T12:00:03Z") is None
-    assert [size(n) for n in (5, 2048, 300 << 20, 5 << 40)] == ["5 B", "2.0 KB", "300 MB", "5.0 TB"]
-    assert [dollars(1, True), dollars(1, False), dollars(0, False)] == [
+    assert [format_stopwatch(s) for s in (-1, 7, 723, 11045)] == [
+        "0:00",
+        "0:07",
+        "12:03",
+        "3:04:05",
+    ]
+    assert (format_clock("2026-05-18T12:35:01+00:00"), format_clock("nonsense")) == (
+        "12:35:01",
+        "--:--:--",
+    )
+    assert seconds_between("2026-05-18T12:00:00+00:00", "2026-05-18T12:00:03Z") == 3.0
+    assert seconds_between(None, "2026-05-18T12:00:03Z") is None
+    assert [format_size(n) for n in (5, 2048, 300 << 20, 5 << 40)] == [
+        "5 B",
+        "2.0 KB",
+        "300 MB",
+        "5.0 TB",
+    ]
+    assert [format_dollars(1, True), format_dollars(1, False), format_dollars(0, False)] == [
         "$1.00",
         "$1.00 + unknown",
         "unknown",

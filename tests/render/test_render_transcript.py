@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render import transcript
-from orchestr.render.transcript import Growing, last_words, read, show, tail
+from orchestr.views.logs import transcript
+from orchestr.views.logs.transcript import (
+    GrowingFile,
+    format_line,
+    last_words,
+    read_lines,
+    read_tail,
+)
 
 
 def line(**record: Any) -> str:
@@ -59,12 +65,12 @@ def test_a_line_for_people(raw: str, shown: str | None) -> None:
         "assistant": "I add the key type. | Bash go test ./...",
         "rate_limit_event": "rate limit: rejected",
     }.get(json.loads(raw)["type"])
-    assert show(raw) == expected == show(raw.encode())
+    assert format_line(raw) == expected == format_line(raw.encode())
 
 
 @pytest.mark.parametrize("raw", ["", "  ", line(type="turn.started"), line(type="turn.completed")])
 def test_what_says_nothing_is_left_out(raw: str) -> None:
-    assert show(raw) is None
+    assert format_line(raw) is None
 
 
 KINDS = st.sampled_from(
@@ -83,13 +89,13 @@ JSON = st.recursive(
 @given(KINDS, st.dictionaries(st.sampled_from(["message", "item", "part", "ts"]), JSON), JSON)
 def test_no_event_however_odd_stops_the_log(kind: str, record: dict[str, Any], odd: Any) -> None:
     for value in ({"type": kind, **record}, odd):
-        shown = show(json.dumps(value))
+        shown = format_line(json.dumps(value))
         assert shown is None or "\n" not in shown
 
 
 @given(st.binary(max_size=80))
 def test_no_bytes_stop_the_log(raw: bytes) -> None:
-    show(raw)
+    format_line(raw)
 
 
 @given(st.lists(st.binary(max_size=9).filter(lambda b: b"\n" not in b), max_size=30), st.data())
@@ -101,7 +107,7 @@ def test_the_tail_is_the_tail(lines: list[bytes], data: st.DataObject) -> None:
         path = Path(folder, "transcript.jsonl")
         path.write_bytes(b"".join(one + b"\n" for one in lines) + rest)
         patch.setattr(transcript, "_BLOCK", block)
-        assert tail(path, count) == (lines[-count:] if count else [])
+        assert read_tail(path, count) == (lines[-count:] if count else [])
 
 
 def test_the_tail_of_a_huge_file_reads_its_end_only(tmp_path: Path) -> None:
@@ -110,7 +116,7 @@ def test_the_tail_of_a_huge_file_reads_its_end_only(tmp_path: Path) -> None:
         stream.truncate(20 << 30)  # sparse: 20 GB that nobody could read
         stream.seek(0, 2)
         stream.write(b"\n" + line(stream="stdout", text="the end").encode() + b"\n")
-    assert [show(one) for one in tail(path, 1)] == ["the end"]
+    assert [format_line(one) for one in read_tail(path, 1)] == ["the end"]
     assert last_words(path) == "the end"
 
 
@@ -121,41 +127,43 @@ def test_last_words_of_a_transcript_that_is_not_there(tmp_path: Path) -> None:
 def test_an_absurdly_long_line_is_cut_and_the_next_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"x" * (3 << 20) + b"\nshort\nunfinished")
-    assert [len(one) for one in read(path)] == [1 << 20, 5, 10]
-    assert len(show(b"x" * (3 << 20)) or "") == 500
+    assert [len(one) for one in read_lines(path)] == [1 << 20, 5, 10]
+    assert len(format_line(b"x" * (3 << 20)) or "") == 500
 
 
 def test_a_growing_file_gives_its_new_lines_and_a_torn_one_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"one\ntwo\nthr")
-    seen = Growing(path, len(b"one\n"))
-    assert list(seen.lines()) == [b"two"]
+    seen = GrowingFile(path, len(b"one\n"))
+    assert list(seen.read_new_lines()) == [b"two"]
     with path.open("ab") as stream:
         stream.write(b"ee\nfour\nfi")
-    assert list(seen.lines()) == [b"three", b"four"]
+    assert list(seen.read_new_lines()) == [b"three", b"four"]
     with path.open("ab") as stream:
         stream.write(b"ve")
-    assert list(seen.lines()) == []
-    assert list(seen.torn()) == [b"five"] and not list(seen.torn())
+    assert list(seen.read_new_lines()) == []
+    assert list(seen.read_torn_end()) == [b"five"] and not list(seen.read_torn_end())
 
 
 def test_a_growing_file_need_not_be_there_and_may_be_made_again(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    seen = Growing(path)
-    assert list(seen.lines()) == []
+    seen = GrowingFile(path)
+    assert list(seen.read_new_lines()) == []
     path.write_bytes(b"first attempt\n")
-    assert list(seen.lines()) == [b"first attempt"]
+    assert list(seen.read_new_lines()) == [b"first attempt"]
     path.write_bytes(b"second\n")
-    assert list(seen.lines()) == [b"second"]
+    assert list(seen.read_new_lines()) == [b"second"]
 
 
 def test_parts_of_a_file_are_read_alone(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"one\ntwo\nthree\nfour\n")
     cut = len(b"one\ntwo\n")
-    assert tail(path, 1, 0, cut) == [b"two"] and tail(path, 9, 0, cut) == [b"one", b"two"]
-    assert tail(path, 9, cut) == [b"three", b"four"] and tail(path, 1, cut) == [b"four"]
-    assert list(read(path, 0, cut)) == [b"one", b"two"]
-    seen = Growing(path)
-    assert list(seen.lines(cut)) == [b"one", b"two"] and list(seen.lines(cut)) == []
-    assert list(seen.lines()) == [b"three", b"four"]
+    assert read_tail(path, 1, 0, cut) == [b"two"] and read_tail(path, 9, 0, cut) == [b"one", b"two"]
+    assert read_tail(path, 9, cut) == [b"three", b"four"] and read_tail(path, 1, cut) == [b"four"]
+    assert list(read_lines(path, 0, cut)) == [b"one", b"two"]
+    seen = GrowingFile(path)
+    assert (
+        list(seen.read_new_lines(cut)) == [b"one", b"two"] and list(seen.read_new_lines(cut)) == []
+    )
+    assert list(seen.read_new_lines()) == [b"three", b"four"]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from orchestr.commands.boardapp import Board, Source
-from orchestr.render.html.page import Live
+from orchestr.views.board.app import BoardApp, BoardSource
+from orchestr.views.html.page import BoardControls
 
 PORT = 4321
 HOME = f"127.0.0.1:{PORT}"
 
 
-class Fake(Source):
+class Fake(BoardSource):
     """Notes what it was asked to do."""
 
     actions = ("abort", "force")
@@ -24,31 +24,36 @@ class Fake(Source):
         self.done: list[tuple[str, str, str]] = []
         self.turn = 0
 
-    def index(self, live: Live) -> str:
+    def render_index(self, live: BoardControls) -> str:
         return "the features"
 
-    def page(self, feature: str, live: Live) -> str:
+    def render_page(self, feature: str, live: BoardControls) -> str:
         return f"<p>{feature} {live.token}"
 
-    def body(self, feature: str, live: Live) -> str:
+    def render_body(self, feature: str, live: BoardControls) -> str:
         return f"<p>{feature}"
 
-    def version(self, feature: str) -> tuple[str, bool]:
+    def read_version(self, feature: str) -> tuple[str, bool]:
         self.turn += 1
         return str(self.turn), True
 
-    def act(self, action: str, feature: str, cell: str, seen: str) -> tuple[bool, str]:
+    def perform_action(self, action: str, feature: str, cell: str, seen: str) -> tuple[bool, str]:
         self.done.append((action, feature, cell))
         return True, "done"
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board(Fake(), PORT)
+def board() -> BoardApp:
+    return BoardApp(Fake(), PORT)
 
 
 def ask(
-    board: Board, method: str, path: str, query: str = "", body: bytes = b"", **headers: str | None
+    board: BoardApp,
+    method: str,
+    path: str,
+    query: str = "",
+    body: bytes = b"",
+    **headers: str | None,
 ) -> tuple[int, dict[str, str], str]:
     """One request. Headers in words with `_`; None takes one away."""
     given: dict[str, str | None] = {"host": HOME, **{k.replace("_", "-"): v
@@ -70,11 +75,11 @@ def ask(
     return sent[0]["status"], head, b"".join(m.get("body", b"") for m in sent[1:]).decode()
 
 
-def cookie(board: Board) -> str:
-    return f"{board.cookie}={board.token}"
+def cookie(board: BoardApp) -> str:
+    return f"{board.cookie_name}={board.token}"
 
 
-def act(board: Board, **headers: str | None) -> int:
+def act(board: BoardApp, **headers: str | None) -> int:
     """What a click sends, changed by ``headers``."""
     usual: dict[str, str | None] = {
         "cookie": cookie(board),
@@ -87,14 +92,14 @@ def act(board: Board, **headers: str | None) -> int:
     return ask(board, "POST", "/f/demo/do", body=body, **{**usual, **headers})[0]
 
 
-def test_the_address_opens_the_board_and_leaves_a_strict_cookie(board: Board) -> None:
+def test_the_address_opens_the_board_and_leaves_a_strict_cookie(board: BoardApp) -> None:
     status, head, text = ask(board, "GET", "/", f"token={board.token}")
     assert (status, text) == (200, "the features")
     assert head["set-cookie"] == f"{cookie(board)}; Path=/; HttpOnly; SameSite=Strict"
     assert ask(board, "GET", "/f/demo", cookie=cookie(board))[0] == 200
 
 
-def test_pages_may_load_nothing_and_be_framed_nowhere(board: Board) -> None:
+def test_pages_may_load_nothing_and_be_framed_nowhere(board: BoardApp) -> None:
     _, head, _ = ask(board, "GET", "/f/demo", cookie=cookie(board))
     policy = head["content-security-policy"]
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
@@ -103,20 +108,20 @@ def test_pages_may_load_nothing_and_be_framed_nowhere(board: Board) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/f/demo", "/f/demo/body", "/f/demo/events", "/nowhere"])
-def test_nothing_is_told_without_the_token(board: Board, path: str) -> None:
-    for query, given in (("", None), ("token=wrong", None), ("", f"{board.cookie}=wrong")):
+def test_nothing_is_told_without_the_token(board: BoardApp, path: str) -> None:
+    for query, given in (("", None), ("token=wrong", None), ("", f"{board.cookie_name}=wrong")):
         status, _, text = ask(board, "GET", path, query, cookie=given)
         assert status == 403
         assert "demo" not in text and board.token not in text
 
 
-def test_another_name_for_this_machine_is_refused(board: Board) -> None:
+def test_another_name_for_this_machine_is_refused(board: BoardApp) -> None:
     for host in ("evil.example:4321", "127.0.0.1:80", "", None):
         assert ask(board, "GET", "/", f"token={board.token}", host=host)[0] == 403
     assert ask(board, "GET", "/", f"token={board.token}", host=f"localhost:{PORT}")[0] == 200
 
 
-def test_a_click_acts(board: Board) -> None:
+def test_a_click_acts(board: BoardApp) -> None:
     assert act(board) == 200
     assert board.source.done == [("abort", "demo", "a")]  # type: ignore[attr-defined]
 
@@ -140,12 +145,12 @@ def test_a_click_acts(board: Board) -> None:
     ],
     ids=str,
 )
-def test_another_site_cannot_act(board: Board, headers: dict[str, str | None]) -> None:
+def test_another_site_cannot_act(board: BoardApp, headers: dict[str, str | None]) -> None:
     assert act(board, **headers) in (403, 415)
     assert board.source.done == []  # type: ignore[attr-defined]
 
 
-def test_only_post_acts(board: Board) -> None:
+def test_only_post_acts(board: BoardApp) -> None:
     for method in ("GET", "HEAD", "PUT", "DELETE"):
         status, _, _ = ask(board, method, "/f/demo/do", cookie=cookie(board))
         assert status in (404, 405)
@@ -155,7 +160,7 @@ def test_only_post_acts(board: Board) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"nonsense", b'{"action": "rm"}', b'{"cell": "a"}', b"x" * 5000]
 )
-def test_what_is_no_action_is_refused(board: Board, body: bytes) -> None:
+def test_what_is_no_action_is_refused(board: BoardApp, body: bytes) -> None:
     status, _, _ = ask(
         board, "POST", "/f/demo/do", body=body, cookie=cookie(board), origin=f"http://{HOME}",
         content_type="application/json", x_orchestr_token=board.form_token,
@@ -165,9 +170,9 @@ def test_what_is_no_action_is_refused(board: Board, body: bytes) -> None:
 
 
 def test_events_say_when_something_changed_and_end_with_the_board(
-    board: Board, monkeypatch: pytest.MonkeyPatch
+    board: BoardApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestr.commands.boardapp.LOOK", 0.01)
+    monkeypatch.setattr("orchestr.views.board.app.LOOK", 0.01)
     sent: list[bytes] = []
 
     async def watch() -> None:

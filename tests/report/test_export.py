@@ -7,25 +7,25 @@ import io
 import json
 from itertools import pairwise
 
-from orchestr.events import Kind
-from orchestr.render.export import Format, chrome_trace, csv_text, export_text, otlp
-from orchestr.timeline import make_timeline
+from orchestr.state.events import EventKind
+from orchestr.state.timeline import make_timeline
+from orchestr.views.export import ExportFormat, chrome_trace, csv_text, export_text, otlp_trace
 from tests.report.stories import NOON, at, built, run
 
 FAILED = [
-    at(15, Kind.PHASE_STARTED, "c", "implement"),
-    at(16, Kind.PHASE_FAILED, "c", "implement", reason="=cmd|'/c calc'!A1"),
+    at(15, EventKind.PHASE_STARTED, "c", "implement"),
+    at(16, EventKind.PHASE_FAILED, "c", "implement", reason="=cmd|'/c calc'!A1"),
 ]
 EVENTS = run([*built("a", 0, 10), *built("b", 10, 5), *FAILED], end=17)
 LINE = make_timeline(EVENTS, {"b": ("a",)})
 
 
-def text(name: Format) -> str:
+def text(name: ExportFormat) -> str:
     return export_text(LINE, "demo", name, NOON + 20)
 
 
 def test_csv_has_a_line_for_each_span_and_no_formulas() -> None:
-    rows = list(csv.DictReader(io.StringIO(text(Format.CSV))))
+    rows = list(csv.DictReader(io.StringIO(text(ExportFormat.CSV))))
     assert len(rows) == len(LINE.spans)
     (row,) = [r for r in rows if r["kind"] == "attempt" and r["cell"] == "a"]
     wanted = ("claude", "opus", "0.5", "100", "40", "20", "done")
@@ -35,7 +35,7 @@ def test_csv_has_a_line_for_each_span_and_no_formulas() -> None:
 
 
 def test_otel_spans_form_one_tree_for_each_run() -> None:
-    value = json.loads(text(Format.OTEL))
+    value = json.loads(text(ExportFormat.OTEL))
     spans = value["resourceSpans"][0]["scopeSpans"][0]["spans"]
     by_id = {s["spanId"]: s for s in spans}
     assert len(by_id) == len(spans) == len(LINE.spans)
@@ -49,11 +49,11 @@ def test_otel_spans_form_one_tree_for_each_run() -> None:
     assert chain == ["attempt 1", "phase implement", "cell a", "feature demo"]
     assert {s["traceId"] for s in spans} == {roots[0]["traceId"]}
     assert all(len(s["traceId"]) == 32 and len(s["spanId"]) == 16 for s in spans)
-    assert text(Format.OTEL) == text(Format.OTEL)
+    assert text(ExportFormat.OTEL) == text(ExportFormat.OTEL)
 
 
 def test_chrome_trace_nests_the_spans_of_a_cell() -> None:
-    events = json.loads(text(Format.CHROME))["traceEvents"]
+    events = json.loads(text(ExportFormat.CHROME))["traceEvents"]
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert sorted(names.values()) == ["a", "b", "c", "runs"]
     mine = [e for e in events if e["ph"] == "X" and names[e["tid"]] == "a"]
@@ -64,25 +64,25 @@ def test_chrome_trace_nests_the_spans_of_a_cell() -> None:
 def test_rounds_and_reviews_hang_below_their_phase_and_reviewers_have_their_own_lines() -> None:
     events = [
         *built("a", 1, 10)[:8],
-        at(10, Kind.PHASE_STARTED, "a", "review"),
-        *(at(10.5, Kind.ATTEMPT_STARTED, "a", "review", 1, agent=name, reviewer=name,
+        at(10, EventKind.PHASE_STARTED, "a", "review"),
+        *(at(10.5, EventKind.ATTEMPT_STARTED, "a", "review", 1, agent=name, reviewer=name,
              part=f"review-{n}-{name}") for n, name in enumerate(("eve", "bob"), 1)),
         *(event for n, name in enumerate(("eve", "bob"), 1) for event in (
-            at(12 + n, Kind.ATTEMPT_EXITED, "a", "review", 1, reviewer=name, code=0,
+            at(12 + n, EventKind.ATTEMPT_EXITED, "a", "review", 1, reviewer=name, code=0,
                reason="exited", seconds=1.5 + n, part=f"review-{n}-{name}"),
-            at(12 + n, Kind.REVIEW_DONE, "a", "review", 1, reviewer=name, verdict="1 blocker",
+            at(12 + n, EventKind.REVIEW_DONE, "a", "review", 1, reviewer=name, verdict="1 blocker",
                blockers=1))),
-        at(15, Kind.REPAIR_OPENED, "a", "review", 1, round=1, of=3, why="a hole"),
-        at(15, Kind.ATTEMPT_STARTED, "a", "review", 1, round=1, agent="claude"),
-        at(20, Kind.ATTEMPT_EXITED, "a", "review", 1, round=1, code=0, reason="exited",
+        at(15, EventKind.REPAIR_OPENED, "a", "review", 1, round=1, of=3, why="a hole"),
+        at(15, EventKind.ATTEMPT_STARTED, "a", "review", 1, round=1, agent="claude"),
+        at(20, EventKind.ATTEMPT_EXITED, "a", "review", 1, round=1, code=0, reason="exited",
            seconds=5.0),
-        at(20, Kind.REPAIR_CLOSED, "a", "review", 1, round=1, outcome="changed"),
-        at(21, Kind.CHECK_DONE, "a", "review", name="unit", passed=True, seconds=0.5),
-        at(22, Kind.PHASE_DONE, "a", "review", 1),
-        at(23, Kind.CHECK_DONE, name="xtest", repo="tests", passed=True, seconds=0.5),
+        at(20, EventKind.REPAIR_CLOSED, "a", "review", 1, round=1, outcome="changed"),
+        at(21, EventKind.CHECK_DONE, "a", "review", name="unit", passed=True, seconds=0.5),
+        at(22, EventKind.PHASE_DONE, "a", "review", 1),
+        at(23, EventKind.CHECK_DONE, name="xtest", repo="tests", passed=True, seconds=0.5),
     ]  # fmt: skip
     line = make_timeline(run(events, end=24))
-    spans = otlp(line, "demo", NOON + 24)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    spans = otlp_trace(line, "demo", NOON + 24)["resourceSpans"][0]["scopeSpans"][0]["spans"]
     names = {s["spanId"]: s["name"] for s in spans}
     assert len(names) == len(spans), "no two have the same id"
     below = {(s["name"], names.get(s.get("parentSpanId", ""))) for s in spans}

@@ -7,36 +7,36 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.render.html.layout import lay_out
+from orchestr.views.graph.report_layout import lay_out_plan
 
 
 def test_a_chain_is_a_straight_line() -> None:
-    found = lay_out([["a"], ["b"], ["c"]], [("a", "b"), ("b", "c")])
+    found = lay_out_plan([["a"], ["b"], ["c"]], [("a", "b"), ("b", "c")])
     assert found.places == {"a": (0, 0.0), "b": (1, 0.0), "c": (2, 0.0)}
     assert (found.waves, found.rows) == (3, 1.0)
 
 
 def test_a_cell_stands_in_the_middle_of_its_dependents() -> None:
-    found = lay_out([["a"], ["x", "y", "z"]], [("a", "x"), ("a", "y"), ("a", "z")])
+    found = lay_out_plan([["a"], ["x", "y", "z"]], [("a", "x"), ("a", "y"), ("a", "z")])
     assert found.places["a"] == (0, 1.0)
     assert [found.places[n][1] for n in "xyz"] == [0.0, 1.0, 2.0]
 
 
 def test_crossed_pairs_are_untangled() -> None:
-    found = lay_out([["a", "b"], ["x", "y"]], [("a", "y"), ("b", "x")])
+    found = lay_out_plan([["a", "b"], ["x", "y"]], [("a", "y"), ("b", "x")])
     assert found.places["y"][1] < found.places["x"][1]
 
 
 def test_a_long_edge_bends_around_the_cells_between() -> None:
     edges = [("a", "b"), ("b", "c"), ("a", "c")]
-    found = lay_out([["a"], ["b"], ["c"]], edges)
+    found = lay_out_plan([["a"], ["b"], ["c"]], edges)
     long = next(e for e in found.edges if (e.upstream, e.dependent) == ("a", "c"))
     assert [wave for wave, _ in long.points] == [0, 1, 2]
     assert abs(long.points[1][1] - found.places["b"][1]) >= 1.0
 
 
 def test_no_cells_at_all() -> None:
-    found = lay_out([], [])
+    found = lay_out_plan([], [])
     assert (found.places, found.edges, found.waves, found.rows) == ({}, (), 0, 0.0)
 
 
@@ -59,8 +59,8 @@ def test_nothing_overlaps_and_edges_lead_to_the_right(
     dag: tuple[list[list[str]], list[tuple[str, str]]],
 ) -> None:
     waves, edges = dag
-    found = lay_out(waves, edges)
-    assert found == lay_out(waves, edges)
+    found = lay_out_plan(waves, edges)
+    assert found == lay_out_plan(waves, edges)
     assert {n: w for n, (w, _) in found.places.items()} == {
         n: w for w, wave in enumerate(waves) for n in wave
     }

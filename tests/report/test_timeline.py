@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestr.events import Event, Kind
-from orchestr.timeline import SpanKind, Timeline, make_timeline
+from orchestr.state.events import Event, EventKind
+from orchestr.state.timeline import SpanKind, Timeline, make_timeline
 from tests.report.stories import NOON, at, built, run
 
 CHAIN = {"a": (), "b": ("a",), "c": ()}
@@ -17,7 +17,7 @@ def told(line: Timeline, *kinds: SpanKind, cell: str | None = None) -> list[tupl
     return [
         (s.name, round(s.start - NOON, 3), None if s.end is None else round(s.end - NOON, 3),
          s.state)
-        for s in line.of(*kinds, cell=cell)
+        for s in line.select_spans(*kinds, cell=cell)
     ]  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def test_a_run_of_two_cells_one_after_the_other() -> None:
     assert told(line, SpanKind.QUEUE, cell="a") == [("waits for a slot", 1.5, 2, "done")]
     assert told(line, SpanKind.WORK, cell="a") == [("claude", 2, 10, "done")]
     assert told(line, SpanKind.UPSTREAM) == [("waits for a", 0, 10.6, "done")]
-    (attempt,) = line.of(SpanKind.ATTEMPT, cell="a")
+    (attempt,) = line.select_spans(SpanKind.ATTEMPT, cell="a")
     assert (attempt.data["agent"], attempt.data["model"]) == ("claude", "opus")
     assert (attempt.data["cost_usd"], attempt.data["tokens"]) == (0.5, [100, 40, 20])
     assert line.critical == ("a", "b")
@@ -41,24 +41,26 @@ def test_the_critical_path_is_of_what_really_waited() -> None:
 
 def test_a_failed_phase_says_why_it_began_and_how_it_ended() -> None:
     events = [
-        at(1, Kind.PHASE_STARTED, "a", "implement", why="its todo changed"),
-        at(2, Kind.PHASE_FAILED, "a", "implement", reason="exit 3"),
+        at(1, EventKind.PHASE_STARTED, "a", "implement", why="its todo changed"),
+        at(2, EventKind.PHASE_FAILED, "a", "implement", reason="exit 3"),
     ]
-    (phase,) = make_timeline(run(events, end=3, code=1)).of(SpanKind.PHASE)
+    (phase,) = make_timeline(run(events, end=3, code=1)).select_spans(SpanKind.PHASE)
     assert (phase.state, phase.note, phase.data["why"]) == ("failed", "exit 3", "its todo changed")
 
 
 def test_a_usage_limit_is_a_wait_between_two_starts_of_one_attempt() -> None:
     events = [
-        at(0, Kind.PHASE_STARTED, "a", "implement"),
-        at(0, Kind.ATTEMPT_OPENED, "a", "implement", 1, agent="claude"),
-        at(1, Kind.ATTEMPT_STARTED, "a", "implement", 1),
-        at(5, Kind.ATTEMPT_EXITED, "a", "implement", 1, code=1, reason="exited", seconds=4.0),
-        at(5, Kind.ATTEMPT_LIMITED, "a", "implement", 1, until=NOON + 60),
-        at(60, Kind.ATTEMPT_STARTED, "a", "implement", 1),
-        at(70, Kind.ATTEMPT_EXITED, "a", "implement", 1, code=0, reason="exited", seconds=10.0),
-        at(70, Kind.ATTEMPT_CLOSED, "a", "implement", 1, outcome="done"),
-        at(70, Kind.PHASE_DONE, "a", "implement", 1),
+        at(0, EventKind.PHASE_STARTED, "a", "implement"),
+        at(0, EventKind.ATTEMPT_OPENED, "a", "implement", 1, agent="claude"),
+        at(1, EventKind.ATTEMPT_STARTED, "a", "implement", 1),
+        at(5, EventKind.ATTEMPT_EXITED, "a", "implement", 1, code=1, reason="exited", seconds=4.0),
+        at(5, EventKind.ATTEMPT_LIMITED, "a", "implement", 1, until=NOON + 60),
+        at(60, EventKind.ATTEMPT_STARTED, "a", "implement", 1),
+        at(
+            70, EventKind.ATTEMPT_EXITED, "a", "implement", 1, code=0, reason="exited", seconds=10.0
+        ),
+        at(70, EventKind.ATTEMPT_CLOSED, "a", "implement", 1, outcome="done"),
+        at(70, EventKind.PHASE_DONE, "a", "implement", 1),
     ]
     line = make_timeline(run(events, end=71))
     assert told(line, SpanKind.LIMIT) == [("usage limit", 5, 60, "done")]
@@ -68,17 +70,17 @@ def test_a_usage_limit_is_a_wait_between_two_starts_of_one_attempt() -> None:
 
 def test_an_attempt_outlives_a_killed_run_and_is_one_span() -> None:
     first = [
-        at(1, Kind.PHASE_STARTED, "a", "implement"),
-        at(1, Kind.ATTEMPT_OPENED, "a", "implement", 1, agent="claude"),
-        at(2, Kind.ATTEMPT_STARTED, "a", "implement", 1),
+        at(1, EventKind.PHASE_STARTED, "a", "implement"),
+        at(1, EventKind.ATTEMPT_OPENED, "a", "implement", 1, agent="claude"),
+        at(2, EventKind.ATTEMPT_STARTED, "a", "implement", 1),
     ]
     second = [
-        at(100, Kind.PHASE_STARTED, "a", "implement", run="r2"),
-        at(101, Kind.ATTEMPT_ADOPTED, "a", "implement", 1, run="r2"),
-        at(101, Kind.ATTEMPT_EXITED, "a", "implement", 1, run="r2", code=0, reason="exited",
+        at(100, EventKind.PHASE_STARTED, "a", "implement", run="r2"),
+        at(101, EventKind.ATTEMPT_ADOPTED, "a", "implement", 1, run="r2"),
+        at(101, EventKind.ATTEMPT_EXITED, "a", "implement", 1, run="r2", code=0, reason="exited",
            seconds=30.0),
-        at(102, Kind.ATTEMPT_CLOSED, "a", "implement", 1, run="r2", outcome="done"),
-        at(102, Kind.PHASE_DONE, "a", "implement", 1, run="r2"),
+        at(102, EventKind.ATTEMPT_CLOSED, "a", "implement", 1, run="r2", outcome="done"),
+        at(102, EventKind.PHASE_DONE, "a", "implement", 1, run="r2"),
     ]  # fmt: skip
     line = make_timeline([*run(first), *run(second, 99, 103, "r2")])
     assert told(line, SpanKind.RUN) == [("r1", 0, 2, "interrupted"), ("r2", 99, 103, "done")]
@@ -104,29 +106,31 @@ def test_rounds_and_reviews_have_their_own_time_and_cost() -> None:
     other = {"part": "review-1-bob", "reviewer": "bob"}
     events = [
         *built("a", 0, 10)[:8],
-        at(9, Kind.PHASE_STARTED, "a", "review"),
-        at(9, Kind.ATTEMPT_STARTED, "a", "review", 1, agent="claude", **part),
-        at(10, Kind.ATTEMPT_STARTED, "a", "review", 1, agent="codex", **other),
-        at(12, Kind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=3.0,
+        at(9, EventKind.PHASE_STARTED, "a", "review"),
+        at(9, EventKind.ATTEMPT_STARTED, "a", "review", 1, agent="claude", **part),
+        at(10, EventKind.ATTEMPT_STARTED, "a", "review", 1, agent="codex", **other),
+        at(12, EventKind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=3.0,
            cost_usd=0.25, **part),
-        at(12, Kind.REVIEW_DONE, "a", "review", 1, reviewer="eve", verdict="1 blocker", blockers=1),
-        at(15, Kind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=5.0,
+        at(12, EventKind.REVIEW_DONE, "a", "review", 1, reviewer="eve", verdict="1 blocker",
+           blockers=1),
+        at(15, EventKind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=5.0,
            **other),
-        at(15, Kind.REVIEW_DONE, "a", "review", 1, reviewer="bob", verdict="no issues",
+        at(15, EventKind.REVIEW_DONE, "a", "review", 1, reviewer="bob", verdict="no issues",
            blockers=0),
-        at(16, Kind.REPAIR_OPENED, "a", "review", 1, round=1, of=3, why="review: a hole (eve)"),
-        at(17, Kind.ATTEMPT_STARTED, "a", "review", 1, round=1, agent="claude"),
-        at(27, Kind.ATTEMPT_EXITED, "a", "review", 1, round=1, code=0, reason="exited",
+        at(16, EventKind.REPAIR_OPENED, "a", "review", 1, round=1, of=3,
+           why="review: a hole (eve)"),
+        at(17, EventKind.ATTEMPT_STARTED, "a", "review", 1, round=1, agent="claude"),
+        at(27, EventKind.ATTEMPT_EXITED, "a", "review", 1, round=1, code=0, reason="exited",
            seconds=10.0, cost_usd=0.75, tokens=[150, 60, 30]),
-        at(28, Kind.REPAIR_CLOSED, "a", "review", 1, round=1, outcome="changed"),
-        at(29, Kind.CHECK_DONE, "a", "review", name="unit", passed=True, detail="3 passed",
+        at(28, EventKind.REPAIR_CLOSED, "a", "review", 1, round=1, outcome="changed"),
+        at(29, EventKind.CHECK_DONE, "a", "review", name="unit", passed=True, detail="3 passed",
            seconds=0.5),
-        at(30, Kind.ATTEMPT_STARTED, "a", "review", 1, agent="claude", **again),
-        at(31, Kind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=1.0,
+        at(30, EventKind.ATTEMPT_STARTED, "a", "review", 1, agent="claude", **again),
+        at(31, EventKind.ATTEMPT_EXITED, "a", "review", 1, code=0, reason="exited", seconds=1.0,
            **again),
-        at(31, Kind.REVIEW_DONE, "a", "review", 1, reviewer="eve", verdict="no issues",
+        at(31, EventKind.REVIEW_DONE, "a", "review", 1, reviewer="eve", verdict="no issues",
            blockers=0),
-        at(32, Kind.PHASE_DONE, "a", "review", 1),
+        at(32, EventKind.PHASE_DONE, "a", "review", 1),
     ]  # fmt: skip
     line = make_timeline(run(events, end=33))
     assert told(line, SpanKind.ATTEMPT) == [("attempt 1", 0.5, 9, "done")]
@@ -135,14 +139,18 @@ def test_rounds_and_reviews_have_their_own_time_and_cost() -> None:
         ("bob", 10, 15, "done"),
         ("eve", 30, 31, "done"),
     ]
-    (repair,) = line.of(SpanKind.REPAIR)
+    (repair,) = line.select_spans(SpanKind.REPAIR)
     assert (repair.name, repair.state, repair.note) == (
         "repair 1 of 3",
         "done",
         "review: a hole (eve)",
     )
     assert (repair.data["cost_usd"], repair.data["tokens"]) == (0.25, [50, 20, 10]), "its own"
-    assert [s.data.get("cost_usd") for s in line.of(SpanKind.REVIEW)] == [0.25, None, None]
+    assert [s.data.get("cost_usd") for s in line.select_spans(SpanKind.REVIEW)] == [
+        0.25,
+        None,
+        None,
+    ]
     assert told(line, SpanKind.CHECK) == [("unit", 28.5, 29, "done")]
     agents = [s[1:3] for s in told(line, SpanKind.WORK)]
     assert agents == [(1, 9), (9, 12), (10, 15), (17, 27), (30, 31)]
@@ -150,32 +158,41 @@ def test_rounds_and_reviews_have_their_own_time_and_cost() -> None:
 
 def test_a_gate_is_waited_at_over_runs_and_is_no_failure() -> None:
     ask = [
-        at(1, Kind.PHASE_STARTED, "a", "publish"),
-        at(2, Kind.APPROVAL_ASKED, "a", "publish", gate="publish"),
-        at(3, Kind.PHASE_FAILED, "a", "publish", state="approval", gate="publish"),
+        at(1, EventKind.PHASE_STARTED, "a", "publish"),
+        at(2, EventKind.APPROVAL_ASKED, "a", "publish", gate="publish"),
+        at(3, EventKind.PHASE_FAILED, "a", "publish", state="approval", gate="publish"),
     ]
     open_ = make_timeline(run(ask, end=4, code=1))
     assert told(open_, SpanKind.APPROVAL) == [("asks for approval to publish", 2, None, "running")]
     assert told(open_, SpanKind.PHASE) == [("publish", 1, 3, "waits")]
-    given_ = at(90, Kind.APPROVAL_GIVEN, "a", "publish", run="", name="Ada")
+    given_ = at(90, EventKind.APPROVAL_GIVEN, "a", "publish", run="", name="Ada")
     line = make_timeline([*run(ask, end=4, code=1), given_])
-    (asked,) = line.of(SpanKind.APPROVAL)
+    (asked,) = line.select_spans(SpanKind.APPROVAL)
     assert (asked.end, asked.state, asked.note) == (NOON + 90, "done", "approved by Ada")
 
 
 def test_landing_is_a_point() -> None:
-    line = make_timeline([
-        *run(built("a", 0, 10), end=11),
-        at(60, Kind.LAND_PARKED, "a", run="l1", state="merge_conflict", reason="both changed x"),
-        at(90, Kind.LAND_DONE, "a", run="l2", target="main", commit="c0ffee"),
-    ])  # fmt: skip
+    line = make_timeline(
+        [
+            *run(built("a", 0, 10), end=11),
+            at(
+                60,
+                EventKind.LAND_PARKED,
+                "a",
+                run="l1",
+                state="merge_conflict",
+                reason="both changed x",
+            ),
+            at(90, EventKind.LAND_DONE, "a", run="l2", target="main", commit="c0ffee"),
+        ]
+    )
     assert told(line, SpanKind.LAND) == [
         ("not landed", 60, 60, "failed"),
         ("landed", 90, 90, "done"),
     ]
 
 
-KINDS = st.sampled_from(list(Kind))
+KINDS = st.sampled_from(list(EventKind))
 ODD = st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.lists(st.integers())
 EVENTS = st.lists(
     st.builds(

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestr.config import load_settings
 from orchestr.errors import Problem
-from orchestr.spec import cache, proof, reader
-from orchestr.spec.reader import read_all, read_feature
-from orchestr.spec.records import Action, Cell, Delivery, Feature, Phase
+from orchestr.settings.loader import load_settings
+from orchestr.spec import cache, reader
+from orchestr.spec import checks as proof
+from orchestr.spec.phases import Action, Delivery, Phase
+from orchestr.spec.reader import read_all_specs, read_feature
+from orchestr.spec.records import Cell, Feature
 
 REPO = Path(__file__).parents[2]
 SPEC = (
@@ -42,7 +44,7 @@ checks: st.SearchStrategy[proof.CheckDef] = st.one_of(
     st.builds(
         proof.ApiProbeCheck, start=lists, path=maybe, url=maybe, headers=pairs, body=maybe,
         status=st.integers(100, 599), json=maybe, method=texts,
-        ready=st.builds(proof.Ready, maybe, st.floats(0.001, 1e7)), **frame,
+        ready=st.builds(proof.ServiceReadiness, maybe, st.floats(0.001, 1e7)), **frame,
     ),
     st.builds(proof.BrowserJourneyCheck, run=lists, evidence=lists, **frame),
     st.builds(
@@ -55,10 +57,10 @@ checks: st.SearchStrategy[proof.CheckDef] = st.one_of(
 )  # fmt: skip
 many = st.lists(checks, max_size=2).map(tuple)
 proofs = st.builds(
-    proof.Proof, many, many,
+    proof.ProofRequirements, many, many,
     st.lists(st.builds(proof.Reviewer, texts, texts, maybe, seconds), max_size=2).map(tuple),
     st.sampled_from(proof.ReviewRule),
-    st.builds(proof.Repair, st.integers(0, 100), st.integers(0, 100)),
+    st.builds(proof.RepairRounds, st.integers(0, 100), st.integers(0, 100)),
     st.lists(st.sampled_from(proof.Gate), max_size=2).map(tuple),
     lists, st.booleans(), st.booleans(), st.booleans(), st.booleans(),
 )  # fmt: skip
@@ -106,8 +108,8 @@ warnings = st.lists(
 def test_records_come_back_exactly(feature: Feature, notes: tuple[Problem, ...]) -> None:
     import json
 
-    value = json.loads(json.dumps(cache.encode((feature, notes))))
-    back = cache.decode(value)
+    value = json.loads(json.dumps(cache.encode_compiled((feature, notes))))
+    back = cache.decode_compiled(value)
 
     assert back == (feature, notes)
     assert repr(back) == repr((feature, notes))  # enums and floats too, not only what is equal
@@ -117,12 +119,14 @@ def test_records_come_back_exactly(feature: Feature, notes: tuple[Problem, ...])
 def test_a_check_comes_back_exactly_from_its_row(check: proof.CheckDef) -> None:
     import json
 
-    assert repr(proof.from_row(json.loads(json.dumps(proof.as_row(check))))) == repr(check)
+    assert repr(proof.check_from_row(json.loads(json.dumps(proof.check_to_row(check))))) == repr(
+        check
+    )
 
 
 @given(features)
 def test_every_field_of_a_record_is_kept(feature: Feature) -> None:
-    kept = cache.encode((feature, ()))
+    kept = cache.encode_compiled((feature, ()))
 
     assert set(kept["feature"]) | {"cells"} == set(Feature.__slots__)
 
@@ -220,12 +224,12 @@ def test_a_warm_start_imports_neither_yaml_nor_pydantic(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "demo.yaml").write_text(SPEC)
     (tmp_path / "orchestr.toml").write_text('[agents.x]\nkind = "command"\nrun = ["true"]\n')
-    cold = read_all(load_settings(tmp_path, {}))
+    cold = read_all_specs(load_settings(tmp_path, {}))
     script = (
         "import sys; from pathlib import Path\n"
-        "from orchestr.config import load_settings\n"
-        "from orchestr.spec.reader import read_all\n"
-        "found = read_all(load_settings(Path(sys.argv[1]), {}))\n"
+        "from orchestr.settings.loader import load_settings\n"
+        "from orchestr.spec.reader import read_all_specs\n"
+        "found = read_all_specs(load_settings(Path(sys.argv[1]), {}))\n"
         "print(list(found.features), len(found.warnings))\n"
         "print(sorted({'yaml', 'pydantic', 'tomli_w', 'rich'} & sys.modules.keys()))\n"
     )

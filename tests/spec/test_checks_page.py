@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from orchestr.config import load_settings
-from orchestr.spec.proof import CheckKind
-from orchestr.spec.proofmodels import MODELS, read_checks
+from orchestr.settings.loader import load_settings
+from orchestr.spec.check_models import MODELS, read_checks
+from orchestr.spec.checks import CheckKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
 
@@ -33,7 +33,9 @@ def test_the_examples_of_all_kinds_are_read() -> None:
 def test_the_settings_are_read(tmp_path: Path) -> None:
     (tmp_path / "orchestr.toml").write_text("\n".join(blocks("toml")))
 
-    assert [c.name for c in load_settings(tmp_path, {}).repo("platform").checks] == ["command"]
+    assert [c.name for c in load_settings(tmp_path, {}).repo_settings("platform").checks] == [
+        "command"
+    ]
 
 
 def test_every_field_is_named() -> None:

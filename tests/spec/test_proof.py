@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from orchestr.spec import proof
-from orchestr.spec.proof import CheckKind, Gate, Repair, Reviewer, ReviewRule
+from orchestr.spec import checks as proof
+from orchestr.spec.checks import CheckKind, Gate, RepairRounds, Reviewer, ReviewRule
 from orchestr.spec.reader import compile_spec
 from orchestr.spec.records import Feature
 
@@ -45,16 +45,23 @@ def test_every_kind_is_read_and_comes_back_from_its_row() -> None:
 
     assert [check.kind for check in checks] == list(CheckKind)
     for check in checks:
-        assert proof.from_row(json.loads(json.dumps(proof.as_row(check)))) == check
+        assert proof.check_from_row(json.loads(json.dumps(proof.check_to_row(check)))) == check
     assert checks[0] == proof.CommandCheck(
         name="unit", timeout=60.0, cwd="sub", env=(("MODE", "ci"),), pass_env=("HOME",),
         run=("make", "test"), exit=3, output="/ok$/",
     )  # fmt: skip
     assert checks[4] == proof.ApiProbeCheck(
-        name="api_probe", timeout=30.0, start=("make", "serve"), ready=proof.Ready("/up", 5.0),
-        method="POST", path="/items", headers=(("X-A", "b"), ("Content-Type", "application/json")),
-        body='{"n":1}', status=201, json='{"id":7}',
-    )  # fmt: skip
+        name="api_probe",
+        timeout=30.0,
+        start=("make", "serve"),
+        ready=proof.ServiceReadiness("/up", 5.0),
+        method="POST",
+        path="/items",
+        headers=(("X-A", "b"), ("Content-Type", "application/json")),
+        body='{"n":1}',
+        status=201,
+        json='{"id":7}',
+    )
     assert checks[6] == proof.StateInvariantCheck(
         name="state_invariant", timeout=30.0, expression="n == m",
         probes=(proof.Probe("n", ("wc", "-l")),
@@ -106,12 +113,12 @@ cells:
     a, b = (cell.proof for cell in feature.cells)
     assert a.reviewers == (Reviewer("r1", "r1"), Reviewer("r1", "r1-2", "m", 300.0))
     assert (a.review_rule, a.repair, a.approve, a.ports) == (
-        ReviewRule.MAJORITY, Repair(1, 2), (Gate.PUBLISH,), True,
+        ReviewRule.MAJORITY, RepairRounds(1, 2), (Gate.PUBLISH,), True,
     )  # fmt: skip
     assert [check.kind for check in a.checks] == [CheckKind.PYTEST]
-    assert b == proof.Proof(
+    assert b == proof.ProofRequirements(
         checks=(), reviewers=(), review_rule=ReviewRule.ALL, approve=(Gate.PLAN, Gate.PUBLISH),
-        repair=Repair(0, 2), shared_paths=("go.sum",), allow_partial=True,
+        repair=RepairRounds(0, 2), shared_paths=("go.sum",), allow_partial=True,
         allow_skipped_tests=True, test_first=True, ports=False, screenshots=b.screenshots,
     )  # fmt: skip
     assert [shot.name for shot in b.screenshots] == ["screenshot"]
@@ -120,9 +127,9 @@ cells:
 def test_nothing_asked_is_the_usual() -> None:
     feature = read("cells: {a: {repo: r, todo: [x]}}")
 
-    assert feature.cells[0].proof == proof.NOTHING == proof.Proof()
+    assert feature.cells[0].proof == proof.NOTHING == proof.ProofRequirements()
     assert (feature.cross_checks, feature.contracts) == ((), ())
-    assert proof.NOTHING.repair == Repair(checks=4, reviews=3)  # row X12
+    assert proof.NOTHING.repair == RepairRounds(checks=4, reviews=3)  # row X12
 
 
 def test_cross_checks_and_contracts() -> None:

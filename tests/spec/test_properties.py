@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.errors import SpecError
+from orchestr.spec.field_types import BadValue, check_branch
+from orchestr.spec.phases import Phase
 from orchestr.spec.reader import compile_spec
-from orchestr.spec.records import Feature, Phase
-from orchestr.spec.values import BadValue, check_branch
+from orchestr.spec.records import Feature
 
 HEAD = "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: demo}\ncells:\n"
 FRAGMENTS = st.sampled_from(

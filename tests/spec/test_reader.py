@@ -8,10 +8,12 @@ from textwrap import dedent
 
 import pytest
 
-from orchestr.config import Settings, load_settings
 from orchestr.errors import SpecError
-from orchestr.spec.reader import compile_spec, read_all, read_feature
-from orchestr.spec.records import Action, Cell, Feature, Phase
+from orchestr.settings.loader import load_settings
+from orchestr.settings.records import Settings
+from orchestr.spec.phases import Action, Phase
+from orchestr.spec.reader import compile_spec, read_all_specs, read_feature
+from orchestr.spec.records import Cell, Feature
 
 SETTINGS = '[agents.scripted]\nkind = "command"\nrun = ["true"]\n'
 
@@ -202,7 +204,7 @@ def test_one_bad_spec_does_not_stop_another_feature(tmp_path: Path) -> None:
     (tmp_path / "specs" / "notes.txt").write_text("{")
     (tmp_path / "specs" / "more.yml").write_text(small("more"))
 
-    found = read_all(settings)
+    found = read_all_specs(settings)
 
     assert list(found.features) == ["good", "more"]
     assert [str(problem).splitlines()[0] for problem in found.problems] == [
@@ -216,7 +218,7 @@ def test_one_bad_spec_does_not_stop_another_feature(tmp_path: Path) -> None:
 def test_two_features_on_one_branch_are_warned_about(tmp_path: Path) -> None:
     one, two = small("one", branch="shared"), small("two", branch="shared")
 
-    found = read_all(workspace(tmp_path, one=one, two=two))
+    found = read_all_specs(workspace(tmp_path, one=one, two=two))
 
     assert list(found.features) == ["one", "two"]
     assert [str(w) for w in found.warnings] == [
@@ -229,7 +231,7 @@ def test_a_workspace_without_specs_has_no_features(tmp_path: Path) -> None:
     settings = workspace(tmp_path)
     (tmp_path / "specs").rmdir()
 
-    assert read_all(settings).features == {}
+    assert read_all_specs(settings).features == {}
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "loop"])

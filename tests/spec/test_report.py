@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.config import Settings, load_settings
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.spec.report import json_schema, validate
-from orchestr.spec.values import BadValue
-from orchestr.spec.workspace import Written, write_workspace
+from orchestr.settings.loader import load_settings
+from orchestr.settings.new_workspace import WorkspaceFiles, write_workspace
+from orchestr.settings.records import Settings
+from orchestr.spec.field_types import BadValue
+from orchestr.spec.validate import json_schema, validate_specs
 
 GOOD = (
     "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: good}\n"
@@ -28,9 +29,9 @@ def workspace(root: Path, agents: str = "") -> Settings:
 
 
 def test_all_specs_are_checked_when_none_is_named(tmp_path: Path) -> None:
-    report = validate(workspace(tmp_path))
+    report = validate_specs(workspace(tmp_path))
 
-    assert not report.good
+    assert not report.is_good
     assert [f.name for f in report.features] == ["good"]
     assert [str(p) for p in report.problems] == [
         "specs/bad.yaml:5:16: error: cells.a.tod: unknown field\n  hint: did you mean `todo`?"
@@ -41,13 +42,13 @@ def test_all_specs_are_checked_when_none_is_named(tmp_path: Path) -> None:
     "name", ["good", "feature:good", "first", "first.yaml", "specs/first.yaml"]
 )
 def test_a_spec_is_named_by_feature_or_by_file(tmp_path: Path, name: str) -> None:
-    report = validate(workspace(tmp_path), [name, name])
+    report = validate_specs(workspace(tmp_path), [name, name])
 
-    assert (report.good, [f.name for f in report.features]) == (True, ["good"])
+    assert (report.is_good, [f.name for f in report.features]) == (True, ["good"])
 
 
 def test_a_broken_spec_is_named_by_its_file(tmp_path: Path) -> None:
-    report = validate(workspace(tmp_path), ["bad"])
+    report = validate_specs(workspace(tmp_path), ["bad"])
 
     assert (report.features, [p.field for p in report.problems]) == ((), ["cells.a.tod"])
 
@@ -57,7 +58,7 @@ def test_a_file_outside_the_specs_folder_can_be_checked(tmp_path: Path) -> None:
     (tmp_path / "draft").mkdir()
     (tmp_path / "draft" / "x.yaml").write_text(GOOD.replace("good", "draft"))
 
-    report = validate(settings, ["x.yaml", "nowhere.yaml"], cwd=tmp_path / "draft")
+    report = validate_specs(settings, ["x.yaml", "nowhere.yaml"], cwd=tmp_path / "draft")
 
     assert [f.name for f in report.features] == ["draft"]
     assert [str(p).splitlines()[0] for p in report.problems] == [
@@ -67,7 +68,7 @@ def test_a_file_outside_the_specs_folder_can_be_checked(tmp_path: Path) -> None:
 
 def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        validate(workspace(tmp_path), ["goood"])
+        validate_specs(workspace(tmp_path), ["goood"])
 
     assert (caught.value.message, caught.value.hint) == (
         "there is no feature `goood`",
@@ -76,9 +77,9 @@ def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
 
 
 def test_cells_that_no_agent_would_take_are_warned_about(tmp_path: Path) -> None:
-    report = validate(workspace(tmp_path, "[limits]\njobs = 1\n"), ["good"])
+    report = validate_specs(workspace(tmp_path, "[limits]\njobs = 1\n"), ["good"])
 
-    assert report.good
+    assert report.is_good
     assert [str(w) for w in report.warnings] == [
         "specs/first.yaml: warning: no agent is named for a, and the settings have no default\n"
         '  hint: write `agent:` there, or [agents] default = "..." in orchestr.toml'
@@ -115,13 +116,13 @@ def test_a_new_workspace_is_valid_and_making_it_twice_changes_nothing(tmp_path: 
     files = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     second = write_workspace(root)
 
-    assert (first, second) == (Written(ALL_FILES, ()), Written((), ALL_FILES))
+    assert (first, second) == (WorkspaceFiles(ALL_FILES, ()), WorkspaceFiles((), ALL_FILES))
     assert {path: path.read_bytes() for path in files} == files
     settings = load_settings(root, {})
-    report = validate(settings)
-    assert (report.good, report.warnings) == (True, ())
+    report = validate_specs(settings)
+    assert (report.is_good, report.warnings) == (True, ())
     assert [cell.repo for cell in report.features[0].cells] == ["platform", "sdk"]
-    assert settings.repo("sdk").path == tmp_path / "sdk"
+    assert settings.repo_settings("sdk").path == tmp_path / "sdk"
     assert (root / "dodo.py").read_text().endswith("from orchestr.dodo import *  # noqa: F403\n")
 
 
@@ -134,7 +135,7 @@ def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
 
     done = write_workspace(tmp_path)
 
-    assert done == Written((".gitignore",), ("orchestr.toml", "dodo.py"))
+    assert done == WorkspaceFiles((".gitignore",), ("orchestr.toml", "dodo.py"))
     assert (tmp_path / "orchestr.toml").read_text() == "# mine\n"
     assert (tmp_path / ".gitignore").read_text() == "build/\n.orchestr/\n.doit.db*\n"
     assert not (tmp_path / "nowhere.py").exists()
@@ -152,8 +153,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_the_reference_names_every_field_and_key() -> None:
     """docs/spec.md is complete: what the reader knows is in it."""
+    from orchestr.settings.keys import KEYS
     from orchestr.spec.models import CellFields, FeatureFields, Metadata
-    from orchestr.spec.settings_table import KEYS
 
     text = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
     fields = {*CellFields.model_fields, *FeatureFields.model_fields, *Metadata.model_fields}
@@ -167,4 +168,4 @@ def test_the_references_example_is_valid(tmp_path: Path) -> None:
     settings = workspace(tmp_path)
     (tmp_path / "specs" / "first.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
 
-    assert [f.name for f in validate(settings, ["mlkem"]).features] == ["mlkem"]
+    assert [f.name for f in validate_specs(settings, ["mlkem"]).features] == ["mlkem"]

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestr.spec.records import Phase
-from orchestr.spec.values import (
+from orchestr.spec.field_types import (
     BadValue,
     check_branch,
     check_cell_name,
@@ -18,11 +17,12 @@ from orchestr.spec.values import (
     check_ref,
     check_repo_name,
     check_word,
-    nearest,
+    nearest_name,
     parse_duration,
     parse_phases,
-    suggest,
+    suggest_name,
 )
+from orchestr.spec.phases import Phase
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_phases_keep_their_order_and_worktree_is_implied() -> None:
 def test_suggestions_are_the_nearest_name_else_all_of_them() -> None:
     known = ["depends_on", "owned_paths", "todo"]
 
-    assert nearest("dependsOn", known) == "depends_on"
-    assert suggest("DEPENDS-ON", known) == "did you mean `depends_on`?"
-    assert suggest("zzz", known) == "known: depends_on, owned_paths, todo"
-    assert suggest("zzz", []) is None
+    assert nearest_name("dependsOn", known) == "depends_on"
+    assert suggest_name("DEPENDS-ON", known) == "did you mean `depends_on`?"
+    assert suggest_name("zzz", known) == "known: depends_on, owned_paths, todo"
+    assert suggest_name("zzz", []) is None

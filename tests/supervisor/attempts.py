@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from orchestr import supervisor
-from orchestr.process import find_marked, kill_marked
+from orchestr.process.run import find_marked, kill_marked
+from orchestr.supervisor import client
 
 PATIENCE = 30.0
 
@@ -67,25 +67,25 @@ class Attempt:
         self.launch([sys.executable, "-c", script], **changes)
 
     def start(self) -> subprocess.Popen[bytes]:
-        child = supervisor.start(self.dir)
+        child = client.start_supervisor(self.dir)
         self.children.append(child)
         return child
 
-    def run(self) -> supervisor.Exit:
+    def run(self) -> client.ExitRecord:
         """Start it and wait for its end."""
-        ended = supervisor.wait(self.dir, child=self.start(), stop=threading.Event())
+        ended = client.wait_for_exit(self.dir, child=self.start(), stop=threading.Event())
         assert ended is not None, (self.dir / "supervisor.log").read_text()
         return ended
 
-    def until_running(self) -> supervisor.Presence:
+    def until_running(self) -> client.SupervisorRecord:
         """Wait until the agent is recorded."""
 
-        def presence() -> supervisor.Presence | None:
-            found = supervisor.read_presence(self.dir)
+        def presence() -> client.SupervisorRecord | None:
+            found = client.read_supervisor_record(self.dir)
             return found if found and found.agent_pid else None
 
         found = eventually(presence)
-        assert isinstance(found, supervisor.Presence)
+        assert isinstance(found, client.SupervisorRecord)
         return found
 
     def has(self, name: str) -> bool:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from attempts import Attempt, eventually
 
-from orchestr import supervisor
-from orchestr.supervisor import Reason, State
+from orchestr.supervisor import client
+from orchestr.supervisor.client import AttemptState, ExitReason
 
 DEAF = "trap '' INT TERM; setsid sh -c 'trap \"\" INT TERM; sleep 300; :' & touch up; sleep 300; :"
 
@@ -31,31 +31,31 @@ def running(attempt: Attempt, script: str = "touch up; sleep 300", **changes: ob
 
 def test_stop_interrupts_first(attempt: Attempt) -> None:
     running(attempt, "trap 'echo saved; exit 3' INT; touch up; while :; do sleep 0.05; done")
-    ended = supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=5)
+    ended = client.stop_attempt(attempt.dir, marker=attempt.marker, grace=5)
     assert ended is not None
-    assert (ended.reason, ended.code, ended.last_line) == (Reason.STOPPED, 3, "saved")
-    assert supervisor.state(attempt.dir) is State.EXITED
+    assert (ended.reason, ended.code, ended.last_line) == (ExitReason.STOPPED, 3, "saved")
+    assert client.read_attempt_state(attempt.dir) is AttemptState.EXITED
 
 
 def test_stop_kills_the_whole_tree_that_will_not_listen(attempt: Attempt) -> None:
     running(attempt, DEAF, grace=0.2)
-    ended = supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=0.2)
+    ended = client.stop_attempt(attempt.dir, marker=attempt.marker, grace=0.2)
     assert ended is not None
-    assert (ended.reason, ended.signal) == (Reason.STOPPED, 9)
+    assert (ended.reason, ended.signal) == (ExitReason.STOPPED, 9)
     assert not attempt.survivors()
 
 
 def test_now_does_not_wait_for_the_graces(attempt: Attempt) -> None:
     running(attempt, DEAF, grace=600)
-    ended = supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=600, now=True)
+    ended = client.stop_attempt(attempt.dir, marker=attempt.marker, grace=600, now=True)
     assert ended is not None
-    assert (ended.reason, ended.signal) == (Reason.STOPPED, 9)
+    assert (ended.reason, ended.signal) == (ExitReason.STOPPED, 9)
     assert not attempt.survivors()
 
 
 def test_stop_with_less_patience_than_launch_json(attempt: Attempt) -> None:
     running(attempt, DEAF, grace=600)
-    ended = supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=0.1)
+    ended = client.stop_attempt(attempt.dir, marker=attempt.marker, grace=0.1)
     assert ended is not None and ended.signal == 9
 
 
@@ -63,8 +63,8 @@ def test_stop_with_less_patience_than_launch_json(attempt: Attempt) -> None:
 def test_signals_to_the_supervisor_itself(attempt: Attempt, number: signal.Signals) -> None:
     running(attempt)
     attempt.children[0].send_signal(number)
-    ended = supervisor.wait(attempt.dir, child=attempt.children[0], stop=threading.Event())
-    assert ended is not None and ended.reason is Reason.STOPPED
+    ended = client.wait_for_exit(attempt.dir, child=attempt.children[0], stop=threading.Event())
+    assert ended is not None and ended.reason is ExitReason.STOPPED
 
 
 def test_a_hang_up_does_not_matter(attempt: Attempt) -> None:
@@ -72,25 +72,25 @@ def test_a_hang_up_does_not_matter(attempt: Attempt) -> None:
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGPIPE):
         attempt.children[0].send_signal(number)
     (attempt.work / "go").touch()
-    ended = supervisor.wait(attempt.dir, child=attempt.children[0], stop=threading.Event())
-    assert ended is not None and (ended.reason, ended.last_line) == (Reason.EXITED, "done")
+    ended = client.wait_for_exit(attempt.dir, child=attempt.children[0], stop=threading.Event())
+    assert ended is not None and (ended.reason, ended.last_line) == (ExitReason.EXITED, "done")
 
 
 def test_stopping_what_has_ended_or_never_began(attempt: Attempt) -> None:
-    assert supervisor.state(attempt.dir) is State.NEVER_STARTED
-    assert supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1) is None
+    assert client.read_attempt_state(attempt.dir) is AttemptState.NEVER_STARTED
+    assert client.stop_attempt(attempt.dir, marker=attempt.marker, grace=1) is None
     attempt.sh("exit 4")
     attempt.run()
-    ended = supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1)
-    assert ended is not None and (ended.reason, ended.code) == (Reason.EXITED, 4)
+    ended = client.stop_attempt(attempt.dir, marker=attempt.marker, grace=1)
+    assert ended is not None and (ended.reason, ended.code) == (ExitReason.EXITED, 4)
 
 
 def test_waiting_ends_when_told_to(attempt: Attempt) -> None:
     running(attempt)
     stop = threading.Event()
     stop.set()
-    assert supervisor.wait(attempt.dir, child=attempt.children[0], stop=stop) is None
-    assert supervisor.state(attempt.dir) is State.RUNNING
+    assert client.wait_for_exit(attempt.dir, child=attempt.children[0], stop=stop) is None
+    assert client.read_attempt_state(attempt.dir) is AttemptState.RUNNING
 
 
 @pytest.mark.parametrize("waits", [True, False])
@@ -101,32 +101,32 @@ def test_stopped_in_the_moment_of_its_start(attempt: Attempt, waits: bool) -> No
     stop.set()
     child = attempt.start()
     if waits:
-        assert supervisor.wait(attempt.dir, child=child, stop=stop) is None
-        supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1)
+        assert client.wait_for_exit(attempt.dir, child=child, stop=stop) is None
+        client.stop_attempt(attempt.dir, marker=attempt.marker, grace=1)
         child.wait(30)
     else:
-        supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1, child=child)
+        client.stop_attempt(attempt.dir, marker=attempt.marker, grace=1, child=child)
     assert child.returncode is not None
     assert not attempt.survivors()
-    assert supervisor.state(attempt.dir) is not State.RUNNING
+    assert client.read_attempt_state(attempt.dir) is not AttemptState.RUNNING
 
 
 def test_a_killed_supervisor_is_lost_and_its_agent_is_ended(attempt: Attempt) -> None:
     running(attempt, DEAF)
     attempt.children[0].kill()
     attempt.children[0].wait()
-    assert supervisor.state(attempt.dir) is State.LOST
+    assert client.read_attempt_state(attempt.dir) is AttemptState.LOST
     assert len(attempt.survivors()) >= 2
-    assert supervisor.wait(attempt.dir, child=None, stop=threading.Event()) is None
+    assert client.wait_for_exit(attempt.dir, child=None, stop=threading.Event()) is None
     assert not attempt.survivors()
-    assert supervisor.state(attempt.dir) is State.LOST
+    assert client.read_attempt_state(attempt.dir) is AttemptState.LOST
 
 
 def test_a_supervisor_killed_while_we_wait(attempt: Attempt) -> None:
     running(attempt, DEAF)
     threading.Timer(0.2, attempt.children[0].kill).start()
     child = attempt.children[0]
-    assert supervisor.wait(attempt.dir, child=child, stop=threading.Event()) is None
+    assert client.wait_for_exit(attempt.dir, child=child, stop=threading.Event()) is None
     assert child.returncode == -signal.SIGKILL
     assert not attempt.survivors()
 
@@ -135,17 +135,17 @@ def test_stopping_a_lost_attempt_ends_what_is_left(attempt: Attempt) -> None:
     running(attempt, DEAF)
     attempt.children[0].kill()
     attempt.children[0].wait()
-    assert supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1) is None
+    assert client.stop_attempt(attempt.dir, marker=attempt.marker, grace=1) is None
     assert not attempt.survivors()
 
 
 def test_a_supervisor_that_hangs_is_ended_too(
     attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "ENDING", 0.2)
+    monkeypatch.setattr(client, "ENDING", 0.2)
     running(attempt, DEAF)
     attempt.children[0].send_signal(signal.SIGSTOP)
-    assert supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=0, now=True) is None
+    assert client.stop_attempt(attempt.dir, marker=attempt.marker, grace=0, now=True) is None
     assert not attempt.survivors()
     assert attempt.children[0].wait() == -signal.SIGKILL
 
@@ -157,7 +157,7 @@ def test_of_two_supervisors_one_goes(attempt: Attempt) -> None:
     assert sorted(str(c.returncode) for c in children) == ["73", "73", "73", "None"]
     (attempt.work / "go").touch()
     loser = next(c for c in children if c.returncode == 73)
-    ended = supervisor.wait(attempt.dir, child=loser, stop=threading.Event())
+    ended = client.wait_for_exit(attempt.dir, child=loser, stop=threading.Event())
     assert ended is not None and ended.code == 0
     assert (attempt.work / "runs").read_text() == "run\n"
 
@@ -183,33 +183,33 @@ def test_another_process_adopts_it(attempt: Attempt) -> None:
     """The engine that started it is killed; the supervisor goes on; the next engine waits."""
     attempt.sh("touch up; while [ ! -e go ]; do sleep 0.02; done; echo finished")
     engine = (
-        "import os, sys, pathlib; from orchestr import supervisor;"
-        "supervisor.start(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+        "import os, sys, pathlib; from orchestr.supervisor import client;"
+        "client.start(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", engine, str(attempt.dir)], check=False)
     attempt.until_running()
-    assert supervisor.state(attempt.dir) is State.RUNNING
+    assert client.read_attempt_state(attempt.dir) is AttemptState.RUNNING
     (attempt.work / "go").touch()
-    ended = supervisor.wait(attempt.dir, child=None, stop=threading.Event())
+    ended = client.wait_for_exit(attempt.dir, child=None, stop=threading.Event())
     assert ended is not None and (ended.code, ended.last_line) == (0, "finished")
-    assert supervisor.state(attempt.dir) is State.EXITED
+    assert client.read_attempt_state(attempt.dir) is AttemptState.EXITED
 
 
 def test_a_reused_pid_is_not_the_supervisor(attempt: Attempt) -> None:
     """supervisor.json names a live process (this one) with another create time."""
-    supervisor.Presence(os.getpid(), 12345.0, "", os.getpid(), 12345.0).write(attempt.dir)
+    client.SupervisorRecord(os.getpid(), 12345.0, "", os.getpid(), 12345.0).write(attempt.dir)
     attempt.sh("true")
-    assert supervisor.state(attempt.dir) is State.LOST
-    assert supervisor.stop_attempt(attempt.dir, marker=attempt.marker, grace=1) is None
-    assert supervisor.wait(attempt.dir, child=None, stop=threading.Event()) is None
+    assert client.read_attempt_state(attempt.dir) is AttemptState.LOST
+    assert client.stop_attempt(attempt.dir, marker=attempt.marker, grace=1) is None
+    assert client.wait_for_exit(attempt.dir, child=None, stop=threading.Event()) is None
 
 
 def test_torn_files_raise_nothing(attempt: Attempt) -> None:
     for name in ("exit.json", "supervisor.json", "launch.json"):
         for content in (b"", b'{"pid": 1', b"[]", b"\xff", b'{"pid":"x","code":1}'):
             (attempt.dir / name).write_bytes(content)
-            assert supervisor.state(attempt.dir) is State.NEVER_STARTED
-    assert supervisor.wait(attempt.dir, child=None, stop=threading.Event()) is None
+            assert client.read_attempt_state(attempt.dir) is AttemptState.NEVER_STARTED
+    assert client.wait_for_exit(attempt.dir, child=None, stop=threading.Event()) is None
 
 
 def test_the_attempt_folder_disappears(attempt: Attempt) -> None:
@@ -230,7 +230,7 @@ def test_looking_on_never_stops_a_supervisor_from_starting(attempt: Attempt) -> 
 
     def look() -> None:
         while not done.is_set():
-            supervisor.state(attempt.dir)
+            client.read_attempt_state(attempt.dir)
 
     lookers = [threading.Thread(target=look) for _ in range(4)]
     for looker in lookers:
@@ -252,7 +252,7 @@ def test_output_beyond_a_file_size_limit(attempt: Attempt) -> None:
     )
     child = subprocess.Popen([sys.executable, "-c", resource_limit, str(attempt.dir)])
     attempt.children.append(child)
-    ended = supervisor.wait(attempt.dir, child=child, stop=threading.Event())
+    ended = client.wait_for_exit(attempt.dir, child=child, stop=threading.Event())
     assert ended is not None
     assert (ended.code, ended.last_line) == (0, "39999")
     assert "transcript are lost: File too large" in ended.detail
@@ -299,9 +299,9 @@ def test_a_disk_that_is_full_to_the_end_and_freed_later(small_disk: Path) -> Non
                 stream.write(bytes(4096))
         eventually(lambda: not attempt.survivors())
         assert child.poll() is None
-        assert supervisor.state(attempt.dir) is State.RUNNING
+        assert client.read_attempt_state(attempt.dir) is AttemptState.RUNNING
         ballast.unlink()
-        ended = supervisor.wait(attempt.dir, child=child, stop=threading.Event())
+        ended = client.wait_for_exit(attempt.dir, child=child, stop=threading.Event())
         assert ended is not None and ended.code == 0
     finally:
         attempt.clean()

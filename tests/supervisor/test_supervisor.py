@@ -9,8 +9,8 @@ import threading
 import pytest
 from attempts import Attempt
 
-from orchestr import supervisor
-from orchestr.supervisor import Reason, State
+from orchestr.supervisor import client
+from orchestr.supervisor.client import AttemptState, ExitReason
 
 DAEMON = """
 import os, signal, sys, time
@@ -32,16 +32,16 @@ print("bye", flush=True)
 def test_an_agent_that_ends_well(attempt: Attempt) -> None:
     attempt.sh("echo one; echo two >&2; echo; exit 0")
     child = attempt.start()
-    ended = supervisor.wait(attempt.dir, child=child, stop=threading.Event())
+    ended = client.wait_for_exit(attempt.dir, child=child, stop=threading.Event())
     assert ended is not None
-    assert (ended.code, ended.signal, ended.reason) == (0, None, Reason.EXITED)
+    assert (ended.code, ended.signal, ended.reason) == (0, None, ExitReason.EXITED)
     assert (ended.last_line, ended.bytes, ended.killed, ended.detail) == ("one", 9, 0, "")
     assert ended.started_at <= ended.finished_at
     assert attempt.said() == ["one", ""]
     assert attempt.said("stderr") == ["two"]
     assert set(attempt.transcript()[0]) == {"ts", "stream", "text"}
     assert child.returncode == 0
-    assert supervisor.state(attempt.dir) is State.EXITED
+    assert client.read_attempt_state(attempt.dir) is AttemptState.EXITED
     assert json.loads((attempt.dir / "exit.json").read_text())["schema"] == 1
     assert (attempt.dir / "supervisor.log").read_text() == ""
 
@@ -49,7 +49,7 @@ def test_an_agent_that_ends_well(attempt: Attempt) -> None:
 def test_exit_code_and_signal_are_told_apart(attempt: Attempt) -> None:
     attempt.sh("kill -9 $$")
     ended = attempt.run()
-    assert (ended.code, ended.signal, ended.reason) == (None, 9, Reason.EXITED)
+    assert (ended.code, ended.signal, ended.reason) == (None, 9, ExitReason.EXITED)
 
 
 def test_environment_stdin_and_directory_are_those_of_launch_json(
@@ -88,33 +88,33 @@ def test_signals_are_back_at_their_defaults(attempt: Attempt) -> None:
 def test_a_program_that_is_not_there(attempt: Attempt) -> None:
     attempt.launch(["no-such-agent"])
     ended = attempt.run()
-    assert (ended.code, ended.signal, ended.reason) == (None, None, Reason.SPAWN_FAILED)
+    assert (ended.code, ended.signal, ended.reason) == (None, None, ExitReason.SPAWN_FAILED)
     assert "no-such-agent" in ended.detail
 
 
 def test_a_directory_that_is_not_there(attempt: Attempt) -> None:
     attempt.sh("true", cwd="/no/such/folder")
     ended = attempt.run()
-    assert (ended.reason, "/no/such/folder" in ended.detail) == (Reason.SPAWN_FAILED, True)
+    assert (ended.reason, "/no/such/folder" in ended.detail) == (ExitReason.SPAWN_FAILED, True)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"argv": ["true"]}'])
 def test_a_broken_launch_file_is_a_result_too(attempt: Attempt, text: str) -> None:
     (attempt.dir / "launch.json").write_text(text)
-    assert attempt.run().reason is Reason.SPAWN_FAILED
+    assert attempt.run().reason is ExitReason.SPAWN_FAILED
 
 
 def test_total_limit(attempt: Attempt) -> None:
     attempt.sh("while :; do echo on; sleep 0.05; done", timeout=0.4)
     ended = attempt.run()
-    assert (ended.reason, ended.code, ended.signal) == (Reason.TIMEOUT, None, 2)
+    assert (ended.reason, ended.code, ended.signal) == (ExitReason.TIMEOUT, None, 2)
     assert not attempt.survivors()
 
 
 def test_idle_limit_counts_from_the_last_output(attempt: Attempt) -> None:
     attempt.sh("for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done; sleep 60", idle_timeout=0.5)
     ended = attempt.run()
-    assert (ended.reason, ended.last_line) == (Reason.IDLE, "8")
+    assert (ended.reason, ended.last_line) == (ExitReason.IDLE, "8")
 
 
 def test_after_its_result_an_agent_has_so_long_to_end(attempt: Attempt) -> None:
@@ -124,32 +124,32 @@ def test_after_its_result_an_agent_has_so_long_to_end(attempt: Attempt) -> None:
         after_result=0.3,
     )
     ended = attempt.run()
-    assert ended.reason is Reason.AFTER_RESULT
+    assert ended.reason is ExitReason.AFTER_RESULT
     assert attempt.transcript() == [{"type": "assistant"}, {"type": "result", "ok": True}]
 
 
 def test_the_word_result_in_plain_lines_means_nothing(attempt: Attempt) -> None:
     attempt.sh("""echo '{"type":"result"}'; sleep 0.6; echo end""", after_result=0.1)
     ended = attempt.run()
-    assert (ended.reason, ended.last_line) == (Reason.EXITED, "end")
+    assert (ended.reason, ended.last_line) == (ExitReason.EXITED, "end")
 
 
 def test_closed_pipes_count_as_a_result(attempt: Attempt) -> None:
     attempt.sh("echo done; exec >&- 2>&-; sleep 60", after_result=0.3)
-    assert attempt.run().reason is Reason.AFTER_RESULT
+    assert attempt.run().reason is ExitReason.AFTER_RESULT
 
 
 def test_who_ignores_everything_is_killed(attempt: Attempt) -> None:
     attempt.sh("trap '' INT TERM; while :; do sleep 0.1; done", timeout=0.3, grace=0.2)
     ended = attempt.run()
-    assert (ended.reason, ended.signal) == (Reason.TIMEOUT, 9)
+    assert (ended.reason, ended.signal) == (ExitReason.TIMEOUT, 9)
     assert not attempt.survivors()
 
 
 def test_who_ends_at_the_interrupt_keeps_its_exit_code(attempt: Attempt) -> None:
     attempt.sh("trap 'echo saved; exit 7' INT; while :; do sleep 0.1; done", timeout=0.3, grace=5)
     ended = attempt.run()
-    assert (ended.reason, ended.code, ended.last_line) == (Reason.TIMEOUT, 7, "saved")
+    assert (ended.reason, ended.code, ended.last_line) == (ExitReason.TIMEOUT, 7, "saved")
 
 
 @pytest.mark.parametrize("close", [True, False], ids=["pipes closed", "pipes held"])
@@ -158,7 +158,7 @@ def test_a_daemon_is_found_and_killed(attempt: Attempt, close: bool, env: str) -
     """Own session, double fork, deaf to signals, even without the marker: by descent."""
     attempt.python(DAEMON.format(close=close, env=env))
     ended = attempt.run()
-    assert (ended.reason, ended.code, ended.last_line) == (Reason.EXITED, 0, "bye")
+    assert (ended.reason, ended.code, ended.last_line) == (ExitReason.EXITED, 0, "bye")
     assert ended.killed >= 1
     assert not attempt.survivors()
 
@@ -186,7 +186,7 @@ def test_something_that_forks_all_the_time_is_killed(attempt: Attempt) -> None:
 def test_many_orphans_leave_no_zombies(attempt: Attempt) -> None:
     attempt.sh("for i in 1 2 3 4 5 6 7 8 9; do (sleep 0.01 &); done; sleep 0.4; ps -e -o stat,ppid")
     attempt.run()
-    me = supervisor.read_presence(attempt.dir)
+    me = client.read_supervisor_record(attempt.dir)
     assert me is not None
     assert [line for line in attempt.said() if line.startswith("Z") and str(me.pid) in line] == []
 
@@ -275,7 +275,7 @@ def test_300_mb_of_output_in_little_memory(attempt: Attempt) -> None:
         return child.poll() is not None
 
     eventually(over, patience=120)
-    ended = supervisor.read_exit(attempt.dir)
+    ended = client.read_exit(attempt.dir)
     assert ended is not None
     assert (ended.bytes, ended.code, ended.detail) == (300_000_000, 0, "")
     assert peak < 40 << 20

@@ -1,0 +1,212 @@
+"""What the adapters to coding agent CLIs have in common: finding, versions, judging a stream.
+
+An adapter to one of them is `prepare_launch`, `translate_record` and a few words; the judgement is
+here and is the same for all: exit 0 alone is no success, and a stream without a result is a failure
+(rows A42,
+D100).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
+from orchestr.agents.environment import QUIET, agent_env
+from orchestr.agents.events import Event, Parse, Record, UsageLimit, make_line_parser
+from orchestr.agents.limits import find_limit
+from orchestr.agents.usage import TokenPrices, UsageTally, tally_transcript
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.files import read_json, write_json
+from orchestr.process.run import run_command
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.supervisor.client import ExitRecord
+
+NO_CHANGE = "ORCHESTR no_change_needed:"
+AMEND = "ORCHESTR amend "
+PATIENCE = 30.0  # seconds for `--version`; the slowest of them needs 3
+_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?[\w.+-]*")
+
+
+class CliAgent(ABC):
+    """A coding agent CLI with an event stream. ``own`` are patterns of its own variables."""
+
+    kind: str
+    program: str
+    own: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    lost: str = "no (conversation|rollout|session) found|session not found"
+    tells: bool = False  # whether it says what it cost
+
+    def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
+        self.name = settings.name
+        self.paid = settings.paid is not False
+        self.settings = settings
+        self.root = workspace.root
+        self._versions = workspace.state / "agents.json"
+        self.prices = read_prices(settings)
+        self.tells_cost = self.tells or self.prices is not None
+        self._parse: Parse = make_line_parser(self.translate_record)
+
+    # ---- what an adapter says ----------------------------------------------------------------
+
+    @abstractmethod
+    def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
+        """See `Agent.launch`."""
+
+    @staticmethod
+    @abstractmethod
+    def translate_record(record: Record) -> tuple[Event, ...]:
+        """Our events of one of its own. May raise what wrong types raise."""
+
+    def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
+        """The limit that an exit code tells of, where the stream does not."""
+        return None
+
+    # ---- what is the same for all ------------------------------------------------------------
+
+    def build_environment(self, request: AgentRequest, more: Mapping[str, str]) -> dict[str, str]:
+        """Ours for all, ``more`` of the adapter, the settings' and the cell's, in this order."""
+        own = agent_env(os.environ, self.own, without=self.without, pass_env=self.settings.pass_env)
+        return {
+            **own,
+            **QUIET,
+            **more,
+            **self.settings.env,
+            **request.variables,
+        }
+
+    @property
+    def resolved_program(self) -> str:
+        """The program: a name, or a path (one with a slash counts from the workspace)."""
+        word = self.settings.program or self.program
+        if "/" in word and not word.startswith(("/", "~")):
+            return str(self.root / word)
+        return str(Path(word).expanduser()) if word.startswith("~") else word
+
+    def parse_line(self, line: bytes) -> tuple[Event, ...]:
+        """See `Agent.parse`."""
+        return self._parse(line)
+
+    def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
+        """See `Agent.judge`: a good result event, and exit 0 where it was not killed after it."""
+        sums = tally_transcript(transcript, self.parse_line, since=since, prices=self.prices)
+        verdict = AgentVerdict(
+            False,
+            cost_usd=sums.cost_usd,
+            cost_known_usd=round(sums.known_usd, 6),
+            tokens=sums.total_usage if sums.total_usage else None,
+            session_id=sums.session_id,
+        )
+        result = sums.result
+        died = end.signal is not None or end.code != 0
+        if result is not None and result.ok and (not died or end.reason == "after_result"):
+            said = result.text or sums.last
+            no_change, amend = text_after_keyword(NO_CHANGE, said), text_after_keyword(AMEND, said)
+            return replace(verdict, ok=True, no_change=no_change, amend=amend)
+        why = failure_reason(end, sums)
+        limit = (
+            sums.limit or self.limit_from_exit(end) or find_limit(why, datetime.now().astimezone())
+        )
+        if limit is not None and not (result is not None and result.ok):
+            return replace(verdict, reason=why, limited=True, limited_until=limit.until)
+        lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
+        return replace(verdict, reason=why, session_lost=lost)
+
+    def read_answer(self, transcript: Path, since: int = 0) -> str:
+        """See `Agent.answer`: the result's text, else the last message."""
+        sums = tally_transcript(transcript, self.parse_line, since=since, prices=self.prices)
+        return (sums.result.text if sums.result is not None else "") or sums.last
+
+    def explain_unusable(self) -> str | None:
+        """The program must be found, and say its version: a half installed one does not."""
+        if self._program_path is None:
+            return f"program {self.resolved_program!r} is not on PATH"
+        if self._cached_version is None:
+            return f"`{self.resolved_program} --version` fails"
+        return None
+
+    def program_version(self) -> str | None:
+        """What `--version` says, asked once for each installed program."""
+        return self._cached_version
+
+    @cached_property
+    def _program_path(self) -> str | None:
+        path = self.settings.env.get("PATH", os.environ.get("PATH"))
+        return shutil.which(self.resolved_program, path=path)
+
+    @cached_property
+    def _cached_version(self) -> str | None:
+        """Kept by the program's path, time and size: the slowest takes 3 s to say it."""
+        if self._program_path is None:
+            return None
+        try:
+            stat = Path(self._program_path).stat()
+            stamp = [stat.st_mtime_ns, stat.st_size]
+            known = read_json(self._versions) or {}
+        except (OSError, CorruptState):
+            return None
+        noted = known.get(self._program_path) if isinstance(known, dict) else None
+        if isinstance(noted, list) and noted[:2] == stamp:
+            return str(noted[2])
+        version = self._ask_version(self._program_path)
+        if version is not None:
+            with suppress(OSError):
+                write_json(self._versions, {**known, self._program_path: [*stamp, version]})
+        return version
+
+    def _ask_version(self, program: str) -> str | None:
+        env = {**agent_env(os.environ, ()), **QUIET, **self.settings.env}
+        try:
+            done = run_command(
+                (program, "--version"), cwd=Path("/"), env=env, timeout=PATIENCE, check=False
+            )
+        except OrchestrError:
+            return None
+        found = _VERSION.search(done.text)
+        return found[0] if found and done.code == 0 else None
+
+
+def failure_reason(end: ExitRecord, sums: UsageTally) -> str:
+    """Why a start counts as failed, in the agent's own words where it has any."""
+    code = f"killed by signal {end.signal}" if end.signal else f"exit {end.code}"
+    result = sums.result
+    if result is not None and not result.ok:
+        said = result.text or sums.error
+        return f"{one_line(said)} ({code})" if said else f"it ended with an error ({code})"
+    if sums.error:
+        return f"{one_line(sums.error)} ({code})"
+    if result is not None:
+        return f"{code} after a result that said success"
+    said = f": {one_line(sums.note)}" if sums.note else ""
+    return f"{code} without a result{said}"
+
+
+def one_line(text: str) -> str:
+    """The text on one line, not too long for a reason."""
+    return " ".join(text.split())[:300]
+
+
+def text_after_keyword(word: str, text: str) -> str | None:
+    """What stands after a word of ours in the last line that says anything, None without it."""
+    lines = [line.strip().strip("`*") for line in text.splitlines() if line.strip()]
+    if not lines or not lines[-1].startswith(word):
+        return None
+    return lines[-1].removeprefix(word).strip() or None
+
+
+def read_prices(settings: AgentSettings) -> TokenPrices | None:
+    """The price table of the settings, None when it is not given."""
+    if settings.price_input_usd is None or settings.price_output_usd is None:
+        return None
+    return TokenPrices(
+        settings.price_input_usd, settings.price_output_usd, settings.price_cached_usd
+    )

@@ -1,0 +1,185 @@
+"""What one start of an attempt's agent is given: prompt or a word to go on, command, settings.
+
+Writes `launch.json` and what it names, all into the attempt's folder, nothing into the worktree.
+An attempt that goes on with a session (`prepare_next_start`) has the session's id in a file of that
+name, so a restart goes on with it too; `launch.json` says at which byte of the transcript the start
+begins.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from orchestr.agents import AgentRequest
+from orchestr.agents.permissions import tools_for
+from orchestr.agents.usage import tally_transcript
+from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
+from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
+from orchestr.cell.worktree.signing import agent_git_config
+from orchestr.cell.worktree.variables import cell_variables
+from orchestr.files import write_atomic
+from orchestr.git.agent_environment import agent_git_env
+from orchestr.process.redaction import secret_values
+from orchestr.state import attempts, repairs
+from orchestr.state.attempts import Attempt
+from orchestr.state.results import TRANSCRIPT
+from orchestr.supervisor import client
+
+SESSION = "session"  # in an attempt's folder: what its next start goes on with
+BEGINS = "begins"
+GO_ON = "go-on.md"
+REPAIR = "repair.md"  # the words of the newest repair, for an agent that keeps no session
+LIMIT_OVER = (
+    "The usage limit that stopped you is over. Go on where you stopped: your task and its rules "
+    "are the same, and what you had changed is still there (`git status` shows it).\n"
+)
+
+
+def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
+    """The prompt and `launch.json`: all that the supervisor is told."""
+    ensure_upstreams(ctx)
+    session = session_to_resume(folder)
+    repair = _read_text(folder / REPAIR)
+    prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
+    if session is None:
+        notes = repair or _read_text(folder / "notes.txt")
+        build = build_plan_prompt if attempt.number < 0 else build_prompt
+        write_atomic(prompt, build(ctx, attempt, notes).encode())
+    marker = attempt.process_marker(ctx.key)
+    upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
+    launch = ctx.run.agent_adapter(attempt.agent).prepare_launch(
+        AgentRequest(
+            ctx.worktree,
+            prompt,
+            {**cell_variables(ctx, attempt, prompt), **repair_variables(ctx, attempt)},
+            model=attempt.model or None,
+            folder=folder,
+            session=session,
+            tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
+            budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
+        )
+    )
+    git = agent_git_env(
+        ctx.repo,
+        ctx.worktree,
+        ctx.run.layout.excludes_file,
+        patterns=ctx.linked_patterns,
+        config=agent_git_config(ctx),
+    )
+    # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
+    no_gh = str(ctx.run.layout.state / "no-gh")
+    limits = ctx.run.settings.limits
+    client.LaunchRecord(
+        argv=launch.argv,
+        cwd=str(ctx.worktree),
+        env={"GH_CONFIG_DIR": no_gh, **launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
+        marker=marker,
+        stdin=str(launch.stdin) if launch.stdin else None,
+        format=launch.format,
+        timeout=ctx.timeout,
+        idle_timeout=ctx.cell.idle_timeout or limits.idle_timeout,
+        after_result=limits.after_result,
+        grace=limits.grace,
+        since=_file_size(folder / TRANSCRIPT),
+    ).write(folder)
+
+
+def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
+    """The next start of this attempt goes on with ``session`` and is told ``words``.
+
+    Without a session it starts with the whole prompt again. Puts `exit.json` aside: from here
+    on the attempt counts as not started.
+    """
+    if session:
+        write_atomic(folder / GO_ON, words.encode())
+        write_atomic(folder / SESSION, session.encode())
+    else:
+        (folder / SESSION).unlink(missing_ok=True)
+    number = len(list(folder.glob("exit.*.json"))) + 1
+    write_atomic(folder / f"{BEGINS}.{number}", str(_file_size(folder / TRANSCRIPT)).encode())
+    (folder / "supervisor.json").unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        (folder / "exit.json").rename(folder / f"exit.{number}.json")
+
+
+def start_offsets(folder: Path) -> list[int]:
+    """The bytes of the transcript at which its later starts begin: for who tells it in parts."""
+    found: list[int] = []
+    with suppress(OSError, ValueError):
+        while True:
+            found.append(int((folder / f"{BEGINS}.{len(found) + 1}").read_text()))
+    return found
+
+
+def session_to_resume(folder: Path) -> str | None:
+    """The session that the attempt's next start goes on with, None for a first start."""
+    try:
+        return (folder / SESSION).read_text(encoding="utf-8").strip() or None
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def attempt_session(ctx: CellContext, attempt: Attempt) -> str | None:
+    """The session of an attempt's agent, by its transcript: for `prepare_next_start` with a
+    repair."""
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    return tally_transcript(
+        folder / TRANSCRIPT, ctx.run.agent_adapter(attempt.agent).parse_line
+    ).session_id
+
+
+def last_start_offset(folder: Path) -> int:
+    """The byte of the transcript at which the attempt's last start begins."""
+    try:
+        return client.read_launch(folder).since
+    except (OSError, ValueError):
+        return 0
+
+
+def read_time_limit(folder: Path, name: str) -> float:
+    """A time limit (seconds) of the last start, by its field in `launch.json`; 0 if unknown."""
+    try:
+        return float(getattr(client.read_launch(folder), name) or 0)
+    except (OSError, ValueError):
+        return 0.0
+
+
+def launch_secrets(folder: Path) -> frozenset[str]:
+    """The secret values in the environment of an attempt's agent: never to be shown.
+
+    Our own variables hold none: `ORCHESTR_KEY` is the feature's key, which is in every branch.
+    """
+    try:
+        env = client.read_launch(folder).env
+    except (OSError, ValueError):
+        return frozenset()
+    return secret_values({k: v for k, v in env.items() if not k.startswith("ORCHESTR_")})
+
+
+def repair_variables(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
+    """`ORCHESTR_ROUND` and what it is about, while a repair is open; nothing else."""
+    open_one = repairs.find_open_round(repairs.read_rounds(ctx.dir, attempt.number))
+    if open_one is None:
+        return {}
+    words = repairs.words_path(ctx.dir, attempt.number, open_one.number)
+    return {
+        "ORCHESTR_ROUND": str(open_one.number),
+        "ORCHESTR_REPAIR": open_one.phase,
+        "ORCHESTR_REPAIR_FILE": str(words),
+    }
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,307 @@
+"""Reviewers: agents that only read, each in a fresh session, on a checkout of its own.
+
+A reviewer gets a throw-away clone of exactly the head (no remote, no way back into the author's
+worktree), settings that let it change nothing, the prompt with spec, diff and evidence, and answers
+in JSON (`opinion`). Owns `attempts/<n>/reviews/<k>-<name>/`: an opinion that is there is not paid
+again, a reviewer that runs is adopted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestr.agents import AgentRequest
+from orchestr.agents.permissions import reviewer_tools
+from orchestr.cell.agent import verdict as opinions
+from orchestr.cell.agent.launch import last_start_offset, prepare_next_start, session_to_resume
+from orchestr.cell.agent.run_agent import AgentWork, drive_agent, stop_agent
+from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
+from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
+from orchestr.cell.context import CellContext
+from orchestr.errors import CorruptState, Interrupted, OrchestrError
+from orchestr.files import read_json, write_atomic, write_json
+from orchestr.git.agent_environment import agent_git_env
+from orchestr.git.repo import CommitId, Repo
+from orchestr.spec.checks import Reviewer
+from orchestr.spec.phases import Phase
+from orchestr.state import attempts
+from orchestr.state.events import EventKind
+from orchestr.state.results import TRANSCRIPT, digest
+from orchestr.supervisor import client
+
+ASKED = 2  # times that a reviewer is asked for an answer that can be read
+ANSWER, REQUEST, TREE, FAILED = "opinion.json", "request.json", "tree", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCase:
+    """What is judged. ``prompt`` is all that a reviewer is told, ``pictures`` are files to see."""
+
+    attempt: int
+    head: CommitId
+    base: CommitId
+    prompt: str
+    pictures: tuple[Path, ...] = ()
+
+
+def collect_opinions(
+    ctx: CellContext, reviewers: Sequence[Reviewer], case: ReviewCase
+) -> tuple[ReviewerOpinion, ...]:
+    """Every reviewer's opinion on the head, in their order. Raises PhaseFailed, Interrupted.
+
+    They work at the same time as far as there are slots. When one fails the others are heard to
+    their end: what they found is kept for the next run.
+    """
+    folders = [_find_or_make_folder(ctx, reviewer, case) for reviewer in reviewers]
+    _stop_outdated_reviewers(ctx, case, folders)
+    with ThreadPoolExecutor(max_workers=len(reviewers), thread_name_prefix="review") as pool:
+        futures = [pool.submit(_run_reviewer, ctx, reviewer, case, folder)
+                   for reviewer, folder in zip(reviewers, folders, strict=True)]  # fmt: skip
+    errors = [e for f in futures if (e := f.exception()) is not None]
+    if errors:
+        raise next((e for e in errors if not isinstance(e, OrchestrError)), errors[0])
+    return tuple(future.result() for future in futures)
+
+
+def forget_opinions(cell_dir: Path, attempt: int) -> None:
+    """Put the opinions of an attempt aside, so that its reviewers are asked again."""
+    home = attempts.reviews_folder(cell_dir, attempt)
+    if home.is_dir():
+        copy = 1
+        while (target := home.with_name(f"reviews.{copy}")).exists():
+            copy += 1
+        home.rename(target)
+
+
+def mark_reviewers_stopped(cell_dir: Path, attempt: int) -> None:
+    """After the reviewers of an attempt were stopped: the next run asks them afresh."""
+    for folder in attempts.agent_folders(cell_dir, attempt)[1:]:
+        _mark_failed(folder, "stopped")
+
+
+def _mark_failed(folder: Path, why: str) -> None:
+    if not (folder / ANSWER).exists():
+        write_atomic(folder / FAILED, f"{why}\n".encode())
+        _remove_checkout(folder / TREE)
+
+
+def _stop_outdated_reviewers(ctx: CellContext, case: ReviewCase, wanted: Collection[Path]) -> None:
+    """End reviewers that an earlier run left at work, on what nobody asks about any more."""
+    for folder in attempts.agent_folders(ctx.dir, case.attempt)[1:]:
+        if folder not in wanted and _is_usable(folder) and not (folder / ANSWER).exists():
+            stop_agent(ctx, reviewer_in(folder, case.attempt))
+            _mark_failed(folder, "what it was asked about changed")
+
+
+def _run_reviewer(
+    ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path
+) -> ReviewerOpinion:
+    known = _read_opinion(folder)
+    if known is not None:
+        return known
+    work = AgentWork(
+        folder,
+        _reviewer_marker(ctx, case, folder),
+        reviewer.agent,
+        case.attempt,
+        Phase.REVIEW,
+        lambda: _write_launch(ctx, reviewer, case, folder),
+        part=f"review-{folder.name}",
+        told={"reviewer": reviewer.name},
+    )
+    try:
+        found = _ask_for_opinion(ctx, reviewer, work)
+    except Interrupted:
+        _mark_failed(folder, "stopped")
+        raise
+    except OrchestrError as error:
+        _mark_failed(folder, str(error))
+        raise
+    finally:
+        _remove_checkout(folder / TREE)
+    write_json(folder / ANSWER, opinions.opinion_to_row(found))
+    ctx.emit(
+        EventKind.REVIEW_DONE,
+        phase=Phase.REVIEW,
+        attempt=case.attempt,
+        reviewer=reviewer.name,
+        verdict=found.verdict,
+        blockers=len(found.blockers),
+        others=len(found.issues) - len(found.blockers),
+    )
+    return found
+
+
+def _ask_for_opinion(ctx: CellContext, reviewer: Reviewer, work: AgentWork) -> ReviewerOpinion:
+    """Drive it until its answer can be read; it is asked once more, then it has failed."""
+    folder, agent = work.folder, ctx.run.agent_adapter(reviewer.agent)
+    for _ in range(ASKED):
+        verdict = drive_agent(ctx, work)
+        text = agent.read_answer(folder / TRANSCRIPT, last_start_offset(folder))
+        try:
+            return opinions.parse_opinion(reviewer.name, text)
+        except UnreadableAnswer as error:
+            why = str(error)
+        asked = folder / "asked"
+        if asked.exists():
+            break
+        write_atomic(asked, why.encode())
+        write_atomic(folder / "again.md", AGAIN.format(why).encode())
+        prepare_next_start(folder, verdict.session_id, AGAIN.format(why))
+    raise ctx.fail(
+        f"reviewer {reviewer.name} gave no answer that can be read: {why}",
+        hint=f"read {folder / TRANSCRIPT}, then: orchestr run {ctx.name}",
+    )
+
+
+def _find_or_make_folder(ctx: CellContext, reviewer: Reviewer, case: ReviewCase) -> Path:
+    """The folder of this reviewer for this head; made, with its request, when there is none.
+
+    A review that failed is not gone on with: the next run asks afresh.
+    """
+    home = attempts.reviews_folder(ctx.dir, case.attempt)
+    home.mkdir(parents=True, exist_ok=True)
+    wanted = {"head": case.head, "agent": reviewer.agent, "model": reviewer.model or "",
+              "name": reviewer.name, "case": digest(case.prompt)}  # fmt: skip
+    numbers = [0]  # also of those that were forgotten: their costs are kept by these names
+    for path in sorted(home.parent.glob(f"{home.name}*/*-*"), key=lambda p: p.name):
+        number, _, name = path.name.partition("-")
+        if not number.isdecimal():
+            continue
+        numbers.append(int(number))
+        with suppress(CorruptState):
+            mine = path.parent == home and name == reviewer.name
+            if mine and read_json(path / REQUEST) == wanted and _is_usable(path):
+                return path
+    folder = home / f"{max(numbers) + 1}-{reviewer.name}"
+    folder.mkdir()
+    write_json(folder / REQUEST, wanted)
+    return folder
+
+
+def _reviewer_marker(ctx: CellContext, case: ReviewCase, folder: Path) -> str:
+    """ORCHESTR_ATTEMPT_ID of one reviewer: its own, so that ending it ends nobody else."""
+    return f"{ctx.key}/{case.attempt}/{folder.name}/{digest(str(folder), case.head)}"
+
+
+def _is_usable(folder: Path) -> bool:
+    """Whether what is in the folder can be gone on with, or is an opinion already."""
+    if (folder / ANSWER).exists():
+        return True
+    return not (folder / FAILED).exists()
+
+
+def _read_opinion(folder: Path) -> ReviewerOpinion | None:
+    try:
+        raw = read_json(folder / ANSWER)
+        return opinions.opinion_from_row(raw) if raw is not None else None
+    except (CorruptState, KeyError, TypeError, ValueError):
+        return None
+
+
+def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path) -> None:
+    """The checkout, the prompt and `launch.json`: all that the supervisor is told."""
+    tree = _clone_at_head(ctx, case.head, folder / TREE)
+    session = session_to_resume(folder)
+    prompt = folder / ("go-on.md" if session else "prompt.md")
+    if session is None:
+        again = folder / "again.md"
+        more = again.read_text(encoding="utf-8") if again.exists() else ""
+        write_atomic(prompt, (case.prompt + more).encode())
+    settings = ctx.run.settings
+    agent = settings.agents[reviewer.agent]
+    marker = _reviewer_marker(ctx, case, folder)
+    part = f"{case.attempt}/review-{folder.name}"
+    read = (*case.pictures, *(up.worktree for up in ctx.upstreams()))
+    launch = ctx.run.agent_adapter(reviewer.agent).prepare_launch(
+        AgentRequest(
+            tree,
+            prompt,
+            {
+                "ORCHESTR_ROLE": "reviewer",
+                "ORCHESTR_REVIEWER": reviewer.name,
+                "ORCHESTR_FEATURE": ctx.run.feature.name,
+                "ORCHESTR_CELL": ctx.cell.name,
+                "ORCHESTR_REPO": ctx.cell.repo,
+                "ORCHESTR_KEY": ctx.run.feature.key,
+                "ORCHESTR_BASE": case.base,
+                "ORCHESTR_HEAD": case.head,
+                "ORCHESTR_PROMPT_FILE": str(prompt),
+            },
+            model=reviewer.model or agent.model,
+            folder=folder,
+            session=session,
+            tools=reviewer_tools(tuple(dict.fromkeys(p if p.is_dir() else p.parent
+                                                      for p in read))),
+            budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, part),
+            schema=opinions.SCHEMA,
+            pictures=() if session else case.pictures,
+        )
+    )  # fmt: skip
+    git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file)
+    limits = settings.limits
+    client.LaunchRecord(
+        argv=launch.argv,
+        cwd=str(tree),
+        env={"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"), **launch.env, **git,
+             "ORCHESTR_ATTEMPT_ID": marker},
+        marker=marker,
+        stdin=str(launch.stdin) if launch.stdin else None,
+        format=launch.format,
+        timeout=reviewer.timeout or limits.timeout,
+        idle_timeout=limits.idle_timeout,
+        after_result=limits.after_result,
+        grace=limits.grace,
+        since=_file_size(folder / TRANSCRIPT),
+    ).write(folder)  # fmt: skip
+
+
+def _clone_at_head(ctx: CellContext, head: CommitId, tree: Path) -> Path:
+    """A clone of its own at the head, without a remote; its files cannot be written to."""
+    _remove_checkout(tree)
+    clone = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
+    ctx.repo.without_lfs().run_git(*clone, str(ctx.repo.common_dir()), str(tree))
+    repo = Repo(tree).without_lfs()
+    repo.run_git("remote", "remove", "origin", check=False)
+    repo.run_git("checkout", "--quiet", "--detach", "--no-recurse-submodules", head)
+    for where, folders, files in os.walk(tree):
+        if ".git" in folders and Path(where) == tree:
+            folders.remove(".git")
+        for name in (*files, "."):
+            _set_writable(Path(where, name), write=False)
+    return tree
+
+
+def _remove_checkout(tree: Path) -> None:
+    """Take a checkout away again."""
+    if tree.is_dir():
+        for where, _, _ in os.walk(tree):
+            _set_writable(Path(where), write=True)
+        shutil.rmtree(tree, ignore_errors=True)
+
+
+def _set_writable(path: Path, *, write: bool) -> None:
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            path.chmod(mode | stat.S_IWUSR if write else mode & ~0o222)
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+AGAIN = """
+Your last answer could not be read: {}. Answer once more, with nothing but one JSON object of the
+form that you were given.
+"""

@@ -1,0 +1,205 @@
+"""Making a plan: an agent that only reads writes Markdown, in a folder `plans/<n>/` of its own.
+
+The rules are those of an attempt (`orchestr.cell.agent.run_agent`): recorded before it starts,
+adopted after a kill, under the same limits and budget. What the agent did to the worktree all the
+same is
+kept under a ref and undone: the worktree is as it was before, uncommitted changes of an earlier
+attempt included.
+"""
+
+from __future__ import annotations
+
+from orchestr.agents.events import AgentResult, Message, parse_record
+from orchestr.cell import approval
+from orchestr.cell.agent.launch import last_start_offset, launch_secrets
+from orchestr.cell.agent.plan_prompt import read_plan
+from orchestr.cell.context import CellContext
+from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.cell.worktree.prepare_branch import prepare_branch
+from orchestr.cell.worktree.salvage import (
+    abort_operations,
+    attempt_ref,
+    make_snapshot_commit,
+    restore_worktree,
+    salvage_worktree,
+)
+from orchestr.cell.worktree.variables import plan_file
+from orchestr.errors import OrchestrError
+from orchestr.files import read_json, write_json
+from orchestr.git.repo import CommitId
+from orchestr.git.worktrees import WorktreeFinding, validate_worktree
+from orchestr.process.redaction import redact
+from orchestr.spec.checks import Gate
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import EventKind
+from orchestr.state.results import TRANSCRIPT, PlanRecord, WorktreeMarker
+
+BEFORE = "before.json"  # in a plan's folder: the worktree as its agent found it
+LONGEST = 256 << 10  # bytes of a plan; a longer one nobody reads
+SEARCHED = 1000  # characters by which a shortened text is found again in its line
+
+
+def is_plan_approved(ctx: CellContext) -> bool:
+    """Whether a person said yes to the plan as it is now, or none is needed."""
+    planned = PlanRecord.read(ctx.dir)
+    if planned is None:
+        return False
+    text = read_plan(ctx)
+    if not planned.digest or text is None:
+        return not planned.digest
+    decision = approval.read_decision(ctx.dir, Gate.PLAN)
+    now = approval.plan_digest(text, ctx.cell.todo)
+    return decision is not None and now == planned.digest and decision.approves(now)
+
+
+def check_plan_approved(ctx: CellContext) -> None:
+    """Raises PhaseFailed when an agent must not start because its plan is not approved."""
+    if ctx.cell.has_plan_phase and not is_plan_approved(ctx):
+        raise ctx.fail("its plan is not approved", hint=f"orchestr run {ctx.name}")
+
+
+def open_plan(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt:
+    """Make the worktree ready, record the plan and what its agent finds."""
+    ensure_worktree(ctx, marker)
+    prepare_branch(ctx, marker)
+    repo = ctx.worktree_repo
+    if repo.unmerged_paths():  # for the one who does the work, not for the one who plans it
+        repo.run_git("merge", "--abort", check=False)
+    start = repo.resolve_commit("HEAD")
+    if start is None:
+        raise ctx.fail("its branch has no commit", hint="orchestr doctor")
+    agent = ctx.agent_settings.name
+    plan = attempts.open_plan(ctx.dir, key=key, agent=agent, model=ctx.model, start=start)
+    ctx.emit(EventKind.ATTEMPT_OPENED, phase=plan.phase, attempt=plan.number, key=key, agent=agent,
+             model=plan.model, start=start)  # fmt: skip
+    return plan
+
+
+def snapshot_worktree(ctx: CellContext, plan: Attempt) -> None:
+    """Write down how the worktree is, once, before the agent starts."""
+    place = attempts.attempt_folder(ctx.dir, plan.number) / BEFORE
+    if not place.exists():
+        # An uncommitted change of an earlier attempt must not be collected as garbage.
+        seen = salvage_worktree(ctx, plan.number) if ctx.worktree_repo.dirty_paths() else plan.start
+        write_json(place, {"picture": seen})
+
+
+def close_plan(ctx: CellContext, plan: Attempt, outcome: str, why: str = "") -> None:
+    """Record how it ended."""
+    attempts.close(ctx.dir, plan, outcome, why)
+    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=plan.phase, attempt=plan.number, outcome=outcome,
+             reason=why)  # fmt: skip
+
+
+def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> list[str]:
+    """After the agent ended: put back what it changed. Returns what makes it a failure.
+
+    A change in its own worktree is a warning: it is kept under a ref, undone, and the plan may
+    be good all the same. Safe to repeat.
+    """
+    harm = clone_guard.restore_clone(ctx, plan, marker.base_ref)
+    before = read_json(attempts.attempt_folder(ctx.dir, plan.number) / BEFORE) or {}
+    seen, start = CommitId(before.get("picture") or plan.start), CommitId(plan.start)
+    try:
+        changed = _describe_changes(ctx, plan, seen)
+        if changed is None:
+            return harm
+        restore_worktree(ctx, plan)
+        repo = ctx.worktree_repo
+        abort_operations(repo)
+        repo.run_git("reset", "--hard", start)
+        repo.run_git("clean", "-d", "--force")
+        if seen != start:
+            repo.run_git("restore", f"--source={seen}", "--worktree", "--", ".")
+        left = _describe_changes(ctx, plan, seen)
+    except OrchestrError as error:
+        return [*harm, f"its worktree was changed and could not be put back: {error.message}"]
+    if left is not None:
+        return [*harm, f"its worktree was changed and could not be put back ({left})"]
+    kept = attempt_ref(ctx, plan.number)
+    text = f"while it planned, its agent changed {changed}; undone, and kept below {kept}"
+    ctx.emit(EventKind.CELL_WARNED, phase=plan.phase, reason=text)
+    return harm
+
+
+def _describe_changes(ctx: CellContext, plan: Attempt, seen: CommitId) -> str | None:
+    """What differs from before, in words for people; None for nothing."""
+    verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
+    if verdict.finding is not WorktreeFinding.OK:
+        return f"the worktree itself ({verdict.finding})"
+    repo = ctx.worktree_repo
+    now = make_snapshot_commit(ctx, plan.number)
+    if now is None:
+        return "the branch"
+    if repo.resolve_tree(now) != repo.resolve_tree(seen):
+        paths = repo.changed_paths(seen, now)
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        return f"{', '.join(paths[:3])}{more}"
+    return "its branch" if repo.resolve_commit("HEAD") != plan.start else None
+
+
+def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
+    """The plan: the file that the agent wrote, else its last answer. Raises PhaseFailed."""
+    folder, place = attempts.attempt_folder(ctx.dir, plan.number), plan_file(ctx, plan)
+    text = ""
+    if place.is_file() and not place.is_symlink():
+        if place.stat().st_size > LONGEST:
+            raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {place}")
+        text = place.read_text(encoding="utf-8", errors="replace")
+    if not text.strip():
+        text = _last_answer(ctx, plan)
+    text = redact(text.strip(), launch_secrets(folder))
+    if not text:
+        raise ctx.fail(
+            "its agent gave no plan: its last answer and $ORCHESTR_PLAN_FILE are empty",
+            hint=f"orchestr logs {ctx.name}",
+        )
+    if len(text.encode()) > LONGEST:
+        raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {folder}")
+    return f"{text}\n"
+
+
+def _last_answer(ctx: CellContext, plan: Attempt) -> str:
+    """What the agent said last; of a program, all that it printed in its last start."""
+    folder = attempts.attempt_folder(ctx.dir, plan.number)
+    parse = ctx.run.agent_adapter(plan.agent).parse_line
+    printed: list[str] = []
+    said = result = ""
+    size = 0
+    try:
+        stream = (folder / TRANSCRIPT).open("rb")
+    except FileNotFoundError:
+        return ""
+    with stream:
+        stream.seek(last_start_offset(folder))
+        for line in stream:
+            record = parse_record(line) or {}
+            if record.get("stream") == "stdout" and size <= LONGEST:
+                printed.append(str(record.get("text", "")) + ("" if record.get("more") else "\n"))
+                size += len(printed[-1])
+            for event in parse(line):
+                if isinstance(event, Message):
+                    whole = _find_whole_text(record, event.text)
+                    said = said + whole if event.more else whole
+                elif isinstance(event, AgentResult) and event.ok and event.text:
+                    result = _find_whole_text(record, event.text)
+    return result or said or "".join(printed)
+
+
+def _find_whole_text(record: object, text: str) -> str:
+    """A text as its line has it: the events leave out the middle of a long one."""
+    if "[...]" not in text:
+        return text
+    head = text.partition(" [...] ")[0][:SEARCHED]
+    todo: list[object] = [record]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str) and len(value) >= len(text) and value.startswith(head):
+            return value
+        if isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+    return text

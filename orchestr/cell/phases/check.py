@@ -1,0 +1,238 @@
+"""Phase `check`: the cell's checks on its head, and the repairs that make them green.
+
+Writes `checks.json` for exactly one head; evidence for another is void. A red check goes back to
+the author's session with its evidence (`mending`), at first one failure alone, then all that is
+left. What stays red fails the cell, unless `allow_partial` is set. Without checks the head passes
+through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.phases.run_phase import PhaseResult
+from orchestr.errors import OrchestrError
+from orchestr.git.repo import CommitId
+from orchestr.spec.phases import Action, Phase
+from orchestr.state import repairs
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import EventKind
+from orchestr.state.results import (
+    CHECKS,
+    Evidence,
+    HeadRecord,
+    ImplementOutcome,
+    ImplementRecord,
+    WorktreeMarker,
+    digest,
+)
+
+if TYPE_CHECKING:
+    from orchestr.checks.base import CheckResult
+
+Rows = tuple[Mapping[str, Any], ...]
+
+
+def reason_to_run(ctx: CellContext) -> str | None:
+    """Why the phase would run, or None."""
+    done = ImplementRecord.read(ctx.dir)
+    if done is None:
+        return "there is nothing to check yet"
+    evidence = Evidence.read(ctx.dir / CHECKS)
+    if evidence is None:
+        return "it was not checked yet"
+    if evidence.origin != done.head:
+        return "its evidence is for another head"
+    if evidence.key != ctx.phase_digest(Phase.CHECK):
+        return "its checks changed"
+    return moved_since(ctx, evidence)
+
+
+def moved_since(ctx: CellContext, evidence: Evidence) -> str | None:
+    """RedFinding that was allowed to stay is looked at again when somebody has worked at it
+    since."""
+    if not evidence.partial or ctx.cell.action is Action.PUSH:
+        return None
+    try:
+        tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+    except OrchestrError:
+        return None
+    agreed = HeadRecord.read(ctx.dir)
+    if tip is None or tip in (evidence.head, agreed.head if agreed else ""):
+        return None
+    moved = ctx.repo.is_ancestor(evidence.head, tip)
+    return "something was red, and its branch has moved since" if moved else None
+
+
+def run(ctx: CellContext) -> PhaseResult:
+    """Write the evidence. Raises PhaseFailed with what is red, Interrupted when stopped."""
+    from orchestr.cell.phases.checkout_head import end_repair
+    from orchestr.cell.proof.run_checks import has_checks
+
+    why = reason_to_run(ctx)
+    if why is None:
+        return PhaseResult.up_to_date()
+    done, marker = ImplementRecord.read(ctx.dir), WorktreeMarker.read(ctx.dir)
+    if done is None or marker is None:
+        raise ctx.fail("it has no result to check", hint=f"orchestr run {ctx.name}")
+    old = Evidence.read(ctx.dir / CHECKS)
+    head = old.head if old is not None and old.origin == done.head else done.head
+    if not has_checks(ctx) or done.outcome is ImplementOutcome.ADOPTED:
+        end_repair(ctx, done, Phase.CHECK)
+        Evidence(head, ctx.phase_digest(Phase.CHECK), origin=done.head).write(ctx.dir / CHECKS)
+        return PhaseResult.built(why, head=head)
+    evidence, told = check_until_green(ctx, done, marker)
+    evidence.write(ctx.dir / CHECKS)
+    return PhaseResult.built(why, head=evidence.head, checks=told, partial=evidence.partial)
+
+
+def check_until_green(
+    ctx: CellContext, done: ImplementRecord, marker: WorktreeMarker
+) -> tuple[Evidence, str]:
+    """Check, repair and check again until all is green, or give up with PhaseFailed."""
+    from orchestr.cell.phases.checkout_head import (
+        checkout_head,
+        remove_temporary_worktree,
+        resume_repair,
+        unacceptable_reason,
+    )
+    from orchestr.cell.proof.run_checks import run_checks
+
+    key, most = ctx.phase_digest(Phase.CHECK), ctx.cell.proof.repair.checks
+    attempt = resume_repair(ctx, done, marker, Phase.CHECK)
+    head = checkout_head(ctx, done, marker)
+    rows: Rows = ()
+    try:
+        while True:
+            refused = unacceptable_reason(ctx, done, marker, head)
+            if refused:
+                red, words = RedFinding.from_text(refused), REFUSED.format(head[:12], refused)
+            else:
+                number = attempt.number if attempt else 0
+                verdict = run_checks(ctx, head, CommitId(marker.base), attempt=number)
+                rows = verdict.rows
+                if verdict.passed:
+                    if attempt is not None:
+                        repairs.end_series(ctx.dir, attempt.number, Phase.CHECK, done.head)
+                    return Evidence(
+                        head_to_record(ctx, done, head), key, rows, done.head
+                    ), verdict.summary_line
+                red = RedFinding(verdict.red_digest, verdict.summary_line, verdict.folder)
+                words = format_red_checks(
+                    verdict.results, head, first=is_first_repair(ctx, attempt, done)
+                )
+            stop = give_up_reason(ctx, attempt, Phase.CHECK, done.head, red.digest, most)
+            if stop is not None or attempt is None:
+                return accept_partial(ctx, red, stop or "", rows, head, done.head, key), red.told
+            head = repair_head(ctx, attempt, marker, Phase.CHECK, done.head, head, red, words, most)
+    finally:
+        remove_temporary_worktree(ctx)
+
+
+def head_to_record(ctx: CellContext, done: ImplementRecord, head: str) -> str:
+    """The head to record: `no_change_needed` stands on its base while nothing was changed."""
+    nothing = (
+        done.outcome is ImplementOutcome.NO_CHANGE_NEEDED
+        and ctx.repo.resolve_tree(head) == done.tree
+    )
+    return done.head if nothing else head
+
+
+def is_first_repair(ctx: CellContext, attempt: Attempt | None, done: ImplementRecord) -> bool:
+    """Whether no repair was made yet for this result."""
+    if attempt is None:
+        return True
+    return not repairs.current_series(
+        repairs.read_rounds(ctx.dir, attempt.number), Phase.CHECK, done.head
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RedFinding:
+    """What is red: its digest, one line of it for people, where its logs are."""
+
+    digest: str
+    told: str
+    folder: Path | None = None
+
+    @classmethod
+    def from_text(cls, told: str) -> RedFinding:
+        """What is known by its words alone."""
+        return cls(digest(told), told)
+
+
+def give_up_reason(
+    ctx: CellContext, attempt: Attempt | None, phase: Phase, origin: str, red: str, most: int
+) -> str | None:
+    """Why no repair is tried; None when one is. Ends the series then."""
+    if attempt is None:
+        whose = "a person's" if ctx.cell.action is Action.PUSH else "not one of our agents'"
+        return f"the commits are {whose}"
+    going = repairs.current_series(repairs.read_rounds(ctx.dir, attempt.number), phase, origin)
+    why = repairs.repair_stop_reason(going, red, most)
+    if why is not None:
+        repairs.end_series(ctx.dir, attempt.number, phase, origin)
+    return why
+
+
+def accept_partial(
+    ctx: CellContext, red: RedFinding, stop: str, rows: Rows, head: str, origin: str, key: str
+) -> Evidence:
+    """Evidence with red in it, where the spec allows that; else PhaseFailed with the reason.
+
+    A change that may not be published at all (outside its paths) is never partial.
+    """
+    if ctx.cell.proof.allow_partial and red.folder is not None:
+        warn_partial(ctx, Phase.CHECK, red)
+        return Evidence(head, key, rows, origin, partial=True)
+    where = f"mend it in {ctx.worktree} and commit, then: orchestr run {ctx.name}"
+    if ctx.cell.action is Action.PUSH:
+        where = f"mend it on branch {ctx.cell.branch}, then: orchestr run {ctx.name}"
+    logs = f"; logs in {red.folder}" if red.folder else ""
+    raise ctx.fail(f"{red.told} ({stop}){logs}", hint=where)
+
+
+def warn_partial(ctx: CellContext, phase: Phase, red: RedFinding) -> None:
+    """Say that what is red will be published: nobody is to take it for green."""
+    ctx.emit(EventKind.CELL_WARNED, phase=phase,
+             reason=f"goes on as partial (allow_partial): {red.told}")  # fmt: skip
+
+
+def repair_head(
+    ctx: CellContext, attempt: Attempt, marker: WorktreeMarker, phase: Phase, origin: str,
+    head: CommitId, red: RedFinding, words: str, most: int,
+) -> CommitId:  # fmt: skip
+    """One round of repair, from the question to the new head."""
+    from orchestr.cell.agent.repair import carry_out_repair, open_repair
+
+    record = open_repair(
+        ctx, attempt, phase, origin, head, red=red.digest, why=red.told, words=words, of=most
+    )
+    return CommitId(carry_out_repair(ctx, attempt, marker, record).after)
+
+
+def format_red_checks(results: Sequence[CheckResult], head: str, *, first: bool) -> str:
+    """What the author is told of red checks: in the first round of one failure only (D38)."""
+    from orchestr.checks.suite import evidence_text, list_failures
+
+    alone = first and len(list_failures(results)) > 1
+    return RED.format(head[:12], evidence_text(results, focus=0 if alone else None))
+
+
+RED = """The checks of this cell were run on your commit {}, and they are red.
+
+Find the cause and mend it with the smallest change that is right. Do not delete, skip or weaken
+tests, do not change what the checks run, stay within the rules of your task. The checks are run
+again afterwards by the engine, which also commits what you leave uncommitted.
+
+{}"""
+
+REFUSED = """Your commit {} cannot be accepted: {}.
+
+Undo that part with a new commit (do not rewrite history), keep the rest of your change, and stay
+within the rules of your task.
+"""

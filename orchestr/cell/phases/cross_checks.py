@@ -1,0 +1,190 @@
+"""Cross checks: a feature's checks on the merge of all its cells' heads in one repository.
+
+Made without a checkout of anybody's (`git merge-tree`) and shown in a warm worktree of our own. The
+other cells can be read there through `ORCHESTR_CELL_<NAME>_WORKTREE`. They run as the last step of
+the feature, after its pull requests are open: red fails the run, closes nothing, and lands nothing.
+The result is kept in `cross-checks.json`; the same heads are not checked again while it is green.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.proof.run_checks import CellStopEvent, check_environment, evidence_row
+from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
+from orchestr.cell.worktree.ensure import readable_checkout
+from orchestr.checks.cache import ResultCache
+from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
+from orchestr.errors import PhaseFailed
+from orchestr.files import read_json, write_json
+from orchestr.git.merge import merge_heads
+from orchestr.git.repo import CommitId
+from orchestr.git.worktrees import add_detached
+from orchestr.process.tree import kill_marked
+from orchestr.spec.checks import CheckDef, check_to_row
+from orchestr.spec.phases import Action
+from orchestr.state.events import EventKind
+from orchestr.state.results import HeadRecord, ImplementOutcome, digest, read_tree
+
+FILE = "cross-checks.json"  # beside the cells
+
+
+def run_cross_checks(run: FeatureRun) -> None:
+    """Check every repository that has cross checks and whose cells are all built.
+
+    Raises PhaseFailed with what is red, Interrupted.
+    """
+    folder = run.layout.feature_dir(run.feature.name)
+    kept = _read_results(folder / FILE)
+    red: list[str] = []
+    for repo in dict.fromkeys(cross.repo for cross in run.feature.cross_checks):
+        cells = [run.cell_context(c.name) for c in run.feature.cells if c.repo == repo]
+        heads = [head for ctx in cells if (head := ctx.read_head()) is not None]
+        if not cells or len(heads) < len(cells):
+            continue  # a run of some cells only: the last of them brings it about
+        checks = _repo_checks(run, repo)
+        key = _result_key(run, heads, checks)
+        if kept.get(repo, {}).get("key") == key and kept[repo].get("passed") is True:
+            continue
+        found = _check_merge(run, repo, cells[0], heads, checks)
+        kept[repo] = {"key": key, **found}
+        write_json(folder / FILE, {"schema": 1, "repos": kept})
+        if not found["passed"]:
+            red.append(f"{repo}: {found['told']}")
+    if red:
+        raise PhaseFailed(
+            f"cross checks of {run.feature.name} are red: {'; '.join(red)}",
+            hint=f"look into {folder / 'cross-checks'}, mend a cell, then: "
+            f"orchestr run {run.feature.name}",
+        )
+
+
+def cross_check_results(run: FeatureRun) -> list[tuple[str, dict[str, Any], bool]]:
+    """For who shows them: repository, what is kept, and whether it is of the heads of now."""
+    kept = _read_results(run.layout.feature_dir(run.feature.name) / FILE)
+    found = []
+    for repo in dict.fromkeys(one.repo for one in run.feature.cross_checks):
+        contexts = [run.cell_context(c.name) for c in run.feature.cells if c.repo == repo]
+        heads = [head for ctx in contexts if (head := ctx.read_head()) is not None]
+        row = kept.get(repo, {})
+        current = bool(row) and row.get("key") == _result_key(run, heads, _repo_checks(run, repo))
+        found.append((repo, row, current))
+    return found
+
+
+def _repo_checks(run: FeatureRun, repo: str) -> tuple[CheckDef, ...]:
+    return tuple(c.check for c in run.feature.cross_checks if c.repo == repo)
+
+
+def _result_key(run: FeatureRun, heads: list[HeadRecord], checks: tuple[CheckDef, ...]) -> str:
+    return digest([h.head for h in heads], [check_to_row(c) for c in checks], cell_trees(run))
+
+
+def cross_check_digest(run: FeatureRun) -> str:
+    """What makes the feature's last step run again, besides its cells; empty without any."""
+    rows = [[cross.repo, check_to_row(cross.check)] for cross in run.feature.cross_checks]
+    return digest(rows) if rows else ""
+
+
+def _check_merge(
+    run: FeatureRun,
+    repo: str,
+    ctx: CellContext,
+    heads: list[HeadRecord],
+    checks: tuple[CheckDef, ...],
+) -> dict[str, Any]:
+    """What came out, as it is kept."""
+    changed = [
+        CommitId(h.head) for h in heads if h.outcome is not ImplementOutcome.NO_CHANGE_NEEDED
+    ]
+    merged = merge_heads(ctx.repo, changed or [CommitId(heads[0].head)])
+    if merged.commit is None:
+        names = _blamed_cells(run, repo, {str(merged.ours), str(merged.theirs)})
+        files = ", ".join(merged.conflicts[:5])
+        return {"passed": False, "told": f"{names} conflict in {files}", "rows": []}
+    logs = run.layout.feature_dir(run.feature.name) / "cross-checks" / repo
+    bench = bench_path(run, repo)
+    tree = checkout_commit(ctx, bench, merged.commit)
+    request = SuiteRequest(
+        worktree=bench,
+        head=merged.commit,
+        tree=digest(ctx.repo.resolve_tree(merged.commit), cell_trees(run)),
+        folder=logs,
+        marker=bench_marker(bench),
+        env={
+            **check_environment(ctx, merged.commit),
+            **expose_cell_trees(run),
+            "ORCHESTR_WORKTREE": str(bench),
+        },
+        environ=os.environ,
+        stop=CellStopEvent(ctx),
+    )
+    results = run_suite(
+        checks,
+        request,
+        cache=ResultCache(run.layout.state / "cache" / "checks"),
+        slot=lambda: run.slot_pool("checks").hold_slot(0.0, run.stop.is_set),
+    )
+    ctx.check_cancelled()
+    for result in results:
+        run.emit(EventKind.CHECK_DONE, name=result.name, check=str(result.kind), repo=repo,
+                 passed=result.passed, detail=result.detail[:500], seconds=result.seconds,
+                 cached=result.cached, log=result.log)  # fmt: skip
+    if tree.head() != merged.commit:  # nobody's worktree: only the verdict is void
+        return {"passed": False, "told": "a check moved the checkout", "rows": []}
+    return {
+        "passed": all(result.passed for result in results),
+        "told": summarize_results(results),
+        "commit": merged.commit,
+        "rows": [evidence_row(result) for result in results],
+    }
+
+
+def bench_path(run: FeatureRun, repo: str) -> Path:
+    """The worktree that the cross checks of a repository run in."""
+    return run.layout.state / "cross" / run.feature.name / repo
+
+
+def kill_leftover_cross_checks(run: FeatureRun) -> int:
+    """End cross checks that a killed run left at work; how many processes there were."""
+    repos = dict.fromkeys(cross.repo for cross in run.feature.cross_checks)
+    return sum(kill_marked(bench_marker(bench_path(run, repo))) for repo in repos)
+
+
+def _blamed_cells(run: FeatureRun, repo: str, blamed: set[str]) -> str:
+    cells = [run.cell_context(c.name) for c in run.feature.cells if c.repo == repo]
+    found = [c.cell.name for c in cells if (h := c.read_head()) is not None and h.head in blamed]
+    return " and ".join(found or [c.cell.name for c in cells])
+
+
+def cell_trees(run: FeatureRun) -> dict[str, str | None]:
+    """The product of every cell: a cross check may read all of them."""
+    return {c.name: read_tree(run.cell_context(c.name).dir) for c in run.feature.cells}
+
+
+def expose_cell_trees(run: FeatureRun) -> dict[str, str]:
+    """Where every cell's tree can be read; one that was cleaned away comes back, detached."""
+    found = {}
+    for cell in run.feature.cells:
+        ctx, head = run.cell_context(cell.name), run.cell_context(cell.name).read_head()
+        if head is None:
+            continue
+        if cell.action is Action.AGENT and not ctx.worktree.exists():
+            locks = run.layout.locks_dir
+            add_detached(ctx.repo, ctx.worktree, CommitId(head.head), locks=locks)
+        name = cell.name.upper().replace("-", "_")
+        found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(readable_checkout(ctx))
+        found[f"ORCHESTR_CELL_{name}_HEAD"] = head.head
+    return found
+
+
+def _read_results(path: Path) -> dict[str, dict[str, Any]]:
+    """What is kept; a row of another form is none, and its checks run again."""
+    raw = read_json(path)
+    repos = raw.get("repos") if isinstance(raw, dict) else None
+    rows = repos.items() if isinstance(repos, dict) else ()
+    return {name: dict(row) for name, row in rows
+            if isinstance(row, dict) and isinstance(row.get("rows"), list)}  # fmt: skip

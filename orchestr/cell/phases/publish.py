@@ -1,0 +1,249 @@
+"""Phase `publish`: push, verify, find or open the pull request, write `pr-url`.
+
+Every step observes the remote first and may be repeated after a kill at any point: the push is
+skipped when the remote has the head, the pull request is found by its branch before one is
+opened. Never a plain force: only after `--fresh` a lease on exactly the old head of ours.
+"""
+
+from __future__ import annotations
+
+from orchestr.cell import approval
+from orchestr.cell.context import CellContext, FeatureRun, observed_prs
+from orchestr.cell.phases.run_phase import PhaseResult
+from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
+from orchestr.forges.base import PRExists, PRState, PullRequest
+from orchestr.forges.body import splice_block
+from orchestr.git.errors import PushStatus
+from orchestr.git.repo import Branch, CommitId
+from orchestr.spec.checks import Gate
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Cell
+from orchestr.state.events import EventKind
+from orchestr.state.results import (
+    NO_PR,
+    HeadRecord,
+    ImplementOutcome,
+    PublishRecord,
+    WorktreeMarker,
+    digest,
+    read_url,
+)
+
+LAG = (0.2, 0.5, 1, 2, 4, 8, 15, 30)  # s between looks at a pull request that is behind a push
+
+
+def reason_to_run(ctx: CellContext) -> str | None:
+    """Why the phase would run, or None. The forge was asked when the run began, not here."""
+    head = ctx.read_head()
+    if head is None:
+        return "it has no head to publish yet"
+    done = PublishRecord.read(ctx.dir)
+    if done is None or read_url(ctx.dir) is None:
+        return "it was not published yet"
+    if done.head != head.head:
+        return "its head changed"
+    if done.key != publish_key(ctx):
+        return "title, scenarios, base or evidence of its pull request changed"
+    return closed_reason(ctx, done.url)
+
+
+def closed_reason(ctx: CellContext, url: str) -> str | None:
+    """A pull request that was closed without a merge counts as pending again (row X18)."""
+    prs = observed_prs(ctx.run, ctx.cell)
+    state = next((pr.state for pr in prs if pr.url == url), None)
+    return "its pull request was closed without a merge" if state is PRState.CLOSED else None
+
+
+def saw_pr_closed(ctx: CellContext) -> bool:
+    """Whether this run saw the recorded pull request closed; a file is read only if so."""
+    if all(pr.state is not PRState.CLOSED for pr in observed_prs(ctx.run, ctx.cell)):
+        return False
+    return closed_reason(ctx, read_url(ctx.dir) or "") is not None
+
+
+def is_pr_merged(run: FeatureRun, cell: Cell) -> bool:
+    """Whether the newest pull request of a cell's branch is merged: as this run saw it, else as
+    the journal has it (a verb that only reads does not ask the forge, nor does one answer that
+    is away)."""
+    seen = run.seen.get(f"{cell.repo}:{cell.branch}")
+    if seen is None:
+        return run.past.cell(cell.name).pr_state == PRState.MERGED
+    return bool(seen) and seen[0].state is PRState.MERGED
+
+
+def merged_upstreams(ctx: CellContext) -> str:
+    """The base as far as it can differ without a change of the marker: a merged upstream."""
+    return ",".join(
+        up for up in ctx.plan.stack if is_pr_merged(ctx.run, ctx.run.cell_context(up).cell)
+    )
+
+
+def publish_key(ctx: CellContext) -> str:
+    """What the text and place of the pull request depend on."""
+    proof = evidence_digest(ctx)
+    return digest(ctx.phase_digest(Phase.PUBLISH), pr_base(ctx), *([proof] if proof else []))
+
+
+def pr_base(ctx: CellContext) -> str:
+    """The branch the pull request is for: below a merged upstream the one that it was for."""
+    marker = WorktreeMarker.read(ctx.dir)
+    base = marker.base_ref if marker else ""
+    cells = ctx.run.feature.cells
+    for _ in cells:
+        here = (c for c in cells if c.branch == base and c.repo == ctx.cell.repo)
+        below = next(here, None)
+        if below is None or not is_pr_merged(ctx.run, below):
+            break
+        under = WorktreeMarker.read(ctx.run.cell_context(below.name).dir)
+        base = under.base_ref if under else base
+    return base
+
+
+def run(ctx: CellContext) -> PhaseResult:
+    """Publish the head. Raises PhaseFailed; ForgeError with what the forge said."""
+    why = reason_to_run(ctx)
+    if why is None:
+        return PhaseResult.up_to_date()
+    head = ctx.read_head()
+    if head is None:
+        raise ctx.fail("it has no head to publish", hint=f"orchestr run {ctx.name}")
+    key = publish_key(ctx)
+    nothing = head.outcome is ImplementOutcome.NO_CHANGE_NEEDED
+    if Phase.PUBLISH not in ctx.cell.phases or nothing:
+        PublishRecord(key, head.head, NO_PR).write(ctx.dir)
+        return PhaseResult.built("nothing to publish", url=NO_PR)
+    merged = _find_merged_pr(ctx, head)
+    if merged is not None:
+        PublishRecord(key, head.head, merged.url, pr_title(ctx)).write(ctx.dir)
+        return PhaseResult.built("its pull request is merged", url=merged.url)
+    if Gate.PUBLISH in ctx.cell.proof.approve:
+        approval.require_approval(ctx, Gate.PUBLISH, gate_digest(ctx, head))
+    new = push_head(ctx, head)
+    pr = _wait_for_head(ctx, open_or_update_pr(ctx, new_branch=new), head)
+    if pr.head_sha != head.head:
+        raise ctx.fail(
+            f"{pr.url} shows {pr.head_sha[:12]}, but {head.head[:12]} was pushed",
+            hint=f"orchestr run {ctx.name}",
+        )
+    PublishRecord(key, head.head, pr.url, pr_title(ctx)).write(ctx.dir)
+    ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
+    return PhaseResult.built(why, url=pr.url, base=pr.base)
+
+
+def gate_digest(ctx: CellContext, head: HeadRecord) -> str:
+    """What a person approves: exactly what would be published now."""
+    return approval.publish_digest(ctx.dir, head=head.head, title=pr_title(ctx), base=pr_base(ctx))
+
+
+def _find_merged_pr(ctx: CellContext, head: HeadRecord) -> PullRequest | None:
+    """A merged pull request with exactly this head: the cell is done (row A88)."""
+    for pr in observed_prs(ctx.run, ctx.cell):
+        if pr.state is PRState.MERGED and pr.head_sha == head.head:
+            return pr
+    return None
+
+
+def _wait_for_head(ctx: CellContext, pr: PullRequest, head: HeadRecord) -> PullRequest:
+    """The pull request once it shows the head; a real forge learns of a push by and by.
+
+    Only an older head of ours is waited for: anything else is somebody's push.
+    """
+    for pause in LAG:
+        if pr.head_sha == head.head or pr.head_sha not in pushed_commits(
+            ctx.run.journal, ctx.cell.name
+        ):
+            break
+        if ctx.run.stop.wait(pause):
+            ctx.check_cancelled()
+        found = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch])[ctx.cell.branch]
+        pr = next((other for other in found if other.number == pr.number), pr)
+    return pr
+
+
+def push_head(ctx: CellContext, head: HeadRecord) -> bool:
+    """Bring the branch at the origin to the head, and verify that it is there.
+
+    Returns whether this made the branch: then nothing can be open for it.
+    """
+    repo, branch, sha = ctx.repo, Branch(ctx.cell.branch), CommitId(head.head)
+    ref = f"refs/heads/{branch}"
+    remote = repo.ls_remote("origin", ref).get(ref)
+    if remote == sha:
+        return False
+    there = None if remote is None else CommitId(remote)
+    lease = there is not None and not _is_contained(ctx, there, sha)
+    if lease and remote not in pushed_commits(ctx.run.journal, ctx.cell.name):
+        raise ctx.fail(
+            f"somebody pushed {remote[:12] if remote else '?'} to {branch} meanwhile",
+            hint=f"orchestr run {ctx.name}: the next run merges it first",
+        )
+    ctx.emit(EventKind.PUSH_INTENDED, phase=Phase.PUBLISH, branch=branch, sha=sha, expected=remote)
+    outcome = repo.push("origin", sha, branch, expected=there, lease=lease)
+    if outcome.status is PushStatus.REJECTED:
+        raise ctx.fail(
+            f"pushing {branch} was refused: {outcome.reason}",
+            hint=f"git -C {ctx.repo_path} push origin {sha}:{ref}, to see it by hand",
+        )
+    now_there = repo.ls_remote("origin", ref).get(ref)
+    if now_there != sha:
+        raise ctx.fail(f"after the push {branch} is at {now_there}, not at {sha}")
+    ctx.emit(EventKind.PUSH_DONE, phase=Phase.PUBLISH, branch=branch, sha=sha)
+    return remote is None
+
+
+def _is_contained(ctx: CellContext, there: CommitId, sha: CommitId) -> bool:
+    """Whether the remote's commit is one that we have and that our head contains."""
+    return ctx.repo.resolve_commit(there) is not None and ctx.repo.is_ancestor(there, sha)
+
+
+def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequest:
+    """The open pull request of the branch, made when there is none, its text brought up to date.
+
+    A ``new_branch`` has none: a forge closes what loses its branch. So it is not asked.
+    """
+    forge, base, title = ctx.run.forge, pr_base(ctx), pr_title(ctx)
+    block = body_block(ctx)
+    found = None if new_branch else _find_open_pr(ctx)
+    if found is None:
+        ctx.emit(EventKind.PR_INTENDED, phase=Phase.PUBLISH, head=ctx.cell.branch, base=base)
+        try:
+            made = forge.open_pull_request(
+                ctx.repo_ref,
+                head=ctx.cell.branch,
+                base=base,
+                title=title,
+                body=splice_block("", block),
+                draft=ctx.run.settings.forge.draft,
+            )
+        except PRExists as error:
+            found = error.pr
+        else:
+            ctx.emit(EventKind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
+            return made
+    known = PublishRecord.read(ctx.dir)
+    given = {known.title} if known is not None else set()  # a forgotten cell has no record
+    ours = found.title in {*given, *pr_titles(ctx)}  # else a person wrote it: it stays
+    return update_pull_request(ctx, found, block, base=base, title=title if ours else None)
+
+
+def _find_open_pr(ctx: CellContext) -> PullRequest | None:
+    prs = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch]).get(ctx.cell.branch, ())
+    return next((pr for pr in prs if pr.state is PRState.OPEN), None)
+
+
+def update_pull_request(
+    ctx: CellContext, pr: PullRequest, block: str, *, base: str | None, title: str | None
+) -> PullRequest:
+    """Edit what differs, and only that; what a person wrote outside our markers stays."""
+    body = splice_block(pr.body, block)
+    new_body = body if body != pr.body else None
+    new_base = base if base is not None and base != pr.base else None
+    new_title = title if title is not None and title != pr.title else None
+    if new_body is None and new_base is None and new_title is None:
+        return pr
+    edited = ctx.run.forge.edit_pull_request(
+        ctx.repo_ref, pr.number, title=new_title, body=new_body, base=new_base
+    )
+    ctx.emit(EventKind.PR_UPDATED, phase=Phase.PUBLISH, url=edited.url, draft=edited.draft)
+    return edited

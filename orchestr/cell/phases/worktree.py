@@ -1,0 +1,198 @@
+"""Phase `worktree`: fetch, choose the base, add the worktree, link and set up.
+
+Its result is the marker `worktree.toml`, which outlives the worktree; the directory itself can be
+removed (`clean`) and is made again by whoever needs it. The base is recorded once: a moved base
+branch alone changes nothing, unless `track_base` is set (DESIGN, what makes a phase run again) or
+`--fresh` starts again: then from the newest base, as what landed may have been rolled back there.
+"""
+
+from __future__ import annotations
+
+import time
+
+from orchestr.cell.context import BaseFetch, CellContext
+from orchestr.cell.phases.run_phase import PhaseResult
+from orchestr.cell.pull_request import adopt
+from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
+from orchestr.cell.worktree.setup import set_up_worktree
+from orchestr.errors import CellBlocked
+from orchestr.git.errors import GitError
+from orchestr.git.merge import merge_heads
+from orchestr.git.repo import CommitId
+from orchestr.spec.phases import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.events import EventKind
+from orchestr.state.results import HeadRecord, WorktreeMarker, read_tree
+
+FETCH_AGE = 60.0  # s for which a fetch counts within a run: cells begin many at once
+
+
+def reason_to_run(ctx: CellContext) -> str | None:
+    """Why the phase would run, or None. Reads files only."""
+    marker = WorktreeMarker.read(ctx.dir)
+    if marker is None:
+        return "it has no worktree marker yet"
+    if marker.phase != ctx.phase_digest(Phase.WORKTREE):
+        return "repository, branch, base or set-up changed"
+    trees = upstream_trees(ctx)
+    for name, tree in trees.items():
+        if tree is None:
+            return f"upstream {name} has no result yet"
+        if marker.upstreams.get(name) != tree:
+            return f"upstream {name} has another tree"
+    if set(marker.upstreams) != set(trees):
+        return "its upstreams changed"
+    if attempts.fresh_request(ctx.dir) is not None:
+        return "it starts again from the base"
+    return None
+
+
+def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
+    """What the `tree` file of every direct upstream says, None where there is none."""
+    return {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
+
+
+def require_upstream_trees(ctx: CellContext) -> dict[str, str]:
+    """The trees of the upstreams, for the marker. Raises Blocked when one has no result.
+
+    doit starts upstreams first, but one that stands still (ignored, or not in `--only`) may
+    never have had a result.
+    """
+    trees = upstream_trees(ctx)
+    missing = next((name for name, tree in trees.items() if tree is None), None)
+    if missing is not None and not ctx.run.overrides.ignore_deps:
+        upstream = ctx.run.cell_context(missing).name
+        raise CellBlocked(f"upstream {missing} has no result yet", upstream=missing,
+                      hint=f"orchestr explain {upstream}")  # fmt: skip
+    return {name: tree for name, tree in trees.items() if tree is not None}
+
+
+def run(ctx: CellContext) -> PhaseResult:
+    """Make the marker, and the worktree it describes. See the module."""
+    why = reason_to_run(ctx)
+    if why is None and not ctx.cell.track_base:
+        return PhaseResult.up_to_date()
+    if ctx.cell.action is Action.PUSH:
+        return _record_checked_out_branch(ctx)
+    old = WorktreeMarker.read(ctx.dir)
+    phase = ctx.phase_digest(Phase.WORKTREE)
+    pr = adopt.find_adoptable_pr(ctx)
+    if pr is not None:
+        adopt.build_adopted_marker(ctx, pr, phase).write(ctx.dir)
+        return PhaseResult.built("its branch has a pull request already", url=pr.url)
+    trees = require_upstream_trees(ctx)
+    base_ref, base = choose_base(ctx, old)
+    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, trees, phase)
+    if old is not None and old.branch != marker.branch:
+        ctx.run.registry.release(ctx.key)
+    if not ensure_worktree(ctx, marker):
+        set_up_worktree(ctx)
+    if marker == old:
+        return PhaseResult.up_to_date()
+    marker.write(ctx.dir)
+    return PhaseResult.built(why or "the base moved", base=base, base_ref=base_ref)
+
+
+def _record_checked_out_branch(ctx: CellContext) -> PhaseResult:
+    """A person's branch: nothing is made, it must be checked out somewhere (row A82)."""
+    base_ref = base_branch(ctx)
+    head = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+    place = find_checkout(ctx)
+    if head is None or place is None:
+        found = ctx.repo.head_branch() or "a detached head"
+        raise ctx.fail(
+            f"its branch {ctx.cell.branch} is checked out nowhere; {ctx.repo_path} is on {found}",
+            hint=f"git -C {ctx.repo_path} switch {ctx.cell.branch}",
+        )
+    tip = _newest_base_commit(ctx, base_ref)
+    base = ctx.repo.merge_base(tip, head)
+    if base is None:
+        raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
+    trees = require_upstream_trees(ctx)
+    marker = WorktreeMarker(
+        ctx.cell.branch, base, base_ref, trees, ctx.phase_digest(Phase.WORKTREE)
+    )
+    if marker == WorktreeMarker.read(ctx.dir):
+        return PhaseResult.up_to_date()
+    marker.write(ctx.dir)
+    return PhaseResult.built("a person's branch", path=str(place), base=base)
+
+
+def choose_base(ctx: CellContext, old: WorktreeMarker | None) -> tuple[str, CommitId]:
+    """The branch the pull request is for and the commit the work starts from.
+
+    One same-repository upstream: its branch and head. Several: their merge, made without a
+    checkout. None: the recorded base, else (and after `--fresh`) the base branch after a fetch.
+    """
+    heads: list[tuple[CellContext, HeadRecord]] = []
+    for name in ctx.plan.stack:
+        upstream = ctx.run.cell_context(name)
+        head = upstream.read_head()
+        if head is None:
+            if ctx.run.overrides.ignore_deps:
+                continue
+            raise ctx.fail(f"upstream {name} has no head yet", hint=f"orchestr run {upstream.name}")
+        heads.append((upstream, head))
+    if len(heads) == 1:
+        upstream, head = heads[0]
+        return stacked_ref(ctx, upstream), CommitId(head.head)
+    if heads:
+        merged = merge_heads(ctx.repo, [CommitId(head.head) for _, head in heads])
+        if merged.commit is None:
+            blamed = {merged.ours, merged.theirs}
+            names = " and ".join(up.name for up, head in heads if head.head in blamed)
+            names = names or " and ".join(up.name for up, _ in heads)
+            files = ", ".join(merged.conflicts[:5])
+            raise ctx.fail(
+                f"its upstreams {names} conflict in {files}",
+                hint=f"make one of them depend on the other in {ctx.run.feature.path}",
+            )
+        return base_branch(ctx), merged.commit
+    base_ref = base_branch(ctx)
+    again = ctx.cell.track_base or attempts.fresh_request(ctx.dir) is not None
+    if old is not None and not again and old.base_ref == base_ref:
+        return base_ref, CommitId(old.base)
+    return base_ref, _newest_base_commit(ctx, base_ref)
+
+
+def stacked_ref(ctx: CellContext, upstream: CellContext) -> str:
+    """The branch below a stacked cell: its upstream's, or what that one stands on when the
+    upstream changed nothing and so has no branch at the forge."""
+    head = upstream.read_head()
+    marker = WorktreeMarker.read(upstream.dir)
+    if head is not None and marker is not None and head.head == head.base:
+        return marker.base_ref
+    return upstream.cell.branch
+
+
+def _newest_base_commit(ctx: CellContext, base_ref: str) -> CommitId:
+    """The newest commit of the base branch; a fetch that fails only warns (row X32)."""
+    repo = ctx.repo
+    if "origin" in repo.list_remotes():
+        error = _fetch_base(ctx, base_ref)
+        if error is not None:
+            why = f"origin cannot be fetched, using what is here: {error}"
+            ctx.emit(EventKind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
+    for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):
+        commit = repo.resolve_commit(ref)
+        if commit is not None:
+            return commit
+    raise ctx.fail(
+        f"base branch {base_ref!r} is neither at origin nor in {ctx.repo_path}",
+        hint=f"set [repos.{ctx.cell.repo}] base, or push {base_ref}",
+    )
+
+
+def _fetch_base(ctx: CellContext, base_ref: str) -> str | None:
+    """Fetch the base branch, once for all cells that begin together; why it failed, or None."""
+    known = ctx.run.fetches.setdefault((ctx.cell.repo, base_ref), BaseFetch())
+    with known.lock:
+        if known.at is None or time.monotonic() - known.at > FETCH_AGE:
+            refspec = f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}"
+            known.error = None
+            try:
+                ctx.repo.fetch("origin", refspec, locks=ctx.run.layout.locks_dir)
+            except GitError as error:
+                known.error = error.message
+            known.at = time.monotonic()
+        return known.error

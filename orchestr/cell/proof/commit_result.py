@@ -1,0 +1,76 @@
+"""After the agent ended: commit what it left and prove the commits before they count."""
+
+from __future__ import annotations
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.ownership import PathClaims, claims_of, format_paths
+from orchestr.cell.proof.verify_commits import prove_head
+from orchestr.cell.worktree import commit_style
+from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
+from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.git.repo import CommitId
+from orchestr.git.worktrees import WorktreeFinding, validate_worktree
+from orchestr.state.attempts import Attempt
+from orchestr.state.results import HeadRecord, WorktreeMarker
+
+
+def commit_and_prove_repair(
+    ctx: CellContext, attempt: Attempt, marker: WorktreeMarker, before: CommitId
+) -> tuple[CommitId, tuple[str, ...]]:
+    """After a repair: commit what was left; the head, and why it is no good. Safe to repeat."""
+    head, base = commit_agent_work(ctx, attempt), CommitId(marker.base)
+    if head == base == before:
+        return head, ()  # nothing was needed, and nothing was done
+    found = prove_head(
+        ctx.worktree_repo, base=base, start=before, head=head, claims=_cell_claims(ctx)
+    )
+    return head, found.findings
+
+
+def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
+    """The head after the engine has committed what the agent left. Raises PhaseFailed when the
+    worktree is in no state to go on from."""
+    verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
+    if verdict.finding is not WorktreeFinding.OK:
+        if verdict.finding is WorktreeFinding.DETACHED and (
+            what := unfinished_operation(ctx.worktree_repo)
+        ):
+            raise ctx.fail(f"the agent left a {what} unfinished")
+        raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
+    repo = ctx.worktree_repo
+    unmerged = repo.unmerged_paths()
+    under_way = unfinished_operation(repo)
+    if unmerged:
+        where = format_paths(list(unmerged))
+        raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
+    if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
+        raise ctx.fail(f"the agent left a {under_way} unfinished")
+    repo.commit_all(commit_style.commit_message(ctx))
+    head = repo.resolve_commit("HEAD")
+    if head is None:
+        raise ctx.fail("the branch has no commit after the agent ended")
+    moved = restore_moved_branches(ctx, attempt)
+    if moved:
+        raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
+    return head
+
+
+def _cell_claims(ctx: CellContext) -> PathClaims:
+    return claims_of(ctx.run.feature, ctx.cell)
+
+
+def _settle_fresh_head(
+    ctx: CellContext, attempt: Attempt, base: CommitId, head: CommitId
+) -> tuple[CommitId, str]:
+    """After `--fresh`: keep the old head if its tree is the same and it contains the base;
+    else anchor the product to the new head, so that dependents notice."""
+    old = HeadRecord.read(ctx.dir)
+    if old is None or ctx.repo.resolve_commit(old.head) is None:
+        return head, ""
+    old_head = CommitId(old.head)
+    if not attempt.fresh or ctx.repo.is_ancestor(old_head, head):
+        return head, old.anchor
+    if old.tree == ctx.repo.resolve_tree(head) and ctx.repo.is_ancestor(base, old_head):
+        ctx.repo.update_ref(f"refs/heads/{ctx.cell.branch}", old_head, head)
+        return old_head, old.anchor
+    return head, head

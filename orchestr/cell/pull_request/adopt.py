@@ -1,0 +1,95 @@
+"""Adoption: a cell without records whose branch has an open or merged pull request.
+
+Somebody (an earlier workspace, a person) did the work already. Its files are made from the pull
+request's head, no agent is started (row A55, DESIGN, the network). Each file is still written by
+its own phase: the marker by `worktree`, `implement.toml` by `implement`.
+"""
+
+from __future__ import annotations
+
+from orchestr.cell.context import CellContext, observed_prs
+from orchestr.errors import OrchestrError
+from orchestr.forges.base import PRState, PullRequest
+from orchestr.git.repo import CommitId
+from orchestr.spec.phases import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.events import EventKind
+from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMarker, read_tree
+
+
+def find_adoptable_pr(ctx: CellContext) -> PullRequest | None:
+    """The pull request to adopt, or None. A cell with an attempt or a result has its own.
+
+    Raises PhaseFailed when the forge cannot be asked: away is not "no pull request" (A91).
+    """
+    if ctx.cell.action is Action.PUSH or not _has_no_records(ctx):
+        return None
+    away = ctx.run.forge_away.get(ctx.cell.repo)
+    if away is not None and Phase.PUBLISH in ctx.cell.phases:
+        if "origin" not in ctx.repo.list_remotes():
+            raise ctx.fail(
+                f"{ctx.repo_path} has no remote 'origin', so nothing can be published",
+                hint=f"git -C {ctx.repo_path} remote add origin URL, or drop publish from phases",
+            )
+        raise ctx.fail(
+            f"whether {ctx.cell.branch} has a pull request cannot be asked now: {away}",
+            hint="the same command, when the forge answers again",
+        )
+    for pr in observed_prs(ctx.run, ctx.cell):
+        if pr.state in (PRState.OPEN, PRState.MERGED):
+            return pr
+    return None
+
+
+def _has_no_records(ctx: CellContext) -> bool:
+    return not attempts.attempt_numbers(ctx.dir) and ImplementRecord.read(ctx.dir) is None
+
+
+def build_adopted_marker(ctx: CellContext, pr: PullRequest, phase: str) -> WorktreeMarker:
+    """The marker of an adopted cell: its base is where the pull request left its own base."""
+    head = fetch_pr_head(ctx, pr)
+    base = None
+    for ref in (f"refs/remotes/origin/{pr.base}", f"refs/heads/{pr.base}"):
+        tip = ctx.repo.resolve_commit(ref)
+        base = ctx.repo.merge_base(tip, head) if tip else None
+        if base is not None:
+            break
+    trees = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
+    known = {name: tree for name, tree in trees.items() if tree is not None}
+    return WorktreeMarker(ctx.cell.branch, base or head, pr.base, known, phase)
+
+
+def adopt_pr_head(
+    ctx: CellContext, pr: PullRequest, marker: WorktreeMarker, key: str
+) -> ImplementRecord:
+    """The result of an adopted cell: the head of its pull request."""
+    head = fetch_pr_head(ctx, pr)
+    branch = f"refs/heads/{ctx.cell.branch}"
+    if ctx.repo.resolve_commit(branch) is None:
+        ctx.repo.run_git("update-ref", branch, head)
+    ctx.emit(
+        EventKind.CELL_ADOPTED, phase=Phase.IMPLEMENT, url=pr.url, head=head, state=str(pr.state)
+    )
+    return ImplementRecord(
+        key, head, ctx.repo.resolve_tree(head), marker.base, ImplementOutcome.ADOPTED
+    )
+
+
+def fetch_pr_head(ctx: CellContext, pr: PullRequest) -> CommitId:
+    """The commit of a pull request, fetched when it is not here."""
+    found = ctx.repo.resolve_commit(pr.head_sha)
+    if found is None:
+        for ref in (f"refs/pull/{pr.number}/head", f"refs/heads/{pr.head}"):
+            try:
+                ctx.repo.fetch("origin", ref, locks=ctx.run.layout.locks_dir)
+            except OrchestrError:
+                continue
+            found = ctx.repo.resolve_commit(pr.head_sha)
+            if found is not None:
+                break
+    if found is None:
+        raise ctx.fail(
+            f"commit {pr.head_sha[:12]} of {pr.url} cannot be fetched",
+            hint=f"git -C {ctx.repo_path} fetch origin",
+        )
+    return found

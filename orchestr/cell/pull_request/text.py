@@ -1,0 +1,105 @@
+"""What `publish` writes into a pull request: the facts of a cell for `orchestr.forges.body`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestr.cell.context import CellContext, observed_prs
+from orchestr.forges import body, body_evidence
+from orchestr.forges.base import PRState
+from orchestr.forges.body import PRLink
+from orchestr.state import repairs
+from orchestr.state.results import (
+    CHECKS,
+    NO_PR,
+    PR_URL,
+    REVIEW,
+    Evidence,
+    HeadRecord,
+    ImplementOutcome,
+    ImplementRecord,
+    WorktreeMarker,
+    digest,
+    read_line,
+    valid_checks,
+)
+
+
+def pr_title(ctx: CellContext) -> str:
+    """The title of the cell's pull request; it says so when it is partial."""
+    whole, partial = pr_titles(ctx)
+    return partial if is_partial(ctx) else whole
+
+
+def pr_titles(ctx: CellContext) -> tuple[str, str]:
+    """The title of a whole pull request, and of a partial one."""
+    title = body.render_title(ctx.run.feature, ctx.cell)
+    return title, f"[partial] {title}"[: body.TITLE_LIMIT]
+
+
+def body_block(ctx: CellContext) -> str:
+    """Our part of the text, from what is known now. Equal facts give an equal text."""
+    marker = WorktreeMarker.read(ctx.dir)
+    checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
+    cells = [ctx.run.cell_context(cell.name) for cell in ctx.run.feature.cells]
+    return body.render_block(
+        ctx.run.feature,
+        ctx.cell,
+        base=marker.base_ref if marker else "",
+        links={other.cell.name: pr_link(other) for other in cells},
+        stack=ctx.plan.stack,
+        draft=ctx.run.settings.forge.draft,
+        partial=is_partial(ctx),
+        evidence=(
+            body_evidence.render_checks(valid_checks(checks, review)),
+            body_evidence.render_repairs(counted_repairs(ctx)),
+            body_evidence.render_reviews(review.items if review else ()),
+        ),
+    )
+
+
+def is_partial(ctx: CellContext) -> bool:
+    """Whether something stayed red that the spec allows to."""
+    checks, review = (Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW))
+    if review is not None and review.checks is not None:
+        return review.partial  # checked again there: the verdict of before is void
+    return any(e is not None and e.partial for e in (checks, review))
+
+
+def evidence_digest(ctx: CellContext) -> str:
+    """A digest of the evidence that the text tells; empty without any."""
+    found = [Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW)]
+    told = [[e.items, e.checks, e.partial] for e in found if e is not None]
+    return digest(told) if any(any(t) for t in told) else ""
+
+
+def counted_repairs(ctx: CellContext) -> list[Mapping[str, Any]]:
+    """The rounds that made this head of what the work came to, oldest first."""
+    done = ImplementRecord.read(ctx.dir)
+    if done is None or not done.attempt:
+        return []
+    return [
+        {"why": one.why, "outcome": one.outcome, "after": one.after}
+        for one in repairs.read_rounds(ctx.dir, done.attempt)
+        if one.origin == done.head and one.outcome in repairs.COUNTED
+    ]
+
+
+def pr_link(ctx: CellContext) -> PRLink:
+    """What is known here of a cell's pull request: by its files, and as this run saw it."""
+    head, url = HeadRecord.read(ctx.dir), pull_request_url(ctx)
+    if head is not None and head.outcome is ImplementOutcome.NO_CHANGE_NEEDED:
+        return PRLink(no_change=True)
+    for pr in observed_prs(ctx.run, ctx.cell):
+        if pr.url == url or (url is None and pr.state is not PRState.CLOSED):
+            return PRLink.from_pull_request(pr)  # a forgotten cell keeps its pull request
+    if url is None:
+        return PRLink()
+    return PRLink(url, PRState.OPEN, ctx.run.settings.forge.draft)
+
+
+def pull_request_url(ctx: CellContext) -> str | None:
+    """The address of a cell's pull request, None when it has none (yet)."""
+    url = read_line(ctx.dir / PR_URL)
+    return None if url == NO_PR else url

@@ -1,0 +1,1 @@
+"""The worktree of a cell: made, filled, guarded, put back, salvaged."""

@@ -1,0 +1,74 @@
+"""The branches of the clone before and after an agent: what it moved that was not its own."""
+
+from __future__ import annotations
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.worktree import clone_guard
+from orchestr.files import read_json, write_json
+from orchestr.git.repo import CommitId
+from orchestr.git.worktrees import WorktreeFinding
+from orchestr.spec.phases import Action
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMarker
+
+
+def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> None:
+    """Before an agent starts, also for a repair: the picture of what is not its own."""
+    refs = clone_guard.read_refs(ctx.repo)
+    heads = {
+        cell.branch: refs.get(f"refs/heads/{cell.branch}", "")
+        for cell in ctx.run.feature.cells
+        if cell.repo == ctx.cell.repo
+    }
+    clone_guard.snapshot_clone(ctx, marker.base_ref)
+    write_json(attempts.attempt_folder(ctx.dir, attempt.number) / BRANCHES, heads)
+
+
+BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
+
+
+AFTER = {
+    WorktreeFinding.MISSING: "its worktree was gone",
+    WorktreeFinding.FOREIGN: "its worktree had become another repository",
+    WorktreeFinding.WRONG_BRANCH: "its worktree was on {}, another branch",
+    WorktreeFinding.DETACHED: "its worktree was on a detached head",
+    WorktreeFinding.DAMAGED: "its worktree had no usable .git any more",
+    WorktreeFinding.LOCKED: "its worktree was locked",
+    WorktreeFinding.UNREGISTERED: "git no longer listed its worktree",
+    WorktreeFinding.INCOMPLETE: "its worktree was not checked out",
+}
+
+
+def restore_moved_branches(ctx: CellContext, attempt: Attempt) -> str:
+    """Branches of finished cells of the same repository that this attempt's agent rewrote.
+
+    Compared with where they were when the attempt began, so that what a person did before is
+    theirs. They are put back by compare-and-set; where they had been moved to is in the message.
+    """
+    before = read_json(attempts.attempt_folder(ctx.dir, attempt.number) / BRANCHES) or {}
+    refs = clone_guard.read_refs(ctx.repo)
+    found = []
+    for other in ctx.run.feature.cells:
+        theirs = ctx.run.cell_context(other.name)
+        if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
+            continue
+        ref = f"refs/heads/{other.branch}"
+        was = CommitId(before.get(other.branch) or "")
+        now_at = CommitId(refs[ref]) if ref in refs else None
+        if not was or now_at == was:
+            continue
+        newest = attempts.newest_attempt(theirs.dir)
+        done = ImplementRecord.read(theirs.dir)
+        if (
+            done is None
+            or newest is None
+            or newest.is_open
+            or done.outcome is not ImplementOutcome.CHANGED
+        ):
+            continue
+        if now_at is not None and ctx.repo.is_ancestor(was, now_at):
+            continue  # it only moved forward: its own cell, or a person
+        ctx.repo.update_ref(ref, was, now_at)
+        found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
+    return ", ".join(found)

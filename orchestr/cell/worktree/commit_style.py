@@ -1,0 +1,78 @@
+"""House rules for commits: how a subject is written in a repository, and which trailers it gets.
+
+One place for both who commit: the agent, which reads them in its prompt, and the engine, which
+commits what the agent left. Looks into the repository, changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.ensure import base_branch
+from orchestr.errors import OrchestrError
+from orchestr.state.results import WorktreeMarker
+
+LOOK_BACK = 50  # subjects of the base that say how commits are written here
+TYPES = (
+    "build", "chore", "ci", "deps", "docs", "feat", "fix", "perf", "refactor", "revert", "style",
+    "test",
+)  # fmt: skip
+CONVENTIONAL = re.compile(rf"({'|'.join(TYPES)})(\([^()]+\))?!?: \S", re.IGNORECASE)
+GITS_OWN = re.compile(r'(Merge|Revert) "?|(fixup|squash|amend)! ')
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRules:
+    """How commits are written in one cell's repository."""
+
+    conventional: bool
+    key: str
+    trailers: tuple[str, ...] = ()
+
+
+def commit_rules(ctx: CellContext) -> CommitRules:
+    """The rules for this cell: settings first, else what the base's history shows."""
+    settings, workspace = ctx.repo_settings, ctx.run.settings.workspace
+    trailers = workspace.trailers if settings.trailers is None else settings.trailers
+    conventional = settings.commits == "conventional"
+    if settings.commits == "auto":
+        conventional = is_conventional(_base_subjects(ctx))
+    return CommitRules(conventional, ctx.run.feature.key, trailers)
+
+
+def commit_message(ctx: CellContext, kind: str = "feat", what: str = "") -> str:
+    """Of the engine's own commits: the key in the subject, no footer for it (row A36)."""
+    house, cell = commit_rules(ctx), ctx.cell
+    what = what or cell.title or ctx.run.feature.title
+    if house.conventional:
+        subject = f"{kind}({cell.name}): {what} ({house.key})"
+    else:
+        subject = f"{cell.name}: {what} ({house.key})"
+    return "\n".join([subject, *(["", *house.trailers] if house.trailers else [])])
+
+
+def is_conventional(subjects: Sequence[str]) -> bool:
+    """Whether most subjects have a type; those that git writes by itself do not count."""
+    counted = [subject for subject in subjects if not GITS_OWN.match(subject)]
+    typed = sum(CONVENTIONAL.match(subject) is not None for subject in counted)
+    return typed * 2 > len(counted)
+
+
+def _base_subjects(ctx: CellContext) -> list[str]:
+    """The newest subjects of the base branch; none when there is nothing to look at (yet)."""
+    try:
+        name = base_branch(ctx)
+    except OrchestrError:
+        name = ""
+    marker = WorktreeMarker.read(ctx.dir)
+    places = [f"refs/remotes/origin/{name}", f"refs/heads/{name}", name]
+    try:
+        for rev in [*(places if name else []), *([marker.base] if marker else [])]:
+            if ctx.repo.resolve_commit(rev) is not None:
+                return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
+    except OrchestrError:
+        return []  # no clone yet: `auto` is then plain
+    return []

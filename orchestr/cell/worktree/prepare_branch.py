@@ -1,0 +1,110 @@
+"""Before an attempt: the branch stands where the agent shall start, and nothing was lost.
+
+Merges what others did in the meantime (a person's commits on the remote branch, a moved base)
+into the cell's branch; a conflict is left in the worktree for the agent, with a note.
+"""
+
+from __future__ import annotations
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.worktree import commit_style
+from orchestr.cell.worktree.salvage import attempt_ref, salvage_worktree, unfinished_operation
+from orchestr.git.errors import GitError
+from orchestr.git.repo import CommitId
+from orchestr.git.worktrees import clear_stale_locks
+from orchestr.state import attempts
+from orchestr.state.results import HeadRecord, WorktreeMarker
+
+
+def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, str]:
+    """Returns the commit that the new head must descend from, and notes for the prompt."""
+    repo = ctx.worktree_repo
+    clear_stale_locks(ctx.worktree)
+    base = CommitId(marker.base)
+    notes: list[str] = []
+    if attempts.fresh_request(ctx.dir) is not None:
+        _reset_to_base(ctx, base)
+    else:
+        notes += _merge_remote(ctx)
+        notes += _merge_commit(ctx, base, f"Merge the moved base into {ctx.cell.branch}")
+    head = repo.resolve_commit("HEAD")
+    if head is None:
+        raise ctx.fail("its branch has no commit", hint="orchestr doctor")
+    notes = notes or leftover_notes(ctx)
+    evidence = ctx.dir / "landing.md"  # of the merge queue, see `orchestr.landing.repair`
+    if evidence.exists():
+        notes.append(evidence.read_text(encoding="utf-8"))
+    return head, "\n".join(notes)
+
+
+def leftover_notes(ctx: CellContext) -> list[str]:
+    """What an earlier attempt left in the worktree, for the prompt. Changes nothing."""
+    if not attempts.attempt_numbers(ctx.dir):
+        return []  # nobody has worked here; to look through a big worktree takes a while
+    repo = ctx.worktree_repo
+    under_way = unfinished_operation(repo)
+    if under_way is not None:
+        return [f"An earlier attempt left a {under_way} unfinished here; finish it first."]
+    if repo.dirty_paths():
+        return ["An earlier attempt left uncommitted changes here; go on from them."]
+    return []
+
+
+def _reset_to_base(ctx: CellContext, base: CommitId) -> None:
+    """`--fresh`: keep everything under a ref, then put the branch back to the base."""
+    repo = ctx.worktree_repo
+    newest = attempts.newest_attempt(ctx.dir)
+    number = newest.number if newest else 0
+    salvage_worktree(ctx, number)
+    old = HeadRecord.read(ctx.dir)
+    if old is not None and ctx.repo.resolve_commit(old.head) is not None:
+        ctx.repo.run_git("update-ref", f"{attempt_ref(ctx, number)}-head", old.head)
+    repo.run_git("reset", "--hard", base)
+    repo.run_git("clean", "-d", "--force")
+
+
+def _merge_remote(ctx: CellContext) -> list[str]:
+    """Commits that a person pushed to the branch are merged, never overwritten."""
+    repo = ctx.worktree_repo
+    if "origin" not in ctx.repo.list_remotes() or HeadRecord.read(ctx.dir) is None:
+        return []  # never published: nothing of a person's can be there
+    try:
+        listed = ctx.repo.ls_remote("origin", f"refs/heads/{ctx.cell.branch}")
+        theirs = listed.get(f"refs/heads/{ctx.cell.branch}")
+        head = repo.resolve_commit("HEAD")
+        if (
+            theirs is None
+            or head is None
+            or theirs in pushed_commits(ctx.run.journal, ctx.cell.name)
+        ):
+            return []  # our own older head: a fresh start must not get it back
+        if ctx.repo.resolve_commit(theirs) is None:
+            ctx.repo.fetch(
+                "origin", f"refs/heads/{ctx.cell.branch}", locks=ctx.run.layout.locks_dir
+            )
+    except GitError:
+        return []  # publish asks again and is the one to insist
+    return _merge_commit(ctx, CommitId(theirs), f"Merge the remote branch {ctx.cell.branch}")
+
+
+def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
+    """Merge a commit into the worktree's branch unless it is contained."""
+    repo = ctx.worktree_repo
+    head = repo.resolve_commit("HEAD")
+    if head is None or repo.is_ancestor(other, head):
+        return []
+    if repo.run_git("ls-files", "--unmerged").text.strip():
+        return [CONFLICTS.format("files that are still unmerged")]
+    if repo.dirty_paths():
+        repo.commit_all(commit_style.commit_message(ctx, "chore", "left by an earlier attempt"))
+    merged = repo.merge(other, message)
+    if merged.clean:
+        return []
+    return [CONFLICTS.format(", ".join(merged.conflicts[:20]))]
+
+
+CONFLICTS = (
+    "What this branch builds on has moved, and merging it left conflicts in {}. "
+    "Resolve them first, keep both sides' intent, and finish the merge with a commit."
+)

@@ -1,0 +1,108 @@
+"""The worktree kit: what a repository wants linked, copied and done in each worktree (C22-C25).
+
+Every command has a log of its own in the cell's folder, the limit `setup_timeout`, and its own
+process group, ended as a whole. `setup-pending` is written before the worktree is added and removed
+after the last command: whoever comes after a kill or a failure does the whole kit again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.ports import port_variables
+from orchestr.errors import Interrupted, OrchestrError
+from orchestr.files import write_atomic
+from orchestr.git.repo import Repo
+from orchestr.process.run import run_command as run_process
+
+PENDING = "setup-pending"  # in the cell's folder
+HALF = ".orchestr-copy"  # what a copy is called until it is whole
+
+
+def mark_setup_pending(ctx: CellContext) -> None:
+    """Note that the worktree is not ready until `set_up_worktree` has ended well."""
+    write_atomic(ctx.dir / PENDING, b"")
+
+
+def is_setup_pending(ctx: CellContext) -> bool:
+    """Whether a kill or a failure left the worktree without its whole kit."""
+    return (ctx.dir / PENDING).exists()
+
+
+def set_up_worktree(ctx: CellContext) -> None:
+    """Link and copy from the main checkout, then the repository's own set-up commands.
+
+    A missing source is passed over, an existing target is left alone (row C24). Raises
+    PhaseFailed with the end of what a failing command said, Interrupted when stopped.
+    """
+    mark_setup_pending(ctx)
+    equip_worktree(ctx, ctx.worktree, ctx.dir)
+    (ctx.dir / PENDING).unlink(missing_ok=True)
+
+
+def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:
+    """The kit in any worktree of the cell's repository. Raises as `set_up_worktree`."""
+    settings = ctx.repo_settings
+    for name in settings.link:
+        source, target = ctx.repo_path / name, place / name
+        if source.exists() and not target.exists() and not target.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source.resolve())
+    for name in settings.copy:
+        _copy_whole(ctx.repo_path / name, place / name)
+    for number, command in enumerate(settings.setup, start=1):
+        _run_step(ctx, "setup", number, command, place, logs)
+
+
+def run_teardown(ctx: CellContext) -> list[str]:
+    """The repository's own commands before a removal; what failed, in words."""
+    failed = []
+    for number, command in enumerate(ctx.repo_settings.teardown, start=1):
+        try:
+            _run_step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
+        except Interrupted:
+            raise
+        except OrchestrError as error:
+            failed.append(f"{error.message}\n  hint: {error.hint}")
+    return failed
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """A file or folder, whole or not at all."""
+    if target.exists() or target.is_symlink() or not source.exists():
+        return
+    half = target.with_name(f"{target.name}{HALF}")
+    if half.is_dir():
+        shutil.rmtree(half)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, half, symlinks=True)
+    else:
+        shutil.copy2(source, half)
+    half.rename(target)
+
+
+def _run_step(
+    ctx: CellContext, what: str, number: int, command: str, place: Path, logs: Path
+) -> None:
+    log = logs / f"{what}-{number}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    limit = ctx.repo_settings.setup_timeout or ctx.timeout
+    with log.open("wb", buffering=0) as stream:
+        try:
+            done = run_process(
+                ["sh", "-c", command],
+                cwd=place,
+                env={**Repo(place).build_env(), **port_variables(ctx)},
+                timeout=limit,
+                limit=1 << 20,
+                sink=stream.write,
+                stop=ctx.run.stop,
+            )
+        except OrchestrError as error:
+            raise ctx.fail(f"{what} command {number} failed: {error.message}",
+                           hint=f"all that it said: {log}") from error  # fmt: skip
+    if done.stopped:
+        raise Interrupted(f"{ctx.name}: stopped during {what}")

@@ -1,0 +1,45 @@
+"""The variables that the programs of a cell find in their environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.pull_request.text import pull_request_url
+from orchestr.cell.worktree.ensure import readable_checkout
+from orchestr.cell.worktree.ports import port_variables
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.results import PLAN_TEXT, HeadRecord, WorktreeMarker
+
+
+def plan_file(ctx: CellContext, plan: Attempt) -> Path:
+    """Where an agent that plans may write its plan, outside of the worktree."""
+    return attempts.attempt_folder(ctx.dir, plan.number) / PLAN_TEXT
+
+
+def cell_variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str]:
+    """`ORCHESTR_*`: the cell's own, and four for each upstream (DESIGN, the command agent)."""
+    marker = WorktreeMarker.read(ctx.dir)
+    values = {
+        "ORCHESTR_FEATURE": ctx.run.feature.name,
+        "ORCHESTR_CELL": ctx.cell.name,
+        "ORCHESTR_REPO": ctx.cell.repo,
+        "ORCHESTR_BRANCH": ctx.cell.branch,
+        "ORCHESTR_BASE": marker.base if marker else "",
+        "ORCHESTR_ATTEMPT": str(abs(attempt.number)),
+        "ORCHESTR_PROMPT_FILE": str(prompt),
+        "ORCHESTR_WORKTREE": str(ctx.worktree),
+        "ORCHESTR_KEY": ctx.run.feature.key,
+        **port_variables(ctx),
+    }
+    if attempt.number < 0:
+        values["ORCHESTR_PLAN_FILE"] = str(plan_file(ctx, attempt))
+    for upstream in ctx.upstreams():
+        head = HeadRecord.read(upstream.dir)
+        prefix = f"ORCHESTR_UPSTREAM_{upstream.cell.name.upper().replace('-', '_')}"
+        values[f"{prefix}_WORKTREE"] = str(readable_checkout(upstream))
+        values[f"{prefix}_BRANCH"] = upstream.cell.branch
+        values[f"{prefix}_HEAD"] = head.head if head else ""
+        values[f"{prefix}_PR"] = pull_request_url(upstream) or ""
+    return values

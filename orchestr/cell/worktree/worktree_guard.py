@@ -1,0 +1,204 @@
+"""While others run in an author's worktree or read it: what they change there is put back.
+
+Checks run in the worktree, reviewers may find out where it is; both must leave its commit, its
+branch and its files alone, and the clone around it (`surroundings`). What was changed is first
+kept under the attempt's ref, then undone. Files that a check leaves behind and nobody ignores are
+moved out of the way; that is no harm.
+
+A killed run leaves its check at work: `checks_marker` finds it, and it is ended before anything
+else is done in that worktree.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.ownership import format_paths
+from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.salvage import (
+    abort_operations,
+    attempt_ref,
+    find_free_ref,
+    salvage_worktree,
+    unfinished_operation,
+)
+from orchestr.files import read_json, write_json
+from orchestr.git.repo import CommitId
+from orchestr.git.runner import split_records
+from orchestr.process.tree import kill_marked
+from orchestr.spec.phases import Action
+from orchestr.state import attempts
+from orchestr.state.events import EventKind
+from orchestr.state.results import digest
+
+
+@dataclass(slots=True)
+class GuardReport:
+    """What was found changed: sentences for people, empty when all was well."""
+
+    harm: list[str] = field(default_factory=list)
+
+
+def checks_marker(ctx: CellContext) -> str:
+    """ORCHESTR_ATTEMPT_ID of the cell's checks, which run one after the other.
+
+    It is the same in every run: what a killed one left can be found.
+    """
+    return f"{ctx.key}/checks/{digest(str(ctx.dir))}"
+
+
+def kill_leftover_checks(ctx: CellContext) -> int:
+    """End the checks that a killed run left at work; how many processes there were."""
+    return kill_marked(checks_marker(ctx))
+
+
+@contextmanager
+def guard_worktree(
+    ctx: CellContext, head: CommitId, record: Path, left: Path
+) -> Iterator[GuardReport]:
+    """Watch the cell's worktree, which stands clean on ``head``; put it back afterwards.
+
+    New files that nobody ignores are moved to the folder ``left``.
+    """
+    guard = GuardReport()
+    write_json(record, {"schema": 1, "head": head, "left": str(left)})
+    clone_guard.snapshot_clone(ctx, "")
+    try:
+        yield guard
+    finally:
+        _restore_clone(ctx)  # first: a hook that was planted would run in our name
+        guard.harm += restore_head(ctx, head)
+        _move_new_files(ctx, left)
+        record.unlink(missing_ok=True)
+
+
+def recover_worktree(ctx: CellContext, record: Path) -> None:
+    """After a kill in between: the same, by the record.
+
+    Nobody can tell who moved the branch meanwhile, a reviewer that went on or a person: it is put
+    back, and PhaseFailed says where the commits are. The next run starts from what it finds.
+    """
+    if not record.exists():
+        return
+    kill_leftover_checks(ctx)
+    raw = read_json(record)
+    moved, found = None, []
+    if isinstance(raw, dict) and isinstance(raw.get("head"), str):
+        _restore_clone(ctx)
+        head = ctx.repo.resolve_commit(raw["head"])
+        if ctx.worktree.is_dir() and head is not None:
+            tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+            moved = tip if belongs_on_branch(ctx) and tip != head else None
+            found = restore_head(ctx, head)
+            # Told, unlike what a check that ended leaves: they may be a person's.
+            found += _move_new_files(ctx, Path(str(raw.get("left") or ctx.dir / "left")))
+    record.unlink(missing_ok=True)
+    if moved is not None:
+        raise ctx.fail(
+            f"after a run that was killed, {'; '.join(found)}",
+            hint=f"if these commits are yours: git -C {ctx.worktree} merge {moved[:12]}, "
+            f"then (or if they are not): orchestr run {ctx.name}",
+        )
+    if found:
+        ctx.emit(EventKind.CELL_WARNED, reason=f"after a run that was killed, {'; '.join(found)}")
+
+
+def _restore_clone(ctx: CellContext) -> None:
+    """Put back the clone's config, hooks and other refs. Told, but no failure: a person works
+    there at the same time, and honest tools set hooks."""
+    during = "it was checked or reviewed"
+    for text in clone_guard.restore_clone(ctx, attempts.newest_attempt(ctx.dir), "", during):
+        ctx.emit(EventKind.CELL_WARNED, reason=f"while {during}, {text}")
+
+
+def restore_head(ctx: CellContext, head: CommitId) -> list[str]:
+    """Bring branch and tracked files back to ``head``; what had to be undone."""
+    harm = _find_moved_head(ctx, head)
+    changed = _changed_files(ctx)
+    if changed:
+        harm.append(
+            f"tracked files of the worktree were changed: {format_paths(changed)}; put back"
+        )
+    if harm:
+        _reset_to_head(ctx, head)
+    return harm
+
+
+def salvage_uncommitted(ctx: CellContext, number: int, left: Path) -> list[str]:
+    """Keep what is uncommitted under the attempt's ref, then take it away; what had to be done."""
+    repo = ctx.worktree_repo
+    if unfinished_operation(repo) is None and not repo.dirty_paths():
+        return []
+    kept = salvage_worktree(ctx, number)
+    abort_operations(repo)
+    repo.run_git("reset", "--hard")
+    _move_new_files(ctx, left)
+    where = f"as {kept[:12]}" if kept else f"in {left}"
+    return [f"what it left uncommitted is kept {where} below {attempt_ref(ctx, number)}"]
+
+
+def belongs_on_branch(ctx: CellContext) -> bool:
+    """Whether the worktree belongs on the cell's branch; a person's head is only looked at."""
+    return ctx.cell.action is Action.AGENT
+
+
+def _find_moved_head(ctx: CellContext, head: CommitId) -> list[str]:
+    repo, name = ctx.worktree_repo, ctx.cell.branch
+    if belongs_on_branch(ctx) and (at := ctx.repo.resolve_commit(f"refs/heads/{name}")) != head:
+        what = f"moved to {at[:12]}" if at else "deleted"
+        return [f"branch {name} was {what}; it was put back to {head[:12]}"]
+    wanted = name if belongs_on_branch(ctx) else None
+    if repo.resolve_commit("HEAD") != head or repo.head_branch() != wanted:
+        return ["something else was checked out in the worktree; it was put back"]
+    return []
+
+
+def _reset_to_head(ctx: CellContext, head: CommitId) -> None:
+    """Keep what is there under the attempt's ref, then stand on ``head`` again."""
+    repo, name = ctx.worktree_repo, ctx.cell.branch
+    newest = attempts.newest_attempt(ctx.dir)
+    number = newest.number if newest else 0
+    salvage_worktree(ctx, number)
+    abort_operations(repo)
+    repo.run_git("checkout", "--force", "--detach", "--no-recurse-submodules", head)
+    if not belongs_on_branch(ctx):
+        return
+    at = ctx.repo.resolve_commit(f"refs/heads/{name}")
+    if at is not None and at != head:
+        ctx.repo.run_git(
+            "update-ref", find_free_ref(ctx, f"{attempt_ref(ctx, number)}-moved", at), at
+        )
+    ctx.repo.run_git("update-ref", f"refs/heads/{name}", head)
+    repo.run_git("checkout", "--force", "--no-recurse-submodules", name)
+
+
+def _changed_files(ctx: CellContext) -> list[str]:
+    """Tracked files that differ from HEAD, in index or worktree."""
+    args = ("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames")
+    return [record[3:] for record in split_records(ctx.worktree_repo.run_readonly(*args).out)]
+
+
+def _move_new_files(ctx: CellContext, left: Path) -> list[str]:
+    """Move away what is new and not ignored: it would end in the next commit. Says what, if any.
+
+    What an earlier round left there stays: where one name is in the way all goes beside it.
+    """
+    names = [name.rstrip("/") for name in ctx.worktree_repo.dirty_paths()]
+    place, copy = left, 1
+    while any(os.path.lexists(place / name) for name in names):
+        copy += 1
+        place = left.with_name(f"{left.name}.{copy}")
+    for name in names:
+        target = place / name
+        with suppress(OSError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(ctx.worktree / name, target)
+    return (
+        [f"new files of the worktree were moved to {place}: {format_paths(names)}"] if names else []
+    )

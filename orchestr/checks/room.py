@@ -1,0 +1,216 @@
+"""Where a check runs: its programs, its log, its artefacts and their limits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from orchestr.checks.base import (
+    FILE_LIMIT,
+    FILES_LIMIT,
+    FOLDER_LIMIT,
+    KEPT,
+    LOG_LIMIT,
+    TAIL_LINES,
+    CheckFailed,
+    CheckRequest,
+    clean_text,
+    quote_command,
+)
+from orchestr.process.run import CompletedCommand, run_command
+from orchestr.process.tree import MARKER
+from orchestr.spec.checks import CheckBase
+
+
+class CheckContext:
+    """Where a kind works: programs, files and time of one run of one check."""
+
+    def __init__(
+        self, request: CheckRequest, definition: CheckBase, deadline: float, limit: float
+    ) -> None:
+        self.request = request
+        self.definition = definition
+        self.deadline = deadline
+        self.limit = limit
+        self.worktree = request.worktree
+        self.cwd = self._resolve_folder(definition.cwd)
+        self.artefacts = request.artefacts
+        if self.artefacts.exists():
+            shutil.rmtree(self.artefacts)
+        self.artefacts.mkdir(parents=True)
+        request.log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = request.log.open("wb")
+        self._lock = threading.Lock()
+        self._written = 0
+        self.env = {
+            **request.env,
+            "PYTHONDONTWRITEBYTECODE": "1",  # a check shall leave nothing in the worktree
+            **port_variables(request.ports),
+            **dict(definition.env),
+            "ORCHESTR_ARTEFACTS": str(self.artefacts),
+            "ORCHESTR_HEAD": request.head,
+            MARKER: request.marker,
+        }
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the time limit. Raises TimeoutError when there are none."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def run_program(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stop: threading.Event | None = None,
+        more: float = 0,
+    ) -> CompletedCommand:
+        """Run a program in the check's folder; everything it prints goes to the log, too.
+
+        ``more`` seconds come on top of the check's own limit: a service must not be killed while
+        the check still asks it. Raises `Failed` when the run was stopped, and what
+        `orchestr.process.run.run_command` raises for a program that cannot be started or takes too
+        long.
+        """
+        self.log_text(f"$ {quote_command(argv)}\n")
+        done = run_command(
+            argv,
+            cwd=self.cwd,
+            env=self.env if env is None else env,
+            timeout=self.seconds_left + more,
+            check=False,
+            limit=KEPT,
+            kill_left=True,
+            sink=self.write_log,
+            stop=stop or self.request.stop,
+        )
+        if done.stopped and self.request.stop.is_set():
+            raise CheckFailed("stopped before it ended")
+        return done
+
+    def write_log(self, data: bytes) -> None:
+        """Add to the raw log. A full disk costs the log, not the verdict."""
+        with self._lock, suppress(OSError, ValueError):
+            if self._written <= LOG_LIMIT < self._written + len(data):
+                self._log.write(f"\n[the log is cut here, at {LOG_LIMIT} bytes]\n".encode())
+            self._written += len(data)
+            if self._written <= LOG_LIMIT:
+                self._log.write(data)
+                self._log.flush()
+
+    def log_text(self, text: str) -> None:
+        """A line of our own in the log."""
+        self.write_log(text.encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Close the log."""
+        with self._lock, suppress(OSError):
+            self._log.close()
+
+    def read_log_tail(self) -> str:
+        """The end of the log, for people."""
+        return log_tail(self.request.log)
+
+    def find_files(self, globs: Iterable[str]) -> dict[str, list[Path]]:
+        """The files that each glob finds below the check's folder, the worktree or the artefacts.
+
+        What a link leads out of them is not found: evidence must not be a file of the user's.
+        """
+        roots = dict.fromkeys((self.cwd, self.worktree, self.artefacts))
+        homes = [self.worktree.resolve(), self.artefacts.resolve()]
+        found: dict[str, list[Path]] = {}
+        for glob in globs:
+            seen: dict[Path, None] = {}
+            for root in roots:
+                with suppress(OSError, ValueError):
+                    for path in root.glob(glob):
+                        real = path.resolve()
+                        if real.is_file() and any(real.is_relative_to(home) for home in homes):
+                            seen[real] = None
+            found[glob] = sorted(seen)
+        return found
+
+    def copy_to_artefacts(self, files: Iterable[Path]) -> tuple[tuple[str, ...], list[str]]:
+        """Copy files of the worktree to the artefacts; returns their names there, and in words
+        what was too large or could not be read."""
+        home, base = self.artefacts.resolve(), self.worktree.resolve()
+        names: list[str] = []
+        left: list[str] = []
+        total = 0
+        for path in dict.fromkeys(files):
+            inside = path.is_relative_to(home)
+            name = path.relative_to(home if inside else base)
+            try:
+                size = path.stat().st_size
+                if size > FILE_LIMIT or total + size > FOLDER_LIMIT or len(names) >= FILES_LIMIT:
+                    left.append(f"{name} ({size} bytes) is too much to keep")
+                    continue
+                if not inside:
+                    target = home / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+                total += size
+                names.append(name.as_posix())
+            except OSError as error:
+                left.append(f"{name} cannot be kept: {error.strerror}")
+        return tuple(names), left
+
+    def _resolve_folder(self, name: str) -> Path:
+        folder = (self.worktree / name).resolve()
+        if not folder.is_relative_to(self.worktree.resolve()):
+            raise CheckFailed(f"the folder {name} is not inside the worktree")
+        if not folder.is_dir():
+            raise CheckFailed(f"there is no folder {name or self.worktree}")
+        return folder
+
+
+Stamps = dict[Path, tuple[int, int, int]]
+
+
+def stamp_files(found: Mapping[str, Iterable[Path]]) -> Stamps:
+    """What tells whether a file was written since: time, size, inode."""
+    result: Stamps = {}
+    for path in {path for paths in found.values() for path in paths}:
+        with suppress(OSError):
+            info = path.stat()
+            result[path] = (info.st_mtime_ns, info.st_size, info.st_ino)
+    return result
+
+
+def select_fresh_files(
+    found: Mapping[str, Iterable[Path]], before: Stamps
+) -> tuple[dict[str, list[Path]], int]:
+    """The files that were written since ``before``, by glob, and how many were not.
+
+    Reports of an earlier run are no evidence for this one.
+    """
+    now = stamp_files(found)
+    new = {path for path, stamp in now.items() if before.get(path) != stamp}
+    return {g: [p for p in paths if p in new] for g, paths in found.items()}, len(now) - len(new)
+
+
+def port_variables(ports: Sequence[int]) -> dict[str, str]:
+    """The variables that tell a program its ports (row X23); none without ports."""
+    from orchestr.state.ports import port_env_variables
+
+    return port_env_variables(ports) if ports else {}
+
+
+def log_tail(log: Path, lines: int = TAIL_LINES, size: int = 16384) -> str:
+    """The last lines of a raw log, without escape sequences; empty when it cannot be read."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - size))
+            data = stream.read()
+    except OSError:
+        return ""
+    return "\n".join(clean_text(data.decode("utf-8", "replace")).splitlines()[-lines:])

@@ -1,0 +1,97 @@
+"""Running one check from start to result: what every kind shares around its verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+from orchestr.checks.base import (
+    FAILURES,
+    MESSAGE,
+    CheckFailed,
+    CheckRequest,
+    CheckResult,
+    CheckVerdict,
+    Failure,
+    clean_text,
+)
+from orchestr.checks.room import CheckContext
+from orchestr.errors import OrchestrError
+from orchestr.process.run import ProcessTimeout, kill_marked, redact, secret_values
+from orchestr.spec.checks import CheckBase
+
+D = TypeVar("D", bound=CheckBase)
+
+
+class CheckRunner(Generic[D]):
+    """The frame around one kind: a subclass only writes `run_and_judge`."""
+
+    def __init__(self, definition: D) -> None:
+        self._definition = definition
+
+    @property
+    def definition(self) -> Any:
+        return self._definition
+
+    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
+        """Decide. May raise `Failed`, and what `orchestr.process.run` raises."""
+        raise NotImplementedError
+
+    def run(self, request: CheckRequest) -> CheckResult:
+        """Run it in its frame; see `Check.run`."""
+        begin, started_at = time.monotonic(), time.time()
+        limit = request.timeout or self._definition.timeout
+        secrets = secret_values(request.env)
+        room: CheckContext | None = None
+        try:
+            kill_marked(request.marker)
+            room = CheckContext(request, self._definition, begin + limit, limit)
+            verdict = self.run_and_judge(room)
+        except CheckFailed as error:
+            verdict = error.verdict
+        except ProcessTimeout as error:
+            verdict = CheckVerdict(False, f"timed out after {limit:g} s", exit=error.completed.code)
+        except TimeoutError:
+            verdict = CheckVerdict(False, f"timed out after {limit:g} s")
+        except OrchestrError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            verdict = CheckVerdict(False, f"{error.message}{hint}")
+        except Exception as error:  # our own fault must not look like a pass, nor end the run
+            verdict = CheckVerdict(False, f"cannot be judged: {type(error).__name__}: {error}")
+        finally:
+            if room is not None:
+                room.close()
+            kill_marked(request.marker)
+        stopped = request.stop.is_set() and not verdict.passed
+        verdict = verdict if not stopped else CheckVerdict(False, "stopped before it ended")
+        return CheckResult(
+            name=self._definition.name,
+            kind=self._definition.kind,
+            passed=verdict.passed,
+            detail=clean_text(redact(verdict.detail, secrets)),
+            failures=tuple(_redact_failure(f, secrets) for f in verdict.failures[:FAILURES]),
+            artefacts=verdict.artefacts,
+            seconds=round(time.monotonic() - begin, 3),
+            exit=verdict.exit,
+            log=str(request.log),
+            folder=str(request.artefacts),
+            tests=verdict.tests,
+            skipped=verdict.skipped,
+            started_at=started_at,
+            stopped=stopped,
+        )
+
+
+def _redact_failure(failure: Failure, secrets: Iterable[str]) -> Failure:
+    hidden = frozenset(secrets)
+
+    def clean_and_redact(text: str, limit: int) -> str:
+        return clean_text(redact(text, hidden), limit)
+
+    return Failure(
+        clean_and_redact(failure.name, 500),
+        clean_and_redact(failure.file, 500),
+        clean_and_redact(failure.message, MESSAGE),
+        clean_and_redact(failure.command, 2000),
+    )

@@ -1,0 +1,1 @@
+"""What every verb is built from: options, help, the two kinds of verb."""

@@ -1,0 +1,155 @@
+"""What every verb is built from: `Verb`, a mixin, and `PlainVerb` for those that doit has not."""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_base import Command
+
+from orchestr.errors import ExitCode, OrchestrError, UsageError, disk_full_error
+from orchestr.run.workspace import Session
+from orchestr.tasks.loader import COLLECT, FeatureTaskLoader, accepts_arguments
+from orchestr.tasks.plain_doit import REPLACED, find_stock_command, run_stock_command
+from orchestr.views.terminal.output import report_error, report_fault, silence_stdout
+
+
+class Verb:
+    """Mixin of all our commands: errors become text and exit codes, options go anywhere."""
+
+    own_tasks_take_words = False
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.given = given  # what doit made us with, to make its own command of it
+
+    def help(self) -> str:
+        """Ours, with examples; under plain doit its own for the verbs that it has, too."""
+        command: Any = self
+        if command.bin_name != "orchestr":
+            stock = find_stock_command(self, [])
+            if stock is not None:
+                return str(stock[0].help())
+            if command.get_name() in REPLACED:  # with doit's options, which count there
+                return str(super().help())  # type: ignore[misc]
+        from orchestr.commands.base.help import help_text
+
+        return help_text(command)
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
+        gc.set_threshold(*COLLECT)
+        stock = find_stock_command(self, in_args)
+        if stock is not None:
+            theirs, words = stock
+            try:
+                return run_stock_command(theirs, words, self.get_name())  # type: ignore[attr-defined]
+            finally:
+                self.pdb = theirs.pdb  # doit looks at it after an error
+        try:
+            stops = attach_loader(self).dodo_tasks if self.own_tasks_take_words else {}
+            words = move_options_first(
+                self, in_args, [name for name in stops if accepts_arguments(stops[name])]
+            )
+            code = super().parse_execute(words)  # type: ignore[misc]
+            sys.stdout.flush()
+            return int(code or 0)
+        except OrchestrError as error:
+            return report_error(error)
+        except BrokenPipeError:
+            silence_stdout()
+            return int(ExitCode.DONE)
+        except KeyboardInterrupt:
+            return int(ExitCode.INTERRUPTED)
+        except Exception as error:
+            from doit.cmdparse import CmdParseError
+            from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
+
+            if isinstance(error, CmdParseError):
+                return report_error(option_error(self, error))
+            full = disk_full_error(error)
+            if full is not None:
+                return report_error(full)
+            if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
+                raise
+            return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
+
+
+class PlainVerb(Verb, Command):  # type: ignore[misc]
+    """A command that reads a workspace and needs no tasks. Subclasses define `run_verb`."""
+
+    needs_workspace = True
+
+    def __init__(self, *, task_loader: Any = None, cmds: Any = None, **given: Any) -> None:
+        super().__init__(**given)
+        self.loader = task_loader
+        self.given = {**given, "task_loader": task_loader, "cmds": cmds}
+
+    def execute(self, opt_values: Any, pos_args: list[str]) -> int:
+        """Find the workspace and act."""
+        session = Session.from_cwd() if self.needs_workspace else None
+        return self.run_verb(session, opt_values, pos_args)  # type: ignore[arg-type]
+
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
+        """The verb itself; returns the exit code."""
+        raise NotImplementedError
+
+
+# doit names the Python class; the value stands last in the words of int() and float().
+_UNREADABLE = re.compile(r"Error parsing parameter '(\w+)' <class '(int|float)'>\.\n.*: (.+)")
+
+
+def option_error(command: Any, error: Exception) -> UsageError:
+    """What the option parser said, without the list of every option that there is."""
+    words = str(error).removeprefix("Error parsing Command: ")
+    words = words.partition(" (parsing options: ")[0]
+    wrong = _UNREADABLE.match(words)
+    if wrong is not None:
+        name, kind, value = wrong.groups()
+        wanted = "a whole number" if kind == "int" else "a number"
+        words = f"--{name.replace('_', '-')} wants {wanted}, got {value}"
+    return UsageError(words, hint=f"{command.bin_name} help {command.get_name()}")
+
+
+def move_options_first(
+    command: Any, words: Sequence[str], stops: Collection[str] = ()
+) -> list[str]:
+    """The options of ``words`` first, then the names; `--` or a name in ``stops`` ends them."""
+    parser = command.cmdparser
+    takes = {True: set(), False: set()}  # type: dict[bool, set[str]]
+    for option in parser.options:
+        flags = [f"-{option.short}"] if option.short else []
+        flags += [f"--{option.long}"] if option.long else []
+        flags += [f"--{option.inverse}"] if option.inverse else []
+        takes[option.type is not bool].update(flags)
+    options: list[str] = []
+    names: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            names += rest
+        elif word in stops:
+            names += [word, *rest]
+        elif word.startswith("-") and word != "-":
+            options.append(word)
+            known = [flag for flag in takes[True] if flag.startswith(word)] if len(word) > 2 else []
+            if word in takes[True] or (known and word not in takes[False] and "=" not in word):
+                options += [value for value in [next(rest, None)] if value is not None]
+        else:
+            names.append(word)
+    return [*options, "--", *names]
+
+
+def attach_loader(command: Any) -> FeatureTaskLoader:
+    """The loader of a verb, and its session; under plain doit it takes the dodo's place."""
+    loader = command.loader
+    if not isinstance(loader, FeatureTaskLoader):
+        ours = FeatureTaskLoader(Session.from_cwd(), loader.namespace)
+        ours.cmd_names, ours.config = loader.cmd_names, loader.config
+        command.loader = ours
+        return ours
+    return loader

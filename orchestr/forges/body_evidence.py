@@ -1,0 +1,80 @@
+"""What a pull request's body tells of checks and reviews. Pure; foreign text does nothing in it.
+
+Deterministic as the rest of the body: no times, no paths of this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestr.forges.markdown_escape import inline_code, literal_text
+
+MOST = 40  # issues that are listed
+TEXT = 600  # characters of one issue's description
+
+_SEVERITY = {"blocker": "Blocker", "tech_debt": "Tech debt", "skippable": "Skippable"}
+
+
+def render_checks(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The section on checks; empty without any."""
+    if not rows:
+        return ""
+    lines = [
+        f"- {'✅' if row.get('passed') is True else '❌'}"
+        f" {inline_code(str(row.get('name', '?')))}: "
+        f"{literal_text(str(row.get('detail', '')), limit=300)}"
+        for row in rows
+    ]
+    return "### Checks on this head\n\n" + "\n".join(lines)
+
+
+def render_repairs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The section on what was red before and mended by the author; empty without repairs."""
+    if not rows:
+        return ""
+    lines = [
+        f"- {literal_text(str(row.get('why', '?')), limit=300)} "
+        + (f"→ {inline_code(str(row.get('after', ''))[:10])}" if row.get("outcome") == "changed"
+           else f"({literal_text(str(row.get('outcome', '?')))})")
+        for row in rows[-MOST:]
+    ]  # fmt: skip
+    if len(rows) > MOST:
+        lines.insert(0, f"- {len(rows) - MOST} earlier ones")
+    return "### Repaired by its author\n\n" + "\n".join(lines)
+
+
+def render_reviews(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The section on reviews: who, and the issues that stayed; empty without reviewers."""
+    if not rows:
+        return ""
+    parts = ["### Reviews by agents"]
+    listed = 0
+    for row in rows:
+        issues = row.get("issues")
+        found = [i for i in issues if isinstance(i, Mapping)] if isinstance(issues, list) else []
+        words = f"{len(found)} issue{'s' if len(found) != 1 else ''}" if found else "no issues"
+        summary = literal_text(str(row.get("summary") or ""), limit=TEXT)
+        parts.append(
+            f"**{literal_text(str(row.get('reviewer', '?')))}**: {words}. {summary}".rstrip()
+        )
+        room = max(0, MOST - listed)
+        if found[:room]:
+            parts.append("\n".join(_render_issue(issue) for issue in found[:room]))
+        if len(found) > room:
+            parts.append(f"and {len(found) - room} more, in the cell's folder")
+        listed += len(found)
+    return "\n\n".join(parts)
+
+
+def _render_issue(issue: Mapping[str, Any]) -> str:
+    severity = str(issue.get("severity", ""))
+    name = _SEVERITY.get(severity, "Issue")
+    if severity == "blocker" and not str(issue.get("evidence") or "").strip():
+        name = "Claimed blocker, without evidence"
+    places = issue.get("places")
+    listed = [str(p) for p in places[:5]] if isinstance(places, list) else []
+    where = f" ({', '.join(inline_code(p) for p in listed)})" if listed else ""
+    text = literal_text(str(issue.get("description") or ""), limit=TEXT)
+    line = f"- {name}: **{literal_text(str(issue.get('title', '?')), limit=200)}**{where}"
+    return f"{line}: {text}" if text else line

@@ -1,0 +1,123 @@
+"""Which repository at which GitHub host a clone's remote means.
+
+Pure but for `read_repo_slug`, which asks git for the remote's URL (and, for a host without a dot,
+ssh for the name behind an alias of ``~/.ssh/config``). The clone is what is asked, never a setting:
+what
+we push to and where we look for pull requests cannot come apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestr.errors import OrchestrError
+from orchestr.forges.base import ForgeAway, ForgeError, RepoRef
+from orchestr.git.repo import Repo
+from orchestr.process.run import redact, run_command
+
+_URL = re.compile(
+    r"(?P<scheme>https?|ssh|git|git\+ssh)://(?:[^@/]*@)?(?P<host>[^/:@]+)(?P<port>:\d+)?/+(?P<path>.+)",
+    re.IGNORECASE,
+)
+_SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:@\[\]]+):(?!:)/*(?P<path>.+)")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d+)?")
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_SAME = {"ssh.github.com": "github.com", "www.github.com": "github.com"}
+
+
+@dataclass(frozen=True, slots=True)
+class RepoSlug:
+    """A repository at a host: ``github.com``, ``opentdf``, ``platform``."""
+
+    host: str
+    owner: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def url(self) -> str:
+        """Where people see it."""
+        return f"https://{self.host}/{self}"
+
+
+def parse_remote_url(url: str) -> RepoSlug | None:
+    """The repository that a URL names (https, ssh, scp form, with or without ``.git``).
+
+    None for what cannot be one at a GitHub host: a folder, a path of other than two parts.
+    A port is part of the host for http only; ssh has its own.
+    """
+    match = _URL.fullmatch(url.strip())
+    if match is None:
+        match = _SCP.fullmatch(url.strip())
+        if match is None or "/" in url.partition(":")[0]:
+            return None
+        scheme, port = "ssh", ""
+    else:
+        scheme, port = match["scheme"].lower(), match["port"] or ""
+    host = match["host"].lower()
+    host = _SAME.get(host, host)
+    if scheme in ("http", "https") and port not in ("", ":80", ":443"):
+        host += port
+    parts = match["path"].rstrip("/").removesuffix(".git").rstrip("/").split("/")
+    if len(parts) != 2 or _HOST.fullmatch(host) is None:
+        return None
+    if any(_NAME.fullmatch(part) is None or part in (".", "..") for part in parts):
+        return None
+    return RepoSlug(host, *parts)
+
+
+def read_repo_slug(ref: RepoRef) -> RepoSlug:
+    """The repository behind a clone's remote.
+
+    The URL as git uses it (``url.*.insteadOf`` applied) counts first, the written one second.
+    Raises ForgeAway without a clone, ForgeError when the remote is not at a GitHub host.
+    """
+    if not ref.path.is_dir():
+        planned = parse_remote_url(ref.url) if ref.url else None
+        if planned is not None:
+            return _resolve_ssh_alias(planned)
+        raise ForgeAway(
+            f"repository {ref.name}: there is no clone at {ref.path}",
+            hint=f"clone it there, or set [repos.{ref.name}] path or url in orchestr.toml",
+        )
+    repo = Repo(ref.path)
+    used = repo.run_readonly("remote", "get-url", "--", ref.remote, check=False)
+    if used.code != 0:
+        raise ForgeError(
+            f"repository {ref.name}: {ref.path} has no remote {ref.remote!r}",
+            hint=f"git -C {ref.path} remote add {ref.remote} URL",
+        )
+    written = repo.run_readonly("config", "--get", f"remote.{ref.remote}.url", check=False)
+    urls = [done.text.strip() for done in (used, written)]
+    for url in urls:
+        found = parse_remote_url(url)
+        if found is not None:
+            return _resolve_ssh_alias(found)
+    raise ForgeError(
+        f"repository {ref.name}: its remote {ref.remote!r} ({redact(urls[0], ())}) is not a"
+        " repository at a GitHub host",
+        hint=f"git -C {ref.path} remote set-url {ref.remote} https://github.com/OWNER/NAME.git",
+    )
+
+
+def _resolve_ssh_alias(slug: RepoSlug) -> RepoSlug:
+    """``git@work:o/r`` with ``Host work`` in the ssh config: the real host's name."""
+    if "." in slug.host or ":" in slug.host:
+        return slug
+    try:
+        done = run_command(
+            ("ssh", "-G", "--", slug.host), cwd=Path("/"), env=os.environ, timeout=10, check=False
+        )
+    except OrchestrError:
+        return slug
+    for line in done.text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == "hostname" and _HOST.fullmatch(value.lower()):
+            host = value.lower()
+            return RepoSlug(_SAME.get(host, host), slug.owner, slug.name)
+    return slug

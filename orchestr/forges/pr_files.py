@@ -1,0 +1,134 @@
+"""Pull requests as files: ``<folder>/<n>.toml``, one a pull request, and their numbers.
+
+Owns the format and how a file comes to be; leaves what a pull request means to
+`orchestr.forges.local`, which holds the repository's lock around every call here.
+
+What survives a crash: a file is whole or not there. A number that was ever seen (as a file,
+as one set aside, as a ref at the origin) is never given out again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestr.errors import CorruptState
+from orchestr.files import read_json, read_toml, set_aside, sync_folder, write_json, write_toml
+from orchestr.forges.base import ForgeError, PRState, PullRequest
+
+SCHEMA = 1
+_FILE = re.compile(r"([1-9]\d*)\.toml")
+_EVER = re.compile(r"(?:refs/pull/)?([1-9]\d*)(?:\.toml.*|/head)")
+_TEXTS = ("url", "title", "body", "head", "base", "head_sha", "created_at", "updated_at")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPullRequest:
+    """A pull request, and where its base was when we last looked (`orchestr.forges.local`)."""
+
+    pr: PullRequest
+    base_sha: str = ""
+
+
+def read_pull_requests(folder: Path) -> dict[int, StoredPullRequest]:
+    """Every pull request of a repository by its number, the newest first.
+
+    Raises CorruptState after setting a broken file aside, ForgeError for a newer schema.
+    """
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return {}
+    numbers = sorted((int(m[1]) for m in map(_FILE.fullmatch, names) if m), reverse=True)
+    found = ((number, _read_pull_request(folder / f"{number}.toml", number)) for number in numbers)
+    return {number: kept for number, kept in found if kept}
+
+
+def write_pull_request(folder: Path, kept: StoredPullRequest) -> None:
+    """Replace the file of a pull request. Raises OSError; the old one then stays."""
+    write_toml(folder / f"{kept.pr.number}.toml", _as_table(kept))
+
+
+def create_pull_request(folder: Path, kept: StoredPullRequest) -> bool:
+    """Make the file of a new pull request; False when the number is taken.
+
+    The link is what makes it exclusive, also where a lock does not reach (a shared disk).
+    """
+    target = folder / f"{kept.pr.number}.toml"
+    draft = folder / f".{target.name}.{os.getpid()}.new"
+    write_toml(draft, _as_table(kept))
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        return False
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+    sync_folder(folder)
+    return True
+
+
+def add_comment(folder: Path, number: int, body: str) -> None:
+    """Keep a comment in ``<n>.comments.json``, once; the oldest first."""
+    path = folder / f"{number}.comments.json"
+    said = list((read_json(path) or {}).get("comments", []))
+    if body not in said:
+        write_json(path, {"schema": SCHEMA, "comments": [*said, body]})
+
+
+def next_number(folder: Path, refs: Iterable[str]) -> int:
+    """One more than every number that a file or a ref at the origin has ever had."""
+    names = [*refs, *(path.name for path in folder.iterdir())]
+    return max((int(m[1]) for m in map(_EVER.fullmatch, names) if m), default=0) + 1
+
+
+def _as_table(kept: StoredPullRequest) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        **asdict(kept.pr),
+        "state": str(kept.pr.state),
+        "base_sha": kept.base_sha,
+    }
+
+
+def _read_pull_request(path: Path, number: int) -> StoredPullRequest | None:
+    """One file; None when it went away meanwhile."""
+    try:
+        table = read_toml(path)
+        if table is None:
+            return None
+        schema = table.get("schema")
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise ForgeError(
+                f"{path} was written by a newer orchestr: schema {schema}, we know {SCHEMA}",
+                hint="use that version in this workspace",
+            )
+        try:
+            return _parse_table(table, number)
+        except (KeyError, ValueError, TypeError) as error:
+            raise set_aside(path, f"not a pull request: {error}") from error
+    except CorruptState as error:
+        raise CorruptState(
+            f"pull request {number} of {path.parent.name}: {error.message}",
+            hint=f"mend it and name it {path.name} again; "
+            "without that the same command opens a new pull request",
+        ) from error
+
+
+def _parse_table(table: dict[str, Any], number: int) -> StoredPullRequest:
+    """The record in a table. Raises KeyError, ValueError or TypeError naming the field."""
+    if table["number"] != number:
+        raise ValueError(f"it says number {table['number']}")
+    if not isinstance(table["draft"], bool):
+        raise TypeError("draft is not true or false")
+    texts = {name: table[name] for name in _TEXTS}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is not a text")
+    pr = PullRequest(number=number, draft=table["draft"], state=PRState(table["state"]), **texts)
+    return StoredPullRequest(pr, str(table.get("base_sha", "")))

@@ -1,0 +1,1 @@
+"""Git: each module one part of what a repository can be asked or made to do."""

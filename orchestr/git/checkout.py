@@ -1,0 +1,143 @@
+"""Filling a worktree with its files, and going on where a killed checkout stopped.
+
+Owns what happens between ``worktree add --no-checkout`` and a worktree fit for work; leaves
+making, judging and removing worktrees to `orchestr.git.worktrees`.
+
+What survives a crash: git writes the index last, so a worktree without an index is one whose
+checkout did not end. Completing it never replaces a file that holds anything but the beginning
+of what the commit has there (a file that the kill cut short).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from orchestr.git.errors import GitError, git_failed
+from orchestr.git.repo import Repo
+from orchestr.git.runner import split_records
+
+_PATIENCE = 900.0  # s, for a checkout that a killed orchestrator left running
+_CHECKOUT = {"checkout.workers": "0"}  # one per core (git-facts, 9.4 -> 5.4 s)
+
+
+def is_index_missing(git_dir: Path) -> bool:
+    """Whether the checkout of the worktree with this git dir has not ended yet."""
+    return not (git_dir / "index").exists()
+
+
+def complete_checkout(tree: Repo) -> None:
+    """Check out HEAD into a worktree that has no index; hooks run as in ``worktree add``.
+
+    Files that are there already stay. Raises GitError when files are missing afterwards (a full
+    disk); the index is then taken away again, so that a later call knows.
+    """
+    git_dir = tree.git_dir()
+    _wait_for_git(tree.path, git_dir)
+    if not is_index_missing(git_dir):
+        return
+    settings = {**_CHECKOUT, **tree.config}
+    quick = Repo(tree.path, config=settings, timeout=tree.timeout).without_lfs()
+    done = quick.run_with_retry("checkout")
+    if is_index_missing(git_dir):
+        if b"would be overwritten" not in done.err:
+            raise git_failed(done, str(tree.path))
+        _add_missing_files(quick, git_dir)
+    # The exit code is the post-checkout hook's (git-lfs' own fails where git-lfs is missing),
+    # and a full disk may still give 0: what counts is whether files are missing.
+    if done.code != 0 or b"error:" in done.err:
+        missing = split_records(quick.run_readonly("ls-files", "--deleted", "-z").out)
+        if missing:
+            (git_dir / "index").unlink(missing_ok=True)
+            raise GitError(
+                f"checking out {tree.path} left {len(missing)} files out, {missing[0]!r} first: "
+                + done.err.decode("utf-8", "replace").strip()[-500:],
+                hint="free some disk space, then run the same command again",
+                completed=done,
+            )
+
+
+def _add_missing_files(tree: Repo, git_dir: Path) -> None:
+    """Add what is missing beside files that are there (a checkout was killed, or worse).
+
+    The index is made beside its place and renamed last: killed here, too, it is missing.
+    """
+    index = git_dir / "index.orchestr"
+    index.unlink(missing_ok=True)
+    env = {"GIT_INDEX_FILE": str(index)}
+    tree.run_git("read-tree", "HEAD", env=env)
+    # Existing files stay as they are, and make it exit with 1.
+    tree.run_git("checkout-index", "--all", "--index", "--quiet", check=False, env=env)
+    tree.run_git("update-index", "-q", "--refresh", check=False, env=env)
+    for path in split_records(tree.run_git("diff-files", "--name-only", "-z", env=env).out):
+        if _is_truncated(tree, path):
+            words = ("checkout-index", "--force", "--index", "--", path)
+            tree.run_git("--literal-pathspecs", *words, env=env)
+    index.replace(git_dir / "index")
+
+
+def _is_truncated(tree: Repo, path: str) -> bool:
+    """Whether a file is but the beginning of what a checkout writes there."""
+    here = tree.path / path
+    if here.is_symlink() or not here.is_file():
+        return False
+    wanted = tree.run_readonly("cat-file", "--filters", f"HEAD:{path}", check=False)
+    have = here.stat().st_size
+    if wanted.code != 0 or have >= len(wanted.out):
+        return False
+    return here.read_bytes() == wanted.out[:have]
+
+
+def clear_stale_locks(worktree: Path) -> tuple[Path, ...]:
+    """Remove ``index.lock``, ``HEAD.lock`` and the branch's lock that a killed git left here.
+
+    Only what no running git can hold: none may work in this worktree. The caller sees to it
+    that no agent does (no process with the attempt's marker). Returns what was removed.
+    """
+    tree = Repo(worktree)
+    try:
+        git_dir, branch = tree.git_dir(), tree.head_branch()
+    except GitError:
+        return ()  # damaged: `repair_worktree` comes first
+    candidates = [git_dir / "index.lock", git_dir / "HEAD.lock"]
+    if branch:
+        candidates.append(tree.common_dir() / "refs" / "heads" / f"{branch}.lock")
+    left = [path for path in candidates if path.exists()]
+    if not left or is_git_running_in(worktree):
+        return ()
+    for path in left:
+        path.unlink(missing_ok=True)
+    return tuple(left)
+
+
+def is_git_running_in(worktree: Path) -> bool:
+    """Whether a git process has its working directory in this worktree."""
+    import psutil
+
+    top = str(worktree.resolve())
+    for process in psutil.process_iter(["name"]):
+        name = process.info["name"] or ""
+        if name != "git" and not name.startswith("git-"):
+            continue
+        with suppress(psutil.Error, OSError):
+            where = process.cwd()
+            if where == top or where.startswith(top + os.sep):
+                return True
+    return False
+
+
+def _wait_for_git(worktree: Path, git_dir: Path) -> None:
+    """Let a checkout end that outlived its orchestrator; clear the lock of one that did not."""
+    lock = git_dir / "index.lock"
+    deadline = time.monotonic() + _PATIENCE
+    while lock.exists() and is_git_running_in(worktree):
+        if time.monotonic() > deadline:
+            raise GitError(
+                f"a git process has been working in {worktree} for {_PATIENCE:.0f} s",
+                hint=f"see what it does, end it, then remove {lock}",
+            )
+        time.sleep(0.1)
+    if lock.exists():
+        clear_stale_locks(worktree)

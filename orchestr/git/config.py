@@ -1,0 +1,128 @@
+"""The settings git runs with, and the names that it is given.
+
+Owns every setting we force on git, which GIT_* variables we let through, and what may be a
+branch's name. Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config
+is never written, because in a linked worktree ``git config --local`` writes the main checkout's
+file (row A87) and parallel writers fail on its lock (git-facts: 26 of 160). Leaves running git
+to `orchestr.git.repo`, an agent's environment to `orchestr.git.agent_environment`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NewType
+
+from orchestr.errors import UsageError
+from orchestr.process.run import run_command
+
+Branch = NewType("Branch", str)
+CommitId = NewType("CommitId", str)
+TreeId = NewType("TreeId", str)
+
+IDENTITY = ("orchestr", "orchestr@localhost")
+
+# A user's own way to reach servers and to find the global config; everything else that begins
+# with GIT_ (GIT_DIR, GIT_INDEX_FILE, GIT_WORK_TREE, ... inside hooks and other tools) would
+# aim our git at another repository, so it goes (pre-commit's no_git_env keeps the same ones).
+_KEPT = frozenset(
+    {
+        "GIT_ALLOW_PROTOCOL",
+        "GIT_ASKPASS",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_EXEC_PATH",
+        "GIT_HTTP_PROXY_AUTHMETHOD",
+        "GIT_PROXY_COMMAND",
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+        "GIT_SSH_VARIANT",
+        "GIT_SSL_CAINFO",
+        "GIT_SSL_CAPATH",
+        "GIT_SSL_NO_VERIFY",
+    }
+)
+
+QUIET: Mapping[str, str] = {
+    "advice.detachedHead": "false",
+    "gc.auto": "0",  # a gc that starts beside 32 worktrees holds locks and prunes admin files
+    "maintenance.auto": "false",
+    "core.fsmonitor": "false",  # its daemon outlives us and keeps our pipes open
+    "i18n.commitEncoding": "UTF-8",  # part of the commit id of `merge_base_for`
+    "push.autoSetupRemote": "false",  # writes the shared config
+    "submodule.recurse": "false",  # a submodule that nobody initialised must do no harm
+}
+
+
+def lfs_config() -> dict[str, str]:
+    """Settings that let git pass over git-lfs where it is not installed; else none.
+
+    A user config that demands it there fails every checkout and may fail ``status`` (a process
+    filter that cannot start is fatal even if it is not required, git 2.39); we take the
+    pointers as they are. Not for adding and committing: see `Repo.commit_all`.
+    """
+    if _has_lfs(os.environ.get("PATH", os.defpath)):
+        return {}
+    empty = dict.fromkeys(("process", "smudge", "clean"), "")
+    return {f"filter.lfs.{key}": value for key, value in {**empty, "required": "false"}.items()}
+
+
+@cache
+def _has_lfs(path: str) -> bool:
+    return shutil.which("git-lfs", path=path) is not None
+
+
+def config_env(config: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
+    """``GIT_CONFIG_COUNT/KEY_n/VALUE_n`` for these settings; a key may occur more than once."""
+    pairs = list(config.items()) if isinstance(config, Mapping) else list(config)
+    env = {"GIT_CONFIG_COUNT": str(len(pairs))}
+    for number, (key, value) in enumerate(pairs):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env
+
+
+def git_env(
+    path: Path, config: Mapping[str, str], extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The environment of our own git in ``path`` (a folder; it need not exist yet).
+
+    The ceiling is ``path``'s parent: a worktree whose ``.git`` file was deleted is then no
+    repository at all, instead of silently being a part of the repository around it.
+    """
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in _KEPT}
+    env |= {
+        "GIT_ADVICE": "0",
+        "GIT_CEILING_DIRECTORIES": str(path.resolve().parent),
+        "GIT_EDITOR": "true",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+    env |= config_env({**QUIET, **config})
+    env.update(extra or {})
+    return env
+
+
+@lru_cache(maxsize=4096)
+def branch_name(name: str) -> Branch:
+    """``name`` as a Branch, after ``git check-ref-format``. Raises UsageError.
+
+    The only way to make a Branch from text that somebody typed. ``check-ref-format --branch``
+    would expand ``@{-1}``; the plain form accepts a leading dash and ``HEAD``.
+    """
+    refused = not name or name.startswith("-") or name == "HEAD" or "\0" in name
+    if not refused:
+        env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+        argv = ("git", "check-ref-format", f"refs/heads/{name}")
+        refused = run_command(argv, cwd=Path("/"), env=env, timeout=60, check=False).code != 0
+    if refused:
+        raise UsageError(
+            f"{name!r} cannot be a branch name",
+            hint="`git help check-ref-format` has the rules; letters, digits, - and / always work",
+        )
+    return Branch(name)

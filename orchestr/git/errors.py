@@ -1,0 +1,137 @@
+"""What git says, as errors that are instructions and values that callers decide on.
+
+Pure text: owns how git's stderr is told apart. The patterns hold because our git runs with
+LC_ALL=C; each names the message of git 2.39 and the caller that needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestr.errors import OrchestrError
+from orchestr.process.run import CompletedCommand
+
+# git-facts: a sibling reads a half-written .git/worktrees/X/commondir; somebody's `git config`
+# holds the lock; a `worktree prune` took the file `locked` away. All of them pass.
+_TRANSIENT = re.compile(
+    rb"could not lock config file"
+    rb"|failed to read .*commondir"
+    rb"|could not open .*locked"
+    rb"|(?:refs|HEAD|packed-refs)[^\n]*\.lock': File exists"
+)
+
+
+class GitError(OrchestrError):
+    """A git command failed in a way nobody expected; ``completed`` is what it said."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, completed: CompletedCommand | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.completed = completed
+
+
+class FetchFailed(GitError):
+    """Nothing came from the remote: what is here is all there is. Callers warn and go on."""
+
+
+class RemoteAway(FetchFailed):
+    """The remote does not answer (network, server, a moved folder); worth a warning, a retry."""
+
+
+class NoRemote(FetchFailed):
+    """The repository has no remote of that name."""
+
+
+class NoSuchRef(FetchFailed):
+    """The remote answers, but has no such branch."""
+
+
+class NoCommits(GitError):
+    """The repository has no commit yet (an unborn HEAD), so there is no base (row C15)."""
+
+
+class RefMoved(GitError):
+    """A compare-and-set found another value in the ref."""
+
+
+class CommitRefused(GitError):
+    """A hook, a signature or a missing identity kept ``git commit`` from committing."""
+
+
+class NoMergeBase(GitError):
+    """Two commits share no history that this clone knows."""
+
+
+class PushStatus(StrEnum):
+    """How a push ended: the remote has the commit now, had it before, or refused."""
+
+    OK = "ok"
+    UP_TO_DATE = "up-to-date"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """``reason`` is git's or the server's word for a refusal, else empty."""
+
+    status: PushStatus
+    reason: str = ""
+
+
+def is_transient(stderr: bytes) -> bool:
+    """True for the errors that pass when the same command is run again a moment later."""
+    return _TRANSIENT.search(stderr) is not None
+
+
+def output_tail(data: bytes, lines: int = 12) -> str:
+    """The last lines of some output, fit for a message."""
+    return "\n".join(data.decode("utf-8", "replace").strip().splitlines()[-lines:])
+
+
+def git_failed(completed: CompletedCommand, where: str) -> GitError:
+    """The error for a command that ended with an unexpected exit code."""
+    words = [w for w in completed.argv[1:] if w not in ("-C", where, "--no-pager")]
+    said = output_tail(completed.err) or output_tail(completed.out) or "it said nothing"
+    return GitError(
+        f"git {' '.join(words[:8])} failed in {where} (exit {completed.code}): {said}",
+        completed=completed,
+    )
+
+
+def remote_failed(completed: CompletedCommand, where: str, remote: str, known: bool) -> GitError:
+    """Why a fetch, a push or a look at the remote failed; ``known``: the remote is configured."""
+    said = output_tail(completed.err)
+    if not known:
+        return NoRemote(
+            f"{where} has no remote {remote!r}",
+            hint=f"git -C {where} remote add {remote} URL",
+            completed=completed,
+        )
+    if "couldn't find remote ref" in said:
+        return NoSuchRef(f"{remote} of {where}: {said}", completed=completed)
+    return RemoteAway(
+        f"the remote {remote!r} of {where} does not answer: {said}",
+        hint=f"git -C {where} fetch {remote}",
+        completed=completed,
+    )
+
+
+def parse_push_output(completed: CompletedCommand) -> PushResult | None:
+    """The value of ``git push --porcelain``; None when it never got to talk about the ref."""
+    for line in completed.out.decode("utf-8", "replace").splitlines():
+        flag, _, rest = line.partition("\t")
+        if "\t" not in rest:
+            continue
+        if flag == "!":
+            summary = rest.rpartition("\t")[2].strip()
+            said = [
+                text.removeprefix("remote:").strip()
+                for text in completed.err.decode("utf-8", "replace").splitlines()
+                if text.startswith("remote:")
+            ]
+            return PushResult(PushStatus.REJECTED, "; ".join([summary, *filter(None, said[-3:])]))
+        return PushResult(PushStatus.UP_TO_DATE if flag == "=" else PushStatus.OK)
+    return None

@@ -1,0 +1,139 @@
+"""What git says to and hears from another repository: fetch, ls-remote, push.
+
+Owns the arguments of the network commands and how their failures become values and errors.
+Never ``--force``, ``--no-verify``, ``push -u``: a push moves a branch forward, or replaces
+exactly the commit that the caller expects there.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import nullcontext
+from pathlib import Path
+
+from orchestr.git.config import Branch, CommitId, branch_name
+from orchestr.git.errors import (
+    GitError,
+    PushResult,
+    PushStatus,
+    RemoteAway,
+    output_tail,
+    parse_push_output,
+    remote_failed,
+)
+from orchestr.git.runner import GitPath, repo_lock, single_line
+from orchestr.process.run import CompletedCommand, ProcessTimeout
+
+NETWORK_TIMEOUT = 600.0
+
+
+class RemoteOps(GitPath):
+    """The part of `orchestr.git.repo.Repo` that talks to remotes."""
+
+    def list_remotes(self) -> list[str]:
+        """The names of the configured remotes."""
+        return self.run_readonly("remote").text.split()
+
+    def has_remote(self, name: str = "origin") -> bool:
+        """Whether a remote of that name is configured; says nothing about its answering."""
+        return name in self.list_remotes()
+
+    def fetch(
+        self,
+        remote: str,
+        *refspecs: str,
+        locks: Path | None = None,
+        timeout: float = NETWORK_TIMEOUT,
+    ) -> None:
+        """Fetch (no tags, FETCH_HEAD untouched), under the repository's lock in ``locks``
+        unless the caller holds it. Raises FetchFailed: RemoteAway, NoRemote or NoSuchRef.
+        """
+        with repo_lock(self, locks) if locks else nullcontext():
+            self._run_remote_command(
+                remote, timeout, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+                "--recurse-submodules=no", "--end-of-options", remote, *refspecs,
+            )  # fmt: skip
+
+    def ls_remote(
+        self, remote: str, *patterns: str, timeout: float = NETWORK_TIMEOUT
+    ) -> dict[str, str]:
+        """Full ref name to commit. Raises RemoteAway, NoRemote."""
+        done = self._run_remote_command(
+            remote, timeout, "ls-remote", "--quiet", "--end-of-options", remote, *patterns
+        )
+        pairs = (line.split("\t", 1) for line in done.text.splitlines() if "\t" in line)
+        return {ref: sha for sha, ref in pairs}
+
+    def default_branch(self, remote: str = "origin") -> Branch | None:
+        """The remote's default branch, without the network where the clone knows it.
+
+        ``origin/HEAD``; else ask the remote; else main, master or ``init.defaultBranch`` if
+        there is one; else the branch of HEAD.
+        """
+        refs = self.run_readonly(
+            "for-each-ref", "--format=%(refname) %(symref)", f"refs/remotes/{remote}", "refs/heads"
+        ).text.splitlines()
+        known = dict(line.split(" ", 1) for line in refs)
+        there = f"refs/remotes/{remote}/"
+        target = known.get(f"{there}HEAD", "")
+        if target.startswith(there):
+            return Branch(target.removeprefix(there))
+        try:
+            done = self._run_remote_command(
+                remote, 60, "ls-remote", "--symref", "--", remote, "HEAD"
+            )
+            for line in done.text.splitlines():
+                if match := re.fullmatch(r"ref: refs/heads/(\S+)\tHEAD", line):
+                    return Branch(match[1])
+        except GitError:
+            pass  # away or absent: guess from what is here
+        wish = single_line(self.run_readonly("config", "--get", "init.defaultBranch", check=False))
+        for name in ("main", "master", wish):
+            if name and (f"{there}{name}" in known or f"refs/heads/{name}" in known):
+                return Branch(name)
+        return self.head_branch()
+
+    def push(
+        self,
+        remote: str,
+        sha: CommitId,
+        branch: Branch,
+        *,
+        expected: CommitId | None = None,
+        lease: bool = False,
+        timeout: float = NETWORK_TIMEOUT,
+    ) -> PushResult:
+        """Push ``sha`` to ``refs/heads/<branch>``; hooks run, upstream config is not written.
+
+        Plain pushes only move forward. ``lease`` replaces the branch if it is still at
+        ``expected`` (None: if it does not exist). A refusal is a value. Raises RemoteAway,
+        NoRemote.
+        """
+        name = f"refs/heads/{branch_name(branch)}"
+        options = [f"--force-with-lease={name}:{expected or ''}"] if lease else []
+        args = ("push", "--porcelain", "--no-follow-tags", *options, "--", remote, f"{sha}:{name}")
+        try:
+            done = self.run_git(*args, check=False, timeout=timeout)
+        except ProcessTimeout as error:
+            raise RemoteAway(f"pushing {branch} took longer than {timeout:.0f} s") from error
+        result = parse_push_output(done)
+        if result:
+            return result
+        if done.code == 0:
+            return PushResult(PushStatus.OK)
+        if done.code == 1:  # a pre-push hook said no before git spoke with the remote
+            return PushResult(PushStatus.REJECTED, output_tail(done.err))
+        raise remote_failed(done, str(self.path), remote, remote in self.list_remotes())
+
+    def _run_remote_command(self, remote: str, timeout: float, *args: str) -> CompletedCommand:
+        if remote.startswith("-"):
+            raise GitError(f"{remote!r} cannot be the name of a remote")
+        try:
+            done = self.run_with_retry(*args, timeout=timeout)
+        except ProcessTimeout as error:
+            raise RemoteAway(
+                f"the remote {remote!r} of {self.path} did not answer within {timeout:.0f} s"
+            ) from error
+        if done.code != 0:
+            raise remote_failed(done, str(self.path), remote, remote in self.list_remotes())
+        return done

@@ -1,0 +1,308 @@
+"""Git is a value bound to a path: ``Repo(path)`` runs ``git -C path``; nothing else runs git.
+
+Owns reading and moving refs, trees and commits. The class is built up from `orchestr.git.runner`
+(running, places) and `orchestr.git.remote` (fetch, push); worktrees are made and removed by
+`orchestr.git.worktrees`, `orchestr.git.merge` folds heads and looks for conflict markers.
+Needs git 2.38 (``merge-tree --write-tree``).
+
+What survives a crash: every change here is one git command that is atomic by itself; refs move
+by compare-and-set; no option that throws away somebody's work (``--force``, ``--no-verify``,
+``reset``, ``clean``) is ever passed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from orchestr.git.config import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
+from orchestr.git.errors import (
+    CommitRefused,
+    FetchFailed,
+    GitError,
+    NoCommits,
+    PushResult,
+    PushStatus,
+    RefMoved,
+    RemoteAway,
+    git_failed,
+    output_tail,
+)
+from orchestr.git.remote import RemoteOps
+from orchestr.git.runner import WorktreeEntry, single_line, split_records
+from orchestr.process.run import ProcessTimeout, run_command
+
+__all__ = [
+    "NO_COMMIT",
+    "Branch",
+    "CommitId",
+    "CommitRefused",
+    "FetchFailed",
+    "GitError",
+    "MergeTreeResult",
+    "NoCommits",
+    "PushResult",
+    "PushStatus",
+    "RefMoved",
+    "RemoteAway",
+    "Repo",
+    "TreeId",
+    "WorktreeEntry",
+    "WorktreeMergeResult",
+    "branch_name",
+    "git_version",
+]
+
+NO_COMMIT = CommitId("0" * 40)  # as ``old`` of `Repo.update_ref`: the ref must not exist yet
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_EPOCH = "@0 +0000"
+_NOBODY = ("orchestr", "orchestr@localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class WorktreeMergeResult:
+    """A merge in a worktree; ``conflicts`` are the unmerged paths left there."""
+
+    clean: bool
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MergeTreeResult:
+    """A merge without a checkout: its tree, or the paths in conflict."""
+
+    tree: TreeId | None
+    conflicts: tuple[str, ...] = ()
+
+
+class Repo(RemoteOps):
+    """A repository, a bare one or a worktree, by its path; cheap to make, holds no state."""
+
+    def resolve_commit(self, rev: str) -> CommitId | None:
+        """The commit that ``rev`` names, else None."""
+        done = self.run_readonly(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False
+        )
+        return CommitId(single_line(done)) if done.code == 0 else None
+
+    def head(self) -> CommitId | None:
+        """The commit of HEAD; None when there is no commit yet."""
+        return self.resolve_commit("HEAD")
+
+    def require_head(self) -> CommitId:
+        """The commit of HEAD. Raises NoCommits (row C15)."""
+        head = self.head()
+        if head is None:
+            raise NoCommits(
+                f"{self.path} has no commit yet, so there is nothing to start a branch from",
+                hint=f"git -C {self.path} commit --allow-empty -m start, or set the cell's base",
+            )
+        return head
+
+    def resolve_tree(self, rev: str) -> TreeId:
+        """The tree of a commit. Raises GitError when there is no such commit."""
+        return TreeId(
+            single_line(
+                self.run_readonly("rev-parse", "--verify", "--end-of-options", f"{rev}^{{tree}}")
+            )
+        )
+
+    def is_ancestor(self, a: str, b: str) -> bool:
+        """True when ``a`` is ``b`` or behind it. Raises GitError for unknown commits."""
+        done = self.run_readonly("merge-base", "--is-ancestor", a, b, check=False)
+        if done.code not in (0, 1):
+            raise git_failed(done, str(self.path))
+        return done.code == 0
+
+    def merge_base(self, a: str, b: str) -> CommitId | None:
+        """The best common ancestor; None when this clone knows none (shallow, unrelated)."""
+        done = self.run_readonly("merge-base", a, b, check=False)
+        if done.code not in (0, 1):
+            raise git_failed(done, str(self.path))
+        return CommitId(single_line(done)) if done.code == 0 else None
+
+    def count_commits(self, a: str, b: str) -> int:
+        """How many commits are in ``a..b``."""
+        return int(single_line(self.run_readonly("rev-list", "--count", f"{a}..{b}", "--")))
+
+    def changed_paths(self, a: str, b: str) -> list[str]:
+        """Paths that differ between two commits' trees; a rename is both of its names."""
+        done = self.run_readonly("diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b, "--")
+        return split_records(done.out)
+
+    def diff_stat(self, a: str, b: str) -> str:
+        """``git diff --stat`` for people, at most 100 files."""
+        args = ("--no-ext-diff", "--no-textconv", "--no-color", "--stat=100", "--stat-count=100")
+        return self.run_readonly("diff", *args, a, b, "--").text
+
+    def list_commit_subjects(self, rev: str, most: int) -> list[str]:
+        """Subjects of the newest commits from ``rev`` on, merges left out. Raises GitError."""
+        words = ("--no-merges", "--no-show-signature", "--encoding=UTF-8", f"--max-count={most}")
+        done = self.run_readonly(
+            "log", *words, "--no-color", "--format=%s", "--end-of-options", rev, "--"
+        )
+        return done.text.removesuffix("\n").split("\n")
+
+    def dirty_paths(self) -> list[str]:
+        """Paths with changes that are not committed, untracked ones included, ignored ones not."""
+        args = ("--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
+        done = self.run_readonly("status", *args, "--ignore-submodules=none")
+        return [record[3:] for record in split_records(done.out)]
+
+    def unmerged_paths(self) -> tuple[str, ...]:
+        """Paths that a merge left in conflict: what the index says, without a look at the files."""
+        entries = split_records(self.run_readonly("ls-files", "--unmerged", "-z").out)
+        return tuple(dict.fromkeys(entry.partition("\t")[2] for entry in entries))
+
+    def update_ref(self, ref: str, new: CommitId, old: CommitId | None = None) -> None:
+        """Set a full ref name. ``old`` is the value it must have now (NO_COMMIT: none at all);
+        None sets it whatever it was. Raises RefMoved.
+        """
+        self._change_ref(ref, "update-ref", "--no-deref", "--", ref, new, *([old] if old else []))
+
+    def delete_ref(self, ref: str, old: CommitId | None = None) -> None:
+        """Delete a full ref name if it is there and still ``old``. Raises RefMoved."""
+        self._change_ref(ref, "update-ref", "--no-deref", "-d", "--", ref, *([old] if old else []))
+
+    def _change_ref(self, ref: str, *args: str) -> None:
+        done = self.run_with_retry(*args)
+        if done.code == 0:
+            return
+        if re.search(rb"but expected|already exists|unable to resolve reference", done.err):
+            raise RefMoved(f"{ref} moved meanwhile: {output_tail(done.err)}", completed=done)
+        raise git_failed(done, str(self.path))
+
+    def commit_tree(
+        self,
+        tree: TreeId,
+        parents: Sequence[CommitId],
+        message: str,
+        *,
+        date: str | None = None,
+        identity: tuple[str, str] | None = None,
+    ) -> CommitId:
+        """Make a commit that no ref holds. ``date`` as in ``@1700000000 +0000``; date and
+        identity together make the id depend on nothing but the arguments.
+        """
+        env: dict[str, str] = {}
+        for role in ("AUTHOR", "COMMITTER"):
+            if date:
+                env[f"GIT_{role}_DATE"] = date
+            if identity:
+                env[f"GIT_{role}_NAME"], env[f"GIT_{role}_EMAIL"] = identity
+        repo = self if identity else self.as_committer()
+        options = [word for parent in parents for word in ("-p", parent)]
+        done = repo.run_git("commit-tree", tree, *options, input=message.encode(), env=env)
+        return CommitId(single_line(done))
+
+    def commit_all(self, message: str) -> CommitId | None:
+        """``add -A`` and commit, hooks included; None when there was nothing to commit.
+
+        Ends an open merge as its commit. Raises CommitRefused when a hook says no, and when a
+        file would go in as it is because git-lfs, which the user's config demands, is missing.
+        """
+        repo = self.as_committer().without_lfs()
+        repo.run_git("add", "-A")
+        self._refuse_raw_lfs()
+        merging = (self.git_dir() / "MERGE_HEAD").exists()
+        if not merging and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0:
+            return None
+        words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
+        try:
+            done = repo.run_git(*words, input=message.encode(), check=False)
+        except ProcessTimeout as error:
+            raise CommitRefused(
+                f"git commit in {self.path} took longer than {self.timeout:g} s and was ended",
+                hint="a hook or the signing setup of the repository hangs: try it there by hand",
+            ) from error
+        if done.code != 0:
+            if (
+                not merging
+                and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0
+            ):
+                return None  # a hook took everything out again
+            raise CommitRefused(
+                f"git commit in {self.path} was refused: {output_tail(done.err + done.out)}",
+                hint="a hook or the signing setup of the repository says no; see the lines above",
+                completed=done,
+            )
+        return self.require_head()
+
+    def _refuse_raw_lfs(self) -> None:
+        """Where we pass over git-lfs, only its pointers may be committed."""
+        if not lfs_config():
+            return
+        demanded = self.run_git("config", "--bool", "--get", "filter.lfs.required", check=False)
+        if single_line(demanded) != "true":
+            return
+        staged = self.run_readonly(
+            "diff", "--cached", "--name-only", "--no-renames", "--diff-filter=AM", "-z"
+        )
+        shown = self.run_readonly(
+            "check-attr", "--cached", "-z", "filter", "--", *split_records(staged.out)
+        )
+        words = split_records(shown.out)
+        for path, filter in zip(words[::3], words[2::3], strict=True):
+            if filter != "lfs":
+                continue
+            if not self.run_readonly("cat-file", "blob", f":{path}").out.startswith(_POINTER):
+                raise CommitRefused(
+                    f"git-lfs is not installed, so {path} cannot be committed in {self.path}",
+                    hint="install git-lfs, then run the same command again",
+                )
+
+    def merge(self, rev: str, message: str) -> WorktreeMergeResult:
+        """Merge into the branch checked out here; conflicts stay in place for the agent.
+
+        Raises GitError when git refuses to begin (local changes in the way).
+        """
+        done = self.as_committer().without_lfs().run_git(
+            "merge", "--no-edit", "--ff", "--no-stat", "--no-autostash", "-m", message, rev,
+            check=False,
+        )  # fmt: skip
+        if done.code == 0:
+            return WorktreeMergeResult(clean=True)
+        conflicts = self.unmerged_paths()
+        if not conflicts:
+            raise git_failed(done, str(self.path))
+        return WorktreeMergeResult(clean=False, conflicts=conflicts)
+
+    def merge_trees(self, ours: str, theirs: str, base: CommitId | None = None) -> MergeTreeResult:
+        """Merge two commits without a worktree (2.6 ms, git-facts). A conflict is a value.
+
+        ``base`` overrides the merge base. Raises GitError for unrelated or unknown commits.
+        """
+        if base is not None:
+            # `--merge-base` came with git 2.40; two commits whose only parent is the base
+            # have it as their merge base everywhere.
+            root = self.commit_tree(
+                self.resolve_tree(base), (), "base", date=_EPOCH, identity=_NOBODY
+            )
+            ours, theirs = (
+                self.commit_tree(
+                    self.resolve_tree(side), (root,), "side", date=_EPOCH, identity=_NOBODY
+                )
+                for side in (ours, theirs)
+            )
+        done = self.run_git(
+            "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
+            check=False,
+        )  # fmt: skip
+        answer = split_records(done.out)
+        if done.code not in (0, 1) or not answer:  # unknown commits give 1 and no tree (2.39)
+            raise git_failed(done, str(self.path))
+        tree, *conflicts = answer
+        if done.code == 0:
+            return MergeTreeResult(TreeId(tree))
+        return MergeTreeResult(None, tuple(conflicts))
+
+
+@cache
+def git_version() -> tuple[int, ...]:
+    """The installed git as numbers, (2, 39, 5); doctor wants at least (2, 38)."""
+    done = run_command(("git", "--version"), cwd=Path("/"), env=git_env(Path("/"), {}), timeout=60)
+    found = re.search(r"(\d+(?:\.\d+)+)", done.text)
+    return tuple(int(n) for n in found[1].split(".")) if found else (0,)

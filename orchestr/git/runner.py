@@ -1,0 +1,245 @@
+"""Running git in one path, and where that path lies: the ground under `orchestr.git.repo.Repo`.
+
+Owns the command line ``git -C path``, its retries and how output becomes names. Every other
+git module stands on this one; only `orchestr.process.run` starts the program.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
+from orchestr.git.errors import git_failed, is_transient
+from orchestr.process.file_lock import FlockLock
+from orchestr.process.run import CompletedCommand, run_command
+
+TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class WorktreeEntry:
+    """One block of ``git worktree list``; ``locked``/``prunable`` hold the reason, else None."""
+
+    path: Path
+    head: CommitId | None
+    branch: Branch | None
+    detached: bool = False
+    locked: str | None = None
+    prunable: str | None = None
+    bare: bool = False
+
+
+class GitPath:
+    """A repository, a bare one or a worktree, by its path; cheap to make, holds no state.
+
+    ``config`` are settings for every command (signing, excludes), ``timeout`` is in seconds.
+    """
+
+    def __init__(
+        self, path: Path, *, config: Mapping[str, str] | None = None, timeout: float = 900.0
+    ) -> None:
+        self.path = Path(path).absolute()
+        self.config = dict(config or {})
+        self.timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    def at_path(self, path: Path) -> Self:
+        """The same settings at another path (a worktree of this repository)."""
+        return type(self)(path, config=self.config, timeout=self.timeout)
+
+    # --- running ---------------------------------------------------------------------------
+
+    def build_env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of git in this path (`orchestr.git.agent_environment.git_env`)."""
+        return git_env(self.path, self.config, extra)
+
+    def run_git(
+        self,
+        *args: str,
+        check: bool = True,
+        input: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> CompletedCommand:
+        """``git -C path ARGS``. Raises GitError on an exit code but 0 when ``check``."""
+        return self._raise_if_failed(
+            self._run_once(args, self.build_env(env), timeout, input), check
+        )
+
+    def run_readonly(self, *args: str, check: bool = True) -> CompletedCommand:
+        """A command that only reads: takes no lock, needs no git-lfs, is tried again."""
+        config = {**lfs_config(), **self.config}
+        env = git_env(self.path, config, {"GIT_OPTIONAL_LOCKS": "0"})
+        return self._raise_if_failed(
+            self._retry_transient(lambda: self._run_once(args, env, None, None)), check
+        )
+
+    def run_with_retry(
+        self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> CompletedCommand:
+        """A command that may be run twice, tried again while a sibling is in the way; the last
+        answer, good or bad.
+        """
+        where = self.build_env(env)
+        return self._retry_transient(lambda: self._run_once(args, where, timeout, None))
+
+    def _run_once(
+        self,
+        args: tuple[str, ...],
+        env: Mapping[str, str],
+        timeout: float | None,
+        input: bytes | None,
+    ) -> CompletedCommand:
+        argv = ("git", "-C", str(self.path), *args)
+        timeout = self.timeout if timeout is None else timeout
+        return run_command(argv, cwd=Path("/"), env=env, timeout=timeout, input=input, check=False)
+
+    def _retry_transient(self, start: Callable[[], CompletedCommand]) -> CompletedCommand:
+        # git-facts: what reads the list of worktrees dies when a sibling is half-written.
+        done = start()
+        for turn in range(TRIES):
+            if done.code == 0 or not is_transient(done.err):
+                break
+            time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**turn)
+            done = start()
+        return done
+
+    def _raise_if_failed(self, done: CompletedCommand, check: bool) -> CompletedCommand:
+        if check and done.code != 0:
+            raise git_failed(done, str(self.path))
+        return done
+
+    @cached_property
+    def identity_config(self) -> dict[str, str]:
+        """A name and an address for commits, only what the user has not set."""
+        found = self.run_readonly(
+            "config", "--get-regexp", r"^(user|author|committer)\.", check=False
+        ).text
+        have = {line.partition(" ")[0] for line in found.splitlines()}
+        wanted = {"user.name": IDENTITY[0], "user.email": IDENTITY[1]}
+        return {key: value for key, value in wanted.items() if key not in have}
+
+    def as_committer(self) -> Self:
+        """The same, able to commit whether or not the user has an identity."""
+        return type(self)(
+            self.path, config={**self.identity_config, **self.config}, timeout=self.timeout
+        )
+
+    def without_lfs(self) -> Self:
+        """The same, taking LFS pointers as they are where git-lfs is not installed."""
+        return type(self)(self.path, config={**lfs_config(), **self.config}, timeout=self.timeout)
+
+    # --- where things are ------------------------------------------------------------------
+
+    @classmethod
+    def find_containing(cls, start: Path) -> Self | None:
+        """The repository or worktree around ``start`` (row A82), else None."""
+        done = cls(start).run_git(
+            "rev-parse", "--show-toplevel", check=False, env={"GIT_CEILING_DIRECTORIES": ""}
+        )
+        return cls(Path(single_line(done))) if done.code == 0 else None
+
+    def common_dir(self) -> Path:
+        """The ``.git`` that all worktrees share, symlinks resolved: the identity of the repo."""
+        return self._rev_parse_path("--git-common-dir")
+
+    def git_dir(self) -> Path:
+        """This worktree's own part of it (HEAD, index)."""
+        return self._rev_parse_path("--git-dir")
+
+    def toplevel(self) -> Path:
+        """The root of this worktree. Raises GitError in a bare repository."""
+        return self._rev_parse_path("--show-toplevel")
+
+    def _rev_parse_path(self, what: str) -> Path:
+        return Path(
+            single_line(self.run_readonly("rev-parse", "--path-format=absolute", what))
+        ).resolve()
+
+    def head_branch(self) -> Branch | None:
+        """The branch that HEAD is on (born or not); None when detached."""
+        done = self.run_readonly("symbolic-ref", "--quiet", "HEAD", check=False)
+        return branch_from_ref(single_line(done)) if done.code == 0 else None
+
+    def is_repository(self) -> bool:
+        """Whether a clone, a bare repository or a worktree begins exactly here (none around)."""
+        return self.run_readonly("rev-parse", "--git-dir", check=False).code == 0
+
+    def is_empty(self) -> bool:
+        """Whether there is no ref at all, so no commit to start from."""
+        return (
+            not self.run_readonly("for-each-ref", "--count=1").out
+            and self.run_readonly("rev-parse", "--verify", "--quiet", "HEAD", check=False).code != 0
+        )
+
+    def is_bare(self) -> bool:
+        return single_line(self.run_readonly("rev-parse", "--is-bare-repository")) == "true"
+
+    def is_shallow(self) -> bool:
+        return single_line(self.run_readonly("rev-parse", "--is-shallow-repository")) == "true"
+
+    def list_worktrees(self) -> list[WorktreeEntry]:
+        """Every worktree that git knows, the main one (or the bare repository) first."""
+        return parse_worktrees(self.run_readonly("worktree", "list", "--porcelain", "-z").out)
+
+    def main_worktree(self) -> Path:
+        """The main worktree (or bare repository), from whichever worktree we are in (row X33)."""
+        return self.list_worktrees()[0].path
+
+
+def repo_lock(repo: GitPath, locks: Path) -> FlockLock:
+    """The lock around add, remove, prune, fetch and config of one repository (git-facts).
+
+    One file per common dir, so that every worktree and every name of a repository shares it.
+    """
+    key = hashlib.sha256(os.fsencode(repo.common_dir())).hexdigest()[:16]
+    return FlockLock(locks / f"git-{key}.lock")
+
+
+def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
+    """The entries of ``git worktree list --porcelain -z``."""
+    entries = []
+    for block in data.split(b"\0\0"):
+        words: dict[str, str] = {}
+        for line in block.strip(b"\0").split(b"\0"):
+            key, _, value = os.fsdecode(line).partition(" ")
+            words[key] = value
+        if "worktree" not in words:
+            continue
+        entries.append(
+            WorktreeEntry(
+                path=Path(words["worktree"]),
+                head=CommitId(words["HEAD"]) if words.get("HEAD", "0").strip("0") else None,
+                branch=branch_from_ref(words["branch"]) if "branch" in words else None,
+                detached="detached" in words,
+                locked=words.get("locked"),
+                prunable=words.get("prunable"),
+                bare="bare" in words,
+            )
+        )
+    return entries
+
+
+def branch_from_ref(ref: str) -> Branch | None:
+    """The branch of a full ref name; None for other refs."""
+    return Branch(ref.removeprefix("refs/heads/")) if ref.startswith("refs/heads/") else None
+
+
+def single_line(done: CompletedCommand) -> str:
+    """The one line that a command answered; bytes that are no UTF-8 survive the round trip."""
+    return os.fsdecode(done.out.removesuffix(b"\n"))
+
+
+def split_records(data: bytes) -> list[str]:
+    """The strings of ``-z`` output; file names may hold newlines and any byte but NUL."""
+    return [os.fsdecode(part) for part in data.split(b"\0") if part]

@@ -1,0 +1,407 @@
+"""Worktrees: made, judged, repaired and removed without harm to anybody's work.
+
+Owns `add_worktree`, `add_detached`, `remove_worktree`, `repair_worktree` and the judgement
+`validate_worktree`. Leaves who owns a worktree to `orchestr.state.registry` (reserve there first),
+filling one with files to `orchestr.git.checkout`.
+
+Parallel adds fail on git's own races (git-facts: 57 of 320), so everything that touches the
+list of worktrees runs under one lock per repository. Only ``--no-checkout`` (10 ms) happens
+inside it; the checkout, seconds on a large repository, runs outside under a lock per worktree.
+
+What survives a crash: between add and checkout a worktree has no index (INCOMPLETE) and the
+next call completes it. A branch is deleted only if this very call made it; a directory that
+is not a worktree of this repository never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from orchestr.git.checkout import clear_stale_locks, complete_checkout, is_index_missing
+from orchestr.git.errors import GitError, git_failed, is_transient
+from orchestr.git.repo import Branch, CommitId, Repo, branch_name
+from orchestr.git.runner import TRIES, WorktreeEntry, repo_lock
+from orchestr.process.file_lock import FlockLock
+
+__all__ = [
+    "WorktreeFinding",
+    "WorktreeProvision",
+    "WorktreeRefused",
+    "WorktreeVerdict",
+    "add_detached",
+    "add_worktree",
+    "clear_stale_locks",
+    "remove_worktree",
+    "repair_worktree",
+    "repo_lock",
+    "validate_worktree",
+]
+
+_GITS_OWN_LOCK = "initializing"  # the reason while `worktree add` runs; a kill leaves it
+_UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG", "MERGE_HEAD", "CHERRY_PICK_HEAD")
+
+
+class WorktreeFinding(StrEnum):
+    """What is the matter with a worktree."""
+
+    OK = "ok"
+    MISSING = "missing"  # no directory (or an empty one); git may still list it
+    FOREIGN = "foreign"  # something is there that is no worktree of this repository
+    WRONG_BRANCH = "wrong branch"
+    DETACHED = "detached"
+    DAMAGED = "damaged"  # its .git file is gone or points elsewhere; `repair_worktree`
+    LOCKED = "locked"  # git lists it as locked and its directory is gone
+    UNREGISTERED = "unregistered"  # fine on disk and for git, but no entry of ours names it
+    INCOMPLETE = "incomplete"  # its checkout never ended
+
+
+@dataclass(frozen=True, slots=True)
+class WorktreeVerdict:
+    """``detail`` says what was found instead (the other branch, the reason of a lock)."""
+
+    finding: WorktreeFinding
+    detail: str = ""
+    entry: WorktreeEntry | None = None
+
+
+class WorktreeProvision(StrEnum):
+    """How a worktree came to be (row C9)."""
+
+    CREATED = "created"  # with a new branch
+    BRANCH_REUSED = "branch reused"  # the branch was left by an earlier run (rows A29, B102)
+    COMPLETED = "completed"  # a killed call had begun it
+    REUSED = "reused"  # it was there (rows A77, C12)
+
+
+class WorktreeRefused(GitError):
+    """A path or branch is somebody else's; nothing was changed."""
+
+
+def validate_worktree(
+    repo: Repo, path: Path, branch: str | None, *, registered: bool = True
+) -> WorktreeVerdict:
+    """Judge a worktree from the three sides: our entry, the disk, git (row D8).
+
+    ``branch`` None means that it should be detached. Changes nothing. Raises GitError when
+    ``repo`` itself cannot be read.
+    """
+    path = path.absolute()
+    entry = _find_entry(repo, path)
+    if not _is_occupied(path):
+        if entry is not None and entry.locked is not None:
+            return WorktreeVerdict(WorktreeFinding.LOCKED, entry.locked or "no reason given", entry)
+        return WorktreeVerdict(
+            WorktreeFinding.MISSING, "git still lists it" if entry else "", entry
+        )
+    if entry is None:
+        return WorktreeVerdict(WorktreeFinding.FOREIGN, "git does not list it here")
+    git_dir = _admin_dir(path)
+    if git_dir is None and path.resolve() == repo.common_dir().parent:
+        git_dir = repo.common_dir()
+    if git_dir is None:
+        return WorktreeVerdict(
+            WorktreeFinding.DAMAGED, f"{path / '.git'} is gone or points elsewhere", entry
+        )
+    if is_index_missing(git_dir):
+        return WorktreeVerdict(WorktreeFinding.INCOMPLETE, entry.branch or "detached", entry)
+    if branch is None and entry.branch is not None:
+        return WorktreeVerdict(WorktreeFinding.WRONG_BRANCH, entry.branch, entry)
+    if branch is not None and entry.branch is None:
+        return WorktreeVerdict(WorktreeFinding.DETACHED, (entry.head or "")[:12], entry)
+    if branch is not None and entry.branch != branch:
+        return WorktreeVerdict(WorktreeFinding.WRONG_BRANCH, str(entry.branch), entry)
+    if not registered:
+        return WorktreeVerdict(WorktreeFinding.UNREGISTERED, "", entry)
+    return WorktreeVerdict(WorktreeFinding.OK, entry.branch or (entry.head or "")[:12], entry)
+
+
+def add_worktree(
+    repo: Repo, path: Path, branch: Branch, base: CommitId, *, locks: Path
+) -> WorktreeProvision:
+    """A worktree at ``path`` on ``branch``; the branch is made from ``base`` unless it exists.
+
+    Can be called again after any interruption. Raises WorktreeRefused when the path or the
+    branch is taken (nothing is ever removed to make room), GitError when git fails.
+    """
+    branch = branch_name(branch)
+    path = path.absolute()
+    with _worktree_lock(path, locks):
+        with repo_lock(repo, locks):
+            how = _register_worktree(repo, path, branch, base)
+        if how is not WorktreeProvision.REUSED:
+            complete_checkout(repo.at_path(path))
+    return how
+
+
+def add_detached(repo: Repo, path: Path, commit: CommitId, *, locks: Path) -> WorktreeProvision:
+    """A worktree at ``path`` that shows ``commit``, on no branch (an upstream's, to be read).
+
+    One that is there on another commit is moved, unless it has changes. Raises like
+    `add_worktree`.
+    """
+    path = path.absolute()
+    with _worktree_lock(path, locks):
+        with repo_lock(repo, locks):
+            how = _register_worktree(repo, path, None, commit)
+        tree = repo.at_path(path)
+        if how is not WorktreeProvision.REUSED:
+            complete_checkout(tree)
+        head = tree.head()
+        if head is not None and head != commit:
+            _refuse_dirty(tree)
+            if not tree.run_readonly("for-each-ref", "--count=1", f"--contains={head}").out:
+                tree.update_ref(f"refs/orchestr/kept/{head}", head)  # somebody committed here
+            tree.without_lfs().run_git("checkout", "--quiet", "--detach", commit, "--")
+    return how
+
+
+def remove_worktree(repo: Repo, path: Path, *, locks: Path, force: bool = False) -> bool:
+    """Remove one worktree and git's record of it (row D10); its branch stays.
+
+    False when there was none. Without ``force`` it raises WorktreeRefused for changes that are
+    not committed; locked worktrees and those of other repositories are refused always.
+    """
+    path = path.absolute()
+    with _worktree_lock(path, locks), repo_lock(repo, locks):
+        verdict = validate_worktree(repo, path, None)
+        entry = verdict.entry
+        if verdict.finding is WorktreeFinding.MISSING and entry is None:
+            return False
+        if entry is None:
+            raise _foreign_error(repo, path)
+        if entry.locked not in (None, _GITS_OWN_LOCK):
+            raise _locked_error(repo, entry)
+        if verdict.finding is WorktreeFinding.DAMAGED:
+            repair_worktree(repo, path)
+        careful = not force and verdict.finding is not WorktreeFinding.MISSING
+        if careful and not (verdict.finding is WorktreeFinding.INCOMPLETE and _only_git_file(path)):
+            _refuse_dirty(repo.at_path(path))
+        # By force, after our own look: git refuses every repository that has submodules, even
+        # one that was never initialised (builtin/worktree.c, validate_no_submodules).
+        _drop_worktree(repo, path)
+        return True
+
+
+def repair_worktree(repo: Repo, path: Path) -> WorktreeVerdict:
+    """Mend a deleted or damaged ``.git`` file (``git worktree repair``); files are not touched.
+
+    Returns the judgement afterwards. Raises WorktreeRefused when ``.git`` is a directory.
+    """
+    path = path.absolute()
+    entry = _find_entry(repo, path)
+    if entry is None or (path / ".git").is_dir():
+        raise _foreign_error(repo, path)
+    repo.run_with_retry("worktree", "repair", str(path))
+    if _admin_dir(path) is None:  # a .git that names another repository is "not ours" to git
+        raise WorktreeRefused(
+            f"the .git file of {path} cannot be repaired",
+            hint=f"rm {path / '.git'} && git -C {repo.path} worktree repair {path}",
+        )
+    return validate_worktree(repo, path, entry.branch)
+
+
+# --- under the repository's lock -----------------------------------------------------------
+
+
+def _register_worktree(
+    repo: Repo, path: Path, branch: Branch | None, base: CommitId
+) -> WorktreeProvision:
+    """Bring git's record and an empty directory about, or find out that they are there."""
+    verdict = validate_worktree(repo, path, branch)
+    match verdict.finding:
+        case WorktreeFinding.DAMAGED:
+            repair_worktree(repo, path)
+            return _register_worktree(repo, path, branch, base)
+        case WorktreeFinding.OK | WorktreeFinding.UNREGISTERED:
+            return WorktreeProvision.REUSED
+        case WorktreeFinding.INCOMPLETE:
+            if verdict.entry is not None and verdict.entry.branch == branch:
+                if verdict.entry.locked == _GITS_OWN_LOCK:
+                    repo.run_git("worktree", "unlock", str(path))
+                return WorktreeProvision.COMPLETED
+            # `worktree add` itself was killed before HEAD was set: nobody worked here yet.
+            if not _only_git_file(path):
+                raise _wrong_branch_error(path, branch, verdict)
+            _drop_worktree(repo, path)
+        case WorktreeFinding.DETACHED if branch is not None and _attach_to_branch(
+            repo.at_path(path), branch
+        ):
+            return WorktreeProvision.REUSED
+        case WorktreeFinding.WRONG_BRANCH | WorktreeFinding.DETACHED:
+            raise _wrong_branch_error(path, branch, verdict)
+        case WorktreeFinding.FOREIGN:
+            raise _foreign_error(repo, path)
+        case WorktreeFinding.LOCKED:
+            if verdict.detail != _GITS_OWN_LOCK:
+                raise _locked_error(repo, verdict.entry)
+            _drop_worktree(repo, path)
+        case WorktreeFinding.MISSING:
+            if verdict.entry is not None:
+                _drop_worktree(repo, path)
+    return _run_worktree_add(repo, path, branch, base)
+
+
+def _run_worktree_add(
+    repo: Repo, path: Path, branch: Branch | None, base: CommitId
+) -> WorktreeProvision:
+    if branch is not None:
+        _ensure_branch_free(repo, path, branch)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ref = f"refs/heads/{branch}"
+    for turn in range(TRIES):
+        existing = repo.resolve_commit(ref) if branch is not None else None
+        # --no-track: writing branch.X.* into the shared config is what fails in parallel.
+        words = ["worktree", "add", "--quiet", "--no-checkout"]
+        if branch is None:
+            words += ["--detach", str(path), base]
+        elif existing:
+            words += [str(path), branch]
+        else:
+            words += ["--no-track", "-b", branch, str(path), base]
+        done = repo.run_git(*words, check=False)
+        if done.code == 0:
+            return WorktreeProvision.BRANCH_REUSED if existing else WorktreeProvision.CREATED
+        if branch is not None and existing is None and repo.resolve_commit(ref) == base:
+            repo.delete_ref(ref, base)  # ours: it was not there before, under this lock
+        if not is_transient(done.err):
+            break
+        time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**turn)
+    raise git_failed(done, str(repo.path))
+
+
+def _attach_to_branch(tree: Repo, branch: Branch) -> bool:
+    """Put a detached worktree on its branch if nothing is lost by it.
+
+    One that `add_detached` made for a dependent to read, and whose own cell works again.
+    """
+    head, git_dir = tree.head(), tree.git_dir()
+    if head is None or any((git_dir / name).exists() for name in _UNDER_WAY) or tree.dirty_paths():
+        return False
+    tip = tree.resolve_commit(f"refs/heads/{branch}")
+    if tip is None or not tree.is_ancestor(head, tip):
+        return False
+    _ensure_branch_free(tree, tree.path, branch)
+    tree.without_lfs().run_git("checkout", "--quiet", "--no-guess", branch, "--")
+    return True
+
+
+def _ensure_branch_free(repo: Repo, path: Path, branch: Branch) -> None:
+    """Refuse a branch that is checked out elsewhere (row E136); drop a record of nothing."""
+    for entry in repo.list_worktrees():
+        if entry.branch != branch or _is_same_path(entry.path, path):
+            continue
+        if entry.path.exists() or entry.bare:
+            if entry.bare:
+                continue
+            raise WorktreeRefused(
+                f"branch {branch} is checked out at {entry.path}",
+                hint=f"git -C {entry.path} switch --detach, or finish the work there",
+            )
+        if entry.locked is not None:
+            raise _locked_error(repo, entry)
+        _drop_worktree(repo, entry.path)
+
+
+def _drop_worktree(repo: Repo, path: Path) -> None:
+    """Drop one worktree and git's record of it; no general prune (an unmounted disk).
+
+    Twice --force also drops what a killed ``worktree add`` left locked as "initializing".
+    """
+    with suppress(OSError):
+        if _only_git_file(path):  # git refuses one whose record is half-written
+            (path / ".git").unlink()
+        path.rmdir()  # and an empty one; a folder with anything in it stays for git to judge
+    done = repo.run_with_retry("worktree", "remove", "--force", "--force", str(path))
+    if done.code != 0 and _find_entry(repo, path) is not None:
+        raise git_failed(done, str(repo.path))
+
+
+def _refuse_dirty(tree: Repo) -> None:
+    dirty = tree.dirty_paths()
+    if dirty:
+        shown = ", ".join(dirty[:3]) + (", ..." if len(dirty) > 3 else "")
+        raise WorktreeRefused(
+            f"{tree.path} has changes that are not committed: {shown}",
+            hint=f"git -C {tree.path} status",
+        )
+    if (tree.git_dir() / "modules").exists():
+        raise WorktreeRefused(
+            f"{tree.path} has submodules whose commits live only in this worktree",
+            hint=f"push them, then git -C {tree.path} submodule deinit --all",
+        )
+
+
+def _foreign_error(repo: Repo, path: Path) -> WorktreeRefused:
+    return WorktreeRefused(
+        f"{path} exists and is not a worktree of {repo.path}",
+        hint=f"look into it, then: mv {path} {path}.old",
+    )
+
+
+def _locked_error(repo: Repo, entry: WorktreeEntry | None) -> WorktreeRefused:
+    where = entry.path if entry else "it"
+    why = f" ({entry.locked})" if entry and entry.locked else ""
+    return WorktreeRefused(
+        f"the worktree {where} is locked{why}",
+        hint=f"git -C {repo.path} worktree unlock {where}",
+    )
+
+
+def _wrong_branch_error(
+    path: Path, branch: Branch | None, verdict: WorktreeVerdict
+) -> WorktreeRefused:
+    found = verdict.entry.branch if verdict.entry else None
+    is_on = f"on branch {found}" if found else f"on a detached head {verdict.detail}".rstrip()
+    return WorktreeRefused(
+        f"the worktree {path} is {is_on}, expected {branch or 'a detached head'}",
+        hint=f"git -C {path} switch {branch or '--detach'}, or move it away",
+    )
+
+
+# --- looking -------------------------------------------------------------------------------
+
+
+def _find_entry(repo: Repo, path: Path) -> WorktreeEntry | None:
+    return next((e for e in repo.list_worktrees() if _is_same_path(e.path, path)), None)
+
+
+def _is_same_path(one: Path, other: Path) -> bool:
+    return one == other or one.resolve() == other.resolve()
+
+
+def _is_occupied(path: Path) -> bool:
+    """Whether something is at ``path`` that must not be written over; an empty folder is not."""
+    if path.is_dir() and not path.is_symlink():
+        with os.scandir(path) as entries:
+            return next(entries, None) is not None
+    return os.path.lexists(path)
+
+
+def _only_git_file(path: Path) -> bool:
+    return [p.name for p in path.iterdir()] == [".git"] and (path / ".git").is_file()
+
+
+def _admin_dir(path: Path) -> Path | None:
+    """The git dir of a worktree if its ``.git`` and the record there name each other."""
+    link = path / ".git"
+    try:
+        text = link.read_bytes().removesuffix(b"\n")
+        if not text.startswith(b"gitdir: "):
+            return None
+        git_dir = (path / os.fsdecode(text[8:])).resolve()
+        back = Path(os.fsdecode((git_dir / "gitdir").read_bytes().removesuffix(b"\n")))
+    except OSError:
+        return None
+    return git_dir if _is_same_path((git_dir / back).absolute(), link) else None
+
+
+def _worktree_lock(path: Path, locks: Path) -> FlockLock:
+    key = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return FlockLock(locks / f"worktree-{key}.lock")

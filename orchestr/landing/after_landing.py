@@ -1,0 +1,236 @@
+"""After a landing: dependents are told, the pull request is verified, what is done is tidied.
+
+A dependent's pull request that was for the landed branch is for the target now, and the new target
+is merged into its branch, never rebased: the same tree needs no new attempt, its phases only run
+on the new head. A dependent that is in the queue itself is left alone (it is checked on top of
+what landed anyway, and a new head would throw that check away).
+
+What survives a crash: each step looks first and may be repeated. A branch is moved by a merge
+commit that depends on its two sides alone, journalled (`land.update`) before the worktree is
+touched: one that a kill left half-way is kept under a ref and put to that commit (E36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+from orchestr.cell.agent.run_agent import has_running_agent
+from orchestr.cell.context import CellContext
+from orchestr.cell.phases import publish
+from orchestr.cell.worktree.salvage import (
+    is_same_repository,
+    salvage_worktree,
+    unfinished_operation,
+)
+from orchestr.cell.worktree.setup import run_teardown
+from orchestr.errors import OrchestrError
+from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
+from orchestr.git.repo import Branch, CommitId
+from orchestr.git.worktrees import clear_stale_locks, remove_worktree
+from orchestr.landing.candidates import newest_commit_date
+from orchestr.landing.repair import perform_open_phases
+from orchestr.spec.phases import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.events import EventKind
+from orchestr.state.results import ImplementRecord, PublishRecord
+from orchestr.state.states import CellState
+
+Warn = Callable[[str], None]
+
+
+@runtime_checkable
+class MarksMerged(Protocol):
+    """A forge that believes us when we say that a pull request was merged (the local one)."""
+
+    def mark_merged(self, repo: RepoRef, number: int) -> PullRequest: ...
+
+
+def newest_pr(ctx: CellContext) -> PullRequest | None:
+    """The newest pull request of the cell's branch. Raises ForgeAway, ForgeError."""
+    found = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch]).get(
+        ctx.cell.branch, ()
+    )
+    return found[0] if found else None
+
+
+def same_repo_dependents(ctx: CellContext) -> list[CellContext]:
+    """The cells of the same repository that need this one directly."""
+    found = (ctx.run.cell_context(name) for name in ctx.plan.dependents)
+    return [dep for dep in found if dep.cell.repo == ctx.cell.repo]
+
+
+def confirm_merged(ctx: CellContext, warn: Warn) -> str:
+    """See that the pull request says merged; say so where the forge lets us. Returns its state."""
+    pr = newest_pr(ctx)
+    if pr is None:
+        return "no pull request"
+    forge = ctx.run.forge
+    if pr.state is PRState.OPEN and isinstance(forge, MarksMerged):
+        pr = forge.mark_merged(ctx.repo_ref, pr.number)
+    if pr.state is not PRState.MERGED:
+        warn(f"{pr.url} says {pr.state} although its work has landed; close it by hand")
+    if ctx.run.past.cell(ctx.cell.name).pr_state != pr.state or not _knows_pr_state(ctx, pr):
+        ctx.emit(
+            EventKind.PR_SEEN, url=pr.url, state=str(pr.state), draft=pr.draft, checks=pr.checks,
+            review=pr.review,
+        )  # fmt: skip
+    ctx.run.seen[f"{ctx.cell.repo}:{ctx.cell.branch}"] = (pr,)
+    return str(pr.state)
+
+
+def _knows_pr_state(ctx: CellContext, pr: PullRequest) -> bool:
+    """Whether this run knows the pull request in this state already."""
+    known = ctx.run.seen.get(f"{ctx.cell.repo}:{ctx.cell.branch}", ())
+    return bool(known) and known[0].state is pr.state
+
+
+def retarget_pull_requests(ctx: CellContext, target: str, warn: Warn) -> None:
+    """Pull requests that were for this cell's branch are for the target now: text and base."""
+    for dep in same_repo_dependents(ctx):
+        pr = newest_pr(dep)
+        if pr is None or pr.state is not PRState.OPEN or PublishRecord.read(dep.dir) is None:
+            continue
+        try:
+            publish.run(dep)  # it looks at what is merged below, and edits what differs
+            pr = newest_pr(dep)
+            if pr is not None and pr.state is PRState.OPEN and pr.base == ctx.cell.branch:
+                pr = ctx.run.forge.edit_pull_request(dep.repo_ref, pr.number, base=target)
+        except ForgeAway:
+            raise
+        except OrchestrError as error:
+            warn(f"{dep.name}: its pull request could not be put onto {target}: {error.message}")
+
+
+def merge_target_into_branch(
+    ctx: CellContext, target: str, tip: CommitId, landed: CommitId | None, warn: Warn
+) -> str | None:
+    """Merge the new target into a dependent's branch. Returns its new head, None when nothing was
+    done. ``landed`` is the upstream's head that landed: work the two have in common.
+    """
+    repo, done, newest_one = (
+        ctx.repo,
+        ImplementRecord.read(ctx.dir),
+        attempts.newest_attempt(ctx.dir),
+    )
+    if done is None or ctx.cell.action is Action.PUSH:
+        return None
+    if newest_one is not None and newest_one.is_open:
+        return None  # its agent works there; the next attempt merges what moved
+    if ctx.run.past.cell(ctx.cell.name).state is CellState.IGNORED:
+        return None  # it stays as it is until a person says otherwise
+    old = CommitId(done.head)
+    if repo.resolve_commit(old) is None or repo.is_ancestor(tip, old):
+        return None
+    common = repo.merge_base(old, landed) if landed and not repo.is_ancestor(landed, tip) else None
+    merged = repo.merge_trees(old, tip, common)
+    if merged.tree is None:
+        files = ", ".join(merged.conflicts[:5])
+        warn(f"{ctx.name}: {target} conflicts with its branch in {files}; its next landing asks"
+             " its agent")  # fmt: skip
+        return None
+    text = f"Merge {target} into {ctx.cell.branch}\n"
+    new = repo.commit_tree(merged.tree, (old, tip), text, date=newest_commit_date(repo, (old, tip)))
+    if not move_branch(ctx, old, new, warn):
+        return None
+    replace(done, head=new, tree=merged.tree).write(ctx.dir)
+    perform_open_phases(ctx, (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
+    return new
+
+
+def move_branch(ctx: CellContext, old: CommitId, new: CommitId, warn: Warn) -> bool:
+    """Bring the cell's branch, and its worktree if it is there, from ``old`` to ``new``.
+
+    False when it must not be touched: it moved, somebody works there.
+    """
+    repo, ref = ctx.repo, f"refs/heads/{ctx.cell.branch}"
+    begun = any(
+        e.kind is EventKind.LAND_UPDATE and e.cell == ctx.cell.name and e.data.get("new") == new
+        for e in ctx.run.journal.read()
+    )
+    if not ctx.worktree.exists():
+        now_at = repo.resolve_commit(ref)
+        if now_at == new:
+            return True
+        if now_at != old:
+            warn(f"{ctx.name}: {ctx.cell.branch} has moved; it was left alone")
+            return False
+        ctx.emit(EventKind.LAND_UPDATE, old=old, new=new)
+        repo.update_ref(ref, new, old)
+        return True
+    tree = ctx.worktree_repo
+    if not is_same_repository(ctx) or tree.head_branch() != ctx.cell.branch:
+        warn(f"{ctx.name}: {ctx.worktree} is not on {ctx.cell.branch}; it was left alone")
+        return False
+    if tree.head() not in (old, new):
+        warn(f"{ctx.name}: its worktree has commits of its own; it was left alone")
+        return False
+    if begun:
+        clear_stale_locks(ctx.worktree)
+    half_way = bool(tree.dirty_paths()) or unfinished_operation(tree) is not None
+    if half_way and not begun:
+        warn(f"{ctx.name}: work is under way in {ctx.worktree}; it was left alone")
+        return False
+    if half_way:  # ours, of a process that was killed: kept, then done again
+        newest_one = attempts.newest_attempt(ctx.dir)
+        salvage_worktree(ctx, newest_one.number if newest_one else 0)
+        tree.without_lfs().run_git("reset", "--hard", "--quiet", new)
+        return True
+    if tree.head() == old:
+        if not begun:
+            ctx.emit(EventKind.LAND_UPDATE, old=old, new=new)
+        args = ("merge", "--quiet", "--ff-only", "--no-autostash", "--no-stat", new)
+        tree.as_committer().without_lfs().run_git(*args)
+    return True
+
+
+def tidy_landed_cell(ctx: CellContext, head: str, warn: Warn) -> None:
+    """Remove a clean worktree of a landed cell; its branch where the settings say so."""
+    landing = ctx.run.settings.landing
+    if ctx.cell.action is Action.PUSH:
+        return
+    if not landing.keep_worktrees and ctx.worktree.exists():
+        _remove_landed_worktree(ctx, head, warn)
+    if landing.delete_branches and not ctx.worktree.exists():
+        _delete_branch(ctx, Branch(ctx.cell.branch), CommitId(head), warn)
+
+
+def _remove_landed_worktree(ctx: CellContext, head: str, warn: Warn) -> None:
+    newest_one = attempts.newest_attempt(ctx.dir)
+    if newest_one is not None and newest_one.is_open and has_running_agent(ctx.dir, newest_one):
+        return None
+    if not is_same_repository(ctx):
+        return warn(f"{ctx.name}: {ctx.worktree} is not its worktree any more; it was kept")
+    tree = ctx.worktree_repo
+    if tree.dirty_paths() or unfinished_operation(tree) is not None or tree.head() != head:
+        return warn(f"{ctx.name}: {ctx.worktree} holds work that has not landed; it was kept")
+    salvage_worktree(ctx, newest_one.number if newest_one else 0)
+    for failure in run_teardown(ctx):  # told, and no reason to keep the worktree
+        warn(failure)
+    if tree.dirty_paths() or tree.head() != head:
+        return warn(f"{ctx.name}: its teardown left work in {ctx.worktree}; it was kept")
+    try:
+        remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks_dir)
+    except OrchestrError as error:
+        return warn(f"{ctx.name}: {ctx.worktree} was kept: {error.message}")
+    ctx.run.registry.release(ctx.key)
+    ctx.emit(EventKind.WORKTREE_REMOVED, path=str(ctx.worktree), head=head)
+    return None
+
+
+def _delete_branch(ctx: CellContext, branch: Branch, head: CommitId, warn: Warn) -> None:
+    ref = f"refs/heads/{branch}"
+    for dep in same_repo_dependents(ctx):
+        pr = newest_pr(dep)
+        if pr is not None and pr.state is PRState.OPEN and pr.base == branch:
+            return warn(f"{ctx.name}: {pr.url} is still for {branch}; the branch was kept")
+    there = ctx.repo.ls_remote("origin", ref).get(ref)
+    if there == head:
+        ctx.repo.run_git("push", "--quiet", "origin", "--delete", ref, check=False)
+    elif there is not None:
+        return warn(f"{ctx.name}: {branch} at the origin has moved; it was kept")
+    with suppress(OrchestrError):
+        ctx.repo.delete_ref(ref, head)
+    return None

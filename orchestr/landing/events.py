@@ -1,0 +1,351 @@
+"""The words of the merge queue: changes, candidates, what happened, what is to be done.
+
+Pure data. `orchestr.landing.queue` reads events and returns actions, `orchestr.landing.land`
+performs them, `orchestr.landing.journal` keeps the events. Commits are opaque strings here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Where a change stands."""
+
+    WAITING = "waiting"  # not eligible: something it needs is not landed and not in the queue
+    QUEUED = "queued"
+    REPAIRING = "repairing"  # its agent works on a conflict or on what was red
+    LANDED = "landed"
+    PARKED = "parked"  # a person has to look
+
+
+class Trouble(StrEnum):
+    """Why a change cannot land as it is; the words are those of the cell's states."""
+
+    CONFLICT = "merge_conflict"
+    RED = "needs_person"
+    APPROVAL = "approval"  # it was mended, and what came of it nobody has said yes to
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lane:
+    """One queue: a repository and the branch that is landed on."""
+
+    repo: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.repo}:{self.target or '?'}"
+
+
+@dataclass(frozen=True, slots=True)
+class LandingChange:
+    """What may land: one cell's head, or the undoing of one (``reverts`` names the landing).
+
+    ``order`` is the place in the plan; every change stands behind all that it ``needs``.
+    ``group`` is the feature. ``hold`` says why it must not land by itself (a phase is not done, an
+    approval is missing); "" when nothing speaks against it. ``paths`` are those it changes, None
+    when unknown; they count only with `Rules.disjoint`.
+    """
+
+    key: str
+    lane: Lane
+    head: str
+    order: int
+    group: str
+    needs: tuple[str, ...] = ()
+    hold: str = ""
+    paths: frozenset[str] | None = None
+    reverts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """``window``: candidates at once in a lane at the start, ``floor`` its least; ``batch``: the
+    most changes in one candidate; ``repairs``: how often a change's own agent may try again;
+    ``disjoint``: changes of different paths are not checked on top of each other.
+    """
+
+    window: int = 20
+    floor: int = 3
+    ceiling: int = 64
+    batch: int = 1
+    repairs: int = 2
+    disjoint: bool = False
+
+
+Part = tuple[str, str]  # a change's key and the head of it that is meant
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSpec:
+    """What a candidate is made of: these heads, in this order, on top of exactly this commit."""
+
+    lane: Lane
+    parts: tuple[Part, ...]
+    base: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key for key, _ in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A made candidate. ``commit`` "" means conflict, in ``conflicts``; a commit equal to the
+    base means that there is nothing left to land. ``early``: something it needs in another
+    repository had not landed when it was checked, so red does not count yet.
+    """
+
+    spec: CandidateSpec
+    commit: str
+    tree: str = ""
+    conflicts: tuple[str, ...] = ()
+    green: bool | None = None
+    early: bool = False
+    detail: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return not self.commit or self.green is False
+
+    @property
+    def is_empty(self) -> bool:
+        return self.commit == self.spec.base
+
+    @property
+    def is_landable(self) -> bool:
+        return bool(self.commit) and (self.is_empty or self.green is True)
+
+
+# --- what happened: each is journalled before it counts ----------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A landing process began, for these groups; others' changes stand still in it."""
+
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A change as it is now; a new head makes it a new try (of a person's)."""
+
+    change: LandingChange
+    landed: bool = False  # nothing of it is left to land
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSeen:
+    """The target's commit at the origin, looked at just now."""
+
+    lane: Lane
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A candidate was made; nothing holds it but our knowledge of it."""
+
+    spec: CandidateSpec
+    commit: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicted:
+    """It could not be made: ``key`` conflicts with what is below it, in ``paths``."""
+
+    spec: CandidateSpec
+    key: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The verdict on exactly this commit."""
+
+    spec: CandidateSpec
+    commit: str
+    green: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOpened:
+    """The first push of a group is about to happen; these are to follow each other."""
+
+    group: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupClosed:
+    """Nothing of the group can move any more; ``left`` did not land."""
+
+    group: str
+    landed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LandIntended:
+    """The target is about to be moved from the base to ``commit``."""
+
+    spec: CandidateSpec
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The target contains ``commit``; ``tip`` is where it is now. ``commits`` are, for each part,
+    the commits that the target was at before and after it.
+    """
+
+    spec: CandidateSpec
+    commit: str
+    tip: str
+    steps: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotLanded:
+    """The target was not moved: it is at ``tip``; ``refused`` is the origin's reason, "" when
+    somebody else moved it.
+    """
+
+    spec: CandidateSpec
+    tip: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A batch failed; its changes are tried in halves."""
+
+    spec: CandidateSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RepairStarted:
+    key: str
+    trouble: Trouble
+    number: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """All phases agreed on a new head."""
+
+    key: str
+    head: str
+    paths: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    key: str
+    trouble: Trouble
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retargeted:
+    """The dependents of a landed change know their new base."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Its pull request says merged, what was to be tidied is tidied."""
+
+    key: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A landed change is not in its target any more (somebody rewound it)."""
+
+    key: str
+
+
+Event = (
+    Started | Offered | TargetSeen | Made | Conflicted | Checked | GroupOpened | GroupClosed
+    | LandIntended | Landed | NotLanded | Split | RepairStarted | Repaired | Parked | Retargeted
+    | Verified | Lost
+)  # fmt: skip
+
+
+# --- what is to be done: each may be done twice -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCandidate:
+    """Answer: Made, Conflicted."""
+
+    spec: CandidateSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCandidate:
+    """Answer: Checked. ``again``: the first verdict came too early."""
+
+    spec: CandidateSpec
+    commit: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LandCandidate:
+    """Move the target from ``spec.base`` to ``commit`` by compare-and-swap.
+
+    Answer: LandIntended first unless ``intended``, then Landed or NotLanded.
+    """
+
+    spec: CandidateSpec
+    commit: str
+    intended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RepairChange:
+    """Let the change's own agent mend it. Answer: RepairStarted first unless ``started``, then
+    Repaired, Parked, or RepairStarted with the next number where its agent failed.
+    """
+
+    key: str
+    trouble: Trouble
+    number: int
+    detail: str = ""
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retarget:
+    """Answer: Retargeted."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Answer: Verified."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvent:
+    """Only the event is to be journalled: GroupOpened, GroupClosed, Split, Parked."""
+
+    event: GroupOpened | GroupClosed | Split | Parked
+
+
+Action = (
+    MakeCandidate | CheckCandidate | LandCandidate | RepairChange | Retarget | Verify | RecordEvent
+)

@@ -1,0 +1,54 @@
+"""Overlapping claims of a spec, each as a problem with its line (row X16).
+
+Which they are is `orchestr.plan.dag`'s, what follows is the caller's: `plan`, `validate` and `run`
+say the same words. An error stops `run` (and makes `plan` and `validate` exit 2); a warning does
+not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestr.errors import OrchestrError, Problem
+from orchestr.plan.dag import PathOverlap, find_overlaps, overlap_severity
+from orchestr.spec.records import Feature
+
+HINT = "add a depends_on edge between them, or narrow owned_paths"
+
+
+def overlap_problems(feature: Feature, root: Path) -> list[Problem]:
+    """Every overlap of a feature, at the later cell's pattern. ``root``: the workspace."""
+    found = find_overlaps(feature)
+    places = _locate_overlaps(feature, root, found) if found else []
+    severity = overlap_severity(feature)
+    return [
+        Problem(
+            feature.path,
+            *place,
+            "",
+            f"{over.cell_a} ({over.pattern_a}) and {over.cell_b} ({over.pattern_b}) may change the "
+            "same paths, and neither depends on the other",
+            HINT,
+            severity,
+        )
+        for over, place in zip(found, places, strict=True)
+    ]
+
+
+def _locate_overlaps(
+    feature: Feature, root: Path, found: tuple[PathOverlap, ...]
+) -> list[tuple[int, int]]:
+    """Line and column of each; (0, 0) where the file cannot be read any more."""
+    from orchestr.spec import yaml_source
+
+    try:
+        text = yaml_source.parse(feature.path, (root / feature.path).read_bytes())
+    except (OrchestrError, OSError):
+        return [(0, 0)] * len(found)
+    value = text.value if isinstance(text.value, dict) else {}
+    section = "cells" if "cells" in value else "repos"
+    owned = {cell.name: cell.owned_paths for cell in feature.cells}
+    return [
+        text.find_place([section, o.cell_b, "owned_paths", owned[o.cell_b].index(o.pattern_b)])
+        for o in found
+    ]

@@ -1,0 +1,320 @@
+"""Who descends from whom: finding processes and ending them, without ending a stranger.
+
+Owns the identity of a process (pid and create time, so a reused pid is never taken for the old
+process), descendants, the marker ``ORCHESTR_ATTEMPT_ID`` and killing until none is left. Leaves
+starting processes to `orchestr.process.run` and `orchestr.supervisor.watchdog`. Linux is read from
+/proc, which keeps the supervisor small; elsewhere psutil is imported and does the same, a little
+slower.
+
+Survives a crash: nothing is kept here; everything is asked of the kernel again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+MARKER = "ORCHESTR_ATTEMPT_ID"
+LINUX = sys.platform.startswith("linux")
+# The kernel's start time is exact; the boot time it is added to moves when the clock is set.
+CLOCK_SLACK = 2.0
+SURE_DEATH = 10.0  # seconds we go on killing; what outlives SIGKILL that long sits in the kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Proc:
+    """One living process. ``created`` is seconds since the epoch, as psutil counts it."""
+
+    pid: int
+    parent: int
+    group: int
+    created: float
+
+
+Table = dict[int, Proc]
+_boot: list[float] = []
+
+
+def read_create_time(pid: int) -> float | None:
+    """When the process started (seconds since the epoch); None if it is gone or a zombie."""
+    return _read_created(pid)
+
+
+def is_process_alive(pid: int, create_time: float) -> bool:
+    """Whether that very process still runs: the pid counts only with its create time (B96)."""
+    if pid <= 0:
+        return False
+    now = _read_created(pid)
+    return now is not None and abs(now - create_time) <= CLOCK_SLACK
+
+
+def read_process_table() -> Table:
+    """Every living process; zombies are left out (their children were given away already)."""
+    if not LINUX:
+        return _psutil_table()
+    found = (_read_stat(int(name)) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
+    return {proc.pid: proc for proc in found if proc}
+
+
+def find_descendants(roots: Iterable[int], among: Table) -> list[Proc]:
+    """All that descend from ``roots``, the roots left out."""
+    children: dict[int, list[Proc]] = {}
+    for proc in among.values():
+        children.setdefault(proc.parent, []).append(proc)
+    found: dict[int, Proc] = {}
+    todo = list(roots)
+    while todo:
+        for child in children.get(todo.pop(), ()):
+            if child.pid not in found:
+                found[child.pid] = child
+                todo.append(child.pid)
+    return list(found.values())
+
+
+def filter_marked(marker: str, among: Table) -> list[Proc]:
+    """Processes of this user that carry the marker in the environment they started with."""
+    if not marker:
+        return []
+    own = os.getpid()
+    return [p for p in among.values() if p.pid != own and _has_marker(p.pid, marker)]
+
+
+def find_marked(marker: str) -> list[psutil.Process]:
+    """The same as psutil's objects, for those who want to name them (doctor, status)."""
+    import psutil
+
+    found = []
+    for proc in filter_marked(marker, read_process_table()):
+        with suppress(psutil.Error):
+            found.append(psutil.Process(proc.pid))
+    return found
+
+
+def kill_marked(marker: str, *, grace: float = 0) -> int:
+    """End every process that carries the marker and all that descends from those.
+
+    Returns how many there were. ``grace`` seconds lie between SIGTERM and SIGKILL; 0 kills.
+    """
+
+    return end_processes(track_descendants(lambda now: filter_marked(marker, now)), grace=grace)
+
+
+def kill_tree(pid: int, create_time: float, *, grace: float) -> int:
+    """End a process and all its descendants; a reused pid is left alone. Returns the count."""
+
+    def find_root(now: Table) -> list[Proc]:
+        root = now.get(pid)
+        return [root] if root and abs(root.created - create_time) <= CLOCK_SLACK else []
+
+    return end_processes(track_descendants(find_root), grace=grace)
+
+
+def track_descendants(roots: Callable[[Table], list[Proc]]) -> Callable[[], list[Proc]]:
+    """A function that names what lives of ``roots(table)`` and of all that descends from them.
+
+    Once a parent is dead its children are somebody else's, and they need not carry the marker:
+    so whoever was seen once is remembered. This process itself is never named.
+    """
+    known: dict[int, Proc] = {}
+
+    def find_remaining() -> list[Proc]:
+        now = read_process_table()
+        known.update((p.pid, p) for p in roots(now))
+        living = {p.pid: p for p in known.values() if _is_still_listed(p, now)}
+        living.update((p.pid, p) for p in find_descendants(living, now))
+        living.pop(os.getpid(), None)
+        known.clear()
+        known.update(living)
+        return list(living.values())
+
+    return find_remaining
+
+
+def end_processes(
+    left: Callable[[], list[Proc]], *, grace: float, idle: Callable[[], None] = lambda: None
+) -> int:
+    """SIGTERM what ``left()`` names, wait ``grace`` seconds, SIGKILL until it names nothing.
+
+    ``left`` is asked again each round, so what was forked meanwhile dies too. ``idle`` runs
+    between rounds (reap zombies, drain pipes). Returns how many different processes there were.
+    """
+    seen: set[tuple[int, float]] = set()
+    begin = time.monotonic()
+    if grace > 0:
+        warned: set[int] = set()
+        while time.monotonic() < begin + grace:
+            procs = left()
+            seen.update((p.pid, p.created) for p in procs)
+            for proc in procs:
+                if proc.pid not in warned:
+                    warned.add(proc.pid)
+                    send_signal(proc, signal.SIGTERM)
+            idle()
+            if not procs:
+                return len(seen)
+            time.sleep(0.02)
+    end, pause = time.monotonic() + SURE_DEATH, 0.002
+    calm, deaf = 0, set[tuple[int, float]]()
+    while True:
+        procs = left()
+        now = {(p.pid, p.created) for p in procs}
+        seen |= now
+        reached = [send_signal(proc, signal.SIGKILL) for proc in procs]
+        idle()
+        # A look at /proc is not one instant: what forks and ends meanwhile can be missed once.
+        calm = 0 if procs else calm + 1
+        if calm > (1 if seen else 0) or time.monotonic() > end:
+            return len(seen)
+        if procs and not any(reached):
+            if now == deaf:  # still there and not ours to signal: another user's, by sudo
+                return len(seen)
+            deaf = now
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+
+
+def send_signal(proc: Proc, number: int) -> bool:
+    """Signal exactly that process. False if it is gone or belongs to somebody else.
+
+    A pidfd is opened first and the create time compared after, so that a pid reused in
+    between cannot be hit.
+    """
+    try:
+        if not hasattr(os, "pidfd_open"):
+            if is_process_alive(proc.pid, proc.created):
+                os.kill(proc.pid, number)
+                return True
+            return False
+        handle = os.pidfd_open(proc.pid)
+        try:
+            if not is_process_alive(proc.pid, proc.created):
+                return False
+            signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+    except OSError:
+        return False
+    return True
+
+
+def _read_created(pid: int) -> float | None:
+    if LINUX:
+        found = _read_stat(pid)
+        return found.created if found else None
+    return _psutil_create_time(pid)
+
+
+def _is_still_listed(proc: Proc, now: Table) -> bool:
+    found = now.get(proc.pid)
+    return found is not None and abs(found.created - proc.created) <= CLOCK_SLACK
+
+
+def _read_stat(pid: int) -> Proc | None:
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        raw = os.read(fd, 4096)
+    except OSError:  # ESRCH: it ended between open and read
+        return None
+    finally:
+        os.close(fd)
+    # The name may hold spaces and brackets: what counts stands after the last one.
+    fields = raw[raw.rfind(b")") + 2 :].split()
+    if len(fields) < 20 or fields[0] in (b"Z", b"X", b"x"):
+        return None
+    if not _boot:
+        _boot.append(_boot_time())
+    created = int(fields[19]) / os.sysconf("SC_CLK_TCK") + _boot[0]
+    return Proc(pid, int(fields[1]), int(fields[2]), created)
+
+
+def _boot_time() -> float:
+    for line in Path("/proc/stat").read_bytes().splitlines():
+        if line.startswith(b"btime"):
+            return float(line.split()[1])
+    return 0.0
+
+
+def _has_marker(pid: int, marker: str) -> bool:
+    if not LINUX:
+        return _psutil_has_marker(pid, marker)
+    try:
+        if os.stat(f"/proc/{pid}").st_uid != os.geteuid():  # noqa: PTH116
+            return False
+        with open(f"/proc/{pid}/environ", "rb") as stream:  # noqa: PTH123
+            environ = stream.read()
+    except OSError:
+        return False
+    return f"{MARKER}={marker}".encode() in environ.split(b"\0")
+
+
+def _psutil_create_time(pid: int) -> float | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        gone = process.status() == psutil.STATUS_ZOMBIE
+        return None if gone else float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def _psutil_table() -> Table:
+    import psutil
+
+    found: Table = {}
+    for process in psutil.process_iter(["ppid", "status", "create_time"]):
+        info = process.info
+        if info["status"] != psutil.STATUS_ZOMBIE and info["create_time"] is not None:
+            with suppress(OSError):
+                group = os.getpgid(process.pid)
+                found[process.pid] = Proc(
+                    process.pid, info["ppid"] or 0, group, float(info["create_time"])
+                )
+    return found
+
+
+def _psutil_has_marker(pid: int, marker: str) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        own = process.uids().effective == os.geteuid()
+        return own and process.environ().get(MARKER) == marker
+    except (psutil.Error, OSError):
+        return False
+
+
+def list_attempt_processes() -> list[tuple[int, str, str]]:
+    """Every process of this user that carries some attempt's marker: (pid, marker, worktree).
+
+    The worktree tells the workspaces of one machine apart: features may have equal names.
+    """
+    found = []
+    for proc in read_process_table().values():
+        environ = _read_environ(proc.pid)
+        if environ.get(MARKER):
+            found.append((proc.pid, environ[MARKER], environ.get("ORCHESTR_WORKTREE", "")))
+    return found
+
+
+def _read_environ(pid: int) -> dict[str, str]:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.environ() if process.uids().effective == os.geteuid() else {}
+    except (psutil.Error, OSError):
+        return {}

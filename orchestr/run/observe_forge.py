@@ -1,0 +1,52 @@
+"""What the forge says of a feature's branches: asked once a repository, journalled where new.
+
+`run` asks when it begins, `status --fetch` when a person wants to know; everything else reads
+the journal (DESIGN, the network).
+"""
+
+from __future__ import annotations
+
+from orchestr.cell.context import FeatureRun
+from orchestr.errors import OrchestrError
+from orchestr.forges.base import PullRequest
+from orchestr.spec.phases import Phase
+from orchestr.state.events import EventKind
+from orchestr.state.view import CellView
+
+
+def observe_pull_requests(run: FeatureRun) -> None:
+    """Fill `run.seen` and, for repositories that could not be asked, `run.forge_away`."""
+    by_repo: dict[str, list[str]] = {}
+    for cell in run.feature.cells:
+        if Phase.PUBLISH in cell.phases:
+            by_repo.setdefault(cell.repo, []).append(cell.branch)
+    names = {(cell.repo, cell.branch): cell.name for cell in run.feature.cells}
+    for repo, branches in by_repo.items():
+        ref = run.cell_context(names[repo, branches[0]]).repo_ref
+        if not ref.path.is_dir() and not (run.forge.real and ref.url):
+            continue  # it is made by this run: nothing of ours can be at its forge
+        try:
+            found = run.forge.find_pull_requests(ref, branches)
+        except OrchestrError as error:
+            run.forge_away[repo] = error.message
+            run.emit(EventKind.FORGE_AWAY, repo=repo, reason=error.message, hint=error.hint)
+            continue
+        for branch, prs in found.items():
+            run.seen[f"{repo}:{branch}"] = prs
+            name = names[repo, branch]
+            if prs and pull_request_changed(run.past.cell(name), prs[0]):
+                run.emit(
+                    EventKind.PR_SEEN,
+                    cell=name,
+                    url=prs[0].url,
+                    state=str(prs[0].state),
+                    draft=prs[0].draft,
+                    checks=prs[0].checks,
+                    review=prs[0].review,
+                )
+
+
+def pull_request_changed(view: CellView, pr: PullRequest) -> bool:
+    """Whether the journal does not know this of the cell's pull request yet."""
+    known = (view.pr_url, view.pr_state, view.pr_draft, view.pr_checks, view.pr_review)
+    return known != (pr.url, str(pr.state), pr.draft, pr.checks, pr.review)

@@ -1,0 +1,137 @@
+"""Before anything starts: what is missing, each finding with its mend (rows B21, B43, B72-B77).
+
+Looks only; a finding with severity `error` stops the run unless `--skip-preflight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from orchestr.cell.agent.prompt import check_template
+from orchestr.cell.budget import has_usd_limit
+from orchestr.cell.context import CellContext, FeatureRun, repo_path
+from orchestr.errors import OrchestrError
+from orchestr.git.repo import Repo, git_version
+from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.spec.checks import Reviewer
+from orchestr.spec.phases import Action, Phase
+from orchestr.state.layout import check_disk
+from orchestr.tasks.generate import is_made_on_demand
+
+MIN_GIT = (2, 38)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is not as it should be, and how to mend it."""
+
+    severity: str  # error | warning
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.what}\n  hint: {self.mend}"
+
+
+def check_prerequisites(
+    run: FeatureRun, cells: Collection[str], *, ask: bool = False
+) -> list[Diagnostic]:
+    """Everything that would make these cells fail for a reason known beforehand.
+
+    ``ask``: the forge may be asked over the network what it lets us do.
+    """
+    found = check_git()
+    short = check_disk(run.layout.state, run.settings.limits.min_disk_mb)
+    if short is not None:
+        found.append(Diagnostic("error", short, "free some room, e.g. orchestr clean FEATURE"))
+    chosen = [run.cell_context(name) for name in cells]
+    for name in sorted({ctx.cell.repo for ctx in chosen}):
+        found += check_repository(run, name)
+    for problem in check_template(run.settings, [run.feature]):
+        found.append(
+            Diagnostic("error", f"{problem.location}: {problem.message}", problem.hint or "")
+        )
+    agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
+    agents |= {reviewer.agent for ctx in chosen for reviewer in requested_reviewers(ctx)}
+    dollars = has_usd_limit(run.settings.limits, run.purse)
+    for name in sorted(agents):
+        why = run.agent_adapter(name).explain_unusable()
+        if why is not None:
+            mend = f"install it, or change [agents.{name}] in orchestr.toml"
+            found.append(Diagnostic("error", f"agent {name}: {why}", mend))
+        elif dollars and run.agent_adapter(name).paid and not run.agent_adapter(name).tells_cost:
+            what = f"agent {name} does not say what it costs: a budget in dollars cannot be kept"
+            mend = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
+            found.append(Diagnostic("warning", what, mend))
+    published = {ctx.cell.repo: ctx.repo_ref for ctx in chosen if Phase.PUBLISH in ctx.cell.phases}
+    why = run.forge.explain_unusable(tuple(published.values()), ask=ask) if published else None
+    if why is not None:
+        found.append(Diagnostic("error", f"forge: {why}", "see [forge] in orchestr.toml"))
+    found += check_reviewers(run, cells)
+    for claim in overlap_problems(run.feature, run.layout.root):
+        what = f"{claim.location}: {claim.message}"
+        found.append(Diagnostic(claim.severity, what, claim.hint or ""))
+    return found
+
+
+def requested_reviewers(ctx: CellContext) -> tuple[Reviewer, ...]:
+    """The reviewers that the cell's phases ask for."""
+    return ctx.cell.proof.reviewers if Phase.REVIEW in ctx.cell.phases else ()
+
+
+def check_reviewers(run: FeatureRun, cells: Collection[str]) -> list[Diagnostic]:
+    """Reviewers of the author's own provider: they share its blind spots."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for ctx in map(run.cell_context, cells):
+        if ctx.cell.action is Action.AGENT:
+            author = ctx.agent_settings.limit_pool
+            for name in dict.fromkeys(reviewer.agent for reviewer in requested_reviewers(ctx)):
+                if run.settings.agents[name].limit_pool == author:
+                    found.setdefault((name, author), []).append(ctx.cell.name)
+    others = {agent.limit_pool: name for name, agent in reversed([*run.settings.agents.items()])}
+    return [
+        Diagnostic(
+            "warning",
+            f"{', '.join(names)}: reviewer {agent} is of the author's provider, {pool}",
+            next((f"let another one judge it, e.g. reviewers: [{{agent: {name}}}]"
+                  for other, name in others.items() if other != pool),
+                 "set up an agent of another provider, [agents.NAME] in orchestr.toml"),
+        )
+        for (agent, pool), names in found.items()
+    ]  # fmt: skip
+
+
+def check_git() -> list[Diagnostic]:
+    """git must be there and new enough for merges without a checkout."""
+    try:
+        version = git_version()
+    except OrchestrError as error:
+        return [Diagnostic("error", error.message, "install git 2.38 or newer")]
+    if version < MIN_GIT:
+        text = ".".join(map(str, version))
+        return [Diagnostic("error", f"git {text} is too old", "install git 2.38 or newer")]
+    return []
+
+
+def check_repository(run: FeatureRun, name: str) -> list[Diagnostic]:
+    """A repository must be there, unless it is cloned or created on demand."""
+    path = repo_path(run.settings, name)
+    if path.is_dir():
+        repo = Repo(path)
+        if not repo.is_repository():
+            return [Diagnostic("error", f"{path} is not a git repository",
+                            f"set [repos.{name}] path to a clone")]  # fmt: skip
+        if repo.is_empty():
+            return [Diagnostic("error", f"{path} has no commit yet, nothing to start a branch from",
+                            f"git -C {path} commit --allow-empty -m start, or fetch")]  # fmt: skip
+        return []
+    if is_made_on_demand(run, name):
+        return []
+    return [
+        Diagnostic(
+            "error",
+            f"repository {name!r} is not at {path}",
+            f"git clone <url> {path}, or set [repos.{name}] path, url or create",
+        )
+    ]

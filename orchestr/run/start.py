@@ -1,0 +1,252 @@
+"""What `run` does around doit: goals, lease, forcing, the forge's state, signals, summary.
+
+Order matters and is kept: dry-run, pre-flight, confirmation, lease (rows B16, X8), then the
+forge is asked once a repository, then doit. Everything before the lease only looks.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orchestr.cell.context import ABORT, CellContext, FeatureRun
+from orchestr.cell.phases.forget import forget_phases
+from orchestr.errors import ExitCode
+from orchestr.plan.dag import ForecastOutcome
+from orchestr.process.lease import Lease, LeaseRecord, break_lease
+from orchestr.process.redaction import redact, secret_values
+from orchestr.run.goals import FeatureGoals
+from orchestr.run.observe_forge import observe_pull_requests
+from orchestr.run.preflight import check_prerequisites, requested_reviewers
+from orchestr.spec.phases import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.events import Event, EventKind
+from orchestr.state.layout import create_state_dirs
+from orchestr.state.replay import FeatureView, replay, reset_interrupted
+from orchestr.state.results import TRANSCRIPT
+from orchestr.state.states import CellState
+from orchestr.tasks.stale import forecast_selection
+from orchestr.views.logs.transcript import last_words
+from orchestr.views.terminal.output import ask_yes_no, print_stderr
+
+
+def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool) -> bool:
+    """Print what was found. Returns whether the run may start."""
+    findings = {str(f): f for goal in goals for f in check_prerequisites(goal.run, goal.cells)}
+    for text in findings:
+        print_stderr(text)
+    errors = [f for f in findings.values() if f.severity == "error"]
+    if errors and skip:
+        print_stderr("warning: started in spite of this (--skip-preflight)")
+    return skip or not errors
+
+
+def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bool:
+    """Ask before a paid agent starts or a real forge is touched (row X10).
+
+    Only what this run may really do is asked about; where nothing is left to do, nothing is.
+    Raises UsageError without a terminal and without `--yes`. Returns False for "no".
+    """
+    reasons: list[str] = []
+    cells = 0
+    for goal in goals:
+        if yes or not (goal.run.forge.real or paid_agents(goal.run, goal.cells)):
+            continue
+        may = _phases_to_run(goal, forced)
+        cells += len(may)
+        paid = paid_agents(
+            goal.run,
+            [n for n, phases in may.items() if _may_start_agent(goal.run.cell_context(n), phases)],
+        )
+        if paid:
+            reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
+        if may and goal.run.forge.real:
+            reasons.append(f"pull requests at {goal.run.forge.kind}")
+    if not reasons:
+        return True
+    jobs = goals[0].run.settings.limits.jobs
+    print_stderr(
+        f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
+        f"{jobs} agents at once, in worktrees below "
+        f"{goals[0].run.layout.worktrees}."
+    )
+    for reason in dict.fromkeys(reasons):
+        print_stderr(f"It uses {reason}.")
+    if ask_yes_no("Continue?", unheard="this run needs a confirmation and there is no terminal"):
+        return True
+    print_stderr("Aborted.")
+    return False
+
+
+def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
+    """The paid agents of these cells: authors and reviewers."""
+    cells = [run.cell_context(name) for name in names]
+    chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
+    chosen |= {reviewer.agent for c in cells for reviewer in requested_reviewers(c)}
+    return {name for name in chosen if run.agent_adapter(name).paid}
+
+
+def _may_start_agent(ctx: CellContext, phases: Collection[Phase]) -> bool:
+    """Whether an agent may start in these phases: to work, to repair or to review."""
+    repairs = ctx.cell.proof.checks or ctx.repo_settings.checks or ctx.repo_settings.detect
+    may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if repairs else ()),
+           *((Phase.REVIEW,) if requested_reviewers(ctx) else ())}  # fmt: skip
+    return not may.isdisjoint(phases)
+
+
+def _phases_to_run(goal: FeatureGoals, forced: bool) -> dict[str, tuple[Phase, ...]]:
+    """Cell -> the phases that this run may do, by the files and the journal."""
+    found = forecast_selection(
+        goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ()
+    )
+    return {f.name: f.phases for f in found if f.would is ForecastOutcome.RUN}
+
+
+@contextmanager
+def hold_leases(goals: Sequence[FeatureGoals], *, break_lock: bool) -> Iterator[None]:
+    """Hold the lease of every feature, always in the same order. Raises Busy (exit 4)."""
+    features = sorted(goal.run.feature.name for goal in goals)
+    with ExitStack() as stack:
+        layout = goals[0].run.layout
+        for name in features:
+            path = layout.lease_file(name)
+            if break_lock:
+                break_lease(path)
+            lease = Lease.acquire(
+                path, lease_record(tuple(features), goals[0].run.settings.limits.jobs)
+            )
+            stack.callback(lease.release)
+        yield
+
+
+def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
+    """What our lease says of us."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    return LeaseRecord.for_this_process(command=command, features=features, jobs=jobs)
+
+
+def new_run_id() -> str:
+    """The name of a run or a landing: its time (UTC) and two random bytes."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(2)
+
+
+def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
+    """Under the lease: name the run, journal it, forget what is forced, ask the forge."""
+    run_id = new_run_id()
+    for goal in goals:
+        run = goal.run
+        create_state_dirs(run.layout)
+        if run.journal.size() != run.past_size:  # somebody ended between our look and the lease
+            run.past = replay(run.journal.read())
+        run.id = run_id
+        for plan in run.plan.cells:
+            (run.cell_context(plan.name).dir / ABORT).unlink(missing_ok=True)
+        run.emit(
+            EventKind.RUN_STARTED,
+            goals=[str(t) for t in goal.targets],
+            pid=os.getpid(),
+            cells=goal.cells,
+            force=bool(params["force"]),
+            fresh=bool(params["fresh"]),
+        )
+        if params["force"] or params["fresh"]:
+            forget_forced_cells(goal, fresh=bool(params["fresh"]))
+        observe_pull_requests(run)
+
+
+def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
+    """Forget the named cells, once: the same command after an interrupted run forces nothing
+    twice, because what that run forgot is in the journal under its force id."""
+    run = goal.run
+    names = sorted(goal.forced)
+    force_id, done = find_interrupted_force(list(run.journal.read()), run.id, names, fresh)
+    if force_id is None:
+        force_id = run.id
+    run.emit(EventKind.RUN_FORCED, names=names, fresh=fresh, id=force_id)
+    for name in goal.forced:
+        if name not in done:
+            forget_phases(
+                run.cell_context(name),
+                list(Phase),
+                fresh=force_id if fresh else None,
+                force_id=force_id,
+            )
+
+
+def find_interrupted_force(
+    events: Sequence[Event], run_id: str, names: list[str], fresh: bool
+) -> tuple[str | None, set[str]]:
+    """The force id to go on with and the cells it forgot already, or (None, nothing).
+
+    Only the run right before this one counts, and only if it did not come to its end; one that
+    was killed before it could say what it forces leaves that to the one before it.
+    """
+    before = [e for e in events if e.run != run_id]
+    started = [e for e in before if e.kind is EventKind.RUN_STARTED]
+    for last in reversed(started):
+        mine = [e for e in before if e.run == last.run]
+        ended = [e for e in mine if e.kind is EventKind.RUN_FINISHED]
+        if any(e.data.get("exit") != int(ExitCode.INTERRUPTED) for e in ended):
+            break
+        forced = next((e for e in mine if e.kind is EventKind.RUN_FORCED), None)
+        if forced is not None:
+            if forced.data.get("names") != names or forced.data.get("fresh") != fresh:
+                break
+            force_id = str(forced.data.get("id"))
+            forgotten = (e for e in events if e.kind is EventKind.CELL_FORGOTTEN)
+            done = {e.cell for e in forgotten if e.data.get("force") == force_id}
+            return force_id, done
+        if not (last.data.get("force") or last.data.get("fresh")):
+            break
+    return None, set()
+
+
+def initial_views(goals: Sequence[FeatureGoals]) -> dict[str, FeatureView]:
+    """For the live view: the past, with what went wrong in it pending again where this run builds.
+
+    Without it a cell that is up to date, and so has no event, would look as if it had to run.
+    """
+    found = {}
+    for goal in goals:
+        view = reset_interrupted(goal.run.past, False)
+        cells = {
+            name: replace(cell, state=CellState.PENDING, reason=None, hint=None)
+            if cell.state.is_bad and name in goal.cells
+            else cell
+            for name, cell in view.cells.items()
+        }
+        found[goal.run.feature.name] = replace(view, cells=cells)
+    return found
+
+
+def make_tail_reader(runs: dict[str, FeatureRun]) -> Any:
+    """For the live view: the last words of a cell's agent, without our secrets."""
+    secrets = secret_values(os.environ)
+
+    def read_last_words(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell_context(cell)
+        newest = attempts.current_attempt(ctx.dir)
+        if newest is None:
+            return None
+        words = last_words(attempts.newest_transcript(ctx.dir, newest.number))
+        return None if words is None else redact(words, secrets)
+
+    return read_last_words
+
+
+def make_log_finder(runs: dict[str, FeatureRun]) -> Any:
+    """For messages about a failure: where its output is."""
+
+    def find_log(feature: str, cell: str) -> str | None:
+        ctx = runs[feature].cell_context(cell)
+        newest = attempts.current_attempt(ctx.dir) or attempts.newest_plan(ctx.dir)
+        return str(attempts.attempt_folder(ctx.dir, newest.number) / TRANSCRIPT) if newest else None
+
+    return find_log

@@ -1,0 +1,52 @@
+"""The end of a run on stdout: what came out, what was done, what to do next."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from orchestr.errors import ExitCode, substitute_program_name
+from orchestr.run.goals import FeatureGoals
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.output import terminal_columns
+from orchestr.views.terminal.summary import summary_text
+
+
+def summarize_run(goals: Sequence[FeatureGoals], built: int, code: ExitCode) -> str:
+    """The text for all features of a run; ``built`` counts the phases that made something.
+
+    When doit found all up to date, no result file is read again: with 1,000 cells that would
+    cost more than the rest of the run.
+    """
+    if not built and code is ExitCode.DONE and not any(goal.selection.still for goal in goals):
+        cells = sum(len(goal.cells) for goal in goals)
+        if not cells:
+            return "nothing to be done: no cell has failed\n"
+        return (
+            f"nothing to be done: {cells} {'cell is' if cells == 1 else 'cells are'} up to date\n"
+        )
+    found = [feature_status(goal.run) for goal in goals]
+    selected = {(g.run.feature.name, name) for g in goals for name in g.cells}
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    text = summary_text(found, selected=selected, colour=colour, columns=terminal_columns())
+    return substitute_program_name(text + _next_steps(goals, code))
+
+
+def _next_steps(goals: Sequence[FeatureGoals], code: ExitCode) -> str:
+    """After a run that ended well: where the pull requests are, and the verbs that go on."""
+    if code is not ExitCode.DONE:
+        return ""
+    run = goals[0].run
+    name = run.feature.name
+    if run.settings.forge.kind == "local":
+        place = run.layout.forge_dir
+        shown = (
+            place.relative_to(run.layout.root) if place.is_relative_to(run.layout.root) else place
+        )
+        where = f"the pull requests are drafts on the local forge, one file each below {shown}/"
+    else:
+        where = "the pull requests are drafts: review bots skip them until they are marked ready"
+    return (
+        f"{where}\nnext: orchestr status {name}, orchestr logs {name}:CELL, orchestr clean {name}\n"
+    )

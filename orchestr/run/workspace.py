@@ -1,0 +1,181 @@
+"""What every verb starts from: the workspace, its specs, targets, and our task loader.
+
+The verbs are doit commands. Under `orchestr` the tasks come from `specs/`; under plain `doit`
+the dodo's own tasks stand beside them. In a dodo that is not ours all of this is inert
+(`orchestr.tasks.plain_doit`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from orchestr.cell.context import CellContext, FeatureRun, Overrides
+from orchestr.errors import SpecError, UsageError
+from orchestr.plan.dag import make_plan
+from orchestr.settings.loader import find_workspace, load_settings
+from orchestr.settings.records import Settings
+from orchestr.spec.phases import Phase
+from orchestr.spec.reader import SpecSet, read_all_specs
+from orchestr.spec.records import Feature
+from orchestr.state.events import Event
+from orchestr.state.journal import Journal
+from orchestr.state.layout import WorkspaceLayout
+from orchestr.state.replay import median_durations, replay
+from orchestr.tasks.loader import PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`[feature:]FEATURE[:CELL[:PHASE]]`, checked against the specs."""
+
+    feature: str
+    cell: str | None = None
+    phase: Phase | None = None
+
+    def __str__(self) -> str:
+        return ":".join(p for p in (self.feature, self.cell, self.phase) if p)
+
+    @property
+    def task_name(self) -> str:
+        return PREFIX + str(self)
+
+
+class Session:
+    """One command of a user in one workspace."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings: Settings = load_settings(root, os.environ)
+        self.layout = WorkspaceLayout.from_settings(self.settings)
+        self._runs: dict[str, FeatureRun] = {}
+
+    @classmethod
+    def from_cwd(cls) -> Session:
+        """The workspace around the current folder. Raises UsageError, SpecError."""
+        return cls(find_workspace(Path.cwd()))
+
+    @cached_property
+    def specs(self) -> SpecSet:
+        """All specs, read once; broken ones are in `.problems`."""
+        return read_all_specs(self.settings)
+
+    def find_feature(self, name: str) -> Feature:
+        """A feature by name. Raises SpecError when its spec is broken, UsageError when unknown."""
+        found = self.specs.features.get(name)
+        if found is not None:
+            return found
+        if self.specs.problems and not self.specs.features:
+            raise SpecError(self.specs.problems)
+        mine = [p for p in self.specs.problems if Path(p.file).stem == name]
+        if mine:
+            raise SpecError(mine)
+        raise UsageError(
+            f"there is no feature {name!r} in {self.settings.workspace.specs}",
+            hint=suggest_name(name, self.specs.features) or "orchestr list",
+        )
+
+    def parse_target(self, word: str) -> Target:
+        """Read a target. Raises UsageError with the nearest name."""
+        parts = word.removeprefix(PREFIX).split(":")
+        feature = self.find_feature(parts[0])
+        if len(parts) > 3:
+            raise UsageError(f"{word!r} has too many parts", hint="FEATURE[:CELL[:PHASE]]")
+        if len(parts) == 1:
+            return Target(feature.name)
+        names = [cell.name for cell in feature.cells]
+        if parts[1] not in names:
+            raise UsageError(
+                f"feature {feature.name} has no cell {parts[1]!r}",
+                hint=suggest_name(parts[1], names) or f"cells: {', '.join(names)}",
+            )
+        if len(parts) == 2:
+            return Target(feature.name, parts[1])
+        if parts[2] not in list(Phase):
+            raise UsageError(f"there is no phase {parts[2]!r}", hint=f"phases: {', '.join(Phase)}")
+        if parts[2] not in feature.cell(parts[1]).task_phases:
+            raise UsageError(
+                f"cell {feature.name}:{parts[1]} has no phase {parts[2]!r}",
+                hint="give it `approve: plan` in the spec",
+            )
+        return Target(feature.name, parts[1], Phase(parts[2]))
+
+    def parse_targets(self, words: Sequence[str]) -> list[Target]:
+        """Every target; `*` at the end of a name matches as in the shell."""
+        found: list[Target] = []
+        for word in words:
+            found += self._match_pattern(word) if "*" in word else [self.parse_target(word)]
+        return list(dict.fromkeys(found))
+
+    def _match_pattern(self, word: str) -> list[Target]:
+        pattern = word.removeprefix(PREFIX)
+        every = [
+            target
+            for feature in self.specs.features.values()
+            for cell in feature.cells
+            for target in (
+                Target(feature.name),
+                Target(feature.name, cell.name),
+                *(Target(feature.name, cell.name, phase) for phase in cell.task_phases),
+            )
+        ]
+        found = [t for t in every if fnmatch.fnmatchcase(str(t), pattern)]
+        level = pattern.count(":")
+        found = [t for t in found if str(t).count(":") == level]
+        if not found:
+            raise UsageError(f"nothing matches {word!r}", hint="orchestr list --all")
+        return list(dict.fromkeys(found))
+
+    def open_journal(self, feature: str, run: str = "") -> Journal:
+        return Journal(self.layout.journal_file(feature), run=run)
+
+    def read_events(self, feature: str) -> list[Event]:
+        """Every event of a feature so far."""
+        return list(self.open_journal(feature).read())
+
+    def load_run(self, feature: str, *, overrides: Overrides | None = None) -> FeatureRun:
+        """The run record of a feature, made once; nothing is started by it."""
+        if feature not in self._runs:
+            record = self.find_feature(feature)
+            size = self.open_journal(feature).size()
+            events = self.read_events(feature)
+            run = FeatureRun(
+                self.settings,
+                self.layout,
+                record,
+                make_plan(record, median_durations(events)),
+                self.open_journal(feature),
+                overrides=overrides or Overrides(),
+            )
+            run.past, run.past_size = replay(events), size
+            self._runs[feature] = run
+        return self._runs[feature]
+
+    def select_cells(self, targets: Iterable[Target]) -> list[CellContext]:
+        """The cells that targets name, a feature standing for all of its own."""
+        found: dict[str, CellContext] = {}
+        for target in targets:
+            run = self.load_run(target.feature)
+            for plan in run.plan.cells:
+                if target.cell in (None, plan.name):
+                    found[f"{target.feature}:{plan.name}"] = run.cell_context(plan.name)
+        return list(found.values())
+
+    def select_cell(self, word: str) -> CellContext:
+        """Exactly one cell. Raises UsageError when a target names a whole feature."""
+        target = self.parse_target(word)
+        if target.cell is None:
+            names = ", ".join(c.name for c in self.find_feature(target.feature).cells)
+            raise UsageError(f"{word!r} is a feature; name one of its cells", hint=names)
+        return self.load_run(target.feature).cell_context(target.cell)
+
+
+def suggest_name(word: str, known: Iterable[str]) -> str | None:
+    """`did you mean ...?`, or None."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else None

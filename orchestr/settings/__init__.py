@@ -1,0 +1,1 @@
+"""The settings of a workspace: `orchestr.toml`, read once and completely."""

@@ -1,0 +1,326 @@
+"""The settings of a workspace: ``orchestr.toml``, the environment over it, built-ins below it.
+
+Owns finding the workspace and turning its settings into records with absolute paths, seconds
+and bytes; what is not there or not usable is the business of whoever uses it. Every problem is
+reported at once with file, line, key and the nearest known name. No pydantic here: the keys
+are few, the table below is all there is to know, and every command pays for this module.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from orchestr.errors import Problem, SpecError, UsageError
+from orchestr.settings import toml_positions
+from orchestr.settings.keys import DEFAULT_AGENT, KEYS, Section, parse_variable_text
+from orchestr.settings.records import (
+    AgentSettings,
+    CheckSettings,
+    ForgeSettings,
+    LandingSettings,
+    LimitSettings,
+    NotifySettings,
+    PortSettings,
+    RepoSettings,
+    Settings,
+    WorkspaceSettings,
+)
+from orchestr.spec import field_types
+from orchestr.spec.checks import CheckDef
+from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
+
+FILE = "orchestr.toml"
+# Keys of an agent that only some kinds have, and what to do instead.
+ONLY = (
+    ("run", ("command",), "its program is `program`, further words are `args`"),
+    (
+        "program",
+        ("claude", "codex", "gemini", "opencode"),
+        "the program is the first word of `run`",
+    ),
+    ("sandbox", ("codex",), "only codex has a sandbox of its own"),
+)
+PREFIX = "ORCHESTR_SET_"
+
+
+def find_workspace(start: Path) -> Path:
+    """The nearest folder from ``start`` upwards that holds ``orchestr.toml``.
+
+    Raises UsageError when there is none.
+    """
+    folder = start.absolute()
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE).is_file():
+            return candidate
+    raise UsageError(
+        f"no {FILE} in {folder} nor in any folder above it",
+        hint="run this inside a workspace, or `orchestr init` to make one here",
+    )
+
+
+def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings of the workspace ``root``: environment over file over built-in.
+
+    ``ORCHESTR_SET_<SECTION>_<KEY>`` sets one value (``ORCHESTR_SET_LIMITS_JOBS=5``,
+    ``ORCHESTR_SET_AGENTS_SCRIPTED_MODEL=opus``), ``ORCHESTR_HOME`` the state folder.
+    Raises SpecError with every problem.
+    """
+    root = root.absolute()
+    return _SettingsLoader(root, environ).load()
+
+
+class _SettingsLoader:
+    """One reading of the settings: collects problems while it converts."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self._root = root
+        self._environ = environ
+        self._problems: list[Problem] = []
+        self._sources: dict[tuple[str, ...], str] = {}  # values that came from the environment
+        self._text = ""
+
+    def load(self) -> Settings:
+        raw = self._read_file()
+        self._merge_environment(raw)
+        for name in raw.keys() - KEYS.keys():
+            self._add_problem((name,), "unknown section", suggest_name(name, KEYS), at_key=True)
+        workspace = self._load_workspace(
+            self._convert_section("workspace", raw.get("workspace", {}))
+        )
+        repos = self._load_repos(raw.get("repos", {}), workspace.state / "cache")
+        agents, default = self._load_agents(raw.get("agents", {}))
+        limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
+        forge = self._load_forge(raw.get("forge", {}))
+        checks = CheckSettings(**self._convert_section("checks", raw.get("checks", {})))
+        ports = self._load_ports(raw.get("ports", {}))
+        landing = LandingSettings(**self._convert_section("landing", raw.get("landing", {})))
+        notify = NotifySettings(**self._convert_section("notify", raw.get("notify", {})))
+        if self._problems:
+            raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
+        return Settings(
+            workspace=workspace,
+            repos=MappingProxyType(repos),
+            agents=MappingProxyType(agents),
+            limits=limits,
+            forge=forge,
+            checks=checks,
+            ports=ports,
+            default_agent=default,
+            landing=landing,
+            notify=notify,
+        )
+
+    def _read_file(self) -> dict[str, Any]:
+        try:
+            with (self._root / FILE).open("rb") as stream:
+                data = stream.read(field_types.MAX_BYTES + 1)
+        except OSError as error:
+            hint = "`orchestr init` makes a workspace"
+            why = f"cannot be read: {error.strerror}"
+            raise SpecError([Problem(FILE, 0, 0, "", why, hint)]) from None
+        if len(data) > field_types.MAX_BYTES:
+            raise SpecError([Problem(FILE, 0, 0, "", "is larger than 4 MiB")])
+        try:
+            self._text = data.decode("utf-8-sig")
+            return tomllib.loads(self._text)
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+            raise SpecError([Problem(FILE, line, 1, "", message, "save it as UTF-8")]) from None
+        except tomllib.TOMLDecodeError as error:
+            message, line, column = toml_positions.parse_toml_error(str(error), self._text)
+            raise SpecError([Problem(FILE, line, column, "", f"not TOML: {message}")]) from None
+        except RecursionError:
+            raise SpecError([Problem(FILE, 0, 0, "", "is nested too deeply")]) from None
+
+    def _merge_environment(self, raw: dict[str, Any]) -> None:
+        """Put ``ORCHESTR_SET_*`` over the file's values, in the form that TOML would give."""
+        known = toml_positions.environment_variables(raw, PREFIX)
+        for variable in sorted(v for v in self._environ if v.startswith(PREFIX)):
+            path = known.get(variable)
+            if path is None:
+                message, hint = "no such setting", suggest_name(variable, known.keys())
+                self._problems.append(Problem(variable, 0, 0, "", message, hint))
+                continue
+            table = raw
+            for step in path[:-1]:
+                inner = table.setdefault(step, {})
+                if not isinstance(inner, dict):
+                    break  # the file's own problem, reported where it stands
+                table = inner
+            else:
+                self._sources[path] = variable
+                how = DEFAULT_AGENT if len(path) == 2 and path[0] == "agents" else None
+                how = how or KEYS[path[0]][path[-1]]
+                table[path[-1]] = parse_variable_text(how, self._environ[variable])
+
+    def _convert_section(self, name: str, raw: Any, *path: str) -> dict[str, Any]:
+        """The converted values of one table; what is wrong is noted and left out."""
+        here = (name, *path)
+        section: Section = KEYS[name]
+        if not isinstance(raw, dict):
+            self._add_problem(here, f"must be a table, got {kind_of(raw)}", at_key=True)
+            return {}
+        result: dict[str, Any] = {}
+        for key, value in raw.items():
+            if key not in section:
+                self._add_problem(
+                    (*here, key), "unknown setting", suggest_name(key, section), at_key=True
+                )
+                continue
+            try:
+                result[key] = section[key](value)
+            except BadValue as error:
+                self._add_problem((*here, key), error.message, error.hint)
+        return result
+
+    def _load_workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
+        home = self._environ.get("ORCHESTR_HOME") or given.get("state", ".orchestr")
+        state = self._resolve_path(home)
+        trees = given.get("worktrees", "<state>/worktrees").replace("<state>", str(state))
+        settings = WorkspaceSettings(
+            root=self._root,
+            specs=self._resolve_path(given.get("specs", "specs")),
+            state=state,
+            worktrees=self._resolve_path(trees),
+            repos=self._resolve_path(given.get("repos", "..")),
+            unsigned=given.get("unsigned", False),
+            prompt=self._resolve_path(given["prompt"]) if "prompt" in given else None,
+            trailers=given.get("trailers", ()),
+        )
+        if state in (self._root, *self._root.parents, settings.specs):
+            why = "the state needs a folder of its own, not one with other things in it"
+            self._add_problem(("workspace", "state"), why, "the default is .orchestr")
+        return settings
+
+    def _load_repos(self, raw: Any, cache: Path) -> dict[str, RepoSettings]:
+        result: dict[str, RepoSettings] = {}
+        for name, table in self._list_tables("repos", raw):
+            self._check_name(("repos", name), field_types.check_repo_name, name)
+            given = self._convert_section("repos", table, name)
+            if "path" in given:
+                given["path"] = self._resolve_path(given["path"])
+            if "url" in given and "create" in given:
+                why = "a repository is cloned from `url` or made by `create`, not both"
+                self._add_problem(("repos", name, "create"), why, "remove one of them")
+            if given.get("checks"):
+                given["checks"] = self._load_checks(
+                    ("repos", name, "checks"), given["checks"], cache
+                )
+            result[name] = RepoSettings(name, **{**given, "checks": given.get("checks") or ()})
+        return result
+
+    def _load_checks(
+        self, here: tuple[str, ...], raw: list[Any], cache: Path
+    ) -> tuple[CheckDef, ...]:
+        from orchestr.settings import repo_checks
+
+        checks, faults = repo_checks.read_repo_checks(raw, cache)
+        for path, message, hint, at_key in faults:
+            self._add_problem((*here, *map(str, path)), message, hint, at_key=at_key)
+        return checks
+
+    def _load_ports(self, raw: Any) -> PortSettings:
+        settings = PortSettings(**self._convert_section("ports", raw))
+        if settings.base + 10 * settings.slots > 65536:
+            why = f"{settings.slots} slots of 10 ports from {settings.base} on end after 65535"
+            self._add_problem(("ports", "slots"), why, "take a lower base, or fewer slots")
+        return settings
+
+    def _load_agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
+        default = raw.get("default") if isinstance(raw, dict) else None
+        tables = {k: v for k, v in raw.items() if k != "default"} if isinstance(raw, dict) else raw
+        result: dict[str, AgentSettings] = {}
+        names = []
+        for name, table in self._list_tables("agents", tables):
+            names.append(name)
+            self._check_name(("agents", name), field_types.check_word, name)
+            agent = self._load_agent(name, self._convert_section("agents", table, name), table)
+            if agent is not None:
+                result[name] = agent
+        if default is None:
+            return result, names[0] if len(names) == 1 else None
+        if not isinstance(default, str):
+            why = f"must be the name of an agent, got {kind_of(default)}"
+            hint = 'write default = "scripted"; no agent can be called `default`'
+            self._add_problem(("agents", "default"), why, hint)
+        elif default not in names:
+            hint = (
+                suggest_name(default, names) or f"declare it: [agents.{quote_value(default)[1:-1]}]"
+            )
+            self._add_problem(
+                ("agents", "default"), f"there is no agent {quote_value(default)}", hint
+            )
+        return result, default
+
+    def _load_agent(self, name: str, given: dict[str, Any], raw: Any) -> AgentSettings | None:
+        here = ("agents", name)
+        if not isinstance(raw, dict):
+            return None
+        if "kind" not in raw:
+            self._add_problem(here, "`kind` is required and not there", 'write kind = "command"')
+            return None
+        if "kind" not in given:
+            return None
+        self._check_agent(here, raw, str(given["kind"]))
+        agent = AgentSettings(name, **given)
+        if agent.retry_max < agent.retry_after:
+            why = "is less than `retry_after`"
+            self._add_problem(
+                (*here, "retry_max"), why, "waiting starts at retry_after and doubles"
+            )
+        return agent
+
+    def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:
+        """Keys that this kind of agent cannot do without, or cannot do anything with."""
+        if kind == "command" and not raw.get("run"):
+            hint = 'like run = ["python3", "tools/agent.py"]'
+            self._add_problem(here, "`run` is required for kind `command`", hint)
+        for key, kinds, hint in ONLY:
+            if key in raw and kind not in kinds:
+                self._add_problem((*here, key), f"kind `{kind}` has no `{key}`", hint)
+        if ("price_input_usd" in raw) != ("price_output_usd" in raw):
+            why = "a price table needs `price_input_usd` and `price_output_usd`"
+            self._add_problem(here, why, "dollars per million tokens")
+
+    def _load_forge(self, raw: Any) -> ForgeSettings:
+        given = self._convert_section("forge", raw)
+        for key in ("program", "patience"):
+            if key in given and given.get("kind", "local") == "local":
+                hint = 'it is for kind = "github"'
+                self._add_problem(("forge", key), f"kind `local` has no `{key}`", hint)
+        return ForgeSettings(**given)
+
+    def _list_tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
+        if isinstance(raw, dict):
+            return list(raw.items())
+        self._add_problem((name,), f"must be a table of tables, got {kind_of(raw)}", at_key=True)
+        return []
+
+    def _check_name(self, path: tuple[str, ...], check: Any, name: str) -> None:
+        try:
+            check(name)
+        except BadValue as error:
+            self._add_problem(path, error.message, error.hint, at_key=True)
+
+    def _resolve_path(self, text: str) -> Path:
+        """Absolute, with ``~`` for the home folder, relative to the workspace, ``..`` folded."""
+        if text == "~" or text.startswith("~/"):
+            text = (self._environ.get("HOME") or str(Path.home())) + text[1:]
+        return Path(os.path.normpath(self._root / text))
+
+    def _add_problem(
+        self, path: tuple[str, ...], message: str, hint: str | None = None, *, at_key: bool = False
+    ) -> None:
+        variable = self._sources.get(path)
+        if variable is not None:
+            self._problems.append(Problem(variable, 0, 0, ".".join(path), message, hint))
+            return
+        line, column = toml_positions.find_place(self._text, path, at_key=at_key)
+        shown = ".".join(quote_value(step)[1:-1] for step in path)
+        self._problems.append(Problem(FILE, line, column, shown, message, hint))

@@ -1,0 +1,86 @@
+"""What is wrong between checks, reviewers, contracts and the rest of a spec.
+
+Works on the raw values, like `orchestr.spec.references`, whose second half this is: agents that are
+not there, cells and repositories that nobody has, names used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from orchestr.errors import Problem
+from orchestr.spec.field_types import quote_value, suggest_name
+from orchestr.spec.yaml_source import Document
+
+Path_ = tuple[str | int, ...]
+
+
+def check_proof_fields(
+    document: Document, section: str, repos: Collection[str], agents: Collection[str] | None
+) -> Iterable[Problem]:
+    """Every problem; ``repos`` are those of the cells, ``agents`` None means: any will do."""
+    raw = document.value
+    cells = raw.get(section)
+    names = list(cells) if isinstance(cells, dict) else []
+    levels: list[tuple[Path_, Any]] = [(("defaults",), raw.get("defaults"))]
+    levels += [((section, name), cells[name]) for name in names]
+    for here, fields in levels:
+        if not isinstance(fields, dict):
+            continue
+        for word in ("checks", "screenshots", "reviewers"):
+            yield from _duplicate_problems(document, (*here, word), fields.get(word))
+        if agents is not None:
+            yield from _agent_problems(
+                document, (*here, "reviewers"), fields.get("reviewers"), agents
+            )
+    yield from _duplicate_problems(document, ("cross_checks",), raw.get("cross_checks"))
+    yield from _repo_problems(document, raw.get("cross_checks"), repos)
+    yield from _owner_problems(document, raw.get("contracts"), names)
+
+
+def _text_items(listed: Any, field: str) -> list[tuple[int, str]]:
+    """(index, value) of a text field of the mappings in a list."""
+    if not isinstance(listed, list):
+        return []
+    found = ((i, item.get(field)) for i, item in enumerate(listed) if isinstance(item, dict))
+    return [(i, value) for i, value in found if isinstance(value, str)]
+
+
+def _duplicate_problems(document: Document, here: Path_, listed: Any) -> Iterable[Problem]:
+    seen: set[str] = set()
+    for index, name in _text_items(listed, "name"):
+        if name in seen:
+            message = f"{quote_value(name)} is the name of another one, too"
+            yield document.make_problem((*here, index, "name"), message, "rename one of them")
+        seen.add(name)
+
+
+def _agent_problems(
+    document: Document, here: Path_, listed: Any, agents: Collection[str]
+) -> Iterable[Problem]:
+    for index, name in _text_items(listed, "agent"):
+        if name not in agents:
+            declare = "declare it in orchestr.toml, like [agents.my-agent]"
+            hint = suggest_name(name, agents) or declare
+            yield document.make_problem(
+                (*here, index, "agent"), f"there is no agent {quote_value(name)}", hint
+            )
+
+
+def _repo_problems(document: Document, listed: Any, repos: Collection[str]) -> Iterable[Problem]:
+    for index, name in _text_items(listed, "repo"):
+        if name not in repos:
+            message = f"no cell works in a repository {quote_value(name)}"
+            yield document.make_problem(
+                ("cross_checks", index, "repo"), message, suggest_name(name, repos)
+            )
+
+
+def _owner_problems(document: Document, listed: Any, cells: Collection[str]) -> Iterable[Problem]:
+    for index, name in _text_items(listed, "owner"):
+        if name not in cells:
+            message = f"there is no cell {quote_value(name)}"
+            yield document.make_problem(
+                ("contracts", index, "owner"), message, suggest_name(name, cells)
+            )

@@ -1,0 +1,36 @@
+"""The words of a spec: phases of a cell, its action, how a feature is delivered."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """Who does the work of a cell: an agent, or nobody (the engine pushes what is there)."""
+
+    AGENT = "agent"
+    PUSH = "push"
+
+
+class Phase(StrEnum):
+    """The steps of a cell, in the order in which they run.
+
+    ``plan`` is there only for cells with the gate ``plan`` (`Cell.steps`); no spec lists it.
+    """
+
+    WORKTREE = "worktree"
+    PLAN = "plan"
+    IMPLEMENT = "implement"
+    CHECK = "check"
+    REVIEW = "review"
+    PUBLISH = "publish"
+
+
+LISTED = tuple(phase for phase in Phase if phase is not Phase.PLAN)  # every cell has these
+
+
+class Delivery(StrEnum):
+    """What happens to a cell's pull request: left open, or landed by the merge queue."""
+
+    PR = "pr"
+    MERGE = "merge"

@@ -1,0 +1,151 @@
+"""What `orchestr validate` and `orchestr schema` answer, as data; printing is the command's.
+
+Pure but for reading the spec files through `orchestr.spec.reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestr.errors import Problem, SpecError, UsageError
+from orchestr.spec.field_types import quote_value, suggest_name
+from orchestr.spec.phases import Action
+from orchestr.spec.reader import SpecSet, SpecSettings, read_all_specs, read_feature, spec_files
+from orchestr.spec.records import Feature
+
+
+class ValidationSettings(SpecSettings, Protocol):
+    """The part of `orchestr.settings.loader.Settings` that validating needs."""
+
+    @property
+    def default_agent(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """The good features, and everything wrong (``problems``) or odd (``warnings``)."""
+
+    features: tuple[Feature, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong; warnings do not count."""
+        return not self.problems
+
+
+def validate_specs(
+    settings: ValidationSettings, names: Sequence[str] = (), *, cwd: Path | None = None
+) -> ValidationReport:
+    """Check the named specs, else all. A name is a feature, a file of the specs folder
+    without its suffix, or a path (relative to ``cwd``, the workspace by default).
+
+    Raises UsageError for a name that is none of these.
+    """
+    everything = read_all_specs(settings)
+    if not names:
+        return _make_report(settings, everything)
+    features: dict[str, Feature] = {}
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    for name in dict.fromkeys(names):
+        part = _read_named_spec(settings, everything, name, cwd or settings.workspace.root)
+        features |= {feature.name: feature for feature in part.features.values()}
+        problems += part.problems
+        warnings += part.warnings
+    chosen = SpecSet(features, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
+    return _make_report(settings, chosen)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a spec, in either form (draft 2020-12).
+
+    It describes the file; what needs several values (cycles, branches) only `validate_specs` knows.
+    """
+    from pydantic.json_schema import models_json_schema
+
+    from orchestr.spec.models import NativeFeature, OpentdfFeature
+
+    forms = (NativeFeature, OpentdfFeature)
+    references, schema = models_json_schema([(form, "validation") for form in forms])
+    definitions = schema["$defs"]
+    for form, section in ((NativeFeature, "cells"), (OpentdfFeature, "repos")):
+        cells = definitions[form.__name__]["properties"][section]
+        cells["propertyNames"] = {"pattern": "^[a-z][a-z0-9-]*$", "maxLength": 100}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "orchestr feature spec",
+        "oneOf": [references[form, "validation"] for form in forms],
+        "$defs": _without_null(definitions),
+    }
+
+
+def _without_null(schema: Any) -> Any:
+    """Leaving a field out is the only way to say nothing: the reader refuses empty values."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: _without_null(value) for key, value in schema.items()}
+    choices = result.get("anyOf", [])
+    if {"type": "null"} in choices:
+        left = [choice for choice in choices if choice != {"type": "null"}]
+        del result["anyOf"]
+        result = {**left[0], **result} if len(left) == 1 else {**result, "anyOf": left}
+    if result.get("default", ...) is None:
+        del result["default"]
+    return result
+
+
+def _read_named_spec(
+    settings: ValidationSettings, everything: SpecSet, name: str, cwd: Path
+) -> SpecSet:
+    word = name.removeprefix("feature:")
+    if word in everything.features:
+        feature = everything.features[word]
+        return _part_of_file(everything, {word: feature}, feature.path)
+    root = settings.workspace.root
+    for path in spec_files(settings.workspace.specs):
+        if word in (path.stem, path.name) or cwd / name == path:
+            shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+            good = {f.name: f for f in everything.features.values() if f.path == shown}
+            return _part_of_file(everything, good, shown)
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        try:
+            feature, notes = read_feature(cwd / name, root=root, agents=settings.agents.keys())
+        except SpecError as error:
+            wrong = tuple(p for p in error.problems if p.severity == "error")
+            return SpecSet({}, wrong, tuple(p for p in error.problems if p not in wrong))
+        return SpecSet({feature.name: feature}, (), notes)
+    hint = suggest_name(word, everything.features) or "`orchestr list` shows the features"
+    raise UsageError(f"there is no feature {quote_value(word)}", hint=hint)
+
+
+def _part_of_file(everything: SpecSet, features: dict[str, Feature], file: str) -> SpecSet:
+    return SpecSet(
+        features,
+        tuple(p for p in everything.problems if p.file == file),
+        tuple(p for p in everything.warnings if p.file == file),
+    )
+
+
+def _make_report(settings: ValidationSettings, found: SpecSet) -> ValidationReport:
+    features = tuple(found.features.values())
+    missing = [] if settings.default_agent else [_without_agent(f) for f in features]
+    warnings = (*found.warnings, *(problem for problem in missing if problem))
+    return ValidationReport(features, found.problems, warnings)
+
+
+def _without_agent(feature: Feature) -> Problem | None:
+    """A cell that names no agent where the settings choose none cannot run."""
+    bare = [c.name for c in feature.cells if c.action is Action.AGENT and c.agent is None]
+    if not bare:
+        return None
+    names = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
+    message = f"no agent is named for {names}, and the settings have no default"
+    hint = 'write `agent:` there, or [agents] default = "..." in orchestr.toml'
+    return Problem(feature.path, 0, 0, "", message, hint, "warning")

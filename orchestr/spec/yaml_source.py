@@ -1,0 +1,332 @@
+"""From bytes to plain values with places: the only module that knows YAML.
+
+Owns everything that can be wrong with the text itself: encoding, size, syntax, depth, aliases,
+duplicate keys, tags. What the values mean is `orchestr.spec.models`' business.
+
+Two passes, both by libyaml where PyYAML has it (1,000 cells: 16 ms to compose, 171 ms in
+Python). First the events, which need no recursion: they give depth and aliases. Only then
+``compose``, because its C code recurses without a limit and 100,000 times ``[`` ends the
+process with a segmentation fault (seen with PyYAML 6.0.3, libyaml 0.2.5).
+
+Scalars become text, whole numbers, decimals, true/false or None by YAML 1.1's rules, with
+three exceptions on purpose: a date stays the text that was written, so do ``1:30`` and ``010``
+(YAML would make them 90 and 8), and inside a ``todo`` or ``scenarios`` list everything that is
+not empty stays text (row A73).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import yaml
+
+from orchestr.errors import Problem, SpecError
+from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
+
+MAX_DEPTH = 50
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+FLATTEN = "a spec needs fewer than ten levels; look for a bracket or dash too many"
+MAX_ALIASED = 10_000  # nodes that aliases may add: enough for shared lists, not for a bomb
+
+EMPTY = ("is empty", "write a value, or leave the field out")
+
+Path_ = tuple[str | int, ...]
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_TEXT_LISTS = ("todo", "scenarios")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
+_FLOAT = re.compile(r"[-+]?[0-9]{1,17}\.[0-9]{0,17}", re.ASCII)
+# What YAML does not allow in a stream, by name, so that we can give line and column.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
+_QUOTE = (
+    "text with `: `, or starting with one of `@ * & ! % [ { \" ' | > #` or a backtick, "
+    "needs quotes:"
+)
+
+
+class Document:
+    """A parsed file: its ``value`` and where each part of it stands."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self._lines = _BREAK.split(text)
+        self._index: dict[int, dict[Hashable, tuple[Any, Any]]] = {}
+        self._root = _compose_tree(file, text, self._lines)
+        self.value = self._build_value(self._root, (), False)
+
+    def make_problem(
+        self,
+        path: Sequence[str | int],
+        message: str,
+        hint: str | None = None,
+        *,
+        at_key: bool = False,
+        severity: str = "error",
+    ) -> Problem:
+        """A problem at the value of ``path`` (or at its key), else at its nearest parent."""
+        line, column = self.find_place(path, at_key=at_key)
+        return Problem(self.file, line, column, field_name(path), message, hint, severity)
+
+    def find_place(self, path: Sequence[str | int], *, at_key: bool = False) -> tuple[int, int]:
+        """Line and column, from 1, of a value, of its key, or of the nearest parent's."""
+        node, mark = self._root, self._root.start_mark
+        for depth, step in enumerate(path):
+            children = self._children_of(node)
+            if step not in children:
+                break
+            key, child = children[step]
+            last = depth == len(path) - 1
+            mark = key.start_mark if at_key and last and key is not None else child.start_mark
+            # An empty value stands where the next token starts, which may be lines later.
+            if isinstance(child, yaml.ScalarNode) and not child.value and key is not None:
+                mark = key.start_mark
+            node = child
+        return mark.line + 1, mark.column + 1
+
+    def comment_after(self, path: Sequence[str | int]) -> str | None:
+        """The ``#word`` that cut off a plain text, as in ``- Fix issue #12`` (it is a comment)."""
+        node = self._root
+        for step in path:
+            children = self._children_of(node)
+            if step not in children:
+                return None
+            node = children[step][1]
+        if not isinstance(node, yaml.ScalarNode) or node.style:
+            return None
+        rest = self._lines[node.end_mark.line][node.end_mark.column :]
+        match = re.match(r"\s+(#\S.*)", rest)
+        return match[1] if match else None
+
+    def _children_of(self, node: Any) -> dict[Hashable, tuple[Any, Any]]:
+        known = self._index.get(id(node))
+        if known is None:
+            known = {}
+            if isinstance(node, yaml.MappingNode):
+                for key, value in node.value:
+                    if isinstance(key, yaml.ScalarNode):
+                        known.setdefault(key.value, (key, value))
+            elif isinstance(node, yaml.SequenceNode):
+                known = {i: (None, value) for i, value in enumerate(node.value)}
+            self._index[id(node)] = known
+        return known
+
+    def _build_value(self, node: Any, path: Path_, as_text: bool) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return self._read_scalar(node, path, as_text)
+        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            self._report_bad_tag(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            texts = bool(path) and path[-1] in _TEXT_LISTS
+            return [self._build_value(item, (*path, i), texts) for i, item in enumerate(node.value)]
+        table: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        for key, value in node.value:
+            line, column = key.start_mark.line + 1, key.start_mark.column + 1
+            if not isinstance(key, yaml.ScalarNode):
+                self._add_problem(
+                    line, column, path, "a key must be a text, not a list or a mapping"
+                )
+                continue
+            name = key.value
+            if key.tag == f"{_TAG}merge":
+                hint = "write the fields out, or use `defaults:` for what all cells share"
+                self._add_problem(line, column, path, "merge keys (`<<`) are not read", hint)
+            elif name in first:
+                message = f"key {quote_value(name)} is here twice, first in line {first[name]}"
+                self._add_problem(
+                    line, column, (*path, name), message, "remove or rename one of them"
+                )
+            else:
+                first[name] = line
+                built = table[name] = self._build_value(value, (*path, name), False)
+                if built is None:
+                    self._add_problem(line, column, (*path, name), *EMPTY)
+        return table
+
+    def _read_scalar(self, node: Any, path: Path_, as_text: bool) -> Any:
+        text: str = node.value
+        kind = node.tag.removeprefix(_TAG)
+        if kind == "null":
+            return None
+        if kind not in ("str", "int", "float", "bool", "timestamp", "value", "merge"):
+            self._report_bad_tag(node, path)
+        elif not as_text:
+            if kind == "bool":
+                return text.lower() in ("true", "yes", "on")
+            if kind == "int" and _INT.fullmatch(text):
+                return int(text)
+            if kind == "float" and _FLOAT.fullmatch(text):
+                return float(text)
+        return text
+
+    def _report_bad_tag(self, node: Any, path: Path_) -> None:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        self._add_problem(
+            line, column, path, f"unknown tag {quote_value(node.tag)}", f'{_QUOTE} "..."'
+        )
+
+    def _add_problem(
+        self, line: int, column: int, path: Path_, message: str, hint: str | None = None
+    ) -> None:
+        self.problems.append(Problem(self.file, line, column, field_name(path), message, hint))
+
+
+def parse(file: str, data: bytes) -> Document:
+    """Read the bytes of one spec. Raises SpecError when there is no single document in them.
+
+    What is wrong but does not stop the reading (duplicate keys, tags) is in ``.problems``.
+    """
+    return Document(file, _decode_text(file, data))
+
+
+def field_name(path: Sequence[str | int]) -> str:
+    """``cells.java-sdk.depends_on[0]``, with odd characters escaped."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + quote_value(step)[1:-1]
+    return text
+
+
+def _decode_text(file: str, data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        size = f"{len(data) / (1 << 20):.1f} MiB"
+        raise _make_error(file, 0, 0, f"the file has {size}, a spec has at most 4 MiB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        raise _make_error(file, line, column, message, "save the file as UTF-8") from None
+    bad = _FORBIDDEN.search(text)
+    if bad:
+        before_text = text[: bad.start()]
+        line = before_text.count("\n") + 1
+        column = len(before_text.rpartition("\n")[2]) + 1
+        message = f"control character U+{ord(bad[0]):04X} in the file"
+        raise _make_error(file, line, column, message, "remove it")
+    return text
+
+
+def _compose_tree(file: str, text: str, lines: list[str]) -> Any:
+    try:
+        _check_structure(file, text)
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # PyYAML from 6.0.4 has a limit of its own, which its scanner may meet before
+        # `_check_structure`.
+        if mark is not None and "nesting depth" in (error.problem or ""):
+            raise _make_error_at(file, mark, TOO_DEEP, FLATTEN) from None
+        raise SpecError([_syntax_problem(file, error, lines)]) from None
+    except yaml.YAMLError as error:
+        raise _make_error(file, 0, 0, f"this is not YAML: {error}") from None
+    if root is None:
+        raise _make_error(
+            file, 0, 0, "the file is empty", "`orchestr init` writes an example to copy"
+        )
+    return _check_aliases(file, root)
+
+
+def _check_structure(file: str, text: str) -> None:
+    """Refuse what is too deep or not one document, before anything recurses."""
+    depth = 0
+    documents = 0
+    events: Iterable[Any] = yaml.parse(text, Loader=_Loader)
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _make_error_at(file, event.start_mark, TOO_DEEP, FLATTEN)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                message = "a second document (`---`) starts here"
+                hint = "one feature, one file: move it to a file of its own"
+                raise _make_error_at(file, event.start_mark, message, hint)
+
+
+def _check_aliases(file: str, root: Any) -> Any:
+    """Refuse loops and bombs: count what aliases would expand to, each node once."""
+    sizes: dict[int, int] = {}
+    open_: set[int] = set()
+    real = 0
+
+    def expanded_size(node: Any) -> int:
+        nonlocal real
+        if id(node) in sizes:
+            return sizes[id(node)]
+        if id(node) in open_:
+            raise _make_error_at(file, node.start_mark, "an alias leads back into itself")
+        real += 1
+        total = 1
+        if not isinstance(node, yaml.ScalarNode):
+            open_.add(id(node))
+            for item in node.value:
+                total += (
+                    sum(map(expanded_size, item))
+                    if isinstance(item, tuple)
+                    else expanded_size(item)
+                )
+            open_.discard(id(node))
+        sizes[id(node)] = total
+        if total - real > MAX_ALIASED:
+            message = f"aliases (`*name`) would add more than {MAX_ALIASED:,} values"
+            raise _make_error_at(file, node.start_mark, message, "write them out")
+        return total
+
+    expanded_size(root)
+    return root
+
+
+def _syntax_problem(file: str, error: yaml.MarkedYAMLError, lines: list[str]) -> Problem:
+    """A YAML error in words, with the line quoted as it should be (row A97)."""
+    mark, start = error.problem_mark or error.context_mark, error.context_mark
+    what = error.problem or error.context or "it cannot be read"
+    if error.context and error.problem:
+        what += f" ({error.context})"
+    # What never ends (a quote, a bracket) is wrong where it starts, not where the file stops.
+    endless = "scalar" in (error.context or "") or "flow" in (error.context or "")
+    if start is not None and mark is not None and endless and start.line != mark.line:
+        what += f", started here and not ended by line {mark.line + 1}"
+        mark = start
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    written = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "\t" in written[:column] and not written[:column].strip():
+        hint = "indent with spaces: YAML does not allow tabs"
+    else:
+        hint = _quote_hint(written)
+    return Problem(file, line, column, "", f"this is not YAML: {escape_unprintable(what)}", hint)
+
+
+def _quote_hint(written: str) -> str:
+    """Advise quotes, with the very line where there is one."""
+    match = re.match(r"\s*((?:-\s+)+|[A-Za-z_-]+:\s+)(.+?)\s*$", written)
+    if match is None:
+        return f'{_QUOTE} - "..."'
+    prefix, text = match[1], match[2]
+    if text[0] in "\"'" and text.find(text[0], 1) in (-1, len(text) - 1):
+        text = text.strip(text[0])
+    quoted = "'" + text.replace("'", "''") + "'" if '"' in text else f'"{text}"'
+    return f"{_QUOTE} {escape_unprintable(prefix + quoted)}"
+
+
+def _make_error(
+    file: str, line: int, column: int, message: str, hint: str | None = None
+) -> SpecError:
+    return SpecError([Problem(file, line, column, "", message, hint)])
+
+
+def _make_error_at(file: str, mark: Any, message: str, hint: str | None = None) -> SpecError:
+    return _make_error(file, mark.line + 1, mark.column + 1, message, hint)

@@ -1,0 +1,1 @@
+"""The state on disk: journal and its replay, result files, attempts, registry."""

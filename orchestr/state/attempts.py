@@ -1,0 +1,259 @@
+"""Attempts: numbered tries at `implement`, each a folder `attempts/<n>/` that is kept.
+
+`attempt.toml` is written, with the key, before the agent starts, and closed after
+`implement.toml` is there; so whoever finds an open attempt knows what is left to do (DESIGN, a
+missing row in `.doit.db` means nothing).
+
+A plan (gate `plan`, `orchestr.cell.phases.plan`) is made under the same rules. Its number is
+negative in all records and in the ledger: plan 1 of a cell is -1, in `plans/1/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from dataclasses import fields as fields_of
+from pathlib import Path
+
+from orchestr.files import RecordFields, read_record, read_toml, write_toml
+from orchestr.spec.phases import Phase
+from orchestr.state.journal import utc_timestamp
+from orchestr.state.results import SCHEMA, TRANSCRIPT, digest
+from orchestr.supervisor.protocol import LAUNCH
+
+FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from the base
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One `attempt.toml`. ``start`` is the commit that the new head must descend from.
+
+    ``state`` is open, then closed; check or review while it is open again for a repair or a
+    review there. ``token`` is random: two workspaces with the same spec may open the same attempt
+    of the same cell in the same millisecond, and neither may take the other's agents for its own.
+    """
+
+    number: int
+    key: str
+    agent: str
+    start: str
+    model: str = ""
+    state: str = "open"
+    outcome: str = ""
+    reason: str = ""
+    fresh: str = ""  # the request (a run id) that it answers
+    opened_at: str = ""
+    closed_at: str = ""
+    token: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state != "closed"
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that it is a try at."""
+        return Phase.PLAN if self.number < 0 else Phase.IMPLEMENT
+
+    @property
+    def active_phase(self) -> Phase:
+        """The phase that it is open in: its own, or the one that repairs or reviews."""
+        again = {str(p): p for p in (Phase.CHECK, Phase.REVIEW)}
+        return again.get(self.state, self.phase)
+
+    @property
+    def label(self) -> str:
+        """`attempt 2`, or `plan 1`."""
+        return f"plan {-self.number}" if self.number < 0 else f"attempt {self.number}"
+
+    def process_marker(self, cell_key: str) -> str:
+        """The value of ORCHESTR_ATTEMPT_ID: one attempt of one cell of one workspace."""
+        return f"{cell_key}/{self.number}/{digest(self.key, self.token)}"
+
+
+TEXTS = {
+    f.name: f.default if isinstance(f.default, str) else None
+    for f in fields_of(Attempt)
+    if f.name != "number"
+}
+
+
+def attempt_folder(cell_dir: Path, number: int) -> Path:
+    """Where an attempt keeps what it made; a negative number is a plan's."""
+    if number < 0:
+        return cell_dir / "plans" / str(-number)
+    return cell_dir / "attempts" / str(number)
+
+
+def read_attempt(cell_dir: Path, number: int) -> Attempt | None:
+    """One attempt, or None."""
+    return read_record(attempt_folder(cell_dir, number) / "attempt.toml", read_toml, _parse_attempt)
+
+
+def _parse_attempt(fields: RecordFields) -> Attempt:
+    texts = {name: fields.get_text(name, default) for name, default in TEXTS.items()}
+    return Attempt(number=fields.get_number("number"), **texts)
+
+
+def write_attempt(cell_dir: Path, attempt: Attempt) -> None:
+    """Write `attempt.toml`, durably."""
+    path = attempt_folder(cell_dir, attempt.number) / "attempt.toml"
+    write_toml(path, {"schema": SCHEMA, **asdict(attempt)})
+
+
+def attempt_numbers(cell_dir: Path) -> list[int]:
+    """The numbers of all attempts, ascending."""
+    with suppress(FileNotFoundError):
+        found = [p.name for p in (cell_dir / "attempts").iterdir() if p.name.isdecimal()]
+        return sorted(int(name) for name in found if name != "0")  # 0: without an agent
+    return []
+
+
+def newest_transcript(cell_dir: Path, number: int) -> Path:
+    """The transcript of who was started last: the attempt's author, or one of its reviewers.
+
+    Of reviewers that read at the same time it is the one who said something last. Asked twice a
+    second by the live table, so it only looks at times.
+    """
+    own = attempt_folder(cell_dir, number)
+    began, found = _mtime_ns(own / LAUNCH), own / TRANSCRIPT
+    newest = -1
+    for place in agent_folders(cell_dir, number):
+        said = _mtime_ns(place / TRANSCRIPT)
+        if place != own and _mtime_ns(place / LAUNCH) > began and said > newest:
+            found, newest = place / TRANSCRIPT, said
+    return found
+
+
+def _mtime_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def plan_numbers(cell_dir: Path) -> list[int]:
+    """The numbers of all plans, the oldest (-1) first."""
+    with suppress(FileNotFoundError):
+        found = [p.name for p in (cell_dir / "plans").iterdir() if p.name.isdecimal()]
+        return sorted((-int(name) for name in found), reverse=True)
+    return []
+
+
+def newest_plan(cell_dir: Path) -> Attempt | None:
+    """The last plan that has a record."""
+    found = [
+        plan
+        for number in plan_numbers(cell_dir)
+        if (plan := read_attempt(cell_dir, number)) is not None
+    ]
+    return found[-1] if found else None
+
+
+def current_attempt(cell_dir: Path) -> Attempt | None:
+    """What an agent works on or did last: an open plan, else the newest attempt.
+
+    An attempt never starts while a plan is open.
+    """
+    plan = newest_plan(cell_dir)
+    return plan if plan is not None and plan.is_open else newest_attempt(cell_dir)
+
+
+def iter_attempts(cell_dir: Path) -> Iterator[Attempt]:
+    """All attempts that have a record, oldest first."""
+    for number in attempt_numbers(cell_dir):
+        attempt = read_attempt(cell_dir, number)
+        if attempt is not None:
+            yield attempt
+
+
+def newest_attempt(cell_dir: Path) -> Attempt | None:
+    """The attempt with the highest number, if its record was written."""
+    records = (read_attempt(cell_dir, number) for number in reversed(attempt_numbers(cell_dir)))
+    return next((record for record in records if record is not None), None)
+
+
+def open_attempt(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
+    """Record a new attempt before anything of it starts."""
+    number = max(attempt_numbers(cell_dir), default=0) + 1
+    request = fresh_request(cell_dir)
+    attempt = Attempt(number, key, agent, start, model or "", fresh=request or "",
+                      opened_at=utc_timestamp(), token=os.urandom(8).hex())  # fmt: skip
+    write_attempt(cell_dir, attempt)
+    with suppress(FileNotFoundError):
+        (cell_dir / FRESH).unlink()
+    return attempt
+
+
+def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
+    """Record a new plan before its agent starts."""
+    number = min(plan_numbers(cell_dir), default=0) - 1
+    plan = Attempt(
+        number, key, agent, start, model or "", opened_at=utc_timestamp(), token=os.urandom(8).hex()
+    )
+    write_attempt(cell_dir, plan)
+    return plan
+
+
+def close(cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "") -> Attempt:
+    """Record how it ended: done, failed, aborted, superseded or forgotten."""
+    closed = replace(
+        attempt, state="closed", outcome=outcome, reason=reason, closed_at=utc_timestamp()
+    )
+    write_attempt(cell_dir, closed)
+    return closed
+
+
+def reopen(cell_dir: Path, attempt: Attempt, phase: str) -> Attempt:
+    """Record that agents of an attempt work again, in phase `check` or `review`."""
+    if attempt.state == phase:
+        return attempt
+    opened = replace(attempt, state=phase)
+    write_attempt(cell_dir, opened)
+    return opened
+
+
+def reviews_folder(cell_dir: Path, number: int) -> Path:
+    """Where the reviewers of an attempt have their folders."""
+    return attempt_folder(cell_dir, number) / "reviews"
+
+
+def agent_folders(cell_dir: Path, number: int) -> list[Path]:
+    """Every folder of an attempt that an agent may have been started in."""
+    own = attempt_folder(cell_dir, number)
+    with suppress(FileNotFoundError):
+        return [own, *sorted(p for p in reviews_folder(cell_dir, number).iterdir() if p.is_dir())]
+    return [own]
+
+
+def fresh_request(cell_dir: Path) -> str | None:
+    """The run id of a `--fresh` that no attempt has answered yet."""
+    request = read_record(cell_dir / FRESH, read_toml, lambda f: f.get_text("request"))
+    if request is None:
+        return None
+    answered = any(a.fresh == request for a in iter_attempts(cell_dir))
+    return None if answered else request
+
+
+def request_fresh(cell_dir: Path, request: str) -> None:
+    """The next attempt of this cell starts again from the base."""
+    write_toml(cell_dir / FRESH, {"schema": SCHEMA, "request": request})
+
+
+def link_transcript(cell_dir: Path, number: int) -> None:
+    """Point the cell's `transcript.jsonl` at an attempt's, by rename."""
+    target = f"attempts/{number}/{TRANSCRIPT}"
+    own = attempt_folder(cell_dir, number) / TRANSCRIPT
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.touch(exist_ok=True)
+    link = cell_dir / TRANSCRIPT
+    with suppress(OSError):
+        if str(link.readlink()) == target:
+            return
+    temporary = cell_dir / f".{TRANSCRIPT}.{os.getpid()}.tmp"
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(target)
+    temporary.replace(link)

@@ -1,0 +1,115 @@
+"""Where things lie, and the journal. Truth after git and the forge (DESIGN, nothing is lost).
+
+Owns the paths below `.orchestr/` and the append-only journal; leaves what a phase's result file
+means to `orchestr.cell`. Invariant across a crash: a line of the journal is whole or it is the
+torn last one, which the next writer ends before it adds its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestr.state.events import Event, EventKind
+
+TORN_MARK = b"\n"
+
+
+def utc_timestamp() -> str:
+    """The time as the journal writes it: ISO-8601, UTC, milliseconds, with offset."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Journal:
+    """One feature's append-only record of events, JSON lines (rows E34, E37, X26).
+
+    Appending takes a lock on the file itself, so that two processes never mix their lines.
+    A writer first ends an unfinished last line: appending to it would destroy the next record.
+    """
+
+    def __init__(self, path: Path, *, run: str = "") -> None:
+        self.path = path
+        self.run = run
+        self._mutex = threading.Lock()
+
+    def append(self, event: Event) -> None:
+        """Write one event durably. Raises OSError (disk full); then no part of it counts."""
+        line = json.dumps(_as_dict(event), separators=(",", ":"), ensure_ascii=False)
+        data = line.encode() + b"\n"
+        with self._mutex, self._open_locked() as fd:
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                data = TORN_MARK + data
+            try:
+                written = os.write(fd, data)
+                if written != len(data):
+                    raise OSError(28, "no space left for a whole line", str(self.path))
+            except OSError:
+                os.ftruncate(fd, size)
+                raise
+
+    def read(self) -> Iterator[Event]:
+        """Every whole event, oldest first; torn or foreign lines are passed over."""
+        try:
+            stream = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with stream:
+            for line in stream:
+                event = parse_event(line)
+                if event is not None:
+                    yield event
+
+    def size(self) -> int:
+        """Bytes written so far: whoever read that much knows it all."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def _open_locked(self) -> Iterator[int]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def parse_event(line: bytes) -> Event | None:
+    """One line of a journal, or None when it is torn or not ours."""
+    try:
+        raw: dict[str, Any] = json.loads(line)
+        event = Event(
+            EventKind(raw["kind"]),
+            raw["ts"],
+            raw.get("run", ""),
+            raw.get("feature", ""),
+            raw.get("cell", ""),
+            raw.get("phase", ""),
+            raw.get("attempt", 0),
+            raw.get("data", {}),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    texts = (event.ts, event.run, event.feature, event.cell, event.phase)
+    fits = isinstance(event.attempt, int) and isinstance(event.data, dict)
+    return event if fits and all(isinstance(text, str) for text in texts) else None
+
+
+def _as_dict(event: Event) -> dict[str, Any]:
+    short: dict[str, Any] = {"v": 1, "ts": event.ts, "kind": str(event.kind)}
+    for name in ("run", "feature", "cell", "phase", "attempt", "data"):
+        value = getattr(event, name)
+        if value:
+            short[name] = dict(value) if name == "data" else value
+    return short

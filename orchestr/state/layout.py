@@ -1,0 +1,94 @@
+"""Where the files of a workspace lie, and whether there is room for more."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestr.errors import OrchestrError
+from orchestr.settings.records import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceLayout:
+    """The paths below the state folder. Nothing here touches the disk."""
+
+    root: Path
+    state: Path
+    worktrees: Path
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> WorkspaceLayout:
+        """The layout that the settings describe."""
+        workspace = settings.workspace
+        return cls(workspace.root, workspace.state, workspace.worktrees)
+
+    @property
+    def locks_dir(self) -> Path:
+        return self.state / "locks"
+
+    @property
+    def registry_file(self) -> Path:
+        return self.state / "registry.json"
+
+    @property
+    def forge_dir(self) -> Path:
+        return self.state / "forge"
+
+    @property
+    def excludes_file(self) -> Path:
+        return self.state / "git" / "excludes"
+
+    @property
+    def database_file(self) -> Path:
+        return self.root / ".doit.db"
+
+    def journal_file(self, feature: str) -> Path:
+        return self.state / "journal" / f"{feature}.jsonl"
+
+    def lease_file(self, feature: str) -> Path:
+        return self.locks_dir / f"feature-{feature}.lock"
+
+    def feature_dir(self, feature: str) -> Path:
+        return self.state / "cells" / feature
+
+    def cell_dir(self, feature: str, cell: str) -> Path:
+        return self.state / "cells" / feature / cell
+
+    def worktree_dir(self, feature: str, cell: str) -> Path:
+        return self.worktrees / feature / cell
+
+
+def check_disk(state: Path, minimum_mb: int) -> str | None:
+    """Why there is too little room below ``state``, else None (row B82)."""
+    place = state
+    while not place.exists():
+        place = place.parent
+    try:
+        stat = os.statvfs(place)
+    except OSError:
+        return None  # what cannot be measured counts as sufficient
+    free = stat.f_bavail * stat.f_frsize // 2**20
+    if free >= minimum_mb:
+        return None
+    return f"only {free} MB free at {place}, {minimum_mb} wanted (limits.min_disk_mb)"
+
+
+class NotAWorkspace(OrchestrError):
+    """The state folder cannot be made or written."""
+
+
+def create_state_dirs(layout: WorkspaceLayout) -> None:
+    """Make the state folders, for their owner only: transcripts may hold what an agent saw.
+
+    Raises NotAWorkspace with the mend.
+    """
+    try:
+        for folder in (layout.state, layout.locks_dir, layout.state / "journal"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotAWorkspace(
+            f"cannot write to {layout.state}: {error.strerror}",
+            hint="set [workspace] state in orchestr.toml, or ORCHESTR_HOME, to a folder of yours",
+        ) from error

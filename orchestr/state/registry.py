@@ -1,0 +1,274 @@
+"""Which cell owns which worktree, branch and ports, over the whole workspace (rows C26-C36).
+
+Owns `registry.json`: read and written under an exclusive flock of its own, replaced by rename.
+Leaves whether the worktree is really there to `orchestr.git.worktrees` (row C30).
+
+What survives a crash: the file is the old one or the new one. One that cannot be read is set
+aside as ``.corrupt-<time>`` and the command fails (row X29); until `Registry.rebuild` has made
+a new one from ``git worktree list``, every further call fails, too: an empty registry would
+hand out branches that are taken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.files import set_aside, write_atomic
+from orchestr.git.repo import Repo
+from orchestr.process.file_lock import FlockLock
+
+SCHEMA = 1
+ACTIVE = "active"
+RELEASED = "released"
+_REBUILD = "orchestr doctor --fix"
+
+
+class ClaimConflict(OrchestrError):
+    """The key, branch, path or a port belongs to another; ``owner`` is its entry (row C31)."""
+
+    def __init__(self, message: str, owner: RegistryEntry, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.owner = owner
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryEntry:
+    """One cell's claim. ``key`` is ``feature/cell``; paths are absolute; ``base`` a commit;
+    ``created_at`` ISO-8601 with offset; ``common_dir`` says which repository it is.
+    """
+
+    key: str
+    repo: str
+    common_dir: str
+    path: str
+    branch: str
+    base: str
+    created_at: str
+    last_phase: str = ""
+    status: str = ACTIVE
+    ports: tuple[int, ...] = ()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it still claims anything."""
+        return self.status == ACTIVE
+
+
+class Registry:
+    """The registry file at ``path``, guarded by ``lock_path``. Cheap to make, holds nothing."""
+
+    def __init__(self, path: Path, lock_path: Path) -> None:
+        self.path = path
+        self.lock_path = lock_path
+
+    def entries(self) -> list[RegistryEntry]:
+        """Every entry, released ones too, by key. Raises CorruptState."""
+        return sorted(self._read_entries().values(), key=lambda entry: entry.key)
+
+    def lookup(self, key: str) -> RegistryEntry | None:
+        """The entry of a cell, whatever is on the disk (row C30). Raises CorruptState."""
+        return self._read_entries().get(key)
+
+    def lookup_active(self, key: str) -> RegistryEntry | None:
+        """The entry of a cell unless it was released (row C35). Raises CorruptState."""
+        entry = self.lookup(key)
+        return entry if entry is not None and entry.is_active else None
+
+    def reserve(self, entry: RegistryEntry) -> RegistryEntry:
+        """Claim branch, path and ports for a cell, all or nothing; returns what is recorded.
+
+        The same claim again changes nothing (row C12). Raises Taken naming the owner (C31).
+        """
+        entry = replace(entry, path=str(Path(entry.path).absolute()), status=ACTIVE)
+        with self._lock():
+            known = self._read_entries(locked=True)
+            mine = known.get(entry.key)
+            if mine is not None and mine.is_active:
+                if (mine.common_dir, mine.path, mine.branch) != (
+                    entry.common_dir, entry.path, entry.branch,
+                ):  # fmt: skip
+                    raise ClaimConflict(
+                        f"cell {entry.key} already has branch {mine.branch} at {mine.path}, "
+                        f"not {entry.branch} at {entry.path}",
+                        mine,
+                        hint=f"orchestr clean {_format_goal(mine.key)}",
+                    )
+                if set(entry.ports) <= set(mine.ports):
+                    return mine
+                entry = replace(mine, ports=tuple(dict.fromkeys((*mine.ports, *entry.ports))))
+            for other in known.values():
+                if other.is_active and other.key != entry.key:
+                    _refuse_overlap(entry, other)
+            self._write_entries({**known, entry.key: entry})
+            return entry
+
+    def touch_phase(self, key: str, phase: str) -> None:
+        """Record the latest phase; an unknown key is passed over in silence (row C33)."""
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry = known.get(key)
+            if entry is not None and entry.last_phase != phase:
+                self._write_entries({**known, key: replace(entry, last_phase=str(phase))})
+
+    def lease_ports(
+        self,
+        key: str,
+        blocks: Sequence[tuple[int, ...]],
+        usable: Callable[[tuple[int, ...]], bool],
+    ) -> tuple[int, ...] | None:
+        """Record the first of ``blocks`` that no cell holds and that is ``usable``, for a cell.
+
+        Ports that the cell holds already are given again. None: all are taken. Raises KeyError
+        for a cell that is not active.
+        """
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry = known[key]
+            if not entry.is_active:
+                raise KeyError(key)
+            if entry.ports:
+                return entry.ports
+            taken = {port for other in known.values() if other.is_active for port in other.ports}
+            for ports in blocks:
+                if taken.isdisjoint(ports) and usable(ports):
+                    self._write_entries({**known, key: replace(entry, ports=ports)})
+                    return ports
+            return None
+
+    def free_ports(self, key: str) -> tuple[int, ...]:
+        """Give a cell's ports back and keep the rest of its claim. Returns those it had."""
+        entry = self.lookup_active(key)
+        if entry is None or not entry.ports:
+            return ()
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry = known.get(key)
+            if entry is None or not entry.ports:
+                return ()
+            self._write_entries({**known, key: replace(entry, ports=())})
+            return entry.ports
+
+    def release(self, key: str) -> RegistryEntry | None:
+        """Give branch, path and ports back; the directory stays (row C34).
+
+        Returns the entry as it was, None when there was none.
+        """
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry = known.get(key)
+            if entry is not None and entry.is_active:
+                self._write_entries({**known, key: replace(entry, status=RELEASED, ports=())})
+            return entry
+
+    def remove(self, key: str) -> RegistryEntry | None:
+        """Forget an entry altogether (row C18); the directory stays."""
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry = known.pop(key, None)
+            if entry is not None:
+                self._write_entries(known)
+            return entry
+
+    def rebuild(self, worktrees: Path, repos: Mapping[str, Repo]) -> list[RegistryEntry]:
+        """Make the file anew from ``git worktree list`` of the known repositories (row X29).
+
+        What lies at ``<worktrees>/<feature>/<cell>`` on a branch is a cell's. ``repos`` are by
+        their names in the spec. Entries that can still be read stay; bases are only known to
+        the cells' markers and are left empty. Returns all entries.
+        """
+        root = worktrees.resolve()
+        with self._lock():
+            try:
+                known = self._read_entries(locked=True)
+            except CorruptState:
+                known = {}
+            for name, repo in sorted(repos.items()):
+                common = str(repo.common_dir())
+                for tree in repo.list_worktrees():
+                    try:
+                        parts = tree.path.resolve().relative_to(root).parts
+                    except ValueError:
+                        continue
+                    if len(parts) != 2 or tree.branch is None:
+                        continue
+                    key = "/".join(parts)
+                    if key in known and known[key].is_active:
+                        continue
+                    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+                    path = str(worktrees.absolute().joinpath(*parts))
+                    known[key] = RegistryEntry(key, name, common, path, tree.branch, "", stamp)
+            self._write_entries(known)
+        return sorted(known.values(), key=lambda entry: entry.key)
+
+    # --- the file --------------------------------------------------------------------------
+
+    def _lock(self) -> FlockLock:
+        return FlockLock(self.lock_path)
+
+    def _read_entries(self, *, locked: bool = False) -> dict[str, RegistryEntry]:
+        try:
+            return _parse_entries(self.path.read_bytes())
+        except FileNotFoundError:
+            left = sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
+            if left:
+                raise CorruptState(
+                    f"the registry was corrupt and is kept as {left[-1]}", hint=_REBUILD
+                ) from None
+            return {}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            if not locked:
+                # Only under the lock may a file be moved: a writer may have mended it by now.
+                with self._lock():
+                    return self._read_entries(locked=True)
+            problem = set_aside(self.path, f"{type(error).__name__}: {error}")
+            raise CorruptState(problem.message, hint=_REBUILD) from error
+
+    def _write_entries(self, entries: Mapping[str, RegistryEntry]) -> None:
+        rows = {key: _entry_to_row(entries[key]) for key in sorted(entries)}
+        branches = {
+            f"{entry.common_dir}:{entry.branch}": key
+            for key, entry in sorted(entries.items())
+            if entry.is_active
+        }
+        value = {"schema": SCHEMA, "entries": rows, "branches": branches}
+        write_atomic(self.path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _refuse_overlap(entry: RegistryEntry, other: RegistryEntry) -> None:
+    hint = f"orchestr clean {_format_goal(other.key)}, or choose another branch for {entry.key}"
+    if (other.common_dir, other.branch) == (entry.common_dir, entry.branch):
+        raise ClaimConflict(
+            f"branch {entry.branch} of {entry.repo} belongs to cell {other.key} ({other.path})",
+            other, hint=hint,
+        )  # fmt: skip
+    if other.path == entry.path:
+        raise ClaimConflict(f"{entry.path} belongs to cell {other.key}", other, hint=hint)
+    shared = set(entry.ports) & set(other.ports)
+    if shared:
+        raise ClaimConflict(f"port {min(shared)} belongs to cell {other.key}", other, hint=hint)
+
+
+def _format_goal(key: str) -> str:
+    return key.replace("/", ":")
+
+
+def _entry_to_row(entry: RegistryEntry) -> dict[str, Any]:
+    row = asdict(entry)
+    del row["key"]
+    return row
+
+
+def _parse_entries(data: bytes) -> dict[str, RegistryEntry]:
+    value = json.loads(data)
+    if value["schema"] != SCHEMA:
+        raise ValueError(f"schema {value['schema']!r}, this version reads {SCHEMA}")
+    return {
+        key: RegistryEntry(key=key, **{**row, "ports": tuple(row["ports"])})
+        for key, row in value["entries"].items()
+    }

@@ -1,0 +1,297 @@
+"""The result files of a cell's phases: what each holds, how it is read and written.
+
+A file is written by its own phase only, by rename, and only when its content changes. Files that
+are a `file_dep` hold nothing but what the next phase depends on; times, pids and costs are in the
+journal (DESIGN, a cell is a chain of files).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from orchestr.files import (
+    RecordFields,
+    read_json,
+    read_record,
+    read_toml,
+    write_if_changed,
+    write_json,
+    write_toml,
+)
+
+SCHEMA = 1
+NO_PR = "none"
+PRODUCT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})( [0-9a-f]+)?")  # what `tree` holds
+
+MARKER = "worktree.toml"
+TRANSCRIPT = "transcript.jsonl"
+PLAN = "plan.toml"
+PLAN_TEXT = "plan.md"
+IMPLEMENT = "implement.toml"
+CHECKS = "checks.json"
+REVIEW = "review.json"
+HEAD = "head.toml"
+TREE = "tree"
+PR_URL = "pr-url"
+PUBLISHED = "publish.toml"  # what `pr-url` was made from; `pr-url` itself is the address alone
+
+
+def digest(*parts: Any) -> str:
+    """A short stable digest of JSON-able values."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class ImplementOutcome(StrEnum):
+    """How `implement` ended well."""
+
+    CHANGED = "changed"
+    NO_CHANGE_NEEDED = "no_change_needed"
+    PUSHED_BY_HAND = "by_hand"  # an `action: push` cell: a person wrote the commits
+    ADOPTED = "adopted"  # made from a pull request that was there already
+
+
+@dataclass(frozen=True, slots=True)
+class WorktreeMarker:
+    """`worktree.toml`: what a cell's worktree was made from. It outlives the worktree.
+
+    ``base`` is a commit, ``base_ref`` the branch that the pull request is for, ``upstreams``
+    maps every direct upstream to what its `tree` file said. ``phase`` is the digest of the
+    worktree phase and does not count for the next one.
+    """
+
+    branch: str
+    base: str
+    base_ref: str
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+    phase: str = ""
+
+    def content_digest(self) -> str:
+        """The digest of what `implement` depends on."""
+        return digest(self.branch, self.base, dict(self.upstreams))
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / MARKER, {"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> WorktreeMarker | None:
+        return read_record(
+            folder / MARKER,
+            read_toml,
+            lambda f: cls(
+                f.get_text("branch"),
+                f.get_text("base"),
+                f.get_text("base_ref"),
+                f.get_table("upstreams"),
+                f.get_text("phase"),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """`plan.toml`: what `plan.md` was made for. ``digest`` is what a person approves, with the
+    todo; empty where nothing has to be approved. ``answers`` is the refusal that it was made
+    again for."""
+
+    key: str
+    digest: str
+    plan: int = 0  # its number, from 1
+    answers: str = ""
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / PLAN, {"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> PlanRecord | None:
+        return read_record(
+            folder / PLAN,
+            read_toml,
+            lambda f: cls(
+                f.get_text("key"),
+                f.get_text("digest"),
+                f.get_number("plan"),
+                f.get_text("answers", ""),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImplementRecord:
+    """`implement.toml`: the head that the host has proved, and the key it was made for."""
+
+    key: str
+    head: str
+    tree: str
+    base: str
+    outcome: ImplementOutcome
+    attempt: int = 0
+    reason: str = ""  # of `no_change_needed`
+    anchor: str = ""  # set after a fresh start that left the old head behind, see `HeadRecord`
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / IMPLEMENT, {"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> ImplementRecord | None:
+        return read_record(
+            folder / IMPLEMENT,
+            read_toml,
+            lambda f: cls(
+                f.get_text("key"),
+                f.get_text("head"),
+                f.get_text("tree"),
+                f.get_text("base"),
+                ImplementOutcome(f.get_text("outcome")),
+                f.get_number("attempt"),
+                f.get_text("reason", ""),
+                f.get_text("anchor", ""),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`checks.json` and `review.json`: verdicts on exactly one head. Others are void.
+
+    ``origin`` is the head that the phase was given, ``head`` the one that repairs made of it.
+    ``checks`` are the results on ``head`` where a review's repairs made the phase before void.
+    ``partial``: something stayed red, and the spec allows that.
+    """
+
+    head: str
+    key: str
+    items: tuple[Mapping[str, Any], ...] = ()
+    origin: str = ""
+    partial: bool = False
+    checks: tuple[Mapping[str, Any], ...] | None = None
+
+    def write(self, path: Path) -> None:
+        value = {"schema": SCHEMA, "head": self.head, "origin": self.origin or self.head,
+                 "key": self.key, "partial": self.partial, "items": list(self.items)}  # fmt: skip
+        if self.checks is not None:
+            value["checks"] = list(self.checks)
+        write_json(path, value)
+
+    @classmethod
+    def read(cls, path: Path) -> Evidence | None:
+        return read_record(path, read_json, cls._from_fields)
+
+    @classmethod
+    def _from_fields(cls, f: RecordFields) -> Evidence:
+        head = f.get_text("head")
+        checks = f.get_items("checks") if f.has_field("checks") else None
+        return cls(head, f.get_text("key"), f.get_items("items"), f.get_text("origin", head),
+                   f.get_flag("partial"), checks)  # fmt: skip
+
+
+def valid_checks(checks: Evidence | None, review: Evidence | None) -> tuple[Mapping[str, Any], ...]:
+    """The results that count: a repair in the review made those of before void."""
+    if review is not None and review.checks is not None:
+        return review.checks
+    return checks.items if checks is not None else ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRecord:
+    """`head.toml`: the commit that all phases agreed on. `tree` beside it is the product.
+
+    ``anchor`` is the first head after a fresh start that does not contain the old one: `tree`
+    names it too, so that dependents rerun even when the tree is the old one (DESIGN, a new
+    attempt). It stays the same as the head grows, so that equal trees stay equal products.
+    """
+
+    head: str
+    tree: str
+    base: str
+    branch: str
+    outcome: ImplementOutcome
+    anchor: str = ""
+
+    def write(self, folder: Path) -> None:
+        write_toml(folder / HEAD, {"schema": SCHEMA, **asdict(self)})
+        product = f"{self.tree} {self.anchor}" if self.anchor else self.tree
+        write_if_changed(folder / TREE, f"{product}\n".encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> HeadRecord | None:
+        return read_record(
+            folder / HEAD,
+            read_toml,
+            lambda f: cls(
+                f.get_text("head"), f.get_text("tree"), f.get_text("base"), f.get_text("branch"),
+                ImplementOutcome(f.get_text("outcome")), f.get_text("anchor", ""),
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRecord:
+    """`publish.toml`: which head stands at the forge under which pull request."""
+
+    key: str
+    head: str
+    url: str
+    title: str = ""  # the one that we gave it, to know a person's from ours
+
+    def write(self, folder: Path) -> None:
+        """Write the record, then the address: a kill between them only publishes again."""
+        write_toml(folder / PUBLISHED, {"schema": SCHEMA, **asdict(self)})
+        write_if_changed(folder / PR_URL, f"{self.url}\n".encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> PublishRecord | None:
+        return read_record(
+            folder / PUBLISHED,
+            read_toml,
+            lambda f: cls(
+                f.get_text("key"), f.get_text("head"), f.get_text("url"), f.get_text("title", "")
+            ),
+        )
+
+
+def read_tree(folder: Path) -> str | None:
+    """The product in `tree`, None when there is none. Rubbish is set aside: `review` makes it
+    again, and no dependent is built on it."""
+    return read_record(folder / TREE, _read_ascii_line, _parse_product)
+
+
+def read_url(folder: Path) -> str | None:
+    """The address in `pr-url`, None when there is none; rubbish is set aside like in `tree`."""
+    return read_record(folder / PR_URL, _read_ascii_line, _parse_address)
+
+
+def _parse_address(fields: RecordFields) -> str:
+    line = fields.get_text("line")
+    if line != NO_PR and "://" not in line:
+        raise ValueError("it holds no address")
+    return line
+
+
+def _read_ascii_line(path: Path) -> dict[str, Any] | None:
+    try:
+        return {"line": path.read_bytes().decode("ascii", "replace").strip()}
+    except FileNotFoundError:
+        return None
+
+
+def _parse_product(fields: RecordFields) -> str:
+    line = fields.get_text("line")
+    if not PRODUCT.fullmatch(line):
+        raise ValueError("it holds no tree")
+    return line
+
+
+def read_line(path: Path) -> str | None:
+    """The one line of `tree` or `pr-url`, None when the file is missing or empty."""
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None

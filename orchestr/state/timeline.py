@@ -1,0 +1,409 @@
+"""When what happened: spans of runs, phases, attempts, rounds, reviews and waits.
+
+Made from the journal.
+
+Pure: events in, spans out; no clock, no disk. The report draws them, `export` writes them. Like
+`orchestr.state.replay` it never refuses a journal: what a kill left open ends with the last word of
+its run and is called interrupted, and an attempt that outlived its run (its supervisor went on) is
+one span over both runs.
+
+Whatever an agent does has a key, its cell and its part in it: the attempt itself, a repair of it,
+or a reviewer; several reviewers work at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from orchestr.spec.phases import Phase
+from orchestr.state.events import Event, EventKind
+from orchestr.state.spans import (
+    PLACE,
+    Span,
+    SpanKind,
+    Timeline,
+    cell_spans,
+    critical_chain,
+    upstream_waits,
+)
+
+__all__ = ["Span", "SpanKind", "Timeline", "make_timeline"]
+
+
+def make_timeline(
+    events: Iterable[Event],
+    upstreams: Mapping[str, Iterable[str]] | None = None,
+    *,
+    live: bool = False,
+) -> Timeline:
+    """The timeline of a feature. ``upstreams`` of the plan, for waits and the critical path.
+
+    ``live``: somebody holds the lease, so what is open goes on; else it was interrupted.
+    """
+    builder = _TimelineBuilder()
+    for event in events:
+        at = _parse_time(event.ts)
+        if at is not None:
+            builder.add_event(event, at)
+    spans = builder.finish(live)
+    spans += cell_spans(spans)
+    above = {cell: tuple(names) for cell, names in (upstreams or {}).items()}
+    waits, blockers = upstream_waits(spans, above)
+    spans = sorted([*spans, *waits], key=lambda s: (s.start, PLACE[s.kind]))
+    return Timeline(tuple(spans), critical_chain(spans, blockers))
+
+
+_Key = tuple[str, str]  # cell, and what part an agent has in it
+_AUTHOR, _REPAIR = "", "repair"
+_NAMED = ("agent", "model", "session", "reviewer", "part")
+_COSTS = ("cost_usd", "cost_known_usd", "tokens")
+
+
+class _TimelineBuilder:
+    """What is open while the events go by."""
+
+    def __init__(self) -> None:
+        self.closed: list[Span] = []
+        self.run: Span | None = None
+        self.last = 0.0
+        self.phases: dict[str, Span] = {}
+        self.works: dict[_Key, Span] = {}  # attempts, repairs, reviews
+        self.parts: dict[_Key, Span] = {}  # of these: queue, work or limit
+        self.told: dict[_Key, Span] = {}  # reviews that ended and whose verdict is not out yet
+        self.asked: dict[str, Span] = {}  # approvals
+        self.agents: dict[tuple[str, int], dict[str, Any]] = {}  # of attempts: who, and its costs
+        self.seen: dict[str, float] = {}  # when a cell was last heard of
+
+    def add_event(self, event: Event, at: float) -> None:
+        cell, data = event.cell, event.data
+        match event.kind:
+            case EventKind.RUN_STARTED:
+                self._end_run(self.last, "interrupted")
+                self.run = Span(SpanKind.RUN, event.run, at, None, "running", run=event.run,
+                                data=dict(data))  # fmt: skip
+            case EventKind.RUN_FINISHED if self.run is not None and self.run.run == event.run:
+                code = data.get("exit")
+                self.run = replace(self.run, data={**self.run.data, "exit": code})
+                state = "done" if code == 0 else "aborted" if code == 130 else "failed"
+                self._end_run(at, state)
+            case EventKind.PHASE_STARTED:
+                self._end_phase(cell, self.last, "interrupted")
+                self.phases[cell] = Span(
+                    SpanKind.PHASE,
+                    event.phase,
+                    at,
+                    None,
+                    "running",
+                    cell,
+                    event.phase,
+                    event.attempt,
+                    event.run,
+                    _get_text(data, "why"),
+                    {"why": _get_text(data, "why")},
+                )
+            case EventKind.PHASE_DONE:
+                self._close_phase(event, at, "done", "")
+            case EventKind.PHASE_FAILED:
+                aborted = data.get("aborted") is True
+                waits = data.get("state") == "approval"
+                state = "waits" if waits else "aborted" if aborted else "failed"
+                self._close_phase(event, at, state, _get_text(data, "reason"))
+            case (
+                EventKind.ATTEMPT_OPENED
+                | EventKind.ATTEMPT_STARTED
+                | EventKind.ATTEMPT_ADOPTED
+                | EventKind.ATTEMPT_LIMITED
+                | EventKind.ATTEMPT_EXITED
+                | EventKind.ATTEMPT_CLOSED
+            ):
+                self._add_attempt_event(event, at)
+            case EventKind.REPAIR_OPENED:
+                self._end_work((cell, _REPAIR), at, "interrupted")
+                self._open_repair(event, at)
+            case EventKind.REPAIR_CLOSED:
+                outcome = _get_text(data, "outcome")
+                state = {"changed": "done", "void": "aborted"}.get(outcome, outcome) or "done"
+                self._end_work((cell, _REPAIR), at, state, _get_text(data, "detail"))
+            case EventKind.REVIEW_DONE:
+                self._close_review(event)
+            case EventKind.CHECK_DONE:
+                self._add_check_span(event, at)
+            case EventKind.APPROVAL_ASKED:
+                self.asked.setdefault(
+                    cell,
+                    self._make_span(
+                        SpanKind.APPROVAL, f"asks for {_gate_label(data)}", event, at, "running"
+                    ),
+                )
+            case EventKind.APPROVAL_GIVEN | EventKind.APPROVAL_REFUSED:
+                state = "done" if event.kind is EventKind.APPROVAL_GIVEN else "failed"
+                who = _get_text(data, "name") or _get_text(data, "user")
+                said = "approved" if state == "done" else "refused"
+                self._close_approval(cell, at, state, f"{said} by {who or 'a person'}")
+            case EventKind.CELL_FORGOTTEN:
+                self._close_approval(cell, at, "aborted", "forgotten")
+            case EventKind.LAND_DONE | EventKind.LAND_PARKED | EventKind.LAND_UNDONE:
+                self._add_landing_span(event, at)
+            case _:
+                pass
+        self.last = max(self.last, at)
+        if cell:
+            self.seen[cell] = at
+
+    # ---- phases ----------------------------------------------------------------------------
+
+    def _close_phase(self, event: Event, at: float, state: str, note: str) -> None:
+        self._end_phase_agents(event.cell, at, "done" if state == "waits" else state)
+        span = self.phases.get(event.cell)
+        if span is None or span.phase != event.phase:  # its beginning was not journalled
+            seconds = _get_number(event.data, "seconds") or 0.0
+            span = Span(SpanKind.PHASE, event.phase, at - seconds, None, cell=event.cell,
+                        phase=event.phase, run=event.run)  # fmt: skip
+        else:
+            del self.phases[event.cell]
+        told = {k: event.data[k] for k in ("outcome", "head", "url") if event.data.get(k)}
+        told = {**span.data, **told}
+        self.closed.append(
+            replace(span, end=at, state=state, note=note or span.note, data=told,
+                    attempt=event.attempt or span.attempt)
+        )  # fmt: skip
+
+    def _end_phase(self, cell: str, at: float, state: str) -> None:
+        self._end_phase_agents(cell, at, state)
+        span = self.phases.pop(cell, None)
+        if span is not None:
+            self.closed.append(replace(span, end=max(at, span.start), state=state))
+
+    def _end_phase_agents(self, cell: str, at: float, state: str) -> None:
+        """Repairs and reviews end with their phase; the attempt may go on."""
+        for key in [k for k in (*self.works, *self.told) if k[0] == cell and k[1] != _AUTHOR]:
+            self._end_work(key, at, state)
+            late = self.told.pop(key, None)
+            if late is not None:
+                self.closed.append(late)
+
+    # ---- agents: attempts, repairs, reviews ------------------------------------------------
+
+    def _add_attempt_event(self, event: Event, at: float) -> None:
+        cell, number, data = event.cell, event.attempt, event.data
+        part = _get_text(data, "part")
+        key = (cell, part or (_REPAIR if data.get("round") else _AUTHOR))
+        span = self.works.get(key)
+        if span is not None and span.attempt != number:
+            self._end_work(key, self.seen.get(cell, span.start), "interrupted")
+            span = None
+        if span is None:
+            if event.kind is EventKind.ATTEMPT_CLOSED:
+                return  # `forget` closes attempts that ended long ago
+            if key[1] == _REPAIR:
+                span = self._open_repair(event, at)
+            elif part:
+                span = self._make_span(
+                    SpanKind.REVIEW, _get_text(data, "reviewer") or part, event, at, "running"
+                )
+            else:
+                span = replace(self._make_span(SpanKind.ATTEMPT, f"attempt {number}", event, at,
+                                        "running"), phase=Phase.IMPLEMENT.value)  # fmt: skip
+        told = {k: data[k] for k in _NAMED if data.get(k) not in (None, "")}
+        span = replace(span, data={**span.data, **told, **self._work_cost(key, number, data)})
+        self.works[key] = span
+        match event.kind:
+            case EventKind.ATTEMPT_OPENED:
+                self._open_part(key, SpanKind.QUEUE, "waits for a slot", at)
+            case EventKind.ATTEMPT_STARTED:
+                self._open_part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
+            case EventKind.ATTEMPT_ADOPTED:
+                if key not in self.parts:
+                    self._open_part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
+            case EventKind.ATTEMPT_LIMITED:
+                self._open_part(key, SpanKind.LIMIT, "usage limit", at)
+            case EventKind.ATTEMPT_EXITED:
+                self._add_agent_exit(key, data, at)
+            case _:
+                outcome = _get_text(data, "outcome")
+                state = {"done": "done", "aborted": "aborted"}.get(outcome, "failed")
+                if outcome in ("superseded", "forgotten"):
+                    state = "done"
+                self.works[key] = replace(span, data={**span.data, "outcome": outcome})
+                self._end_work(key, at, state, _get_text(data, "reason"))
+
+    def _add_agent_exit(self, key: _Key, data: Mapping[str, Any], at: float) -> None:
+        part, seconds = self.parts.get(key), _get_number(data, "seconds")
+        end = at
+        if part is not None and part.kind is SpanKind.WORK and seconds is not None:
+            # An adopted one may have ended long before anybody looked.
+            end = min(at, part.start + seconds)
+        why = _get_text(data, "reason")
+        good = data.get("code") == 0 and why == "exited"
+        self._close_part(key, end, "done" if good else "failed", why)
+        code = {"exit": data.get("code"), "signal": data.get("signal"), "why": why}
+        span = self.works[key]
+        self.works[key] = replace(span, data={**span.data, **code})
+        if span.kind is SpanKind.REVIEW:  # what it says comes in a moment, or it is asked again
+            self.told[key] = replace(self.works[key], end=end, state="done" if good else "failed")
+
+    def _work_cost(self, key: _Key, number: int, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What this work cost: the journal tells sums of the whole attempt, repairs included."""
+        told = {k: data[k] for k in _COSTS if data.get(k) is not None}
+        if key[1] not in (_AUTHOR, _REPAIR):
+            return told
+        known = self.agents.setdefault((key[0], number), {})
+        known |= {k: data[k] for k in ("agent", "model") if data.get(k)}
+        if key[1] == _AUTHOR:
+            known |= told
+            return told
+        spent = {}
+        for name, value in told.items():
+            before = known.get(f"to {name}", known.get(name))
+            spent[name] = _increase_since(value, before)
+            known[f"to {name}"] = value
+        return {k: v for k, v in spent.items() if v is not None} | {
+            k: known[k] for k in ("agent", "model") if k in known
+        }
+
+    def _open_repair(self, event: Event, at: float) -> Span:
+        of = _get_number(event.data, "of")
+        number = _get_number(event.data, "round") or 0
+        name = f"repair {number:.0f}" + (f" of {of:.0f}" if of else "")
+        span = replace(self._make_span(SpanKind.REPAIR, name, event, at, "running"),
+                       note=_get_text(event.data, "why"))  # fmt: skip
+        self.works[event.cell, _REPAIR] = span
+        return span
+
+    def _close_review(self, event: Event) -> None:
+        """A reviewer's verdict, after it ended."""
+        name = _get_text(event.data, "reviewer")
+        for key, span in self.told.items():
+            if key[0] == event.cell and span.name == name:
+                break
+        else:
+            return
+        del self.told[key]
+        self.works.pop(key, None)
+        blockers = _get_number(event.data, "blockers") or 0
+        verdict = _get_text(event.data, "verdict")
+        self.closed.append(
+            replace(span, state="blockers" if blockers else "done", note=verdict,
+                    data={**span.data, "verdict": verdict})
+        )  # fmt: skip
+
+    def _open_part(self, key: _Key, kind: SpanKind, name: str, at: float) -> None:
+        self._close_part(key, at, "done", "")
+        self.told.pop(key, None)  # it is asked once more
+        self.parts[key] = replace(
+            self.works[key],
+            kind=kind,
+            name=name,
+            start=at,
+            end=None,
+            state="running",
+            data={"part": key[1]} if key[1] else {},
+            note="",
+        )
+
+    def _close_part(self, key: _Key, at: float, state: str, note: str) -> None:
+        part = self.parts.pop(key, None)
+        if part is not None:
+            end = max(at, part.start)
+            self.closed.append(replace(part, end=end, state=state, note=note or part.note))
+
+    def _end_work(self, key: _Key, at: float, state: str, note: str = "") -> None:
+        self._close_part(key, at, "failed" if state == "failed" else "done", "")
+        span = self.works.pop(key, None)
+        if span is not None and key not in self.told:
+            end = max(at, span.start)
+            self.closed.append(replace(span, end=end, state=state, note=note or span.note))
+
+    # ---- points and waits ------------------------------------------------------------------
+
+    def _add_check_span(self, event: Event, at: float) -> None:
+        good = event.data.get("passed") is True
+        cached = event.data.get("cached") is True
+        start = at - (0.0 if cached else _get_number(event.data, "seconds") or 0.0)
+        span = self._make_span(SpanKind.CHECK, _get_text(event.data, "name"), event, start)
+        note = _get_text(event.data, "detail") + (" (cached)" if cached else "")
+        told = {k: event.data[k] for k in ("log", "repo", "check") if event.data.get(k)}
+        self.closed.append(
+            replace(span, end=at, state="done" if good else "failed", note=note, data=told)
+        )
+
+    def _close_approval(self, cell: str, at: float, state: str, note: str) -> None:
+        span = self.asked.pop(cell, None)
+        if span is not None:
+            self.closed.append(replace(span, end=max(at, span.start), state=state, note=note))
+
+    def _add_landing_span(self, event: Event, at: float) -> None:
+        name = {EventKind.LAND_DONE: "landed", EventKind.LAND_UNDONE: "rolled back"}.get(
+            event.kind, "not landed"
+        )
+        span = self._make_span(SpanKind.LAND, name, event, at)
+        told = {k: event.data[k] for k in ("target", "commit", "state") if event.data.get(k)}
+        state = "failed" if event.kind is EventKind.LAND_PARKED else "done"
+        note = _get_text(event.data, "reason") or _get_text(event.data, "target")
+        self.closed.append(replace(span, end=at, state=state, note=note, data=told))
+
+    def _make_span(
+        self, kind: SpanKind, name: str, event: Event, at: float, state: str = "done"
+    ) -> Span:
+        return Span(kind, name, at, None, state, event.cell, event.phase, event.attempt, event.run)
+
+    # ---- ends ------------------------------------------------------------------------------
+
+    def _end_run(self, at: float, state: str) -> None:
+        """Its phases end with it; attempts may outlive it."""
+        for cell in list(self.phases):
+            self._end_phase(cell, at, "aborted" if state == "aborted" else "interrupted")
+        if self.run is not None:
+            self.closed.append(replace(self.run, end=max(at, self.run.start), state=state))
+        self.run = None
+
+    def finish(self, live: bool) -> list[Span]:
+        """Everything; what is open goes on if the run is ``live``. A person is always awaited."""
+        if not live:
+            self._end_run(self.last, "interrupted")
+            for key in list(self.works):
+                self._end_work(key, self.seen.get(key[0], self.last), "interrupted")
+        works = [*self.works.values(), *self.parts.values(), *self.asked.values()]
+        kept = [*self.phases.values(), *works]
+        return [*self.closed, *kept, *([self.run] if self.run is not None else [])]
+
+
+def _gate_label(data: Mapping[str, Any]) -> str:
+    return {"plan": "approval of its plan", "publish": "approval to publish"}.get(
+        _get_text(data, "gate"), "approval"
+    )
+
+
+def _increase_since(value: Any, before: Any) -> Any:
+    """What came on top of ``before``: a number, or counts."""
+    if before is None:
+        return value
+    if isinstance(value, list | tuple) and isinstance(before, list | tuple):
+        parts = [_increase_since(one, two) for one, two in zip(value, before, strict=False)]
+        return parts if all(part is not None for part in parts) else None
+    if isinstance(value, int | float) and isinstance(before, int | float):
+        return max(value - before, 0)
+    return None
+
+
+def _parse_time(ts: str) -> float | None:
+    try:
+        return datetime.fromisoformat(ts).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _get_text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _get_number(data: Mapping[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if isfinite(value) and value >= 0 else None

@@ -1,0 +1,1 @@
+"""doit: a plan becomes tasks with file targets; its database; plain `doit` beside ours."""

@@ -1,0 +1,348 @@
+"""Plan -> doit tasks: one per phase with a file target, groups for cells and the feature.
+
+doit decides what is up to date by files (`file_dep`, `targets`) and by one digest a phase; the
+phases themselves know whether they are done, so a missing row in `.doit.db` means nothing. The
+actions take their turn by slots of our own, critical path first: doit's start order is undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import partial
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any
+
+from doit.action import BaseAction
+from doit.exceptions import BaseFail, TaskFailed
+from doit.task import Task
+
+from orchestr.cell.context import CellContext, FeatureRun, observed_prs, repo_path
+from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
+from orchestr.errors import NeedsApproval, OrchestrError
+from orchestr.spec.phases import Action, Phase
+from orchestr.state import attempts
+from orchestr.state.results import (
+    CHECKS,
+    HEAD,
+    IMPLEMENT,
+    MARKER,
+    PLAN,
+    PLAN_TEXT,
+    PR_URL,
+    PUBLISHED,
+    REVIEW,
+    TRANSCRIPT,
+    TREE,
+    digest,
+)
+
+LINKS = "links.toml"  # beside the cells: what the bodies of the pull requests say of each other
+
+
+@dataclass(frozen=True, slots=True)
+class CellSelection:
+    """Which cells take part: the others (ignored, or not in `--only`) stand still."""
+
+    still: frozenset[str] = frozenset()
+    ignore_deps: bool = False
+
+
+class ApprovalPending(TaskFailed):  # type: ignore[misc]
+    """A phase stopped at a gate: a person has to say yes."""
+
+
+class TaskAction(BaseAction):  # type: ignore[misc]
+    """A doit action that calls a function of ours and turns our errors into doit's."""
+
+    def __init__(self, call: Callable[[], None], name: str) -> None:
+        self.call = call
+        self.name = name
+        self.task: Task | None = None
+        self.out: str | None = None
+        self.err: str | None = None
+        self.result: str | None = None
+        self.values: dict[str, Any] = {}
+
+    def execute(self, out: Any = None, err: Any = None) -> BaseFail | None:
+        """Run it; a failure is a value here, doit reports it."""
+        try:
+            self.call()
+        except NeedsApproval as error:
+            return (
+                ApprovalPending(str(error)) if error.state == "approval" else TaskFailed(str(error))
+            )
+        except OrchestrError as error:
+            failed = TaskFailed(str(error))
+            failed.hint = error.hint  # of a step that is no cell's the reporter tells it
+            return failed
+        except Exception as error:  # a fault of ours must fail this phase only (row A43)
+            return TaskFailed(f"{type(error).__name__}: {error}", error)
+        return None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SameDigest:
+    """Up to date while the saved digest is the current one, as doit's `config_changed`."""
+
+    # doit asks for it at every task; working it out took an eighth of a run with nothing to do.
+    __signature__ = Signature(
+        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")]
+    )
+
+    def __init__(self, value: str | Callable[[], str], also: Callable[[], bool] | None = None):
+        self._value = value
+        self.also = also
+
+    def configure_task(self, task: Task) -> None:
+        task.value_savers.append(lambda: {"_digest": self.current_digest})
+
+    @property
+    def current_digest(self) -> str:
+        """The current digest; a callable is asked once, when doit first wants to know."""
+        if not isinstance(self._value, str):
+            self._value = self._value()
+        return self._value
+
+    def __call__(self, task: Task, values: dict[str, Any]) -> bool:
+        if values.get("_digest") != self.current_digest:
+            return False
+        return self.also is None or self.also()
+
+
+def feature_task_name(run: FeatureRun) -> str:
+    """`feature:NAME`."""
+    return f"feature:{run.feature.name}"
+
+
+def cell_task_name(run: FeatureRun, cell: str) -> str:
+    """`feature:NAME:CELL`."""
+    return f"feature:{run.feature.name}:{cell}"
+
+
+def phase_task_name(run: FeatureRun, cell: str, phase: Phase) -> str:
+    """`feature:NAME:CELL:PHASE`."""
+    return f"feature:{run.feature.name}:{cell}:{phase}"
+
+
+def make_feature_tasks(run: FeatureRun, selection: CellSelection) -> list[Task]:
+    """The doit tasks of one feature, the feature's group first, cells in plan order."""
+    tasks: list[Task] = []
+    links = run.layout.feature_dir(run.feature.name) / LINKS
+    moving = [p.name for p in run.plan.cells if p.name not in selection.still]
+    files = (PR_URL, HEAD) if run.feature.cross_checks else (PR_URL,)
+    group = Task(
+        feature_task_name(run),
+        [TaskAction(lambda: finish_feature(run, links, moving), "link the pull requests")],
+        file_dep=[str(run.cell_context(name).dir / file) for name in moving for file in files],
+        task_dep=[cell_task_name(run, p.name) for p in run.plan.cells],
+        targets=[str(links)] if moving else [],
+        uptodate=[SameDigest(digest(sorted(moving), *cross_check_digests(run)))],
+        has_subtask=True,
+        doc=f"{run.feature.title} ({run.feature.key}, {len(run.feature.cells)} cells)",
+        io={"capture": False},
+    )
+    tasks.append(group)
+    for plan in run.plan.cells:
+        tasks += _make_cell_tasks(run.cell_context(plan.name), selection)
+    return tasks
+
+
+def _make_cell_tasks(ctx: CellContext, selection: CellSelection) -> Iterable[Task]:
+    run, name = ctx.run, ctx.cell.name
+    yield Task(
+        cell_task_name(run, name),
+        None,
+        task_dep=[phase_task_name(run, name, phase) for phase in ctx.cell.task_phases],
+        uptodate=[True],
+        has_subtask=True,
+        subtask_of=feature_task_name(run),
+        doc=_cell_doc(ctx),
+    )
+    for phase in ctx.cell.task_phases:
+        if name in selection.still:
+            yield Task(
+                phase_task_name(run, name, phase),
+                None,
+                uptodate=[True],
+                subtask_of=cell_task_name(run, name),
+                doc=f"{phase}: stands still",
+            )
+        else:
+            yield _make_phase_task(ctx, phase, selection)
+
+
+def _cell_doc(ctx: CellContext) -> str:
+    after = f", after {', '.join(ctx.cell.depends_on)}" if ctx.cell.depends_on else ""
+    who = "pushes what is there" if ctx.cell.action is Action.PUSH else ctx.agent_name
+    return f"{ctx.cell.repo} on {ctx.cell.branch} ({who}){after}"
+
+
+def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -> Task:
+    files = ctx.dir
+    deps: list[Path] = []
+    task_dep: list[str] = []
+    match phase:
+        case Phase.WORKTREE:
+            deps = [ctx.run.cell_context(up).dir / TREE for up in ctx.plan.upstreams]
+            if is_made_on_demand(ctx.run, ctx.cell.repo):
+                task_dep = [f"repo:{ctx.cell.repo}"]
+            targets, doc = [files / MARKER], "make the worktree on its base"
+        case Phase.PLAN:
+            deps, targets = [files / MARKER], [files / PLAN, files / PLAN_TEXT]
+            doc = "the agent writes a plan, a person approves it"
+        case Phase.IMPLEMENT:
+            deps, targets = [files / MARKER], [files / IMPLEMENT]
+            if ctx.cell.has_plan_phase:
+                deps.append(files / PLAN)
+            if ctx.cell.action is Action.AGENT:
+                targets.append(files / TRANSCRIPT)
+            doc = "a person's commits, proved by the host"
+            if ctx.cell.action is Action.AGENT:
+                doc = "the agent works, the host commits and proves"
+        case Phase.CHECK:
+            deps, targets, doc = [files / IMPLEMENT], [files / CHECKS], "checks on that head"
+        case Phase.REVIEW:
+            deps, doc = [files / CHECKS], "reviews on that head"
+            targets = [files / REVIEW, files / HEAD, files / TREE]
+        case Phase.PUBLISH:
+            deps = [ctx.run.cell_context(up).dir / PR_URL for up in ctx.plan.stack]
+            deps += [files / HEAD, files / CHECKS, files / REVIEW]  # it tells the evidence
+            targets = [files / PR_URL, files / PUBLISHED]
+            doc = "push, open or update the pull request"
+    if selection.ignore_deps:
+        deps = [path for path in deps if path.parent == files or path.exists()]
+    return Task(
+        phase_task_name(ctx.run, ctx.cell.name, phase),
+        [TaskAction(lambda: run_phase(ctx, phase), str(phase))],
+        file_dep=[str(path) for path in deps],
+        targets=[str(path) for path in targets],
+        task_dep=task_dep,
+        uptodate=[
+            SameDigest(
+                lambda: current_phase_digest(ctx, phase),
+                lambda: not has_outside_changes(ctx, phase),
+            )
+        ],
+        subtask_of=cell_task_name(ctx.run, ctx.cell.name),
+        doc=doc,
+        io={"capture": False},
+    )
+
+
+def is_made_on_demand(run: FeatureRun, repo: str) -> bool:
+    """Whether a task `repo:NAME` clones or creates this repository."""
+    settings = run.settings.repo_settings(repo)
+    return bool(settings.url or settings.create)
+
+
+def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
+    """What doit remembers of a phase besides its files."""
+    own = ctx.phase_digest(phase)
+    match phase:
+        case Phase.WORKTREE:
+            return digest(own, sorted(ctx.plan.upstreams))
+        case Phase.IMPLEMENT if ctx.cell.action is Action.PUSH:
+            from orchestr.cell.phases.implement import local_head
+
+            return digest(own, local_head(ctx))
+        case Phase.PUBLISH if ctx.plan.stack:
+            from orchestr.cell.phases.publish import merged_upstreams
+
+            return digest(own, merged_upstreams(ctx))
+        case _:
+            return own
+
+
+def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
+    """Whether something outside of files and digests makes the phase run; asks no network."""
+    match phase:
+        case Phase.WORKTREE:
+            # A moved base is seen by a fetch only.
+            return ctx.cell.track_base or attempts.fresh_request(ctx.dir) is not None
+        case Phase.PLAN:
+            return (
+                phase_module(phase).reason_to_run(ctx) is not None
+            )  # a person's answer, an edited plan
+        case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed_prs(ctx.run, ctx.cell):
+            from orchestr.cell.pull_request.foreign_commits import has_foreign_head
+
+            return has_foreign_head(ctx)
+        case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
+            return (
+                phase_module(phase).reason_to_run(ctx) is not None
+            )  # somebody mended what was red
+        case Phase.PUBLISH if observed_prs(ctx.run, ctx.cell):
+            from orchestr.cell.phases.publish import saw_pr_closed
+
+            return saw_pr_closed(ctx)
+        case _:
+            return False
+
+
+def free_leftover_ports(run: FeatureRun) -> None:
+    """At the start of a run, which holds the feature: what an earlier one left leased is free."""
+    for cell in run.feature.cells:
+        give_ports_back(run.cell_context(cell.name))
+
+
+def cross_check_digests(run: FeatureRun) -> list[str]:
+    """The digest of the feature's cross checks, if it has any."""
+    if not run.feature.cross_checks:
+        return []
+    from orchestr.cell.phases import cross_checks
+
+    return [str(cross_checks.cross_check_digest(run))]
+
+
+def finish_feature(run: FeatureRun, links: Path, cells: Collection[str]) -> None:
+    """The last step of a feature: its pull requests name each other, its cross checks run."""
+    link_pull_requests(run, links, cells)
+    if run.feature.cross_checks:
+        from orchestr.cell.phases import cross_checks
+
+        cross_checks.run_cross_checks(run)
+
+
+def link_pull_requests(run: FeatureRun, links: Path, cells: Collection[str]) -> None:
+    """Bring the bodies of the feature's pull requests up to date with each other."""
+    from orchestr.cell.phases import link_pull_requests
+    from orchestr.files import write_toml
+
+    urls = link_pull_requests.link_pull_requests(run, cells)
+    write_toml(links, {"schema": 1, "links": urls})
+
+
+def make_repo_tasks(run: FeatureRun) -> list[Task]:
+    """`repo:NAME` for every repository of the feature that is cloned or created on demand."""
+    tasks = []
+    for name in sorted({cell.repo for cell in run.feature.cells}):
+        if is_made_on_demand(run, name):
+            path = repo_path(run.settings, name)
+            verb = "clone" if run.settings.repo_settings(name).url else "create"
+            tasks.append(
+                Task(
+                    f"repo:{name}",
+                    [TaskAction(partial(make_repo, run, name), f"make repository {name}")],
+                    targets=[str(path / ".git" / "HEAD")],
+                    uptodate=[SameDigest("repo")],
+                    doc=f"{verb} {display_path(path, run.layout.root)}",
+                    io={"capture": False},
+                )
+            )
+    return tasks
+
+
+def make_repo(run: FeatureRun, name: str) -> None:
+    """Clone or create one repository, once."""
+    from orchestr.cell.phases.clone_repo import RepoMaker
+
+    RepoMaker(run.settings, name).make()
+
+
+def display_path(path: Path, root: Path) -> str:
+    """A path as people write it: below the workspace without its root."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,54 @@
+"""Which phases would run, and why: by the result files, without network or agents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.phases.run_phase import phase_module
+from orchestr.errors import OrchestrError
+from orchestr.plan.dag import CellForecast, forecast_run
+from orchestr.spec.phases import Phase
+from orchestr.tasks.generate import CellSelection
+
+
+def stale_phases(ctx: CellContext) -> dict[Phase, str]:
+    """Phase -> why it would run. A phase behind a stale one is named by its own reason only."""
+    found: dict[Phase, str] = {}
+    for phase in ctx.cell.task_phases:
+        try:
+            why = phase_module(phase).reason_to_run(ctx)
+        except OrchestrError as error:
+            why = error.message
+        if why is not None:
+            found[phase] = why
+    if ctx.cell.track_base and Phase.WORKTREE not in found:
+        found[Phase.WORKTREE] = "track_base: the base is looked at in every run"
+    return found
+
+
+def forecast_selection(
+    run: FeatureRun,
+    selection: CellSelection,
+    cells: list[str] | None = None,
+    *,
+    forced: Collection[str] = (),
+) -> tuple[CellForecast, ...]:
+    """What a run would do with every cell, staleness carried downstream.
+
+    ``forced`` are the cells that `--force` or `--fresh` would forget first.
+    """
+    stale = {plan.name: stale_phases(run.cell_context(plan.name)) for plan in run.plan.cells}
+    for name in forced:
+        stale[name].setdefault(Phase.IMPLEMENT, "it is to be forced")
+    have = [
+        plan.name for plan in run.plan.cells if run.cell_context(plan.name).read_head() is not None
+    ]
+    return forecast_run(
+        run.plan,
+        {name: phases for name, phases in stale.items() if phases},
+        ignored=selection.still,
+        only=cells,
+        have_result=have,
+        ignore_deps=selection.ignore_deps,
+    )

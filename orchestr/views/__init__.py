@@ -1,0 +1,1 @@
+"""Views read only: journal and files become records, records become text and pages."""

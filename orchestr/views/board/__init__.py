@@ -1,0 +1,1 @@
+"""The board: the pages of `views.html`, served on the loopback interface."""

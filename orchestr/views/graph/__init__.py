@@ -1,0 +1,1 @@
+"""The graph of a feature, as text, SVG and for other programs."""

@@ -1,0 +1,67 @@
+"""How long a run still takes, from what earlier attempts took: a simulation, no promise.
+
+Pure. Cells start when their upstreams are through and an agent is free, the longest way to the end
+first, as the scheduler does it. Says nothing where no earlier attempt told how long one takes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from orchestr.plan.dag import FeaturePlan
+from orchestr.spec.phases import Action
+from orchestr.state.replay import CellState, FeatureView
+from orchestr.views.terminal.text import seconds_between
+
+
+def weights_are_seconds(plan: FeaturePlan) -> bool:
+    """Whether the plan's weights are seconds (of earlier attempts) and not all 1."""
+    return any(cell.weight != 1.0 for cell in plan.cells)
+
+
+def time_left(
+    plans: Sequence[FeaturePlan], views: Mapping[str, FeatureView], now: datetime, slots: int
+) -> float | None:
+    """Seconds until nothing can go on any more, or None when that cannot be guessed."""
+    if not plans or not all(weights_are_seconds(plan) for plan in plans):
+        return None
+    free = max(slots, 1)
+    busy: list[tuple[float, str, str]] = []  # end, feature, cell
+    todo: dict[tuple[str, str], tuple[set[str], float, float]] = {}
+    for plan in plans:
+        view = views.get(plan.feature, FeatureView())
+        stuck: set[str] = set()
+        for cell in plan.cells:
+            its = view.cell(cell.name)
+            late = {u for u in cell.upstreams if not view.cell(u).state.is_good}
+            if its.state.is_bad or late & stuck or its.state is CellState.APPROVAL:
+                stuck.add(cell.name)  # nothing below it will start in this run
+                continue
+            if its.state.is_good:
+                continue
+            usual = cell.weight if cell.action is Action.AGENT else 0.0
+            if its.state is CellState.RUNNING and its.slot != "queued":
+                spent = seconds_between(its.started_at, now) or 0.0
+                # One that takes longer than usual: half as long again as it has taken.
+                rest = usual - spent if spent < usual else spent / 2
+                heapq.heappush(busy, (rest, plan.feature, cell.name))
+                free -= 1
+                continue
+            todo[plan.feature, cell.name] = (late, usual, -plan.priority[cell.name])
+    free, at = max(free, 0), 0.0
+    while busy or todo:
+        ready = sorted((prio, key) for key, (late, _, prio) in todo.items() if not late)
+        for _, key in ready[:free]:
+            _, usual, _ = todo.pop(key)
+            heapq.heappush(busy, (at + usual, *key))
+            free -= 1
+        if not busy:
+            return None  # what is left waits for something that we cannot foresee
+        at, feature, name = heapq.heappop(busy)
+        free += 1
+        for (its_feature, _), (late, _, _) in todo.items():
+            if its_feature == feature:
+                late.discard(name)
+    return at

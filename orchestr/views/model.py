@@ -1,0 +1,187 @@
+"""What the renderings need besides spec, plan and journal: facts that git and the files know.
+
+Plain records; the commands fill them in, the renderings only read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestr.plan.dag import FeaturePlan
+from orchestr.spec.phases import Phase
+from orchestr.spec.records import Feature
+from orchestr.state.replay import CellState, CellView, FeatureState, FeatureView, summarize_states
+from orchestr.state.view import READS
+from orchestr.views.terminal.text import clean_line, format_dollars, format_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class CellFacts:
+    """Facts of one cell; None where there is none yet.
+
+    ``base`` is the branch that the pull request goes to, ``head`` a commit, ``tree`` its tree.
+    ``log`` is the newest transcript. ``state`` and ``phases`` replace what the journal says, for
+    a caller that has looked at the result files. ``sign`` is the command that signs its commits,
+    where signing was switched off. ``approvals`` are the cell's gates, see `docs/approval.md`.
+    """
+
+    base: str | None = None
+    head: str | None = None
+    tree: str | None = None
+    worktree: str | None = None
+    log: str | None = None
+    pr_url: str | None = None
+    pr_state: str | None = None
+    pr_draft: bool | None = None
+    sign: str | None = None
+    approvals: tuple[Mapping[str, str | None], ...] = ()
+    state: CellState | None = None
+    phases: Mapping[str, str] | None = None
+
+
+NOTHING = CellFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFacts:
+    """The cross checks of one repository. ``passed`` None: not made for what is there now.
+
+    ``rows`` are the results as they are kept, ``logs`` the folder with their output.
+    """
+
+    repo: str
+    passed: bool | None
+    told: str = ""
+    commit: str = ""
+    rows: tuple[Mapping[str, Any], ...] = ()
+    logs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStatus:
+    """All that is known of a feature. ``live``: who holds its lease now, in words."""
+
+    feature: Feature
+    plan: FeaturePlan
+    view: FeatureView
+    facts: Mapping[str, CellFacts] = field(default_factory=dict)
+    live: str | None = None
+    cross: tuple[CrossFacts, ...] = ()
+
+    def cell_facts(self, name: str) -> CellFacts:
+        """The facts of a cell, empty when nothing is known."""
+        return self.facts.get(name, NOTHING)
+
+    def cell_state(self, name: str) -> CellState:
+        """The state by the files if they were looked at, else by the journal."""
+        return self.cell_facts(name).state or self.view.cell(name).state
+
+    @property
+    def state(self) -> FeatureState:
+        """The state of the whole, over the cells of the spec."""
+        return summarize_states(self.cell_state(c.name) for c in self.plan.cells)
+
+    def phase_states(self, name: str) -> dict[str, str]:
+        """Every phase with its value; what was never reached is pending."""
+        known = self.cell_facts(name).phases
+        known = self.view.cell(name).phases if known is None else known
+        every = {p.value: "pending" for p in self.plan.cell(name).steps} | dict(known)
+        return {p.value: every[p.value] for p in Phase if p.value in every}
+
+    def pull_request(self, name: str) -> tuple[str, str, bool | None] | None:
+        """URL, state and draft of the cell's pull request, or None."""
+        facts, view = self.cell_facts(name), self.view.cell(name)
+        url = facts.pr_url or view.pr_url
+        if not url or url == "none":
+            return None
+        draft = view.pr_draft if facts.pr_draft is None else facts.pr_draft
+        return url, facts.pr_state or view.pr_state or "open", draft
+
+
+def state_words(state: CellState, view: CellView) -> str:
+    """The state in words; what was published although something stayed red says so."""
+    red = view.with_red and state in (CellState.DONE, CellState.LANDED)
+    return f"{state.label}, partial" if red else state.label
+
+
+def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:
+    """`draft, checks failed, approved`: what is known of a pull request, for people.
+
+    Checks and reviews are those of the last look (`run`, `status --fetch`), if it was this one.
+    """
+    url, state, draft = link
+    words = ["draft" if state == "open" and draft else state]
+    if state == "open" and view.pr_url == url:
+        words += [CHECKS_WORDS.get(view.pr_checks or "", ""), (view.pr_review or "")]
+    return ", ".join(word.replace("_", " ") for word in words if word)
+
+
+def describe_activity(view: CellView) -> str:
+    """What goes on in a phase: `repair 1 of 3`, `round 2 of 4: eve reads, bob: no issues`."""
+    if not view.state.is_moving:
+        return ""  # what a killed run left there
+    words = clean_line(view.doing)
+    if view.round and not words.startswith("repair"):
+        total = f" of {view.rounds + 1}" if view.rounds else ""
+        words = f"round {view.round + 1}{total}" + (f", {words}" if words else "")
+    if view.reviewers:
+        read = [f"{n} reads" if v == READS else f"{n}: {v}" for n, v in view.reviewers.items()]
+        words = ": ".join(part for part in (words, clean_line(", ".join(read))) if part)
+    return words
+
+
+def cross_lines(status: FeatureStatus) -> list[str]:
+    """What the cross checks came to: a line for each repository, and what to do about red ones."""
+    lines = []
+    for one in status.cross:
+        what = "not made yet" if one.passed is None else clean_line(one.told)
+        mark = {True: "✓", False: "✗", None: "·"}[one.passed]
+        lines.append(f"{mark} cross checks in {one.repo}: {what}")
+        if one.passed is False:
+            name = status.feature.name
+            lines += [f"  log:  {one.logs}"] if one.logs else []
+            lines.append(f"  next: mend a cell, then orchestr run {name}")
+    return lines
+
+
+def spending_words(cells: Iterable[CellView]) -> str:
+    """`; cost $0.03; 10k tokens` of these cells together; empty when nothing is known."""
+    found = list(cells)
+    paid = [c for c in found if c.costs]
+    known = sum(c.cost_known_usd for c in paid)
+    line = ""
+    if known or any(c.cost_usd is not None for c in paid):
+        line += f"; cost {format_dollars(known, all(c.cost_usd is not None for c in paid))}"
+    used = [c.tokens_total for c in found if c.tokens_total is not None]
+    return f"{line}; {format_tokens(sum(u[0] + u[2] for u in used))}" if used else line
+
+
+CHECKS_WORDS = {
+    "success": "checks passed",
+    "failure": "checks failed",
+    "pending": "checks running",
+}
+
+
+def next_command(feature: str, view: CellView, state: CellState) -> str | None:
+    """The command that brings a cell on, or None when there is nothing to be done."""
+    cell = f"{feature}:{view.name}"
+    match state:
+        case CellState.FAILED:
+            return f"orchestr run {cell}"
+        case CellState.BLOCKED:
+            return f"orchestr run {feature} --failed"
+        case CellState.PENDING | CellState.ABORTED:
+            return f"orchestr run {cell}"
+        case CellState.RUNNING:
+            return f"orchestr logs {cell} -f"
+        case CellState.WAITING | CellState.DONE | CellState.LANDED:
+            return None
+        case CellState.IGNORED:
+            return f"orchestr ignore --undo {cell}"
+        case CellState.APPROVAL:
+            return None  # the cell that asks has it as its hint
+        case CellState.MERGE_CONFLICT | CellState.NEEDS_PERSON:
+            return f"orchestr explain {cell}"

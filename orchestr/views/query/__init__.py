@@ -1,0 +1,1 @@
+"""Read models: what status, explain, logs and report say, as records."""

@@ -1,0 +1,148 @@
+"""What the renderings are told of a feature: journal, result files, leases; no network.
+
+The files outrank the journal: a cell whose files are all there is done, whatever a killed run
+could not write down any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestr.cell import approval
+from orchestr.cell.agent.plan_prompt import read_plan
+from orchestr.cell.agent.run_agent import has_running_agent
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.phases import cross_checks, publish
+from orchestr.cell.pull_request.text import pull_request_url
+from orchestr.cell.worktree.signing import sign_command
+from orchestr.files import cache_record_reads
+from orchestr.process.lease import read_lease
+from orchestr.spec.checks import Gate
+from orchestr.spec.phases import Phase
+from orchestr.state import attempts
+from orchestr.state.replay import CellView, FeatureView, replay, reset_interrupted
+from orchestr.state.results import ImplementOutcome, PlanRecord, WorktreeMarker
+from orchestr.state.states import CellState
+from orchestr.state.transitions import LAND
+from orchestr.tasks.stale import stale_phases
+from orchestr.views.model import CellFacts, CrossFacts, FeatureStatus
+from orchestr.views.terminal.summary import asks_for_approval
+
+
+def feature_status(run: FeatureRun, *, fresh: bool = True) -> FeatureStatus:
+    """All that is known of a feature now. ``fresh`` reads the journal again."""
+    lease = read_lease(run.layout.lease_file(run.feature.name))
+    view = replay(run.journal.read()) if fresh else run.past
+    view = _mark_answered_pending(run, reset_interrupted(view, lease is not None))
+    live = f"PID {lease.pid}, {lease.command}" if lease is not None else None
+    with cache_record_reads():
+        facts = {
+            p.name: cell_facts(run.cell_context(p.name), view.cell(p.name)) for p in run.plan.cells
+        }
+    return FeatureStatus(run.feature, run.plan, view, facts, live, cross_check_facts(run))
+
+
+def cross_check_facts(run: FeatureRun) -> tuple[CrossFacts, ...]:
+    """What the cross checks said of the heads as they are now."""
+    if not run.feature.cross_checks:
+        return ()
+    folder = run.layout.feature_dir(run.feature.name)
+    found = []
+    for repo, row, current in cross_checks.cross_check_results(run):
+        logs = folder / "cross-checks" / repo
+        rows = tuple(r for r in row.get("rows", ()) if isinstance(r, dict))
+        told, commit = str(row.get("told") or ""), str(row.get("commit") or "")
+        passed = row.get("passed") is True if current else None
+        found.append(
+            CrossFacts(repo, passed, told, commit, rows, str(logs) if logs.is_dir() else "")
+        )
+    return tuple(found)
+
+
+def _mark_answered_pending(run: FeatureRun, view: FeatureView) -> FeatureView:
+    """Cells behind a gate that a person has answered meanwhile are only pending again."""
+    cells = dict(view.cells)
+    asking: set[str] = set()
+    for plan in run.plan.cells:
+        cell = view.cell(plan.name)
+        if cell.state is not CellState.APPROVAL:
+            continue
+        if asks_for_approval(cell) or asking & set(plan.upstreams):
+            asking.add(plan.name)
+        else:
+            cells[plan.name] = replace(cell, state=CellState.PENDING, reason=None, hint=None)
+    return replace(view, cells=cells)
+
+
+def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
+    """Facts of one cell from its result files; ``view`` is what the journal says of it."""
+    state = view.state
+    head, marker = ctx.read_head(), WorktreeMarker.read(ctx.dir)
+    stale = stale_phases(ctx)
+    stale.pop(Phase.WORKTREE, None) if ctx.cell.track_base else None
+    phases = {str(p): "pending" if p in stale else "done" for p in ctx.cell.task_phases}
+    if state is CellState.FAILED and phases.get(view.phase) == "pending":
+        phases[view.phase] = "failed"
+    if state is CellState.APPROVAL and phases.get(view.phase) == "pending":
+        phases[view.phase] = view.phases.get(view.phase, "pending")
+    newest = attempts.current_attempt(ctx.dir)
+    shown: CellState | None = CellState.IGNORED if view.ignored and not state.is_moving else None
+    settled = state in SETTLED and not stale and view.phase != LAND
+    at_rest = state in (CellState.PENDING, CellState.DONE) or settled
+    if shown is None and at_rest:
+        shown = CellState.PENDING if stale else CellState.DONE
+    orphan = newest is not None and newest.is_open and has_running_agent(ctx.dir, newest)
+    if orphan and state is CellState.PENDING:
+        shown = CellState.RUNNING
+    log = attempts.attempt_folder(ctx.dir, newest.number) / "transcript.jsonl" if newest else None
+    return CellFacts(
+        base=marker.base_ref if marker else None,
+        head=head.head if head else None,
+        tree=head.tree if head else None,
+        worktree=str(ctx.worktree) if ctx.worktree.exists() else None,
+        log=str(log) if log is not None and log.exists() else None,
+        pr_url=pull_request_url(ctx),
+        sign=sign_command(ctx),
+        approvals=read_gates(ctx) if ctx.cell.proof.approve else (),
+        state=shown,
+        phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,
+    )
+
+
+def read_gates(ctx: CellContext) -> tuple[dict[str, str | None], ...]:
+    """The gates of a cell with their last decisions, and whether they count for what is there."""
+    found = []
+    for gate in ctx.cell.proof.approve:
+        now = current_gate_digest(ctx, gate)
+        said = approval.read_decision(ctx.dir, gate)
+        state = "nothing yet" if now is None else "waits"
+        if said is not None and now is not None and said.digest == now:
+            state = said.verdict
+        elif said is not None and said.verdict == approval.APPROVED and now is not None:
+            state = "changed since"
+        row = {"gate": str(gate), "state": state, "digest": now}
+        for word in ("name", "email", "user", "at", "reason"):
+            row[word] = (getattr(said, word) or None) if said is not None else None
+        found.append(row)
+    return tuple(found)
+
+
+def current_gate_digest(ctx: CellContext, gate: Gate) -> str | None:
+    """The digest of what a gate is about now; None while there is nothing to look at."""
+    if gate is Gate.PLAN:
+        planned, text = PlanRecord.read(ctx.dir), read_plan(ctx)
+        if not ctx.cell.has_plan_phase or planned is None or not planned.digest or text is None:
+            return None
+        return approval.plan_digest(text, ctx.cell.todo)
+    head = ctx.read_head()
+    ready = head is not None and head.outcome is not ImplementOutcome.NO_CHANGE_NEEDED
+    return publish.gate_digest(ctx, head) if ready and head is not None else None
+
+
+SETTLED = (
+    CellState.APPROVAL,
+    CellState.NEEDS_PERSON,
+    CellState.FAILED,
+    CellState.ABORTED,
+    CellState.BLOCKED,
+)
