@@ -30,12 +30,6 @@ class PathClaims:
     contracts: tuple[Contract, ...] = ()
 
     @property
-    def digest_values(self) -> list[Any]:
-        """For the digest of `implement`, besides ``owned``; empty where nothing is set."""
-        rows = [[contract.path, contract.owner] for contract in self.contracts]
-        return [list(self.shared), rows] if self.shared or rows else []
-
-    @property
     def foreign_contracts(self) -> tuple[Contract, ...]:
         """The contracts that other cells own."""
         return tuple(c for c in self.contracts if c.owner != self.cell)
