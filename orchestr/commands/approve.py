@@ -35,6 +35,11 @@ class Approve(PlainVerb):
 
     doc_purpose = "say yes or no to a cell's plan, or to what it would publish"
     doc_usage = "FEATURE:CELL"
+    help_group = "build"
+    examples = (
+        ("approve mlkem:java-sdk", "show what waits for your yes, and ask"),
+        ("approve mlkem:java-sdk --reject --reason 'keep the old key type'", "its agent is told"),
+    )
     cmd_options = (
         value_option("gate", "plan or publish (default: the one that waits)"),
         flag_option("reject", "say no; --reason is told to the agent"),

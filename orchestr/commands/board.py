@@ -22,10 +22,11 @@ from typing import Any
 from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.commands.report import open_browser
-from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.errors import OrchestrError, UsageError
 from orchestr.process.lease import read_lease
 from orchestr.process.redaction import redact, secret_values
 from orchestr.process.run import run_command, start_detached
+from orchestr.registry import VERBS
 from orchestr.run.workspace import Session
 from orchestr.views.board.app import BoardApp as App
 from orchestr.views.board.app import BoardSource, HttpError
@@ -56,6 +57,8 @@ class Board(PlainVerb):
 
     doc_purpose = "the live report in the browser, with actions, on this machine only"
     doc_usage = ""
+    help_group = "view"
+    examples = (("board", "all features, live in the browser, with actions"),)
     cmd_options = (
         value_option("port", "where to listen (default: a free port)", type_=int, default=0),
         flag_option("open", "show it in the browser"),
@@ -93,7 +96,7 @@ class WorkspaceSource(BoardSource):
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.actions = tuple(a for a in ACTIONS if a == "force" or a in VERBS)
+        self.actions = tuple(a for a in ACTIONS if a == "force" or a in VERBS.own_names)
         self._mutex = threading.Lock()
         self._gatherers: dict[str, FeaturePageBuilder] = {}
         self._pages: dict[str, CachedPage] = {}

@@ -35,6 +35,11 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     doc_purpose = "remove worktrees that hold nothing unsaved; results stay"
     doc_usage = "FEATURE[:CELL] ..."
+    help_group = "build"
+    examples = (
+        ("clean mlkem", "remove worktrees that hold nothing unsaved"),
+        ("clean mlkem --dry-run", "only say which"),
+    )
     doc_description = None  # doit's speaks of default tasks
 
     def execute(self, params: Any, args: list[str]) -> int:

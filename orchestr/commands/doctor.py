@@ -36,6 +36,8 @@ class Doctor(PlainVerb):
 
     doc_purpose = "look for what is broken, with the mend for each finding"
     doc_usage = "[FEATURE]"
+    help_group = "workspace"
+    examples = (("doctor", "look for what is broken, with the mend for each"),)
     cmd_options = (
         flag_option("fix", "release dangling registry entries, make a lost registry again"),
     )

@@ -49,6 +49,11 @@ class Land(PlainVerb):
 
     doc_purpose = "merge what is done, upstreams first, each target always green"
     doc_usage = "FEATURE ..."
+    help_group = "land"
+    examples: tuple[tuple[str, str], ...] = (
+        ("land mlkem", "check and merge in order what is ready"),
+        ("land mlkem --dry-run", "only show the order, and what is in the way"),
+    )
     cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, YES)
     undo = False
 

@@ -50,6 +50,14 @@ class Logs(PlainVerb):
 
     doc_purpose = "what a cell's agents said and did"
     doc_usage = "FEATURE:CELL"
+    help_group = "view"
+    examples = (
+        ("logs mlkem:java-sdk", "the end of it: attempts, repairs, checks and reviews in order"),
+        ("logs mlkem:java-sdk --reviews", "what its reviewers said"),
+        ("logs mlkem:java-sdk -f", "what it does now, until nothing works on it"),
+        ("logs mlkem:java-sdk --since 10m --grep 'FAIL|error'", "the failures of late"),
+        ("logs mlkem:java-sdk --attempt 1 --last 0", "all of an earlier attempt"),
+    )
     cmd_options = (
         flag_option("follow", "go on while anything works on the cell, over attempts", short="f"),
         flag_option("raw", "the JSON lines of the newest attempt (or of a review) as they are"),

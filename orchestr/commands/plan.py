@@ -35,6 +35,8 @@ class Plan(PlainVerb):
 
     doc_purpose = "show order, bases, and what would run and why"
     doc_usage = "FEATURE[:CELL] ..."
+    help_group = "build"
+    examples = (("plan mlkem", "order, bases, what would run and why"),)
     cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS, LAND)
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:

@@ -30,6 +30,11 @@ class Prompt(PlainVerb):
 
     doc_purpose = "what a cell's agent is asked to do"
     doc_usage = "FEATURE:CELL"
+    help_group = "view"
+    examples = (
+        ("prompt mlkem:java-sdk", "what the next attempt's agent is asked to do"),
+        ("prompt mlkem:java-sdk --attempt 1", "what it was asked then"),
+    )
     cmd_options = (
         value_option(
             "attempt", "the prompt that attempt N got (default: the next one's)", type_=int

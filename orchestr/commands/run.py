@@ -44,6 +44,15 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
 
     doc_purpose = "build features, cells or phases"
     doc_usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
+    help_group = "build"
+    examples = (
+        ("run mlkem", "all that is not up to date"),
+        ("run mlkem:java-sdk", "one cell and what it needs"),
+        ("run mlkem --failed", "what failed or was blocked, again"),
+        ("run mlkem:java-sdk --force", "a new attempt, though nothing changed"),
+        ("run mlkem --dry-run", "only show what would run, and why"),
+        ("run mlkem -j 5 --budget 10 --yes", "5 agents, 10 dollars at most"),
+    )
     doc_description = "Examples: orchestr help run"
     cmd_options = DoitRun.cmd_options + RUN_OPTIONS
     own_tasks_take_words = True

@@ -30,7 +30,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.files import write_atomic
-from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.kinds import AgentKind
 from orchestr.supervisor.client import ExitRecord
 
 LIMITED = 429 % 256
@@ -124,6 +124,4 @@ def render_policy(tools: ToolPermissions) -> str:
     return "\n".join(parts)
 
 
-def make_gemini(settings: AgentSettings, workspace: WorkspaceSettings) -> Gemini:
-    """The adapter for one `[agents.NAME]` table of kind `gemini`."""
-    return Gemini(settings, workspace)
+KIND = AgentKind(Gemini, provider="google")

@@ -30,7 +30,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.files import write_atomic
-from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.kinds import AgentKind
 
 # An agent that tries to commit all the same may give up in the middle of its work.
 NO_COMMITS = (
@@ -135,6 +135,4 @@ def _parse_item(item: Record) -> tuple[Event, ...]:
             return ()
 
 
-def make_codex(settings: AgentSettings, workspace: WorkspaceSettings) -> Codex:
-    """The adapter for one `[agents.NAME]` table of kind `codex`."""
-    return Codex(settings, workspace)
+KIND = AgentKind(Codex, keys=("program", "sandbox"), provider="openai")
