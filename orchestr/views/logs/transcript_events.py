@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestr.agents.events import Parse, UsageLimit, amount_or_none
+from orchestr.views.logs.events import EventFormatter, Line, describe_limit
 from orchestr.views.logs.transcript import format_line_or_empty, record_of, shorten_value
 from orchestr.views.terminal.text import (
     clean_line,
@@ -31,7 +33,6 @@ from orchestr.views.terminal.text import (
     printable_line,
 )
 
-Line = tuple[str, str]  # text, style
 FOLD = 6  # lines of a result that are shown
 _LONGEST = 2000  # columns of one line, whatever the terminal
 _REMEMBERED = 200  # tools whose result is awaited
@@ -42,9 +43,14 @@ _HUNK = re.compile(r"(diff --git |@@ -\d|--- \S|\+\+\+ \S)")
 
 @dataclass(slots=True)
 class TranscriptFormatter:
-    """Tells one transcript. ``full`` folds nothing; ``at`` is the newest time that was read."""
+    """Tells one transcript. ``full`` folds nothing; ``at`` is the newest time that was read.
+
+    ``parse`` is the translation of a line by the agent's adapter (`dialect.event_parser`); without
+    it the records of the four streams are told apart by their fields.
+    """
 
     full: bool = False
+    parse: Parse | None = None
     at: datetime | None = None
     _tools: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _last: str = ""  # the tool told last
@@ -54,6 +60,7 @@ class TranscriptFormatter:
     _input: int = 0
     _output: int = 0
     _cost: float = 0.0
+    _events: EventFormatter = field(default_factory=EventFormatter)
 
     def format_record(self, raw: bytes) -> list[Line]:
         """The lines for one line of the transcript; none for book-keeping. Never raises."""
@@ -63,7 +70,10 @@ class TranscriptFormatter:
             return [(words, "")] if words else []
         stamp = self._clock_prefix(record)
         try:
-            lines = self._format_event(record)
+            if self.parse is None or "stream" in record:
+                lines = self._format_event(record)
+            else:
+                lines = self._events.format_events(self.parse(raw))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             lines = [(clip(clean_line(json.dumps(record)), 500), "dim")]  # of a later version
         lines = [(clip(text, _LONGEST), style) for text, style in lines]
@@ -351,15 +361,10 @@ def _fold_text(text: Any, style: str, most: int, mark: str, *, tail: bool = Fals
 def _format_rate_limit(info: dict[str, Any]) -> list[Line]:
     if info.get("status") != "rejected" or info.get("isUsingOverage") is True:
         return []
-    kind = clean_line(str(info.get("rateLimitType") or "usage")).replace("_", " ")
-    until = info.get("resetsAt")
-    when = ""
-    if isinstance(until, int | float):
-        try:
-            when = f", until {format_clock(datetime.fromtimestamp(until, UTC).isoformat())}"
-        except (ValueError, OverflowError, OSError):
-            when = ""
-    return [(f"… limit: {kind}{when}", "bold yellow")]
+    limit = UsageLimit(
+        amount_or_none(info.get("resetsAt")), str(info.get("rateLimitType") or "usage")
+    )
+    return [(describe_limit(limit), "bold yellow")]
 
 
 def _diff_of_edit(given: dict[str, Any]) -> list[str]:
