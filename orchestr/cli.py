@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _open_closed_streams() -> None:
     """Started with a closed stdin, stdout or stderr (`>&-`, some daemons): give it to /dev/null.
 
-    Else the next file that is opened, a journal, gets its number, and what a child says goes there.
+    Else the next file that is opened, a journal, gets its number, and a child's output goes there.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

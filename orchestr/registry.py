@@ -2,7 +2,7 @@
 
 Owns how a kind is found by its name. A kind of ours is a module of the registry's package, named
 as the kind; one of another package is an entry point of the registry's group. There is no third
-list: whoever needs the names asks here. A name of ours cannot be replaced from outside, so an
+list: code that needs the names asks here. A name of ours cannot be replaced from outside, so an
 installed package never changes what an existing workspace does.
 
 Listing imports nothing, and the installed packages are searched only when a name is not ours or

@@ -1,4 +1,4 @@
-"""`abort [FEATURE[:CELL]] [--cleanup]`: stop agents, keep worktrees (rows B1-B11).
+"""`abort [FEATURE[:CELL]] [--cleanup]`: stop agents, keep worktrees.
 
 A living run is asked to stop (SIGTERM to exactly its process: pid and create_time must fit) and
 waited for; agents whose run died are stopped by their supervisors. One cell alone: its agent is

@@ -111,7 +111,7 @@ def _describe_plan(ctx: CellContext) -> str:
 
 
 def _clean_line(line: str) -> str:
-    """A line of Markdown for a terminal: its indentation is part of what it says."""
+    """A line of Markdown for a terminal: its indentation is part of its meaning."""
     indent = len(line) - len(line.lstrip(" "))
     return " " * indent + clean_line(line)
 
@@ -173,7 +173,7 @@ def _describe_reviews(ctx: CellContext, head: str) -> str:
 
 
 def _confirm_decision(ctx: CellContext, gate: Gate, *, no: bool) -> bool:
-    """Ask. Raises UsageError where nobody can answer."""
+    """Ask. Raises UsageError where there is no terminal to answer at."""
     what = "Refuse" if no else "Approve"
     alone = "an approval is a person's, and there is no terminal"
     return ask_yes_no(f"{what} {approval.WORDS[gate]}?", unheard=alone)

@@ -46,7 +46,7 @@ from orchestr.views.terminal.output import print_stderr
 from orchestr.views.terminal.text import format_count
 
 ACTIONS = ("abort", "force", "approve")
-PATIENCE = 300.0  # s for an action that ends by itself
+PATIENCE = 300.0  # s for an action that ends on its own
 FIRST_LOOK = 3.0  # s that a started run has to say that it cannot start
 SAID = 4000  # characters
 KEPT = 0.8  # s for which a page is as good as new
@@ -184,7 +184,7 @@ class WorkspaceSource(BoardSource):
         return done.code == 0, _redact_tail(words) or f"exit {done.code}"
 
     def _start_run(self, session: Session, target: str) -> tuple[bool, str]:
-        """A run that outlives the board; what it refuses at once is told."""
+        """A run that outlives the board; an immediate refusal is returned."""
         self._started = [child for child in self._started if child.poll() is None]
         log = session.layout.state / "board" / f"{time.time_ns()}.log"
         argv = _build_argv("run", target, "--force", "--yes")
@@ -217,7 +217,7 @@ def _open_listener(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
-        listener.listen(128)  # now: the address is told before the server stands
+        listener.listen(128)  # now: the address is printed before the server runs
     except (OSError, OverflowError) as error:
         listener.close()
         raise OrchestrError(

@@ -76,7 +76,7 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
 class Completion(PlainVerb):
-    """Needs a workspace for names only; says nothing where something is wrong."""
+    """Needs a workspace for names only; prints nothing where something is wrong."""
 
     doc_purpose = "a completion script for your shell"
     doc_usage = "bash|zsh|fish"

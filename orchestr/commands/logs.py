@@ -2,7 +2,7 @@
 
 What the cell's agents did, in the order of time: attempts, the repairs in them, reviews, and what
 the checks between them came to (`select_sections`). A transcript of gigabytes opens at once: it is
-read from the end, or from where `--since` begins, a line at a time. `-f` goes on over attempts,
+read from the end, or from where `--since` begins, a line at a time. `-f` continues over attempts,
 repairs
 and reviews until nothing works on the cell any more.
 """
@@ -187,7 +187,7 @@ def read_section_lines(part: LogSection, since: datetime | None) -> Iterable[byt
 
 
 class LogFollower:
-    """Tells what comes, wherever it comes, until the cell is at rest."""
+    """Prints new lines of every section until the cell is at rest."""
 
     def __init__(
         self, wanted: SectionFilter, watch: ActivityWatch, printer: SectionPrinter

@@ -99,6 +99,6 @@ def print_plan(
 
 
 def _read_resources(session: Session) -> DiskSpace:
-    """Agents at once and free disk; what the worktrees will take nobody knows beforehand."""
+    """Agents at once and free disk; what the worktrees will take is not known beforehand."""
     place = session.layout.state if session.layout.state.exists() else session.root
     return DiskSpace(None, shutil.disk_usage(place).free)

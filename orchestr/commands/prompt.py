@@ -72,7 +72,7 @@ def _read_past_prompt(ctx: CellContext, number: int) -> str:
 
 
 def _build_next_prompt(ctx: CellContext) -> str:
-    """Built from what is known now, with what is not known told on stderr."""
+    """Built from what is known now, and what is not known is listed on stderr."""
     known = attempts.attempt_numbers(ctx.dir)
     number = max(known, default=0) + 1
     newest = attempts.newest_attempt(ctx.dir)
@@ -100,4 +100,4 @@ def _list_leftovers(ctx: CellContext) -> list[str]:
         found = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch).finding
         return leftover_notes(ctx) if found is WorktreeFinding.OK else []
     except OrchestrError:
-        return []  # what is wrong with it is for `doctor` to tell
+        return []  # `doctor` reports what is wrong with it

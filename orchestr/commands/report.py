@@ -1,4 +1,4 @@
-"""`report FEATURE [-o FILE] [--open]`: one HTML file that tells all of a feature.
+"""`report FEATURE [-o FILE] [--open]`: one HTML file with everything about a feature.
 
 The module is not called `report`, because that one turns errors into text.
 """

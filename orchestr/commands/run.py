@@ -40,7 +40,7 @@ MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
 
 class Run(Verb, DoitRun):  # type: ignore[misc]
-    """Builds what is not up to date; what was interrupted goes on where it stopped."""
+    """Builds what is not up to date; what was interrupted continues where it stopped."""
 
     doc_purpose = "build features, cells or phases"
     doc_usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
@@ -100,7 +100,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             if not land.confirm_landing(runs, yes=params["yes"], undo=False):
                 return int(ExitCode.DONE)
         create_state_dirs(session.layout)
-        # What is not told yet at the end is waited for without the lease.
+        # Notifications that are still under way are waited for without the lease.
         with (
             Notifier([goal.run for goal in goals]) as notifier,
             hold_leases(goals, break_lock=params["break_lock"]),

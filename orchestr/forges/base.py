@@ -37,7 +37,7 @@ class PullRequest:
     ``head`` and ``base`` are branch names, ``head_sha`` is the commit the forge holds for
     it. ``created_at`` and ``updated_at`` are ISO-8601 with offset. ``checks`` is success,
     failure or pending, ``review`` approved, changes_requested or review_required; None where
-    the forge has none, or was not asked (only `Forge.find_pull_requests` tells them). ``merged_as``
+    the forge has none, or was not asked (only `Forge.find_pull_requests` fills them). ``merged_as``
     is the commit that its merge made, where the forge says so (only `Forge.merge_pull_request`
     does).
     """

@@ -3,7 +3,7 @@
 Tried with 2.1.197. Only the user's own settings are read (`--setting-sources user`) and no MCP
 servers of the repository (`--strict-mcp-config`): a repository's `.claude/settings.json` may run
 hooks and set `ANTHROPIC_BASE_URL`, which would send the key elsewhere. Its instructions
-(CLAUDE.md) are left out by that, too, so the agent is told to read them.
+(CLAUDE.md) are left out by that, too, so a system prompt asks the agent to read them.
 """
 
 from __future__ import annotations

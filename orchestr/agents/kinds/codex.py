@@ -5,8 +5,8 @@ temporary folders only and gives its commands no network; git's data of a linked
 read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
 home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
 
-A refused command leaves no item in the stream. Usage is told at the end of a
-turn, for the whole session; nothing is told of a turn that failed.
+A refused command leaves no item in the stream. Usage is reported at the end
+of a turn, for the whole session, and not for a turn that failed.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ there is none. A version without policies offers no shell in this mode.
 Errors of the API end with the HTTP status modulo 256: 173 is 429.
 
 Its shell sets `GIT_CONFIG_GLOBAL=/dev/null`; an identity reaches its git by our settings in the
-environment. It says nothing of costs.
+environment. It reports no costs.
 """
 
 from __future__ import annotations

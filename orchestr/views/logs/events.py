@@ -30,12 +30,12 @@ from orchestr.views.terminal.text import (
 )
 
 Line = tuple[str, str]  # text, style
-WORDS = 500  # characters of a text that is told on one line
+WORDS = 500  # characters of a text on one line
 
 
 @dataclass(slots=True)
 class EventFormatter:
-    """Tells the events of one transcript; remembers the message told last and the sums of usage."""
+    """Formats the events of one transcript; remembers the last message and the sums of usage."""
 
     _said: str = ""
     _input: int = 0
@@ -99,6 +99,6 @@ def describe_limit(limit: UsageLimit) -> str:
 
 
 def one_line(events: Iterable[Event]) -> str:
-    """The events on one line, for the live table and the report; empty where they say nothing."""
+    """The events on one line, for the live table and the report; empty for book-keeping."""
     told = [text.strip() for text, _style in EventFormatter().format_events(events)]
     return clip(" | ".join(text for text in told if text), WORDS)

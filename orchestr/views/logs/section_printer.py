@@ -29,7 +29,7 @@ from orchestr.views.terminal.text import parse_local_time
 
 
 class SectionPrinter:
-    """Lines to stdout: told or raw, chosen by time and pattern, without secrets.
+    """Lines to stdout: formatted or raw, chosen by time and pattern, without secrets.
 
     Every section has a heading; where only some lines or the raw stream are asked for it goes to
     stderr, and only when something follows it.

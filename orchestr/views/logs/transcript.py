@@ -27,7 +27,7 @@ _QUIET = frozenset({"turn.started", "item.started", "item.updated", "step_start"
 
 
 def format_line(line: bytes | str, parse: Parse | None = None) -> str | None:
-    """One transcript line for people, or None for one that says nothing.
+    """One transcript line for people, or None for book-keeping.
 
     ``12:35:01 text``; what went to stderr is marked ``!``; no control characters come through.
     ``parse`` is the adapter's translation of a line (`dialect.event_parser`).
@@ -60,7 +60,7 @@ def record_of(line: bytes) -> dict[str, Any] | None:
 
 
 def format_line_or_empty(line: bytes, *, stamp: bool = True) -> str:
-    """`format_line`, with or without the clock; empty where there is nothing to tell."""
+    """`format_line`, with or without the clock; empty where there is nothing to show."""
     words = format_line(line) or ""
     record = None if stamp else record_of(line)
     return words.removeprefix(_clock_prefix(record)) if record else words
@@ -80,7 +80,7 @@ def last_words(path: Path, parse: Parse | None = None) -> str | None:
         if not isinstance(record, dict):
             continue
         words = clean_line(_describe_record(record, line, parse) or "")
-        if words and words[0] not in '{}[]",':  # a line of some JSON is nobody's word
+        if words and words[0] not in '{}[]",':  # a line of indented JSON is no sentence
             return clip(words, _WORDS)
     return None
 
@@ -139,7 +139,7 @@ class GrowingFile:
             pass
 
     def read_torn_end(self) -> Iterator[bytes]:
-        """What stands after the last line's end, once nobody writes any more."""
+        """What stands after the last line's end, once the writer has ended."""
         if self._rest:
             yield self._rest
             self._rest = b""
@@ -194,7 +194,7 @@ def _describe_record(record: dict[str, Any], line: bytes, parse: Parse | None) -
 
 
 def _describe_event(record: dict[str, Any]) -> str | None:
-    """What an event says: ours first, then claude, codex, gemini and opencode."""
+    """An event in words: ours first, then claude, codex, gemini and opencode."""
     if "stream" in record and isinstance(record.get("text"), str):
         return str(record["text"])
     kind = str(record.get("type", ""))
@@ -304,7 +304,7 @@ def _describe_codex_item(item: dict[str, Any]) -> str | None:
 
 
 def shorten_value(value: Any) -> str:
-    """A value in a few words: the one telling field of a tool's input, else its JSON."""
+    """A value in a few words: the one useful field of a tool's input, else its JSON."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,9 +1,10 @@
-"""``logs``: a transcript as a person would tell it, an event at a time.
+"""``logs``: a transcript for people, an event at a time.
 
-Pure: lines of a transcript in, styled lines for people out. Messages are told whole, a tool by the
-telling part of its input, its result folded below it, an edit as a diff, then usage, limits and the
-end. Knows the streams of claude, codex, gemini and opencode and our own lines; what it does not
-know is left to `transcript.show`, so nothing is dropped in silence.
+Pure: lines of a transcript in, styled lines for people out. Messages are shown whole, a tool by
+the most useful part of its input, its result folded below it, an edit as a diff, then usage,
+limits and the end. Knows our own lines and the streams of claude, codex, gemini and opencode; other
+streams come as our events from the agent's adapter (`parse`). A record that it does not know is
+shown by `transcript.format_line_or_empty`, so nothing is dropped in silence.
 
 Owns no file. What it remembers of earlier lines is bounded: which tool a late result belongs to,
 and the sums of usage.
@@ -43,20 +44,20 @@ _HUNK = re.compile(r"(diff --git |@@ -\d|--- \S|\+\+\+ \S)")
 
 @dataclass(slots=True)
 class TranscriptFormatter:
-    """Tells one transcript. ``full`` folds nothing; ``at`` is the newest time that was read.
+    """Formats one transcript. ``full`` folds nothing; ``at`` is the newest time that was read.
 
     ``parse`` is the translation of a line by the agent's adapter (`dialect.event_parser`); without
-    it the records of the four streams are told apart by their fields.
+    it the fields of a record decide which of the four known streams it is of.
     """
 
     full: bool = False
     parse: Parse | None = None
     at: datetime | None = None
     _tools: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    _last: str = ""  # the tool told last
+    _last: str = ""  # the tool shown last
     _in_diff: bool = False
-    _said: str = ""  # the message told last: the end often repeats it
-    _delta: bool = False  # a message in pieces is being told
+    _said: str = ""  # the message shown last: the end often repeats it
+    _delta: bool = False  # a message in pieces is being shown
     _input: int = 0
     _output: int = 0
     _cost: float = 0.0
@@ -185,7 +186,7 @@ class TranscriptFormatter:
         return [(inner + text, style) for text, style in lines]
 
     def _format_result(self, record: dict[str, Any]) -> list[Line]:
-        """The end, as claude and gemini tell it."""
+        """The end in the streams of claude and gemini."""
         bad = record.get("is_error") is True or record.get("status") == "error"
         stats = _dict_or_empty(record.get("usage") or record.get("stats"))
         models = [_dict_or_empty(m) for m in _dict_or_empty(record.get("modelUsage")).values()]
