@@ -181,7 +181,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         Phase.PUBLISH: (r.PR_URL, r.PUBLISHED),
     }
 
-    def runner(phase: Phase) -> Any:
+    def phase_module(phase: Phase) -> Any:
         def run(ctx: Any) -> Any:
             if phase is Phase.IMPLEMENT:
                 pool = ctx.run.slot_pool("agents")
@@ -193,18 +193,18 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
                 (ctx.dir / name).write_text(f"{ctx.cell.name}\n")
             return PhaseResult.built("simulated")
 
-        return SimpleNamespace(reason=lambda ctx: "simulated", run=run)
+        return SimpleNamespace(reason_to_run=lambda ctx: "simulated", run=run)
 
     def finish(run: Any, links: Path, moving: Any) -> None:
         links.write_text("simulated\n")
 
     patches: tuple[tuple[Any, str, Any], ...] = (
-        (generate, "runner", runner),
-        (run_phase, "runner", runner),
-        (generate, "finish", finish),
-        (inputs, "note", lambda ctx, phase: None),
-        (inputs, "told", lambda ctx, phase: {}),
-        (start, "observe", lambda run: None),
+        (generate, "phase_module", phase_module),
+        (run_phase, "phase_module", phase_module),
+        (generate, "finish_feature", finish),
+        (inputs, "save_inputs", lambda ctx, phase: None),
+        (inputs, "changes_for_journal", lambda ctx, phase: {}),
+        (start, "observe_pull_requests", lambda run: None),
     )
     with contextlib.ExitStack() as stack:
         for place, name, value in patches:
