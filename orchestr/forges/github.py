@@ -29,9 +29,10 @@ from orchestr.forges.base import (
     PRState,
     PullRequest,
     RepoRef,
+    WaitListener,
 )
 from orchestr.forges.github_api import OLDEST, GitHubApi, RequestRefused
-from orchestr.forges.github_rate_limit import PATIENCE, Told
+from orchestr.forges.github_rate_limit import PATIENCE
 from orchestr.forges.github_remote import RepoSlug, read_repo_slug
 
 Found = dict[str, tuple[PullRequest, ...]]
@@ -52,7 +53,7 @@ class GitHubForge:
         *,
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
-        told: Told | None = None,
+        told: WaitListener | None = None,
     ) -> None:
         self.api = GitHubApi(program, patience, stop, told)
         self._slugs: dict[RepoRef, RepoSlug] = {}

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestr.forges.base import ApiUsage, ForgeError
-from orchestr.forges.github_rate_limit import PATIENCE, Retry, Told, pacer_for_host
+from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
+from orchestr.forges.github_rate_limit import PATIENCE, Retry, pacer_for_host
 from orchestr.process.run import (
     CompletedCommand,
     ProcessTimeout,
@@ -86,7 +86,7 @@ class GitHubApi:
     program: str = "gh"
     patience: float = PATIENCE
     stop: threading.Event | None = None
-    told: Told | None = None
+    told: WaitListener | None = None
     usage: ApiUsage = field(default_factory=ApiUsage)
 
     def send_rest_request(

@@ -24,14 +24,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from orchestr.errors import Interrupted
-from orchestr.forges.base import ForgeAway
+from orchestr.forges.base import ForgeAway, WaitListener
 
 T = TypeVar("T")
 PATIENCE = 300.0  # s of waiting for one request, see `[forge] patience`
 FIRST = 1 / 300  # of the patience: the first wait
 HASTY = 1 / 60  # of the patience: for a host that never answered
 TOLD = 2.0  # s; a person is told of waits from here on
-Told = Callable[[str, str, float], None]  # host, reason, seconds
 THIS_MACHINE = "github.localhost"  # GitHub's name for a development server: nobody to spare
 
 
@@ -107,7 +106,7 @@ class RequestPacer:
         writes: bool,
         again: bool = True,
         stop: threading.Event | None = None,
-        told: Told | None = None,
+        told: WaitListener | None = None,
     ) -> T:
         """Carry out ``request`` in its turn, again while it raises `Retry`.
 
@@ -136,7 +135,7 @@ class RequestPacer:
                     self._answered, self._given_up = True, False
                     return result
 
-    def _wait_until_open(self, stop: threading.Event | None, told: Told | None) -> float:
+    def _wait_until_open(self, stop: threading.Event | None, told: WaitListener | None) -> float:
         """Wait until the time that the host named to an earlier request; how long that was."""
         wait = self._closed_until - self._clock()
         if wait <= 0:
@@ -153,7 +152,7 @@ class RequestPacer:
         spent: float,
         step: float,
         stop: threading.Event | None,
-        told: Told | None,
+        told: WaitListener | None,
     ) -> float:
         """Wait before the next try, if ``spent`` seconds leave room for it; how long that was."""
         wait = step * random.uniform(0.5, 1.0)
@@ -170,7 +169,7 @@ class RequestPacer:
         self._sleep_unless_stopped(wait, stop)
         return wait
 
-    def _report_wait(self, told: Told | None, reason: str, wait: float) -> None:
+    def _report_wait(self, told: WaitListener | None, reason: str, wait: float) -> None:
         if told is not None and wait >= TOLD:
             told(self.host, reason, wait)
 
