@@ -102,8 +102,8 @@ def done_workspace(
         ImplementRecord(
             attempt_key(ctx, marker), head, tree, base, ImplementOutcome.CHANGED, 1
         ).write(ctx.dir)
-        Evidence(head, ctx.phase_digest(Phase.CHECK)).write(ctx.dir / CHECKS)
-        Evidence(head, ctx.phase_digest(Phase.REVIEW)).write(ctx.dir / REVIEW)
+        Evidence(head, ctx.phase_digest(Phase.CHECK), ()).write(ctx.dir / CHECKS)
+        Evidence(head, ctx.phase_digest(Phase.REVIEW), ()).write(ctx.dir / REVIEW)
         HeadRecord(head, tree, base, ctx.cell.branch, ImplementOutcome.CHANGED).write(ctx.dir)
 
 
