@@ -75,7 +75,7 @@ def write_json(path: Path, value: Any) -> bool:
 def read_toml(path: Path) -> dict[str, Any] | None:
     """The table, or None when the file is not there.
 
-    Raises CorruptState after setting a broken file aside (row X29).
+    Raises CorruptState after setting a broken file aside.
     """
     import tomllib  # a supervisor, which reads none, starts without it
 
@@ -143,8 +143,8 @@ def _load_cached(path: Path, load: Callable[[Path], Any]) -> Any:
 def read_record(path: Path, load: Callable[[Path], Any], make: Callable[[Any], T]) -> T | None:
     """The record in a file, or None when there is none.
 
-    One that cannot be read counts as none, because its phase makes it again; it is set aside and
-    a warning says so (row X29).
+    An unreadable record counts as none, because its phase writes it again; it is set aside and
+    a warning says so.
     """
     try:
         raw = _load_cached(path, load)
