@@ -181,7 +181,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         Phase.PUBLISH: (r.PR_URL, r.PUBLISHED),
     }
 
-    def runner(phase: Phase) -> Any:
+    def phase_module(phase: Phase) -> Any:
         def run(ctx: Any) -> Any:
             if phase is Phase.IMPLEMENT:
                 pool = ctx.run.slot_pool("agents")
@@ -199,8 +199,8 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         links.write_text("simulated\n")
 
     patches: tuple[tuple[Any, str, Any], ...] = (
-        (generate, "phase_module", runner),
-        (run_phase, "phase_module", runner),
+        (generate, "phase_module", phase_module),
+        (run_phase, "phase_module", phase_module),
         (generate, "finish_feature", finish),
         (inputs, "save_inputs", lambda ctx, phase: None),
         (inputs, "changes_for_journal", lambda ctx, phase: {}),

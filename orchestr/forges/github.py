@@ -29,9 +29,10 @@ from orchestr.forges.base import (
     PRState,
     PullRequest,
     RepoRef,
+    WaitListener,
 )
 from orchestr.forges.github_api import OLDEST, GitHubApi, RequestRefused
-from orchestr.forges.github_rate_limit import PATIENCE, WaitListener
+from orchestr.forges.github_rate_limit import PATIENCE
 from orchestr.forges.github_remote import RepoSlug, read_repo_slug
 
 Found = dict[str, tuple[PullRequest, ...]]

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestr.forges.base import ApiUsage, ForgeError
-from orchestr.forges.github_rate_limit import PATIENCE, Retry, WaitListener, pacer_for_host
+from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
+from orchestr.forges.github_rate_limit import PATIENCE, Retry, pacer_for_host
 from orchestr.process.run import (
     CompletedCommand,
     ProcessTimeout,

@@ -25,14 +25,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from orchestr.errors import Interrupted
-from orchestr.forges.base import ForgeAway
+from orchestr.forges.base import ForgeAway, WaitListener
 
 T = TypeVar("T")
 PATIENCE = 300.0  # s of waiting for one request, see `[forge] patience`
 FIRST = 1 / 300  # of the patience: the first wait
 HASTY = 1 / 60  # of the patience: for a host that never answered
 REPORTED_WAIT = 2.0  # s; waits from here on are reported to the user
-WaitListener = Callable[[str, str, float], None]  # host, reason, seconds
 THIS_MACHINE = "github.localhost"  # GitHub's name for a development server: no limits to respect
 
 

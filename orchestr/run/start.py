@@ -33,6 +33,7 @@ from orchestr.state.replay import FeatureView, replay, reset_interrupted
 from orchestr.state.results import TRANSCRIPT
 from orchestr.state.states import CellState
 from orchestr.tasks.stale import forecast_selection
+from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import last_words
 from orchestr.views.terminal.output import ask_yes_no, print_stderr
 
@@ -235,7 +236,8 @@ def make_tail_reader(runs: dict[str, FeatureRun]) -> Any:
         newest = attempts.current_attempt(ctx.dir)
         if newest is None:
             return None
-        words = last_words(attempts.newest_transcript(ctx.dir, newest.number))
+        parse = event_parser(runs[feature].settings, newest.agent)
+        words = last_words(attempts.newest_transcript(ctx.dir, newest.number), parse)
         return None if words is None else redact(words, secrets)
 
     return read_last_words

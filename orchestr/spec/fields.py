@@ -20,7 +20,11 @@ def checked_by(check: Callable[[str], str]) -> AfterValidator:
 
     pydantic before 2.8 would pass its own second argument to a check that has an optional one.
     """
-    return AfterValidator(lambda value: check(value))  # the lambda has exactly one parameter
+
+    def check_value(value: str) -> str:
+        return check(value)
+
+    return AfterValidator(check_value)
 
 
 def _check_delivery(value: object) -> object:

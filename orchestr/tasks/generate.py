@@ -19,6 +19,7 @@ from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs, repo_path
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
 from orchestr.errors import NeedsApproval, OrchestrError
 from orchestr.spec.phases import Action, Phase
@@ -241,7 +242,7 @@ def is_made_on_demand(run: FeatureRun, repo: str) -> bool:
 
 def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
     """What doit remembers of a phase besides its files."""
-    own = ctx.phase_digest(phase)
+    own = phase_digest(ctx, phase)
     match phase:
         case Phase.WORKTREE:
             return digest(own, sorted(ctx.plan.upstreams))

@@ -23,6 +23,7 @@ from orchestr.cell.agent.run_agent import (
     stop_unrecorded_agents,
 )
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.ownership import PathsNotOwned, format_paths
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.proof.commit_result import _cell_claims, _settle_fresh_head, commit_agent_work
@@ -62,7 +63,7 @@ def attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
     if ctx.cell.has_plan_phase:
         planned = PlanRecord.read(ctx.dir)
         extra = (planned.digest or None) if planned else None  # the plan that it carries out
-    return digest(ctx.phase_digest(Phase.IMPLEMENT), marker.content_digest(), extra)
+    return digest(phase_digest(ctx, Phase.IMPLEMENT), marker.content_digest(), extra)
 
 
 def local_head(ctx: CellContext) -> str | None:

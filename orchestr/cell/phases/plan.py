@@ -23,6 +23,7 @@ from orchestr.cell.agent.run_agent import (
 )
 from orchestr.cell.approval import ApprovalDecision
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases import implement
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
@@ -39,7 +40,7 @@ from orchestr.state.results import PLAN_TEXT, ImplementRecord, PlanRecord, Workt
 
 def plan_key(ctx: CellContext, marker: WorktreeMarker) -> str:
     """What a plan is for."""
-    return digest(ctx.phase_digest(Phase.PLAN), marker.content_digest())
+    return digest(phase_digest(ctx, Phase.PLAN), marker.content_digest())
 
 
 def reason_to_run(ctx: CellContext) -> str | None:
