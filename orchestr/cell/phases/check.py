@@ -84,7 +84,7 @@ def run(ctx: CellContext) -> PhaseResult:
     head = old.head if old is not None and old.origin == done.head else done.head
     if not has_checks(ctx) or done.outcome is ImplementOutcome.ADOPTED:
         end_repair(ctx, done, Phase.CHECK)
-        Evidence(head, phase_digest(ctx, Phase.CHECK), origin=done.head).write(ctx.dir / CHECKS)
+        Evidence(head, phase_digest(ctx, Phase.CHECK), (), done.head).write(ctx.dir / CHECKS)
         return PhaseResult.built(why, head=head)
     evidence, told = check_until_green(ctx, done, marker)
     evidence.write(ctx.dir / CHECKS)

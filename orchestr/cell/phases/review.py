@@ -76,7 +76,7 @@ def run(ctx: CellContext) -> PhaseResult:
     else:
         end_repair(ctx, done, Phase.REVIEW)
         same = old if old is not None and old.origin == checks.head else None
-        evidence = Evidence(same.head if same else checks.head, key, origin=checks.head,
+        evidence = Evidence(same.head if same else checks.head, key, (), checks.head,
                             checks=same.checks if same else None)  # fmt: skip
     evidence.write(ctx.dir / REVIEW)
     agreed = make_agreed_head(ctx, done, evidence.head)
