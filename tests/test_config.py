@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.errors import SpecError, UsageError
-from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import (
     AgentSettings,
@@ -398,14 +397,6 @@ KEYS = st.sampled_from(
 TABLES = st.dictionaries(
     KEYS, VALUES | st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES))
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kinds_are_imported() -> None:
-    """Kinds are imported once in a process: not in the time of the first example of a property."""
-    for registry in (AGENT_KINDS, FORGE_KINDS):
-        for name in registry.names():
-            registry.load(name)
 
 
 @given(TABLES)
