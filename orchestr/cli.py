@@ -94,26 +94,11 @@ def _run_verb(words: list[str]) -> int:
             found["help"] = Help
             return found
 
-    class LazyLoader(FeatureTaskLoader):
-        """The workspace is looked for when a verb needs it: `init` and `schema` do not."""
-
-        def __init__(self) -> None:
-            super().__init__(None)
-            self._found: Session | None = None
-
-        @property
-        def session(self) -> Session:
-            if self._found is None:
-                self._found = Session.from_cwd()
-            return self._found
-
-        @session.setter
-        def session(self, value: Session | None) -> None:
-            self._found = value
-
     config = {"BACKEND": {"orchestr": "orchestr.tasks.database:WriteThroughDB"}}
     try:
-        program = OrchestrMain(LazyLoader(), config_filenames=(), extra_config=config)
+        program = OrchestrMain(
+            FeatureTaskLoader(Session.from_cwd), config_filenames=(), extra_config=config
+        )
         code = int(program.run(words) or 0)
     except OrchestrError as error:
         return report_error(error)

@@ -18,6 +18,7 @@ from orchestr.cell.context import FeatureRun
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, OrchestrError, UsageError
+from orchestr.landing import changes
 from orchestr.landing.candidates import BuiltCandidate
 from orchestr.landing.events import CandidateSpec, Event, Stage, Trouble
 from orchestr.landing.land import Lander
@@ -188,7 +189,7 @@ def print_preview(lander: Lander) -> int:
             rows.append(replace(row, state="waiting", why=replace_change_keys(why, many)))
             continue
         spec = CandidateSpec(change.lane, ((change.key, change.head),), tips[change.lane])
-        built: BuiltCandidate = lander.assemble_candidate(spec)
+        built: BuiltCandidate = changes.assemble_candidate(lander, spec)
         if built.commit is None:
             paths = ", ".join(built.conflicts[:5])
             rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))

@@ -72,8 +72,8 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             return int(super().execute(params, theirs))
         return self._build_targets(session, loader, ours, theirs, params)
 
-    def _build_targets(self, session: Session, loader: FeatureTaskLoader, words: Sequence[str],
-               theirs: Sequence[str], params: Any) -> int:  # fmt: skip
+    def _build_targets(self, session: Session, loader: FeatureTaskLoader[Session],
+               words: Sequence[str], theirs: Sequence[str], params: Any) -> int:  # fmt: skip
         _apply_jobs(session, params)
         targets = session.parse_targets(words)
         purse = _make_purse(params)
@@ -110,8 +110,9 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             code = self._run_tasks(session, loader, goals, theirs, params, notifier)
             return land.land_after_run(goals, code, as_json=params["json"]) if merge else code
 
-    def _run_tasks(self, session: Session, loader: FeatureTaskLoader, goals: list[FeatureGoals],
-             theirs: Sequence[str], params: Any, notifier: Notifier) -> int:  # fmt: skip
+    def _run_tasks(self, session: Session, loader: FeatureTaskLoader[Session],
+             goals: list[FeatureGoals], theirs: Sequence[str], params: Any,
+             notifier: Notifier) -> int:  # fmt: skip
         runs = {goal.run.feature.name: goal.run for goal in goals}
         happened: list[Event] = []
         slots = session.settings.limits.jobs

@@ -1,7 +1,7 @@
 """What `run` does around doit: goals, lease, forcing, the forge's state, signals, summary.
 
-Order matters and is kept: dry-run, pre-flight, confirmation, lease (rows B16, X8), then the
-forge is asked once a repository, then doit. Everything before the lease only looks.
+The order matters: dry-run, pre-flight, confirmation, lease, then one question to the forge for
+each repository, then doit. Everything before the lease only reads.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool) -> bool:
 
 
 def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bool:
-    """Ask before a paid agent starts or a real forge is touched (row X10).
+    """Ask before a paid agent starts or a real forge is touched.
 
-    Only what this run may really do is asked about; where nothing is left to do, nothing is.
+    Only what this run may really do is asked about; with nothing to do there is no question.
     Raises UsageError without a terminal and without `--yes`. Returns False for "no".
     """
     reasons: list[str] = []
@@ -128,7 +128,7 @@ def hold_leases(goals: Sequence[FeatureGoals], *, break_lock: bool) -> Iterator[
 
 
 def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
-    """What our lease says of us."""
+    """The lease record of this process."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
     return LeaseRecord.for_this_process(command=command, features=features, jobs=jobs)
 
@@ -144,7 +144,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
     for goal in goals:
         run = goal.run
         create_state_dirs(run.layout)
-        if run.journal.size() != run.past_size:  # somebody ended between our look and the lease
+        if run.journal.size() != run.past_size:  # another run ended between our look and the lease
             run.past = replay(run.journal.read())
         run.id = run_id
         for plan in run.plan.cells:
@@ -210,7 +210,7 @@ def find_interrupted_force(
 
 
 def initial_views(goals: Sequence[FeatureGoals]) -> dict[str, FeatureView]:
-    """For the live view: the past, with what went wrong in it pending again where this run builds.
+    """For the live view: the past views, failed cells pending again where this run builds them.
 
     Without it a cell that is up to date, and so has no event, would look as if it had to run.
     """

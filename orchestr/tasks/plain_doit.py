@@ -2,7 +2,7 @@
 
 Entry points put our commands into every doit project of an environment. So before anything is
 parsed in our way, the dodo is loaded as doit would load it; when it does not say that it is ours,
-the stock command gets the words as they were typed. A verb that doit does not have is a task's
+the stock command gets the command line as it was typed. A verb that doit does not have is a task's
 name there (`doit status` with a `task_status`).
 """
 
@@ -63,7 +63,7 @@ def _loader_options(command: Any, words: list[str]) -> Any:
     try:
         params, _names = parser.parse(words)
     except CmdParseError:
-        params, _names = parser.parse([])  # whoever parses in earnest says what is wrong
+        params, _names = parser.parse([])  # the real parser reports what is wrong
     params.update(command.opt_vals)
     return params
 

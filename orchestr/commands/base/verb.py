@@ -151,11 +151,11 @@ def move_options_first(
     return [*options, "--", *names]
 
 
-def attach_loader(command: Any) -> FeatureTaskLoader:
+def attach_loader(command: Any) -> FeatureTaskLoader[Session]:
     """The loader of a verb, and its session; under plain doit it takes the dodo's place."""
     loader = command.loader
     if not isinstance(loader, FeatureTaskLoader):
-        ours = FeatureTaskLoader(Session.from_cwd(), loader.namespace)
+        ours = FeatureTaskLoader(Session.from_cwd, loader.namespace)
         ours.cmd_names, ours.config = loader.cmd_names, loader.config
         command.loader = ours
         return ours
