@@ -12,7 +12,6 @@ and the sums of usage.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections import OrderedDict
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestr.agents.events import Parse, UsageLimit, amount_or_none
+from orchestr.views.logs.edit_diff import diff_of_edit, diff_style, printable_lines
 from orchestr.views.logs.events import EventFormatter, Line, describe_limit
 from orchestr.views.logs.transcript import format_line_or_empty, record_of, shorten_value
 from orchestr.views.terminal.text import (
@@ -38,7 +38,6 @@ FOLD = 6  # lines of a result that are shown
 _LONGEST = 2000  # columns of one line, whatever the terminal
 _REMEMBERED = 200  # tools whose result is awaited
 _DIFF = 40  # lines of a diff that are shown
-_BIG = 64 * 1024  # letters of an edit that are compared
 _HUNK = re.compile(r"(diff --git |@@ -\d|--- \S|\+\+\+ \S)")
 
 
@@ -155,7 +154,7 @@ class TranscriptFormatter:
             self._in_diff = True
         elif self._in_diff and text[:1] not in " +-@\\" and not text.startswith("index "):
             self._in_diff = False
-        return [(text, _diff_style(text) if self._in_diff else "")]
+        return [(text, diff_style(text) if self._in_diff else "")]
 
     # ---- claude ----------------------------------------------------------------------------
 
@@ -302,7 +301,7 @@ class TranscriptFormatter:
         self._last = key
         while len(self._tools) > _REMEMBERED:
             self._tools.popitem(last=False)
-        return [(f"▸ {label}", "cyan"), *self._format_diff(_diff_of_edit(values))]
+        return [(f"▸ {label}", "cyan"), *self._format_diff(diff_of_edit(values))]
 
     def _format_tool_result(self, key: str, said: Any, bad: bool) -> list[Line]:
         """A result below its tool; one that comes late names the tool again."""
@@ -320,7 +319,7 @@ class TranscriptFormatter:
 
     def _format_diff(self, lines: Sequence[str]) -> list[Line]:
         shown = lines if self.full else lines[:_DIFF]
-        found = [(f"  │ {line}", _diff_style(line)) for line in shown]
+        found = [(f"  │ {line}", diff_style(line)) for line in shown]
         left = len(lines) - len(shown)
         return [*found, (f"  │ … {left} more lines", "dim")] if left else found
 
@@ -342,11 +341,6 @@ def paint_lines(lines: Iterable[Line], columns: int, colour: bool) -> list[str]:
     return [paint(clip(t, columns) if columns else t, style, colour) for t, style in lines]
 
 
-def printable_lines(text: Any) -> list[str]:
-    """The lines of a text with their indentation, safe for a terminal."""
-    return [printable_line(line) for line in text.splitlines()] if isinstance(text, str) else []
-
-
 def _fold_text(text: Any, style: str, most: int, mark: str, *, tail: bool = False) -> list[Line]:
     """At most ``most`` lines (0: all), of a failure the last ones, and how many are left out."""
     lines = [line for line in printable_lines(text) if line.strip()]
@@ -366,35 +360,6 @@ def _format_rate_limit(info: dict[str, Any]) -> list[Line]:
         amount_or_none(info.get("resetsAt")), str(info.get("rateLimitType") or "usage")
     )
     return [(describe_limit(limit), "bold yellow")]
-
-
-def _diff_of_edit(given: dict[str, Any]) -> list[str]:
-    """The diff of an edit that a tool was asked for, by the names that the agents use."""
-    edits = given.get("edits")
-    pairs = [_dict_or_empty(e) for e in edits] if isinstance(edits, list) else [given]
-    lines: list[str] = []
-    for pair in pairs:
-        old = pair.get("old_string", pair.get("oldString"))
-        new = pair.get("new_string", pair.get("newString", pair.get("content")))
-        if not isinstance(new, str) or (old is None and "command" in pair):
-            continue
-        old = old if isinstance(old, str) else ""
-        before, after = printable_lines(old[:_BIG]), printable_lines(new[:_BIG])
-        found = difflib.unified_diff(before, after, lineterm="", n=2)
-        lines += [line for line in list(found)[2:] if not line.startswith("@@ ")]
-    return lines
-
-
-def _diff_style(line: str) -> str:
-    match line[:1]:
-        case "+":
-            return "green"
-        case "-":
-            return "red"
-        case "@":
-            return "cyan"
-        case _:
-            return "dim"
 
 
 def _join_blocks(content: Sequence[Any]) -> str:
