@@ -81,7 +81,7 @@ def test_a_second_start_needs_no_pydantic(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from orchestr.settings.loader import load_settings\n"
         "settings = load_settings(Path(sys.argv[1]), {})\n"
-        "assert settings.repo('web').checks[0].run == ('npm', 'test')\n"
+        "assert settings.repo_settings('web').checks[0].run == ('npm', 'test')\n"
         "assert 'pydantic' not in sys.modules and 'yaml' not in sys.modules\n"
     )
 
