@@ -24,13 +24,13 @@ from orchestr.process.redaction import redact, secret_values
 from orchestr.process.run import filter_env
 from orchestr.process.run import run_command as run_process
 from orchestr.settings.records import NotifySettings
+from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.event_details import CheckDone, RunFinished
 from orchestr.state.events import Event
 from orchestr.state.replay import CellView, FeatureView, apply_event
 from orchestr.state.states import CellState
 from orchestr.views.live.progress import Progress
 from orchestr.views.terminal.output import print_stderr
-from orchestr.views.terminal.summary import asks_for_approval
 from orchestr.views.terminal.text import clean_line, headline
 
 MOST = 200  # that wait to be told; more are dropped

@@ -130,7 +130,7 @@ class PhaseDone(Details, frozen=True, tag="phase.done"):
     part: Text = None
 
 
-class PhaseFailed(Details, frozen=True, tag="phase.failed"):
+class PhaseStopped(Details, frozen=True, tag="phase.failed"):
     """``state`` and ``gate`` where it stopped at a gate."""
 
     reason: Text = None
@@ -357,7 +357,7 @@ class LandUpdate(Details, frozen=True, tag="land.update"):
     new: Text = None
 
 
-class ForgeAway(Details, frozen=True, tag="forge.away"):
+class ForgeUnreachable(Details, frozen=True, tag="forge.away"):
     repo: Text = None
     reason: Text = None
     hint: Text = None
@@ -374,9 +374,9 @@ class ForgeWaits(Details, frozen=True, tag="forge.waits"):
 EventDetails = (
     RunStarted | RunForced | RunFinished | CellIgnored | CellUnignored | CellForgotten
     | CellAdopted | CellStopped | CellAmended | CellWaiting | CellWarned | PhaseStarted
-    | PhaseDone | PhaseFailed | ApprovalAsked | ApprovalGiven | ApprovalRefused | WorktreeAdded
+    | PhaseDone | PhaseStopped | ApprovalAsked | ApprovalGiven | ApprovalRefused | WorktreeAdded
     | WorktreeRemoved | AttemptOpened | AttemptStarted | AttemptAdopted | AttemptLimited
     | AttemptExited | AttemptGivenBack | AttemptClosed | CheckDone | RepairOpened | RepairClosed
     | ReviewDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen | LandQueue
-    | LandRepair | LandDone | LandParked | LandUpdate | LandUndone | ForgeAway | ForgeWaits
+    | LandRepair | LandDone | LandParked | LandUpdate | LandUndone | ForgeUnreachable | ForgeWaits
 )  # fmt: skip

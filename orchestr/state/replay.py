@@ -17,7 +17,7 @@ from dataclasses import replace
 from statistics import median
 
 from orchestr.spec.phases import Phase
-from orchestr.state.event_details import AttemptExited, ForgeAway, RunFinished, RunStarted
+from orchestr.state.event_details import AttemptExited, ForgeUnreachable, RunFinished, RunStarted
 from orchestr.state.events import Event, EventKind
 from orchestr.state.states import CellState, FeatureState, may_follow, summarize_states
 from orchestr.state.transitions import (
@@ -116,7 +116,7 @@ def _apply_to_view(view: FeatureView, cells: dict[str, CellView], event: Event) 
                 if cell.state.is_moving and cell.run == event.run:
                     cells[name] = _end_unfinished_cell(cell, event.ts, stopped=code == _INTERRUPTED)
             view = replace(view, run_finished_at=event.ts, exit=None if code is None else int(code))
-        case ForgeAway():
+        case ForgeUnreachable():
             repo = details.repo or ""
             reason = details.reason or "no answer"
             view = replace(view, forge_away={**view.forge_away, repo: reason})

@@ -1,11 +1,9 @@
 """When what happened: spans of runs, phases, attempts, rounds, reviews and waits.
 
-Made from the journal.
-
 Pure: events in, spans out; no clock, no disk. The report draws them, `export` writes them. Like
-`orchestr.state.replay` it never refuses a journal: what a kill left open ends with the last word of
-its run and is called interrupted, and an attempt that outlived its run (its supervisor went on) is
-one span over both runs.
+`orchestr.state.replay` it never refuses a journal: what a kill left open ends with the last event
+of its run and is called interrupted, and an attempt that outlived its run (its supervisor went on)
+is one span over both runs.
 
 Whatever an agent does has a key, its cell and its part in it: the attempt itself, a repair of it,
 or a reviewer; several reviewers work at the same time.
@@ -35,8 +33,8 @@ from orchestr.state.event_details import (
     LandParked,
     LandUndone,
     PhaseDone,
-    PhaseFailed,
     PhaseStarted,
+    PhaseStopped,
     RepairClosed,
     RepairOpened,
     ReviewDone,
@@ -119,22 +117,12 @@ class _TimelineBuilder:
                 self._end_run(at, state)
             case PhaseStarted():
                 self._end_phase(cell, self.last, "interrupted")
-                self.phases[cell] = Span(
-                    SpanKind.PHASE,
-                    event.phase,
-                    at,
-                    None,
-                    "running",
-                    cell,
-                    event.phase,
-                    event.attempt,
-                    event.run,
-                    details.why or "",
-                    {"why": details.why or ""},
-                )
+                why = details.why or ""
+                span = self._make_span(SpanKind.PHASE, event.phase, event, at, "running")
+                self.phases[cell] = replace(span, note=why, data={"why": why})
             case PhaseDone():
                 self._close_phase(event, details, at, "done")
-            case PhaseFailed():
+            case PhaseStopped():
                 aborted = details.aborted
                 waits = details.state == "approval"
                 state = "waits" if waits else "aborted" if aborted else "failed"
@@ -183,7 +171,7 @@ class _TimelineBuilder:
     def _close_phase(
         self,
         event: Event,
-        details: PhaseDone | PhaseFailed,
+        details: PhaseDone | PhaseStopped,
         at: float,
         state: str,
         note: str = "",

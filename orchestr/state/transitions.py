@@ -28,7 +28,7 @@ from orchestr.state.event_details import (
     CellWaiting,
     CellWarned,
     CheckDone,
-    ForgeAway,
+    ForgeUnreachable,
     ForgeWaits,
     LandDone,
     LandParked,
@@ -37,8 +37,8 @@ from orchestr.state.event_details import (
     LandUndone,
     LandUpdate,
     PhaseDone,
-    PhaseFailed,
     PhaseStarted,
+    PhaseStopped,
     PrIntended,
     PrOpened,
     PrSeen,
@@ -68,7 +68,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             return _apply_phase_started(cell, phase, event)
         case PhaseDone():
             return _apply_phase_done(cell, details, event)
-        case PhaseFailed():
+        case PhaseStopped():
             return _apply_phase_failed(cell, details, event)
         case CellStopped():
             upstream = details.upstream
@@ -83,9 +83,12 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
                 phases=_merge_marks(cell.phases, {where: mark} if where else {}),
                 reason=details.reason or f"upstream {upstream or 'cell'} failed",
                 hint=details.hint,
-                # It did nothing in this run: the time of an earlier one is not this one's.
-                started_at=cell.started_at if cell.run == event.run else None,
-                finished_at=event.ts,
+                # It did nothing in this run: the time of an earlier one is not this one's; but a
+                # built cell that only waits for a person keeps the time that it took.
+                started_at=cell.started_at if waits or cell.run == event.run else None,
+                finished_at=cell.finished_at
+                if waits and cell.started_at and cell.run != event.run
+                else event.ts,
             )
         case ApprovalAsked():
             return replace(
@@ -206,7 +209,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | RunFinished()
             | PushIntended()
             | PrIntended()
-            | ForgeAway()
+            | ForgeUnreachable()
             | ForgeWaits()
             | CellWarned()
             | AttemptGivenBack()
@@ -295,13 +298,16 @@ def _apply_phase_done(cell: CellView, details: PhaseDone, event: Event) -> CellV
     )
 
 
-def _apply_phase_failed(cell: CellView, details: PhaseFailed, event: Event) -> CellView:
+def _apply_phase_failed(cell: CellView, details: PhaseStopped, event: Event) -> CellView:
     phase = event.phase
     state = CellState.FAILED
     told = next((s for s in CellState if s == details.state), None)
     if told is not None and (told.is_bad or told is CellState.APPROVAL):
         state = told
-    elif details.aborted is True or cell.outcome == "aborted":
+    elif details.aborted and cell.state is CellState.APPROVAL and cell.phase == phase:
+        # The run was stopped while a person was asked: the question stands.
+        return replace(cell, finished_at=event.ts)
+    elif details.aborted or cell.outcome == "aborted":
         state = CellState.ABORTED
     return replace(
         cell,

@@ -12,6 +12,7 @@ from typing import Any
 from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Feature
+from orchestr.state.cell_state import describe_cell, interpret_view
 from orchestr.state.replay import CellState, CellView, FeatureState, FeatureView, summarize_states
 from orchestr.state.view import READS
 from orchestr.views.terminal.text import clean_line, format_dollars, format_tokens
@@ -61,7 +62,10 @@ class CrossFacts:
 
 @dataclass(frozen=True, slots=True)
 class FeatureStatus:
-    """All that is known of a feature. ``live``: who holds its lease now, in words."""
+    """All that is known of a feature. ``live``: who holds its lease now, in words.
+
+    ``view`` is interpreted here (`orchestr.state.cell_state`), whoever makes the record.
+    """
 
     feature: Feature
     plan: FeaturePlan
@@ -69,6 +73,9 @@ class FeatureStatus:
     facts: Mapping[str, CellFacts] = field(default_factory=dict)
     live: str | None = None
     cross: tuple[CrossFacts, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "view", interpret_view(self.view, self.plan))
 
     def cell_facts(self, name: str) -> CellFacts:
         """The facts of a cell, empty when nothing is known."""
@@ -101,9 +108,8 @@ class FeatureStatus:
 
 
 def state_words(state: CellState, view: CellView) -> str:
-    """The state in words; what was published although something stayed red says so."""
-    red = view.with_red and state in (CellState.DONE, CellState.LANDED)
-    return f"{state.label}, partial" if red else state.label
+    """The state in words."""
+    return describe_cell(state, view).label
 
 
 def pr_words(link: tuple[str, str, bool | None], view: CellView) -> str:

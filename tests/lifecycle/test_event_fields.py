@@ -91,7 +91,7 @@ def test_a_newer_version_is_read_and_kept() -> None:
     }
     event = parse_event(json.dumps(line).encode())
     assert event is not None
-    assert event.details == event_details.PhaseFailed(reason="red")
+    assert event.details == event_details.PhaseStopped(reason="red")
     assert event.data == line["data"]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestr.state.cell_state import describe_cell
 from orchestr.state.states import CellState
 from orchestr.views.graph.layout import reduce_edges
 from orchestr.views.model import FeatureStatus
@@ -53,11 +54,10 @@ def nodes_of(status: FeatureStatus, now: datetime) -> tuple[GraphNode, ...]:
         view, state = status.view.cell(cell.name), status.cell_state(cell.name)
         end = view.finished_at or (now if state.is_moving else None)
         seconds = seconds_between(view.started_at, end) if state is not CellState.PENDING else None
-        words = view.phase if state is CellState.RUNNING and view.phase else state.label
-        if view.slot == "queued":
-            words = "queued"
+        told = describe_cell(state, view)
+        words = told.step
         note = f"{words} {format_duration(seconds)}" if seconds is not None else words
-        tip = f"{cell.name}: {state.label}, {cell.repo} on {cell.branch}"
+        tip = f"{cell.name}: {told.label}, {cell.repo} on {cell.branch}"
         why = headline(view.reason)
         link = status.pull_request(cell.name)
         tip += f"\n{why}" if why else ""

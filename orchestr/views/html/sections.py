@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from orchestr.registry import substitute_program_name
 from orchestr.spec.phases import Phase
+from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.states import CellState
 from orchestr.state.timeline import Span, SpanKind
 from orchestr.state.view import CellView
@@ -32,9 +33,9 @@ from orchestr.views.html.section_records import (
     TimelineTrack,
 )
 from orchestr.views.model import describe_activity, next_command, pr_words
-from orchestr.views.terminal.summary import asks_for_approval
 from orchestr.views.terminal.text import clip, format_count, format_duration, format_tries, headline
 
+NO_CELL = CellView("")
 TELLING = (
     CellState.APPROVAL,
     CellState.MERGE_CONFLICT,
@@ -46,9 +47,10 @@ TELLING = (
 )
 
 
-def state_badge(state: CellState) -> StateBadge:
-    """How a state looks."""
-    return StateBadge(state.label, state.symbol, f"st-{state.value}")
+def state_badge(state: CellState, view: CellView = NO_CELL) -> StateBadge:
+    """How a state looks; ``view`` of the cell, where it is one's."""
+    words = describe_cell(state, view)
+    return StateBadge(words.label, words.symbol, f"st-{state.value}")
 
 
 def cell_rows(
@@ -69,7 +71,7 @@ def cell_rows(
             CellRow(
                 plan.name,
                 plan.repo,
-                state_badge(state),
+                state_badge(state, view),
                 _phase_words(view, moving),
                 view.attempt,
                 format_tries(view.attempt, view.repairs),
@@ -119,11 +121,11 @@ def waiting_reason(page: FeaturePage, cell: str) -> str:
     """What a cell that has not begun or stands still is waiting for."""
     status = page.status
     view, state = status.view.cell(cell), status.cell_state(cell)
+    if state is CellState.WAITING and view.waiting_until is None and view.reason:
+        return headline(view.reason).removeprefix("waits for ")
     if state is CellState.WAITING:
         until = f" until {view.waiting_until}" if view.waiting_until else ""
         return f"usage limit{until}"
-    if state is CellState.RUNNING and view.slot == "queued":
-        return "a free slot"
     if state is CellState.APPROVAL:
         return (
             "a person"
@@ -242,13 +244,14 @@ def make_picture(page: FeaturePage) -> PlanPicture:
         state = status.cell_state(cell.name)
         view = status.view.cell(cell.name)
         mine = page.timeline.select_spans(SpanKind.CELL, cell=cell.name)
-        doing = view.phase if state is CellState.RUNNING else state.label
+        words = describe_cell(state, view)
+        doing = words.step
         sub = f"{cell.repo} · {format_duration(mine[-1].seconds(page.now)) if mine else doing}"
         if state is CellState.RUNNING:
             sub = f"{cell.repo} · {doing}"
         boxes.append(
             PictureBox(cell.name, clip(cell.name, 19), clip(sub, 28),
-                f"{cell.name}: {state.label}\n{cell.repo}, {cell.branch}", state_badge(state),
+                f"{cell.name}: {words.label}\n{cell.repo}, {cell.branch}", state_badge(state, view),
                 MARGIN + wave * across, MARGIN + row * down, cell.name in critical)
         )  # fmt: skip
     pairs = set(pairwise(critical))
@@ -285,7 +288,7 @@ def make_chart(page: FeaturePage) -> TimelineChart:
     tracks = [
         TimelineTrack(
             c.name,
-            state_badge(page.status.cell_state(c.name)),
+            state_badge(page.status.cell_state(c.name), page.status.view.cell(c.name)),
             c.name in page.timeline.critical,
             tuple(gantt.make_bars(page.timeline, axis, c.name, page.now)),
         )

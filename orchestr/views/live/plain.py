@@ -31,7 +31,7 @@ from orchestr.state.event_details import (
     CellWaiting,
     CellWarned,
     CheckDone,
-    ForgeAway,
+    ForgeUnreachable,
     ForgeWaits,
     LandDone,
     LandParked,
@@ -40,8 +40,8 @@ from orchestr.state.event_details import (
     LandUndone,
     LandUpdate,
     PhaseDone,
-    PhaseFailed,
     PhaseStarted,
+    PhaseStopped,
     PrIntended,
     PrOpened,
     PrSeen,
@@ -87,7 +87,7 @@ def event_lines(event: Event, labels: CellLabels, log: CellText | None = None) -
     if not event.cell:
         return [f"{at} {line}" for line in said]
     failed = event.details
-    if log is not None and isinstance(failed, PhaseFailed) and failed.gate is None:
+    if log is not None and isinstance(failed, PhaseStopped) and failed.gate is None:
         path = log(event.feature, event.cell)
         said += [f"log: {clean_line(path)}"] if path else []
     name = pad(labels(event.feature, event.cell), max(labels.width, 1))
@@ -150,7 +150,7 @@ def _event_words(event: Event) -> list[str]:
             return [] if first or event.phase in _QUIET else [f"runs again: {why}"]
         case PhaseDone():
             return [] if event.phase != "implement" else [_done_words(details)]
-        case PhaseFailed() if details.state == "approval":
+        case PhaseStopped() if details.state == "approval":
             return []  # it was asked for
         case ApprovalAsked():
             hint = _text(details.hint)
@@ -161,7 +161,7 @@ def _event_words(event: Event) -> list[str]:
         case ApprovalRefused():
             who = _text(details.name) or _text(details.user) or "a person"
             return [f"{who} refused it: {headline(details.reason)}"]
-        case PhaseFailed():
+        case PhaseStopped():
             hint = _text(details.hint)
             reason = headline(details.reason) or "no reason given"
             if details.aborted:
@@ -220,7 +220,7 @@ def _event_words(event: Event) -> list[str]:
             return [f"pull request {_text(details.url)}"]
         case PrUpdated():
             return [f"pull request {_text(details.url)} updated"]
-        case ForgeAway():
+        case ForgeUnreachable():
             return [f"forge away for {_text(details.repo)}: {_text(details.reason)}"]
         case ForgeWaits():
             wait = details.wait_s

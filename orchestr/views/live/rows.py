@@ -17,11 +17,17 @@ from datetime import datetime
 
 from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Action, Phase
+from orchestr.state.cell_state import (
+    QUEUED_SYMBOL,
+    asks_for_approval,
+    describe_cell,
+    interpret_view,
+    is_queued,
+)
 from orchestr.state.replay import CellState, CellView, FeatureView
 from orchestr.views.live.eta import time_left, weights_are_seconds
 from orchestr.views.live.progress import CellLabels, CellText
 from orchestr.views.model import describe_activity
-from orchestr.views.terminal.summary import asks_for_approval
 from orchestr.views.terminal.text import (
     clean_line,
     clip,
@@ -49,7 +55,6 @@ _TRY = 3
 _TIME = 7
 _USUAL = 6
 _COST = 8
-_QUEUED = "∙"
 _NEWS = 2  # failures that are folded last of all
 _BAR = 20
 _BAR_NARROW = 8
@@ -79,8 +84,9 @@ def build_table(
     """At most ``lines - 1`` lines, each narrower than ``columns`` (a full line would wrap)."""
     columns = max(columns - 1, 20)
     labels = CellLabels(plans)
-    empty = FeatureView()
-    rows = [row for p in plans for row in _live_rows(p, views.get(p.feature, empty), labels)]
+    left = time_left(plans, views, now, slots)
+    views = {p.feature: interpret_view(views.get(p.feature, FeatureView()), p) for p in plans}
+    rows = [row for p in plans for row in _live_rows(p, views[p.feature], labels)]
     room = max(lines - 3, 1)
     shown, folded = fold_rows(rows, room)
     name = min(max(labels.width, 4), max(columns // 3, 8))
@@ -97,7 +103,6 @@ def build_table(
         found.append(_row_line(row, sizes, rest, columns, now, tail))
     if folded:
         found.append(_fit_line(folded, columns))
-    left = time_left(plans, views, now, slots)
     last = _footer_line(rows, views.values(), columns, now, slots, left)
     # A window of a few lines keeps the counts.
     return [*found[: max(lines - 2, 0)], last]
@@ -122,8 +127,9 @@ def fold_rows(rows: Sequence[LiveRow], room: int) -> tuple[list[LiveRow], list[P
     leaving = sorted((r for r in rows if r.view.state.is_good), key=lambda r: _end_time(r.view))
     for chosen in (CellState.PENDING, CellState.BLOCKED):
         leaving += [r for r in reversed(rows) if r.view.state is chosen]
-    leaving += [r for r in reversed(rows) if r.view.slot == "queued"]
-    leaving += [r for r in rows if r.view.state is CellState.WAITING][:0:-1]  # one tells for all
+    leaving += [r for r in reversed(rows) if is_queued(r.view)]
+    limited = [r for r in rows if r.view.state is CellState.WAITING and not is_queued(r.view)]
+    leaving += limited[:0:-1]  # one tells for all
     bad = sorted((r for r in rows if r.view.state.is_bad), key=lambda r: _end_time(r.view))
     bad = [r for r in bad if r.view.state is not CellState.BLOCKED]
     leaving += bad[:-_NEWS]
@@ -137,16 +143,16 @@ def fold_rows(rows: Sequence[LiveRow], room: int) -> tuple[list[LiveRow], list[P
     pieces: list[Piece] = []
     for state in CellState:
         number = sum(r.view.state is state for r in hidden)
-        queued = sum(r.view.state is state and r.view.slot == "queued" for r in hidden)
+        queued = sum(r.view.state is state and is_queued(r.view) for r in hidden)
         if number - queued:
             pieces.append((f" {state.symbol} {number - queued} {state.label} ", state.style))
         if queued:
-            pieces.append((f" {_QUEUED} {queued} queued ", "dim"))
+            pieces.append((f" {QUEUED_SYMBOL} {queued} queued ", "dim"))
     return [r for r in rows if id(r) not in gone], pieces
 
 
 def _is_busy(view: CellView) -> bool:
-    return view.state is CellState.RUNNING and view.slot != "queued"
+    return view.state is CellState.RUNNING
 
 
 def _end_time(view: CellView) -> str:
@@ -163,7 +169,7 @@ def _row_line(
 ) -> Line:
     name, states, usual, cost = sizes
     view = row.view
-    state = view.state
+    state, words_for = view.state, describe_cell(view.state, view)
     elapsed = seconds_between(
         view.started_at, view.finished_at or (now if state.is_moving else None)
     )
@@ -172,11 +178,11 @@ def _row_line(
     running = state is CellState.RUNNING
     late = running and row.usual is not None and (elapsed or 0) > 2 * row.usual + 60
     line: Line = [
-        (f" {_QUEUED} ", "dim") if view.slot == "queued" else (f" {state.symbol} ", state.style),
-        (pad(row.label, name) + "  ", "bold" if running and view.slot != "queued" else ""),
+        (f" {words_for.symbol} ", words_for.style),
+        (pad(row.label, name) + "  ", "bold" if running else ""),
         (
             pad(_state_words(view, states), states) + " ",
-            "dim" if view.slot == "queued" else state.style,
+            words_for.style,
         ),
         (f"{format_tries(view.attempt, view.repairs) if view.attempt else '':>{_TRY}} ", ""),
         (
@@ -198,7 +204,12 @@ def _row_line(
     elif link and not words:
         # The number at the end of the address is what tells pull requests apart.
         words = link if display_width(link) <= rest else "…" + link[-(rest - 1) :]
-    line.append(("  " + clip(words, rest), "red" if state.is_bad else "dim" if running else ""))
+    line.append(
+        (
+            "  " + clip(words, rest),
+            "red" if state.is_bad else "dim" if running or is_queued(view) else "",
+        )
+    )
     return _fit_line(line, columns)
 
 
@@ -211,18 +222,12 @@ def _cost_words(view: CellView) -> str:
 
 
 def _state_words(view: CellView, room: int) -> str:
-    if view.slot == "queued":
-        return "queued"
-    if view.state is CellState.RUNNING and view.phase:
-        return view.phase
-    words = view.state.label
+    words = describe_cell(view.state, view).step
     return _BRIEF.get(view.state, words) if display_width(words) > room else words
 
 
 def _now_words(row: LiveRow, tail: CellText | None) -> str:
     view = row.view
-    if view.slot == "queued":
-        return "waits for a free agent"
     if row.waits_for and view.state is CellState.PENDING:
         return f"waits for {', '.join(row.waits_for)}"
     if view.state is CellState.RUNNING:
@@ -261,7 +266,7 @@ def _footer_line(
     parts = [f"{good} of {len(states)} done"]
     busy = sum(_is_busy(r.view) for r in rows)
     parts += [f"{busy} running"] if busy else []
-    waiting = states.count(CellState.WAITING)
+    waiting = sum(s is CellState.WAITING for s in states) - sum(is_queued(r.view) for r in rows)
     parts += [f"{waiting} waiting"] if waiting else []
     asked = sum(asks_for_approval(r.view) for r in rows if r.view.state is CellState.APPROVAL)
     parts += [f"{asked} to approve"] if asked else []
@@ -272,7 +277,7 @@ def _footer_line(
     if slots:
         # A slot is taken while an agent works; checks and pushes take none.
         parts.append(f"agents {sum(r.view.agents_at_work for r in rows)}/{slots}")
-        queued = sum(r.view.slot == "queued" for r in rows)
+        queued = sum(is_queued(r.view) for r in rows)
         parts += [f"{queued} queued"] if queued else []
     known = sum(r.view.cost_known_usd for r in rows)
     parts += [f"${known:.2f}"] if known else []

@@ -6,8 +6,6 @@ could not write down any more.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestr.cell import approval
 from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.agent.run_agent import has_running_agent
@@ -20,20 +18,20 @@ from orchestr.process.lease import read_lease
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
-from orchestr.state.replay import CellView, FeatureView, replay, reset_interrupted
+from orchestr.state.cell_state import interpret_view
+from orchestr.state.replay import CellView, replay, reset_interrupted
 from orchestr.state.results import ImplementOutcome, PlanRecord, WorktreeMarker
 from orchestr.state.states import CellState
 from orchestr.state.transitions import LAND
 from orchestr.tasks.stale import stale_phases
 from orchestr.views.model import CellFacts, CrossFacts, FeatureStatus
-from orchestr.views.terminal.summary import asks_for_approval
 
 
 def feature_status(run: FeatureRun, *, fresh: bool = True) -> FeatureStatus:
     """All that is known of a feature now. ``fresh`` reads the journal again."""
     lease = read_lease(run.layout.lease_file(run.feature.name))
     view = replay(run.journal.read()) if fresh else run.past
-    view = _mark_answered_pending(run, reset_interrupted(view, lease is not None))
+    view = interpret_view(reset_interrupted(view, lease is not None), run.plan)
     live = f"PID {lease.pid}, {lease.command}" if lease is not None else None
     with cache_record_reads():
         facts = {
@@ -57,21 +55,6 @@ def cross_check_facts(run: FeatureRun) -> tuple[CrossFacts, ...]:
             CrossFacts(repo, passed, told, commit, rows, str(logs) if logs.is_dir() else "")
         )
     return tuple(found)
-
-
-def _mark_answered_pending(run: FeatureRun, view: FeatureView) -> FeatureView:
-    """Cells behind a gate that a person has answered meanwhile are only pending again."""
-    cells = dict(view.cells)
-    asking: set[str] = set()
-    for plan in run.plan.cells:
-        cell = view.cell(plan.name)
-        if cell.state is not CellState.APPROVAL:
-            continue
-        if asks_for_approval(cell) or asking & set(plan.upstreams):
-            asking.add(plan.name)
-        else:
-            cells[plan.name] = replace(cell, state=CellState.PENDING, reason=None, hint=None)
-    return replace(view, cells=cells)
 
 
 def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:

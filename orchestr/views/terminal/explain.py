@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestr.plan.dag import CellForecast, ForecastOutcome
+from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.event_details import CellForgotten, LandRepair, PhaseStarted
 from orchestr.state.events import Event
-from orchestr.state.replay import CellState
+from orchestr.state.replay import CellState, CellView
 from orchestr.state.transitions import LAND
 from orchestr.views.model import FeatureStatus, next_command
-from orchestr.views.terminal.summary import asks_for_approval
 from orchestr.views.terminal.text import (
     clean_line,
     clip,
@@ -85,7 +85,7 @@ def explain_text(
     attempt = f", attempt {view.attempt}" if view.attempt else ""
     agent = f" by {view.agent}" if view.agent and view.attempt else ""
     lines = [
-        f"{feature}:{name} {_state_predicate(state)}{where}",
+        f"{feature}:{name} {_state_predicate(state, view)}{where}",
         f"  repository {cell.repo}, branch {cell.branch}{attempt}{agent}",
     ]
     seconds = seconds_between(
@@ -324,12 +324,13 @@ def _state_sentence(state: CellState) -> str:
     return "it has not run yet" if state is CellState.PENDING else f"it {_state_predicate(state)}"
 
 
-def _state_predicate(state: CellState) -> str:
+def _state_predicate(state: CellState, view: CellView | None = None) -> str:
     """`failed`, `is blocked`, `needs approval`, `has a merge conflict`."""
     if state is CellState.MERGE_CONFLICT:
         return "has a merge conflict"
-    plain = state is CellState.FAILED or state.label.startswith("needs ")
-    return state.label if plain else f"is {state.label}"
+    label = state.label if view is None else describe_cell(state, view).label
+    plain = state is CellState.FAILED or label.startswith("needs ")
+    return label if plain else f"is {label}"
 
 
 def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | None) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from orchestr.state.cell_state import describe_cell
 from orchestr.state.replay import CellState, CellView
 from orchestr.views.model import (
     FeatureStatus,
@@ -17,7 +18,6 @@ from orchestr.views.model import (
     next_command,
     pr_words,
     spending_words,
-    state_words,
 )
 from orchestr.views.terminal.text import (
     clean_line,
@@ -33,7 +33,7 @@ from orchestr.views.terminal.text import (
     seconds_between,
 )
 
-# One letter a phase: capital when done, so that progress reads at a glance (row B84).
+# One letter a phase: capital when done, so that progress reads at a glance.
 _MARKS = {
     "done": "✓",
     "running": "▶",
@@ -140,7 +140,8 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
         view, state = status.view.cell(cell.name), status.cell_state(cell.name)
         link = status.pull_request(cell.name)
         phases = status.phase_states(cell.name)
-        shown = f"{state.symbol} {state_words(state, view)}"
+        words = describe_cell(state, view)
+        shown = f"{words.symbol} {words.label}"
         end = now if state.is_moving else None
         cost = "-"
         if view.costs:
@@ -160,7 +161,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
                 else _words_without_link(view.outcome),
             )
         )
-        styles.append((shown, state.style))
+        styles.append((shown, words.style))
     header: tuple[str, ...] = (
         "CELL", "STATE", "PHASE", "TRY", "TIME", "COST", "TOKENS", "PULL REQUEST"
     )  # fmt: skip
@@ -195,7 +196,7 @@ def _note_lines(status: FeatureStatus, name: str) -> list[str]:
         return [f"  {state.symbol} {name}: {view.phase}, {doing}"] if doing else []
     if state is CellState.WAITING:
         until = f", goes on at {format_clock(view.waiting_until)}" if view.waiting_until else ""
-        return [f"  {state.symbol} {name}: {told}{until}"]
+        return [f"  {describe_cell(state, view).symbol} {name}: {told}{until}"]
     if state is CellState.PENDING and told:
         return [f"  {state.symbol} {name}: {told}"]
     if not state.is_bad and state is not CellState.APPROVAL:

@@ -1,4 +1,4 @@
-"""What a run came to: a table, what went wrong with the next command, and the counts (row A84).
+"""What a run came to: a table, what went wrong with the next command, and the counts.
 
 Pure text for stdout. Written once, after the progress is closed.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.replay import CellState, CellView
-from orchestr.views.model import FeatureStatus, spending_words, state_words
+from orchestr.views.model import FeatureStatus, spending_words
 from orchestr.views.terminal.text import (
     clean_line,
     format_count,
@@ -85,7 +86,8 @@ def _table_lines(
     rows, styles = [], []
     for status, name in shown:
         view, state = status.view.cell(name), status.cell_state(name)
-        words = state_words(state, view)
+        shown_as = describe_cell(state, view)
+        words = shown_as.label
         if state is CellState.DONE and not _was_touched(status, name):
             words = words.replace(state.label, "up to date")
         link = status.pull_request(name)
@@ -95,14 +97,14 @@ def _table_lines(
         rows.append(
             (
                 f"{status.feature.name}:{name}" if many else name,
-                pad(f"{state.symbol} {words}", _STATE_COLUMNS).rstrip(),
+                pad(f"{shown_as.symbol} {words}", _STATE_COLUMNS).rstrip(),
                 format_tries(view.attempt, view.repairs),
                 format_duration(seconds),
                 status.plan.cell(name).branch,
                 clean_line(end),
             )
         )
-        styles.append((f"{state.symbol} {words}", state.style))
+        styles.append((f"{shown_as.symbol} {words}", shown_as.style))
     header = ("CELL", "STATE", "TRY", "TIME", "BRANCH", "PULL REQUEST")
     lines = format_fitting_table(header, rows, columns, ("BRANCH",))
     return [lines[0]] + [
@@ -141,11 +143,6 @@ def _approval_lines(status: FeatureStatus, name: str) -> list[str]:
     return [*lines, f"    next:  orchestr approve {cell}"]
 
 
-def asks_for_approval(view: CellView) -> bool:
-    """Whether a cell in the state approval is one that asks, not one behind it."""
-    return "approval" in view.phases.values()
-
-
 def _counts_line(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
     """`6 done, 0 failed; cost $0.03; 10k tokens`."""
     states = [s.cell_state(n) for s, n in shown]
@@ -157,7 +154,7 @@ def _counts_line(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
 
 
 def signing_lines(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:
-    """The commands that sign afterwards what the settings left unsigned (rows A32, A33)."""
+    """The commands that sign afterwards what the settings left unsigned."""
     found = [command for status, name in shown if (command := status.cell_facts(name).sign)]
     if not found:
         return []
