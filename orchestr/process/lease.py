@@ -2,10 +2,10 @@
 
 Owns the kernel's flock on files that are never unlinked (`FlockLock`) and the lease on a feature
 (`Lease`): a flock plus a record that says who holds it. Leaves to its callers which paths those
-are and when to take them (a run: after confirmation, before the first worktree, row B51).
+are and when to take them (a run: after confirmation, before the first worktree).
 
 Survives a crash: the kernel drops a flock with its holder, so the record never decides alone
-that something is held on this host; a stale, torn or empty one is simply overwritten (B53, B95).
+that something is held on this host; a stale, torn or empty one is simply overwritten.
 It does decide for another host, whose flock may not reach us over a shared file system.
 """
 
@@ -66,7 +66,7 @@ class LeaseRecord(Record, frozen=True):
     @property
     def is_in_force(self) -> bool:
         """Whether it bars others: from another host always, from here while its process, by pid
-        and create time, is alive (F17)."""
+        and create time, is alive."""
         return self.is_from_other_host or is_process_alive(self.pid, self.create_time)
 
 
@@ -79,9 +79,9 @@ class Lease:
 
     @classmethod
     def acquire(cls, path: Path, record: LeaseRecord) -> Lease:
-        """Take the lease. Raises Busy with who holds it, since when and what to do (B52).
+        """Take the lease. Raises Busy with who holds it, since when and what to do.
 
-        Of any number of processes that try at once exactly one wins (B96).
+        Of any number of processes that try at once exactly one wins.
         """
         lock = FlockLock(path)
         end = time.monotonic() + PATIENCE
@@ -130,7 +130,7 @@ def read_lease(path: Path) -> LeaseRecord | None:
             return record
         if not _is_flocked(path):
             return None
-        # Held by somebody whose record is not there yet, or whose create time moved with the
+        # Held by a process whose record is not there yet, or whose create time moved with the
         # clock: the flock is right in any case.
         if time.monotonic() > end:
             return record or _unknown_holder()
@@ -138,7 +138,7 @@ def read_lease(path: Path) -> LeaseRecord | None:
 
 
 def break_lease(path: Path) -> LeaseRecord | None:
-    """Clear another host's record, and return it; nothing happens when there is none (X9).
+    """Clear another host's record, and return it; nothing happens when there is none.
 
     Raises Busy when a live process holds the lease: that is what `orchestr abort` is for.
     """
@@ -207,7 +207,7 @@ def _read_or_empty(path: Path) -> bytes:
 
 
 def _is_flocked(path: Path) -> bool:
-    """Whether somebody holds the flock. A shared one is tried, so that readers do not collide."""
+    """Whether a process holds the flock. A shared one is tried, so that readers do not collide."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:

@@ -61,7 +61,7 @@ class WorkspaceLayout:
 
 
 def check_disk(state: Path, minimum_mb: int) -> str | None:
-    """Why there is too little room below ``state``, else None (row B82)."""
+    """Why there is too little room below ``state``, else None."""
     place = state
     while not place.exists():
         place = place.parent
@@ -82,7 +82,7 @@ class NotAWorkspace(OrchestrError):
 def create_state_dirs(layout: WorkspaceLayout) -> None:
     """Make the state folders, for their owner only: transcripts may hold what an agent saw.
 
-    Raises NotAWorkspace with the mend.
+    Raises NotAWorkspace, whose hint names the setting.
     """
     try:
         for folder in (layout.state, layout.locks_dir, layout.state / "journal"):

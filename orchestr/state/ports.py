@@ -1,8 +1,8 @@
-"""Ports for cells: blocks of ten, leased in the registry, tested by binding (rows X23, D82-D86).
+"""Ports for cells: blocks of ten, leased in the registry, tested by binding.
 
 A lease lasts from the first need to the cell's end (`Registry.release`). It is made under the
-registry's lock, so two cells never get the same block, whoever asks first (D85). The block depends
-on nothing random (D84) and not on the cell's name (D83): it is the first free one, by the recorded
+registry's lock, so two cells never get the same block, whoever asks first. The block depends
+on nothing random and not on the cell's name: it is the first free one, by the recorded
 leases and by binding each of its ports.
 
 What survives a crash: the lease is in the registry or it is not; asking again gives the same ports.
@@ -60,7 +60,7 @@ def is_free(port: int) -> bool:
 
 
 def port_env_variables(ports: Sequence[int]) -> dict[str, str]:
-    """The environment variables that tell a program its ports; none for no ports."""
+    """The environment variables with a program's ports; none for no ports."""
     found = {f"ORCHESTR_PORT_{index}": str(port) for index, port in enumerate(ports)}
     if ports:
         found["BACKEND_PORT"] = str(ports[0])
@@ -72,7 +72,7 @@ def port_env_variables(ports: Sequence[int]) -> dict[str, str]:
 
 
 def env_file_content(ports: Sequence[int]) -> str:
-    """What `.ports.env` holds (rows D21, D82): the same, and the backend's address."""
+    """What `.ports.env` holds: the same, and the backend's address."""
     lines = [f"{name}={value}" for name, value in port_env_variables(ports).items()]
     if ports:
         lines.append(f"VITE_BACKEND_URL=http://localhost:{ports[0]}")
@@ -88,5 +88,5 @@ def _can_bind(family: socket.AddressFamily, host: str, port: int) -> bool:
             probe.bind((host, port))
             return True
     except OSError as error:
-        # A machine without IPv6 has nobody listening there either.
+        # On a machine without IPv6 no server listens there either.
         return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)

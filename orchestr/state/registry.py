@@ -1,10 +1,10 @@
-"""Which cell owns which worktree, branch and ports, over the whole workspace (rows C26-C36).
+"""Which cell owns which worktree, branch and ports, over the whole workspace.
 
 Owns `registry.json`: read and written under an exclusive flock of its own, replaced by rename.
-Leaves whether the worktree is really there to `orchestr.git.worktrees` (row C30).
+Leaves whether the worktree is really there to `orchestr.git.worktrees`.
 
 What survives a crash: the file is the old one or the new one. One that cannot be read is set
-aside as ``.corrupt-<time>`` and the command fails (row X29); until `Registry.rebuild` has made
+aside as ``.corrupt-<time>`` and the command fails; until `Registry.rebuild` has made
 a new one from ``git worktree list``, every further call fails, too: an empty registry would
 hand out branches that are taken.
 """
@@ -29,7 +29,7 @@ _REBUILD = "orchestr doctor --fix"
 
 
 class ClaimConflict(OrchestrError):
-    """The key, branch, path or a port belongs to another; ``owner`` is its entry (row C31)."""
+    """The key, branch, path or a port belongs to another; ``owner`` is its entry."""
 
     def __init__(self, message: str, owner: RegistryEntry, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -83,18 +83,18 @@ class Registry:
         return sorted(self._read_entries().values(), key=lambda entry: entry.key)
 
     def lookup(self, key: str) -> RegistryEntry | None:
-        """The entry of a cell, whatever is on the disk (row C30). Raises CorruptState."""
+        """The entry of a cell, whatever is on the disk. Raises CorruptState."""
         return self._read_entries().get(key)
 
     def lookup_active(self, key: str) -> RegistryEntry | None:
-        """The entry of a cell unless it was released (row C35). Raises CorruptState."""
+        """The entry of a cell unless it was released. Raises CorruptState."""
         entry = self.lookup(key)
         return entry if entry is not None and entry.is_active else None
 
     def reserve(self, entry: RegistryEntry) -> RegistryEntry:
         """Claim branch, path and ports for a cell, all or nothing; returns what is recorded.
 
-        The same claim again changes nothing (row C12). Raises Taken naming the owner (C31).
+        The same claim again changes nothing. Raises ClaimConflict, which names the owner.
         """
         entry = replace(entry, path=str(Path(entry.path).absolute()), status=ACTIVE)
         with self._lock():
@@ -120,7 +120,7 @@ class Registry:
             return entry
 
     def touch_phase(self, key: str, phase: str) -> None:
-        """Record the latest phase; an unknown key is passed over in silence (row C33)."""
+        """Record the latest phase; an unknown key changes nothing."""
         with self._lock():
             known = self._read_entries(locked=True)
             entry = known.get(key)
@@ -166,7 +166,7 @@ class Registry:
             return entry.ports
 
     def release(self, key: str) -> RegistryEntry | None:
-        """Give branch, path and ports back; the directory stays (row C34).
+        """Give branch, path and ports back; the directory stays.
 
         Returns the entry as it was, None when there was none.
         """
@@ -178,7 +178,7 @@ class Registry:
             return entry
 
     def remove(self, key: str) -> RegistryEntry | None:
-        """Forget an entry altogether (row C18); the directory stays."""
+        """Forget an entry altogether; the directory stays."""
         with self._lock():
             known = self._read_entries(locked=True)
             entry = known.pop(key, None)
@@ -187,7 +187,7 @@ class Registry:
             return entry
 
     def rebuild(self, worktrees: Path, repos: Mapping[str, Repo]) -> list[RegistryEntry]:
-        """Make the file anew from ``git worktree list`` of the known repositories (row X29).
+        """Make the file anew from ``git worktree list`` of the known repositories.
 
         What lies at ``<worktrees>/<feature>/<cell>`` on a branch is a cell's. ``repos`` are by
         their names in the spec. Entries that can still be read stay; bases are only known to

@@ -46,7 +46,7 @@ def _rounds_folder(cell_dir: Path, attempt: int) -> Path:
 
 
 def words_path(cell_dir: Path, attempt: int, number: int) -> Path:
-    """Where the words of a round are kept: what its agent was told."""
+    """Where the words of a round are kept: the prompt that its agent got."""
     return _rounds_folder(cell_dir, attempt) / f"{number}.md"
 
 

@@ -2,7 +2,7 @@
 
 Owns their names, their records and how they are read: `launch.json` (engine to supervisor),
 `supervisor.json` and `exit.json` (back). Leaves the transcript to `orchestr.supervisor.transcript`.
-Imports little, because the supervisor lives as long as its agent.
+Has its own readers and writers: `orchestr.codec` would add 1.1 MB to each of 50 supervisors.
 
 Survives a crash: each file is written whole or not at all.
 """
@@ -128,7 +128,7 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
 
 
 def read_supervisor_record(attempt_dir: Path) -> SupervisorRecord | None:
-    """Who supervises or did; None when nobody wrote it yet."""
+    """Who supervises or did; None when no supervisor has written it yet."""
     raw = _read_object(attempt_dir / SUPERVISOR)
     try:
         agent, agent_time = raw.get("agent_pid"), raw.get("agent_create_time")
@@ -144,7 +144,7 @@ def read_supervisor_record(attempt_dir: Path) -> SupervisorRecord | None:
 
 
 def read_exit(attempt_dir: Path) -> ExitRecord | None:
-    """How the agent ended; None while it runs, or when nobody saw its end."""
+    """How the agent ended; None while it runs, or when its supervisor was killed first."""
     raw = _read_object(attempt_dir / EXIT)
     try:
         return ExitRecord(

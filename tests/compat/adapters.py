@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -233,6 +234,63 @@ READERS: dict[str, Reader] = {
     "raw": _raw,
 }
 MAY_BE_PASSED_OVER = {"spec-cache"}  # caches: None, or exactly what was kept
+
+def _write_results(kind: Any) -> Callable[[Path, Path], None]:
+    return lambda folder, target: kind.read(folder).write(target)
+
+
+def _write_evidence(folder: Path, target: Path) -> None:
+    for path in folder.glob("*.json"):
+        Evidence.read(path).write(target / path.name)
+
+
+def _write_attempts(folder: Path, target: Path) -> None:
+    for number in [*attempts.attempt_numbers(folder), *attempts.plan_numbers(folder)]:
+        record = attempts.read_attempt(folder, number)
+        if record is not None:
+            attempts.write_attempt(target, record)
+
+
+def _write_rounds(folder: Path, target: Path) -> None:
+    for record in repairs.read_rounds(folder, 1):
+        repairs.write_round(target, 1, record)
+
+
+def _write_approvals(folder: Path, target: Path) -> None:
+    for gate in Gate:
+        record = approval.read_decision(folder, gate)
+        if record is not None:
+            record.write(target)
+
+
+def _write_registry(folder: Path, target: Path) -> None:
+    """Through a change of an entry and its taking back: what only reads never writes."""
+    shutil.copy(folder / "registry.json", target)
+    registry = Registry(target / "registry.json", target / "lock")
+    for entry in registry.entries():
+        registry.touch_phase(entry.key, "other")
+        registry.touch_phase(entry.key, entry.last_phase)
+
+
+def _write_forge(folder: Path, target: Path) -> None:
+    for kept in pr_files.read_pull_requests(folder).values():
+        pr_files.write_pull_request(target, kept)
+
+
+WRITERS: dict[str, Callable[[Path, Path], None]] = {
+    "worktree": _write_results(WorktreeMarker),
+    "plan": _write_results(PlanRecord),
+    "implement": _write_results(ImplementRecord),
+    "head": _write_results(HeadRecord),
+    "publish": _write_results(PublishRecord),
+    "evidence": _write_evidence,
+    "attempts": _write_attempts,
+    "rounds": _write_rounds,
+    "approvals": _write_approvals,
+    "amendment": lambda folder, target: amendment.read_amendment(folder).write(target),
+    "registry": _write_registry,
+    "forge": _write_forge,
+}
 
 # --- journals -----------------------------------------------------------------------------------
 
