@@ -155,7 +155,7 @@ def _make_suite_request(
                 "GIT_CEILING_DIRECTORIES": str(order.path.resolve().parent)}  # fmt: skip
         others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
         tree = digest(tree, others) if others else tree
-        if others and run_checks.has_checks(own):
+        if others and own.has_checks:
             ensure_upstreams(own)  # one that has landed may have been tidied away
     else:
         env = {**filter_env(Repo(order.path).build_env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
