@@ -209,7 +209,7 @@ class CellContext:
 
     @cached_property
     def repo(self) -> Repo:
-        """The main clone. Raises PhaseFailed when it is not there (row A77, X30)."""
+        """The main clone. Raises PhaseFailed when it is not there."""
         from orchestr.git.repo import Repo
 
         path = self.repo_path

@@ -94,7 +94,7 @@ def collect_cross_checks(
     runs: Sequence[FeatureRun], order: CheckOrder
 ) -> list[tuple[FeatureRun, tuple[CheckDef, ...]]]:
     """The features whose cells of this repository are all in the candidate, and their cross
-    checks: they wait for the last of them (row E109)."""
+    checks: they wait for the last of them."""
     found = []
     undoes = any(change.reverts for change in order.changes)
     for run in () if undoes else runs:

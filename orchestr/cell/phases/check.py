@@ -268,7 +268,7 @@ def repair_head(
 
 
 def format_red_checks(results: Sequence[CheckResult], head: str, *, first: bool) -> str:
-    """What the author is told of red checks: in the first round of one failure only (D38)."""
+    """What the author is told of red checks: in the first round of one failure only."""
     from orchestr.checks.suite import evidence_text, list_failures
 
     alone = first and len(list_failures(results)) > 1

@@ -144,7 +144,7 @@ def _run_guarded(
 
 
 def check_weakened_tests(ctx: CellContext, base: CommitId, head: CommitId) -> CheckResult | None:
-    """A red result when the change takes tests away and the spec does not allow it (row D39)."""
+    """A red result when the change takes tests away and the spec does not allow it."""
     from orchestr.git.unified_diff import DIFF_OPTIONS
 
     if ctx.cell.proof.allow_skipped_tests or ctx.cell.action is Action.PUSH:
