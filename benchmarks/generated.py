@@ -103,8 +103,8 @@ def done_workspace(
         ImplementRecord(
             attempt_key(ctx, marker), head, tree, base, ImplementOutcome.CHANGED, 1
         ).write(ctx.dir)
-        Evidence(head, phase_digest(ctx, Phase.CHECK)).write(ctx.dir / CHECKS)
-        Evidence(head, phase_digest(ctx, Phase.REVIEW)).write(ctx.dir / REVIEW)
+        Evidence(head, phase_digest(ctx, Phase.CHECK), ()).write(ctx.dir / CHECKS)
+        Evidence(head, phase_digest(ctx, Phase.REVIEW), ()).write(ctx.dir / REVIEW)
         HeadRecord(head, tree, base, ctx.cell.branch, ImplementOutcome.CHANGED).write(ctx.dir)
 
 

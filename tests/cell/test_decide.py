@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestr.cell.phases import check, publish, review
 from orchestr.cell.phases.check import CheckInputs, CheckStep
@@ -28,8 +28,8 @@ URL = "local://app/pull/1"
 MARKER = WorktreeMarker("F-1-api", BASE, "main", {}, "w")
 DONE = ImplementRecord("k", HEAD, TREE, BASE, ImplementOutcome.CHANGED, 1)
 ADOPTED = replace(DONE, outcome=ImplementOutcome.ADOPTED)
-GREEN = Evidence(HEAD, "c", origin=HEAD)
-ACCEPTED = Evidence(HEAD, "r", origin=HEAD)
+GREEN = Evidence(HEAD, "c", (), HEAD)
+ACCEPTED = Evidence(HEAD, "r", (), HEAD)
 AGREED = HeadRecord(HEAD, TREE, BASE, "F-1-api", ImplementOutcome.CHANGED)
 UNCHANGED = replace(AGREED, outcome=ImplementOutcome.NO_CHANGE_NEEDED)
 MOVED = "something was red, and its branch has moved since"

@@ -139,7 +139,7 @@ def _pass_head_through(
     old = record.checks
     end_repair(ctx, done, Phase.CHECK)
     head = old.head if old is not None and old.origin == done.head else done.head
-    return Evidence(head, key, origin=done.head)
+    return Evidence(head, key, (), done.head)
 
 
 def check_until_green(

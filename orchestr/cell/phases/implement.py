@@ -9,8 +9,6 @@ starts and closed after `implement.toml`, so a kill at any point pays for no age
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestr.agents import AgentVerdict
 from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
@@ -37,6 +35,7 @@ from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
 from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
 from orchestr.cell.worktree.worktree_guard import recover_worktree
+from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId

@@ -9,8 +9,6 @@ none.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestr.cell import approval
 from orchestr.cell.agent import write_plan
 from orchestr.cell.agent.plan_prompt import read_plan
@@ -29,6 +27,7 @@ from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.worktree import branch_guard, clone_guard
 from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_if_changed
 from orchestr.spec.checks import Gate

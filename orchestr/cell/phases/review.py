@@ -136,8 +136,8 @@ def _pass_head_through(
     end_repair(ctx, done, Phase.REVIEW)
     old = record.review
     if old is None or old.origin != checks.head:
-        return Evidence(checks.head, key, origin=checks.head)
-    return Evidence(old.head, key, origin=checks.head, checks=old.checks)
+        return Evidence(checks.head, key, (), checks.head)
+    return Evidence(old.head, key, (), checks.head, checks=old.checks)
 
 
 def has_reviewers(ctx: CellContext) -> bool:
