@@ -122,7 +122,7 @@ class NeedsApproval(PhaseFailed):
 
 
 class CorruptState(OrchestrError):
-    """A file of ours cannot be read; it was set aside as ``.corrupt-<time>`` (row X29)."""
+    """A file of ours cannot be read; it was set aside as ``.corrupt-<time>``."""
 
     exit_code = ExitCode.FAILED
 

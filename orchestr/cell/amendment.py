@@ -1,4 +1,4 @@
-"""Amendments: what a cell needs changed in a contract that another cell owns (rows E53-E60).
+"""Amendments: what a cell needs changed in a contract that another cell owns.
 
 Owns `amendment.toml` in the folder of the cell that needs it: a ready-made todo line for each
 owner, with the diff that the cell had tried kept beside its attempt. The cell fails with it and
@@ -28,7 +28,7 @@ from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
 
 FILE = "amendment.toml"
-MOST = 2  # amendments of one contract for one cell: the first and one more (row E60)
+MOST = 2  # amendments of one contract for one cell: the first and one more
 LONGEST = 300  # characters of what an agent says it needs
 SHOWN = 20_000  # characters of a diff in the owner's prompt
 

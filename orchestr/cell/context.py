@@ -18,6 +18,7 @@ from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
+from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell, Feature
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal, utc_timestamp
@@ -208,7 +209,7 @@ class CellContext:
 
     @cached_property
     def repo(self) -> Repo:
-        """The main clone. Raises PhaseFailed when it is not there (row A77, X30)."""
+        """The main clone. Raises PhaseFailed when it is not there."""
         from orchestr.git.repo import Repo
 
         path = self.repo_path
@@ -284,6 +285,13 @@ class CellContext:
         return ProviderPause(
             self.run.layout.locks_dir, agent.limit_pool, agent.retry_after, agent.retry_max
         )
+
+    @property
+    def has_checks(self) -> bool:
+        """Whether the cell has checks, by spec and settings."""
+        repo = self.repo_settings
+        listed = Phase.CHECK in self.cell.phases
+        return listed and bool(repo.checks or self.cell.proof.checks or repo.detect)
 
     @property
     def timeout(self) -> float:

@@ -7,7 +7,7 @@ what landed anyway, and a new head would throw that check away).
 
 What survives a crash: each step looks first and may be repeated. A branch is moved by a merge
 commit that depends on its two sides alone, journalled (`land.update`) before the worktree is
-touched: one that a kill left half-way is kept under a ref and put to that commit (E36).
+touched: one that a kill left half-way is kept under a ref and put to that commit.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def build_candidate(repo: Repo, base: CommitId, recipes: Sequence[Recipe]) -> Bu
 
 
 def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeTreeResult:
-    """One change on ``base``; the base itself when nothing of it is missing there (row E44)."""
+    """One change on ``base``; the base itself when nothing of it is missing there."""
     if recipe.undo is not None:
         before, after = recipe.undo
         merged = repo.merge_trees(base, before, after)

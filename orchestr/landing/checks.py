@@ -94,7 +94,7 @@ def collect_cross_checks(
     runs: Sequence[FeatureRun], order: CheckOrder
 ) -> list[tuple[FeatureRun, tuple[CheckDef, ...]]]:
     """The features whose cells of this repository are all in the candidate, and their cross
-    checks: they wait for the last of them (row E109)."""
+    checks: they wait for the last of them."""
     found = []
     undoes = any(change.reverts for change in order.changes)
     for run in () if undoes else runs:
@@ -155,7 +155,7 @@ def _make_suite_request(
                 "GIT_CEILING_DIRECTORIES": str(order.path.resolve().parent)}  # fmt: skip
         others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
         tree = digest(tree, others) if others else tree
-        if others and run_checks.has_checks(own):
+        if others and own.has_checks:
             ensure_upstreams(own)  # one that has landed may have been tidied away
     else:
         env = {**filter_env(Repo(order.path).build_env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}

@@ -25,7 +25,7 @@ RECORD = "landing.toml"
 
 
 def repair_obstacle(ctx: CellContext) -> str | None:
-    """Why nobody can be asked (row E43), else None."""
+    """Why nobody can be asked, else None."""
     if ctx.cell.action is Action.PUSH:
         return "its commits are a person's"
     if Phase.IMPLEMENT not in ctx.cell.phases:

@@ -1,7 +1,7 @@
 """What a reviewer answers: JSON of one form, strictly read, and what several of them decide.
 
-Pure. Output that is not of the form is no opinion: it is never taken for "nothing found" (rows D90,
-X14). A blocker must bring evidence, else it starts no repair (E49, E50).
+Pure. Output that is not of the form is no opinion: it is never taken for "nothing found". A blocker
+must bring evidence, else it starts no repair.
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
+from orchestr.cell.record import CellRecord, Decision
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
@@ -25,7 +27,6 @@ from orchestr.state.events import EventKind
 from orchestr.state.results import (
     CHECKS,
     Evidence,
-    HeadRecord,
     ImplementOutcome,
     ImplementRecord,
     WorktreeMarker,
@@ -38,31 +39,69 @@ if TYPE_CHECKING:
 Rows = tuple[Mapping[str, Any], ...]
 
 
+class CheckStep(StrEnum):
+    """What the phase can do."""
+
+    KEEP = "keep"  # the evidence is for this head and these checks
+    CANNOT = "cannot"  # there is no result to check
+    PASS_THROUGH = "pass through"  # without checks, or for an adopted pull request
+    CHECK = "check"  # run the checks, repair what is red
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInputs:
+    """``key``: the digest of the phase. ``moved``: why a partial result is checked again."""
+
+    key: str
+    has_checks: bool
+    moved: str | None = None
+
+
+def decide(record: CellRecord, inputs: CheckInputs) -> Decision[CheckStep]:
+    """What the phase does now and why. Pure."""
+    why = _reason(record, inputs)
+    if why is None:
+        return Decision(CheckStep.KEEP, None)
+    if record.implemented is None or record.marker is None:
+        return Decision(CheckStep.CANNOT, why)
+    if not inputs.has_checks or record.implemented.outcome is ImplementOutcome.ADOPTED:
+        return Decision(CheckStep.PASS_THROUGH, why)
+    return Decision(CheckStep.CHECK, why)
+
+
+def _reason(record: CellRecord, inputs: CheckInputs) -> str | None:
+    if record.implemented is None:
+        return "there is nothing to check yet"
+    if record.checks is None:
+        return "it was not checked yet"
+    if record.checks.origin != record.implemented.head:
+        return "its evidence is for another head"
+    if record.checks.key != inputs.key:
+        return "its checks changed"
+    return inputs.moved
+
+
+def read_inputs(ctx: CellContext, record: CellRecord) -> CheckInputs:
+    """The inputs of `decide`; git is asked only about a partial result."""
+    moved = moved_since(ctx, record, record.checks) if record.checks is not None else None
+    return CheckInputs(phase_digest(ctx, Phase.CHECK), ctx.has_checks, moved)
+
+
 def reason_to_run(ctx: CellContext) -> str | None:
     """Why the phase would run, or None."""
-    done = ImplementRecord.read(ctx.dir)
-    if done is None:
-        return "there is nothing to check yet"
-    evidence = Evidence.read(ctx.dir / CHECKS)
-    if evidence is None:
-        return "it was not checked yet"
-    if evidence.origin != done.head:
-        return "its evidence is for another head"
-    if evidence.key != phase_digest(ctx, Phase.CHECK):
-        return "its checks changed"
-    return moved_since(ctx, evidence)
+    record = CellRecord.of_cell(ctx)
+    return decide(record, read_inputs(ctx, record)).why
 
 
-def moved_since(ctx: CellContext, evidence: Evidence) -> str | None:
-    """RedFinding that was allowed to stay is looked at again when somebody has worked at it
-    since."""
+def moved_since(ctx: CellContext, record: CellRecord, evidence: Evidence) -> str | None:
+    """Why a partial result is checked again: its branch has commits that came after it."""
     if not evidence.partial or ctx.cell.action is Action.PUSH:
         return None
     try:
         tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
     except OrchestrError:
         return None
-    agreed = HeadRecord.read(ctx.dir)
+    agreed = record.head
     if tip is None or tip in (evidence.head, agreed.head if agreed else ""):
         return None
     moved = ctx.repo.is_ancestor(evidence.head, tip)
@@ -71,24 +110,36 @@ def moved_since(ctx: CellContext, evidence: Evidence) -> str | None:
 
 def run(ctx: CellContext) -> PhaseResult:
     """Write the evidence. Raises PhaseFailed with what is red, Interrupted when stopped."""
-    from orchestr.cell.phases.checkout_head import end_repair
-    from orchestr.cell.proof.run_checks import has_checks
-
-    why = reason_to_run(ctx)
-    if why is None:
+    record = CellRecord.of_cell(ctx)
+    inputs = read_inputs(ctx, record)
+    decision = decide(record, inputs)
+    if decision.why is None:
         return PhaseResult.up_to_date()
-    done, marker = ImplementRecord.read(ctx.dir), WorktreeMarker.read(ctx.dir)
+    done, marker = record.implemented, record.marker
     if done is None or marker is None:
         raise ctx.fail("it has no result to check", hint=f"orchestr run {ctx.name}")
-    old = Evidence.read(ctx.dir / CHECKS)
-    head = old.head if old is not None and old.origin == done.head else done.head
-    if not has_checks(ctx) or done.outcome is ImplementOutcome.ADOPTED:
-        end_repair(ctx, done, Phase.CHECK)
-        Evidence(head, phase_digest(ctx, Phase.CHECK), (), done.head).write(ctx.dir / CHECKS)
-        return PhaseResult.built(why, head=head)
-    evidence, told = check_until_green(ctx, done, marker)
+    if decision.step is CheckStep.PASS_THROUGH:
+        evidence, summary = _pass_head_through(ctx, record, done, inputs.key), None
+    else:
+        evidence, summary = check_until_green(ctx, done, marker)
     evidence.write(ctx.dir / CHECKS)
-    return PhaseResult.built(why, head=evidence.head, checks=told, partial=evidence.partial)
+    if summary is None:
+        return PhaseResult.built(decision.why, head=evidence.head)
+    return PhaseResult.built(
+        decision.why, head=evidence.head, checks=summary, partial=evidence.partial
+    )
+
+
+def _pass_head_through(
+    ctx: CellContext, record: CellRecord, done: ImplementRecord, key: str
+) -> Evidence:
+    """Evidence without checks, for the head that the last repair of this result came to."""
+    from orchestr.cell.phases.checkout_head import end_repair
+
+    old = record.checks
+    end_repair(ctx, done, Phase.CHECK)
+    head = old.head if old is not None and old.origin == done.head else done.head
+    return Evidence(head, key, (), done.head)
 
 
 def check_until_green(
@@ -217,7 +268,7 @@ def repair_head(
 
 
 def format_red_checks(results: Sequence[CheckResult], head: str, *, first: bool) -> str:
-    """What the author is told of red checks: in the first round of one failure only (D38)."""
+    """What the author is told of red checks: in the first round of one failure only."""
     from orchestr.checks.suite import evidence_text, list_failures
 
     alone = first and len(list_failures(results)) > 1

@@ -7,12 +7,17 @@ opened. Never a plain force: only after `--fresh` a lease on exactly the old hea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
 from orchestr.cell import approval
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
+from orchestr.cell.record import CellRecord, Decision
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice_block
 from orchestr.git.errors import PushStatus
@@ -34,33 +39,75 @@ from orchestr.state.results import (
 LAG = (0.2, 0.5, 1, 2, 4, 8, 15, 30)  # s between looks at a pull request that is behind a push
 
 
-def reason_to_run(ctx: CellContext) -> str | None:
-    """Why the phase would run, or None. The forge was asked when the run began, not here."""
-    head = ctx.read_head()
+class PublishStep(StrEnum):
+    """What the phase can do."""
+
+    KEEP = "keep"  # the pull request shows this head with this text
+    CANNOT = "cannot"  # there is no head
+    SKIP = "skip"  # the phase is not listed, or the cell changed nothing
+    RECORD_MERGED = "record merged"  # a merged pull request has exactly this head
+    PUSH = "push"  # push, then open or update the pull request
+
+
+@dataclass(frozen=True, slots=True)
+class PublishInputs:
+    """``key``: what text and place depend on; ``listed``: whether the spec lists the phase."""
+
+    key: str
+    listed: bool
+
+
+def decide(record: CellRecord, inputs: PublishInputs) -> Decision[PublishStep]:
+    """What the phase does now and why. Pure."""
+    why = _reason(record, inputs.key)
+    if why is None:
+        return Decision(PublishStep.KEEP, None)
+    if record.head is None:
+        return Decision(PublishStep.CANNOT, why)
+    if not inputs.listed or record.head.outcome is ImplementOutcome.NO_CHANGE_NEEDED:
+        return Decision(PublishStep.SKIP, why)
+    if _find_merged_pr(record) is not None:
+        return Decision(PublishStep.RECORD_MERGED, why)
+    return Decision(PublishStep.PUSH, why)
+
+
+def _reason(record: CellRecord, key: str) -> str | None:
+    head, done = record.head, record.published
     if head is None:
         return "it has no head to publish yet"
-    done = PublishRecord.read(ctx.dir)
-    if done is None or read_url(ctx.dir) is None:
+    if done is None or record.url is None:
         return "it was not published yet"
     if done.head != head.head:
         return "its head changed"
-    if done.key != publish_key(ctx):
+    if done.key != key:
         return "title, scenarios, base or evidence of its pull request changed"
-    return closed_reason(ctx, done.url)
+    return closed_reason(record.prs, done.url)
 
 
-def closed_reason(ctx: CellContext, url: str) -> str | None:
-    """A pull request that was closed without a merge counts as pending again (row X18)."""
-    prs = observed_prs(ctx.run, ctx.cell)
+def read_inputs(ctx: CellContext, record: CellRecord) -> PublishInputs:
+    """The inputs of `decide`; without a head there is no text yet, so no key."""
+    key = publish_key(ctx) if record.head is not None else ""
+    return PublishInputs(key, Phase.PUBLISH in ctx.cell.phases)
+
+
+def reason_to_run(ctx: CellContext) -> str | None:
+    """Why the phase would run, or None. The forge was asked when the run began, not here."""
+    record = CellRecord.of_cell(ctx)
+    return decide(record, read_inputs(ctx, record)).why
+
+
+def closed_reason(prs: Sequence[PullRequest], url: str) -> str | None:
+    """A pull request that was closed without a merge is opened again: the work is not there."""
     state = next((pr.state for pr in prs if pr.url == url), None)
     return "its pull request was closed without a merge" if state is PRState.CLOSED else None
 
 
 def saw_pr_closed(ctx: CellContext) -> bool:
     """Whether this run saw the recorded pull request closed; a file is read only if so."""
-    if all(pr.state is not PRState.CLOSED for pr in observed_prs(ctx.run, ctx.cell)):
+    prs = observed_prs(ctx.run, ctx.cell)
+    if all(pr.state is not PRState.CLOSED for pr in prs):
         return False
-    return closed_reason(ctx, read_url(ctx.dir) or "") is not None
+    return closed_reason(prs, read_url(ctx.dir) or "") is not None
 
 
 def is_pr_merged(run: FeatureRun, cell: Cell) -> bool:
@@ -102,22 +149,30 @@ def pr_base(ctx: CellContext) -> str:
 
 
 def run(ctx: CellContext) -> PhaseResult:
-    """Publish the head. Raises PhaseFailed; ForgeError with what the forge said."""
-    why = reason_to_run(ctx)
-    if why is None:
-        return PhaseResult.up_to_date()
-    head = ctx.read_head()
-    if head is None:
-        raise ctx.fail("it has no head to publish", hint=f"orchestr run {ctx.name}")
-    key = publish_key(ctx)
-    nothing = head.outcome is ImplementOutcome.NO_CHANGE_NEEDED
-    if Phase.PUBLISH not in ctx.cell.phases or nothing:
-        PublishRecord(key, head.head, NO_PR).write(ctx.dir)
-        return PhaseResult.built("nothing to publish", url=NO_PR)
-    merged = _find_merged_pr(ctx, head)
-    if merged is not None:
-        PublishRecord(key, head.head, merged.url, pr_title(ctx)).write(ctx.dir)
-        return PhaseResult.built("its pull request is merged", url=merged.url)
+    """Publish the head. Raises PhaseFailed; ForgeError with what the forge answered."""
+    record = CellRecord.of_cell(ctx)
+    inputs = read_inputs(ctx, record)
+    decision, head = decide(record, inputs), record.head
+    match decision.step:
+        case PublishStep.KEEP:
+            return PhaseResult.up_to_date()
+        case PublishStep.SKIP if head is not None:
+            PublishRecord(inputs.key, head.head, NO_PR).write(ctx.dir)
+            return PhaseResult.built("nothing to publish", url=NO_PR)
+        case PublishStep.RECORD_MERGED if head is not None and (pr := _find_merged_pr(record)):
+            PublishRecord(inputs.key, head.head, pr.url, pr_title(ctx)).write(ctx.dir)
+            return PhaseResult.built("its pull request is merged", url=pr.url)
+        case PublishStep.PUSH if head is not None:
+            pr = _publish_head(ctx, head)
+            PublishRecord(inputs.key, head.head, pr.url, pr_title(ctx)).write(ctx.dir)
+            ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
+            return PhaseResult.built(decision.why or "", url=pr.url, base=pr.base)
+        case _:
+            raise ctx.fail("it has no head to publish", hint=f"orchestr run {ctx.name}")
+
+
+def _publish_head(ctx: CellContext, head: HeadRecord) -> PullRequest:
+    """Ask for the approval, push, and return the pull request that shows the head."""
     if Gate.PUBLISH in ctx.cell.proof.approve:
         approval.require_approval(ctx, Gate.PUBLISH, gate_digest(ctx, head))
     new = push_head(ctx, head)
@@ -127,9 +182,7 @@ def run(ctx: CellContext) -> PhaseResult:
             f"{pr.url} shows {pr.head_sha[:12]}, but {head.head[:12]} was pushed",
             hint=f"orchestr run {ctx.name}",
         )
-    PublishRecord(key, head.head, pr.url, pr_title(ctx)).write(ctx.dir)
-    ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
-    return PhaseResult.built(why, url=pr.url, base=pr.base)
+    return pr
 
 
 def gate_digest(ctx: CellContext, head: HeadRecord) -> str:
@@ -137,18 +190,24 @@ def gate_digest(ctx: CellContext, head: HeadRecord) -> str:
     return approval.publish_digest(ctx.dir, head=head.head, title=pr_title(ctx), base=pr_base(ctx))
 
 
-def _find_merged_pr(ctx: CellContext, head: HeadRecord) -> PullRequest | None:
-    """A merged pull request with exactly this head: the cell is done (row A88)."""
-    for pr in observed_prs(ctx.run, ctx.cell):
-        if pr.state is PRState.MERGED and pr.head_sha == head.head:
-            return pr
-    return None
+def _find_merged_pr(record: CellRecord) -> PullRequest | None:
+    """A merged pull request with exactly this head: the cell is done."""
+    return next(
+        (
+            pr
+            for pr in record.prs
+            if record.head is not None
+            and pr.state is PRState.MERGED
+            and pr.head_sha == record.head.head
+        ),
+        None,
+    )
 
 
 def _wait_for_head(ctx: CellContext, pr: PullRequest, head: HeadRecord) -> PullRequest:
     """The pull request once it shows the head; a real forge learns of a push by and by.
 
-    Only an older head of ours is waited for: anything else is somebody's push.
+    Only an older head of ours is waited for: anything else is a push of someone else.
     """
     for pause in LAG:
         if pr.head_sha == head.head or pr.head_sha not in pushed_commits(

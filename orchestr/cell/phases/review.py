@@ -8,83 +8,136 @@ evidence in `review.json`. Without reviewers the head passes through.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases import check
 from orchestr.cell.phases.run_phase import PhaseResult
+from orchestr.cell.record import CellRecord, Decision
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import repairs
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import (
-    CHECKS,
     REVIEW,
     Evidence,
     HeadRecord,
     ImplementOutcome,
     ImplementRecord,
     WorktreeMarker,
-    read_tree,
 )
 
 if TYPE_CHECKING:
     from orchestr.cell.agent.verdict import ReviewerOpinion
 
 
-def reason_to_run(ctx: CellContext) -> str | None:
-    """Why the phase would run, or None."""
-    checks = Evidence.read(ctx.dir / CHECKS)
+class ReviewStep(StrEnum):
+    """What the phase can do."""
+
+    KEEP = "keep"  # the verdict, the head and the tree are there
+    CANNOT = "cannot"  # there is no checked result
+    RESTORE = "restore"  # only the files of head or tree are missing
+    PASS_THROUGH = "pass through"  # nothing to review, or no reviewers
+    REVIEW = "review"  # reviewers read, what blocks is repaired
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewInputs:
+    """``key``: the digest of the phase. ``moved``: why a partial result is reviewed again."""
+
+    key: str
+    has_reviewers: bool
+    moved: str | None = None
+
+
+def decide(record: CellRecord, inputs: ReviewInputs) -> Decision[ReviewStep]:
+    """What the phase does now and why. Pure."""
+    why = _reason(record, inputs)
+    done, checks, old = record.implemented, record.checks, record.review
+    if why is None:
+        return Decision(ReviewStep.KEEP, None)
+    if done is None or checks is None or record.marker is None or checks.origin != done.head:
+        return Decision(ReviewStep.CANNOT, why)
+    current = old is not None and old.origin == checks.head and old.key == inputs.key
+    if current and inputs.moved is None:
+        return Decision(ReviewStep.RESTORE, why)
+    changed = done.outcome is not ImplementOutcome.ADOPTED and checks.head != done.base
+    if inputs.has_reviewers and changed:
+        return Decision(ReviewStep.REVIEW, why)
+    return Decision(ReviewStep.PASS_THROUGH, why)
+
+
+def _reason(record: CellRecord, inputs: ReviewInputs) -> str | None:
+    checks, verdict, head = record.checks, record.review, record.head
     if checks is None:
         return "there is nothing to review yet"
-    evidence = Evidence.read(ctx.dir / REVIEW)
-    if evidence is None:
+    if verdict is None:
         return "it was not reviewed yet"
-    if evidence.origin != checks.head:
+    if verdict.origin != checks.head:
         return "its verdict is for another head"
-    if evidence.key != phase_digest(ctx, Phase.REVIEW):
+    if verdict.key != inputs.key:
         return "its reviewers changed"
-    head = HeadRecord.read(ctx.dir)
-    if head is None or head.head != evidence.head or read_tree(ctx.dir) is None:
+    if head is None or head.head != verdict.head or record.tree is None:
         return "its head or tree file is missing"
-    return check.moved_since(ctx, evidence)
+    return inputs.moved
+
+
+def read_inputs(ctx: CellContext, record: CellRecord) -> ReviewInputs:
+    """The inputs of `decide`; git is asked only about a partial result."""
+    old = record.review
+    moved = check.moved_since(ctx, record, old) if old is not None else None
+    return ReviewInputs(phase_digest(ctx, Phase.REVIEW), has_reviewers(ctx), moved)
+
+
+def reason_to_run(ctx: CellContext) -> str | None:
+    """Why the phase would run, or None."""
+    record = CellRecord.of_cell(ctx)
+    return decide(record, read_inputs(ctx, record)).why
 
 
 def run(ctx: CellContext) -> PhaseResult:
     """Write the verdict, the head and the tree. Raises PhaseFailed, Interrupted."""
-    from orchestr.cell.phases.checkout_head import end_repair
-
     why = reason_to_run(ctx)
     if why is None:
         return PhaseResult.up_to_date()
-    check.run(ctx)  # a no-op, unless its file was just found to be rubbish and set aside
-    done, checks = ImplementRecord.read(ctx.dir), Evidence.read(ctx.dir / CHECKS)
-    marker = WorktreeMarker.read(ctx.dir)
-    if done is None or checks is None or marker is None or checks.origin != done.head:
+    check.run(ctx)  # does nothing, unless its file was not readable and is set aside
+    record = CellRecord.of_cell(ctx)
+    inputs = read_inputs(ctx, record)
+    decision = decide(record, inputs)
+    if decision.step is ReviewStep.KEEP:
+        return PhaseResult.up_to_date()
+    done, checks, marker = record.implemented, record.checks, record.marker
+    if decision.step is ReviewStep.CANNOT or done is None or checks is None or marker is None:
         raise ctx.fail("it has no checked result", hint=f"orchestr run {ctx.name}")
-    old, key = Evidence.read(ctx.dir / REVIEW), phase_digest(ctx, Phase.REVIEW)
-    current = old is not None and old.origin == checks.head and old.key == key
-    if old is not None and current and check.moved_since(ctx, old) is None:
-        evidence = old  # only head or tree were missing
-    elif (
-        has_reviewers(ctx)
-        and done.outcome is not ImplementOutcome.ADOPTED
-        and checks.head != done.base
-    ):
+    if decision.step is ReviewStep.RESTORE and record.review is not None:
+        evidence = record.review
+    elif decision.step is ReviewStep.REVIEW:
         evidence = review_until_accepted(ctx, done, marker, checks)
     else:
-        end_repair(ctx, done, Phase.REVIEW)
-        same = old if old is not None and old.origin == checks.head else None
-        evidence = Evidence(same.head if same else checks.head, key, (), checks.head,
-                            checks=same.checks if same else None)  # fmt: skip
+        evidence = _pass_head_through(ctx, record, done, checks, inputs.key)
     evidence.write(ctx.dir / REVIEW)
     agreed = make_agreed_head(ctx, done, evidence.head)
     agreed.write(ctx.dir)
-    if evidence == old:
+    if evidence == record.review:
         return PhaseResult.up_to_date()
     partial = evidence.partial or (checks.partial and evidence.checks is None)
     return PhaseResult.built(why, head=agreed.head, tree=agreed.tree, partial=partial)
+
+
+def _pass_head_through(
+    ctx: CellContext, record: CellRecord, done: ImplementRecord, checks: Evidence, key: str
+) -> Evidence:
+    """A verdict without reviewers, for the head that the last repair in this phase came to."""
+    from orchestr.cell.phases.checkout_head import end_repair
+
+    end_repair(ctx, done, Phase.REVIEW)
+    old = record.review
+    if old is None or old.origin != checks.head:
+        return Evidence(checks.head, key, (), checks.head)
+    return Evidence(old.head, key, (), checks.head, checks=old.checks)
 
 
 def has_reviewers(ctx: CellContext) -> bool:
@@ -167,9 +220,9 @@ def _rerun_checks(
     ctx: CellContext, attempt: Attempt | None, marker: WorktreeMarker, head: CommitId
 ) -> tuple[check.Rows, check.RedFinding | None, str]:
     """The checks on a head that a repair made here: results, what is red, words for the author."""
-    from orchestr.cell.proof.run_checks import has_checks, run_checks
+    from orchestr.cell.proof.run_checks import run_checks
 
-    if not has_checks(ctx):
+    if not ctx.has_checks:
         return (), None, ""
     number = attempt.number if attempt else 0
     verdict = run_checks(ctx, head, CommitId(marker.base), attempt=number, phase=Phase.REVIEW)

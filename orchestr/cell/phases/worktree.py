@@ -95,7 +95,7 @@ def run(ctx: CellContext) -> PhaseResult:
 
 
 def _record_checked_out_branch(ctx: CellContext) -> PhaseResult:
-    """A person's branch: nothing is made, it must be checked out somewhere (row A82)."""
+    """A person's branch: nothing is made, it must be checked out somewhere."""
     base_ref = base_branch(ctx)
     head = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
     place = find_checkout(ctx)
@@ -167,7 +167,7 @@ def stacked_ref(ctx: CellContext, upstream: CellContext) -> str:
 
 
 def _newest_base_commit(ctx: CellContext, base_ref: str) -> CommitId:
-    """The newest commit of the base branch; a fetch that fails only warns (row X32)."""
+    """The newest commit of the base branch; a fetch that fails only warns."""
     repo = ctx.repo
     if "origin" in repo.list_remotes():
         error = _fetch_base(ctx, base_ref)

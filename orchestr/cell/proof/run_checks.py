@@ -90,13 +90,6 @@ def cell_checks(ctx: CellContext, where: Path | None = None) -> tuple[CheckDef, 
     return tuple(proposal.check for proposal in detect_checks(where or ctx.worktree))
 
 
-def has_checks(ctx: CellContext) -> bool:
-    """Whether the cell has checks, as far as spec and settings tell."""
-    repo = ctx.repo_settings
-    listed = Phase.CHECK in ctx.cell.phases
-    return listed and bool(repo.checks or ctx.cell.proof.checks or repo.detect)
-
-
 def run_checks(
     ctx: CellContext, head: CommitId, base: CommitId, *, attempt: int, phase: Phase = Phase.CHECK
 ) -> SuiteVerdict:
@@ -151,7 +144,7 @@ def _run_guarded(
 
 
 def check_weakened_tests(ctx: CellContext, base: CommitId, head: CommitId) -> CheckResult | None:
-    """A red result when the change takes tests away and the spec does not allow it (row D39)."""
+    """A red result when the change takes tests away and the spec does not allow it."""
     from orchestr.git.unified_diff import DIFF_OPTIONS
 
     if ctx.cell.proof.allow_skipped_tests or ctx.cell.action is Action.PUSH:

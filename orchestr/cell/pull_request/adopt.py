@@ -1,7 +1,7 @@
 """Adoption: a cell without records whose branch has an open or merged pull request.
 
 Somebody (an earlier workspace, a person) did the work already. Its files are made from the pull
-request's head, no agent is started (row A55, DESIGN, the network). Each file is still written by
+request's head, no agent is started (DESIGN, the network). Each file is still written by
 its own phase: the marker by `worktree`, `implement.toml` by `implement`.
 """
 
@@ -20,7 +20,7 @@ from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMa
 def find_adoptable_pr(ctx: CellContext) -> PullRequest | None:
     """The pull request to adopt, or None. A cell with an attempt or a result has its own.
 
-    Raises PhaseFailed when the forge cannot be asked: away is not "no pull request" (A91).
+    Raises PhaseFailed when the forge cannot be asked: away is not "no pull request".
     """
     if ctx.cell.action is Action.PUSH or not _has_no_records(ctx):
         return None

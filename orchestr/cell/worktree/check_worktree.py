@@ -3,7 +3,7 @@
 One worktree a repository and check at once below `<state>`, kept from one time to the next: moving
 a warm one takes a tenth of a second, making one takes ten (git-facts). What is ignored, linked or
 copied stays there (caches); everything else is put to exactly the wanted tree first. Nobody works
-in them, so what a killed process left half done is simply written over (E36). Beside each
+in them, so what a killed process left half done is simply written over. Beside each
 lies `<n>.ready`, written after its set-up: without it, or with other settings, it is set up again.
 """
 

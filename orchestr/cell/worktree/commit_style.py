@@ -44,7 +44,7 @@ def commit_rules(ctx: CellContext) -> CommitRules:
 
 
 def commit_message(ctx: CellContext, kind: str = "feat", what: str = "") -> str:
-    """Of the engine's own commits: the key in the subject, no footer for it (row A36)."""
+    """Of the engine's own commits: the key in the subject, no footer for it."""
     house, cell = commit_rules(ctx), ctx.cell
     what = what or cell.title or ctx.run.feature.title
     if house.conventional:

@@ -33,7 +33,7 @@ def find_checkout(ctx: CellContext) -> Path | None:
 
 
 def base_branch(ctx: CellContext) -> str:
-    """The branch a pull request of this cell is for, when it is not stacked (row X32)."""
+    """The branch a pull request of this cell is for, when it is not stacked."""
     named = ctx.cell.base or ctx.repo_settings.base
     if named:
         return named
@@ -105,7 +105,7 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
 
 
 def check_branch(ctx: CellContext, base: CommitId) -> None:
-    """Refuse a branch that is there already and is not ours to use (row X5)."""
+    """Refuse a branch that is there already and is not ours to use."""
     repo, branch = ctx.repo, ctx.cell.branch
     if ctx.run.registry.lookup(ctx.key) is not None or attempts.attempt_numbers(ctx.dir):
         return  # registered, or the registry was lost: an attempt of this cell made it

@@ -34,7 +34,7 @@ def is_setup_pending(ctx: CellContext) -> bool:
 def set_up_worktree(ctx: CellContext) -> None:
     """Link and copy from the main checkout, then the repository's own set-up commands.
 
-    A missing source is passed over, an existing target is left alone (row C24). Raises
+    A missing source is passed over, an existing target is left alone. Raises
     PhaseFailed with the end of what a failing command said, Interrupted when stopped.
     """
     mark_setup_pending(ctx)

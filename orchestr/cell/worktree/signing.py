@@ -1,9 +1,9 @@
 """Signing of commits: off where the settings ask for it, and how to make up for it.
 
-An interactive signer (a card, a password) blocks an agent that nobody sits beside (row A31). Where
-`[agents.X] sign = "off"` or `[workspace] unsigned = true` says so, and nowhere else (X19), the
+An interactive signer (a card, a password) blocks an agent that nobody sits beside. Where
+`[agents.X] sign = "off"` or `[workspace] unsigned = true` says so, and nowhere else, the
 agent and our own commits in its worktree do not sign. That travels in the environment; the
-repository's config, which the user's own checkout shares, is not touched (row A87).
+repository's config, which the user's own checkout shares, is not touched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def sign_command(ctx: CellContext) -> str | None:
     """The command that signs a cell's commits afterwards, None where there is nothing to sign.
 
     Only for cells whose signing was switched off; a person's own commits (`action: push`) are
-    left out (row A33).
+    left out.
     """
     if not ctx.sign_config or ctx.cell.action is Action.PUSH:
         return None

@@ -1,0 +1,206 @@
+"""What the phases `check`, `review` and `publish` decide, as tables. No files, no git."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from orchestr.cell.phases import check, publish, review
+from orchestr.cell.phases.check import CheckInputs, CheckStep
+from orchestr.cell.phases.publish import PublishInputs, PublishStep
+from orchestr.cell.phases.review import ReviewInputs, ReviewStep
+from orchestr.cell.record import CellRecord
+from orchestr.forges.base import PRState, PullRequest
+from orchestr.state.results import (
+    NO_PR,
+    Evidence,
+    HeadRecord,
+    ImplementOutcome,
+    ImplementRecord,
+    PublishRecord,
+    WorktreeMarker,
+)
+
+HEAD, TREE, BASE = "h" * 40, "t" * 40, "b" * 40
+URL = "local://app/pull/1"
+MARKER = WorktreeMarker("F-1-api", BASE, "main", {}, "w")
+DONE = ImplementRecord("k", HEAD, TREE, BASE, ImplementOutcome.CHANGED, 1)
+ADOPTED = replace(DONE, outcome=ImplementOutcome.ADOPTED)
+GREEN = Evidence(HEAD, "c", (), HEAD)
+ACCEPTED = Evidence(HEAD, "r", (), HEAD)
+AGREED = HeadRecord(HEAD, TREE, BASE, "F-1-api", ImplementOutcome.CHANGED)
+UNCHANGED = replace(AGREED, outcome=ImplementOutcome.NO_CHANGE_NEEDED)
+MOVED = "something was red, and its branch has moved since"
+
+BUILT: dict[str, Any] = {"marker": MARKER, "implemented": DONE}
+CHECKED = {**BUILT, "checks": GREEN}
+REVIEWED = {**CHECKED, "review": ACCEPTED, "head": AGREED, "tree": TREE}
+PUBLISHED = {**REVIEWED, "published": PublishRecord("p", HEAD, URL), "url": URL}
+
+
+@pytest.mark.parametrize(
+    ("record", "inputs", "step", "why"),
+    [
+        ({}, {}, CheckStep.CANNOT, "there is nothing to check yet"),
+        ({"implemented": DONE}, {}, CheckStep.CANNOT, "it was not checked yet"),
+        (BUILT, {}, CheckStep.CHECK, "it was not checked yet"),
+        (BUILT, {"has_checks": False}, CheckStep.PASS_THROUGH, "it was not checked yet"),
+        ({**BUILT, "implemented": ADOPTED}, {}, CheckStep.PASS_THROUGH, "it was not checked yet"),
+        (CHECKED, {}, CheckStep.KEEP, None),
+        (CHECKED, {"key": "other"}, CheckStep.CHECK, "its checks changed"),
+        (
+            {**CHECKED, "checks": replace(GREEN, origin="old")},
+            {},
+            CheckStep.CHECK,
+            "its evidence is for another head",
+        ),
+        (CHECKED, {"moved": MOVED}, CheckStep.CHECK, MOVED),
+    ],
+)
+def test_check(
+    record: dict[str, Any], inputs: dict[str, Any], step: CheckStep, why: str | None
+) -> None:
+    given = CheckInputs(**{"key": "c", "has_checks": True, **inputs})
+    decision = check.decide(CellRecord.from_values(**record), given)
+    assert (decision.step, decision.why) == (step, why)
+
+
+@pytest.mark.parametrize(
+    ("record", "inputs", "step", "why"),
+    [
+        ({}, {}, ReviewStep.CANNOT, "there is nothing to review yet"),
+        (BUILT, {}, ReviewStep.CANNOT, "there is nothing to review yet"),
+        (CHECKED, {}, ReviewStep.REVIEW, "it was not reviewed yet"),
+        (CHECKED, {"has_reviewers": False}, ReviewStep.PASS_THROUGH, "it was not reviewed yet"),
+        (
+            {**CHECKED, "implemented": ADOPTED},
+            {},
+            ReviewStep.PASS_THROUGH,
+            "it was not reviewed yet",
+        ),
+        (
+            {**CHECKED, "implemented": replace(DONE, base=HEAD)},  # no change was needed
+            {},
+            ReviewStep.PASS_THROUGH,
+            "it was not reviewed yet",
+        ),
+        (
+            {**CHECKED, "checks": replace(GREEN, origin="old")},
+            {},
+            ReviewStep.CANNOT,
+            "it was not reviewed yet",
+        ),
+        (REVIEWED, {}, ReviewStep.KEEP, None),
+        (REVIEWED, {"key": "other"}, ReviewStep.REVIEW, "its reviewers changed"),
+        (
+            {**REVIEWED, "review": replace(ACCEPTED, origin="old")},
+            {},
+            ReviewStep.REVIEW,
+            "its verdict is for another head",
+        ),
+        ({**REVIEWED, "tree": None}, {}, ReviewStep.RESTORE, "its head or tree file is missing"),
+        ({**REVIEWED, "head": None}, {}, ReviewStep.RESTORE, "its head or tree file is missing"),
+        (REVIEWED, {"moved": MOVED}, ReviewStep.REVIEW, MOVED),
+        (
+            {**REVIEWED, "tree": None},
+            {"moved": MOVED},
+            ReviewStep.REVIEW,
+            "its head or tree file is missing",
+        ),
+    ],
+)
+def test_review(
+    record: dict[str, Any], inputs: dict[str, Any], step: ReviewStep, why: str | None
+) -> None:
+    given = ReviewInputs(**{"key": "r", "has_reviewers": True, **inputs})
+    decision = review.decide(CellRecord.from_values(**record), given)
+    assert (decision.step, decision.why) == (step, why)
+
+
+def pull_request(state: PRState, head: str = HEAD) -> PullRequest:
+    return PullRequest(
+        number=1,
+        url=URL,
+        title="",
+        body="",
+        head="F-1-api",
+        base="main",
+        head_sha=head,
+        draft=False,
+        state=state,
+        created_at="2026-01-01T00:00:00+00:00",
+        updated_at="2026-01-01T00:00:00+00:00",
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "prs", "inputs", "step", "why"),
+    [
+        ({}, (), {}, PublishStep.CANNOT, "it has no head to publish yet"),
+        (REVIEWED, (), {}, PublishStep.PUSH, "it was not published yet"),
+        (REVIEWED, (), {"listed": False}, PublishStep.SKIP, "it was not published yet"),
+        ({**REVIEWED, "head": UNCHANGED}, (), {}, PublishStep.SKIP, "it was not published yet"),
+        (
+            REVIEWED,
+            (pull_request(PRState.MERGED),),
+            {},
+            PublishStep.RECORD_MERGED,
+            "it was not published yet",
+        ),
+        (
+            REVIEWED,
+            (pull_request(PRState.MERGED, "old"),),
+            {},
+            PublishStep.PUSH,
+            "it was not published yet",
+        ),
+        (PUBLISHED, (), {}, PublishStep.KEEP, None),
+        (PUBLISHED, (pull_request(PRState.OPEN),), {}, PublishStep.KEEP, None),
+        (
+            PUBLISHED,
+            (pull_request(PRState.CLOSED),),
+            {},
+            PublishStep.PUSH,
+            "its pull request was closed without a merge",
+        ),
+        ({**PUBLISHED, "url": None}, (), {}, PublishStep.PUSH, "it was not published yet"),
+        (
+            {**PUBLISHED, "head": replace(AGREED, head="n" * 40)},
+            (),
+            {},
+            PublishStep.PUSH,
+            "its head changed",
+        ),
+        (
+            PUBLISHED,
+            (),
+            {"key": "other"},
+            PublishStep.PUSH,
+            "title, scenarios, base or evidence of its pull request changed",
+        ),
+        (
+            {**REVIEWED, "published": PublishRecord("p", HEAD, NO_PR), "url": NO_PR},
+            (),
+            {"listed": False},
+            PublishStep.KEEP,
+            None,
+        ),
+    ],
+)
+def test_publish(
+    record: dict[str, Any],
+    prs: tuple[PullRequest, ...],
+    inputs: dict[str, Any],
+    step: PublishStep,
+    why: str | None,
+) -> None:
+    given = PublishInputs(**{"key": "p", "listed": True, **inputs})
+    decision = publish.decide(CellRecord.from_values(prs, **record), given)
+    assert (decision.step, decision.why) == (step, why)
+
+
+def test_a_record_of_values_knows_only_its_fields() -> None:
+    with pytest.raises(TypeError, match="no chekcs"):
+        CellRecord.from_values(chekcs=GREEN)
