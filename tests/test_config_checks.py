@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestr.checks.kinds.command import CommandCheck
+from orchestr.checks.kinds.pytest import PytestCheck
 from orchestr.errors import SpecError
 from orchestr.settings.loader import load_settings
 from orchestr.settings.records import CheckSettings, PortSettings
-from orchestr.spec.checks import CommandCheck, PytestCheck
 
 GOOD = """\
 [repos.platform]
@@ -81,7 +82,7 @@ def test_a_second_start_needs_no_pydantic(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from orchestr.settings.loader import load_settings\n"
         "settings = load_settings(Path(sys.argv[1]), {})\n"
-        "assert settings.repo('web').checks[0].run == ('npm', 'test')\n"
+        "assert settings.repo_settings('web').checks[0].run == ('npm', 'test')\n"
         "assert 'pydantic' not in sys.modules and 'yaml' not in sys.modules\n"
     )
 
