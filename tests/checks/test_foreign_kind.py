@@ -87,7 +87,15 @@ result = make_check(check).run(CheckRequest(
 answer["result"] = [result.kind, result.passed, result.detail, [f.file for f in result.failures]]
 print(json.dumps(answer))
 """
-HEAD = "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: demo}\n"
+HEAD = """\
+apiVersion: orchestr/v1
+kind: Feature
+metadata: {name: demo}
+cells:
+  a:
+    repo: r
+    todo: [work]
+    checks: """
 WARM = """\
 import sys
 from pathlib import Path
@@ -135,8 +143,8 @@ def test_a_kind_of_another_package_is_read_described_and_run(site: Path, tmp_pat
     write(
         tmp_path,
         {
-            "good.yaml": f"{HEAD}cells:\n  a:\n    repo: r\n    todo: [work]\n    checks: [{check}]\n",
-            "bad.yaml": f"{HEAD}cells:\n  a:\n    repo: r\n    todo: [work]\n    checks: {bad}\n",
+            "good.yaml": f"{HEAD}[{check}]\n",
+            "bad.yaml": f"{HEAD}{bad}\n",
             "tree/a.txt": "1\n2\n3\n",
             "tree/b.txt": "1\n",
         },
@@ -157,7 +165,7 @@ def test_a_kind_of_another_package_is_read_described_and_run(site: Path, tmp_pat
         " (write `files: ['src/**/*.py']`)",
         "bad.yaml:8:39 cells.a.checks[0].most: must be between 1 and 9999, got 0 (None)",
         "bad.yaml:8:42 cells.a.checks[0].fils: unknown field (did you mean `files`?)",
-        "bad.yaml:8:55 cells.a.checks[1]: there is no kind of check `line_cuont`"
+        "bad.yaml:8:54 cells.a.checks[1]: there is no kind of check `line_cuont`"
         " (did you mean `line_count`?)",
         "bad.yaml:8:74 cells.a.checks[2]: check kind `broken` of the package orchestr-line-count"
         " cannot be loaded: RuntimeError: needs a newer orchestr"
@@ -168,7 +176,7 @@ def test_a_kind_of_another_package_is_read_described_and_run(site: Path, tmp_pat
 
 def test_without_the_package_the_kind_is_unknown(site: Path, tmp_path: Path) -> None:
     """Also where the spec was compiled while the package was installed."""
-    spec = f"{HEAD}cells:\n  a: {{repo: r, todo: [work], checks: [{{kind: line_count, files: ['*.txt']}}]}}\n"
+    spec = f"{HEAD}[{{kind: line_count, files: ['*.txt']}}]\n"
     write(tmp_path, {"good.yaml": spec})
     assert python(site, tmp_path, WARM) != "[]\n"  # compiled, and kept
     assert python(site, tmp_path, WARM) == "[]\n"
