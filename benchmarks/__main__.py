@@ -1,8 +1,9 @@
 """`python -m benchmarks [--quick | --tiny] [NAME...]`: every benchmark, then figures and targets.
 
 Each prints its tables and writes `benchmarks/results/NAME.json`; `summary.json` holds the figures
-of this command. What cannot run here is named with the reason; what breaks is shown, the others go
-on, and the exit code is 1. A figure above its target is no error: it is a finding.
+of this command. A benchmark that cannot run here is listed with the reason; one that fails is
+shown, the others run, and the exit code is 1. A figure above its target is no error: it is a
+finding.
 """
 
 from __future__ import annotations

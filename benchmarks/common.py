@@ -43,13 +43,13 @@ class Size(Enum):
     TINY = "tiny"
 
     def pick(self, full: T, quick: T, tiny: T) -> T:
-        """The value for this size."""
+        """The value that belongs to this size."""
         return {Size.FULL: full, Size.QUICK: quick, Size.TINY: tiny}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure beside its target. ``most``: it may be this at the most; None: only told."""
+    """One figure beside its target. ``most`` is the highest value that passes; None: no target."""
 
     what: str
     value: float
@@ -79,7 +79,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a benchmark found. ``notes`` are sentences for who reads the tables."""
+    """What a benchmark found. ``notes`` are sentences below its tables."""
 
     tables: Sequence[Table]
     figures: Sequence[Figure] = ()
@@ -87,7 +87,7 @@ class Found:
 
 
 class Skipped(Exception):
-    """A benchmark cannot run here; the words say what is missing."""
+    """A benchmark cannot run here; the message says what is missing."""
 
 
 def results() -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.common import environment, git
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.implement import attempt_key
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
@@ -95,15 +96,15 @@ def done_workspace(
         head = heads[int(plan.name[1:])]
         trees = dict.fromkeys(plan.upstreams, tree)
         marker = WorktreeMarker(
-            ctx.cell.branch, base, "main", trees, ctx.phase_digest(Phase.WORKTREE)
+            ctx.cell.branch, base, "main", trees, phase_digest(ctx, Phase.WORKTREE)
         )
         marker.write(ctx.dir)
         attempts.link_transcript(ctx.dir, 1)
         ImplementRecord(
             attempt_key(ctx, marker), head, tree, base, ImplementOutcome.CHANGED, 1
         ).write(ctx.dir)
-        Evidence(head, ctx.phase_digest(Phase.CHECK)).write(ctx.dir / CHECKS)
-        Evidence(head, ctx.phase_digest(Phase.REVIEW)).write(ctx.dir / REVIEW)
+        Evidence(head, phase_digest(ctx, Phase.CHECK), ()).write(ctx.dir / CHECKS)
+        Evidence(head, phase_digest(ctx, Phase.REVIEW), ()).write(ctx.dir / REVIEW)
         HeadRecord(head, tree, base, ctx.cell.branch, ImplementOutcome.CHANGED).write(ctx.dir)
 
 

@@ -1,12 +1,11 @@
 """The merge queue against a serial one and an oracle, and candidates a second.
 
-The first table is simulated time with the
-product's own decisions (`orchestr.landing.queue`): a check takes 5 to 15 minutes (uniform, seeded),
-everything else a second; a bad change is red wherever it is and is parked (repairs are agents'
-time). *serial* checks one change at a time on the target; *oracle* is our window, knowing which
-changes fail, so it leaves them out; *queue* is Zuul's window (start 20, floor 3, up to 64); *batch*
-adds batches of 4. Checks have as many machines as the window wants. Wasted: checks whose commit
-did not land.
+The first table is simulated time with the product's own decisions (`orchestr.landing.queue`): a
+check takes 5 to 15 minutes (uniform, seeded), everything else a second; a bad change is red
+wherever it is and is parked (repairs are agents' time). *serial* checks one change at a time on the
+target; *oracle* is our window, knowing which changes fail, so it leaves them out; *queue* is Zuul's
+window (start 20, floor 3, up to 64); *batch* adds batches of 4. Checks have as many machines as the
+window wants. Wasted: checks whose commit did not land.
 
 The second is real: candidates made (merge-tree, commit-tree) on a repository of 20,000 files,
 beside checkout and merge in a warm worktree.
@@ -56,7 +55,7 @@ LANE = Lane("repo", "main")
 
 @dataclass(frozen=True)
 class Run:
-    """What one simulated landing came to; ``took`` in seconds."""
+    """The result of one simulated landing; ``took`` in seconds."""
 
     landed: int
     checks: int

@@ -1,18 +1,18 @@
 """Makespan of random DAGs: simulated durations, but the program's own scheduler.
 
 What runs is `orchestr run` itself in a process of its own: spec, plan with its priorities, doit's
-threaded runner, the slots of `cell/pools.py`, journal and result files. Only what a phase does is
+threaded runner, the slots of `cell/slots.py`, journal and result files. Only what a phase does is
 replaced: `implement` takes its slot as the real one does and then lets simulated time pass, the
-others write their files at once. Simulated time goes on when as many agents work as can work (all
+others write their files at once. Simulated time advances when as many agents work as can work (all
 slots taken, or all cells whose upstreams are done) and the other free cells wait for a slot: a real
-agent takes minutes. If that does not come about within some seconds, it goes on all the same and
-counts a stall.
+agent takes minutes. If that state is not reached within some seconds, time advances and a stall is
+counted.
 
-Beside it: the lower bound max(critical path, work / jobs), which often nobody can reach; waves (a
-barrier after each, longest first within); and doit's own order (stock doit, one task a cell, as
-many threads as jobs). *known* has the durations of an earlier run in its journal, *unknown* has
-none. The DAGs: 10 to 60 cells, 0 to 3 upstreams among the 12 cells before, durations lognormal
-(sigma 0.6), 2 to 8 jobs, seeds 0, 1, 2, ...
+Beside it: the lower bound max(critical path, work / jobs), which no schedule can reach in many
+cases; waves (a barrier after each, longest first within); and doit's own order (stock doit, one
+task a cell, as many threads as jobs). *known* has the durations of an earlier run in its journal,
+*unknown* has none. The DAGs: 10 to 60 cells, 0 to 3 upstreams among the 12 cells before, durations
+lognormal (sigma 0.6), 2 to 8 jobs, seeds 0, 1, 2, ...
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Clock:
             self._cond.wait_for(lambda: cell in self._done)
 
     def _settled(self) -> bool:
-        """Whether nothing more can happen now: as many work as can, the others stand in line."""
+        """Whether nothing more can start now: as many work as can, the others wait for a slot."""
         free = sum(
             n not in self._done and self._done.issuperset(above)
             for n, above in enumerate(self._dag.above)
@@ -181,7 +181,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         Phase.PUBLISH: (r.PR_URL, r.PUBLISHED),
     }
 
-    def runner(phase: Phase) -> Any:
+    def phase_module(phase: Phase) -> Any:
         def run(ctx: Any) -> Any:
             if phase is Phase.IMPLEMENT:
                 pool = ctx.run.slot_pool("agents")
@@ -193,18 +193,18 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
                 (ctx.dir / name).write_text(f"{ctx.cell.name}\n")
             return PhaseResult.built("simulated")
 
-        return SimpleNamespace(reason=lambda ctx: "simulated", run=run)
+        return SimpleNamespace(reason_to_run=lambda ctx: "simulated", run=run)
 
     def finish(run: Any, links: Path, moving: Any) -> None:
         links.write_text("simulated\n")
 
     patches: tuple[tuple[Any, str, Any], ...] = (
-        (generate, "runner", runner),
-        (run_phase, "runner", runner),
-        (generate, "finish", finish),
-        (inputs, "note", lambda ctx, phase: None),
-        (inputs, "told", lambda ctx, phase: {}),
-        (start, "observe", lambda run: None),
+        (generate, "phase_module", phase_module),
+        (run_phase, "phase_module", phase_module),
+        (generate, "finish_feature", finish),
+        (inputs, "save_inputs", lambda ctx, phase: None),
+        (inputs, "changes_for_journal", lambda ctx, phase: {}),
+        (start, "observe_pull_requests", lambda run: None),
     )
     with contextlib.ExitStack() as stack:
         for place, name, value in patches:
@@ -245,7 +245,7 @@ def doits(dag: Dag, root: Path) -> Clock:
 
 @contextlib.contextmanager
 def replaced(place: Any, name: str, value: Any) -> Iterator[None]:
-    """One attribute of a module, for a while."""
+    """Replace one attribute of a module inside the context."""
     old = getattr(place, name)
     setattr(place, name, value)
     try:

@@ -1,8 +1,8 @@
-"""How programs are timed: one after the other in turns, wall and CPU, and peak memory.
+"""Time programs in turns: wall time, CPU time and peak memory.
 
 On a machine that does other work, too, wall times vary by half. So what is compared runs in turns
 (A B A B ...), ratios are taken of the medians, and the least of the CPU times (of the program and
-all that it waited for) stands beside them: that hardly depends on the neighbours.
+all that it waited for) stands beside them: that hardly depends on other load.
 """
 
 from __future__ import annotations

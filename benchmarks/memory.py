@@ -3,7 +3,7 @@
 The agents print lines as fast as they are read, then write one file, which the host commits. Peaks
 are the kernel's own high-water marks (VmHWM) of each process: of the orchestrator, and of the
 supervisors that stand between agents and disk, one for each agent. Beside it the same run with
-agents that say nothing. `--quick` writes 4 MB each. The transcripts need 50 times that on disk.
+agents without output. `--quick` writes 4 MB each. The transcripts need 50 times that on disk.
 """
 
 from __future__ import annotations

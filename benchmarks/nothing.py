@@ -1,7 +1,7 @@
 """Nothing to do, at 100 to 10,000 tasks, beside make, ninja and stock doit on the same graph.
 
 A cell is five tasks, each with a file made from the file before it. The others get the same files
-and edges, with `touch` as the rule. They look at times of files only; we read the spec, the
+and edges, with `touch` as the rule. They compare file times only; we read the spec, the
 journal and the digests of every cell, and ask a forge (here: none was published to).
 """
 

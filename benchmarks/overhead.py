@@ -6,7 +6,7 @@ fetch, `worktree add --no-checkout` (under a lock, as git's own races want), a c
 workers as cores, the same agent, `status`, push, `ls-remote` to verify. As many cells at once as we
 have jobs. In turns, each time on fresh clones of the same origin. None is removed before the end:
 ext4 looks through every inode deleted in the last minutes for each file it makes, and a checkout
-then takes three times as long, whoever does it (and hides what is ours).
+then takes three times as long in both programs (which hides the difference).
 
 Not in the script: the plan, journal and result files, the supervisor of each agent, the proof, the
 pull requests. That is the overhead.
@@ -118,5 +118,5 @@ def measure(size: Size) -> Found:
             Figure("a run / a shell script, median of the pairs", statistics.median(pairs), "x"),
             Figure("more a cell", more, "s"),
         ],
-        ["CPU time of our run is without its supervisors and agents: nobody waits for those"],
+        ["CPU time of our run is without its supervisors and agents, which are not its children"],
     )

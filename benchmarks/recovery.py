@@ -1,10 +1,10 @@
-"""After SIGKILL: how long the same command takes then, and what it does twice.
+"""After SIGKILL: how long the same command takes afterwards, and what it repeats.
 
-Six cells in two repositories (chains and a fan), agents that work for a second and note their start
-in a book. The run is killed when its journal has reached some number of lines, the same command is
-given at once, and what is there at the end is compared with an undisturbed run: final trees, number
-of commits on each branch, pull requests, starts of agents. *lost s* is the time of both runs less
-that of the undisturbed one.
+Six cells in two repositories (chains and a fan), agents that work for a second and append their
+start to a file. The run is killed when its journal has reached some number of lines, the same
+command is given at once, and the final state is compared with that of an undisturbed run: final
+trees, number of commits on each branch, pull requests, starts of agents. *lost s* is the time of
+both runs less that of the undisturbed one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Looking at a big feature: `status`, `logs`, `report` of 200 cells with 100 MB transcripts each.
+"""Views of a big feature: `status`, `logs`, `report` of 200 cells with 100 MB transcripts each.
 
 The transcripts are in the form of a real agent's stream (tool uses with results, messages, usage).
 One file of that size is written; the cells' attempts are hard links to it, so it costs the disk

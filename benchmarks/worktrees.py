@@ -4,8 +4,8 @@ A feature of 32 cells on a repository of 20,000 files; `orchestr run F:c0:worktr
 ...` makes the worktrees and nothing else. Beside it `git worktree add --no-track` in a loop, as a
 person would type it, with one checkout worker (git's default) and with one for each core; and 32 of
 them at once, without a lock, to see how many fail (not in --quick). A worktree counts as ready when
-its checkout has ended (git) or its marker is there (ours, which also fetches, registers and judges
-it). Everything on the same disk.
+its checkout has ended (git) or its marker is there (ours, which also fetches, registers and
+validates it). Everything on the same disk.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def ours(root: Path, count: int) -> tuple[list[float], int]:
         argv, cwd=root, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
     ) as child:  # fmt: skip
         running = True
-        while running:  # by a clock that nobody sets, as file times are not
+        while running:  # by the monotonic clock, unlike file times
             running = child.poll() is None
             now = time.perf_counter() - begin
             made += [now] * (len(list(cells.glob("*/worktree.toml"))) - len(made))
@@ -89,7 +89,7 @@ def loop(root: Path, count: int, *settings: str) -> tuple[list[float], int]:
 
 
 def at_once(root: Path, count: int, *settings: str) -> tuple[list[float], int]:
-    """All at once, nobody keeping order."""
+    """All at once, without a lock."""
     begin, ends = time.perf_counter(), []
     quiet: dict[str, Any] = {"env": environment(), "stderr": subprocess.DEVNULL}
     left = [subprocess.Popen(add(root, n, *settings), **quiet) for n in range(count)]

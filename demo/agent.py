@@ -3,9 +3,9 @@
 It is run as any command agent is: cwd is the cell's worktree, the prompt is in
 $ORCHESTR_PROMPT_FILE, what it may know of other cells in ORCHESTR_UPSTREAM_<CELL>_*. It
 edits files for real, commits a part and leaves the rest to the engine, as agents do, and
-believes nothing: code that its upstreams owe and that is not there ends it with exit 1.
+verifies its inputs: without the code that its upstreams owe it ends with exit 1.
 
-Every step first looks whether its work is already done. So a second run on the same branch,
+Every step first checks whether its work is done. So a second run on the same branch,
 or a run after a kill between any two steps, ends in the same tree.
 
 Switches: DEMO_PAUSE, seconds per step (0.3); DEMO_FAIL, a cell that gives up before its tests;
@@ -261,10 +261,10 @@ def main() -> int:
     play = PARTS.get(cell)
     if play is None:
         raise give_up(f"I have no script for the cell {cell}")
-    told = os.environ.get("ORCHESTR_REPAIR")
+    repair = os.environ.get("ORCHESTR_REPAIR")
     say(f"read a prompt of {len(prompt.splitlines())} lines for {cell}")
-    if told:
-        say(f"repair, round {setting('ORCHESTR_ROUND')}: the {told} was red")
+    if repair:
+        say(f"repair, round {setting('ORCHESTR_ROUND')}: the {repair} was red")
     say(f"working in {setting('ORCHESTR_REPO')} on {setting('ORCHESTR_BRANCH')}")
     play()
     print(f"done: {cell}", flush=True)

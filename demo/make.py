@@ -5,7 +5,7 @@ contents are the files in `demo/content/`. Identity, dates and git settings are 
 every machine gets the same hashes. Python's standard library and git are all it needs.
 
 Crash safety: both are built in a scratch folder and renamed into place, origin first. So
-what is there is whole, and is never touched again, whatever a person did to it. The
+an existing repository is complete, and is never changed again, whatever a person did to it. The
 scratch folders that a killed run left are removed under the lock.
 """
 

@@ -2,7 +2,7 @@
 
 It is run on a checkout of its own, at the change; what it is asked, with the form of the answer, is
 in $ORCHESTR_PROMPT_FILE. It looks for one thing that tests seldom catch: bytes that come from
-outside and are sliced before anybody looked how many there are.
+outside and are sliced without a check of their number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def changed() -> list[str]:
 
 
 def issues_in(path: str) -> list[dict[str, object]]:
-    """Slices of a parameter in a Go file whose length nobody looks at."""
+    """Slices of a parameter in a Go file without a check of its length."""
     lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     found: list[dict[str, object]] = []
     for number, line in enumerate(lines, start=1):

@@ -1,6 +1,7 @@
 """The `orchestr` program: a doit program whose tasks come from `specs/`.
 
-Owns the list of verbs and nothing else; `--version` imports nothing heavy.
+Owns how the words reach a verb; which verbs there are is `orchestr.registry.VERBS`.
+`--version` imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -8,41 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import orchestr
-from orchestr.errors import VERBS
-
-USAGE = """\
-orchestr: make for features
-
-  orchestr run FEATURE[:CELL[:PHASE]]    build what is not up to date
-  orchestr approve FEATURE:CELL          say yes (or no) at a gate of a cell
-  orchestr plan FEATURE                  what would run, in which order, and why
-  orchestr list [--all]                  features, cells and phases
-  orchestr status [FEATURE] [--watch]    how far everything is
-  orchestr explain FEATURE:CELL          why it runs, waits, failed; the next command
-  orchestr logs FEATURE:CELL [-f]        what the agent said and did
-  orchestr prompt FEATURE:CELL           what the agent is asked to do
-  orchestr report FEATURE [-o FILE]      one HTML file: plan, times, cost, evidence, changes
-  orchestr board [--port N]              the same live in the browser, with actions
-  orchestr export FEATURE --format F     the timeline as chrome-trace, csv or otel
-  orchestr graph FEATURE                 what waits for what, coloured by state
-  orchestr forget FEATURE:CELL           build it again with the next run
-  orchestr land FEATURE...               merge what is done, each target always green
-  orchestr rollback FEATURE              revert exactly what landed
-  orchestr abort [FEATURE[:CELL]]        stop agents; worktrees stay
-  orchestr clean FEATURE                 remove worktrees that hold nothing unsaved
-  orchestr ignore FEATURE:CELL [--undo]  leave a cell as it is
-  orchestr amend FEATURE:CELL            hand a change of a contract to its owner
-  orchestr info TASK                     a task's files, dependencies and state
-  orchestr doctor                        look for what is broken, with the mend for each
-  orchestr validate [SPEC]               every error of the specs
-  orchestr schema                        the JSON schema of a spec
-  orchestr init [FOLDER]                 a new workspace
-  orchestr completion bash|zsh|fish      a completion script for your shell
-
-  orchestr help VERB   options and examples of a verb
-"""
+from orchestr.registry import VERBS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"orchestr {orchestr.__version__}\n")
         return 0
     if not words or words[0] in ("-h", "--help") or words == ["help"]:
-        sys.stdout.write(USAGE)
+        from orchestr.commands.base.help import overview_text
+
+        sys.stdout.write(overview_text())
         return 0 if words else 2
     if words[:2] == ["completion", "--words"]:  # at every Tab: straight there
         from orchestr.commands.completion import print_candidates
@@ -61,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return print_candidates([word for word in words[2:3] if word != "--"] + words[3:])
     if words[0] == "help" or words[1:2] in (["--help"], ["-h"]):
         words = ["help", words[1] if words[0] == "help" else words[0]]
-    elif words[0] not in VERBS:
+    elif not VERBS.knows(words[0]):
         return _report_unknown_verb(words[0])
     return _run_verb(words)
 
@@ -69,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _open_closed_streams() -> None:
     """Started with a closed stdin, stdout or stderr (`>&-`, some daemons): give it to /dev/null.
 
-    Else the next file that is opened, a journal, gets its number, and what a child says goes there.
+    Else the next file that is opened, a journal, gets its number, and a child's output goes there.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -81,7 +53,7 @@ def _open_closed_streams() -> None:
 def _report_unknown_verb(word: str) -> int:
     import difflib
 
-    close = difflib.get_close_matches(word, VERBS, n=1)
+    close = difflib.get_close_matches(word, VERBS.names(), n=1)
     hint = f"did you mean `orchestr {close[0]}`?" if close else "orchestr --help"
     sys.stderr.write(f"error: there is no verb {word!r}\nhint: {hint}\n")
     return 2
@@ -96,6 +68,12 @@ def _run_verb(words: list[str]) -> int:
     from orchestr.tasks.loader import FeatureTaskLoader
     from orchestr.views.terminal.output import report_error, silence_stdout
 
+    class ForeignVerb(PluginEntry):  # type: ignore[misc]
+        """A verb of another package; doit loads the one that is asked for."""
+
+        def load(self) -> Any:
+            return VERBS.load(self.name)
+
     class OrchestrMain(DoitMain):  # type: ignore[misc]
         BIN_NAME = "orchestr"
 
@@ -105,34 +83,22 @@ def _run_verb(words: list[str]) -> int:
 
         def get_cmds(self) -> PluginDict:
             found = PluginDict()
-            for verb in VERBS:
-                place = f"orchestr.commands.{verb}:{verb.capitalize()}"
+            for verb in VERBS.own_names:
+                place = f"{VERBS.package}.{verb}:{verb.capitalize()}"
                 found[verb] = PluginEntry("COMMAND", verb, place)
+            if words[0] not in found:  # another package's verb, or `help` of one
+                for verb in VERBS.foreign_names:
+                    found[verb] = ForeignVerb("COMMAND", verb, "")
             from doit.cmd_help import Help
 
             found["help"] = Help
             return found
 
-    class LazyLoader(FeatureTaskLoader):
-        """The workspace is looked for when a verb needs it: `init` and `schema` do not."""
-
-        def __init__(self) -> None:
-            super().__init__(None)
-            self._found: Session | None = None
-
-        @property
-        def session(self) -> Session:
-            if self._found is None:
-                self._found = Session.from_cwd()
-            return self._found
-
-        @session.setter
-        def session(self, value: Session | None) -> None:
-            self._found = value
-
     config = {"BACKEND": {"orchestr": "orchestr.tasks.database:WriteThroughDB"}}
     try:
-        program = OrchestrMain(LazyLoader(), config_filenames=(), extra_config=config)
+        program = OrchestrMain(
+            FeatureTaskLoader(Session.from_cwd), config_filenames=(), extra_config=config
+        )
         code = int(program.run(words) or 0)
     except OrchestrError as error:
         return report_error(error)

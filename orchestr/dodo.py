@@ -27,4 +27,4 @@ def task_feature() -> Iterator[Task]:
     from orchestr.run.workspace import Session
     from orchestr.tasks.loader import FeatureTaskLoader
 
-    yield from FeatureTaskLoader(Session.from_cwd()).load_tasks(None, [])
+    yield from FeatureTaskLoader(Session.from_cwd).load_tasks(None, [])

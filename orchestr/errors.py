@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -53,24 +52,6 @@ class Problem:
         field = f"{self.field}: " if self.field else ""
         text = f"{self.location}: {self.severity}: {field}{self.message}"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
-
-
-VERBS = (
-    "run", "approve", "list", "info", "forget", "clean", "ignore", "amend", "plan", "status",
-    "explain", "logs", "abort", "doctor", "validate", "schema", "init", "prompt",
-    "land", "rollback", "report", "export", "board", "graph", "completion",
-)  # fmt: skip
-
-
-def substitute_program_name(text: str) -> str:
-    """Commands in ``text`` as this user types them: a wrapper names itself in ORCHESTR_AS."""
-    name = os.environ.get("ORCHESTR_AS")
-    if not name or "orchestr " not in text:
-        return text
-    return _TYPED.sub(lambda found: f"{name} {found[1]}", text)
-
-
-_TYPED = re.compile(rf"(?<![\w./-])orchestr ({'|'.join(VERBS)})\b")
 
 
 class OrchestrError(Exception):

@@ -75,7 +75,7 @@ def write_json(path: Path, value: Any) -> bool:
 def read_toml(path: Path) -> dict[str, Any] | None:
     """The table, or None when the file is not there.
 
-    Raises CorruptState after setting a broken file aside (row X29).
+    Raises CorruptState after setting a broken file aside.
     """
     import tomllib  # a supervisor, which reads none, starts without it
 
@@ -111,41 +111,6 @@ def set_aside(path: Path, why: str) -> CorruptState:
     )
 
 
-class RecordFields:
-    """A record's table, read field by field. Raises KeyError, TypeError: see `read_record`."""
-
-    def __init__(self, table: Any) -> None:
-        if not isinstance(table, dict):
-            raise TypeError("it is not a table")
-        self._table: dict[str, Any] = table
-
-    def get_text(self, name: str, default: str | None = None) -> str:
-        return self._get_typed(str, name, default)
-
-    def get_number(self, name: str) -> int:
-        return self._get_typed(int, name, None)
-
-    def has_field(self, name: str) -> bool:
-        """Whether the field is there at all."""
-        return name in self._table
-
-    def get_flag(self, name: str) -> bool:
-        """A truth value; a file of an earlier version that does not have it says no."""
-        return self._get_typed(bool, name, False)
-
-    def get_table(self, name: str) -> dict[str, Any]:
-        return self._get_typed(dict, name, None)
-
-    def get_items(self, name: str) -> tuple[Any, ...]:
-        return tuple(self._get_typed(list, name, None))
-
-    def _get_typed(self, kind: type[T], name: str, default: T | None) -> T:
-        value = self._table.get(name, default)
-        if not isinstance(value, kind):
-            raise TypeError(f"field {name!r} is missing or wrong")
-        return value
-
-
 _looked: ContextVar[dict[Path, Any] | None] = ContextVar("looked", default=None)
 
 
@@ -175,17 +140,15 @@ def _load_cached(path: Path, load: Callable[[Path], Any]) -> Any:
     return looked[path]
 
 
-def read_record(
-    path: Path, load: Callable[[Path], Any], make: Callable[[RecordFields], T]
-) -> T | None:
+def read_record(path: Path, load: Callable[[Path], Any], make: Callable[[Any], T]) -> T | None:
     """The record in a file, or None when there is none.
 
-    One that cannot be read counts as none, because its phase makes it again; it is set aside and
-    a warning says so (row X29).
+    An unreadable record counts as none, because its phase writes it again; it is set aside and
+    a warning says so.
     """
     try:
         raw = _load_cached(path, load)
-        return None if raw is None else make(RecordFields(raw))
+        return None if raw is None else make(raw)
     except CorruptState as error:
         broken = error
     except (TypeError, ValueError) as error:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -111,17 +115,34 @@ def make_repo(tmp_path: Path) -> MakeRepo:
     ) -> Sandbox:
         root = where or tmp_path
         path = root / name
-        path.mkdir(parents=True)
-        git(path, "init", "--quiet", "--initial-branch=main")
         bare = root / f"{name}.git" if origin else None
-        sandbox = Sandbox(path, bare)
-        sandbox.commit(files or {"README.md": f"# {name}\n"}, "first")
+        made = make_template(tuple((files or {"README.md": f"# {name}\n"}).items()), origin)
+        shutil.copytree(made / "one", path, symlinks=True)
         if bare is not None:
-            git(root, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
-            sandbox.git("remote", "add", "origin", str(bare))
-            sandbox.git("push", "--quiet", "origin", "main")
-            sandbox.git("fetch", "--quiet", "origin")
-            sandbox.git("remote", "set-head", "origin", "main")
-        return sandbox
+            shutil.copytree(made / "one.git", bare, symlinks=True)
+            git(path, "remote", "set-url", "origin", str(bare))
+            fetched = path / ".git" / "FETCH_HEAD"
+            fetched.write_text(fetched.read_text().replace(str(made / "one.git"), str(bare)))
+        git(path, "update-index", "-q", "--refresh")  # the index knows inodes
+        return Sandbox(path, bare)
 
     return make
+
+
+@cache
+def make_template(files: tuple[tuple[str, str | bytes], ...], origin: bool) -> Path:
+    """A folder with a repository `one`, and its origin `one.git`; made once, tests get copies."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestr-repo-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path, bare = folder / "one", folder / "one.git"
+    path.mkdir()
+    git(path, "init", "--quiet", "--initial-branch=main")
+    sandbox = Sandbox(path, bare)
+    sandbox.commit(dict(files), "first")
+    if origin:
+        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+        sandbox.git("remote", "add", "origin", str(bare))
+        sandbox.git("push", "--quiet", "origin", "main")
+        sandbox.git("fetch", "--quiet", "origin")
+        sandbox.git("remote", "set-head", "origin", "main")
+    return folder

@@ -91,9 +91,9 @@ class AgentVerdict:
 
 
 class Agent(Protocol):
-    """One kind of agent with its settings. ``paid`` ones are confirmed before a run (X10).
+    """One kind of agent with its settings. ``paid`` ones are confirmed before a run.
 
-    ``tells_cost`` is whether money spent is known (by the agent itself or by prices).
+    ``tells_cost`` is whether the cost is known: from its stream, or by the prices in the settings.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Agent(Protocol):
         ...
 
     def parse_line(self, line: bytes) -> tuple[Event, ...]:
-        """What one line of the transcript says. Pure; never raises."""
+        """Translate one line of the transcript to our events. Pure; never raises."""
         ...
 
     def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
@@ -122,7 +122,7 @@ class Agent(Protocol):
         ...
 
     def program_version(self) -> str | None:
-        """The version that it says it has, None when it says none. Asked once."""
+        """The version of the program, None when it reports none. Asked once."""
         ...
 
     def explain_unusable(self) -> str | None:

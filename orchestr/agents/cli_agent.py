@@ -1,9 +1,8 @@
 """What the adapters to coding agent CLIs have in common: finding, versions, judging a stream.
 
 An adapter to one of them is `prepare_launch`, `translate_record` and a few words; the judgement is
-here and is the same for all: exit 0 alone is no success, and a stream without a result is a failure
-(rows A42,
-D100).
+here and is the same for all: exit 0 alone is no success, and a stream without a result is a
+failure.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class CliAgent(ABC):
     own: tuple[str, ...]
     without: tuple[str, ...] = ()
     lost: str = "no (conversation|rollout|session) found|session not found"
-    tells: bool = False  # whether it says what it cost
+    tells: bool = False  # whether its stream reports costs
 
     def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
         self.name = settings.name
@@ -68,7 +67,7 @@ class CliAgent(ABC):
         """Our events of one of its own. May raise what wrong types raise."""
 
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
-        """The limit that an exit code tells of, where the stream does not."""
+        """The limit that an exit code stands for, where the stream reports none."""
         return None
 
     # ---- what is the same for all ------------------------------------------------------------
@@ -196,7 +195,7 @@ def one_line(text: str) -> str:
 
 
 def text_after_keyword(word: str, text: str) -> str | None:
-    """What stands after a word of ours in the last line that says anything, None without it."""
+    """The text behind ``word`` at the start of the last line that is not empty, or None."""
     lines = [line.strip().strip("`*") for line in text.splitlines() if line.strip()]
     if not lines or not lines[-1].startswith(word):
         return None

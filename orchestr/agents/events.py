@@ -34,7 +34,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A tool that the model used: its name and the telling part of its input."""
+    """A tool that the model used: its name and the most useful part of its input."""
 
     name: str
     what: str = ""
@@ -44,7 +44,7 @@ class ToolUse:
 class TokenUsage:
     """Tokens. ``input`` counts those read from a cache too, ``cached`` only them.
 
-    ``cost_usd`` is what the agent says they cost. An answer that is told in several lines has
+    ``cost_usd`` is the agent's own figure. An answer that is reported in several lines has
     the same ``id`` in each and counts once.
     """
 
@@ -90,7 +90,7 @@ class AgentResult:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """Something went wrong. Not ``final``: the agent goes on by itself (tries again)."""
+    """Something went wrong. Not ``final``: the agent tries again."""
 
     text: str
     final: bool = True
@@ -177,7 +177,7 @@ def amount_or_none(value: Any) -> float | None:
 
 
 def summarize_tool_input(value: Any) -> str:
-    """The telling part of a tool's input: its command or path, else nothing."""
+    """The most useful part of a tool's input: its command or path, else nothing."""
     given = mapping_or_empty(value)
     for key in ("command", "cmd", "file_path", "filePath", "path", "pattern", "description"):
         if isinstance(given.get(key), str):

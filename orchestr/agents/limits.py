@@ -39,7 +39,7 @@ _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 
 
 
 def find_limit(text: str, now: datetime) -> UsageLimit | None:
-    """The limit that an error tells of, else None. ``now`` has a time zone: the agent's."""
+    """The limit that an error reports, else None. ``now`` has a time zone: the agent's."""
     if not _LIMITED.search(text) or is_final_error(text):
         return None
     return UsageLimit(reset_time(text, now), " ".join(text.split())[:200])

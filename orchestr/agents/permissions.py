@@ -1,8 +1,8 @@
-"""What an agent may run in a repository: a table by kind of repository, and what nobody needs.
+"""What an agent may run in a repository: a table by kind of repository, and what no agent needs.
 
-Owns the table and how kinds are recognised; how an agent is told is its adapter's business. It is a
-guard against accidents, no sandbox: whoever may run `make` may run anything. What really holds
-is that no push works from an agent's git and that no forge token is in its environment.
+Owns the table and how kinds are recognised; how an agent is given them is its adapter's business.
+It is a guard against accidents, no sandbox: an agent that may run `make` may run anything. What
+really holds is that no push works from an agent's git and no forge token is in its environment.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from orchestr.agents.base import ToolPermissions
 
-# Everybody's (rows A45, A81). What changes files in the worktree is allowed by the edit mode.
+# For every repository. What changes files in the worktree is allowed by the edit mode.
 UNIVERSAL = (
     "git", "ls", "cat", "head", "tail", "grep", "rg", "find", "sed", "awk", "sort", "uniq", "wc",
     "diff", "echo", "printf", "pwd", "which", "test", "true", "mkdir", "cp", "mv", "touch", "rm",
     "jq", "yq", "xargs", "tr", "cut", "basename", "dirname", "date",
 )  # fmt: skip
 
-# File at the top of a repository -> commands (rows A45, A46, A81).
+# File at the top of a repository -> commands.
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("go.mod", ("go", "gofmt", "golangci-lint")),
     ("go.work", ("go", "gofmt", "golangci-lint")),
@@ -41,7 +41,7 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Taskfile.yml", ("task",)),
 )
 
-# What no agent needs (row C74): the engine pushes and opens pull requests, people publish.
+# What no agent needs: the engine pushes and opens pull requests, people publish.
 DENIED = (
     "git push", "git remote set-url", "git config --global", "git config --system",
     "git commit --no-verify", "git commit -n", "git commit --no-gpg-sign",
@@ -69,7 +69,7 @@ def tools_for(
 ) -> ToolPermissions:
     """What an agent may run in ``worktree``: everybody's commands, and those of its kind.
 
-    ``named`` is `[repos.X] tools`: then those, and not what the files tell.
+    ``named`` is `[repos.X] tools`: then those, instead of what the files imply.
     """
     return ToolPermissions((*UNIVERSAL, *(named or commands_for(worktree))), DENIED, read)
 

@@ -1,6 +1,6 @@
 """A transcript added up in one pass: how the agent's last start ended, what the attempt took.
 
-Owns the sums. A transcript holds every start of an attempt (an agent goes on with its session
+Owns the sums. A transcript holds every start of an attempt (an agent resumes its session
 after a usage limit), so figures that count the whole session are counted once: a later total
 that holds an earlier one is reduced by it. Reads line by line, in bounded memory; `UsageMeter`
 reads on from where it was, for the budget of a running agent.
@@ -87,7 +87,7 @@ class UsageTally:
 
     @property
     def cost_usd(self) -> float | None:
-        """The cost; None when any part of it is unknown, or nothing was ever told."""
+        """The cost; None when any part of it is unknown, or nothing was ever reported."""
         live = self._price_usage(self._live)
         if self.unpriced or live is None or not self._told:
             return None

@@ -10,7 +10,6 @@ folder only after `implement.toml` is there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from orchestr.cell.context import CellContext, FeatureRun
@@ -20,13 +19,13 @@ from orchestr.cell.ownership import (
     find_foreign_contract,
     format_paths,
 )
+from orchestr.codec import ExtensibleRecord, Record, read_toml_record, replace, write_toml_record
 from orchestr.errors import OrchestrError
-from orchestr.files import RecordFields, read_record, read_toml, write_atomic, write_toml
+from orchestr.files import write_atomic
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
-from orchestr.state.results import SCHEMA
 
 FILE = "amendment.toml"
 MOST = 2  # amendments of one contract for one cell: the first and one more (row E60)
@@ -34,8 +33,7 @@ LONGEST = 300  # characters of what an agent says it needs
 SHOWN = 20_000  # characters of a diff in the owner's prompt
 
 
-@dataclass(frozen=True, slots=True)
-class AmendmentItem:
+class AmendmentItem(Record, frozen=True):
     """For one owner. ``todo`` is the proposed line; ``diff`` a file in the cell's folder, or empty.
 
     ``repeats`` counts the amendments of these contracts that were made for the cell before.
@@ -54,8 +52,7 @@ class AmendmentItem:
         return self.repeats >= MOST
 
 
-@dataclass(frozen=True, slots=True)
-class Amendment:
+class Amendment(ExtensibleRecord, frozen=True):
     """`amendment.toml`. ``key`` is the work that waits, ``amended`` when it was handed over."""
 
     key: str
@@ -65,34 +62,12 @@ class Amendment:
     amended: str = ""
 
     def write(self, folder: Path) -> None:
-        rows = [asdict(item) for item in self.items]
-        write_toml(folder / FILE, {"schema": SCHEMA, **asdict(self), "items": rows})
+        write_toml_record(folder / FILE, self)
 
 
 def read_amendment(folder: Path) -> Amendment | None:
     """The amendment that a cell asked for last, if it still stands."""
-    return read_record(folder / FILE, read_toml, _parse_amendment)
-
-
-def _parse_amendment(fields: RecordFields) -> Amendment:
-    items = tuple(
-        AmendmentItem(
-            owner=str(row["owner"]),
-            contract=str(row["contract"]),
-            reason=str(row["reason"]),
-            todo=str(row["todo"]),
-            diff=str(row["diff"]),
-            repeats=int(row["repeats"]),
-        )
-        for row in fields.get_items("items")
-    )
-    return Amendment(
-        fields.get_text("key"),
-        fields.get_number("attempt"),
-        fields.get_text("reason"),
-        items,
-        fields.get_text("amended", ""),
-    )
+    return read_toml_record(folder / FILE, Amendment)
 
 
 def pending_amendment(ctx: CellContext, key: str) -> Amendment | None:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
+from orchestr.codec import Record, read_toml_record, write_toml_record
 from orchestr.errors import NeedsApproval
-from orchestr.files import read_record, read_toml, write_toml
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
-from orchestr.state.results import CHECKS, REVIEW, SCHEMA, digest
+from orchestr.state.results import CHECKS, REVIEW, digest
 from orchestr.state.states import CellState
 
 APPROVED, REFUSED = "approved", "refused"
@@ -29,8 +28,7 @@ ALONE = 1.5  # s without another cell at work, after which a run does not wait a
 PHASES = {Gate.PLAN: Phase.PLAN, Gate.PUBLISH: Phase.PUBLISH}
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalDecision:
+class ApprovalDecision(Record, frozen=True):
     """What a person said, about what, when. Name and email are git's, ``user`` the system's."""
 
     gate: str
@@ -52,7 +50,7 @@ class ApprovalDecision:
         return self.verdict == APPROVED and self.digest == value
 
     def write(self, cell_dir: Path) -> None:
-        write_toml(decision_path(cell_dir, Gate(self.gate)), {"schema": SCHEMA, **asdict(self)})
+        write_toml_record(decision_path(cell_dir, Gate(self.gate)), self)
 
 
 def decision_path(cell_dir: Path, gate: Gate) -> Path:
@@ -62,20 +60,7 @@ def decision_path(cell_dir: Path, gate: Gate) -> Path:
 
 def read_decision(cell_dir: Path, gate: Gate) -> ApprovalDecision | None:
     """The last decision at a gate, or None."""
-    return read_record(
-        decision_path(cell_dir, gate),
-        read_toml,
-        lambda f: ApprovalDecision(
-            f.get_text("gate"),
-            f.get_text("verdict"),
-            f.get_text("digest"),
-            f.get_text("at"),
-            f.get_text("name", ""),
-            f.get_text("email", ""),
-            f.get_text("user", ""),
-            f.get_text("reason", ""),
-        ),
-    )
+    return read_toml_record(decision_path(cell_dir, gate), ApprovalDecision)
 
 
 def plan_digest(text: str, todo: Sequence[str]) -> str:

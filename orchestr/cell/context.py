@@ -14,18 +14,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestr.cell.ownership import claims_of
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
-from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell, Feature
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal, utc_timestamp
 from orchestr.state.layout import WorkspaceLayout, check_disk
 from orchestr.state.replay import FeatureView
-from orchestr.state.results import HeadRecord, digest
+from orchestr.state.results import HeadRecord
 
 if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.agents import Agent
@@ -332,57 +330,6 @@ class CellContext:
     def fail(self, message: str, *, hint: str | None = None) -> OrchestrError:
         """The error to raise for this cell."""
         return PhaseFailed(f"cell {self.name}: {message}", hint=hint)
-
-    def phase_digest(self, phase: Phase) -> str:
-        """The digest of the spec and settings values that make this phase run again."""
-        cell, feature = self.cell, self.run.feature
-        match phase:
-            case Phase.WORKTREE:
-                repo = self.repo_settings
-                kit = (repo.setup, repo.link, repo.copy)
-                base = (cell.base or repo.base, cell.track_base)
-                return digest("worktree", cell.repo, str(repo.path), cell.branch, base, kit)
-            case Phase.PLAN:
-                return digest("plan", cell.todo)
-            case Phase.IMPLEMENT:
-                agent = self.run.settings.agents.get(self.agent_name)
-                model = cell.model or (agent.model if agent else None)
-                listed = phase in cell.phases
-                claims = claims_of(feature, cell).digest_values
-                values = (cell.todo, self.agent_name, model, cell.owned_paths, listed, *claims)
-                return digest("implement", cell.action, *values)
-            case Phase.CHECK:
-                return digest(phase, phase in cell.phases, *self._check_values())
-            case Phase.REVIEW:
-                return digest(phase, phase in cell.phases, *self._review_values())
-            case Phase.PUBLISH:
-                words = (cell.title, feature.title, feature.jira, feature.scenarios, cell.todo)
-                return digest("publish", TEMPLATE, phase in cell.phases, words)
-
-    def _check_values(self) -> list[Any]:
-        """What makes the checks run again; nothing where there are none."""
-        from orchestr.spec.checks import check_to_row
-
-        proof, repo = self.cell.proof, self.repo_settings
-        rows = [check_to_row(check) for check in (*repo.checks, *proof.checks)]
-        if not rows and not repo.detect:
-            return []
-        return [rows, repo.detect, proof.allow_skipped_tests, proof.allow_partial]
-
-    def _review_values(self) -> list[Any]:
-        """What makes the reviewers read again; nothing where there are none."""
-        from orchestr.spec.checks import check_to_row
-
-        proof = self.cell.proof
-        if not proof.reviewers:
-            return []
-        who = [[r.agent, r.name, r.model] for r in proof.reviewers]
-        pictures = [check_to_row(check) for check in proof.screenshots]
-        seen = [pictures] if pictures else []
-        return [who, str(proof.review_rule), proof.allow_partial, *seen]
-
-
-TEMPLATE = 1  # version of the PR text; a new one updates every body
 
 
 def repo_path(settings: Settings, name: str) -> Path:

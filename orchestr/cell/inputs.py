@@ -1,218 +1,306 @@
-"""What a phase was made from, value by value: `inputs.json` beside its result.
+"""The inputs of every phase, declared once: for the digest, and for the changes `explain` names.
 
-The digests decide what runs again, but say only that something changed. This file keeps what they
-were made of, so that `explain` can name the field, the old and the new value. It decides nothing:
-when it is missing, too old or unreadable, less is said. Written when a phase ends, by rename; long
-values are kept by their beginning and their digest, so it stays small.
+`PHASE_INPUTS` is the one list of the spec and settings values that make a phase run again. Never
+the command line, the environment or the clock. The digest is taken over the declared tree, so its
+shape is part of the state files: a new input goes into a `WhenSet`, which adds nothing to the
+digests of cells that do not use it.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
-import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
 from typing import Any
 
 from orchestr.cell.context import CellContext
-from orchestr.errors import OrchestrError
-from orchestr.spec.checks import CheckDef
+from orchestr.cell.ownership import claims_of
+from orchestr.spec.checks import CheckDef, check_to_row
 from orchestr.spec.phases import Phase
 from orchestr.state.results import WorktreeMarker, digest, read_tree
 
-INPUTS = "inputs.json"
-LONGEST = 4000  # letters of a value that are kept
-SHOWN = 200  # letters of a value that the journal gets
-MOST = 20  # changes that are told
 SPEC, SETTINGS, UPSTREAM, GIT = "spec", "settings", "upstream", "git"
+TEMPLATE = 1  # version of the PR text; a new one updates every body
+
+Reader = Callable[[CellContext], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class InputChange:
-    """One value that differs. ``origin`` is where it comes from: spec, settings, upstream, git.
-
-    ``field`` is a path as in the spec: `todo[1]`; None is a value that is not there.
+class PhaseInput:
+    """One value. ``origin`` is the file it stands in, for a value with a default in the settings
+    a function. ``row`` is its form in the digest, where that differs from the value.
     """
 
-    phase: str
     field: str
-    old: str | None
-    new: str | None
-    origin: str
+    origin: str | Reader
+    value: Reader
+    row: Reader | None = None
+
+    def field_name(self, ctx: CellContext) -> str:
+        """The path of the field: `todo`, `repos.app.checks`."""
+        return self.field.format(repo=ctx.cell.repo)
+
+    def origin_name(self, ctx: CellContext) -> str:
+        """SPEC or SETTINGS."""
+        return self.origin if isinstance(self.origin, str) else str(self.origin(ctx))
+
+    def digest_row(self, ctx: CellContext) -> Any:
+        """The value as the digest contains it."""
+        return (self.row or self.value)(ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Inputs that are one list in the digest."""
+
+    inputs: tuple[PhaseInput, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhenSet:
+    """Inputs that count only while one of ``any_of`` has a value; else the digest has none."""
+
+    any_of: tuple[PhaseInput, ...]
+    nodes: tuple[Node, ...]
+
+
+Node = PhaseInput | Joined | WhenSet | str | int | tuple[Any, ...]  # a tuple contains nodes
+
+
+def _of_repo(name: str) -> Reader:
+    return lambda ctx: getattr(ctx.repo_settings, name)
+
+
+def _of_cell(name: str) -> Reader:
+    return lambda ctx: getattr(ctx.cell, name)
+
+
+def _of_proof(name: str) -> Reader:
+    return lambda ctx: getattr(ctx.cell.proof, name)
+
+
+def _of_feature(name: str) -> Reader:
+    return lambda ctx: getattr(ctx.run.feature, name)
+
+
+def _model(ctx: CellContext) -> str | None:
+    settings = ctx.run.settings.agents.get(ctx.agent_name)
+    return ctx.cell.model or (settings.model if settings else None)
+
+
+def _check_rows(read: Reader) -> Reader:
+    return lambda ctx: [check_to_row(check) for check in read(ctx)]
+
+
+def _contracts(ctx: CellContext) -> list[dict[str, str]]:
+    claims = claims_of(ctx.run.feature, ctx.cell)
+    return [{"path": contract.path, "owner": contract.owner} for contract in claims.contracts]
+
+
+def _reviewers(ctx: CellContext) -> list[dict[str, Any]]:
+    return [{"agent": r.agent, "name": r.name, "model": r.model} for r in ctx.cell.proof.reviewers]
+
+
+def _check_tables(read: Reader) -> Reader:
+    """Checks as a spec has them: a field with its default is left out."""
+
+    def tables(ctx: CellContext) -> list[dict[str, Any]]:
+        checks: Sequence[CheckDef] = read(ctx)
+        found = []
+        for check in checks:
+            usual = {f.name: f.default for f in fields_of(check)}
+            table = {k: v for k, v in asdict(check).items() if v != usual[k]}
+            found.append({"kind": str(check.kind), **table})
+        return found
+
+    return tables
+
+
+def _checks_input(field: str, origin: str, read: Reader) -> PhaseInput:
+    return PhaseInput(field, origin, _check_tables(read), _check_rows(read))
+
+
+def _spec_or_settings(name: str) -> Reader:
+    return lambda ctx: SPEC if getattr(ctx.cell, name) else SETTINGS
+
+
+def _listed(phase: Phase) -> PhaseInput:
+    """Whether the spec lists the phase."""
+    return PhaseInput(
+        "phases",
+        SPEC,
+        lambda ctx: [str(p) for p in ctx.cell.phases if p is phase],
+        lambda ctx: phase in ctx.cell.phases,
+    )
+
+
+TODO = PhaseInput("todo", SPEC, _of_cell("todo"))
+ALLOW_PARTIAL = PhaseInput("allow_partial", SPEC, _of_proof("allow_partial"))
+SHARED_PATHS = PhaseInput("shared_paths", SPEC, _of_proof("shared_paths"))
+CONTRACTS = PhaseInput(
+    "contracts", SPEC, _contracts, lambda ctx: [[c["path"], c["owner"]] for c in _contracts(ctx)]
+)
+CHECKS = _checks_input("checks", SPEC, _of_proof("checks"))
+REPO_CHECKS = _checks_input("repos.{repo}.checks", SETTINGS, _of_repo("checks"))
+DETECT = PhaseInput("repos.{repo}.detect", SETTINGS, _of_repo("detect"))
+REVIEWERS = PhaseInput(
+    "reviewers", SPEC, _reviewers, lambda ctx: [list(r.values()) for r in _reviewers(ctx)]
+)
+SCREENSHOTS = _checks_input("screenshots", SPEC, _of_proof("screenshots"))
+
+PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
+    Phase.WORKTREE: (
+        "worktree",
+        PhaseInput("repo", SPEC, _of_cell("repo")),
+        PhaseInput(
+            "path",
+            SETTINGS,
+            lambda ctx: str(ctx.repo_settings.path) if ctx.repo_settings.path else None,
+            lambda ctx: str(ctx.repo_settings.path),
+        ),
+        PhaseInput("branch", SPEC, _of_cell("branch")),
+        (
+            PhaseInput(
+                "base",
+                _spec_or_settings("base"),
+                lambda ctx: ctx.cell.base or ctx.repo_settings.base,
+            ),
+            PhaseInput("track_base", SPEC, _of_cell("track_base")),
+        ),
+        (
+            PhaseInput("setup", SETTINGS, _of_repo("setup")),
+            PhaseInput("link", SETTINGS, _of_repo("link")),
+            PhaseInput("copy", SETTINGS, _of_repo("copy")),
+        ),
+    ),
+    Phase.PLAN: ("plan", TODO),
+    Phase.IMPLEMENT: (
+        "implement",
+        PhaseInput("action", SPEC, lambda ctx: str(ctx.cell.action)),
+        TODO,
+        PhaseInput("agent", _spec_or_settings("agent"), lambda ctx: ctx.agent_name),
+        PhaseInput("model", _spec_or_settings("model"), _model),
+        PhaseInput("owned_paths", SPEC, _of_cell("owned_paths")),
+        _listed(Phase.IMPLEMENT),
+        WhenSet((SHARED_PATHS, CONTRACTS), (SHARED_PATHS, CONTRACTS)),
+    ),
+    Phase.CHECK: (
+        "check",
+        _listed(Phase.CHECK),
+        WhenSet(
+            (REPO_CHECKS, CHECKS, DETECT),
+            (
+                Joined((REPO_CHECKS, CHECKS)),
+                DETECT,
+                PhaseInput("allow_skipped_tests", SPEC, _of_proof("allow_skipped_tests")),
+                ALLOW_PARTIAL,
+            ),
+        ),
+    ),
+    Phase.REVIEW: (
+        "review",
+        _listed(Phase.REVIEW),
+        WhenSet(
+            (REVIEWERS,),
+            (
+                REVIEWERS,
+                PhaseInput("review_rule", SPEC, lambda ctx: str(ctx.cell.proof.review_rule)),
+                ALLOW_PARTIAL,
+                WhenSet((SCREENSHOTS,), (SCREENSHOTS,)),
+            ),
+        ),
+    ),
+    Phase.PUBLISH: (
+        "publish",
+        TEMPLATE,
+        _listed(Phase.PUBLISH),
+        (
+            PhaseInput("title", SPEC, _of_cell("title")),
+            PhaseInput("feature_title", SPEC, _of_feature("title")),
+            PhaseInput("jira", SPEC, _of_feature("jira")),
+            PhaseInput("scenarios", SPEC, _of_feature("scenarios")),
+            TODO,
+        ),
+    ),
+}
+
+
+def phase_digest(ctx: CellContext, phase: Phase) -> str:
+    """The digest of the spec and settings values that make this phase run again."""
+    return digest(*_digest_rows(ctx, PHASE_INPUTS[phase]))
+
+
+def _digest_rows(ctx: CellContext, nodes: Sequence[Node]) -> list[Any]:
+    found: list[Any] = []
+    for node in nodes:
+        match node:
+            case PhaseInput():
+                found.append(node.digest_row(ctx))
+            case Joined(inputs):
+                found.append([row for one in inputs for row in one.digest_row(ctx)])
+            case WhenSet(any_of, inside):
+                if any(one.digest_row(ctx) for one in any_of):
+                    found += _digest_rows(ctx, inside)
+            case tuple():
+                found.append(_digest_rows(ctx, node))
+            case _:
+                found.append(node)
+    return found
+
+
+def declared_inputs(phase: Phase) -> list[tuple[PhaseInput, tuple[WhenSet, ...]]]:
+    """Every input of a phase, each with the conditions that it counts under."""
+    return list(_walk(PHASE_INPUTS[phase], ()))
+
+
+def _walk(
+    nodes: Sequence[Node], under: tuple[WhenSet, ...]
+) -> Iterator[tuple[PhaseInput, tuple[WhenSet, ...]]]:
+    for node in nodes:
+        match node:
+            case PhaseInput():
+                yield node, under
+            case Joined(inputs):
+                yield from _walk(inputs, under)
+            case WhenSet(_, inside):
+                yield from _walk(inside, (*under, node))
+            case tuple():
+                yield from _walk(node, under)
 
 
 def input_values(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
-    """Field -> (origin, value) of everything that makes a phase run again."""
-    cell, repo = ctx.cell, ctx.repo_settings
-    found: dict[str, tuple[str, Any]] = {}
+    """Field -> (origin, value) of everything that makes a phase run again, also of what comes to
+    it through the file of the phase before.
+    """
+    found = {
+        one.field_name(ctx): (one.origin_name(ctx), one.value(ctx))
+        for one, _ in declared_inputs(phase)
+    }
+    return found | _values_from_files(ctx, phase)
 
-    def add_values(origin: str, **fields: Any) -> None:
-        found.update({name: (origin, value) for name, value in fields.items()})
 
+def counting_fields(ctx: CellContext, phase: Phase, values: Mapping[str, Any]) -> set[str]:
+    """The declared fields that are part of the digest when the inputs have these values."""
+    return {
+        one.field_name(ctx)
+        for one, under in declared_inputs(phase)
+        if all(any(values.get(a.field_name(ctx)) for a in when.any_of) for when in under)
+    }
+
+
+def _values_from_files(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
     match phase:
         case Phase.WORKTREE:
-            add_values(SPEC, repo=cell.repo, branch=cell.branch, track_base=cell.track_base)
-            add_values(SPEC if cell.base else SETTINGS, base=cell.base or repo.base)
-            add_values(SETTINGS, path=str(repo.path) if repo.path else None)
-            add_values(SETTINGS, setup=repo.setup, link=repo.link, copy=repo.copy)
-            for upstream in ctx.upstreams():
-                name = upstream.cell.name
-                found[f"upstream {name}"] = (UPSTREAM, read_tree(upstream.dir))
-        case Phase.IMPLEMENT:
-            settings = ctx.run.settings.agents.get(ctx.agent_name)
-            model = cell.model or (settings.model if settings else None)
-            add_values(SPEC, todo=cell.todo, owned_paths=cell.owned_paths, action=str(cell.action))
-            add_values(SPEC if cell.agent else SETTINGS, agent=ctx.agent_name)
-            add_values(SPEC if cell.model else SETTINGS, model=model)
-            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
+            trees = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
+            return {f"upstream {name}": (UPSTREAM, tree) for name, tree in trees.items()}
+        case Phase.PLAN | Phase.IMPLEMENT:
             marker = WorktreeMarker.read(ctx.dir)
-            if marker is not None:
-                add_values(GIT, base_commit=marker.base)
-                for name, tree in marker.upstreams.items():
-                    found[f"upstream {name}"] = (UPSTREAM, tree)
-        case Phase.CHECK:
-            proof, mine = cell.proof, f"repos.{cell.repo}"
-            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
-            add_values(SPEC, checks=_check_tables(proof.checks), allow_partial=proof.allow_partial)
-            add_values(SPEC, allow_skipped_tests=proof.allow_skipped_tests)
-            add_values(SETTINGS, **{f"{mine}.checks": _check_tables(repo.checks)})
-            add_values(SETTINGS, **{f"{mine}.detect": repo.detect})
-        case Phase.REVIEW:
-            proof = cell.proof
-            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
-            add_values(SPEC, reviewers=[{"agent": r.agent, "name": r.name, "model": r.model}
-                                  for r in proof.reviewers])  # fmt: skip
-            add_values(SPEC, screenshots=_check_tables(proof.screenshots))
-            add_values(SPEC, review_rule=str(proof.review_rule), allow_partial=proof.allow_partial)
+            if marker is None:
+                return {}
+            upstreams = {f"upstream {n}": (UPSTREAM, t) for n, t in marker.upstreams.items()}
+            return {"base_commit": (GIT, marker.base), **upstreams}
         case Phase.PUBLISH:
-            feature = ctx.run.feature
-            add_values(SPEC, title=cell.title, todo=cell.todo, feature_title=feature.title)
-            add_values(SPEC, jira=feature.jira, scenarios=feature.scenarios)
-            add_values(SPEC, phases=[str(p) for p in cell.phases if p is phase])
             head = ctx.read_head()
-            add_values(GIT, head=head.head if head else None)
-    return found
-
-
-def save_inputs(ctx: CellContext, phase: Phase) -> None:
-    """Keep what the phase was made from. A courtesy: it never fails a phase."""
-    with suppress(OSError, OrchestrError, TypeError, ValueError):
-        known = _read_inputs(ctx)
-        fresh = dict(known)
-        for one in Phase:  # the phases before this one are up to date, or it had not ended
-            if one is phase or str(one) not in known:
-                fresh[str(one)] = {
-                    n: _shorten_value(value) for n, (_, value) in input_values(ctx, one).items()
-                }
-            if one is phase:
-                break
-        if fresh != known:
-            text = json.dumps({"schema": 1, "phases": fresh}, indent=1)
-            # By rename, but not made durable: five more syncs a cell would buy nothing.
-            temporary = ctx.dir / f".{INPUTS}.{os.getpid()}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(ctx.dir / INPUTS)
-
-
-def input_changes(ctx: CellContext, phase: Phase) -> tuple[InputChange, ...]:
-    """What differs from when the phase ended last; nothing when that is not known."""
-    try:
-        before = _read_inputs(ctx).get(str(phase))
-        if not isinstance(before, dict):
-            return ()
-        found: list[InputChange] = []
-        now = input_values(ctx, phase)
-        for name, (origin, value) in now.items():
-            old, new = before.get(name), _shorten_value(value)
-            if old != new:
-                found += _compare_values(str(phase), name, origin, old, new)
-        for name in before:
-            if name not in now and name.startswith("upstream "):
-                found.append(InputChange(str(phase), name, _value_text(before[name]), None, SPEC))
-        return tuple(found[:MOST])
-    except (OSError, OrchestrError, TypeError, ValueError):
-        return ()
-
-
-def changes_for_journal(ctx: CellContext, phase: Phase) -> dict[str, Any]:
-    """For the journal's `phase.started`: the changes, cut to a few words; empty for none."""
-    found = [
-        {"field": c.field, "old": _shorten_text(c.old), "new": _shorten_text(c.new)}
-        for c in input_changes(ctx, phase)
-    ]
-    return {"changes": found} if found else {}
-
-
-def _read_inputs(ctx: CellContext) -> Mapping[str, Any]:
-    try:
-        raw = json.loads((ctx.dir / INPUTS).read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return {}
-    phases = raw.get("phases") if isinstance(raw, dict) else None
-    return phases if isinstance(phases, dict) else {}
-
-
-def _check_tables(checks: Sequence[CheckDef]) -> list[dict[str, Any]]:
-    """Checks as a spec has them: what says no more than the usual is left out."""
-    found = []
-    for check in checks:
-        usual = {f.name: f.default for f in fields_of(check)}
-        table = {k: v for k, v in asdict(check).items() if v != usual[k]}
-        found.append({"kind": str(check.kind), **table})
-    return found
-
-
-def _shorten_value(value: Any) -> Any:
-    """The value as JSON has it, or the beginning of one that is long."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    if len(text) <= LONGEST:
-        return json.loads(text)
-    if isinstance(value, list | tuple) and len(value) <= LONGEST // 40:
-        return [_shorten_value(item) if len(str(item)) > SHOWN else item for item in value]
-    return f"{text[:SHOWN]}… ({len(text)} letters, {digest(text)[:8]})"
-
-
-def _compare_values(phase: str, name: str, origin: str, old: Any, new: Any) -> list[InputChange]:
-    """One change a value; of two lists one an item, of tables in them one a field."""
-    if not (isinstance(old, list) and isinstance(new, list)):
-        return [InputChange(phase, name, _value_text(old), _value_text(new), origin)]
-    whole = [item for item in (*old, *new) if not isinstance(item, dict)]
-    if len(old) == len(new) and not whole:  # checks, reviewers: which of their fields
-        pairs = [(n, a, b) for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
-        return [
-            InputChange(
-                phase,
-                f"{name}[{n}].{key}",
-                _value_text(a.get(key)),
-                _value_text(b.get(key)),
-                origin,
-            )
-            for n, a, b in pairs
-            for key in dict.fromkeys((*a, *b))
-            if a.get(key) != b.get(key)
-        ]
-    one, two = [_value_text(i) or "" for i in old], [_value_text(i) or "" for i in new]
-    found = []
-    matcher = difflib.SequenceMatcher(a=one, b=two, autojunk=False)
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind == "equal":
-            continue
-        for step in range(max(b - a, d - c)):
-            was = one[a + step] if a + step < b else None
-            now = two[c + step] if c + step < d else None
-            at = c + step if now is not None else a + step
-            found.append(InputChange(phase, f"{name}[{at}]", was, now, origin))
-    return found
-
-
-def _value_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _shorten_text(text: str | None) -> str | None:
-    return text if text is None or len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+            return {"head": (GIT, head.head if head else None)}
+        case _:
+            return {}

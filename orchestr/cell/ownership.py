@@ -2,7 +2,7 @@
 
 Owns the judgement on the paths that differ between two commits, and the words that go back to the
 agent. The engine commits what an agent left before it looks, so nothing uncommitted escapes.
-`judge_paths` is pure; `find_violations` is the same for a cell and two commits of its repository.
+The judgement is pure: from claims and changed paths to violations, without git.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestr.errors import OrchestrError
 from orchestr.spec.checks import Contract
 from orchestr.spec.records import Cell, Feature
 
-if TYPE_CHECKING:
-    from orchestr.cell.context import CellContext
-
-MOST = 50  # paths that are told to an agent
+MOST = 50  # paths that a message to an agent lists
 ASK = "ORCHESTR amend"  # the agent's word for: I need a change in a contract of another cell
 
 
@@ -31,12 +28,6 @@ class PathClaims:
     owned: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     contracts: tuple[Contract, ...] = ()
-
-    @property
-    def digest_values(self) -> list[Any]:
-        """For the digest of `implement`, besides ``owned``; empty where nothing is set."""
-        rows = [[contract.path, contract.owner] for contract in self.contracts]
-        return [list(self.shared), rows] if self.shared or rows else []
 
     @property
     def foreign_contracts(self) -> tuple[Contract, ...]:
@@ -147,12 +138,6 @@ def judge_paths(claims: PathClaims, changed: Iterable[str], base: str = "") -> O
         elif contract is None and claims.owned and not may.match_file(path):
             outside.append(path)
     return OwnershipViolations(tuple(outside), tuple(breaches), base)
-
-
-def find_violations(ctx: CellContext, base: str, head: str) -> OwnershipViolations:
-    """What a cell changed between two commits and may not; for `implement` and every repair."""
-    changed = ctx.repo.changed_paths(base, head)
-    return judge_paths(claims_of(ctx.run.feature, ctx.cell), changed, base)
 
 
 def find_foreign_contract(feature: Feature, cell: Cell, path: str) -> Contract | None:

@@ -20,10 +20,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from orchestr.process.run import CompletedCommand
 from orchestr.spec.checks import CheckDef
+
+if TYPE_CHECKING:
+    from orchestr.process.run import CompletedCommand
 
 KEPT = 8 << 20  # bytes of output that are kept in memory and looked at
 LOG_LIMIT = 1 << 30  # bytes of a raw log; a program that prints without end must not fill the disk

@@ -11,11 +11,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestr.checks.base import CheckResult, Failure
+from orchestr.checks.base import CheckResult
+from orchestr.codec import decode, encode
 from orchestr.files import write_atomic
 from orchestr.spec.checks import CheckDef, check_to_row
 
@@ -47,7 +48,7 @@ class ResultCache:
             if head.decode("ascii") != f"{key} {hashlib.sha256(body).hexdigest()}":
                 return None
             result = result_from_dict(json.loads(body))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, RecursionError):
             return None
         evidence = [Path(result.log), *(Path(result.folder, name) for name in result.artefacts)]
         if not result.passed or not all(path.is_file() for path in evidence):
@@ -69,20 +70,12 @@ class ResultCache:
 
 def result_as_dict(result: CheckResult) -> dict[str, Any]:
     """A result as JSON values, for evidence files."""
-    return {**asdict(result), "kind": str(result.kind)}
+    return encode(result)
 
 
 def result_from_dict(row: Mapping[str, Any]) -> CheckResult:
-    """The result that `result_as_dict` wrote. Raises KeyError, TypeError or ValueError for
-    others."""
-    return CheckResult(
-        **{
-            **row,
-            "kind": str(row["kind"]),
-            "failures": tuple(Failure(**failure) for failure in row["failures"]),
-            "artefacts": tuple(row["artefacts"]),
-        }
-    )
+    """The result that `result_as_dict` wrote. Raises InvalidRecord for others."""
+    return decode(row, CheckResult)
 
 
 def _digest_json(value: Any) -> str:

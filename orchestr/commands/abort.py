@@ -1,4 +1,4 @@
-"""`abort [FEATURE[:CELL]] [--cleanup]`: stop agents, keep worktrees (rows B1-B11).
+"""`abort [FEATURE[:CELL]] [--cleanup]`: stop agents, keep worktrees.
 
 A living run is asked to stop (SIGTERM to exactly its process: pid and create_time must fit) and
 waited for; agents whose run died are stopped by their supervisors. One cell alone: its agent is
@@ -49,6 +49,11 @@ class Abort(PlainVerb):
 
     doc_purpose = "stop running agents; worktrees stay"
     doc_usage = "[FEATURE[:CELL]]"
+    help_group = "build"
+    examples = (
+        ("abort mlkem:java-sdk", "stop one agent; the run goes on"),
+        ("abort mlkem", "stop the whole run; worktrees stay"),
+    )
     cmd_options = (flag_option("cleanup", "also remove the worktrees that hold nothing unsaved"),)
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:

@@ -34,6 +34,11 @@ class Amend(PlainVerb):
 
     doc_purpose = "hand a needed change of a contract to the cell that owns it"
     doc_usage = "FEATURE:CELL ... [--dry-run]"
+    help_group = "build"
+    examples = (
+        ("amend mlkem:java-sdk --dry-run", "the change of the spec that its agent asks for"),
+        ("amend mlkem:java-sdk", "take it: the owner of the contract does the work"),
+    )
     cmd_options = (flag_option("dry-run", "show the change of the spec and leave it as it is"),)
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:

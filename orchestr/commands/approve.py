@@ -35,6 +35,11 @@ class Approve(PlainVerb):
 
     doc_purpose = "say yes or no to a cell's plan, or to what it would publish"
     doc_usage = "FEATURE:CELL"
+    help_group = "build"
+    examples = (
+        ("approve mlkem:java-sdk", "show what waits for your yes, and ask"),
+        ("approve mlkem:java-sdk --reject --reason 'keep the old key type'", "its agent is told"),
+    )
     cmd_options = (
         value_option("gate", "plan or publish (default: the one that waits)"),
         flag_option("reject", "say no; --reason is told to the agent"),
@@ -106,7 +111,7 @@ def _describe_plan(ctx: CellContext) -> str:
 
 
 def _clean_line(line: str) -> str:
-    """A line of Markdown for a terminal: its indentation is part of what it says."""
+    """A line of Markdown for a terminal: its indentation is part of its meaning."""
     indent = len(line) - len(line.lstrip(" "))
     return " " * indent + clean_line(line)
 
@@ -168,7 +173,7 @@ def _describe_reviews(ctx: CellContext, head: str) -> str:
 
 
 def _confirm_decision(ctx: CellContext, gate: Gate, *, no: bool) -> bool:
-    """Ask. Raises UsageError where nobody can answer."""
+    """Ask. Raises UsageError where there is no terminal to answer at."""
     what = "Refuse" if no else "Approve"
     alone = "an approval is a person's, and there is no terminal"
     return ask_yes_no(f"{what} {approval.WORDS[gate]}?", unheard=alone)

@@ -22,10 +22,11 @@ from typing import Any
 from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.commands.report import open_browser
-from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.errors import OrchestrError, UsageError
 from orchestr.process.lease import read_lease
 from orchestr.process.redaction import redact, secret_values
 from orchestr.process.run import run_command, start_detached
+from orchestr.registry import VERBS
 from orchestr.run.workspace import Session
 from orchestr.views.board.app import BoardApp as App
 from orchestr.views.board.app import BoardSource, HttpError
@@ -45,7 +46,7 @@ from orchestr.views.terminal.output import print_stderr
 from orchestr.views.terminal.text import format_count
 
 ACTIONS = ("abort", "force", "approve")
-PATIENCE = 300.0  # s for an action that ends by itself
+PATIENCE = 300.0  # s for an action that ends on its own
 FIRST_LOOK = 3.0  # s that a started run has to say that it cannot start
 SAID = 4000  # characters
 KEPT = 0.8  # s for which a page is as good as new
@@ -56,6 +57,8 @@ class Board(PlainVerb):
 
     doc_purpose = "the live report in the browser, with actions, on this machine only"
     doc_usage = ""
+    help_group = "view"
+    examples = (("board", "all features, live in the browser, with actions"),)
     cmd_options = (
         value_option("port", "where to listen (default: a free port)", type_=int, default=0),
         flag_option("open", "show it in the browser"),
@@ -93,7 +96,7 @@ class WorkspaceSource(BoardSource):
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.actions = tuple(a for a in ACTIONS if a == "force" or a in VERBS)
+        self.actions = tuple(a for a in ACTIONS if a == "force" or a in VERBS.own_names)
         self._mutex = threading.Lock()
         self._gatherers: dict[str, FeaturePageBuilder] = {}
         self._pages: dict[str, CachedPage] = {}
@@ -181,7 +184,7 @@ class WorkspaceSource(BoardSource):
         return done.code == 0, _redact_tail(words) or f"exit {done.code}"
 
     def _start_run(self, session: Session, target: str) -> tuple[bool, str]:
-        """A run that outlives the board; what it refuses at once is told."""
+        """A run that outlives the board; an immediate refusal is returned."""
         self._started = [child for child in self._started if child.poll() is None]
         log = session.layout.state / "board" / f"{time.time_ns()}.log"
         argv = _build_argv("run", target, "--force", "--yes")
@@ -214,7 +217,7 @@ def _open_listener(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
-        listener.listen(128)  # now: the address is told before the server stands
+        listener.listen(128)  # now: the address is printed before the server runs
     except (OSError, OverflowError) as error:
         listener.close()
         raise OrchestrError(

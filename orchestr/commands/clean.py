@@ -35,6 +35,11 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 
     doc_purpose = "remove worktrees that hold nothing unsaved; results stay"
     doc_usage = "FEATURE[:CELL] ..."
+    help_group = "build"
+    examples = (
+        ("clean mlkem", "remove worktrees that hold nothing unsaved"),
+        ("clean mlkem --dry-run", "only say which"),
+    )
     doc_description = None  # doit's speaks of default tasks
 
     def execute(self, params: Any, args: list[str]) -> int:
@@ -79,10 +84,10 @@ def clean_cell(ctx: CellContext, *, forced: bool, dry_run: bool = False) -> bool
         return True
     newest = attempts.newest_attempt(ctx.dir)
     head = salvage_worktree(ctx, newest.number if newest else 0)
-    for failure in run_teardown(ctx):  # told, and no reason to keep the worktree
+    for failure in run_teardown(ctx):  # reported, and no reason to keep the worktree
         write_stdout(f"{failure}\n")
     why = None if forced else reason_to_keep(ctx)
-    if why is not None:  # the teardown itself, or somebody meanwhile
+    if why is not None:  # the teardown itself, or a person meanwhile
         write_stdout(f"kept {ctx.worktree}: {why[0]}\n  hint: {why[1]}\n")
         return False
     try:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from typing import Any
 
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import VERBS, OrchestrError, UsageError
+from orchestr.errors import OrchestrError, UsageError
+from orchestr.registry import VERBS
 from orchestr.run.workspace import Session, suggest_name
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
@@ -76,10 +76,16 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
 class Completion(PlainVerb):
-    """Needs a workspace for names only; says nothing where something is wrong."""
+    """Needs a workspace for names only; prints nothing where something is wrong."""
 
     doc_purpose = "a completion script for your shell"
     doc_usage = "bash|zsh|fish"
+    help_group = "workspace"
+    examples = (
+        ('eval "$(orchestr completion bash)"', "in ~/.bashrc"),
+        ('eval "$(orchestr completion zsh)"', "in ~/.zshrc, after compinit"),
+        ("completion fish > ~/.config/fish/completions/orchestr.fish", "once"),
+    )
     cmd_options = (flag_option("words", "what fits behind these words (the scripts ask this)"),)
     needs_workspace = False
 
@@ -111,16 +117,16 @@ def find_candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What fits for the last word, with its meaning. Raises OrchestrError outside a workspace."""
     *before, current = words
     if not before:
-        found = [(verb, str(_load_verb_class(verb).doc_purpose)) for verb in VERBS]
+        found = [(verb, _purpose_of(verb)) for verb in VERBS.names()]
         yield from _filter_by_prefix([*found, ("help", "options and examples of a verb")], current)
         return
     verb = before[0]
     if verb == "help":
-        yield from _filter_by_prefix([(name, "") for name in VERBS], current)
+        yield from _filter_by_prefix([(name, "") for name in VERBS.names()], current)
         return
-    if verb not in VERBS:
+    if not VERBS.knows(verb):
         return
-    kind = _load_verb_class(verb)
+    kind = VERBS.load(verb)
     options = [o for o in kind.cmd_options if o.get("section") == "orchestr"]
     asked = _option_awaiting_value(options, before[-1])
     if asked is not None:
@@ -136,9 +142,12 @@ def find_candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         )
 
 
-def _load_verb_class(name: str) -> Any:
-    module = import_module(f"orchestr.commands.{name}")
-    return getattr(module, name.capitalize())
+def _purpose_of(verb: str) -> str:
+    """What a verb is for; empty when its package cannot be loaded, so that the others show."""
+    try:
+        return str(VERBS.load(verb).doc_purpose)
+    except OrchestrError:
+        return ""
 
 
 def _option_awaiting_value(options: Sequence[Any], last: str) -> Any | None:

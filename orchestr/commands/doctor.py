@@ -1,7 +1,7 @@
-"""`doctor [--fix]`: git, agents, forge, disk, orphans, dangling state, each with its mend.
+"""`doctor [--fix]`: git, agents, forge, disk, orphans, dangling state, each with its remedy.
 
-Looks at three places and compares them: the registry, the disk, and git (rows D8, D101). It
-repairs nothing by itself but what `--fix` names: dangling registry entries, a lost registry.
+Looks at three places and compares them: the registry, the disk, and git. It
+repairs nothing but what `--fix` names: dangling registry entries, a lost registry.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ from orchestr.views.terminal.output import write_stdout
 class Doctor(PlainVerb):
     """Everything that could make a run fail, and what an earlier one left behind."""
 
-    doc_purpose = "look for what is broken, with the mend for each finding"
+    doc_purpose = "look for what is broken, with the remedy for each finding"
     doc_usage = "[FEATURE]"
+    help_group = "workspace"
+    examples = (("doctor", "look for what is broken, with the remedy for each"),)
     cmd_options = (
         flag_option("fix", "release dangling registry entries, make a lost registry again"),
     )
@@ -112,8 +114,8 @@ def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
     if newest is not None and newest.is_open and not running:
         if has_running_agent(ctx.dir, newest):
             text = f"{ctx.name}: its agent works on without a run ({newest.label})"
-            mend = f"orchestr run {ctx.name} adopts it; orchestr abort {ctx.name} stops it"
-            found.append(Diagnostic("warning", text, mend))
+            remedy = f"orchestr run {ctx.name} adopts it; orchestr abort {ctx.name} stops it"
+            found.append(Diagnostic("warning", text, remedy))
         else:
             text = f"{ctx.name}: {newest.label} was interrupted"
             found.append(Diagnostic("warning", text, f"orchestr run {ctx.name} goes on"))
@@ -128,8 +130,8 @@ def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
         if fix:
             ctx.run.registry.release(ctx.key)
         text = f"{ctx.name}: its worktree {ctx.worktree} is gone"
-        mend = "released" if fix else "the next run makes it again; doctor --fix releases it"
-        found.append(Diagnostic("warning", text, mend))
+        remedy = "released" if fix else "the next run makes it again; doctor --fix releases it"
+        found.append(Diagnostic("warning", text, remedy))
     elif verdict.finding is not TreeFinding.OK:
         text = f"{ctx.name}: worktree {ctx.worktree}: {verdict.finding} {verdict.detail}".rstrip()
         found.append(Diagnostic("warning", text, f"orchestr run {ctx.name} mends it where it can"))
@@ -143,14 +145,14 @@ def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
         registry.entries()
     except CorruptState as error:
         if not fix:
-            mend = "orchestr doctor --fix makes it again from git worktree list"
-            return [Diagnostic("error", error.message, mend)]
+            remedy = "orchestr doctor --fix makes it again from git worktree list"
+            return [Diagnostic("error", error.message, remedy)]
     lost = not session.layout.registry_file.exists() and session.layout.worktrees.is_dir()
     if lost and fix:
         _rebuild_registry(session, registry)
     elif lost and any(session.layout.worktrees.iterdir()):
-        mend = "orchestr doctor --fix makes it again from git worktree list"
-        return [Diagnostic("warning", "there are worktrees, but no registry of them", mend)]
+        remedy = "orchestr doctor --fix makes it again from git worktree list"
+        return [Diagnostic("warning", "there are worktrees, but no registry of them", remedy)]
     known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
     found: list[Diagnostic] = []
     paths = set()
@@ -161,8 +163,8 @@ def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
                 registry.release(entry.key)
                 continue
             text = f"{entry.key} is registered at {entry.path}, but no spec names it"
-            mend = f"git -C {entry.common_dir} worktree remove {entry.path}; doctor --fix"
-            found.append(Diagnostic("warning", text, mend))
+            remedy = f"git -C {entry.common_dir} worktree remove {entry.path}; doctor --fix"
+            found.append(Diagnostic("warning", text, remedy))
     root = session.layout.worktrees
     if root.is_dir():
         for feature in sorted(p for p in root.iterdir() if p.is_dir()):
@@ -175,7 +177,7 @@ def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
 
 
 def _rebuild_registry(session: Session, registry: Registry) -> None:
-    """Make the registry again from what git knows (row X29)."""
+    """Make the registry again from what git knows."""
     names = {cell.repo for feature in session.specs.features.values() for cell in feature.cells}
     paths = {name: repo_path(session.settings, name) for name in names}
     repos = {name: Repo(path) for name, path in paths.items() if path.is_dir()}
@@ -192,7 +194,7 @@ def _describe_owner(marker: str) -> str:
 def find_orphans(session: Session, features: list[str]) -> list[Diagnostic]:
     """Processes that carry a marker although nothing is open that they belong to.
 
-    Checks belong to their run alone; a reviewer goes on without one, like its attempt.
+    Checks belong to their run alone; a reviewer continues without one, like its attempt.
     """
     found = []
     open_markers = set()

@@ -9,8 +9,9 @@ from typing import Any
 from orchestr.cell.context import FeatureRun
 from orchestr.commands.base.options import value_option
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import UsageError, substitute_program_name
+from orchestr.errors import UsageError
 from orchestr.files import cache_record_reads
+from orchestr.registry import substitute_program_name
 from orchestr.run.workspace import Session, suggest_name
 from orchestr.tasks.loader import select_unignored
 from orchestr.tasks.stale import forecast_selection
@@ -27,6 +28,11 @@ class Explain(PlainVerb):
 
     doc_purpose = "why a cell runs, waits, is skipped or failed; the next command"
     doc_usage = "FEATURE:CELL"
+    help_group = "view"
+    examples = (
+        ("explain mlkem:java-sdk", "why it runs, waits or failed; the next command"),
+        ("explain mlkem:java-sdk --if-changed platform-proto", "what would happen"),
+    )
     cmd_options = (
         value_option("if_changed", "what would happen if this upstream came out otherwise"),
     )

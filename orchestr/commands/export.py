@@ -20,6 +20,11 @@ class Export(PlainVerb):
 
     doc_purpose = "the timeline as a Chrome trace, CSV or OpenTelemetry spans"
     doc_usage = "FEATURE"
+    help_group = "view"
+    examples = (
+        ("export mlkem -o trace.json", "for chrome://tracing, Perfetto, speedscope"),
+        ("export mlkem --format csv", "for a spreadsheet"),
+    )
     cmd_options = (
         value_option("format", "chrome-trace, csv or otel (OTLP as JSON)", default="chrome-trace"),
         value_option("output", "where to write it (default: stdout)", short="o"),

@@ -23,6 +23,11 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
 
     doc_purpose = "make features, cells or phases run again"
     doc_usage = "FEATURE[:CELL[:PHASE]] ..."
+    help_group = "build"
+    examples = (
+        ("forget mlkem:java-sdk", "the cell is built again by the next run"),
+        ("forget mlkem:java-sdk:publish", "only its pull request is written again"),
+    )
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""

@@ -30,6 +30,12 @@ class Graph(PlainVerb):
 
     doc_purpose = "draw a feature's cells and what waits for what, coloured by state"
     doc_usage = "FEATURE"
+    help_group = "view"
+    examples = (
+        ("graph mlkem", "boxes and lines in the terminal"),
+        ("graph mlkem -o mlkem.svg", "a drawing for the browser"),
+        ("graph mlkem --format dot | dot -Tpng > mlkem.png", "with Graphviz"),
+    )
     cmd_options = (
         value_option("format", f"{', '.join(FORMATS)} (default: by the file's name, else text)"),
         value_option("output", "write to this file instead of stdout", short="o"),

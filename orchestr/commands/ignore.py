@@ -21,6 +21,11 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
 
     doc_purpose = "leave cells as they are until --undo"
     doc_usage = "FEATURE[:CELL] ... [--undo]"
+    help_group = "build"
+    examples = (
+        ("ignore mlkem:web-sdk", "leave the cell as it is"),
+        ("ignore --undo mlkem:web-sdk", "build it again"),
+    )
     cmd_options = (flag_option("undo", "build them again as usual"),)
 
     def execute(self, params: Any, args: list[str]) -> int:

@@ -32,6 +32,8 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
 
     doc_purpose = "show a task's files, dependencies and state"
     doc_usage = "FEATURE[:CELL[:PHASE]]"
+    help_group = "view"
+    examples = (("info mlkem:java-sdk:check", "files and state of one phase"),)
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 0 when it is up to date, 1 when something would run."""

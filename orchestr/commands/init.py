@@ -18,6 +18,8 @@ class Init(PlainVerb):
 
     doc_purpose = "make a new workspace"
     doc_usage = "[FOLDER]"
+    help_group = "workspace"
+    examples = (("init ws", "a new workspace with an example"),)
     needs_workspace = False
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:

@@ -1,7 +1,7 @@
 """`land FEATURE...`: merge what is proven, through the queue; each target is green at every step.
 
 Order as in `run`: dry-run, confirmation, leases, then the forge is asked. The landing lease makes
-it one process in a workspace; another one is told who lands (exit 4).
+it one process in a workspace; another one is refused with the name of the holder (exit 4).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from orchestr.cell.context import FeatureRun
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, OrchestrError, UsageError
+from orchestr.landing import changes
 from orchestr.landing.candidates import BuiltCandidate
 from orchestr.landing.events import CandidateSpec, Event, Stage, Trouble
 from orchestr.landing.land import Lander
@@ -45,10 +46,15 @@ STRATEGY = value_option("strategy", f"how to merge in this landing: {', '.join(S
 
 
 class Land(PlainVerb):
-    """Lands features; what cannot land is said, with its reason."""
+    """Lands features; what cannot land is printed with its reason."""
 
     doc_purpose = "merge what is done, upstreams first, each target always green"
     doc_usage = "FEATURE ..."
+    help_group = "land"
+    examples: tuple[tuple[str, str], ...] = (
+        ("land mlkem", "check and merge in order what is ready"),
+        ("land mlkem --dry-run", "only show the order, and what is in the way"),
+    )
     cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, YES)
     undo = False
 
@@ -90,7 +96,7 @@ def check_built(runs: Sequence[FeatureRun]) -> None:
 def preview_landing(
     runs: Sequence[FeatureRun], *, strategy: str | None = None, undo: bool = False
 ) -> int:
-    """A preview for somebody who only looks: no lease, so a run may be at work beside it."""
+    """A preview: no lease, so a run may be at work beside it."""
     check_built(runs)
     for run in runs:
         observe_pull_requests(run)
@@ -143,7 +149,7 @@ def land_features(
 
 
 def confirm_landing(runs: Sequence[FeatureRun], *, yes: bool, undo: bool) -> bool:
-    """Ask before a real forge is touched or a paid agent may repair (row X10)."""
+    """Ask before a real forge is touched or a paid agent may repair."""
     reasons: list[str] = []
     for run in runs:
         if run.forge.real:
@@ -183,7 +189,7 @@ def print_preview(lander: Lander) -> int:
             rows.append(replace(row, state="waiting", why=replace_change_keys(why, many)))
             continue
         spec = CandidateSpec(change.lane, ((change.key, change.head),), tips[change.lane])
-        built: BuiltCandidate = lander.assemble_candidate(spec)
+        built: BuiltCandidate = changes.assemble_candidate(lander, spec)
         if built.commit is None:
             paths = ", ".join(built.conflicts[:5])
             rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
@@ -230,8 +236,8 @@ def replace_change_keys(text: str, many: bool) -> str:
 def land_after_run(goals: Sequence[FeatureGoals], code: int, *, as_json: bool) -> int:
     """At the end of a `run` that went well: land the whole features that say `delivery: merge`.
 
-    Under the leases of that run. With ``as_json`` the run's own listener goes on telling events,
-    and nothing else is said.
+    Under the leases of that run. With ``as_json`` the run's own listener still prints events,
+    and nothing else is printed.
     """
     runs = [run for run in runs_to_land(goals) if not all_landed(run)]
     if code or not runs:
@@ -244,7 +250,7 @@ def land_after_run(goals: Sequence[FeatureGoals], code: int, *, as_json: bool) -
 
 
 def all_landed(run: FeatureRun) -> bool:
-    """Whether the journal says so of every cell: then nothing needs to be asked."""
+    """Whether the journal has every cell as landed: then there is nothing to land."""
     past = replay(run.journal.read())
     return all(past.cell(cell.name).state is CellState.LANDED for cell in run.feature.cells)
 

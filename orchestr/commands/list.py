@@ -18,6 +18,11 @@ class List(Verb, DoitList):  # type: ignore[misc]
 
     doc_purpose = "list features; --all: their cells and phases too"
     doc_usage = "[FEATURE[:CELL]] ..."
+    help_group = "view"
+    examples = (
+        ("list", "the features"),
+        ("list --all mlkem", "all below one of them"),
+    )
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Print what there is. Broken specs are named on stderr and stop nothing."""

@@ -2,40 +2,33 @@
 
 What the cell's agents did, in the order of time: attempts, the repairs in them, reviews, and what
 the checks between them came to (`select_sections`). A transcript of gigabytes opens at once: it is
-read from the end, or from where `--since` begins, a line at a time. `-f` goes on over attempts,
+read from the end, or from where `--since` begins, a line at a time. `-f` continues over attempts,
 repairs
 and reviews until nothing works on the cell any more.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import sys
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.agent.launch import launch_secrets
 from orchestr.cell.agent.run_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.process.lease import read_lease
-from orchestr.process.redaction import redact, secret_values
 from orchestr.run.workspace import Session
-from orchestr.spec.field_types import parse_duration
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.replay import replay, reset_interrupted
 from orchestr.state.states import CellState
 from orchestr.views.logs import transcript
-from orchestr.views.logs.seek import find_offset, time_of_line
-from orchestr.views.logs.transcript_events import Line, TranscriptFormatter, paint_lines
+from orchestr.views.logs.section_printer import SectionPrinter
+from orchestr.views.logs.seek import find_offset
 from orchestr.views.query.log_sections import AUTHOR, REVIEWER, LogSection, read_sections
 from orchestr.views.terminal.output import print_stderr
 from orchestr.views.terminal.text import parse_local_time
@@ -50,6 +43,14 @@ class Logs(PlainVerb):
 
     doc_purpose = "what a cell's agents said and did"
     doc_usage = "FEATURE:CELL"
+    help_group = "view"
+    examples = (
+        ("logs mlkem:java-sdk", "the end of it: attempts, repairs, checks and reviews in order"),
+        ("logs mlkem:java-sdk --reviews", "what its reviewers said"),
+        ("logs mlkem:java-sdk -f", "what it does now, until nothing works on it"),
+        ("logs mlkem:java-sdk --since 10m --grep 'FAIL|error'", "the failures of late"),
+        ("logs mlkem:java-sdk --attempt 1 --last 0", "all of an earlier attempt"),
+    )
     cmd_options = (
         flag_option("follow", "go on while anything works on the cell, over attempts", short="f"),
         flag_option("raw", "the JSON lines of the newest attempt (or of a review) as they are"),
@@ -69,7 +70,7 @@ class Logs(PlainVerb):
             raise UsageError("`logs` wants one cell", hint="orchestr logs FEATURE:CELL")
         ctx = session.select_cell(args[0])
         wanted = SectionFilter(ctx, params)
-        printer = SectionPrinter(params)
+        printer = SectionPrinter(params, ctx.run.settings)
         watch = ActivityWatch(ctx)
         while params["follow"] and not wanted.attempt_numbers() and not watch.is_at_rest():
             time.sleep(LOOK / 4)
@@ -186,7 +187,7 @@ def read_section_lines(part: LogSection, since: datetime | None) -> Iterable[byt
 
 
 class LogFollower:
-    """Tells what comes, wherever it comes, until the cell is at rest."""
+    """Prints new lines of every section until the cell is at rest."""
 
     def __init__(
         self, wanted: SectionFilter, watch: ActivityWatch, printer: SectionPrinter
@@ -284,122 +285,3 @@ class ActivityWatch:
             return True
         cell = reset_interrupted(replay(run.journal.read()), live).cell(self._ctx.cell.name)
         return not (cell.state.is_moving or cell.state is CellState.PENDING)
-
-
-class SectionPrinter:
-    """Lines to stdout: told or raw, chosen by time and pattern, without secrets.
-
-    Every section has a heading; where only some lines or the raw stream are asked for it goes to
-    stderr, and only when something follows it.
-    """
-
-    def __init__(self, params: Any) -> None:
-        self._raw, self._full = bool(params["raw"]), bool(params["full"])
-        self._grep = _compile_pattern(params["grep"])
-        self.since = parse_since(params["since"], datetime.now(UTC))
-        self._lazy = bool(self._grep or self.since)
-        self._secrets: frozenset[str] = frozenset()
-        terminal = sys.stdout.isatty()
-        self._colour = terminal and "NO_COLOR" not in os.environ
-        self._columns = shutil.get_terminal_size().columns if terminal else 0
-        self._tellers: dict[Path, TranscriptFormatter] = {}
-        self._teller = TranscriptFormatter(self._full)
-        self._at: datetime | None = None
-        self._part: LogSection | None = None
-        self._heading = ""  # to be said before the next line
-        self._first = True
-
-    def begin_section(self, part: LogSection) -> None:
-        """Another section, or nothing new if it is the same one still."""
-        if self._part is not None and self._part.key == part.key:
-            self._part = part
-            return
-        self._part = part
-        self._secrets = launch_secrets(part.folder) | secret_values(os.environ)
-        if part.path is not None:
-            self._teller = self._tellers.setdefault(part.path, TranscriptFormatter(self._full))
-        self._at = None
-        self._heading = f"== {redact(part.title, self._secrets)}"
-        if not self._lazy:
-            self._print_heading()
-
-    def _print_heading(self) -> None:
-        heading, self._heading = self._heading, ""
-        if not heading:
-            return
-        if self._raw or self._grep:
-            print_stderr(heading)
-            return
-        gap = "" if self._first else "\n"
-        self._first = False
-        line = paint_lines([(heading, "bold")], self._columns, self._colour)[0]
-        sys.stdout.write(f"{gap}{line}\n")
-
-    def print_line(self, raw: bytes) -> None:
-        """Print one line of the transcript, if it is asked for."""
-        told: list[Line] = []
-        if self._raw:
-            self._at = (time_of_line(raw) if self.since else None) or self._at
-            texts = [raw.decode("utf-8", "replace").rstrip("\n")]
-        else:
-            told = [
-                (redact(t, self._secrets), style) for t, style in self._teller.format_record(raw)
-            ]
-            self._at = self._teller.at
-            texts = [text for text, _style in told]
-        if self.since and self._at and self._at < self.since:
-            return
-        if self._grep and not any(self._grep.search(text) for text in texts):
-            return
-        if self._raw:
-            texts = [redact(text, self._secrets) for text in texts]
-        else:
-            texts = paint_lines(told, self._columns, self._colour)
-        self._write_lines(texts)
-
-    def print_results(self, part: LogSection) -> None:
-        """The lines of checks, or what a review came to."""
-        if self._raw:
-            return
-        ended = parse_local_time(part.ended_at)
-        if self.since and ended is not None and ended < self.since:
-            return
-        told = [(redact(text, self._secrets), style) for text, style in (*part.lines, *part.after)]
-        if self._grep:
-            told = [line for line in told if self._grep.search(line[0])]
-        self._write_lines(paint_lines(told, self._columns, self._colour))
-
-    def _write_lines(self, texts: list[str]) -> None:
-        if texts:
-            self._print_heading()
-        for text in texts:
-            sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-
-def parse_since(text: str | None, now: datetime) -> datetime | None:
-    """`10m` ago, `12:30` today (or yesterday, if that is still to come), or a whole time."""
-    if not text:
-        return None
-    clock = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text)
-    try:
-        if clock:
-            hour, minute, second = (int(part or 0) for part in clock.groups())
-            local = now.astimezone()
-            found = local.replace(hour=hour, minute=minute, second=second, microsecond=0)
-            return found if found <= local else found - timedelta(days=1)
-        at = parse_local_time(text) if "-" in text else None
-        return at or now - timedelta(seconds=parse_duration(text))
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"--since: {error}", hint="90s, 10m, 2h, 12:30 or 2026-05-18T12:30"
-        ) from error
-
-
-def _compile_pattern(text: str | None) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text) if text else None
-    except re.error as error:
-        raise UsageError(
-            f"--grep: {error}", hint="a regular expression, e.g. 'FAIL|error'"
-        ) from error

@@ -35,6 +35,8 @@ class Plan(PlainVerb):
 
     doc_purpose = "show order, bases, and what would run and why"
     doc_usage = "FEATURE[:CELL] ..."
+    help_group = "build"
+    examples = (("plan mlkem", "order, bases, what would run and why"),)
     cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS, LAND)
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
@@ -97,6 +99,6 @@ def print_plan(
 
 
 def _read_resources(session: Session) -> DiskSpace:
-    """Agents at once and free disk; what the worktrees will take nobody knows beforehand."""
+    """Agents at once and free disk; what the worktrees will take is not known beforehand."""
     place = session.layout.state if session.layout.state.exists() else session.root
     return DiskSpace(None, shutil.disk_usage(place).free)

@@ -30,6 +30,11 @@ class Prompt(PlainVerb):
 
     doc_purpose = "what a cell's agent is asked to do"
     doc_usage = "FEATURE:CELL"
+    help_group = "view"
+    examples = (
+        ("prompt mlkem:java-sdk", "what the next attempt's agent is asked to do"),
+        ("prompt mlkem:java-sdk --attempt 1", "what it was asked then"),
+    )
     cmd_options = (
         value_option(
             "attempt", "the prompt that attempt N got (default: the next one's)", type_=int
@@ -67,7 +72,7 @@ def _read_past_prompt(ctx: CellContext, number: int) -> str:
 
 
 def _build_next_prompt(ctx: CellContext) -> str:
-    """Built from what is known now, with what is not known told on stderr."""
+    """Built from what is known now, and what is not known is listed on stderr."""
     known = attempts.attempt_numbers(ctx.dir)
     number = max(known, default=0) + 1
     newest = attempts.newest_attempt(ctx.dir)
@@ -95,4 +100,4 @@ def _list_leftovers(ctx: CellContext) -> list[str]:
         found = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch).finding
         return leftover_notes(ctx) if found is WorktreeFinding.OK else []
     except OrchestrError:
-        return []  # what is wrong with it is for `doctor` to tell
+        return []  # `doctor` reports what is wrong with it

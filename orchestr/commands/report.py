@@ -1,4 +1,4 @@
-"""`report FEATURE [-o FILE] [--open]`: one HTML file that tells all of a feature.
+"""`report FEATURE [-o FILE] [--open]`: one HTML file with everything about a feature.
 
 The module is not called `report`, because that one turns errors into text.
 """
@@ -21,6 +21,11 @@ class Report(PlainVerb):
 
     doc_purpose = "one HTML file about a feature: plan, times, cost, evidence, changes"
     doc_usage = "FEATURE"
+    help_group = "view"
+    examples = (
+        ("report mlkem --open", "one HTML file, shown in the browser"),
+        ("report mlkem -o mlkem.html", "to send it"),
+    )
     cmd_options = (
         value_option(
             "output",

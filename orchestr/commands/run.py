@@ -40,10 +40,19 @@ MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
 
 class Run(Verb, DoitRun):  # type: ignore[misc]
-    """Builds what is not up to date; what was interrupted goes on where it stopped."""
+    """Builds what is not up to date; what was interrupted continues where it stopped."""
 
     doc_purpose = "build features, cells or phases"
     doc_usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
+    help_group = "build"
+    examples = (
+        ("run mlkem", "all that is not up to date"),
+        ("run mlkem:java-sdk", "one cell and what it needs"),
+        ("run mlkem --failed", "what failed or was blocked, again"),
+        ("run mlkem:java-sdk --force", "a new attempt, though nothing changed"),
+        ("run mlkem --dry-run", "only show what would run, and why"),
+        ("run mlkem -j 5 --budget 10 --yes", "5 agents, 10 dollars at most"),
+    )
     doc_description = "Examples: orchestr help run"
     cmd_options = DoitRun.cmd_options + RUN_OPTIONS
     own_tasks_take_words = True
@@ -63,8 +72,8 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             return int(super().execute(params, theirs))
         return self._build_targets(session, loader, ours, theirs, params)
 
-    def _build_targets(self, session: Session, loader: FeatureTaskLoader, words: Sequence[str],
-               theirs: Sequence[str], params: Any) -> int:  # fmt: skip
+    def _build_targets(self, session: Session, loader: FeatureTaskLoader[Session],
+               words: Sequence[str], theirs: Sequence[str], params: Any) -> int:  # fmt: skip
         _apply_jobs(session, params)
         targets = session.parse_targets(words)
         purse = _make_purse(params)
@@ -91,7 +100,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             if not land.confirm_landing(runs, yes=params["yes"], undo=False):
                 return int(ExitCode.DONE)
         create_state_dirs(session.layout)
-        # What is not told yet at the end is waited for without the lease.
+        # Notifications that are still under way are waited for without the lease.
         with (
             Notifier([goal.run for goal in goals]) as notifier,
             hold_leases(goals, break_lock=params["break_lock"]),
@@ -101,8 +110,9 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             code = self._run_tasks(session, loader, goals, theirs, params, notifier)
             return land.land_after_run(goals, code, as_json=params["json"]) if merge else code
 
-    def _run_tasks(self, session: Session, loader: FeatureTaskLoader, goals: list[FeatureGoals],
-             theirs: Sequence[str], params: Any, notifier: Notifier) -> int:  # fmt: skip
+    def _run_tasks(self, session: Session, loader: FeatureTaskLoader[Session],
+             goals: list[FeatureGoals], theirs: Sequence[str], params: Any,
+             notifier: Notifier) -> int:  # fmt: skip
         runs = {goal.run.feature.name: goal.run for goal in goals}
         happened: list[Event] = []
         slots = session.settings.limits.jobs

@@ -15,6 +15,8 @@ class Schema(PlainVerb):
 
     doc_purpose = "print the JSON schema of a spec"
     doc_usage = ""
+    help_group = "workspace"
+    examples = (("schema > spec.schema.json", "for an editor"),)
     needs_workspace = False
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:

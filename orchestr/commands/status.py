@@ -13,7 +13,7 @@ from typing import Any
 from orchestr.cell.context import FeatureRun
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import substitute_program_name
+from orchestr.registry import substitute_program_name
 from orchestr.run.observe_forge import observe_pull_requests
 from orchestr.run.start import make_tail_reader
 from orchestr.run.workspace import Session
@@ -36,6 +36,13 @@ class Status(PlainVerb):
 
     doc_purpose = "how far every cell is"
     doc_usage = "[FEATURE ...]"
+    help_group = "view"
+    examples = (
+        ("status", "all features"),
+        ("status mlkem --watch", "a live table, beside a run or without one"),
+        ("status mlkem --fetch", "ask the forge first: checks and reviews"),
+        ("status --json | jq '.features[].state'", "for programs"),
+    )
     cmd_options = (
         JSON,
         flag_option("watch", "a live table until Ctrl+C", short="w"),

@@ -19,6 +19,11 @@ class Validate(PlainVerb):
 
     doc_purpose = "check the settings and the specs, every problem at once"
     doc_usage = "[SPEC-FILE ...]"
+    help_group = "workspace"
+    examples = (
+        ("validate", "all specs"),
+        ("validate specs/mlkem.yaml", "one of them"),
+    )
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """ExitCode 2 when there are errors. Warnings are printed and change nothing."""

@@ -6,12 +6,12 @@ Owns the words (pull request, its state, the repository asked about). Leaves to
 
 The invariant: an answer about pull requests is either the truth at that moment or an
 exception. A forge that cannot be asked raises `ForgeAway`; it never answers "none"
-(row A91), because "none" makes us open a second pull request.
+because "none" makes us open a second pull request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,9 +19,11 @@ from typing import Protocol, runtime_checkable
 
 from orchestr.errors import OrchestrError
 
+WaitListener = Callable[[str, str, float], None]  # hears of a wait: host, reason, seconds
+
 
 class PRState(StrEnum):
-    """Open, merged, or closed without a merge (which counts as pending again, row X18)."""
+    """Open, merged, or closed without a merge (which counts as pending again)."""
 
     OPEN = "open"
     MERGED = "merged"
@@ -35,7 +37,7 @@ class PullRequest:
     ``head`` and ``base`` are branch names, ``head_sha`` is the commit the forge holds for
     it. ``created_at`` and ``updated_at`` are ISO-8601 with offset. ``checks`` is success,
     failure or pending, ``review`` approved, changes_requested or review_required; None where
-    the forge has none, or was not asked (only `Forge.find_pull_requests` tells them). ``merged_as``
+    the forge has none, or was not asked (only `Forge.find_pull_requests` fills them). ``merged_as``
     is the commit that its merge made, where the forge says so (only `Forge.merge_pull_request`
     does).
     """
@@ -98,7 +100,7 @@ class ForgeAway(ForgeError):
 
 
 class PRExists(ForgeError):
-    """There is an open pull request of that branch already; ``pr`` is it (row A52)."""
+    """There is an open pull request of that branch already; ``pr`` is it."""
 
     def __init__(self, pr: PullRequest) -> None:
         super().__init__(f"branch {pr.head} has an open pull request already: {pr.url}")
@@ -109,7 +111,7 @@ class Forge(Protocol):
     """Where pull requests live. Every method may be called twice with the same outcome.
 
     ``real`` says that people outside this machine see what we do there (so it is asked
-    before the first touch, row X10).
+    before the first touch).
     """
 
     @property

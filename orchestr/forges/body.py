@@ -2,8 +2,8 @@
 
 Pure and deterministic: equal input gives equal text, so that an unchanged body is not edited.
 Owns what the text says (feature, cell, todos, stack, upstreams, dependents, siblings, merge
-order, rows A61, A67, A68, A83). Leaves to `orchestr.forges.body_markers` where it stands in the
-body and to `orchestr.forges.markdown_escape` that foreign text in it does nothing.
+order). Leaves its place in the body to `orchestr.forges.body_markers`, the escaping of foreign
+text to `orchestr.forges.markdown_escape`.
 """
 
 from __future__ import annotations

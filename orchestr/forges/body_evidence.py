@@ -1,4 +1,4 @@
-"""What a pull request's body tells of checks and reviews. Pure; foreign text does nothing in it.
+"""The sections on checks and reviews of a pull request's body. Pure; foreign text is literal.
 
 Deterministic as the rest of the body: no times, no paths of this machine.
 """
@@ -30,7 +30,7 @@ def render_checks(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def render_repairs(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The section on what was red before and mended by the author; empty without repairs."""
+    """The section on repairs: what was red and is green now; empty without repairs."""
     if not rows:
         return ""
     lines = [

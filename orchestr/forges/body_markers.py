@@ -1,15 +1,15 @@
 """Our part of a pull request's body: what is between two marker comments, and only that.
 
 A marker is a whole line that is one of ours exactly, outside fenced code; a quoted, indented
-or embedded one is somebody's text. Whatever a person wrote outside our part stays byte for
+or embedded one is text. What a person wrote outside our part stays byte for
 byte, line ends included (editing on a forge's page makes them CRLF).
 
-Pure. The invariant, for every body ``b`` and blocks ``x``, ``y``:
-``splice(splice(b, x), y) == splice(b, y)``. So a body may be brought up to date any number of
-times, and one that needs nothing comes back equal and is not edited.
+Pure. The invariant, for every body ``b`` and blocks ``x``, ``y``: ``splice(splice(b, x), y) ==
+splice(b, y)``. So a body may be brought up to date any number of times, and one that needs nothing
+comes back equal and is not edited.
 
 Broken bodies: of several blocks the first is replaced and the rest removed; a begin without an
-end is replaced where it stands, and what follows it is kept, as nobody can say whose it is;
+end is replaced where it stands, and what follows it is kept, because its author is unknown;
 other single markers are removed.
 """
 

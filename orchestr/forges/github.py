@@ -1,8 +1,8 @@
 """The GitHub forge: pull requests at github.com or an enterprise host, through the user's `gh`.
 
 Owns what each call of the Protocol asks of GitHub and in which order. Leaves the program and the
-meaning of failures to `orchestr.forges.github_api`, pacing and retries to `.github_lane`, the
-queries to `.github_query`, the repository behind a clone to `.github_slug`.
+meaning of failures to `.github_api`, pacing and retries to `.github_rate_limit`, the queries to
+`.github_query`, the repository behind a clone to `.github_remote`.
 
 What survives a crash: nothing is kept here. Each call asks GitHub first or is refused by GitHub
 when it was done already: a second open one of the same head and base, an edit to what is there.
@@ -29,9 +29,10 @@ from orchestr.forges.base import (
     PRState,
     PullRequest,
     RepoRef,
+    WaitListener,
 )
 from orchestr.forges.github_api import OLDEST, GitHubApi, RequestRefused
-from orchestr.forges.github_rate_limit import PATIENCE, Told
+from orchestr.forges.github_rate_limit import PATIENCE
 from orchestr.forges.github_remote import RepoSlug, read_repo_slug
 
 Found = dict[str, tuple[PullRequest, ...]]
@@ -52,7 +53,7 @@ class GitHubForge:
         *,
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
-        told: Told | None = None,
+        told: WaitListener | None = None,
     ) -> None:
         self.api = GitHubApi(program, patience, stop, told)
         self._slugs: dict[RepoRef, RepoSlug] = {}
@@ -74,7 +75,7 @@ class GitHubForge:
     def open_pull_request(
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
-        """See `Forge.open`. GitHub refuses a second one of the same head and base by itself."""
+        """See `Forge.open`. GitHub refuses a second one of the same head and base."""
         slug = self._slug_for(repo)
         asked = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
         try:

@@ -3,10 +3,10 @@
 `gh` knows the user's login, enterprise hosts, proxies and certificates; we never see a token.
 Owns the command line, reading status, headers and body (``gh api --include``), and what each
 failure means: worth another try (`Retry`, dealt with by `orchestr.forges.github_rate_limit`), or
-final (`ForgeError` with the command that mends it). Leaves the meaning of an answer to its caller.
+final (`ForgeError` with the command that fixes it). Leaves the meaning of an answer to its caller.
 
 The invariant: what is not an answer of the host, well-formed and without an error, is an
-exception. Nothing here can be read as "there is none" (row A91).
+exception. Nothing here can be read as "there is none".
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestr.forges.base import ApiUsage, ForgeError
-from orchestr.forges.github_rate_limit import PATIENCE, Retry, Told, pacer_for_host
+from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
+from orchestr.forges.github_rate_limit import PATIENCE, Retry, pacer_for_host
 from orchestr.process.run import (
     CompletedCommand,
     ProcessTimeout,
@@ -74,9 +74,9 @@ class ApiAnswer:
 
     @property
     def message(self) -> str:
-        """What it says of itself."""
-        told = self.body.get("message") if isinstance(self.body, dict) else None
-        return hide_secrets(str(told)) if told else f"HTTP {self.status}"
+        """The host's message."""
+        message = self.body.get("message") if isinstance(self.body, dict) else None
+        return hide_secrets(str(message)) if message else f"HTTP {self.status}"
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class GitHubApi:
     program: str = "gh"
     patience: float = PATIENCE
     stop: threading.Event | None = None
-    told: Told | None = None
+    on_wait: WaitListener | None = None
     usage: ApiUsage = field(default_factory=ApiUsage)
 
     def send_rest_request(
@@ -94,8 +94,8 @@ class GitHubApi:
     ) -> Any:
         """A REST request; the body of its answer.
 
-        ``again`` False: not repeated when it may have been carried out already. Raises Refused,
-        ForgeError, ForgeAway.
+        ``again`` False: not repeated when it may have been carried out already. Raises
+        RequestRefused, ForgeError, ForgeAway.
         """
         headers = ["-H", "Accept: application/vnd.github+json"]
         words = ["--method", method, *headers, path]
@@ -156,7 +156,7 @@ class GitHubApi:
 
         lane = pacer_for_host(host, self.patience)
         return lane.send_with_retries(
-            send_once, writes=writes, again=again, stop=self.stop, told=self.told
+            send_once, writes=writes, again=again, stop=self.stop, on_wait=self.on_wait
         )
 
     def _run_gh(self, words: list[str], data: bytes | None) -> CompletedCommand:
@@ -225,21 +225,22 @@ def _raise_no_answer(host: str, done: CompletedCommand) -> NoReturn:
 
 
 def _judge_status(host: str, answer: ApiAnswer, path: str) -> None:
-    status, told = answer.status, answer.message
+    status, message = answer.status, answer.message
     after = read_wait_seconds(answer)
-    if status == 429 or (status in (403, 422) and (after is not None or _BUSY.search(told))):
-        raise Retry(told, after=_MINUTE if after is None else after)
+    if status == 429 or (status in (403, 422) and (after is not None or _BUSY.search(message))):
+        raise Retry(message, after=_MINUTE if after is None else after)
     if status >= 500 or status == 408:
-        raise Retry(told if told != f"HTTP {status}" else f"it answers HTTP {status}", done=True)
+        reason = message if message != f"HTTP {status}" else f"it answers HTTP {status}"
+        raise Retry(reason, done=True)
     if status == 401:
-        raise ForgeError(f"{host} does not accept gh's login: {told}", hint=_login_hint(host))
+        raise ForgeError(f"{host} does not accept gh's login: {message}", hint=_login_hint(host))
     if status == 403:
-        raise _forbidden_error(host, answer, told)
+        raise _forbidden_error(host, answer, message)
     if status == 404:
-        raise _not_found_error(host, path, told)
+        raise _not_found_error(host, path, message)
     errors = answer.body.get("errors") if isinstance(answer.body, dict) else None
     listed = [e if isinstance(e, dict) else {"message": e} for e in errors or []]
-    raise RequestRefused(status, told, listed)
+    raise RequestRefused(status, message, listed)
 
 
 def _judge_graphql(host: str, answer: ApiAnswer) -> None:
@@ -249,19 +250,19 @@ def _judge_graphql(host: str, answer: ApiAnswer) -> None:
         raise Retry("the answer is not JSON (a proxy's page?)")
     errors = [e for e in body.get("errors") or [] if not _is_optional_field_error(e)]
     for error in errors:
-        kind, told = (
+        kind, message = (
             str(error.get("type", "")),
             hide_secrets(str(error.get("message", "no reason"))),
         )
-        if kind == "RATE_LIMITED" or _BUSY.search(told) or "rate limit" in told:
-            raise Retry(told, after=read_wait_seconds(answer) or _MINUTE)
+        if kind == "RATE_LIMITED" or _BUSY.search(message) or "rate limit" in message:
+            raise Retry(message, after=read_wait_seconds(answer) or _MINUTE)
         if kind == "NOT_FOUND":
-            raise _not_found_error(host, "graphql", told)
+            raise _not_found_error(host, "graphql", message)
         if kind in ("FORBIDDEN", "INSUFFICIENT_SCOPES"):
-            raise _forbidden_error(host, answer, told)
+            raise _forbidden_error(host, answer, message)
         if kind in ("", "INTERNAL", "SERVICE_UNAVAILABLE") and "locations" not in error:
-            raise Retry(told)  # "Something went wrong while executing your query"
-        raise ForgeError(f"{host}: {told}")
+            raise Retry(message)  # "Something went wrong while executing your query"
+        raise ForgeError(f"{host}: {message}")
     if not isinstance(body.get("data"), dict):
         raise Retry("the answer holds no data")
 
@@ -290,24 +291,24 @@ def _login_hint(host: str) -> str:
     return f"gh auth login --hostname {host}{also}"
 
 
-def _forbidden_error(host: str, answer: ApiAnswer, told: str) -> ForgeError:
+def _forbidden_error(host: str, answer: ApiAnswer, message: str) -> ForgeError:
     sso = answer.headers.get("x-github-sso", "")
-    if sso or "SAML" in told:
+    if sso or "SAML" in message:
         _, _, url = sso.partition("url=")
         way = f"open {url}" if url else f"gh auth refresh --hostname {host}"
-        return ForgeError(f"{host} wants single sign-on for this login: {told}", hint=way)
+        return ForgeError(f"{host} wants single sign-on for this login: {message}", hint=way)
     wanted = answer.headers.get("x-accepted-oauth-scopes", "").split(",")[0].strip() or "repo"
     held = answer.headers.get("x-oauth-scopes")
-    if "scope" in told or (held is not None and wanted not in held.replace(" ", "").split(",")):
+    if "scope" in message or (held is not None and wanted not in held.replace(" ", "").split(",")):
         way = f"gh auth refresh --hostname {host} --scopes {wanted}"
-        return ForgeError(f"gh's login at {host} lacks the scope {wanted}: {told}", hint=way)
+        return ForgeError(f"gh's login at {host} lacks the scope {wanted}: {message}", hint=way)
     way = f"gh auth status --hostname {host}; the login needs to write pull requests there"
-    return ForgeError(f"{host} does not allow it: {told}", hint=way)
+    return ForgeError(f"{host} does not allow it: {message}", hint=way)
 
 
-def _not_found_error(host: str, path: str, told: str) -> ForgeError:
+def _not_found_error(host: str, path: str, message: str) -> ForgeError:
     where = "" if path == "graphql" else f" ({path})"
     return ForgeError(
-        f"{host}: {told}{where}: it is not there, or gh's login may not see it",
+        f"{host}: {message}{where}: it is not there, or gh's login may not see it",
         hint=f"gh auth status --hostname {host}; git remote -v in the clone",
     )

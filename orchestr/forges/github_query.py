@@ -2,7 +2,7 @@
 
 One query asks for many branches: an alias for each, so it is one request and, as no connection
 is inside another, one point of the 5,000 an hour for 100 branches. What does not have the form
-that was asked for is a ForgeError, never "no pull request" (row A91).
+that was asked for is a ForgeError, never "no pull request".
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def pull_request_from_node(node: Mapping[str, Any]) -> PullRequest:
 
 
 def pull_request_from_rest(pull: Any) -> PullRequest:
-    """A pull request as the REST API gives it; it does not tell checks and reviews."""
+    """A pull request as the REST API gives it, without checks and reviews."""
     try:
         state = PRState.MERGED if pull["merged_at"] else PRState(pull["state"])
         return PullRequest(

@@ -1,8 +1,8 @@
-"""The lane to a GitHub host: one request at a time, paced, tried again while that can help.
+"""Rate limits of a GitHub host: one request at a time, paced, retried while that can help.
 
 GitHub counts requests of a user in an hour (points) and in a minute (secondary limits), and asks
 clients to send one after the other and to wait as long as an answer says. So all threads of this
-process share one lane a host: a lock, two token buckets (reading, writing), and the waits.
+process share one `RequestPacer` a host: a lock, two token buckets (reading, writing), the waits.
 
 A request that may be tried again raises `Retry`. The waits double from 1/300 of the patience on
 (5 minutes: 1 s), with jitter; ``Retry-After`` and the reset of a used-up quota are honoured to
@@ -10,7 +10,8 @@ the second. What would take longer than the patience is `ForgeAway` at once. A h
 answered is given little patience (a laptop without a network must not stand still for
 minutes), one that was given up is tried once a call until it answers again.
 
-While a wait lasts the lane is closed for everybody. A stop (Ctrl+C) ends a wait, never a request.
+While one request waits all requests to its host wait. A stop (Ctrl+C) ends a wait, never a
+request.
 """
 
 from __future__ import annotations
@@ -24,15 +25,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from orchestr.errors import Interrupted
-from orchestr.forges.base import ForgeAway
+from orchestr.forges.base import ForgeAway, WaitListener
 
 T = TypeVar("T")
 PATIENCE = 300.0  # s of waiting for one request, see `[forge] patience`
 FIRST = 1 / 300  # of the patience: the first wait
 HASTY = 1 / 60  # of the patience: for a host that never answered
-TOLD = 2.0  # s; a person is told of waits from here on
-Told = Callable[[str, str, float], None]  # host, reason, seconds
-THIS_MACHINE = "github.localhost"  # GitHub's name for a development server: nobody to spare
+REPORTED_WAIT = 2.0  # s; waits from here on are reported to the user
+THIS_MACHINE = "github.localhost"  # GitHub's name for a development server: no limits to respect
 
 
 class Retry(Exception):
@@ -76,7 +76,7 @@ def wait_or_stop(seconds: float, stop: threading.Event | None) -> bool:
 
 
 class RequestPacer:
-    """The way to one host; ``clock`` and ``wait`` are the world's, tests give others."""
+    """The rate limiter of one host; tests replace ``clock`` and ``wait``."""
 
     def __init__(
         self,
@@ -107,17 +107,17 @@ class RequestPacer:
         writes: bool,
         again: bool = True,
         stop: threading.Event | None = None,
-        told: Told | None = None,
+        on_wait: WaitListener | None = None,
     ) -> T:
         """Carry out ``request`` in its turn, again while it raises `Retry`.
 
-        ``told`` hears of every wait that a person would notice, before it.
+        ``on_wait`` is called before every wait that a user would notice.
         ``again`` False: not after an answer that leaves open whether it was carried out.
         Raises ForgeAway when the patience is at its end, Interrupted when a wait was stopped,
         and what ``request`` raises.
         """
         with self._lock:
-            spent = self._wait_until_open(stop, told)
+            spent = self._wait_until_open(stop, on_wait)
             step = self.patience * FIRST
             while True:
                 bucket = self._writes if writes else self._reads
@@ -130,20 +130,20 @@ class RequestPacer:
                         raise ForgeAway(
                             f"{self.host}: {retry.reason}; whether it was done is not known"
                         ) from retry
-                    spent += self._wait_before_retry(retry, spent, step, stop, told)
+                    spent += self._wait_before_retry(retry, spent, step, stop, on_wait)
                     step *= 2
                 else:
                     self._answered, self._given_up = True, False
                     return result
 
-    def _wait_until_open(self, stop: threading.Event | None, told: Told | None) -> float:
+    def _wait_until_open(self, stop: threading.Event | None, on_wait: WaitListener | None) -> float:
         """Wait until the time that the host named to an earlier request; how long that was."""
         wait = self._closed_until - self._clock()
         if wait <= 0:
             return 0.0
         if wait > self.patience:
             raise self._unavailable_error(self._why, wait)
-        self._report_wait(told, self._why, wait)
+        self._report_wait(on_wait, self._why, wait)
         self._sleep_unless_stopped(wait, stop)
         return wait
 
@@ -153,7 +153,7 @@ class RequestPacer:
         spent: float,
         step: float,
         stop: threading.Event | None,
-        told: Told | None,
+        on_wait: WaitListener | None,
     ) -> float:
         """Wait before the next try, if ``spent`` seconds leave room for it; how long that was."""
         wait = step * random.uniform(0.5, 1.0)
@@ -166,13 +166,13 @@ class RequestPacer:
         elif spent + wait > self._current_patience():
             self._given_up = True
             raise self._unavailable_error(retry.reason) from retry
-        self._report_wait(told, retry.reason, wait)
+        self._report_wait(on_wait, retry.reason, wait)
         self._sleep_unless_stopped(wait, stop)
         return wait
 
-    def _report_wait(self, told: Told | None, reason: str, wait: float) -> None:
-        if told is not None and wait >= TOLD:
-            told(self.host, reason, wait)
+    def _report_wait(self, on_wait: WaitListener | None, reason: str, wait: float) -> None:
+        if on_wait is not None and wait >= REPORTED_WAIT:
+            on_wait(self.host, reason, wait)
 
     def _current_patience(self) -> float:
         if self._given_up:
@@ -198,7 +198,7 @@ _MAKING = threading.Lock()
 
 
 def pacer_for_host(host: str, patience: float = PATIENCE) -> RequestPacer:
-    """The lane of this process to a host; the first caller's patience counts."""
+    """The pacer of this process for a host; the first caller's patience counts."""
     with _MAKING:
         if host not in _LANES:
             _LANES[host] = RequestPacer(host, patience)

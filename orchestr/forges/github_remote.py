@@ -1,9 +1,8 @@
 """Which repository at which GitHub host a clone's remote means.
 
 Pure but for `read_repo_slug`, which asks git for the remote's URL (and, for a host without a dot,
-ssh for the name behind an alias of ``~/.ssh/config``). The clone is what is asked, never a setting:
-what
-we push to and where we look for pull requests cannot come apart.
+ssh for the name behind an alias of ``~/.ssh/config``). The answer comes from the clone, never from
+a setting: so the repository that is pushed to is the one that is asked for pull requests.
 """
 
 from __future__ import annotations

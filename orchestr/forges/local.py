@@ -1,11 +1,11 @@
 """The local forge: pull requests as files beside the state, and as refs in the origin.
 
 A pull request is ``.orchestr/forge/<repo>/<n>.toml`` and ``refs/pull/<n>/head``. It behaves as
-a hosting forge does: an open one follows its branch at the origin whenever somebody looks, is
+a hosting forge does: an open one follows its branch at the origin at each call, is
 merged when its base has come to contain it, closed when its branch is gone, and moves to the
 base below when the branch it was stacked on was merged and deleted.
 
-Owns those rules. Leaves the files to `orchestr.forges.pr_files`, the refs to `.origin`.
+Owns those rules. Leaves the files to `orchestr.forges.pr_files`, the refs to `.local_origin`.
 
 What survives a crash: every call holds a flock of the repository, so there is one open pull
 request a branch. The file comes first and the ref second; a kill between them leaves a pull

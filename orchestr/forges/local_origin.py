@@ -77,7 +77,7 @@ class Origin:
             return self.objects.resolve_commit(sha) is not None
 
     def contains_commit(self, tip: str, sha: str) -> bool:
-        """Whether ``tip`` is ``sha`` or came after it; a commit nobody has is in nothing."""
+        """Whether ``tip`` is ``sha`` or came after it; False for an unknown commit."""
         with self._translate_git_errors():
             self._fetch_missing_branches()
             if tip == sha:
@@ -116,7 +116,7 @@ class Origin:
     # --- writing ---------------------------------------------------------------------------
 
     def keep_pull_refs(self, heads: Mapping[int, str]) -> None:
-        """Let ``refs/pull/N/head`` hold these commits; those that nobody has are passed over.
+        """Let ``refs/pull/N/head`` hold these commits; unknown ones are passed over.
 
         The files are the truth and the next look tries again, so a refusal is no error: a
         hosting server keeps ``refs/pull`` to itself, an origin may be read-only for us.

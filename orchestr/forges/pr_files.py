@@ -13,18 +13,19 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestr.codec import SCHEMA, InvalidRecord, decode, encode
 from orchestr.errors import CorruptState
 from orchestr.files import read_json, read_toml, set_aside, sync_folder, write_json, write_toml
-from orchestr.forges.base import ForgeError, PRState, PullRequest
+from orchestr.forges.base import ForgeError, PullRequest
 
-SCHEMA = 1
 _FILE = re.compile(r"([1-9]\d*)\.toml")
 _EVER = re.compile(r"(?:refs/pull/)?([1-9]\d*)(?:\.toml.*|/head)")
-_TEXTS = ("url", "title", "body", "head", "base", "head_sha", "created_at", "updated_at")
+_ASKED = ("checks", "review", "merged_as")  # only known for the answer that they came with
+_KNOWN = {*PullRequest.__slots__, "base_sha"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,13 @@ def read_pull_requests(folder: Path) -> dict[int, StoredPullRequest]:
 
 
 def write_pull_request(folder: Path, kept: StoredPullRequest) -> None:
-    """Replace the file of a pull request. Raises OSError; the old one then stays."""
-    write_toml(folder / f"{kept.pr.number}.toml", _as_table(kept))
+    """Replace the file of a pull request; fields of a newer version stay in it.
+
+    Raises OSError; the old file then stays.
+    """
+    path = folder / f"{kept.pr.number}.toml"
+    unknown = {k: v for k, v in (read_toml(path) or {}).items() if k not in _KNOWN}
+    write_toml(path, {**unknown, **_as_table(kept)})
 
 
 def create_pull_request(folder: Path, kept: StoredPullRequest) -> bool:
@@ -88,12 +94,7 @@ def next_number(folder: Path, refs: Iterable[str]) -> int:
 
 
 def _as_table(kept: StoredPullRequest) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        **asdict(kept.pr),
-        "state": str(kept.pr.state),
-        "base_sha": kept.base_sha,
-    }
+    return {"schema": SCHEMA, **encode(kept.pr), "base_sha": kept.base_sha}
 
 
 def _read_pull_request(path: Path, number: int) -> StoredPullRequest | None:
@@ -110,25 +111,19 @@ def _read_pull_request(path: Path, number: int) -> StoredPullRequest | None:
             )
         try:
             return _parse_table(table, number)
-        except (KeyError, ValueError, TypeError) as error:
+        except InvalidRecord as error:
             raise set_aside(path, f"not a pull request: {error}") from error
     except CorruptState as error:
         raise CorruptState(
             f"pull request {number} of {path.parent.name}: {error.message}",
-            hint=f"mend it and name it {path.name} again; "
+            hint=f"repair the file and name it {path.name} again; "
             "without that the same command opens a new pull request",
         ) from error
 
 
 def _parse_table(table: dict[str, Any], number: int) -> StoredPullRequest:
-    """The record in a table. Raises KeyError, ValueError or TypeError naming the field."""
-    if table["number"] != number:
-        raise ValueError(f"it says number {table['number']}")
-    if not isinstance(table["draft"], bool):
-        raise TypeError("draft is not true or false")
-    texts = {name: table[name] for name in _TEXTS}
-    for name, value in texts.items():
-        if not isinstance(value, str):
-            raise TypeError(f"{name} is not a text")
-    pr = PullRequest(number=number, draft=table["draft"], state=PRState(table["state"]), **texts)
-    return StoredPullRequest(pr, str(table.get("base_sha", "")))
+    """The record in a table. Raises InvalidRecord naming the field."""
+    pr = decode({k: v for k, v in table.items() if k not in _ASKED}, PullRequest)
+    if pr.number != number:
+        raise InvalidRecord(f"field 'number' is {pr.number}")
+    return StoredPullRequest(pr, decode(table.get("base_sha", ""), str))

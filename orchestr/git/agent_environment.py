@@ -1,4 +1,4 @@
-"""What an agent's git gets to see: no way to push, our excludes, no way out of its worktree.
+"""What an agent's git gets to see: no push, our excludes, no path out of its worktree.
 
 Owns the entries that are added to an agent's environment and the excludes files they point to.
 Everything travels in the environment; the repository and its config stay as they are.
@@ -30,14 +30,14 @@ def agent_git_env(
     patterns: Iterable[str] = (),
     config: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """What is added to an agent's environment, so that its git cannot push and makes no gc.
+    """The variables for an agent's environment that disable push and gc in its git.
 
     ``excludes`` and ``patterns`` as in `exclude_config`; ``config`` are more settings (signing).
 
     ``pushInsteadOf`` with the empty prefix matches every URL, but git takes the longest match:
     so the user's own prefixes and each remote's whole URL are named, too. It does not apply to
     an explicit ``pushurl``, so each remote's ``receivepack`` (ssh, local paths) becomes a
-    program that does not exist. Fetching goes on to work. Left open: a push over https to a
+    program that does not exist. Fetch still works. Left open: a push over https to a
     ``pushurl``, or to a URL typed out that the user's own ``pushInsteadOf`` rewrites; both need
     credentials that the agent's environment does not hold.
     """
@@ -61,7 +61,7 @@ def agent_git_env(
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     env |= {
         "GIT_CEILING_DIRECTORIES": str(worktree.resolve().parent),
-        "GIT_EDITOR": "true",  # nobody is there to type; `rebase --continue` goes on
+        "GIT_EDITOR": "true",  # no person can type; `rebase --continue` needs no editor
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",

@@ -1,4 +1,4 @@
-"""Filling a worktree with its files, and going on where a killed checkout stopped.
+"""Check out the files of a worktree, and complete a checkout that was killed.
 
 Owns what happens between ``worktree add --no-checkout`` and a worktree fit for work; leaves
 making, judging and removing worktrees to `orchestr.git.worktrees`.
@@ -93,8 +93,8 @@ def _is_truncated(tree: Repo, path: str) -> bool:
 def clear_stale_locks(worktree: Path) -> tuple[Path, ...]:
     """Remove ``index.lock``, ``HEAD.lock`` and the branch's lock that a killed git left here.
 
-    Only what no running git can hold: none may work in this worktree. The caller sees to it
-    that no agent does (no process with the attempt's marker). Returns what was removed.
+    Removes them only when no git process runs in this worktree. The caller makes sure that no
+    agent runs there (no process with the attempt's marker). Returns what was removed.
     """
     tree = Repo(worktree)
     try:
@@ -129,7 +129,7 @@ def is_git_running_in(worktree: Path) -> bool:
 
 
 def _wait_for_git(worktree: Path, git_dir: Path) -> None:
-    """Let a checkout end that outlived its orchestrator; clear the lock of one that did not."""
+    """Wait for a checkout that outlived its orchestrator; clear the lock of one that was killed."""
     lock = git_dir / "index.lock"
     deadline = time.monotonic() + _PATIENCE
     while lock.exists() and is_git_running_in(worktree):

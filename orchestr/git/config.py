@@ -1,9 +1,9 @@
-"""The settings git runs with, and the names that it is given.
+"""The settings and environment that git runs with, and valid branch names.
 
 Owns every setting we force on git, which GIT_* variables we let through, and what may be a
 branch's name. Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config
 is never written, because in a linked worktree ``git config --local`` writes the main checkout's
-file (row A87) and parallel writers fail on its lock (git-facts: 26 of 160). Leaves running git
+file and parallel writers fail on its lock (git-facts: 26 of 160). Leaves running git
 to `orchestr.git.repo`, an agent's environment to `orchestr.git.agent_environment`.
 """
 
@@ -54,7 +54,7 @@ QUIET: Mapping[str, str] = {
     "core.fsmonitor": "false",  # its daemon outlives us and keeps our pipes open
     "i18n.commitEncoding": "UTF-8",  # part of the commit id of `merge_base_for`
     "push.autoSetupRemote": "false",  # writes the shared config
-    "submodule.recurse": "false",  # a submodule that nobody initialised must do no harm
+    "submodule.recurse": "false",  # an uninitialised submodule must do no harm
 }
 
 
@@ -112,7 +112,7 @@ def git_env(
 def branch_name(name: str) -> Branch:
     """``name`` as a Branch, after ``git check-ref-format``. Raises UsageError.
 
-    The only way to make a Branch from text that somebody typed. ``check-ref-format --branch``
+    The only way to make a Branch from typed text. ``check-ref-format --branch``
     would expand ``@{-1}``; the plain form accepts a leading dash and ``HEAD``.
     """
     refused = not name or name.startswith("-") or name == "HEAD" or "\0" in name

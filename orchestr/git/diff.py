@@ -1,8 +1,8 @@
 """What many cells changed, in one git process for each repository, bounded in size.
 
-Owns reading `git diff-tree --stdin`: counts and patches of pairs of commits. A page with 200 cells
-would else wait for 400 processes. Bounds hold while it is read: what is too large is counted, never
-kept. Nothing here is redacted or escaped; that is the business of whoever shows it.
+Owns reading `git diff-tree --stdin`: counts and patches of pairs of commits. Otherwise a page
+with 200 cells would wait for 400 processes. Bounds hold while it is read: what is too large is
+counted, never kept. Redaction and escaping are the caller's.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def read_diffs(
     bounds: DiffLimits,
     shown: Callable[[str], str] = str,
 ) -> dict[Pair, CommitDiff]:
-    """The differences of ``pairs``; those that git cannot tell are left out.
+    """The differences of ``pairs``; pairs that git cannot compare are left out.
 
     ``shown`` is applied to every line before it is cut, so that no secret is cut in two.
     """
@@ -120,7 +120,7 @@ class _DiffReader:
         self._in_patch = self._hunks = False
 
     def finish_pair(self) -> None:
-        """git is through: what was being read is whole."""
+        """The output ended: the pair being read is complete."""
         if self._pair is not None:
             self.found[self._pair] = self._diff
             self._pair = None

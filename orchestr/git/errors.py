@@ -1,6 +1,6 @@
 """What git says, as errors that are instructions and values that callers decide on.
 
-Pure text: owns how git's stderr is told apart. The patterns hold because our git runs with
+Pure text: owns how git's stderr is classified. The patterns hold because our git runs with
 LC_ALL=C; each names the message of git 2.39 and the caller that needs it.
 """
 
@@ -13,7 +13,7 @@ from enum import StrEnum
 from orchestr.errors import OrchestrError
 from orchestr.process.run import CompletedCommand
 
-# git-facts: a sibling reads a half-written .git/worktrees/X/commondir; somebody's `git config`
+# git-facts: a sibling reads a half-written .git/worktrees/X/commondir; another `git config`
 # holds the lock; a `worktree prune` took the file `locked` away. All of them pass.
 _TRANSIENT = re.compile(
     rb"could not lock config file"
@@ -24,7 +24,7 @@ _TRANSIENT = re.compile(
 
 
 class GitError(OrchestrError):
-    """A git command failed in a way nobody expected; ``completed`` is what it said."""
+    """A git command failed unexpectedly; ``completed`` is the command with its output."""
 
     def __init__(
         self, message: str, *, hint: str | None = None, completed: CompletedCommand | None = None
@@ -34,7 +34,7 @@ class GitError(OrchestrError):
 
 
 class FetchFailed(GitError):
-    """Nothing came from the remote: what is here is all there is. Callers warn and go on."""
+    """The fetch brought nothing. Callers warn and continue with the local commits."""
 
 
 class RemoteAway(FetchFailed):
@@ -50,7 +50,7 @@ class NoSuchRef(FetchFailed):
 
 
 class NoCommits(GitError):
-    """The repository has no commit yet (an unborn HEAD), so there is no base (row C15)."""
+    """The repository has no commit yet (an unborn HEAD), so there is no base."""
 
 
 class RefMoved(GitError):
@@ -120,7 +120,7 @@ def remote_failed(completed: CompletedCommand, where: str, remote: str, known: b
 
 
 def parse_push_output(completed: CompletedCommand) -> PushResult | None:
-    """The value of ``git push --porcelain``; None when it never got to talk about the ref."""
+    """The value of ``git push --porcelain``; None when the output has no line for the ref."""
     for line in completed.out.decode("utf-8", "replace").splitlines():
         flag, _, rest = line.partition("\t")
         if "\t" not in rest:

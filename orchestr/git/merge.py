@@ -1,8 +1,8 @@
-"""Several heads as one base, and the marks that a merge leaves behind. No checkout.
+"""Merge several heads into one base, and find conflict markers. No checkout.
 
 Owns `merge_heads` (a cell with several same-repository upstreams starts from their merge)
 and `find_conflict_markers` (part of the proof). The merge commit depends on the heads alone, so a
-run that was killed makes the same commit again and nobody has to remember it.
+killed run makes the same commit again and no record of it is needed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def merge_heads(repo: Repo, heads: Sequence[CommitId]) -> MergedHeads:
     for head in others:
         merged = _merge_commits(repo, commit, head)
         if merged.tree is None:
-            # `commit` may be a merge that nobody knows; name the head that is to blame.
+            # `commit` may be an intermediate merge; name the head that conflicts.
             for other in done if len(done) > 1 else ():
                 pair = _merge_commits(repo, other, head)
                 if pair.tree is None:
@@ -67,8 +67,8 @@ def merge_heads(repo: Repo, heads: Sequence[CommitId]) -> MergedHeads:
 def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
     """Files to which ``base..head`` added both ``<<<<<<< `` and ``>>>>>>> `` lines.
 
-    git looks for candidates by itself (-G), so that a big diff never passes through us; only
-    theirs are read, line by line. Binary files hold no markers for git.
+    git finds the candidate files (-G), so that a big diff never passes through this process;
+    only their diffs are read, line by line. Binary files hold no markers for git.
     """
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
     tuned = ("-c", f"core.bigFileThreshold={_BIG}", "--literal-pathspecs", "diff", *options)

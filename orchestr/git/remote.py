@@ -1,4 +1,4 @@
-"""What git says to and hears from another repository: fetch, ls-remote, push.
+"""The network commands of git: fetch, ls-remote, push.
 
 Owns the arguments of the network commands and how their failures become values and errors.
 Never ``--force``, ``--no-verify``, ``push -u``: a push moves a branch forward, or replaces
@@ -35,7 +35,7 @@ class RemoteOps(GitPath):
         return self.run_readonly("remote").text.split()
 
     def has_remote(self, name: str = "origin") -> bool:
-        """Whether a remote of that name is configured; says nothing about its answering."""
+        """Whether a remote of that name is configured; it may still be unreachable."""
         return name in self.list_remotes()
 
     def fetch(

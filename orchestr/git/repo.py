@@ -5,9 +5,9 @@ Owns reading and moving refs, trees and commits. The class is built up from `orc
 `orchestr.git.worktrees`, `orchestr.git.merge` folds heads and looks for conflict markers.
 Needs git 2.38 (``merge-tree --write-tree``).
 
-What survives a crash: every change here is one git command that is atomic by itself; refs move
-by compare-and-set; no option that throws away somebody's work (``--force``, ``--no-verify``,
-``reset``, ``clean``) is ever passed.
+What survives a crash: every change here is one atomic git command; refs move by compare-and-set;
+no option that discards uncommitted or unmerged work (``--force``, ``--no-verify``, ``reset``,
+``clean``) is ever passed.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Repo(RemoteOps):
         return self.resolve_commit("HEAD")
 
     def require_head(self) -> CommitId:
-        """The commit of HEAD. Raises NoCommits (row C15)."""
+        """The commit of HEAD. Raises NoCommits."""
         head = self.head()
         if head is None:
             raise NoCommits(

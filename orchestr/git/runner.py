@@ -1,4 +1,4 @@
-"""Running git in one path, and where that path lies: the ground under `orchestr.git.repo.Repo`.
+"""Run git in one path, and locate its repository: the base of `orchestr.git.repo.Repo`.
 
 Owns the command line ``git -C path``, its retries and how output becomes names. Every other
 git module stands on this one; only `orchestr.process.run` starts the program.
@@ -87,8 +87,8 @@ class GitPath:
     def run_with_retry(
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> CompletedCommand:
-        """A command that may be run twice, tried again while a sibling is in the way; the last
-        answer, good or bad.
+        """A command that may be run twice, retried while a parallel git is in the way; returns
+        the last result, good or bad.
         """
         where = self.build_env(env)
         return self._retry_transient(lambda: self._run_once(args, where, timeout, None))
@@ -143,7 +143,7 @@ class GitPath:
 
     @classmethod
     def find_containing(cls, start: Path) -> Self | None:
-        """The repository or worktree around ``start`` (row A82), else None."""
+        """The repository or worktree around ``start``, else None."""
         done = cls(start).run_git(
             "rev-parse", "--show-toplevel", check=False, env={"GIT_CEILING_DIRECTORIES": ""}
         )
@@ -193,7 +193,7 @@ class GitPath:
         return parse_worktrees(self.run_readonly("worktree", "list", "--porcelain", "-z").out)
 
     def main_worktree(self) -> Path:
-        """The main worktree (or bare repository), from whichever worktree we are in (row X33)."""
+        """The main worktree (or bare repository), from whichever worktree we are in."""
         return self.list_worktrees()[0].path
 
 

@@ -1,6 +1,6 @@
-"""Worktrees: made, judged, repaired and removed without harm to anybody's work.
+"""Add, validate, repair and remove worktrees without harm to a person's work.
 
-Owns `add_worktree`, `add_detached`, `remove_worktree`, `repair_worktree` and the judgement
+Owns `add_worktree`, `add_detached`, `remove_worktree`, `repair_worktree` and the verdict of
 `validate_worktree`. Leaves who owns a worktree to `orchestr.state.registry` (reserve there first),
 filling one with files to `orchestr.git.checkout`.
 
@@ -49,7 +49,7 @@ _UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG", "MERGE_HEAD", "CHERR
 
 
 class WorktreeFinding(StrEnum):
-    """What is the matter with a worktree."""
+    """The state that `validate_worktree` finds a worktree in."""
 
     OK = "ok"
     MISSING = "missing"  # no directory (or an empty one); git may still list it
@@ -72,22 +72,22 @@ class WorktreeVerdict:
 
 
 class WorktreeProvision(StrEnum):
-    """How a worktree came to be (row C9)."""
+    """How `add_worktree` provided a worktree."""
 
     CREATED = "created"  # with a new branch
-    BRANCH_REUSED = "branch reused"  # the branch was left by an earlier run (rows A29, B102)
+    BRANCH_REUSED = "branch reused"  # the branch was left by an earlier run
     COMPLETED = "completed"  # a killed call had begun it
-    REUSED = "reused"  # it was there (rows A77, C12)
+    REUSED = "reused"  # it was there
 
 
 class WorktreeRefused(GitError):
-    """A path or branch is somebody else's; nothing was changed."""
+    """A path or branch belongs to another owner; nothing was changed."""
 
 
 def validate_worktree(
     repo: Repo, path: Path, branch: str | None, *, registered: bool = True
 ) -> WorktreeVerdict:
-    """Judge a worktree from the three sides: our entry, the disk, git (row D8).
+    """Compare the three records of a worktree: our entry, the disk, git.
 
     ``branch`` None means that it should be detached. Changes nothing. Raises GitError when
     ``repo`` itself cannot be read.
@@ -157,13 +157,13 @@ def add_detached(repo: Repo, path: Path, commit: CommitId, *, locks: Path) -> Wo
         if head is not None and head != commit:
             _refuse_dirty(tree)
             if not tree.run_readonly("for-each-ref", "--count=1", f"--contains={head}").out:
-                tree.update_ref(f"refs/orchestr/kept/{head}", head)  # somebody committed here
+                tree.update_ref(f"refs/orchestr/kept/{head}", head)  # it has a commit of its own
             tree.without_lfs().run_git("checkout", "--quiet", "--detach", commit, "--")
     return how
 
 
 def remove_worktree(repo: Repo, path: Path, *, locks: Path, force: bool = False) -> bool:
-    """Remove one worktree and git's record of it (row D10); its branch stays.
+    """Remove one worktree and git's record of it; its branch stays.
 
     False when there was none. Without ``force`` it raises WorktreeRefused for changes that are
     not committed; locked worktrees and those of other repositories are refused always.
@@ -190,9 +190,9 @@ def remove_worktree(repo: Repo, path: Path, *, locks: Path, force: bool = False)
 
 
 def repair_worktree(repo: Repo, path: Path) -> WorktreeVerdict:
-    """Mend a deleted or damaged ``.git`` file (``git worktree repair``); files are not touched.
+    """Repair a deleted or damaged ``.git`` file (``git worktree repair``); files are not touched.
 
-    Returns the judgement afterwards. Raises WorktreeRefused when ``.git`` is a directory.
+    Returns the verdict afterwards. Raises WorktreeRefused when ``.git`` is a directory.
     """
     path = path.absolute()
     entry = _find_entry(repo, path)
@@ -213,7 +213,7 @@ def repair_worktree(repo: Repo, path: Path) -> WorktreeVerdict:
 def _register_worktree(
     repo: Repo, path: Path, branch: Branch | None, base: CommitId
 ) -> WorktreeProvision:
-    """Bring git's record and an empty directory about, or find out that they are there."""
+    """Make git's record and an empty directory, or find that they exist."""
     verdict = validate_worktree(repo, path, branch)
     match verdict.finding:
         case WorktreeFinding.DAMAGED:
@@ -226,7 +226,7 @@ def _register_worktree(
                 if verdict.entry.locked == _GITS_OWN_LOCK:
                     repo.run_git("worktree", "unlock", str(path))
                 return WorktreeProvision.COMPLETED
-            # `worktree add` itself was killed before HEAD was set: nobody worked here yet.
+            # `worktree add` was killed before HEAD was set: there is no work here yet.
             if not _only_git_file(path):
                 raise _wrong_branch_error(path, branch, verdict)
             _drop_worktree(repo, path)
@@ -279,7 +279,7 @@ def _run_worktree_add(
 def _attach_to_branch(tree: Repo, branch: Branch) -> bool:
     """Put a detached worktree on its branch if nothing is lost by it.
 
-    One that `add_detached` made for a dependent to read, and whose own cell works again.
+    It was made by `add_detached` for a dependent to read, and its own cell runs again.
     """
     head, git_dir = tree.head(), tree.git_dir()
     if head is None or any((git_dir / name).exists() for name in _UNDER_WAY) or tree.dirty_paths():
@@ -293,7 +293,7 @@ def _attach_to_branch(tree: Repo, branch: Branch) -> bool:
 
 
 def _ensure_branch_free(repo: Repo, path: Path, branch: Branch) -> None:
-    """Refuse a branch that is checked out elsewhere (row E136); drop a record of nothing."""
+    """Refuse a branch that is checked out elsewhere; drop a record without a directory."""
     for entry in repo.list_worktrees():
         if entry.branch != branch or _is_same_path(entry.path, path):
             continue

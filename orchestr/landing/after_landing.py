@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from orchestr.cell.agent.run_agent import has_running_agent
@@ -26,6 +25,7 @@ from orchestr.cell.worktree.salvage import (
     unfinished_operation,
 )
 from orchestr.cell.worktree.setup import run_teardown
+from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
 from orchestr.git.repo import Branch, CommitId

@@ -5,8 +5,6 @@ Reads result files, journal and git; decides nothing about order (`orchestr.land
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.run_phase import phase_module
 from orchestr.cell.pull_request.text import is_partial, pr_title
@@ -20,17 +18,16 @@ from orchestr.landing.candidates import (
     CELL,
     FEATURE,
     REVERTS,
+    BuiltCandidate,
     Recipe,
+    build_candidate,
     landed_by_trailers,
 )
-from orchestr.landing.events import LandingChange, Lane, Offered, Stage
+from orchestr.landing.events import CandidateSpec, LandingChange, Lane, Offered, Stage
+from orchestr.landing.session import LandingSession, may_check_apart
 from orchestr.spec.phases import Phase
 from orchestr.state.results import HeadRecord, ImplementOutcome, ImplementRecord
 from orchestr.state.states import CellState
-
-if TYPE_CHECKING:
-    from orchestr.landing.land import Lander
-
 
 NOT_BUILT = "it is not built"
 
@@ -40,7 +37,7 @@ def lane_of(ctx: CellContext) -> Lane:
     return Lane(ctx.cell.repo, base_branch(ctx))
 
 
-def offer_changes(lander: Lander, run: FeatureRun) -> list[Offered]:
+def offer_changes(session: LandingSession, run: FeatureRun) -> list[Offered]:
     """Every cell of a feature as a change, in plan order."""
     found = []
     for order, plan in enumerate(run.plan.cells):
@@ -92,39 +89,41 @@ def changed_paths_of(ctx: CellContext, head: str) -> frozenset[str] | None:
         return None
 
 
-def may_check_apart(run: FeatureRun, repo: str) -> bool:
-    """Whether changes of different paths need not be checked on each other there."""
-    return run.settings.landing.disjoint or run.settings.repo_settings(repo).disjoint
+def assemble_candidate(session: LandingSession, spec: CandidateSpec) -> BuiltCandidate:
+    """Build the candidate; the same spec gives the same commit again. Raises KeyError for a change
+    of a feature that this landing was not asked for."""
+    recipes = [make_recipe(session, key, CommitId(head)) for key, head in spec.parts]
+    return build_candidate(session.repo(spec.lane.repo), CommitId(spec.base), recipes)
 
 
-def make_recipe(lander: Lander, key: str, head: CommitId) -> Recipe:
+def make_recipe(session: LandingSession, key: str, head: CommitId) -> Recipe:
     """How a change becomes a commit."""
-    item = lander.queue.items[key]
+    item = session.queue.items[key]
     change = item.change
     if change.reverts:
-        return _undo_recipe(lander, change)
-    ctx = lander.cell_context(key)
+        return _undo_recipe(session, change)
+    ctx = session.cell_context(key)
     done = ImplementRecord.read(ctx.dir)
     trailers = (
         (FEATURE, ctx.run.feature.name),
         (CELL, ctx.cell.name),
         (ATTEMPT, str(done.attempt if done else 0)),
     )
-    strategy = lander.strategy or ctx.repo_settings.strategy or ctx.run.settings.landing.strategy
-    own = own_base(lander, ctx, head) if strategy in ("squash", "rebase") else None
+    strategy = session.strategy or ctx.repo_settings.strategy or ctx.run.settings.landing.strategy
+    own = own_base(session, ctx, head) if strategy in ("squash", "rebase") else None
     if item.undone and item.before and item.stage is not Stage.LANDED:
         own = CommitId(item.before)  # its old commits are in the target, and reverted there
     return Recipe(key, head, pr_title(ctx), trailers, strategy, own)
 
 
-def own_base(lander: Lander, ctx: CellContext, head: CommitId) -> CommitId | None:
+def own_base(session: LandingSession, ctx: CellContext, head: CommitId) -> CommitId | None:
     """Where a stacked cell's own work begins, when what it is stacked on landed as other commits
     (squashed, rebased) that the branch does not contain.
     """
     repo = ctx.repo
     below: list[CommitId] = []
     for name in ctx.plan.stack:
-        item = lander.queue.items.get(f"{ctx.run.feature.name}/{name}")
+        item = session.queue.items.get(f"{ctx.run.feature.name}/{name}")
         if item is None or not item.change.head:
             continue
         if item.after and repo.resolve_commit(item.after) and repo.is_ancestor(item.after, head):
@@ -141,7 +140,7 @@ def own_base(lander: Lander, ctx: CellContext, head: CommitId) -> CommitId | Non
 # --- rollback -----------------------------------------------------------------------------------
 
 
-def offer_reverts(lander: Lander, run: FeatureRun) -> list[Offered]:
+def offer_reverts(session: LandingSession, run: FeatureRun) -> list[Offered]:
     """What undoes a feature: a change for each landing that is still in its target, dependents
     before what they need. By the queue's book; what that does not know, by the trailers.
     """
@@ -149,9 +148,9 @@ def offer_reverts(lander: Lander, run: FeatureRun) -> list[Offered]:
     for plan in reversed(run.plan.cells):
         ctx = run.cell_context(plan.name)
         lane = lane_of(ctx)
-        item = lander.queue.items.get(ctx.key)
-        repo = lander.repo(lane.repo)
-        tip = lander.fetch_target_tip(lane)
+        item = session.queue.items.get(ctx.key)
+        repo = session.repo(lane.repo)
+        tip = session.fetch_target_tip(lane)
         known = item is not None and item.stage is Stage.LANDED and item.after
         if item is not None and known and item.after != item.before:
             if repo.is_ancestor(item.after, tip):
@@ -176,10 +175,10 @@ def offer_reverts(lander: Lander, run: FeatureRun) -> list[Offered]:
     return offered
 
 
-def _undo_recipe(lander: Lander, change: LandingChange) -> Recipe:
+def _undo_recipe(session: LandingSession, change: LandingChange) -> Recipe:
     before, _, done = change.head.partition("..")
-    ctx = lander.cell_context(change.reverts)
-    repo: Repo = lander.repo(change.lane.repo)
+    ctx = session.cell_context(change.reverts)
+    repo: Repo = session.repo(change.lane.repo)
     commits = repo.run_readonly(
         "rev-list", "--first-parent", f"{before}..{done}", "--"
     ).text.split()

@@ -18,12 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from orchestr.cell.context import CellContext, FeatureRun, repo_path
+from orchestr.cell.context import FeatureRun
 from orchestr.errors import Interrupted, OrchestrError, disk_full_error
-from orchestr.git.repo import CommitId, Repo
+from orchestr.git.repo import CommitId
 from orchestr.landing import after_landing, changes, workers
-from orchestr.landing.candidates import BuiltCandidate, build_candidate
-from orchestr.landing.checks import Check, make_default_check
+from orchestr.landing.checks import make_default_check
 from orchestr.landing.decide import decide_actions, is_doomed
 from orchestr.landing.events import (
     Action,
@@ -34,14 +33,12 @@ from orchestr.landing.events import (
     LandCandidate,
     Landed,
     LandIntended,
-    Lane,
     Lost,
     Made,
     MakeCandidate,
     NotLanded,
     Offered,
     Parked,
-    QueueRules,
     RecordEvent,
     RepairChange,
     RepairStarted,
@@ -55,46 +52,30 @@ from orchestr.landing.events import (
     Verify,
 )
 from orchestr.landing.journal import LandingJournal
-from orchestr.landing.move_target import FORGE, PUSH, choose_landing_method, move_target
-from orchestr.landing.queue import Queue, apply_event, replay
+from orchestr.landing.move_target import choose_landing_method, move_target
+from orchestr.landing.queue import apply_event, replay
 from orchestr.landing.report import LandingOutcome, journal_parked, outcome_of_item
+from orchestr.landing.session import FORGE, PUSH, LandingSession
 from orchestr.state.events import EventKind
 
 POLL = 0.2  # s between two looks at a stop request
 
 
 @dataclass(slots=True)
-class Lander:
-    """One landing process over the features of ``runs``, whose leases the caller holds.
+class Lander(LandingSession):
+    """One landing process: the session, its journal, and the threads that work for it."""
 
-    ``check`` is the seam for checks: called in a thread, with a worktree that shows exactly the
-    candidate. ``listener`` sees every event after the book has it. ``undo``: roll back instead.
-    """
-
-    runs: Sequence[FeatureRun]
-    check: Check | None = None
-    listener: Callable[[Event], None] | None = None
-    warn: Callable[[str], None] = field(default=lambda text: None)
-    undo: bool = False
-    strategy: str | None = None
-    queue: Queue = field(init=False)
     book: LandingJournal = field(init=False)
-    ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
-    _by_name: dict[str, FeatureRun] = field(init=False)
     _offered: set[str] = field(default_factory=set)
-    fresh: set[str] = field(default_factory=set)
-    red: list[str] = field(default_factory=list)
-    flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
     _given_up: set[Action] = field(default_factory=set)
     _answers: handover.Queue[tuple[Action, Event | OrchestrError]] = field(
         default_factory=handover.Queue
     )
-    benches: dict[str, set[int]] = field(default_factory=dict)
-    mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        # Not `super()`: with slots the decorator makes a second class, which that would not find.
+        LandingSession.__post_init__(self)
         run = self.runs[0]
-        self._by_name = {one.feature.name: one for one in self.runs}
         for one in self.runs:
             for cell in one.feature.cells:
                 self.ways[cell.repo] = (
@@ -103,17 +84,6 @@ class Lander:
         self.book = LandingJournal(run.layout.state / "landing" / "queue.jsonl", run.id)
         self.queue = replay(self.book.read(), self.rules)
         self.check = self.check or make_default_check(self.runs)
-
-    @property
-    def rules(self) -> QueueRules:
-        landing = self.runs[0].settings.landing
-        # A forge merges one pull request at a time: what is between would be unchecked.
-        batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
-        disjoint = any(
-            changes.may_check_apart(run, name) for run in self.runs for name in self.ways
-        )
-        return QueueRules(window=landing.window, floor=landing.floor, batch=batch,
-                     repairs=landing.repairs, disjoint=disjoint)  # fmt: skip
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -219,15 +189,6 @@ class Lander:
             if is_doomed(self.queue, action.spec):
                 gone.set()
 
-    def tree_of(self, action: CheckCandidate) -> tuple[str, str]:
-        known = self.queue.candidates.get(action.spec)
-        tree = (
-            known.tree
-            if known
-            else self.repo(action.spec.lane.repo).resolve_tree(CommitId(action.commit))
-        )
-        return action.spec.lane.repo, tree
-
     def _start_action(self, action: Action) -> None:
         if action in self.flying:
             return
@@ -316,21 +277,16 @@ class Lander:
             return []
 
     def _make_candidate(self, spec: CandidateSpec) -> Event:
-        built = self.assemble_candidate(spec)
+        built = changes.assemble_candidate(self, spec)
         if built.commit is None or built.tree is None:
             return Conflicted(spec, built.key, built.conflicts)
         return Made(spec, built.commit, built.tree)
-
-    def assemble_candidate(self, spec: CandidateSpec) -> BuiltCandidate:
-        """The candidate; the same again for the same spec."""
-        recipes = [changes.make_recipe(self, key, CommitId(head)) for key, head in spec.parts]
-        return build_candidate(self.repo(spec.lane.repo), CommitId(spec.base), recipes)
 
     def _retarget_dependents(self, key: str) -> list[Event]:
         item = self.queue.items[key]
         found: list[Event] = []
         name = item.change.group.partition("~")[0]
-        if item.change.reverts or name not in self._by_name:
+        if item.change.reverts or not self.has_feature(name):
             return [Retargeted(key)]
         ctx, lane = self.cell_context(key), item.change.lane
         after_landing.confirm_merged(ctx, self.warn)
@@ -368,40 +324,8 @@ class Lander:
         after_landing.tidy_landed_cell(ctx, change.head, self.warn)
         return [Verified(key, state)]
 
-    # --- looking ---------------------------------------------------------------------------
-
-    def repo(self, name: str) -> Repo:
-        """The main clone of a repository."""
-        return Repo(repo_path(self.runs[0].settings, name))
-
-    def cell_context(self, key: str) -> CellContext:
-        feature, _, cell = key.partition("/")
-        return self._by_name[feature].cell_context(cell.partition("~")[0])
-
     def _group_name(self, run: FeatureRun) -> str:
         return f"{run.feature.name}~rollback" if self.undo else run.feature.name
 
     def _list_offers(self, run: FeatureRun) -> list[Offered]:
         return changes.offer_reverts(self, run) if self.undo else changes.offer_changes(self, run)
-
-    def fetch_target_tip(self, lane: Lane) -> str:
-        """Where the target is at the origin, fetched. Raises GitError, OrchestrError."""
-        repo, ref = self.repo(lane.repo), f"refs/heads/{lane.target}"
-        tip = repo.ls_remote("origin", ref).get(ref)
-        if tip is None:
-            raise OrchestrError(
-                f"repository {lane.repo} has no branch {lane.target} at its origin",
-                hint=f"push it there, or set [repos.{lane.repo}] base in orchestr.toml",
-            )
-        if (
-            repo.resolve_commit(tip) is None
-            or repo.resolve_commit(f"refs/remotes/origin/{lane.target}") != tip
-        ):
-            repo.fetch("origin", f"+{ref}:refs/remotes/origin/{lane.target}",
-                       locks=self.runs[0].layout.locks_dir)  # fmt: skip
-        return tip
-
-    def target_contains(self, lane: Lane, tip: str, commit: str) -> bool:
-        """Whether a commit is in the target as it was looked at."""
-        repo = self.repo(lane.repo)
-        return repo.resolve_commit(commit) is not None and repo.is_ancestor(commit, tip)

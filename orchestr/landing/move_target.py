@@ -12,7 +12,6 @@ What survives a crash: the intent is journalled before, and each way looks first
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import Interrupted, OrchestrError, UsageError
@@ -29,11 +28,8 @@ from orchestr.git.repo import Branch, CommitId
 from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.candidates import commit_message
 from orchestr.landing.events import CandidateSpec, Landed, NotLanded
+from orchestr.landing.session import API, FORGE, PUSH, LandingSession
 
-if TYPE_CHECKING:
-    from orchestr.landing.land import Lander
-
-PUSH, API, FORGE = "push", "api", "forge"
 POLL = 5.0  # s between two looks at the forge's queue
 CATCH_UP = 20.0  # s that a merge may take to be seen at the origin
 
@@ -58,54 +54,54 @@ def choose_landing_method(run: FeatureRun, repo: str, strategy: str | None = Non
     return API if isinstance(run.forge, MergingForge) and how != "fast-forward" else PUSH
 
 
-def move_target(lander: Lander, spec: CandidateSpec, commit: str) -> Landed | NotLanded:
+def move_target(session: LandingSession, spec: CandidateSpec, commit: str) -> Landed | NotLanded:
     """Move the target from ``spec.base`` to ``commit``, or say why not. Raises ForgeAway, GitError,
     Interrupted (of the wait for the forge's queue).
     """
-    lane, tip = spec.lane, lander.fetch_target_tip(spec.lane)
-    items = [lander.queue.items[key] for key in spec.keys]
-    if lander.target_contains(lane, tip, commit):
-        return landed_event(lander, spec, commit, tip)
+    lane, tip = spec.lane, session.fetch_target_tip(spec.lane)
+    items = [session.queue.items[key] for key in spec.keys]
+    if session.target_contains(lane, tip, commit):
+        return landed_event(session, spec, commit, tip)
     if any(item.frozen for item in items):  # of a killed process with other features
         return NotLanded(spec, tip)
-    if any(item.change.reverts for item in items) or lander.ways[lane.repo] == PUSH:
-        return _push_candidate(lander, spec, commit, tip)
+    if any(item.change.reverts for item in items) or session.ways[lane.repo] == PUSH:
+        return _push_candidate(session, spec, commit, tip)
     (key,) = spec.keys  # no batches where the forge merges
     try:
-        if lander.ways[lane.repo] == API:
-            return _merge_by_forge_api(lander, spec, lander.cell_context(key), commit, tip)
-        return _merge_by_forge_queue(lander, spec, lander.cell_context(key), tip)
+        if session.ways[lane.repo] == API:
+            return _merge_by_forge_api(session, spec, session.cell_context(key), commit, tip)
+        return _merge_by_forge_queue(session, spec, session.cell_context(key), tip)
     except ForgeAway:
         raise
     except ForgeError as error:
-        tip = lander.fetch_target_tip(lane)
+        tip = session.fetch_target_tip(lane)
         refused = f"{error.message} ({error.hint})" if error.hint else error.message
         return NotLanded(spec, tip, "" if tip != spec.base else refused)
 
 
 def _push_candidate(
-    lander: Lander, spec: CandidateSpec, commit: str, tip: str
+    session: LandingSession, spec: CandidateSpec, commit: str, tip: str
 ) -> Landed | NotLanded:
     lane = spec.lane
     if tip != spec.base:
         return NotLanded(spec, tip)
-    result = lander.repo(lane.repo).push(
+    result = session.repo(lane.repo).push(
         "origin", CommitId(commit), Branch(lane.target), expected=CommitId(spec.base)
     )
-    tip = lander.fetch_target_tip(lane)
-    if lander.target_contains(lane, tip, commit):
-        return landed_event(lander, spec, commit, tip)
+    tip = session.fetch_target_tip(lane)
+    if session.target_contains(lane, tip, commit):
+        return landed_event(session, spec, commit, tip)
     if result.status is PushStatus.REJECTED and tip == spec.base:
         return NotLanded(spec, tip, f"{lane.target} of {lane.repo}: {result.reason}")
     return NotLanded(spec, tip)
 
 
-def landed_event(lander: Lander, spec: CandidateSpec, commit: str, tip: str) -> Landed:
+def landed_event(session: LandingSession, spec: CandidateSpec, commit: str, tip: str) -> Landed:
     """The answer for a candidate that is in the target, with what each of its parts came to."""
     if len(spec.parts) == 1 or commit == spec.base:
         return Landed(spec, commit, tip)
     try:
-        steps = lander.assemble_candidate(spec).steps
+        steps = changes.assemble_candidate(session, spec).steps
     except KeyError:  # a batch with a feature that this process was not asked for
         steps = ()
     return Landed(spec, commit, tip, steps)
@@ -115,7 +111,7 @@ def landed_event(lander: Lander, spec: CandidateSpec, commit: str, tip: str) -> 
 
 
 def _merge_by_forge_api(
-    lander: Lander, spec: CandidateSpec, ctx: CellContext, commit: str, tip: str
+    session: LandingSession, spec: CandidateSpec, ctx: CellContext, commit: str, tip: str
 ) -> Landed | NotLanded:
     """Merge by the forge's button, and see that what came out is what was checked."""
     forge, lane, ((key, head),) = ctx.run.forge, spec.lane, spec.parts
@@ -123,7 +119,7 @@ def _merge_by_forge_api(
     pr = _find_pull_request(ctx, head)
     if pr.state is PRState.OPEN and tip != spec.base:
         return NotLanded(spec, tip)
-    recipe = changes.make_recipe(lander, key, CommitId(head))
+    recipe = changes.make_recipe(session, key, CommitId(head))
     method = MergeMethod(recipe.strategy)
     if pr.state is PRState.OPEN and pr.base != lane.target:
         ctx.run.forge.edit_pull_request(ctx.repo_ref, pr.number, base=lane.target)
@@ -132,18 +128,18 @@ def _merge_by_forge_api(
         ctx.repo_ref, pr.number, sha=head, method=method, title=recipe.title, message=words
     )
     made = pr.merged_as
-    tip = _wait_for_merged_tip(lander, spec, made or head)
+    tip = _wait_for_merged_tip(session, spec, made or head)
     if made is None:
-        return _landed_at_tip(lander, spec, tip)
-    before = _target_before_merge(lander, spec, made, method)
-    repo = lander.repo(lane.repo)
+        return _landed_at_tip(session, spec, tip)
+    before = _target_before_merge(session, spec, made, method)
+    repo = session.repo(lane.repo)
     if repo.resolve_tree(CommitId(made)) != repo.resolve_tree(CommitId(commit)):
-        workers.check_forge_merge(lander, spec, made)
+        workers.check_forge_merge(session, spec, made)
     return Landed(spec, made, tip, ((before, made),))
 
 
 def _merge_by_forge_queue(
-    lander: Lander, spec: CandidateSpec, ctx: CellContext, tip: str
+    session: LandingSession, spec: CandidateSpec, ctx: CellContext, tip: str
 ) -> Landed | NotLanded:
     """Into the forge's own queue, and wait until it says merged, or lets it go."""
     forge, lane, ((_, head),) = ctx.run.forge, spec.lane, spec.parts
@@ -162,11 +158,11 @@ def _merge_by_forge_queue(
     pr = ctx.run.forge.merge_pull_request(
         ctx.repo_ref, pr.number, sha=head
     )  # merged: it only tells as what
-    tip = _wait_for_merged_tip(lander, spec, pr.merged_as or head)
+    tip = _wait_for_merged_tip(session, spec, pr.merged_as or head)
     if pr.merged_as is None:
-        return _landed_at_tip(lander, spec, tip)
-    recipe = changes.make_recipe(lander, spec.keys[0], CommitId(head))
-    before = _target_before_merge(lander, spec, pr.merged_as, MergeMethod(recipe.strategy))
+        return _landed_at_tip(session, spec, tip)
+    recipe = changes.make_recipe(session, spec.keys[0], CommitId(head))
+    before = _target_before_merge(session, spec, pr.merged_as, MergeMethod(recipe.strategy))
     return Landed(spec, pr.merged_as, tip, ((before, pr.merged_as),))
 
 
@@ -182,12 +178,12 @@ def _find_pull_request(ctx: CellContext, head: str) -> PullRequest:
     return pr
 
 
-def _wait_for_merged_tip(lander: Lander, spec: CandidateSpec, made: str) -> str:
+def _wait_for_merged_tip(session: LandingSession, spec: CandidateSpec, made: str) -> str:
     """The target once the origin shows the merge. Raises OrchestrError when it does not."""
     end = time.monotonic() + CATCH_UP
     while True:
-        tip = lander.fetch_target_tip(spec.lane)
-        if lander.target_contains(spec.lane, tip, made) or lander.target_contains(
+        tip = session.fetch_target_tip(spec.lane)
+        if session.target_contains(spec.lane, tip, made) or session.target_contains(
             spec.lane, tip, spec.parts[0][1]
         ):
             return tip
@@ -199,16 +195,16 @@ def _wait_for_merged_tip(lander: Lander, spec: CandidateSpec, made: str) -> str:
         time.sleep(0.5)
 
 
-def _landed_at_tip(lander: Lander, spec: CandidateSpec, tip: str) -> Landed:
+def _landed_at_tip(session: LandingSession, spec: CandidateSpec, tip: str) -> Landed:
     """Where the forge does not tell the commit: the target as it is now."""
     return Landed(spec, tip, tip, ((spec.base, tip),))
 
 
 def _target_before_merge(
-    lander: Lander, spec: CandidateSpec, made: str, method: MergeMethod
+    session: LandingSession, spec: CandidateSpec, made: str, method: MergeMethod
 ) -> str:
     """The target before the forge merged: the base, unless somebody was quicker."""
-    repo = lander.repo(spec.lane.repo)
+    repo = session.repo(spec.lane.repo)
     parent = repo.resolve_commit(f"{made}^")
     if parent is None or parent == spec.base:
         return spec.base

@@ -9,12 +9,12 @@ was prepared, and the phases themselves know what is done.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.phases.run_phase import phase_module, run_phase
 from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.codec import replace
 from orchestr.files import read_toml, write_atomic, write_toml
 from orchestr.landing.events import Trouble
 from orchestr.spec.phases import Action, Phase

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from orchestr.cell.worktree.salvage import unfinished_operation
 from orchestr.landing.events import LandingChange, Lane, Stage, Trouble
 from orchestr.landing.queue import QueueItem, find_obstacle
+from orchestr.landing.session import LandingSession
 from orchestr.spec.phases import Action
 from orchestr.state.events import EventKind
 from orchestr.state.results import NO_PR, PublishRecord
-
-if TYPE_CHECKING:
-    from orchestr.landing.land import Lander
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +42,29 @@ class LandingOutcome:
         return not self.red and all(end.stage is Stage.LANDED for end in self.ends)
 
 
-def outcome_of_item(lander: Lander, item: QueueItem) -> ChangeOutcome:
+def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
     """Where one change is now, with the next command where it did not land."""
     change = item.change
     end = ChangeOutcome(change.key, change.lane, item.stage, item.trouble, item.after,
-              change.key in lander.fresh, link=_pull_request_link(lander, change))  # fmt: skip
+              change.key in session.fresh, link=_pull_request_link(session, change))  # fmt: skip
     match item.stage:
         case Stage.LANDED:
             return end
         case Stage.PARKED:
-            return replace(end, why=item.detail, hint="\n".join(suggest_commands(lander, item)))
+            return replace(end, why=item.detail, hint="\n".join(suggest_commands(session, item)))
         case _:
-            why = find_obstacle(lander.queue, item) or ""
-            name = lander.cell_context(change.reverts or change.key).run.feature.name
+            why = find_obstacle(session.queue, item) or ""
+            name = session.cell_context(change.reverts or change.key).run.feature.name
             hint = f"orchestr run {name} && orchestr land {name}" if change.hold else ""
             if item.undone and item.undone == change.head:
-                hint = _landing_again_hint(lander, change, name)
+                hint = _landing_again_hint(session, change, name)
             return replace(end, commit="", why=why, hint=hint)
 
 
-def _landing_again_hint(lander: Lander, change: LandingChange, name: str) -> str:
+def _landing_again_hint(session: LandingSession, change: LandingChange, name: str) -> str:
     """What lands a change again that was rolled back: its commits are in the target's history,
     so that only new ones on top of the reverts change anything."""
-    ctx = lander.cell_context(change.key)
+    ctx = session.cell_context(change.key)
     if ctx.cell.action is Action.PUSH:
         target = change.lane.target
         return (
@@ -77,30 +74,32 @@ def _landing_again_hint(lander: Lander, change: LandingChange, name: str) -> str
     return f"orchestr run {name} --fresh && orchestr land {name}"
 
 
-def _pull_request_link(lander: Lander, change: LandingChange) -> str:
-    ctx = lander.cell_context(change.reverts or change.key)
+def _pull_request_link(session: LandingSession, change: LandingChange) -> str:
+    ctx = session.cell_context(change.reverts or change.key)
     done = PublishRecord.read(ctx.dir)
     return done.url if done is not None and done.url != NO_PR else ""
 
 
-def journal_parked(lander: Lander, key: str, trouble: Trouble, reason: str) -> None:
+def journal_parked(session: LandingSession, key: str, trouble: Trouble, reason: str) -> None:
     """A change is left to a person: both sides and the commands. What waits at a gate has been
     told by its phase.
     """
-    item = lander.queue.items[key]
+    item = session.queue.items[key]
     if item.change.reverts or item.frozen or trouble is Trouble.APPROVAL:
         return
-    ctx, target = lander.cell_context(key), item.change.lane.target
+    ctx, target = session.cell_context(key), item.change.lane.target
     sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {target}"
-    sides += f" ({lander.queue.tips[item.change.lane][:12]})"
-    hint = "; ".join(suggest_commands(lander, item, trouble))
+    sides += f" ({session.queue.tips[item.change.lane][:12]})"
+    hint = "; ".join(suggest_commands(session, item, trouble))
     ctx.emit(EventKind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {reason}", hint=hint)
 
 
-def suggest_commands(lander: Lander, item: QueueItem, trouble: Trouble | None = None) -> list[str]:
+def suggest_commands(
+    session: LandingSession, item: QueueItem, trouble: Trouble | None = None
+) -> list[str]:
     """What a person types to look at it, and to go on."""
     change, target = item.change, item.change.lane.target
-    ctx = lander.cell_context(change.reverts or change.key)
+    ctx = session.cell_context(change.reverts or change.key)
     name = ctx.run.feature.name
     if change.reverts:
         return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]

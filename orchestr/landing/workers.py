@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
@@ -24,49 +23,47 @@ from orchestr.landing.events import (
     Trouble,
 )
 from orchestr.landing.repair import repair_head, repair_obstacle
+from orchestr.landing.session import LandingSession
 from orchestr.process.tree import kill_marked
 
-if TYPE_CHECKING:
-    from orchestr.landing.land import Lander
 
-
-def kill_leftover_checks(lander: Lander) -> None:
+def kill_leftover_checks(session: LandingSession) -> None:
     """End the checks that a killed landing left at work; only one lands in a workspace."""
-    for name in lander.ways:
-        home = lander.runs[0].layout.state / "landing" / name
+    for name in session.ways:
+        home = session.runs[0].layout.state / "landing" / name
         for path in home.glob("[0-9]*"):
             if path.name.isdecimal():
                 kill_marked(bench_marker(path))
 
 
-def check_candidate(lander: Lander, action: CheckCandidate) -> Event:
+def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     """The verdict on a candidate. Raises Interrupted when it was let go."""
     spec = action.spec
-    tree = lander.tree_of(action)[1]
-    result = check_commit(lander, spec, action.commit, tree, lander.flying[action])
+    tree = session.tree_of(action)[1]
+    result = check_commit(session, spec, action.commit, tree, session.flying[action])
     return Checked(spec, action.commit, result.green, result.detail)
 
 
 def check_commit(
-    lander: Lander, spec: CandidateSpec, commit: str, tree: str, stop: threading.Event
+    session: LandingSession, spec: CandidateSpec, commit: str, tree: str, stop: threading.Event
 ) -> CandidateVerdict:
     """Check a commit in a warm worktree that shows it. Raises Interrupted."""
-    name, changes_in = spec.lane.repo, tuple(lander.queue.items[key].change for key in spec.keys)
-    number = _take_bench(lander, name)
+    name, changes_in = spec.lane.repo, tuple(session.queue.items[key].change for key in spec.keys)
+    number = _take_bench(session, name)
     try:
-        path = lander.runs[0].layout.state / "landing" / name / str(number)
-        checkout_commit(_any_cell(lander, name), path, CommitId(commit))
-        assert lander.check is not None
-        return lander.check(
+        path = session.runs[0].layout.state / "landing" / name / str(number)
+        checkout_commit(_any_cell(session, name), path, CommitId(commit))
+        assert session.check is not None
+        return session.check(
             CheckOrder(
                 name,
                 path,
                 commit,
                 tree,
                 changes_in,
-                keys_in_candidate(lander.queue, spec),
+                keys_in_candidate(session.queue, spec),
                 stop,
-                lander.warn,
+                session.warn,
             )
         )
     except Interrupted:
@@ -78,47 +75,47 @@ def check_commit(
             False, f"{error.message} ({error.hint})" if error.hint else error.message
         )
     finally:
-        lander.benches[name].discard(number)
+        session.benches[name].discard(number)
 
 
-def _any_cell(lander: Lander, name: str) -> CellContext:
+def _any_cell(session: LandingSession, name: str) -> CellContext:
     """Some cell of a repository, for its settings."""
     return next(
-        run.cell_context(cell.name) for run in lander.runs for cell in run.feature.cells
+        run.cell_context(cell.name) for run in session.runs for cell in run.feature.cells
         if cell.repo == name
     )  # fmt: skip
 
 
-def check_forge_merge(lander: Lander, spec: CandidateSpec, commit: str) -> None:
+def check_forge_merge(session: LandingSession, spec: CandidateSpec, commit: str) -> None:
     """What the forge made has another tree than what was checked: say it, and check it now."""
     where = f"{spec.lane.target} of {spec.lane.repo}"
-    lander.warn(f"{where} moved while the forge merged; {commit[:12]} was not checked before")
-    tree = lander.repo(spec.lane.repo).resolve_tree(CommitId(commit))
-    result = check_commit(lander, spec, commit, tree, lander.runs[0].stop)
+    session.warn(f"{where} moved while the forge merged; {commit[:12]} was not checked before")
+    tree = session.repo(spec.lane.repo).resolve_tree(CommitId(commit))
+    result = check_commit(session, spec, commit, tree, session.runs[0].stop)
     if not result.green:
-        lander.red.append(f"{where} is RED at {commit[:12]}: {result.detail}")
+        session.red.append(f"{where} is RED at {commit[:12]}: {result.detail}")
 
 
-def _take_bench(lander: Lander, name: str) -> int:
-    with lander.mutex:
-        taken = lander.benches.setdefault(name, set())
+def _take_bench(session: LandingSession, name: str) -> int:
+    with session.mutex:
+        taken = session.benches.setdefault(name, set())
         number = next(n for n in range(1, len(taken) + 2) if n not in taken)
         taken.add(number)
     return number
 
 
-def repair_change(lander: Lander, action: RepairChange) -> Event:
+def repair_change(session: LandingSession, action: RepairChange) -> Event:
     """Let the change's own agent mend it; one that fails is asked again, within the bound (row
     E43). Raises Interrupted.
     """
-    change = lander.queue.items[action.key].change
-    ctx, lane = lander.cell_context(action.key), change.lane
+    change = session.queue.items[action.key].change
+    ctx, lane = session.cell_context(action.key), change.lane
     why = repair_obstacle(ctx)
     if why is not None:
         return Parked(action.key, action.trouble, detail_with_reason(action, why))
     try:
         head = repair_head(ctx, action.trouble, action.number, action.detail, head=change.head,
-                    target=lane.target, tip=lander.queue.tips[lane])  # fmt: skip
+                    target=lane.target, tip=session.queue.tips[lane])  # fmt: skip
     except Interrupted:
         raise
     except NeedsApproval as error:  # mended, and a person has to say yes to it
@@ -127,7 +124,7 @@ def repair_change(lander: Lander, action: RepairChange) -> Event:
     except OrchestrError as error:
         if full := as_disk_full(error):
             raise full from error
-        if action.number < lander.rules.repairs:
+        if action.number < session.rules.repairs:
             return RepairStarted(action.key, action.trouble, action.number + 1, action.detail)
         why = error.message.removeprefix(f"cell {ctx.name}: ")
         return Parked(

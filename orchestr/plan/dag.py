@@ -1,7 +1,7 @@
 """From a feature to the order of its cells: waves, bases, priorities, overlaps, forecast.
 
 Pure: no clock, no disk, no git. Edges alone decide when a cell may start; waves are only a way to
-show the plan (row X36). Everything is deterministic: the same feature gives the same plan on every
+show the plan. Everything is deterministic: the same feature gives the same plan on every
 machine and after every crash, so a resumed run takes its cells in the order of the first one.
 """
 
@@ -26,7 +26,7 @@ class CellPlan:
 
     ``stack`` are the same-repository upstreams that the base must contain, after reduction: one is
     stacked on, several are merged first. ``foreign`` are the upstreams in other repositories after
-    reduction; the prompt tells of all ``upstreams``.
+    reduction; the prompt lists all ``upstreams``.
     """
 
     name: str
@@ -66,14 +66,14 @@ class FeaturePlan:
         return {cell.name: cell for cell in self.cells}
 
     def cells_by_wave(self) -> tuple[tuple[CellPlan, ...], ...]:
-        """The cells grouped by wave, for showing (rows A14, A18)."""
+        """The cells grouped by wave, for showing."""
         groups: dict[int, list[CellPlan]] = {}
         for cell in self.cells:
             groups.setdefault(cell.wave, []).append(cell)
         return tuple(tuple(group) for _, group in sorted(groups.items()))
 
     def ready_cells(self, done: Collection[str], taken: Collection[str] = ()) -> tuple[str, ...]:
-        """Cells whose upstreams are all done, the longest way to the end first.
+        """Cells whose upstreams are all done, the longest path to the end first.
 
         ``taken`` are those that run, failed or are finished already, besides ``done``.
         """
@@ -107,7 +107,7 @@ class CellForecast:
 
 
 class PathOverlap(NamedTuple):
-    """Two cells of a repository, without a way between them, that may change one path (X16)."""
+    """Two cells of a repository, without a way between them, that may change one path."""
 
     cell_a: str
     cell_b: str
@@ -116,7 +116,7 @@ class PathOverlap(NamedTuple):
 
 
 def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) -> FeaturePlan:
-    """Order the cells of a feature (rows A14, A17, A18).
+    """Order the cells of a feature.
 
     ``durations`` are seconds of earlier attempts; a cell without one gets the median of the known
     ones, else 1. Raises ValueError on a cycle or on an upstream that does not exist; the spec
@@ -169,8 +169,8 @@ def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) ->
 def find_overlaps(feature: Feature) -> tuple[PathOverlap, ...]:
     """Patterns of two cells of one repository that can match one path, without an edge path.
 
-    Such cells can start from the same commit and change the same file (row X16). Cells without
-    ``owned_paths`` say nothing, so nothing is said of them. In spec order.
+    Such cells can start from the same commit and change the same file. Cells without
+    ``owned_paths`` are left out, because they claim no path. In spec order.
     """
     cells = {cell.name: cell for cell in feature.cells}
     waves = _assign_waves(cells)
@@ -217,10 +217,10 @@ def forecast_run(
 ) -> tuple[CellForecast, ...]:
     """What a run would do with every cell, in plan order.
 
-    ``stale``: cell -> phase -> why it would run (a cell or phase not there is up to date).
-    ``blocked``: cells that cannot run, with the reason. ``ignored`` and cells outside ``only`` are
-    not run; with a result in ``have_result`` they count as satisfied for their dependents
-    (row A19), without one they block them (row A20).
+     ``stale``: cell -> phase -> why it would run (a cell or phase not there is up to date).
+     ``blocked``: cells that cannot run, with the reason. ``ignored`` and cells outside ``only`` are
+     not run; with a result in ``have_result`` they count as satisfied for their dependents
+    , without one they block them.
     """
     stuck = dict(blocked or {})
     found: dict[str, CellForecast] = {}
@@ -296,7 +296,7 @@ def _assign_waves(cells: Mapping[str, Cell]) -> dict[str, int]:
 
 
 def _find_cycle(cells: Mapping[str, Cell], stuck: set[str]) -> list[str]:
-    """One cycle among the cells that Kahn's walk could not reach: walk upstream until it bites."""
+    """One cycle among the cells that Kahn's walk could not reach: walk up until a cell repeats."""
     name = next(iter(n for n in cells if n in stuck))
     trail: list[str] = []
     while name not in trail:

@@ -1,7 +1,7 @@
-"""Overlapping claims of a spec, each as a problem with its line (row X16).
+"""Overlapping claims of a spec, each as a problem with its line.
 
-Which they are is `orchestr.plan.dag`'s, what follows is the caller's: `plan`, `validate` and `run`
-say the same words. An error stops `run` (and makes `plan` and `validate` exit 2); a warning does
+`orchestr.plan.dag` finds them and the caller acts on them: `plan`, `validate` and `run` show the
+same text. An error stops `run` (and makes `plan` and `validate` exit 2); a warning does
 not.
 """
 

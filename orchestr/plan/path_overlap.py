@@ -3,8 +3,8 @@
 Pure. Patterns are gitignore-like: ``*``, ``?`` and classes stay inside a segment, ``**`` crosses
 segments, a pattern without an inner slash holds at every depth, and a pattern that names a
 folder holds for all below it. The answer errs to one side: a false "yes" costs a warning, a
-false "no" would cost a merge conflict, so classes count as any character and ``!`` takes nothing
-away. One exception keeps the warnings worth reading: a last name with an extension (``*.go``)
+false "no" would cost a merge conflict, so classes count as any character and ``!`` excludes
+nothing. One exception keeps the warnings worth reading: a last name with an extension (``*.go``)
 counts as a file, not as a folder, as long as the other pattern does not name such a folder.
 """
 

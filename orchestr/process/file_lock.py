@@ -90,8 +90,8 @@ class FlockLock:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 fcntl.flock(fd, how)
-                # Somebody may have deleted the file by hand while we waited: a lock on a file
-                # that nobody else can open protects nothing.
+                # A person may have deleted the file while we waited: a lock on an unlinked file
+                # protects nothing, because no other process can open it.
                 if _is_same_file(fd, self.path):
                     self._fd = fd
                     return

@@ -19,11 +19,10 @@ import secrets
 import socket
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from orchestr.codec import SCHEMA, Record, decode, encode
 from orchestr.errors import Busy
 from orchestr.process.file_lock import TAKEN, FlockLock, _poll_until
 from orchestr.process.run import is_process_alive, read_create_time
@@ -31,8 +30,7 @@ from orchestr.process.run import is_process_alive, read_create_time
 PATIENCE = 1.0  # seconds to wait for a holder that has the flock but has not yet said who it is
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseRecord:
+class LeaseRecord(Record, frozen=True):
     """Who runs a feature. ``create_time`` in seconds since the epoch, ``started_at`` ISO-8601."""
 
     pid: int
@@ -187,25 +185,14 @@ def _busy_error(
 
 
 def _encode_record(record: LeaseRecord) -> bytes:
-    return (json.dumps({"schema": 1, **asdict(record)}) + "\n").encode()
+    return (json.dumps({"schema": SCHEMA, **encode(record)}) + "\n").encode()
 
 
 def _parse_record(data: bytes) -> LeaseRecord | None:
     """The record, None when there is none that can be read: a lock file may hold anything."""
     try:
-        raw: Any = json.loads(data)
-        return LeaseRecord(
-            pid=int(raw["pid"]),
-            create_time=float(raw["create_time"]),
-            host=str(raw["host"]),
-            user=str(raw["user"]),
-            command=str(raw["command"]),
-            started_at=str(raw["started_at"]),
-            features=tuple(str(name) for name in raw["features"]),
-            jobs=int(raw["jobs"]),
-            nonce=str(raw["nonce"]),
-        )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return decode(json.loads(data), LeaseRecord)
+    except (ValueError, RecursionError):
         return None
 
 

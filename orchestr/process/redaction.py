@@ -1,4 +1,4 @@
-"""What may be shown and handed on: secrets are taken out, environments are allow-lists.
+"""Redact secrets in text, and filter environments by an allow-list.
 
 Pure. Owns which variable names look secret and how a URL's password is hidden. Leaves the
 decision what an agent may see to its caller.

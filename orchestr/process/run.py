@@ -6,7 +6,7 @@ processes to `orchestr.process.tree`, hiding secrets to `orchestr.process.redact
 offered here too). No shell.
 
 Survives a crash: a child holds no lock and no record of ours, so an orchestrator that dies
-leaves at most a command that ends by itself.
+leaves at most a command that runs to its end.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class ProcessFailed(OrchestrError):
 
 
 class ProcessTimeout(ProcessFailed):
-    """A command reached its time limit and was ended with all that it had started (B92)."""
+    """A command reached its time limit and was ended with all that it had started."""
 
 
 def run_command(
@@ -116,7 +116,7 @@ def run_command(
 ) -> CompletedCommand:
     """Run a command and wait for it; its stdin is empty unless ``input`` is given.
 
-    ``timeout`` is in seconds (D88). Of stdout and stderr the last ``limit`` bytes each are kept;
+    ``timeout`` is in seconds. Of stdout and stderr the last ``limit`` bytes each are kept;
     ``stdout`` names a file that takes it instead. ``kill_left`` also ends what the command left
     running (checks want that; git's own daemons are to stay). ``sink`` is given every piece of
     stdout and stderr as it comes, in that order. ``stop``, once set, ends the command like a time

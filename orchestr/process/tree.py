@@ -1,4 +1,4 @@
-"""Who descends from whom: finding processes and ending them, without ending a stranger.
+"""The process tree: find processes and end them, never an unrelated one.
 
 Owns the identity of a process (pid and create time, so a reused pid is never taken for the old
 process), descendants, the marker ``ORCHESTR_ATTEMPT_ID`` and killing until none is left. Leaves
@@ -51,7 +51,7 @@ def read_create_time(pid: int) -> float | None:
 
 
 def is_process_alive(pid: int, create_time: float) -> bool:
-    """Whether that very process still runs: the pid counts only with its create time (B96)."""
+    """Whether that very process still runs: the pid counts only with its create time."""
     if pid <= 0:
         return False
     now = _read_created(pid)
@@ -122,8 +122,8 @@ def kill_tree(pid: int, create_time: float, *, grace: float) -> int:
 def track_descendants(roots: Callable[[Table], list[Proc]]) -> Callable[[], list[Proc]]:
     """A function that names what lives of ``roots(table)`` and of all that descends from them.
 
-    Once a parent is dead its children are somebody else's, and they need not carry the marker:
-    so whoever was seen once is remembered. This process itself is never named.
+    When a parent dies its children get another parent, and they need not carry the marker:
+    so each process that was seen once is remembered. This process itself is never named.
     """
     known: dict[int, Proc] = {}
 
@@ -184,7 +184,7 @@ def end_processes(
 
 
 def send_signal(proc: Proc, number: int) -> bool:
-    """Signal exactly that process. False if it is gone or belongs to somebody else.
+    """Signal exactly that process. False if it is gone or belongs to another user.
 
     A pidfd is opened first and the create time compared after, so that a pid reused in
     between cannot be hit.
@@ -300,7 +300,7 @@ def _psutil_has_marker(pid: int, marker: str) -> bool:
 def list_attempt_processes() -> list[tuple[int, str, str]]:
     """Every process of this user that carries some attempt's marker: (pid, marker, worktree).
 
-    The worktree tells the workspaces of one machine apart: features may have equal names.
+    The worktree distinguishes the workspaces of one machine: features may have equal names.
     """
     found = []
     for proc in read_process_table().values():

@@ -1,1 +1,1 @@
-"""A run from start to summary: goals, lease, pre-flight, signals, news."""
+"""A run from start to summary: goals, lease, pre-flight, signals, notifications."""

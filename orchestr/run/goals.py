@@ -31,7 +31,7 @@ class FeatureGoals:
 
 
 def choose_goals(session: Session, targets: Sequence[Target], params: Any) -> list[FeatureGoals]:
-    """Goals by feature. Raises UsageError for names that `--only` does not find (row A75)."""
+    """Goals by feature. Raises UsageError for names that `--only` does not find."""
     goals: list[FeatureGoals] = []
     only: set[str] = set(params["only"])
     known: set[str] = set()
@@ -85,7 +85,7 @@ def required_cells(run: FeatureRun, targets: Sequence[Target], frozen: set[str])
 
 
 def _check_upstreams(goal: FeatureGoals) -> None:
-    """`--only` asks that upstreams are done (row X25)."""
+    """`--only` asks that upstreams are done."""
     plans = {plan.name: plan for plan in goal.run.plan.cells}
     for name in goal.cells:
         for upstream in plans[name].upstreams:

@@ -24,7 +24,8 @@ from orchestr.process.redaction import redact, secret_values
 from orchestr.process.run import filter_env
 from orchestr.process.run import run_command as run_process
 from orchestr.settings.records import NotifySettings
-from orchestr.state.events import Event, EventKind
+from orchestr.state.event_details import CheckDone, RunFinished
+from orchestr.state.events import Event
 from orchestr.state.replay import CellView, FeatureView, apply_event
 from orchestr.state.states import CellState
 from orchestr.views.live.progress import Progress
@@ -46,19 +47,16 @@ NEWS = {
 def derive_message(view: FeatureView, event: Event) -> tuple[FeatureView, dict[str, Any] | None]:
     """The view after an event, and what there is to tell of it, if anything. Pure."""
     after = apply_event(view, event)
-    if event.kind is EventKind.RUN_FINISHED:
+    details = event.details
+    if isinstance(details, RunFinished):
         made = any(cell.run == event.run for cell in after.cells.values())
-        if event.data.get("exit") != int(ExitCode.DONE) or not made:
+        if details.exit != int(ExitCode.DONE) or not made:
             return after, None
         text = f"{event.feature}: done"
         return after, _make_message("done", event, text, f"orchestr status {event.feature}")
-    if (
-        event.kind is EventKind.CHECK_DONE
-        and not event.cell
-        and event.data.get("passed") is not True
-    ):
-        what = f"{event.data.get('name')} in {event.data.get('repo')}"
-        why = headline(str(event.data.get("detail") or ""))[:LONGEST]
+    if isinstance(details, CheckDone) and not event.cell and not details.passed:
+        what = f"{details.name} in {details.repo}"
+        why = headline(details.detail)[:LONGEST]
         text = f"{event.feature}: cross check {what} is red: {why}"
         return after, _make_message("failed", event, text, f"orchestr status {event.feature}",
                                reason=why, state="failed")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the forge says of a feature's branches: asked once a repository, journalled where new.
+"""Observe a feature's pull requests: one query a repository, changes go to the journal.
 
 `run` asks when it begins, `status --fetch` when a person wants to know; everything else reads
 the journal (DESIGN, the network).
@@ -24,7 +24,7 @@ def observe_pull_requests(run: FeatureRun) -> None:
     for repo, branches in by_repo.items():
         ref = run.cell_context(names[repo, branches[0]]).repo_ref
         if not ref.path.is_dir() and not (run.forge.real and ref.url):
-            continue  # it is made by this run: nothing of ours can be at its forge
+            continue  # this run makes it: its forge can hold no pull request of ours
         try:
             found = run.forge.find_pull_requests(ref, branches)
         except OrchestrError as error:
@@ -47,6 +47,6 @@ def observe_pull_requests(run: FeatureRun) -> None:
 
 
 def pull_request_changed(view: CellView, pr: PullRequest) -> bool:
-    """Whether the journal does not know this of the cell's pull request yet."""
+    """Whether the observed pull request differs from the journal's."""
     known = (view.pr_url, view.pr_state, view.pr_draft, view.pr_checks, view.pr_review)
     return known != (pr.url, str(pr.state), pr.draft, pr.checks, pr.review)

@@ -1,6 +1,6 @@
-"""Before anything starts: what is missing, each finding with its mend (rows B21, B43, B72-B77).
+"""Before anything starts: what is missing, each finding with its fix.
 
-Looks only; a finding with severity `error` stops the run unless `--skip-preflight`.
+Reads only; a finding with severity `error` stops the run unless `--skip-preflight`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MIN_GIT = (2, 38)
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that is not as it should be, and how to mend it."""
+    """A finding and how to fix it."""
 
     severity: str  # error | warning
     what: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.what}\n  hint: {self.mend}"
+        return f"{self.severity}: {self.what}\n  hint: {self.fix}"
 
 
 def check_prerequisites(
@@ -58,12 +58,12 @@ def check_prerequisites(
     for name in sorted(agents):
         why = run.agent_adapter(name).explain_unusable()
         if why is not None:
-            mend = f"install it, or change [agents.{name}] in orchestr.toml"
-            found.append(Diagnostic("error", f"agent {name}: {why}", mend))
+            fix = f"install it, or change [agents.{name}] in orchestr.toml"
+            found.append(Diagnostic("error", f"agent {name}: {why}", fix))
         elif dollars and run.agent_adapter(name).paid and not run.agent_adapter(name).tells_cost:
             what = f"agent {name} does not say what it costs: a budget in dollars cannot be kept"
-            mend = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
-            found.append(Diagnostic("warning", what, mend))
+            fix = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
+            found.append(Diagnostic("warning", what, fix))
     published = {ctx.cell.repo: ctx.repo_ref for ctx in chosen if Phase.PUBLISH in ctx.cell.phases}
     why = run.forge.explain_unusable(tuple(published.values()), ask=ask) if published else None
     if why is not None:

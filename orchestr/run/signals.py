@@ -17,7 +17,7 @@ from orchestr.views.terminal.output import print_stderr
 
 
 class InterruptHandler:
-    """Ctrl+C and SIGTERM: once stops gracefully, twice at once (row B6, B86).
+    """Ctrl+C and SIGTERM: once stops gracefully, twice at once.
 
     The first only sets a flag that every phase looks at; agents get their grace. The second
     kills all agents of this run and leaves with 130.

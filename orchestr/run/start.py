@@ -1,7 +1,7 @@
 """What `run` does around doit: goals, lease, forcing, the forge's state, signals, summary.
 
-Order matters and is kept: dry-run, pre-flight, confirmation, lease (rows B16, X8), then the
-forge is asked once a repository, then doit. Everything before the lease only looks.
+The order matters: dry-run, pre-flight, confirmation, lease, then one question to the forge for
+each repository, then doit. Everything before the lease only reads.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from orchestr.state.replay import FeatureView, replay, reset_interrupted
 from orchestr.state.results import TRANSCRIPT
 from orchestr.state.states import CellState
 from orchestr.tasks.stale import forecast_selection
+from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import last_words
 from orchestr.views.terminal.output import ask_yes_no, print_stderr
 
@@ -49,9 +50,9 @@ def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool) -> bool:
 
 
 def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bool:
-    """Ask before a paid agent starts or a real forge is touched (row X10).
+    """Ask before a paid agent starts or a real forge is touched.
 
-    Only what this run may really do is asked about; where nothing is left to do, nothing is.
+    Only what this run may really do is asked about; with nothing to do there is no question.
     Raises UsageError without a terminal and without `--yes`. Returns False for "no".
     """
     reasons: list[str] = []
@@ -127,7 +128,7 @@ def hold_leases(goals: Sequence[FeatureGoals], *, break_lock: bool) -> Iterator[
 
 
 def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
-    """What our lease says of us."""
+    """The lease record of this process."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
     return LeaseRecord.for_this_process(command=command, features=features, jobs=jobs)
 
@@ -143,7 +144,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
     for goal in goals:
         run = goal.run
         create_state_dirs(run.layout)
-        if run.journal.size() != run.past_size:  # somebody ended between our look and the lease
+        if run.journal.size() != run.past_size:  # another run ended between our look and the lease
             run.past = replay(run.journal.read())
         run.id = run_id
         for plan in run.plan.cells:
@@ -209,7 +210,7 @@ def find_interrupted_force(
 
 
 def initial_views(goals: Sequence[FeatureGoals]) -> dict[str, FeatureView]:
-    """For the live view: the past, with what went wrong in it pending again where this run builds.
+    """For the live view: the past views, failed cells pending again where this run builds them.
 
     Without it a cell that is up to date, and so has no event, would look as if it had to run.
     """
@@ -235,7 +236,8 @@ def make_tail_reader(runs: dict[str, FeatureRun]) -> Any:
         newest = attempts.current_attempt(ctx.dir)
         if newest is None:
             return None
-        words = last_words(attempts.newest_transcript(ctx.dir, newest.number))
+        parse = event_parser(runs[feature].settings, newest.agent)
+        words = last_words(attempts.newest_transcript(ctx.dir, newest.number), parse)
         return None if words is None else redact(words, secrets)
 
     return read_last_words

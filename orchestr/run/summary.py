@@ -6,8 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from orchestr.errors import ExitCode, substitute_program_name
+from orchestr.errors import ExitCode
+from orchestr.registry import substitute_program_name
 from orchestr.run.goals import FeatureGoals
+from orchestr.settings.kinds import FORGE_KINDS
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import terminal_columns
 from orchestr.views.terminal.summary import summary_text
@@ -39,14 +41,9 @@ def _next_steps(goals: Sequence[FeatureGoals], code: ExitCode) -> str:
         return ""
     run = goals[0].run
     name = run.feature.name
-    if run.settings.forge.kind == "local":
-        place = run.layout.forge_dir
-        shown = (
-            place.relative_to(run.layout.root) if place.is_relative_to(run.layout.root) else place
-        )
-        where = f"the pull requests are drafts on the local forge, one file each below {shown}/"
-    else:
-        where = "the pull requests are drafts: review bots skip them until they are marked ready"
+    place = run.layout.forge_dir
+    shown = place.relative_to(run.layout.root) if place.is_relative_to(run.layout.root) else place
+    where = FORGE_KINDS.load(run.settings.forge.kind).where.format(forge_dir=shown)
     return (
         f"{where}\nnext: orchestr status {name}, orchestr logs {name}:CELL, orchestr clean {name}\n"
     )

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from orchestr.registry import Registry
+from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.spec import field_types
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
 
@@ -160,11 +162,12 @@ def _one_of(*known: str) -> Convert:
     return convert_choice
 
 
-def _known_kind(what: str, *known: str) -> Convert:
+def _kind_in(registry: Registry[Any]) -> Convert:
     def convert_kind(value: Any) -> str:
         text = _convert_text(value)
-        if text not in known:
-            raise BadValue(f"there is no {what} {quote_value(text)}", suggest_name(text, known))
+        if not registry.knows(text):
+            hint = suggest_name(text, registry.names())
+            raise BadValue(f"there is no {registry.what} {quote_value(text)}", hint)
         return text
 
     return convert_kind
@@ -205,8 +208,8 @@ def _convert_http_address(value: Any) -> str:
     return text
 
 
-_AGENT_KIND = _known_kind("agent kind", "command", "claude", "codex", "gemini", "opencode")
-_FORGE_KIND = _known_kind("forge kind", "local", "github")
+_AGENT_KIND = _kind_in(AGENT_KINDS)
+_FORGE_KIND = _kind_in(FORGE_KINDS)
 _SANDBOX = _one_of("workspace-write", "danger-full-access")
 _SIGN = _one_of("auto", "off")
 _COMMITS = _one_of("auto", "conventional", "plain")

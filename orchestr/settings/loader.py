@@ -15,9 +15,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from orchestr.errors import Problem, SpecError, UsageError
+from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
 from orchestr.settings.keys import DEFAULT_AGENT, KEYS, Section, parse_variable_text
+from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
@@ -35,16 +36,12 @@ from orchestr.spec.checks import CheckDef
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
 
 FILE = "orchestr.toml"
-# Keys of an agent that only some kinds have, and what to do instead.
-ONLY = (
-    ("run", ("command",), "its program is `program`, further words are `args`"),
-    (
-        "program",
-        ("claude", "codex", "gemini", "opencode"),
-        "the program is the first word of `run`",
-    ),
-    ("sandbox", ("codex",), "only codex has a sandbox of its own"),
-)
+# Keys of an agent that only some kinds have (`AgentKind.keys`), and what to do instead.
+ONLY = {
+    "run": "its program is `program`, further words are `args`",
+    "program": "the program is the first word of `run`",
+    "sandbox": "only codex has a sandbox of its own",
+}
 PREFIX = "ORCHESTR_SET_"
 
 
@@ -278,11 +275,17 @@ class _SettingsLoader:
 
     def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:
         """Keys that this kind of agent cannot do without, or cannot do anything with."""
-        if kind == "command" and not raw.get("run"):
-            hint = 'like run = ["python3", "tools/agent.py"]'
-            self._add_problem(here, "`run` is required for kind `command`", hint)
-        for key, kinds, hint in ONLY:
-            if key in raw and kind not in kinds:
+        try:
+            declared = AGENT_KINDS.load(kind)
+        except OrchestrError as error:
+            self._add_problem((*here, "kind"), error.message, error.hint)
+            return
+        for key in declared.required:
+            if not raw.get(key):
+                hint = 'like run = ["python3", "tools/agent.py"]' if key == "run" else None
+                self._add_problem(here, f"`{key}` is required for kind `{kind}`", hint)
+        for key, hint in ONLY.items():
+            if key in raw and key not in declared.keys:
                 self._add_problem((*here, key), f"kind `{kind}` has no `{key}`", hint)
         if ("price_input_usd" in raw) != ("price_output_usd" in raw):
             why = "a price table needs `price_input_usd` and `price_output_usd`"
@@ -290,10 +293,16 @@ class _SettingsLoader:
 
     def _load_forge(self, raw: Any) -> ForgeSettings:
         given = self._convert_section("forge", raw)
+        kind = str(given.get("kind", "local"))
+        try:
+            declared = FORGE_KINDS.load(kind)
+        except OrchestrError as error:
+            self._add_problem(("forge", "kind"), error.message, error.hint)
+            return ForgeSettings(**given)
         for key in ("program", "patience"):
-            if key in given and given.get("kind", "local") == "local":
+            if key in given and key not in declared.keys:
                 hint = 'it is for kind = "github"'
-                self._add_problem(("forge", key), f"kind `local` has no `{key}`", hint)
+                self._add_problem(("forge", key), f"kind `{kind}` has no `{key}`", hint)
         return ForgeSettings(**given)
 
     def _list_tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:

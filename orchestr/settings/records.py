@@ -8,9 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from orchestr.settings.keys import NEWS
+from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.spec.checks import CheckDef
-
-PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class AgentSettings:
     @property
     def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
-        return self.provider or PROVIDERS.get(self.kind, self.name)
+        return self.provider or AGENT_KINDS.load(self.kind).provider or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ class BrokenKind(ValueError):
 @cache
 def find_kind(kind: str) -> type[CheckBase]:
     """The declaration of a kind. Raises UnknownKind or BrokenKind."""
-    if kind in list_own_kinds():
-        return _find_own_kind(kind)
+    own = _find_own_kind(kind)
+    if own is not None:
+        return own
     entry = _list_entry_points().get(kind)
     if entry is None:
         raise UnknownKind(f"there is no kind of check `{kind}`")
@@ -82,8 +83,15 @@ def _list_entry_points() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in found}
 
 
-def _find_own_kind(kind: str) -> type[CheckBase]:
-    module = import_module(f"{FOLDER}.{kind}")
+def _find_own_kind(kind: str) -> type[CheckBase] | None:
+    if not (isinstance(kind, str) and kind.isidentifier()):
+        return None
+    try:
+        module = import_module(f"{FOLDER}.{kind}")
+    except ModuleNotFoundError as error:
+        if error.name == f"{FOLDER}.{kind}":
+            return None
+        raise
     for value in vars(module).values():
         if _is_declaration(value) and value.kind == kind and value.__module__ == module.__name__:
             return value  # type: ignore[no-any-return]

@@ -13,21 +13,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from dataclasses import fields as fields_of
 from pathlib import Path
 
-from orchestr.files import RecordFields, read_record, read_toml, write_toml
+from orchestr.codec import ExtensibleRecord, Record, read_toml_record, replace, write_toml_record
 from orchestr.spec.phases import Phase
 from orchestr.state.journal import utc_timestamp
-from orchestr.state.results import SCHEMA, TRANSCRIPT, digest
+from orchestr.state.results import TRANSCRIPT, digest
 from orchestr.supervisor.protocol import LAUNCH
 
 FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from the base
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(ExtensibleRecord, frozen=True):
     """One `attempt.toml`. ``start`` is the commit that the new head must descend from.
 
     ``state`` is open, then closed; check or review while it is open again for a repair or a
@@ -73,11 +70,10 @@ class Attempt:
         return f"{cell_key}/{self.number}/{digest(self.key, self.token)}"
 
 
-TEXTS = {
-    f.name: f.default if isinstance(f.default, str) else None
-    for f in fields_of(Attempt)
-    if f.name != "number"
-}
+class FreshRequest(Record, frozen=True):
+    """`fresh.toml`: the run that asked for a fresh start."""
+
+    request: str
 
 
 def attempt_folder(cell_dir: Path, number: int) -> Path:
@@ -89,18 +85,12 @@ def attempt_folder(cell_dir: Path, number: int) -> Path:
 
 def read_attempt(cell_dir: Path, number: int) -> Attempt | None:
     """One attempt, or None."""
-    return read_record(attempt_folder(cell_dir, number) / "attempt.toml", read_toml, _parse_attempt)
-
-
-def _parse_attempt(fields: RecordFields) -> Attempt:
-    texts = {name: fields.get_text(name, default) for name, default in TEXTS.items()}
-    return Attempt(number=fields.get_number("number"), **texts)
+    return read_toml_record(attempt_folder(cell_dir, number) / "attempt.toml", Attempt)
 
 
 def write_attempt(cell_dir: Path, attempt: Attempt) -> None:
     """Write `attempt.toml`, durably."""
-    path = attempt_folder(cell_dir, attempt.number) / "attempt.toml"
-    write_toml(path, {"schema": SCHEMA, **asdict(attempt)})
+    write_toml_record(attempt_folder(cell_dir, attempt.number) / "attempt.toml", attempt)
 
 
 def attempt_numbers(cell_dir: Path) -> list[int]:
@@ -230,16 +220,16 @@ def agent_folders(cell_dir: Path, number: int) -> list[Path]:
 
 def fresh_request(cell_dir: Path) -> str | None:
     """The run id of a `--fresh` that no attempt has answered yet."""
-    request = read_record(cell_dir / FRESH, read_toml, lambda f: f.get_text("request"))
-    if request is None:
+    found = read_toml_record(cell_dir / FRESH, FreshRequest)
+    if found is None:
         return None
-    answered = any(a.fresh == request for a in iter_attempts(cell_dir))
-    return None if answered else request
+    answered = any(a.fresh == found.request for a in iter_attempts(cell_dir))
+    return None if answered else found.request
 
 
 def request_fresh(cell_dir: Path, request: str) -> None:
     """The next attempt of this cell starts again from the base."""
-    write_toml(cell_dir / FRESH, {"schema": SCHEMA, "request": request})
+    write_toml_record(cell_dir / FRESH, FreshRequest(request))
 
 
 def link_transcript(cell_dir: Path, number: int) -> None:

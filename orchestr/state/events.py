@@ -1,70 +1,81 @@
-"""The words of the journal: one record a line, kinds from a closed list (rows E34, E37, E38).
+"""The journal's events: the kinds, and the envelope that every event has.
 
-Pure: what an event is, not where it is kept (``orchestr.state.journal.Journal``).
+Pure: what an event is, not where it is kept (``orchestr.state.journal.Journal``). The fields of
+each kind are declared in `orchestr.state.event_details`. Reading them never fails: fields of a
+newer version are passed over (and kept in ``data``), and a value of another type than the declared
+one counts as missing, so that one odd value costs no event. Empty texts and numbers that are not
+finite count as missing, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from math import isfinite
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from orchestr.state.event_details import EventDetails, LandQueue
 
 
 class EventKind(StrEnum):
     """Every kind of event. A kind that is not here is refused when it is appended."""
 
-    RUN_STARTED = "run.started"  # data: goals, options, pid, command
-    RUN_FORCED = "run.forced"  # data: names; the same run id forces nothing twice
-    RUN_FINISHED = "run.finished"  # data: exit, forge (requests, points, remaining)
+    RUN_STARTED = "run.started"
+    RUN_FORCED = "run.forced"
+    RUN_FINISHED = "run.finished"
     CELL_IGNORED = "cell.ignored"
     CELL_UNIGNORED = "cell.unignored"
-    CELL_FORGOTTEN = "cell.forgotten"  # data: phases, attempt
-    CELL_ADOPTED = "cell.adopted"  # from an existing PR; data: url, head
-    CELL_BLOCKED = "cell.blocked"  # data: upstream, reason
-    CELL_AMENDED = "cell.amended"  # its amendment is the owner's work; data: owner, contract, todo
-    CELL_WAITING = "cell.waiting"  # for ports; data: reason, or over: it goes on
-    CELL_WARNED = "cell.warned"  # a person should know, nothing failed; data: reason
-    PHASE_STARTED = "phase.started"  # data: why; changes [{field, old, new}] where known
-    PHASE_DONE = "phase.done"  # data: seconds; plus what the phase made
-    PHASE_FAILED = "phase.failed"  # data: reason, hint, seconds; at a gate: state, gate
-    APPROVAL_ASKED = "approval.asked"  # data: gate, digest, reason, hint
-    APPROVAL_GIVEN = "approval.given"  # by `approve`; data: gate, digest, name, email, user
-    APPROVAL_REFUSED = "approval.refused"  # the same, and reason
-    WORKTREE_ADDED = "worktree.added"  # data: path, branch, base
-    WORKTREE_REMOVED = "worktree.removed"  # data: path, head
-    ATTEMPT_OPENED = "attempt.opened"  # data: key, agent, model
-    ATTEMPT_STARTED = "attempt.started"  # the supervisor runs; data: pid
-    ATTEMPT_ADOPTED = "attempt.adopted"  # a running or finished one of an earlier run
-    ATTEMPT_LIMITED = "attempt.limited"  # usage limit; data: until, wait_s, agent, reason
-    ATTEMPT_EXITED = "attempt.exited"  # data: code, reason, seconds; of all its starts:
-    # cost_usd (None: unknown), cost_known_usd, tokens [input, cached, output], session;
-    # these four kinds have `part` for an agent that is not the author (a reviewer)
-    ATTEMPT_GIVEN_BACK = "attempt.given-back"  # to its agent, once; data: reason
-    ATTEMPT_CLOSED = "attempt.closed"  # data: outcome, reason
-    CHECK_DONE = "check.done"  # data: name, check (kind), passed, detail, seconds, cached, log
-    REPAIR_OPENED = "repair.opened"  # data: round, of, why
-    REPAIR_CLOSED = "repair.closed"  # data: round, outcome, head
-    REVIEW_DONE = "review.done"  # data: reviewer, round, verdict, blockers, others
-    PUSH_INTENDED = "push.intended"  # data: branch, sha, expected
-    PUSH_DONE = "push.done"  # data: branch, sha
-    PR_INTENDED = "pr.intended"  # data: head, base
-    PR_OPENED = "pr.opened"  # data: url, draft
-    PR_UPDATED = "pr.updated"  # data: url, draft
-    PR_SEEN = "pr.seen"  # data: url, state, draft, checks, review
-    LAND_QUEUE = "land.queue"  # data: event and its fields; only in the queue's own book
-    LAND_REPAIR = "land.repair"  # its agent is to mend it; data: number, trouble, reason
-    LAND_DONE = "land.done"  # data: target, before, commit, tree, head, strategy
-    LAND_PARKED = "land.parked"  # data: state (merge_conflict, needs_person), reason, hint
-    LAND_UPDATE = "land.update"  # its branch takes the new target in; data: old, new
-    LAND_UNDONE = "land.undone"  # rolled back; data: target, commit, reverts
-    FORGE_AWAY = "forge.away"  # data: repo, reason
-    FORGE_WAITS = "forge.waits"  # a host lets us wait; data: host, reason, wait_s
+    CELL_FORGOTTEN = "cell.forgotten"
+    CELL_ADOPTED = "cell.adopted"
+    CELL_BLOCKED = "cell.blocked"
+    CELL_AMENDED = "cell.amended"
+    CELL_WAITING = "cell.waiting"
+    CELL_WARNED = "cell.warned"
+    PHASE_STARTED = "phase.started"
+    PHASE_DONE = "phase.done"
+    PHASE_FAILED = "phase.failed"
+    APPROVAL_ASKED = "approval.asked"
+    APPROVAL_GIVEN = "approval.given"
+    APPROVAL_REFUSED = "approval.refused"
+    WORKTREE_ADDED = "worktree.added"
+    WORKTREE_REMOVED = "worktree.removed"
+    ATTEMPT_OPENED = "attempt.opened"
+    ATTEMPT_STARTED = "attempt.started"
+    ATTEMPT_ADOPTED = "attempt.adopted"
+    ATTEMPT_LIMITED = "attempt.limited"
+    ATTEMPT_EXITED = "attempt.exited"
+    ATTEMPT_GIVEN_BACK = "attempt.given-back"
+    ATTEMPT_CLOSED = "attempt.closed"
+    CHECK_DONE = "check.done"
+    REPAIR_OPENED = "repair.opened"
+    REPAIR_CLOSED = "repair.closed"
+    REVIEW_DONE = "review.done"
+    PUSH_INTENDED = "push.intended"
+    PUSH_DONE = "push.done"
+    PR_INTENDED = "pr.intended"
+    PR_OPENED = "pr.opened"
+    PR_UPDATED = "pr.updated"
+    PR_SEEN = "pr.seen"
+    LAND_QUEUE = "land.queue"
+    LAND_REPAIR = "land.repair"
+    LAND_DONE = "land.done"
+    LAND_PARKED = "land.parked"
+    LAND_UPDATE = "land.update"
+    LAND_UNDONE = "land.undone"
+    FORGE_AWAY = "forge.away"
+    FORGE_WAITS = "forge.waits"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the journal. ``ts`` is ISO-8601 UTC with offset; ``run`` names the run."""
+    """One line of the journal. ``ts`` is ISO-8601 UTC with offset; ``run`` names the run.
+
+    ``data`` holds the fields as they were written, those of a newer version included, and is what
+    is written again. Readers use `details`.
+    """
 
     kind: EventKind
     ts: str
@@ -74,3 +85,45 @@ class Event:
     phase: str = ""
     attempt: int = 0
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def details(self) -> EventDetails:
+        """The fields of its kind, typed."""
+        return _decode_details(self.kind, self.data)
+
+
+_CLASSES: Mapping[str, type[EventDetails]] = {
+    str(one.__struct_config__.tag): one for one in get_args(EventDetails)
+}
+_TYPES: dict[type[EventDetails], dict[str, Any]] = {}
+_OPEN = frozenset({LandQueue})  # its fields are declared by the queue's own records
+_MISFITS = (msgspec.ValidationError, OverflowError)
+
+
+def _decode_details(kind: str, data: Mapping[str, Any]) -> EventDetails:
+    """The fields of an event of this kind. Never raises for what the values hold."""
+    chosen = _CLASSES[kind]
+    known = {k: v for k, v in data.items() if k in chosen.__struct_fields__ and _counts(v)}
+    try:
+        return msgspec.convert(known, chosen)
+    except _MISFITS:
+        types = _TYPES.get(chosen) or _TYPES.setdefault(chosen, get_type_hints(chosen))
+        return chosen(**{k: v for k, v in known.items() if _fits(v, types[k])})
+
+
+def undeclared_fields(kind: EventKind, names: Iterable[str]) -> list[str]:
+    """What an emitter would write that the class of this kind does not declare, sorted."""
+    chosen = _CLASSES[kind]
+    return [] if chosen in _OPEN else sorted(set(names) - set(chosen.__struct_fields__))
+
+
+def _counts(value: Any) -> bool:
+    return value != "" and not (isinstance(value, float) and not isfinite(value))
+
+
+def _fits(value: Any, declared: Any) -> bool:
+    try:
+        msgspec.convert(value, declared)
+    except _MISFITS:
+        return False
+    return True

@@ -28,7 +28,7 @@ def utc_timestamp() -> str:
 
 
 class Journal:
-    """One feature's append-only record of events, JSON lines (rows E34, E37, X26).
+    """One feature's append-only record of events, JSON lines.
 
     Appending takes a lock on the file itself, so that two processes never mix their lines.
     A writer first ends an unfinished last line: appending to it would destroy the next record.

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orchestr.codec import SCHEMA, ExtensibleRecord, InvalidRecord, Record, decode, encode, replace
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import set_aside, write_atomic
 from orchestr.git.repo import Repo
 from orchestr.process.file_lock import FlockLock
 
-SCHEMA = 1
 ACTIVE = "active"
 RELEASED = "released"
 _REBUILD = "orchestr doctor --fix"
@@ -37,8 +36,7 @@ class ClaimConflict(OrchestrError):
         self.owner = owner
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryEntry:
+class RegistryEntry(ExtensibleRecord, frozen=True):
     """One cell's claim. ``key`` is ``feature/cell``; paths are absolute; ``base`` a commit;
     ``created_at`` ISO-8601 with offset; ``common_dir`` says which repository it is.
     """
@@ -58,6 +56,19 @@ class RegistryEntry:
     def is_active(self) -> bool:
         """Whether it still claims anything."""
         return self.status == ACTIVE
+
+
+class RegistryFile(Record, frozen=True):
+    """`registry.json`. The entries are without their keys. ``branches`` is for people: it is made
+    from the entries and never read."""
+
+    schema: int
+    entries: dict[str, dict[str, Any]]
+    branches: dict[str, str] | None = None
+
+
+class NewerRegistry(OrchestrError):
+    """The registry was written by a version that this one must not write after."""
 
 
 class Registry:
@@ -213,7 +224,7 @@ class Registry:
 
     def _read_entries(self, *, locked: bool = False) -> dict[str, RegistryEntry]:
         try:
-            return _parse_entries(self.path.read_bytes())
+            return self._decode_entries(self.path.read_bytes())
         except FileNotFoundError:
             left = sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
             if left:
@@ -221,23 +232,33 @@ class Registry:
                     f"the registry was corrupt and is kept as {left[-1]}", hint=_REBUILD
                 ) from None
             return {}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except ValueError as error:
             if not locked:
-                # Only under the lock may a file be moved: a writer may have mended it by now.
+                # Only under the lock may a file be moved: a writer may have replaced it by now.
                 with self._lock():
                     return self._read_entries(locked=True)
-            problem = set_aside(self.path, f"{type(error).__name__}: {error}")
+            problem = set_aside(self.path, str(error))
             raise CorruptState(problem.message, hint=_REBUILD) from error
 
     def _write_entries(self, entries: Mapping[str, RegistryEntry]) -> None:
-        rows = {key: _entry_to_row(entries[key]) for key in sorted(entries)}
         branches = {
             f"{entry.common_dir}:{entry.branch}": key
             for key, entry in sorted(entries.items())
             if entry.is_active
         }
-        value = {"schema": SCHEMA, "entries": rows, "branches": branches}
+        rows = {key: _encode_entry(entries[key]) for key in sorted(entries)}
+        value = encode(RegistryFile(SCHEMA, rows, branches))
         write_atomic(self.path, (json.dumps(value, indent=2) + "\n").encode())
+
+    def _decode_entries(self, data: bytes) -> dict[str, RegistryEntry]:
+        file = decode(json.loads(data), RegistryFile)
+        if file.schema > SCHEMA:
+            raise NewerRegistry(
+                f"{self.path} was written by a newer orchestr: schema {file.schema}, "
+                f"this version knows {SCHEMA}",
+                hint="use that version in this workspace",
+            )
+        return {key: _decode_entry(key, row) for key, row in file.entries.items()}
 
 
 def _refuse_overlap(entry: RegistryEntry, other: RegistryEntry) -> None:
@@ -258,17 +279,14 @@ def _format_goal(key: str) -> str:
     return key.replace("/", ":")
 
 
-def _entry_to_row(entry: RegistryEntry) -> dict[str, Any]:
-    row = asdict(entry)
+def _encode_entry(entry: RegistryEntry) -> dict[str, Any]:
+    row = encode(entry)
     del row["key"]
     return row
 
 
-def _parse_entries(data: bytes) -> dict[str, RegistryEntry]:
-    value = json.loads(data)
-    if value["schema"] != SCHEMA:
-        raise ValueError(f"schema {value['schema']!r}, this version reads {SCHEMA}")
-    return {
-        key: RegistryEntry(key=key, **{**row, "ports": tuple(row["ports"])})
-        for key, row in value["entries"].items()
-    }
+def _decode_entry(key: str, row: dict[str, Any]) -> RegistryEntry:
+    try:
+        return decode({**row, "key": key}, RegistryEntry)
+    except InvalidRecord as error:
+        raise InvalidRecord(f"cell {key}: {error}") from error

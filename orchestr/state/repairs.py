@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from orchestr.files import RecordFields, read_record, read_toml, write_atomic, write_toml
+from orchestr.codec import ExtensibleRecord, read_toml_record, replace, write_toml_record
+from orchestr.files import write_atomic
 from orchestr.state import attempts
-from orchestr.state.results import SCHEMA
 
 OPEN, CHANGED, UNCHANGED, REFUSED = "open", "changed", "unchanged", "refused"
 FAILED, ABORTED, VOID = "failed", "aborted", "void"
 COUNTED = (CHANGED, UNCHANGED, REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class RepairRound:
+class RepairRound(ExtensibleRecord, frozen=True):
     """One repair. ``red`` says what it was for (a digest of what failed, or of the blockers).
 
     ``origin`` is the head of `implement.toml`, ``before`` and ``after`` are heads around it.
@@ -58,7 +56,7 @@ def read_rounds(cell_dir: Path, attempt: int) -> list[RepairRound]:
     with suppress(FileNotFoundError):
         for path in sorted(_rounds_folder(cell_dir, attempt).iterdir()):
             if path.suffix == ".toml" and path.stem.isdecimal():
-                record = read_record(path, read_toml, _parse_round)
+                record = read_toml_record(path, RepairRound)
                 if record is not None:
                     found.append(record)
     return sorted(found, key=lambda r: r.number)
@@ -104,24 +102,7 @@ def end_series(cell_dir: Path, attempt: int, phase: str, origin: str) -> None:
 
 def write_round(cell_dir: Path, attempt: int, record: RepairRound) -> None:
     """Write a round's record, durably."""
-    path = _rounds_folder(cell_dir, attempt) / f"{record.number}.toml"
-    write_toml(path, {"schema": SCHEMA, **asdict(record)})
-
-
-def _parse_round(fields: RecordFields) -> RepairRound:
-    return RepairRound(
-        fields.get_number("number"),
-        fields.get_text("phase"),
-        fields.get_text("origin"),
-        fields.get_text("before"),
-        fields.get_text("red"),
-        fields.get_text("why"),
-        fields.get_number("starts"),
-        fields.get_text("outcome"),
-        fields.get_text("after", ""),
-        fields.get_text("detail", ""),
-        fields.get_flag("last"),
-    )
+    write_toml_record(_rounds_folder(cell_dir, attempt) / f"{record.number}.toml", record)
 
 
 def repair_stop_reason(going: Sequence[RepairRound], red: str, most: int) -> str | None:

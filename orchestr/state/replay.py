@@ -4,7 +4,7 @@ Pure: no clock, no disk, no process table. `replay` is a fold of `apply_event`, 
 carried on event by event (the live table) or made again from the whole journal (``status``), with
 the same
 result. A journal is never refused: a kill can cut it anywhere, and later versions add data. What
-does not fit the table of states is kept in ``FeatureView.surprises`` (row B97).
+does not fit the table of states is kept in ``FeatureView.surprises``.
 
 A run that died leaves its cells running, because the journal cannot know; `reset_interrupted` turns
 them into pending once the caller has seen that nobody holds the lease.
@@ -17,13 +17,12 @@ from dataclasses import replace
 from statistics import median
 
 from orchestr.spec.phases import Phase
+from orchestr.state.event_details import AttemptExited, ForgeAway, RunFinished, RunStarted
 from orchestr.state.events import Event, EventKind
 from orchestr.state.states import CellState, FeatureState, may_follow, summarize_states
 from orchestr.state.transitions import (
     _apply_to_cell,
     _end_unfinished_cell,
-    _get_number,
-    _get_text,
     _merge_marks,
     _running_phases,
 )
@@ -86,11 +85,13 @@ def median_durations(events: Iterable[Event]) -> dict[str, float]:
     """Median seconds per cell of the attempts that ended well: the plan's weights."""
     found: dict[str, list[float]] = {}
     for event in events:
-        ours = event.kind is EventKind.ATTEMPT_EXITED and event.phase in ("", Phase.IMPLEMENT)
-        if ours and event.data.get("reason") == "exited":
-            seconds = _get_number(event.data, "seconds")
-            if event.data.get("code") == 0 and seconds is not None:
+        if event.kind is not EventKind.ATTEMPT_EXITED or event.phase not in ("", Phase.IMPLEMENT):
+            continue
+        match event.details:
+            case AttemptExited(code=0, reason="exited", seconds=float() | int() as seconds):
                 found.setdefault(event.cell, []).append(seconds)
+            case _:
+                pass
     return {cell: median(times) for cell, times in found.items()}
 
 
@@ -98,8 +99,9 @@ def _apply_to_view(view: FeatureView, cells: dict[str, CellView], event: Event) 
     """One event on a view whose ``cells`` is the given, private dict."""
     if event.feature and not view.feature:
         view = replace(view, feature=event.feature)
-    match event.kind:
-        case EventKind.RUN_STARTED:
+    details = event.details
+    match details:
+        case RunStarted():
             view = replace(
                 view,
                 run=event.run,
@@ -108,15 +110,15 @@ def _apply_to_view(view: FeatureView, cells: dict[str, CellView], event: Event) 
                 exit=None,
                 forge_away=NONE,
             )
-        case EventKind.RUN_FINISHED:
-            code = _get_number(event.data, "exit")
+        case RunFinished():
+            code = details.exit
             for name, cell in cells.items():
                 if cell.state.is_moving and cell.run == event.run:
                     cells[name] = _end_unfinished_cell(cell, event.ts, stopped=code == _INTERRUPTED)
             view = replace(view, run_finished_at=event.ts, exit=None if code is None else int(code))
-        case EventKind.FORGE_AWAY:
-            repo = _get_text(event.data, "repo") or ""
-            reason = _get_text(event.data, "reason") or "no answer"
+        case ForgeAway():
+            repo = details.repo or ""
+            reason = details.reason or "no answer"
             view = replace(view, forge_away={**view.forge_away, repo: reason})
         case _:
             pass

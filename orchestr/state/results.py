@@ -11,22 +11,20 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from orchestr.files import (
-    RecordFields,
-    read_json,
-    read_record,
-    read_toml,
-    write_if_changed,
-    write_json,
-    write_toml,
+from orchestr.codec import (
+    Record,
+    read_json_record,
+    read_toml_record,
+    replace,
+    write_json_record,
+    write_toml_record,
 )
+from orchestr.files import read_record, write_if_changed
 
-SCHEMA = 1
 NO_PR = "none"
 PRODUCT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})( [0-9a-f]+)?")  # what `tree` holds
 
@@ -58,8 +56,7 @@ class ImplementOutcome(StrEnum):
     ADOPTED = "adopted"  # made from a pull request that was there already
 
 
-@dataclass(frozen=True, slots=True)
-class WorktreeMarker:
+class WorktreeMarker(Record, frozen=True):
     """`worktree.toml`: what a cell's worktree was made from. It outlives the worktree.
 
     ``base`` is a commit, ``base_ref`` the branch that the pull request is for, ``upstreams``
@@ -70,33 +67,22 @@ class WorktreeMarker:
     branch: str
     base: str
     base_ref: str
-    upstreams: Mapping[str, str] = field(default_factory=dict)
-    phase: str = ""
+    upstreams: Mapping[str, str]
+    phase: str
 
     def content_digest(self) -> str:
         """The digest of what `implement` depends on."""
         return digest(self.branch, self.base, dict(self.upstreams))
 
     def write(self, folder: Path) -> None:
-        write_toml(folder / MARKER, {"schema": SCHEMA, **asdict(self)})
+        write_toml_record(folder / MARKER, self)
 
     @classmethod
     def read(cls, folder: Path) -> WorktreeMarker | None:
-        return read_record(
-            folder / MARKER,
-            read_toml,
-            lambda f: cls(
-                f.get_text("branch"),
-                f.get_text("base"),
-                f.get_text("base_ref"),
-                f.get_table("upstreams"),
-                f.get_text("phase"),
-            ),
-        )
+        return read_toml_record(folder / MARKER, cls)
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRecord:
+class PlanRecord(Record, frozen=True):
     """`plan.toml`: what `plan.md` was made for. ``digest`` is what a person approves, with the
     todo; empty where nothing has to be approved. ``answers`` is the refusal that it was made
     again for."""
@@ -107,24 +93,14 @@ class PlanRecord:
     answers: str = ""
 
     def write(self, folder: Path) -> None:
-        write_toml(folder / PLAN, {"schema": SCHEMA, **asdict(self)})
+        write_toml_record(folder / PLAN, self)
 
     @classmethod
     def read(cls, folder: Path) -> PlanRecord | None:
-        return read_record(
-            folder / PLAN,
-            read_toml,
-            lambda f: cls(
-                f.get_text("key"),
-                f.get_text("digest"),
-                f.get_number("plan"),
-                f.get_text("answers", ""),
-            ),
-        )
+        return read_toml_record(folder / PLAN, cls)
 
 
-@dataclass(frozen=True, slots=True)
-class ImplementRecord:
+class ImplementRecord(Record, frozen=True):
     """`implement.toml`: the head that the host has proved, and the key it was made for."""
 
     key: str
@@ -137,28 +113,14 @@ class ImplementRecord:
     anchor: str = ""  # set after a fresh start that left the old head behind, see `HeadRecord`
 
     def write(self, folder: Path) -> None:
-        write_toml(folder / IMPLEMENT, {"schema": SCHEMA, **asdict(self)})
+        write_toml_record(folder / IMPLEMENT, self)
 
     @classmethod
     def read(cls, folder: Path) -> ImplementRecord | None:
-        return read_record(
-            folder / IMPLEMENT,
-            read_toml,
-            lambda f: cls(
-                f.get_text("key"),
-                f.get_text("head"),
-                f.get_text("tree"),
-                f.get_text("base"),
-                ImplementOutcome(f.get_text("outcome")),
-                f.get_number("attempt"),
-                f.get_text("reason", ""),
-                f.get_text("anchor", ""),
-            ),
-        )
+        return read_toml_record(folder / IMPLEMENT, cls)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Record, frozen=True):
     """`checks.json` and `review.json`: verdicts on exactly one head. Others are void.
 
     ``origin`` is the head that the phase was given, ``head`` the one that repairs made of it.
@@ -168,28 +130,21 @@ class Evidence:
 
     head: str
     key: str
-    items: tuple[Mapping[str, Any], ...] = ()
+    items: tuple[Mapping[str, Any], ...]
     origin: str = ""
     partial: bool = False
     checks: tuple[Mapping[str, Any], ...] | None = None
 
     def write(self, path: Path) -> None:
-        value = {"schema": SCHEMA, "head": self.head, "origin": self.origin or self.head,
-                 "key": self.key, "partial": self.partial, "items": list(self.items)}  # fmt: skip
-        if self.checks is not None:
-            value["checks"] = list(self.checks)
-        write_json(path, value)
+        write_json_record(path, self._with_origin())
 
     @classmethod
     def read(cls, path: Path) -> Evidence | None:
-        return read_record(path, read_json, cls._from_fields)
+        found = read_json_record(path, cls)
+        return None if found is None else found._with_origin()
 
-    @classmethod
-    def _from_fields(cls, f: RecordFields) -> Evidence:
-        head = f.get_text("head")
-        checks = f.get_items("checks") if f.has_field("checks") else None
-        return cls(head, f.get_text("key"), f.get_items("items"), f.get_text("origin", head),
-                   f.get_flag("partial"), checks)  # fmt: skip
+    def _with_origin(self) -> Evidence:
+        return self if self.origin else replace(self, origin=self.head)
 
 
 def valid_checks(checks: Evidence | None, review: Evidence | None) -> tuple[Mapping[str, Any], ...]:
@@ -199,8 +154,7 @@ def valid_checks(checks: Evidence | None, review: Evidence | None) -> tuple[Mapp
     return checks.items if checks is not None else ()
 
 
-@dataclass(frozen=True, slots=True)
-class HeadRecord:
+class HeadRecord(Record, frozen=True):
     """`head.toml`: the commit that all phases agreed on. `tree` beside it is the product.
 
     ``anchor`` is the first head after a fresh start that does not contain the old one: `tree`
@@ -216,24 +170,16 @@ class HeadRecord:
     anchor: str = ""
 
     def write(self, folder: Path) -> None:
-        write_toml(folder / HEAD, {"schema": SCHEMA, **asdict(self)})
+        write_toml_record(folder / HEAD, self)
         product = f"{self.tree} {self.anchor}" if self.anchor else self.tree
         write_if_changed(folder / TREE, f"{product}\n".encode())
 
     @classmethod
     def read(cls, folder: Path) -> HeadRecord | None:
-        return read_record(
-            folder / HEAD,
-            read_toml,
-            lambda f: cls(
-                f.get_text("head"), f.get_text("tree"), f.get_text("base"), f.get_text("branch"),
-                ImplementOutcome(f.get_text("outcome")), f.get_text("anchor", ""),
-            ),
-        )  # fmt: skip
+        return read_toml_record(folder / HEAD, cls)
 
 
-@dataclass(frozen=True, slots=True)
-class PublishRecord:
+class PublishRecord(Record, frozen=True):
     """`publish.toml`: which head stands at the forge under which pull request."""
 
     key: str
@@ -243,49 +189,42 @@ class PublishRecord:
 
     def write(self, folder: Path) -> None:
         """Write the record, then the address: a kill between them only publishes again."""
-        write_toml(folder / PUBLISHED, {"schema": SCHEMA, **asdict(self)})
+        write_toml_record(folder / PUBLISHED, self)
         write_if_changed(folder / PR_URL, f"{self.url}\n".encode())
 
     @classmethod
     def read(cls, folder: Path) -> PublishRecord | None:
-        return read_record(
-            folder / PUBLISHED,
-            read_toml,
-            lambda f: cls(
-                f.get_text("key"), f.get_text("head"), f.get_text("url"), f.get_text("title", "")
-            ),
-        )
+        return read_toml_record(folder / PUBLISHED, cls)
 
 
 def read_tree(folder: Path) -> str | None:
-    """The product in `tree`, None when there is none. Rubbish is set aside: `review` makes it
-    again, and no dependent is built on it."""
+    """The product in `tree`, None when there is none. A file that holds anything else is set
+    aside: `review` writes it again, and no dependent is built on it."""
     return read_record(folder / TREE, _read_ascii_line, _parse_product)
 
 
 def read_url(folder: Path) -> str | None:
-    """The address in `pr-url`, None when there is none; rubbish is set aside like in `tree`."""
+    """The address in `pr-url`, None when there is none; anything else is set aside like in
+    `tree`."""
     return read_record(folder / PR_URL, _read_ascii_line, _parse_address)
 
 
-def _parse_address(fields: RecordFields) -> str:
-    line = fields.get_text("line")
-    if line != NO_PR and "://" not in line:
-        raise ValueError("it holds no address")
-    return line
-
-
-def _read_ascii_line(path: Path) -> dict[str, Any] | None:
+def _read_ascii_line(path: Path) -> str | None:
     try:
-        return {"line": path.read_bytes().decode("ascii", "replace").strip()}
+        return path.read_bytes().decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
 
 
-def _parse_product(fields: RecordFields) -> str:
-    line = fields.get_text("line")
+def _parse_product(line: str) -> str:
     if not PRODUCT.fullmatch(line):
         raise ValueError("it holds no tree")
+    return line
+
+
+def _parse_address(line: str) -> str:
+    if line != NO_PR and "://" not in line:
+        raise ValueError("it holds no address")
     return line
 
 

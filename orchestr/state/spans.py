@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -139,3 +140,26 @@ def critical_chain(spans: list[Span], blockers: Mapping[tuple[str, str], str]) -
     while (run, chain[-1]) in blockers and blockers[run, chain[-1]] not in chain:
         chain.append(blockers[run, chain[-1]])
     return tuple(reversed(chain))
+
+
+def increase_since(value: Any, before: Any) -> Any:
+    """What came on top of ``before``: a number, or counts."""
+    if before is None:
+        return value
+    if isinstance(value, list | tuple) and isinstance(before, list | tuple):
+        parts = [increase_since(one, two) for one, two in zip(value, before, strict=False)]
+        return parts if all(part is not None for part in parts) else None
+    if isinstance(value, int | float) and isinstance(before, int | float):
+        return max(value - before, 0)
+    return None
+
+
+def parse_time(ts: str) -> float | None:
+    try:
+        return datetime.fromisoformat(ts).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def positive_or_none(number: float | None) -> float | None:
+    return None if number is None or number < 0 else float(number)

@@ -1,7 +1,7 @@
 """The states of a cell and of a feature: their words, their looks, and which may follow which.
 
 Pure. Each state has a symbol, words and a style (a rich style as text; rich is not imported here),
-and `may_follow` is the one table of legal changes (rows B37, B38, B97): `orchestr.state.replay`
+and `may_follow` is the one table of legal changes: `orchestr.state.replay`
 checks every change against it and reports what does not fit, instead of refusing to read a journal.
 """
 

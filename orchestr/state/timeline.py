@@ -15,12 +15,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
-from math import isfinite
 from typing import Any
 
 from orchestr.spec.phases import Phase
-from orchestr.state.events import Event, EventKind
+from orchestr.state.attempt_transitions import AttemptDetails
+from orchestr.state.event_details import (
+    ApprovalAsked,
+    ApprovalGiven,
+    ApprovalRefused,
+    AttemptAdopted,
+    AttemptClosed,
+    AttemptExited,
+    AttemptLimited,
+    AttemptOpened,
+    AttemptStarted,
+    CellForgotten,
+    CheckDone,
+    LandDone,
+    LandParked,
+    LandUndone,
+    PhaseDone,
+    PhaseFailed,
+    PhaseStarted,
+    RepairClosed,
+    RepairOpened,
+    ReviewDone,
+    RunFinished,
+    RunStarted,
+)
+from orchestr.state.events import Event
 from orchestr.state.spans import (
     PLACE,
     Span,
@@ -28,6 +51,9 @@ from orchestr.state.spans import (
     Timeline,
     cell_spans,
     critical_chain,
+    increase_since,
+    parse_time,
+    positive_or_none,
     upstream_waits,
 )
 
@@ -46,7 +72,7 @@ def make_timeline(
     """
     builder = _TimelineBuilder()
     for event in events:
-        at = _parse_time(event.ts)
+        at = parse_time(event.ts)
         if at is not None:
             builder.add_event(event, at)
     spans = builder.finish(live)
@@ -58,6 +84,7 @@ def make_timeline(
 
 
 _Key = tuple[str, str]  # cell, and what part an agent has in it
+_GATES = {"plan": "approval of its plan", "publish": "approval to publish"}
 _AUTHOR, _REPAIR = "", "repair"
 _NAMED = ("agent", "model", "session", "reviewer", "part")
 _COSTS = ("cost_usd", "cost_known_usd", "tokens")
@@ -79,18 +106,18 @@ class _TimelineBuilder:
         self.seen: dict[str, float] = {}  # when a cell was last heard of
 
     def add_event(self, event: Event, at: float) -> None:
-        cell, data = event.cell, event.data
-        match event.kind:
-            case EventKind.RUN_STARTED:
+        cell, details = event.cell, event.details
+        match details:
+            case RunStarted():
                 self._end_run(self.last, "interrupted")
                 self.run = Span(SpanKind.RUN, event.run, at, None, "running", run=event.run,
-                                data=dict(data))  # fmt: skip
-            case EventKind.RUN_FINISHED if self.run is not None and self.run.run == event.run:
-                code = data.get("exit")
+                                data=dict(event.data))  # fmt: skip
+            case RunFinished() if self.run is not None and self.run.run == event.run:
+                code = details.exit
                 self.run = replace(self.run, data={**self.run.data, "exit": code})
                 state = "done" if code == 0 else "aborted" if code == 130 else "failed"
                 self._end_run(at, state)
-            case EventKind.PHASE_STARTED:
+            case PhaseStarted():
                 self._end_phase(cell, self.last, "interrupted")
                 self.phases[cell] = Span(
                     SpanKind.PHASE,
@@ -102,52 +129,49 @@ class _TimelineBuilder:
                     event.phase,
                     event.attempt,
                     event.run,
-                    _get_text(data, "why"),
-                    {"why": _get_text(data, "why")},
+                    details.why or "",
+                    {"why": details.why or ""},
                 )
-            case EventKind.PHASE_DONE:
-                self._close_phase(event, at, "done", "")
-            case EventKind.PHASE_FAILED:
-                aborted = data.get("aborted") is True
-                waits = data.get("state") == "approval"
+            case PhaseDone():
+                self._close_phase(event, details, at, "done")
+            case PhaseFailed():
+                aborted = details.aborted
+                waits = details.state == "approval"
                 state = "waits" if waits else "aborted" if aborted else "failed"
-                self._close_phase(event, at, state, _get_text(data, "reason"))
+                self._close_phase(event, details, at, state, details.reason or "")
             case (
-                EventKind.ATTEMPT_OPENED
-                | EventKind.ATTEMPT_STARTED
-                | EventKind.ATTEMPT_ADOPTED
-                | EventKind.ATTEMPT_LIMITED
-                | EventKind.ATTEMPT_EXITED
-                | EventKind.ATTEMPT_CLOSED
+                AttemptOpened()
+                | AttemptStarted()
+                | AttemptAdopted()
+                | AttemptLimited()
+                | AttemptExited()
+                | AttemptClosed()
             ):
-                self._add_attempt_event(event, at)
-            case EventKind.REPAIR_OPENED:
+                self._add_attempt_event(event, details, at)
+            case RepairOpened():
                 self._end_work((cell, _REPAIR), at, "interrupted")
-                self._open_repair(event, at)
-            case EventKind.REPAIR_CLOSED:
-                outcome = _get_text(data, "outcome")
+                self._open_repair(event, details, at)
+            case RepairClosed():
+                outcome = details.outcome or ""
                 state = {"changed": "done", "void": "aborted"}.get(outcome, outcome) or "done"
-                self._end_work((cell, _REPAIR), at, state, _get_text(data, "detail"))
-            case EventKind.REVIEW_DONE:
-                self._close_review(event)
-            case EventKind.CHECK_DONE:
-                self._add_check_span(event, at)
-            case EventKind.APPROVAL_ASKED:
-                self.asked.setdefault(
-                    cell,
-                    self._make_span(
-                        SpanKind.APPROVAL, f"asks for {_gate_label(data)}", event, at, "running"
-                    ),
-                )
-            case EventKind.APPROVAL_GIVEN | EventKind.APPROVAL_REFUSED:
-                state = "done" if event.kind is EventKind.APPROVAL_GIVEN else "failed"
-                who = _get_text(data, "name") or _get_text(data, "user")
+                self._end_work((cell, _REPAIR), at, state, details.detail or "")
+            case ReviewDone():
+                self._close_review(event.cell, details)
+            case CheckDone():
+                self._add_check_span(event, details, at)
+            case ApprovalAsked():
+                gate = _GATES.get(details.gate or "", "approval")
+                asks = self._make_span(SpanKind.APPROVAL, f"asks for {gate}", event, at, "running")
+                self.asked.setdefault(cell, asks)
+            case ApprovalGiven() | ApprovalRefused():
+                state = "done" if isinstance(details, ApprovalGiven) else "failed"
+                who = details.name or details.user
                 said = "approved" if state == "done" else "refused"
                 self._close_approval(cell, at, state, f"{said} by {who or 'a person'}")
-            case EventKind.CELL_FORGOTTEN:
+            case CellForgotten():
                 self._close_approval(cell, at, "aborted", "forgotten")
-            case EventKind.LAND_DONE | EventKind.LAND_PARKED | EventKind.LAND_UNDONE:
-                self._add_landing_span(event, at)
+            case LandDone() | LandParked() | LandUndone():
+                self._add_landing_span(event, details, at)
             case _:
                 pass
         self.last = max(self.last, at)
@@ -156,11 +180,18 @@ class _TimelineBuilder:
 
     # ---- phases ----------------------------------------------------------------------------
 
-    def _close_phase(self, event: Event, at: float, state: str, note: str) -> None:
+    def _close_phase(
+        self,
+        event: Event,
+        details: PhaseDone | PhaseFailed,
+        at: float,
+        state: str,
+        note: str = "",
+    ) -> None:
         self._end_phase_agents(event.cell, at, "done" if state == "waits" else state)
         span = self.phases.get(event.cell)
         if span is None or span.phase != event.phase:  # its beginning was not journalled
-            seconds = _get_number(event.data, "seconds") or 0.0
+            seconds = positive_or_none(details.seconds) or 0.0
             span = Span(SpanKind.PHASE, event.phase, at - seconds, None, cell=event.cell,
                         phase=event.phase, run=event.run)  # fmt: skip
         else:
@@ -188,22 +219,22 @@ class _TimelineBuilder:
 
     # ---- agents: attempts, repairs, reviews ------------------------------------------------
 
-    def _add_attempt_event(self, event: Event, at: float) -> None:
+    def _add_attempt_event(self, event: Event, details: AttemptDetails, at: float) -> None:
         cell, number, data = event.cell, event.attempt, event.data
-        part = _get_text(data, "part")
-        key = (cell, part or (_REPAIR if data.get("round") else _AUTHOR))
+        part = details.part
+        key = (cell, part or (_REPAIR if details.round else _AUTHOR))
         span = self.works.get(key)
         if span is not None and span.attempt != number:
             self._end_work(key, self.seen.get(cell, span.start), "interrupted")
             span = None
         if span is None:
-            if event.kind is EventKind.ATTEMPT_CLOSED:
+            if isinstance(details, AttemptClosed):
                 return  # `forget` closes attempts that ended long ago
             if key[1] == _REPAIR:
-                span = self._open_repair(event, at)
+                span = self._open_repair(event, details, at)
             elif part:
                 span = self._make_span(
-                    SpanKind.REVIEW, _get_text(data, "reviewer") or part, event, at, "running"
+                    SpanKind.REVIEW, details.reviewer or part, event, at, "running"
                 )
             else:
                 span = replace(self._make_span(SpanKind.ATTEMPT, f"attempt {number}", event, at,
@@ -211,36 +242,36 @@ class _TimelineBuilder:
         told = {k: data[k] for k in _NAMED if data.get(k) not in (None, "")}
         span = replace(span, data={**span.data, **told, **self._work_cost(key, number, data)})
         self.works[key] = span
-        match event.kind:
-            case EventKind.ATTEMPT_OPENED:
+        match details:
+            case AttemptOpened():
                 self._open_part(key, SpanKind.QUEUE, "waits for a slot", at)
-            case EventKind.ATTEMPT_STARTED:
+            case AttemptStarted():
                 self._open_part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
-            case EventKind.ATTEMPT_ADOPTED:
+            case AttemptAdopted():
                 if key not in self.parts:
                     self._open_part(key, SpanKind.WORK, str(span.data.get("agent", "agent")), at)
-            case EventKind.ATTEMPT_LIMITED:
+            case AttemptLimited():
                 self._open_part(key, SpanKind.LIMIT, "usage limit", at)
-            case EventKind.ATTEMPT_EXITED:
-                self._add_agent_exit(key, data, at)
-            case _:
-                outcome = _get_text(data, "outcome")
+            case AttemptExited():
+                self._add_agent_exit(key, details, at)
+            case AttemptClosed():
+                outcome = details.outcome or ""
                 state = {"done": "done", "aborted": "aborted"}.get(outcome, "failed")
                 if outcome in ("superseded", "forgotten"):
                     state = "done"
                 self.works[key] = replace(span, data={**span.data, "outcome": outcome})
-                self._end_work(key, at, state, _get_text(data, "reason"))
+                self._end_work(key, at, state, details.reason or "")
 
-    def _add_agent_exit(self, key: _Key, data: Mapping[str, Any], at: float) -> None:
-        part, seconds = self.parts.get(key), _get_number(data, "seconds")
+    def _add_agent_exit(self, key: _Key, details: AttemptExited, at: float) -> None:
+        part, seconds = self.parts.get(key), positive_or_none(details.seconds)
         end = at
         if part is not None and part.kind is SpanKind.WORK and seconds is not None:
             # An adopted one may have ended long before anybody looked.
             end = min(at, part.start + seconds)
-        why = _get_text(data, "reason")
-        good = data.get("code") == 0 and why == "exited"
+        why = details.reason or ""
+        good = details.code == 0 and why == "exited"
         self._close_part(key, end, "done" if good else "failed", why)
-        code = {"exit": data.get("code"), "signal": data.get("signal"), "why": why}
+        code = {"exit": details.code, "signal": details.signal, "why": why}
         span = self.works[key]
         self.works[key] = replace(span, data={**span.data, **code})
         if span.kind is SpanKind.REVIEW:  # what it says comes in a moment, or it is asked again
@@ -259,33 +290,34 @@ class _TimelineBuilder:
         spent = {}
         for name, value in told.items():
             before = known.get(f"to {name}", known.get(name))
-            spent[name] = _increase_since(value, before)
+            spent[name] = increase_since(value, before)
             known[f"to {name}"] = value
         return {k: v for k, v in spent.items() if v is not None} | {
             k: known[k] for k in ("agent", "model") if k in known
         }
 
-    def _open_repair(self, event: Event, at: float) -> Span:
-        of = _get_number(event.data, "of")
-        number = _get_number(event.data, "round") or 0
+    def _open_repair(self, event: Event, details: RepairOpened | AttemptDetails, at: float) -> Span:
+        known = details if isinstance(details, RepairOpened) else None
+        of = positive_or_none(known.of) if known else None
+        number = positive_or_none(details.round) or 0
         name = f"repair {number:.0f}" + (f" of {of:.0f}" if of else "")
         span = replace(self._make_span(SpanKind.REPAIR, name, event, at, "running"),
-                       note=_get_text(event.data, "why"))  # fmt: skip
+                       note=(known.why or "") if known else "")  # fmt: skip
         self.works[event.cell, _REPAIR] = span
         return span
 
-    def _close_review(self, event: Event) -> None:
+    def _close_review(self, cell: str, details: ReviewDone) -> None:
         """A reviewer's verdict, after it ended."""
-        name = _get_text(event.data, "reviewer")
+        name = details.reviewer or ""
         for key, span in self.told.items():
-            if key[0] == event.cell and span.name == name:
+            if key[0] == cell and span.name == name:
                 break
         else:
             return
         del self.told[key]
         self.works.pop(key, None)
-        blockers = _get_number(event.data, "blockers") or 0
-        verdict = _get_text(event.data, "verdict")
+        blockers = positive_or_none(details.blockers) or 0
+        verdict = details.verdict or ""
         self.closed.append(
             replace(span, state="blockers" if blockers else "done", note=verdict,
                     data={**span.data, "verdict": verdict})
@@ -320,12 +352,12 @@ class _TimelineBuilder:
 
     # ---- points and waits ------------------------------------------------------------------
 
-    def _add_check_span(self, event: Event, at: float) -> None:
-        good = event.data.get("passed") is True
-        cached = event.data.get("cached") is True
-        start = at - (0.0 if cached else _get_number(event.data, "seconds") or 0.0)
-        span = self._make_span(SpanKind.CHECK, _get_text(event.data, "name"), event, start)
-        note = _get_text(event.data, "detail") + (" (cached)" if cached else "")
+    def _add_check_span(self, event: Event, details: CheckDone, at: float) -> None:
+        good = details.passed
+        cached = details.cached
+        start = at - (0.0 if cached else positive_or_none(details.seconds) or 0.0)
+        span = self._make_span(SpanKind.CHECK, details.name or "", event, start)
+        note = (details.detail or "") + (" (cached)" if cached else "")
         told = {k: event.data[k] for k in ("log", "repo", "check") if event.data.get(k)}
         self.closed.append(
             replace(span, end=at, state="done" if good else "failed", note=note, data=told)
@@ -336,15 +368,20 @@ class _TimelineBuilder:
         if span is not None:
             self.closed.append(replace(span, end=max(at, span.start), state=state, note=note))
 
-    def _add_landing_span(self, event: Event, at: float) -> None:
-        name = {EventKind.LAND_DONE: "landed", EventKind.LAND_UNDONE: "rolled back"}.get(
-            event.kind, "not landed"
-        )
+    def _add_landing_span(
+        self, event: Event, details: LandDone | LandParked | LandUndone, at: float
+    ) -> None:
+        match details:
+            case LandDone():
+                name, note = "landed", details.target
+            case LandUndone():
+                name, note = "rolled back", details.target
+            case LandParked():
+                name, note = "not landed", details.reason
         span = self._make_span(SpanKind.LAND, name, event, at)
         told = {k: event.data[k] for k in ("target", "commit", "state") if event.data.get(k)}
-        state = "failed" if event.kind is EventKind.LAND_PARKED else "done"
-        note = _get_text(event.data, "reason") or _get_text(event.data, "target")
-        self.closed.append(replace(span, end=at, state=state, note=note, data=told))
+        state = "failed" if isinstance(details, LandParked) else "done"
+        self.closed.append(replace(span, end=at, state=state, note=note or "", data=told))
 
     def _make_span(
         self, kind: SpanKind, name: str, event: Event, at: float, state: str = "done"
@@ -370,40 +407,3 @@ class _TimelineBuilder:
         works = [*self.works.values(), *self.parts.values(), *self.asked.values()]
         kept = [*self.phases.values(), *works]
         return [*self.closed, *kept, *([self.run] if self.run is not None else [])]
-
-
-def _gate_label(data: Mapping[str, Any]) -> str:
-    return {"plan": "approval of its plan", "publish": "approval to publish"}.get(
-        _get_text(data, "gate"), "approval"
-    )
-
-
-def _increase_since(value: Any, before: Any) -> Any:
-    """What came on top of ``before``: a number, or counts."""
-    if before is None:
-        return value
-    if isinstance(value, list | tuple) and isinstance(before, list | tuple):
-        parts = [_increase_since(one, two) for one, two in zip(value, before, strict=False)]
-        return parts if all(part is not None for part in parts) else None
-    if isinstance(value, int | float) and isinstance(before, int | float):
-        return max(value - before, 0)
-    return None
-
-
-def _parse_time(ts: str) -> float | None:
-    try:
-        return datetime.fromisoformat(ts).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _get_text(data: Mapping[str, Any], key: str) -> str:
-    value = data.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _get_number(data: Mapping[str, Any], key: str) -> float | None:
-    value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if isfinite(value) and value >= 0 else None

@@ -1,13 +1,14 @@
 """Supervisors seen from outside: start, find, wait for and stop them.
 
 ``python -m orchestr.supervisor ATTEMPT_DIR`` is one; what it does there is in
-`orchestr.supervisor.main` and `orchestr.supervisor.watchdog`.
-Owns the questions an engine asks of an attempt's folder, also of one that another engine made
-(adoption). Leaves the files to `orchestr.supervisor.protocol`.
+`orchestr.supervisor.main` and `orchestr.supervisor.watchdog`. Owns the questions an engine asks of
+an attempt's folder, also of one that another engine made (adoption). Leaves the files to
+`orchestr.supervisor.protocol`.
 
 Survives a crash: the answers come from the flock on ``lock``, which dies with its holder, and
 from ``exit.json``. A supervisor that vanished without it leaves an agent without a watcher:
-whoever notices ends all that carries the attempt's marker before anything else starts there.
+the first caller that notices ends every process with the attempt's marker before anything else
+starts there.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 SHORTEST, LONGEST = 0.05, 0.25  # seconds between two looks at an attempt
-# Nothing of site-packages is needed: psutil elsewhere than on Linux only (`orchestr.proctree`).
+# Nothing of site-packages is needed: psutil elsewhere than on Linux only (`orchestr.process.tree`).
 BARE = ("-S",) if LINUX else ()
 ENDING = 10.0  # seconds a supervisor may take for its last steps, beyond the agent's graces
 
@@ -66,7 +67,7 @@ class AttemptState(StrEnum):
     NEVER_STARTED = "never_started"  # no agent ran here
     RUNNING = "running"  # a supervisor holds the lock
     EXITED = "exited"  # exit.json is there
-    LOST = "lost"  # an agent was started, its supervisor is gone, nobody saw the end
+    LOST = "lost"  # an agent was started, its supervisor is gone without an `exit.json`
 
 
 def start_supervisor(attempt_dir: Path, *, hold: int | None = None) -> subprocess.Popen[bytes]:
@@ -152,17 +153,16 @@ def stop_attempt(
     now: bool = False,
     child: subprocess.Popen[bytes] | None = None,
 ) -> ExitRecord | None:
-    """Stop the attempt's agent and all that it started; returns when they are gone (B4, B99).
+    """Stop the attempt's agent and all that it started; returns when they are gone.
 
     The supervisor does it: interrupt, ``grace`` seconds, terminate, ``grace`` seconds, kill;
     ``now`` kills at once. ``child`` is what `start_supervisor` returned: it is stopped even before
     it has the lock, and reaped. Returns the Exit (of an attempt that had ended, that one), or None
-    when
-    no supervisor could tell: what carries ``marker`` is ended then.
+    when no supervisor recorded one: then every process with ``marker`` is ended.
     """
     begin = time.monotonic()
     patience = 0.0 if now else 2 * grace + 1.0
-    told = False
+    signalled = False
     while read_exit(attempt_dir) is None and (_is_supervised(attempt_dir) or _is_running(child)):
         since = time.monotonic() - begin
         if since > patience + ENDING:
@@ -172,8 +172,8 @@ def stop_attempt(
             break
         # The second SIGTERM means: kill at once. Signals that wait are merged into one, so it
         # is sent again at each look.
-        if not told or since >= patience:
-            told = _signal_supervisor(attempt_dir, signal.SIGTERM, child)
+        if not signalled or since >= patience:
+            signalled = _signal_supervisor(attempt_dir, signal.SIGTERM, child)
         time.sleep(SHORTEST)
     ended = read_exit(attempt_dir)
     if ended is None:
@@ -183,7 +183,7 @@ def stop_attempt(
 
 
 def _is_supervised(attempt_dir: Path) -> bool:
-    """Whether a supervisor holds the lock; asked of the record first, as that disturbs nobody."""
+    """Whether a supervisor holds the lock; reads the record first, which takes no lock."""
     presence = read_supervisor_record(attempt_dir)
     if presence is not None and is_process_alive(presence.pid, presence.create_time):
         return True

@@ -1,4 +1,4 @@
-"""Being a supervisor: the lock, the signals, the adoption of orphans, the last word.
+"""The supervisor process: its lock, its signals, adoption of orphans, `exit.json`.
 
 Owns what a supervisor's process is; leaves the agent in it to `orchestr.supervisor.watchdog`, and
 how others find it to `orchestr.supervisor.client`.
@@ -46,7 +46,7 @@ def main(attempt_dir: Path) -> int:
     if lock is None:
         return TAKEN
     if read_exit(attempt_dir) is not None:
-        return 0  # this attempt has ended: nothing of it is paid twice
+        return 0  # this attempt has ended: it is not run again
     begun = utc_timestamp()
     me = SupervisorRecord(os.getpid(), read_create_time(os.getpid()) or 0.0, begun)
     signals = SupervisorSignals()
@@ -112,7 +112,7 @@ def _take_lock(path: Path) -> int | None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return fd
         except BlockingIOError:
-            # `supervisor.state` tries a shared lock for an instant; that is no supervisor.
+            # `read_attempt_state` tries a shared lock for an instant; that is no supervisor.
             if time.monotonic() > end:
                 os.close(fd)
                 return None

@@ -1,7 +1,7 @@
-"""What an agent says, as JSON lines, in bounded memory.
+"""Write an agent's output as JSON lines, in bounded memory.
 
 Owns cutting the agent's output into lines and appending them to `transcript.jsonl`. Leaves what
-the lines mean to `orchestr.agents`. Never truncates what earlier starts wrote (A90).
+the lines mean to `orchestr.agents`. Never truncates what earlier starts wrote.
 
 Survives a crash: appended to, a torn last line is ended before the next record; when the disk
 is full, what did not fit whole is taken back and counted, and the agent's pipes are drained on.

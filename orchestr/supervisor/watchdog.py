@@ -136,7 +136,7 @@ class Watchdog:
             SupervisorRecord(
                 self._me.pid, self._me.create_time, self._me.started_at, pid, read_create_time(pid)
             ).write(self._folder)
-        except OSError as error:  # disk full: the lock and the marker still tell
+        except OSError as error:  # disk full: the lock and the marker still identify it
             self._notes.append(f"supervisor.json: {error}")
         return True
 

@@ -2,7 +2,7 @@
 
 doit decides what is up to date by files (`file_dep`, `targets`) and by one digest a phase; the
 phases themselves know whether they are done, so a missing row in `.doit.db` means nothing. The
-actions take their turn by slots of our own, critical path first: doit's start order is undefined.
+actions are ordered by our own slots, critical path first: doit's start order is undefined.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs, repo_path
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
 from orchestr.errors import NeedsApproval, OrchestrError
 from orchestr.spec.phases import Action, Phase
@@ -38,12 +39,12 @@ from orchestr.state.results import (
     digest,
 )
 
-LINKS = "links.toml"  # beside the cells: what the bodies of the pull requests say of each other
+LINKS = "links.toml"  # beside the cells: the links between the bodies of the pull requests
 
 
 @dataclass(frozen=True, slots=True)
 class CellSelection:
-    """Which cells take part: the others (ignored, or not in `--only`) stand still."""
+    """Which cells take part: the others (ignored, or not in `--only`) are frozen."""
 
     still: frozenset[str] = frozenset()
     ignore_deps: bool = False
@@ -75,9 +76,9 @@ class TaskAction(BaseAction):  # type: ignore[misc]
             )
         except OrchestrError as error:
             failed = TaskFailed(str(error))
-            failed.hint = error.hint  # of a step that is no cell's the reporter tells it
+            failed.hint = error.hint  # the reporter shows it for a step that belongs to no cell
             return failed
-        except Exception as error:  # a fault of ours must fail this phase only (row A43)
+        except Exception as error:  # a fault of ours must fail this phase only
             return TaskFailed(f"{type(error).__name__}: {error}", error)
         return None
 
@@ -210,7 +211,7 @@ def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -
             targets = [files / REVIEW, files / HEAD, files / TREE]
         case Phase.PUBLISH:
             deps = [ctx.run.cell_context(up).dir / PR_URL for up in ctx.plan.stack]
-            deps += [files / HEAD, files / CHECKS, files / REVIEW]  # it tells the evidence
+            deps += [files / HEAD, files / CHECKS, files / REVIEW]  # the body shows the evidence
             targets = [files / PR_URL, files / PUBLISHED]
             doc = "push, open or update the pull request"
     if selection.ignore_deps:
@@ -241,7 +242,7 @@ def is_made_on_demand(run: FeatureRun, repo: str) -> bool:
 
 def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
     """What doit remembers of a phase besides its files."""
-    own = ctx.phase_digest(phase)
+    own = phase_digest(ctx, phase)
     match phase:
         case Phase.WORKTREE:
             return digest(own, sorted(ctx.plan.upstreams))
@@ -274,7 +275,7 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
         case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
             return (
                 phase_module(phase).reason_to_run(ctx) is not None
-            )  # somebody mended what was red
+            )  # a person repaired a red head
         case Phase.PUBLISH if observed_prs(ctx.run, ctx.cell):
             from orchestr.cell.phases.publish import saw_pr_closed
 

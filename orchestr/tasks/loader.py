@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from doit.cmd_base import TaskLoader2
 from doit.loader import load_tasks as doit_load_tasks
@@ -15,23 +15,52 @@ from orchestr.cell.context import FeatureRun
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.tasks.generate import CellSelection, make_feature_tasks, make_repo_tasks
 
-# 10,000 tasks are a million objects that stay: looking through them at every 700th new one took
-# a third of a run with nothing to do.
+if TYPE_CHECKING:
+    from orchestr.spec.reader import SpecSet
+
+# 10,000 tasks are a million objects that stay alive: collecting them at every 700th new one took
+# a third of a no-op run.
 COLLECT = (100_000, 20, 20)
 
 
 PREFIX = "feature:"
 
 
-class FeatureTaskLoader(TaskLoader2):  # type: ignore[misc]
-    """Loads the features' tasks, and beside them what else a dodo defines."""
+class FeatureSource(Protocol):
+    """What the loader needs of a command's session (`orchestr.run.workspace.Session`)."""
 
-    def __init__(self, session: Any, namespace: dict[str, Any] | None = None) -> None:
+    @property
+    def layout(self) -> WorkspaceLayout: ...
+
+    @property
+    def specs(self) -> SpecSet: ...
+
+    def load_run(self, feature: str) -> FeatureRun: ...
+
+
+SessionT = TypeVar("SessionT", bound=FeatureSource)
+
+
+class FeatureTaskLoader(TaskLoader2, Generic[SessionT]):  # type: ignore[misc]
+    """Load the features' tasks, and the other tasks of a dodo.
+
+    ``find_session`` is called when the session is first needed: `init` and `schema` run outside of
+    a workspace.
+    """
+
+    def __init__(
+        self, find_session: Callable[[], SessionT], namespace: dict[str, Any] | None = None
+    ) -> None:
         super().__init__()
-        self.session = session
+        self.find_session = find_session
         self.namespace = namespace or {}
         self.features: Sequence[str] | None = None  # None: all
         self.selections: dict[str, CellSelection] = {}
+
+    @cached_property
+    def session(self) -> SessionT:
+        """The session of this command. Raises what ``find_session`` raises."""
+        return self.find_session()
 
     def setup(self, opt_values: Any) -> None:
         """Nothing is left to set up."""
@@ -122,13 +151,13 @@ def select_unignored(run: FeatureRun) -> CellSelection:
 
 
 def ignored_cells(run: FeatureRun) -> set[str]:
-    """The cells that `ignore` named and nobody un-ignored, by the journal."""
+    """The cells that are ignored, by the journal."""
     names = (plan.name for plan in run.plan.cells)
     return {name for name in names if run.past.cell(name).ignored}
 
 
 def doit_config(layout: WorkspaceLayout) -> dict[str, Any]:
-    """What doit is told in every workspace; bare `doit` builds nothing."""
+    """doit's configuration in every workspace; bare `doit` builds nothing."""
     return {
         "default_tasks": [],
         "backend": "orchestr",

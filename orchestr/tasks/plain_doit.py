@@ -2,7 +2,7 @@
 
 Entry points put our commands into every doit project of an environment. So before anything is
 parsed in our way, the dodo is loaded as doit would load it; when it does not say that it is ours,
-the stock command gets the words as they were typed. A verb that doit does not have is a task's
+the stock command gets the command line as it was typed. A verb that doit does not have is a task's
 name there (`doit status` with a `task_status`).
 """
 
@@ -14,11 +14,15 @@ from doit.cmd_base import NamespaceTaskLoader
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
-from orchestr.errors import VERBS
+from orchestr.registry import VERBS
 
 OURS = "ORCHESTR_TASKS"  # the name by which a dodo says that it is ours
 REPLACED = frozenset({"run", "list", "info", "forget", "clean", "ignore"})
-ADDED = frozenset(VERBS) - REPLACED
+
+
+def is_added(verb: str) -> bool:
+    """Whether stock doit has no command of that name: it is one of our verbs, or a package's."""
+    return verb not in REPLACED and VERBS.knows(verb)
 
 
 def find_stock_command(command: Any, words: list[str]) -> tuple[Any, list[str]] | None:
@@ -33,14 +37,14 @@ def find_stock_command(command: Any, words: list[str]) -> tuple[Any, list[str]] 
     try:
         loader.setup(_loader_options(command, words if name in REPLACED else []))
     except InvalidDodoFile:
-        if name in ADDED:
+        if is_added(name):
             return None  # `doit init` in an empty folder
         raise
     loader.setup = _do_nothing  # doit calls it again: a dodo is not to be imported twice
     if OURS in (loader.namespace or {}):
         return None
-    loader.cmd_names = [known for known in loader.cmd_names if known not in ADDED]
-    if name in ADDED:
+    loader.cmd_names = [known for known in loader.cmd_names if not is_added(known)]
+    if is_added(name):
         from doit.cmd_run import Run as StockRun
 
         return StockRun(**command.given), [name, *words]
@@ -59,7 +63,7 @@ def _loader_options(command: Any, words: list[str]) -> Any:
     try:
         params, _names = parser.parse(words)
     except CmdParseError:
-        params, _names = parser.parse([])  # whoever parses in earnest says what is wrong
+        params, _names = parser.parse([])  # the real parser reports what is wrong
     params.update(command.opt_vals)
     return params
 
@@ -81,7 +85,7 @@ def run_stock_command(theirs: Any, words: list[str], name: str) -> int:
     try:
         return int(theirs.parse_execute(words) or 0)
     except InvalidCommand as error:
-        if name not in ADDED:
+        if not is_added(name):
             raise
         raise NoSuchTask(*error.args, not_found=error.not_found) from error
 

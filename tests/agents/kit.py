@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from orchestr.agents import AGENTS
+from orchestr.agents import AGENT_KINDS
 from orchestr.agents.base import Agent
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.protocol import ExitReason, ExitRecord
@@ -22,7 +22,8 @@ def adapter(kind: str, root: Path = Path("/ws"), **settings: Any) -> Agent:
     )
     if kind == "command":
         settings.setdefault("run", ("true",))
-    return AGENTS[kind](AgentSettings(kind, kind, **settings), workspace)
+    agent: Agent = AGENT_KINDS.load(kind).make(AgentSettings(kind, kind, **settings), workspace)
+    return agent
 
 
 def exited(code: int = 0) -> ExitRecord:

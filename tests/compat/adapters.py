@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from orchestr.agents import AGENTS
+from orchestr.agents import AGENT_KINDS
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell import amendment, approval
 from orchestr.cell.agent import run_agent, verdict
@@ -171,7 +171,7 @@ def _pause(folder: Path) -> Any:
 def _agent(kind: str) -> Any:
     root = Path("/ws")
     places = WorkspaceSettings(root, root / "specs", root / ".o", root / ".o/worktrees", root)
-    return AGENTS[kind](AgentSettings(kind, kind, run=("true",)), places)
+    return AGENT_KINDS.load(kind).make(AgentSettings(kind, kind, run=("true",)), places)
 
 
 def _transcripts(folder: Path) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.house import FEATURE, THREE, TWO, House, at_each, both, wait_for
+from tests.fork_server import Process
 
 pytestmark = pytest.mark.slow
 SHORT = {"limits": {"grace": "0.3s"}}
@@ -156,7 +157,7 @@ def _control(slave: int) -> None:
 def test_a_closed_pipe_does_not_stop_a_run(stream: str, tmp_path: Path) -> None:
     house = House.build(tmp_path / "w", {"low": {}, "high": {"depends_on": ["low"]}})
     house.close("low")
-    run = subprocess.Popen(
+    run = Process(
         [sys.executable, "-m", "orchestr", "run", FEATURE],
         cwd=house.root, env=house.env(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if stream != "stderr" else subprocess.DEVNULL,

@@ -9,16 +9,20 @@ import sys
 
 import pytest
 
-from orchestr.commands.base.help import EXAMPLES
-from orchestr.errors import VERBS
+from orchestr.commands.base.help import GROUPS
+from orchestr.registry import VERBS
 from tests.e2e.workspace import Workspace, both
 
 
 def test_every_verb_has_examples_that_begin_with_it() -> None:
-    assert set(EXAMPLES) == set(VERBS)
-    for verb, examples in EXAMPLES.items():
+    for verb in VERBS.own_names:
+        declared = VERBS.load(verb)
+        assert declared.examples
+        assert declared.help_group in GROUPS
+        assert declared.doc_purpose
         assert all(
-            verb in typed.split()[:1] or f"orchestr {verb}" in typed for typed, _ in examples
+            verb in typed.split()[:1] or f"orchestr {verb}" in typed
+            for typed, _ in declared.examples
         )
 
 

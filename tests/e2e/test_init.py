@@ -8,14 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.fork_server import run_process
+
 
 def init(cwd: Path, *args: str, **env: str) -> str:
     """What `orchestr init ARGS` says."""
     program = [sys.executable, "-m", "orchestr", "init", *args]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTR_")}
-    return subprocess.run(
-        program, cwd=cwd, env=clean | env, capture_output=True, text=True, check=True
-    ).stdout
+    done = run_process(program, cwd=cwd, env=clean | env, text=True)
+    done.check_returncode()
+    return str(done.stdout)
 
 
 def test_a_folder_is_made_where_the_person_stands(tmp_path: Path) -> None:

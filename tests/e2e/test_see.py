@@ -8,7 +8,6 @@ import pty
 import re
 import signal
 import struct
-import subprocess
 import sys
 import termios
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both, wait_for
+from tests.fork_server import Process
 
 
 def test_graph_to_the_terminal_and_to_a_file(built: Workspace) -> None:
@@ -60,7 +60,7 @@ def test_logs_follow_into_the_next_attempt(workspace: MakeWorkspace, tmp_path: P
     wait = f"while ! [ -e {go} ]; do sleep 0.05; done\n"
     ws.script("a", f'echo "try $ORCHESTR_ATTEMPT"\n{wait}echo x > a.txt\n')
     run = ws.spawn("run", "demo")
-    wait_for(lambda: ws.journal(kind="attempt.started"), "the agent")
+    wait_for(lambda: ws.starts("a"), "the agent")
     run.kill()  # its agent works on
     run.ended()
     logs = ws.spawn("logs", "demo:a", "-f")
@@ -143,7 +143,7 @@ def test_status_watch_is_a_live_table_on_a_terminal(built: Workspace) -> None:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     env = built.env({"TERM": "xterm", "NO_COLOR": "1"})
-    child = subprocess.Popen(
+    child = Process(
         [sys.executable, "-m", "orchestr", "status", "demo", "--watch"],
         cwd=built.root, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
     )  # fmt: skip

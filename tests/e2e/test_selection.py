@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both, nothing_to_do, wait_for
+from tests.fork_server import Process
 
 CHAIN = {"a": {}, "b": {"depends_on": ["a"]}, "c": {}}
 
@@ -308,7 +309,7 @@ def test_json_events_are_lines_and_nothing_else(fresh: Workspace) -> None:
 @pytest.mark.parametrize("program", ["orchestr", "doit"])
 def test_a_closed_pipe_is_no_fault(built: Workspace, words: str, program: str) -> None:
     built.run("forget", "demo:c:check", code=0)
-    child = subprocess.Popen(
+    child = Process(
         [sys.executable, "-m", program, *words.split()],
         cwd=built.root, env=built.env(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -350,7 +351,7 @@ def test_a_terminal_is_asked(fresh: Workspace, answer: str, started: bool) -> No
     leader, follower = pty.openpty()
     out = fresh.root / "tty.out"
     with out.open("wb") as said:
-        child = subprocess.Popen(
+        child = Process(
             [sys.executable, "-m", "orchestr", "run", "demo:c"],
             cwd=fresh.root, env=fresh.env(), stdin=follower, stdout=said, stderr=said,
             start_new_session=True,

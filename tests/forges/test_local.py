@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from orchestr.errors import CorruptState, UsageError
-from orchestr.forges import FORGES, make_forge
+from orchestr.forges import FORGE_KINDS, make_forge
 from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoRef
 from orchestr.forges.local import LocalForge
 from orchestr.forges.local_origin import local_path, pull_ref
@@ -353,7 +353,7 @@ def test_the_settings_choose_the_forge(tmp_path: Path) -> None:
     forge = make_forge(Some())  # type: ignore[arg-type]
     assert isinstance(forge, LocalForge)
     assert forge.root == tmp_path / "forge"
-    assert list(FORGES) == [forge.kind, "github"]
+    assert FORGE_KINDS.own_names == ("github", forge.kind)
 
 
 # --- several processes, and kills ------------------------------------------------------------

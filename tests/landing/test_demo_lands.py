@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import git
+from tests.fork_server import run_process
 
 TOP = Path(__file__).parents[2]
 PARTS = {"platform-proto": "proto", "platform-service": "proto service", "platform-go-sdk": ""}
@@ -25,9 +26,9 @@ def test_the_six_land_in_order_and_every_main_is_green(tmp_path: Path) -> None:
         shutil.copy(TOP / name, tmp_path / name)
 
     def orchestr(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestr", *words], cwd=tmp_path, text=True, check=False,
-            env={**os.environ, "DEMO_PAUSE": "0"}, capture_output=True,
+        done = run_process(
+            [sys.executable, "-m", "orchestr", *words], cwd=tmp_path, text=True,
+            env={**os.environ, "DEMO_PAUSE": "0"},
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

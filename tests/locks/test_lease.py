@@ -7,10 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from orchestr.errors import Busy
 from orchestr.process.file_lock import FlockLock
@@ -47,8 +47,6 @@ def holder(path: Path) -> subprocess.Popen[str]:
 
 
 def put(path: Path, what: LeaseRecord) -> None:
-    from dataclasses import asdict
-
     path.write_text(json.dumps(asdict(what)))
 
 

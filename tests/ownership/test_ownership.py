@@ -46,12 +46,6 @@ def test_whose_a_path_is(
     assert bool(found.findings) is not found.ok
 
 
-def test_digests_of_features_without_claims_stay_as_they_are() -> None:
-    assert PathClaims("a", owned=("src/",)).digest_values == []
-    assert PathClaims("a", shared=("go.mod",)).digest_values == [["go.mod"], []]
-    assert PathClaims("a", contracts=(API,)).digest_values == [[], [["api/**", "api"]]]
-
-
 def test_the_words_name_every_path_and_a_command_that_puts_them_back(make_repo: MakeRepo) -> None:
     """Changed, deleted, new, and with names that a shell and git would read otherwise."""
     sandbox = make_repo()

@@ -184,7 +184,7 @@ def test_another_process_adopts_it(attempt: Attempt) -> None:
     attempt.sh("touch up; while [ ! -e go ]; do sleep 0.02; done; echo finished")
     engine = (
         "import os, sys, pathlib; from orchestr.supervisor import client;"
-        "client.start(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+        "client.start_supervisor(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", engine, str(attempt.dir)], check=False)
     attempt.until_running()

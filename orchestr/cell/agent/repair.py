@@ -8,7 +8,6 @@ where it is.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from orchestr.cell.agent.launch import REPAIR, attempt_session, prepare_next_start
@@ -19,6 +18,7 @@ from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import snapshot_branches
 from orchestr.cell.worktree.salvage import restore_worktree
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
+from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId

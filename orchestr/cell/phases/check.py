@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
@@ -47,7 +48,7 @@ def reason_to_run(ctx: CellContext) -> str | None:
         return "it was not checked yet"
     if evidence.origin != done.head:
         return "its evidence is for another head"
-    if evidence.key != ctx.phase_digest(Phase.CHECK):
+    if evidence.key != phase_digest(ctx, Phase.CHECK):
         return "its checks changed"
     return moved_since(ctx, evidence)
 
@@ -83,7 +84,7 @@ def run(ctx: CellContext) -> PhaseResult:
     head = old.head if old is not None and old.origin == done.head else done.head
     if not has_checks(ctx) or done.outcome is ImplementOutcome.ADOPTED:
         end_repair(ctx, done, Phase.CHECK)
-        Evidence(head, ctx.phase_digest(Phase.CHECK), origin=done.head).write(ctx.dir / CHECKS)
+        Evidence(head, phase_digest(ctx, Phase.CHECK), (), done.head).write(ctx.dir / CHECKS)
         return PhaseResult.built(why, head=head)
     evidence, told = check_until_green(ctx, done, marker)
     evidence.write(ctx.dir / CHECKS)
@@ -102,7 +103,7 @@ def check_until_green(
     )
     from orchestr.cell.proof.run_checks import run_checks
 
-    key, most = ctx.phase_digest(Phase.CHECK), ctx.cell.proof.repair.checks
+    key, most = phase_digest(ctx, Phase.CHECK), ctx.cell.proof.repair.checks
     attempt = resume_repair(ctx, done, marker, Phase.CHECK)
     head = checkout_head(ctx, done, marker)
     rows: Rows = ()

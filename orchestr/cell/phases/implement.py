@@ -9,8 +9,6 @@ starts and closed after `implement.toml`, so a kill at any point pays for no age
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestr.agents import AgentVerdict
 from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
@@ -23,6 +21,7 @@ from orchestr.cell.agent.run_agent import (
     stop_unrecorded_agents,
 )
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.ownership import PathsNotOwned, format_paths
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.proof.commit_result import _cell_claims, _settle_fresh_head, commit_agent_work
@@ -36,6 +35,7 @@ from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
 from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
 from orchestr.cell.worktree.worktree_guard import recover_worktree
+from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
@@ -62,7 +62,7 @@ def attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
     if ctx.cell.has_plan_phase:
         planned = PlanRecord.read(ctx.dir)
         extra = (planned.digest or None) if planned else None  # the plan that it carries out
-    return digest(ctx.phase_digest(Phase.IMPLEMENT), marker.content_digest(), extra)
+    return digest(phase_digest(ctx, Phase.IMPLEMENT), marker.content_digest(), extra)
 
 
 def local_head(ctx: CellContext) -> str | None:

@@ -9,8 +9,6 @@ none.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestr.cell import approval
 from orchestr.cell.agent import write_plan
 from orchestr.cell.agent.plan_prompt import read_plan
@@ -23,11 +21,13 @@ from orchestr.cell.agent.run_agent import (
 )
 from orchestr.cell.approval import ApprovalDecision
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases import implement
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.worktree import branch_guard, clone_guard
 from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_if_changed
 from orchestr.spec.checks import Gate
@@ -39,7 +39,7 @@ from orchestr.state.results import PLAN_TEXT, ImplementRecord, PlanRecord, Workt
 
 def plan_key(ctx: CellContext, marker: WorktreeMarker) -> str:
     """What a plan is for."""
-    return digest(ctx.phase_digest(Phase.PLAN), marker.content_digest())
+    return digest(phase_digest(ctx, Phase.PLAN), marker.content_digest())
 
 
 def reason_to_run(ctx: CellContext) -> str | None:

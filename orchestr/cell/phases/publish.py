@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from orchestr.cell import approval
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
@@ -82,7 +83,7 @@ def merged_upstreams(ctx: CellContext) -> str:
 def publish_key(ctx: CellContext) -> str:
     """What the text and place of the pull request depend on."""
     proof = evidence_digest(ctx)
-    return digest(ctx.phase_digest(Phase.PUBLISH), pr_base(ctx), *([proof] if proof else []))
+    return digest(phase_digest(ctx, Phase.PUBLISH), pr_base(ctx), *([proof] if proof else []))
 
 
 def pr_base(ctx: CellContext) -> str:

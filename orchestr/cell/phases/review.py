@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases import check
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.git.repo import CommitId
@@ -42,7 +43,7 @@ def reason_to_run(ctx: CellContext) -> str | None:
         return "it was not reviewed yet"
     if evidence.origin != checks.head:
         return "its verdict is for another head"
-    if evidence.key != ctx.phase_digest(Phase.REVIEW):
+    if evidence.key != phase_digest(ctx, Phase.REVIEW):
         return "its reviewers changed"
     head = HeadRecord.read(ctx.dir)
     if head is None or head.head != evidence.head or read_tree(ctx.dir) is None:
@@ -62,7 +63,7 @@ def run(ctx: CellContext) -> PhaseResult:
     marker = WorktreeMarker.read(ctx.dir)
     if done is None or checks is None or marker is None or checks.origin != done.head:
         raise ctx.fail("it has no checked result", hint=f"orchestr run {ctx.name}")
-    old, key = Evidence.read(ctx.dir / REVIEW), ctx.phase_digest(Phase.REVIEW)
+    old, key = Evidence.read(ctx.dir / REVIEW), phase_digest(ctx, Phase.REVIEW)
     current = old is not None and old.origin == checks.head and old.key == key
     if old is not None and current and check.moved_since(ctx, old) is None:
         evidence = old  # only head or tree were missing
@@ -75,7 +76,7 @@ def run(ctx: CellContext) -> PhaseResult:
     else:
         end_repair(ctx, done, Phase.REVIEW)
         same = old if old is not None and old.origin == checks.head else None
-        evidence = Evidence(same.head if same else checks.head, key, origin=checks.head,
+        evidence = Evidence(same.head if same else checks.head, key, (), checks.head,
                             checks=same.checks if same else None)  # fmt: skip
     evidence.write(ctx.dir / REVIEW)
     agreed = make_agreed_head(ctx, done, evidence.head)
@@ -114,7 +115,7 @@ def review_until_accepted(
         unacceptable_reason,
     )
 
-    key, most = ctx.phase_digest(Phase.REVIEW), ctx.cell.proof.repair.reviews
+    key, most = phase_digest(ctx, Phase.REVIEW), ctx.cell.proof.repair.reviews
     origin, proof = done.head, ctx.cell.proof
     attempt = resume_repair(ctx, done, marker, Phase.REVIEW)
     head = checkout_head(ctx, done, marker)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from orchestr.cell import inputs
+from orchestr.cell import input_changes
 from orchestr.cell.context import CellContext
 from orchestr.errors import CellBlocked, Interrupted, NeedsApproval, OrchestrError, disk_full_error
 from orchestr.spec.phases import Phase
@@ -48,11 +48,11 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
                 EventKind.PHASE_STARTED,
                 phase=phase,
                 why=why,
-                **inputs.changes_for_journal(ctx, phase),
+                **input_changes.changes_for_journal(ctx, phase),
             )
         with ctx.run.count_as_working():
             result = phase_module(phase).run(ctx)
-        inputs.save_inputs(ctx, phase)
+        input_changes.save_inputs(ctx, phase)
     except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
         error = disk_full_error(raised) or raised

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from orchestr.cell.context import BaseFetch, CellContext
+from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
@@ -32,7 +33,7 @@ def reason_to_run(ctx: CellContext) -> str | None:
     marker = WorktreeMarker.read(ctx.dir)
     if marker is None:
         return "it has no worktree marker yet"
-    if marker.phase != ctx.phase_digest(Phase.WORKTREE):
+    if marker.phase != phase_digest(ctx, Phase.WORKTREE):
         return "repository, branch, base or set-up changed"
     trees = upstream_trees(ctx)
     for name, tree in trees.items():
@@ -75,7 +76,7 @@ def run(ctx: CellContext) -> PhaseResult:
     if ctx.cell.action is Action.PUSH:
         return _record_checked_out_branch(ctx)
     old = WorktreeMarker.read(ctx.dir)
-    phase = ctx.phase_digest(Phase.WORKTREE)
+    phase = phase_digest(ctx, Phase.WORKTREE)
     pr = adopt.find_adoptable_pr(ctx)
     if pr is not None:
         adopt.build_adopted_marker(ctx, pr, phase).write(ctx.dir)
@@ -110,7 +111,7 @@ def _record_checked_out_branch(ctx: CellContext) -> PhaseResult:
         raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
     trees = require_upstream_trees(ctx)
     marker = WorktreeMarker(
-        ctx.cell.branch, base, base_ref, trees, ctx.phase_digest(Phase.WORKTREE)
+        ctx.cell.branch, base, base_ref, trees, phase_digest(ctx, Phase.WORKTREE)
     )
     if marker == WorktreeMarker.read(ctx.dir):
         return PhaseResult.up_to_date()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.room import CheckContext
-from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 from orchestr.spec.check_field_types import regex_of
 from orchestr.spec.fields import Argv, Doc, ExitCode, OutputPattern
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
+    from orchestr.process.run import CompletedCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ def _search_in_subprocess(room: CheckContext, wanted: str, pattern: str, data: b
     """In a process of its own: an expression like ``(a+)+$`` may search for years, and in here
     it would hold the interpreter, so that no limit, no Ctrl+C and no other cell could go on.
     """
+    from orchestr.process.run import ProcessTimeout, run_command
+
     given = pattern.encode() + b"\0" + data
     try:
         found = run_command(

@@ -6,14 +6,16 @@ import json
 import os
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks import find_program
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, quote_command
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.room import CheckContext
 from orchestr.spec.check_field_types import check_module, check_version, parse_version_bounds
 from orchestr.spec.fields import Doc, Rule
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 # Prints one JSON line last: what the module prints itself while it is imported does not matter.
 _PROGRAM = """\

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks import junit_xml
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.junit_xml import JunitCase
 from orchestr.checks.room import CheckContext, select_fresh_files, stamp_files
-from orchestr.process.run import CompletedCommand
 from orchestr.spec.fields import Argv, Doc, Globs
+
+if TYPE_CHECKING:
+    from orchestr.process.run import CompletedCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

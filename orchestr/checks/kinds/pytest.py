@@ -12,16 +12,18 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks import find_program, junit_xml
 from orchestr.checks.base import CheckFailed, CheckVerdict, describe_exit
 from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.junit_xml import JunitCase
 from orchestr.checks.kinds import junit
-from orchestr.checks.room import CheckContext
 from orchestr.spec.check_field_types import check_selector
 from orchestr.spec.fields import Argument, Doc, Rule
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 _EXPRESSION = re.compile(r"(^|[\s(])(and|or|not)[\s(]")
 _MEANING = {

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from orchestr.checks import http
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.room import CheckContext
 from orchestr.spec.check_field_types import check_probe, check_url_variables
 from orchestr.spec.expression import check_expression
 from orchestr.spec.fields import Argv, BadValue, Doc, JsonPath, KeyedBy, Line, NotEmpty, Rule, Url
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 
 @dataclass(frozen=True, slots=True)

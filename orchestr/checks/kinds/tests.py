@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.kinds import junit
-from orchestr.checks.room import CheckContext
 from orchestr.spec.fields import Argv, Doc
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

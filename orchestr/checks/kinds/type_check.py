@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from orchestr.checks import find_program
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.room import CheckContext
 from orchestr.spec.fields import Doc, Place
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 _LINE = re.compile(
     r"^\s*(?P<file>[^:\n]+\.pyi?):(?P<line>\d+)(?::\d+)?(?::| -) error: (?P<message>.+)$",

@@ -1,4 +1,4 @@
-"""What `orchestr help VERB` says: usage, options and examples, without doit's own."""
+"""What `orchestr help` and `orchestr help VERB` say, from what each verb's class declares."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from orchestr.errors import OrchestrError
+from orchestr.registry import VERBS
+
 WIDTH = 80
 COLUMN = 26  # where the words of an option begin
+VERB_COLUMN = 42  # where the purpose of a verb begins
+# The sections of `orchestr help`, in its order; a verb names its own in `help_group`.
+GROUPS = {
+    "build": "build a feature",
+    "view": "look",
+    "land": "merge",
+    "workspace": "the workspace",
+    "other": "other",
+}
 # doit's options that our verbs show, too, in words of ours.
 THEIRS = {
     "subtasks": "cells and phases, too",
@@ -20,92 +32,35 @@ ARGUMENTS = {
     "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM",
 }  # fmt: skip
 Example = tuple[str, str]  # what is typed after `orchestr`, what it does
-EXAMPLES: dict[str, Sequence[Example]] = {
-    "run": (
-        ("run mlkem", "all that is not up to date"),
-        ("run mlkem:java-sdk", "one cell and what it needs"),
-        ("run mlkem --failed", "what failed or was blocked, again"),
-        ("run mlkem:java-sdk --force", "a new attempt, though nothing changed"),
-        ("run mlkem --dry-run", "only show what would run, and why"),
-        ("run mlkem -j 5 --budget 10 --yes", "5 agents, 10 dollars at most"),
-    ),
-    "approve": (
-        ("approve mlkem:java-sdk", "show what waits for your yes, and ask"),
-        ("approve mlkem:java-sdk --reject --reason 'keep the old key type'", "its agent is told"),
-    ),
-    "list": (("list", "the features"), ("list --all mlkem", "all below one of them")),
-    "info": (("info mlkem:java-sdk:check", "files and state of one phase"),),
-    "forget": (
-        ("forget mlkem:java-sdk", "the cell is built again by the next run"),
-        ("forget mlkem:java-sdk:publish", "only its pull request is written again"),
-    ),
-    "clean": (
-        ("clean mlkem", "remove worktrees that hold nothing unsaved"),
-        ("clean mlkem --dry-run", "only say which"),
-    ),
-    "ignore": (
-        ("ignore mlkem:web-sdk", "leave the cell as it is"),
-        ("ignore --undo mlkem:web-sdk", "build it again"),
-    ),
-    "amend": (
-        ("amend mlkem:java-sdk --dry-run", "the change of the spec that its agent asks for"),
-        ("amend mlkem:java-sdk", "take it: the owner of the contract does the work"),
-    ),
-    "plan": (("plan mlkem", "order, bases, what would run and why"),),
-    "status": (
-        ("status", "all features"),
-        ("status mlkem --watch", "a live table, beside a run or without one"),
-        ("status mlkem --fetch", "ask the forge first: checks and reviews"),
-        ("status --json | jq '.features[].state'", "for programs"),
-    ),
-    "explain": (
-        ("explain mlkem:java-sdk", "why it runs, waits or failed; the next command"),
-        ("explain mlkem:java-sdk --if-changed platform-proto", "what would happen"),
-    ),
-    "logs": (
-        ("logs mlkem:java-sdk", "the end of it: attempts, repairs, checks and reviews in order"),
-        ("logs mlkem:java-sdk --reviews", "what its reviewers said"),
-        ("logs mlkem:java-sdk -f", "what it does now, until nothing works on it"),
-        ("logs mlkem:java-sdk --since 10m --grep 'FAIL|error'", "the failures of late"),
-        ("logs mlkem:java-sdk --attempt 1 --last 0", "all of an earlier attempt"),
-    ),
-    "graph": (
-        ("graph mlkem", "boxes and lines in the terminal"),
-        ("graph mlkem -o mlkem.svg", "a drawing for the browser"),
-        ("graph mlkem --format dot | dot -Tpng > mlkem.png", "with Graphviz"),
-    ),
-    "prompt": (
-        ("prompt mlkem:java-sdk", "what the next attempt's agent is asked to do"),
-        ("prompt mlkem:java-sdk --attempt 1", "what it was asked then"),
-    ),
-    "land": (
-        ("land mlkem", "check and merge in order what is ready"),
-        ("land mlkem --dry-run", "only show the order, and what is in the way"),
-    ),
-    "rollback": (("rollback mlkem", "undo what was landed, by reverts that are checked, too"),),
-    "report": (
-        ("report mlkem --open", "one HTML file, shown in the browser"),
-        ("report mlkem -o mlkem.html", "to send it"),
-    ),
-    "export": (
-        ("export mlkem -o trace.json", "for chrome://tracing, Perfetto, speedscope"),
-        ("export mlkem --format csv", "for a spreadsheet"),
-    ),
-    "board": (("board", "all features, live in the browser, with actions"),),
-    "abort": (
-        ("abort mlkem:java-sdk", "stop one agent; the run goes on"),
-        ("abort mlkem", "stop the whole run; worktrees stay"),
-    ),
-    "doctor": (("doctor", "look for what is broken, with the mend for each"),),
-    "validate": (("validate", "all specs"), ("validate specs/mlkem.yaml", "one of them")),
-    "schema": (("schema > spec.schema.json", "for an editor"),),
-    "init": (("init ws", "a new workspace with an example"),),
-    "completion": (
-        ('eval "$(orchestr completion bash)"', "in ~/.bashrc"),
-        ('eval "$(orchestr completion zsh)"', "in ~/.zshrc, after compinit"),
-        ("completion fish > ~/.config/fish/completions/orchestr.fish", "once"),
-    ),
-}
+
+
+def overview_text() -> str:
+    """All verbs by group. A verb that cannot be loaded is listed with the reason."""
+    sections: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for name in VERBS.names():
+        try:
+            verb = VERBS.load(name)
+        except OrchestrError as error:
+            sections["other"] += [f"  orchestr {name}", f"      {error.message}"]
+            continue
+        group = getattr(verb, "help_group", "other")
+        found = sections[group if group in GROUPS else "other"]
+        found += _format_verb(name, verb.doc_usage, verb.doc_purpose)
+    lines = ["orchestr: make for features"]
+    for group, shown in sections.items():
+        if shown:
+            lines += ["", GROUPS[group], *shown]
+    lines += ["", "  orchestr help VERB".ljust(VERB_COLUMN) + "options and examples of a verb"]
+    return "\n".join(lines) + "\n"
+
+
+def _format_verb(name: str, usage: str, purpose: str) -> list[str]:
+    head = f"  orchestr {name} {usage}".rstrip()
+    words = textwrap.wrap(purpose, WIDTH - VERB_COLUMN)
+    indent = " " * VERB_COLUMN
+    if len(head) >= VERB_COLUMN - 1:
+        return [head, *(indent + line for line in words)]
+    return [head.ljust(VERB_COLUMN) + words[0], *(indent + line for line in words[1:])]
 
 
 def shown_options(command: Any) -> list[Any]:
@@ -125,7 +80,7 @@ def help_text(command: Any) -> str:
         lines += ["", "options"]
         for option in options:
             lines += _format_option(option)
-    examples = EXAMPLES.get(name, ())
+    examples: Sequence[Example] = command.examples
     if examples:
         lines += ["", "examples"]
         typed = [e if e.startswith("eval") else f"orchestr {e}" for e, _ in examples]

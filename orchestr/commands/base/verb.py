@@ -19,8 +19,15 @@ from orchestr.views.terminal.output import report_error, report_fault, silence_s
 
 
 class Verb:
-    """Mixin of all our commands: errors become text and exit codes, options go anywhere."""
+    """Mixin of all our commands: errors become text and exit codes, options go anywhere.
 
+    A verb's file is its whole declaration: `doc_purpose` and `doc_usage` (the words of the help),
+    `help_group` (its section in `orchestr help`, see `help.GROUPS`), `examples` (what is typed
+    after `orchestr`, what it does) and `cmd_options`.
+    """
+
+    help_group: str = "other"
+    examples: Sequence[tuple[str, str]] = ()
     own_tasks_take_words = False
 
     def __init__(self, **given: Any) -> None:
@@ -144,11 +151,11 @@ def move_options_first(
     return [*options, "--", *names]
 
 
-def attach_loader(command: Any) -> FeatureTaskLoader:
+def attach_loader(command: Any) -> FeatureTaskLoader[Session]:
     """The loader of a verb, and its session; under plain doit it takes the dodo's place."""
     loader = command.loader
     if not isinstance(loader, FeatureTaskLoader):
-        ours = FeatureTaskLoader(Session.from_cwd(), loader.namespace)
+        ours = FeatureTaskLoader(Session.from_cwd, loader.namespace)
         ours.cmd_names, ours.config = loader.cmd_names, loader.config
         command.loader = ours
         return ours

@@ -4,7 +4,7 @@ Written to the protocol itself, because it has six routes and no framework would
 Who may do what, and why:
 
 - The address holds a token; with it comes a cookie (HttpOnly, SameSite=Strict) of the same worth,
-  so that the token leaves the address bar. Without one of them nothing is told, not even names.
+  so that the token leaves the address bar. Without one of them nothing is answered, not even names.
 - Host must be the loopback address that we listen at: else a page of another site could make a name
   of its own point here (DNS rebinding) and read what it gets.
 - Actions are POST only, JSON only, with Origin our own and a second token that is in the page: a

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orchestr
-from orchestr.errors import substitute_program_name
+from orchestr.registry import substitute_program_name
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
 from orchestr.state.timeline import SpanKind

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from orchestr.errors import substitute_program_name
+from orchestr.registry import substitute_program_name
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState
 from orchestr.state.timeline import Span, SpanKind

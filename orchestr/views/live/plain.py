@@ -1,4 +1,4 @@
-"""One short line an event, for pipes, CI logs and terminals that cannot draw (rows B7, B67).
+"""One short line an event, for pipes, CI logs and terminals that cannot draw.
 
 Owns the wording; the same events in the same order give the same lines. The agents' output is not
 shown here: the line of a failure names the log.
@@ -7,10 +7,57 @@ shown here: the line of a failure names the log.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from orchestr.plan.dag import FeaturePlan
-from orchestr.state.events import Event, EventKind
+from orchestr.state.event_details import (
+    AgentDetails,
+    ApprovalAsked,
+    ApprovalGiven,
+    ApprovalRefused,
+    AttemptAdopted,
+    AttemptClosed,
+    AttemptExited,
+    AttemptGivenBack,
+    AttemptLimited,
+    AttemptOpened,
+    AttemptStarted,
+    CellAdopted,
+    CellAmended,
+    CellForgotten,
+    CellIgnored,
+    CellStopped,
+    CellUnignored,
+    CellWaiting,
+    CellWarned,
+    CheckDone,
+    ForgeAway,
+    ForgeWaits,
+    LandDone,
+    LandParked,
+    LandQueue,
+    LandRepair,
+    LandUndone,
+    LandUpdate,
+    PhaseDone,
+    PhaseFailed,
+    PhaseStarted,
+    PrIntended,
+    PrOpened,
+    PrSeen,
+    PrUpdated,
+    PushDone,
+    PushIntended,
+    RepairClosed,
+    RepairOpened,
+    ReviewDone,
+    RunFinished,
+    RunForced,
+    RunStarted,
+    WorktreeAdded,
+    WorktreeRemoved,
+)
+from orchestr.state.events import Event
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
 
@@ -39,7 +86,8 @@ def event_lines(event: Event, labels: CellLabels, log: CellText | None = None) -
     at = format_clock(event.ts)
     if not event.cell:
         return [f"{at} {line}" for line in said]
-    if event.kind is EventKind.PHASE_FAILED and log is not None and "gate" not in event.data:
+    failed = event.details
+    if log is not None and isinstance(failed, PhaseFailed) and failed.gate is None:
         path = log(event.feature, event.cell)
         said += [f"log: {clean_line(path)}"] if path else []
     name = pad(labels(event.feature, event.cell), max(labels.width, 1))
@@ -56,185 +104,174 @@ def _phase_of(event: Event) -> str:
 
 
 def _event_words(event: Event) -> list[str]:
-    data, number = event.data, event.attempt
+    details, number = event.details, event.attempt
     attempt = f"attempt {number}" if number >= 0 else f"plan {-number}"
-    match event.kind:
-        case EventKind.RUN_STARTED:
-            goals = data.get("goals")
-            named = " ".join(str(g) for g in goals) if isinstance(goals, list | tuple) else ""
-            pid = f" (pid {data['pid']})" if "pid" in data else ""
+    match details:
+        case RunStarted():
+            goals = details.goals
+            named = " ".join(str(g) for g in goals or ())
+            pid = f" (pid {details.pid})" if details.pid is not None else ""
             return [f"run {event.run} started{pid}{': ' if named else ''}{clean_line(named)}"]
-        case EventKind.RUN_FORCED:
-            names = data.get("names")
-            named = ", ".join(str(n) for n in names) if isinstance(names, list | tuple) else ""
+        case RunForced():
+            names = details.names
+            named = ", ".join(str(n) for n in names or ())
             return [f"forced: {clean_line(named)}"]
-        case EventKind.RUN_FINISHED:
-            return [f"run {event.run} finished (exit {data.get('exit', '?')})"]
-        case EventKind.CELL_IGNORED:
+        case RunFinished():
+            return [f"run {event.run} finished (exit {_count(details.exit)})"]
+        case CellIgnored():
             return ["ignored"]
-        case EventKind.CELL_UNIGNORED:
+        case CellUnignored():
             return ["no longer ignored"]
-        case EventKind.CELL_FORGOTTEN:
-            phases = data.get("phases")
-            named = ", ".join(str(p) for p in phases) if isinstance(phases, list | tuple) else "all"
+        case CellForgotten():
+            phases = details.phases
+            named = "all" if phases is None else ", ".join(str(p) for p in phases)
             return [f"forgotten: {clean_line(named)}"]
-        case EventKind.CELL_ADOPTED:
-            return [f"adopted from {_clean_field(data, 'url') or 'its pull request'}"]
-        case EventKind.CELL_BLOCKED:
-            upstream = _clean_field(data, "upstream")
-            why = headline(_raw_field(data, "reason")) or (
-                f"upstream {upstream} failed" if upstream else ""
-            )
-            if data.get("state") == "approval":
+        case CellAdopted():
+            return [f"adopted from {_text(details.url) or 'its pull request'}"]
+        case CellStopped():
+            upstream = _text(details.upstream)
+            why = headline(details.reason) or (f"upstream {upstream} failed" if upstream else "")
+            if details.state == "approval":
                 return [why]
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
-        case EventKind.CELL_WARNED:
-            return [f"warning: {headline(_raw_field(data, 'reason'))}"]
-        case EventKind.CELL_WAITING:
-            why = headline(_raw_field(data, "reason"))
+        case CellWarned():
+            return [f"warning: {headline(details.reason)}"]
+        case CellWaiting():
+            why = headline(details.reason)
             return [f"waits: {why}" if why else "goes on"]
-        case EventKind.CELL_AMENDED:
-            return [f"amendment handed to {_clean_field(data, 'owner')}"]
-        case EventKind.ATTEMPT_GIVEN_BACK:
-            return [f"{attempt} given back to its agent: {headline(_raw_field(data, 'reason'))}"]
-        case EventKind.PHASE_STARTED:
+        case CellAmended():
+            return [f"amendment handed to {_text(details.owner)}"]
+        case AttemptGivenBack():
+            return [f"{attempt} given back to its agent: {headline(details.reason)}"]
+        case PhaseStarted():
             # What a phase makes has an event of its own; why an old one runs again is told.
-            why = headline(_raw_field(data, "why"))
+            why = headline(details.why)
             first = why.endswith((" yet", "not done yet")) if why else True
             return [] if first or event.phase in _QUIET else [f"runs again: {why}"]
-        case EventKind.PHASE_DONE:
-            return [] if event.phase != "implement" else [_done_words(event)]
-        case EventKind.PHASE_FAILED if data.get("state") == "approval":
+        case PhaseDone():
+            return [] if event.phase != "implement" else [_done_words(details)]
+        case PhaseFailed() if details.state == "approval":
             return []  # it was asked for
-        case EventKind.APPROVAL_ASKED:
-            hint = _clean_field(data, "hint")
-            return [_clean_field(data, "reason"), *([f"hint: {hint}"] if hint else [])]
-        case EventKind.APPROVAL_GIVEN:
-            who = _clean_field(data, "name") or _clean_field(data, "user") or "a person"
+        case ApprovalAsked():
+            hint = _text(details.hint)
+            return [_text(details.reason), *([f"hint: {hint}"] if hint else [])]
+        case ApprovalGiven():
+            who = _text(details.name) or _text(details.user) or "a person"
             return [f"{who} approved it"]
-        case EventKind.APPROVAL_REFUSED:
-            who = _clean_field(data, "name") or _clean_field(data, "user") or "a person"
-            return [f"{who} refused it: {headline(_raw_field(data, 'reason'))}"]
-        case EventKind.PHASE_FAILED:
-            hint = _clean_field(data, "hint")
-            reason = headline(_raw_field(data, "reason")) or "no reason given"
-            if data.get("aborted") is True:
+        case ApprovalRefused():
+            who = _text(details.name) or _text(details.user) or "a person"
+            return [f"{who} refused it: {headline(details.reason)}"]
+        case PhaseFailed():
+            hint = _text(details.hint)
+            reason = headline(details.reason) or "no reason given"
+            if details.aborted:
                 return [f"stopped: {reason}"]
-            return [f"FAILED: {reason}{_elapsed_words(data)}", *([f"hint: {hint}"] if hint else [])]
-        case EventKind.WORKTREE_ADDED:
-            return [f"worktree {_clean_field(data, 'path')} on {_clean_field(data, 'branch')}"]
-        case EventKind.WORKTREE_REMOVED:
-            return [f"worktree {_clean_field(data, 'path')} removed"]
-        case EventKind.ATTEMPT_OPENED:
+            return [
+                f"FAILED: {reason}{_elapsed_words(details.seconds)}",
+                *([f"hint: {hint}"] if hint else []),
+            ]
+        case WorktreeAdded():
+            return [f"worktree {_text(details.path)} on {_text(details.branch)}"]
+        case WorktreeRemoved():
+            return [f"worktree {_text(details.path)} removed"]
+        case AttemptOpened():
             # It may wait for a free slot now; what is told is the start.
             return []
-        case EventKind.ATTEMPT_STARTED:
-            agent, part = _clean_field(data, "agent"), _agent_part(data)
+        case AttemptStarted():
+            agent, part = _text(details.agent), _agent_part(details)
             what = part or attempt
-            what = f"{what} goes on" if data.get("round") and not part else f"{what} started"
+            what = f"{what} goes on" if details.round and not part else f"{what} started"
             agent = "" if part.endswith(f" {agent}") else agent
             return [what + (f" ({agent})" if agent else "")]
-        case EventKind.CHECK_DONE:
+        case CheckDone():
             name, detail = (
-                f"check {_clean_field(data, 'name')}",
-                headline(_raw_field(data, "detail")),
+                f"check {_text(details.name)}",
+                headline(details.detail),
             )
             if not event.cell:  # of the feature's last step
-                name = f"cross {name} in {_clean_field(data, 'repo')}"
-            if data.get("passed") is True:
-                return [f"{name}: passed" + (" (cached)" if data.get("cached") else "")]
+                name = f"cross {name} in {_text(details.repo)}"
+            if details.passed:
+                return [f"{name}: passed" + (" (cached)" if details.cached else "")]
             return [f"{name}: RED: {detail}"]
-        case EventKind.REPAIR_OPENED:
-            number, of, why = (
-                data.get("round", "?"),
-                data.get("of"),
-                headline(_raw_field(data, "why")),
-            )
-            return [f"repair {number}{f' of {of}' if of else ''}: {why}".rstrip(": ")]
-        case EventKind.REPAIR_CLOSED:
-            outcome, detail = _clean_field(data, "outcome"), headline(_raw_field(data, "detail"))
+        case RepairOpened():
+            total = f" of {details.of}" if details.of else ""
+            return [f"repair {_count(details.round)}{total}: {headline(details.why)}".rstrip(": ")]
+        case RepairClosed():
+            outcome, detail = _text(details.outcome), headline(details.detail)
             return [] if outcome == "changed" else [f"repair {outcome}: {detail}".rstrip(": ")]
-        case EventKind.REVIEW_DONE:
-            return [f"review by {_clean_field(data, 'reviewer')}: {_clean_field(data, 'verdict')}"]
-        case EventKind.ATTEMPT_ADOPTED:
-            return [f"{_agent_part(data) or attempt} adopted from an earlier run"]
-        case EventKind.ATTEMPT_LIMITED:
-            wait = data.get("wait_s")
-            who = _clean_field(data, "agent") or "the agent"
-            more = f", goes on in {format_duration(wait)}" if isinstance(wait, int | float) else ""
-            why = headline(_raw_field(data, "reason")) or f"usage limit of {who}"
+        case ReviewDone():
+            return [f"review by {_text(details.reviewer)}: {_text(details.verdict)}"]
+        case AttemptAdopted():
+            return [f"{_agent_part(details) or attempt} adopted from an earlier run"]
+        case AttemptLimited():
+            wait = details.wait_s
+            who = _text(details.agent) or "the agent"
+            more = f", goes on in {format_duration(wait)}" if wait is not None else ""
+            why = headline(details.reason) or f"usage limit of {who}"
             return [f"{why}{more}"]
-        case EventKind.ATTEMPT_EXITED:
-            if data.get("code") == 0 and data.get("reason", "exited") == "exited":
+        case AttemptExited():
+            if details.code == 0 and details.reason in (None, "exited"):
                 return []
-            what = _agent_part(data) or attempt
-            return [f"{what} ended: {_exit_words(data)}{_elapsed_words(data)}"]
-        case EventKind.PUSH_DONE:
-            return [f"pushed {_clean_field(data, 'branch')} at {_clean_field(data, 'sha')[:10]}"]
-        case EventKind.PR_OPENED:
-            return [f"pull request {_clean_field(data, 'url')}"]
-        case EventKind.PR_UPDATED:
-            return [f"pull request {_clean_field(data, 'url')} updated"]
-        case EventKind.FORGE_AWAY:
-            return [f"forge away for {_clean_field(data, 'repo')}: {_clean_field(data, 'reason')}"]
-        case EventKind.FORGE_WAITS:
-            wait = data.get("wait_s")
-            more = f", goes on in {format_duration(wait)}" if isinstance(wait, int | float) else ""
-            return [
-                f"waiting for {_clean_field(data, 'host')}: {_clean_field(data, 'reason')}{more}"
-            ]
-        case EventKind.ATTEMPT_CLOSED | EventKind.PUSH_INTENDED:
+            what = _agent_part(details) or attempt
+            return [f"{what} ended: {_exit_words(details)}{_elapsed_words(details.seconds)}"]
+        case PushDone():
+            return [f"pushed {_text(details.branch)} at {_text(details.sha)[:10]}"]
+        case PrOpened():
+            return [f"pull request {_text(details.url)}"]
+        case PrUpdated():
+            return [f"pull request {_text(details.url)} updated"]
+        case ForgeAway():
+            return [f"forge away for {_text(details.repo)}: {_text(details.reason)}"]
+        case ForgeWaits():
+            wait = details.wait_s
+            more = f", goes on in {format_duration(wait)}" if wait is not None else ""
+            return [f"waiting for {_text(details.host)}: {_text(details.reason)}{more}"]
+        case AttemptClosed() | PushIntended():
             return []
-        case EventKind.LAND_REPAIR:
-            return [f"repair {data.get('number', '?')}: {headline(_raw_field(data, 'reason'))}"]
-        case EventKind.LAND_DONE:
-            return [
-                f"landed on {_clean_field(data, 'target')} at {_clean_field(data, 'commit')[:10]}"
-            ]
-        case EventKind.LAND_UNDONE:
-            commit = _clean_field(data, "commit")[:10]
-            return [f"rolled back on {_clean_field(data, 'target')} at {commit}"]
-        case EventKind.LAND_PARKED:
-            hint = _clean_field(data, "hint")
-            told = f"NOT LANDED: {headline(_raw_field(data, 'reason'))}"
+        case LandRepair():
+            return [f"repair {_count(details.number)}: {headline(details.reason)}"]
+        case LandDone():
+            return [f"landed on {_text(details.target)} at {_text(details.commit)[:10]}"]
+        case LandUndone():
+            commit = _text(details.commit)[:10]
+            return [f"rolled back on {_text(details.target)} at {commit}"]
+        case LandParked():
+            hint = _text(details.hint)
+            told = f"NOT LANDED: {headline(details.reason)}"
             return [told, *([f"hint: {hint}"] if hint else [])]
-        case (
-            EventKind.PR_INTENDED | EventKind.PR_SEEN | EventKind.LAND_QUEUE | EventKind.LAND_UPDATE
-        ):
+        case PrIntended() | PrSeen() | LandQueue() | LandUpdate():
             return []
 
 
-def _agent_part(data: Any) -> str:
+def _agent_part(details: AgentDetails) -> str:
     """An agent that is not the author: `review by eve`."""
-    reviewer = _clean_field(data, "reviewer")
-    return f"review by {reviewer}" if reviewer else _clean_field(data, "part")
+    reviewer = _text(details.reviewer)
+    return f"review by {reviewer}" if reviewer else _text(details.part)
 
 
-def _done_words(event: Event) -> str:
-    seconds = event.data.get("seconds")
-    line = f"done in {format_duration(seconds)}" if isinstance(seconds, int | float) else "done"
-    outcome = _clean_field(event.data, "outcome")
+def _done_words(details: PhaseDone) -> str:
+    seconds = details.seconds
+    line = f"done in {format_duration(seconds)}" if seconds is not None else "done"
+    outcome = _text(details.outcome)
     return f"{line} ({outcome})" if outcome and outcome != "done" else line
 
 
-def _exit_words(data: Any) -> str:
-    reason = _clean_field(data, "reason") or "exited"
+def _exit_words(details: AttemptExited) -> str:
+    reason = clean_line(details.reason or "exited")
     if reason != "exited":
         return reason.replace("_", " ")
-    if data.get("code") is not None:
-        return f"exit {data['code']}"
-    return f"signal {data['signal']}" if data.get("signal") is not None else "without an exit code"
+    if details.code is not None:
+        return f"exit {details.code}"
+    return f"signal {details.signal}" if details.signal is not None else "without an exit code"
 
 
-def _elapsed_words(data: Any) -> str:
-    seconds = data.get("seconds")
-    return f" (after {format_duration(seconds)})" if isinstance(seconds, int | float) else ""
+def _elapsed_words(seconds: float | None) -> str:
+    return f" (after {format_duration(seconds)})" if seconds is not None else ""
 
 
-def _clean_field(data: Any, key: str) -> str:
-    return clean_line(_raw_field(data, key))
+def _text(value: str | None) -> str:
+    return clean_line(value or "")
 
 
-def _raw_field(data: Any, key: str) -> str:
-    value = data.get(key)
-    return "" if value is None else str(value)
+def _count(value: float | None) -> str:
+    return "?" if value is None else str(value)

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TextIO
 
-from orchestr.errors import substitute_program_name
 from orchestr.plan.dag import FeaturePlan
+from orchestr.registry import substitute_program_name
 from orchestr.state.events import Event
 
 # (feature, cell) -> the agent's last line, or the path of its log; None or "" when there is none.

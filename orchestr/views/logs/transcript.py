@@ -1,4 +1,4 @@
-"""``logs``: an agent's transcript for people, a line at a time (rows B67, B68, B70).
+"""``logs``: an agent's transcript for people, a line at a time.
 
 Transcripts grow to gigabytes, so nothing here reads a whole file: the tail is found by seeking
 backwards, and a line that is absurdly long is cut before it is parsed. Understands our own lines
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orchestr.agents.events import Parse
+from orchestr.views.logs.events import one_line
 from orchestr.views.terminal.text import clean_line, clip, format_clock, parse_local_time
 
 _BLOCK = 64 * 1024
@@ -24,10 +26,11 @@ _WORDS = 500
 _QUIET = frozenset({"turn.started", "item.started", "item.updated", "step_start", "stream_event"})
 
 
-def format_line(line: bytes | str) -> str | None:
-    """One transcript line for people, or None for one that says nothing.
+def format_line(line: bytes | str, parse: Parse | None = None) -> str | None:
+    """One transcript line for people, or None for book-keeping.
 
     ``12:35:01 text``; what went to stderr is marked ``!``; no control characters come through.
+    ``parse`` is the adapter's translation of a line (`dialect.event_parser`).
     """
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     if not text.strip():
@@ -39,7 +42,7 @@ def format_line(line: bytes | str) -> str | None:
         record = None
     if not isinstance(record, dict):
         return clip(clean_line(text[: 8 * _WORDS]), _WORDS) or None
-    words = _describe_event(record)
+    words = _describe_record(record, text.encode(), parse)
     if words is None or not (words := clean_line(words)):
         return None
     stamp = _clock_prefix(record)
@@ -57,13 +60,13 @@ def record_of(line: bytes) -> dict[str, Any] | None:
 
 
 def format_line_or_empty(line: bytes, *, stamp: bool = True) -> str:
-    """`format_line`, with or without the clock; empty where there is nothing to tell."""
+    """`format_line`, with or without the clock; empty where there is nothing to show."""
     words = format_line(line) or ""
     record = None if stamp else record_of(line)
     return words.removeprefix(_clock_prefix(record)) if record else words
 
 
-def last_words(path: Path) -> str | None:
+def last_words(path: Path, parse: Parse | None = None) -> str | None:
     """What the agent said last, without the clock: for the live table. None if nothing yet."""
     try:
         lines = read_tail(path, 8)
@@ -74,8 +77,10 @@ def last_words(path: Path) -> str | None:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        words = clean_line(_describe_event(record) or "") if isinstance(record, dict) else ""
-        if words and words[0] not in '{}[]",':  # a line of some JSON is nobody's word
+        if not isinstance(record, dict):
+            continue
+        words = clean_line(_describe_record(record, line, parse) or "")
+        if words and words[0] not in '{}[]",':  # a line of indented JSON is no sentence
             return clip(words, _WORDS)
     return None
 
@@ -134,7 +139,7 @@ class GrowingFile:
             pass
 
     def read_torn_end(self) -> Iterator[bytes]:
-        """What stands after the last line's end, once nobody writes any more."""
+        """What stands after the last line's end, once the writer has ended."""
         if self._rest:
             yield self._rest
             self._rest = b""
@@ -181,8 +186,15 @@ def _clock_prefix(record: dict[str, Any]) -> str:
     return ""
 
 
+def _describe_record(record: dict[str, Any], line: bytes, parse: Parse | None) -> str | None:
+    """By the adapter's events where there is an adapter; else by the record itself."""
+    if parse is None or "stream" in record:
+        return _describe_event(record)
+    return one_line(parse(line)) or None
+
+
 def _describe_event(record: dict[str, Any]) -> str | None:
-    """What an event says: ours first, then claude, codex, gemini and opencode."""
+    """An event in words: ours first, then claude, codex, gemini and opencode."""
     if "stream" in record and isinstance(record.get("text"), str):
         return str(record["text"])
     kind = str(record.get("type", ""))
@@ -292,7 +304,7 @@ def _describe_codex_item(item: dict[str, Any]) -> str | None:
 
 
 def shorten_value(value: Any) -> str:
-    """A value in a few words: the one telling field of a tool's input, else its JSON."""
+    """A value in a few words: the one useful field of a tool's input, else its JSON."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,9 +1,10 @@
-"""``logs``: a transcript as a person would tell it, an event at a time.
+"""``logs``: a transcript for people, an event at a time.
 
-Pure: lines of a transcript in, styled lines for people out. Messages are told whole, a tool by the
-telling part of its input, its result folded below it, an edit as a diff, then usage, limits and the
-end. Knows the streams of claude, codex, gemini and opencode and our own lines; what it does not
-know is left to `transcript.show`, so nothing is dropped in silence.
+Pure: lines of a transcript in, styled lines for people out. Messages are shown whole, a tool by
+the most useful part of its input, its result folded below it, an edit as a diff, then usage,
+limits and the end. Knows our own lines and the streams of claude, codex, gemini and opencode; other
+streams come as our events from the agent's adapter (`parse`). A record that it does not know is
+shown by `transcript.format_line_or_empty`, so nothing is dropped in silence.
 
 Owns no file. What it remembers of earlier lines is bounded: which tool a late result belongs to,
 and the sums of usage.
@@ -20,6 +21,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestr.agents.events import Parse, UsageLimit, amount_or_none
+from orchestr.views.logs.events import EventFormatter, Line, describe_limit
 from orchestr.views.logs.transcript import format_line_or_empty, record_of, shorten_value
 from orchestr.views.terminal.text import (
     clean_line,
@@ -31,7 +34,6 @@ from orchestr.views.terminal.text import (
     printable_line,
 )
 
-Line = tuple[str, str]  # text, style
 FOLD = 6  # lines of a result that are shown
 _LONGEST = 2000  # columns of one line, whatever the terminal
 _REMEMBERED = 200  # tools whose result is awaited
@@ -42,18 +44,24 @@ _HUNK = re.compile(r"(diff --git |@@ -\d|--- \S|\+\+\+ \S)")
 
 @dataclass(slots=True)
 class TranscriptFormatter:
-    """Tells one transcript. ``full`` folds nothing; ``at`` is the newest time that was read."""
+    """Formats one transcript. ``full`` folds nothing; ``at`` is the newest time that was read.
+
+    ``parse`` is the translation of a line by the agent's adapter (`dialect.event_parser`); without
+    it the fields of a record decide which of the four known streams it is of.
+    """
 
     full: bool = False
+    parse: Parse | None = None
     at: datetime | None = None
     _tools: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    _last: str = ""  # the tool told last
+    _last: str = ""  # the tool shown last
     _in_diff: bool = False
-    _said: str = ""  # the message told last: the end often repeats it
-    _delta: bool = False  # a message in pieces is being told
+    _said: str = ""  # the message shown last: the end often repeats it
+    _delta: bool = False  # a message in pieces is being shown
     _input: int = 0
     _output: int = 0
     _cost: float = 0.0
+    _events: EventFormatter = field(default_factory=EventFormatter)
 
     def format_record(self, raw: bytes) -> list[Line]:
         """The lines for one line of the transcript; none for book-keeping. Never raises."""
@@ -63,7 +71,10 @@ class TranscriptFormatter:
             return [(words, "")] if words else []
         stamp = self._clock_prefix(record)
         try:
-            lines = self._format_event(record)
+            if self.parse is None or "stream" in record:
+                lines = self._format_event(record)
+            else:
+                lines = self._events.format_events(self.parse(raw))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             lines = [(clip(clean_line(json.dumps(record)), 500), "dim")]  # of a later version
         lines = [(clip(text, _LONGEST), style) for text, style in lines]
@@ -175,7 +186,7 @@ class TranscriptFormatter:
         return [(inner + text, style) for text, style in lines]
 
     def _format_result(self, record: dict[str, Any]) -> list[Line]:
-        """The end, as claude and gemini tell it."""
+        """The end in the streams of claude and gemini."""
         bad = record.get("is_error") is True or record.get("status") == "error"
         stats = _dict_or_empty(record.get("usage") or record.get("stats"))
         models = [_dict_or_empty(m) for m in _dict_or_empty(record.get("modelUsage")).values()]
@@ -351,15 +362,10 @@ def _fold_text(text: Any, style: str, most: int, mark: str, *, tail: bool = Fals
 def _format_rate_limit(info: dict[str, Any]) -> list[Line]:
     if info.get("status") != "rejected" or info.get("isUsingOverage") is True:
         return []
-    kind = clean_line(str(info.get("rateLimitType") or "usage")).replace("_", " ")
-    until = info.get("resetsAt")
-    when = ""
-    if isinstance(until, int | float):
-        try:
-            when = f", until {format_clock(datetime.fromtimestamp(until, UTC).isoformat())}"
-        except (ValueError, OverflowError, OSError):
-            when = ""
-    return [(f"… limit: {kind}{when}", "bold yellow")]
+    limit = UsageLimit(
+        amount_or_none(info.get("resetsAt")), str(info.get("rateLimitType") or "usage")
+    )
+    return [(describe_limit(limit), "bold yellow")]
 
 
 def _diff_of_edit(given: dict[str, Any]) -> list[str]:

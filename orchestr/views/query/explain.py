@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import GIT, SETTINGS, SPEC, UPSTREAM, InputChange, input_changes
+from orchestr.cell.input_changes import InputChange, input_changes
+from orchestr.cell.inputs import GIT, SETTINGS, SPEC, UPSTREAM
 from orchestr.errors import OrchestrError
 from orchestr.spec.phases import Phase
 from orchestr.state.events import Event, EventKind

@@ -24,7 +24,7 @@ from orchestr.state.attempts import Attempt
 from orchestr.state.repairs import RepairRound
 from orchestr.state.results import TRANSCRIPT
 from orchestr.supervisor.protocol import EXIT, SUPERVISOR
-from orchestr.views.logs.transcript_events import Line
+from orchestr.views.logs.events import Line
 from orchestr.views.query.evidence import (
     CheckRun,
     ReviewRecord,
@@ -56,6 +56,7 @@ class LogSection:
     after: tuple[Line, ...] = ()
     name: str = ""
     ended_at: str = ""
+    agent: str = ""  # whose stream ``path`` is
 
     @property
     def key(self) -> tuple[str, int]:
@@ -97,7 +98,7 @@ def _author_sections(ctx: CellContext, record: Attempt, folder: Path) -> Iterato
             state = "closed" if not record.is_open else "open" if not index else "at work"
             title += f", {state}{back}" + (f", {record.outcome}: {why}" if why else "")
         yield LogSection(AUTHOR, title, at, record.number, folder, path, offset, end,
-                      ended_at=ended)  # fmt: skip
+                      ended_at=ended, agent=record.agent)  # fmt: skip
 
 
 def _describe_start(
@@ -142,7 +143,7 @@ def _review_section(one: ReviewRecord, number: int) -> LogSection:
     title = f"{of}, {format_clock(began)}, of {one.head[:10]}: {said}"
     at = began or _modification_time(one.folder / REQUEST)
     return LogSection(REVIEWER, title, at, number, one.folder, one.folder / TRANSCRIPT,
-                   name=one.reviewer, after=after, ended_at=ended)  # fmt: skip
+                   name=one.reviewer, after=after, ended_at=ended, agent=one.agent)  # fmt: skip
 
 
 def _verdict_lines(opinion: opinions.ReviewerOpinion) -> Iterator[Line]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orchestr.agents.events import Parse
 from orchestr.cell.agent.launch import launch_secrets
 from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.context import CellContext, FeatureRun
@@ -35,6 +36,7 @@ from orchestr.state.results import (
 )
 from orchestr.state.timeline import make_timeline
 from orchestr.views.html.model import AttemptFacts, CellEvidence, FeaturePage, ItemFacts, SpecText
+from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import format_line
 from orchestr.views.model import FeatureStatus
 from orchestr.views.query import evidence as proofs
@@ -105,7 +107,8 @@ class FeaturePageBuilder:
         size = 0
         if tried and tail:
             path = attempts.attempt_folder(ctx.dir, tried[-1].number) / TRANSCRIPT
-            lines, size = read_transcript_tail(path, hide)
+            parse = event_parser(ctx.run.settings, tried[-1].agent)
+            lines, size = read_transcript_tail(path, hide, parse)
         return CellEvidence(
             diff=diff,
             why=why,
@@ -317,7 +320,9 @@ def read_log_tail(path: Path, folder: Path) -> str:
     return "\n".join(data.decode("utf-8", "replace").splitlines()[-TAIL_LINES:])
 
 
-def read_transcript_tail(path: Path, hide: Redact) -> tuple[tuple[str, ...], int]:
+def read_transcript_tail(
+    path: Path, hide: Redact, parse: Parse | None = None
+) -> tuple[tuple[str, ...], int]:
     """The end of a transcript for people, and the size of all of it."""
     try:
         data, size = _read_tail(path)
@@ -325,7 +330,7 @@ def read_transcript_tail(path: Path, hide: Redact) -> tuple[tuple[str, ...], int
         return (), 0
     found: list[str] = []
     for line in reversed(data.split(b"\n")):
-        words = format_line(line)
+        words = format_line(line, parse)
         if words:
             found.append(words)
         if len(found) == TAIL_LINES:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestr.plan.dag import CellForecast, ForecastOutcome
-from orchestr.state.events import Event, EventKind
+from orchestr.state.event_details import CellForgotten, LandRepair, PhaseStarted
+from orchestr.state.events import Event
 from orchestr.state.replay import CellState
 from orchestr.state.transitions import LAND
 from orchestr.views.model import FeatureStatus, next_command
@@ -198,21 +199,23 @@ def _last_build_lines(grounds: ExplainGrounds, state: CellState) -> list[str]:
     if grounds.built is None or grounds.differences:
         return []
     event = grounds.built.event
-    why = headline(str(event.data.get("why") or ""))
-    if grounds.forgotten is not None and grounds.forgotten.event.data.get("force"):
-        fresh = grounds.forgotten.event.data.get("fresh")
-        why = f"it was forced by `run {'--fresh' if fresh else '--force'}`"
-    elif grounds.forgotten is not None and grounds.forgotten.event.kind is EventKind.LAND_REPAIR:
-        trouble = headline(str(grounds.forgotten.event.data.get("reason") or ""))
-        why = f"landing asked its agent to mend it: {trouble}"
-    elif grounds.forgotten is not None:
-        why = f"it was forgotten by `orchestr forget` at {format_clock(grounds.forgotten.event.ts)}"
+    started = event.details
+    changes = started.changes if isinstance(started, PhaseStarted) else None
+    why = headline(started.why) if isinstance(started, PhaseStarted) else ""
+    if grounds.forgotten is not None:
+        match grounds.forgotten.event.details:
+            case CellForgotten(force=str()) as forced:
+                why = f"it was forced by `run {'--fresh' if forced.fresh else '--force'}`"
+            case LandRepair() as repair:
+                why = f"landing asked its agent to mend it: {headline(repair.reason)}"
+            case _:
+                at = format_clock(grounds.forgotten.event.ts)
+                why = f"it was forgotten by `orchestr forget` at {at}"
     word = "runs now" if state.is_moving else "ran last"
     first = why == "it has no worktree marker yet"
     reason = "for the first time" if first else f"because: {why}"
     lines = [f"  - it {word} ({format_clock(event.ts)}) {reason}"] if why else []
-    told = event.data.get("changes")
-    found = [c for c in told if isinstance(c, dict)] if isinstance(told, list) else []
+    found = [c for c in changes or () if isinstance(c, dict)]
     return lines + difference_lines(
         [
             Difference(

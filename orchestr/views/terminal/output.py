@@ -7,8 +7,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from orchestr.errors import ExitCode, OrchestrError, SpecError, UsageError, substitute_program_name
+from orchestr.errors import ExitCode, OrchestrError, SpecError, UsageError
 from orchestr.files import write_atomic
+from orchestr.registry import substitute_program_name
 
 
 def report_error(error: OrchestrError) -> int:

@@ -16,6 +16,7 @@ from orchestr.agents.cli_agent import AMEND, NO_CHANGE, read_prices, text_after_
 from orchestr.agents.environment import ALLOWED
 from orchestr.agents.events import Event
 from orchestr.process.run import filter_env
+from orchestr.settings.kinds import AgentKind
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
 
@@ -149,3 +150,6 @@ def last_stderr_line(transcript: Path) -> str:
 def make_command_agent(settings: AgentSettings, workspace: WorkspaceSettings) -> CommandAgent:
     """The adapter for one `[agents.NAME]` table of kind `command`."""
     return CommandAgent(settings, workspace.root)
+
+
+KIND = AgentKind(make_command_agent, keys=("run",), required=("run",))

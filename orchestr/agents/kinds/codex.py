@@ -5,8 +5,8 @@ temporary folders only and gives its commands no network; git's data of a linked
 read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
 home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
 
-A refused command leaves no item in the stream. Usage is told at the end of a
-turn, for the whole session; nothing is told of a turn that failed.
+A refused command leaves no item in the stream. Usage is reported at the end
+of a turn, for the whole session, and not for a turn that failed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.files import write_atomic
-from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.kinds import AgentKind
 
 # An agent that tries to commit all the same may give up in the middle of its work.
 NO_COMMITS = (
@@ -135,6 +135,4 @@ def _parse_item(item: Record) -> tuple[Event, ...]:
             return ()
 
 
-def make_codex(settings: AgentSettings, workspace: WorkspaceSettings) -> Codex:
-    """The adapter for one `[agents.NAME]` table of kind `codex`."""
-    return Codex(settings, workspace)
+KIND = AgentKind(Codex, keys=("program", "sandbox"), provider="openai")

@@ -33,7 +33,7 @@ from orchestr.agents.events import (
     summarize_tool_input,
     text_or_empty,
 )
-from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.kinds import AgentKind
 
 LOGINS = ("auth.json", "mcp-auth.json", "account.json")
 
@@ -142,6 +142,4 @@ def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, 
     return {"XDG_DATA_HOME": str(folder / "data"), "XDG_STATE_HOME": str(folder / "state")}
 
 
-def make_opencode(settings: AgentSettings, workspace: WorkspaceSettings) -> OpenCode:
-    """The adapter for one `[agents.NAME]` table of kind `opencode`."""
-    return OpenCode(settings, workspace)
+KIND = AgentKind(OpenCode)

@@ -3,7 +3,7 @@
 Tried with 2.1.197. Only the user's own settings are read (`--setting-sources user`) and no MCP
 servers of the repository (`--strict-mcp-config`): a repository's `.claude/settings.json` may run
 hooks and set `ANTHROPIC_BASE_URL`, which would send the key elsewhere. Its instructions
-(CLAUDE.md) are left out by that, too, so the agent is told to read them.
+(CLAUDE.md) are left out by that, too, so a system prompt asks the agent to read them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.limits import LIMITING, is_final_error
 from orchestr.files import write_atomic
-from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.kinds import AgentKind
 
 # Tools that leave the worktree, wait for a person or for a later day.
 UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", "EnterPlanMode")
@@ -200,6 +200,4 @@ def _parse_result_record(record: Record) -> tuple[Event, ...]:
     return tuple(found)
 
 
-def make_claude(settings: AgentSettings, workspace: WorkspaceSettings) -> Claude:
-    """The adapter for one `[agents.NAME]` table of kind `claude`."""
-    return Claude(settings, workspace)
+KIND = AgentKind(Claude, provider="anthropic")

@@ -5,7 +5,7 @@ there is none. A version without policies offers no shell in this mode.
 Errors of the API end with the HTTP status modulo 256: 173 is 429.
 
 Its shell sets `GIT_CONFIG_GLOBAL=/dev/null`; an identity reaches its git by our settings in the
-environment. It says nothing of costs.
+environment. It reports no costs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.files import write_atomic
-from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.kinds import AgentKind
 from orchestr.supervisor.client import ExitRecord
 
 LIMITED = 429 % 256
@@ -124,6 +124,4 @@ def render_policy(tools: ToolPermissions) -> str:
     return "\n".join(parts)
 
 
-def make_gemini(settings: AgentSettings, workspace: WorkspaceSettings) -> Gemini:
-    """The adapter for one `[agents.NAME]` table of kind `gemini`."""
-    return Gemini(settings, workspace)
+KIND = AgentKind(Gemini, provider="google")

@@ -1,0 +1,1 @@
+"""One file a kind of forge, each with its `KIND`; the folder is the list of ours."""

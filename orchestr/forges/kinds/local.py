@@ -1,0 +1,22 @@
+"""`[forge] kind = "local"`: pull requests as files, see `orchestr.forges.local`."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from orchestr.forges.base import Forge, WaitListener
+from orchestr.settings.kinds import ForgeKind
+from orchestr.settings.records import Settings
+
+
+def make_local_forge(settings: Settings, stop: Event | None, told: WaitListener | None) -> Forge:
+    """The local forge. It waits for nothing outside this machine."""
+    from orchestr.forges.local import LocalForge  # most verbs name a forge and never ask it
+
+    return LocalForge(settings.workspace.state / "forge")
+
+
+KIND = ForgeKind(
+    make_local_forge,
+    where="the pull requests are drafts on the local forge, one file each below {forge_dir}/",
+)

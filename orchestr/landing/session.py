@@ -1,0 +1,111 @@
+"""What a landing knows: its features, the queue, what is under way, and the looks at the origin.
+
+Owns the state that the modules of a landing share. `orchestr.landing.land` changes it and is the
+only caller of the modules that take a `LandingSession`; they import this module and never that one.
+Looking fetches a target and moves remote-tracking refs; nothing else is changed here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from orchestr.cell.context import CellContext, FeatureRun, repo_path
+from orchestr.errors import OrchestrError
+from orchestr.git.repo import CommitId, Repo
+from orchestr.landing.checks import Check
+from orchestr.landing.events import Action, CheckCandidate, Event, Lane, QueueRules
+from orchestr.landing.queue import Queue
+
+PUSH, API, FORGE = (
+    "push",
+    "api",
+    "forge",
+)  # how a target is moved, see `orchestr.landing.move_target`
+
+
+@dataclass(slots=True)
+class LandingSession:
+    """The state of one landing over the features of ``runs``, whose leases the caller holds.
+
+    ``check`` is the seam for checks: called in a thread, with a worktree that shows exactly the
+    candidate. ``listener`` sees every event after the book has it. ``undo``: roll back instead.
+    """
+
+    runs: Sequence[FeatureRun]
+    check: Check | None = None
+    listener: Callable[[Event], None] | None = None
+    warn: Callable[[str], None] = field(default=lambda text: None)
+    undo: bool = False
+    strategy: str | None = None
+    queue: Queue = field(init=False)
+    ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
+    fresh: set[str] = field(default_factory=set)  # keys of what landed in this process
+    red: list[str] = field(default_factory=list)
+    flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
+    benches: dict[str, set[int]] = field(default_factory=dict)
+    mutex: threading.Lock = field(default_factory=threading.Lock)
+    _by_name: dict[str, FeatureRun] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._by_name = {one.feature.name: one for one in self.runs}
+
+    @property
+    def rules(self) -> QueueRules:
+        landing = self.runs[0].settings.landing
+        # A forge merges one pull request at a time: what is between would be unchecked.
+        batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
+        disjoint = any(may_check_apart(run, name) for run in self.runs for name in self.ways)
+        return QueueRules(window=landing.window, floor=landing.floor, batch=batch,
+                     repairs=landing.repairs, disjoint=disjoint)  # fmt: skip
+
+    def repo(self, name: str) -> Repo:
+        """The main clone of a repository."""
+        return Repo(repo_path(self.runs[0].settings, name))
+
+    def has_feature(self, name: str) -> bool:
+        """Whether this landing was asked for that feature."""
+        return name in self._by_name
+
+    def cell_context(self, key: str) -> CellContext:
+        """The cell of a change's key, `feature/cell` or `feature/cell~commit`."""
+        feature, _, cell = key.partition("/")
+        return self._by_name[feature].cell_context(cell.partition("~")[0])
+
+    def fetch_target_tip(self, lane: Lane) -> str:
+        """Where the target is at the origin, fetched. Raises GitError, OrchestrError."""
+        repo, ref = self.repo(lane.repo), f"refs/heads/{lane.target}"
+        tip = repo.ls_remote("origin", ref).get(ref)
+        if tip is None:
+            raise OrchestrError(
+                f"repository {lane.repo} has no branch {lane.target} at its origin",
+                hint=f"push it there, or set [repos.{lane.repo}] base in orchestr.toml",
+            )
+        if (
+            repo.resolve_commit(tip) is None
+            or repo.resolve_commit(f"refs/remotes/origin/{lane.target}") != tip
+        ):
+            repo.fetch("origin", f"+{ref}:refs/remotes/origin/{lane.target}",
+                       locks=self.runs[0].layout.locks_dir)  # fmt: skip
+        return tip
+
+    def target_contains(self, lane: Lane, tip: str, commit: str) -> bool:
+        """Whether a commit is in the target as it was looked at."""
+        repo = self.repo(lane.repo)
+        return repo.resolve_commit(commit) is not None and repo.is_ancestor(commit, tip)
+
+    def tree_of(self, action: CheckCandidate) -> tuple[str, str]:
+        """The repository and the tree that a check is about."""
+        known = self.queue.candidates.get(action.spec)
+        tree = (
+            known.tree
+            if known
+            else self.repo(action.spec.lane.repo).resolve_tree(CommitId(action.commit))
+        )
+        return action.spec.lane.repo, tree
+
+
+def may_check_apart(run: FeatureRun, repo: str) -> bool:
+    """Whether changes of different paths need not be checked on each other there."""
+    return run.settings.landing.disjoint or run.settings.repo_settings(repo).disjoint

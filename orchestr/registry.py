@@ -1,0 +1,118 @@
+"""Open lists of kinds: a file in a folder of ours, or an entry point of another package.
+
+Owns how a kind is found by its name. A kind of ours is a module of the registry's package, named
+as the kind; one of another package is an entry point of the registry's group. There is no third
+list: code that needs the names asks here. A name of ours cannot be replaced from outside, so an
+installed package never changes what an existing workspace does.
+
+Listing imports nothing, and the installed packages are searched only when a name is not ours or
+all names are asked for: a workspace that uses our kinds alone does not pay for the search.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from orchestr.errors import OrchestrError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The kinds of one sort. ``attribute`` names what a module of ours declares its kind as."""
+
+    def __init__(
+        self, what: str, *, group: str, package: str, attribute: Callable[[str], str]
+    ) -> None:
+        self.what = what
+        self.group = group
+        self.package = package
+        self._attribute = attribute
+        self._loaded: dict[str, T] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Every name: ours in alphabetical order, then those of other packages."""
+        return (*self.own_names, *self.foreign_names)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a kind of that name."""
+        return name in self.own_names or name in self._entry_points
+
+    def load(self, name: str) -> T:
+        """The kind, imported once. Raises OrchestrError when its package cannot be imported."""
+        if name not in self._loaded:
+            self._loaded[name] = self._import_kind(name)
+        return self._loaded[name]
+
+    @cached_property
+    def own_names(self) -> tuple[str, ...]:
+        """The names of our modules. Reads the folder; imports nothing."""
+        import pkgutil  # not needed by `orchestr --version`
+
+        folder = Path(__file__).parent.joinpath(*self.package.split(".")[1:])
+        found = pkgutil.iter_modules([str(folder)])
+        return tuple(sorted(module.name for module in found if not module.ispkg))
+
+    @property
+    def foreign_names(self) -> tuple[str, ...]:
+        """The names that other packages add, in alphabetical order."""
+        return tuple(sorted(self._entry_points))
+
+    @cached_property
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        from importlib.metadata import entry_points  # 15 ms: only for names that are not ours
+
+        found = entry_points(group=self.group)
+        return {point.name: point for point in found if point.name not in self.own_names}
+
+    def _import_kind(self, name: str) -> T:
+        if name in self.own_names:
+            module = importlib.import_module(f"{self.package}.{name}")
+            kind: T = getattr(module, self._attribute(name))
+            return kind
+        point = self._entry_points.get(name)
+        if point is None:
+            known = ", ".join(self.names())
+            raise OrchestrError(f"there is no {self.what} {name!r}", hint=f"known: {known}")
+        try:
+            loaded: T = point.load()
+        except Exception as error:  # a package may raise anything while it is imported
+            raise OrchestrError(
+                f"the {self.what} {name!r} ({point.value}) cannot be loaded:"
+                f" {type(error).__name__}: {error}",
+                hint=f"repair or uninstall the package{_name_package(point)}",
+            ) from error
+        return loaded
+
+
+def _name_package(point: EntryPoint) -> str:
+    """` NAME`, the distribution that an entry point is from, where that is known."""
+    return f" {point.dist.name}" if point.dist is not None else ""
+
+
+VERBS: Registry[Any] = Registry(
+    "verb",
+    group="orchestr.commands",
+    package="orchestr.commands",
+    attribute=str.capitalize,  # the class of `orchestr plan` is `Plan`
+)
+
+
+def substitute_program_name(text: str) -> str:
+    """Commands in ``text`` as this user types them: a wrapper names itself in ORCHESTR_AS."""
+    name = os.environ.get("ORCHESTR_AS")
+    if not name or "orchestr " not in text:
+        return text
+    verbs = "|".join(map(re.escape, VERBS.names()))
+    return re.sub(
+        rf"(?<![\w./-])orchestr ({verbs})(?![\w-])", lambda found: f"{name} {found[1]}", text
+    )
