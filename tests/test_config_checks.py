@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestr.checks.kinds.command import CommandCheck
+from orchestr.checks.kinds.pytest import PytestCheck
 from orchestr.errors import SpecError
 from orchestr.settings.loader import load_settings
 from orchestr.settings.records import CheckSettings, PortSettings
-from orchestr.spec.checks import CommandCheck, PytestCheck
 
 GOOD = """\
 [repos.platform]

@@ -1,8 +1,8 @@
 """What a check must do, and what all of them share: folders, log, limits, words for people.
 
 A check is a deterministic, evidence-producing test of a worktree. It never raises for what its
-programs do: a crash, a time limit or output that nobody can read is a failed result (rows E90,
-X14, D41, D89), so that no error of ours can ever look like a pass.
+programs do: a crash, a time limit or output that cannot be read is a failed result, so that no
+error of ours can ever look like a pass.
 
 Owns running one check. Which checks a cell has, in which order and whether a former result still
 counts, is `orchestr.checks.suite`'s; that the worktree is clean and on the right commit, before
@@ -17,20 +17,22 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from orchestr.process.run import CompletedCommand
-from orchestr.spec.checks import CheckDef, CheckKind
+from orchestr.spec.checks import CheckDef
+
+if TYPE_CHECKING:
+    from orchestr.process.run import CompletedCommand
 
 KEPT = 8 << 20  # bytes of output that are kept in memory and looked at
 LOG_LIMIT = 1 << 30  # bytes of a raw log; a program that prints without end must not fill the disk
 FILE_LIMIT = 50 << 20  # bytes of one artefact
 FOLDER_LIMIT = 200 << 20  # bytes of all artefacts of a check
 FILES_LIMIT = 200
-MESSAGE = 8192  # characters of one failure's message (row E94)
+MESSAGE = 8192  # characters of one failure's message
 FAILURES = 200  # that are kept of one check
 TAIL_LINES = 60
 
@@ -41,7 +43,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One thing that went wrong. ``file`` is a path in the worktree where it is known, ``command``
-    a shell command that shows it again (row D37).
+    a shell command that shows it again.
     """
 
     name: str
@@ -82,7 +84,7 @@ class CheckResult:
     """
 
     name: str
-    kind: CheckKind
+    kind: str
     passed: bool
     detail: str
     failures: tuple[Failure, ...] = ()
@@ -153,6 +155,3 @@ def quote_command(argv: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(argv)
-
-
-MakeCheck = Callable[[Any], Check]

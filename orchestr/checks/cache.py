@@ -18,16 +18,15 @@ from typing import Any
 from orchestr.checks.base import CheckResult
 from orchestr.codec import decode, encode
 from orchestr.files import write_atomic
-from orchestr.spec.checks import CheckDef, CheckKind, check_to_row
+from orchestr.spec.checks import CheckDef, check_to_row
 
 SCHEMA = 1
-VERSIONS: dict[CheckKind, int] = {}  # raise a kind's number (from 1) when its verdict changes
 
 
 def definition_digest(check: CheckDef) -> str:
     """A stable digest of what a check is; its name and time limit do not count."""
     row = check_to_row(replace(check, name="", timeout=1.0))
-    return _digest_json([SCHEMA, VERSIONS.get(check.kind, 1), row])
+    return _digest_json([SCHEMA, check.verdict_version, row])
 
 
 def cache_key(check: CheckDef, tree: str, environ: Mapping[str, str]) -> str:

@@ -16,14 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestr.spec.checks import (
-    TIMEOUTS,
-    CheckDef,
-    CheckKind,
-    CommandCheck,
-    JunitCheck,
-    PytestCheck,
-)
+from orchestr.checks.kinds.command import CommandCheck
+from orchestr.checks.kinds.junit import JunitCheck
+from orchestr.checks.kinds.pytest import PytestCheck
+from orchestr.spec.checks import CheckDef
 
 LIMIT = 1 << 20  # bytes of a file that is looked into
 MOST = 8  # folders of a monorepo that are proposed
@@ -127,7 +123,7 @@ def _detect_pytest(root: Path) -> CheckProposal | None:
 
 
 def _make_pytest_check() -> PytestCheck:
-    return PytestCheck(name="pytest", timeout=TIMEOUTS[CheckKind.PYTEST])
+    return PytestCheck(name="pytest", timeout=PytestCheck.usual_timeout)
 
 
 def _detect_go(root: Path) -> CheckProposal | None:
@@ -142,7 +138,7 @@ def _detect_maven(root: Path) -> CheckProposal | None:
     program = "./mvnw" if _read_text(root / "mvnw") is not None else "mvn"
     check = JunitCheck(
         name="maven",
-        timeout=TIMEOUTS[CheckKind.JUNIT],
+        timeout=JunitCheck.usual_timeout,
         run=(program, "-B", "test"),
         reports=("**/target/surefire-reports/TEST-*.xml",),
     )
@@ -162,7 +158,7 @@ def _detect_node(root: Path) -> CheckProposal | None:
         (tool for lock, tool in locks.items() if _read_text(root / lock) is not None), "npm"
     )
     check = CommandCheck(
-        name=program, timeout=TIMEOUTS[CheckKind.COMMAND], run=(program, "test"), env=(("CI", "1"),)
+        name=program, timeout=CommandCheck.usual_timeout, run=(program, "test"), env=(("CI", "1"),)
     )  # without CI several runners wait for a key
     return CheckProposal(check, "package.json has a script `test`")
 
@@ -187,7 +183,7 @@ def _detect_make(root: Path) -> CheckProposal | None:
 
 
 def _make_command_check(name: str, *run: str) -> CommandCheck:
-    return CommandCheck(name=name, timeout=TIMEOUTS[CheckKind.COMMAND], run=run)
+    return CommandCheck(name=name, timeout=CommandCheck.usual_timeout, run=run)
 
 
 def _read_text(path: Path) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
 
 from orchestr.checks.base import (
     FAILURES,
@@ -16,27 +15,22 @@ from orchestr.checks.base import (
     Failure,
     clean_text,
 )
+from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.room import CheckContext
 from orchestr.errors import OrchestrError
 from orchestr.process.run import ProcessTimeout, kill_marked, redact, secret_values
-from orchestr.spec.checks import CheckBase
-
-D = TypeVar("D", bound=CheckBase)
 
 
-class CheckRunner(Generic[D]):
-    """The frame around one kind: a subclass only writes `run_and_judge`."""
+class CheckRunner:
+    """The frame around one check: the kind only decides (`CheckDefinition.run_and_judge`)."""
 
-    def __init__(self, definition: D) -> None:
+    def __init__(self, definition: CheckDefinition) -> None:
         self._definition = definition
 
     @property
-    def definition(self) -> Any:
+    def definition(self) -> CheckDefinition:
+        """What the spec said."""
         return self._definition
-
-    def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        """Decide. May raise `Failed`, and what `orchestr.process.run` raises."""
-        raise NotImplementedError
 
     def run(self, request: CheckRequest) -> CheckResult:
         """Run it in its frame; see `Check.run`."""
@@ -47,7 +41,7 @@ class CheckRunner(Generic[D]):
         try:
             kill_marked(request.marker)
             room = CheckContext(request, self._definition, begin + limit, limit)
-            verdict = self.run_and_judge(room)
+            verdict = self._definition.run_and_judge(room)
         except CheckFailed as error:
             verdict = error.verdict
         except ProcessTimeout as error:

@@ -12,16 +12,25 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from types import TracebackType
+from typing import Protocol
 
 from orchestr.checks import http
 from orchestr.checks.base import CheckFailed, describe_exit, quote_command
 from orchestr.checks.room import CheckContext
 from orchestr.errors import OrchestrError
 from orchestr.process.run import CompletedCommand
-from orchestr.spec.checks import ServiceReadiness
 from orchestr.state.ports import is_free
 
 POLL = 0.05  # s
+
+
+class Readiness(Protocol):
+    """How to know that a service answers: see `ServiceReadiness` of the kind `api_probe`."""
+
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def timeout(self) -> float: ...
 
 
 class Service:
@@ -56,7 +65,7 @@ class Service:
         ending = describe_exit(self._done) if self._done is not None else str(self._error)
         raise CheckFailed(f"the service ended by itself ({ending}): {quote_command(self._argv)}")
 
-    def wait_until_ready(self, base: str, port: int | None, ready: ServiceReadiness) -> None:
+    def wait_until_ready(self, base: str, port: int | None, ready: Readiness) -> None:
         """Wait until it answers. Raises Failed: it ended, or did not answer in time."""
         end = min(time.monotonic() + ready.timeout, self._room.deadline)
         last = "nothing listens"
@@ -90,7 +99,7 @@ class Service:
 @contextmanager
 def running_service(
     room: CheckContext, argv: Sequence[str], env: Mapping[str, str], base: str, port: int | None,
-    ready: ServiceReadiness,
+    ready: Readiness,
 ) -> Iterator[Service]:  # fmt: skip
     """A service that answers. Raises CheckFailed when it does not, or when its port is taken."""
     if port is not None and not is_free(port):

@@ -23,6 +23,7 @@ from orchestr.cell.worktree import check_worktree
 from orchestr.cell.worktree.ensure import ensure_upstreams
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
+from orchestr.checks.kinds.command import CommandCheck
 from orchestr.checks.suite import (
     SuiteRequest,
     all_passed,
@@ -35,7 +36,7 @@ from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.events import LandingChange
 from orchestr.landing.ports import lease_ports
 from orchestr.process.redaction import filter_env
-from orchestr.spec.checks import CheckDef, CommandCheck, check_to_row
+from orchestr.spec.checks import CheckDef, check_to_row
 from orchestr.spec.phases import Action
 from orchestr.state.results import digest, read_tree
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from orchestr.spec.field_types import BadValue, check_line, check_pattern, kind_of, quote_value
@@ -86,6 +86,16 @@ def check_folder(value: str) -> str:
     return value if value == "." else check_pattern(value)
 
 
+def check_work_folder(value: str) -> str:
+    """A folder in the worktree; the worktree itself is the empty text."""
+    return "" if check_folder(value) == "." else value
+
+
+def drop_repeats(values: list[str]) -> list[str]:
+    """The values, each once."""
+    return list(dict.fromkeys(values))
+
+
 def check_place(value: str) -> str:
     """A file or folder of the worktree that goes to a command line."""
     if value.startswith("-"):
@@ -150,6 +160,14 @@ def check_placeholders(value: str, known: Collection[str]) -> None:
         if name not in PORT_NAMES and name not in known:
             hint = f"use ${{BACKEND_PORT}}, or set {name} in `env`"
             raise BadValue(f"{quote_value('${' + name + '}')} has no value here", hint)
+
+
+def check_url_variables(url: str | None, env: Iterable[tuple[str, str]], *field: str) -> None:
+    """`check_placeholders` of the address in ``field``; ``env`` are the check's own variables."""
+    try:
+        check_placeholders(url or "", {name for name, _ in env})
+    except BadValue as error:
+        raise BadValue(error.message, error.hint, field=field) from None
 
 
 def check_version(value: str) -> str:

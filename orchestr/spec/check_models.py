@@ -1,305 +1,49 @@
-"""Checks, reviewers and gates as strict pydantic models, one a kind, and their records.
+"""Checks, reviewers and gates as strict pydantic models, and their errors in plain words.
 
-Owns required fields, defaults and single values of each kind (rows E21, E22, E93: what cannot run
-is refused when it is read). Specs and `[repos.X] checks` of the settings pass here. What needs
-other parts of the file (agents, cells, names used twice) is `orchestr.spec.check_references`'s.
+The model of a check is made from the declaration of its kind (`orchestr.spec.record_models`), so
+what cannot run is refused when it is read. Specs and `[repos.X] checks` of the settings pass here.
+What needs other parts of the file (agents, cells, names used twice) is
+`orchestr.spec.check_references`'s.
 """
 
 from __future__ import annotations
 
-import json as jsontext
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    WithJsonSchema,
-    create_model,
-    model_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError, create_model
 
-from orchestr.spec import check_field_types as pv
 from orchestr.spec import checks as proof
 from orchestr.spec import field_types
-from orchestr.spec.checks import CheckKind, Gate, Pairs, ReviewRule
+from orchestr.spec.check_kinds import find_kind, list_kinds
+from orchestr.spec.checks import CheckBase, Gate, ReviewRule
 from orchestr.spec.error_messages import describe_error
-from orchestr.spec.expression import check_expression
-from orchestr.spec.field_types import BadValue, kind_of, quote_value
-from orchestr.spec.fields import (
-    Duration,
-    Line,
-    Pattern,
-    RepoName,
+from orchestr.spec.field_types import BadValue, quote_value
+from orchestr.spec.fields import Duration, Gates, Label, Pattern, RepoName, Rounds, Text, Word
+from orchestr.spec.record_models import (
+    RecordModel,
     StrictModel,
-    Text,
-    Word,
-    checked_by,
+    example_at,
+    make_record,
+    model_of,
+    written_names,
 )
 
-Argument = Annotated[str, checked_by(pv.check_argument)]
-Argv = Annotated[list[Argument], BeforeValidator(pv.check_argv), Field(min_length=1)]
-Variable = Annotated[str, checked_by(pv.check_variable)]
-Environment = dict[Annotated[str, checked_by(pv.check_own_variable)], Argument]
-Headers = dict[Annotated[str, checked_by(pv.check_header)], Line]
-Label = Annotated[str, checked_by(pv.check_label)]
-Folder = Annotated[str, checked_by(pv.check_folder)]
-Place = Annotated[str, checked_by(pv.check_place)]
-Globs = Annotated[list[Pattern], Field(min_length=1)]
-Url = Annotated[str, checked_by(pv.check_url)]
-JsonPath = Annotated[str, checked_by(pv.check_json_path)]
-
-
-def _check_gates(value: object) -> tuple[Gate, ...]:
-    listed = pv.wrap_single_text(value)
-    known = [gate.value for gate in Gate]
-    if not isinstance(listed, list):
-        raise BadValue(f"must be a list of gates, got {kind_of(value)}", "write [plan, publish]")
-    for item in listed:
-        if item not in known:
-            got = quote_value(item) if isinstance(item, str) else kind_of(item)
-            hint = field_types.suggest_name(item, known) if isinstance(item, str) else None
-            raise BadValue(f"there is no gate {got}", hint or "write [plan, publish]")
-    return tuple(gate for gate in Gate if gate.value in listed)
-
-
-Gates = Annotated[
-    tuple[Gate, ...],
-    BeforeValidator(_check_gates),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": [gate.value for gate in Gate]},
-                {"type": "array", "items": {"enum": [gate.value for gate in Gate]}},
-            ]
-        }
-    ),
-]
-ExitCode = Annotated[
-    int,
-    BeforeValidator(pv.number_between(0, 255)),
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 255}),
-]
-Status = Annotated[
-    int,
-    BeforeValidator(pv.number_between(100, 599)),
-    WithJsonSchema({"type": "integer", "minimum": 100, "maximum": 599}),
-]
-Rounds = Annotated[
-    int,
-    BeforeValidator(pv.number_between(0, 100)),
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100}),
-]
-
-
-def _check_jsonable(value: Any) -> Any:
-    try:
-        jsontext.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        raise BadValue(f"cannot be JSON, it holds {kind_of(value)}", "put it in quotes") from None
-    return value
-
-
-Json = Annotated[Any, BeforeValidator(_check_jsonable)]
-
-
-class CheckFields(StrictModel):
-    """What every kind has."""
-
-    name: Label | None = Field(None, description="default: the kind, numbered")
-    timeout: Duration | None = None
-    cwd: Folder | None = Field(None, description="folder in the worktree")
-    env: Environment = Field(default_factory=dict)
-    pass_env: list[Variable] = Field(default_factory=list)
-
-    def to_record(self, name: str) -> proof.CheckDef:
-        """The record; ``name`` is the one to use when none was given."""
-        kind = CheckKind(_kind_of_model(self))
-        fields: dict[str, Any] = {
-            "name": self.name or name,
-            "timeout": self.timeout or proof.TIMEOUTS[kind],
-            "cwd": "" if self.cwd in (None, ".") else self.cwd,
-            "env": _to_pairs(self.env),
-            "pass_env": tuple(dict.fromkeys(self.pass_env)),
-        }
-        return proof.RECORDS[kind](**fields, **self.own_fields())
-
-    def own_fields(self) -> dict[str, Any]:
-        """The fields of this kind, as its record has them."""
-        common = CheckFields.model_fields.keys() | {"kind", "repo"}
-        own = type(self).model_fields.keys() - common
-        return {name: _freeze_list(getattr(self, name)) for name in own}
-
-
-class Command(CheckFields):
-    """Any program: its exit code, and what it prints."""
-
-    kind: Literal["command"]
-    run: Argv
-    exit: ExitCode = 0
-    output: Annotated[str, checked_by(pv.check_output_pattern)] | None = Field(
-        None, description="a text that must be printed, or /regex/"
-    )
-
-
-class Pytest(CheckFields):
-    """pytest of the project, judged by its JUnit XML."""
-
-    kind: Literal["pytest"]
-    selector: Annotated[str, checked_by(pv.check_selector)] | None = None
-    args: list[Argument] = Field(default_factory=list)
-
-
-class Junit(CheckFields):
-    """Any program that leaves JUnit XML."""
-
-    kind: Literal["junit"]
-    run: Argv
-    reports: Globs
-
-
-class Tests(CheckFields):
-    """Any program that prints a JSON array of tests."""
-
-    kind: Literal["tests"]
-    run: Argv
-
-
-class ReadyFields(StrictModel):
-    """How to know that a service answers."""
-
-    path: Annotated[str, checked_by(pv.check_url_path)] | None = None
-    timeout: Duration | None = None
-
-
-class ApiProbe(CheckFields):
-    """One HTTP request and what must come back."""
-
-    kind: Literal["api_probe"]
-    start: Argv | None = Field(None, description="the service, ended afterwards")
-    ready: ReadyFields | None = None
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    path: Annotated[str, checked_by(pv.check_url_path)] | None = None
-    url: Url | None = None
-    headers: Headers = Field(default_factory=dict)
-    body: Json = None
-    status: Status = 200
-    json_: Json = Field(None, alias="json", description="a subset of the answer")
-
-    @model_validator(mode="after")
-    def _check_combination(self) -> ApiProbe:
-        if (self.path is None) == (self.url is None):
-            raise BadValue("needs `path` or `url`, and not both", "write `path: /health`")
-        if self.ready is not None and self.start is None:
-            hint = "name the service: `start: [make, serve]`"
-            raise BadValue("needs `start`", hint, field=("ready",))
-        _check_url(self.url, self.env, "url")
-        return self
-
-    def own_fields(self) -> dict[str, Any]:
-        headers = dict(self.headers)
-        body = self.body
-        if body is not None and not isinstance(body, str):
-            body = _to_json(body)
-            if not any(name.lower() == "content-type" for name in headers):
-                headers["Content-Type"] = "application/json"
-        ready = self.ready or ReadyFields()
-        return {
-            "start": tuple(self.start or ()),
-            "ready": proof.ServiceReadiness(
-                ready.path, ready.timeout or proof.ServiceReadiness().timeout
-            ),
-            "method": self.method,
-            "path": self.path,
-            "url": self.url,
-            "headers": _to_pairs(headers),
-            "body": body,
-            "status": self.status,
-            "json": None if self.json_ is None else _to_json(self.json_),
-        }
-
-
-class BrowserJourney(CheckFields):
-    """A program that drives a browser and leaves evidence."""
-
-    kind: Literal["browser_journey"]
-    run: Argv
-    evidence: Globs
-
-
-class ProbeFields(StrictModel):
-    """Where a value comes from."""
-
-    run: Argv | None = None
-    url: Url | None = None
-    json_path: JsonPath | None = None
-
-    @model_validator(mode="after")
-    def _check_one_source(self) -> ProbeFields:
-        if (self.run is None) == (self.url is None):
-            raise BadValue("needs `run` or `url`, and not both", "write `run: [./count.sh]`")
-        return self
-
-
-class StateInvariant(CheckFields):
-    """An expression over the values of probes."""
-
-    kind: Literal["state_invariant"]
-    probes: dict[Annotated[str, checked_by(pv.check_probe)], ProbeFields] = Field(min_length=1)
-    expression: Line
-
-    @model_validator(mode="after")
-    def _check_expression_and_urls(self) -> StateInvariant:
-        try:
-            check_expression(self.expression, self.probes)
-        except BadValue as error:
-            raise BadValue(error.message, error.hint, field=("expression",)) from None
-        for name, fields in self.probes.items():
-            _check_url(fields.url, self.env, "probes", name, "url")
-        return self
-
-    def own_fields(self) -> dict[str, Any]:
-        probes = tuple(
-            proof.Probe(name, tuple(fields.run or ()), fields.url, fields.json_path)
-            for name, fields in self.probes.items()
-        )
-        return {"expression": self.expression, "probes": probes}
-
-
-class Import(CheckFields):
-    """A Python module can be imported."""
-
-    kind: Literal["import_check"]
-    module: Annotated[str, checked_by(pv.check_module)]
-    version: Annotated[str, checked_by(pv.check_version)] | None = None
-
-
-class Types(CheckFields):
-    """A type checker finds nothing."""
-
-    kind: Literal["type_check"]
-    tool: Literal["mypy", "pyright", "basedpyright"]
-    paths: list[Place] = Field(default_factory=list)
-
-
-MODELS: tuple[type[CheckFields], ...] = (
-    Command, Pytest, Junit, Tests, ApiProbe, BrowserJourney, StateInvariant, Import, Types,
-)  # fmt: skip
+MODELS: tuple[type[RecordModel], ...] = tuple(model_of(find_kind(kind)) for kind in list_kinds())
 
 if TYPE_CHECKING:
-    CheckModel = CheckFields
-    CrossModel = CheckFields
-    Screenshot = CheckFields
+    CheckModel = RecordModel
+    CrossModel = RecordModel
+    Screenshot = RecordModel
 else:
     _CROSS = tuple(
         create_model(f"Cross{model.__name__}", __base__=model, repo=(RepoName, ...))
         for model in MODELS
     )
+    _SHOTS = tuple(model for model in MODELS if model.record.makes_screenshots)
     CheckModel = Annotated[Union[MODELS], Field(discriminator="kind")]  # noqa: UP007
     CrossModel = Annotated[Union[_CROSS], Field(discriminator="kind")]  # noqa: UP007
-    Screenshot = Annotated[Command | BrowserJourney, Field(discriminator="kind")]
+    Screenshot = Annotated[Union[_SHOTS], Field(discriminator="kind")]  # noqa: UP007
 
 
 class ReviewerFields(StrictModel):
@@ -371,21 +115,22 @@ def resolve_proof(
     )
 
 
-def make_cross_checks(found: Sequence[CheckFields]) -> tuple[proof.CrossCheck, ...]:
+def make_cross_checks(found: Sequence[RecordModel]) -> tuple[proof.CrossCheck, ...]:
     """The records of ``cross_checks``."""
     checks = make_records(found)
     repos: list[str] = [getattr(model, "repo") for model in found]  # noqa: B009
     return tuple(map(proof.CrossCheck, repos, checks))
 
 
-def make_records(models: Sequence[CheckFields], word: str = "") -> tuple[proof.CheckDef, ...]:
+def make_records(models: Sequence[RecordModel], word: str = "") -> tuple[proof.CheckDef, ...]:
     """The records of checks; those without a name get the kind's, numbered where needed."""
-    taken = {model.name for model in models if model.name}
-    found = []
+    taken = {name for name in map(_given_name, models) if name}
+    found: list[proof.CheckDef] = []
     for model in models:
-        name = _free_name(word or _kind_of_model(model), taken)
-        found.append(model.to_record(name))
-        taken.add(found[-1].name)
+        record = cast("type[CheckBase]", model.record)
+        name = _given_name(model) or _free_name(word or record.kind, taken)
+        found.append(make_record(model, name=name, timeout=record.usual_timeout))
+        taken.add(name)
     return tuple(found)
 
 
@@ -398,7 +143,7 @@ def read_checks(raw: Any) -> tuple[tuple[proof.CheckDef, ...], list[Fault]]:
         models = TypeAdapter(list[CheckModel]).validate_python(raw)
     except ValidationError as error:
         return (), [make_fault(dict(item)) for item in error.errors(include_url=False)]
-    names = [model.name for model in models if model.name]
+    names = [name for name in map(_given_name, models) if name]
     twice = sorted({name for name in names if names.count(name) > 1})
     faults: list[Fault] = [
         ((), f"two checks are called {quote_value(name)}", "rename one", False) for name in twice
@@ -413,7 +158,8 @@ def make_fault(error: dict[str, Any]) -> Fault:
         names = field_names(tuple(error["loc"]))
         return path, "unknown field", field_types.suggest_name(str(path[-1]), names), True
     context = error.get("ctx", {})
-    message, hint = describe_error(error["type"], path, error["input"], context)
+    example = example_of_error(error)
+    message, hint = describe_error(error["type"], path, error["input"], context, example)
     return path, message, hint, error["type"] == "missing"
 
 
@@ -432,22 +178,32 @@ def path_of_error(error: dict[str, Any]) -> tuple[str | int, ...]:
 
 def field_names(loc: tuple[str | int, ...]) -> list[str]:
     """The fields that could stand where a check has an unknown one; empty: not in a check."""
-    for at, step in enumerate(loc):
-        if at and isinstance(loc[at - 1], int) and step in _KINDS:
-            inside = loc[at + 1 : -1]
-            if inside[:1] == ("ready",):
-                return list(ReadyFields.model_fields)
-            if inside[:1] == ("probes",):
-                return list(ProbeFields.model_fields)
-            model = MODELS[list(CheckKind).index(CheckKind(step))]
-            return [field.alias or name for name, field in model.model_fields.items()]
+    inside = _place_in_check(loc)
+    if inside is not None:
+        return written_names(*inside)
     others: dict[str, type[StrictModel]] = {
         "reviewers": ReviewerFields, "repair": RepairFields, "contracts": ContractFields,
     }  # fmt: skip
     return next((list(others[word].model_fields) for word in others if word in loc[:-1]), [])
 
 
-_KINDS = frozenset(kind.value for kind in CheckKind)
+def example_of_error(error: dict[str, Any]) -> Any:
+    """The example that the kind of a check declares for the field of an error, or None."""
+    inside = _place_in_check(tuple(error["loc"]))
+    return None if inside is None else example_at(*inside)
+
+
+def _place_in_check(
+    loc: tuple[str | int, ...],
+) -> tuple[type[CheckBase], tuple[str | int, ...]] | None:
+    """The kind of the check that an error is in, and where in it; None: not in a check."""
+    for at, step in enumerate(loc):
+        if at and isinstance(loc[at - 1], int) and step in _KINDS:
+            return find_kind(str(step)), loc[at + 1 :]
+    return None
+
+
+_KINDS = frozenset(list_kinds())
 
 
 def _make_reviewers(found: Sequence[ReviewerFields]) -> tuple[proof.Reviewer, ...]:
@@ -460,10 +216,10 @@ def _make_reviewers(found: Sequence[ReviewerFields]) -> tuple[proof.Reviewer, ..
     return tuple(result)
 
 
-def _kind_of_model(model: CheckFields) -> str:
-    """Each kind declares its own ``kind``; `CheckFields` has none."""
-    kind: str = getattr(model, "kind")  # noqa: B009
-    return kind
+def _given_name(model: RecordModel) -> str | None:
+    """The name that the file gives a check."""
+    name: str | None = getattr(model, "name")  # noqa: B009
+    return name
 
 
 def _free_name(word: str, taken: set[str | None] | set[str]) -> str:
@@ -476,22 +232,3 @@ def _free_name(word: str, taken: set[str | None] | set[str]) -> str:
 
 def _first_given(found: Iterable[int | None], usual: int) -> int:
     return next((value for value in found if value is not None), usual)
-
-
-def _check_url(url: str | None, env: dict[str, str], *field: str) -> None:
-    try:
-        pv.check_placeholders(url or "", env)
-    except BadValue as error:
-        raise BadValue(error.message, error.hint, field=field) from None
-
-
-def _to_pairs(table: dict[str, str]) -> Pairs:
-    return tuple(table.items())
-
-
-def _to_json(value: Any) -> str:
-    return jsontext.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _freeze_list(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -1,7 +1,7 @@
 """What a spec asks to be shown before a pull request opens: checks, reviews, gates, ownership.
 
-Small frozen records, as in `orchestr.spec.records`; one record a kind of check, so that nobody
-can hold a check without what it needs (rows E21, E22). ``as_row`` and ``from_row`` turn them into
+Small frozen records, as in `orchestr.spec.records`. A kind of check is a record derived from
+`CheckBase` (see `orchestr.checks.kinds`). ``check_to_row`` and ``check_from_row`` turn checks into
 JSON values and back, exactly: caches and digests are made from rows. No clock, no disk, no git.
 
 Durations are seconds. Mappings are tuples of (name, value) in the order of the file, JSON values
@@ -10,33 +10,24 @@ Durations are seconds. Mappings are tuples of (name, value) in the order of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from functools import cache
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
+
+from orchestr.spec import fields
+from orchestr.spec.declare import Doc, MayBeLeftOut, Table
+from orchestr.spec.phases import Gate
+
+__all__ = [
+    "NOTHING", "CheckBase", "CheckDef", "Contract", "CrossCheck", "Gate", "Pairs",
+    "ProofRequirements", "RepairRounds", "ReviewRule", "Reviewer", "check_from_row",
+    "check_to_row", "proof_from_row", "proof_to_row",
+]  # fmt: skip
 
 Pairs = tuple[tuple[str, str], ...]
-
-
-class CheckKind(StrEnum):
-    """Every kind of check there is."""
-
-    COMMAND = "command"
-    PYTEST = "pytest"
-    JUNIT = "junit"
-    TESTS = "tests"
-    API_PROBE = "api_probe"
-    BROWSER_JOURNEY = "browser_journey"
-    STATE_INVARIANT = "state_invariant"
-    IMPORT_CHECK = "import_check"
-    TYPE_CHECK = "type_check"
-
-
-class Gate(StrEnum):
-    """Where a person must say yes."""
-
-    PLAN = "plan"
-    PUBLISH = "publish"
 
 
 class ReviewRule(StrEnum):
@@ -49,163 +40,39 @@ class ReviewRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckBase:
-    """What every check has. ``cwd`` is relative to the worktree.
+    """What every check has; a kind derives from it and adds its own fields.
 
     ``env`` is set for the check's programs; ``pass_env`` names variables of the user that they
     see too. The values of both are part of the check's inputs (see `orchestr.checks.cache`).
+
+    What a kind declares beside its fields: ``kind``, its name in files; ``usual_timeout``, the
+    seconds of a check that names none; ``makes_screenshots``, whether it may stand under
+    ``screenshots:``; ``verdict_version``, which is raised when the same definition is judged in
+    another way, so that kept results do not count any more.
     """
 
-    kind: ClassVar[CheckKind]
-    name: str
-    timeout: float
-    cwd: str = ""
-    env: Pairs = ()
-    pass_env: tuple[str, ...] = ()
+    kind: ClassVar[str]
+    usual_timeout: ClassVar[float] = 600.0
+    makes_screenshots: ClassVar[bool] = False
+    verdict_version: ClassVar[int] = 1
+
+    name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the kind, numbered")]
+    timeout: Annotated[fields.Duration, MayBeLeftOut()]
+    cwd: Annotated[fields.WorkFolder, Doc("folder in the worktree")] = ""
+    env: Annotated[Pairs, Table(fields.OwnVariable, fields.Argument)] = ()
+    pass_env: fields.Variables = ()
+
+    @classmethod
+    def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Check fields that depend on each other, and complete them.
+
+        ``given`` are the fields that the file has, each one checked and as the record holds it.
+        The answer are those that the record is made with. Raises BadValue.
+        """
+        return given
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandCheck(CheckBase):
-    """Any program: its exit code, and what it prints (``output``: a substring, or ``/regex/``)."""
-
-    kind: ClassVar[CheckKind] = CheckKind.COMMAND
-    run: tuple[str, ...]
-    exit: int = 0
-    output: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PytestCheck(CheckBase):
-    """pytest of the project. ``selector``: a path, a node id, or an expression for ``-k``."""
-
-    kind: ClassVar[CheckKind] = CheckKind.PYTEST
-    selector: str | None = None
-    args: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JunitCheck(CheckBase):
-    """Any program that leaves JUnit XML where the globs ``reports`` find it."""
-
-    kind: ClassVar[CheckKind] = CheckKind.JUNIT
-    run: tuple[str, ...]
-    reports: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestsCheck(CheckBase):
-    """Any program that prints the JSON array of row D37."""
-
-    __test__: ClassVar[bool] = False  # not a class of tests, whatever pytest thinks of its name
-    kind: ClassVar[CheckKind] = CheckKind.TESTS
-    run: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceReadiness:
-    """How to know that a service answers. No ``path``: its port takes connections."""
-
-    path: str | None = None
-    timeout: float = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiProbeCheck(CheckBase):
-    """One HTTP request and what must come back; ``start`` is the service, ended afterwards.
-
-    Either ``path`` (at the cell's first port on 127.0.0.1) or a whole ``url``. ``json`` is JSON
-    text: a subset of the answer.
-    """
-
-    kind: ClassVar[CheckKind] = CheckKind.API_PROBE
-    start: tuple[str, ...] = ()
-    ready: ServiceReadiness = ServiceReadiness()
-    method: str = "GET"
-    path: str | None = None
-    url: str | None = None
-    headers: Pairs = ()
-    body: str | None = None
-    status: int = 200
-    json: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserJourneyCheck(CheckBase):
-    """A program that drives a browser and leaves ``evidence`` (globs); missing evidence fails."""
-
-    kind: ClassVar[CheckKind] = CheckKind.BROWSER_JOURNEY
-    run: tuple[str, ...]
-    evidence: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Where a value of an invariant comes from: a program's stdout, or the answer of a URL."""
-
-    name: str
-    run: tuple[str, ...] = ()
-    url: str | None = None
-    json_path: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateInvariantCheck(CheckBase):
-    """An expression over the values of probes (see `orchestr.spec.expression`)."""
-
-    kind: ClassVar[CheckKind] = CheckKind.STATE_INVARIANT
-    expression: str
-    probes: tuple[Probe, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportCheck(CheckBase):
-    """A Python module can be imported; ``version`` is exact (``1.2``) or bounds (``>=1.2,<2``)."""
-
-    kind: ClassVar[CheckKind] = CheckKind.IMPORT_CHECK
-    module: str
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TypeCheck(CheckBase):
-    """A type checker for Python finds nothing in ``paths`` (none: by its own settings)."""
-
-    kind: ClassVar[CheckKind] = CheckKind.TYPE_CHECK
-    tool: str
-    paths: tuple[str, ...] = ()
-
-
-CheckDef = (
-    CommandCheck
-    | PytestCheck
-    | JunitCheck
-    | TestsCheck
-    | ApiProbeCheck
-    | BrowserJourneyCheck
-    | StateInvariantCheck
-    | ImportCheck
-    | TypeCheck
-)
-
-RECORDS: dict[CheckKind, type[CheckDef]] = {
-    record.kind: record
-    for record in (
-        CommandCheck, PytestCheck, JunitCheck, TestsCheck, ApiProbeCheck, BrowserJourneyCheck,
-        StateInvariantCheck, ImportCheck, TypeCheck,
-    )
-}  # fmt: skip
-
-# Seconds, where a spec says nothing (rows D96, E87).
-TIMEOUTS: dict[CheckKind, float] = {
-    CheckKind.COMMAND: 600.0,
-    CheckKind.PYTEST: 300.0,
-    CheckKind.JUNIT: 600.0,
-    CheckKind.TESTS: 300.0,
-    CheckKind.API_PROBE: 30.0,
-    CheckKind.BROWSER_JOURNEY: 600.0,
-    CheckKind.STATE_INVARIANT: 30.0,
-    CheckKind.IMPORT_CHECK: 60.0,
-    CheckKind.TYPE_CHECK: 300.0,
-}
+CheckDef = CheckBase  # a check of any kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +85,7 @@ class CrossCheck:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A path (gitignore pattern) that only the cell ``owner`` may change (row E53)."""
+    """A path (gitignore pattern) that only the cell ``owner`` may change."""
 
     path: str
     owner: str
@@ -236,7 +103,7 @@ class Reviewer:
 
 @dataclass(frozen=True, slots=True)
 class RepairRounds:
-    """Rounds of repair; 0 means none (row X12)."""
+    """Rounds of repair; 0 means none."""
 
     checks: int = 4
     reviews: int = 3
@@ -272,11 +139,14 @@ def check_to_row(check: CheckDef) -> Row:
 
 def check_from_row(row: Row) -> CheckDef:
     """The check that `check_to_row` wrote. Raises KeyError, TypeError or ValueError for others."""
-    record = RECORDS[CheckKind(row[0])]
-    names = _field_names(record)
+    from orchestr.spec.check_kinds import find_kind
+
+    record = find_kind(row[0])
+    key: Any = record  # mypy looks for `__hash__` in the instances of a class
+    nested = _nested_records(key)
     values = {
-        name: _REVIVE.get(name, _freeze_lists)(value)
-        for name, value in zip(names, row[1:], strict=True)
+        name: _freeze_value(value, nested.get(name))
+        for name, value in zip(_field_names(record), row[1:], strict=True)
     }
     return record(**values)
 
@@ -322,7 +192,7 @@ NOTHING = ProofRequirements()
 
 def _field_names(record: type[Any]) -> tuple[str, ...]:
     """Names of a record's fields, in their order."""
-    return tuple(field.name for field in fields(record))
+    return tuple(field.name for field in dataclasses.fields(record))
 
 
 def _to_plain_value(value: Any) -> Any:
@@ -333,16 +203,28 @@ def _to_plain_value(value: Any) -> Any:
     return value
 
 
-def _freeze_lists(value: Any) -> Any:
-    return tuple(_freeze_lists(item) for item in value) if isinstance(value, list) else value
+def _freeze_value(value: Any, nested: NestedField | None = None) -> Any:
+    """JSON lists as tuples; where the field holds a record or several, as these."""
+    if not isinstance(value, list):
+        return value
+    if nested is None:
+        return tuple(map(_freeze_value, value))
+    record, many = nested
+    if many:
+        return tuple(record(*map(_freeze_value, item)) for item in value)
+    return record(*map(_freeze_value, value))
 
 
-def _revive_ready(value: Any) -> ServiceReadiness:
-    return ServiceReadiness(*value)
+NestedField = tuple[type[Any], bool]  # the record, and whether the field holds a tuple of them
 
 
-def _revive_probes(value: Any) -> tuple[Probe, ...]:
-    return tuple(Probe(*(_freeze_lists(field) for field in row)) for row in value)
-
-
-_REVIVE: dict[str, Callable[[Any], Any]] = {"ready": _revive_ready, "probes": _revive_probes}
+@cache
+def _nested_records(record: Any) -> Mapping[str, NestedField]:
+    """The fields of a kind that hold other records."""
+    found = {}
+    for name, hint in get_type_hints(record).items():
+        many = get_origin(hint) is tuple
+        inner = get_args(hint)[0] if many else hint
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            found[name] = (inner, many)
+    return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from orchestr.spec import field_types
-from orchestr.spec.checks import CheckKind, ReviewRule
+from orchestr.spec.check_kinds import describe_broken_kind, find_kind, list_kinds
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
-from orchestr.spec.phases import Action
 from orchestr.spec.yaml_source import EMPTY
 
 NATIVE = "orchestr/v1"
@@ -16,9 +17,13 @@ OPENTDF = "opentdf.io/v1alpha1"
 
 
 def describe_error(
-    kind: str, path: tuple[str | int, ...], given: Any, context: Mapping[str, Any]
+    kind: str,
+    path: tuple[str | int, ...],
+    given: Any,
+    context: Mapping[str, Any],
+    example: Any = None,
 ) -> tuple[str, str | None]:
-    """Message and hint for a pydantic error type."""
+    """Message and hint for a pydantic error type; ``example`` is a value for the field."""
     reason = context.get("error")
     if isinstance(reason, BadValue):
         return reason.message, reason.hint
@@ -27,7 +32,7 @@ def describe_error(
         return EMPTY
     match kind:
         case "missing":
-            return _describe_missing(path)
+            return _describe_missing(path, example)
         case "string_type":
             return _describe_not_text(given, in_list=isinstance(last, int))
         case "list_type" if isinstance(given, str):
@@ -46,12 +51,15 @@ def describe_error(
         case "union_tag_invalid" | "union_tag_not_found" | "model_attributes_type":
             return _describe_bad_kind(given, path)
         case "literal_error":
-            return _describe_bad_choice(last, given)
+            return _describe_bad_choice(last, given, context)
         case _:
             return f"cannot be used ({kind}), got {kind_of(given)}", None
 
 
-def _describe_missing(path: tuple[str | int, ...]) -> tuple[str, str | None]:
+def _describe_missing(path: tuple[str | int, ...], example: Any) -> tuple[str, str | None]:
+    if example is not None:
+        hint = f"write `{path[-1]}: {write_flow(example)}`"
+        return "is required and not there", hint
     examples = {
         "apiVersion": f"apiVersion: {NATIVE}",
         "kind": "kind: Feature",
@@ -59,19 +67,24 @@ def _describe_missing(path: tuple[str | int, ...]) -> tuple[str, str | None]:
         "name": "name: my-feature",
         "cells": "cells: {my-cell: {repo: my-repository, todo: [...]}}",
         "repo": "repo: my-repository",
-        "run": "run: [make, test]",
-        "reports": "reports: ['build/test-results/*.xml']",
-        "evidence": "evidence: ['shots/*.png']",
-        "expression": "expression: total == 3",
-        "probes": "probes: {total: {run: [./count.sh]}}",
-        "module": "module: my_package",
-        "tool": "tool: mypy",
         "agent": "agent: my-agent",
         "owner": "owner: my-cell",
         "path": "path: src/api/**",
     }
-    example = examples.get(str(path[-1]))
-    return "is required and not there", f"write `{example}`" if example else None
+    text = examples.get(str(path[-1]))
+    return "is required and not there", f"write `{text}`" if text else None
+
+
+def write_flow(value: Any) -> str:
+    """A value as it could stand on one line of YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {write_flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(write_flow, value)) + "]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    plain = re.fullmatch(r"[A-Za-z./][A-Za-z0-9._/ =-]*", value)
+    return value if plain else "'" + value.replace("'", "''") + "'"
 
 
 def _describe_too_short(last: str | int) -> tuple[str, str | None]:
@@ -83,8 +96,8 @@ def _describe_too_short(last: str | int) -> tuple[str, str | None]:
 def _describe_bad_kind(given: Any, path: tuple[str | int, ...]) -> tuple[str, str | None]:
     """An item of ``checks`` that is of no kind; screenshots take two of them."""
     screenshot = "screenshots" in path
-    kinds = [CheckKind.COMMAND, CheckKind.BROWSER_JOURNEY] if screenshot else list(CheckKind)
-    known = [kind.value for kind in kinds]
+    every = list_kinds()
+    known = [kind for kind in every if not screenshot or find_kind(kind).makes_screenshots]
     if isinstance(given, str):
         hint = f"write `{{kind: {given}}}`" if given in known else "write `kind: ...` and the rest"
         return "must be a mapping, got a text", hint
@@ -95,11 +108,14 @@ def _describe_bad_kind(given: Any, path: tuple[str | int, ...]) -> tuple[str, st
     kind = given["kind"]
     if not isinstance(kind, str):
         return f"`kind` must be a text, got {kind_of(kind)}", f"one of: {', '.join(known)}"
-    if screenshot and kind in list(CheckKind):
+    if screenshot and kind in every:
         return (
             f"a check of kind {quote_value(kind)} makes no screenshots",
             f"use {' or '.join(known)}",
         )
+    broken = describe_broken_kind(kind)
+    if broken is not None:
+        return broken, "update or remove the package, or use another kind"
     return f"there is no kind of check {quote_value(kind)}", suggest_name(kind, known)
 
 
@@ -117,15 +133,12 @@ def _describe_not_text(given: Any, *, in_list: bool) -> tuple[str, str | None]:
     return f"must be a text, got {kind_of(given)}", None
 
 
-def _describe_bad_choice(last: str | int, given: Any) -> tuple[str, str | None]:
-    known = {
-        "apiVersion": (NATIVE, OPENTDF),
-        "kind": ("Feature",),
-        "action": tuple(action.value for action in Action),
-        "review_rule": tuple(rule.value for rule in ReviewRule),
-        "tool": ("mypy", "pyright", "basedpyright"),
-        "method": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
-    }.get(str(last), ())
+def _describe_bad_choice(
+    last: str | int, given: Any, context: Mapping[str, Any]
+) -> tuple[str, str | None]:
+    known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+    if last == "apiVersion":
+        known = [NATIVE, OPENTDF]
     names = " or ".join(f"`{name}`" for name in known)
     got = quote_value(given) if isinstance(given, str) else kind_of(given)
     close = field_types.nearest_name(given, known) if isinstance(given, str) else None

@@ -1,30 +1,21 @@
-"""The types of a spec's fields: plain values with their checks, for the pydantic models.
+"""The types that fields of specs and checks are declared with: a plain type and its rule.
 
-Imported only when specs are read, like pydantic itself.
+Imports no pydantic (see `orchestr.spec.declare`): records and models use the same types. A package
+that adds a kind of check imports them from here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-
+from orchestr.spec import check_field_types as rules
 from orchestr.spec import field_types
-from orchestr.spec.field_types import BadValue, kind_of
-from orchestr.spec.phases import LISTED, Delivery, Phase
+from orchestr.spec.declare import Doc, KeyedBy, MayBeLeftOut, NotEmpty, Rule, Table, WrittenAs
+from orchestr.spec.field_types import BadValue, kind_of, quote_value
+from orchestr.spec.phases import LISTED, Delivery, Gate, Phase
 
-
-def checked_by(check: Callable[[str], str]) -> AfterValidator:
-    """A validator of pydantic that calls ``check`` with the value alone.
-
-    pydantic before 2.8 would pass its own second argument to a check that has an optional one.
-    """
-
-    def check_value(value: str) -> str:
-        return check(value)
-
-    return AfterValidator(check_value)
+__all__ = ["BadValue", "Doc", "KeyedBy", "MayBeLeftOut", "NotEmpty", "Rule", "Table", "WrittenAs"]
 
 
 def _check_delivery(value: object) -> object:
@@ -40,47 +31,107 @@ def _check_phases(value: object) -> tuple[Phase, ...]:
     return field_types.parse_phases(value)
 
 
-Line = Annotated[str, checked_by(field_types.check_line)]
-Text = Annotated[str, checked_by(field_types.check_text)]
-Word = Annotated[str, checked_by(field_types.check_word)]
+def _check_gates(value: object) -> tuple[Gate, ...]:
+    listed = rules.wrap_single_text(value)
+    known = [gate.value for gate in Gate]
+    if not isinstance(listed, list):
+        raise BadValue(f"must be a list of gates, got {kind_of(value)}", "write [plan, publish]")
+    for item in listed:
+        if item not in known:
+            got = quote_value(item) if isinstance(item, str) else kind_of(item)
+            hint = field_types.suggest_name(item, known) if isinstance(item, str) else None
+            raise BadValue(f"there is no gate {got}", hint or "write [plan, publish]")
+    return tuple(gate for gate in Gate if gate.value in listed)
+
+
+def _check_json(value: Any) -> Any:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise BadValue(f"cannot be JSON, it holds {kind_of(value)}", "put it in quotes") from None
+    return value
+
+
+def whole_number(least: int, most: int) -> Rule:
+    """The rule of a whole number from ``least`` to ``most``."""
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Rule(rules.number_between(least, most), raw=True, schema=schema)
+
+
+# --- texts and names
+Line = Annotated[str, Rule(field_types.check_line)]
+Text = Annotated[str, Rule(field_types.check_text)]
+Word = Annotated[str, Rule(field_types.check_word)]
+Label = Annotated[str, Rule(rules.check_label)]
 FeatureName = Annotated[
-    str,
-    checked_by(field_types.check_feature_name),
-    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_-]*$"}),
+    str, Rule(field_types.check_feature_name, schema={"pattern": "^[a-z][a-z0-9_-]*$"})
 ]
 CellName = Annotated[
-    str,
-    checked_by(field_types.check_cell_name),
-    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9-]*$"}),
+    str, Rule(field_types.check_cell_name, schema={"pattern": "^[a-z][a-z0-9-]*$"})
 ]
-RepoName = Annotated[str, checked_by(field_types.check_repo_name)]
-Key = Annotated[str, checked_by(field_types.check_key)]
-BranchName = Annotated[str, checked_by(field_types.check_branch)]
-BaseName = Annotated[str, checked_by(field_types.check_ref)]
-Pattern = Annotated[str, checked_by(field_types.check_pattern)]
+RepoName = Annotated[str, Rule(field_types.check_repo_name)]
+Key = Annotated[str, Rule(field_types.check_key)]
+BranchName = Annotated[str, Rule(field_types.check_branch)]
+BaseName = Annotated[str, Rule(field_types.check_ref)]
+
+# --- durations, phases, gates
 Duration = Annotated[
     float,
-    BeforeValidator(field_types.parse_duration),
-    WithJsonSchema(
-        {
+    Rule(
+        field_types.parse_duration,
+        raw=True,
+        schema={
             "description": "90s, 30m, 2h, 500ms, or whole seconds",
             "anyOf": [{"type": "string"}, {"type": "integer", "exclusiveMinimum": 0}],
-        }
+        },
     ),
 ]
 Phases = Annotated[
     tuple[Phase, ...],
-    BeforeValidator(_check_phases),
-    WithJsonSchema(
-        {"type": "array", "items": {"enum": [p.value for p in LISTED]}, "uniqueItems": True}
+    Rule(
+        _check_phases,
+        raw=True,
+        schema={"type": "array", "items": {"enum": [p.value for p in LISTED]}, "uniqueItems": True},
     ),
 ]
 DeliveryName = Annotated[
-    str, BeforeValidator(_check_delivery), WithJsonSchema({"enum": [str(one) for one in Delivery]})
+    str, Rule(_check_delivery, raw=True, schema={"enum": [str(one) for one in Delivery]})
 ]
+Gates = Annotated[
+    tuple[Gate, ...],
+    Rule(
+        _check_gates,
+        raw=True,
+        schema={
+            "anyOf": [
+                {"enum": [gate.value for gate in Gate]},
+                {"type": "array", "items": {"enum": [gate.value for gate in Gate]}},
+            ]
+        },
+    ),
+]
+Rounds = Annotated[int, whole_number(0, 100)]
 
+# --- files and folders of the worktree
+Pattern = Annotated[str, Rule(field_types.check_pattern)]
+Folder = Annotated[str, Rule(rules.check_folder)]
+WorkFolder = Annotated[str, Rule(rules.check_work_folder)]
+Place = Annotated[str, Rule(rules.check_place)]
+Globs = Annotated[tuple[Pattern, ...], NotEmpty()]
 
-class StrictModel(BaseModel):
-    """No unknown fields, no silent conversions, no changes after reading."""
+# --- programs
+Argument = Annotated[str, Rule(rules.check_argument)]
+Argv = Annotated[tuple[Argument, ...], NotEmpty(), Rule(rules.check_argv, raw=True)]
+Variable = Annotated[str, Rule(rules.check_variable)]
+Variables = Annotated[tuple[Variable, ...], Rule(rules.drop_repeats)]
+OwnVariable = Annotated[str, Rule(rules.check_own_variable)]
+OutputPattern = Annotated[str, Rule(rules.check_output_pattern)]
+ExitCode = Annotated[int, whole_number(0, 255)]
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+# --- requests
+HeaderName = Annotated[str, Rule(rules.check_header)]
+UrlPath = Annotated[str, Rule(rules.check_url_path)]
+Url = Annotated[str, Rule(rules.check_url)]
+Status = Annotated[int, whole_number(100, 599)]
+Json = Annotated[Any, Rule(_check_json, raw=True)]
+JsonPath = Annotated[str, Rule(rules.check_json_path)]

@@ -16,9 +16,9 @@ from orchestr.errors import Problem
 from orchestr.spec.check_models import (
     ContractFields,
     CrossModel,
-    Gates,
     ProofFields,
     RepairFields,
+    example_of_error,
     field_names,
     path_of_error,
 )
@@ -31,16 +31,17 @@ from orchestr.spec.fields import (
     DeliveryName,
     Duration,
     FeatureName,
+    Gates,
     Key,
     Line,
     Pattern,
     Phases,
     RepoName,
-    StrictModel,
     Text,
     Word,
 )
 from orchestr.spec.phases import Delivery
+from orchestr.spec.record_models import StrictModel
 from orchestr.spec.yaml_source import Document
 
 __all__ = ["NATIVE", "OPENTDF", "form_of", "validate_document"]
@@ -158,7 +159,7 @@ def _problem_of_error(
             return document.make_problem(path, "unknown field", hint, at_key=True)
         return _unknown_field(document, model, path)
     at_key = kind == "missing" or (bool(error["loc"]) and error["loc"][-1] == "[key]")
-    message, hint = describe_error(kind, path, given, context)
+    message, hint = describe_error(kind, path, given, context, example_of_error(error))
     return document.make_problem(path, message, hint, at_key=at_key)
 
 

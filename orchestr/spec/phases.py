@@ -34,3 +34,10 @@ class Delivery(StrEnum):
 
     PR = "pr"
     MERGE = "merge"
+
+
+class Gate(StrEnum):
+    """Where a person must say yes."""
+
+    PLAN = "plan"
+    PUBLISH = "publish"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.checks import junit_xml
-from orchestr.checks.pytest import selection_args
+from orchestr.checks.kinds.pytest import selection_args
 from tests.checks.conftest import Ask, py, sh
 
 GOOD = '<testsuite><testcase classname="a.B" name="one" file="a.py"/></testsuite>'

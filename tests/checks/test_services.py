@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from orchestr.checks import http
+from orchestr.checks.kinds.state_invariant import Probe, StateInvariantCheck, evaluate_expression
 from orchestr.checks.service import find_free_port
-from orchestr.checks.state_invariant import evaluate_expression
 from orchestr.process.tree import find_marked
-from orchestr.spec.checks import Probe, StateInvariantCheck
 from tests.checks.conftest import PYTHON, Ask, py, sh
 
 SERVER = """\

@@ -26,7 +26,8 @@ from orchestr.checks.suite import (
     run_suite,
     summarize_results,
 )
-from orchestr.spec.checks import CheckDef, CheckKind
+from orchestr.spec.check_kinds import list_kinds
+from orchestr.spec.checks import CheckDef
 from tests.checks.conftest import define, sh
 from tests.conftest import write
 
@@ -152,7 +153,7 @@ texts = st.text(max_size=8)
     st.builds(
         CheckResult,
         texts,
-        st.sampled_from(CheckKind),
+        st.sampled_from(list_kinds()),
         st.booleans(),
         texts,
         failures=st.lists(st.builds(Failure, texts, texts, texts, texts), max_size=2).map(tuple),
@@ -178,9 +179,9 @@ def red(tmp_path: Path) -> tuple[CheckResult, ...]:
         Failure("t.test_b", "t.py", "boom ```x```", "pytest t.py::test_b"),
     )
     return (
-        CheckResult("unit", CheckKind.PYTEST, False, "2 failed", failures, log=str(log)),
-        CheckResult("lint", CheckKind.COMMAND, True, "exit 0"),
-        CheckResult("build", CheckKind.COMMAND, False, "exit 2, not 0"),
+        CheckResult("unit", "pytest", False, "2 failed", failures, log=str(log)),
+        CheckResult("lint", "command", True, "exit 0"),
+        CheckResult("build", "command", False, "exit 2, not 0"),
     )
 
 

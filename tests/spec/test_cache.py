@@ -12,6 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestr.checks.kinds.api_probe import ApiProbeCheck, ServiceReadiness
+from orchestr.checks.kinds.browser_journey import BrowserJourneyCheck
+from orchestr.checks.kinds.command import CommandCheck
+from orchestr.checks.kinds.import_check import ImportCheck
+from orchestr.checks.kinds.junit import JunitCheck
+from orchestr.checks.kinds.pytest import PytestCheck
+from orchestr.checks.kinds.state_invariant import Probe, StateInvariantCheck
+from orchestr.checks.kinds.tests import TestsCheck
+from orchestr.checks.kinds.type_check import TypeCheck
 from orchestr.errors import Problem
 from orchestr.settings.loader import load_settings
 from orchestr.spec import cache, reader
@@ -36,24 +45,24 @@ frame = {
 }  # fmt: skip
 checks: st.SearchStrategy[proof.CheckDef] = st.one_of(
     st.builds(
-        proof.CommandCheck, run=lists, exit=st.integers(0, 255), output=maybe, **frame
+        CommandCheck, run=lists, exit=st.integers(0, 255), output=maybe, **frame
     ),
-    st.builds(proof.PytestCheck, selector=maybe, args=lists, **frame),
-    st.builds(proof.JunitCheck, run=lists, reports=lists, **frame),
-    st.builds(proof.TestsCheck, run=lists, **frame),
+    st.builds(PytestCheck, selector=maybe, args=lists, **frame),
+    st.builds(JunitCheck, run=lists, reports=lists, **frame),
+    st.builds(TestsCheck, run=lists, **frame),
     st.builds(
-        proof.ApiProbeCheck, start=lists, path=maybe, url=maybe, headers=pairs, body=maybe,
+        ApiProbeCheck, start=lists, path=maybe, url=maybe, headers=pairs, body=maybe,
         status=st.integers(100, 599), json=maybe, method=texts,
-        ready=st.builds(proof.ServiceReadiness, maybe, st.floats(0.001, 1e7)), **frame,
+        ready=st.builds(ServiceReadiness, maybe, st.floats(0.001, 1e7)), **frame,
     ),
-    st.builds(proof.BrowserJourneyCheck, run=lists, evidence=lists, **frame),
+    st.builds(BrowserJourneyCheck, run=lists, evidence=lists, **frame),
     st.builds(
-        proof.StateInvariantCheck, expression=texts,
-        probes=st.lists(st.builds(proof.Probe, texts, lists, maybe, maybe), max_size=2).map(tuple),
+        StateInvariantCheck, expression=texts,
+        probes=st.lists(st.builds(Probe, texts, lists, maybe, maybe), max_size=2).map(tuple),
         **frame,
     ),
-    st.builds(proof.ImportCheck, module=texts, version=maybe, **frame),
-    st.builds(proof.TypeCheck, tool=texts, paths=lists, **frame),
+    st.builds(ImportCheck, module=texts, version=maybe, **frame),
+    st.builds(TypeCheck, tool=texts, paths=lists, **frame),
 )  # fmt: skip
 many = st.lists(checks, max_size=2).map(tuple)
 proofs = st.builds(

@@ -27,7 +27,7 @@ from orchestr.checks.weakened_tests import find_weakened_tests
 from orchestr.files import write_json
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.repo import CommitId
-from orchestr.spec.checks import CheckDef, CheckKind
+from orchestr.spec.checks import CheckDef
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -136,7 +136,7 @@ def _run_guarded(
     harm = guard.harm
     if harm:
         text = f"while the checks ran, {'; '.join(harm)}"
-        bad = CheckResult("worktree unchanged", CheckKind.COMMAND, False, text,
+        bad = CheckResult("worktree unchanged", "command", False, text,
                           (Failure("worktree unchanged", message=text),))  # fmt: skip
         journal_result(ctx, bad, phase)
         results = (*results, bad)
@@ -158,7 +158,7 @@ def check_weakened_tests(ctx: CellContext, base: CommitId, head: CommitId) -> Ch
     message = "Restore it: a change may not make red green by taking tests away."
     failures = tuple(Failure(str(f), file=f.file, message=message) for f in findings[:50])
     detail = f"{count} deleted or skipped: {findings[0]}"
-    return CheckResult(WEAKENED, CheckKind.TESTS, False, detail, failures)
+    return CheckResult(WEAKENED, "tests", False, detail, failures)
 
 
 def journal_result(ctx: CellContext, result: CheckResult, phase: Phase) -> None:

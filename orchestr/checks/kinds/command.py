@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
-from orchestr.checks.room import CheckContext
-from orchestr.checks.runner import CheckRunner
-from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
+from orchestr.checks.definition import CheckDefinition
 from orchestr.spec.check_field_types import regex_of
-from orchestr.spec.checks import CommandCheck
+from orchestr.spec.fields import Argv, Doc, ExitCode, OutputPattern
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
+    from orchestr.process.run import CompletedCommand
 
 
-class CommandRunner(CheckRunner[CommandCheck]):
-    """One program, one verdict."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandCheck(CheckDefinition):
+    """Any program: its exit code, and what it prints (``output``: a substring, or ``/regex/``)."""
+
+    kind: ClassVar[str] = "command"
+    makes_screenshots: ClassVar[bool] = True
+
+    run: Annotated[Argv, Doc(example=["make", "test"])]
+    exit: ExitCode = 0
+    output: Annotated[
+        OutputPattern | None, Doc("a text that must be printed, or /regex/", "/[0-9]+ passed/")
+    ] = None
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        wanted = self._definition
-        done = room.run_program(wanted.run)
-        detail = describe_exit(done, wanted.exit)
-        if done.code == wanted.exit and (
-            wanted.output is None or output_matches(room, done, wanted.output)
+        done = room.run_program(self.run)
+        detail = describe_exit(done, self.exit)
+        if done.code == self.exit and (
+            self.output is None or output_matches(room, done, self.output)
         ):
             return CheckVerdict(True, detail, exit=done.code)
-        if done.code == wanted.exit:
-            detail = f"the output has no {wanted.output}"
-        failure = Failure(
-            wanted.name, message=room.read_log_tail(), command=quote_command(wanted.run)
-        )
+        if done.code == self.exit:
+            detail = f"the output has no {self.output}"
+        failure = Failure(self.name, message=room.read_log_tail(), command=quote_command(self.run))
         return CheckVerdict(False, detail, (failure,), exit=done.code)
 
 
@@ -43,6 +54,8 @@ def _search_in_subprocess(room: CheckContext, wanted: str, pattern: str, data: b
     """In a process of its own: an expression like ``(a+)+$`` may search for years, and in here
     it would hold the interpreter, so that no limit, no Ctrl+C and no other cell could go on.
     """
+    from orchestr.process.run import ProcessTimeout, run_command
+
     given = pattern.encode() + b"\0" + data
     try:
         found = run_command(

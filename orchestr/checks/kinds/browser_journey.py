@@ -8,25 +8,33 @@ names it prints are kept too.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from orchestr.checks.base import CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.room import CheckContext, select_fresh_files, stamp_files
-from orchestr.checks.runner import CheckRunner
-from orchestr.spec.checks import BrowserJourneyCheck
+from orchestr.spec.fields import Argv, Doc, Globs
 
 _PRINTED = re.compile(rb"[\w./@+-]+\.(?:png|jpe?g|webp|gif|webm|mp4|zip|har|html|json|txt)\b")
 MOST_PRINTED = 50
 
 
-class BrowserJourneyRunner(CheckRunner[BrowserJourneyCheck]):
-    """One journey; used for screenshots, too."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserJourneyCheck(CheckDefinition):
+    """A program that drives a browser and leaves ``evidence`` (globs); missing evidence fails."""
+
+    kind: ClassVar[str] = "browser_journey"
+    makes_screenshots: ClassVar[bool] = True
+
+    run: Annotated[Argv, Doc(example=["npx", "playwright", "test"])]
+    evidence: Annotated[Globs, Doc(example=["shots/*.png"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        wanted = self._definition
-        before = stamp_files(room.find_files(wanted.evidence))
-        done = room.run_program(wanted.run)
-        found, old = select_fresh_files(room.find_files(wanted.evidence), before)
+        before = stamp_files(room.find_files(self.evidence))
+        done = room.run_program(self.run)
+        found, old = select_fresh_files(room.find_files(self.evidence), before)
         there = {glob: [p for p in paths if p.stat().st_size] for glob, paths in found.items()}
         lacking = [glob for glob, paths in there.items() if not paths]
         files = [path for paths in there.values() for path in paths]
@@ -39,14 +47,12 @@ class BrowserJourneyRunner(CheckRunner[BrowserJourneyCheck]):
         detail = "; ".join([detail, *left])
         if done.code == 0 and not lacking:
             return CheckVerdict(True, detail, artefacts=kept, exit=0)
-        failure = Failure(
-            wanted.name, message=room.read_log_tail(), command=quote_command(wanted.run)
-        )
+        failure = Failure(self.name, message=room.read_log_tail(), command=quote_command(self.run))
         return CheckVerdict(False, detail, (failure,), kept, done.code)
 
 
 def _find_printed_files(room: CheckContext, out: bytes) -> list[Path]:
-    """Files inside the worktree or the artefacts whose names were printed (row E92)."""
+    """Files inside the worktree or the artefacts whose names were printed."""
     homes = (room.worktree.resolve(), room.artefacts.resolve())
     found: dict[Path, None] = {}
     for match in _PRINTED.finditer(out):

@@ -1,17 +1,21 @@
-"""Kind `import_check`: the project's Python can import a module, in the right version (row E91)."""
+"""Kind `import_check`: the project's Python can import a module, in the right version."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks import find_program
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, quote_command
-from orchestr.checks.room import CheckContext
-from orchestr.checks.runner import CheckRunner
-from orchestr.spec.check_field_types import parse_version_bounds
-from orchestr.spec.checks import ImportCheck
+from orchestr.checks.definition import CheckDefinition
+from orchestr.spec.check_field_types import check_module, check_version, parse_version_bounds
+from orchestr.spec.fields import Doc, Rule
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 # Prints one JSON line last: what the module prints itself while it is imported does not matter.
 _PROGRAM = """\
@@ -34,37 +38,43 @@ print(json.dumps({"version": version, "file": getattr(module, "__file__", None)}
 """
 
 
-class ImportRunner(CheckRunner[ImportCheck]):
-    """One import in a process of its own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportCheck(CheckDefinition):
+    """A Python module can be imported; ``version`` is exact (``1.2``) or bounds (``>=1.2,<2``)."""
+
+    kind: ClassVar[str] = "import_check"
+    usual_timeout: ClassVar[float] = 60.0
+
+    module: Annotated[str, Rule(check_module), Doc(example="my_package")]
+    version: Annotated[
+        Annotated[str, Rule(check_version)] | None, Doc("exact, or bounds", ">=1.2,<2")
+    ] = None
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        wanted = self._definition
         python = find_program.find_python(room.worktree, room.cwd, room.env)
         if python is None:
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
             raise CheckFailed(f"there is no Python: looked in {where}")
         path = os.pathsep.join(filter(None, [str(room.cwd), room.env.get("PYTHONPATH", "")]))
         done = room.run_program(
-            [python, "-c", _PROGRAM, wanted.module], env={**room.env, "PYTHONPATH": path}
+            [python, "-c", _PROGRAM, self.module], env={**room.env, "PYTHONPATH": path}
         )
-        again = quote_command(["python3", "-c", f"import {wanted.module}"])
-        failure = Failure(wanted.name, message=room.read_log_tail(), command=again)
+        again = quote_command(["python3", "-c", f"import {self.module}"])
+        failure = Failure(self.name, message=room.read_log_tail(), command=again)
         if done.code != 0:
-            detail = f"{wanted.module} cannot be imported"
+            detail = f"{self.module} cannot be imported"
             raise CheckFailed(detail, failure, exit=done.code)
         try:
             version = json.loads(done.text.splitlines()[-1])["version"]
         except (ValueError, KeyError, IndexError, TypeError):
-            detail = f"importing {wanted.module} gave no answer"
+            detail = f"importing {self.module} gave no answer"
             raise CheckFailed(detail, failure, exit=done.code) from None
-        if wanted.version is None:
-            return CheckVerdict(True, f"{wanted.module} {version or ''}".rstrip(), exit=0)
+        if self.version is None:
+            return CheckVerdict(True, f"{self.module} {version or ''}".rstrip(), exit=0)
         if version is None:
-            raise CheckFailed(
-                f"{wanted.module} has no version, {wanted.version} is wanted", failure
-            )
-        good = version_satisfies(version, wanted.version)
-        detail = f"{wanted.module} {version}" + ("" if good else f", not {wanted.version}")
+            raise CheckFailed(f"{self.module} has no version, {self.version} is wanted", failure)
+        good = version_satisfies(version, self.version)
+        detail = f"{self.module} {version}" + ("" if good else f", not {self.version}")
         return CheckVerdict(good, detail, () if good else (failure,), exit=0)
 
 

@@ -3,43 +3,89 @@
 A probe is a program (its stdout: JSON where it is JSON, else the text without its last newline) or
 a URL (its answer must be 2xx). With ``json_path`` the value must be JSON and the path must be
 there. The expression was checked when the spec was read (`orchestr.spec.expression`) and is
-evaluated by simpleeval without functions: never by eval (row E24).
+evaluated by simpleeval without functions: never by eval.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from orchestr.checks import http
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
-from orchestr.checks.room import CheckContext
-from orchestr.checks.runner import CheckRunner
-from orchestr.spec.checks import Probe, StateInvariantCheck
+from orchestr.checks.definition import CheckDefinition
+from orchestr.spec.check_field_types import check_probe, check_url_variables
 from orchestr.spec.expression import check_expression
-from orchestr.spec.field_types import BadValue
+from orchestr.spec.fields import Argv, BadValue, Doc, JsonPath, KeyedBy, Line, NotEmpty, Rule, Url
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 
-class StateInvariantRunner(CheckRunner[StateInvariantCheck]):
-    """All probes, then the expression."""
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Where a value of an invariant comes from: a program's stdout, or the answer of a URL."""
+
+    name: Annotated[str, Rule(check_probe)]
+    run: Argv = ()
+    url: Url | None = None
+    json_path: JsonPath | None = None
+
+    @classmethod
+    def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """One source."""
+        if (given.get("run") is None) == (given.get("url") is None):
+            raise BadValue("needs `run` or `url`, and not both", "write `run: [./count.sh]`")
+        return given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateInvariantCheck(CheckDefinition):
+    """An expression over the values of probes.
+
+    `orchestr.spec.expression` describes its language.
+    """
+
+    kind: ClassVar[str] = "state_invariant"
+    usual_timeout: ClassVar[float] = 30.0
+
+    expression: Annotated[Line, Doc(example="total == 3")]
+    probes: Annotated[
+        tuple[Probe, ...],
+        KeyedBy("name"),
+        NotEmpty(),
+        Doc(example={"total": {"run": ["./count.sh"]}}),
+    ]
+
+    @classmethod
+    def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The expression calls probes that are there; addresses have their variables."""
+        probes: tuple[Probe, ...] = given["probes"]
+        try:
+            check_expression(given["expression"], {probe.name for probe in probes})
+        except BadValue as error:
+            raise BadValue(error.message, error.hint, field=("expression",)) from None
+        for probe in probes:
+            check_url_variables(probe.url, given.get("env", ()), "probes", probe.name, "url")
+        return given
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        wanted = self._definition
-        values = {probe.name: _fetch_probe_value(room, probe) for probe in wanted.probes}
+        values = {probe.name: _fetch_probe_value(room, probe) for probe in self.probes}
         seen = ", ".join(f"{name} = {_shorten_json(value)}" for name, value in values.items())
-        room.log_text(f"{seen}\n{wanted.expression}\n")
+        room.log_text(f"{seen}\n{self.expression}\n")
         try:
-            result = evaluate_expression(wanted.expression, values)
+            result = evaluate_expression(self.expression, values)
         except ValueError as error:
-            raise CheckFailed(f"{wanted.expression}: {error} ({seen})") from None
+            raise CheckFailed(f"{self.expression}: {error} ({seen})") from None
         if result is True:
-            return CheckVerdict(True, f"{wanted.expression} ({seen})")
+            return CheckVerdict(True, f"{self.expression} ({seen})")
         what = (
             "is false" if result is False else f"gives {_shorten_json(result)}, not true or false"
         )
-        detail = f"{wanted.expression} {what} ({seen})"
-        commands = [quote_command(probe.run) for probe in wanted.probes if probe.run]
-        failure = Failure(wanted.name, message=detail, command=" ; ".join(commands))
+        detail = f"{self.expression} {what} ({seen})"
+        commands = [quote_command(probe.run) for probe in self.probes if probe.run]
+        failure = Failure(self.name, message=detail, command=" ; ".join(commands))
         return CheckVerdict(False, detail, (failure,))
 
 

@@ -1,6 +1,6 @@
 """Kind `pytest`: the project's pytest, judged by its JUnit XML and its exit code.
 
-pytest is that of the project's virtual environment, else of PATH, else a clear failure (row E95).
+pytest is that of the project's virtual environment, else of PATH, else a clear failure.
 Report and cache lie outside the worktree, and Python writes no bytecode, so that a run leaves
 nothing behind.
 """
@@ -10,14 +10,20 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from orchestr.checks import find_program, junit, junit_xml
+from orchestr.checks import find_program, junit_xml
 from orchestr.checks.base import CheckFailed, CheckVerdict, describe_exit
+from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.junit_xml import JunitCase
-from orchestr.checks.room import CheckContext
-from orchestr.checks.runner import CheckRunner
-from orchestr.spec.checks import PytestCheck
+from orchestr.checks.kinds import junit
+from orchestr.spec.check_field_types import check_selector
+from orchestr.spec.fields import Argument, Doc, Rule
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 _EXPRESSION = re.compile(r"(^|[\s(])(and|or|not)[\s(]")
 _MEANING = {
@@ -28,8 +34,18 @@ _MEANING = {
 }
 
 
-class PytestRunner(CheckRunner[PytestCheck]):
-    """One run of pytest."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PytestCheck(CheckDefinition):
+    """pytest of the project, judged by its JUnit XML."""
+
+    kind: ClassVar[str] = "pytest"
+    usual_timeout: ClassVar[float] = 300.0
+
+    selector: Annotated[
+        Annotated[str, Rule(check_selector)] | None,
+        Doc("a path, a node id, or an expression for `-k`", "tests/unit"),
+    ] = None
+    args: tuple[Argument, ...] = ()
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         program = find_program.find_program("pytest", room.worktree, room.cwd, room.env)
@@ -37,7 +53,7 @@ class PytestRunner(CheckRunner[PytestCheck]):
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
             raise CheckFailed(f"pytest is not installed: looked in {where}")
         report = room.artefacts / "junit.xml"
-        chosen = [*selection_args(self._definition.selector, room.cwd), *self._definition.args]
+        chosen = [*selection_args(self.selector, room.cwd), *self.args]
         argv = [
             program, f"--junitxml={report}", "-o", "junit_family=xunit1",
             "-o", f"cache_dir={room.artefacts / '.pytest_cache'}", *chosen,
@@ -45,7 +61,7 @@ class PytestRunner(CheckRunner[PytestCheck]):
         paths = [str(room.cwd), room.env.get("PYTHONPATH", "")]
         env = {**room.env, "PYTHONPATH": ":".join(filter(None, paths))}
         done = room.run_program(argv, env=env)
-        whole = junit.whole_run_failure(room, self._definition.name, ["pytest", *chosen])
+        whole = junit.whole_run_failure(room, self.name, ["pytest", *chosen])
         if done.code in _MEANING and done.code != 2:
             raise CheckFailed(
                 f"{describe_exit(done)}: {_MEANING[done.code]}", whole, exit=done.code

@@ -3,47 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks import junit_xml
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.junit_xml import JunitCase
 from orchestr.checks.room import CheckContext, select_fresh_files, stamp_files
-from orchestr.checks.runner import CheckRunner
-from orchestr.process.run import CompletedCommand
-from orchestr.spec.checks import JunitCheck
+from orchestr.spec.fields import Argv, Doc, Globs
+
+if TYPE_CHECKING:
+    from orchestr.process.run import CompletedCommand
 
 
-class JunitRunner(CheckRunner[JunitCheck]):
-    """The reports decide together with the exit code; either can fail the check."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JunitCheck(CheckDefinition):
+    """Any program that leaves JUnit XML where the globs ``reports`` find it."""
+
+    kind: ClassVar[str] = "junit"
+
+    run: Annotated[Argv, Doc(example=["make", "test"])]
+    reports: Annotated[Globs, Doc(example=["build/test-results/*.xml"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        wanted = self._definition
-        before = stamp_files(room.find_files(wanted.reports))
-        done = room.run_program(wanted.run)
-        found, old = select_fresh_files(room.find_files(wanted.reports), before)
+        before = stamp_files(room.find_files(self.reports))
+        done = room.run_program(self.run)
+        found, old = select_fresh_files(room.find_files(self.reports), before)
         missing = [glob for glob, paths in found.items() if not paths]
         reports = list(dict.fromkeys(path for paths in found.values() for path in paths))
         if not reports:
-            detail = f"{describe_exit(done)}; no report was written ({', '.join(wanted.reports)})"
+            detail = f"{describe_exit(done)}; no report was written ({', '.join(self.reports)})"
             if old:
                 detail += f"; {old} of an earlier run do not count: make the tests really run"
-            raise CheckFailed(
-                detail, whole_run_failure(room, wanted.name, wanted.run), exit=done.code
-            )
+            raise CheckFailed(detail, whole_run_failure(room, self.name, self.run), exit=done.code)
         try:
             cases = junit_xml.read_reports(reports)
         except junit_xml.BadReport as error:
             detail = f"{describe_exit(done)}; the report {error}"
             raise CheckFailed(
-                detail, whole_run_failure(room, wanted.name, wanted.run), exit=done.code
+                detail, whole_run_failure(room, self.name, self.run), exit=done.code
             ) from None
         kept, _ = room.copy_to_artefacts(reports)
         if missing:
             detail = f"{describe_exit(done)}; no report was written for {', '.join(missing)}"
-            raise CheckFailed(
-                detail, whole_run_failure(room, wanted.name, wanted.run), exit=done.code
-            )
-        return judge_cases(room, done, cases, kept, wanted.run, lambda _: quote_command(wanted.run))
+            raise CheckFailed(detail, whole_run_failure(room, self.name, self.run), exit=done.code)
+        return judge_cases(room, done, cases, kept, self.run, lambda _: quote_command(self.run))
 
 
 def judge_cases(
@@ -54,7 +59,7 @@ def judge_cases(
     argv: Sequence[str],
     again: Callable[[JunitCase], str],
 ) -> CheckVerdict:
-    """What tests and exit code say together; no test that ran is no proof (row D89)."""
+    """What tests and exit code say together; no test that ran is no proof."""
     found = junit_xml.count_statuses(cases)
     detail = junit_xml.format_counts(found)
     failures = tuple(

@@ -1,38 +1,45 @@
-"""Kind `tests`: any program that prints a JSON array of test results (row D37).
+"""Kind `tests`: any program that prints a JSON array of test results.
 
 Each item: ``test_name``, ``passed``, and where they are known ``test_file``, ``error``,
 ``execution_command`` (runs just that test) and ``purpose``. stdout holds the array and nothing
-else; anything that cannot be read fails the check (rows D41, D89).
+else; anything that cannot be read fails the check.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from orchestr.checks import junit
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
-from orchestr.checks.room import CheckContext
-from orchestr.checks.runner import CheckRunner
-from orchestr.spec.checks import TestsCheck
+from orchestr.checks.definition import CheckDefinition
+from orchestr.checks.kinds import junit
+from orchestr.spec.fields import Argv, Doc
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 
-class TestsRunner(CheckRunner[TestsCheck]):
-    """One run of a test program that answers in JSON."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestsCheck(CheckDefinition):
+    """Any program that prints a JSON array of tests."""
 
-    __test__ = False
+    __test__: ClassVar[bool] = False  # pytest takes a class of this name for a class of tests
+    kind: ClassVar[str] = "tests"
+    usual_timeout: ClassVar[float] = 300.0
+
+    run: Annotated[Argv, Doc(example=["./run-tests.sh", "--json"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        wanted = self._definition
-        done = room.run_program(wanted.run)
-        whole = junit.whole_run_failure(room, wanted.name, wanted.run)
+        done = room.run_program(self.run)
+        whole = junit.whole_run_failure(room, self.name, self.run)
         try:
             items = parse_items(done.out)
         except ValueError as error:
             detail = f"{describe_exit(done)}; the output is no list of tests: {error}"
             raise CheckFailed(detail, whole, exit=done.code) from None
         failures = tuple(
-            _make_failure(item, quote_command(wanted.run)) for item in items if not item["passed"]
+            _make_failure(item, quote_command(self.run)) for item in items if not item["passed"]
         )
         passed = len(items) - len(failures)
         detail = f"{passed} passed" + (f", {len(failures)} failed" if failures else "")

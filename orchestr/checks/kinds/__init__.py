@@ -1,0 +1,5 @@
+"""The kinds of check that come with orchestr, one a file; the file's name is the kind.
+
+A new kind is one new file here: `orchestr.spec.check_kinds` finds it by its name. The names of a
+kind and of its fields stand in specs and in caches, so they stay, in their order.
+"""
