@@ -55,13 +55,19 @@ class Problem:
 
 
 class OrchestrError(Exception):
-    """Base of everything we raise on purpose; ``hint`` is the command or step that helps."""
+    """Base of everything we raise on purpose; ``hint`` is the command or step that helps.
+
+    ``cell`` is the `feature:cell` that it is about, if any. ``reason`` is for a reader who sees the
+    cell already, ``message`` names it.
+    """
 
     exit_code: ExitCode = ExitCode.FAILED
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, reason: str, *, hint: str | None = None, cell: str = "") -> None:
+        self.reason = reason
+        self.cell = cell
+        self.message = f"cell {cell}: {reason}" if cell else reason
+        super().__init__(self.message)
         self.hint = hint
 
 
@@ -82,7 +88,7 @@ class SpecError(OrchestrError):
 
 
 class Busy(OrchestrError):
-    """Somebody holds the lease; the message says who, since when and what to do."""
+    """Another process holds the lease; the message says which, since when and what to do."""
 
     exit_code = ExitCode.BUSY
 
@@ -100,8 +106,10 @@ class PhaseFailed(OrchestrError):
 class CellBlocked(PhaseFailed):
     """A cell cannot start: an upstream that stands still has no result."""
 
-    def __init__(self, message: str, *, upstream: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, reason: str, *, upstream: str, hint: str | None = None, cell: str = ""
+    ) -> None:
+        super().__init__(reason, hint=hint, cell=cell)
         self.upstream = upstream
 
 
@@ -109,9 +117,15 @@ class NeedsApproval(PhaseFailed):
     """A gate is closed: a person has to say yes (``state`` approval), or said no (needs_person)."""
 
     def __init__(
-        self, message: str, *, gate: str, state: str = "approval", hint: str | None = None
+        self,
+        reason: str,
+        *,
+        gate: str,
+        state: str = "approval",
+        hint: str | None = None,
+        cell: str = "",
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(reason, hint=hint, cell=cell)
         self.gate = gate
         self.state = state
 
@@ -130,24 +144,28 @@ class CorruptState(OrchestrError):
 class DiskFull(OrchestrError):
     """The disk is full, or this user's share of it."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, reason: str, *, cell: str = "") -> None:
         super().__init__(
-            message, hint="make room, then run the same command again: it goes on where it stopped"
+            reason,
+            hint="make room, then run the same command again: it goes on where it stopped",
+            cell=cell,
         )
 
 
 def as_disk_full(error: OrchestrError) -> DiskFull | None:
-    """The same said as what it is, where a full disk is behind it, also in git's words (its
-    locale is pinned); None for any other error.
+    """A DiskFull for an error that a full disk caused, also one of git (whose locale is pinned);
+    None for any other error.
     """
     if isinstance(error, DiskFull):
         return error
-    told = ("No space left on device", "Disk quota exceeded", "(limits.min_disk_mb)")
-    return DiskFull(error.message) if any(text in error.message for text in told) else None
+    signs = ("No space left on device", "Disk quota exceeded", "(limits.min_disk_mb)")
+    if not any(text in error.message for text in signs):
+        return None
+    return DiskFull(error.reason, cell=error.cell)
 
 
 def disk_full_error(error: BaseException) -> DiskFull | None:
-    """What to tell of a write that found no room; None for any other error."""
+    """A DiskFull for a write that found no room; None for any other error."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return DiskFull(

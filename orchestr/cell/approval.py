@@ -104,7 +104,7 @@ def require_approval(ctx: CellContext, gate: Gate, value: str) -> ApprovalDecisi
              hint=hint)  # fmt: skip
     answer = _wait_for_decision(ctx, gate, value)
     if answer is None:
-        raise NeedsApproval(f"cell {ctx.name}: {reason}", gate=str(gate), hint=hint)
+        raise NeedsApproval(reason, gate=str(gate), hint=hint, cell=ctx.name)
     _check_refusal(ctx, gate, value, answer)
     ctx.emit(
         EventKind.PHASE_STARTED, phase=phase, why=f"{answer.display_name} approved {WORDS[gate]}"
@@ -119,11 +119,12 @@ def _check_refusal(
         return
     if decision.verdict == REFUSED:
         raise NeedsApproval(
-            f"cell {ctx.name}: {decision.display_name} refused to publish it: {decision.reason}",
+            f"{decision.display_name} refused to publish it: {decision.reason}",
             gate=str(gate),
             state=CellState.NEEDS_PERSON,
             hint=f"orchestr run --force {ctx.name}: its agent is told the reason; "
             f"or orchestr approve {ctx.name}, after all",
+            cell=ctx.name,
         )
 
 

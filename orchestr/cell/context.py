@@ -214,14 +214,14 @@ class CellContext:
 
         path = self.repo_path
         if not path.is_dir():
-            raise PhaseFailed(
-                f"cell {self.name}: repository {self.cell.repo!r} is not at {path}",
+            raise self.fail(
+                f"repository {self.cell.repo!r} is not at {path}",
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
         repo = Repo(path)
         if not repo.is_repository():
-            raise PhaseFailed(
-                f"cell {self.name}: {path} is not a git repository",
+            raise self.fail(
+                f"{path} is not a git repository",
                 hint=f"set [repos.{self.cell.repo}] path to a clone",
             )
         return repo
@@ -319,9 +319,9 @@ class CellContext:
     def check_cancelled(self) -> None:
         """Raises Interrupted when asked to stop."""
         if self.run.stop.is_set():
-            raise Interrupted(f"{self.name}: stopped")
+            raise Interrupted("stopped", cell=self.name)
         if (self.dir / ABORT).exists():
-            raise Interrupted(f"{self.name}: aborted", hint=f"orchestr run {self.name}")
+            raise Interrupted("aborted", hint=f"orchestr run {self.name}", cell=self.name)
 
     def check_budget(self, attempt: int | str | None = None) -> None:
         """Raises PhaseFailed with the figure when nothing more may be started."""
@@ -333,11 +333,11 @@ class CellContext:
         """Raises NoRoom while less than `limits.min_disk_mb` is free: no agent is paid to fail."""
         short = check_disk(self.run.layout.state, self.run.settings.limits.min_disk_mb)
         if short is not None:
-            raise DiskFull(f"cell {self.name}: {short}")
+            raise DiskFull(short, cell=self.name)
 
     def fail(self, message: str, *, hint: str | None = None) -> OrchestrError:
         """The error to raise for this cell."""
-        return PhaseFailed(f"cell {self.name}: {message}", hint=hint)
+        return PhaseFailed(message, hint=hint, cell=self.name)
 
 
 def repo_path(settings: Settings, name: str) -> Path:

@@ -105,8 +105,8 @@ def _take_bench(session: LandingSession, name: str) -> int:
 
 
 def repair_change(session: LandingSession, action: RepairChange) -> Event:
-    """Let the change's own agent mend it; one that fails is asked again, within the bound (row
-    E43). Raises Interrupted.
+    """Let the change's own agent repair it; after a failure again, up to `landing.repairs` times.
+    Raises Interrupted.
     """
     change = session.queue.items[action.key].change
     ctx, lane = session.cell_context(action.key), change.lane
@@ -119,14 +119,13 @@ def repair_change(session: LandingSession, action: RepairChange) -> Event:
     except Interrupted:
         raise
     except NeedsApproval as error:  # mended, and a person has to say yes to it
-        said = error.message.removeprefix(f"cell {ctx.name}: ")
-        return Parked(action.key, Trouble.APPROVAL, f"its agent mended it; it {said}")
+        return Parked(action.key, Trouble.APPROVAL, f"its agent mended it; it {error.reason}")
     except OrchestrError as error:
         if full := as_disk_full(error):
             raise full from error
         if action.number < session.rules.repairs:
             return RepairStarted(action.key, action.trouble, action.number + 1, action.detail)
-        why = error.message.removeprefix(f"cell {ctx.name}: ")
+        why = error.reason
         return Parked(
             action.key, action.trouble, detail_with_reason(action, f"not repaired: {why}")
         )

@@ -19,7 +19,7 @@ from orchestr.cell.worktree.branch_guard import snapshot_branches
 from orchestr.cell.worktree.salvage import restore_worktree
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
-from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
+from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
@@ -80,12 +80,12 @@ def carry_out_repair(
     except OrchestrError as error:
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         mended = _clean_worktree(ctx, attempt, record)
-        text = "; ".join([error.message.replace(f"cell {ctx.name}: ", ""), *harm, *mended])
+        text = "; ".join([error.reason, *harm, *mended])
         _close_and_journal(ctx, attempt, record, repairs.FAILED, detail=text)
         attempts.close(ctx.dir, attempt, "done", "")
         repairs.end_series(ctx.dir, attempt.number, record.phase, record.origin)
         hint = error.hint or f"orchestr logs {ctx.name}"
-        raise PhaseFailed(f"cell {ctx.name}: repair of {record.why}: {text}", hint=hint) from error
+        raise ctx.fail(f"repair of {record.why}: {text}", hint=hint) from error
     outcome = repairs.UNCHANGED
     if ctx.repo.resolve_tree(head) != ctx.repo.resolve_tree(record.before):
         outcome = repairs.CHANGED
@@ -143,7 +143,7 @@ def _clean_worktree(ctx: CellContext, attempt: Attempt, record: RepairRound) -> 
     try:
         return [*done, *salvage_uncommitted(ctx, attempt.number, left)]
     except OrchestrError as error:
-        return [*done, f"the worktree could not be put right: {error.message}"]
+        return [*done, f"the worktree could not be put right: {error.reason}"]
 
 
 def _resume_author(

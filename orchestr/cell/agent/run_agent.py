@@ -129,7 +129,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             if found is AttemptState.EXITED:
                 prepare_next_start(folder, verdict.session_id, STOPPED_BEFORE)
                 continue
-            raise Interrupted(f"{ctx.name}: aborted", hint=f"orchestr run {ctx.name}")
+            raise Interrupted("aborted", hint=f"orchestr run {ctx.name}", cell=ctx.name)
         if verdict.limited:
             continue
         if verdict.session_lost and session_to_resume(folder) is not None:

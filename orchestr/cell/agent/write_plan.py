@@ -115,7 +115,7 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
             repo.run_git("restore", f"--source={seen}", "--worktree", "--", ".")
         left = _describe_changes(ctx, plan, seen)
     except OrchestrError as error:
-        return [*harm, f"its worktree was changed and could not be put back: {error.message}"]
+        return [*harm, f"its worktree was changed and could not be put back: {error.reason}"]
     if left is not None:
         return [*harm, f"its worktree was changed and could not be put back ({left})"]
     kept = attempt_ref(ctx, plan.number)

@@ -36,7 +36,7 @@ from orchestr.cell.worktree.prepare_branch import prepare_branch
 from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.codec import replace
-from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
+from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
@@ -134,9 +134,9 @@ def run(ctx: CellContext) -> PhaseResult:
     except OrchestrError as error:
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         mended = restore_worktree(ctx, attempt)
-        text = "; ".join([error.message, *harm, *mended])
+        text = "; ".join([error.reason, *harm, *mended])
         close_attempt(ctx, attempt, "failed", text)
-        raise PhaseFailed(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
+        raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     implemented.write(ctx.dir)
     amendment.archive_amendment(ctx, attempt)
     close_attempt(ctx, attempt, "done", "")
@@ -298,7 +298,7 @@ def _commit_and_prove(
 ) -> ImplementRecord:
     """Commit what was left, prove the head, and say what came out. Safe to repeat.
 
-    Raises NotOwned when nothing but the ownership of paths is in the way.
+    Raises PathsNotOwned when nothing but the ownership of paths is in the way.
     """
     claim = verdict.no_change
     repo, base, start = ctx.worktree_repo, CommitId(marker.base), CommitId(attempt.start)

@@ -42,4 +42,4 @@ def _update_body(ctx: CellContext, pr: PullRequest) -> None:
     try:
         update_pull_request(ctx, pr, body_block(ctx), base=None, title=None)
     except OrchestrError as error:
-        raise ctx.fail(f"{pr.url} could not be linked: {error.message}", hint=error.hint) from error
+        raise ctx.fail(f"{pr.url} could not be linked: {error.reason}", hint=error.hint) from error

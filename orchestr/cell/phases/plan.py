@@ -146,10 +146,10 @@ def _make_plan(
         write_plan.close_plan(ctx, plan, "aborted", "stopped")
         raise
     except OrchestrError as error:
-        message = "; ".join([error.message, *write_plan.undo_changes(ctx, plan, marker)])
+        message = "; ".join([error.reason, *write_plan.undo_changes(ctx, plan, marker)])
         write_plan.close_plan(ctx, plan, "failed", message)
         hint = error.hint or f"orchestr logs --plan {ctx.name}"
-        raise PhaseFailed(message, hint=hint) from error
+        raise ctx.fail(message, hint=hint) from error
     write_if_changed(ctx.dir / PLAN_TEXT, text.encode())
     value = approval.plan_digest(text, ctx.cell.todo)
     planned = PlanRecord(key, value, -plan.number, answers)

@@ -58,10 +58,12 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
         error = disk_full_error(raised) or raised
         stopped = isinstance(error, Interrupted)
         known = isinstance(error, OrchestrError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
-        text = text.replace(f"cell {ctx.name}: ", "")  # whoever shows it names the cell
-        text = text.removeprefix(f"{ctx.name}: ")
-        hint = error.hint if isinstance(error, OrchestrError) else "orchestr doctor"
+        text = f"{type(error).__name__}: {error}"
+        hint: str | None = "orchestr doctor"
+        if isinstance(error, OrchestrError):
+            # An error of this cell alone needs no name: every view of the journal shows the cell.
+            text = error.reason if error.cell in ("", ctx.name) else error.message
+            hint = error.hint
         if not known:
             _keep_traceback(ctx, error)
         if isinstance(error, CellBlocked):

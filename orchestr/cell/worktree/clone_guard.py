@@ -155,7 +155,7 @@ def _restore_refs(ctx: CellContext, before: CloneSnapshot) -> list[str]:
         try:
             repo.update_ref(ref, CommitId(old), CommitId(new) if new else NO_COMMIT)
         except GitError as error:
-            found.append(f"{kind} {name} was {what}, and is not put back: {error.message}")
+            found.append(f"{kind} {name} was {what}, and is not put back: {error.reason}")
         else:
             found.append(f"{kind} {name} was {what}; it was put back to {old[:12]}")
     return found

@@ -89,7 +89,7 @@ def restore_worktree(ctx: CellContext, attempt: Attempt) -> list[str]:
     try:
         done += _restore_or_raise(ctx, attempt)
     except OrchestrError as error:
-        done.append(f"the worktree could not be put right: {error.message}")
+        done.append(f"the worktree could not be put right: {error.reason}")
     return done
 
 

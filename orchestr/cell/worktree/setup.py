@@ -102,7 +102,7 @@ def _run_step(
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
-            raise ctx.fail(f"{what} command {number} failed: {error.message}",
+            raise ctx.fail(f"{what} command {number} failed: {error.reason}",
                            hint=f"all that it said: {log}") from error  # fmt: skip
     if done.stopped:
-        raise Interrupted(f"{ctx.name}: stopped during {what}")
+        raise Interrupted(f"stopped during {what}", cell=ctx.name)
