@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CheckDefinition(CheckBase):
-    """The base of every kind; see `orchestr.spec.checks.CheckBase` for what it declares."""
+    """The base of every kind; see `orchestr.spec.check_record.CheckBase` for what it declares."""
 
     __slots__ = ()
 

@@ -15,7 +15,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from orchestr.spec.checks import CheckBase
+from orchestr.spec.check_record import CheckBase
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-from orchestr.spec import fields
-from orchestr.spec.declare import Doc, MayBeLeftOut, Table
+from orchestr.spec.check_kinds import find_kind
+from orchestr.spec.check_record import CheckBase, Pairs
 from orchestr.spec.phases import Gate
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
     "check_to_row", "proof_from_row", "proof_to_row",
 ]  # fmt: skip
 
-Pairs = tuple[tuple[str, str], ...]
-
 
 class ReviewRule(StrEnum):
     """How many reviewers must see a blocker for it to count."""
@@ -36,40 +34,6 @@ class ReviewRule(StrEnum):
     ANY = "any"
     MAJORITY = "majority"
     ALL = "all"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckBase:
-    """What every check has; a kind derives from it and adds its own fields.
-
-    ``env`` is set for the check's programs; ``pass_env`` names variables of the user that they
-    see too. The values of both are part of the check's inputs (see `orchestr.checks.cache`).
-
-    What a kind declares beside its fields: ``kind``, its name in files; ``usual_timeout``, the
-    seconds of a check that names none; ``makes_screenshots``, whether it may stand under
-    ``screenshots:``; ``verdict_version``, which is raised when the same definition is judged in
-    another way, so that kept results do not count any more.
-    """
-
-    kind: ClassVar[str]
-    usual_timeout: ClassVar[float] = 600.0
-    makes_screenshots: ClassVar[bool] = False
-    verdict_version: ClassVar[int] = 1
-
-    name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the kind, numbered")]
-    timeout: Annotated[fields.Duration, MayBeLeftOut()]
-    cwd: Annotated[fields.WorkFolder, Doc("folder in the worktree")] = ""
-    env: Annotated[Pairs, Table(fields.OwnVariable, fields.Argument)] = ()
-    pass_env: fields.Variables = ()
-
-    @classmethod
-    def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Check fields that depend on each other, and complete them.
-
-        ``given`` are the fields that the file has, each one checked and as the record holds it.
-        The answer are those that the record is made with. Raises BadValue.
-        """
-        return given
 
 
 CheckDef = CheckBase  # a check of any kind
@@ -139,8 +103,6 @@ def check_to_row(check: CheckDef) -> Row:
 
 def check_from_row(row: Row) -> CheckDef:
     """The check that `check_to_row` wrote. Raises KeyError, TypeError or ValueError for others."""
-    from orchestr.spec.check_kinds import find_kind
-
     record = find_kind(row[0])
     key: Any = record  # mypy looks for `__hash__` in the instances of a class
     nested = _nested_records(key)

@@ -1,0 +1,45 @@
+"""The record that every kind of check derives from: the fields and facts that all kinds share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from orchestr.spec import fields
+from orchestr.spec.declare import Doc, MayBeLeftOut, Table
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckBase:
+    """What every check has; a kind derives from it and adds its own fields.
+
+    ``env`` is set for the check's programs; ``pass_env`` names variables of the user that they
+    see too. The values of both are part of the check's inputs (see `orchestr.checks.cache`).
+
+    What a kind declares beside its fields: ``kind``, its name in files; ``usual_timeout``, the
+    seconds of a check that names none; ``makes_screenshots``, whether it may stand under
+    ``screenshots:``; ``verdict_version``, which is raised when the same definition is judged in
+    another way, so that kept results do not count any more.
+    """
+
+    kind: ClassVar[str]
+    usual_timeout: ClassVar[float] = 600.0
+    makes_screenshots: ClassVar[bool] = False
+    verdict_version: ClassVar[int] = 1
+
+    name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the kind, numbered")]
+    timeout: Annotated[fields.Duration, MayBeLeftOut()]
+    cwd: Annotated[fields.WorkFolder, Doc("folder in the worktree")] = ""
+    env: Annotated[Pairs, Table(fields.OwnVariable, fields.Argument)] = ()
+    pass_env: fields.Variables = ()
+
+    @classmethod
+    def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Check fields that depend on each other, and complete them.
+
+        ``given`` are the fields that the file has, each one checked and as the record holds it.
+        The answer are those that the record is made with. Raises BadValue.
+        """
+        return given
