@@ -18,6 +18,7 @@ from typing import Any
 from orchestr.cell.agent.run_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.commands.base.options import flag_option, value_option
+from orchestr.commands.base.section_printer import SectionPrinter
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.process.lease import read_lease
@@ -27,7 +28,6 @@ from orchestr.state import attempts
 from orchestr.state.replay import replay, reset_interrupted
 from orchestr.state.states import CellState
 from orchestr.views.logs import transcript
-from orchestr.views.logs.section_printer import SectionPrinter
 from orchestr.views.logs.seek import find_offset
 from orchestr.views.query.log_sections import AUTHOR, REVIEWER, LogSection, read_sections
 from orchestr.views.terminal.output import print_stderr

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestr.commands.base.section_printer import parse_since
 from orchestr.errors import UsageError
-from orchestr.views.logs.section_printer import parse_since
 from orchestr.views.logs.seek import find_offset, time_of_line
 from orchestr.views.logs.transcript import read_lines
 from orchestr.views.logs.transcript_events import TranscriptFormatter, paint_lines
