@@ -235,6 +235,7 @@ READERS: dict[str, Reader] = {
 }
 MAY_BE_PASSED_OVER = {"spec-cache"}  # caches: None, or exactly what was kept
 
+
 def _write_results(kind: Any) -> Callable[[Path, Path], None]:
     return lambda folder, target: kind.read(folder).write(target)
 
