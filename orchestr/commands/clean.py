@@ -10,7 +10,7 @@ from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
 
-from orchestr.cell.agent.run_agent import has_running_agent
+from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree.salvage import is_same_repository, salvage_worktree
