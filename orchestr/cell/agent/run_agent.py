@@ -116,8 +116,8 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             end = _run_or_adopt_process(ctx, work, slot)
             if end is None:
                 continue
-            verdict = _judge_exit(ctx, work, end)
-            _journal_exit(ctx, work, end, verdict)
+            verdict = judge_exit(ctx, work, end)
+            journal_exit(ctx, work, end, verdict)
             if verdict.limited:  # before the slot is free: the next one must see the pause
                 _pause_for_limit(ctx, work, verdict)
         if end.reason is ExitReason.STOPPED:
@@ -226,9 +226,7 @@ def _emit_work_event(ctx: CellContext, kind: EventKind, work: AgentWork, **data:
     ctx.run.emit(kind, cell=ctx.cell.name, phase=work.phase, attempt=work.attempt, **told)
 
 
-def _journal_exit(
-    ctx: CellContext, work: AgentWork, end: ExitRecord, verdict: AgentVerdict
-) -> None:
+def journal_exit(ctx: CellContext, work: AgentWork, end: ExitRecord, verdict: AgentVerdict) -> None:
     """Journal how a start ended and what the attempt took: the ledger."""
     used = verdict.tokens
     tokens = None if used is None else [used.input, used.cached, used.output]
@@ -250,7 +248,7 @@ def _journal_exit(
     ctx.run.budget.record_spending(ctx.cell.name, work.cost_key, taken)
 
 
-def _judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdict:
+def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdict:
     """What the end means: the adapter's reading of the stream, our own stops before it."""
     folder = work.folder
     verdict = ctx.run.agent_adapter(work.agent).judge_end(
@@ -331,11 +329,11 @@ def reviewer_work(folder: Path, attempt: int) -> AgentWork:
     with suppress(CorruptState):
         told = read_json(folder / "request.json")
     agent, name = (str((told or {}).get(key) or "") for key in ("agent", "name"))
-    return AgentWork(folder, _read_marker(folder), agent, attempt, Phase.REVIEW, lambda: None,
+    return AgentWork(folder, read_marker(folder), agent, attempt, Phase.REVIEW, lambda: None,
                 part=f"review-{folder.name}", told={"reviewer": name})  # fmt: skip
 
 
-def _read_marker(folder: Path) -> str:
+def read_marker(folder: Path) -> str:
     """The marker of what was started in a folder, empty when nobody knows it."""
     with suppress(OSError, ValueError):
         return client.read_launch(folder).marker

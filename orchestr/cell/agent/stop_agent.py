@@ -9,9 +9,9 @@ from orchestr.cell.agent.run_agent import (
     NEVER,
     UNENDED,
     AgentWork,
-    _journal_exit,
-    _judge_exit,
-    _read_marker,
+    journal_exit,
+    judge_exit,
+    read_marker,
     author_work,
     reviewer_work,
 )
@@ -47,7 +47,7 @@ def stop_unrecorded_agents(ctx: CellContext) -> None:
             and client.read_attempt_state(folder) in UNENDED
         ):
             grace = ctx.run.settings.limits.grace
-            client.stop_attempt(folder, marker=_read_marker(folder), grace=grace)
+            client.stop_attempt(folder, marker=read_marker(folder), grace=grace)
 
 
 def stop_attempt_agents(ctx: CellContext, attempt: Attempt) -> None:
@@ -65,7 +65,7 @@ def stop_agent(ctx: CellContext, work: AgentWork) -> None:
         end = client.stop_attempt(work.folder, marker=work.marker, grace=grace)
         end = end or ExitRecord(None, None, ExitReason.STOPPED, LOST)
         if end.detail != NEVER and work.agent in ctx.run.settings.agents:
-            _journal_exit(ctx, work, end, _judge_exit(ctx, work, end))
+            journal_exit(ctx, work, end, judge_exit(ctx, work, end))
     if work.marker:
         kill_marked(work.marker)
 
