@@ -9,10 +9,10 @@ from orchestr.cell.agent.run_agent import (
     NEVER,
     UNENDED,
     AgentWork,
+    author_work,
     journal_exit,
     judge_exit,
     read_marker,
-    author_work,
     reviewer_work,
 )
 from orchestr.cell.context import CellContext
