@@ -111,7 +111,7 @@ class CheckSettings:
 
 @dataclass(frozen=True, slots=True)
 class PortSettings:
-    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on (row X23)."""
+    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on."""
 
     base: int = 9000
     slots: int = 20

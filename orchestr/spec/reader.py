@@ -72,7 +72,7 @@ def read_feature(
 
     ``root`` is the workspace (paths in messages are relative to it), ``agents`` the names that
     a cell may use (None: any), ``cache`` the folder of compiled specs (None: none). Raises
-    SpecError with every problem, also when the file cannot be read (row A71).
+    SpecError with every problem, also when the file cannot be read.
     """
     name = _relative_name(path, root)
     data = _read_bytes(path, name)

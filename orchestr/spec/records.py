@@ -51,7 +51,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What one spec file describes. ``key`` is the Jira key, else the name (row A7).
+    """What one spec file describes. ``key`` is the Jira key, else the name.
 
     ``cells`` stand in the order of the file. ``path`` is the spec file, relative to the
     workspace. ``digest`` is the sha256 of its bytes.

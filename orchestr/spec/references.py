@@ -99,7 +99,7 @@ def _dependency_problems(
 
 
 def _cycle_problems(document: Document, section: str, cells: list[CellSketch]) -> Iterable[Problem]:
-    """One problem for each knot of cells, with a way round in it (row A74)."""
+    """One problem for each knot of cells, with a way round in it."""
     for cycle in cycles.find({cell.name: [up for _, up in cell.needs] for cell in cells}):
         first, second = cycle.path[:2]
         needs = next(cell.needs for cell in cells if cell.name == first)
