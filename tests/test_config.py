@@ -1,24 +1,33 @@
 """Settings: what a workspace gets, what goes over what, and every mistake with its line."""
 
-from __future__ import annotations
-
+from dataclasses import dataclass, fields
 from pathlib import Path
 from textwrap import dedent
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.errors import SpecError, UsageError
+from orchestr.settings import keys
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import (
     AgentSettings,
+    CheckSettings,
     ForgeSettings,
+    LandingSettings,
     LimitSettings,
+    NotifySettings,
+    PortSettings,
     RepoSettings,
     Settings,
     WorkspaceSettings,
 )
+from orchestr.settings.sections import KEYS as KEYS_OF_SECTIONS
+from orchestr.settings.sections import list_keys
+from orchestr.spec.declare import Doc
+from orchestr.spec.field_types import BadValue
 
 AGENT = '[agents.scripted]\nkind = "command"\nrun = ["true"]\n'
 
@@ -417,3 +426,50 @@ def test_the_github_forge_has_its_own_settings(tmp_path: Path) -> None:
     text = '[forge]\nkind = "github"\nprogram = "gh2"\npatience = "90s"\n'
     settings = load(tmp_path, AGENT + text, ORCHESTR_SET_FORGE_DRAFT="false")
     assert settings.forge == ForgeSettings("github", False, "gh2", 90.0)
+
+
+def test_a_setting_is_declared_once() -> None:
+    """A field of a record is a key: its conversion, its variable and its section follow."""
+
+    @dataclass(frozen=True)
+    class Toy:
+        name: str
+        level: Annotated[int, keys.count(1, 5), Doc("how much")] = 2
+        home: Annotated[Path | None, keys.path_key()] = None
+        word: keys.Word | None = None
+
+    found = list_keys(Toy)
+
+    assert list(found) == ["level", "home", "word"]
+    assert found["level"].convert(5) == 5
+    assert [found[name].path for name in found] == [False, True, False]
+    assert keys.parse_variable_text(found["level"], "3") == 3
+    assert keys.parse_variable_text(found["word"], "3") == "3"
+    with pytest.raises(BadValue, match="must be between 1 and 5, got 6"):
+        found["level"].convert(6)
+
+
+def test_every_field_of_a_section_is_a_key_with_a_description() -> None:
+    records = {
+        "workspace": WorkspaceSettings, "repos": RepoSettings, "agents": AgentSettings,
+        "limits": LimitSettings, "checks": CheckSettings, "ports": PortSettings,
+        "forge": ForgeSettings, "landing": LandingSettings, "notify": NotifySettings,
+    }  # fmt: skip
+
+    assert KEYS_OF_SECTIONS.keys() == records.keys()
+    for section, record in records.items():
+        names = [field.name for field in fields(record) if field.name not in ("name", "root")]
+        assert list(KEYS_OF_SECTIONS[section]) == names
+        for name in names:
+            marks = getattr(record.__annotations__[name], "__metadata__", ())
+            assert [m for m in marks if isinstance(m, Doc) and m.text], f"{section}.{name}"
+
+
+def test_examples_and_usual_values_are_taken(tmp_path: Path) -> None:
+    for record in (WorkspaceSettings, RepoSettings, AgentSettings, LimitSettings, NotifySettings):
+        for name, key in list_keys(record).items():
+            for mark in record.__annotations__[name].__metadata__:
+                if isinstance(mark, Doc) and mark.example is not None:
+                    key.convert(mark.example)
+            if key.usual is not None:
+                key.convert(key.usual)

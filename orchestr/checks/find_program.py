@@ -1,4 +1,4 @@
-"""Finding the project's own tools: its virtual environment first, then PATH (row E95)."""
+"""Finding the project's own tools: its virtual environment first, then PATH."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 The report was written by programs that an agent may have changed, so it is read with suspicion:
 entity declarations are refused (they can grow a kilobyte into gigabytes, or name files), size and
-depth are limited, and what cannot be read is an error, never an empty list (rows D89, X14).
+depth are limited, and what cannot be read is an error, never an empty list: that would look like
+success.
 """
 
 from __future__ import annotations
@@ -147,6 +148,6 @@ def count_statuses(cases: Iterable[JunitCase]) -> dict[str, int]:
 
 
 def format_counts(found: dict[str, int]) -> str:
-    """``12 passed, 1 failed, 2 skipped`` (row D44)."""
+    """``12 passed, 1 failed, 2 skipped``."""
     words = {"passed": "passed", "failed": "failed", "error": "errors", "skipped": "skipped"}
     return ", ".join(f"{n} {words[key]}" for key, n in found.items() if n) or "no tests"

@@ -198,7 +198,7 @@ def select_fresh_files(
 
 
 def port_variables(ports: Sequence[int]) -> dict[str, str]:
-    """The variables that tell a program its ports (row X23); none without ports."""
+    """The variables that tell a program its ports; none without ports."""
     from orchestr.state.ports import port_env_variables
 
     return port_env_variables(ports) if ports else {}

@@ -141,7 +141,7 @@ def summarize_results(results: Sequence[CheckResult]) -> str:
 
 
 def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> str:
-    """What a repair prompt says of the red checks (rows D38, D39, D98).
+    """What a repair prompt says of the red checks.
 
     With ``focus`` one failure is shown in full, by its index in `list_failures`: name, file,
     message, the command that reproduces it, the end of the log; the others only by name. Without

@@ -1,4 +1,4 @@
-"""Tests that a change deletes, skips or loses: a repair may not make red green that way (row D39).
+"""Tests that a change deletes, skips or loses: a repair may not make red green that way.
 
 Pure over a diff. It errs to the side of asking: what it finds is shown, and fails the cell unless
 the spec says ``allow_skipped_tests: true``. Moved tests are no finding (their names come back

@@ -1,6 +1,8 @@
-"""Every key of ``orchestr.toml`` and what its value must be: one table, and its conversions.
+"""The types that settings are declared with: what a value of ``orchestr.toml`` must be.
 
-Pure. Adding a setting is one line here and one field in `orchestr.settings.loader`.
+A setting is one field of a record in `orchestr.settings.records`, with one of these types. The key,
+its conversion and its variable follow from that (`orchestr.settings.sections`). Pure, without
+pydantic: every command reads the settings.
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 from orchestr.registry import Registry
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
@@ -17,15 +20,29 @@ from orchestr.spec import field_types
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
 
 Convert = Callable[[Any], Any]
-Section = Mapping[str, Convert]
 
 
-def parse_variable_text(how: Convert, text: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The mark of a field that is a key of the settings.
+
+    ``convert`` makes the record's value of the file's, or raises BadValue. ``plain`` says that a
+    variable's text is the value as it is. A ``path`` is made absolute; ``usual`` is the path of a
+    workspace that names none, with ``<state>`` for the folder of the state.
+    """
+
+    convert: Convert
+    plain: bool = False
+    path: bool = False
+    usual: str | None = None
+
+
+def parse_variable_text(key: Key, text: str) -> Any:
     """What an environment variable means for a key: text as it is, else as TOML reads it.
 
     A value that does not fit comes back as text, so that the check that follows names it.
     """
-    if how in _TEXTS:
+    if key.plain:
         return text
     try:
         return tomllib.loads(f"value = {text.strip()}")["value"]
@@ -184,13 +201,7 @@ def _convert_checks(value: Any) -> list[Any]:
     return value
 
 
-def _convert_port(value: Any) -> int:
-    return int(_count_between(1024, 65000)(value))
-
-
 STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
-_STRATEGY = _one_of(*STRATEGIES)
-_LAND = _one_of("push", "api", "forge")
 NEWS = ("done", "failed", "waiting", "approval")
 
 
@@ -208,114 +219,43 @@ def _convert_http_address(value: Any) -> str:
     return text
 
 
-_AGENT_KIND = _kind_in(AGENT_KINDS)
-_FORGE_KIND = _kind_in(FORGE_KINDS)
-_SANDBOX = _one_of("workspace-write", "danger-full-access")
-_SIGN = _one_of("auto", "off")
-_COMMITS = _one_of("auto", "conventional", "plain")
-_TEXTS = (
-    _convert_text,
-    _convert_http_address,
-    _convert_word,
-    _convert_ref,
-    _convert_path,
-    field_types.parse_duration,
-    _AGENT_KIND,
-    _FORGE_KIND,
-    _SANDBOX,
-    _SIGN,
-    _COMMITS,
-    _STRATEGY,
-    _LAND,
-)
+def path_key(usual: str | None = None) -> Key:
+    """The mark of a path."""
+    return Key(_convert_path, plain=True, path=True, usual=usual)
 
-DEFAULT_AGENT: Convert = _convert_word  # [agents] default stands beside the agents' own tables
 
-KEYS: Mapping[str, Section] = {
-    "workspace": {
-        "specs": _convert_path,
-        "state": _convert_path,
-        "worktrees": _convert_path,
-        "repos": _convert_path,
-        "unsigned": _convert_flag,
-        "prompt": _convert_path,
-        "trailers": _convert_trailers,
-    },
-    "repos": {
-        "path": _convert_path,
-        "url": _convert_text,
-        "create": _convert_texts,
-        "base": _convert_ref,
-        "tools": _convert_texts,
-        "setup": _convert_texts,
-        "teardown": _convert_texts,
-        "setup_timeout": field_types.parse_duration,
-        "link": _convert_inner_paths,
-        "copy": _convert_inner_paths,
-        "checks": _convert_checks,
-        "detect": _convert_flag,
-        "land_checks": _convert_texts,
-        "strategy": _STRATEGY,
-        "land": _LAND,
-        "disjoint": _convert_flag,
-        "commits": _COMMITS,
-        "trailers": _convert_trailers,
-    },
-    "agents": {
-        "kind": _AGENT_KIND,
-        "run": _convert_texts,
-        "program": _convert_text,
-        "model": _convert_word,
-        "args": _convert_texts,
-        "env": _convert_environment,
-        "pass_env": _convert_variables,
-        "paid": _convert_flag,
-        "retry_after": field_types.parse_duration,
-        "retry_max": field_types.parse_duration,
-        "price_input_usd": _convert_price,
-        "price_output_usd": _convert_price,
-        "price_cached_usd": _convert_price,
-        "sandbox": _SANDBOX,
-        "provider": _convert_word,
-        "sign": _SIGN,
-    },
-    "limits": {
-        "jobs": _count_between(1, 1000),
-        "timeout": field_types.parse_duration,
-        "idle_timeout": field_types.parse_duration,
-        "after_result": field_types.parse_duration,
-        "grace": field_types.parse_duration,
-        "budget_usd": _convert_dollars,
-        "budget_tokens": _count_between(1, 1 << 50),
-        "attempt_usd": _convert_dollars,
-        "attempt_tokens": _count_between(1, 1 << 50),
-        "min_disk_mb": _count_between(0, 1 << 30),
-    },
-    "checks": {"jobs": _count_between(1, 1000)},
-    "ports": {"base": _convert_port, "slots": _count_between(1, 1000)},
-    "forge": {
-        "kind": _FORGE_KIND,
-        "draft": _convert_flag,
-        "program": _convert_text,
-        "patience": field_types.parse_duration,
-    },
-    "landing": {
-        "strategy": _STRATEGY,
-        "land": _LAND,
-        "window": _count_between(1, 100),
-        "floor": _count_between(1, 100),
-        "batch": _count_between(1, 100),
-        "jobs": _count_between(1, 100),
-        "repairs": _count_between(0, 10),
-        "disjoint": _convert_flag,
-        "delete_branches": _convert_flag,
-        "keep_worktrees": _convert_flag,
-    },
-    "notify": {
-        "command": _convert_texts,
-        "url": _convert_http_address,
-        "on": _convert_news,
-        "timeout": field_types.parse_duration,
-        "pass_env": _convert_variables,
-    },
-}
+def count(least: int, most: int) -> Key:
+    """The mark of a whole number between two others."""
+    return Key(_count_between(least, most))
+
+
+def choice(*known: str) -> Key:
+    """The mark of one of several words."""
+    return Key(_one_of(*known), plain=True)
+
+
+CHECKS = Key(_convert_checks)
+DEFAULT_AGENT = Key(
+    _convert_word, plain=True
+)  # [agents] default stands beside the agents' own tables
+
+Text = Annotated[str, Key(_convert_text, plain=True)]
+Texts = Annotated[tuple[str, ...], Key(_convert_texts)]
+Word = Annotated[str, Key(_convert_word, plain=True)]
+Ref = Annotated[str, Key(_convert_ref, plain=True)]
+HttpAddress = Annotated[str, Key(_convert_http_address, plain=True)]
+Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]
+Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
+InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
+Environment = Annotated[Mapping[str, str], Key(_convert_environment)]
+Flag = Annotated[bool, Key(_convert_flag)]
+Duration = Annotated[float, Key(field_types.parse_duration, plain=True)]
+Dollars = Annotated[float, Key(_convert_dollars)]
+Price = Annotated[float, Key(_convert_price)]
+Tokens = Annotated[int, count(1, 1 << 50)]
+Port = Annotated[int, count(1024, 65000)]
+AgentKindName = Annotated[str, Key(_kind_in(AGENT_KINDS), plain=True)]
+ForgeKindName = Annotated[str, Key(_kind_in(FORGE_KINDS), plain=True)]
+Strategy = Annotated[str, choice(*STRATEGIES)]
+Land = Annotated[str, choice("push", "api", "forge")]
+News = Annotated[tuple[str, ...], Key(_convert_news)]

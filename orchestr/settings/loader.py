@@ -2,8 +2,9 @@
 
 Owns finding the workspace and turning its settings into records with absolute paths, seconds
 and bytes; what is not there or not usable is the business of whoever uses it. Every problem is
-reported at once with file, line, key and the nearest known name. No pydantic here: the keys
-are few, the table below is all there is to know, and every command pays for this module.
+reported at once with file, line, key and the nearest known name. Keys, conversions and built-in
+values stand in `orchestr.settings.records`; here stands what needs more than one value. No
+pydantic: every command pays for this module.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
-from orchestr.settings.keys import DEFAULT_AGENT, KEYS, Section, parse_variable_text
+from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.settings.records import (
     AgentSettings,
@@ -31,6 +32,7 @@ from orchestr.settings.records import (
     Settings,
     WorkspaceSettings,
 )
+from orchestr.settings.sections import KEYS, Section
 from orchestr.spec import field_types
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
@@ -171,25 +173,18 @@ class _SettingsLoader:
                 )
                 continue
             try:
-                result[key] = section[key](value)
+                result[key] = section[key].convert(value)
             except BadValue as error:
                 self._add_problem((*here, key), error.message, error.hint)
         return result
 
     def _load_workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
-        home = self._environ.get("ORCHESTR_HOME") or given.get("state", ".orchestr")
-        state = self._resolve_path(home)
-        trees = given.get("worktrees", "<state>/worktrees").replace("<state>", str(state))
-        settings = WorkspaceSettings(
-            root=self._root,
-            specs=self._resolve_path(given.get("specs", "specs")),
-            state=state,
-            worktrees=self._resolve_path(trees),
-            repos=self._resolve_path(given.get("repos", "..")),
-            unsigned=given.get("unsigned", False),
-            prompt=self._resolve_path(given["prompt"]) if "prompt" in given else None,
-            trailers=given.get("trailers", ()),
-        )
+        home = self._environ.get("ORCHESTR_HOME")
+        if home:
+            given["state"] = home
+        state = self._resolve_path(given.get("state") or KEYS["workspace"]["state"].usual or "")
+        self._resolve_paths("workspace", given, state)
+        settings = WorkspaceSettings(self._root, **given)
         if state in (self._root, *self._root.parents, settings.specs):
             why = "the state needs a folder of its own, not one with other things in it"
             self._add_problem(("workspace", "state"), why, "the default is .orchestr")
@@ -200,8 +195,7 @@ class _SettingsLoader:
         for name, table in self._list_tables("repos", raw):
             self._check_name(("repos", name), field_types.check_repo_name, name)
             given = self._convert_section("repos", table, name)
-            if "path" in given:
-                given["path"] = self._resolve_path(given["path"])
+            self._resolve_paths("repos", given, cache.parent)
             if "url" in given and "create" in given:
                 why = "a repository is cloned from `url` or made by `create`, not both"
                 self._add_problem(("repos", name, "create"), why, "remove one of them")
@@ -316,6 +310,13 @@ class _SettingsLoader:
             check(name)
         except BadValue as error:
             self._add_problem(path, error.message, error.hint, at_key=True)
+
+    def _resolve_paths(self, section: str, given: dict[str, Any], state: Path) -> None:
+        """Make the paths of a section absolute; where none is given, the usual one."""
+        for name, key in KEYS[section].items():
+            text = given.get(name, key.usual)
+            if key.path and text is not None:
+                given[name] = self._resolve_path(text.replace("<state>", str(state)))
 
     def _resolve_path(self, text: str) -> Path:
         """Absolute, with ``~`` for the home folder, relative to the workspace, ``..`` folded."""

@@ -1,15 +1,21 @@
-"""The settings as frozen records. `loader` reads and checks them."""
+"""The settings as frozen records. `loader` reads and checks them.
 
-from __future__ import annotations
+A setting is declared here once: a field with one of the types of `orchestr.settings.keys`, its
+built-in value and its description. `orchestr.settings.sections` makes the table of keys from that,
+and the table of keys the variables. A field without a `Key` is no setting.
+"""
+# Types are real objects here, not texts: every start makes the table of keys from them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
-from orchestr.settings.keys import NEWS
+from orchestr.settings import keys
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.spec.checks import CheckDef
+from orchestr.spec.declare import Doc
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +23,23 @@ class WorkspaceSettings:
     """Where things lie; every path is absolute."""
 
     root: Path
-    specs: Path
-    state: Path
-    worktrees: Path
-    repos: Path
-    unsigned: bool = False
-    prompt: Path | None = None
-    trailers: tuple[str, ...] = ()
+    specs: Annotated[Path, keys.path_key("specs"), Doc("folder of the specs (`*.yaml`, `*.yml`)")]
+    state: Annotated[Path, keys.path_key(".orchestr"), Doc("everything that orchestr keeps")]
+    worktrees: Annotated[
+        Path, keys.path_key("<state>/worktrees"), Doc("`<state>` stands for the state folder")
+    ]
+    repos: Annotated[
+        Path, keys.path_key(".."), Doc("where a repository named in a spec is looked for")
+    ]
+    unsigned: Annotated[keys.Flag, Doc("`true`: commits in agents' worktrees are not signed")] = (
+        False
+    )
+    prompt: Annotated[
+        Path | None, keys.path_key(), Doc("template of the agents' prompt; default: built in")
+    ] = None
+    trailers: Annotated[
+        keys.Trailers, Doc("lines that end every commit message", ["Signed-off-by: A Name <a@b.c>"])
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,51 +47,88 @@ class RepoSettings:
     """What is known of one repository; all of it is optional."""
 
     name: str
-    path: Path | None = None
-    url: str | None = None
-    create: tuple[str, ...] = ()
-    base: str | None = None
-    tools: tuple[str, ...] = ()
-    setup: tuple[str, ...] = ()
-    teardown: tuple[str, ...] = ()
-    setup_timeout: float | None = None
-    link: tuple[str, ...] = ()
-    copy: tuple[str, ...] = ()
-    checks: tuple[CheckDef, ...] = ()
-    detect: bool = False
-    land_checks: tuple[str, ...] = ()
-    strategy: str | None = None
-    land: str | None = None
-    disjoint: bool = False
-    commits: str = "auto"
-    trailers: tuple[str, ...] | None = None  # None: those of the workspace
+    path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies")] = None
+    url: Annotated[keys.Text | None, Doc("clone it from here, once, when it is needed")] = None
+    create: Annotated[keys.Texts, Doc("or make it with this command, once")] = ()
+    base: Annotated[
+        keys.Ref | None, Doc("what cells start from; default: the remote's default branch")
+    ] = None
+    tools: Annotated[keys.Texts, Doc("commands that the agent may use; default: by its files")] = ()
+    setup: Annotated[keys.Texts, Doc("shell commands after the checkout")] = ()
+    teardown: Annotated[keys.Texts, Doc("shell commands before the removal of a checkout")] = ()
+    setup_timeout: Annotated[
+        keys.Duration | None, Doc("the limit of each of these; default: `limits.timeout`")
+    ] = None
+    link: Annotated[keys.InnerPaths, Doc("paths that each worktree gets as links", [".env"])] = ()
+    copy: Annotated[keys.InnerPaths, Doc("paths that each worktree gets as copies", [".env"])] = ()
+    checks: Annotated[
+        tuple[CheckDef, ...], keys.CHECKS, Doc("checks for every cell, before the cell's own")
+    ] = ()
+    detect: Annotated[keys.Flag, Doc("run what was detected when nothing is configured")] = False
+    land_checks: Annotated[
+        keys.Texts, Doc("shell commands that must be green on what lands", ["make test"])
+    ] = ()
+    strategy: Annotated[
+        keys.Strategy | None, Doc("how changes land; default: `landing.strategy`")
+    ] = None
+    land: Annotated[keys.Land | None, Doc("how a target moves; default: `landing.land`")] = None
+    disjoint: Annotated[
+        keys.Flag, Doc("changes of different paths are not checked on each other")
+    ] = False
+    commits: Annotated[
+        str,
+        keys.choice("auto", "conventional", "plain"),
+        Doc("how subjects are written; `auto`: as the base's history shows"),
+    ] = "auto"
+    trailers: Annotated[keys.Trailers | None, Doc("instead of `workspace.trailers`")] = (
+        None  # None: those of the workspace
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """One entry of ``[agents.*]``; ``retry_*`` are seconds (waiting for a usage limit).
 
-    ``price_*`` are dollars per million tokens, ``sign`` is `auto` (as the user has it) or `off`.
     Agents of one ``provider`` wait for its usage limits together, see `limit_pool`.
     """
 
     name: str
-    kind: str
-    run: tuple[str, ...] = ()
-    program: str | None = None
-    model: str | None = None
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    pass_env: tuple[str, ...] = ()
-    paid: bool | None = None
-    retry_after: float = 30.0
-    retry_max: float = 600.0
-    price_input_usd: float | None = None
-    price_output_usd: float | None = None
-    price_cached_usd: float | None = None
-    sandbox: str | None = None
-    sign: str = "auto"
-    provider: str | None = None
+    kind: Annotated[keys.AgentKindName, Doc("what sort of agent it is", "claude")]
+    run: Annotated[
+        keys.Texts, Doc("kind `command`: the command", ["python3", "tools/agent.py"])
+    ] = ()
+    program: Annotated[keys.Text | None, Doc("the other kinds: the program; default: the kind")] = (
+        None
+    )
+    model: Annotated[keys.Word | None, Doc("the model for cells that name none")] = None
+    args: Annotated[keys.Texts, Doc("further words of the command")] = ()
+    env: Annotated[keys.Environment, Doc("variables to set (not `ORCHESTR_*`)")] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    pass_env: Annotated[keys.Variables, Doc("variables of yours that it may see")] = ()
+    paid: Annotated[
+        keys.Flag | None, Doc("whether starting it must be confirmed; default: all but `command`")
+    ] = None
+    retry_after: Annotated[keys.Duration, Doc("first wait at a usage limit")] = 30.0
+    retry_max: Annotated[keys.Duration, Doc("longest wait at a usage limit")] = 600.0
+    price_input_usd: Annotated[
+        keys.Price | None, Doc("dollars per million tokens, where the agent names no cost", 3.0)
+    ] = None
+    price_output_usd: Annotated[
+        keys.Price | None, Doc("dollars per million tokens, where the agent names no cost", 15.0)
+    ] = None
+    price_cached_usd: Annotated[
+        keys.Price | None, Doc("input that was read from a cache; default: as other input", 0.3)
+    ] = None
+    sandbox: Annotated[
+        str | None, keys.choice("workspace-write", "danger-full-access"), Doc("codex: its sandbox")
+    ] = None
+    sign: Annotated[
+        str, keys.choice("auto", "off"), Doc("`auto`: as you have it; `off`: no signed commits")
+    ] = "auto"
+    provider: Annotated[
+        keys.Word | None, Doc("agents of one provider wait for its usage limits together")
+    ] = None
 
     @property
     def limit_pool(self) -> str:
@@ -90,77 +143,80 @@ class LimitSettings:
     ``budget_*`` are dollars and tokens for each feature, ``attempt_*`` for each attempt.
     """
 
-    jobs: int = 3
-    timeout: float = 1800.0
-    idle_timeout: float = 600.0
-    after_result: float = 60.0
-    grace: float = 10.0
-    budget_usd: float | None = None
-    min_disk_mb: int = 500
-    budget_tokens: int | None = None
-    attempt_usd: float | None = None
-    attempt_tokens: int | None = None
+    jobs: Annotated[int, keys.count(1, 1000), Doc("agents at once, over the workspace")] = 3
+    timeout: Annotated[keys.Duration, Doc("of an attempt", "30m")] = 1800.0
+    idle_timeout: Annotated[keys.Duration, Doc("of an attempt's silence", "10m")] = 600.0
+    after_result: Annotated[
+        keys.Duration, Doc("how long an agent may stay after it has given its result")
+    ] = 60.0
+    grace: Annotated[keys.Duration, Doc("between interrupt, terminate and kill")] = 10.0
+    budget_usd: Annotated[keys.Dollars | None, Doc("for each feature, all its runs", 20.0)] = None
+    min_disk_mb: Annotated[
+        int, keys.count(0, 1 << 30), Doc("free space below which nothing starts")
+    ] = 500
+    budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out")] = None
+    attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
+    attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckSettings:
     """How many checks run at once, over the workspace."""
 
-    jobs: int = 2
+    jobs: Annotated[int, keys.count(1, 1000), Doc("checks at once, over the workspace")] = 2
 
 
 @dataclass(frozen=True, slots=True)
 class PortSettings:
-    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on (row X23)."""
+    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on."""
 
-    base: int = 9000
-    slots: int = 20
+    base: Annotated[keys.Port, Doc("the first port of cells with `ports: true`")] = 9000
+    slots: Annotated[int, keys.count(1, 1000), Doc("how many blocks of ten ports there are")] = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeSettings:
-    """Where pull requests live, and whether they start as drafts.
+    """Where pull requests live, and whether they start as drafts."""
 
-    ``program`` is the client of kind ``github`` (None: ``gh``), ``patience`` the seconds that
-    one of its requests may wait for an answer.
-    """
-
-    kind: str = "local"
-    draft: bool = True
-    program: str | None = None
-    patience: float = 300.0
+    kind: Annotated[keys.ForgeKindName, Doc("where pull requests live", "github")] = "local"
+    draft: Annotated[keys.Flag, Doc("whether pull requests start as drafts")] = True
+    program: Annotated[keys.Text | None, Doc("the client of kind `github`; default: `gh`")] = None
+    patience: Annotated[
+        keys.Duration, Doc("how long one request to `github` may wait for an answer")
+    ] = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class LandingSettings:
-    """How the merge queue works (docs/landing.md). ``jobs``: checks at once; ``land``: how a
-    target is moved, None: as the forge does it.
-    """
+    """How the merge queue works (docs/landing.md)."""
 
-    strategy: str = "merge"
-    land: str | None = None
-    window: int = 20
-    floor: int = 3
-    batch: int = 1
-    jobs: int = 2
-    repairs: int = 2
-    disjoint: bool = False
-    delete_branches: bool = False
-    keep_worktrees: bool = False
+    strategy: Annotated[keys.Strategy, Doc("how changes land")] = "merge"
+    land: Annotated[keys.Land | None, Doc("how a target moves; default: by the forge")] = None
+    window: Annotated[int, keys.count(1, 100), Doc("candidates checked at once, at the start")] = 20
+    floor: Annotated[int, keys.count(1, 100), Doc("the fewest candidates checked at once")] = 3
+    batch: Annotated[int, keys.count(1, 100), Doc("changes in one candidate")] = 1
+    jobs: Annotated[int, keys.count(1, 100), Doc("checks at once")] = 2
+    repairs: Annotated[
+        int,
+        keys.count(0, 10),
+        Doc("attempts of a cell's agent to repair a conflict or a red check"),
+    ] = 2
+    disjoint: Annotated[
+        keys.Flag, Doc("changes of different paths are not checked on each other")
+    ] = False
+    delete_branches: Annotated[keys.Flag, Doc("delete branches that have landed")] = False
+    keep_worktrees: Annotated[keys.Flag, Doc("keep the worktrees of what has landed")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class NotifySettings:
-    """Who is told of a run's news, by a command and by a POST to ``url``. None by default.
+    """What hears of a run's news: a command, and a POST to ``url``. None by default."""
 
-    ``timeout`` is what one of them may take, ``pass_env`` what the command may see.
-    """
-
-    command: tuple[str, ...] = ()
-    url: str | None = None
-    on: tuple[str, ...] = NEWS
-    timeout: float = 10.0
-    pass_env: tuple[str, ...] = ()
+    command: Annotated[keys.Texts, Doc("gets a run's news as JSON on its stdin")] = ()
+    url: Annotated[keys.HttpAddress | None, Doc("gets a run's news as the body of a POST")] = None
+    on: Annotated[keys.News, Doc("the news that are sent", ["failed"])] = keys.NEWS
+    timeout: Annotated[keys.Duration, Doc("how long one of them may take")] = 10.0
+    pass_env: Annotated[keys.Variables, Doc("variables of yours that the command may see")] = ()
 
     @property
     def is_enabled(self) -> bool:

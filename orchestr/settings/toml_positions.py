@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestr.settings.keys import KEYS
+from orchestr.settings.sections import KEYS
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _DOTTED = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*(=\s*)?")

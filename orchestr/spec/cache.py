@@ -18,16 +18,8 @@ from typing import Any
 from orchestr import __version__
 from orchestr.errors import Problem
 from orchestr.files import write_atomic
-from orchestr.spec.checks import (
-    Contract,
-    CrossCheck,
-    check_from_row,
-    check_to_row,
-    proof_from_row,
-    proof_to_row,
-)
-from orchestr.spec.phases import Action, Delivery, Phase
 from orchestr.spec.records import Cell, Feature
+from orchestr.spec.rows import record_from_row, record_to_row, to_plain_value, values_from_dict
 
 SCHEMA = 2
 
@@ -64,23 +56,10 @@ def save(folder: Path, name: str, key: str, compiled: Compiled) -> None:
 def encode_compiled(compiled: Compiled) -> dict[str, Any]:
     """Records as JSON values. `decode_compiled` gives exactly the same records back."""
     feature, problems = compiled
+    names = (name for name in Feature.__slots__ if name != "cells")
     return {
-        "feature": {
-            "name": feature.name,
-            "key": feature.key,
-            "title": feature.title,
-            "jira": feature.jira,
-            "created": feature.created,
-            "scenarios": feature.scenarios,
-            "delivery": feature.delivery,
-            "cross_checks": [
-                [cross.repo, check_to_row(cross.check)] for cross in feature.cross_checks
-            ],
-            "contracts": [[contract.path, contract.owner] for contract in feature.contracts],
-            "path": feature.path,
-            "digest": feature.digest,
-        },
-        "cells": [_encode_cell(cell) for cell in feature.cells],
+        "feature": {name: to_plain_value(getattr(feature, name)) for name in names},
+        "cells": [record_to_row(cell) for cell in feature.cells],
         "problems": [
             [p.file, p.line, p.column, p.field, p.message, p.hint, p.severity] for p in problems
         ],
@@ -90,42 +69,11 @@ def encode_compiled(compiled: Compiled) -> dict[str, Any]:
 def decode_compiled(value: dict[str, Any]) -> Compiled:
     """The records that `encode_compiled` wrote. Raises KeyError, TypeError or ValueError for
     others."""
-    fields = value["feature"]
     feature = Feature(
-        cells=tuple(_decode_cell(cell) for cell in value["cells"]),
-        **{
-            **fields,
-            "scenarios": tuple(fields["scenarios"]),
-            "delivery": Delivery(fields["delivery"]),
-            "cross_checks": tuple(
-                CrossCheck(repo, check_from_row(row)) for repo, row in fields["cross_checks"]
-            ),
-            "contracts": tuple(Contract(*row) for row in fields["contracts"]),
-        },
+        cells=tuple(record_from_row(Cell, row) for row in value["cells"]),
+        **values_from_dict(Feature, value["feature"]),
     )
     return feature, tuple(Problem(*problem) for problem in value["problems"])
-
-
-def _encode_cell(cell: Cell) -> list[Any]:
-    row = [getattr(cell, name) for name in Cell.__slots__]
-    row[_PROOF] = proof_to_row(cell.proof)
-    return row
-
-
-_AT = {name: index for index, name in enumerate(Cell.__slots__)}
-_TUPLES = tuple(_AT[name] for name in ("todo", "depends_on", "owned_paths"))
-_ACTION, _PHASES, _PROOF = _AT["action"], _AT["phases"], _AT["proof"]
-_ACTIONS = {action.value: action for action in Action}
-_PHASE = {phase.value: phase for phase in Phase}
-
-
-def _decode_cell(fields: list[Any]) -> Cell:
-    for index in _TUPLES:
-        fields[index] = tuple(fields[index])
-    fields[_ACTION] = _ACTIONS[fields[_ACTION]]
-    fields[_PHASES] = tuple(_PHASE[phase] for phase in fields[_PHASES])
-    fields[_PROOF] = proof_from_row(fields[_PROOF])
-    return Cell(*fields)
 
 
 def _cache_file(folder: Path, name: str) -> Path:

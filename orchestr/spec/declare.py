@@ -16,7 +16,8 @@ from typing import Any
 class Rule:
     """A check of one value: ``check`` returns the value or raises `BadValue`.
 
-    With ``raw`` it sees the value as it stands in the file, before its type is looked at.
+    With ``raw`` it sees the value as it stands in the file, before its type is looked at; with
+    ``parses``, too, it makes the record's value, and the type of the field is not looked at.
     ``schema`` adds to the JSON schema of the type, or replaces it where the rule is ``raw``.
     """
 
@@ -25,10 +26,12 @@ class Rule:
         check: Callable[[Any], Any],
         *,
         raw: bool = False,
+        parses: bool = False,
         schema: Mapping[str, Any] | None = None,
     ) -> None:
         self._check = check
-        self._raw = raw
+        self._raw = raw or parses
+        self.parses = parses
         self._schema = schema
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
@@ -88,3 +91,16 @@ class KeyedBy:
 
 class MayBeLeftOut:
     """The file may leave the field out although the record needs it: the reader fills it in."""
+
+
+class StandsIn:
+    """The parts of a spec that may have the field: ``metadata``, ``feature`` (the top of the
+    file), ``defaults``, ``cell``. Without any, the file does not have it: the reader makes it.
+    """
+
+    def __init__(self, *places: str) -> None:
+        self.places = places
+
+
+class OnlyForAgents:
+    """A cell with `action: push` cannot have the field."""

@@ -60,19 +60,7 @@ def _describe_missing(path: tuple[str | int, ...], example: Any) -> tuple[str, s
     if example is not None:
         hint = f"write `{path[-1]}: {write_flow(example)}`"
         return "is required and not there", hint
-    examples = {
-        "apiVersion": f"apiVersion: {NATIVE}",
-        "kind": "kind: Feature",
-        "metadata": "metadata: {name: my-feature}",
-        "name": "name: my-feature",
-        "cells": "cells: {my-cell: {repo: my-repository, todo: [...]}}",
-        "repo": "repo: my-repository",
-        "agent": "agent: my-agent",
-        "owner": "owner: my-cell",
-        "path": "path: src/api/**",
-    }
-    text = examples.get(str(path[-1]))
-    return "is required and not there", f"write `{text}`" if text else None
+    return "is required and not there", None
 
 
 def write_flow(value: Any) -> str:

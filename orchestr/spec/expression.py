@@ -1,8 +1,8 @@
 """The expressions of `state_invariant` checks: a small language that can only compare values.
 
-Never eval (row E24): simpleeval's parser reads them, and what is not in the list below is refused
-when the spec is read, so that a bad expression cannot wait until a night run. There are no calls,
-no attributes, no assignments, no comprehensions; names are the check's probes.
+Never eval, which would run code of a spec: simpleeval's parser reads them, and what is not in the
+list below is refused when the spec is read, so that a bad expression cannot wait until a night run.
+There are no calls, no attributes, no assignments, no comprehensions; names are the check's probes.
 
 Operators: ``and or not``, ``== != < <= > >= in  not in is  is not``, ``+ - * / // %``, ``a if c
 else b``, ``value["key"]``, ``value[0]``, numbers, texts, True, False, None, lists and tuples.

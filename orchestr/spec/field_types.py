@@ -89,7 +89,7 @@ def suggest_name(word: str, known: Collection[str]) -> str | None:
 
 
 def check_feature_name(value: str) -> str:
-    """``metadata.name``: `[a-z][a-z0-9_-]*` (row X24)."""
+    """``metadata.name``: `[a-z][a-z0-9_-]*`."""
     return _check_name(value, _FEATURE, "a feature's name", "small letters, digits, `-` and `_`")
 
 

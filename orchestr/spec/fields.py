@@ -13,15 +13,9 @@ from orchestr.spec import check_field_types as rules
 from orchestr.spec import field_types
 from orchestr.spec.declare import Doc, KeyedBy, MayBeLeftOut, NotEmpty, Rule, Table, WrittenAs
 from orchestr.spec.field_types import BadValue, kind_of, quote_value
-from orchestr.spec.phases import LISTED, Delivery, Gate, Phase
+from orchestr.spec.phases import LISTED, Gate, Phase
 
 __all__ = ["BadValue", "Doc", "KeyedBy", "MayBeLeftOut", "NotEmpty", "Rule", "Table", "WrittenAs"]
-
-
-def _check_delivery(value: object) -> object:
-    if value not in list(Delivery):
-        raise BadValue("must be `pr` or `merge`")
-    return value
 
 
 def _check_phases(value: object) -> tuple[Phase, ...]:
@@ -90,18 +84,15 @@ Phases = Annotated[
     tuple[Phase, ...],
     Rule(
         _check_phases,
-        raw=True,
+        parses=True,
         schema={"type": "array", "items": {"enum": [p.value for p in LISTED]}, "uniqueItems": True},
     ),
-]
-DeliveryName = Annotated[
-    str, Rule(_check_delivery, raw=True, schema={"enum": [str(one) for one in Delivery]})
 ]
 Gates = Annotated[
     tuple[Gate, ...],
     Rule(
         _check_gates,
-        raw=True,
+        parses=True,
         schema={
             "anyOf": [
                 {"enum": [gate.value for gate in Gate]},
@@ -124,6 +115,7 @@ Argument = Annotated[str, Rule(rules.check_argument)]
 Argv = Annotated[tuple[Argument, ...], NotEmpty(), Rule(rules.check_argv, raw=True)]
 Variable = Annotated[str, Rule(rules.check_variable)]
 Variables = Annotated[tuple[Variable, ...], Rule(rules.drop_repeats)]
+UniqueTexts = Annotated[tuple[str, ...], Rule(rules.drop_repeats)]
 OwnVariable = Annotated[str, Rule(rules.check_own_variable)]
 OutputPattern = Annotated[str, Rule(rules.check_output_pattern)]
 ExitCode = Annotated[int, whole_number(0, 255)]

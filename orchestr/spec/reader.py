@@ -12,17 +12,14 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from orchestr.errors import Problem, SpecError
 from orchestr.spec import cache as compiled_specs
-from orchestr.spec.checks import Contract
+from orchestr.spec.declare import OnlyForAgents
 from orchestr.spec.field_types import MAX_BYTES
-from orchestr.spec.phases import Action, Delivery, Phase
+from orchestr.spec.phases import Action
 from orchestr.spec.records import Cell, Feature
-
-if TYPE_CHECKING:
-    from orchestr.spec.models import CellFields, FeatureFields
 
 
 class WorkspacePaths(Protocol):
@@ -72,7 +69,7 @@ def read_feature(
 
     ``root`` is the workspace (paths in messages are relative to it), ``agents`` the names that
     a cell may use (None: any), ``cache`` the folder of compiled specs (None: none). Raises
-    SpecError with every problem, also when the file cannot be read (row A71).
+    SpecError with every problem, also when the file cannot be read.
     """
     name = _relative_name(path, root)
     data = _read_bytes(path, name)
@@ -147,74 +144,51 @@ def compile_spec(
 
 
 def _make_feature(
-    model: FeatureFields, document: Any, name: str, digest: str
+    model: Any, document: Any, name: str, digest: str
 ) -> tuple[Feature, list[Problem]]:
     """The record of a valid model; defaults are filled in here and nowhere else."""
-    from orchestr.spec import check_models, models
+    from orchestr.spec.check_models import make_cross_checks
+    from orchestr.spec.record_models import record_values, stated_values
 
-    meta = model.metadata
-    key = meta.jira or meta.name
+    stated = stated_values(Feature, model.metadata, model)
+    crossed = make_cross_checks(stated.pop("cross_checks", ()))
+    values = record_values(Feature, stated)
+    key = values.get("jira") or values["name"]
     problems: list[Problem] = []
     cells: list[Cell] = []
-    found: Mapping[str, models.NativeCell | models.OpentdfCell]
-    section = "cells" if isinstance(model, models.NativeFeature) else "repos"
-    found = getattr(model, section)
-    for cell_name, fields in found.items():
-        tests = section == "repos" and cell_name == "tests"
-        repo = fields.repo if isinstance(fields, models.NativeCell) else fields.path
-        action = Action(fields.action or ("push" if tests else "agent"))
-        branch = fields.branch or f"{key}-{cell_name}"
-        cells.append(_make_cell(cell_name, repo or cell_name, branch, action, fields, model))
+    section = "repos" if hasattr(model, "repos") else "cells"
+    for cell_name, fields in getattr(model, section).items():
+        cells.append(_make_cell(cell_name, key, fields, model))
         problems += _branch_problems(document, (section, cell_name), cells[-1])
-    feature = Feature(
-        name=meta.name,
-        key=key,
-        title=meta.title or meta.name,
-        cells=tuple(cells),
-        jira=meta.jira,
-        created=meta.created,
-        scenarios=tuple(model.scenarios),
-        delivery=Delivery(model.delivery),
-        cross_checks=check_models.make_cross_checks(model.cross_checks),
-        contracts=tuple(Contract(item.path, item.owner) for item in model.contracts),
-        path=name,
-        digest=digest,
-    )
-    return feature, problems
+    made = {
+        "key": key,
+        "cells": tuple(cells),
+        "cross_checks": crossed,
+        "path": name,
+        "digest": digest,
+    }
+    return Feature(**{"title": values["name"], **values, **made}), problems
 
 
-def _make_cell(
-    name: str, repo: str, branch: str, action: Action, fields: CellFields, model: FeatureFields
-) -> Cell:
+def _make_cell(name: str, key: str, fields: Any, model: Any) -> Cell:
     """A cell's own words, else the defaults; what only agents have stays away from a push."""
     from orchestr.spec.check_models import resolve_proof
+    from orchestr.spec.record_models import list_marked_fields, record_values, stated_values
 
-    common = model.defaults
-    works = action is Action.AGENT
-    usual = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
-
-    def own_or_default(field: str) -> Any:
-        own = getattr(fields, field)
-        return getattr(common, field) if own is None else own
-
-    return Cell(
-        name=name,
-        repo=repo,
-        branch=branch,
-        todo=tuple(fields.todo),
-        depends_on=tuple(dict.fromkeys(fields.depends_on)),
-        action=action,
-        title=fields.title,
-        base=own_or_default("base"),
-        track_base=bool(own_or_default("track_base")),
-        agent=own_or_default("agent") if works else None,
-        model=own_or_default("model") if works else None,
-        timeout=own_or_default("timeout") if works else None,
-        idle_timeout=own_or_default("idle_timeout") if works else None,
-        owned_paths=tuple(fields.owned_paths),
-        phases=own_or_default("phases") or usual,
-        proof=resolve_proof(fields, common, model.repair, model.approve),
-    )
+    stated = record_values(Cell, stated_values(Cell, model.defaults, fields))
+    made = {
+        "name": name,
+        "branch": f"{key}-{name}",
+        "proof": resolve_proof(fields, model.defaults, model),
+    }
+    if not hasattr(fields, "repo"):  # the opentdf form; only its cell `tests` may name no path
+        made["repo"] = fields.path or name
+        made["action"] = Action.PUSH if name == "tests" else Action.AGENT
+    values = {**made, **stated}
+    if values.get("action") is Action.PUSH:
+        for field in list_marked_fields(OnlyForAgents, Cell):
+            values.pop(field, None)
+    return Cell(**values)
 
 
 def _branch_problems(document: Any, here: tuple[str, str], cell: Cell) -> list[Problem]:

@@ -1,20 +1,34 @@
 """The strict pydantic model of a record: the door between a file and the record.
 
-`model_of` makes the model of a record's declaration (see `orchestr.spec.declare`), `make_record`
-the record of a model. Loaded only when a file is parsed or a JSON schema is made.
+`model_of` makes the model of a record's declaration (see `orchestr.spec.declare`), `fields_at` the
+fields of a model that holds parts of records, `make_record` the record of a model. Loaded only
+when a file is parsed or a JSON schema is made.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from orchestr.spec.declare import Doc, KeyedBy, MayBeLeftOut, Table, WrittenAs
+from orchestr.spec.declare import (
+    Doc,
+    KeyedBy,
+    MayBeLeftOut,
+    OnlyForAgents,
+    Rule,
+    StandsIn,
+    Table,
+    WrittenAs,
+)
+
+_OURS = (Doc, MayBeLeftOut, StandsIn, OnlyForAgents)  # marks that mean nothing to pydantic
 
 
 class StrictModel(BaseModel):
@@ -47,7 +61,7 @@ def _build_model(record: Any, without: str) -> type[RecordModel]:
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(record):
         if field.name != without:
-            name = f"{field.name}_" if hasattr(BaseModel, field.name) else field.name
+            name = _attribute_name(field.name)
             fields[name] = _model_field(types[field.name], field, name)
     if kind is not None:
         fields["kind"] = (Literal[kind], ...)
@@ -57,6 +71,55 @@ def _build_model(record: Any, without: str) -> type[RecordModel]:
     model.model_config["json_schema_extra"] = {"description": _first_paragraph(record)}
     model.record = record
     return model
+
+
+def fields_at(
+    record: type[Any], place: str, usual: tuple[str, ...], types: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a record that may stand in a part of the file, for `create_model`.
+
+    ``usual`` are the places of a field without `StandsIn`, ``types`` the types of fields that
+    cannot be made of their declaration.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(record):
+        mark = _find_mark(hints[field.name], StandsIn)
+        places = usual if mark is None else mark.places
+        if place in places:
+            name = _attribute_name(field.name)
+            written, info = _model_field(hints[field.name], field, name, several=len(places) > 1)
+            written = types.get(field.name, written)
+            found[name] = (written if info.is_required() else written | None, info)
+    return found
+
+
+def stated_values(record: type[Any], *models: BaseModel) -> dict[str, Any]:
+    """What a file states of a record's fields, as the models have it; a later model goes first."""
+    own = {_attribute_name(field.name): field.name for field in dataclasses.fields(record)}
+    found = {}
+    for model in models:
+        for name in own.keys() & model.model_fields_set:
+            value = getattr(model, name)
+            if value is not None:
+                found[own[name]] = value
+    return found
+
+
+def record_values(record: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of models as the record holds them."""
+    hints = get_type_hints(record, include_extras=True)
+    return {name: _record_value(hints[name], value) for name, value in values.items()}
+
+
+def list_marked_fields(mark: type[Any], *records: type[Any]) -> list[str]:
+    """The fields of records that are declared with a mark, in their order."""
+    return [
+        name
+        for record in records
+        for name, hint in get_type_hints(record, include_extras=True).items()
+        if _find_mark(hint, mark)
+    ]
 
 
 def make_record(model: RecordModel, **more: Any) -> Any:
@@ -77,53 +140,86 @@ def record_fields(model: RecordModel) -> dict[str, Any]:
     return given if complete is None else dict(complete(given))
 
 
-def written_names(record: type[Any], loc: tuple[str | int, ...]) -> list[str]:
-    """The fields that may stand where ``loc`` ends, a place in the file of a ``record``."""
-    model, skipped = model_of(record), False
-    for step in loc[:-1]:
-        if skipped or isinstance(step, int):  # the key of a mapping, the index of a list
-            skipped = False
-            continue
-        nested = _nested_record(model.record, str(step))
-        if nested is not None:
-            inner, key = nested
-            model, skipped = model_of(inner, without=key), bool(key)
+def names_at(root: Any, loc: Iterable[str | int]) -> list[str]:
+    """The fields that may stand where ``loc`` ends, a place of an error of pydantic in ``root``."""
+    model = _model_around(root, tuple(loc))
+    if model is None:
+        return []
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def example_at(record: type[Any], loc: tuple[str | int, ...]) -> Any:
-    """The example that a record declares for its field at ``loc``, or None."""
-    hints = get_type_hints(record, include_extras=True)
-    doc = _find_mark(hints.get(str(loc[0])), Doc) if len(loc) == 1 else None
-    return None if doc is None else doc.example
-
-
-def _nested_record(record: type[Any], field: str) -> tuple[type[Any], str] | None:
-    """The record inside a field, and the field of it that is the key of a mapping (or "")."""
-    hint = get_type_hints(record, include_extras=True).get(field)
-    keyed = _find_mark(hint, KeyedBy)
-    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    inner = get_args(inner)[0] if get_origin(inner) is tuple else inner
-    if isinstance(inner, type) and dataclasses.is_dataclass(inner):
-        return inner, keyed.name if keyed is not None else ""
+def example_at(root: Any, loc: Iterable[str | int]) -> Any:
+    """The example that is declared for the field at ``loc``, or None."""
+    *_, last = loc = tuple(loc) or ("",)
+    model = _model_around(root, loc)
+    for name, field in model.model_fields.items() if model is not None else ():
+        if (field.alias or name) == last:
+            return field.examples[0] if field.examples else None
     return None
 
 
-def _model_field(hint: Any, field: dataclasses.Field[Any], name: str) -> tuple[Any, Any]:
-    """Type and default of a model's field."""
-    required = field.default is dataclasses.MISSING and not _find_mark(hint, MayBeLeftOut)
+def _model_around(root: Any, loc: tuple[str | int, ...]) -> type[BaseModel] | None:
+    found = _bare_type(root)
+    for step in loc[:-1]:
+        found = _bare_type(_step_into(found, step))
+    return found if _is_model(found) else None
+
+
+def _step_into(found: Any, step: str | int) -> Any:
+    """The type at one step of a place; None where there is no such step."""
+    if _is_model(found):
+        fields = found.model_fields.items()
+        return next((f.annotation for name, f in fields if (f.alias or name) == step), None)
+    parts = get_args(found)
+    if get_origin(found) in (list, dict):
+        return parts[-1]
+    # Of a union the place names the kind.
+    kinds = {name: part for part in parts if _is_model(part) for name in _kind_names(part)}
+    return kinds.get(step)
+
+
+def _kind_names(model: type[BaseModel]) -> tuple[Any, ...]:
+    field = model.model_fields.get("kind")
+    return () if field is None else get_args(field.annotation)
+
+
+def _is_model(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, BaseModel)
+
+
+def _bare_type(hint: Any) -> Any:
+    """A type without its marks and without ``None``."""
+    if get_origin(hint) is Annotated:
+        return _bare_type(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        left = [part for part in get_args(hint) if part is not NoneType]
+        return _bare_type(left[0]) if len(left) == 1 else Union[tuple(left)]  # noqa: UP007
+    return hint
+
+
+def _attribute_name(field: str) -> str:
+    """The name of a field in its model: some names are taken by pydantic."""
+    return f"{field}_" if hasattr(BaseModel, field) else field
+
+
+def _model_field(
+    hint: Any, field: dataclasses.Field[Any], name: str, *, several: bool = False
+) -> tuple[Any, Any]:
+    """Type and default of a model's field.
+
+    Where a field may stand in ``several`` places, none of them requires it or knows its default.
+    """
+    open_end = several or _find_mark(hint, MayBeLeftOut)
+    required = field.default is dataclasses.MISSING and not open_end
     # An empty default says nothing to a reader of the JSON schema; the record has it anyway.
-    shown = isinstance(field.default, int | float | str) and field.default != ""
+    usual = field.default.value if isinstance(field.default, StrEnum) else field.default
+    shown = isinstance(usual, int | float | str) and usual != "" and not open_end
     doc = _find_mark(hint, Doc)
-    extra: dict[str, Any] = {}
-    if doc is not None and doc.example is not None:
-        extra["examples"] = [doc.example]
-    usual: Any = ... if required else field.default if shown else None
     info = Field(
-        usual,
+        ... if required else usual if shown else None,
         alias=field.name if name != field.name else None,
         description=(doc.text or None) if doc is not None else None,
-        json_schema_extra=extra or None,
+        examples=[doc.example] if doc is not None and doc.example is not None else None,
     )
     return written_type(hint), info
 
@@ -139,7 +235,9 @@ def written_type(hint: Any) -> Any:
                 return dict[written_type(mark.key), written_type(mark.value)]  # type: ignore[misc]
             if isinstance(mark, KeyedBy):
                 return _keyed_type(inner, mark.name, marks)
-        kept = [mark for mark in marks if not isinstance(mark, Doc | MayBeLeftOut)]
+        kept = [mark for mark in marks if not isinstance(mark, _OURS)]
+        if any(isinstance(mark, Rule) and mark.parses for mark in kept):
+            return Annotated[(Any, *kept)]
         return Annotated[(written_type(inner), *kept)] if kept else written_type(inner)
     if get_origin(hint) in (Union, UnionType):
         return Union[tuple(map(written_type, get_args(hint)))]  # noqa: UP007
@@ -147,6 +245,8 @@ def written_type(hint: Any) -> Any:
         return list[written_type(get_args(hint)[0])]  # type: ignore[misc]
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return model_of(hint)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return Literal[tuple(member.value for member in hint)]
     return hint
 
 
@@ -154,7 +254,7 @@ def _keyed_type(hint: Any, name: str, marks: list[Any]) -> Any:
     """The mapping of records that are keyed by one of their fields."""
     record = get_args(hint)[0]
     key = get_type_hints(record, include_extras=True)[name]
-    kept = [mark for mark in marks if not isinstance(mark, Doc | MayBeLeftOut | KeyedBy)]
+    kept = [mark for mark in marks if not isinstance(mark, (*_OURS, KeyedBy))]
     table = dict[written_type(key), model_of(record, without=name)]  # type: ignore[misc, valid-type]
     return Annotated[(table, *kept)] if kept else table
 
@@ -172,6 +272,9 @@ def _record_value(hint: Any, value: Any) -> Any:
         return make_record(value)
     if isinstance(value, list):
         return tuple(make_record(v) if isinstance(v, RecordModel) else v for v in value)
+    kind = _bare_type(hint)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value)
     return value
 
 

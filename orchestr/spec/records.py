@@ -1,14 +1,25 @@
 """What a spec says, as small frozen records. No clock, no disk, no git.
 
+A field is declared here once, with the words of `orchestr.spec.declare`: its type and rule, its
+default, its description, and in which parts of the file it may stand. From that come the strict
+model and the JSON schema (`orchestr.spec.models`), the reading of defaults and the compiled form
+(`orchestr.spec.rows`). The compiled form holds fields by position: new ones come last.
+
 Reading and checking is `orchestr.spec.reader`'s job; past that door, code trusts these.
 """
-
-from __future__ import annotations
+# Types are real objects here, not texts: a warm start reads them without compiling each.
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from orchestr.spec import fields
 from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
+from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
+
+NOWHERE = StandsIn()
+IN_METADATA = StandsIn("metadata")
+IN_DEFAULTS = StandsIn("cell", "defaults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,25 +28,42 @@ class Cell:
 
     ``timeout`` and ``idle_timeout`` are seconds; None means the settings' value. Agent and
     model None mean the same. ``phases`` are those that the spec lists (worktree always runs).
-    ``proof`` is what must be shown: checks, reviews, gates.
+    ``proof`` is what must be shown: its fields stand beside the cell's own.
     """
 
-    name: str
-    repo: str
-    branch: str
-    todo: tuple[str, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    action: Action = Action.AGENT
-    title: str | None = None
-    base: str | None = None
-    track_base: bool = False
-    agent: str | None = None
-    model: str | None = None
-    timeout: float | None = None
-    idle_timeout: float | None = None
-    owned_paths: tuple[str, ...] = ()
-    phases: tuple[Phase, ...] = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
-    proof: ProofRequirements = NOTHING
+    name: Annotated[fields.CellName, NOWHERE]  # the key of the mapping
+    repo: Annotated[fields.RepoName, Doc("the repository's name", "my-repository")]
+    branch: Annotated[fields.BranchName, MayBeLeftOut(), Doc("default: <key>-<cell>")]
+    todo: Annotated[tuple[fields.Text, ...], Doc("what the agent shall do, one text each")] = ()
+    depends_on: Annotated[
+        fields.UniqueTexts, Doc("cells of this file whose code must be there first")
+    ] = ()
+    action: Annotated[Action, MayBeLeftOut(), Doc("`push`: no agent works")] = Action.AGENT
+    title: Annotated[fields.Line | None, Doc("one line for the pull request")] = None
+    base: Annotated[
+        fields.BaseName | None, IN_DEFAULTS, Doc("branch, tag or commit that the work starts from")
+    ] = None
+    track_base: Annotated[
+        bool, IN_DEFAULTS, Doc("whether a moved base makes the cell run again")
+    ] = False
+    agent: Annotated[
+        fields.Word | None, IN_DEFAULTS, OnlyForAgents(), Doc("an entry of [agents.*]")
+    ] = None
+    model: Annotated[
+        fields.Word | None, IN_DEFAULTS, OnlyForAgents(), Doc("passed to the agent")
+    ] = None
+    timeout: Annotated[fields.Duration | None, IN_DEFAULTS, OnlyForAgents()] = None
+    idle_timeout: Annotated[fields.Duration | None, IN_DEFAULTS, OnlyForAgents()] = None
+    owned_paths: Annotated[
+        tuple[fields.Pattern, ...], Doc("gitignore patterns; changes outside are refused")
+    ] = ()
+    phases: Annotated[fields.Phases, IN_DEFAULTS] = (
+        Phase.IMPLEMENT,
+        Phase.CHECK,
+        Phase.REVIEW,
+        Phase.PUBLISH,
+    )
+    proof: Annotated[ProofRequirements, NOWHERE] = NOTHING
 
     @property
     def has_plan_phase(self) -> bool:
@@ -51,24 +79,30 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What one spec file describes. ``key`` is the Jira key, else the name (row A7).
+    """What one spec file describes. ``key`` is the Jira key, else the name.
 
     ``cells`` stand in the order of the file. ``path`` is the spec file, relative to the
     workspace. ``digest`` is the sha256 of its bytes.
     """
 
-    name: str
-    key: str
-    title: str
-    cells: tuple[Cell, ...]
-    jira: str | None = None
-    created: str | None = None
-    scenarios: tuple[str, ...] = ()
-    delivery: Delivery = Delivery.PR
-    cross_checks: tuple[CrossCheck, ...] = ()
-    contracts: tuple[Contract, ...] = ()
-    path: str = ""
-    digest: str = ""
+    name: Annotated[fields.FeatureName, IN_METADATA, Doc(example="my-feature")]
+    key: Annotated[str, NOWHERE]
+    title: Annotated[fields.Line, IN_METADATA, MayBeLeftOut(), Doc("default: the name")]
+    cells: Annotated[tuple[Cell, ...], NOWHERE]
+    jira: Annotated[
+        fields.Key | None, IN_METADATA, Doc("key for branch names; else the name is used")
+    ] = None
+    created: Annotated[fields.Line | None, IN_METADATA, Doc("a date, for people")] = None
+    scenarios: Annotated[
+        tuple[fields.Line, ...], Doc("acceptance scenarios, for prompts and pull requests")
+    ] = ()
+    delivery: Annotated[Delivery, Doc("`merge`: `run` lands the feature at its end")] = Delivery.PR
+    cross_checks: Annotated[
+        tuple[CrossCheck, ...], Doc("checks on the merge of all cell heads of a repository")
+    ] = ()
+    contracts: Annotated[tuple[Contract, ...], Doc("paths that only one cell may change")] = ()
+    path: Annotated[str, NOWHERE] = ""
+    digest: Annotated[str, NOWHERE] = ""
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""

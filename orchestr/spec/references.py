@@ -12,7 +12,11 @@ from typing import Any
 
 from orchestr.errors import Problem
 from orchestr.spec import check_references, cycles
+from orchestr.spec.checks import ProofRequirements
+from orchestr.spec.declare import OnlyForAgents
 from orchestr.spec.field_types import BadValue, check_branch, quote_value, suggest_name
+from orchestr.spec.record_models import list_marked_fields
+from orchestr.spec.records import Cell
 from orchestr.spec.yaml_source import Document
 
 
@@ -99,7 +103,7 @@ def _dependency_problems(
 
 
 def _cycle_problems(document: Document, section: str, cells: list[CellSketch]) -> Iterable[Problem]:
-    """One problem for each knot of cells, with a way round in it (row A74)."""
+    """One problem for each knot of cells, with a way round in it."""
     for cycle in cycles.find({cell.name: [up for _, up in cell.needs] for cell in cells}):
         first, second = cycle.path[:2]
         needs = next(cell.needs for cell in cells if cell.name == first)
@@ -157,6 +161,7 @@ def _role_problems(document: Document, section: str, cells: list[CellSketch]) ->
     raw = document.value
     defaults = raw.get("defaults")
     defaults = defaults if isinstance(defaults, dict) else {}
+    for_agents = list_marked_fields(OnlyForAgents, Cell, ProofRequirements)
     for cell in cells:
         fields = raw[section][cell.name]
         if not isinstance(fields, dict):
@@ -171,7 +176,7 @@ def _role_problems(document: Document, section: str, cells: list[CellSketch]) ->
             message = f"branch {quote_value(base)} is its own base"
             yield document.make_problem((*here, "branch"), message, "choose another branch or base")
         if cell.pushes:
-            for name in ("agent", "model", "timeout", "idle_timeout", "repair", "test_first"):
+            for name in for_agents:
                 if name in fields:
                     message = "a cell with `action: push` has no agent"
                     hint = "remove it, or write `action: agent`"

@@ -11,7 +11,7 @@ process with a segmentation fault (seen with PyYAML 6.0.3, libyaml 0.2.5).
 Scalars become text, whole numbers, decimals, true/false or None by YAML 1.1's rules, with
 three exceptions on purpose: a date stays the text that was written, so do ``1:30`` and ``010``
 (YAML would make them 90 and 8), and inside a ``todo`` or ``scenarios`` list everything that is
-not empty stays text (row A73).
+not empty stays text: it is meant for people.
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ def _check_aliases(file: str, root: Any) -> Any:
 
 
 def _syntax_problem(file: str, error: yaml.MarkedYAMLError, lines: list[str]) -> Problem:
-    """A YAML error in words, with the line quoted as it should be (row A97)."""
+    """A YAML error in words, with the line quoted as it should be."""
     mark, start = error.problem_mark or error.context_mark, error.context_mark
     what = error.problem or error.context or "it cannot be read"
     if error.context and error.problem:

@@ -253,3 +253,22 @@ def test_a_warm_start_imports_neither_yaml_nor_pydantic(tmp_path: Path) -> None:
 
     assert list(cold.features) == ["demo"]
     assert run.stdout == "['demo'] 1\n[]\n"
+
+
+def test_the_declarations_of_kinds_load_nothing_that_only_runs_them() -> None:
+    script = (
+        "import sys; from orchestr.spec.check_kinds import find_kind, list_own_kinds\n"
+        "for kind in list_own_kinds(): find_kind(kind)\n"
+        "print(sorted(m for m in sys.modules if m.startswith(('orchestr.process', 'xml', "
+        "'subprocess', 'orchestr.checks.room', 'orchestr.checks.http', 'pydantic'))))\n"
+    )
+
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout == "[]\n"

@@ -153,11 +153,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_the_reference_names_every_field_and_key() -> None:
     """docs/spec.md is complete: what the reader knows is in it."""
-    from orchestr.settings.keys import KEYS
-    from orchestr.spec.models import CellFields, FeatureFields, Metadata
+    from orchestr.settings.sections import KEYS
+    from orchestr.spec.models import Metadata, NativeCell, NativeFeature
 
     text = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
-    fields = {*CellFields.model_fields, *FeatureFields.model_fields, *Metadata.model_fields}
+    fields = {*NativeCell.model_fields, *NativeFeature.model_fields, *Metadata.model_fields}
     keys = {key for section in KEYS.values() for key in section}
 
     assert [word for word in sorted(fields | keys) if word not in text] == []

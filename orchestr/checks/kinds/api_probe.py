@@ -11,13 +11,11 @@ import json as jsontext
 import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from orchestr.checks import http, service
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.room import CheckContext, port_variables
 from orchestr.spec.check_field_types import PLACEHOLDER, PORT_NAMES, check_url_variables
 from orchestr.spec.checks import Pairs
 from orchestr.spec.fields import (
@@ -34,6 +32,9 @@ from orchestr.spec.fields import (
     UrlPath,
     WrittenAs,
 )
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 SHOWN = 8192  # characters of an answer
 
@@ -88,6 +89,9 @@ class ApiProbeCheck(CheckDefinition):
         return fields
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
+        from orchestr.checks import http, service
+        from orchestr.checks.room import port_variables
+
         env = dict(room.env)
         if "BACKEND_PORT" not in env:
             if self.path is not None and not self.start:
@@ -110,6 +114,8 @@ class ApiProbeCheck(CheckDefinition):
             return self._request_and_compare(room, url)
 
     def _request_and_compare(self, room: CheckContext, url: str) -> CheckVerdict:
+        from orchestr.checks import http
+
         room.log_text(f"> {self.method} {url}\n")
         try:
             answer = http.fetch(

@@ -1,8 +1,8 @@
 """Kind `browser_journey`: a program drives a browser and leaves evidence.
 
-Each glob of ``evidence`` must find a new file with something in it, whatever the exit code says
-(row E92). The program may write to the worktree or, better, to $ORCHESTR_ARTEFACTS. Files whose
-names it prints are kept too.
+Each glob of ``evidence`` must find a new file with something in it, whatever the exit code says:
+a journey that shows nothing proves nothing. The program may write to the worktree or, better, to
+$ORCHESTR_ARTEFACTS. Files whose names it prints are kept too.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks.base import CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.room import CheckContext, select_fresh_files, stamp_files
 from orchestr.spec.fields import Argv, Doc, Globs
+
+if TYPE_CHECKING:
+    from orchestr.checks.room import CheckContext
 
 _PRINTED = re.compile(rb"[\w./@+-]+\.(?:png|jpe?g|webp|gif|webm|mp4|zip|har|html|json|txt)\b")
 MOST_PRINTED = 50
@@ -32,6 +34,8 @@ class BrowserJourneyCheck(CheckDefinition):
     evidence: Annotated[Globs, Doc(example=["shots/*.png"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
+        from orchestr.checks.room import select_fresh_files, stamp_files
+
         before = stamp_files(room.find_files(self.evidence))
         done = room.run_program(self.run)
         found, old = select_fresh_files(room.find_files(self.evidence), before)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from orchestr.checks import junit_xml
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.junit_xml import JunitCase
-from orchestr.checks.room import CheckContext, select_fresh_files, stamp_files
 from orchestr.spec.fields import Argv, Doc, Globs
 
 if TYPE_CHECKING:
+    from orchestr.checks.junit_xml import JunitCase
+    from orchestr.checks.room import CheckContext
     from orchestr.process.run import CompletedCommand
 
 
@@ -27,6 +26,9 @@ class JunitCheck(CheckDefinition):
     reports: Annotated[Globs, Doc(example=["build/test-results/*.xml"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
+        from orchestr.checks import junit_xml
+        from orchestr.checks.room import select_fresh_files, stamp_files
+
         before = stamp_files(room.find_files(self.reports))
         done = room.run_program(self.run)
         found, old = select_fresh_files(room.find_files(self.reports), before)
@@ -60,6 +62,8 @@ def judge_cases(
     again: Callable[[JunitCase], str],
 ) -> CheckVerdict:
     """What tests and exit code say together; no test that ran is no proof."""
+    from orchestr.checks import junit_xml
+
     found = junit_xml.count_statuses(cases)
     detail = junit_xml.format_counts(found)
     failures = tuple(

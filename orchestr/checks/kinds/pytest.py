@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from orchestr.checks import find_program, junit_xml
+from orchestr.checks import find_program
 from orchestr.checks.base import CheckFailed, CheckVerdict, describe_exit
 from orchestr.checks.definition import CheckDefinition
-from orchestr.checks.junit_xml import JunitCase
 from orchestr.checks.kinds import junit
 from orchestr.spec.check_field_types import check_selector
 from orchestr.spec.fields import Argument, Doc, Rule
 
 if TYPE_CHECKING:
+    from orchestr.checks.junit_xml import JunitCase
     from orchestr.checks.room import CheckContext
 
 _EXPRESSION = re.compile(r"(^|[\s(])(and|or|not)[\s(]")
@@ -48,6 +48,8 @@ class PytestCheck(CheckDefinition):
     args: tuple[Argument, ...] = ()
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
+        from orchestr.checks import junit_xml
+
         program = find_program.find_program("pytest", room.worktree, room.cwd, room.env)
         if program is None:
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)

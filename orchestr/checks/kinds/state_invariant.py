@@ -12,7 +12,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from orchestr.checks import http
 from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
 from orchestr.checks.definition import CheckDefinition
 from orchestr.spec.check_field_types import check_probe, check_url_variables
@@ -104,6 +103,8 @@ def evaluate_expression(expression: str, values: dict[str, Any]) -> Any:
 
 
 def _fetch_probe_value(room: CheckContext, probe: Probe) -> Any:
+    from orchestr.checks import http
+
     if probe.run:
         done = room.run_program(probe.run)
         if done.code != 0:
