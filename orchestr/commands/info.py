@@ -30,8 +30,8 @@ def find_review_transcripts(session: Session, target: Target) -> list[str]:
 class Info(Verb, DoitInfo):  # type: ignore[misc]
     """doit's `info`, where a group's state is that of what is below it."""
 
-    doc_purpose = "show a task's files, dependencies and state"
-    doc_usage = "FEATURE[:CELL[:PHASE]]"
+    purpose = "show a task's files, dependencies and state"
+    usage = "FEATURE[:CELL[:PHASE]]"
     help_group = "view"
     examples = (("info mlkem:java-sdk:check", "files and state of one phase"),)
 
