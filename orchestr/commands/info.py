@@ -7,6 +7,7 @@ from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
+from orchestr.cell.phases import cross_checks
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session, Target
@@ -55,6 +56,9 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
             for phase, why in stale_phases(ctx).items()
             if target.phase in (None, phase)
         ]
+        if target.cell is None:  # the feature's last step
+            run = session.load_run(target.feature)
+            reasons += [f"  {why}" for why in cross_checks.cross_check_reasons(run)]
         lines.append(f"status: {'would run' if reasons else 'up to date'}")
         lines += reasons
         for title, values in (
