@@ -56,9 +56,7 @@ def test_the_reader_fills_a_record_and_its_row_gives_it_back() -> None:
 
     found = Outer(name="a", **record_values(Outer, stated_values(Outer, common, own)))
 
-    assert found == Outer(
-        "a", "r", Colour.BLUE, 120.0, (Inner("src/**"),), (Phase.CHECK,), True
-    )
+    assert found == Outer("a", "r", Colour.BLUE, 120.0, (Inner("src/**"),), (Phase.CHECK,), True)
     assert isinstance(found.colour, Colour)
     assert record_from_row(Outer, record_to_row(found)) == found
 
