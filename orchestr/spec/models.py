@@ -77,6 +77,7 @@ class CellFields(Defaults):
     depends_on: list[str] = Field(default_factory=list)
     action: Literal["agent", "push"] | None = None
     owned_paths: list[Pattern] = Field(default_factory=list)
+    adopt: bool | None = Field(None, description="take a branch that names no cell as this one's")
 
 
 class NativeCell(CellFields):

@@ -214,6 +214,7 @@ def _make_cell(
         owned_paths=tuple(fields.owned_paths),
         phases=own_or_default("phases") or usual,
         proof=resolve_proof(fields, common, model.repair, model.approve),
+        adopt=bool(fields.adopt),
     )
 
 

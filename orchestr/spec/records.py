@@ -17,7 +17,8 @@ class Cell:
 
     ``timeout`` and ``idle_timeout`` are seconds; None means the settings' value. Agent and
     model None mean the same. ``phases`` are those that the spec lists (worktree always runs).
-    ``proof`` is what must be shown: checks, reviews, gates.
+    ``proof`` is what must be shown: checks, reviews, gates. ``adopt``: a branch or pull request
+    that names no cell is taken as this one's.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Cell:
     owned_paths: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)
     proof: ProofRequirements = NOTHING
+    adopt: bool = False
 
     @property
     def has_plan_phase(self) -> bool:
