@@ -18,6 +18,7 @@ from orchestr.cell.agent.stop_agent import has_running_agent, stop_agent, stop_a
 from orchestr.cell.context import ABORT, CellContext
 from orchestr.cell.phases import cross_checks
 from orchestr.cell.phases.implement import try_salvage
+from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.worktree_guard import kill_leftover_checks
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
@@ -175,7 +176,7 @@ def _abort_attempt(ctx: CellContext) -> None:
     try_salvage(ctx, newest)
     repair.end_stopped_repair(ctx, newest)
     run_reviewers.mark_reviewers_stopped(ctx.dir, newest.number)
-    attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
+    attempts.close(ctx.dir, newest, "aborted", "orchestr abort", tip=find_branch_tip(ctx))
     ctx.emit(EventKind.ATTEMPT_CLOSED, phase=phase, attempt=newest.number,
              outcome="aborted", reason="orchestr abort")  # fmt: skip
     ctx.emit(EventKind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,

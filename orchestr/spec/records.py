@@ -64,6 +64,9 @@ class Cell:
         Phase.PUBLISH,
     )
     proof: Annotated[ProofRequirements, NOWHERE] = NOTHING
+    adopt: Annotated[
+        bool, Doc("take a branch or pull request that names no cell as this one's")
+    ] = False
 
     @property
     def has_plan_phase(self) -> bool:
