@@ -79,6 +79,7 @@ class FeatureRun:
     purse: RunBudget | None = None  # of the command, over all its features
     waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
     fetches: dict[tuple[str, str], BaseFetch] = field(default_factory=dict)  # by repository, base
+    landing: bool = False  # it lands: nothing in it waits for a person
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None

@@ -167,6 +167,7 @@ def land_features(
     run_id = new_run_id()
     for run in runs:
         run.id = run.id or run_id
+        run.landing = True
         run.past = replay(run.journal.read())
     if not dry_run:
         create_state_dirs(runs[0].layout)
