@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from orchestr.cell.context import FeatureRun
+from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.cross_checks import red_cross_checks
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
@@ -25,6 +25,7 @@ from orchestr.landing.changes import LANDED_ONCE
 from orchestr.landing.events import CandidateSpec, Event, Stage, Trouble
 from orchestr.landing.land import Lander
 from orchestr.landing.queue import find_obstacle
+from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease
 from orchestr.run.goals import FeatureGoals
@@ -187,8 +188,14 @@ def land_features(
                     allowed_red=frozenset(allowed))  # fmt: skip
     if dry_run:
         return print_preview(lander)
-    with InterruptHandler(runs):
-        outcome = lander.land_all()
+    tried = [] if undo else [ctx for ctx in cells_of(runs) if restore_proven_head(ctx)]
+    try:
+        with InterruptHandler(runs):
+            outcome = lander.land_all()
+    finally:
+        for ctx in tried:
+            if lander.queue.items[ctx.key].stage is not Stage.LANDED:
+                withdraw_proven_head(ctx)
     for run in runs if notifier is not None else ():
         tell_landing(run, outcome, notifier, undo=undo)
     if quiet:
@@ -196,6 +203,11 @@ def land_features(
     rows = summary_rows(outcome, many=len(runs) > 1)
     write_stdout(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
     return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
+
+
+def cells_of(runs: Sequence[FeatureRun]) -> list[CellContext]:
+    """Every cell of these features."""
+    return [run.cell_context(cell.name) for run in runs for cell in run.feature.cells]
 
 
 def tell_landing(
