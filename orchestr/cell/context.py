@@ -91,6 +91,7 @@ class FeatureRun:
     waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
     fetches: dict[tuple[str, str], BaseFetch] = field(default_factory=dict)  # by repository, base
     origins: dict[str, RemoteHeads] = field(default_factory=dict)  # by repository
+    landing: bool = False  # it lands: nothing in it waits for a person
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None

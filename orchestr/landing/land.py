@@ -30,6 +30,7 @@ from orchestr.landing.events import (
     CheckCandidate,
     Conflicted,
     Event,
+    LandAgain,
     LandCandidate,
     Landed,
     LandIntended,
@@ -79,7 +80,9 @@ class Lander(LandingSession):
         for one in self.runs:
             for cell in one.feature.cells:
                 self.ways[cell.repo] = (
-                    PUSH if self.undo else choose_landing_method(one, cell.repo, self.strategy)
+                    PUSH
+                    if self.undo or self.again
+                    else choose_landing_method(one, cell.repo, self.strategy)
                 )
         self.book = LandingJournal(run.layout.state / "landing" / "queue.jsonl", run.id)
         self.queue = replay(self.book.read(), self.rules)
@@ -146,6 +149,10 @@ class Lander(LandingSession):
             self.append(offer)
         for lane, tip in tips.items():
             self.append(TargetSeen(lane, tip))
+        items = [self.queue.items[key] for key in sorted(self._offered)]
+        back = tuple((i.change.key, i.undone) for i in items if i.undone == i.change.head != "")
+        if self.again and back:
+            self.append(LandAgain(back))
 
     def append(self, event: Event) -> None:
         """Journal, count, show; what a feature's own journal must show goes there first."""

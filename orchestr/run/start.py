@@ -162,6 +162,12 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
         observe_pull_requests(run)
 
 
+def finish_run(goals: Sequence[FeatureGoals], code: int) -> None:
+    """Journal the end of a run with its exit code."""
+    for goal in goals:
+        goal.run.emit(EventKind.RUN_FINISHED, exit=int(code), **goal.run.forge_usage)
+
+
 def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
     """Forget the named cells, once: the same command after an interrupted run forces nothing
     twice, because what that run forgot is in the journal under its force id."""

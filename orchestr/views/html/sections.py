@@ -303,9 +303,9 @@ def make_tiles(page: FeaturePage, whole: CostSum) -> list[tuple[str, str, str]]:
     """The figures at the top: label, value, remark."""
     status = page.status
     states = [status.cell_state(c.name) for c in status.plan.cells]
-    good = sum(s.is_good for s in states)
+    good = sum(s.counts_as_done for s in states)
     parts = [f"{states.count(s)} {s.label}" for s in CellState
-             if s in states and not s.is_good]  # fmt: skip
+             if s in states and not s.counts_as_done]  # fmt: skip
     runs = page.timeline.select_spans(SpanKind.RUN)
     work = page.timeline.select_spans(SpanKind.WORK)
     wall = gantt.covered_seconds(runs, page.now)
