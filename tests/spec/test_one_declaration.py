@@ -9,12 +9,11 @@ from pydantic import ValidationError, create_model
 
 from orchestr.spec import fields
 from orchestr.spec.check_models import make_fault
-from orchestr.spec.declare import Doc, OnlyForAgents, StandsIn
+from orchestr.spec.declare import Doc, OnlyForAgents, StandsIn, list_marked_fields
 from orchestr.spec.phases import Phase
 from orchestr.spec.record_models import (
     StrictModel,
     fields_at,
-    list_marked_fields,
     record_values,
     stated_values,
 )
@@ -56,9 +55,7 @@ def test_the_reader_fills_a_record_and_its_row_gives_it_back() -> None:
 
     found = Outer(name="a", **record_values(Outer, stated_values(Outer, common, own)))
 
-    assert found == Outer(
-        "a", "r", Colour.BLUE, 120.0, (Inner("src/**"),), (Phase.CHECK,), True
-    )
+    assert found == Outer("a", "r", Colour.BLUE, 120.0, (Inner("src/**"),), (Phase.CHECK,), True)
     assert isinstance(found.colour, Colour)
     assert record_from_row(Outer, record_to_row(found)) == found
 
