@@ -136,7 +136,7 @@ class Clock:
 def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     """`orchestr run` of the DAG, in this process and folder."""
     from orchestr import cli
-    from orchestr.cell import inputs
+    from orchestr.cell import input_changes
     from orchestr.cell.phases import run_phase
     from orchestr.cell.phases.run_phase import PhaseResult
     from orchestr.run import start
@@ -202,8 +202,8 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         (generate, "phase_module", phase_module),
         (run_phase, "phase_module", phase_module),
         (generate, "finish_feature", finish),
-        (inputs, "save_inputs", lambda ctx, phase: None),
-        (inputs, "changes_for_journal", lambda ctx, phase: {}),
+        (input_changes, "save_inputs", lambda ctx, phase: None),
+        (input_changes, "changes_for_journal", lambda ctx, phase: {}),
         (start, "observe_pull_requests", lambda run: None),
     )
     with contextlib.ExitStack() as stack:

@@ -13,13 +13,8 @@ import time
 from typing import Any
 
 from orchestr.cell.agent import repair, run_reviewers
-from orchestr.cell.agent.run_agent import (
-    UNENDED,
-    has_running_agent,
-    reviewer_work,
-    stop_agent,
-    stop_attempt_agents,
-)
+from orchestr.cell.agent.run_agent import UNENDED, reviewer_work
+from orchestr.cell.agent.stop_agent import has_running_agent, stop_agent, stop_attempt_agents
 from orchestr.cell.context import ABORT, CellContext
 from orchestr.cell.phases import cross_checks
 from orchestr.cell.phases.implement import try_salvage

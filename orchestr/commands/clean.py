@@ -6,11 +6,12 @@ anything goes, the head is kept under `refs/orchestr/` (DESIGN, nothing is lost)
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from doit.cmd_clean import Clean as DoitClean
 
-from orchestr.cell.agent.run_agent import has_running_agent
+from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree.salvage import is_same_repository, salvage_worktree
@@ -33,14 +34,19 @@ from orchestr.views.terminal.output import write_stdout
 class Clean(Verb, DoitClean):  # type: ignore[misc]
     """doit's `clean` for worktrees only."""
 
-    doc_purpose = "remove worktrees that hold nothing unsaved; results stay"
-    doc_usage = "FEATURE[:CELL] ..."
+    purpose = "remove worktrees that hold nothing unsaved; results stay"
+    usage = "FEATURE[:CELL] ..."
     help_group = "build"
     examples = (
         ("clean mlkem", "remove worktrees that hold nothing unsaved"),
         ("clean mlkem --dry-run", "only say which"),
     )
     doc_description = None  # doit's speaks of default tasks
+    refused_options: ClassVar[Mapping[str, str]] = {
+        "cleandep": "name the cells, or the whole feature: orchestr clean FEATURE",
+        "cleanall": "name the features: orchestr clean FEATURE ...",
+        "cleanforget": "orchestr forget FEATURE afterwards",
+    }
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 1 when something was refused."""
@@ -49,6 +55,8 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
         if not args:
             raise UsageError("which features or cells?", hint="orchestr clean FEATURE")
         words, theirs = loader.split_words(args)
+        if words:
+            self.refuse_options(params)
         if theirs:
             loader.features = ()
             super().execute(params, theirs)

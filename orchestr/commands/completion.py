@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from orchestr.commands.base.help import purpose_of, usage_of
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
@@ -136,16 +137,16 @@ def find_candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from _filter_by_prefix([f for f in flags if f[0] not in before], current)
     elif verb == "completion":
         yield from _filter_by_prefix([(shell, "") for shell in SHELLS], current)
-    elif "FEATURE" in kind.doc_usage or verb == "info":
+    elif "FEATURE" in usage_of(kind) or verb == "info":
         yield from _target_names(
-            current, "PHASE" in kind.doc_usage or verb == "info", kind.doc_usage
+            current, "PHASE" in usage_of(kind) or verb == "info", usage_of(kind)
         )
 
 
 def _purpose_of(verb: str) -> str:
     """What a verb is for; empty when its package cannot be loaded, so that the others show."""
     try:
-        return str(VERBS.load(verb).doc_purpose)
+        return purpose_of(VERBS.load(verb))
     except OrchestrError:
         return ""
 

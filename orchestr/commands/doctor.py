@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.agents import make_agent
-from orchestr.cell.agent.run_agent import has_running_agent, reviewer_work
+from orchestr.cell.agent.run_agent import reviewer_work
+from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext, repo_path
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.git.repo import Repo, git_version
-from orchestr.git.worktrees import WorktreeFinding as TreeFinding
-from orchestr.git.worktrees import validate_worktree
+from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
+from orchestr.git.worktree_state import validate_worktree
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import list_attempt_processes
 from orchestr.run.preflight import MIN_GIT, Diagnostic, check_prerequisites

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from doit.cmd_forget import Forget as DoitForget
 
@@ -21,13 +22,18 @@ from orchestr.views.terminal.output import write_stdout
 class Forget(Verb, DoitForget):  # type: ignore[misc]
     """doit's `forget`, for every level below the name."""
 
-    doc_purpose = "make features, cells or phases run again"
-    doc_usage = "FEATURE[:CELL[:PHASE]] ..."
+    purpose = "make features, cells or phases run again"
+    usage = "FEATURE[:CELL[:PHASE]] ..."
     help_group = "build"
     examples = (
         ("forget mlkem:java-sdk", "the cell is built again by the next run"),
         ("forget mlkem:java-sdk:publish", "only its pull request is written again"),
     )
+
+    refused_options: ClassVar[Mapping[str, str]] = {
+        "forget_sub": "name the upstream cells, too: orchestr forget FEATURE:CELL ...",
+        "forget_disable_default": "leave it out: without a name nothing is forgotten",
+    }
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Move result files aside under the feature's lease, then drop doit's rows."""
@@ -37,6 +43,8 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         words = [word for word in args if word not in foreign]
         if not args and not params["forget_all"]:
             raise UsageError("what shall be forgotten?", hint="orchestr list")
+        if words:
+            self.refuse_options(params)
         every = list(session.specs.features) if params["forget_all"] else []
         targets = session.parse_targets([*words, *every])
         create_state_dirs(session.layout)

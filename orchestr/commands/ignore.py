@@ -19,8 +19,8 @@ from orchestr.views.terminal.output import write_stdout
 class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
     """Kept in the journal, not in doit's rows: it survives a deleted database."""
 
-    doc_purpose = "leave cells as they are until --undo"
-    doc_usage = "FEATURE[:CELL] ... [--undo]"
+    purpose = "leave cells as they are until --undo"
+    usage = "FEATURE[:CELL] ... [--undo]"
     help_group = "build"
     examples = (
         ("ignore mlkem:web-sdk", "leave the cell as it is"),

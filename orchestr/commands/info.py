@@ -7,6 +7,7 @@ from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
+from orchestr.cell.phases import cross_checks
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session, Target
@@ -30,8 +31,8 @@ def find_review_transcripts(session: Session, target: Target) -> list[str]:
 class Info(Verb, DoitInfo):  # type: ignore[misc]
     """doit's `info`, where a group's state is that of what is below it."""
 
-    doc_purpose = "show a task's files, dependencies and state"
-    doc_usage = "FEATURE[:CELL[:PHASE]]"
+    purpose = "show a task's files, dependencies and state"
+    usage = "FEATURE[:CELL[:PHASE]]"
     help_group = "view"
     examples = (("info mlkem:java-sdk:check", "files and state of one phase"),)
 
@@ -55,6 +56,9 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
             for phase, why in stale_phases(ctx).items()
             if target.phase in (None, phase)
         ]
+        if target.cell is None:  # the feature's last step
+            run = session.load_run(target.feature)
+            reasons += [f"  {why}" for why in cross_checks.cross_check_reasons(run)]
         lines.append(f"status: {'would run' if reasons else 'up to date'}")
         lines += reasons
         for title, values in (

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from orchestr.cell.context import FeatureRun
+from orchestr.cell.phases.cross_checks import red_cross_checks
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, OrchestrError, UsageError
@@ -32,6 +33,7 @@ from orchestr.run.start import hold_leases, lease_record, new_run_id, paid_agent
 from orchestr.run.workspace import Session
 from orchestr.settings.keys import STRATEGIES
 from orchestr.spec.phases import Delivery
+from orchestr.state.events import EventKind
 from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
@@ -42,6 +44,8 @@ from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdou
 
 DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip
+ALLOW_RED = flag_option("allow_red", "land although cross checks are red; asks, and is journalled",
+                        long="allow-red")  # fmt: skip
 STRATEGY = value_option("strategy", f"how to merge in this landing: {', '.join(STRATEGIES)}")
 
 
@@ -55,7 +59,7 @@ class Land(PlainVerb):
         ("land mlkem", "check and merge in order what is ready"),
         ("land mlkem --dry-run", "only show the order, and what is in the way"),
     )
-    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, YES)
+    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, ALLOW_RED, YES)
     undo = False
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
@@ -73,13 +77,33 @@ class Land(PlainVerb):
         if params["dry_run"]:
             return preview_landing(runs, strategy=strategy, undo=self.undo)
         check_built(runs)
-        if not confirm_landing(runs, yes=params["yes"], undo=self.undo):
+        red = {} if self.undo else find_red_cross_checks(runs)
+        if red and not params["allow_red"]:
+            raise refuse_red_cross_checks(red)
+        if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
             return int(ExitCode.DONE)
         create_state_dirs(session.layout)
         with hold_leases(goals, break_lock=False), hold_landing_lease(runs):
             for goal in goals:
                 observe_pull_requests(goal.run)
-            return land_features(runs, strategy=strategy, undo=self.undo)
+            return land_features(runs, strategy=strategy, undo=self.undo, allowed_red=red)
+
+
+def find_red_cross_checks(runs: Sequence[FeatureRun]) -> dict[str, str]:
+    """Feature -> which of its cross checks are red for the heads as they are now."""
+    found = {run.feature.name: red_cross_checks(run) for run in runs if not all_landed(run)}
+    return {name: "; ".join(lines) for name, lines in found.items() if lines}
+
+
+def refuse_red_cross_checks(red: Mapping[str, str]) -> OrchestrError:
+    """The refusal to land features whose cells are not green together."""
+    names = " ".join(red)
+    told = "; ".join(f"{name}: {lines}" for name, lines in red.items())
+    return OrchestrError(
+        f"cross checks are red: {told}",
+        hint=f"change a cell, then: orchestr run {names}; "
+        f"to land in spite of it: orchestr land {names} --allow-red",
+    )
 
 
 def check_built(runs: Sequence[FeatureRun]) -> None:
@@ -100,7 +124,13 @@ def preview_landing(
     check_built(runs)
     for run in runs:
         observe_pull_requests(run)
-    return land_features(runs, dry_run=True, strategy=strategy, undo=undo)
+    code = land_features(runs, dry_run=True, strategy=strategy, undo=undo)
+    red = {} if undo else find_red_cross_checks(runs)
+    if not red:
+        return code
+    refusal = refuse_red_cross_checks(red)
+    print_stderr(f"warning: {refusal.message}\n  hint: {refusal.hint}")
+    return int(ExitCode.FAILED)
 
 
 @contextmanager
@@ -118,8 +148,10 @@ def land_features(
     strategy: str | None = None,
     undo: bool = False,
     quiet: bool = False,
+    allowed_red: Mapping[str, str] | None = None,
 ) -> int:
     """Land features whose leases are held. Returns the exit code."""
+    allowed = allowed_red or {}
     run_id = new_run_id()
     for run in runs:
         run.id = run.id or run_id
@@ -128,6 +160,8 @@ def land_features(
         create_state_dirs(runs[0].layout)
         for run in runs:
             free_leftover_ports(run)
+            if (why := allowed.get(run.feature.name)) is not None:
+                run.emit(EventKind.LAND_ALLOWED, reason=why, user=lease_record((), 1).user)
     many = len(runs) > 1
 
     def print_event(event: Event) -> None:
@@ -136,7 +170,7 @@ def land_features(
             print_stderr(f"{time.strftime('%H:%M:%S')} {text}")
 
     lander = Lander(runs, listener=print_event, warn=lambda t: print_stderr(f"warning: {t}"),
-                    strategy=strategy, undo=undo)  # fmt: skip
+                    strategy=strategy, undo=undo, allowed_red=frozenset(allowed))  # fmt: skip
     if dry_run:
         return print_preview(lander)
     with InterruptHandler(runs):
@@ -148,9 +182,11 @@ def land_features(
     return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
 
 
-def confirm_landing(runs: Sequence[FeatureRun], *, yes: bool, undo: bool) -> bool:
-    """Ask before a real forge is touched or a paid agent may repair."""
-    reasons: list[str] = []
+def confirm_landing(
+    runs: Sequence[FeatureRun], *, yes: bool, undo: bool, red: Mapping[str, str] | None = None
+) -> bool:
+    """Ask before a real forge is touched, a paid agent may repair, or what is red lands."""
+    reasons = [f"Cross checks of {name} are red: {why}." for name, why in (red or {}).items()]
     for run in runs:
         if run.forge.real:
             verb = "reverts commits" if undo else "merges pull requests"

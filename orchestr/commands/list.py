@@ -8,21 +8,29 @@ from typing import Any
 from doit.cmd_list import List as DoitList
 
 from orchestr.commands.base.verb import Verb, attach_loader
+from orchestr.files import cache_record_reads
+from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.run.workspace import Session
-from orchestr.tasks.loader import PREFIX
+from orchestr.spec.phases import Phase
+from orchestr.tasks.loader import PREFIX, ignored_cells, select_unignored
+from orchestr.tasks.stale import forecast_selection
 from orchestr.views.terminal.output import print_stderr
 
 
 class List(Verb, DoitList):  # type: ignore[misc]
     """doit's `list`, with all levels below a name and in plan order."""
 
-    doc_purpose = "list features; --all: their cells and phases too"
-    doc_usage = "[FEATURE[:CELL]] ..."
+    purpose = "list features; --all: their cells and phases too"
+    usage = "[FEATURE[:CELL]] ..."
     help_group = "view"
     examples = (
         ("list", "the features"),
         ("list --all mlkem", "all below one of them"),
     )
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._forecasts: dict[str, tuple[set[str], dict[str, CellForecast]]] = {}
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Print what there is. Broken specs are named on stderr and stop nothing."""
@@ -36,7 +44,8 @@ class List(Verb, DoitList):  # type: ignore[misc]
             else session.parse_target(word).task_name
             for word in args
         ]
-        params["sort"] = "definition"
+        if "sort" not in params._non_default_keys:
+            params["sort"] = "definition"
         self.outstream = sys.stdout
         return int(super().execute(params, names) or 0)
 
@@ -62,6 +71,29 @@ class List(Verb, DoitList):  # type: ignore[misc]
         rest = [task for task in found if task not in repos]
         return [*rest, *repos] if include_subtasks else rest
 
+    def _feature_task_letter(self, name: str) -> str:
+        """What the next run does with a feature, cell or phase, as `plan` says it.
+
+        doit's own answer knows files only: a phase says itself why it would run, and a group has no
+        files. A cell behind one that runs may still come out as it is; it is an R, too.
+        """
+        feature, _, rest = name.removeprefix(PREFIX).partition(":")
+        cell, _, phase = rest.partition(":")
+        if feature not in self._forecasts:
+            run = self.loader.session.load_run(feature)
+            ignored = ignored_cells(run)
+            with cache_record_reads():
+                forecasts = forecast_selection(run, select_unignored(run))
+            self._forecasts[feature] = (ignored, {found.name: found for found in forecasts})
+        ignored, cells = self._forecasts[feature]
+        if cell in ignored:
+            return "I"
+        chosen = [cells[cell]] if cell else [c for n, c in cells.items() if n not in ignored]
+        runs = [found for found in chosen if found.would is not ForecastOutcome.UP_TO_DATE]
+        if phase:
+            runs = [f for f in runs if Phase(phase) in f.phases or not f.phases]
+        return "R" if runs else "U"
+
     def _print_task(
         self, template: str, task: Any, status: Any, list_deps: Any, tasks: Any
     ) -> None:
@@ -74,7 +106,9 @@ class List(Verb, DoitList):  # type: ignore[misc]
             template = ("{status} " if status else "") + template
         data = {"name": shown, "doc": task.doc or ""}
         if status:
-            if self.dep_manager.status_is_ignore(task):
+            if task.name.startswith(PREFIX):
+                data["status"] = self._feature_task_letter(task.name)
+            elif self.dep_manager.status_is_ignore(task):
                 data["status"] = "I"
             else:
                 data["status"] = self.STATUS_MAP[self.dep_manager.get_status(task, tasks).status]

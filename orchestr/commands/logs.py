@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.agent.run_agent import has_running_agent
+from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.section_printer import SectionPrinter

@@ -17,6 +17,7 @@ from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.preflight import check_reviewers
 from orchestr.run.workspace import Session
 from orchestr.tasks.stale import forecast_selection
+from orchestr.views.model import cross_lines
 from orchestr.views.query.proposed_checks import propose_checks
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import print_stderr
@@ -74,12 +75,17 @@ def print_plan(
         forecasts = forecast_selection(
             run, goal.selection, cells, forced=goal.forced if forced else ()
         )
-        facts = feature_status(run, fresh=False).facts
+        status = feature_status(run, fresh=False)
+        facts = status.facts
     found = overlap_problems(run.feature, run.layout.root)
     bad = any(claim.severity == "error" for claim in found)
     if as_json:
         value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
                           proposals=propose_checks(run))  # fmt: skip
+        value["cross_checks"] = [
+            {"repo": one.repo, "passed": one.passed, "told": one.told or None}
+            for one in status.cross
+        ]
         sys.stdout.write(json.dumps(value, indent=2) + "\n")
         return bad
     sys.stdout.write(
@@ -95,6 +101,7 @@ def print_plan(
             proposals=propose_checks(run),
         )
     )
+    sys.stdout.writelines(f"{line}\n" for line in cross_lines(status))
     return bad
 
 

@@ -15,7 +15,7 @@ from orchestr.cell.worktree.prepare_branch import leftover_notes
 from orchestr.commands.base.options import value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.git.worktrees import WorktreeFinding, validate_worktree
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Action
 from orchestr.state import attempts

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from doit.cmd_run import Run as DoitRun
 
@@ -42,8 +42,8 @@ MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 class Run(Verb, DoitRun):  # type: ignore[misc]
     """Builds what is not up to date; what was interrupted continues where it stopped."""
 
-    doc_purpose = "build features, cells or phases"
-    doc_usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
+    purpose = "build features, cells or phases"
+    usage = "[feature:]FEATURE[:CELL[:PHASE]] ..."
     help_group = "build"
     examples = (
         ("run mlkem", "all that is not up to date"),
@@ -56,6 +56,18 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
     doc_description = "Examples: orchestr help run"
     cmd_options = DoitRun.cmd_options + RUN_OPTIONS
     own_tasks_take_words = True
+    refused_options: ClassVar[Mapping[str, str]] = {
+        "always": "orchestr run FEATURE --force makes a new attempt",
+        "continue": "leave it out: only the cells behind a failed one stop",
+        "single": "orchestr run FEATURE --only CELL --ignore-deps",
+        "reporter": "orchestr run FEATURE --json",
+        "outfile": "redirect the output: orchestr run FEATURE > FILE",
+        "par_type": "leave it out: -j N says how many agents work at once",
+        "verbosity": "orchestr logs FEATURE:CELL shows the output of agents and checks",
+        "failure_verbosity": "orchestr logs FEATURE:CELL shows the output of agents and checks",
+        "pdb": "leave it out: a fault of orchestr leaves its traceback in .orchestr/fault.log",
+        "auto_delayed_regex": "leave it out: features have no delayed tasks",
+    }
 
     def execute(self, params: Any, args: list[str]) -> int:
         """See the module."""
@@ -74,6 +86,10 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
 
     def _build_targets(self, session: Session, loader: FeatureTaskLoader[Session],
                words: Sequence[str], theirs: Sequence[str], params: Any) -> int:  # fmt: skip
+        if not theirs:
+            self.refuse_options(params)
+        if params["jobs"] is None and "num_process" in params._non_default_keys:
+            params["jobs"] = params["num_process"]  # doit's -n
         _apply_jobs(session, params)
         targets = session.parse_targets(words)
         purse = _make_purse(params)

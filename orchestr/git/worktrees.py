@@ -20,14 +20,23 @@ import os
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from orchestr.git.checkout import clear_stale_locks, complete_checkout, is_index_missing
+from orchestr.git.checkout import clear_stale_locks, complete_checkout
 from orchestr.git.errors import GitError, git_failed, is_transient
 from orchestr.git.repo import Branch, CommitId, Repo, branch_name
 from orchestr.git.runner import TRIES, WorktreeEntry, repo_lock
+from orchestr.git.worktree_state import (
+    OPERATION_FILES,
+    WorktreeFinding,
+    WorktreeVerdict,
+    find_worktree_entry,
+    has_only_git_file,
+    is_same_path,
+    validate_worktree,
+    worktree_admin_dir,
+)
 from orchestr.process.file_lock import FlockLock
 
 __all__ = [
@@ -45,30 +54,6 @@ __all__ = [
 ]
 
 _GITS_OWN_LOCK = "initializing"  # the reason while `worktree add` runs; a kill leaves it
-_UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG", "MERGE_HEAD", "CHERRY_PICK_HEAD")
-
-
-class WorktreeFinding(StrEnum):
-    """The state that `validate_worktree` finds a worktree in."""
-
-    OK = "ok"
-    MISSING = "missing"  # no directory (or an empty one); git may still list it
-    FOREIGN = "foreign"  # something is there that is no worktree of this repository
-    WRONG_BRANCH = "wrong branch"
-    DETACHED = "detached"
-    DAMAGED = "damaged"  # its .git file is gone or points elsewhere; `repair_worktree`
-    LOCKED = "locked"  # git lists it as locked and its directory is gone
-    UNREGISTERED = "unregistered"  # fine on disk and for git, but no entry of ours names it
-    INCOMPLETE = "incomplete"  # its checkout never ended
-
-
-@dataclass(frozen=True, slots=True)
-class WorktreeVerdict:
-    """``detail`` says what was found instead (the other branch, the reason of a lock)."""
-
-    finding: WorktreeFinding
-    detail: str = ""
-    entry: WorktreeEntry | None = None
 
 
 class WorktreeProvision(StrEnum):
@@ -82,44 +67,6 @@ class WorktreeProvision(StrEnum):
 
 class WorktreeRefused(GitError):
     """A path or branch belongs to another owner; nothing was changed."""
-
-
-def validate_worktree(
-    repo: Repo, path: Path, branch: str | None, *, registered: bool = True
-) -> WorktreeVerdict:
-    """Compare the three records of a worktree: our entry, the disk, git.
-
-    ``branch`` None means that it should be detached. Changes nothing. Raises GitError when
-    ``repo`` itself cannot be read.
-    """
-    path = path.absolute()
-    entry = _find_entry(repo, path)
-    if not _is_occupied(path):
-        if entry is not None and entry.locked is not None:
-            return WorktreeVerdict(WorktreeFinding.LOCKED, entry.locked or "no reason given", entry)
-        return WorktreeVerdict(
-            WorktreeFinding.MISSING, "git still lists it" if entry else "", entry
-        )
-    if entry is None:
-        return WorktreeVerdict(WorktreeFinding.FOREIGN, "git does not list it here")
-    git_dir = _admin_dir(path)
-    if git_dir is None and path.resolve() == repo.common_dir().parent:
-        git_dir = repo.common_dir()
-    if git_dir is None:
-        return WorktreeVerdict(
-            WorktreeFinding.DAMAGED, f"{path / '.git'} is gone or points elsewhere", entry
-        )
-    if is_index_missing(git_dir):
-        return WorktreeVerdict(WorktreeFinding.INCOMPLETE, entry.branch or "detached", entry)
-    if branch is None and entry.branch is not None:
-        return WorktreeVerdict(WorktreeFinding.WRONG_BRANCH, entry.branch, entry)
-    if branch is not None and entry.branch is None:
-        return WorktreeVerdict(WorktreeFinding.DETACHED, (entry.head or "")[:12], entry)
-    if branch is not None and entry.branch != branch:
-        return WorktreeVerdict(WorktreeFinding.WRONG_BRANCH, str(entry.branch), entry)
-    if not registered:
-        return WorktreeVerdict(WorktreeFinding.UNREGISTERED, "", entry)
-    return WorktreeVerdict(WorktreeFinding.OK, entry.branch or (entry.head or "")[:12], entry)
 
 
 def add_worktree(
@@ -181,7 +128,9 @@ def remove_worktree(repo: Repo, path: Path, *, locks: Path, force: bool = False)
         if verdict.finding is WorktreeFinding.DAMAGED:
             repair_worktree(repo, path)
         careful = not force and verdict.finding is not WorktreeFinding.MISSING
-        if careful and not (verdict.finding is WorktreeFinding.INCOMPLETE and _only_git_file(path)):
+        if careful and not (
+            verdict.finding is WorktreeFinding.INCOMPLETE and has_only_git_file(path)
+        ):
             _refuse_dirty(repo.at_path(path))
         # By force, after our own look: git refuses every repository that has submodules, even
         # one that was never initialised (builtin/worktree.c, validate_no_submodules).
@@ -195,11 +144,13 @@ def repair_worktree(repo: Repo, path: Path) -> WorktreeVerdict:
     Returns the verdict afterwards. Raises WorktreeRefused when ``.git`` is a directory.
     """
     path = path.absolute()
-    entry = _find_entry(repo, path)
+    entry = find_worktree_entry(repo, path)
     if entry is None or (path / ".git").is_dir():
         raise _foreign_error(repo, path)
     repo.run_with_retry("worktree", "repair", str(path))
-    if _admin_dir(path) is None:  # a .git that names another repository is "not ours" to git
+    if (
+        worktree_admin_dir(path) is None
+    ):  # a .git that names another repository is "not ours" to git
         raise WorktreeRefused(
             f"the .git file of {path} cannot be repaired",
             hint=f"rm {path / '.git'} && git -C {repo.path} worktree repair {path}",
@@ -227,7 +178,7 @@ def _register_worktree(
                     repo.run_git("worktree", "unlock", str(path))
                 return WorktreeProvision.COMPLETED
             # `worktree add` was killed before HEAD was set: there is no work here yet.
-            if not _only_git_file(path):
+            if not has_only_git_file(path):
                 raise _wrong_branch_error(path, branch, verdict)
             _drop_worktree(repo, path)
         case WorktreeFinding.DETACHED if branch is not None and _attach_to_branch(
@@ -282,7 +233,11 @@ def _attach_to_branch(tree: Repo, branch: Branch) -> bool:
     It was made by `add_detached` for a dependent to read, and its own cell runs again.
     """
     head, git_dir = tree.head(), tree.git_dir()
-    if head is None or any((git_dir / name).exists() for name in _UNDER_WAY) or tree.dirty_paths():
+    if (
+        head is None
+        or any((git_dir / name).exists() for name in OPERATION_FILES)
+        or tree.dirty_paths()
+    ):
         return False
     tip = tree.resolve_commit(f"refs/heads/{branch}")
     if tip is None or not tree.is_ancestor(head, tip):
@@ -295,7 +250,7 @@ def _attach_to_branch(tree: Repo, branch: Branch) -> bool:
 def _ensure_branch_free(repo: Repo, path: Path, branch: Branch) -> None:
     """Refuse a branch that is checked out elsewhere; drop a record without a directory."""
     for entry in repo.list_worktrees():
-        if entry.branch != branch or _is_same_path(entry.path, path):
+        if entry.branch != branch or is_same_path(entry.path, path):
             continue
         if entry.path.exists() or entry.bare:
             if entry.bare:
@@ -315,11 +270,11 @@ def _drop_worktree(repo: Repo, path: Path) -> None:
     Twice --force also drops what a killed ``worktree add`` left locked as "initializing".
     """
     with suppress(OSError):
-        if _only_git_file(path):  # git refuses one whose record is half-written
+        if has_only_git_file(path):  # git refuses one whose record is half-written
             (path / ".git").unlink()
         path.rmdir()  # and an empty one; a folder with anything in it stays for git to judge
     done = repo.run_with_retry("worktree", "remove", "--force", "--force", str(path))
-    if done.code != 0 and _find_entry(repo, path) is not None:
+    if done.code != 0 and find_worktree_entry(repo, path) is not None:
         raise git_failed(done, str(repo.path))
 
 
@@ -366,40 +321,6 @@ def _wrong_branch_error(
 
 
 # --- looking -------------------------------------------------------------------------------
-
-
-def _find_entry(repo: Repo, path: Path) -> WorktreeEntry | None:
-    return next((e for e in repo.list_worktrees() if _is_same_path(e.path, path)), None)
-
-
-def _is_same_path(one: Path, other: Path) -> bool:
-    return one == other or one.resolve() == other.resolve()
-
-
-def _is_occupied(path: Path) -> bool:
-    """Whether something is at ``path`` that must not be written over; an empty folder is not."""
-    if path.is_dir() and not path.is_symlink():
-        with os.scandir(path) as entries:
-            return next(entries, None) is not None
-    return os.path.lexists(path)
-
-
-def _only_git_file(path: Path) -> bool:
-    return [p.name for p in path.iterdir()] == [".git"] and (path / ".git").is_file()
-
-
-def _admin_dir(path: Path) -> Path | None:
-    """The git dir of a worktree if its ``.git`` and the record there name each other."""
-    link = path / ".git"
-    try:
-        text = link.read_bytes().removesuffix(b"\n")
-        if not text.startswith(b"gitdir: "):
-            return None
-        git_dir = (path / os.fsdecode(text[8:])).resolve()
-        back = Path(os.fsdecode((git_dir / "gitdir").read_bytes().removesuffix(b"\n")))
-    except OSError:
-        return None
-    return git_dir if _is_same_path((git_dir / back).absolute(), link) else None
 
 
 def _worktree_lock(path: Path, locks: Path) -> FlockLock:

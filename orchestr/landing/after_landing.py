@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
-from orchestr.cell.agent.run_agent import has_running_agent
+from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases import publish
 from orchestr.cell.worktree.salvage import (

@@ -83,7 +83,7 @@ class Lander(LandingSession):
                 )
         self.book = LandingJournal(run.layout.state / "landing" / "queue.jsonl", run.id)
         self.queue = replay(self.book.read(), self.rules)
-        self.check = self.check or make_default_check(self.runs)
+        self.check = self.check or make_default_check(self.runs, self.allowed_red)
 
     # --- the loop --------------------------------------------------------------------------
 

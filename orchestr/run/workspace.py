@@ -11,7 +11,7 @@ import difflib
 import fnmatch
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from orchestr.cell.context import CellContext, FeatureRun, Overrides
 from orchestr.errors import SpecError, UsageError
 from orchestr.plan.dag import make_plan
 from orchestr.settings.loader import find_workspace, load_settings
-from orchestr.settings.records import Settings
-from orchestr.spec.phases import Phase
+from orchestr.settings.records import RepoSettings, Settings
+from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, read_all_specs
 from orchestr.spec.records import Feature
 from orchestr.state.events import Event
@@ -145,7 +145,7 @@ class Session:
             size = self.open_journal(feature).size()
             events = self.read_events(feature)
             run = FeatureRun(
-                self.settings,
+                locate_pushed_repositories(self.settings, record),
                 self.layout,
                 record,
                 make_plan(record, median_durations(events)),
@@ -173,6 +173,28 @@ class Session:
             names = ", ".join(c.name for c in self.find_feature(target.feature).cells)
             raise UsageError(f"{word!r} is a feature; name one of its cells", hint=names)
         return self.load_run(target.feature).cell_context(target.cell)
+
+
+def locate_pushed_repositories(settings: Settings, feature: Feature) -> Settings:
+    """The settings, with the workspace's own repository for what `action: push` cells push.
+
+    A scenario lies beside its spec: the clone around the workspace is meant, whatever it is called,
+    unless the settings say where the repository is or a clone of that name is among the others.
+    """
+    found: dict[str, RepoSettings] = {}
+    for name in sorted({c.repo for c in feature.cells if c.action is Action.PUSH}):
+        known = settings.repo_settings(name)
+        said = known.path or known.url or known.create
+        if not said and not (settings.workspace.repos / name).exists():
+            top = find_git_root(settings.workspace.root)
+            if top is not None:
+                found[name] = replace(known, path=top)
+    return replace(settings, repos={**settings.repos, **found}) if found else settings
+
+
+def find_git_root(folder: Path) -> Path | None:
+    """The top of the git checkout that ``folder`` is in, or None."""
+    return next((f for f in (folder, *folder.parents) if (f / ".git").exists()), None)
 
 
 def suggest_name(word: str, known: Iterable[str]) -> str | None:

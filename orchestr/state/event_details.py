@@ -324,6 +324,13 @@ class LandRepair(Details, frozen=True, tag="land.repair"):
     reason: Text = None
 
 
+class LandAllowed(Details, frozen=True, tag="land.allowed"):
+    """A person lets the feature land in spite of red cross checks; ``user`` is who."""
+
+    reason: Text = None
+    user: Text = None
+
+
 class LandingDetails(Details, frozen=True):
     target: Text = None
     before: Text = None
@@ -378,5 +385,6 @@ EventDetails = (
     | WorktreeRemoved | AttemptOpened | AttemptStarted | AttemptAdopted | AttemptLimited
     | AttemptExited | AttemptGivenBack | AttemptClosed | CheckDone | RepairOpened | RepairClosed
     | ReviewDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen | LandQueue
-    | LandRepair | LandDone | LandParked | LandUpdate | LandUndone | ForgeUnreachable | ForgeWaits
+    | LandRepair | LandAllowed | LandDone | LandParked | LandUpdate | LandUndone
+    | ForgeUnreachable | ForgeWaits
 )  # fmt: skip

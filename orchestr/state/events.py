@@ -61,6 +61,7 @@ class EventKind(StrEnum):
     PR_SEEN = "pr.seen"
     LAND_QUEUE = "land.queue"
     LAND_REPAIR = "land.repair"
+    LAND_ALLOWED = "land.allowed"
     LAND_DONE = "land.done"
     LAND_PARKED = "land.parked"
     LAND_UPDATE = "land.update"

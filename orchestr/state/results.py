@@ -130,10 +130,10 @@ class Evidence(Record, frozen=True):
 
     head: str
     key: str
-    items: tuple[Mapping[str, Any], ...]
+    items: tuple[Any, ...]  # tables; anything else in the file is passed over by its readers
     origin: str = ""
     partial: bool = False
-    checks: tuple[Mapping[str, Any], ...] | None = None
+    checks: tuple[Any, ...] | None = None
 
     def write(self, path: Path) -> None:
         write_json_record(path, self._with_origin())

@@ -30,6 +30,7 @@ from orchestr.state.event_details import (
     CheckDone,
     ForgeUnreachable,
     ForgeWaits,
+    LandAllowed,
     LandDone,
     LandParked,
     LandQueue,
@@ -203,6 +204,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | ReviewDone()
             | LandQueue()
             | LandRepair()
+            | LandAllowed()
             | LandUpdate()
             | RunStarted()
             | RunForced()

@@ -21,7 +21,7 @@ from doit.task import Task
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs, repo_path
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
-from orchestr.errors import NeedsApproval, OrchestrError
+from orchestr.errors import NeedsApproval, OrchestrError, UsageError
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.results import (
@@ -137,7 +137,12 @@ def make_feature_tasks(run: FeatureRun, selection: CellSelection) -> list[Task]:
     files = (PR_URL, HEAD) if run.feature.cross_checks else (PR_URL,)
     group = Task(
         feature_task_name(run),
-        [TaskAction(lambda: finish_feature(run, links, moving), "link the pull requests")],
+        [
+            TaskAction(
+                lambda: run_announced(run, lambda: finish_feature(run, links, moving)),
+                "link the pull requests",
+            )
+        ],
         file_dep=[str(run.cell_context(name).dir / file) for name in moving for file in files],
         task_dep=[cell_task_name(run, p.name) for p in run.plan.cells],
         targets=[str(links)] if moving else [],
@@ -218,7 +223,7 @@ def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -
         deps = [path for path in deps if path.parent == files or path.exists()]
     return Task(
         phase_task_name(ctx.run, ctx.cell.name, phase),
-        [TaskAction(lambda: run_phase(ctx, phase), str(phase))],
+        [TaskAction(lambda: run_announced(ctx.run, lambda: run_phase(ctx, phase)), str(phase))],
         file_dep=[str(path) for path in deps],
         targets=[str(path) for path in targets],
         task_dep=task_dep,
@@ -232,6 +237,21 @@ def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -
         doc=doc,
         io={"capture": False},
     )
+
+
+def run_announced(run: FeatureRun, work: Callable[[], None]) -> None:
+    """Do ``work`` if `run` began this run: it asked before money is spent, and holds the lease.
+
+    Other commands that execute tasks (doit's `strace`, those of other packages) did neither.
+    Raises UsageError.
+    """
+    if not run.id:
+        raise UsageError(
+            "only `run` starts the work of a feature: it asks before an agent that costs money, "
+            "and no second run can begin",
+            hint=f"orchestr run {run.feature.name}",
+        )
+    work()
 
 
 def is_made_on_demand(run: FeatureRun, repo: str) -> bool:

@@ -38,7 +38,9 @@ class FeatureSource(Protocol):
     def load_run(self, feature: str) -> FeatureRun: ...
 
 
-SessionT = TypeVar("SessionT", bound=FeatureSource)
+# The bound is a text: typing would keep the class for good, with it all that this module imports,
+# and so doit's database in a dodo that is not ours, which `dbm.dumb` writes when it is garbage.
+SessionT = TypeVar("SessionT", bound="FeatureSource")
 
 
 class FeatureTaskLoader(TaskLoader2, Generic[SessionT]):  # type: ignore[misc]

@@ -87,8 +87,15 @@ class FeatureStatus:
 
     @property
     def state(self) -> FeatureState:
-        """The state of the whole, over the cells of the spec."""
-        return summarize_states(self.cell_state(c.name) for c in self.plan.cells)
+        """The state of the whole: its cells, and the cross checks on what they come to together."""
+        state = summarize_states(self.cell_state(c.name) for c in self.plan.cells)
+        at_rest = state in (FeatureState.DONE, FeatureState.PARTIAL)
+        return FeatureState.FAILED if at_rest and self.red_cross_checks else state
+
+    @property
+    def red_cross_checks(self) -> tuple[CrossFacts, ...]:
+        """The cross checks that are red for the heads as they are now."""
+        return tuple(one for one in self.cross if one.passed is False)
 
     def phase_states(self, name: str) -> dict[str, str]:
         """Every phase with its value; what was never reached is pending."""

@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.checks.kinds.command import CommandCheck
+from orchestr.checks.kinds.pytest import PytestCheck
 from orchestr.plan.dag import make_plan
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings, WorkspaceSettings
-from orchestr.spec.checks import (
-    CommandCheck,
-    Contract,
-    ProofRequirements,
-    PytestCheck,
-    Reviewer,
-)
+from orchestr.spec.checks import Contract, ProofRequirements, Reviewer
 from orchestr.spec.records import Cell, Feature
 from orchestr.state.journal import Journal
 from orchestr.state.layout import WorkspaceLayout

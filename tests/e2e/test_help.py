@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from orchestr.commands.base.help import GROUPS
+from orchestr.commands.base.help import GROUPS, purpose_of
 from orchestr.registry import VERBS
 from tests.e2e.workspace import Workspace, both
 
@@ -19,7 +19,7 @@ def test_every_verb_has_examples_that_begin_with_it() -> None:
         declared = VERBS.load(verb)
         assert declared.examples
         assert declared.help_group in GROUPS
-        assert declared.doc_purpose
+        assert purpose_of(declared)
         assert all(
             verb in typed.split()[:1] or f"orchestr {verb}" in typed
             for typed, _ in declared.examples

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from orchestr.git.repo import Branch, CommitRefused, Repo
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import (
-    WorktreeFinding,
     WorktreeProvision,
     WorktreeRefused,
     add_detached,
     add_worktree,
     remove_worktree,
-    validate_worktree,
 )
 from tests.conftest import MakeRepo, git, write
 

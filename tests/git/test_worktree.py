@@ -13,8 +13,8 @@ import pytest
 
 from orchestr.errors import UsageError
 from orchestr.git.repo import Branch, CommitId, GitError, Repo
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import (
-    WorktreeFinding,
     WorktreeProvision,
     WorktreeRefused,
     add_detached,
@@ -22,7 +22,6 @@ from orchestr.git.worktrees import (
     clear_stale_locks,
     remove_worktree,
     repair_worktree,
-    validate_worktree,
 )
 from tests.conftest import MakeRepo, Sandbox, git, write
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.cell.agent.launch import REPAIR, attempt_session, prepare_next_start
-from orchestr.cell.agent.run_agent import author_work, drive_agent, stop_agent
+from orchestr.cell.agent.run_agent import author_work, drive_agent
+from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.proof.commit_result import commit_and_prove_repair
 from orchestr.cell.worktree import clone_guard

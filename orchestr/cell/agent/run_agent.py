@@ -30,7 +30,6 @@ from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json
-from orchestr.process.file_lock import FlockLock
 from orchestr.process.redaction import redact
 from orchestr.process.tree import kill_marked
 from orchestr.spec.phases import Phase
@@ -117,8 +116,8 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             end = _run_or_adopt_process(ctx, work, slot)
             if end is None:
                 continue
-            verdict = _judge_exit(ctx, work, end)
-            _journal_exit(ctx, work, end, verdict)
+            verdict = judge_exit(ctx, work, end)
+            journal_exit(ctx, work, end, verdict)
             if verdict.limited:  # before the slot is free: the next one must see the pause
                 _pause_for_limit(ctx, work, verdict)
         if end.reason is ExitReason.STOPPED:
@@ -227,9 +226,7 @@ def _emit_work_event(ctx: CellContext, kind: EventKind, work: AgentWork, **data:
     ctx.run.emit(kind, cell=ctx.cell.name, phase=work.phase, attempt=work.attempt, **told)
 
 
-def _journal_exit(
-    ctx: CellContext, work: AgentWork, end: ExitRecord, verdict: AgentVerdict
-) -> None:
+def journal_exit(ctx: CellContext, work: AgentWork, end: ExitRecord, verdict: AgentVerdict) -> None:
     """Journal how a start ended and what the attempt took: the ledger."""
     used = verdict.tokens
     tokens = None if used is None else [used.input, used.cached, used.output]
@@ -251,7 +248,7 @@ def _journal_exit(
     ctx.run.budget.record_spending(ctx.cell.name, work.cost_key, taken)
 
 
-def _judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdict:
+def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdict:
     """What the end means: the adapter's reading of the stream, our own stops before it."""
     folder = work.folder
     verdict = ctx.run.agent_adapter(work.agent).judge_end(
@@ -323,52 +320,6 @@ def _wait_for_limit(ctx: CellContext, work: AgentWork) -> None:
         ctx.run.stop.wait(min(POLL, max(0.01, pause.paused_until() - time.time())))
 
 
-def end_lost_agent(ctx: CellContext, attempt: Attempt) -> str | None:
-    """For an open attempt found at the start: why it cannot go on, else None.
-
-    Its supervisor vanished without `exit.json`: everything that carries the attempt's marker
-    is killed before anything else starts in its worktree.
-    """
-    folder = attempts.attempt_folder(ctx.dir, attempt.number)
-    if client.read_attempt_state(folder) is not AttemptState.LOST:
-        return None
-    kill_marked(attempt.process_marker(ctx.key))
-    return LOST
-
-
-def stop_unrecorded_agents(ctx: CellContext) -> None:
-    """End agents whose `attempt.toml` is gone or could not be read: nobody can go on with them,
-    and nothing may work beside the next attempt."""
-    for number in (*attempts.attempt_numbers(ctx.dir), *attempts.plan_numbers(ctx.dir)):
-        folder = attempts.attempt_folder(ctx.dir, number)
-        if (
-            attempts.read_attempt(ctx.dir, number) is None
-            and client.read_attempt_state(folder) in UNENDED
-        ):
-            grace = ctx.run.settings.limits.grace
-            client.stop_attempt(folder, marker=_read_marker(folder), grace=grace)
-
-
-def stop_attempt_agents(ctx: CellContext, attempt: Attempt) -> None:
-    """End the agents of an attempt that must not go on, if they live; keeps what they wrote."""
-    stop_agent(ctx, author_work(ctx, attempt))
-    for folder in attempts.agent_folders(ctx.dir, attempt.number)[1:]:
-        stop_agent(ctx, reviewer_work(folder, attempt.number))
-
-
-def stop_agent(ctx: CellContext, work: AgentWork) -> None:
-    """End an agent that must not go on, if it lives. What it took is journalled all the same."""
-    if client.read_attempt_state(work.folder) is not AttemptState.EXITED:
-        _prevent_start(work.folder)
-        grace = ctx.run.settings.limits.grace
-        end = client.stop_attempt(work.folder, marker=work.marker, grace=grace)
-        end = end or ExitRecord(None, None, ExitReason.STOPPED, LOST)
-        if end.detail != NEVER and work.agent in ctx.run.settings.agents:
-            _journal_exit(ctx, work, end, _judge_exit(ctx, work, end))
-    if work.marker:
-        kill_marked(work.marker)
-
-
 def reviewer_work(folder: Path, attempt: int) -> AgentWork:
     """The work in a reviewer's folder, to end it or to wait for it; it cannot be started by this.
 
@@ -378,30 +329,12 @@ def reviewer_work(folder: Path, attempt: int) -> AgentWork:
     with suppress(CorruptState):
         told = read_json(folder / "request.json")
     agent, name = (str((told or {}).get(key) or "") for key in ("agent", "name"))
-    return AgentWork(folder, _read_marker(folder), agent, attempt, Phase.REVIEW, lambda: None,
+    return AgentWork(folder, read_marker(folder), agent, attempt, Phase.REVIEW, lambda: None,
                 part=f"review-{folder.name}", told={"reviewer": name})  # fmt: skip
 
 
-def _read_marker(folder: Path) -> str:
+def read_marker(folder: Path) -> str:
     """The marker of what was started in a folder, empty when nobody knows it."""
     with suppress(OSError, ValueError):
         return client.read_launch(folder).marker
     return ""
-
-
-def _prevent_start(folder: Path) -> None:
-    """A supervisor that was spawned but has not locked its attempt yet must find it ended."""
-    lock = FlockLock(folder / client.LOCK)
-    if lock.try_acquire():
-        try:
-            if client.read_exit(folder) is None:
-                stopped = client.ExitRecord(None, None, client.ExitReason.STOPPED, NEVER)
-                stopped.write(folder)
-        finally:
-            lock.release()
-
-
-def has_running_agent(cell_dir: Path, attempt: Attempt) -> bool:
-    """Whether an agent of an attempt works right now: its author, or a reviewer."""
-    folders = attempts.agent_folders(cell_dir, attempt.number)
-    return any(client.read_attempt_state(folder) is AttemptState.RUNNING for folder in folders)

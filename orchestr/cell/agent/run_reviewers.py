@@ -21,8 +21,9 @@ from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
 from orchestr.cell.agent import verdict as opinions
 from orchestr.cell.agent.launch import last_start_offset, prepare_next_start, session_to_resume
-from orchestr.cell.agent.run_agent import AgentWork, drive_agent, stop_agent
+from orchestr.cell.agent.run_agent import AgentWork, drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
+from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.errors import CorruptState, Interrupted, OrchestrError

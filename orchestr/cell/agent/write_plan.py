@@ -28,7 +28,7 @@ from orchestr.cell.worktree.variables import plan_file
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
-from orchestr.git.worktrees import WorktreeFinding, validate_worktree
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.process.redaction import redact
 from orchestr.spec.checks import Gate
 from orchestr.state import attempts

@@ -75,6 +75,24 @@ def cross_check_results(run: FeatureRun) -> list[tuple[str, dict[str, Any], bool
     return found
 
 
+def red_cross_checks(run: FeatureRun) -> list[str]:
+    """What is red for the heads as they are now, a line for each repository."""
+    return [f"{repo}: {row.get('told') or 'red'}"
+            for repo, row, current in cross_check_results(run)
+            if current and row.get("passed") is not True]  # fmt: skip
+
+
+def cross_check_reasons(run: FeatureRun) -> list[str]:
+    """Why cross checks would run with the next `run`, a line for each repository."""
+    found = []
+    for repo, row, current in cross_check_results(run):
+        if current and row.get("passed") is True:
+            continue
+        why = f"red ({row.get('told') or 'no result'})" if current else "not made for these heads"
+        found.append(f"cross checks in {repo}: {why}")
+    return found
+
+
 def _repo_checks(run: FeatureRun, repo: str) -> tuple[CheckDef, ...]:
     return tuple(c.check for c in run.feature.cross_checks if c.repo == repo)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from orchestr.cell.agent.run_agent import has_running_agent, stop_attempt_agents
+from orchestr.cell.agent.stop_agent import has_running_agent, stop_attempt_agents
 from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
 from orchestr.spec.phases import Action, Phase

@@ -13,9 +13,8 @@ from orchestr.agents import AgentVerdict
 from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
 from orchestr.cell.agent.return_to_author import may_return_to_author, return_to_author
-from orchestr.cell.agent.run_agent import (
-    author_work,
-    drive_agent,
+from orchestr.cell.agent.run_agent import author_work, drive_agent
+from orchestr.cell.agent.stop_agent import (
     end_lost_agent,
     stop_attempt_agents,
     stop_unrecorded_agents,

@@ -12,9 +12,8 @@ from __future__ import annotations
 from orchestr.cell import approval
 from orchestr.cell.agent import write_plan
 from orchestr.cell.agent.plan_prompt import read_plan
-from orchestr.cell.agent.run_agent import (
-    author_work,
-    drive_agent,
+from orchestr.cell.agent.run_agent import author_work, drive_agent
+from orchestr.cell.agent.stop_agent import (
     end_lost_agent,
     stop_attempt_agents,
     stop_unrecorded_agents,

@@ -9,7 +9,7 @@ from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
 from orchestr.cell.worktree.salvage import unfinished_operation
 from orchestr.git.repo import CommitId
-from orchestr.git.worktrees import WorktreeFinding, validate_worktree
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import HeadRecord, WorktreeMarker
 

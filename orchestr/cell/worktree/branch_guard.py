@@ -6,7 +6,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import clone_guard
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
-from orchestr.git.worktrees import WorktreeFinding
+from orchestr.git.worktree_state import WorktreeFinding
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt

@@ -18,12 +18,8 @@ from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import exclude_config
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.worktrees import (
-    WorktreeFinding,
-    add_detached,
-    clear_stale_locks,
-    validate_worktree,
-)
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
+from orchestr.git.worktrees import add_detached, clear_stale_locks
 from orchestr.process.tree import kill_marked
 from orchestr.state.results import digest
 

@@ -9,13 +9,8 @@ from orchestr.cell.worktree.salvage import is_same_repository
 from orchestr.cell.worktree.setup import is_setup_pending, mark_setup_pending, set_up_worktree
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import Branch, CommitId
-from orchestr.git.worktrees import (
-    WorktreeFinding,
-    add_detached,
-    add_worktree,
-    repair_worktree,
-    validate_worktree,
-)
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
+from orchestr.git.worktrees import add_detached, add_worktree, repair_worktree
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind

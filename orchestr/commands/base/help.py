@@ -34,6 +34,16 @@ ARGUMENTS = {
 Example = tuple[str, str]  # what is typed after `orchestr`, what it does
 
 
+def purpose_of(verb: Any) -> str:
+    """What a verb is for, in our words (`Verb.purpose`)."""
+    return str(getattr(verb, "purpose", "") or verb.doc_purpose)
+
+
+def usage_of(verb: Any) -> str:
+    """What follows a verb on the command line, in our words (`Verb.usage`)."""
+    return str(getattr(verb, "usage", "") or verb.doc_usage)
+
+
 def overview_text() -> str:
     """All verbs by group. A verb that cannot be loaded is listed with the reason."""
     sections: dict[str, list[str]] = {group: [] for group in GROUPS}
@@ -45,7 +55,7 @@ def overview_text() -> str:
             continue
         group = getattr(verb, "help_group", "other")
         found = sections[group if group in GROUPS else "other"]
-        found += _format_verb(name, verb.doc_usage, verb.doc_purpose)
+        found += _format_verb(name, usage_of(verb), purpose_of(verb))
     lines = ["orchestr: make for features"]
     for group, shown in sections.items():
         if shown:
@@ -72,9 +82,9 @@ def shown_options(command: Any) -> list[Any]:
 def help_text(command: Any) -> str:
     """Purpose, usage, options, examples; at most 80 columns where the words allow it."""
     name = command.get_name()
-    lines = [f"orchestr {name}: {command.doc_purpose}", ""]
+    lines = [f"orchestr {name}: {purpose_of(command)}", ""]
     options = shown_options(command)
-    usage = " ".join(p for p in (command.doc_usage, "[OPTION]..." if options else "") if p)
+    usage = " ".join(p for p in (usage_of(command), "[OPTION]..." if options else "") if p)
     lines.append(f"  orchestr {name} {usage}".rstrip())
     if options:
         lines += ["", "options"]
@@ -90,7 +100,7 @@ def help_text(command: Any) -> str:
                 lines += [f"  {text}", f"      {what}"]
             else:
                 lines.append(f"  {text:<{column - 2}}{what}")
-    if "FEATURE" in command.doc_usage:
+    if "FEATURE" in usage_of(command):
         lines += ["", "Names: [feature:]FEATURE[:CELL[:PHASE]], as far as the verb takes them; "
                   "`orchestr list --all`"]  # fmt: skip
     return "\n".join(lines) + "\n"

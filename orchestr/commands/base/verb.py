@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from doit.cmd_base import Command
 
@@ -23,12 +23,18 @@ class Verb:
 
     A verb's file is its whole declaration: `doc_purpose` and `doc_usage` (the words of the help),
     `help_group` (its section in `orchestr help`, see `help.GROUPS`), `examples` (what is typed
-    after `orchestr`, what it does) and `cmd_options`.
+    after `orchestr`, what it does) and `cmd_options`. A verb that doit has, too, says `purpose`
+    and `usage` instead: doit's own listing and completion read the other two, also in projects
+    whose dodo is not ours.
     """
 
     help_group: str = "other"
     examples: Sequence[tuple[str, str]] = ()
+    purpose: str = ""
+    usage: str = ""
     own_tasks_take_words = False
+    # Options of doit that mean nothing to a feature -> what does it instead.
+    refused_options: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -84,6 +90,23 @@ class Verb:
             if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
                 raise
             return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
+
+    def refuse_options(self, params: Any) -> None:
+        """Refuse options that doit would honour and a feature cannot. Raises UsageError."""
+        typed: Collection[str] = getattr(params, "_non_default_keys", ())
+        for option in self.cmdparser.options:  # type: ignore[attr-defined]
+            if option.name not in typed or option.name not in self.refused_options:
+                continue
+            if option.type is bool and not params[option.name]:
+                flag = f"--{option.inverse}"
+            else:
+                flag = f"--{option.long}"
+            hint = self.refused_options[option.name]
+            if (option.name, flag) not in ALLOWED:
+                raise UsageError(f"{flag} has no effect on a feature", hint=hint)
+
+
+ALLOWED = {("continue", "--continue")}  # what is done anyway
 
 
 class PlainVerb(Verb, Command):  # type: ignore[misc]

@@ -135,7 +135,8 @@ def landing_entries(page: FeaturePage) -> list[LandingEntry]:
         shown = state if state in _LANDING else CellState.PENDING
         why = "" if state in _LANDING else f"its cell is {state.label}: orchestr land comes after"
         if state is CellState.DONE:
-            why = "ready: orchestr land"
+            red = status.red_cross_checks
+            why = f"cross checks in {red[0].repo} are red" if red else "ready: orchestr land"
         elif state in _STUCK:
             why = headline(status.view.cell(plan.name).reason)
         landed = seen is not None and state in _LANDING

@@ -33,6 +33,7 @@ from orchestr.state.event_details import (
     CheckDone,
     ForgeUnreachable,
     ForgeWaits,
+    LandAllowed,
     LandDone,
     LandParked,
     LandQueue,
@@ -230,6 +231,8 @@ def _event_words(event: Event) -> list[str]:
             return []
         case LandRepair():
             return [f"repair {_count(details.number)}: {headline(details.reason)}"]
+        case LandAllowed():
+            return [f"may land in spite of red cross checks: {headline(details.reason)}"]
         case LandDone():
             return [f"landed on {_text(details.target)} at {_text(details.commit)[:10]}"]
         case LandUndone():

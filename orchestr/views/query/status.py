@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from orchestr.cell import approval
 from orchestr.cell.agent.plan_prompt import read_plan
-from orchestr.cell.agent.run_agent import has_running_agent
+from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases import cross_checks, publish
 from orchestr.cell.pull_request.text import pull_request_url

@@ -1,4 +1,4 @@
-"""``plan`` and ``run --dry-run``: order, bases, what would run and why (rows A22, A57, B87).
+"""``plan`` and ``run --dry-run``: order, bases, what would run and why.
 
 Pure text and JSON. Nothing is run, nothing is asked of the network here.
 """

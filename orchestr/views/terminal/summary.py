@@ -10,7 +10,7 @@ from datetime import datetime
 
 from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.replay import CellState, CellView
-from orchestr.views.model import FeatureStatus, spending_words
+from orchestr.views.model import FeatureStatus, cross_lines, spending_words
 from orchestr.views.terminal.text import (
     clean_line,
     format_count,
@@ -55,7 +55,7 @@ def summary_text(
         if selected is None or (status.feature.name, cell.name) in selected
     ]
     if not any(_was_touched(s, n) for s, n in shown) and all(
-        s.cell_state(n).is_good for s, n in shown
+        s.cell_state(n).is_good and not s.red_cross_checks for s, n in shown
     ):
         ready = [n for s, n in shown if s.cell_state(n) is not CellState.IGNORED]
         left = len(shown) - len(ready)
@@ -64,6 +64,9 @@ def summary_text(
     lines = _table_lines(shown, many=len(features) > 1, now=now, colour=colour, columns=columns)
     for status, name in shown:
         lines += _trouble_lines(status, name)
+    for status in {id(s): s for s, _ in shown}.values():
+        if status.red_cross_checks:
+            lines += ["", *cross_lines(status)]
     lines += signing_lines(shown)
     lines += ["", _counts_line(shown)]
     lines += _next_command_lines(shown)
