@@ -10,8 +10,8 @@ process with a segmentation fault (seen with PyYAML 6.0.3, libyaml 0.2.5).
 
 Scalars become text, whole numbers, decimals, true/false or None by YAML 1.1's rules, with
 three exceptions on purpose: a date stays the text that was written, so do ``1:30`` and ``010``
-(YAML would make them 90 and 8), and inside a ``todo`` or ``scenarios`` list everything that is
-not empty stays text: it is meant for people.
+(YAML would make them 90 and 8), and inside a list of `TextItems` (``todo``, ``scenarios``)
+everything that is not empty stays text: it is meant for people.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from typing import Any
 import yaml
 
 from orchestr.errors import Problem, SpecError
+from orchestr.spec.declare import TextItems, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
+from orchestr.spec.records import Cell, Feature
 
 MAX_DEPTH = 50
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
@@ -36,7 +38,7 @@ Path_ = tuple[str | int, ...]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-_TEXT_LISTS = ("todo", "scenarios")
+_TEXT_LISTS = frozenset(list_marked_fields(TextItems, Feature, Cell))
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?[0-9]{1,17}\.[0-9]{0,17}", re.ASCII)
 # What YAML does not allow in a stream, by name, so that we can give line and column.
