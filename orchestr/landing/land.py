@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from orchestr.cell.context import FeatureRun
-from orchestr.errors import Interrupted, OrchestrError, disk_full_error
+from orchestr.errors import Interrupted, OrchestrError, explain_os_error
 from orchestr.git.repo import CommitId
 from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.checks import make_default_check
@@ -227,7 +227,7 @@ class Lander(LandingSession):
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
-            answer = disk_full_error(error) or OrchestrError(f"{type(error).__name__}: {error}")
+            answer = explain_os_error(error) or OrchestrError(f"{type(error).__name__}: {error}")
         self._answers.put((action, answer))
 
     def _take_answer(self) -> None:

@@ -105,6 +105,9 @@ def _last_build_reason(spans: Sequence[Span]) -> str:
     if not spans:
         return ""
     why = headline(spans[-1].data.get("why"))
+    changed = headline(spans[-1].data.get("changed"))
+    if changed:
+        return escape.make_visible(f"changed: {changed}")
     first = len(spans) == 1 and why == "it was not done yet"
     return "the first time" if first else escape.make_visible(why)
 
