@@ -1,8 +1,8 @@
 """Adoption: a cell without records whose branch has an open or merged pull request.
 
-Somebody (an earlier workspace, a person) did the work already. Its files are made from the pull
-request's head, no agent is started (DESIGN, the network). Each file is still written by
-its own phase: the marker by `worktree`, `implement.toml` by `implement`.
+An earlier workspace or a person did the work already. Its files are made from the pull request's
+head, no agent is started: the work is not paid for twice. Each file is still written by its own
+phase: the marker by `worktree`, `implement.toml` by `implement`.
 """
 
 from __future__ import annotations

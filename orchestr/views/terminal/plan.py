@@ -78,7 +78,7 @@ def plan_json(
     overlaps: Sequence[PathOverlap] = (),
     proposals: Sequence[ProposedCheck] = (),
 ) -> dict[str, Any]:
-    """The plan as DESIGN documents it; fields are added, never renamed.
+    """The plan as docs/json.md describes it; fields are added, never renamed.
 
     Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, ``overlaps`` and
     ``proposals``.
