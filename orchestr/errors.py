@@ -1,8 +1,8 @@
 """Errors are instructions: what happened, to which cell, and the command to run next.
 
 Expected outcomes (a failed attempt, a refused name) are values; an exception here means
-that we cannot go on with the thing at hand. One place (``orchestr.cli.report_error``) turns
-them into text and exit codes.
+that we cannot go on with the thing at hand. One place
+(`orchestr.views.terminal.output.report_error`) turns them into text and exit codes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class ExitCode(IntEnum):
-    """Exit codes of ``orchestr`` (DESIGN, commands). Plain ``doit`` keeps its own."""
+    """Exit codes of ``orchestr`` (docs/verbs.md). Plain ``doit`` keeps its own."""
 
     DONE = 0
     FAILED = 1

@@ -1,8 +1,9 @@
 """Open lists of kinds: a file in a folder of ours, or an entry point of another package.
 
 Owns how a kind is found by its name. A kind of ours is a module of the registry's package, named
-as the kind; one of another package is an entry point of the registry's group. There is no third
-list: code that needs the names asks here. A name of ours cannot be replaced from outside, so an
+as the kind; one of another package is an entry point of the registry's group. Code that needs the
+names asks here. Agents, forges and verbs are found so; kinds of checks, whose class declares its
+name, by `orchestr.spec.check_kinds`. A name of ours cannot be replaced from outside, so an
 installed package never changes what an existing workspace does.
 
 Listing imports nothing, and the installed packages are searched only when a name is not ours or

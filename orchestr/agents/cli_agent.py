@@ -59,7 +59,7 @@ class CliAgent(ABC):
 
     @abstractmethod
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
-        """See `Agent.launch`."""
+        """See `Agent.prepare_launch`."""
 
     @staticmethod
     @abstractmethod
@@ -92,11 +92,11 @@ class CliAgent(ABC):
         return str(Path(word).expanduser()) if word.startswith("~") else word
 
     def parse_line(self, line: bytes) -> tuple[Event, ...]:
-        """See `Agent.parse`."""
+        """See `Agent.parse_line`."""
         return self._parse(line)
 
     def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
-        """See `Agent.judge`: a good result event, and exit 0 where it was not killed after it."""
+        """See `Agent.judge_end`: a good result event, and exit 0 unless killed after it."""
         sums = tally_transcript(transcript, self.parse_line, since=since, prices=self.prices)
         verdict = AgentVerdict(
             False,
@@ -121,7 +121,7 @@ class CliAgent(ABC):
         return replace(verdict, reason=why, session_lost=lost)
 
     def read_answer(self, transcript: Path, since: int = 0) -> str:
-        """See `Agent.answer`: the result's text, else the last message."""
+        """See `Agent.read_answer`: the result's text, else the last message."""
         sums = tally_transcript(transcript, self.parse_line, since=since, prices=self.prices)
         return (sums.result.text if sums.result is not None else "") or sums.last
 

@@ -4,7 +4,7 @@ A slot is a flock on `locks/slot-<pool>-<i>.lock`, so that two runs of different
 them and a slot dies with its holders: the supervisor inherits it, so an agent whose run was killed
 still counts. Within this process the waiter with the highest priority
 takes the next one. A provider's usage limit pauses its pool until a time that is kept in
-`locks/pause-<provider>.json`, so a restart knows it too (DESIGN, agents).
+`locks/pause-<provider>.json`, so a restart knows it too.
 """
 
 from __future__ import annotations

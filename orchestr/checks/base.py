@@ -115,7 +115,7 @@ class Check(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckVerdict:
-    """What one kind decides; `Runner` makes the result of it."""
+    """What one kind decides; `CheckRunner` makes the result of it."""
 
     passed: bool
     detail: str

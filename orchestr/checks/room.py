@@ -76,7 +76,7 @@ class CheckContext:
         """Run a program in the check's folder; everything it prints goes to the log, too.
 
         ``more`` seconds come on top of the check's own limit: a service must not be killed while
-        the check still asks it. Raises `Failed` when the run was stopped, and what
+        the check still asks it. Raises `CheckFailed` when the run was stopped, and what
         `orchestr.process.run.run_command` raises for a program that cannot be started or takes too
         long.
         """

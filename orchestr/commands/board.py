@@ -1,8 +1,8 @@
 """`board [--port N] [--open]`: the report of every feature, live, at this machine's own address.
 
 Owns serving (uvicorn, the extra `orchestr[board]`) and what the actions do; the application and its
-protection are `commands.boardapp`. An action is a verb of ours in a process of its own: the board
-holds no lease and no lock, and ending it ends nothing else.
+protection are `orchestr.views.board.app`. An action is a verb of ours in a process of its own: the
+board holds no lease and no lock, and ending it ends nothing else.
 """
 
 from __future__ import annotations

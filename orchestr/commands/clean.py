@@ -1,7 +1,7 @@
 """`clean TARGET... [--dry-run]`: remove worktrees. Result files stay, so nothing is built again.
 
 Nothing dirty, unpushed or alive is deleted: such a worktree is refused with what to do. Before
-anything goes, the head is kept under `refs/orchestr/` (DESIGN, nothing is lost).
+anything goes, the head is kept under `refs/orchestr/`, so that no work is lost.
 """
 
 from __future__ import annotations

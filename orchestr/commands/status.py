@@ -50,7 +50,7 @@ class Status(PlainVerb):
     )
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
-        """Print the table, or the JSON of DESIGN.md."""
+        """Print the table, or the JSON that docs/json.md describes."""
         for problem in session.specs.problems:
             print_stderr(str(problem))
         names = [session.parse_target(word).feature for word in args] or list(

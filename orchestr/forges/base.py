@@ -182,7 +182,11 @@ class Forge(Protocol):
 
 @runtime_checkable
 class MergingForge(Protocol):
-    """A forge with a merge button and a merge queue of its own, for the landing of its changes."""
+    """A forge with a merge button and a merge queue of its own, for the landing of its changes.
+
+    Optional, as is `orchestr.landing.after_landing.MarksMerged` (``mark_merged``): a forge that
+    records a pull request as merged when we have moved its target.
+    """
 
     def land_pull_request(
         self,

@@ -67,7 +67,7 @@ class GitHubForge:
     # --- the Protocol ----------------------------------------------------------------------
 
     def find_pull_requests(self, repo: RepoRef, heads: Collection[str]) -> Found:
-        """See `Forge.find`."""
+        """See `Forge.find_pull_requests`."""
         if not heads:
             return {}
         return self._batcher_for(repo).query_pull_requests(heads)
@@ -75,7 +75,7 @@ class GitHubForge:
     def open_pull_request(
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
-        """See `Forge.open`. GitHub refuses a second one of the same head and base."""
+        """See `Forge.open_pull_request`. GitHub refuses a second one of the same head and base."""
         slug = self._slug_for(repo)
         asked = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
         try:
@@ -95,7 +95,7 @@ class GitHubForge:
         body: str | None = None,
         base: str | None = None,
     ) -> PullRequest:
-        """See `Forge.edit`."""
+        """See `Forge.edit_pull_request`."""
         slug = self._slug_for(repo)
         path = f"repos/{slug}/pulls/{number}"
         given = {"title": title, "body": body, "base": base}
@@ -113,7 +113,7 @@ class GitHubForge:
             ) from error
 
     def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
-        """See `Forge.comment`. Not sent twice when GitHub leaves open whether it took it."""
+        """See `Forge.comment_once`. Not sent twice when GitHub leaves open whether it took it."""
         slug = self._slug_for(repo)
         names = {"owner": slug.owner, "name": slug.name, "number": number}
         data = self.api.send_graphql_query(slug.host, query.COMMENTS, names)
@@ -125,7 +125,7 @@ class GitHubForge:
     def merge_pull_request(
         self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
     ) -> PullRequest:
-        """See `Forge.merge`. GitHub itself compares the head with ``sha``."""
+        """See `Forge.merge_pull_request`. GitHub itself compares the head with ``sha``."""
         return self._merge_at_head(repo, number, {"sha": sha, "merge_method": str(method)})
 
     def land_pull_request(
@@ -138,14 +138,14 @@ class GitHubForge:
         title: str,
         message: str,
     ) -> PullRequest:
-        """See `MergesItself.land`."""
+        """See `MergingForge.land_pull_request`."""
         asked = {"sha": sha, "merge_method": str(method)}
         if method is not MergeMethod.REBASE:  # which keeps the commits' own words
             asked |= {"commit_title": title, "commit_message": message}
         return self._merge_at_head(repo, number, asked)
 
     def enqueue_pull_request(self, repo: RepoRef, number: int, *, sha: str) -> None:
-        """See `MergesItself.enqueue`."""
+        """See `MergingForge.enqueue_pull_request`."""
         slug = self._slug_for(repo)
         node, draft, queued = self._read_queue_state(slug, number)
         if queued:
@@ -157,7 +157,7 @@ class GitHubForge:
             raise ForgeError(f"{slug.url}/pull/{number} was not taken into GitHub's merge queue")
 
     def is_queued(self, repo: RepoRef, number: int) -> bool:
-        """See `MergesItself.is_queued`."""
+        """See `MergingForge.is_queued`."""
         return self._read_queue_state(self._slug_for(repo), number)[2]
 
     def _read_queue_state(self, slug: RepoSlug, number: int) -> tuple[str, bool, bool]:
@@ -189,7 +189,7 @@ class GitHubForge:
         return None
 
     def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
-        """See `Forge.ready`."""
+        """See `Forge.explain_unusable`."""
         try:
             version = self.api.read_gh_version()
             if version < OLDEST:

@@ -66,8 +66,8 @@ class LocalForge:
     def find_pull_requests(
         self, repo: RepoRef, heads: Collection[str]
     ) -> dict[str, tuple[PullRequest, ...]]:
-        """See `Forge.find`. A repository that is not cloned yet and never had a pull request
-        here has none: nothing but this forge could have made one.
+        """See `Forge.find_pull_requests`. A repository that is not cloned yet and never had a pull
+        request here has none: nothing but this forge could have made one.
         """
         if not repo.path.exists() and not pr_files.read_pull_requests(self._repo_folder(repo)):
             return dict.fromkeys(heads, ())
@@ -78,7 +78,7 @@ class LocalForge:
     def open_pull_request(
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
-        """See `Forge.open`."""
+        """See `Forge.open_pull_request`."""
         with self._lock_and_refresh(repo) as look:
             for kept in look.kept.values():
                 if kept.pr.head == head and kept.pr.state is PRState.OPEN:
@@ -115,7 +115,7 @@ class LocalForge:
         body: str | None = None,
         base: str | None = None,
     ) -> PullRequest:
-        """See `Forge.edit`. The base of an open one only, and it must be ahead of it."""
+        """See `Forge.edit_pull_request`. The base of an open one only; the head must be ahead."""
         with self._lock_and_refresh(repo) as look:
             old = _get_pull_request(look, repo, number)
             pr, base_sha = old.pr, old.base_sha
@@ -131,7 +131,7 @@ class LocalForge:
             return self._save_if_changed(look, old, StoredPullRequest(pr, base_sha))
 
     def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
-        """See `Forge.comment`."""
+        """See `Forge.comment_once`."""
         with self._lock_and_refresh(repo) as look:
             _get_pull_request(look, repo, number)
             pr_files.add_comment(look.folder, number, body)
@@ -144,7 +144,7 @@ class LocalForge:
         sha: str | None = None,
         method: MergeMethod = MergeMethod.MERGE,
     ) -> PullRequest:
-        """See `Forge.merge`; always with a merge commit. No ``sha``: whatever its head is.
+        """See `Forge.merge_pull_request`; always a merge commit. No ``sha``: whatever its head is.
 
         The branch moves first: a kill before the file is written is a merge found later.
         """
@@ -164,7 +164,7 @@ class LocalForge:
             )
 
     def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
-        """See `Forge.ready`."""
+        """See `Forge.explain_unusable`."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:

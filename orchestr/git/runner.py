@@ -60,7 +60,7 @@ class GitPath:
     # --- running ---------------------------------------------------------------------------
 
     def build_env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of git in this path (`orchestr.git.agent_environment.git_env`)."""
+        """The environment of git in this path (`orchestr.git.config.git_env`)."""
         return git_env(self.path, self.config, extra)
 
     def run_git(

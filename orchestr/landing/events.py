@@ -46,7 +46,7 @@ class LandingChange:
     ``order`` is the place in the plan; every change stands behind all that it ``needs``.
     ``group`` is the feature. ``hold`` says why it must not land by itself (a phase is not done, an
     approval is missing); "" when nothing speaks against it. ``paths`` are those it changes, None
-    when unknown; they count only with `Rules.disjoint`.
+    when unknown; they count only with `QueueRules.disjoint`.
     """
 
     key: str

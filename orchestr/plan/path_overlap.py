@@ -1,4 +1,4 @@
-"""Whether two path patterns can match one path: the arithmetic behind `plan.overlaps`.
+"""Whether two path patterns can match one path: the arithmetic behind `dag.find_overlaps`.
 
 Pure. Patterns are gitignore-like: ``*``, ``?`` and classes stay inside a segment, ``**`` crosses
 segments, a pattern without an inner slash holds at every depth, and a pattern that names a

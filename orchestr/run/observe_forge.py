@@ -1,7 +1,7 @@
 """Observe a feature's pull requests: one query a repository, changes go to the journal.
 
 `run` asks when it begins, `status --fetch` when a person wants to know; everything else reads
-the journal (DESIGN, the network).
+the journal, so that it works without a network.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def save(folder: Path, name: str, key: str, compiled: Compiled) -> None:
     body = json.dumps(encode_compiled(compiled), separators=(",", ":")).encode("ascii")
     head = f"{key} {hashlib.sha256(body).hexdigest()}\n".encode("ascii")
     with suppress(OSError):
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # as `store.prepare` makes it
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # for the user alone
         write_atomic(_cache_file(folder, name), head + body)
 
 

@@ -15,7 +15,7 @@ class Action(StrEnum):
 class Phase(StrEnum):
     """The steps of a cell, in the order in which they run.
 
-    ``plan`` is there only for cells with the gate ``plan`` (`Cell.steps`); no spec lists it.
+    ``plan`` is there only for cells with the gate ``plan`` (`Cell.task_phases`); no spec lists it.
     """
 
     WORKTREE = "worktree"

@@ -23,7 +23,7 @@ from orchestr.spec.records import Cell, Feature
 
 
 class WorkspacePaths(Protocol):
-    """Where things lie: the part of `orchestr.settings.loader.WorkspaceSettings` that is needed
+    """Where things lie: the part of `orchestr.settings.records.WorkspaceSettings` that is needed
     here."""
 
     @property
@@ -35,7 +35,7 @@ class WorkspacePaths(Protocol):
 
 
 class SpecSettings(Protocol):
-    """The part of `orchestr.settings.loader.Settings` that is needed here (config lies above
+    """The part of `orchestr.settings.records.Settings` that is needed here (config lies above
     spec)."""
 
     @property

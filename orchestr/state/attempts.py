@@ -1,8 +1,8 @@
 """Attempts: numbered tries at `implement`, each a folder `attempts/<n>/` that is kept.
 
 `attempt.toml` is written, with the key, before the agent starts, and closed after
-`implement.toml` is there; so whoever finds an open attempt knows what is left to do (DESIGN, a
-missing row in `.doit.db` means nothing).
+`implement.toml` is there; so whoever finds an open attempt knows what is left to do, also when
+doit's database is lost (docs/design/cells.md).
 
 A plan (gate `plan`, `orchestr.cell.phases.plan`) is made under the same rules. Its number is
 negative in all records and in the ledger: plan 1 of a cell is -1, in `plans/1/`.

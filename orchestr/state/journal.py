@@ -1,7 +1,7 @@
-"""Where things lie, and the journal. Truth after git and the forge (DESIGN, nothing is lost).
+"""The journal: what happened, in order. Git and the forge are the truth where they differ.
 
-Owns the paths below `.orchestr/` and the append-only journal; leaves what a phase's result file
-means to `orchestr.cell`. Invariant across a crash: a line of the journal is whole or it is the
+Owns the append-only file. Where it lies is `orchestr.state.layout`'s; what an event changes is
+`orchestr.state.replay`'s. Invariant across a crash: a line of the journal is whole or it is the
 torn last one, which the next writer ends before it adds its own.
 """
 

@@ -2,7 +2,7 @@
 
 A file is written by its own phase only, by rename, and only when its content changes. Files that
 are a `file_dep` hold nothing but what the next phase depends on; times, pids and costs are in the
-journal (DESIGN, a cell is a chain of files).
+journal (docs/design/cells.md).
 """
 
 from __future__ import annotations
@@ -158,8 +158,9 @@ class HeadRecord(Record, frozen=True):
     """`head.toml`: the commit that all phases agreed on. `tree` beside it is the product.
 
     ``anchor`` is the first head after a fresh start that does not contain the old one: `tree`
-    names it too, so that dependents rerun even when the tree is the old one (DESIGN, a new
-    attempt). It stays the same as the head grows, so that equal trees stay equal products.
+    names it too, so that dependents rerun even when the tree is the old one: what they were built
+    on is gone from the branch. It stays the same as the head grows, so that equal trees stay equal
+    products.
     """
 
     head: str

@@ -13,7 +13,7 @@ from typing import assert_never
 
 
 class CellState(StrEnum):
-    """Where a cell is (DESIGN, ``status --json``)."""
+    """Where a cell is: the words of ``status --json`` (docs/json.md)."""
 
     PENDING = "pending"
     RUNNING = "running"

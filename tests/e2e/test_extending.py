@@ -1,4 +1,4 @@
-"""A package of another author adds an agent, a forge and a verb: docs/extending.md, installed.
+"""A package of another author adds an agent, a forge, a verb and a check (docs/extending.md).
 
 The package is made of the examples on that page and installed by pip, without the network, into a
 folder that is on PYTHONPATH. Nothing of ours is changed for it.
@@ -61,7 +61,12 @@ def toys(tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch) -> Wor
     monkeypatch.setenv("PYTHONPATH", str(packages))
     ws = Workspace.make(
         tmp_path / "ws",
-        cells={"a": {"agent": "helper"}},
+        cells={
+            "a": {
+                "agent": "helper",
+                "checks": [{"kind": "toy_lines", "files": ["hello.txt"], "most": 1}],
+            }
+        },
         settings={
             "agents": {"helper": {"kind": "toy", "program": "tools/toy", "paid": False}},
             "forge": {"kind": "toy"},
@@ -100,13 +105,25 @@ def test_logs_tell_its_events(toys: Workspace) -> None:
 
 
 def test_a_verb_of_another_package(toys: Workspace) -> None:
-    assert "orchestr hello [FEATURE]" in toys.run("help", code=0).stdout
-    assert "greet a feature's cells" in toys.run("help", "hello", code=0).stdout
-    assert toys.run("hello", "demo", "--names", code=0).stdout == "hello demo, 1 cells: a\n"
-    assert toys.doit("hello", code=0).stdout == "hello demo, 1 cells\n"
-    assert "hello" in toys.run("completion", "--words", "--", "hel", code=0).stdout
-    assert "did you mean `orchestr hello`" in both(toys.run("hallo", code=2))
-    assert "there is no feature 'x'" in both(toys.run("hello", "x", code=2))
+    assert "orchestr toycells [FEATURE]" in toys.run("help", code=0).stdout
+    assert "count a feature's cells" in toys.run("help", "toycells", code=0).stdout
+    assert toys.run("toycells", "demo", "--names", code=0).stdout == "demo: 1 cells, a\n"
+    assert toys.doit("toycells", code=0).stdout == "demo: 1 cells\n"
+    assert "toycells" in toys.run("completion", "--words", "--", "toy", code=0).stdout
+    assert "did you mean `orchestr toycells`" in both(toys.run("toycell", code=2))
+    assert "there is no feature 'x'" in both(toys.run("toycells", "x", code=2))
+
+
+def test_a_check_of_another_package(toys: Workspace) -> None:
+    spec = next((toys.root / "specs").glob("demo.y*ml"))
+    toys.run("run", "demo", code=0)
+    (result,) = json.loads((toys.cell_dir("a") / "checks.json").read_text())["checks"]
+    assert (result["kind"], result["passed"], result["detail"]) == (
+        "toy_lines", True, "1 files read",
+    )  # fmt: skip
+    assert "toy_lines" in toys.run("schema", code=0).stdout
+    spec.write_text(spec.read_text().replace("most: 1", "most: none"))
+    assert "most" in both(toys.run("validate", code=2))
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(toys: Workspace) -> None:
@@ -123,7 +140,7 @@ def test_a_package_that_cannot_be_imported_is_named(
 ) -> None:
     broken = tmp_path / "broken"
     (broken / "orchestr_toy").mkdir(parents=True)
-    for name in ("agent", "forge", "hello"):
+    for name in ("agent", "forge", "toycells"):
         (broken / "orchestr_toy" / f"{name}.py").write_text("import no_such_module\n")
     (broken / "orchestr_toy" / "__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", f"{broken}{os.pathsep}{packages}")
@@ -132,4 +149,4 @@ def test_a_package_that_cannot_be_imported_is_named(
     assert "repair or uninstall the package orchestr-toy" in said
     helped = toys.run("help", code=0).stdout
     assert "orchestr plan" in helped
-    assert "the verb 'hello' (orchestr_toy.hello:Hello) cannot be loaded" in helped
+    assert "the verb 'toycells' (orchestr_toy.toycells:Toycells) cannot be loaded" in helped

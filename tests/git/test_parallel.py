@@ -1,4 +1,4 @@
-"""32 worktrees of one repository at once: 0 failures (DESIGN, standards)."""
+"""32 worktrees of one repository at once: 0 failures."""
 
 from __future__ import annotations
 

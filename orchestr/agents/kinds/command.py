@@ -1,7 +1,7 @@
 """The command agent: any program. Prompt on stdin and in a file, the worktree as its folder.
 
 Exit 0 is success, 75 (EX_TEMPFAIL) a usage limit, anything else a failure. A last line
-`ORCHESTR no_change_needed: REASON` is that outcome (DESIGN, the settings).
+`ORCHESTR no_change_needed: REASON` is that outcome (docs/agents.md).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CommandAgent:
         self._root = root
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
-        """The program with an allow-list environment; see `Agent.launch`."""
+        """The program with an allow-list environment; see `Agent.prepare_launch`."""
         env = filter_env(os.environ, (*ALLOWED, *self._settings.pass_env))
         env |= self._settings.env
         env |= request.variables
@@ -63,7 +63,7 @@ class CommandAgent:
         return None
 
     def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
-        """By exit code and last line; the proof is the repository, see `Agent.judge`."""
+        """By exit code and last line; the proof is the repository, see `Agent.judge_end`."""
         if end.reason != "exited":
             return AgentVerdict(False, end.detail or end.reason)
         if end.code == EX_TEMPFAIL:

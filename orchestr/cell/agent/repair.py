@@ -1,9 +1,8 @@
 """One round of repair: the author's session goes on with what is red, the host proves the result.
 
-What is asked and when to give up is decided by the phases (`check`, `review`) and by
-`rounds.what_next`. A round survives a kill at any point: its record is written first, then the
-session is told to go on, then the supervisor owns the agent; whoever finds the record open goes on
-where it is.
+The phases (`check`, `review`) decide what is asked, and with `repairs.repair_stop_reason` when to
+give up. A round survives a kill at any point: its record is written first, then the words for the
+session, then the supervisor owns the agent; whoever finds the record open goes on where it is.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
 
 
 class _AgentStopEvent(threading.Event):
-    """What `supervisor.wait` looks at: the run's stop, this cell's alone, a reached budget."""
+    """What `client.wait_for_exit` looks at: the run's stop, this cell's alone, a reached budget."""
 
     def __init__(self, ctx: CellContext, work: AgentWork) -> None:
         super().__init__()

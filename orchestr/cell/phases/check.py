@@ -1,9 +1,9 @@
 """Phase `check`: the cell's checks on its head, and the repairs that make them green.
 
 Writes `checks.json` for exactly one head; evidence for another is void. A red check goes back to
-the author's session with its evidence (`mending`), at first one failure alone, then all that is
-left. What stays red fails the cell, unless `allow_partial` is set. Without checks the head passes
-through.
+the author's session with its evidence (`check_until_green`), at first one failure alone, then all
+that is left. What stays red fails the cell, unless `allow_partial` is set. Without checks the head
+passes through.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Done when `implement.toml` carries the current key. Otherwise the newest attempt, if it is open
 and has the same key, is gone on with: a running supervisor is adopted, a finished one is only
 committed and proved. Else attempt n+1 starts. `attempt.toml` is written before the agent
-starts and closed after `implement.toml`, so a kill at any point pays for no agent twice
-(DESIGN, a missing row in `.doit.db` means nothing).
+starts and closed after `implement.toml`, so a kill at any point pays for no agent twice:
+the files decide, and a missing row in `.doit.db` means nothing (docs/design/cells.md).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Its result is the marker `worktree.toml`, which outlives the worktree; the directory itself can be
 removed (`clean`) and is made again by whoever needs it. The base is recorded once: a moved base
-branch alone changes nothing, unless `track_base` is set (DESIGN, what makes a phase run again) or
-`--fresh` starts again: then from the newest base, as what landed may have been rolled back there.
+branch alone changes nothing, unless `track_base` is set (else each merge of other people would
+start every agent again) or `--fresh` starts again: then from the newest base, as what landed may
+have been rolled back there.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class SuiteVerdict:
 
     @property
     def red_digest(self) -> str:
-        """A digest of what fails, for `rounds.what_next`."""
+        """A digest of what fails, for `repairs.repair_stop_reason`."""
         return failure_key(self.results)
 
     @property

@@ -19,7 +19,7 @@ def plan_file(ctx: CellContext, plan: Attempt) -> Path:
 
 
 def cell_variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str]:
-    """`ORCHESTR_*`: the cell's own, and four for each upstream (DESIGN, the command agent)."""
+    """`ORCHESTR_*`: the cell's own, and four for each upstream, whose work it may read."""
     marker = WorktreeMarker.read(ctx.dir)
     values = {
         "ORCHESTR_FEATURE": ctx.run.feature.name,

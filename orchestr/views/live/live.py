@@ -1,4 +1,4 @@
-"""The live table on a terminal: draws `rows.build` with rich, at most four times a second.
+"""The live table on a terminal: draws `rows.build_table` with rich, at most four times a second.
 
 The only module that imports rich. Owns the terminal between `__init__` and `close`: the cursor is
 given back whatever happens (also at interpreter exit), and when drawing fails for any reason the

@@ -63,7 +63,7 @@ class FeaturePageBuilder:
 
     @cache_record_reads()
     def build_page(self, run: FeatureRun) -> FeaturePage:
-        """All of one feature as it was when ``run`` was made (`Session.run`)."""
+        """All of one feature as it was when ``run`` was made (`Session.load_run`)."""
         cells = [run.cell_context(p.name) for p in run.plan.cells]
         hide = make_redactor(cells)
         status = redact_status(feature_status(run, fresh=False), hide)

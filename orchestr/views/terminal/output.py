@@ -1,4 +1,4 @@
-"""The one place that turns errors into text and exit codes (DESIGN, commands)."""
+"""The one place that turns errors into text and exit codes."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def plan_json(
     worktrees: Mapping[str, str] = NO_PATHS,
     findings: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """The plan as DESIGN documents it; fields are added, never renamed.
+    """The plan as docs/json.md describes it; fields are added, never renamed.
 
     Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, ``overlaps`` and
     ``proposals``; ``findings`` of the pre-flight.

@@ -1,6 +1,6 @@
 """``status``: cells, phases, attempts, costs and pull requests, for people and as JSON.
 
-Pure. The JSON is documented in DESIGN (``status --json``); fields are added, never renamed.
+Pure. docs/json.md describes the JSON (``status --json``); fields are added, never renamed.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def format_size(count: int) -> str:
 
 
 def format_dollars(known: float, complete: bool) -> str:
-    """A cost; an unknown part is told, never shown as 0 (DESIGN)."""
+    """A cost; an unknown part is named, as 0 would be read as free."""
     shown = "under $0.01" if 0 < known < 0.005 else f"${known:.2f}"
     if complete:
         return shown
