@@ -117,7 +117,7 @@ def test_a_verb_of_another_package(toys: Workspace) -> None:
 def test_a_check_of_another_package(toys: Workspace) -> None:
     spec = next((toys.root / "specs").glob("demo.y*ml"))
     toys.run("run", "demo", code=0)
-    (result,) = json.loads((toys.cell_dir("a") / "checks.json").read_text())["checks"]
+    (result,) = json.loads((toys.cell_dir("a") / "checks.json").read_text())["items"]
     assert (result["kind"], result["passed"], result["detail"]) == (
         "toy_lines", True, "1 files read",
     )  # fmt: skip
