@@ -35,11 +35,16 @@ def test_32_cells_of_one_repository_at_once(workspace: MakeWorkspace) -> None:
     assert Bystander.of(app(ws)) == before
 
 
-def test_a_branch_left_by_an_earlier_run_is_used(workspace: MakeWorkspace) -> None:
+def test_a_branch_that_names_no_cell_is_used_when_the_spec_says_so(
+    workspace: MakeWorkspace,
+) -> None:
     ws = workspace(cells={"a": {}})
     app(ws).git("switch", "--quiet", "-c", "T-1-a")
     left = app(ws).commit({"left.txt": "x\n"})
     app(ws).git("switch", "--quiet", "main")
+    assert "set `adopt: true` for cell a" in both(ws.run("run", "demo", code=1))
+    assert ws.starts() == []
+    ws.spec({"a": {"adopt": True}})
     ws.run("run", "demo", code=0)
     git(ws.repos / "app.git", "merge-base", "--is-ancestor", left, "T-1-a")
 
@@ -50,7 +55,7 @@ def test_a_foreign_branch_of_that_name_is_refused(workspace: MakeWorkspace) -> N
     theirs = app(ws).commit({"else.txt": "x\n"})
     app(ws).git("switch", "--quiet", "main")
     done = both(ws.run("run", "demo", code=1))
-    assert "branch T-1-a exists and is not based on" in done
+    assert "branch T-1-a exists in" in done and "no cell is known to own it" in done
     assert f"git -C {ws.repos / 'app'} branch -m T-1-a T-1-a-old" in done
     assert app(ws).git("rev-parse", "T-1-a") == theirs
     app(ws).git("branch", "-m", "T-1-a", "T-1-a-old")

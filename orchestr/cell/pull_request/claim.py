@@ -60,8 +60,7 @@ def claim_branch(ctx: CellContext, old: WorktreeMarker | None, base: CommitId) -
     if local is None and remote is None:
         return base  # nothing is there that could be somebody's work
     if not _is_own(ctx):
-        where = f"in {ctx.repo_path}" if local is not None else "at the origin"
-        _refuse_unless_adopted(ctx, f"{where} ({(local or remote or '')[:12]})")
+        _refuse_unless_adopted(ctx, local, remote)
     else:
         attempts.request_rebuild(ctx.dir)  # an earlier attempt's work: an attempt goes on from it
     tip = _bring_branch_here(ctx, local, remote)
@@ -87,15 +86,22 @@ def _is_own(ctx: CellContext) -> bool:
     return any(read_owner(pr.body) is not None for pr in seen)  # others' are not among them
 
 
-def _refuse_unless_adopted(ctx: CellContext, where: str) -> None:
-    owner, common = find_other_owner(ctx), f"branch {ctx.cell.branch} exists {where}"
+def _refuse_unless_adopted(
+    ctx: CellContext, local: CommitId | None, remote: CommitId | None
+) -> None:
+    branch = ctx.cell.branch
+    where = f"in {ctx.repo_path}" if local is not None else "at the origin"
+    common = f"branch {branch} exists {where} ({(local or remote or '')[:12]})"
+    owner = find_other_owner(ctx)
     if owner is not None:
         raise ctx.fail(f"{common} and belongs to {owner}", hint=other_branch_hint(ctx))
     if not ctx.cell.adopt:
+        take = f"to go on from these commits, set `adopt: true` for cell {ctx.cell.name}"
+        rename = f"git -C {ctx.repo_path} branch -m {branch} {branch}-old"
+        leave = rename if remote is None else "set another `branch` there"
         raise ctx.fail(
             f"{common} with commits, and no cell is known to own it",
-            hint=f"to go on from these commits, set `adopt: true` for cell {ctx.cell.name} in "
-            f"{ctx.run.feature.path}; else set another `branch` there",
+            hint=f"{take} in {ctx.run.feature.path}; else: {leave}",
         )
 
 
