@@ -1,4 +1,4 @@
-"""A package of another author adds an agent, a forge, a verb and a check: docs/extending.md, installed.
+"""A package of another author adds one of each kind: docs/extending.md, installed.
 
 The package is made of the examples on that page and installed by pip, without the network, into a
 folder that is on PYTHONPATH. Nothing of ours is changed for it.
@@ -117,7 +117,7 @@ def test_a_verb_of_another_package(toys: Workspace) -> None:
 def test_a_check_of_another_package(toys: Workspace) -> None:
     spec = next((toys.root / "specs").glob("demo.y*ml"))
     toys.run("run", "demo", code=0)
-    (result,) = json.loads((toys.cell_dir("a") / "checks.json").read_text())["checks"]
+    (result,) = json.loads((toys.cell_dir("a") / "checks.json").read_text())["items"]
     assert (result["kind"], result["passed"], result["detail"]) == (
         "toy_lines", True, "1 files read",
     )  # fmt: skip
