@@ -152,6 +152,28 @@ class DiskFull(OrchestrError):
         )
 
 
+class NotAccessible(OrchestrError):
+    """A file or folder of the workspace may not be read or written by this user."""
+
+    exit_code = ExitCode.USAGE
+
+
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+
+
+def explain_os_error(error: BaseException) -> OrchestrError | None:
+    """An error of the surroundings in words: no room, or no right to a file; None for others."""
+    full = disk_full_error(error)
+    if full is not None or not isinstance(error, OSError) or error.errno not in _REFUSED:
+        return full
+    if error.filename is None:
+        return None
+    return NotAccessible(
+        f"cannot use {os.fsdecode(error.filename)}: {os.strerror(error.errno)}",
+        hint="let this user read and write it (ls -ld shows whose it is), then the same command",
+    )
+
+
 def as_disk_full(error: OrchestrError) -> DiskFull | None:
     """A DiskFull for an error that a full disk caused, also one of git (whose locale is pinned);
     None for any other error.

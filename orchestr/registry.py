@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -108,10 +109,20 @@ VERBS: Registry[Any] = Registry(
 )
 
 
+_typed_program = "orchestr"
+
+
+def remember_program_name(program: str) -> None:
+    """Note the program that the user typed: under plain doit, our verbs are verbs of `doit`."""
+    global _typed_program  # noqa: PLW0603
+    name = Path(program).name
+    _typed_program = f"{Path(sys.executable).name} -m doit" if name == "__main__.py" else name
+
+
 def substitute_program_name(text: str) -> str:
     """Commands in ``text`` as this user types them: a wrapper names itself in ORCHESTR_AS."""
-    name = os.environ.get("ORCHESTR_AS")
-    if not name or "orchestr " not in text:
+    name = os.environ.get("ORCHESTR_AS") or _typed_program
+    if name == "orchestr" or "orchestr " not in text:
         return text
     verbs = "|".join(map(re.escape, VERBS.names()))
     return re.sub(

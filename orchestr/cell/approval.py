@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.codec import Record, read_toml_record, write_toml_record
+from orchestr.codec import Record, read_toml_record, replace, write_toml_record
 from orchestr.errors import NeedsApproval
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
@@ -112,6 +112,13 @@ def require_approval(ctx: CellContext, gate: Gate, value: str) -> ApprovalDecisi
     return answer
 
 
+def carry_approval(ctx: CellContext, gate: Gate, earlier: Sequence[str], value: str) -> None:
+    """Let a yes to one of ``earlier`` count for ``value``, which differs by no work of anybody."""
+    decision = read_decision(ctx.dir, gate)
+    if decision is not None and any(decision.approves(one) for one in earlier):
+        replace(decision, digest=value).write(ctx.dir)
+
+
 def _check_refusal(
     ctx: CellContext, gate: Gate, value: str, decision: ApprovalDecision | None
 ) -> None:
@@ -131,12 +138,15 @@ def _check_refusal(
 def _wait_for_decision(ctx: CellContext, gate: Gate, value: str) -> ApprovalDecision | None:
     """The answer to ``value``, while other cells of this run are at work; else None.
 
-    A new plan is not made here: a refusal of a plan ends the wait without an answer.
+    A new plan is not made here: a refusal of a plan ends the wait without an answer. A landing does
+    not wait: it leaves the cell out and lands the others.
     """
+    if ctx.run.landing:
+        return None
     with ctx.run.pause_counting():
         quiet = time.monotonic()
         while time.monotonic() - quiet < ALONE:
-            if ctx.run.at_work:
+            if ctx.run.at_work > 0:
                 quiet = time.monotonic()
             elif ctx.run.is_single_cell:
                 return None

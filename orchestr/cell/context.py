@@ -7,7 +7,7 @@ get nothing else: no globals, no cwd.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,6 +58,16 @@ class BaseFetch:
 
 
 @dataclass(slots=True)
+class RemoteHeads:
+    """The last look of a run at a repository's origin: when (monotonic seconds), and what is there
+    of the cells' branches."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    at: float | None = None
+    heads: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class FeatureRun:
     """One feature in one run. ``listener`` sees every event after the journal has it."""
 
@@ -73,12 +83,15 @@ class FeatureRun:
     listener: Callable[[Event], None] | None = None
     pools: dict[str, SlotPool] = field(default_factory=dict)
     seen: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)
+    foreign_prs: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)  # of other cells
     forge_away: dict[str, str] = field(default_factory=dict)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: RunBudget | None = None  # of the command, over all its features
     waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
     fetches: dict[tuple[str, str], BaseFetch] = field(default_factory=dict)  # by repository, base
+    origins: dict[str, RemoteHeads] = field(default_factory=dict)  # by repository
+    landing: bool = False  # it lands: nothing in it waits for a person
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None
@@ -351,5 +364,6 @@ def repo_path(settings: Settings, name: str) -> Path:
 
 
 def observed_prs(run: FeatureRun, cell: Cell) -> tuple[PullRequest, ...]:
-    """The pull requests of a cell's branch as this run saw them at its start."""
+    """The pull requests of a cell's branch as this run saw them at its start, without those whose
+    markers name another cell."""
     return run.seen.get(f"{cell.repo}:{cell.branch}", ())

@@ -18,6 +18,7 @@ from orchestr.cell.agent.stop_agent import has_running_agent, stop_agent, stop_a
 from orchestr.cell.context import ABORT, CellContext
 from orchestr.cell.phases import cross_checks
 from orchestr.cell.phases.implement import try_salvage
+from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.worktree_guard import kill_leftover_checks
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
@@ -57,14 +58,22 @@ class Abort(PlainVerb):
         words = args or list(session.specs.features)
         count = 0
         stopped: list[CellContext] = []
+        commands: dict[str, str] = {}  # feature -> the command that was at work on it
         for target in session.parse_targets(words):
             lease = read_lease(session.layout.lease_file(target.feature))
             if target.cell is not None:
                 cells = [ctx for ctx in session.select_cells([target]) if _stop_cell(ctx, lease)]
             else:
+                if lease is not None and is_process_alive(lease.pid, lease.create_time):
+                    commands[target.feature] = lease.command
                 cells = _stop_feature(session, target, lease)
             stopped += cells
             count += len(cells)
+        for feature, command in commands.items():
+            if not any(ctx.run.feature.name == feature for ctx in stopped):
+                write_stdout(f"Stopped `{command}` ({feature}); the same command goes on.\n")
+        if not count and commands:
+            return 0
         if not count:
             write_stdout("No feature is running: there was nothing to abort.\n")
             return 0
@@ -85,7 +94,7 @@ def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -
     live = [ctx for ctx in cells if _is_agent_alive(ctx)]
     moving = [c for c in cells if c.run.past.cell(c.cell.name).state in BUSY] if lease else []
     if lease is not None and is_process_alive(lease.pid, lease.create_time):
-        _print_progress(target.feature, f"stopping the run (PID {lease.pid})")
+        _print_progress(target.feature, f"stopping `{lease.command}` (PID {lease.pid})")
         os.kill(lease.pid, signal.SIGTERM)
         patience = time.monotonic() + 2 * session.settings.limits.grace + 10
         while is_process_alive(lease.pid, lease.create_time) and time.monotonic() < patience:
@@ -175,7 +184,7 @@ def _abort_attempt(ctx: CellContext) -> None:
     try_salvage(ctx, newest)
     repair.end_stopped_repair(ctx, newest)
     run_reviewers.mark_reviewers_stopped(ctx.dir, newest.number)
-    attempts.close(ctx.dir, newest, "aborted", "orchestr abort")
+    attempts.close(ctx.dir, newest, "aborted", "orchestr abort", tip=find_branch_tip(ctx))
     ctx.emit(EventKind.ATTEMPT_CLOSED, phase=phase, attempt=newest.number,
              outcome="aborted", reason="orchestr abort")  # fmt: skip
     ctx.emit(EventKind.PHASE_FAILED, phase=phase, reason="aborted", aborted=True,

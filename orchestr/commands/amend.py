@@ -20,6 +20,7 @@ from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.files import write_atomic
 from orchestr.process.file_lock import FlockLock
+from orchestr.run.start import next_run_line
 from orchestr.run.workspace import Session
 from orchestr.spec.edit import append_todo
 from orchestr.spec.phases import Action
@@ -59,7 +60,8 @@ def hand_over_amendment(session: Session, ctx: CellContext, *, dry_run: bool) ->
     if found is None:
         raise ctx.fail("it waits for no amendment", hint=f"orchestr explain {ctx.name}")
     if found.amended:
-        write_stdout(f"{ctx.name} was amended already; next: orchestr run {ctx.run.feature.name}\n")
+        write_stdout(f"{ctx.name} was amended already\n")
+        write_stdout(next_run_line(ctx.run, f"orchestr run {ctx.run.feature.name}"))
         return
     _check_amendment(ctx, found)
     path = session.root / ctx.run.feature.path
@@ -83,7 +85,7 @@ def hand_over_amendment(session: Session, ctx: CellContext, *, dry_run: bool) ->
         amendment.mark_amended(ctx, found)
     for item in found.items:
         write_stdout(f"{ctx.run.feature.path}: todo of {item.owner}: {item.todo}\n")
-    write_stdout(f"next: orchestr run {ctx.run.feature.name}\n")
+    write_stdout(next_run_line(ctx.run, f"orchestr run {ctx.run.feature.name}"))
 
 
 def _check_amendment(ctx: CellContext, found: Amendment) -> None:

@@ -19,6 +19,7 @@ from orchestr.cell.pull_request.text import pr_title
 from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, UsageError
+from orchestr.run.start import next_run_line
 from orchestr.run.workspace import Session
 from orchestr.spec.checks import Gate
 from orchestr.state.events import EventKind
@@ -201,14 +202,14 @@ def _record_decision(ctx: CellContext, gate: Gate, seen: str, refusal: str | Non
     if again and before is not None:
         write_stdout(f"{ctx.name}: approved already, by {before.display_name} at {before.at}\n")
     elif refusal is None:
-        write_stdout(f"{ctx.name}: {approval.WORDS[gate]} is approved, by {by}\nnext: {run}\n")
+        write_stdout(f"{ctx.name}: {approval.WORDS[gate]} is approved, by {by}\n")
+        write_stdout(next_run_line(ctx.run, run))
     elif gate is Gate.PLAN:
-        write_stdout(
-            f"{ctx.name}: its plan is refused, by {by}; the next run makes another\nnext: {run}\n"
-        )
+        write_stdout(f"{ctx.name}: its plan is refused, by {by}; the next run makes another\n")
+        write_stdout(next_run_line(ctx.run, run))
     else:
-        write_stdout(f"{ctx.name}: refused, by {by}; it is not published\n"
-             f"next: {hint} (its agent is told the reason)\n")  # fmt: skip
+        write_stdout(f"{ctx.name}: refused, by {by}; it is not published\n")
+        write_stdout(next_run_line(ctx.run, hint, "its agent gets the reason"))
 
 
 def _read_git_identity(ctx: CellContext, key: str) -> str:

@@ -107,7 +107,7 @@ class WorkspaceSource(BoardSource):
         found: list[tuple[str, str, StateBadge, str]] = []
         for name, feature in session.specs.features.items():
             status = feature_status(session.load_run(name))
-            good = sum(status.cell_state(c.name).is_good for c in status.plan.cells)
+            good = sum(status.cell_state(c.name).counts_as_done for c in status.plan.cells)
             look = state_badge(FEATURE_LOOKS[status.state])
             state = StateBadge(status.state.value, FEATURE_LOOKS[status.state].symbol, look.look)
             words = f"{good} of {format_count(len(status.plan.cells), 'cell')} done"

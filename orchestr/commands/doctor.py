@@ -131,7 +131,9 @@ def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
         if fix:
             ctx.run.registry.release(ctx.key)
         text = f"{ctx.name}: its worktree {ctx.worktree} is gone"
-        remedy = "released" if fix else "the next run makes it again; doctor --fix releases it"
+        remedy = (
+            "released" if fix else "the next run makes it again; orchestr doctor --fix releases it"
+        )
         found.append(Diagnostic("warning", text, remedy))
     elif verdict.finding is not TreeFinding.OK:
         text = f"{ctx.name}: worktree {ctx.worktree}: {verdict.finding} {verdict.detail}".rstrip()
@@ -148,6 +150,7 @@ def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
         if not fix:
             remedy = "orchestr doctor --fix makes it again from git worktree list"
             return [Diagnostic("error", error.message, remedy)]
+        _rebuild_registry(session, registry)
     lost = not session.layout.registry_file.exists() and session.layout.worktrees.is_dir()
     if lost and fix:
         _rebuild_registry(session, registry)
@@ -164,7 +167,11 @@ def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
                 registry.release(entry.key)
                 continue
             text = f"{entry.key} is registered at {entry.path}, but no spec names it"
-            remedy = f"git -C {entry.common_dir} worktree remove {entry.path}; doctor --fix"
+            remedy = "orchestr doctor --fix releases it"
+            if Path(entry.path).exists():
+                remedy = _removal_words(Path(entry.path), entry.common_dir)
+            else:
+                text += ", and it is gone"
             found.append(Diagnostic("warning", text, remedy))
     root = session.layout.worktrees
     if root.is_dir():
@@ -173,8 +180,26 @@ def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
                 key = f"{feature.name}/{folder.name}"
                 if str(folder) not in paths and key not in known:
                     text = f"{folder} is a worktree that nothing here knows"
-                    found.append(Diagnostic("warning", text, f"look into it, then rm -r {folder}"))
+                    found.append(Diagnostic("warning", text, _removal_words(folder)))
     return found
+
+
+def _removal_words(folder: Path, common_dir: str = "") -> str:
+    """The commands that remove a folder among our worktrees and lose nothing.
+
+    `git worktree remove` refuses what is not committed; the commits stay on their branch.
+    """
+    tree = Repo(folder)
+    if not (folder / ".git").exists() or not tree.is_repository():
+        return f"git knows nothing of it: look into it, then remove the folder {folder}"
+    clone = common_dir or str(tree.common_dir())
+    remove = f"git -C {clone} worktree remove {folder}"
+    if tree.run_git("status", "--porcelain", "--ignored", check=False).text.strip():
+        return (
+            f"it holds what is not committed: look at git -C {folder} status, commit it or move it "
+            f"away, then {remove}"
+        )
+    return f"{remove}, its commits stay on their branch"
 
 
 def _rebuild_registry(session: Session, registry: Registry) -> None:

@@ -14,22 +14,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from orchestr.cell.context import FeatureRun
+from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.cross_checks import red_cross_checks
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import ExitCode, OrchestrError, UsageError
+from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing import changes
 from orchestr.landing.candidates import BuiltCandidate
+from orchestr.landing.changes import LANDED_ONCE
 from orchestr.landing.events import CandidateSpec, Event, Stage, Trouble
 from orchestr.landing.land import Lander
 from orchestr.landing.queue import find_obstacle
+from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease
 from orchestr.run.goals import FeatureGoals
+from orchestr.run.notify import Notifier
 from orchestr.run.observe_forge import observe_pull_requests
 from orchestr.run.signals import InterruptHandler
-from orchestr.run.start import hold_leases, lease_record, new_run_id, paid_agents
+from orchestr.run.start import finish_run, hold_leases, lease_record, new_run_id, paid_agents
 from orchestr.run.workspace import Session
 from orchestr.settings.keys import STRATEGIES
 from orchestr.spec.phases import Delivery
@@ -37,7 +40,6 @@ from orchestr.state.events import EventKind
 from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
-from orchestr.state.states import CellState
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
 from orchestr.views.terminal.landing import LandingRow, event_line, preview_text, summary_text
 from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
@@ -46,6 +48,7 @@ DRY_RUN = flag_option("dry_run", "show the order, the candidates and their confl
                long="dry-run")  # fmt: skip
 ALLOW_RED = flag_option("allow_red", "land although cross checks are red; asks, and is journalled",
                         long="allow-red")  # fmt: skip
+AGAIN = flag_option("again", "land once more what was rolled back, as it was", long="again")
 STRATEGY = value_option("strategy", f"how to merge in this landing: {', '.join(STRATEGIES)}")
 
 
@@ -59,7 +62,7 @@ class Land(PlainVerb):
         ("land mlkem", "check and merge in order what is ready"),
         ("land mlkem --dry-run", "only show the order, and what is in the way"),
     )
-    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, ALLOW_RED, YES)
+    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, AGAIN, ALLOW_RED, YES)
     undo = False
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
@@ -74,8 +77,9 @@ class Land(PlainVerb):
             raise UsageError("features land as a whole", hint=f"orchestr {self.name} FEATURE")
         runs = [session.load_run(name) for name in dict.fromkeys(t.feature for t in targets)]
         goals = [FeatureGoals(run, [], CellSelection(), []) for run in runs]
+        again = bool(params.get("again"))
         if params["dry_run"]:
-            return preview_landing(runs, strategy=strategy, undo=self.undo)
+            return preview_landing(runs, strategy=strategy, undo=self.undo, again=again)
         check_built(runs)
         red = {} if self.undo else find_red_cross_checks(runs)
         if red and not params["allow_red"]:
@@ -83,10 +87,16 @@ class Land(PlainVerb):
         if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
             return int(ExitCode.DONE)
         create_state_dirs(session.layout)
-        with hold_leases(goals, break_lock=False), hold_landing_lease(runs):
+        with (
+            Notifier(runs) as notifier,
+            hold_leases(goals, break_lock=False),
+            hold_landing_lease(runs),
+        ):
             for goal in goals:
+                goal.run.listener = notifier.show_event
                 observe_pull_requests(goal.run)
-            return land_features(runs, strategy=strategy, undo=self.undo, allowed_red=red)
+            return land_features(runs, strategy=strategy, undo=self.undo, again=again,
+                                 allowed_red=red, notifier=notifier)  # fmt: skip
 
 
 def find_red_cross_checks(runs: Sequence[FeatureRun]) -> dict[str, str]:
@@ -118,13 +128,14 @@ def check_built(runs: Sequence[FeatureRun]) -> None:
 
 
 def preview_landing(
-    runs: Sequence[FeatureRun], *, strategy: str | None = None, undo: bool = False
-) -> int:
+    runs: Sequence[FeatureRun], *, strategy: str | None = None, undo: bool = False,
+    again: bool = False,
+) -> int:  # fmt: skip
     """A preview: no lease, so a run may be at work beside it."""
     check_built(runs)
     for run in runs:
         observe_pull_requests(run)
-    code = land_features(runs, dry_run=True, strategy=strategy, undo=undo)
+    code = land_features(runs, dry_run=True, strategy=strategy, undo=undo, again=again)
     red = {} if undo else find_red_cross_checks(runs)
     if not red:
         return code
@@ -147,14 +158,17 @@ def land_features(
     dry_run: bool = False,
     strategy: str | None = None,
     undo: bool = False,
+    again: bool = False,
     quiet: bool = False,
     allowed_red: Mapping[str, str] | None = None,
+    notifier: Notifier | None = None,
 ) -> int:
     """Land features whose leases are held. Returns the exit code."""
     allowed = allowed_red or {}
     run_id = new_run_id()
     for run in runs:
         run.id = run.id or run_id
+        run.landing = True
         run.past = replay(run.journal.read())
     if not dry_run:
         create_state_dirs(runs[0].layout)
@@ -170,16 +184,43 @@ def land_features(
             print_stderr(f"{time.strftime('%H:%M:%S')} {text}")
 
     lander = Lander(runs, listener=print_event, warn=lambda t: print_stderr(f"warning: {t}"),
-                    strategy=strategy, undo=undo, allowed_red=frozenset(allowed))  # fmt: skip
+                    strategy=strategy, undo=undo, again=again,
+                    allowed_red=frozenset(allowed))  # fmt: skip
     if dry_run:
         return print_preview(lander)
-    with InterruptHandler(runs):
-        outcome = lander.land_all()
+    tried = [] if undo else [ctx for ctx in cells_of(runs) if restore_proven_head(ctx)]
+    try:
+        with InterruptHandler(runs):
+            outcome = lander.land_all()
+    finally:
+        for ctx in tried:
+            if lander.queue.items[ctx.key].stage is not Stage.LANDED:
+                withdraw_proven_head(ctx)
+    for run in runs if notifier is not None else ():
+        tell_landing(run, outcome, notifier, undo=undo)
     if quiet:
         return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
     rows = summary_rows(outcome, many=len(runs) > 1)
     write_stdout(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
     return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
+
+
+def cells_of(runs: Sequence[FeatureRun]) -> list[CellContext]:
+    """Every cell of these features."""
+    return [run.cell_context(cell.name) for run in runs for cell in run.feature.cells]
+
+
+def tell_landing(
+    run: FeatureRun, outcome: LandingOutcome, notifier: Notifier | None, *, undo: bool
+) -> None:
+    """The news of a landing's end: what landed, or why the rest did not."""
+    name = run.feature.name
+    mine = [end for end in outcome.ends if end.key.partition("/")[0] == name]
+    left = [end for end in mine if end.stage is not Stage.LANDED]
+    verb = "rolled back" if undo else "landed"
+    whys = [*outcome.red, *(f"{change_name(end.key, False)}: {end.why}" for end in left)]
+    if notifier is not None and (whys or any(end.fresh for end in mine)):
+        notifier.show_landing(run, verb, len(mine) - len(left), whys)
 
 
 def confirm_landing(
@@ -269,26 +310,45 @@ def replace_change_keys(text: str, many: bool) -> str:
     return re.sub(r"^it needs ([^\s,]+),", lambda m: f"it needs {change_name(m[1], many)},", text)
 
 
-def land_after_run(goals: Sequence[FeatureGoals], code: int, *, as_json: bool) -> int:
+def lands_after_run(goals: Sequence[FeatureGoals]) -> bool:
+    """Whether something of a `run` that went well is still to be landed by it."""
+    return any(not all_landed(run) for run in runs_to_land(goals))
+
+
+def land_after_run(goals: Sequence[FeatureGoals], notifier: Notifier, *, as_json: bool) -> int:
     """At the end of a `run` that went well: land the whole features that say `delivery: merge`.
 
-    Under the leases of that run. With ``as_json`` the run's own listener still prints events,
-    and nothing else is printed.
+    Under the leases of that run, whose end is journalled here, with the exit code of the landing.
+    With ``as_json`` the run's own listener still prints events, and nothing else is printed.
     """
     runs = [run for run in runs_to_land(goals) if not all_landed(run)]
-    if code or not runs:
-        return code
-    with hold_landing_lease(runs):
+    listeners = [(goal.run, goal.run.listener) for goal in goals]
+    code = int(ExitCode.FAILED)
+    try:
+        with hold_landing_lease(runs):
+            for run in runs:
+                observe_pull_requests(run)
+                run.listener = run.listener if as_json else notifier.show_event
+            code = land_features(runs, quiet=as_json, notifier=notifier)
+    except (Interrupted, KeyboardInterrupt):
+        code = int(ExitCode.INTERRUPTED)
+        raise
+    except OrchestrError as error:  # the origin or the forge could not be asked
         for run in runs:
-            observe_pull_requests(run)
-            run.listener = run.listener if as_json else None
-        return land_features(runs, quiet=as_json)
+            notifier.show_landing(run, "landed", 0, [error.message])
+        raise
+    finally:
+        for run, listener in listeners:
+            run.listener = listener
+        finish_run(goals, code)
+    return code
 
 
 def all_landed(run: FeatureRun) -> bool:
-    """Whether the journal has every cell as landed: then there is nothing to land."""
+    """Whether the journal has every cell as landed, also those that were rolled back since: a run
+    lands none of them."""
     past = replay(run.journal.read())
-    return all(past.cell(cell.name).state is CellState.LANDED for cell in run.feature.cells)
+    return all(past.cell(cell.name).state in LANDED_ONCE for cell in run.feature.cells)
 
 
 def runs_to_land(goals: Sequence[FeatureGoals]) -> list[FeatureRun]:

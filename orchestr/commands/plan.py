@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from orchestr.commands.base import options
@@ -14,8 +15,9 @@ from orchestr.files import cache_record_reads
 from orchestr.plan.dag import find_overlaps
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.goals import FeatureGoals, choose_goals
-from orchestr.run.preflight import check_reviewers
+from orchestr.run.preflight import check_prerequisites
 from orchestr.run.workspace import Session
+from orchestr.spec.phases import Action
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.model import cross_lines
 from orchestr.views.query.proposed_checks import propose_checks
@@ -65,8 +67,12 @@ def print_plan(
     for warning in session.specs.warnings:
         if warning.file == run.feature.path:
             print_stderr(str(warning))
-    for finding in check_reviewers(run, goal.cells):
+    claims = {f"{c.location}: {c.message}" for c in overlap_problems(run.feature, run.layout.root)}
+    findings = [f for f in check_prerequisites(run, goal.cells) if f.what not in claims]
+    for finding in findings:
         print_stderr(str(finding))
+    if any(finding.severity == "error" for finding in findings):
+        print_stderr("a run would be refused because of this")
     cells = None if not goal.selection.still else [*goal.cells]
     whole = {p.name for p in run.plan.cells}
     if set(goal.cells) | set(goal.selection.still) != whole:
@@ -77,11 +83,17 @@ def print_plan(
         )
         status = feature_status(run, fresh=False)
         facts = status.facts
+    worktrees = {
+        p.name: str(run.cell_context(p.name).worktree)
+        for p in run.plan.cells
+        if p.action is Action.AGENT
+    }
     found = overlap_problems(run.feature, run.layout.root)
     bad = any(claim.severity == "error" for claim in found)
     if as_json:
         value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
-                          proposals=propose_checks(run))  # fmt: skip
+                          proposals=propose_checks(run), worktrees=worktrees,
+                          findings=[asdict(finding) for finding in findings])  # fmt: skip
         value["cross_checks"] = [
             {"repo": one.repo, "passed": one.passed, "told": one.told or None}
             for one in status.cross
@@ -99,6 +111,7 @@ def print_plan(
             resources=_read_resources(session),
             timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
             proposals=propose_checks(run),
+            worktrees=worktrees,
         )
     )
     sys.stdout.writelines(f"{line}\n" for line in cross_lines(status))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from doit.cmd_run import Run as DoitRun
@@ -20,6 +21,7 @@ from orchestr.run.signals import InterruptHandler
 from orchestr.run.start import (
     begin_run,
     confirm_run,
+    finish_run,
     hold_leases,
     initial_views,
     make_log_finder,
@@ -123,12 +125,15 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ):
             for goal in goals:
                 free_leftover_ports(goal.run)
-            code = self._run_tasks(session, loader, goals, theirs, params, notifier)
-            return land.land_after_run(goals, code, as_json=params["json"]) if merge else code
+            lands = partial(land.lands_after_run, goals) if merge else no_landing
+            code = self._run_tasks(session, loader, goals, theirs, params, notifier, lands)
+            if code or not lands():
+                return code
+            return land.land_after_run(goals, notifier, as_json=params["json"])
 
     def _run_tasks(self, session: Session, loader: FeatureTaskLoader[Session],
              goals: list[FeatureGoals], theirs: Sequence[str], params: Any,
-             notifier: Notifier) -> int:  # fmt: skip
+             notifier: Notifier, lands: Callable[[], bool]) -> int:  # fmt: skip
         runs = {goal.run.feature.name: goal.run for goal in goals}
         happened: list[Event] = []
         slots = session.settings.limits.jobs
@@ -165,10 +170,15 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                 exit_code = ExitCode.INTERRUPTED
             else:
                 exit_code = ExitCode.FAILED if code or reporter.blocked else ExitCode.DONE
-            for run in runs.values():
-                run.emit(EventKind.RUN_FINISHED, exit=int(exit_code), **run.forge_usage)
+            if exit_code is not ExitCode.DONE or not lands():  # else the landing is its end
+                finish_run(goals, exit_code)
         _print_summary(goals, happened, exit_code, as_json=params["json"])
         return int(exit_code)
+
+
+def no_landing() -> bool:
+    """For a run that leaves its pull requests open."""
+    return False
 
 
 def _print_summary(

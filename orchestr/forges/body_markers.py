@@ -22,6 +22,7 @@ END = "<!-- orchestr:end -->"
 _BEGIN = re.compile(r"<!-- orchestr:begin(?: [a-z]+=[A-Za-z0-9_.-]+)* -->[ \t]*")
 _END = re.compile(re.escape(END) + r"[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
+_NAMED = re.compile(r" ([a-z]+)=([A-Za-z0-9_.-]+)")
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -29,6 +30,23 @@ def begin_marker(feature: str, cell: str) -> str:
     """The first line of a cell's part."""
     names = (_UNFIT.sub("_", name) or "_" for name in (feature, cell))
     return "<!-- orchestr:begin feature={} cell={} -->".format(*names)
+
+
+def read_owner(body: str) -> tuple[str, str] | None:
+    """Feature and cell that the first of our parts in a body names; None when there is none."""
+    lines = body.split("\n")
+    for span in _find_spans(lines):
+        if _is_begin_marker(lines[span.first]):
+            named = dict(_NAMED.findall(lines[span.first]))
+            if "feature" in named and "cell" in named:
+                return named["feature"], named["cell"]
+    return None
+
+
+def is_owned_by_other(body: str, feature: str, cell: str) -> bool:
+    """Whether the markers in a body name another cell than this one."""
+    owner = read_owner(body)
+    return owner is not None and begin_marker(*owner) != begin_marker(feature, cell)
 
 
 def wrap_block(feature: str, cell: str, text: str) -> str:

@@ -19,6 +19,7 @@ from typing import Protocol, runtime_checkable
 from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases import publish
+from orchestr.cell.pull_request.claim import is_foreign
 from orchestr.cell.worktree.salvage import (
     is_same_repository,
     salvage_worktree,
@@ -49,11 +50,11 @@ class MarksMerged(Protocol):
 
 
 def newest_pr(ctx: CellContext) -> PullRequest | None:
-    """The newest pull request of the cell's branch. Raises ForgeAway, ForgeError."""
+    """The newest pull request that is the cell's own. Raises ForgeAway, ForgeError."""
     found = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch]).get(
         ctx.cell.branch, ()
     )
-    return found[0] if found else None
+    return next((pr for pr in found if not is_foreign(ctx, pr)), None)
 
 
 def same_repo_dependents(ctx: CellContext) -> list[CellContext]:

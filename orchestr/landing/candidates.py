@@ -22,7 +22,8 @@ REVERTS = "Orchestr-Reverts"
 class Recipe:
     """One change. ``own_base``: its own work is ``own_base..head``, None where git's merge base
     says that already (not after a squash of what is below it, nor after a rollback). ``undo``:
-    revert this ``(before, after)`` of the target instead.
+    revert this ``(before, after)`` of the target instead. ``again``: its commits are in the target,
+    and reverted there.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Recipe:
     strategy: str = "merge"
     own_base: CommitId | None = None
     undo: tuple[CommitId, CommitId] | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeT
             else _commit_change(repo, base, recipe, merged.tree, (base,))
         )
     head = recipe.head
-    if repo.is_ancestor(head, base):
+    if repo.is_ancestor(head, base) and not recipe.again:
         return base
     if recipe.own_base is None and repo.merge_base(base, head) is None:
         raise OrchestrError(
@@ -81,7 +83,7 @@ def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeT
         )
     if recipe.strategy == "fast-forward" and repo.is_ancestor(base, head):
         return head
-    linear = recipe.strategy in ("squash", "rebase")
+    linear = recipe.strategy in ("squash", "rebase") or repo.is_ancestor(head, base)
     merged = repo.merge_trees(base, head, recipe.own_base)
     if merged.tree is None:
         return merged

@@ -30,6 +30,7 @@ from orchestr.state.results import HeadRecord, ImplementOutcome, ImplementRecord
 from orchestr.state.states import CellState
 
 NOT_BUILT = "it is not built"
+LANDED_ONCE = (CellState.LANDED, CellState.ROLLED_BACK)
 
 
 def lane_of(ctx: CellContext) -> Lane:
@@ -65,7 +66,7 @@ def hold_reason(ctx: CellContext, head: HeadRecord | None) -> str:
     for phase in Phase:
         if phase is Phase.PLAN and phase not in ctx.cell.task_phases:
             continue
-        if phase is Phase.WORKTREE and head is not None and state is CellState.LANDED:
+        if phase is Phase.WORKTREE and head is not None and state in LANDED_ONCE:
             continue
         try:
             why = phase_module(phase).reason_to_run(ctx)
@@ -111,9 +112,11 @@ def make_recipe(session: LandingSession, key: str, head: CommitId) -> Recipe:
     )
     strategy = session.strategy or ctx.repo_settings.strategy or ctx.run.settings.landing.strategy
     own = own_base(session, ctx, head) if strategy in ("squash", "rebase") else None
-    if item.undone and item.before and item.stage is not Stage.LANDED:
-        own = CommitId(item.before)  # its old commits are in the target, and reverted there
-    return Recipe(key, head, pr_title(ctx), trailers, strategy, own)
+    again = bool(item.undone and item.before and item.stage is not Stage.LANDED)
+    if again:  # its old commits are in the target, and reverted there
+        own = ctx.repo.merge_base(CommitId(item.first or item.before), head)
+    return Recipe(key, head, pr_title(ctx), trailers, strategy, own,
+                  again=again and head == item.again)  # fmt: skip
 
 
 def own_base(session: LandingSession, ctx: CellContext, head: CommitId) -> CommitId | None:

@@ -274,10 +274,17 @@ class Lost:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class LandAgain:
+    """A person asks to land these once more, with the heads that were rolled back."""
+
+    parts: tuple[Part, ...]
+
+
 Event = (
-    Started | Offered | TargetSeen | Made | Conflicted | Checked | GroupOpened | GroupClosed
-    | LandIntended | Landed | NotLanded | Split | RepairStarted | Repaired | Parked | Retargeted
-    | Verified | Lost
+    Started | Offered | LandAgain | TargetSeen | Made | Conflicted | Checked | GroupOpened
+    | GroupClosed | LandIntended | Landed | NotLanded | Split | RepairStarted | Repaired | Parked
+    | Retargeted | Verified | Lost
 )  # fmt: skip
 
 

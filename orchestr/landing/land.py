@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from orchestr.cell.context import FeatureRun
-from orchestr.errors import Interrupted, OrchestrError, disk_full_error
+from orchestr.errors import Interrupted, OrchestrError, explain_os_error
 from orchestr.git.repo import CommitId
 from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.checks import make_default_check
@@ -30,6 +30,7 @@ from orchestr.landing.events import (
     CheckCandidate,
     Conflicted,
     Event,
+    LandAgain,
     LandCandidate,
     Landed,
     LandIntended,
@@ -79,7 +80,9 @@ class Lander(LandingSession):
         for one in self.runs:
             for cell in one.feature.cells:
                 self.ways[cell.repo] = (
-                    PUSH if self.undo else choose_landing_method(one, cell.repo, self.strategy)
+                    PUSH
+                    if self.undo or self.again
+                    else choose_landing_method(one, cell.repo, self.strategy)
                 )
         self.book = LandingJournal(run.layout.state / "landing" / "queue.jsonl", run.id)
         self.queue = replay(self.book.read(), self.rules)
@@ -146,6 +149,10 @@ class Lander(LandingSession):
             self.append(offer)
         for lane, tip in tips.items():
             self.append(TargetSeen(lane, tip))
+        items = [self.queue.items[key] for key in sorted(self._offered)]
+        back = tuple((i.change.key, i.undone) for i in items if i.undone == i.change.head != "")
+        if self.again and back:
+            self.append(LandAgain(back))
 
     def append(self, event: Event) -> None:
         """Journal, count, show; what a feature's own journal must show goes there first."""
@@ -220,7 +227,7 @@ class Lander(LandingSession):
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
-            answer = disk_full_error(error) or OrchestrError(f"{type(error).__name__}: {error}")
+            answer = explain_os_error(error) or OrchestrError(f"{type(error).__name__}: {error}")
         self._answers.put((action, answer))
 
     def _take_answer(self) -> None:

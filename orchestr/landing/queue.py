@@ -28,6 +28,7 @@ from orchestr.landing.events import (
     Event,
     GroupClosed,
     GroupOpened,
+    LandAgain,
     Landed,
     LandingChange,
     LandIntended,
@@ -67,7 +68,9 @@ class QueueItem:
     after: str = ""
     tidy: int = 2
     frozen: bool = False  # its group is not asked for in this process
-    undone: str = ""  # the head that was rolled back: it does not land again
+    undone: str = ""  # the head that was rolled back: it lands again only when asked to
+    first: str = ""  # the target before the first landing of what was rolled back
+    again: str = ""  # the head that a person asked to land again
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,10 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _apply_started(q, groups)
         case Offered(change, landed):
             return _apply_offered(q, change, landed)
+        case LandAgain(parts):
+            asked = [q.items[key] for key, head in parts
+                     if key in q.items and q.items[key].undone == head]  # fmt: skip
+            return _with_items(q, *(replace(item, again=item.undone) for item in asked))
         case TargetSeen(lane, tip):
             return _with_target_tip(q, lane, tip)
         case Made(spec, commit, tree):
@@ -197,7 +204,8 @@ def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
         head = old.change.head if old.stage is Stage.REPAIRING else change.head
         return _with_items(q, replace(old, change=replace(change, head=head), frozen=False))
     before = old.before if old.undone else ""
-    return _with_items(q, QueueItem(change, undone=old.undone, before=before))  # a person's new try
+    new = QueueItem(change, undone=old.undone, before=before, first=old.first)
+    return _with_items(q, new)  # a person's new try
 
 
 def _apply_landed(q: Queue, event: Landed) -> Queue:
@@ -208,13 +216,13 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
         item = q.items[key]
         if item.stage is not Stage.LANDED:
             item = replace(item, stage=Stage.LANDED, before=before, after=after, tidy=0,
-                           trouble=None, detail="", limit=0)  # fmt: skip
+                           trouble=None, detail="", limit=0, again="")  # fmt: skip
             q = _with_items(q, item)
         undone = q.items.get(item.change.reverts)
         if undone is not None:
-            q = _with_items(
-                q, replace(undone, stage=Stage.WAITING, undone=undone.change.head, tidy=2)
-            )
+            back = replace(undone, stage=Stage.WAITING, undone=undone.change.head, tidy=2,
+                           first=undone.first or undone.before)  # fmt: skip
+            q = _with_items(q, back)
     window = min(q.rules.ceiling, q.window_size(spec.lane) + 1)
     return _with_target_tip(
         replace(q, windows={**q.windows, spec.lane: window}), spec.lane, event.tip
@@ -306,7 +314,7 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
         return f"feature {item.change.group} is not being landed now"
     if item.change.hold:
         return item.change.hold
-    if item.undone and item.undone == item.change.head:
+    if item.undone and item.undone == item.change.head != item.again:
         return "it was rolled back and has no new head since"
     for need in item.change.needs:
         upstream = q.items.get(need)

@@ -8,6 +8,7 @@ was prepared, and the phases themselves know what is done.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 
 from orchestr.cell.context import CellContext
@@ -18,10 +19,19 @@ from orchestr.codec import replace
 from orchestr.files import read_toml, write_atomic, write_toml
 from orchestr.landing.events import Trouble
 from orchestr.spec.phases import Action, Phase
-from orchestr.state.results import WorktreeMarker
+from orchestr.state import attempts
+from orchestr.state.results import (
+    CHECKS,
+    IMPLEMENT,
+    REVIEW,
+    ImplementRecord,
+    WorktreeMarker,
+)
 
 EVIDENCE = "landing.md"  # read by `orchestr.cell.worktree.prepare_branch` for the prompt
 RECORD = "landing.toml"
+PROVEN = "landing-proven"  # the results that a repair puts aside
+PROOFS = (IMPLEMENT, CHECKS, REVIEW)
 
 
 def repair_obstacle(ctx: CellContext) -> str | None:
@@ -63,6 +73,7 @@ def _prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str
         "work together, change nothing that your task does not need, and leave no conflict markers."
     )
     write_atomic(ctx.dir / EVIDENCE, f"{text}\n".encode())
+    _keep_proven_head(ctx, marker)
     # Its result is void whatever happens; the attempt after it goes on from the same branch.
     forget_phases(ctx, [Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW])
     # A merge that an attempt left half-done is of the target as it was then: it is finished first,
@@ -70,6 +81,49 @@ def _prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str
     half = ctx.worktree.exists() and unfinished_operation(ctx.worktree_repo) is not None
     if not (half and marker.base_ref == target):
         replace(marker, base=tip, base_ref=target).write(ctx.dir)
+
+
+def _keep_proven_head(ctx: CellContext, marker: WorktreeMarker) -> None:
+    """Copy what proves the head, before a repair puts it aside."""
+    folder = ctx.dir / PROVEN
+    if ImplementRecord.read(ctx.dir) is None:
+        return  # a second repair: what was proven is kept
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    marker.write(folder)
+    for name in PROOFS:
+        if (ctx.dir / name).exists():
+            shutil.copy2(ctx.dir / name, folder / name)
+
+
+def restore_proven_head(ctx: CellContext) -> bool:
+    """Put back what proves the published head, when a repair failed and left the branch there.
+
+    False when there is nothing to put back: somebody committed since, or its agent is at work.
+    """
+    folder, head = ctx.dir / PROVEN, ctx.read_head()
+    kept, marker = ImplementRecord.read(folder), WorktreeMarker.read(folder)
+    newest = attempts.newest_attempt(ctx.dir)
+    if head is None or kept is None or marker is None or kept.head != head.head:
+        return False
+    if ImplementRecord.read(ctx.dir) is not None or newest is None or newest.is_open:
+        return False
+    if ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}") != head.head:
+        return False
+    marker.write(ctx.dir)
+    for name in PROOFS:
+        if (folder / name).exists():
+            shutil.copy2(folder / name, ctx.dir / name)
+    return True
+
+
+def withdraw_proven_head(ctx: CellContext) -> None:
+    """It did not land: the cell is for its agent or a person again, as before."""
+    kept, now = ImplementRecord.read(ctx.dir / PROVEN), ImplementRecord.read(ctx.dir)
+    if kept is None or now is None or kept.head != now.head:
+        return  # a repair has made a new head
+    for name in PROOFS:
+        (ctx.dir / name).unlink(missing_ok=True)
 
 
 def perform_open_phases(ctx: CellContext, phases: Iterable[Phase]) -> None:

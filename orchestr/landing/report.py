@@ -8,7 +8,6 @@ from orchestr.cell.worktree.salvage import unfinished_operation
 from orchestr.landing.events import LandingChange, Lane, Stage, Trouble
 from orchestr.landing.queue import QueueItem, find_obstacle
 from orchestr.landing.session import LandingSession
-from orchestr.spec.phases import Action
 from orchestr.state.events import EventKind
 from orchestr.state.results import NO_PR, PublishRecord
 
@@ -57,21 +56,11 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
             name = session.cell_context(change.reverts or change.key).run.feature.name
             hint = f"orchestr run {name} && orchestr land {name}" if change.hold else ""
             if item.undone and item.undone == change.head:
-                hint = _landing_again_hint(session, change, name)
+                hint = (
+                    f"orchestr land {name} --again (as it was), "
+                    f"or orchestr run {name} --fresh && orchestr land {name}"
+                )
             return replace(end, commit="", why=why, hint=hint)
-
-
-def _landing_again_hint(session: LandingSession, change: LandingChange, name: str) -> str:
-    """What lands a change again that was rolled back: its commits are in the target's history,
-    so that only new ones on top of the reverts change anything."""
-    ctx = session.cell_context(change.key)
-    if ctx.cell.action is Action.PUSH:
-        target = change.lane.target
-        return (
-            f"git -C {ctx.repo_path} switch {ctx.cell.branch}, merge {target} and revert the "
-            f"reverts there; then orchestr run {name} && orchestr land {name}"
-        )
-    return f"orchestr run {name} --fresh && orchestr land {name}"
 
 
 def _pull_request_link(session: LandingSession, change: LandingChange) -> str:

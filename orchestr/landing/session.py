@@ -31,6 +31,7 @@ class LandingSession:
 
     ``check`` is the seam for checks: called in a thread, with a worktree that shows exactly the
     candidate. ``listener`` sees every event after the book has it. ``undo``: roll back instead.
+    ``again``: what was rolled back lands once more.
     ``allowed_red``: features that land although their cross checks are red.
     """
 
@@ -40,6 +41,7 @@ class LandingSession:
     warn: Callable[[str], None] = field(default=lambda text: None)
     undo: bool = False
     strategy: str | None = None
+    again: bool = False
     allowed_red: frozenset[str] = frozenset()
     queue: Queue = field(init=False)
     ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved

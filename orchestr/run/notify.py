@@ -26,7 +26,8 @@ from orchestr.process.run import run_command as run_process
 from orchestr.settings.records import NotifySettings
 from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.event_details import CheckDone, RunFinished
-from orchestr.state.events import Event
+from orchestr.state.events import Event, EventKind
+from orchestr.state.journal import utc_timestamp
 from orchestr.state.replay import CellView, FeatureView, apply_event
 from orchestr.state.states import CellState
 from orchestr.views.live.progress import Progress
@@ -52,7 +53,8 @@ def derive_message(view: FeatureView, event: Event) -> tuple[FeatureView, dict[s
         made = any(cell.run == event.run for cell in after.cells.values())
         if details.exit != int(ExitCode.DONE) or not made:
             return after, None
-        text = f"{event.feature}: done"
+        landed = any(cell.state is CellState.LANDED for cell in after.cells.values())
+        text = f"{event.feature}: {'landed' if landed else 'done'}"
         return after, _make_message("done", event, text, f"orchestr status {event.feature}")
     if isinstance(details, CheckDone) and not event.cell and not details.passed:
         what = f"{details.name} in {details.repo}"
@@ -122,7 +124,11 @@ class Notifier(Progress):
             return
         with self._lock:
             self._views[event.feature], message = derive_message(self._views[event.feature], event)
-        if message is None or message["kind"] not in self._settings.on:
+        if message is not None:
+            self._queue_message(message)
+
+    def _queue_message(self, message: dict[str, Any]) -> None:
+        if self._thread is None or message["kind"] not in self._settings.on:
             return
         if message["kind"] == "waiting":  # a limit stops all cells of an agent: told once
             limit = (message["agent"], (message["until"] or "")[:16])
@@ -133,6 +139,23 @@ class Notifier(Progress):
             self._queue.put_nowait(message)
         except queue.Full:
             self._warn_once("there is more news than can be told; some is left out")
+
+    def show_landing(self, run: FeatureRun, verb: str, done: int, left: Sequence[str]) -> None:
+        """Queue the outcome of a landing; ``left`` says of each change why it did not land.
+
+        What ended well within a `run` is told by the end of that run.
+        """
+        if not left and self._views[run.feature.name].run == run.id:
+            return
+        name = run.feature.name
+        text = f"{name}: {verb}" if not left else f"{name}: {done} {verb}, {len(left)} not"
+        why = "; ".join(headline(one) for one in left)[:LONGEST]
+        event = Event(EventKind.LAND_QUEUE, utc_timestamp(), run.id, name)
+        more = {"reason": why, "state": "failed"} if left else {}
+        self._queue_message(
+            _make_message("failed" if left else "done", event, f"{text}: {why}" if why else text,
+                          f"orchestr status {name}", **more)
+        )  # fmt: skip
 
     def close(self) -> None:
         """Let what is queued be told, for as long as one telling may take."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from orchestr.cell.context import FeatureRun
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import PullRequest
+from orchestr.forges.body_markers import is_owned_by_other
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
 from orchestr.state.view import CellView
@@ -31,9 +32,13 @@ def observe_pull_requests(run: FeatureRun) -> None:
             run.forge_away[repo] = error.message
             run.emit(EventKind.FORGE_AWAY, repo=repo, reason=error.message, hint=error.hint)
             continue
-        for branch, prs in found.items():
-            run.seen[f"{repo}:{branch}"] = prs
+        for branch, every in found.items():
             name = names[repo, branch]
+            prs = tuple(
+                pr for pr in every if not is_owned_by_other(pr.body, run.feature.name, name)
+            )
+            run.seen[f"{repo}:{branch}"] = prs
+            run.foreign_prs[f"{repo}:{branch}"] = tuple(pr for pr in every if pr not in prs)
             if prs and pull_request_changed(run.past.cell(name), prs[0]):
                 run.emit(
                     EventKind.PR_SEEN,

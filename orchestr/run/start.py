@@ -20,7 +20,7 @@ from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.errors import ExitCode
 from orchestr.plan.dag import ForecastOutcome
-from orchestr.process.lease import Lease, LeaseRecord, break_lease
+from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.observe_forge import observe_pull_requests
@@ -127,6 +127,18 @@ def hold_leases(goals: Sequence[FeatureGoals], *, break_lock: bool) -> Iterator[
         yield
 
 
+def next_run_line(run: FeatureRun, command: str, what: str = "") -> str:
+    """`next: COMMAND`, or, while a run holds the feature, how to see when that has ended."""
+    name = run.feature.name
+    holder = read_lease(run.layout.lease_file(name))
+    if holder is None:
+        return f"next: {command}{f' ({what})' if what else ''}\n"
+    return (
+        f"a run of {name} is at work (pid {holder.pid}); it counts in the run after it\n"
+        f"next: orchestr status {name} --watch\n"
+    )
+
+
 def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
     """The lease record of this process."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
@@ -160,6 +172,12 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
         if params["force"] or params["fresh"]:
             forget_forced_cells(goal, fresh=bool(params["fresh"]))
         observe_pull_requests(run)
+
+
+def finish_run(goals: Sequence[FeatureGoals], code: int) -> None:
+    """Journal the end of a run with its exit code."""
+    for goal in goals:
+        goal.run.emit(EventKind.RUN_FINISHED, exit=int(code), **goal.run.forge_usage)
 
 
 def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:

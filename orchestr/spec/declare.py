@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 
 class Rule:
@@ -104,3 +104,23 @@ class StandsIn:
 
 class OnlyForAgents:
     """A cell with `action: push` cannot have the field."""
+
+
+class TextItems:
+    """What stands in the list is text for people: `1.10` and `yes` stay what was written."""
+
+
+def find_mark(hint: Any, mark: type[Any]) -> Any:
+    """The mark of a class in a declaration, or None."""
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((found for found in marks if isinstance(found, mark)), None)
+
+
+def list_marked_fields(mark: type[Any], *records: type[Any]) -> list[str]:
+    """The fields of records that are declared with a mark, in their order."""
+    return [
+        name
+        for record in records
+        for name, hint in get_type_hints(record, include_extras=True).items()
+        if find_mark(hint, mark)
+    ]

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from orchestr.errors import Problem, SpecError
 from orchestr.spec import cache as compiled_specs
-from orchestr.spec.declare import OnlyForAgents
+from orchestr.spec.declare import OnlyForAgents, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES
 from orchestr.spec.phases import Action
 from orchestr.spec.records import Cell, Feature
@@ -173,7 +173,7 @@ def _make_feature(
 def _make_cell(name: str, key: str, fields: Any, model: Any) -> Cell:
     """A cell's own words, else the defaults; what only agents have stays away from a push."""
     from orchestr.spec.check_models import resolve_proof
-    from orchestr.spec.record_models import list_marked_fields, record_values, stated_values
+    from orchestr.spec.record_models import record_values, stated_values
 
     stated = record_values(Cell, stated_values(Cell, model.defaults, fields))
     made = {

@@ -25,10 +25,18 @@ from orchestr.spec.declare import (
     Rule,
     StandsIn,
     Table,
+    TextItems,
     WrittenAs,
+    find_mark,
 )
 
-_OURS = (Doc, MayBeLeftOut, StandsIn, OnlyForAgents)  # marks that mean nothing to pydantic
+_OURS = (
+    Doc,
+    MayBeLeftOut,
+    StandsIn,
+    OnlyForAgents,
+    TextItems,
+)  # marks that mean nothing to pydantic
 
 
 class StrictModel(BaseModel):
@@ -84,7 +92,7 @@ def fields_at(
     hints = get_type_hints(record, include_extras=True)
     found: dict[str, Any] = {}
     for field in dataclasses.fields(record):
-        mark = _find_mark(hints[field.name], StandsIn)
+        mark = find_mark(hints[field.name], StandsIn)
         places = usual if mark is None else mark.places
         if place in places:
             name = _attribute_name(field.name)
@@ -110,16 +118,6 @@ def record_values(record: type[Any], values: Mapping[str, Any]) -> dict[str, Any
     """Values of models as the record holds them."""
     hints = get_type_hints(record, include_extras=True)
     return {name: _record_value(hints[name], value) for name, value in values.items()}
-
-
-def list_marked_fields(mark: type[Any], *records: type[Any]) -> list[str]:
-    """The fields of records that are declared with a mark, in their order."""
-    return [
-        name
-        for record in records
-        for name, hint in get_type_hints(record, include_extras=True).items()
-        if _find_mark(hint, mark)
-    ]
 
 
 def make_record(model: RecordModel, **more: Any) -> Any:
@@ -209,12 +207,12 @@ def _model_field(
 
     Where a field may stand in ``several`` places, none of them requires it or knows its default.
     """
-    open_end = several or _find_mark(hint, MayBeLeftOut)
+    open_end = several or find_mark(hint, MayBeLeftOut)
     required = field.default is dataclasses.MISSING and not open_end
     # An empty default says nothing to a reader of the JSON schema; the record has it anyway.
     usual = field.default.value if isinstance(field.default, StrEnum) else field.default
     shown = isinstance(usual, int | float | str) and usual != "" and not open_end
-    doc = _find_mark(hint, Doc)
+    doc = find_mark(hint, Doc)
     info = Field(
         ... if required else usual if shown else None,
         alias=field.name if name != field.name else None,
@@ -261,12 +259,12 @@ def _keyed_type(hint: Any, name: str, marks: list[Any]) -> Any:
 
 def _record_value(hint: Any, value: Any) -> Any:
     """A value of a model as the record holds it."""
-    keyed = _find_mark(hint, KeyedBy)
+    keyed = find_mark(hint, KeyedBy)
     if keyed is not None:
         return tuple(make_record(item, **{keyed.name: key}) for key, item in value.items())
-    if _find_mark(hint, WrittenAs):
+    if find_mark(hint, WrittenAs):
         return value
-    if _find_mark(hint, Table):
+    if find_mark(hint, Table):
         return tuple(value.items())
     if isinstance(value, RecordModel):
         return make_record(value)
@@ -276,12 +274,6 @@ def _record_value(hint: Any, value: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(value)
     return value
-
-
-def _find_mark(hint: Any, mark: type[Any]) -> Any:
-    """The mark of a class in a declaration, or None."""
-    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((found for found in marks if isinstance(found, mark)), None)
 
 
 def _first_paragraph(record: type[Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from orchestr.spec import fields
 from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
-from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn
+from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
 
 NOWHERE = StandsIn()
@@ -34,7 +34,9 @@ class Cell:
     name: Annotated[fields.CellName, NOWHERE]  # the key of the mapping
     repo: Annotated[fields.RepoName, Doc("the repository's name", "my-repository")]
     branch: Annotated[fields.BranchName, MayBeLeftOut(), Doc("default: <key>-<cell>")]
-    todo: Annotated[tuple[fields.Text, ...], Doc("what the agent shall do, one text each")] = ()
+    todo: Annotated[
+        tuple[fields.Text, ...], TextItems(), Doc("what the agent shall do, one text each")
+    ] = ()
     depends_on: Annotated[
         fields.UniqueTexts, Doc("cells of this file whose code must be there first")
     ] = ()
@@ -64,6 +66,9 @@ class Cell:
         Phase.PUBLISH,
     )
     proof: Annotated[ProofRequirements, NOWHERE] = NOTHING
+    adopt: Annotated[
+        bool, Doc("take a branch or pull request that names no cell as this one's")
+    ] = False
 
     @property
     def has_plan_phase(self) -> bool:
@@ -94,7 +99,9 @@ class Feature:
     ] = None
     created: Annotated[fields.Line | None, IN_METADATA, Doc("a date, for people")] = None
     scenarios: Annotated[
-        tuple[fields.Line, ...], Doc("acceptance scenarios, for prompts and pull requests")
+        tuple[fields.Line, ...],
+        TextItems(),
+        Doc("acceptance scenarios, for prompts and pull requests"),
     ] = ()
     delivery: Annotated[Delivery, Doc("`merge`: `run` lands the feature at its end")] = Delivery.PR
     cross_checks: Annotated[

@@ -13,9 +13,8 @@ from typing import Any
 from orchestr.errors import Problem
 from orchestr.spec import check_references, cycles
 from orchestr.spec.checks import ProofRequirements
-from orchestr.spec.declare import OnlyForAgents
+from orchestr.spec.declare import OnlyForAgents, list_marked_fields
 from orchestr.spec.field_types import BadValue, check_branch, quote_value, suggest_name
-from orchestr.spec.record_models import list_marked_fields
 from orchestr.spec.records import Cell
 from orchestr.spec.yaml_source import Document
 

@@ -16,12 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestr.codec import ExtensibleRecord, Record, read_toml_record, replace, write_toml_record
+from orchestr.files import write_atomic
 from orchestr.spec.phases import Phase
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.results import TRANSCRIPT, digest
 from orchestr.supervisor.protocol import LAUNCH
 
 FRESH = "fresh.toml"  # in a cell's folder: the next attempt starts again from the base
+REBUILD = "rebuild"  # in a cell's folder: a person asked for an attempt that has not opened yet
+PREPARING = "preparing"  # in a cell's folder: we move its branch, for an attempt to start from
 
 
 class Attempt(ExtensibleRecord, frozen=True):
@@ -44,6 +47,7 @@ class Attempt(ExtensibleRecord, frozen=True):
     opened_at: str = ""
     closed_at: str = ""
     token: str = ""
+    tip: str = ""  # where the branch stood when it was closed: what comes after is a person's
 
     @property
     def is_open(self) -> bool:
@@ -172,8 +176,8 @@ def open_attempt(cell_dir: Path, *, key: str, agent: str, model: str | None, sta
     attempt = Attempt(number, key, agent, start, model or "", fresh=request or "",
                       opened_at=utc_timestamp(), token=os.urandom(8).hex())  # fmt: skip
     write_attempt(cell_dir, attempt)
-    with suppress(FileNotFoundError):
-        (cell_dir / FRESH).unlink()
+    for name in (FRESH, REBUILD, PREPARING):
+        (cell_dir / name).unlink(missing_ok=True)
     return attempt
 
 
@@ -187,11 +191,17 @@ def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
     return plan
 
 
-def close(cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "") -> Attempt:
-    """Record how it ended: done, failed, aborted, superseded or forgotten."""
+def close(
+    cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "", *, tip: str | None = None
+) -> Attempt:
+    """Record how it ended: done, failed, aborted, superseded or forgotten.
+
+    ``tip`` is where it leaves the branch; None: where it was recorded before.
+    """
     closed = replace(
-        attempt, state="closed", outcome=outcome, reason=reason, closed_at=utc_timestamp()
-    )
+        attempt, state="closed", outcome=outcome, reason=reason, closed_at=utc_timestamp(),
+        tip=tip or attempt.tip,
+    )  # fmt: skip
     write_attempt(cell_dir, closed)
     return closed
 
@@ -230,6 +240,31 @@ def fresh_request(cell_dir: Path) -> str | None:
 def request_fresh(cell_dir: Path, request: str) -> None:
     """The next attempt of this cell starts again from the base."""
     write_toml_record(cell_dir / FRESH, FreshRequest(request))
+
+
+def request_rebuild(cell_dir: Path) -> None:
+    """A person asked for the work to be done again: an attempt starts, nothing is adopted."""
+    write_atomic(cell_dir / REBUILD, b"")
+
+
+def is_rebuild_requested(cell_dir: Path) -> bool:
+    """Whether `forget`, `--force` or `--fresh` asked for an attempt that has not opened yet."""
+    return (cell_dir / REBUILD).exists() or fresh_request(cell_dir) is not None
+
+
+def begin_preparation(cell_dir: Path) -> None:
+    """Until the attempt is opened, what appears on the cell's branch is our own doing."""
+    write_atomic(cell_dir / PREPARING, b"")
+
+
+def end_preparation(cell_dir: Path) -> None:
+    """The branch was not moved, or a record says where to."""
+    (cell_dir / PREPARING).unlink(missing_ok=True)
+
+
+def is_branch_in_preparation(cell_dir: Path) -> bool:
+    """Whether a kill came while the branch was made ready for an attempt."""
+    return (cell_dir / PREPARING).exists()
 
 
 def link_transcript(cell_dir: Path, number: int) -> None:

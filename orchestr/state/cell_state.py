@@ -7,6 +7,8 @@ tells what happened to each cell alone; what a cell waits for follows from its u
 - a built cell whose next step is to publish on top of an upstream that waits for a person's
   approval waits for that approval, also after the run was stopped;
 - a built cell whose upstream is still to be published waits for that upstream;
+- a blocked cell whose upstreams are not in trouble any more is pending again: the journal tells why
+  it was blocked then;
 - a cell that stood behind a gate is pending again once nobody is asked there any more.
 
 The live table, `status`, `explain`, the report, the board, the graph and the summary all draw the
@@ -73,6 +75,10 @@ def _interpret_cell(cell: CellView, plan: CellPlan, view: FeatureView, feature: 
     if cell.state is CellState.RUNNING and is_queued(cell):
         return replace(cell, state=CellState.WAITING, reason="waits for a free agent")
     above = [view.cell(name) for name in plan.upstreams]
+    if cell.state is CellState.BLOCKED and above and not (cell.reason or "").startswith("repo:"):
+        if not any(u.state.is_bad or u.state is CellState.APPROVAL or u.ignored for u in above):
+            return replace(cell, state=CellState.PENDING, reason=None, hint=None)
+        return cell
     if cell.state is CellState.APPROVAL and not asks_for_approval(cell):
         if any(upstream.state is CellState.APPROVAL for upstream in above):
             return cell

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestr.errors import OrchestrError
+from orchestr.errors import ExitCode, OrchestrError
 from orchestr.settings.records import Settings
 
 
@@ -78,6 +78,8 @@ def check_disk(state: Path, minimum_mb: int) -> str | None:
 class NotAWorkspace(OrchestrError):
     """The state folder cannot be made or written."""
 
+    exit_code = ExitCode.USAGE
+
 
 def create_state_dirs(layout: WorkspaceLayout) -> None:
     """Make the state folders, for their owner only: transcripts may hold what an agent saw.
@@ -89,6 +91,6 @@ def create_state_dirs(layout: WorkspaceLayout) -> None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise NotAWorkspace(
-            f"cannot write to {layout.state}: {error.strerror}",
+            f"cannot write to {folder}: {error.strerror}",
             hint="set [workspace] state in orchestr.toml, or ORCHESTR_HOME, to a folder of yours",
         ) from error

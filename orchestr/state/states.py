@@ -27,6 +27,7 @@ class CellState(StrEnum):
     MERGE_CONFLICT = "merge_conflict"
     NEEDS_PERSON = "needs_person"
     LANDED = "landed"
+    ROLLED_BACK = "rolled_back"
 
     @property
     def symbol(self) -> str:
@@ -50,7 +51,12 @@ class CellState(StrEnum):
 
     @property
     def is_good(self) -> bool:
-        """True when nothing is left to be done."""
+        """True when nothing is left to be built."""
+        return self is CellState.ROLLED_BACK or self.counts_as_done
+
+    @property
+    def counts_as_done(self) -> bool:
+        """True when nothing is left to be done; what was rolled back is built, and not there."""
         return self in (CellState.DONE, CellState.LANDED, CellState.IGNORED)
 
     @property
@@ -70,6 +76,7 @@ class FeatureState(StrEnum):
     PARTIAL = "partial"
     DONE = "done"
     LANDED = "landed"
+    ROLLED_BACK = "rolled_back"
 
 
 _BAD = frozenset(
@@ -110,6 +117,8 @@ def _display_attributes(state: CellState) -> tuple[str, str, str]:
             return "!", "needs a person", "bold yellow"
         case CellState.LANDED:
             return "★", "landed", "bold green"
+        case CellState.ROLLED_BACK:
+            return "↺", "rolled back", "bold yellow"
         case _:
             assert_never(state)
 
@@ -132,7 +141,7 @@ def _successor_states(state: CellState) -> frozenset[CellState]:
     }
     match state:
         case CellState.RUNNING:
-            return frozenset(CellState) - {CellState.LANDED}
+            return frozenset(CellState) - {CellState.LANDED, CellState.ROLLED_BACK}
         case CellState.WAITING:
             return frozenset(rest | {CellState.FAILED, CellState.ABORTED})
         case CellState.PENDING | CellState.BLOCKED | CellState.IGNORED:
@@ -140,8 +149,11 @@ def _successor_states(state: CellState) -> frozenset[CellState]:
         case CellState.FAILED | CellState.ABORTED:
             return frozenset(rest | {CellState.FAILED, CellState.ABORTED})
         case CellState.APPROVAL | CellState.NEEDS_PERSON | CellState.MERGE_CONFLICT:
-            return frozenset(rest | {CellState.FAILED, CellState.ABORTED, CellState.LANDED})
-        case CellState.DONE:
+            return frozenset(
+                rest
+                | {CellState.FAILED, CellState.ABORTED, CellState.LANDED, CellState.ROLLED_BACK}
+            )
+        case CellState.DONE | CellState.ROLLED_BACK:
             return frozenset(
                 rest
                 | {
@@ -149,10 +161,11 @@ def _successor_states(state: CellState) -> frozenset[CellState]:
                     CellState.MERGE_CONFLICT,
                     CellState.NEEDS_PERSON,
                     CellState.LANDED,
+                    CellState.ROLLED_BACK,
                 }
             )
         case CellState.LANDED:
-            return frozenset(rest)
+            return frozenset(rest | {CellState.ROLLED_BACK})
         case _:
             assert_never(state)
 
@@ -173,7 +186,10 @@ def summarize_states(states: Iterable[CellState]) -> FeatureState:
     wanted = [s for s in cells if s is not CellState.IGNORED]
     if cells and all(s is CellState.LANDED for s in wanted):
         return FeatureState.LANDED if wanted else FeatureState.DONE
-    if cells and all(s.is_good for s in wanted):
+    back = CellState.ROLLED_BACK in wanted
+    if back and all(s.is_good for s in wanted) and CellState.LANDED not in wanted:
+        return FeatureState.ROLLED_BACK
+    if cells and all(s.is_good for s in wanted) and not back:
         return FeatureState.DONE
     if any(s.is_good for s in wanted):
         return FeatureState.PARTIAL

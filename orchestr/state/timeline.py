@@ -119,7 +119,9 @@ class _TimelineBuilder:
                 self._end_phase(cell, self.last, "interrupted")
                 why = details.why or ""
                 span = self._make_span(SpanKind.PHASE, event.phase, event, at, "running")
-                self.phases[cell] = replace(span, note=why, data={"why": why})
+                fields = [str(c["field"]) for c in details.changes or () if isinstance(c, dict)]
+                data = {"why": why, "changed": ", ".join(fields)} if fields else {"why": why}
+                self.phases[cell] = replace(span, note=why, data=data)
             case PhaseDone():
                 self._close_phase(event, details, at, "done")
             case PhaseStopped():

@@ -242,7 +242,7 @@ def _apply_landing(
     if isinstance(details, LandDone):
         state, reason = CellState.LANDED, f"landed on {where}"
     else:
-        state, reason = CellState.DONE, f"rolled back on {where}"
+        state, reason = CellState.ROLLED_BACK, f"rolled back on {where}"
     return replace(cell, state=state, reason=reason, hint=None)
 
 

@@ -21,6 +21,7 @@ from doit.task import Task
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs, repo_path
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
+from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.errors import NeedsApproval, OrchestrError, UsageError
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -36,6 +37,7 @@ from orchestr.state.results import (
     REVIEW,
     TRANSCRIPT,
     TREE,
+    ImplementRecord,
     digest,
 )
 
@@ -288,10 +290,10 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
             return (
                 phase_module(phase).reason_to_run(ctx) is not None
             )  # a person's answer, an edited plan
-        case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT and observed_prs(ctx.run, ctx.cell):
+        case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT:
             from orchestr.cell.pull_request.foreign_commits import has_foreign_head
 
-            return has_foreign_head(ctx)
+            return has_moved_branch(ctx) or has_foreign_head(ctx)
         case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
             return (
                 phase_module(phase).reason_to_run(ctx) is not None
@@ -302,6 +304,16 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
             return saw_pr_closed(ctx)
         case _:
             return False
+
+
+def has_moved_branch(ctx: CellContext) -> bool:
+    """Whether the cell's branch has left its result: the phase looks who moved it."""
+    done = ImplementRecord.read(ctx.dir)
+    tip = find_branch_tip(ctx) if done is not None else None
+    if done is None or tip is None or tip == done.head:
+        return False
+    agreed = ctx.read_head()
+    return agreed is None or tip != agreed.head
 
 
 def free_leftover_ports(run: FeatureRun) -> None:

@@ -89,7 +89,7 @@ class FeatureStatus:
     def state(self) -> FeatureState:
         """The state of the whole: its cells, and the cross checks on what they come to together."""
         state = summarize_states(self.cell_state(c.name) for c in self.plan.cells)
-        at_rest = state in (FeatureState.DONE, FeatureState.PARTIAL)
+        at_rest = state in (FeatureState.DONE, FeatureState.PARTIAL, FeatureState.ROLLED_BACK)
         return FeatureState.FAILED if at_rest and self.red_cross_checks else state
 
     @property
@@ -192,6 +192,8 @@ def next_command(feature: str, view: CellView, state: CellState) -> str | None:
             return f"orchestr logs {cell} -f"
         case CellState.WAITING | CellState.DONE | CellState.LANDED:
             return None
+        case CellState.ROLLED_BACK:
+            return f"orchestr land {feature} --again"
         case CellState.IGNORED:
             return f"orchestr ignore --undo {cell}"
         case CellState.APPROVAL:

@@ -9,12 +9,11 @@ from pydantic import ValidationError, create_model
 
 from orchestr.spec import fields
 from orchestr.spec.check_models import make_fault
-from orchestr.spec.declare import Doc, OnlyForAgents, StandsIn
+from orchestr.spec.declare import Doc, OnlyForAgents, StandsIn, list_marked_fields
 from orchestr.spec.phases import Phase
 from orchestr.spec.record_models import (
     StrictModel,
     fields_at,
-    list_marked_fields,
     record_values,
     stated_values,
 )

@@ -16,6 +16,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.proof.commit_result import commit_and_prove_repair
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import snapshot_branches
+from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.salvage import restore_worktree
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
@@ -75,14 +76,14 @@ def carry_out_repair(
     except Interrupted:
         clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         end_stopped_repair(ctx, attempt)
-        attempts.close(ctx.dir, attempt, "aborted", "stopped")
+        attempts.close(ctx.dir, attempt, "aborted", "stopped", tip=find_branch_tip(ctx))
         raise
     except OrchestrError as error:
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         mended = _clean_worktree(ctx, attempt, record)
         text = "; ".join([error.reason, *harm, *mended])
         _close_and_journal(ctx, attempt, record, repairs.FAILED, detail=text)
-        attempts.close(ctx.dir, attempt, "done", "")
+        attempts.close(ctx.dir, attempt, "done", "", tip=find_branch_tip(ctx))
         repairs.end_series(ctx.dir, attempt.number, record.phase, record.origin)
         hint = error.hint or f"orchestr logs {ctx.name}"
         raise ctx.fail(f"repair of {record.why}: {text}", hint=hint) from error
@@ -94,7 +95,7 @@ def carry_out_repair(
     closed = _close_and_journal(
         ctx, attempt, record, outcome, after=head, detail="; ".join(findings)
     )
-    attempts.close(ctx.dir, attempt, "done", "")
+    attempts.close(ctx.dir, attempt, "done", "", tip=find_branch_tip(ctx))
     return closed
 
 
@@ -133,7 +134,7 @@ def call_off_repair(ctx: CellContext, attempt: Attempt, record: RepairRound) -> 
     _close_and_journal(
         ctx, attempt, record, repairs.VOID, detail="; ".join(["not asked for any more", *done])
     )
-    attempts.close(ctx.dir, attempt, "done", "")
+    attempts.close(ctx.dir, attempt, "done", "", tip=find_branch_tip(ctx))
 
 
 def _clean_worktree(ctx: CellContext, attempt: Attempt, record: RepairRound) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestr.cell.agent.stop_agent import has_running_agent, stop_attempt_agents
 from orchestr.cell.amendment import FILE as AMENDMENT
 from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
@@ -47,7 +48,8 @@ def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | N
                 hint=f"orchestr abort {ctx.name}",
             )
         stop_attempt_agents(ctx, newest)
-        attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person")
+        attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person",
+                       tip=find_branch_tip(ctx))  # fmt: skip
     number = newest.number if newest else 0
     if Phase.REVIEW in phases:
         from orchestr.cell.agent import run_reviewers  # agents and prompts: `status` needs none
@@ -60,6 +62,8 @@ def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | N
         for name in FILES[phase]
         if _move_aside(ctx.dir / name, attempts.attempt_folder(ctx.dir, number))
     ]
+    if Phase.IMPLEMENT in phases and ctx.cell.action is Action.AGENT:
+        attempts.request_rebuild(ctx.dir)
     if fresh is not None and ctx.cell.action is Action.AGENT:
         # Last: a request without forgotten results would wait for a later day.
         attempts.request_fresh(ctx.dir, fresh)

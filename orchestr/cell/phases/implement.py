@@ -9,6 +9,8 @@ the files decide, and a missing row in `.doit.db` means nothing (docs/design/cel
 
 from __future__ import annotations
 
+from functools import partial
+
 from orchestr.agents import AgentVerdict
 from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
@@ -24,14 +26,21 @@ from orchestr.cell.inputs import phase_digest
 from orchestr.cell.ownership import PathsNotOwned, format_paths
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.proof.commit_result import _cell_claims, _settle_fresh_head, commit_agent_work
+from orchestr.cell.proof.person_commits import (
+    TAKEN,
+    find_person_commit,
+    finish_taken_base,
+    take_person_commit,
+)
 from orchestr.cell.proof.verify_commits import prove_head
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.foreign_commits import foreign_head
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import snapshot_branches
+from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.ensure import ensure_worktree, find_checkout
 from orchestr.cell.worktree.ports import lease_cell_ports
-from orchestr.cell.worktree.prepare_branch import prepare_branch
+from orchestr.cell.worktree.prepare_branch import follow_rewritten_remote, prepare_branch
 from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.codec import replace
@@ -50,6 +59,8 @@ from orchestr.state.results import (
     WorktreeMarker,
     digest,
 )
+
+TAKEN_NEXT = "a person's commit {} is on its branch and becomes its head"
 
 
 def attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
@@ -79,12 +90,16 @@ def reason_to_run(ctx: CellContext) -> str | None:
         return "its worktree is not made yet"
     done = ImplementRecord.read(ctx.dir)
     if done is not None and done.key == attempt_key(ctx, marker):
+        if (tip := find_person_commit(ctx, marker, done.key)) is not None:
+            return TAKEN_NEXT.format(tip[:12])
         return (
             "somebody else's commits are on its remote branch" if foreign_head(ctx, done) else None
         )
     newest = attempts.newest_attempt(ctx.dir)
     if newest is not None and newest.is_open:
         return f"attempt {newest.number} was interrupted and goes on"
+    if done is None and (tip := find_person_commit(ctx, marker, attempt_key(ctx, marker))):
+        return TAKEN_NEXT.format(tip[:12])
     if done is not None:
         return "its todo, agent, owned_paths or what it builds on changed"
     if (waits := amendment.pending_amendment(ctx, attempt_key(ctx, marker))) is not None:
@@ -99,8 +114,13 @@ def run(ctx: CellContext) -> PhaseResult:
     marker = WorktreeMarker.read(ctx.dir)
     if marker is None:
         raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")
+    marker = finish_taken_base(ctx, marker, partial(attempt_key, ctx))
     key = attempt_key(ctx, marker)
     done = ImplementRecord.read(ctx.dir)
+    if (tip := find_person_commit(ctx, marker, key)) is not None:
+        taken = take_person_commit(ctx, marker, tip, partial(attempt_key, ctx))
+        pushed = _merge_foreign_head(ctx, WorktreeMarker.read(ctx.dir) or marker, taken)
+        return pushed or PhaseResult.built(TAKEN.format(tip[:12]), head=taken.head)
     if done is not None and done.key == key:
         return _merge_foreign_head(ctx, marker, done) or _restore_files(ctx, done)
     if Phase.IMPLEMENT not in ctx.cell.phases or ctx.cell.action is Action.PUSH:
@@ -177,7 +197,8 @@ def _merge_foreign_head(
 
     Returns None when there is nothing of the kind. A conflict is a failure for a person.
     """
-    if ctx.cell.action is Action.PUSH or foreign_head(ctx, done) is None:
+    theirs = foreign_head(ctx, done) if ctx.cell.action is not Action.PUSH else None
+    if theirs is None:
         return None
     ensure_worktree(ctx, marker)
     recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
@@ -188,6 +209,11 @@ def _merge_foreign_head(
             + format_paths(dirty),
             hint=f"commit or stash them: git -C {ctx.worktree} status",
         )
+    if ctx.repo.resolve_commit(theirs) is None:
+        ctx.repo.fetch("origin", f"refs/heads/{ctx.cell.branch}", locks=ctx.run.layout.locks_dir)
+    if ctx.repo.resolve_commit(theirs) and follow_rewritten_remote(ctx, theirs):
+        taken = take_person_commit(ctx, marker, theirs, partial(attempt_key, ctx))
+        return PhaseResult.built(TAKEN.format(theirs[:12]), head=taken.head)
     start, notes = prepare_branch(ctx, marker)
     if notes:
         ctx.worktree_repo.run_git("merge", "--abort", check=False)
@@ -209,6 +235,7 @@ def _merge_foreign_head(
         )
     merged = replace(done, head=start, tree=ctx.repo.resolve_tree(start))
     merged.write(ctx.dir)
+    attempts.end_preparation(ctx.dir)
     return PhaseResult.built("merged what somebody pushed to its branch", head=start)
 
 
@@ -279,7 +306,9 @@ def write_start_files(
 
 
 def close_attempt(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
-    attempts.close(ctx.dir, attempt, outcome, why)
+    done = ImplementRecord.read(ctx.dir) if outcome == "done" else None
+    tip = done.head if done is not None else find_branch_tip(ctx)
+    attempts.close(ctx.dir, attempt, outcome, why, tip=tip)
     ctx.emit(EventKind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
              outcome=outcome, reason=why)  # fmt: skip
 

@@ -15,6 +15,7 @@ from orchestr.cell import approval
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
+from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
 from orchestr.cell.record import CellRecord, Decision
@@ -135,8 +136,14 @@ def publish_key(ctx: CellContext) -> str:
 
 def pr_base(ctx: CellContext) -> str:
     """The branch the pull request is for: below a merged upstream the one that it was for."""
+    return _pr_bases(ctx)[-1]
+
+
+def _pr_bases(ctx: CellContext) -> list[str]:
+    """The branches that the pull request was for, one after the other, and the one of now."""
     marker = WorktreeMarker.read(ctx.dir)
     base = marker.base_ref if marker else ""
+    found = [base]
     cells = ctx.run.feature.cells
     for _ in cells:
         here = (c for c in cells if c.branch == base and c.repo == ctx.cell.repo)
@@ -145,7 +152,8 @@ def pr_base(ctx: CellContext) -> str:
             break
         under = WorktreeMarker.read(ctx.run.cell_context(below.name).dir)
         base = under.base_ref if under else base
-    return base
+        found.append(base)
+    return found
 
 
 def run(ctx: CellContext) -> PhaseResult:
@@ -174,7 +182,12 @@ def run(ctx: CellContext) -> PhaseResult:
 def _publish_head(ctx: CellContext, head: HeadRecord) -> PullRequest:
     """Ask for the approval, push, and return the pull request that shows the head."""
     if Gate.PUBLISH in ctx.cell.proof.approve:
-        approval.require_approval(ctx, Gate.PUBLISH, gate_digest(ctx, head))
+        value, title = gate_digest(ctx, head), pr_title(ctx)
+        # Its upstream has landed: the same work is for another base, and needs no new yes.
+        earlier = [approval.publish_digest(ctx.dir, head=head.head, title=title, base=base)
+                   for base in _pr_bases(ctx)[:-1]]  # fmt: skip
+        approval.carry_approval(ctx, Gate.PUBLISH, earlier, value)
+        approval.require_approval(ctx, Gate.PUBLISH, value)
     new = push_head(ctx, head)
     pr = _wait_for_head(ctx, open_or_update_pr(ctx, new_branch=new), head)
     if pr.head_sha != head.head:
@@ -236,7 +249,7 @@ def push_head(ctx: CellContext, head: HeadRecord) -> bool:
     if lease and remote not in pushed_commits(ctx.run.journal, ctx.cell.name):
         raise ctx.fail(
             f"somebody pushed {remote[:12] if remote else '?'} to {branch} meanwhile",
-            hint=f"orchestr run {ctx.name}: the next run merges it first",
+            hint=_merge_hint(ctx),
         )
     ctx.emit(EventKind.PUSH_INTENDED, phase=Phase.PUBLISH, branch=branch, sha=sha, expected=remote)
     outcome = repo.push("origin", sha, branch, expected=there, lease=lease)
@@ -250,6 +263,17 @@ def push_head(ctx: CellContext, head: HeadRecord) -> bool:
         raise ctx.fail(f"after the push {branch} is at {now_there}, not at {sha}")
     ctx.emit(EventKind.PUSH_DONE, phase=Phase.PUBLISH, branch=branch, sha=sha)
     return remote is None
+
+
+def _merge_hint(ctx: CellContext) -> str:
+    """What takes in another's push: the next run does where it can see it, at an open pull
+    request; a merge that a person commits is the cell's head."""
+    url = read_url(ctx.dir)
+    if url is not None and url != NO_PR:
+        return f"orchestr run {ctx.name}: the next run merges it first"
+    where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
+    pull = f"git -C {where} pull --no-rebase origin {ctx.cell.branch}"
+    return f"{pull}, then: orchestr run {ctx.name}"
 
 
 def _is_contained(ctx: CellContext, there: CommitId, sha: CommitId) -> bool:
@@ -278,6 +302,8 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
             )
         except PRExists as error:
             found = error.pr
+            if is_foreign(ctx, found):
+                raise refuse_foreign_pr(ctx, found) from error
         else:
             ctx.emit(EventKind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
             return made
@@ -289,7 +315,11 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
 
 def _find_open_pr(ctx: CellContext) -> PullRequest | None:
     prs = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch]).get(ctx.cell.branch, ())
-    return next((pr for pr in prs if pr.state is PRState.OPEN), None)
+    found = [pr for pr in prs if pr.state is PRState.OPEN]
+    own = next((pr for pr in found if not is_foreign(ctx, pr)), None)
+    if own is None and found:
+        raise refuse_foreign_pr(ctx, found[0])  # its text and its base are another cell's
+    return own
 
 
 def update_pull_request(

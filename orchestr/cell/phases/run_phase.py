@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from orchestr.cell import input_changes
 from orchestr.cell.context import CellContext
-from orchestr.errors import CellBlocked, Interrupted, NeedsApproval, OrchestrError, disk_full_error
+from orchestr.errors import CellBlocked, Interrupted, NeedsApproval, OrchestrError, explain_os_error
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
 
@@ -55,7 +55,7 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
         input_changes.save_inputs(ctx, phase)
     except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
-        error = disk_full_error(raised) or raised
+        error = explain_os_error(raised) or raised
         stopped = isinstance(error, Interrupted)
         known = isinstance(error, OrchestrError)
         text = f"{type(error).__name__}: {error}"

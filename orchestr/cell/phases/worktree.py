@@ -15,6 +15,7 @@ from orchestr.cell.context import BaseFetch, CellContext
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
+from orchestr.cell.pull_request.claim import claim_branch
 from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
 from orchestr.cell.worktree.setup import set_up_worktree
 from orchestr.errors import CellBlocked
@@ -83,7 +84,8 @@ def run(ctx: CellContext) -> PhaseResult:
         adopt.build_adopted_marker(ctx, pr, phase).write(ctx.dir)
         return PhaseResult.built("its branch has a pull request already", url=pr.url)
     trees = require_upstream_trees(ctx)
-    base_ref, base = choose_base(ctx, old)
+    base_ref, newest_base = choose_base(ctx, old)
+    base = claim_branch(ctx, old, newest_base)
     marker = WorktreeMarker(ctx.cell.branch, base, base_ref, trees, phase)
     if old is not None and old.branch != marker.branch:
         ctx.run.registry.release(ctx.key)

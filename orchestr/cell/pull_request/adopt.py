@@ -1,15 +1,22 @@
-"""Adoption: a cell without records whose branch has an open or merged pull request.
+"""Adoption: a cell without records whose own pull request is open or merged.
 
-An earlier workspace or a person did the work already. Its files are made from the pull request's
-head, no agent is started: the work is not paid for twice. Each file is still written by its own
-phase: the marker by `worktree`, `implement.toml` by `implement`.
+The work was done already, by an earlier workspace or (with `adopt: true`) by a person. Its files
+are made from the pull request's head, no agent is started: nothing is paid for twice. Each file is
+still written by its own phase: the marker by `worktree`, `implement.toml` by `implement`.
+
+A pull request is the cell's own when its markers or the registry name the cell. One of another
+cell is refused (`orchestr.cell.pull_request.claim`), and so is an open one that names no cell,
+unless the cell says `adopt: true`. After `forget`, `--force` and `--fresh` nothing is adopted: an
+attempt starts on the branch.
 """
 
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext, observed_prs
+from orchestr.cell.pull_request.claim import refuse_foreign_pr
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import PRState, PullRequest
+from orchestr.forges.body_markers import read_owner
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -20,7 +27,8 @@ from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMa
 def find_adoptable_pr(ctx: CellContext) -> PullRequest | None:
     """The pull request to adopt, or None. A cell with an attempt or a result has its own.
 
-    Raises PhaseFailed when the forge cannot be asked: away is not "no pull request".
+    Raises PhaseFailed when the forge cannot be asked (away is not "no pull request"), and when an
+    open pull request is not the cell's own.
     """
     if ctx.cell.action is Action.PUSH or not _has_no_records(ctx):
         return None
@@ -35,10 +43,30 @@ def find_adoptable_pr(ctx: CellContext) -> PullRequest | None:
             f"whether {ctx.cell.branch} has a pull request cannot be asked now: {away}",
             hint="the same command, when the forge answers again",
         )
+    for pr in ctx.run.foreign_prs.get(f"{ctx.cell.repo}:{ctx.cell.branch}", ()):
+        if pr.state is PRState.OPEN:
+            raise refuse_foreign_pr(ctx, pr)
+    if attempts.is_rebuild_requested(ctx.dir):
+        return None
     for pr in observed_prs(ctx.run, ctx.cell):
-        if pr.state in (PRState.OPEN, PRState.MERGED):
+        if pr.state in (PRState.OPEN, PRState.MERGED) and _is_own_pr(ctx, pr):
             return pr
     return None
+
+
+def _is_own_pr(ctx: CellContext, pr: PullRequest) -> bool:
+    """Whether a pull request may be adopted. Raises PhaseFailed for an open one of no cell."""
+    known = ctx.run.registry.lookup(ctx.key)
+    named = known is not None and known.branch == ctx.cell.branch
+    if named or ctx.cell.adopt or read_owner(pr.body) is not None:
+        return True
+    if pr.state is not PRState.OPEN:
+        return False  # of earlier work with the same name; what is left of it is seen at the branch
+    raise ctx.fail(
+        f"branch {ctx.cell.branch} has a pull request that names no cell: {pr.url}",
+        hint=f"to take it as the work of cell {ctx.cell.name}, set `adopt: true` there in "
+        f"{ctx.run.feature.path}; else set another `branch`",
+    )
 
 
 def _has_no_records(ctx: CellContext) -> bool:

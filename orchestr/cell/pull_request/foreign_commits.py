@@ -17,6 +17,10 @@ def pushed_commits(journal: Journal, cell: str) -> set[str]:
         str(event.data.get("sha"))
         for event in journal.read()
         if event.cell == cell and event.kind in (EventKind.PUSH_INTENDED, EventKind.PUSH_DONE)
+    } | {
+        str(event.data.get("head"))
+        for event in journal.read()
+        if event.cell == cell and event.kind is EventKind.CELL_ADOPTED
     }
 
 

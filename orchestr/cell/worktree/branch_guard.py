@@ -64,7 +64,7 @@ def restore_moved_branches(ctx: CellContext, attempt: Attempt) -> str:
             done is None
             or newest is None
             or newest.is_open
-            or done.outcome is not ImplementOutcome.CHANGED
+            or done.outcome not in (ImplementOutcome.CHANGED, ImplementOutcome.PUSHED_BY_HAND)
         ):
             continue
         if now_at is not None and ctx.repo.is_ancestor(was, now_at):

@@ -107,7 +107,9 @@ def check_branch(ctx: CellContext, base: CommitId) -> None:
     local = repo.resolve_commit(f"refs/heads/{branch}")
     if local is None:
         return
-    if not repo.is_ancestor(base, local):
+    marker = WorktreeMarker.read(ctx.dir)
+    known = marker is not None and marker.branch == branch  # an adopted one: what moved is merged
+    if not known and not repo.is_ancestor(base, local):
         raise ctx.fail(
             f"branch {branch} exists and is not based on {base[:12]}",
             hint=f"git -C {ctx.repo_path} branch -m {branch} {branch}-old, or set another branch",

@@ -9,12 +9,17 @@ from __future__ import annotations
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree import commit_style
-from orchestr.cell.worktree.salvage import attempt_ref, salvage_worktree, unfinished_operation
+from orchestr.cell.worktree.salvage import (
+    attempt_ref,
+    find_free_ref,
+    salvage_worktree,
+    unfinished_operation,
+)
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import clear_stale_locks
 from orchestr.state import attempts
-from orchestr.state.results import HeadRecord, WorktreeMarker
+from orchestr.state.results import HeadRecord, PublishRecord, WorktreeMarker
 
 
 def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, str]:
@@ -23,6 +28,9 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     clear_stale_locks(ctx.worktree)
     base = CommitId(marker.base)
     notes: list[str] = []
+    before = repo.resolve_commit("HEAD")
+    killed = attempts.is_branch_in_preparation(ctx.dir)  # the branch may have moved then already
+    attempts.begin_preparation(ctx.dir)
     if attempts.fresh_request(ctx.dir) is not None:
         _reset_to_base(ctx, base)
     else:
@@ -31,6 +39,8 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     head = repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
+    if head == before and not killed:
+        attempts.end_preparation(ctx.dir)
     notes = notes or leftover_notes(ctx)
     evidence = ctx.dir / "landing.md"  # of the merge queue, see `orchestr.landing.repair`
     if evidence.exists():
@@ -85,7 +95,36 @@ def _merge_remote(ctx: CellContext) -> list[str]:
             )
     except GitError:
         return []  # publish asks again and is the one to insist
+    if follow_rewritten_remote(ctx, CommitId(theirs)):
+        return []
     return _merge_commit(ctx, CommitId(theirs), f"Merge the remote branch {ctx.cell.branch}")
+
+
+def follow_rewritten_remote(ctx: CellContext, theirs: CommitId) -> bool:
+    """Put the branch on what a person force-pushed, if that dropped commits that we published.
+
+    To merge would bring back what they removed on purpose. Our head stays under a ref. Raises
+    PhaseFailed when there are newer commits here: a person decides what becomes of them.
+    """
+    repo, published = ctx.worktree_repo, PublishRecord.read(ctx.dir)
+    head = repo.resolve_commit("HEAD")
+    if published is None or head is None or repo.resolve_commit(published.head) is None:
+        return False
+    if repo.is_ancestor(published.head, theirs):
+        return False
+    if head != published.head:
+        raise ctx.fail(
+            f"the history of {ctx.cell.branch} was rewritten at the origin ({theirs[:12]}), and "
+            f"here are commits that were not pushed",
+            hint=f"git -C {ctx.worktree} rebase --onto {theirs[:12]} {published.head[:12]}",
+        )
+    newest = attempts.newest_attempt(ctx.dir)
+    number = newest.number if newest else 0
+    salvage_worktree(ctx, number)
+    ref = find_free_ref(ctx, f"{attempt_ref(ctx, number)}-head", head)
+    ctx.repo.run_git("update-ref", ref, head)
+    repo.run_git("reset", "--hard", theirs)
+    return True
 
 
 def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from doit.cmd_base import Command
 
-from orchestr.errors import ExitCode, OrchestrError, UsageError, disk_full_error
+from orchestr.errors import ExitCode, OrchestrError, UsageError, explain_os_error
+from orchestr.registry import remember_program_name, substitute_program_name
 from orchestr.run.workspace import Session
 from orchestr.tasks.loader import COLLECT, FeatureTaskLoader, accepts_arguments
 from orchestr.tasks.plain_doit import REPLACED, find_stock_command, run_stock_command
@@ -51,11 +52,15 @@ class Verb:
                 return str(super().help())  # type: ignore[misc]
         from orchestr.commands.base.help import help_text
 
-        return help_text(command)
+        if command.bin_name != "orchestr":
+            remember_program_name(sys.argv[0])
+        return substitute_program_name(help_text(command))
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
         gc.set_threshold(*COLLECT)
+        if self.bin_name != "orchestr":  # type: ignore[attr-defined]
+            remember_program_name(sys.argv[0])
         stock = find_stock_command(self, in_args)
         if stock is not None:
             theirs, words = stock
@@ -84,9 +89,9 @@ class Verb:
 
             if isinstance(error, CmdParseError):
                 return report_error(option_error(self, error))
-            full = disk_full_error(error)
-            if full is not None:
-                return report_error(full)
+            known = explain_os_error(error)
+            if known is not None:
+                return report_error(known)
             if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
                 raise
             return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")

@@ -33,6 +33,7 @@ COLOURS = {
     CellState.MERGE_CONFLICT: ("#fddcdc", "#d32f2f"),
     CellState.NEEDS_PERSON: ("#ffe8c2", "#ef6c00"),
     CellState.LANDED: ("#c5e8c8", "#1b5e20"),
+    CellState.ROLLED_BACK: ("#ffe8c2", "#ef6c00"),
 }
 
 

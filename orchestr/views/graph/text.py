@@ -32,6 +32,7 @@ PLAIN_SYMBOLS = {
     CellState.MERGE_CONFLICT: "=",
     CellState.NEEDS_PERSON: "!",
     CellState.LANDED: "@",
+    CellState.ROLLED_BACK: "%",
 }
 
 

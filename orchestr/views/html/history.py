@@ -137,6 +137,8 @@ def landing_entries(page: FeaturePage) -> list[LandingEntry]:
         if state is CellState.DONE:
             red = status.red_cross_checks
             why = f"cross checks in {red[0].repo} are red" if red else "ready: orchestr land"
+        elif state is CellState.ROLLED_BACK:
+            why = f"rolled back; to land it again: orchestr land {status.feature.name} --again"
         elif state in _STUCK:
             why = headline(status.view.cell(plan.name).reason)
         landed = seen is not None and state in _LANDING
@@ -152,4 +154,4 @@ def landing_entries(page: FeaturePage) -> list[LandingEntry]:
 
 
 _STUCK = (CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON)
-_LANDING = (CellState.LANDED, *_STUCK)
+_LANDING = (CellState.LANDED, CellState.ROLLED_BACK, *_STUCK)

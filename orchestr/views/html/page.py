@@ -41,6 +41,7 @@ FEATURE_LOOKS = {
     FeatureState.PARTIAL: CellState.PENDING,
     FeatureState.DONE: CellState.DONE,
     FeatureState.LANDED: CellState.LANDED,
+    FeatureState.ROLLED_BACK: CellState.ROLLED_BACK,
 }
 
 

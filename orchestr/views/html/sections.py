@@ -105,6 +105,9 @@ def _last_build_reason(spans: Sequence[Span]) -> str:
     if not spans:
         return ""
     why = headline(spans[-1].data.get("why"))
+    changed = headline(spans[-1].data.get("changed"))
+    if changed:
+        return escape.make_visible(f"changed: {changed}")
     first = len(spans) == 1 and why == "it was not done yet"
     return "the first time" if first else escape.make_visible(why)
 
@@ -303,9 +306,9 @@ def make_tiles(page: FeaturePage, whole: CostSum) -> list[tuple[str, str, str]]:
     """The figures at the top: label, value, remark."""
     status = page.status
     states = [status.cell_state(c.name) for c in status.plan.cells]
-    good = sum(s.is_good for s in states)
+    good = sum(s.counts_as_done for s in states)
     parts = [f"{states.count(s)} {s.label}" for s in CellState
-             if s in states and not s.is_good]  # fmt: skip
+             if s in states and not s.counts_as_done]  # fmt: skip
     runs = page.timeline.select_spans(SpanKind.RUN)
     work = page.timeline.select_spans(SpanKind.WORK)
     wall = gantt.covered_seconds(runs, page.now)

@@ -260,7 +260,7 @@ def _footer_line(
 ) -> Line:
     views = list(views)
     states = [r.view.state for r in rows]
-    good = sum(s.is_good for s in states)
+    good = sum(s.counts_as_done for s in states)
     bar_columns = _BAR if columns >= _NARROW else _BAR_NARROW
     filled = bar_columns * good // len(states) if states else 0
     parts = [f"{good} of {len(states)} done"]

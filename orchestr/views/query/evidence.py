@@ -63,7 +63,9 @@ def read_check_runs(ctx: CellContext, number: int) -> list[CheckRun]:
         if value is None or not path.parent.name.isdecimal():
             continue
         rows = tuple(row for row in value.get("results") or () if isinstance(row, dict))
-        times = [t for row in rows if isinstance(t := row.get("started_at"), int | float)]
+        # A result from the cache has the times of the check that made it, maybe of another attempt.
+        fresh = (row.get("started_at") for row in rows if row.get("cached") is not True)
+        times = [at for at in fresh if isinstance(at, int | float)]
         found.append(
             CheckRun(int(path.parent.name), str(value.get("head") or ""), rows, path.parent,
                      min(times, default=None))

@@ -63,6 +63,8 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
     head, marker = ctx.read_head(), WorktreeMarker.read(ctx.dir)
     stale = stale_phases(ctx)
     stale.pop(Phase.WORKTREE, None) if ctx.cell.track_base else None
+    if state is CellState.DONE and set(stale) == {Phase.WORKTREE} and _lacks_upstream(ctx):
+        stale.clear()  # built without it (--ignore-deps); nothing can be made again before it is
     phases = {str(p): "pending" if p in stale else "done" for p in ctx.cell.task_phases}
     if state is CellState.FAILED and phases.get(view.phase) == "pending":
         phases[view.phase] = "failed"
@@ -90,6 +92,11 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         state=shown,
         phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,
     )
+
+
+def _lacks_upstream(ctx: CellContext) -> bool:
+    """Whether an upstream has no result yet."""
+    return any(ctx.run.cell_context(name).read_head() is None for name in ctx.plan.upstreams)
 
 
 def read_gates(ctx: CellContext) -> tuple[dict[str, str | None], ...]:

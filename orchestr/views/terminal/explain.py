@@ -319,7 +319,7 @@ def _forecast_lines(forecast: CellForecast, said: list[str]) -> list[str]:
 
 
 def _state_sentence(state: CellState) -> str:
-    if state.is_good:
+    if state.is_good and state is not CellState.ROLLED_BACK:
         return "all its phases are done"
     return "it has not run yet" if state is CellState.PENDING else f"it {_state_predicate(state)}"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from orchestr.plan.dag import CellForecast, CellPlan, FeaturePlan, ForecastOutcome, PathOverlap
@@ -14,6 +15,8 @@ from orchestr.spec.phases import Action
 from orchestr.spec.records import Feature
 from orchestr.views.model import NOTHING, CellFacts
 from orchestr.views.terminal.text import clean_line, format_count, format_duration, format_size
+
+NO_PATHS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,10 @@ def plan_text(
     resources: DiskSpace | None = None,
     timed: bool = False,
     proposals: Sequence[ProposedCheck] = (),
+    worktrees: Mapping[str, str] = NO_PATHS,
 ) -> str:
     """The plan for people. ``claims``: problems of overlapping paths, in words; ``jobs``: agents at
-    once; ``timed``: the plan's weights are seconds.
+    once; ``timed``: the plan's weights are seconds; ``worktrees``: where each one is or will be.
     """
     told = {f.name: f for f in forecasts}
     waves = plan.cells_by_wave()
@@ -57,7 +61,9 @@ def plan_text(
     for number, wave in enumerate(waves, 1):
         lines += ["", f"wave {number} ({format_count(len(wave), 'cell')})"]
         for cell in wave:
-            lines += _cell_lines(cell, told.get(cell.name), facts.get(cell.name, NOTHING))
+            lines += _cell_lines(
+                cell, told.get(cell.name), facts.get(cell.name, NOTHING), worktrees.get(cell.name)
+            )
     if plan.critical_path:
         lines += [
             "",
@@ -77,11 +83,13 @@ def plan_json(
     *,
     overlaps: Sequence[PathOverlap] = (),
     proposals: Sequence[ProposedCheck] = (),
+    worktrees: Mapping[str, str] = NO_PATHS,
+    findings: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """The plan as docs/json.md describes it; fields are added, never renamed.
 
     Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, ``overlaps`` and
-    ``proposals``.
+    ``proposals``; ``findings`` of the pre-flight.
     """
     told = {f.name: f for f in forecasts}
     branches = {cell.name: cell.branch for cell in plan.cells}
@@ -102,7 +110,7 @@ def plan_json(
                 "why": line.why if line else None,
                 "pr": _pull_request_url(seen),
                 "stack": list(cell.stack),
-                "worktree": seen.worktree,
+                "worktree": seen.worktree or worktrees.get(cell.name),
                 "phases": [p.value for p in line.phases] if line else [],
                 "may": line.may if line else False,
                 "weight": cell.weight,
@@ -113,11 +121,13 @@ def plan_json(
         "cells": cells,
         "critical_path": list(plan.critical_path),
         "overlaps": [o._asdict() for o in overlaps],
+        "findings": [dict(finding) for finding in findings],
         "proposals": [{**asdict(p), "cells": list(p.cells)} for p in proposals],
     }
 
 
-def _cell_lines(cell: CellPlan, told: CellForecast | None, facts: CellFacts) -> list[str]:
+def _cell_lines(cell: CellPlan, told: CellForecast | None, facts: CellFacts,
+                worktree: str | None) -> list[str]:  # fmt: skip
     url = _pull_request_url(facts)
     mark = f"  [PR EXISTS: {clean_line(url)}]" if url else ""
     lines = [f"  {cell.name}{mark}", f"    repo      {cell.repo}, branch {cell.branch}"]
@@ -126,6 +136,8 @@ def _cell_lines(cell: CellPlan, told: CellForecast | None, facts: CellFacts) -> 
         lines.append(f"    after     {', '.join(cell.upstreams)}")
     if facts.worktree:
         lines.append(f"    worktree  {facts.worktree}")
+    elif worktree:
+        lines.append(f"    worktree  {worktree} (not made yet)")
     if cell.action is Action.PUSH:
         lines.append("    action    push what is there, no agent")
     if told:

@@ -31,6 +31,7 @@ _COUNTED = (
     (CellState.ABORTED, "aborted"),
     (CellState.IGNORED, "ignored"),
     (CellState.PENDING, "pending"),
+    (CellState.ROLLED_BACK, "rolled back"),
 )
 _FAILED = (CellState.FAILED, CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON)
 _STATE_COLUMNS = len("merge conflict") + 2
