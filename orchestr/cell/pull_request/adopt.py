@@ -1,8 +1,8 @@
 """Adoption: a cell without records whose own pull request is open or merged.
 
-The work was done already, by an earlier workspace or (with `adopt: true`) by a person. Its files
-are made from the pull request's head, no agent is started: nothing is paid for twice. Each file is
-still written by its own phase: the marker by `worktree`, `implement.toml` by `implement`.
+An earlier workspace or (with `adopt: true`) a person did the work already. Its files are made from
+the pull request's head, no agent is started: the work is not paid for twice. Each file is still
+written by its own phase: the marker by `worktree`, `implement.toml` by `implement`.
 
 A pull request is the cell's own when its markers or the registry name the cell. One of another
 cell is refused (`orchestr.cell.pull_request.claim`), and so is an open one that names no cell,
