@@ -132,7 +132,6 @@ base = 80
 
 
 def test_ports_must_fit(tmp_path: Path) -> None:
-    """Row D25."""
     (problem,) = problems(tmp_path, "[ports]\nbase = 65000\nslots = 100\n")
 
     assert "100 slots of 10 ports from 65000 on end after 65535" in problem

@@ -57,7 +57,7 @@ def test_an_expression_that_searches_for_years_is_ended_by_the_time_limit(ask: A
 
 
 def test_time_out_is_a_failed_result_and_nothing_lives_on(ask: Ask, tmp_path: Path) -> None:
-    """Rows D40, E90: and what the program put into a session of its own ends, too."""
+    """And what the program put into a session of its own ends, too."""
     begin = time.monotonic()
     result = ask(kind="command", timeout="300ms", run=sh("setsid sleep 60 & echo hi; sleep 60"))
 
@@ -150,7 +150,7 @@ def test_evidence_of_the_interrupted_try_is_no_evidence(ask: Ask, tmp_path: Path
 
 
 def test_our_own_fault_is_never_a_pass(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row E90: whatever goes wrong is a failed result, not an exception."""
+    """Whatever goes wrong is a failed result, not an exception."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no")

@@ -41,7 +41,6 @@ def test_evidence_is_kept(ask: Ask, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", ["true", "mkdir shots", "mkdir shots; : > shots/a.png"])
 def test_missing_or_empty_evidence_fails_on_exit_0(ask: Ask, script: str) -> None:
-    """Row E92."""
     result = ask(kind="browser_journey", run=sh(script), evidence=["shots/*.png"])
 
     assert (result.passed, result.exit) == (False, 0)
@@ -65,7 +64,6 @@ def test_a_failed_journey_keeps_what_it_saw(ask: Ask) -> None:
 
 
 def test_files_whose_names_are_printed_are_kept(ask: Ask) -> None:
-    """Row E92."""
     script = sh("echo x > a.png; echo trace > t.zip; echo 'saved t.zip and /etc/hosts.txt'")
 
     result = ask(kind="browser_journey", run=script, evidence=["a.png"])
@@ -144,7 +142,6 @@ def test_mypy_names_its_errors_and_leaves_nothing(ask: Ask, tmp_path: Path) -> N
 
 
 def test_a_tool_that_is_missing_fails(ask: Ask) -> None:
-    """Row E91."""
     result = ask(kind="type_check", tool="basedpyright")
 
     assert not result.passed

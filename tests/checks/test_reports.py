@@ -109,7 +109,6 @@ def test_the_projects_own_pytest_comes_first(ask: Ask) -> None:
     ],
 )
 def test_selectors(tmp_path: Path, selector: str | None, words: list[str]) -> None:
-    """Row E95."""
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_a.py").write_text("")
 
@@ -158,7 +157,7 @@ def test_the_exit_counts_although_the_report_is_good(ask: Ask) -> None:
 
 
 def test_an_old_report_is_no_evidence(ask: Ask) -> None:
-    """Row E92: what an earlier run left must not pass for this one's."""
+    """What an earlier run left must not pass for this one's."""
     result = ask({"out/r.xml": GOOD}, kind="junit", run=["true"], reports=["out/*.xml"])
 
     assert not result.passed
@@ -185,7 +184,6 @@ def test_a_report_that_is_missing_fails_on_exit_0(ask: Ask) -> None:
     ids=["empty", "torn", "html", "bomb", "external", "deep", "no tests"],
 )
 def test_a_report_that_cannot_be_trusted_fails(ask: Ask, xml: str, why: str) -> None:
-    """Rows D41, D89, X14."""
     result = ask(kind="junit", run=report(xml), reports=["out/*.xml"])
 
     assert not result.passed
@@ -239,7 +237,7 @@ def test_tests_bad(ask: Ask) -> None:
      [{"test_name": "a", "passed": 1}], [{"test_name": "", "passed": True}], []],
 )  # fmt: skip
 def test_an_answer_that_is_no_list_of_tests_fails(ask: Ask, value: object) -> None:
-    """Row D89: zero failures found is not the same as all passed."""
+    """Zero failures found is not the same as all passed."""
     assert not ask(kind="tests", run=answer(value)).passed
 
 

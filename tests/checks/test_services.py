@@ -110,7 +110,7 @@ def test_a_service_that_never_answers(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_another_programs_answer_does_not_count(ask: Ask) -> None:
-    """Row D85's cousin: the port of a forgotten server would prove the wrong code."""
+    """The port of a forgotten server would prove the wrong code."""
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
 
@@ -227,7 +227,7 @@ def test_a_broken_address(ask: Ask, server: str) -> None:
     ],
 )
 def test_an_expression_cannot_do_anything(ask: Ask, tmp_path: Path, expression: str) -> None:
-    """Row E24: also where the reader of specs was bypassed."""
+    """Also where the reader of specs was bypassed."""
     check = StateInvariantCheck(
         name="x", timeout=5.0, expression=expression, probes=(Probe("n", ("echo", "2")),)
     )

@@ -186,7 +186,6 @@ def red(tmp_path: Path) -> tuple[CheckResult, ...]:
 
 
 def test_one_failure_at_a_time(tmp_path: Path) -> None:
-    """Rows D38, D39."""
     results = red(tmp_path)
 
     assert len(list_failures(results)) == 3

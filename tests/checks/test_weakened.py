@@ -1,4 +1,4 @@
-"""Deleted, skipped and lost tests are found in real diffs of real repositories (row D39)."""
+"""Deleted, skipped and lost tests are found in real diffs of real repositories."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Two cells that may change the same paths: told by a warning, refused where the queue would merge
-them (row X16).
-"""
+"""Two cells that may change the same paths: a warning, refused where the queue would merge them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A package of another author adds an agent, a forge, a verb and a check (docs/extending.md).
+"""A package of another author adds one of each kind: docs/extending.md, installed.
 
 The package is made of the examples on that page and installed by pip, without the network, into a
 folder that is on PYTHONPATH. Nothing of ours is changed for it.

@@ -159,7 +159,7 @@ def kit(root: Path, **repo: object) -> Workspace:
 
 
 def test_links_and_copies_as_they_are_found(tmp_path: Path) -> None:
-    """Rows C22, C24: a missing source is passed over, what is tracked stays; the prompt tells."""
+    """A missing source is passed over, what is tracked stays; the prompt tells."""
     ws = kit(tmp_path, link=["scratch", "missing", "README.md"], copy=[".env", "conf", "none"])
     app = ws.repos / "app"
     (app / "scratch").mkdir()

@@ -139,7 +139,7 @@ def test_a_kill_around_the_push_and_somebody_lands_on_top(chain: Copies) -> None
 
 
 def test_a_kill_in_the_middle_of_a_merge_in_a_worktree(chain: Copies) -> None:
-    """E36: `git merge` itself dies: half of the files, a lock, no commit. It is gone on with, and
+    """`git merge` itself dies: half of the files, a lock, no commit. It is gone on with, and
     nothing that lay there is lost.
     """
 

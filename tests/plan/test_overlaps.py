@@ -1,4 +1,4 @@
-"""Cells that may change the same file without knowing of each other (row X16)."""
+"""Cells that may change the same file without knowing of each other."""
 
 from __future__ import annotations
 

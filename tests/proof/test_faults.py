@@ -1,6 +1,6 @@
-"""Faults of the programs before us that must not come back (rows D88 to D93, E21 to E24).
+"""Faults of the programs before us that must not come back.
 
-The table in docs/design/proof.md names the test of each row; here are those that need a whole run.
+The table in docs/design/proof.md names the test of each; here are those that need a whole run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Make = Callable[..., Workspace]
 
 
 def test_a_suite_runs_once_per_round(workspace: Make) -> None:
-    """D92: green once for each head that there was, no second time to be sure."""
+    """Green once for each head that there was, no second time to be sure."""
     count = "echo x >> $COUNT; test $(wc -l < $COUNT) -ge 3"
     suite = {"kind": "command", "name": "suite", "run": ["sh", "-c", count]}
     other = {"kind": "command", "name": "other", "run": ["sh", "-c", "echo y >> $COUNT.other"]}
@@ -38,7 +38,7 @@ def test_a_suite_runs_once_per_round(workspace: Make) -> None:
 
 
 def test_many_failures_are_one_run_of_the_suite(workspace: Make) -> None:
-    """D92: once per round, however many tests fail, and the agent is told of one first (D38)."""
+    """Once per round, however many tests fail, and the agent is told of one first."""
     rows = [{"test_name": n, "passed": False, "execution_command": f"echo {n} >> ONE"}
             for n in ("a", "b", "c")]  # fmt: skip
     red, green = json.dumps(rows), json.dumps([{"test_name": n, "passed": True} for n in "abc"])
@@ -62,7 +62,7 @@ def test_many_failures_are_one_run_of_the_suite(workspace: Make) -> None:
 
 
 def test_a_failed_cell_keeps_its_worktree_and_its_evidence(workspace: Make) -> None:
-    """D91, D93: red is no pull request, and all that shows why is still there."""
+    """Red is no pull request, and all that shows why is still there."""
     bad = {"kind": "command", "name": "bad", "run": ["sh", "-c", "echo the reason; exit 3"]}
     ws = workspace(cells={"one": {"checks": [bad], "repair": {"checks": 1}}})
     ws.script("one", 'echo "round $ORCHESTR_ROUND" >> state.txt')
@@ -77,7 +77,7 @@ def test_a_failed_cell_keeps_its_worktree_and_its_evidence(workspace: Make) -> N
 
 
 def test_a_check_that_hangs_is_ended_and_red(workspace: Make) -> None:
-    """D88: a time limit of its own, the output is kept, the program and its children are gone."""
+    """A time limit of its own, the output is kept, the program and its children are gone."""
     slow = {"kind": "command", "name": "slow", "timeout": "1s",
             "run": ["sh", "-c", f"echo begun; {'sleep 600 & ' * 2} sleep 600"]}  # fmt: skip
     ws = workspace(cells={"one": {"checks": [slow], "repair": {"checks": 0}}})
@@ -90,7 +90,7 @@ def test_a_check_that_hangs_is_ended_and_red(workspace: Make) -> None:
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo '{'", "true", "echo all is well"])
 def test_no_answer_of_a_reviewer_is_no_yes(workspace: Make, answer: str) -> None:
-    """D90: failed, cut short, empty, or prose: nothing is published."""
+    """Failed, cut short, empty, or prose: nothing is published."""
     ws = workspace(cells={"one": {"reviewers": [{"agent": "eve"}]}})
     (ws.root / "eve.sh").write_text(f"{answer}\n")
     ws.settings(agents={"default": "sh", "eve": {"kind": "command", "run": ["sh", "eve.sh"]}})
@@ -100,7 +100,7 @@ def test_no_answer_of_a_reviewer_is_no_yes(workspace: Make, answer: str) -> None
 
 @pytest.mark.parametrize("printed", ["", "ok", '{"passed": true}', "[]", '[{"passed": true}]'])
 def test_results_that_cannot_be_read_are_red(workspace: Make, printed: str) -> None:
-    """D89: no list of tests is no list without failures."""
+    """No list of tests is no list without failures."""
     tests = {"kind": "tests", "name": "tests", "run": ["printf", "%s", printed]}
     ws = workspace(cells={"one": {"checks": [tests], "repair": {"checks": 0}}})
     assert "check tests: RED" in both(ws.run("run", FEATURE, code=1))
@@ -111,7 +111,7 @@ LONG = "sandbox-wo-"  # with these, every cell of the first of them began at the
 
 
 def test_alike_names_have_their_own_ports_in_the_range_of_the_settings(workspace: Make) -> None:
-    """D83, D84: the block is the first free one, by the settings, in every process the same."""
+    """The block is the first free one, by the settings, in every process the same."""
     base = free_base(3)
     ports = {"kind": "command", "name": "ports", "run": ["sh", "-c", "echo $BACKEND_PORT >> $SEEN"]}
     ws = workspace(cells={})
@@ -135,14 +135,14 @@ def test_alike_names_have_their_own_ports_in_the_range_of_the_settings(workspace
 @pytest.mark.parametrize(
     ("check", "said"),
     [
-        ("{kind: pytest}", "checks: must be a list, got a mapping"),  # E21
+        ("{kind: pytest}", "checks: must be a list, got a mapping"),
         ("[pytest]", "checks[0]: must be a mapping, got a text"),
-        ('[{kind: pytest, selector: ""}]', "checks[0].selector: is empty"),  # E22
+        ('[{kind: pytest, selector: ""}]', "checks[0].selector: is empty"),
         ("[{kind: command}]", "checks[0].run: is required and not there"),
         ("[{kind: browser_journey, run: [x], evidence: []}]", "checks[0].evidence: is empty"),
         ('[{kind: state_invariant, probes: {n: {run: [x]}}, expression: ""}]',
          "checks[0].expression: is empty"),
-        ('[{kind: state_invariant, probes: {n: {run: [x]}}, '  # E24
+        ('[{kind: state_invariant, probes: {n: {run: [x]}}, '
          'expression: "__import__(\'os\').system(\'touch PWNED\')"}]',
          "checks[0].expression: cannot hold a call"),
     ],
@@ -150,7 +150,7 @@ def test_alike_names_have_their_own_ports_in_the_range_of_the_settings(workspace
 def test_a_check_that_cannot_run_is_refused_with_its_line(
     workspace: Make, check: str, said: str
 ) -> None:
-    """E21, E22, E24: before anything starts, not at night."""
+    """Before anything starts, not at night."""
     ws = workspace(cells={"one": {}})
     ws.edit_spec("todo:", f"checks: {check}\n    todo:")
     for verb in (["validate"], ["plan", FEATURE], ["run", FEATURE]):
@@ -160,7 +160,7 @@ def test_a_check_that_cannot_run_is_refused_with_its_line(
 
 
 def test_an_origin_that_is_away_is_said_and_nothing_is_lost(workspace: Make) -> None:
-    """D87: work goes on with what is here, and says so; the push fails, the work is not redone."""
+    """Work goes on with what is here, and says so; the push fails, the work is not redone."""
     ws = workspace(cells={"one": {}})
     bare = ws.repos / "app.git"
     bare.rename(ws.repos / "away.git")

@@ -1,4 +1,4 @@
-"""Ports: leased under the registry's lock, tested by binding (rows X23, D19-D25, D82-D86)."""
+"""Ports: leased under the registry's lock, tested by binding."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_blocks_of_ten_by_turns_and_the_same_again(tmp_path: Path) -> None:
     assert first == tuple(range(base, base + 10))
     assert second == tuple(range(base + 10, base + 20))
     assert lease_ports(known, "f/a", base, 2) == first
-    assert lease_ports(known, "f/c", base, 2) is None  # none free: wait (D23)
+    assert lease_ports(known, "f/c", base, 2) is None  # none free: wait
     entry = known.lookup("f/a")
     assert entry is not None and entry.ports == first
     known.release("f/a")
@@ -49,7 +49,6 @@ def test_blocks_of_ten_by_turns_and_the_same_again(tmp_path: Path) -> None:
 
 
 def test_a_block_with_a_busy_port_is_passed_over(tmp_path: Path) -> None:
-    """Rows D20, D24."""
     base = free_base(3)
     known = registry(tmp_path, "a")
     with closing(socket.create_server(("127.0.0.1", base + 7))):
@@ -71,7 +70,6 @@ def test_only_a_cell_with_a_worktree_gets_ports(tmp_path: Path) -> None:
 
 
 def test_variables_and_file() -> None:
-    """Rows D21, D82, D86."""
     block = ports.port_block(9000, 1)
     assert port_env_variables(block)["ORCHESTR_PORT_9"] == "9019"
     assert port_env_variables(block)["BACKEND_PORT"] == "9010"
@@ -100,7 +98,7 @@ sys.stdin.readline()
 
 @pytest.mark.slow
 def test_fifteen_at_once_do_not_clash(tmp_path: Path) -> None:
-    """Rows D83 to D85: each leases and binds at once; no port twice, no bind refused."""
+    """Each leases and binds at once; no port twice, no bind refused."""
     base = free_base(20)
     names = [f"c{i}" for i in range(15)]
     registry(tmp_path, *names)

@@ -44,7 +44,6 @@ def read(text: str) -> Feature:
 
 
 def test_every_kind_is_read_and_comes_back_from_its_row() -> None:
-    """Row E23."""
     checks = read(EVERY_KIND).cells[0].proof.checks
 
     assert [check.kind for check in checks] == [
@@ -78,7 +77,6 @@ def test_every_kind_is_read_and_comes_back_from_its_row() -> None:
 
 
 def test_defaults_of_each_kind() -> None:
-    """Rows D96, E87."""
     checks = read(EVERY_KIND).cells[0].proof.checks
 
     assert [check.timeout for check in checks] == [60, 300, 600, 300, 30, 600, 30, 60, 300]
@@ -137,7 +135,7 @@ def test_nothing_asked_is_the_usual() -> None:
 
     assert feature.cells[0].proof == proof.NOTHING == proof.ProofRequirements()
     assert (feature.cross_checks, feature.contracts) == ((), ())
-    assert proof.NOTHING.repair == RepairRounds(checks=4, reviews=3)  # row X12
+    assert proof.NOTHING.repair == RepairRounds(checks=4, reviews=3)
 
 
 def test_cross_checks_and_contracts() -> None:
