@@ -300,7 +300,8 @@ def test_the_steps_of_the_crash_tests_are_known_by_names_only() -> None:
         if "." in name:
             continue  # a method: whoever calls it, looks it up
         found = getattr(importlib.import_module(module), name)
-        spaces = {id(vars(m)) for n, m in list(sys.modules.items()) if n.startswith("orchestr")}
+        ours = [m for n, m in list(sys.modules.items()) if n.startswith(("orchestr", "tests"))]
+        spaces = {id(vars(module)) for module in ours}
         strange = [r for r in gc.get_referrers(found)
                    if id(r) not in spaces and not isinstance(r, type(sys._getframe()))]  # fmt: skip
         assert not strange, (place, [type(one) for one in strange])
