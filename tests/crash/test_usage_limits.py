@@ -158,6 +158,8 @@ def test_a_cell_in_the_queue_sees_the_pause_before_it_starts(tmp_path: Path) -> 
     house.script("late", "sleep 0.5\n" + REFUSED)
     try:
         run = house.spawn("run", FEATURE, "--jobs", "1")
+        wait_for(lambda: any(line.startswith("start ") for line in house.starts()), "a start")
+        # Before it, both cells wait for a slot; after it, for the end of the limit.
         wait_for(lambda: set(house.states().values()) == {"waiting"}, "both to wait")
         assert len([line for line in house.starts() if line.startswith("start ")]) == 1
         run.send_signal(signal.SIGINT)
