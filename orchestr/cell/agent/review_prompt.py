@@ -7,7 +7,6 @@ there is undone and fails the review.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,12 @@ from orchestr.cell.agent.run_reviewers import ReviewCase, collect_opinions
 from orchestr.cell.agent.verdict import SCHEMA, ReviewerOpinion
 from orchestr.cell.context import CellContext
 from orchestr.cell.proof.run_checks import (
-    CellStopEvent,
-    check_environment,
-    input_digest,
-    lease_check_ports,
+    make_suite_request,
 )
 from orchestr.cell.worktree.clone_guard import GUARD
-from orchestr.cell.worktree.worktree_guard import checks_marker, guard_worktree
+from orchestr.cell.worktree.worktree_guard import guard_worktree
 from orchestr.checks.cache import ResultCache
-from orchestr.checks.suite import SuiteRequest, run_suite
+from orchestr.checks.suite import run_suite
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -68,17 +64,7 @@ def take_screenshots(ctx: CellContext, head: CommitId, number: int) -> tuple[Pat
     if not wanted:
         return ()
     folder = attempts.attempt_folder(ctx.dir, number) / "screenshots" / head[:12]
-    request = SuiteRequest(
-        worktree=ctx.worktree,
-        head=head,
-        tree=input_digest(ctx, head),
-        folder=folder,
-        marker=checks_marker(ctx),
-        env=check_environment(ctx, head),
-        environ=os.environ,
-        ports=lease_check_ports(ctx),
-        stop=CellStopEvent(ctx),
-    )
+    request = make_suite_request(ctx, head, folder)
     results = run_suite(
         wanted,
         request,

@@ -110,10 +110,9 @@ def run_checks(
     return SuiteVerdict(results, folder)
 
 
-def _run_guarded(
-    ctx: CellContext, checks: Sequence[CheckDef], head: CommitId, folder: Path, phase: Phase
-) -> tuple[CheckResult, ...]:
-    request = SuiteRequest(
+def make_suite_request(ctx: CellContext, head: CommitId, folder: Path) -> SuiteRequest:
+    """What a suite on ``head`` in the cell's worktree is given; its results lie in ``folder``."""
+    return SuiteRequest(
         worktree=ctx.worktree,
         head=head,
         tree=input_digest(ctx, head),
@@ -124,6 +123,12 @@ def _run_guarded(
         ports=lease_check_ports(ctx),
         stop=CellStopEvent(ctx),
     )
+
+
+def _run_guarded(
+    ctx: CellContext, checks: Sequence[CheckDef], head: CommitId, folder: Path, phase: Phase
+) -> tuple[CheckResult, ...]:
+    request = make_suite_request(ctx, head, folder)
     with guard_worktree(ctx, head, ctx.dir / GUARD, folder / "left") as guard:
         results = run_suite(
             checks,
