@@ -1,4 +1,4 @@
-"""What the phases `check`, `review` and `publish` decide, as tables. No files, no git."""
+"""What the phases decide, as tables. No files, no git."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from orchestr.cell.phases import check, publish, review
+from orchestr.cell.phases import check, publish, review, worktree
 from orchestr.cell.phases.check import CheckInputs, CheckStep
 from orchestr.cell.phases.publish import PublishInputs, PublishStep
 from orchestr.cell.phases.review import ReviewInputs, ReviewStep
+from orchestr.cell.phases.worktree import WorktreeInputs, WorktreeStep
 from orchestr.cell.record import CellRecord
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.state.results import (
@@ -38,6 +39,78 @@ BUILT: dict[str, Any] = {"marker": MARKER, "implemented": DONE}
 CHECKED = {**BUILT, "checks": GREEN}
 REVIEWED = {**CHECKED, "review": ACCEPTED, "head": AGREED, "tree": TREE}
 PUBLISHED = {**REVIEWED, "published": PublishRecord("p", HEAD, URL), "url": URL}
+
+
+def pull_request(state: PRState, head: str = HEAD) -> PullRequest:
+    return PullRequest(
+        number=1,
+        url=URL,
+        title="",
+        body="",
+        head="F-1-api",
+        base="main",
+        head_sha=head,
+        draft=False,
+        state=state,
+        created_at="2026-01-01T00:00:00+00:00",
+        updated_at="2026-01-01T00:00:00+00:00",
+    )
+
+
+STACKED = replace(MARKER, upstreams={"low": TREE})
+NO_MARKER = "it has no worktree marker yet"
+
+
+@pytest.mark.parametrize(
+    ("record", "inputs", "step", "why"),
+    [
+        ({}, {}, WorktreeStep.MAKE, NO_MARKER),
+        ({}, {"is_push": True}, WorktreeStep.RECORD_CHECKOUT, NO_MARKER),
+        ({}, {"pr": pull_request(PRState.OPEN)}, WorktreeStep.ADOPT, NO_MARKER),
+        ({}, {"trees": {"low": None}}, WorktreeStep.BLOCKED, NO_MARKER),
+        ({}, {"trees": {"low": None}, "ignore_deps": True}, WorktreeStep.MAKE, NO_MARKER),
+        (
+            {},
+            {"trees": {"low": None}, "pr": pull_request(PRState.MERGED)},
+            WorktreeStep.ADOPT,
+            NO_MARKER,
+        ),
+        ({"marker": MARKER}, {}, WorktreeStep.KEEP, None),
+        ({"marker": STACKED}, {"trees": {"low": TREE}}, WorktreeStep.KEEP, None),
+        ({"marker": MARKER}, {"track_base": True}, WorktreeStep.MAKE, None),
+        (
+            {"marker": MARKER},
+            {"key": "other"},
+            WorktreeStep.MAKE,
+            "repository, branch, base or set-up changed",
+        ),
+        (
+            {"marker": STACKED},
+            {"trees": {"low": None}},
+            WorktreeStep.BLOCKED,
+            "upstream low has no result yet",
+        ),
+        (
+            {"marker": STACKED},
+            {"trees": {"low": HEAD}},
+            WorktreeStep.MAKE,
+            "upstream low has another tree",
+        ),
+        ({"marker": STACKED}, {}, WorktreeStep.MAKE, "its upstreams changed"),
+        (
+            {"marker": MARKER, "fresh_request": "r"},
+            {},
+            WorktreeStep.MAKE,
+            "it starts again from the base",
+        ),
+    ],
+)
+def test_worktree(
+    record: dict[str, Any], inputs: dict[str, Any], step: WorktreeStep, why: str | None
+) -> None:
+    given = WorktreeInputs(**{"key": "w", "trees": {}, **inputs})
+    decision = worktree.decide(CellRecord.from_values(**record), given)
+    assert (decision.step, decision.why) == (step, why)
 
 
 @pytest.mark.parametrize(
@@ -117,22 +190,6 @@ def test_review(
     given = ReviewInputs(**{"key": "r", "has_reviewers": True, **inputs})
     decision = review.decide(CellRecord.from_values(**record), given)
     assert (decision.step, decision.why) == (step, why)
-
-
-def pull_request(state: PRState, head: str = HEAD) -> PullRequest:
-    return PullRequest(
-        number=1,
-        url=URL,
-        title="",
-        body="",
-        head="F-1-api",
-        base="main",
-        head_sha=head,
-        draft=False,
-        state=state,
-        created_at="2026-01-01T00:00:00+00:00",
-        updated_at="2026-01-01T00:00:00+00:00",
-    )
 
 
 @pytest.mark.parametrize(
