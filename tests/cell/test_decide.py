@@ -7,19 +7,23 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from orchestr.cell.phases import check, publish, review, worktree
+from orchestr.cell.approval import APPROVED, REFUSED, ApprovalDecision
+from orchestr.cell.phases import check, plan, publish, review, worktree
 from orchestr.cell.phases.check import CheckInputs, CheckStep
+from orchestr.cell.phases.plan import PlanInputs, PlanStep
 from orchestr.cell.phases.publish import PublishInputs, PublishStep
 from orchestr.cell.phases.review import ReviewInputs, ReviewStep
 from orchestr.cell.phases.worktree import WorktreeInputs, WorktreeStep
 from orchestr.cell.record import CellRecord
 from orchestr.forges.base import PRState, PullRequest
+from orchestr.state.attempts import Attempt
 from orchestr.state.results import (
     NO_PR,
     Evidence,
     HeadRecord,
     ImplementOutcome,
     ImplementRecord,
+    PlanRecord,
     PublishRecord,
     WorktreeMarker,
 )
@@ -110,6 +114,54 @@ def test_worktree(
 ) -> None:
     given = WorktreeInputs(**{"key": "w", "trees": {}, **inputs})
     decision = worktree.decide(CellRecord.from_values(**record), given)
+    assert (decision.step, decision.why) == (step, why)
+
+
+PLANNED = {"marker": MARKER, "planned": PlanRecord("k", "d", 1)}
+OPEN_PLAN = Attempt(-1, "pk", "sh", BASE)
+CLOSED_PLAN = replace(OPEN_PLAN, state="closed", outcome="done")
+YES = ApprovalDecision("plan", APPROVED, "d", "1")
+NO = ApprovalDecision("plan", REFUSED, "d", "2")
+GOES_ON = "plan 1 was interrupted and goes on"
+WAITS = "its plan waits for your approval"
+
+
+@pytest.mark.parametrize(
+    ("record", "inputs", "step", "why"),
+    [
+        ({}, {}, PlanStep.CANNOT, "its worktree is not made yet"),
+        ({"marker": MARKER}, {"text": None}, PlanStep.MAKE, "it was not planned yet"),
+        ({"marker": MARKER, "newest_plan": OPEN_PLAN}, {}, PlanStep.MAKE, GOES_ON),
+        (
+            {"marker": MARKER, "newest_plan": CLOSED_PLAN},
+            {},
+            PlanStep.MAKE,
+            "it was not planned yet",
+        ),
+        ({"marker": MARKER}, {"needs_none": True}, PlanStep.RECORD_NONE, None),
+        ({**PLANNED, "planned": PlanRecord("k", "")}, {"text": ""}, PlanStep.KEEP, None),
+        (PLANNED, {}, PlanStep.ASK, WAITS),
+        (PLANNED, {"said": YES}, PlanStep.KEEP, None),
+        (PLANNED, {"said": YES, "value": "edited"}, PlanStep.ASK, WAITS),
+        (PLANNED, {"said": replace(YES, digest="edited"), "value": "edited"}, PlanStep.ASK, WAITS),
+        (PLANNED, {"key": "other"}, PlanStep.MAKE, "its todo or what it builds on changed"),
+        (PLANNED, {"text": None}, PlanStep.MAKE, "its plan.md is missing"),
+        (PLANNED, {"said": NO}, PlanStep.MAKE, "its plan was refused"),
+        (
+            {**PLANNED, "planned": PlanRecord("k", "d", 2, answers=NO.at)},
+            {"said": NO},
+            PlanStep.ASK,
+            WAITS,
+        ),
+        ({**PLANNED, "newest_plan": OPEN_PLAN}, {}, PlanStep.END_OPEN, GOES_ON),
+        ({**PLANNED, "newest_plan": OPEN_PLAN}, {"said": NO}, PlanStep.MAKE, GOES_ON),
+    ],
+)
+def test_plan(
+    record: dict[str, Any], inputs: dict[str, Any], step: PlanStep, why: str | None
+) -> None:
+    given = PlanInputs(**{"key": "k", "text": "do it", "value": "d", **inputs})
+    decision = plan.decide(CellRecord.from_values(**record), given)
     assert (decision.step, decision.why) == (step, why)
 
 
