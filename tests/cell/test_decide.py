@@ -8,14 +8,16 @@ import pytest
 from msgspec.structs import replace
 
 from orchestr.cell.approval import APPROVED, REFUSED, ApprovalDecision
-from orchestr.cell.phases import check, plan, publish, review, worktree
+from orchestr.cell.phases import check, implement, plan, publish, review, worktree
 from orchestr.cell.phases.check import CheckInputs, CheckStep
+from orchestr.cell.phases.implement import ImplementInputs, ImplementStep
 from orchestr.cell.phases.plan import PlanInputs, PlanStep
 from orchestr.cell.phases.publish import PublishInputs, PublishStep
 from orchestr.cell.phases.review import ReviewInputs, ReviewStep
 from orchestr.cell.phases.worktree import WorktreeInputs, WorktreeStep
 from orchestr.cell.record import CellRecord
 from orchestr.forges.base import PRState, PullRequest
+from orchestr.git.repo import CommitId
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import (
     NO_PR,
@@ -162,6 +164,66 @@ def test_plan(
 ) -> None:
     given = PlanInputs(**{"key": "k", "text": "do it", "value": "d", **inputs})
     decision = plan.decide(CellRecord.from_values(**record), given)
+    assert (decision.step, decision.why) == (step, why)
+
+
+OPEN = Attempt(1, "k", "sh", BASE)
+FAILED = replace(OPEN, state="closed", outcome="failed")
+ENDED = replace(OPEN, state="closed", outcome="done")
+MINE = CommitId("m" * 40)
+TAKES = f"a person's commit {MINE[:12]} is on its branch and becomes its head"
+CHANGED = "its todo, agent, owned_paths or what it builds on changed"
+WITHOUT = {"marker": MARKER}
+
+
+@pytest.mark.parametrize(
+    ("record", "inputs", "step", "why"),
+    [
+        ({}, {}, ImplementStep.CANNOT, "its worktree is not made yet"),
+        (WITHOUT, {}, ImplementStep.ATTEMPT, "it was not done yet"),
+        (WITHOUT, {"by_hand": True}, ImplementStep.RECORD, "it was not done yet"),
+        (
+            WITHOUT,
+            {"pr": pull_request(PRState.OPEN)},
+            ImplementStep.ADOPT,
+            "it was not done yet",
+        ),
+        (WITHOUT, {"person_commit": MINE}, ImplementStep.TAKE, TAKES),
+        (
+            {**WITHOUT, "newest_attempt": OPEN},
+            {"pr": pull_request(PRState.OPEN)},
+            ImplementStep.ATTEMPT,
+            "attempt 1 was interrupted and goes on",
+        ),
+        ({**WITHOUT, "newest_attempt": FAILED}, {}, ImplementStep.ATTEMPT,
+         "attempt 1 ended as failed"),
+        ({**WITHOUT, "newest_attempt": FAILED}, {"person_commit": MINE}, ImplementStep.TAKE, TAKES),
+        (
+            {**WITHOUT, "newest_attempt": FAILED},
+            {"amended_by": "low"},
+            ImplementStep.ATTEMPT,
+            "it waits for low to amend a contract",
+        ),
+        ({**WITHOUT, "newest_attempt": ENDED}, {}, ImplementStep.ATTEMPT, "its result was removed"),
+        (BUILT, {}, ImplementStep.KEEP, None),
+        ({**BUILT, "newest_attempt": OPEN}, {}, ImplementStep.KEEP, None),
+        (BUILT, {"person_commit": MINE, "pushed": HEAD}, ImplementStep.TAKE, TAKES),
+        (BUILT, {"pushed": MINE}, ImplementStep.TAKE_PUSHED, "its branch was pushed to elsewhere"),
+        (BUILT, {"key": "other"}, ImplementStep.ATTEMPT, CHANGED),
+        (BUILT, {"key": "other", "by_hand": True}, ImplementStep.RECORD, CHANGED),
+        (
+            BUILT,
+            {"key": "other", "taken_base": MINE},
+            ImplementStep.MOVE_BASE,
+            f"a person's commit was taken with the newer base {MINE[:12]}",
+        ),
+    ],
+)  # fmt: skip
+def test_implement(
+    record: dict[str, Any], inputs: dict[str, Any], step: ImplementStep, why: str | None
+) -> None:
+    given = ImplementInputs(**{"key": "k", **inputs})
+    decision = implement.decide(CellRecord.from_values(**record), given)
     assert (decision.step, decision.why) == (step, why)
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from orchestr.cell import approval
 from orchestr.cell.agent import write_plan
+from orchestr.cell.agent.attempt import close_attempt, try_salvage, write_start_files
 from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.agent.run_agent import author_work, drive_agent
 from orchestr.cell.agent.stop_agent import (
@@ -23,8 +24,7 @@ from orchestr.cell.agent.stop_agent import (
 )
 from orchestr.cell.approval import ApprovalDecision
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import phase_digest
-from orchestr.cell.phases import implement
+from orchestr.cell.inputs import attempt_key, phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.record import CellRecord, Decision
@@ -119,7 +119,7 @@ def _needs_no_plan(ctx: CellContext, record: CellRecord) -> bool:
     if record.implemented is None:
         return adopt.find_adoptable_pr(ctx) is not None
     marker = record.marker
-    return marker is not None and record.implemented.key == implement.attempt_key(ctx, marker)
+    return marker is not None and record.implemented.key == attempt_key(ctx, marker)
 
 
 def reason_to_run(ctx: CellContext) -> str | None:
@@ -194,7 +194,7 @@ def _make_plan(
     if not (attempts.attempt_folder(ctx.dir, plan.number) / "notes.txt").exists():
         ensure_worktree(ctx, marker)
         write_plan.snapshot_worktree(ctx, plan)
-        implement.write_start_files(ctx, plan, marker, refusal.reason if refusal else "")
+        write_start_files(ctx, plan, marker, refusal.reason if refusal else "")
     try:
         drive_agent(ctx, author_work(ctx, plan))
         text = write_plan.collect_plan_text(ctx, plan)
@@ -259,5 +259,5 @@ def _supersede_attempt(ctx: CellContext, newest: Attempt | None, marker: Worktre
     if newest is not None and newest.is_open:
         stop_attempt_agents(ctx, newest)
         clone_guard.restore_clone(ctx, newest, marker.base_ref)
-        implement.try_salvage(ctx, newest)
-        implement.close_attempt(ctx, newest, "superseded", "its plan is made again")
+        try_salvage(ctx, newest)
+        close_attempt(ctx, newest, "superseded", "its plan is made again")
