@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestr.files import write_if_changed
-from orchestr.git.config import QUIET, config_env
+from orchestr.git.config import QUIET, config_env, lfs_env
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
 
@@ -60,9 +60,9 @@ def agent_git_env(
             pairs.append((f"{key.rpartition('.')[0]}.receivepack", "orchestr-no-push"))
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     env |= {
+        **lfs_env(),
         "GIT_CEILING_DIRECTORIES": str(worktree.resolve().parent),
         "GIT_EDITOR": "true",  # no person can type; `rebase --continue` needs no editor
-        "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
     }
