@@ -62,8 +62,31 @@ class CommitRefused(GitError):
     """A hook, a signature or a missing identity kept ``git commit`` from committing."""
 
 
+class CommitUnavailable(CommitRefused):
+    """The commit came to no end or could not be signed: nothing is known against its content."""
+
+    repeatable = True
+
+
 class NoMergeBase(GitError):
     """Two commits share no history that this clone knows."""
+
+
+# gpg-interface.c. "failed to write commit object" alone may be a full disk.
+_NOT_SIGNED = re.compile(
+    rb"failed to sign|cannot run gpg|signingkey|load public key|defaultKeyCommand|"
+    rb"unsupported value for gpg\.format",
+    re.IGNORECASE,
+)
+SIGNING_HINT = (
+    "sign once by hand, so that the key is unlocked, or do without: "
+    '[workspace] unsigned = true, or [agents.X] sign = "off", in orchestr.toml'
+)
+
+
+def is_signing_failure(stderr: bytes) -> bool:
+    """Whether a commit was not made because it could not be signed."""
+    return _NOT_SIGNED.search(stderr) is not None
 
 
 class PushStatus(StrEnum):

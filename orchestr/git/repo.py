@@ -21,7 +21,9 @@ from pathlib import Path
 from orchestr.git.attributes import use_attributes_of
 from orchestr.git.config import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
 from orchestr.git.errors import (
+    SIGNING_HINT,
     CommitRefused,
+    CommitUnavailable,
     FetchFailed,
     GitError,
     NoCommits,
@@ -30,17 +32,19 @@ from orchestr.git.errors import (
     RefMoved,
     RemoteAway,
     git_failed,
+    is_signing_failure,
     output_tail,
 )
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import WorktreeEntry, single_line, split_records
-from orchestr.process.run import ProcessTimeout, run_command
+from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 
 __all__ = [
     "NO_COMMIT",
     "Branch",
     "CommitId",
     "CommitRefused",
+    "CommitUnavailable",
     "FetchFailed",
     "GitError",
     "MergeTreeResult",
@@ -200,35 +204,59 @@ class Repo(RemoteOps):
     def commit_all(self, message: str) -> CommitId | None:
         """``add -A`` and commit, hooks included; None when there was nothing to commit.
 
-        Ends an open merge as its commit. Raises CommitRefused when a hook says no, and when a
-        file would go in as it is because git-lfs, which the user's config demands, is missing.
+        Ends an open merge as its commit. A hook that changes files and refuses once, as formatters
+        do, gets a second commit with its changes. Raises CommitRefused when a hook refuses, and
+        when a file would go in as it is because git-lfs, which the user's config demands, is
+        missing; CommitUnavailable when the commit came to no end or could not be signed.
         """
         repo = self.as_committer().without_lfs()
         repo.run_git("add", "-A")
         self._refuse_raw_lfs()
         merging = (self.git_dir() / "MERGE_HEAD").exists()
-        if not merging and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0:
+        staged = self._staged_changes()
+        if not merging and not staged:
             return None
-        words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
-        try:
-            done = repo.run_git(*words, input=message.encode(), check=False)
-        except ProcessTimeout as error:
-            raise CommitRefused(
-                f"git commit in {self.path} took longer than {self.timeout:g} s and was ended",
-                hint="a hook or the signing setup of the repository hangs: try it there by hand",
-            ) from error
-        if done.code != 0:
-            if (
-                not merging
-                and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0
-            ):
+        done = repo._commit_staged(message)
+        if done.code != 0 and not is_signing_failure(done.err):
+            repo.run_git("add", "-A")
+            now_staged = self._staged_changes()
+            if not merging and not now_staged:
                 return None  # a hook took everything out again
+            if now_staged != staged:
+                self._refuse_raw_lfs()
+                done = repo._commit_staged(message)
+        if done.code != 0 and is_signing_failure(done.err):
+            raise CommitUnavailable(
+                f"the commit in {self.path} could not be signed: {output_tail(done.err)}",
+                hint=SIGNING_HINT,
+                completed=done,
+            )
+        if done.code != 0:
             raise CommitRefused(
                 f"git commit in {self.path} was refused: {output_tail(done.err + done.out)}",
-                hint="a hook or the signing setup of the repository says no; see the lines above",
+                hint="a hook of the repository refuses it, see the lines above; for the subject of "
+                "our commits there is [repos.X] commit_subject",
                 completed=done,
             )
         return self.require_head()
+
+    def _staged_changes(self) -> bytes:
+        """What the next commit would change, with the object names: equal bytes, equal content."""
+        words = ("--cached", "--raw", "-z", "--no-abbrev", "--no-renames")
+        return self.run_readonly("diff", *words, check=False).out
+
+    def _commit_staged(self, message: str) -> CompletedCommand:
+        """One ``git commit`` of what is staged. Raises CommitUnavailable when it does not end."""
+        words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
+        try:
+            return self.run_git(*words, input=message.encode(), check=False)
+        except ProcessTimeout as error:
+            raise CommitUnavailable(
+                f"git commit in {self.path} took longer than {self.timeout:g} s and was ended: a "
+                "hook, or the program that signs, waits for something",
+                hint=f"git -C {self.path} commit shows for what; a signer that waits for a person: "
+                + SIGNING_HINT,
+            ) from error
 
     def _refuse_raw_lfs(self) -> None:
         """Where we pass over git-lfs, only its pointers may be committed."""

@@ -146,14 +146,26 @@ class GitPath:
         return done
 
     @cached_property
+    def committer_config(self) -> dict[str, str]:
+        """What git's config says of who commits and whether commits are signed; lower-case keys."""
+        pattern = r"^((user|author|committer)\..*|commit\.gpgsign)$"
+        found = self.run_readonly("config", "--get-regexp", pattern, check=False).text
+        pairs = (line.partition(" ") for line in found.splitlines())
+        return {key: value for key, _, value in pairs}
+
+    @property
     def identity_config(self) -> dict[str, str]:
         """A name and an address for commits, only what the user has not set."""
-        found = self.run_readonly(
-            "config", "--get-regexp", r"^(user|author|committer)\.", check=False
-        ).text
-        have = {line.partition(" ")[0] for line in found.splitlines()}
         wanted = {"user.name": IDENTITY[0], "user.email": IDENTITY[1]}
-        return {key: value for key, value in wanted.items() if key not in have}
+        if os.environ.get("EMAIL"):  # git's own last resort
+            del wanted["user.email"]
+        return {key: value for key, value in wanted.items() if key not in self.committer_config}
+
+    @property
+    def signs_commits(self) -> bool:
+        """Whether `commit.gpgSign` is on here, for the user and by our settings."""
+        value = self.committer_config.get("commit.gpgsign")  # without a value it is on
+        return value is not None and value.lower() not in ("false", "no", "off", "0")
 
     def as_committer(self) -> Self:
         """The same, able to commit whether or not the user has an identity."""
@@ -257,7 +269,7 @@ def repo_lock(repo: GitPath, locks: Path) -> FlockLock:
 
 def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
     """The entries of ``git worktree list --porcelain -z``."""
-    entries = []
+    entries: list[WorktreeEntry] = []
     for block in data.split(b"\0\0"):
         words: dict[str, str] = {}
         for line in block.strip(b"\0").split(b"\0"):
