@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from orchestr.errors import OrchestrError
 from orchestr.process.run import CompletedCommand
@@ -61,8 +62,31 @@ class CommitRefused(GitError):
     """A hook, a signature or a missing identity kept ``git commit`` from committing."""
 
 
+class CommitUnavailable(CommitRefused):
+    """The commit came to no end or could not be signed: nothing is known against its content."""
+
+    repeatable = True
+
+
 class NoMergeBase(GitError):
     """Two commits share no history that this clone knows."""
+
+
+# gpg-interface.c. "failed to write commit object" alone may be a full disk.
+_NOT_SIGNED = re.compile(
+    rb"failed to sign|cannot run gpg|signingkey|load public key|defaultKeyCommand|"
+    rb"unsupported value for gpg\.format",
+    re.IGNORECASE,
+)
+SIGNING_HINT = (
+    "sign once by hand, so that the key is unlocked, or do without: "
+    '[workspace] unsigned = true, or [agents.X] sign = "off", in orchestr.toml'
+)
+
+
+def is_signing_failure(stderr: bytes) -> bool:
+    """Whether a commit was not made because it could not be signed."""
+    return _NOT_SIGNED.search(stderr) is not None
 
 
 class PushStatus(StrEnum):
@@ -99,6 +123,18 @@ def git_failed(completed: CompletedCommand, where: str) -> GitError:
         f"git {' '.join(words[:8])} failed in {where} (exit {completed.code}): {said}",
         completed=completed,
     )
+
+
+def explain_no_repository(completed: CompletedCommand, where: Path) -> tuple[str, str | None]:
+    """Why git does not work in ``where``, and the command that helps, if one does."""
+    said = completed.err.decode("utf-8", "replace").strip()
+    first = said.partition("\n")[0].removeprefix("fatal: ")
+    if "dubious ownership" in said:
+        found = re.search(r"(git config --global --add safe\.directory .+)", said)
+        return f"git refuses {where}: {first}", found[1] if found else None
+    if not said or "(or any" in first:
+        return f"{where} is not a git repository", None
+    return f"git cannot use {where}: {first}", None
 
 
 def remote_failed(completed: CompletedCommand, where: str, remote: str, known: bool) -> GitError:

@@ -70,6 +70,8 @@ def carry_out_attempt(
         close_attempt(ctx, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
+        if error.repeatable:  # it stays open: the next run commits what the agent left
+            raise
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         restored = restore_worktree(ctx, attempt)
         text = "; ".join([error.reason, *harm, *restored])

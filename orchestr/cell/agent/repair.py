@@ -80,6 +80,8 @@ def carry_out_repair(
         attempts.close(ctx.dir, attempt, "aborted", "stopped", tip=find_branch_tip(ctx))
         raise
     except OrchestrError as error:
+        if error.repeatable:  # it stays open: the next run commits what the agent left
+            raise
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         mended = _clean_worktree(ctx, attempt, record)
         text = "; ".join([error.reason, *harm, *mended])

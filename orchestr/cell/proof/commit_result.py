@@ -10,8 +10,11 @@ from orchestr.cell.proof.verify_commits import prove_head
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
 from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.cell.worktree.signing import warn_of_slow_commit
+from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.repo import CommitId
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
+from orchestr.git.worktrees import clear_stale_locks
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import (
     HeadRecord,
@@ -88,6 +91,7 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
             raise ctx.fail(f"the agent left a {what} unfinished")
         raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
     repo = ctx.worktree_repo
+    clear_stale_locks(ctx.worktree)  # of a git that ended with its agent
     unmerged = repo.unmerged_paths()
     under_way = unfinished_operation(repo)
     if unmerged:
@@ -95,7 +99,11 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
         raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
     if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
         raise ctx.fail(f"the agent left a {under_way} unfinished")
-    repo.commit_all(commit_style.commit_message(ctx))
+    try:
+        with warn_of_slow_commit(ctx):
+            repo.commit_all(commit_style.commit_message(ctx))
+    except OrchestrError as error:
+        raise as_disk_full(error) or error from error
     head = repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
