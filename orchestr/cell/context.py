@@ -211,6 +211,7 @@ class CellContext:
         self.worktree = run.layout.worktree_dir(run.feature.name, cell.name)
         self.key = f"{run.feature.name}/{cell.name}"
         self.name = f"{run.feature.name}:{cell.name}"
+        self.worktree_is_new = False  # made by this run, so what is in it is ours
 
     @property
     def repo_settings(self) -> RepoSettings:

@@ -35,6 +35,9 @@ POINTS = {
     "branch": "orchestr.landing.after_landing:move_branch",
     "commits": "orchestr.git.repo:Repo.commit_tree",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
+    "aside": "orchestr.cell.worktree.person_changes:salvage_uncommitted",
+    "kept": "orchestr.cell.worktree.person_changes:_keep",
+    "back": "orchestr.cell.worktree.person_changes:_put_back",
     "attempt": "orchestr.state.attempts:write_attempt",
     "go-on": "orchestr.cell.agent.return_to_author:prepare_next_start",
 }

@@ -7,6 +7,8 @@ and proved. So a kill at any point pays for no agent twice.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
 from orchestr.cell.agent.return_to_author import may_return_to_author, return_to_author
@@ -23,6 +25,7 @@ from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.cell.worktree.person_changes import record_clean, record_left
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
 from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
@@ -72,10 +75,12 @@ def carry_out_attempt(
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         restored = restore_worktree(ctx, attempt)
         text = "; ".join([error.reason, *harm, *restored])
+        _try_record_left(ctx, attempt)
         close_attempt(ctx, attempt, "failed", text)
         raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     done.write(ctx.dir)
     amendment.archive_amendment(ctx, attempt)
+    record_clean(ctx, done.head)
     close_attempt(ctx, attempt, "done", "")
     return done
 
@@ -110,6 +115,7 @@ def _resume_attempt(
     lost = end_lost_agent(ctx, newest)
     if lost is not None:
         restore_worktree(ctx, newest)
+        _try_record_left(ctx, newest)
         close_attempt(ctx, newest, "failed", lost)
         return None
     if not (attempts.attempt_folder(ctx.dir, newest.number) / "notes.txt").exists():
@@ -155,5 +161,11 @@ def try_salvage(ctx: CellContext, attempt: Attempt) -> None:
     """Keep what is in the worktree under the attempt's ref, if that can be done."""
     try:
         salvage_worktree(ctx, attempt.number)
+        record_left(ctx, attempt.number)
     except OrchestrError:
         return  # a damaged worktree is put right by whoever needs it next
+
+
+def _try_record_left(ctx: CellContext, attempt: Attempt) -> None:
+    with suppress(OrchestrError):  # as above: a worktree that is gone has nothing left in it
+        record_left(ctx, attempt.number)

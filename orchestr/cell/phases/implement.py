@@ -31,6 +31,7 @@ from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.foreign_commits import foreign_head
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.ensure import find_checkout
+from orchestr.cell.worktree.person_changes import record_clean
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -199,6 +200,7 @@ def _restore_files(ctx: CellContext, record: CellRecord) -> None:
     if done is None:
         return
     if newest is not None and newest.state == "open" and newest.key == done.key:
+        record_clean(ctx, done.head)
         close_attempt(ctx, newest, "done", "")
     if ctx.cell.action is not Action.PUSH and not (ctx.dir / TRANSCRIPT).exists():
         attempts.link_transcript(ctx.dir, done.attempt)
