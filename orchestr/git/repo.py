@@ -206,9 +206,9 @@ class Repo(RemoteOps):
         """``add -A`` and commit, hooks included; None when there was nothing to commit.
 
         Ends an open merge as its commit. A hook that changes files and refuses once, as formatters
-        do, gets a second commit with its changes. Raises CommitRefused when a hook refuses, and when
-        a file would go in as it is because git-lfs, which the user's config demands, is missing;
-        CommitUnavailable when the commit came to no end or could not be signed.
+        do, gets a second commit with its changes. Raises CommitRefused when a hook refuses, and
+        when a file would go in as it is because git-lfs, which the user's config demands, is
+        missing; CommitUnavailable when the commit came to no end or could not be signed.
         """
         repo = self.as_committer().without_lfs()
         repo.run_git("add", "-A")
