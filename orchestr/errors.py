@@ -58,8 +58,8 @@ class OrchestrError(Exception):
     """Base of everything we raise on purpose; ``hint`` is the command or step that helps.
 
     ``cell`` is the `feature:cell` that it is about, if any. ``reason`` is for a reader who sees the
-    cell already, ``message`` names it. ``repeatable``: the machine was in the way, not the work;
-    the next run repeats the step, and no attempt counts as failed.
+    cell already, ``message`` names it. ``repeatable``: the machine was in the way, not the work:
+    the next run repeats the step, and no attempt fails.
     """
 
     exit_code: ExitCode = ExitCode.FAILED

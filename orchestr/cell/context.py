@@ -232,11 +232,8 @@ class CellContext:
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
         repo = Repo(path)
-        if not repo.is_repository():
-            raise self.fail(
-                f"{path} is not a git repository",
-                hint=f"set [repos.{self.cell.repo}] path to a clone",
-            )
+        if (why := repo.explain_unusable()) is not None:
+            raise self.fail(why[0], hint=why[1] or f"set [repos.{self.cell.repo}] path to a clone")
         return repo
 
     @property

@@ -12,7 +12,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestr.files import write_if_changed
-from orchestr.git.config import IDENTITY_VARIABLES, QUIET, config_env, read_config_variables
+from orchestr.git.config import (
+    IDENTITY_VARIABLES,
+    QUIET,
+    config_env,
+    lfs_env,
+    read_config_variables,
+)
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
 
@@ -70,9 +76,9 @@ def agent_git_env(
             pairs.append((f"{key.rpartition('.')[0]}.receivepack", "orchestr-no-push"))
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     env |= {
+        **lfs_env(),
         "GIT_CEILING_DIRECTORIES": str(worktree.resolve().parent),
         "GIT_EDITOR": "true",  # no person can type; `rebase --continue` needs no editor
-        "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
     }

@@ -38,8 +38,7 @@ def complete_checkout(tree: Repo) -> None:
     _wait_for_git(tree.path, git_dir)
     if not is_index_missing(git_dir):
         return
-    settings = {**_CHECKOUT, **tree.config}
-    quick = Repo(tree.path, config=settings, timeout=tree.timeout).without_lfs()
+    quick = tree.at_path(tree.path, config=_CHECKOUT).without_lfs()
     done = quick.run_with_retry("checkout")
     if is_index_missing(git_dir):
         if b"would be overwritten" not in done.err:

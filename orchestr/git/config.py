@@ -1,10 +1,11 @@
 """The settings and environment that git runs with, and valid branch names.
 
-Owns every setting we force on git, which GIT_* variables we let through, and what may be a
-branch's name. Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config
-is never written, because in a linked worktree ``git config --local`` writes the main checkout's
-file and parallel writers fail on its lock (git-facts: 26 of 160). Leaves running git
-to `orchestr.git.repo`, an agent's environment to `orchestr.git.agent_environment`.
+Owns which GIT_* variables we let through, the settings that keep our git quiet and harmless, and
+what may be a branch's name; what a command has to state to be evidence is in `orchestr.git.stated`.
+Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config is never written,
+because in a linked worktree ``git config --local`` writes the main checkout's file and parallel
+writers fail on its lock (26 of 160 did). Leaves running git to `orchestr.git.repo`, an agent's
+environment to `orchestr.git.agent_environment`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import NewType
 
 from orchestr.errors import UsageError
+from orchestr.git.stated import STATED_CONFIG, STATED_ENV
 from orchestr.process.run import run_command
 
 Branch = NewType("Branch", str)
@@ -91,6 +93,19 @@ def lfs_config() -> dict[str, str]:
     return {f"filter.lfs.{key}": value for key, value in {**empty, "required": "false"}.items()}
 
 
+def lfs_env() -> dict[str, str]:
+    """Where git-lfs is installed a checkout gets the content of its files, as everywhere else.
+
+    What cannot be downloaded stays a pointer instead of ending the checkout. A person's own
+    ``GIT_LFS_SKIP_SMUDGE`` is passed on.
+    """
+    if not _has_lfs(os.environ.get("PATH", os.defpath)):
+        return {"GIT_LFS_SKIP_SMUDGE": "1"}
+    asked = os.environ.get("GIT_LFS_SKIP_SMUDGE")
+    skip = {"GIT_LFS_SKIP_SMUDGE": asked} if asked is not None else {}
+    return {"GIT_LFS_SKIP_DOWNLOAD_ERRORS": "1", **skip}
+
+
 @cache
 def _has_lfs(path: str) -> bool:
     return shutil.which("git-lfs", path=path) is not None
@@ -139,14 +154,15 @@ def git_env(
     """
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in _KEPT}
     env |= {
+        **STATED_ENV,
+        **lfs_env(),
         "GIT_ADVICE": "0",
         "GIT_CEILING_DIRECTORIES": str(path.resolve().parent),
         "GIT_EDITOR": "true",
-        "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }
-    env |= config_env([*read_config_variables(), *{**QUIET, **config}.items()])
+    env |= config_env([*read_config_variables(), *{**QUIET, **STATED_CONFIG, **config}.items()])
     env.update(extra or {})
     return env
 

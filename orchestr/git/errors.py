@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from orchestr.errors import OrchestrError
 from orchestr.process.run import CompletedCommand
@@ -78,8 +79,8 @@ _NOT_SIGNED = re.compile(
     re.IGNORECASE,
 )
 SIGNING_HINT = (
-    "sign once by hand, so that the key is unlocked, or do without: [workspace] unsigned = true, "
-    'or [agents.X] sign = "off", in orchestr.toml'
+    "sign once by hand, so that the key is unlocked, or do without: "
+    '[workspace] unsigned = true, or [agents.X] sign = "off", in orchestr.toml'
 )
 
 
@@ -141,6 +142,18 @@ def git_failed(completed: CompletedCommand, where: str) -> GitError:
         f"git {' '.join(words[:8])} failed in {where} (exit {completed.code}): {said}",
         completed=completed,
     )
+
+
+def explain_no_repository(completed: CompletedCommand, where: Path) -> tuple[str, str | None]:
+    """Why git does not work in ``where``, and the command that helps, if one does."""
+    said = completed.err.decode("utf-8", "replace").strip()
+    first = said.partition("\n")[0].removeprefix("fatal: ")
+    if "dubious ownership" in said:
+        found = re.search(r"(git config --global --add safe\.directory .+)", said)
+        return f"git refuses {where}: {first}", found[1] if found else None
+    if not said or "(or any" in first:
+        return f"{where} is not a git repository", None
+    return f"git cannot use {where}: {first}", None
 
 
 def remote_failed(completed: CompletedCommand, where: str, remote: str, known: bool) -> GitError:

@@ -19,8 +19,6 @@ from orchestr.git.repo import CommitId, MergeTreeResult, Repo
 from orchestr.git.runner import split_records
 from orchestr.process.run import stream_lines
 
-_BIG = "64m"  # git itself calls a text binary above this (512m by default) and shows no lines
-
 
 @dataclass(frozen=True, slots=True)
 class MergedHeads:
@@ -68,10 +66,10 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
     """Files to which ``base..head`` added both ``<<<<<<< `` and ``>>>>>>> `` lines.
 
     git finds the candidate files (-G), so that a big diff never passes through this process;
-    only their diffs are read, line by line. Binary files hold no markers for git.
+    only their diffs are read, line by line. Every file is text: lock files are often called
+    binary or `-diff`, and a marker breaks them as well.
     """
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
-    tuned = ("-c", f"core.bigFileThreshold={_BIG}", "--literal-pathspecs", "diff", *options)
+    tuned = ("--literal-pathspecs", "diff", "--text", "--no-renames")
     found = repo.run_readonly(
         *tuned, "--name-only", "-z", r"-G^(<<<<<<<|>>>>>>>) ", base, head, "--"
     )
@@ -84,7 +82,7 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
 
 def _adds_both_markers(repo: Repo, command: tuple[str, ...]) -> bool:
     opened = closed = False
-    argv = ("git", "-C", str(repo.path), *command)
+    argv = repo.build_argv(*command)
     env = repo.build_env({"GIT_OPTIONAL_LOCKS": "0"})
     with stream_lines(argv, cwd=Path("/"), env=env, timeout=repo.timeout) as lines:
         for line in lines:
@@ -111,7 +109,5 @@ def _merge_commits(repo: Repo, ours: CommitId, theirs: CommitId) -> MergeTreeRes
 
 def newest_commit_date(repo: Repo, commits: Sequence[CommitId]) -> str:
     """The newest committer date of these commits: fixed by them, and never before them."""
-    shown = repo.run_readonly(
-        "log", "--no-walk", "--no-show-signature", "--format=%ct", *commits, "--"
-    ).text
+    shown = repo.run_readonly("log", "--no-walk", "--format=%ct", *commits, "--").text
     return f"@{max(int(line) for line in shown.split())} +0000"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from orchestr.git.attributes import use_attributes_of
 from orchestr.git.config import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
 from orchestr.git.errors import (
     SIGNING_HINT,
@@ -139,21 +140,17 @@ class Repo(RemoteOps):
 
     def diff_stat(self, a: str, b: str) -> str:
         """``git diff --stat`` for people, at most 100 files."""
-        args = ("--no-ext-diff", "--no-textconv", "--no-color", "--stat=100", "--stat-count=100")
-        return self.run_readonly("diff", *args, a, b, "--").text
+        return self.run_readonly("diff", "--stat=100", "--stat-count=100", a, b, "--").text
 
     def list_commit_subjects(self, rev: str, most: int) -> list[str]:
         """Subjects of the newest commits from ``rev`` on, merges left out. Raises GitError."""
-        words = ("--no-merges", "--no-show-signature", "--encoding=UTF-8", f"--max-count={most}")
-        done = self.run_readonly(
-            "log", *words, "--no-color", "--format=%s", "--end-of-options", rev, "--"
-        )
+        words = ("--no-merges", f"--max-count={most}", "--format=%s")
+        done = self.run_readonly("log", *words, "--end-of-options", rev, "--")
         return done.text.removesuffix("\n").split("\n")
 
     def dirty_paths(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
-        args = ("--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
-        done = self.run_readonly("status", *args, "--ignore-submodules=none")
+        done = self.run_readonly("status", "--porcelain=v1", "-z", "--untracked-files=normal")
         return [record[3:] for record in split_records(done.out)]
 
     def unmerged_paths(self) -> tuple[str, ...]:
@@ -165,7 +162,9 @@ class Repo(RemoteOps):
         """Set a full ref name. ``old`` is the value it must have now (NO_COMMIT: none at all);
         None sets it whatever it was. Raises RefMoved.
         """
-        self._change_ref(ref, "update-ref", "--no-deref", "--", ref, new, *([old] if old else []))
+        # git's word for "none at all" that fits ids of every length (SHA-256) is the empty one.
+        before = [] if old is None else ["" if old == NO_COMMIT else old]
+        self._change_ref(ref, "update-ref", "--no-deref", "--", ref, new, *before)
 
     def delete_ref(self, ref: str, old: CommitId | None = None) -> None:
         """Delete a full ref name if it is there and still ``old``. Raises RefMoved."""
@@ -294,6 +293,10 @@ class Repo(RemoteOps):
         if done.code == 0:
             return WorktreeMergeResult(clean=True)
         conflicts = self.unmerged_paths()
+        if not conflicts and b"using previous resolution" in done.err:
+            # `rerere.autoUpdate`: staged as the person resolved it before, and not committed.
+            self.commit_all(message)
+            return WorktreeMergeResult(clean=True)
         if not conflicts:
             raise git_failed(done, str(self.path))
         return WorktreeMergeResult(clean=False, conflicts=conflicts)
@@ -301,7 +304,8 @@ class Repo(RemoteOps):
     def merge_trees(self, ours: str, theirs: str, base: CommitId | None = None) -> MergeTreeResult:
         """Merge two commits without a worktree (2.6 ms, git-facts). A conflict is a value.
 
-        ``base`` overrides the merge base. Raises GitError for unrelated or unknown commits.
+        ``base`` overrides the merge base. The attributes are those of ``ours``. Raises GitError
+        for unrelated or unknown commits.
         """
         if base is not None:
             # `--merge-base` came with git 2.40; two commits whose only parent is the base
@@ -315,10 +319,9 @@ class Repo(RemoteOps):
                 )
                 for side in (ours, theirs)
             )
-        done = self.run_git(
-            "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
-            check=False,
-        )  # fmt: skip
+        words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
+        with use_attributes_of(self, ours) as repo:
+            done = repo.run_git(*words, ours, theirs, check=False)
         answer = split_records(done.out)
         if done.code not in (0, 1) or not answer:  # unknown commits give 1 and no tree (2.39)
             raise git_failed(done, str(self.path))

@@ -121,9 +121,7 @@ def _rebase_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | Non
             return None
         if merged.tree == repo.resolve_tree(at):
             continue
-        shown = repo.run_readonly(
-            "log", "-1", "--no-show-signature", "--format=%an%n%ae%n%at %ai%n%B", old
-        )
+        shown = repo.run_readonly("log", "-1", "--format=%an%n%ae%n%at %ai%n%B", old)
         name, email, when, text = shown.text.split("\n", 3)
         author = {
             "GIT_AUTHOR_NAME": name or "unknown",
@@ -148,9 +146,7 @@ def commit_message(title: str, trailers: Sequence[tuple[str, str]]) -> str:
 
 def newest_commit_date(repo: Repo, commits: Sequence[CommitId]) -> str:
     """The newest committer date of these commits, as git takes it."""
-    shown = repo.run_readonly(
-        "log", "--no-walk", "--no-show-signature", "--format=%ct", *commits, "--"
-    )
+    shown = repo.run_readonly("log", "--no-walk", "--format=%ct", *commits, "--")
     return f"@{max(int(line) for line in shown.text.split())} +0000"
 
 
@@ -161,7 +157,7 @@ def landed_by_trailers(repo: Repo, tip: str, feature: str) -> list[tuple[str, st
     """
     form = f"%H%x00%P%x00%(trailers:key={FEATURE},valueonly)%x00%(trailers:key={CELL},valueonly)"
     form += f"%x00%(trailers:key={REVERTS},valueonly)%x01"
-    done = repo.run_readonly("log", "--first-parent", "--no-show-signature", f"--format={form}",
+    done = repo.run_readonly("log", "--first-parent", f"--format={form}",
                     f"--grep=^{FEATURE}: {feature}$", tip, "--")  # fmt: skip
     found: list[tuple[str, str, str]] = []
     undone: set[str] = set()
