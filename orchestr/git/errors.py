@@ -97,12 +97,31 @@ class PushStatus(StrEnum):
     REJECTED = "rejected"
 
 
+class PushUnavailable(GitError):
+    """The origin could not store what was pushed: no room, or a fault there."""
+
+    repeatable = True
+
+
+# receive-pack's words for a push that failed before any hook or rule judged it
+_NOT_STORED = re.compile(r"unpacker error|unpack failed|[Nn]o space left|[Qq]uota exceeded")
+
+
 @dataclass(frozen=True, slots=True)
 class PushResult:
     """``reason`` is git's or the server's word for a refusal, else empty."""
 
     status: PushStatus
     reason: str = ""
+
+    def raise_if_not_stored(self, what: str) -> None:
+        """Raise PushUnavailable for a refusal that says nothing about the commits."""
+        if self.status is PushStatus.REJECTED and _NOT_STORED.search(self.reason):
+            raise PushUnavailable(
+                f"the origin could not store {what}: {self.reason}",
+                hint="make room at the origin, or ask who runs it; the same command pushes it "
+                "again and starts no agent",
+            )
 
 
 def is_transient(stderr: bytes) -> bool:

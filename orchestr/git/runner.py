@@ -147,8 +147,8 @@ class GitPath:
 
     @cached_property
     def committer_config(self) -> dict[str, str]:
-        """What git's config says of who commits and whether commits are signed; lower-case keys."""
-        pattern = r"^((user|author|committer)\..*|commit\.gpgsign)$"
+        """What git's config says of who commits and how commits are signed; lower-case keys."""
+        pattern = r"^((user|author|committer|gpg)\..*|commit\.gpgsign)$"
         found = self.run_readonly("config", "--get-regexp", pattern, check=False).text
         pairs = (line.partition(" ") for line in found.splitlines())
         return {key: value for key, _, value in pairs}
@@ -166,6 +166,10 @@ class GitPath:
         """Whether `commit.gpgSign` is on here, for the user and by our settings."""
         value = self.committer_config.get("commit.gpgsign")  # without a value it is on
         return value is not None and value.lower() not in ("false", "no", "off", "0")
+
+    def with_config(self, config: Mapping[str, str]) -> Self:
+        """The same with further settings for every command."""
+        return type(self)(self.path, config={**self.config, **config}, timeout=self.timeout)
 
     def as_committer(self) -> Self:
         """The same, able to commit whether or not the user has an identity."""

@@ -2,7 +2,8 @@
 
 Owns the strategies and the trailers. Everything depends on its arguments alone (dates are those of
 the newest commit that goes in), so the same candidate made again after a kill is the same commit
-and a verdict on it still counts. Nothing here moves a ref or touches a worktree.
+and a verdict on it still counts. Nothing here moves a branch or touches a worktree; a signed
+candidate is found again by a ref (`orchestr.git.lasting_commit`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestr.errors import OrchestrError
+from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, MergeTreeResult, Repo, TreeId
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
@@ -100,7 +102,8 @@ def _commit_change(
     if tree == repo.resolve_tree(base):
         return base
     date = newest_commit_date(repo, (base, recipe.undo[1] if recipe.undo else recipe.head))
-    return repo.commit_tree(tree, parents, commit_message(recipe.title, recipe.trailers), date=date)
+    message = commit_message(recipe.title, recipe.trailers)
+    return make_lasting_commit(repo, LastingCommit(tree, parents, message, date))
 
 
 def _rebase_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | None:
@@ -120,17 +123,15 @@ def _rebase_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | Non
             continue
         shown = repo.run_readonly("log", "-1", "--format=%an%n%ae%n%at %ai%n%B", old)
         name, email, when, text = shown.text.split("\n", 3)
-        env = {
+        author = {
             "GIT_AUTHOR_NAME": name or "unknown",
             "GIT_AUTHOR_EMAIL": email,
             "GIT_AUTHOR_DATE": f"@{when.split()[0]} {when.split()[-1]}",
-            "GIT_COMMITTER_DATE": newest_commit_date(repo, (at, old)),
         }
         body = commit_message(text.strip(), recipe.trailers)
-        done = repo.as_committer().run_git(
-            "commit-tree", merged.tree, "-p", at, input=body.encode(), env=env
-        )
-        at = CommitId(done.text.strip())
+        date = newest_commit_date(repo, (at, old))
+        wanted = LastingCommit(merged.tree, (at,), body, date, author=author)
+        at = make_lasting_commit(repo, wanted)
     return at
 
 

@@ -33,7 +33,7 @@ POINTS = {
     "forget": "orchestr.cell.phases.forget:_move_aside",
     "bench": "orchestr.landing.workers:checkout_commit",
     "branch": "orchestr.landing.after_landing:move_branch",
-    "commits": "orchestr.git.repo:Repo.commit_tree",
+    "commits": "orchestr.git.lasting_commit:make_lasting_commit",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
     "aside": "orchestr.cell.worktree.person_changes:salvage_uncommitted",
     "kept": "orchestr.cell.worktree.person_changes:_keep",

@@ -204,7 +204,8 @@ def choose_base(ctx: CellContext, old: WorktreeMarker | None) -> tuple[str, Comm
         upstream, head = heads[0]
         return stacked_ref(ctx, upstream), CommitId(head.head)
     if heads:
-        merged = merge_heads(ctx.repo, [CommitId(head.head) for _, head in heads])
+        repo = ctx.repo.with_config(ctx.sign_config)
+        merged = merge_heads(repo, [CommitId(head.head) for _, head in heads])
         if merged.commit is None:
             blamed = {merged.ours, merged.theirs}
             names = " and ".join(up.name for up, head in heads if head.head in blamed)
