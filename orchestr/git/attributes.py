@@ -18,13 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from orchestr.git.errors import GitError
-from orchestr.git.runner import split_records
+from orchestr.git.runner import GitPath, single_line, split_records
 
-if TYPE_CHECKING:
-    from orchestr.git.repo import Repo
+R = TypeVar("R", bound=GitPath)
 
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _EMPTY_TREE = {
@@ -34,7 +33,7 @@ _EMPTY_TREE = {
 
 
 @contextmanager
-def use_attributes_of(repo: Repo, commit: str | None) -> Iterator[Repo]:
+def use_attributes_of(repo: R, commit: str | None) -> Iterator[R]:
     """The same repository, without any checkout, with the attributes of ``commit``; None: with
     none at all, so that only its content decides whether a file is text.
     """
@@ -54,23 +53,25 @@ def use_attributes_of(repo: Repo, commit: str | None) -> Iterator[Repo]:
         yield repo.at_path(folder, env=env, config={"core.attributesFile": os.devnull})
 
 
-def _find_common_dir(repo: Repo) -> Path:
+def _find_common_dir(repo: GitPath) -> Path:
     place = repo.path / ".git"
     if (place / "HEAD").is_file():
         return place  # a plain clone: no process is needed to know
     return repo.common_dir()
 
 
-def _read_attribute_files(repo: Repo, commit: str) -> tuple[tuple[str, bytes], ...]:
-    found = commit if _ID.fullmatch(commit) else repo.resolve_commit(commit)
+def _read_attribute_files(repo: GitPath, commit: str) -> tuple[tuple[str, bytes], ...]:
     try:
-        return _read_files_of_commit(repo, found) if found else ()
+        if not _ID.fullmatch(commit):
+            words = ("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}")
+            commit = single_line(repo.run_readonly(*words))
+        return _read_files_of_commit(repo, commit)
     except GitError:
         return ()  # this clone has no such commit: the command itself will say so
 
 
 @lru_cache(maxsize=256)
-def _read_files_of_commit(repo: Repo, commit: str) -> tuple[tuple[str, bytes], ...]:
+def _read_files_of_commit(repo: GitPath, commit: str) -> tuple[tuple[str, bytes], ...]:
     words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
     spec = ":(top,glob)**/.gitattributes"
     done = repo.run_readonly(*words, _EMPTY_TREE[len(commit)], commit, "--", spec)

@@ -1,10 +1,11 @@
 """The settings and environment that git runs with, and valid branch names.
 
 Owns which GIT_* variables we let through, the settings that keep our git quiet and harmless, and
-what may be a branch's name; what a command has to state to be evidence is in `orchestr.git.stated`. Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config
-is never written, because in a linked worktree ``git config --local`` writes the main checkout's
-file and parallel writers fail on its lock (git-facts: 26 of 160). Leaves running git
-to `orchestr.git.repo`, an agent's environment to `orchestr.git.agent_environment`.
+what may be a branch's name; what a command must state to be evidence is in `orchestr.git.stated`.
+Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config is never written,
+because in a linked worktree ``git config --local`` writes the main checkout's file and parallel
+writers fail on its lock (git-facts: 26 of 160). Leaves running git to `orchestr.git.repo`, an
+agent's environment to `orchestr.git.agent_environment`.
 """
 
 from __future__ import annotations

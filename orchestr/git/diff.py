@@ -22,7 +22,13 @@ TIMEOUT = 30.0  # s for one repository
 # Larger files count as binary: git then neither reads nor compares them.
 CONFIG = {"core.bigFileThreshold": "512k", "core.quotePath": "false"}
 COMMAND = (
-    "diff-tree", "--stdin", "--always", "-r", "-M", "--numstat", "-p",
+    "diff-tree",
+    "--stdin",
+    "--always",
+    "-r",
+    "-M",
+    "--numstat",
+    "-p",
 )
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _COUNTS = re.compile(r"(\d+|-)\t(\d+|-)\t(.+)")

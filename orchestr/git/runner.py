@@ -257,7 +257,7 @@ def repo_lock(repo: GitPath, locks: Path) -> FlockLock:
 
 def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
     """The entries of ``git worktree list --porcelain -z``."""
-    entries = []
+    entries: list[WorktreeEntry] = []
     for block in data.split(b"\0\0"):
         words: dict[str, str] = {}
         for line in block.strip(b"\0").split(b"\0"):

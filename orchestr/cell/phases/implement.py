@@ -41,7 +41,8 @@ from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.ensure import ensure_worktree, find_checkout
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import follow_rewritten_remote, prepare_branch
-from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
+from orchestr.cell.worktree.restore import restore_worktree
+from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError

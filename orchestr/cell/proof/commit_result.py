@@ -7,7 +7,7 @@ from orchestr.cell.ownership import PathClaims, claims_of, format_paths
 from orchestr.cell.proof.verify_commits import prove_head
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
-from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.git.repo import CommitId
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.state.attempts import Attempt
