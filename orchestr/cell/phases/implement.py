@@ -348,7 +348,9 @@ def _commit_and_prove(
         )
     if verdict.amend is not None:
         raise amendment.amend_request_failure(ctx, attempt, verdict.amend)
-    proof = prove_head(repo, base=base, start=start, head=head, claims=_cell_claims(ctx))
+    proof = prove_head(
+        repo, base=base, start=start, head=head, claims=_cell_claims(ctx), by_agent=True
+    )
     if not proof.ok and not proof.faults:
         raise PathsNotOwned(proof.ownership, head)
     if not proof.ok:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathClaims, claims_of, format_paths
-from orchestr.cell.proof.verify_commits import prove_head
+from orchestr.cell.proof.verify_commits import find_wholesale_deletion, prove_head
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
 from orchestr.cell.worktree.operations import unfinished_operation
@@ -24,7 +24,8 @@ def commit_and_prove_repair(
     found = prove_head(
         ctx.worktree_repo, base=base, start=before, head=head, claims=_cell_claims(ctx)
     )
-    return head, found.findings
+    deleted = find_wholesale_deletion(ctx.worktree_repo, before, head, len(found.changed))
+    return head, (*found.findings, *filter(None, [deleted]))
 
 
 def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
