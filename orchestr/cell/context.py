@@ -266,6 +266,12 @@ class CellContext:
         )
 
     @property
+    def worktree_owner(self) -> Repo:
+        """The main clone with the excludes of the worktree: who asks it whether a worktree is
+        dirty gets the answer of the worktree itself."""
+        return self.worktree_repo.at_path(self.repo.path)
+
+    @property
     def sign_config(self) -> dict[str, str]:
         """Settings of git that switch signing off in this cell's worktree, where asked for."""
         agent = self.run.settings.agents.get(self.run.overrides.agent or self.agent_name)
@@ -359,6 +365,16 @@ def repo_path(settings: Settings, name: str) -> Path:
     if repo.url is not None:
         return settings.workspace.state / "repos" / name
     return settings.workspace.repos / name
+
+
+def head_file(clone: Path) -> Path:
+    """The file that is there when the repository is; a submodule has its git folder elsewhere."""
+    place = clone / ".git"
+    if place.is_file():
+        with suppress(OSError, UnicodeError):
+            kind, _, folder = place.read_text(encoding="utf-8").strip().partition(": ")
+            return clone / folder / "HEAD" if kind == "gitdir" else place / "HEAD"
+    return place / "HEAD"
 
 
 def observed_prs(run: FeatureRun, cell: Cell) -> tuple[PullRequest, ...]:

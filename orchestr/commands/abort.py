@@ -79,7 +79,7 @@ class Abort(PlainVerb):
             return 0
         for ctx in stopped:
             if params["cleanup"]:
-                clean_cell(ctx, forced=False)
+                clean_cell(ctx)
             elif ctx.worktree.exists():
                 write_stdout(f"kept: {ctx.worktree}\n")
         noun = "cell" if count == 1 else "cells"

@@ -15,6 +15,7 @@ from orchestr.agents import make_agent
 from orchestr.cell.agent.run_agent import reviewer_work
 from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext, repo_path
+from orchestr.cell.worktree.damage import belongs_to_clone, record_place
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
@@ -135,9 +136,15 @@ def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
             "released" if fix else "the next run makes it again; orchestr doctor --fix releases it"
         )
         found.append(Diagnostic("warning", text, remedy))
+    elif fix and verdict.finding is TreeFinding.DAMAGED and belongs_to_clone(ctx):
+        record_place(ctx)
+        text = f"{ctx.name}: worktree {ctx.worktree}: {verdict.detail}"
+        found.append(Diagnostic("warning", text, "repaired"))
     elif verdict.finding is not TreeFinding.OK:
         text = f"{ctx.name}: worktree {ctx.worktree}: {verdict.finding} {verdict.detail}".rstrip()
-        found.append(Diagnostic("warning", text, f"orchestr run {ctx.name} mends it where it can"))
+        found.append(
+            Diagnostic("warning", text, f"orchestr run {ctx.name} repairs it where it can")
+        )
     return found
 
 

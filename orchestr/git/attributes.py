@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestr.git.errors import GitError
-from orchestr.git.runner import GitPath, split_records
+from orchestr.git.runner import GitPath, single_line, split_records
 
-RepoT = TypeVar("RepoT", bound=GitPath)
+R = TypeVar("R", bound=GitPath)
 
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _EMPTY_TREE = {
@@ -33,7 +33,7 @@ _EMPTY_TREE = {
 
 
 @contextmanager
-def use_attributes_of(repo: RepoT, commit: str | None) -> Iterator[RepoT]:
+def use_attributes_of(repo: R, commit: str | None) -> Iterator[R]:
     """The same repository, without any checkout, with the attributes of ``commit``; None: with
     none at all, so that only its content decides whether a file is text.
     """
@@ -61,9 +61,11 @@ def _find_common_dir(repo: GitPath) -> Path:
 
 
 def _read_attribute_files(repo: GitPath, commit: str) -> tuple[tuple[str, bytes], ...]:
-    found = commit if _ID.fullmatch(commit) else _resolve(repo, commit)
     try:
-        return _read_files_of_commit(repo, found) if found else ()
+        if not _ID.fullmatch(commit):
+            words = ("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}")
+            commit = single_line(repo.run_readonly(*words))
+        return _read_files_of_commit(repo, commit)
     except GitError:
         return ()  # this clone has no such commit: the command itself will say so
 

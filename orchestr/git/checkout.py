@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def complete_checkout(tree: Repo) -> None:
                 hint="free some disk space, then run the same command again",
                 completed=done,
             )
+
+
+def add_deleted_files(tree: Repo, paths: Sequence[str]) -> None:
+    """Write tracked files again that are gone from the disk. A file that is there stays."""
+    data = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    tree.without_lfs().run_git(
+        "checkout-index", "--quiet", "-z", "--stdin", input=data, check=False
+    )
 
 
 def _add_missing_files(tree: Repo, git_dir: Path) -> None:

@@ -50,8 +50,11 @@ STATED_CONFIG: Mapping[str, str] = {
     "fetch.recurseSubmodules": "false",
 }
 
-# Commits are read as they are pushed: no `git replace`, no grafts.
-STATED_ENV: Mapping[str, str] = {"GIT_GRAFT_FILE": os.devnull, "GIT_NO_REPLACE_OBJECTS": "1"}
+# Commits are read as they are pushed: no `git replace`, no grafts (a file that cannot be there).
+STATED_ENV: Mapping[str, str] = {
+    "GIT_GRAFT_FILE": f"{os.devnull}/none",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}
 
 # `submodule.<name>.ignore` (also of `.gitmodules`) outranks `diff.ignoreSubmodules`.
 _SUBMODULES = "--ignore-submodules=none"

@@ -22,7 +22,7 @@ class WorktreeFinding(StrEnum):
     FOREIGN = "foreign"  # something is there that is no worktree of this repository
     WRONG_BRANCH = "wrong branch"
     DETACHED = "detached"
-    DAMAGED = "damaged"  # its .git file is gone or points elsewhere; `repair_worktree`
+    DAMAGED = "damaged"  # .git is gone or points elsewhere, or it was moved; `repair_worktree`
     LOCKED = "locked"  # git lists it as locked and its directory is gone
     UNREGISTERED = "unregistered"  # fine on disk and for git, but no entry of ours names it
     INCOMPLETE = "incomplete"  # its checkout never ended
@@ -53,6 +53,8 @@ def validate_worktree(
         return WorktreeVerdict(
             WorktreeFinding.MISSING, "git still lists it" if entry else "", entry
         )
+    if entry is None and (moved := find_moved_entry(repo, path)) is not None:
+        return WorktreeVerdict(WorktreeFinding.DAMAGED, f"it was moved from {moved.path}", moved)
     if entry is None:
         return WorktreeVerdict(WorktreeFinding.FOREIGN, "git does not list it here")
     git_dir = worktree_admin_dir(path)
@@ -77,6 +79,31 @@ def validate_worktree(
 
 def find_worktree_entry(repo: Repo, path: Path) -> WorktreeEntry | None:
     return next((e for e in repo.list_worktrees() if is_same_path(e.path, path)), None)
+
+
+def find_moved_entry(repo: Repo, path: Path) -> WorktreeEntry | None:
+    """git's entry of a worktree whose folder was moved to ``path`` (a workspace was renamed).
+
+    None when the place that git knows still leads here: ``path`` is then a copy.
+    """
+    text = _read_line(path / ".git")
+    if text is None or not text.startswith("gitdir: "):
+        return None
+    admin = repo.common_dir() / "worktrees" / Path(text[8:]).name
+    back = _read_line(admin / "gitdir")
+    if back is None:
+        return None
+    old = (admin / back).absolute().parent
+    if is_same_path(old, path) or worktree_admin_dir(old) == admin.resolve():
+        return None
+    return find_worktree_entry(repo, old)
+
+
+def _read_line(path: Path) -> str | None:
+    try:
+        return os.fsdecode(path.read_bytes().removesuffix(b"\n"))
+    except OSError:
+        return None
 
 
 def is_same_path(one: Path, other: Path) -> bool:

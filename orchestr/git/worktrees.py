@@ -15,9 +15,12 @@ is not a worktree of this repository never.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import random
+import shutil
+import stat
 import time
 from contextlib import suppress
 from enum import StrEnum
@@ -31,6 +34,7 @@ from orchestr.git.worktree_state import (
     OPERATION_FILES,
     WorktreeFinding,
     WorktreeVerdict,
+    find_moved_entry,
     find_worktree_entry,
     has_only_git_file,
     is_same_path,
@@ -40,6 +44,7 @@ from orchestr.git.worktree_state import (
 from orchestr.process.file_lock import FlockLock
 
 __all__ = [
+    "NotDeleted",
     "WorktreeFinding",
     "WorktreeProvision",
     "WorktreeRefused",
@@ -53,6 +58,7 @@ __all__ = [
     "validate_worktree",
 ]
 
+_TRASH = ".removed"  # how a folder ends that is being deleted; see `_drop_worktree`
 _GITS_OWN_LOCK = "initializing"  # the reason while `worktree add` runs; a kill leaves it
 
 
@@ -67,6 +73,10 @@ class WorktreeProvision(StrEnum):
 
 class WorktreeRefused(GitError):
     """A path or branch belongs to another owner; nothing was changed."""
+
+
+class NotDeleted(GitError):
+    """A worktree is removed and free for others, but some of its files cannot be deleted."""
 
 
 def add_worktree(
@@ -139,12 +149,13 @@ def remove_worktree(repo: Repo, path: Path, *, locks: Path, force: bool = False)
 
 
 def repair_worktree(repo: Repo, path: Path) -> WorktreeVerdict:
-    """Repair a deleted or damaged ``.git`` file (``git worktree repair``); files are not touched.
+    """Repair a deleted or damaged ``.git`` file, and git's record of a worktree that was moved.
 
-    Returns the verdict afterwards. Raises WorktreeRefused when ``.git`` is a directory.
+    That is ``git worktree repair``; files are not touched. Returns the verdict afterwards. Raises
+    WorktreeRefused when ``.git`` is a directory.
     """
     path = path.absolute()
-    entry = find_worktree_entry(repo, path)
+    entry = find_worktree_entry(repo, path) or find_moved_entry(repo, path)
     if entry is None or (path / ".git").is_dir():
         raise _foreign_error(repo, path)
     repo.run_with_retry("worktree", "repair", str(path))
@@ -267,15 +278,67 @@ def _ensure_branch_free(repo: Repo, path: Path, branch: Branch) -> None:
 def _drop_worktree(repo: Repo, path: Path) -> None:
     """Drop one worktree and git's record of it; no general prune (an unmounted disk).
 
+    git deletes what it can and its record in any case, and leaves the rest behind as a folder that
+    belongs to nothing. So the folder is renamed first (it is whole, or gone), the record is
+    dropped, and what was renamed is deleted. Raises NotDeleted when some of that cannot be deleted.
+
     Twice --force also drops what a killed ``worktree add`` left locked as "initializing".
     """
     with suppress(OSError):
         if has_only_git_file(path):  # git refuses one whose record is half-written
             (path / ".git").unlink()
         path.rmdir()  # and an empty one; a folder with anything in it stays for git to judge
+    trash = _rename_away(path)
     done = repo.run_with_retry("worktree", "remove", "--force", "--force", str(path))
     if done.code != 0 and find_worktree_entry(repo, path) is not None:
+        if trash is not None:
+            trash.rename(path)
         raise git_failed(done, str(repo.path))
+    for rest in (trash or path, *path.parent.glob(f".{glob.escape(path.name)}.*{_TRASH}")):
+        delete_tree(rest)
+
+
+def _rename_away(path: Path) -> Path | None:
+    """The folder under another name beside it; None when there is none, or it cannot be moved."""
+    trash = path.with_name(f".{path.name}.{os.getpid()}{_TRASH}")
+    try:
+        path.rename(trash)
+    except OSError:
+        return None  # gone, or a mount point
+    return trash
+
+
+def delete_tree(path: Path) -> None:
+    """Delete a folder; parts that nobody may write to (Go's module cache) are made writable first.
+
+    Raises NotDeleted for what is left.
+    """
+    if not os.path.lexists(path):
+        return
+    _make_writable(path)
+    for where, folders, _ in os.walk(path):
+        for name in folders:
+            _make_writable(Path(where, name))
+    shutil.rmtree(path, ignore_errors=True)
+    if not os.path.lexists(path):
+        return
+    left = [Path(where, name) for where, _, files in os.walk(path) for name in files] or [path]
+    try:
+        left[0].unlink()
+        why = "it is in use"
+    except OSError as error:
+        why = error.strerror or str(error)
+    raise NotDeleted(
+        f"{len(left)} files of a removed worktree cannot be deleted, {left[0]} first: {why}",
+        hint=f"delete the folder {path} with the rights that this needs",
+    )
+
+
+def _make_writable(folder: Path) -> None:
+    with suppress(OSError):
+        mode = folder.lstat().st_mode
+        if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
+            folder.chmod(mode | stat.S_IRWXU)
 
 
 def _refuse_dirty(tree: Repo) -> None:

@@ -20,18 +20,16 @@ from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases import publish
 from orchestr.cell.pull_request.claim import is_foreign
-from orchestr.cell.worktree.salvage import (
-    is_same_repository,
-    salvage_worktree,
-    unfinished_operation,
-)
+from orchestr.cell.worktree.damage import belongs_to_clone
+from orchestr.cell.worktree.discard import put_worktree, remove_cell_worktree
+from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
-from orchestr.git.worktrees import clear_stale_locks, remove_worktree
+from orchestr.git.worktrees import clear_stale_locks
 from orchestr.landing.candidates import newest_commit_date
 from orchestr.landing.repair import perform_open_phases
 from orchestr.spec.phases import Action, Phase
@@ -166,7 +164,7 @@ def move_branch(ctx: CellContext, old: CommitId, new: CommitId, warn: Warn) -> b
         repo.update_ref(ref, new, old)
         return True
     tree = ctx.worktree_repo
-    if not is_same_repository(ctx) or tree.head_branch() != ctx.cell.branch:
+    if not belongs_to_clone(ctx) or tree.head_branch() != ctx.cell.branch:
         warn(f"{ctx.name}: {ctx.worktree} is not on {ctx.cell.branch}; it was left alone")
         return False
     if tree.head() not in (old, new):
@@ -180,8 +178,7 @@ def move_branch(ctx: CellContext, old: CommitId, new: CommitId, warn: Warn) -> b
         return False
     if half_way:  # ours, of a process that was killed: kept, then done again
         newest_one = attempts.newest_attempt(ctx.dir)
-        salvage_worktree(ctx, newest_one.number if newest_one else 0)
-        tree.without_lfs().run_git("reset", "--hard", "--quiet", new)
+        put_worktree(ctx, newest_one.number if newest_one else 0, new)
         return True
     if tree.head() == old:
         if not begun:
@@ -206,20 +203,21 @@ def _remove_landed_worktree(ctx: CellContext, head: str, warn: Warn) -> None:
     newest_one = attempts.newest_attempt(ctx.dir)
     if newest_one is not None and newest_one.is_open and has_running_agent(ctx.dir, newest_one):
         return None
-    if not is_same_repository(ctx):
+    if not belongs_to_clone(ctx):
         return warn(f"{ctx.name}: {ctx.worktree} is not its worktree any more; it was kept")
     tree = ctx.worktree_repo
     if tree.dirty_paths() or unfinished_operation(tree) is not None or tree.head() != head:
         return warn(f"{ctx.name}: {ctx.worktree} holds work that has not landed; it was kept")
-    salvage_worktree(ctx, newest_one.number if newest_one else 0)
-    for failure in run_teardown(ctx):  # told, and no reason to keep the worktree
+    for failure in run_teardown(ctx):  # a warning, and no reason to keep the worktree
         warn(failure)
     if tree.dirty_paths() or tree.head() != head:
         return warn(f"{ctx.name}: its teardown left work in {ctx.worktree}; it was kept")
     try:
-        remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks_dir)
+        kept = remove_cell_worktree(ctx, newest_one.number if newest_one else 0)
     except OrchestrError as error:
         return warn(f"{ctx.name}: {ctx.worktree} was kept: {error.message}")
+    if kept.undeleted is not None:
+        warn(f"{ctx.name}: {kept.undeleted.message}")
     ctx.run.registry.release(ctx.key)
     ctx.emit(EventKind.WORKTREE_REMOVED, path=str(ctx.worktree), head=head)
     return None

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.phases.run_phase import phase_module, run_phase
-from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.codec import replace
 from orchestr.files import read_toml, write_atomic, write_toml
 from orchestr.landing.events import Trouble

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.landing.events import LandingChange, Lane, Stage, Trouble
 from orchestr.landing.queue import QueueItem, find_obstacle
 from orchestr.landing.session import LandingSession

@@ -119,6 +119,15 @@ class Registry:
             self._write_entries({**known, entry.key: entry})
             return entry
 
+    def relocate(self, key: str, path: str, common_dir: str) -> None:
+        """Record that a cell's worktree or its clone was moved; an unknown key changes nothing."""
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry = known.get(key)
+            if entry is not None and (entry.path, entry.common_dir) != (path, common_dir):
+                moved = replace(entry, path=path, common_dir=common_dir)
+                self._write_entries({**known, key: moved})
+
     def touch_phase(self, key: str, phase: str) -> None:
         """Record the latest phase; an unknown key changes nothing."""
         with self._lock():

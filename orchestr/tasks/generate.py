@@ -18,7 +18,7 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
-from orchestr.cell.context import CellContext, FeatureRun, observed_prs, repo_path
+from orchestr.cell.context import CellContext, FeatureRun, head_file, observed_prs, repo_path
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
 from orchestr.cell.worktree.branch_tip import find_branch_tip
@@ -360,7 +360,7 @@ def make_repo_tasks(run: FeatureRun) -> list[Task]:
                 Task(
                     f"repo:{name}",
                     [TaskAction(partial(make_repo, run, name), f"make repository {name}")],
-                    targets=[str(path / ".git" / "HEAD")],
+                    targets=[str(head_file(path))],
                     uptodate=[SameDigest("repo")],
                     doc=f"{verb} {display_path(path, run.layout.root)}",
                     io={"capture": False},

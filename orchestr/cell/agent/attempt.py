@@ -28,7 +28,8 @@ from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.person_changes import record_clean, record_left
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
-from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
+from orchestr.cell.worktree.restore import restore_worktree
+from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import write_atomic

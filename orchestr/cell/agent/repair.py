@@ -18,7 +18,7 @@ from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.person_changes import set_aside_person_changes
-from orchestr.cell.worktree.salvage import restore_worktree
+from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError

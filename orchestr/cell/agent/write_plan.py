@@ -14,15 +14,11 @@ from orchestr.cell.agent.launch import last_start_offset, launch_secrets
 from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.discard import put_worktree
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.prepare_branch import prepare_branch
-from orchestr.cell.worktree.salvage import (
-    abort_operations,
-    attempt_ref,
-    make_snapshot_commit,
-    restore_worktree,
-    salvage_worktree,
-)
+from orchestr.cell.worktree.restore import restore_worktree
+from orchestr.cell.worktree.salvage import attempt_ref, make_snapshot_commit, salvage_worktree
 from orchestr.cell.worktree.variables import plan_file
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
@@ -64,6 +60,8 @@ def open_plan(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt:
     prepare_branch(ctx, marker)
     repo = ctx.worktree_repo
     if repo.unmerged_paths():  # for the one who does the work, not for the one who plans it
+        newest = attempts.newest_attempt(ctx.dir)
+        salvage_worktree(ctx, newest.number if newest else 0)  # half of it may be resolved
         repo.run_git("merge", "--abort", check=False)
     start = repo.resolve_commit("HEAD")
     if start is None:
@@ -106,9 +104,7 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
             return harm
         restore_worktree(ctx, plan)
         repo = ctx.worktree_repo
-        abort_operations(repo)
-        repo.run_git("reset", "--hard", start)
-        repo.run_git("clean", "-d", "--force")
+        put_worktree(ctx, plan.number, start, clean=True)
         if seen != start:
             repo.run_git("restore", f"--source={seen}", "--worktree", "--", ".")
         left = _describe_changes(ctx, plan, seen)

@@ -17,10 +17,12 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import claims_of, format_paths
 from orchestr.cell.proof.verify_commits import prove_head
 from orchestr.cell.worktree.clone_guard import GUARD
+from orchestr.cell.worktree.damage import restore_missing_files
+from orchestr.cell.worktree.discard import remove_cell_worktree
 from orchestr.cell.worktree.ensure import ensure_upstreams, ensure_worktree
 from orchestr.cell.worktree.worktree_guard import kill_leftover_checks, recover_worktree
 from orchestr.git.repo import CommitId
-from orchestr.git.worktrees import add_detached, remove_worktree
+from orchestr.git.worktrees import add_detached
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
@@ -69,11 +71,13 @@ def checkout_head(ctx: CellContext, done: ImplementRecord, marker: WorktreeMarke
         head = CommitId(done.head)
         kill_leftover_checks(ctx)
         if ctx.run.registry.lookup(ctx.key) is None:
-            add_detached(ctx.repo, ctx.worktree, head, locks=ctx.run.layout.locks_dir)
+            add_detached(ctx.worktree_owner, ctx.worktree, head, locks=ctx.run.layout.locks_dir)
         return head
     ensure_worktree(ctx, marker)
     recover_worktree(ctx, ctx.dir / GUARD)
     dirty = ctx.worktree_repo.dirty_paths()
+    if dirty and restore_missing_files(ctx):
+        dirty = ctx.worktree_repo.dirty_paths()
     if dirty:
         raise ctx.fail(
             f"its worktree has uncommitted changes: {format_paths(dirty)}",
@@ -123,4 +127,4 @@ def remove_temporary_worktree(ctx: CellContext) -> None:
     """Remove the worktree that was only there for a person's head."""
     mine = ctx.run.registry.lookup(ctx.key) is None
     if ctx.cell.action is Action.PUSH and mine and ctx.worktree.is_dir():
-        remove_worktree(ctx.repo, ctx.worktree, locks=ctx.run.layout.locks_dir, force=True)
+        remove_cell_worktree(ctx, 0)

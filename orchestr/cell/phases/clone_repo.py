@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-from orchestr.cell.context import repo_path
+from orchestr.cell.context import head_file, repo_path
 from orchestr.errors import PhaseFailed
 from orchestr.git.repo import Repo
 from orchestr.process.run import run_command as run_process
@@ -31,13 +30,7 @@ class RepoMaker:
     @property
     def target(self) -> Path:
         """The file that is there when the repository is."""
-        place = self.path / ".git"
-        if place.is_file():  # a submodule or a worktree: its git folder is elsewhere
-            with suppress(OSError, UnicodeError):
-                kind, _, folder = place.read_text(encoding="utf-8").strip().partition(": ")
-                if kind == "gitdir":
-                    return self.path / folder / "HEAD"
-        return place / "HEAD"
+        return head_file(self.path)
 
     def make(self) -> None:
         """Raises PhaseFailed, ProcessFailed. A half-made clone is not mistaken for one."""

@@ -16,10 +16,10 @@ from functools import partial
 from orchestr.cell import approval
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
+from orchestr.cell.phases.push_head import push_head
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
-from orchestr.cell.pull_request.push import push_head
 from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.forges.base import PRExists, PRState, PullRequest

@@ -6,10 +6,10 @@ from orchestr.agents import AgentVerdict
 from orchestr.cell import amendment
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathClaims, PathsNotOwned, claims_of, format_paths
-from orchestr.cell.proof.verify_commits import prove_head
+from orchestr.cell.proof.verify_commits import find_wholesale_deletion, prove_head
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
-from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.signing import warn_of_slow_commit
 from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.repo import CommitId
@@ -34,7 +34,8 @@ def commit_and_prove_repair(
     found = prove_head(
         ctx.worktree_repo, base=base, start=before, head=head, claims=cell_claims(ctx)
     )
-    return head, found.findings
+    deleted = find_wholesale_deletion(ctx.worktree_repo, before, head, len(found.changed))
+    return head, (*found.findings, *filter(None, [deleted]))
 
 
 def prove_attempt(
@@ -63,7 +64,9 @@ def prove_attempt(
         )
     if verdict.amend is not None:
         raise amendment.amend_request_failure(ctx, attempt, verdict.amend)
-    proof = prove_head(repo, base=base, start=start, head=head, claims=cell_claims(ctx))
+    proof = prove_head(
+        repo, base=base, start=start, head=head, claims=cell_claims(ctx), by_agent=True
+    )
     if not proof.ok and not proof.faults:
         raise PathsNotOwned(proof.ownership, head)
     if not proof.ok:

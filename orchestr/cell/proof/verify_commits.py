@@ -16,6 +16,8 @@ from orchestr.git.runner import split_records
 
 # Files of ours that must never be in a pull request.
 OURS = (".orchestr", ".doit.db", ".ports.env")
+GITLINK, ABSENT = "160000", "000000"  # modes of a tree's entry
+FEW = 5  # deleted files that need no second look, however small the repository is
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +41,78 @@ class CommitProof:
 
 
 def prove_head(
-    repo: Repo, *, base: CommitId, start: CommitId, head: CommitId, claims: PathClaims
+    repo: Repo,
+    *,
+    base: CommitId,
+    start: CommitId,
+    head: CommitId,
+    claims: PathClaims,
+    by_agent: bool = False,
 ) -> CommitProof:
-    """Judge ``head`` against the base and the commit the attempt started from."""
+    """Judge ``head`` against the base and the commit the attempt started from.
+
+    ``by_agent``: nobody has looked at the commits yet; that most of the repository is deleted
+    needs a person.
+    """
     findings: list[str] = []
     if not repo.is_ancestor(base, head):
         findings.append(f"the base {base[:12]} is no longer in the branch: history was rewritten")
     elif not repo.is_ancestor(start, head):
         findings.append(f"commit {start[:12]} is no longer in the branch: history was rewritten")
-    changed = tuple(repo.changed_paths(base, head))
+    differences = _read_differences(repo, base, head)
+    changed = tuple(path for path, _, _ in differences)
     if not changed:
         findings.append("nothing was changed: no commits beyond the base, or only empty ones")
     markers = find_conflict_markers(repo, base, head)
     if markers:
         findings.append(f"conflict markers are left in {format_paths(markers)}")
-    strangers = find_embedded_repos(repo, base, head)
+    strangers = _find_embedded_repos(repo, head, differences)
     if strangers:
         findings.append(
             f"a repository of its own is inside, not a submodule: {format_paths(strangers)}"
         )
+    if by_agent:
+        deleted = sum(now == ABSENT for _, _, now in differences)
+        findings += filter(None, [find_wholesale_deletion(repo, base, head, deleted)])
     ours = [path for path in changed if is_engine_file(path)]
     if ours:
         findings.append(f"files of orchestr are in the commits: {format_paths(ours)}")
     return CommitProof(tuple(findings), changed, judge_paths(claims, changed, base))
 
 
-def find_embedded_repos(repo: Repo, base: CommitId, head: CommitId) -> list[str]:
-    """New links to other repositories that `.gitmodules` does not name: nobody could get them."""
+def find_wholesale_deletion(repo: Repo, base: CommitId, head: CommitId, deleted: int) -> str:
+    """What to say when a change deletes most of the repository; files that moved do not count.
+
+    ``deleted``: how many paths are gone, so that nothing is asked for ordinary changes.
+    """
+    if deleted < FEW:
+        return ""
+    words = ("-r", "-z", "-M", "--name-only", "--diff-filter=D", base, head, "--")
+    gone = len(split_records(repo.run_readonly("diff-tree", *words).out))
+    every = len(split_records(repo.run_readonly("ls-tree", "-r", "-z", "--name-only", base).out))
+    if gone < FEW or gone * 2 <= every:
+        return ""
+    return (
+        f"{gone} of the {every} files of the repository are deleted; if that is right, make the "
+        f"commit yours (git commit --amend --no-edit in its worktree) and run the cell again"
+    )
+
+
+def _read_differences(repo: Repo, base: CommitId, head: CommitId) -> list[tuple[str, str, str]]:
+    """Every path that differs with its mode before and now; a rename is both of its names."""
     done = repo.run_readonly("diff-tree", "-r", "-z", "--raw", "--no-renames", base, head, "--")
     words = split_records(done.out)
-    links = [
-        path for raw, path in zip(words[::2], words[1::2], strict=True)
-        if raw.split()[1] == "160000" and raw.split()[0] != ":160000"
-    ]  # fmt: skip
+    return [
+        (path, raw.split()[0][1:], raw.split()[1])
+        for raw, path in zip(words[::2], words[1::2], strict=True)
+    ]
+
+
+def _find_embedded_repos(
+    repo: Repo, head: CommitId, differences: list[tuple[str, str, str]]
+) -> list[str]:
+    """New links to other repositories that `.gitmodules` does not name: nobody could get them."""
+    links = [path for path, before, now in differences if now == GITLINK != before]
     if not links:
         return []
     listed = repo.run_readonly("config", "-z", "--blob", f"{head}:.gitmodules", "--get-regexp",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.salvage import abort_operations, unfinished_operation
+from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.setup import equip_worktree
 from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
@@ -46,14 +46,11 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
         add_detached(repo, path, commit, locks=layout.locks_dir)
     tree = Repo(path, config=exclude_config(repo, layout.excludes_file, ctx.linked_patterns))
     clear_stale_locks(path)
-    if unfinished_operation(tree) is not None:
-        abort_operations(tree)
-    tree.without_lfs().run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
-    tree.run_git("clean", "-d", "--force", "--quiet")
+    abort_operations(tree)
+    _show_commit(tree, commit)
     if not ready.exists() or ready.read_text(encoding="utf-8") != kit:
         equip_worktree(ctx, path, path.parent)
-        tree.run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
-        tree.run_git("clean", "-d", "--force", "--quiet")
+        _show_commit(tree, commit)
         write_atomic(ready, kit.encode())
     if tree.head() != commit or tree.dirty_paths():
         shown = ", ".join(tree.dirty_paths()[:3]) or "another"
@@ -62,3 +59,10 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
             hint=f"git -C {repo.path} worktree remove --force {path}",
         )
     return tree
+
+
+def _show_commit(tree: Repo, commit: CommitId) -> None:
+    """Write over whatever is there: nobody works here, so there is nothing to keep. Twice
+    --force also removes a repository that a check made."""
+    tree.without_lfs().run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
+    tree.run_git("clean", "-d", "--force", "--force", "--quiet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.damage import record_place, restore_missing_files
 from orchestr.cell.worktree.person_changes import record_new_worktree
 from orchestr.cell.worktree.salvage import is_same_repository
 from orchestr.cell.worktree.setup import is_setup_pending, mark_setup_pending, set_up_worktree
@@ -51,6 +52,13 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
     repo, path, branch = ctx.repo, ctx.worktree, Branch(ctx.cell.branch)
     known = registry.lookup(ctx.key)
     verdict = validate_worktree(repo, path, branch)
+    if verdict.finding is WorktreeFinding.DAMAGED and known is not None:
+        repair_worktree(repo, path)
+        verdict = validate_worktree(repo, path, branch)
+        if verdict.finding is WorktreeFinding.OK:
+            restore_missing_files(ctx, wholesale=False)
+    if known is not None:
+        record_place(ctx)
     match verdict.finding:
         case WorktreeFinding.OK if known is not None and not is_setup_pending(ctx):
             return False
@@ -58,9 +66,6 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
             set_up_worktree(ctx)
             record_new_worktree(ctx, marker.base)
             return True
-        case WorktreeFinding.DAMAGED if known is not None:
-            repair_worktree(repo, path)
-            return False
         case WorktreeFinding.WRONG_BRANCH if known is not None:
             raise ctx.fail(
                 f"its worktree {path} is on {verdict.detail}, not on {branch}",
@@ -89,7 +94,7 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
     if verdict.finding is not WorktreeFinding.OK:
         mark_setup_pending(ctx)
         try:
-            add_worktree(repo, path, branch, CommitId(marker.base), locks=locks)
+            add_worktree(ctx.worktree_owner, path, branch, CommitId(marker.base), locks=locks)
         except OrchestrError:
             if known is None:
                 registry.release(ctx.key)
@@ -133,7 +138,7 @@ def ensure_upstreams(ctx: CellContext) -> None:
             continue
         if upstream.worktree.exists() and is_same_repository(upstream):
             continue
-        add_detached(upstream.repo, upstream.worktree, CommitId(head.head),
+        add_detached(upstream.worktree_owner, upstream.worktree, CommitId(head.head),
                      locks=ctx.run.layout.locks_dir)  # fmt: skip
 
 

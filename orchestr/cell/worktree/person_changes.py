@@ -19,12 +19,8 @@ from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
-from orchestr.cell.worktree.salvage import (
-    attempt_ref,
-    find_free_ref,
-    make_snapshot_commit,
-    unfinished_operation,
-)
+from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, make_snapshot_commit
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import Record, read_json_record, write_json_record
 from orchestr.git.repo import CommitId

@@ -9,17 +9,15 @@ from __future__ import annotations
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree import commit_style
+from orchestr.cell.worktree.damage import restore_missing_files
+from orchestr.cell.worktree.discard import put_worktree
+from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.person_changes import (
     begin_change,
     end_change,
     set_aside_person_changes,
 )
-from orchestr.cell.worktree.salvage import (
-    attempt_ref,
-    find_free_ref,
-    salvage_worktree,
-    unfinished_operation,
-)
+from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import clear_stale_locks
@@ -31,6 +29,8 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     """Returns the commit that the new head must descend from, and notes for the prompt."""
     repo = ctx.worktree_repo
     clear_stale_locks(ctx.worktree)
+    if attempts.attempt_numbers(ctx.dir):  # a new worktree is whole
+        restore_missing_files(ctx)
     set_aside_person_changes(ctx)
     base = CommitId(marker.base)
     notes: list[str] = []
@@ -70,16 +70,14 @@ def leftover_notes(ctx: CellContext) -> list[str]:
 
 def _reset_to_base(ctx: CellContext, base: CommitId) -> None:
     """`--fresh`: keep everything under a ref, then put the branch back to the base."""
-    repo = ctx.worktree_repo
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
     begin_change(ctx)
-    salvage_worktree(ctx, number)
     old = HeadRecord.read(ctx.dir)
     if old is not None and ctx.repo.resolve_commit(old.head) is not None:
-        ctx.repo.run_git("update-ref", f"{attempt_ref(ctx, number)}-head", old.head)
-    repo.run_git("reset", "--hard", base)
-    repo.run_git("clean", "-d", "--force")
+        head = CommitId(old.head)
+        ctx.repo.update_ref(find_free_ref(ctx, f"{attempt_ref(ctx, number)}-head", head), head)
+    put_worktree(ctx, number, base, clean=True)
 
 
 def _merge_remote(ctx: CellContext) -> list[str]:
@@ -129,10 +127,9 @@ def follow_rewritten_remote(ctx: CellContext, theirs: CommitId) -> bool:
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
     begin_change(ctx)
-    salvage_worktree(ctx, number)
     ref = find_free_ref(ctx, f"{attempt_ref(ctx, number)}-head", head)
-    ctx.repo.run_git("update-ref", ref, head)
-    repo.run_git("reset", "--hard", theirs)
+    ctx.repo.update_ref(ref, head)
+    put_worktree(ctx, number, theirs)
     return True
 
 

@@ -11,26 +11,20 @@ else is done in that worktree.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree import clone_guard
-from orchestr.cell.worktree.salvage import (
-    abort_operations,
-    attempt_ref,
-    find_free_ref,
-    salvage_worktree,
-    unfinished_operation,
-)
+from orchestr.cell.worktree.discard import move_new_files, put_worktree, restore_submodules
+from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
-from orchestr.git.runner import split_records
+from orchestr.git.snapshot import read_changes
 from orchestr.process.tree import kill_marked
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
@@ -74,7 +68,7 @@ def guard_worktree(
     finally:
         _restore_clone(ctx)  # first: a hook that was planted would run in our name
         guard.harm += restore_head(ctx, head)
-        _move_new_files(ctx, left)
+        move_new_files(ctx, left)
         record.unlink(missing_ok=True)
 
 
@@ -97,7 +91,7 @@ def recover_worktree(ctx: CellContext, record: Path) -> None:
             moved = tip if belongs_on_branch(ctx) and tip != head else None
             found = restore_head(ctx, head)
             # Told, unlike what a check that ended leaves: they may be a person's.
-            found += _move_new_files(ctx, Path(str(raw.get("left") or ctx.dir / "left")))
+            found += move_new_files(ctx, Path(str(raw.get("left") or ctx.dir / "left")))
     record.unlink(missing_ok=True)
     if moved is not None:
         raise ctx.fail(
@@ -135,11 +129,9 @@ def salvage_uncommitted(ctx: CellContext, number: int, left: Path) -> list[str]:
     repo = ctx.worktree_repo
     if unfinished_operation(repo) is None and not repo.dirty_paths():
         return []
-    kept = salvage_worktree(ctx, number)
-    abort_operations(repo)
-    repo.run_git("reset", "--hard")
-    _move_new_files(ctx, left)
-    where = f"as {kept[:12]}" if kept else f"in {left}"
+    kept = put_worktree(ctx, number, repo.require_head())
+    move_new_files(ctx, left)
+    where = f"as {kept.commit[:12]}" if kept.commit else f"in {left}"
     return [f"what it left uncommitted is kept {where} below {attempt_ref(ctx, number)}"]
 
 
@@ -164,41 +156,11 @@ def _reset_to_head(ctx: CellContext, head: CommitId) -> None:
     repo, name = ctx.worktree_repo, ctx.cell.branch
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
-    salvage_worktree(ctx, number)
-    abort_operations(repo)
-    repo.run_git("checkout", "--force", "--detach", "--no-recurse-submodules", head)
-    if not belongs_on_branch(ctx):
-        return
-    at = ctx.repo.resolve_commit(f"refs/heads/{name}")
-    if at is not None and at != head:
-        ctx.repo.run_git(
-            "update-ref", find_free_ref(ctx, f"{attempt_ref(ctx, number)}-moved", at), at
-        )
-    ctx.repo.run_git("update-ref", f"refs/heads/{name}", head)
-    repo.run_git("checkout", "--force", "--no-recurse-submodules", name)
+    on = name if belongs_on_branch(ctx) else None
+    kept = put_worktree(ctx, number, head, branch=on, detach=on is None)
+    restore_submodules(repo, attempt_ref(ctx, number), kept.left)
 
 
 def _changed_files(ctx: CellContext) -> list[str]:
     """Tracked files that differ from HEAD, in index or worktree."""
-    args = ("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames")
-    return [record[3:] for record in split_records(ctx.worktree_repo.run_readonly(*args).out)]
-
-
-def _move_new_files(ctx: CellContext, left: Path) -> list[str]:
-    """Move away what is new and not ignored: it would end in the next commit. Says what, if any.
-
-    What an earlier round left there stays: where one name is in the way all goes beside it.
-    """
-    names = [name.rstrip("/") for name in ctx.worktree_repo.dirty_paths()]
-    place, copy = left, 1
-    while any(os.path.lexists(place / name) for name in names):
-        copy += 1
-        place = left.with_name(f"{left.name}.{copy}")
-    for name in names:
-        target = place / name
-        with suppress(OSError):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(ctx.worktree / name, target)
-    return (
-        [f"new files of the worktree were moved to {place}: {format_paths(names)}"] if names else []
-    )
+    return [change.path for change in read_changes(ctx.worktree_repo, untracked="no")]
