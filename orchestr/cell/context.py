@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
 
 OVER_BUDGET = "raise it ([limits] in orchestr.toml, --budget), then: orchestr run {}"
 ENDINGS = (EventKind.PHASE_FAILED, EventKind.CELL_BLOCKED, EventKind.RUN_FINISHED)
+GIT_RECORD = "git-commands.jsonl"  # in a cell's folder, see `orchestr.git.trace`
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
 
@@ -244,6 +245,11 @@ class CellContext:
         from orchestr.forges.base import RepoRef
 
         return RepoRef(self.cell.repo, self.repo_path, url=self.repo_settings.url)
+
+    @property
+    def git_record(self) -> Path:
+        """Where the git of the cell's agents and checks writes down what it does."""
+        return self.dir / GIT_RECORD
 
     @property
     def linked_patterns(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from orchestr.files import write_if_changed
 from orchestr.git.config import QUIET, config_env
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
+from orchestr.git.trace import trace_environment
 
 # What an agent's git needs to see the same config as ours; no way to reach servers.
 _KEPT = ("GIT_ALLOW_PROTOCOL", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM")
@@ -29,10 +30,12 @@ def agent_git_env(
     *,
     patterns: Iterable[str] = (),
     config: Mapping[str, str] | None = None,
+    record: Path | None = None,
 ) -> dict[str, str]:
     """The variables for an agent's environment that disable push and gc in its git.
 
     ``excludes`` and ``patterns`` as in `exclude_config`; ``config`` are more settings (signing).
+    ``record`` is the file in which its git writes down every command (`orchestr.git.trace`).
 
     ``pushInsteadOf`` with the empty prefix matches every URL, but git takes the longest match:
     so the user's own prefixes and each remote's whole URL are named, too. It does not apply to
@@ -53,8 +56,8 @@ def agent_git_env(
         check=False,
     )  # fmt: skip
     pairs = [*settings.items(), (NO_PUSH, "")]
-    for record in split_records(found.out):
-        key, _, value = record.partition("\n")
+    for setting in split_records(found.out):
+        key, _, value = setting.partition("\n")
         pairs.append((NO_PUSH, value))
         if key.startswith("remote."):
             pairs.append((f"{key.rpartition('.')[0]}.receivepack", "orchestr-no-push"))
@@ -66,6 +69,8 @@ def agent_git_env(
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
     }
+    if record is not None:
+        env |= trace_environment(record)
     return env | config_env(pairs)
 
 

@@ -67,6 +67,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         ctx.run.layout.excludes_file,
         patterns=ctx.linked_patterns,
         config=agent_git_config(ctx),
+        record=ctx.git_record,
     )
     # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
     no_gh = str(ctx.run.layout.state / "no-gh")
