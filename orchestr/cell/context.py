@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
+from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell, Feature
@@ -250,6 +251,13 @@ class CellContext:
     def git_record(self) -> Path:
         """Where the git of the cell's agents and checks writes down what it does."""
         return self.dir / GIT_RECORD
+
+    def mark_inside(self, role: str, attempt: int = 0) -> dict[str, str]:
+        """The variable by which our verbs know that they are called inside this cell's work."""
+        layout = self.run.layout
+        return mark_inside(
+            Surrounding(str(layout.root), str(layout.state), self.key, role, attempt)
+        )
 
     @property
     def linked_patterns(self) -> tuple[str, ...]:

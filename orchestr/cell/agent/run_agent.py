@@ -172,7 +172,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
     stop = _AgentStopEvent(ctx, work, child.pid if child is not None else None)
     end = client.wait_for_exit(folder, child=child, stop=stop)
     if end is not None:
-        write_log(ctx.run.layout.state).finish(work.write_key(ctx))
+        write_log(ctx.run.layout.state).finish(work.write_key(ctx), end.written)
     if end is not None:
         return end
     marker = work.marker

@@ -242,6 +242,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         argv=launch.argv,
         cwd=str(tree),
         env={"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"), **launch.env, **git,
+             **ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
              "ORCHESTR_ATTEMPT_ID": marker},
         marker=marker,
         stdin=str(launch.stdin) if launch.stdin else None,

@@ -195,7 +195,8 @@ def check_environment(ctx: CellContext, head: CommitId) -> dict[str, str]:
     )
     no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}
     quiet = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat"}
-    return {**agent_env(os.environ, ()), **no_gh, **quiet, **told, **git}
+    inside = ctx.mark_inside("a check")
+    return {**agent_env(os.environ, ()), **no_gh, **quiet, **told, **git, **inside}
 
 
 def lease_check_ports(ctx: CellContext) -> tuple[int, ...]:

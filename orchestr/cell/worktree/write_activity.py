@@ -49,11 +49,15 @@ class WriteTimeline:
             self._sizes.append(total - self._last[1])
         self._last, self._root, self._over = (now, total), root, None
 
-    def finish(self, now: float) -> None:
-        """All its processes have ended; what they wrote last was not seen."""
-        if self._last is not None and self._over is None:
+    def finish(self, now: float, total: int | None) -> None:
+        """All its processes have ended, with ``total`` bytes written; None: not known."""
+        if self._last is None or self._over is not None:
+            return
+        if total is None:
             self._gaps.append((self._last[0], now))
-            self._over = now
+        else:
+            self.sample(self._root, now, total)
+        self._over = now
 
     def written_about(self, moment: float) -> int | None:
         """The most that it can have written about then; None: not known."""
@@ -100,11 +104,11 @@ class WriteLog:
             with self._lock:
                 self._lines.setdefault(key, WriteTimeline()).sample(root, now, total)
 
-    def finish(self, key: str) -> None:
-        """The agent that works for ``key`` has ended, with all that it had started."""
+    def finish(self, key: str, total: int | None) -> None:
+        """The agent that works for ``key`` has ended; it and its supervisor wrote ``total``."""
         with self._lock:
             if key in self._lines:
-                self._lines[key].finish(time.time())
+                self._lines[key].finish(time.time(), total)
 
     def restart(self, cell: str) -> None:
         """Other agents or checks of the cell begin: for them nothing is known yet."""
