@@ -14,8 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.common import environment, git
-from orchestr.cell.inputs import phase_digest
-from orchestr.cell.phases.implement import attempt_key
+from orchestr.cell.inputs import attempt_key, phase_digest
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts

@@ -58,10 +58,12 @@ class OrchestrError(Exception):
     """Base of everything we raise on purpose; ``hint`` is the command or step that helps.
 
     ``cell`` is the `feature:cell` that it is about, if any. ``reason`` is for a reader who sees the
-    cell already, ``message`` names it.
+    cell already, ``message`` names it. ``repeatable``: the machine was in the way, not the work:
+    the next run repeats the step, and no attempt fails.
     """
 
     exit_code: ExitCode = ExitCode.FAILED
+    repeatable: bool = False
 
     def __init__(self, reason: str, *, hint: str | None = None, cell: str = "") -> None:
         self.reason = reason
@@ -143,6 +145,8 @@ class CorruptState(OrchestrError):
 
 class DiskFull(OrchestrError):
     """The disk is full, or this user's share of it."""
+
+    repeatable = True
 
     def __init__(self, reason: str, *, cell: str = "") -> None:
         super().__init__(

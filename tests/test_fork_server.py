@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -265,6 +266,83 @@ def test_a_workspace_and_a_crash_are_forked(tmp_path: Path, forks: list[int]) ->
     assert house.crash("write:before#99", "list").returncode == 0
     assert len(forks) == 3
     house.end()
+
+
+# What an agent sees of its supervisor; `maps` says whether that has modules it never imported.
+LOOK = """\
+p=$PPID
+{ tr '\\0' '\\n' < /proc/$p/cmdline | sed '/^$/d'
+  readlink /proc/$p/cwd; readlink /proc/$p/exe
+  for fd in 0 1 2; do readlink /proc/$p/fd/$fd; done
+  ls /proc/$p/fd | wc -l
+  grep -E '^(SigBlk|SigIgn|SigCgt|Umask|Threads)' /proc/$p/status
+  set -- $(sed 's/.*)//' /proc/$p/stat)
+  echo "parent $2 group $(($3 - p)) session $(($4 - p)) terminal $5 priority ${16} ${17}"
+} > "$AGENT_DIR/$ORCHESTR_CELL.seen"
+grep -c pydantic_core /proc/$p/maps > "$AGENT_DIR/$ORCHESTR_CELL.maps"
+"""
+
+
+def run_and_look(house: House) -> tuple[list[str], bool]:
+    """What the agent of `low` saw, and whether its supervisor was forked."""
+    house.script("low", LOOK)
+    child = house.spawn("run", "demo")
+    assert child.ended() == 0, child.said()
+    seen = (house.agents / "low.seen").read_text().replace(f"parent {child.pid} ", "parent ours ")
+    return seen.splitlines(), int((house.agents / "low.maps").read_text()) > 0
+
+
+def test_a_forked_supervisor_is_like_a_fresh_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call() -> tuple[list[str], bool]:
+        shutil.rmtree(tmp_path / "ws", ignore_errors=True)
+        house = House.build(tmp_path / "ws", {"low": {}})
+        try:
+            return run_and_look(house)
+        finally:
+            house.end()
+
+    (one, was_forked), (two, was_fresh) = both_ways(monkeypatch, call)
+    assert (was_forked, was_fresh) == (True, False)
+    assert one == two
+    assert "parent ours group 0 session 0" in one[-1]
+
+
+def test_without_its_nursery_a_program_starts_fresh_supervisors(tmp_path: Path) -> None:
+    house = House.build(tmp_path / "ws")
+    house.script("low", LOOK)
+    house.script("high", LOOK)
+    house.close("low")
+    child = house.spawn("run", "demo")
+    try:
+        house.working("low")
+        supervisors = {p.pid for p in house.processes()}
+        others = [p for p in psutil.Process(child.pid).children() if p.pid not in supervisors]
+        (nursery,) = [p for p in others if p.name().startswith("python")]
+        nursery.kill()
+        house.open("low")
+        assert child.ended() == 0, child.said()
+    finally:
+        house.end()
+    maps = [int((house.agents / f"{cell}.maps").read_text()) > 0 for cell in ("low", "high")]
+    assert maps == [True, False]
+    house.settled()
+
+
+def test_a_nursery_ends_with_its_program(tmp_path: Path) -> None:
+    house = House.build(tmp_path / "ws")
+    house.close("low")
+    child = house.spawn("run", "demo")
+    try:
+        house.working("low")
+        below = psutil.Process(child.pid).children()
+        left = [p for p in below if p.pid not in {q.pid for q in house.processes()}]
+        assert left
+        child.kill()
+        assert psutil.wait_procs(left, 30)[1] == []
+    finally:
+        house.end()
 
 
 def test_the_server_says_nothing_and_has_one_thread(

@@ -83,6 +83,24 @@ class CliAgent(ABC):
             **request.variables,
         }
 
+    def make_launch(
+        self, request: AgentRequest, argv: list[str], env: Mapping[str, str], *, resume: str
+    ) -> AgentLaunch:
+        """The launch of a program that reads its prompt from stdin and prints JSON lines.
+
+        Adds `--model`, the session behind the option ``resume``, and the words of the settings.
+        """
+        if request.model:
+            argv = [*argv, "--model", request.model]
+        if request.session:
+            argv = [*argv, resume, request.session]
+        return AgentLaunch(
+            (*argv, *self.settings.args),
+            self.build_environment(request, env),
+            stdin=request.prompt,
+            format="json",
+        )
+
     @property
     def resolved_program(self) -> str:
         """The program: a name, or a path (one with a slash counts from the workspace)."""

@@ -1,8 +1,12 @@
 """What the agents' event streams say, in our own few events: a line in, events out.
 
 Pure. Owns the events and how a line becomes a record; what a record means is each adapter's
-business. Nothing here raises on anything an agent can print: torn lines, unknown events and
-wrong types are passed over, because a newer version of an agent must not end a run.
+business, and nothing but the adapter reads an agent's JSON: usage, verdicts, `logs` and the report
+read these events. Texts are whole; who remembers or shows one cuts it.
+
+Nothing here raises on anything an agent can print: a torn line gives no event, and a record of an
+unknown type or in an unknown form gives a `Note`, because a newer version of an agent must not end
+a run, and a person should see that there was something.
 """
 
 from __future__ import annotations
@@ -14,14 +18,13 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
-WORDS = 4000  # characters of a text that are kept: its beginning and its end
-
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """The agent's session, by which it can be resumed."""
+    """The agent's session, by which it can be resumed. May come more than once."""
 
     session_id: str
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,59 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class TextEdit:
+    """A part of a file before and after a change; a new file has nothing before."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A tool that the model used: its name and the most useful part of its input."""
+    """A tool that the model used: its name and the most useful part of its input.
+
+    ``id`` is what its `ToolResult` names. ``edits`` are the changes of files that were asked for,
+    ``diff`` is the same as a unified diff, where the agent reports one.
+    """
 
     name: str
     what: str = ""
+    id: str = ""
+    edits: tuple[TextEdit, ...] = ()
+    diff: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back. ``exit_code`` is that of a command, where it is known."""
+
+    id: str
+    text: str = ""
+    failed: bool = False
+    exit_code: int | None = None
+
+
+class NoteKind(StrEnum):
+    """What a Note is about."""
+
+    THOUGHT = "thought"  # the model's reasoning
+    TASKS = "tasks"  # its list of what is to be done, a line each
+    EVENT = "event"  # an event of the agent's that has no other meaning for us
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something for a reader only: it has no part in how an end is judged."""
+
+    text: str
+    kind: NoteKind = NoteKind.EVENT
+
+
+@dataclass(frozen=True, slots=True)
+class SubagentEvent:
+    """What an agent of the agent said or did. Its last words are not the agent's answer."""
+
+    event: Message | ToolUse | ToolResult | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +129,7 @@ class UsageScope(StrEnum):
 class AgentResult:
     """The agent's own end. ``ok`` is what it says, no evidence.
 
-    ``total`` and ``cost_usd`` are its figures for ``scope``.
+    ``total`` and ``cost_usd`` are its figures for ``scope``; ``turns`` is 0 where it counts none.
     """
 
     ok: bool
@@ -86,6 +137,7 @@ class AgentResult:
     cost_usd: float | None = None
     total: TokenUsage | None = None
     scope: UsageScope = UsageScope.PROCESS
+    turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +159,9 @@ Event = (
     SessionStarted
     | Message
     | ToolUse
+    | ToolResult
+    | Note
+    | SubagentEvent
     | TokenUsage
     | UsageLimit
     | AgentResult
@@ -114,6 +169,9 @@ Event = (
     | OutputLine
 )
 Record = Mapping[str, Any]
+# The fields of a tool's input that say most, the best first.
+SUMMARIES = ("command", "cmd", "file_path", "filePath", "path", "pattern", "text", "message",
+             "description")  # fmt: skip
 Parse = Callable[[bytes], tuple[Event, ...]]
 
 
@@ -126,11 +184,11 @@ def make_line_parser(events: Callable[[Record], tuple[Event, ...]]) -> Parse:
             return ()
         if "stream" in record and isinstance(record.get("text"), str):
             text = str(record["text"]).strip()
-            return (OutputLine(text[:WORDS]),) if text else ()
+            return (OutputLine(text),) if text else ()
         try:
             return events(record)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-            return ()  # an event of a known name in a form of a later version
+            return note_record(record)  # an event of a known name in a form of a later version
 
     return parse_line
 
@@ -154,12 +212,14 @@ def mapping_or_empty(value: Any) -> Record:
     return value if isinstance(value, dict) else {}
 
 
+def mappings(value: Any) -> tuple[Record, ...]:
+    """The mappings of a list, an empty one for each other member; none for anything else."""
+    return tuple(map(mapping_or_empty, value)) if isinstance(value, list) else ()
+
+
 def text_or_empty(value: Any) -> str:
-    """The text, empty for anything else; the middle of a long one is left out."""
-    if not isinstance(value, str):
-        return ""
-    half = WORDS // 2
-    return value if len(value) <= WORDS else f"{value[:half]} [...] {value[-half:]}"
+    """The text, empty for anything else."""
+    return value if isinstance(value, str) else ""
 
 
 def count_or_zero(value: Any) -> int:
@@ -176,10 +236,42 @@ def amount_or_none(value: Any) -> float | None:
     return float(value) if value >= 0 else None
 
 
-def summarize_tool_input(value: Any) -> str:
-    """The most useful part of a tool's input: its command or path, else nothing."""
+def summarize_value(value: Any) -> str:
+    """A value in a few words: the one useful field of a tool's input, else its JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        for key in SUMMARIES:
+            if isinstance(value.get(key), str) and value[key]:
+                return str(value[key])
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return " ".join(summarize_value(one) for one in value[:5])
+    return json.dumps(value, ensure_ascii=False) if value else ""
+
+
+def read_edits(value: Any) -> tuple[TextEdit, ...]:
+    """The changes of files in a tool's input, by the names that most agents use."""
     given = mapping_or_empty(value)
-    for key in ("command", "cmd", "file_path", "filePath", "path", "pattern", "description"):
-        if isinstance(given.get(key), str):
-            return text_or_empty(given[key])
-    return ""
+    found = []
+    for pair in mappings(given.get("edits")) or (given,):
+        old = pair.get("old_string", pair.get("oldString"))
+        new = pair.get("new_string", pair.get("newString", pair.get("content")))
+        if isinstance(new, str) and not (old is None and "command" in pair):
+            found.append(TextEdit(text_or_empty(old), new))
+    return tuple(found)
+
+
+def read_blocks(value: Any) -> str:
+    """The text of a tool's result: a text, or a list of blocks, some of them no text."""
+    if not isinstance(value, list):
+        return summarize_value(value)
+    return "\n".join(
+        block["text"] if isinstance(block.get("text"), str) else f"[{block.get('type')}]"
+        for block in mappings(value)
+    )
+
+
+def note_record(record: Record) -> tuple[Event, ...]:
+    """A record that an adapter does not know: its type, or its JSON where it has none."""
+    kind = record.get("type")
+    return (Note(kind if isinstance(kind, str) and kind else summarize_value(record)),)

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestr.agents.events import (
-    WORDS,
     AgentResult,
     ErrorReport,
     Event,
     Message,
+    Note,
     OutputLine,
     Parse,
     SessionStarted,
+    SubagentEvent,
     TokenUsage,
+    ToolResult,
     ToolUse,
     UsageLimit,
     UsageScope,
@@ -99,10 +101,16 @@ class UsageTally:
             case SessionStarted(session_id):
                 self.session_id = session_id or self.session_id
             case Message(text, more):
-                self.last = (self.last + text)[-WORDS:] if more else text
+                self.last = (self.last + text)[-LONGEST:] if more else text
                 self.limit = None
             case ToolUse():
                 self.tools, self.limit, self.last = self.tools + 1, None, ""
+            case SubagentEvent(Message()):
+                self.limit = None
+            case SubagentEvent(ToolUse()):
+                self.tools, self.limit = self.tools + 1, None
+            case ToolResult() | Note() | SubagentEvent():
+                pass
             case TokenUsage():
                 if event and not (event.id and event.id in self._ids):
                     self._ids.add(event.id)

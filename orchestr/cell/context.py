@@ -213,6 +213,7 @@ class CellContext:
         self.worktree = run.layout.worktree_dir(run.feature.name, cell.name)
         self.key = f"{run.feature.name}/{cell.name}"
         self.name = f"{run.feature.name}:{cell.name}"
+        self.worktree_is_new = False  # made by this run, so what is in it is ours
 
     @property
     def repo_settings(self) -> RepoSettings:
@@ -234,11 +235,8 @@ class CellContext:
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
         repo = Repo(path)
-        if not repo.is_repository():
-            raise self.fail(
-                f"{path} is not a git repository",
-                hint=f"set [repos.{self.cell.repo}] path to a clone",
-            )
+        if (why := repo.explain_unusable()) is not None:
+            raise self.fail(why[0], hint=why[1] or f"set [repos.{self.cell.repo}] path to a clone")
         return repo
 
     @property

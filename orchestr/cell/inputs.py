@@ -15,9 +15,10 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import claims_of
+from orchestr.errors import OrchestrError
 from orchestr.spec.checks import CheckDef, check_to_row
-from orchestr.spec.phases import Phase
-from orchestr.state.results import WorktreeMarker, digest, read_tree
+from orchestr.spec.phases import Action, Phase
+from orchestr.state.results import PlanRecord, WorktreeMarker, digest, read_tree
 
 SPEC, SETTINGS, UPSTREAM, GIT = "spec", "settings", "upstream", "git"
 TEMPLATE = 1  # version of the PR text; a new one updates every body
@@ -304,3 +305,23 @@ def _values_from_files(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, A
             return {"head": (GIT, head.head if head else None)}
         case _:
             return {}
+
+
+def attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
+    """What an attempt is for: the phase's own values and what the worktree was made from.
+
+    The tree of an `action: push` cell is a person's, so its local head counts too.
+    """
+    extra = local_head(ctx) if ctx.cell.action is Action.PUSH else None
+    if ctx.cell.has_plan_phase:
+        planned = PlanRecord.read(ctx.dir)
+        extra = (planned.digest or None) if planned else None  # the plan that it carries out
+    return digest(phase_digest(ctx, Phase.IMPLEMENT), marker.content_digest(), extra)
+
+
+def local_head(ctx: CellContext) -> str | None:
+    """The head of a person's branch, None when repository or branch is not there."""
+    try:
+        return ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+    except OrchestrError:
+        return None

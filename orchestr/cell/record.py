@@ -23,6 +23,7 @@ from orchestr.state.results import (
     Evidence,
     HeadRecord,
     ImplementRecord,
+    PlanRecord,
     PublishRecord,
     WorktreeMarker,
     read_tree,
@@ -69,6 +70,18 @@ class CellRecord:
     @cached_property
     def marker(self) -> WorktreeMarker | None:
         return WorktreeMarker.read(self.folder)
+
+    @cached_property
+    def fresh_request(self) -> str | None:
+        return attempts.fresh_request(self.folder)
+
+    @cached_property
+    def planned(self) -> PlanRecord | None:
+        return PlanRecord.read(self.folder)
+
+    @cached_property
+    def newest_plan(self) -> Attempt | None:
+        return attempts.newest_plan(self.folder)
 
     @cached_property
     def implemented(self) -> ImplementRecord | None:

@@ -13,11 +13,11 @@ import time
 from typing import Any
 
 from orchestr.cell.agent import repair, run_reviewers
+from orchestr.cell.agent.attempt import try_salvage
 from orchestr.cell.agent.run_agent import UNENDED, reviewer_work
 from orchestr.cell.agent.stop_agent import has_running_agent, stop_agent, stop_attempt_agents
 from orchestr.cell.context import ABORT, CellContext
 from orchestr.cell.phases import cross_checks
-from orchestr.cell.phases.implement import try_salvage
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.worktree_guard import kill_leftover_checks
 from orchestr.commands.base.options import flag_option

@@ -14,7 +14,7 @@ from typing import Any
 from orchestr.cell import amendment
 from orchestr.cell.amendment import Amendment, AmendmentItem
 from orchestr.cell.context import CellContext
-from orchestr.cell.phases.implement import attempt_key
+from orchestr.cell.inputs import attempt_key
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError

@@ -36,6 +36,7 @@ from orchestr.run.start import finish_run, hold_leases, lease_record, new_run_id
 from orchestr.run.workspace import Session
 from orchestr.settings.keys import STRATEGIES
 from orchestr.spec.phases import Delivery
+from orchestr.state.events import Event as JournalEvent
 from orchestr.state.events import EventKind
 from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
@@ -188,6 +189,8 @@ def land_features(
                     allowed_red=frozenset(allowed))  # fmt: skip
     if dry_run:
         return print_preview(lander)
+    for run in runs if not quiet else ():
+        print_cell_warnings(run)
     tried = [] if undo else [ctx for ctx in cells_of(runs) if restore_proven_head(ctx)]
     try:
         with InterruptHandler(runs):
@@ -203,6 +206,19 @@ def land_features(
     rows = summary_rows(outcome, many=len(runs) > 1)
     write_stdout(summary_text(rows, undo=undo, red=outcome.red, colour=sys.stdout.isatty()))
     return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
+
+
+def print_cell_warnings(run: FeatureRun) -> None:
+    """Print what the phases of a repair warn of, beside what the run's listener does with it."""
+    listener = run.listener
+
+    def listen(event: JournalEvent) -> None:
+        if listener is not None:
+            listener(event)
+        if event.kind is EventKind.CELL_WARNED:
+            print_stderr(f"warning: {run.feature.name}:{event.cell}: {event.data['reason']}")
+
+    run.listener = listen
 
 
 def cells_of(runs: Sequence[FeatureRun]) -> list[CellContext]:

@@ -12,13 +12,27 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestr.files import write_if_changed
-from orchestr.git.config import QUIET, config_env
+from orchestr.git.config import (
+    IDENTITY_VARIABLES,
+    QUIET,
+    config_env,
+    lfs_env,
+    read_config_variables,
+)
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
 from orchestr.git.trace import trace_environment
 
-# What an agent's git needs to see the same config as ours; no way to reach servers.
-_KEPT = ("GIT_ALLOW_PROTOCOL", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM")
+# What an agent's git needs to see the same config and to commit as the same person as ours; no
+# way to reach servers.
+_KEPT = (
+    "GIT_ALLOW_PROTOCOL",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    *IDENTITY_VARIABLES,
+)
+_REACHES_SERVERS = ("credential.", "http.", "remote.", "url.", "core.askpass", "core.sshcommand")
 OURS = (".orchestr/", ".doit.db*", ".ports.env")
 NO_PUSH = "url.orchestr-no-push://.pushInsteadOf"
 
@@ -55,7 +69,9 @@ def agent_git_env(
         "config", "-z", "--get-regexp", r"^(remote\..*\.(push)?url|url\..*\.pushinsteadof)$",
         check=False,
     )  # fmt: skip
-    pairs = [*settings.items(), (NO_PUSH, "")]
+    given = read_config_variables()
+    pairs = [pair for pair in given if not pair[0].lower().startswith(_REACHES_SERVERS)]
+    pairs += [*settings.items(), (NO_PUSH, "")]
     for setting in split_records(found.out):
         key, _, value = setting.partition("\n")
         pairs.append((NO_PUSH, value))
@@ -63,9 +79,9 @@ def agent_git_env(
             pairs.append((f"{key.rpartition('.')[0]}.receivepack", "orchestr-no-push"))
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     env |= {
+        **lfs_env(),
         "GIT_CEILING_DIRECTORIES": str(worktree.resolve().parent),
         "GIT_EDITOR": "true",  # no person can type; `rebase --continue` needs no editor
-        "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
     }

@@ -38,8 +38,7 @@ def complete_checkout(tree: Repo) -> None:
     _wait_for_git(tree.path, git_dir)
     if not is_index_missing(git_dir):
         return
-    settings = {**_CHECKOUT, **tree.config}
-    quick = Repo(tree.path, config=settings, timeout=tree.timeout).without_lfs()
+    quick = tree.at_path(tree.path, config=_CHECKOUT).without_lfs()
     done = quick.run_with_retry("checkout")
     if is_index_missing(git_dir):
         if b"would be overwritten" not in done.err:
@@ -91,7 +90,7 @@ def _is_truncated(tree: Repo, path: str) -> bool:
 
 
 def clear_stale_locks(worktree: Path) -> tuple[Path, ...]:
-    """Remove ``index.lock``, ``HEAD.lock`` and the branch's lock that a killed git left here.
+    """Remove the locks of this worktree and its branch that a killed git left here.
 
     Removes them only when no git process runs in this worktree. The caller makes sure that no
     agent runs there (no process with the attempt's marker). Returns what was removed.
@@ -101,10 +100,11 @@ def clear_stale_locks(worktree: Path) -> tuple[Path, ...]:
         git_dir, branch = tree.git_dir(), tree.head_branch()
     except GitError:
         return ()  # damaged: `repair_worktree` comes first
-    candidates = [git_dir / "index.lock", git_dir / "HEAD.lock"]
+    left = [*git_dir.glob("*.lock"), *git_dir.glob("logs/*.lock")]
     if branch:
-        candidates.append(tree.common_dir() / "refs" / "heads" / f"{branch}.lock")
-    left = [path for path in candidates if path.exists()]
+        ours = ("refs/heads", "logs/refs/heads")
+        locks = (tree.common_dir() / place / f"{branch}.lock" for place in ours)
+        left += [path for path in locks if path.exists()]
     if not left or is_git_running_in(worktree):
         return ()
     for path in left:

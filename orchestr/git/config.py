@@ -1,15 +1,17 @@
 """The settings and environment that git runs with, and valid branch names.
 
-Owns every setting we force on git, which GIT_* variables we let through, and what may be a
-branch's name. Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config
-is never written, because in a linked worktree ``git config --local`` writes the main checkout's
-file and parallel writers fail on its lock (git-facts: 26 of 160). Leaves running git
-to `orchestr.git.repo`, an agent's environment to `orchestr.git.agent_environment`.
+Owns which GIT_* variables we let through, the settings that keep our git quiet and harmless, and
+what may be a branch's name; what a command has to state to be evidence is in `orchestr.git.stated`.
+Settings travel as ``GIT_CONFIG_COUNT/KEY/VALUE``; the repository's shared config is never written,
+because in a linked worktree ``git config --local`` writes the main checkout's file and parallel
+writers fail on its lock (26 of 160 did). Leaves running git to `orchestr.git.repo`, an agent's
+environment to `orchestr.git.agent_environment`.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import NewType
 
 from orchestr.errors import UsageError
+from orchestr.git.stated import STATED_CONFIG, STATED_ENV
 from orchestr.process.run import run_command
 
 Branch = NewType("Branch", str)
@@ -25,9 +28,17 @@ TreeId = NewType("TreeId", str)
 
 IDENTITY = ("orchestr", "orchestr@localhost")
 
-# A user's own way to reach servers and to find the global config; everything else that begins
-# with GIT_ (GIT_DIR, GIT_INDEX_FILE, GIT_WORK_TREE, ... inside hooks and other tools) would
-# aim our git at another repository, so it goes (pre-commit's no_git_env keeps the same ones).
+# Who the user is (a dev container and direnv say it here), and their way to reach servers and to
+# find the global config; everything else that begins with GIT_ (GIT_DIR, GIT_INDEX_FILE,
+# GIT_WORK_TREE, ... inside hooks and other tools) would aim our git at another repository, so it
+# goes (pre-commit's no_git_env does the same). No dates: candidates depend on their commits' alone.
+IDENTITY_VARIABLES = (
+    "EMAIL",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_NAME",
+    "GIT_COMMITTER_EMAIL",
+    "GIT_COMMITTER_NAME",
+)
 _KEPT = frozenset(
     {
         "GIT_ALLOW_PROTOCOL",
@@ -36,16 +47,27 @@ _KEPT = frozenset(
         "GIT_CONFIG_NOSYSTEM",
         "GIT_CONFIG_SYSTEM",
         "GIT_EXEC_PATH",
+        "GIT_HTTP_LOW_SPEED_LIMIT",
+        "GIT_HTTP_LOW_SPEED_TIME",
         "GIT_HTTP_PROXY_AUTHMETHOD",
+        "GIT_HTTP_USER_AGENT",
+        "GIT_PROTOCOL",
         "GIT_PROXY_COMMAND",
         "GIT_SSH",
         "GIT_SSH_COMMAND",
         "GIT_SSH_VARIANT",
         "GIT_SSL_CAINFO",
         "GIT_SSL_CAPATH",
+        "GIT_SSL_CERT",
+        "GIT_SSL_CERT_PASSWORD_PROTECTED",
+        "GIT_SSL_CIPHER_LIST",
+        "GIT_SSL_KEY",
         "GIT_SSL_NO_VERIFY",
+        "GIT_SSL_VERSION",
+        *IDENTITY_VARIABLES,
     }
 )
+_MISLEADING = ("core.bare", "core.worktree")  # of `git -c` around us: another repository's
 
 QUIET: Mapping[str, str] = {
     "advice.detachedHead": "false",
@@ -71,6 +93,19 @@ def lfs_config() -> dict[str, str]:
     return {f"filter.lfs.{key}": value for key, value in {**empty, "required": "false"}.items()}
 
 
+def lfs_env() -> dict[str, str]:
+    """Where git-lfs is installed a checkout gets the content of its files, as everywhere else.
+
+    What cannot be downloaded stays a pointer instead of ending the checkout. A person's own
+    ``GIT_LFS_SKIP_SMUDGE`` is passed on.
+    """
+    if not _has_lfs(os.environ.get("PATH", os.defpath)):
+        return {"GIT_LFS_SKIP_SMUDGE": "1"}
+    asked = os.environ.get("GIT_LFS_SKIP_SMUDGE")
+    skip = {"GIT_LFS_SKIP_SMUDGE": asked} if asked is not None else {}
+    return {"GIT_LFS_SKIP_DOWNLOAD_ERRORS": "1", **skip}
+
+
 @cache
 def _has_lfs(path: str) -> bool:
     return shutil.which("git-lfs", path=path) is not None
@@ -86,6 +121,29 @@ def config_env(config: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[st
     return env
 
 
+def read_config_variables() -> tuple[tuple[str, str], ...]:
+    """The settings that the user's environment gives git, in git's order: ``GIT_CONFIG_COUNT``,
+    then ``GIT_CONFIG_PARAMETERS`` (of `git -c` around us). Ours follow them, and the last counts.
+    """
+    names = [name for name in os.environ if name.startswith("GIT_CONFIG_")]
+    if not names:
+        return ()
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    pairs = [
+        (os.environ.get(f"GIT_CONFIG_KEY_{n}", ""), os.environ.get(f"GIT_CONFIG_VALUE_{n}", ""))
+        for n in range(int(count) if count.isdecimal() else 0)
+    ]
+    try:
+        words = shlex.split(os.environ.get("GIT_CONFIG_PARAMETERS", ""))
+    except ValueError:
+        words = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        pairs.append((key, value if equals else "true"))
+    return tuple((key, value) for key, value in pairs
+                 if "." in key and key.lower() not in _MISLEADING)  # fmt: skip
+
+
 def git_env(
     path: Path, config: Mapping[str, str], extra: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -96,14 +154,15 @@ def git_env(
     """
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in _KEPT}
     env |= {
+        **STATED_ENV,
+        **lfs_env(),
         "GIT_ADVICE": "0",
         "GIT_CEILING_DIRECTORIES": str(path.resolve().parent),
         "GIT_EDITOR": "true",
-        "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }
-    env |= config_env({**QUIET, **config})
+    env |= config_env([*read_config_variables(), *{**QUIET, **STATED_CONFIG, **config}.items()])
     env.update(extra or {})
     return env
 

@@ -22,9 +22,14 @@ TIMEOUT = 30.0  # s for one repository
 # Larger files count as binary: git then neither reads nor compares them.
 CONFIG = {"core.bigFileThreshold": "512k", "core.quotePath": "false"}
 COMMAND = (
-    "diff-tree", "--stdin", "--always", "-r", "-M", "--numstat", "-p", "--no-ext-diff",
-    "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short",
-)  # fmt: skip
+    "diff-tree",
+    "--stdin",
+    "--always",
+    "-r",
+    "-M",
+    "--numstat",
+    "-p",
+)
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _COUNTS = re.compile(r"(\d+|-)\t(\d+|-)\t(.+)")
 _BRACES = re.compile(r"^(.*)\{(.*) => (.*)\}(.*)$")
@@ -92,9 +97,10 @@ def read_diffs(
 
 def _run_diff_tree(repo: Repo, pairs: Sequence[Pair], reader: _DiffReader) -> None:
     config = {**lfs_config(), **repo.config, **CONFIG}
-    env = git_env(repo.path, config, {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"})
+    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
+    env = git_env(repo.path, config, {**repo.env, **quiet})
     wanted = "".join(f"{head} {base}\n" for base, head in pairs).encode()
-    argv = ("git", "-C", str(repo.path), *COMMAND)
+    argv = repo.build_argv(*COMMAND)
     stream = stream_lines(argv, cwd=Path("/"), env=env, timeout=TIMEOUT, input=wanted)
     with stream as lines:
         for line in lines:

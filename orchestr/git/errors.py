@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from orchestr.errors import OrchestrError
 from orchestr.process.run import CompletedCommand
@@ -61,8 +62,31 @@ class CommitRefused(GitError):
     """A hook, a signature or a missing identity kept ``git commit`` from committing."""
 
 
+class CommitUnavailable(CommitRefused):
+    """The commit came to no end or could not be signed: nothing is known against its content."""
+
+    repeatable = True
+
+
 class NoMergeBase(GitError):
     """Two commits share no history that this clone knows."""
+
+
+# gpg-interface.c. "failed to write commit object" alone may be a full disk.
+_NOT_SIGNED = re.compile(
+    rb"failed to sign|cannot run gpg|signingkey|load public key|defaultKeyCommand|"
+    rb"unsupported value for gpg\.format",
+    re.IGNORECASE,
+)
+SIGNING_HINT = (
+    "sign once by hand, so that the key is unlocked, or do without: "
+    '[workspace] unsigned = true, or [agents.X] sign = "off", in orchestr.toml'
+)
+
+
+def is_signing_failure(stderr: bytes) -> bool:
+    """Whether a commit was not made because it could not be signed."""
+    return _NOT_SIGNED.search(stderr) is not None
 
 
 class PushStatus(StrEnum):
@@ -73,12 +97,31 @@ class PushStatus(StrEnum):
     REJECTED = "rejected"
 
 
+class PushUnavailable(GitError):
+    """The origin could not store what was pushed: no room, or a fault there."""
+
+    repeatable = True
+
+
+# receive-pack's words for a push that failed before any hook or rule judged it
+_NOT_STORED = re.compile(r"unpacker error|unpack failed|[Nn]o space left|[Qq]uota exceeded")
+
+
 @dataclass(frozen=True, slots=True)
 class PushResult:
     """``reason`` is git's or the server's word for a refusal, else empty."""
 
     status: PushStatus
     reason: str = ""
+
+    def raise_if_not_stored(self, what: str) -> None:
+        """Raise PushUnavailable for a refusal that says nothing about the commits."""
+        if self.status is PushStatus.REJECTED and _NOT_STORED.search(self.reason):
+            raise PushUnavailable(
+                f"the origin could not store {what}: {self.reason}",
+                hint="make room at the origin, or ask who runs it; the same command pushes it "
+                "again and starts no agent",
+            )
 
 
 def is_transient(stderr: bytes) -> bool:
@@ -99,6 +142,18 @@ def git_failed(completed: CompletedCommand, where: str) -> GitError:
         f"git {' '.join(words[:8])} failed in {where} (exit {completed.code}): {said}",
         completed=completed,
     )
+
+
+def explain_no_repository(completed: CompletedCommand, where: Path) -> tuple[str, str | None]:
+    """Why git does not work in ``where``, and the command that helps, if one does."""
+    said = completed.err.decode("utf-8", "replace").strip()
+    first = said.partition("\n")[0].removeprefix("fatal: ")
+    if "dubious ownership" in said:
+        found = re.search(r"(git config --global --add safe\.directory .+)", said)
+        return f"git refuses {where}: {first}", found[1] if found else None
+    if not said or "(or any" in first:
+        return f"{where} is not a git repository", None
+    return f"git cannot use {where}: {first}", None
 
 
 def remote_failed(completed: CompletedCommand, where: str, remote: str, known: bool) -> GitError:

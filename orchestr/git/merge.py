@@ -2,7 +2,7 @@
 
 Owns `merge_heads` (a cell with several same-repository upstreams starts from their merge)
 and `find_conflict_markers` (part of the proof). The merge commit depends on the heads alone, so a
-killed run makes the same commit again and no record of it is needed.
+killed run makes the same commit again and no record of it is needed; only a signed one has a ref.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from pathlib import Path
 from orchestr.errors import UsageError
 from orchestr.git.config import IDENTITY
 from orchestr.git.errors import GitError, NoMergeBase
+from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, MergeTreeResult, Repo
 from orchestr.git.runner import split_records
 from orchestr.process.run import stream_lines
-
-_BIG = "64m"  # git itself calls a text binary above this (512m by default) and shows no lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,8 @@ class MergedHeads:
 
 
 def merge_heads(repo: Repo, heads: Sequence[CommitId]) -> MergedHeads:
-    """One commit that contains every head: the same heads, in any order, give the same id.
+    """One commit that contains every head: the same heads, in any order, give the same id, also
+    where the user signs (`orchestr.git.lasting_commit`).
 
     A head behind another one adds nothing; a single one is the answer itself. Raises
     NoMergeBase when this clone knows no common history (shallow, unrelated), GitError for
@@ -53,12 +53,10 @@ def merge_heads(repo: Repo, heads: Sequence[CommitId]) -> MergedHeads:
                     return MergedHeads(None, pair.conflicts, other, head)
             return MergedHeads(None, merged.conflicts, done[-1], head)
         text = f"Merge {head[:12]} into {commit[:12]}\n\nThe base of a cell with several upstreams."
-        commit = repo.commit_tree(
-            merged.tree,
-            (commit, head),
-            text,
-            date=_newest_commit_date(repo, (commit, head)),
-            identity=IDENTITY,
+        parents = (commit, head)
+        commit = make_lasting_commit(
+            repo,
+            LastingCommit(merged.tree, parents, text, newest_commit_date(repo, parents), IDENTITY),
         )
         done.append(head)
     return MergedHeads(commit)
@@ -68,10 +66,10 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
     """Files to which ``base..head`` added both ``<<<<<<< `` and ``>>>>>>> `` lines.
 
     git finds the candidate files (-G), so that a big diff never passes through this process;
-    only their diffs are read, line by line. Binary files hold no markers for git.
+    only their diffs are read, line by line. Every file is text: lock files are often called
+    binary or `-diff`, and a marker breaks them as well.
     """
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
-    tuned = ("-c", f"core.bigFileThreshold={_BIG}", "--literal-pathspecs", "diff", *options)
+    tuned = ("--literal-pathspecs", "diff", "--text", "--no-renames")
     found = repo.run_readonly(
         *tuned, "--name-only", "-z", r"-G^(<<<<<<<|>>>>>>>) ", base, head, "--"
     )
@@ -84,7 +82,7 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
 
 def _adds_both_markers(repo: Repo, command: tuple[str, ...]) -> bool:
     opened = closed = False
-    argv = ("git", "-C", str(repo.path), *command)
+    argv = repo.build_argv(*command)
     env = repo.build_env({"GIT_OPTIONAL_LOCKS": "0"})
     with stream_lines(argv, cwd=Path("/"), env=env, timeout=repo.timeout) as lines:
         for line in lines:
@@ -109,9 +107,7 @@ def _merge_commits(repo: Repo, ours: CommitId, theirs: CommitId) -> MergeTreeRes
         ) from error
 
 
-def _newest_commit_date(repo: Repo, commits: Sequence[CommitId]) -> str:
+def newest_commit_date(repo: Repo, commits: Sequence[CommitId]) -> str:
     """The newest committer date of these commits: fixed by them, and never before them."""
-    shown = repo.run_readonly(
-        "log", "--no-walk", "--no-show-signature", "--format=%ct", *commits, "--"
-    ).text
+    shown = repo.run_readonly("log", "--no-walk", "--format=%ct", *commits, "--").text
     return f"@{max(int(line) for line in shown.split())} +0000"

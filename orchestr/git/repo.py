@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from orchestr.git.attributes import use_attributes_of
 from orchestr.git.config import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
 from orchestr.git.errors import (
+    SIGNING_HINT,
     CommitRefused,
+    CommitUnavailable,
     FetchFailed,
     GitError,
     NoCommits,
@@ -29,17 +32,19 @@ from orchestr.git.errors import (
     RefMoved,
     RemoteAway,
     git_failed,
+    is_signing_failure,
     output_tail,
 )
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import WorktreeEntry, single_line, split_records
-from orchestr.process.run import ProcessTimeout, run_command
+from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 
 __all__ = [
     "NO_COMMIT",
     "Branch",
     "CommitId",
     "CommitRefused",
+    "CommitUnavailable",
     "FetchFailed",
     "GitError",
     "MergeTreeResult",
@@ -135,21 +140,17 @@ class Repo(RemoteOps):
 
     def diff_stat(self, a: str, b: str) -> str:
         """``git diff --stat`` for people, at most 100 files."""
-        args = ("--no-ext-diff", "--no-textconv", "--no-color", "--stat=100", "--stat-count=100")
-        return self.run_readonly("diff", *args, a, b, "--").text
+        return self.run_readonly("diff", "--stat=100", "--stat-count=100", a, b, "--").text
 
     def list_commit_subjects(self, rev: str, most: int) -> list[str]:
         """Subjects of the newest commits from ``rev`` on, merges left out. Raises GitError."""
-        words = ("--no-merges", "--no-show-signature", "--encoding=UTF-8", f"--max-count={most}")
-        done = self.run_readonly(
-            "log", *words, "--no-color", "--format=%s", "--end-of-options", rev, "--"
-        )
+        words = ("--no-merges", f"--max-count={most}", "--format=%s")
+        done = self.run_readonly("log", *words, "--end-of-options", rev, "--")
         return done.text.removesuffix("\n").split("\n")
 
     def dirty_paths(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
-        args = ("--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
-        done = self.run_readonly("status", *args, "--ignore-submodules=none")
+        done = self.run_readonly("status", "--porcelain=v1", "-z", "--untracked-files=normal")
         return [record[3:] for record in split_records(done.out)]
 
     def unmerged_paths(self) -> tuple[str, ...]:
@@ -161,7 +162,9 @@ class Repo(RemoteOps):
         """Set a full ref name. ``old`` is the value it must have now (NO_COMMIT: none at all);
         None sets it whatever it was. Raises RefMoved.
         """
-        self._change_ref(ref, "update-ref", "--no-deref", "--", ref, new, *([old] if old else []))
+        # git's word for "none at all" that fits ids of every length (SHA-256) is the empty one.
+        before = [] if old is None else ["" if old == NO_COMMIT else old]
+        self._change_ref(ref, "update-ref", "--no-deref", "--", ref, new, *before)
 
     def delete_ref(self, ref: str, old: CommitId | None = None) -> None:
         """Delete a full ref name if it is there and still ``old``. Raises RefMoved."""
@@ -201,35 +204,59 @@ class Repo(RemoteOps):
     def commit_all(self, message: str) -> CommitId | None:
         """``add -A`` and commit, hooks included; None when there was nothing to commit.
 
-        Ends an open merge as its commit. Raises CommitRefused when a hook says no, and when a
-        file would go in as it is because git-lfs, which the user's config demands, is missing.
+        Ends an open merge as its commit. A hook that changes files and refuses once, as formatters
+        do, gets a second commit with its changes. Raises CommitRefused when a hook refuses, and
+        when a file would go in as it is because git-lfs, which the user's config demands, is
+        missing; CommitUnavailable when the commit came to no end or could not be signed.
         """
         repo = self.as_committer().without_lfs()
         repo.run_git("add", "-A")
         self._refuse_raw_lfs()
         merging = (self.git_dir() / "MERGE_HEAD").exists()
-        if not merging and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0:
+        staged = self._staged_changes()
+        if not merging and not staged:
             return None
-        words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
-        try:
-            done = repo.run_git(*words, input=message.encode(), check=False)
-        except ProcessTimeout as error:
-            raise CommitRefused(
-                f"git commit in {self.path} took longer than {self.timeout:g} s and was ended",
-                hint="a hook or the signing setup of the repository hangs: try it there by hand",
-            ) from error
-        if done.code != 0:
-            if (
-                not merging
-                and self.run_readonly("diff", "--cached", "--quiet", check=False).code == 0
-            ):
+        done = repo._commit_staged(message)
+        if done.code != 0 and not is_signing_failure(done.err):
+            repo.run_git("add", "-A")
+            now_staged = self._staged_changes()
+            if not merging and not now_staged:
                 return None  # a hook took everything out again
+            if now_staged != staged:
+                self._refuse_raw_lfs()
+                done = repo._commit_staged(message)
+        if done.code != 0 and is_signing_failure(done.err):
+            raise CommitUnavailable(
+                f"the commit in {self.path} could not be signed: {output_tail(done.err)}",
+                hint=SIGNING_HINT,
+                completed=done,
+            )
+        if done.code != 0:
             raise CommitRefused(
                 f"git commit in {self.path} was refused: {output_tail(done.err + done.out)}",
-                hint="a hook or the signing setup of the repository says no; see the lines above",
+                hint="a hook of the repository refuses it, see the lines above; for the subject of "
+                "our commits there is [repos.X] commit_subject",
                 completed=done,
             )
         return self.require_head()
+
+    def _staged_changes(self) -> bytes:
+        """What the next commit would change, with the object names: equal bytes, equal content."""
+        words = ("--cached", "--raw", "-z", "--no-abbrev", "--no-renames")
+        return self.run_readonly("diff", *words, check=False).out
+
+    def _commit_staged(self, message: str) -> CompletedCommand:
+        """One ``git commit`` of what is staged. Raises CommitUnavailable when it does not end."""
+        words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
+        try:
+            return self.run_git(*words, input=message.encode(), check=False)
+        except ProcessTimeout as error:
+            raise CommitUnavailable(
+                f"git commit in {self.path} took longer than {self.timeout:g} s and was ended: a "
+                "hook, or the program that signs, waits for something",
+                hint=f"git -C {self.path} commit shows for what; a signer that waits for a person: "
+                + SIGNING_HINT,
+            ) from error
 
     def _refuse_raw_lfs(self) -> None:
         """Where we pass over git-lfs, only its pointers may be committed."""
@@ -266,6 +293,10 @@ class Repo(RemoteOps):
         if done.code == 0:
             return WorktreeMergeResult(clean=True)
         conflicts = self.unmerged_paths()
+        if not conflicts and b"using previous resolution" in done.err:
+            # `rerere.autoUpdate`: staged as the person resolved it before, and not committed.
+            self.commit_all(message)
+            return WorktreeMergeResult(clean=True)
         if not conflicts:
             raise git_failed(done, str(self.path))
         return WorktreeMergeResult(clean=False, conflicts=conflicts)
@@ -273,7 +304,8 @@ class Repo(RemoteOps):
     def merge_trees(self, ours: str, theirs: str, base: CommitId | None = None) -> MergeTreeResult:
         """Merge two commits without a worktree (2.6 ms, git-facts). A conflict is a value.
 
-        ``base`` overrides the merge base. Raises GitError for unrelated or unknown commits.
+        ``base`` overrides the merge base. The attributes are those of ``ours``. Raises GitError
+        for unrelated or unknown commits.
         """
         if base is not None:
             # `--merge-base` came with git 2.40; two commits whose only parent is the base
@@ -287,10 +319,9 @@ class Repo(RemoteOps):
                 )
                 for side in (ours, theirs)
             )
-        done = self.run_git(
-            "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
-            check=False,
-        )  # fmt: skip
+        words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
+        with use_attributes_of(self, ours) as repo:
+            done = repo.run_git(*words, ours, theirs, check=False)
         answer = split_records(done.out)
         if done.code not in (0, 1) or not answer:  # unknown commits give 1 and no tree (2.39)
             raise git_failed(done, str(self.path))

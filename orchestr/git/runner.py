@@ -11,13 +11,14 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
-from orchestr.git.errors import git_failed, is_transient
+from orchestr.git.errors import explain_no_repository, git_failed, is_transient
+from orchestr.git.stated import state_options
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.run import CompletedCommand, run_command
 
@@ -35,33 +36,56 @@ class WorktreeEntry:
     locked: str | None = None
     prunable: str | None = None
     bare: bool = False
+    is_main: bool = False
 
 
 class GitPath:
     """A repository, a bare one or a worktree, by its path; cheap to make, holds no state.
 
-    ``config`` are settings for every command (signing, excludes), ``timeout`` is in seconds.
+    ``config`` are settings for every command (signing, excludes), ``env`` variables, ``timeout``
+    is in seconds.
     """
 
     def __init__(
-        self, path: Path, *, config: Mapping[str, str] | None = None, timeout: float = 900.0
+        self,
+        path: Path,
+        *,
+        config: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 900.0,
     ) -> None:
         self.path = Path(path).absolute()
         self.config = dict(config or {})
+        self.env = dict(env or {})
         self.timeout = timeout
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
-    def at_path(self, path: Path) -> Self:
-        """The same settings at another path (a worktree of this repository)."""
-        return type(self)(path, config=self.config, timeout=self.timeout)
+    def at_path(
+        self,
+        path: Path,
+        *,
+        config: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Self:
+        """The same settings, and more of them, at another path (a worktree of this repository)."""
+        return type(self)(
+            path,
+            config={**self.config, **(config or {})},
+            env={**self.env, **(env or {})},
+            timeout=self.timeout,
+        )
 
     # --- running ---------------------------------------------------------------------------
 
     def build_env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of git in this path (`orchestr.git.config.git_env`)."""
-        return git_env(self.path, self.config, extra)
+        return git_env(self.path, self.config, {**self.env, **(extra or {})})
+
+    def build_argv(self, *args: str) -> tuple[str, ...]:
+        """The command line of git in this path, with what the command has to state."""
+        return ("git", "-C", str(self.path), *state_options(args))
 
     def run_git(
         self,
@@ -76,12 +100,14 @@ class GitPath:
             self._run_once(args, self.build_env(env), timeout, input), check
         )
 
-    def run_readonly(self, *args: str, check: bool = True) -> CompletedCommand:
+    def run_readonly(
+        self, *args: str, check: bool = True, env: Mapping[str, str] | None = None
+    ) -> CompletedCommand:
         """A command that only reads: takes no lock, needs no git-lfs, is tried again."""
         config = {**lfs_config(), **self.config}
-        env = git_env(self.path, config, {"GIT_OPTIONAL_LOCKS": "0"})
+        where = git_env(self.path, config, {**self.env, "GIT_OPTIONAL_LOCKS": "0", **(env or {})})
         return self._raise_if_failed(
-            self._retry_transient(lambda: self._run_once(args, env, None, None)), check
+            self._retry_transient(lambda: self._run_once(args, where, None, None)), check
         )
 
     def run_with_retry(
@@ -100,7 +126,7 @@ class GitPath:
         timeout: float | None,
         input: bytes | None,
     ) -> CompletedCommand:
-        argv = ("git", "-C", str(self.path), *args)
+        argv = self.build_argv(*args)
         timeout = self.timeout if timeout is None else timeout
         return run_command(argv, cwd=Path("/"), env=env, timeout=timeout, input=input, check=False)
 
@@ -120,24 +146,43 @@ class GitPath:
         return done
 
     @cached_property
+    def committer_config(self) -> dict[str, str]:
+        """What git's config says of who commits and how commits are signed; lower-case keys."""
+        pattern = r"^((user|author|committer|gpg)\..*|commit\.gpgsign)$"
+        found = self.run_readonly("config", "--get-regexp", pattern, check=False).text
+        pairs = (line.partition(" ") for line in found.splitlines())
+        return {key: value for key, _, value in pairs}
+
+    @property
     def identity_config(self) -> dict[str, str]:
         """A name and an address for commits, only what the user has not set."""
-        found = self.run_readonly(
-            "config", "--get-regexp", r"^(user|author|committer)\.", check=False
-        ).text
-        have = {line.partition(" ")[0] for line in found.splitlines()}
         wanted = {"user.name": IDENTITY[0], "user.email": IDENTITY[1]}
-        return {key: value for key, value in wanted.items() if key not in have}
+        if os.environ.get("EMAIL"):  # git's own last resort
+            del wanted["user.email"]
+        return {key: value for key, value in wanted.items() if key not in self.committer_config}
+
+    @property
+    def signs_commits(self) -> bool:
+        """Whether `commit.gpgSign` is on here, for the user and by our settings."""
+        value = self.committer_config.get("commit.gpgsign")  # without a value it is on
+        return value is not None and value.lower() not in ("false", "no", "off", "0")
+
+    def with_config(self, config: Mapping[str, str]) -> Self:
+        """The same with further settings for every command."""
+        return type(self)(self.path, config={**self.config, **config}, timeout=self.timeout)
 
     def as_committer(self) -> Self:
         """The same, able to commit whether or not the user has an identity."""
-        return type(self)(
-            self.path, config={**self.identity_config, **self.config}, timeout=self.timeout
-        )
+        return self._with_defaults(self.identity_config)
 
     def without_lfs(self) -> Self:
         """The same, taking LFS pointers as they are where git-lfs is not installed."""
-        return type(self)(self.path, config={**lfs_config(), **self.config}, timeout=self.timeout)
+        return self._with_defaults(lfs_config())
+
+    def _with_defaults(self, settings: Mapping[str, str]) -> Self:
+        """The same with settings that its own outrank."""
+        config = {**settings, **self.config}
+        return type(self)(self.path, config=config, env=self.env, timeout=self.timeout)
 
     # --- where things are ------------------------------------------------------------------
 
@@ -173,7 +218,12 @@ class GitPath:
 
     def is_repository(self) -> bool:
         """Whether a clone, a bare repository or a worktree begins exactly here (none around)."""
-        return self.run_readonly("rev-parse", "--git-dir", check=False).code == 0
+        return self.explain_unusable() is None
+
+    def explain_unusable(self) -> tuple[str, str | None] | None:
+        """Why git does not work here, in its own words, and the command that helps; else None."""
+        done = self.run_readonly("rev-parse", "--git-dir", check=False)
+        return None if done.code == 0 else explain_no_repository(done, self.path)
 
     def is_empty(self) -> bool:
         """Whether there is no ref at all, so no commit to start from."""
@@ -190,7 +240,22 @@ class GitPath:
 
     def list_worktrees(self) -> list[WorktreeEntry]:
         """Every worktree that git knows, the main one (or the bare repository) first."""
-        return parse_worktrees(self.run_readonly("worktree", "list", "--porcelain", "-z").out)
+        entries = parse_worktrees(self.run_readonly("worktree", "list", "--porcelain", "-z").out)
+        main = entries[0] if entries else None
+        if main is None or main.bare or (main.path / ".git").exists():
+            return entries
+        # A submodule, or a repository with its git folder elsewhere: git lists that folder.
+        return [replace(main, path=self._find_main_checkout(main.path)), *entries[1:]]
+
+    def _find_main_checkout(self, listed: Path) -> Path:
+        """Where the files of the main worktree are, when ``listed`` is only its git folder."""
+        inside = self.run_readonly("-C", str(listed), "rev-parse", "--show-toplevel", check=False)
+        if inside.code == 0:
+            return Path(single_line(inside))  # `core.worktree`, as in every submodule
+        here = self.run_readonly("rev-parse", "--absolute-git-dir", "--show-toplevel", check=False)
+        words = os.fsdecode(here.out).splitlines()
+        same = len(words) == 2 and Path(words[0]).resolve() == listed.resolve()
+        return Path(words[1]) if same else listed
 
     def main_worktree(self) -> Path:
         """The main worktree (or bare repository), from whichever worktree we are in."""
@@ -208,7 +273,7 @@ def repo_lock(repo: GitPath, locks: Path) -> FlockLock:
 
 def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
     """The entries of ``git worktree list --porcelain -z``."""
-    entries = []
+    entries: list[WorktreeEntry] = []
     for block in data.split(b"\0\0"):
         words: dict[str, str] = {}
         for line in block.strip(b"\0").split(b"\0"):
@@ -225,6 +290,7 @@ def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
                 locked=words.get("locked"),
                 prunable=words.get("prunable"),
                 bare="bare" in words,
+                is_main=not entries,
             )
         )
     return entries

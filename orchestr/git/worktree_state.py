@@ -56,7 +56,7 @@ def validate_worktree(
     if entry is None:
         return WorktreeVerdict(WorktreeFinding.FOREIGN, "git does not list it here")
     git_dir = worktree_admin_dir(path)
-    if git_dir is None and path.resolve() == repo.common_dir().parent:
+    if git_dir is None and entry.is_main:
         git_dir = repo.common_dir()
     if git_dir is None:
         return WorktreeVerdict(

@@ -29,6 +29,7 @@ from orchestr.cell.worktree.setup import run_teardown
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
+from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
 from orchestr.git.worktrees import clear_stale_locks, remove_worktree
 from orchestr.landing.candidates import newest_commit_date
@@ -133,7 +134,10 @@ def merge_target_into_branch(
              " its agent")  # fmt: skip
         return None
     text = f"Merge {target} into {ctx.cell.branch}\n"
-    new = repo.commit_tree(merged.tree, (old, tip), text, date=newest_commit_date(repo, (old, tip)))
+    date = newest_commit_date(repo, (old, tip))
+    new = make_lasting_commit(
+        repo.with_config(ctx.sign_config), LastingCommit(merged.tree, (old, tip), text, date)
+    )
     if not move_branch(ctx, old, new, warn):
         return None
     replace(done, head=new, tree=merged.tree).write(ctx.dir)

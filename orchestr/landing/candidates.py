@@ -2,7 +2,8 @@
 
 Owns the strategies and the trailers. Everything depends on its arguments alone (dates are those of
 the newest commit that goes in), so the same candidate made again after a kill is the same commit
-and a verdict on it still counts. Nothing here moves a ref or touches a worktree.
+and a verdict on it still counts. Nothing here moves a branch or touches a worktree; a signed
+candidate is found again by a ref (`orchestr.git.lasting_commit`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestr.errors import OrchestrError
+from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, MergeTreeResult, Repo, TreeId
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
@@ -100,7 +102,8 @@ def _commit_change(
     if tree == repo.resolve_tree(base):
         return base
     date = newest_commit_date(repo, (base, recipe.undo[1] if recipe.undo else recipe.head))
-    return repo.commit_tree(tree, parents, commit_message(recipe.title, recipe.trailers), date=date)
+    message = commit_message(recipe.title, recipe.trailers)
+    return make_lasting_commit(repo, LastingCommit(tree, parents, message, date))
 
 
 def _rebase_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | None:
@@ -118,21 +121,17 @@ def _rebase_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | Non
             return None
         if merged.tree == repo.resolve_tree(at):
             continue
-        shown = repo.run_readonly(
-            "log", "-1", "--no-show-signature", "--format=%an%n%ae%n%at %ai%n%B", old
-        )
+        shown = repo.run_readonly("log", "-1", "--format=%an%n%ae%n%at %ai%n%B", old)
         name, email, when, text = shown.text.split("\n", 3)
-        env = {
+        author = {
             "GIT_AUTHOR_NAME": name or "unknown",
             "GIT_AUTHOR_EMAIL": email,
             "GIT_AUTHOR_DATE": f"@{when.split()[0]} {when.split()[-1]}",
-            "GIT_COMMITTER_DATE": newest_commit_date(repo, (at, old)),
         }
         body = commit_message(text.strip(), recipe.trailers)
-        done = repo.as_committer().run_git(
-            "commit-tree", merged.tree, "-p", at, input=body.encode(), env=env
-        )
-        at = CommitId(done.text.strip())
+        date = newest_commit_date(repo, (at, old))
+        wanted = LastingCommit(merged.tree, (at,), body, date, author=author)
+        at = make_lasting_commit(repo, wanted)
     return at
 
 
@@ -147,9 +146,7 @@ def commit_message(title: str, trailers: Sequence[tuple[str, str]]) -> str:
 
 def newest_commit_date(repo: Repo, commits: Sequence[CommitId]) -> str:
     """The newest committer date of these commits, as git takes it."""
-    shown = repo.run_readonly(
-        "log", "--no-walk", "--no-show-signature", "--format=%ct", *commits, "--"
-    )
+    shown = repo.run_readonly("log", "--no-walk", "--format=%ct", *commits, "--")
     return f"@{max(int(line) for line in shown.text.split())} +0000"
 
 
@@ -160,7 +157,7 @@ def landed_by_trailers(repo: Repo, tip: str, feature: str) -> list[tuple[str, st
     """
     form = f"%H%x00%P%x00%(trailers:key={FEATURE},valueonly)%x00%(trailers:key={CELL},valueonly)"
     form += f"%x00%(trailers:key={REVERTS},valueonly)%x01"
-    done = repo.run_readonly("log", "--first-parent", "--no-show-signature", f"--format={form}",
+    done = repo.run_readonly("log", "--first-parent", f"--format={form}",
                     f"--grep=^{FEATURE}: {feature}$", tip, "--")  # fmt: skip
     found: list[tuple[str, str, str]] = []
     undone: set[str] = set()

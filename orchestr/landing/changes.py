@@ -136,7 +136,7 @@ def own_base(session: LandingSession, ctx: CellContext, head: CommitId) -> Commi
             below.append(common)
     if not below:
         return None
-    whole = merge_heads(repo, below).commit
+    whole = merge_heads(repo.with_config(ctx.sign_config), below).commit
     return whole if whole is not None and repo.is_ancestor(whole, head) else below[-1]
 
 

@@ -91,6 +91,7 @@ def _push_candidate(
     tip = session.fetch_target_tip(lane)
     if session.target_contains(lane, tip, commit):
         return landed_event(session, spec, commit, tip)
+    result.raise_if_not_stored(f"{lane.target} of {lane.repo}")
     if result.status is PushStatus.REJECTED and tip == spec.base:
         return NotLanded(spec, tip, f"{lane.target} of {lane.repo}: {result.reason}")
     return NotLanded(spec, tip)

@@ -65,8 +65,11 @@ class LandingSession:
                      repairs=landing.repairs, disjoint=disjoint)  # fmt: skip
 
     def repo(self, name: str) -> Repo:
-        """The main clone of a repository."""
-        return Repo(repo_path(self.runs[0].settings, name))
+        """The main clone of a repository; commits are signed as the user does, or as the
+        workspace says."""
+        settings = self.runs[0].settings
+        off = {"commit.gpgSign": "false"} if settings.workspace.unsigned else {}
+        return Repo(repo_path(settings, name), config=off)
 
     def has_feature(self, name: str) -> bool:
         """Whether this landing was asked for that feature."""

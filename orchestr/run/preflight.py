@@ -119,9 +119,8 @@ def check_repository(run: FeatureRun, name: str) -> list[Diagnostic]:
     path = repo_path(run.settings, name)
     if path.is_dir():
         repo = Repo(path)
-        if not repo.is_repository():
-            return [Diagnostic("error", f"{path} is not a git repository",
-                            f"set [repos.{name}] path to a clone")]  # fmt: skip
+        if (why := repo.explain_unusable()) is not None:
+            return [Diagnostic("error", why[0], why[1] or f"set [repos.{name}] path to a clone")]
         if repo.is_empty():
             return [Diagnostic("error", f"{path} has no commit yet, nothing to start a branch from",
                             f"git -C {path} commit --allow-empty -m start, or fetch")]  # fmt: skip

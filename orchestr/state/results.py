@@ -74,6 +74,10 @@ class WorktreeMarker(Record, frozen=True):
         """The digest of what `implement` depends on."""
         return digest(self.branch, self.base, dict(self.upstreams))
 
+    def with_base(self, base: str) -> WorktreeMarker:
+        """The same with another base."""
+        return replace(self, base=base)
+
     def write(self, folder: Path) -> None:
         write_toml_record(folder / MARKER, self)
 

@@ -269,7 +269,7 @@ def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
         case Phase.WORKTREE:
             return digest(own, sorted(ctx.plan.upstreams))
         case Phase.IMPLEMENT if ctx.cell.action is Action.PUSH:
-            from orchestr.cell.phases.implement import local_head
+            from orchestr.cell.inputs import local_head
 
             return digest(own, local_head(ctx))
         case Phase.PUBLISH if ctx.plan.stack:

@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from orchestr.agents.events import (
     ErrorReport,
     Message,
+    Note,
+    NoteKind,
     OutputLine,
     SessionStarted,
+    TextEdit,
     TokenUsage,
+    ToolResult,
     ToolUse,
 )
 from orchestr.agents.limits import find_limit, reset_time
@@ -215,15 +219,96 @@ def test_the_events_of_a_line() -> None:
     assert isinstance(claude.parse_line(lines[0])[0], SessionStarted)
     usage, tool = claude.parse_line(lines[1])
     assert usage == TokenUsage(1000, 200, 1, id="msg_0")
-    assert tool == ToolUse("Bash", "echo one > a.txt")
+    assert tool == ToolUse("Bash", "echo one > a.txt", "toolu_0")
+    assert claude.parse_line(lines[2]) == (ToolResult("toolu_0"),)
+    denied = "Permission to use Bash with command git push origin main has been denied."
+    assert claude.parse_line(lines[4]) == (ToolResult("toolu_1", denied, failed=True),)
     assert Message("All done.") in claude.parse_line(lines[-2])
     again = b'{"type":"error","message":"Reconnecting... 1/5 (stream closed)"}'
     assert codex.parse_line(again) == (
         ErrorReport("Reconnecting... 1/5 (stream closed)", final=False),
     )
     assert codex.parse_line(b'{"ts":"x","stream":"stderr","text":"hm"}') == (OutputLine("hm"),)
-    for line in (b"", b"plain", b'{"type":"turn.comp', b"[1]", b'{"type":"of-tomorrow"}'):
+    for line in (b"", b"plain", b'{"type":"turn.comp', b"[1]"):
         assert codex.parse_line(line) == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_event_of_a_later_version_is_a_note_that_changes_no_judgement(
+    tmp_path: Path, kind: str
+) -> None:
+    unknown = b'{"type":"of-tomorrow","text":"ORCHESTR no_change_needed: no"}'
+    assert adapter(kind).parse_line(unknown) == (Note("of-tomorrow"),)
+    path = tmp_path / "transcript.jsonl"
+    path.write_bytes(stream(f"{kind}-ok"))
+    before = adapter(kind).judge_end(exited(), path)
+    path.write_bytes(stream(f"{kind}-ok") + unknown + b"\n")
+    assert adapter(kind).judge_end(exited(), path) == before
+
+
+EDITS = {
+    "claude": {"type": "assistant", "message": {"content": [
+        {"type": "tool_use", "id": "1", "name": "Edit",
+         "input": {"file_path": "a.go", "old_string": "a", "new_string": "b"}}]}},
+    "gemini": {"type": "tool_use", "tool_id": "1", "tool_name": "replace",
+               "parameters": {"file_path": "a.go", "old_string": "a", "new_string": "b"}},
+    "opencode": {"type": "tool_use", "part": {"callID": "1", "tool": "edit", "state": {
+        "status": "completed", "output": "Edit applied.",
+        "input": {"filePath": "a.go", "oldString": "a", "newString": "b"}}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(EDITS))
+def test_an_edit_is_the_same_event_whatever_the_agent(kind: str) -> None:
+    tool, *_ = adapter(kind).parse_line(json.dumps(EDITS[kind]).encode())
+    assert isinstance(tool, ToolUse)
+    assert (tool.what, tool.id, tool.edits) == ("a.go", "1", (TextEdit("a", "b"),))
+
+
+def test_codex_reports_commands_changes_thoughts_and_tasks() -> None:
+    def parse(**item: object) -> tuple[object, ...]:
+        line = json.dumps({"type": "item.completed", "item": {"id": "7", **item}})
+        return adapter("codex").parse_line(line.encode())
+
+    command = parse(type="command_execution", command="make", aggregated_output="no", exit_code=2)
+    assert command == (ToolUse("$", "make", "7"), ToolResult("7", "no", failed=True, exit_code=2))
+    changes = [{"kind": "add", "path": "a", "diff": "+one"}, {"kind": "update", "path": "b"}]
+    assert parse(type="file_change", changes=changes) == (
+        ToolUse("add", "a", "7", diff="+one"),
+        ToolUse("update", "b", "7"),
+    )
+    assert parse(type="reasoning", text="I think") == (Note("I think", NoteKind.THOUGHT),)
+    items = [{"text": "look", "completed": True}, {"text": "write"}]
+    assert parse(type="todo_list", items=items) == (Note("✓ look\n· write", NoteKind.TASKS),)
+    assert parse(type="web_search", query="q") == (ToolUse("web_search", "q", "7"),)
+
+
+def test_a_sub_agent_that_says_the_last_word_does_not_answer_for_the_agent(tmp_path: Path) -> None:
+    path = tmp_path / "transcript.jsonl"
+    inner = {"type": "assistant", "parent_tool_use_id": "toolu_0", "message": {"content": [
+        {"type": "text", "text": "ORCHESTR no_change_needed: says a helper"}]}}  # fmt: skip
+    *lines, last = stream("claude-ok").decode().splitlines()
+    end = json.loads(last) | {"result": ""}
+    path.write_text("\n".join([*lines, json.dumps(inner), json.dumps(end)]) + "\n")
+    assert adapter("claude").judge_end(exited(), path).no_change is None
+    assert adapter("claude").read_answer(path) == "All done."
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_answer_is_read_whole(tmp_path: Path, kind: str) -> None:
+    answer = json.dumps({"verdict": "approve", "issues": ["x" * 90] * 300})
+    path = tmp_path / "transcript.jsonl"
+    quoted = json.dumps(answer)[1:-1]
+    path.write_text(stream(f"{kind}-ok").decode().replace("All done.", quoted))
+    assert adapter(kind).read_answer(path) == answer
+
+
+def test_a_long_answer_in_pieces_is_read_whole(tmp_path: Path) -> None:
+    *lines, message, result = stream("gemini-ok").decode().splitlines()
+    pieces = [message.replace("All done.", f"{number:04}" * 25) for number in range(300)]
+    path = tmp_path / "transcript.jsonl"
+    path.write_text("\n".join([*lines, *pieces, result]) + "\n")
+    assert adapter("gemini").read_answer(path) == "".join(f"{n:04}" * 25 for n in range(300))
 
 
 JSON = st.recursive(

@@ -33,8 +33,11 @@ POINTS = {
     "forget": "orchestr.cell.phases.forget:_move_aside",
     "bench": "orchestr.landing.workers:checkout_commit",
     "branch": "orchestr.landing.after_landing:move_branch",
-    "commits": "orchestr.git.repo:Repo.commit_tree",
+    "commits": "orchestr.git.lasting_commit:make_lasting_commit",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
+    "aside": "orchestr.cell.worktree.person_changes:salvage_uncommitted",
+    "kept": "orchestr.cell.worktree.person_changes:_keep",
+    "back": "orchestr.cell.worktree.person_changes:_put_back",
     "attempt": "orchestr.state.attempts:write_attempt",
     "go-on": "orchestr.cell.agent.return_to_author:prepare_next_start",
 }

@@ -191,7 +191,7 @@ def test_a_persons_commit_during_a_rebuild_is_not_lost(workspace: MakeWorkspace)
             git -c user.name=P -c user.email=p@x commit -qm late && git push -q origin HEAD'
     """)  # fmt: skip
     done = ws.run("run", "--force", "demo:a", code=1)
-    assert "somebody pushed" in both(done)
+    assert "was pushed to T-1-a meanwhile" in both(done)
     late = git(clone, "rev-parse", "HEAD")
     assert ws.head("a") == late
     ws.script("a", None)

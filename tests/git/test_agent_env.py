@@ -116,3 +116,25 @@ def test_a_user_without_identity_can_commit(agent: Agent, monkeypatch: pytest.Mo
     done = agent.git("commit", "--allow-empty", "-m", "work")
     assert done.returncode == 0, done.stderr
     assert git(agent.tree, "log", "-1", "--format=%an") == "orchestr"
+
+
+def test_it_commits_as_the_user_whom_the_environment_names_and_gets_no_login(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ann")
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "ann@corp.example")
+    given = {
+        "user.email": "cid@corp.example",
+        "http.https://example.org/.extraheader": "AUTHORIZATION: secret",
+    }
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(given)))
+    for number, (key, value) in enumerate(given.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    write(agent.tree, {"new.txt": "work"})
+    agent.git("add", "-A")
+    agent.git("commit", "-qm", "work")
+    shown = agent.git("log", "-1", "--format=%an <%ae> <%ce>").stdout
+    assert shown == "Ann <cid@corp.example> <ann@corp.example>\n"
+    assert "secret" not in str(agent_git_env(agent.repo, agent.tree, agent.excludes))
+    refused(agent, "origin", "HEAD")

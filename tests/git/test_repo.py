@@ -14,6 +14,7 @@ from orchestr.git.repo import (
     NO_COMMIT,
     CommitId,
     CommitRefused,
+    CommitUnavailable,
     GitError,
     NoCommits,
     RefMoved,
@@ -125,6 +126,117 @@ def test_a_hook_that_says_no_is_heard(box: Sandbox) -> None:
     with pytest.raises(CommitRefused, match="no tabs please"):
         Repo(box.path).commit_all("refused")
     assert Repo(box.path).dirty_paths() == ["x"]
+
+
+FORMATTER = """\
+#!/bin/sh
+echo run >> {book}
+changed=0
+for name in $(git diff --cached --name-only --diff-filter=AM); do
+    grep -q ' $' "$name" && {{ sed -i 's/ *$//' "$name"; {then}; changed=1; }}
+done
+exit $changed
+"""
+
+
+@pytest.mark.parametrize("then", ["true", 'git add "$name"', "echo new > other.txt"])
+def test_a_hook_that_corrects_files_gets_a_second_commit(
+    box: Sandbox, tmp_path: Path, then: str
+) -> None:
+    install_hook(box, "pre-commit", FORMATTER.format(book=tmp_path / "book", then=then))
+    write(box.path, {"x": "1  \n"})
+    assert Repo(box.path).commit_all("with spaces") == box.git("rev-parse", "HEAD")
+    assert box.git("show", "HEAD:x") == "1"
+    assert Repo(box.path).dirty_paths() == []
+    assert (tmp_path / "book").read_text().count("run") == 2
+
+
+def test_a_hook_that_only_refuses_is_run_once(box: Sandbox, tmp_path: Path) -> None:
+    install_hook(box, "pre-commit", f"#!/bin/sh\necho run >> {tmp_path}/book\nexit 1\n")
+    write(box.path, {"x": "1"})
+    with pytest.raises(CommitRefused):
+        Repo(box.path).commit_all("refused")
+    assert (tmp_path / "book").read_text().count("run") == 1
+
+
+def test_a_hook_that_never_agrees_with_itself_is_run_twice(box: Sandbox, tmp_path: Path) -> None:
+    stamp = f"#!/bin/sh\necho run >> {tmp_path}/book\ndate +%N >> stamp\nexit 1\n"
+    install_hook(box, "pre-commit", stamp)
+    write(box.path, {"x": "1"})
+    with pytest.raises(CommitRefused):
+        Repo(box.path).commit_all("refused")
+    assert (tmp_path / "book").read_text().count("run") == 2
+
+
+def test_a_formatter_sees_an_open_merge_to_its_end(box: Sandbox, tmp_path: Path) -> None:
+    box.commit({"a.txt": "base\n"})
+    box.git("switch", "-qc", "side")
+    box.commit({"a.txt": "theirs\n"})
+    box.git("switch", "-q", "main")
+    box.commit({"a.txt": "ours\n"})
+    assert not Repo(box.path).merge("side", "Merge side").clean
+    install_hook(box, "pre-commit", FORMATTER.format(book=tmp_path / "book", then="true"))
+    write(box.path, {"a.txt": "both \n"})
+    merged = Repo(box.path).commit_all("both")
+    assert merged is not None
+    assert len(box.git("rev-parse", f"{merged}^@").split()) == 2
+    assert box.git("show", "HEAD:a.txt") == "both"
+
+
+@pytest.mark.parametrize("signer", ["exit 2", "sleep 30"])
+def test_what_cannot_be_signed_is_nothing_against_the_commit(box: Sandbox, signer: str) -> None:
+    program = box.path.parent / "signer.sh"
+    program.write_text(f"#!/bin/sh\n{signer}\n")
+    program.chmod(0o755)
+    box.git("config", "commit.gpgSign", "true")
+    box.git("config", "gpg.program", str(program))
+    write(box.path, {"x": "1"})
+    repo = Repo(box.path, timeout=2)
+    assert repo.signs_commits
+    with pytest.raises(CommitUnavailable) as refused:
+        repo.commit_all("not signed")
+    assert refused.value.repeatable
+    assert "unsigned = true" in (refused.value.hint or "")
+    off = Repo(box.path, config={"commit.gpgSign": "false"})
+    assert not off.signs_commits
+    assert off.commit_all("without") is not None
+
+
+def test_the_users_identity_and_settings_in_the_environment_count(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("EMAIL", "who@corp.example")
+    write(box.path, {"x": "0"})
+    Repo(box.path).commit_all("by EMAIL")
+    assert box.git("log", "-1", "--format=%an <%ae>") == "orchestr <who@corp.example>"
+    for role, name in (("AUTHOR", "Ann"), ("COMMITTER", "Bob")):
+        monkeypatch.setenv(f"GIT_{role}_NAME", name)
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{name}@corp.example")
+    write(box.path, {"x": "1"})
+    Repo(box.path).commit_all("by variables")
+    shown = box.git("log", "-1", "--format=%an <%ae> %cn <%ce>")
+    assert shown == "Ann <Ann@corp.example> Bob <Bob@corp.example>"
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{role}_NAME")
+        monkeypatch.delenv(f"GIT_{role}_EMAIL")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.name")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "Cid")
+    monkeypatch.setenv("GIT_CONFIG_KEY_1", "core.worktree")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_1", "/nowhere")
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'user.email'='cid@corp.example' 'core.bare=true'")
+    write(box.path, {"x": "2"})
+    Repo(box.path).commit_all("by settings")
+    log = Repo(box.path).run_readonly("log", "-1", "--format=%an <%ae>").text
+    assert log == "Cid <cid@corp.example>\n"
+
+
+def install_hook(box: Sandbox, name: str, text: str) -> None:
+    hook = box.path / ".git" / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(text)
+    hook.chmod(0o755)
 
 
 def test_foreign_git_variables_do_not_lead_astray(

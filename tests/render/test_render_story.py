@@ -16,6 +16,7 @@ from orchestr.errors import UsageError
 from orchestr.views.logs.seek import find_offset, time_of_line
 from orchestr.views.logs.transcript import read_lines
 from orchestr.views.logs.transcript_events import TranscriptFormatter, paint_lines
+from tests.agents.kit import adapter
 
 STREAMS = Path(__file__).parents[1] / "agents" / "streams"
 
@@ -61,10 +62,37 @@ def test_codex_is_told() -> None:
         "▸ $ /bin/bash -lc 'echo one > a.txt'",
         "▸ $ /bin/bash -lc 'echo two > b.txt'",
         "All done.",
-        "= turn ended, 3000 tokens in, 150 tokens out",
+        "= ended, 3000 tokens in, 150 tokens out",
     ]
-    assert stream("codex-429")[-1] == "✗ exceeded retry limit, last status: 429 Too Many Requests"
-    assert len(stream("codex-429")) == 9  # told twice by codex, once by us
+    assert stream("codex-429")[-2:] == [
+        "✗ exceeded retry limit, last status: 429 Too Many Requests",  # codex reports it twice
+        "= ended with an error",
+    ]
+    assert len(stream("codex-429")) == 10
+
+
+def test_a_failed_command_shows_its_exit_code() -> None:
+    item = {"id": "1", "type": "command_execution", "command": "make", "exit_code": 2,
+            "aggregated_output": "no rule"}  # fmt: skip
+    assert told({"type": "item.completed", "item": item}) == [
+        "▸ $ make", "  │ no rule", "  │ exit 2",
+    ]  # fmt: skip
+
+
+def test_what_an_agent_of_the_agent_does_is_indented() -> None:
+    record = tool("1", "Read", path="a") | {"parent_tool_use_id": "0"}
+    assert told(record, result("1", "text") | {"parent_tool_use_id": "0"}) == [
+        "  ▸ Read a", "    │ text",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["claude", "codex", "gemini", "opencode"])
+def test_a_transcript_whose_agent_is_not_known_is_shown_as_with_its_adapter(kind: str) -> None:
+    """The agent may be gone from the settings; each kind is asked whether it knows a record."""
+    for path in sorted(STREAMS.glob(f"{kind}-*.jsonl")):
+        known = TranscriptFormatter(parse=adapter(kind).parse_line)
+        lines = [t for line in read_lines(path) for t, _ in known.format_record(line)]
+        assert lines == stream(path.stem)
 
 
 def test_gemini_and_opencode_are_told() -> None:

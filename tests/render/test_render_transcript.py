@@ -51,10 +51,11 @@ SAID = {"type": "tool_result", "content": "FAIL", "is_error": True}
                 type="item.completed",
                 item={"type": "command_execution", "command": "ls", "exit_code": 0},
             ),
-            "$ ls (exit 0)",
+            "$ ls",
         ),
         (line(type="item.completed", item={"type": "agent_message", "text": "done"}), "done"),
-        (line(type="error", message="Reconnecting... 1/5"), "error: Reconnecting... 1/5"),
+        (line(type="error", message="Reconnecting... 1/5"), "note: Reconnecting... 1/5"),
+        (line(type="error", message="at capacity"), "error: at capacity"),
         (line(type="text", part={"text": "hi"}), "hi"),
         (line(type="something.new", x=1), "something.new"),
         ("no json at all \x1b[2J", "no json at all"),
@@ -63,7 +64,7 @@ SAID = {"type": "tool_result", "content": "FAIL", "is_error": True}
 def test_a_line_for_people(raw: str, shown: str | None) -> None:
     expected = shown or {
         "assistant": "I add the key type. | Bash go test ./...",
-        "rate_limit_event": "rate limit: rejected",
+        "rate_limit_event": "… limit: usage limit",
     }.get(json.loads(raw)["type"])
     assert format_line(raw) == expected == format_line(raw.encode())
 

@@ -17,16 +17,24 @@ from orchestr.agents.events import (
     ErrorReport,
     Event,
     Message,
+    Note,
+    NoteKind,
     Record,
     SessionStarted,
+    SubagentEvent,
     TokenUsage,
+    ToolResult,
     ToolUse,
     UsageLimit,
     UsageScope,
     amount_or_none,
     count_or_zero,
     mapping_or_empty,
-    summarize_tool_input,
+    mappings,
+    note_record,
+    read_blocks,
+    read_edits,
+    summarize_value,
     text_or_empty,
 )
 from orchestr.agents.limits import LIMITING, is_final_error
@@ -67,33 +75,30 @@ class Claude(CliAgent):
         if guides:
             text = f"This repository keeps instructions for you: read {', '.join(guides)} first."
             argv += ["--append-system-prompt", text]
-        if request.model:
-            argv += ["--model", request.model]
         if request.budget_usd is not None:
             argv += ["--max-budget-usd", f"{max(request.budget_usd, 0.01):.4f}"]
         if request.schema is not None:
             argv += ["--json-schema", json.dumps(request.schema)]
-        if request.session:
-            argv += ["--resume", request.session]
         env = {
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
             "DISABLE_TELEMETRY": "1",
             "DISABLE_ERROR_REPORTING": "1",
         }
-        words = (*argv, *self.settings.args)
-        return AgentLaunch(
-            words, self.build_environment(request, env), stdin=request.prompt, format="json"
-        )
+        return self.make_launch(request, argv, env, resume="--resume")
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
-        """system, assistant, user, rate_limit_event, result; the rest is passed over."""
+        """system, assistant, user, rate_limit_event, result."""
         match record.get("type"):
             case "system":
                 return _parse_system_record(record)
-            case "assistant":
+            case "assistant" if isinstance(record.get("message"), dict):
                 return _parse_assistant_record(record)
+            case "user" if isinstance(record.get("message"), dict):
+                return _parse_tool_results(record)
+            case "stream_event":
+                return ()
             case "rate_limit_event":
                 info = mapping_or_empty(record.get("rate_limit_info"))
                 if info.get("status") != "rejected" or info.get("isUsingOverage") is True:
@@ -102,10 +107,10 @@ class Claude(CliAgent):
                 return (
                     UsageLimit(until, text_or_empty(info.get("rateLimitType")) or "usage limit"),
                 )
-            case "result":
+            case "result" if "is_error" in record:
                 return _parse_result_record(record)
             case _:
-                return ()
+                return note_record(record)
 
 
 def permission_settings(tools: ToolPermissions) -> dict[str, object]:
@@ -120,39 +125,72 @@ def permission_settings(tools: ToolPermissions) -> dict[str, object]:
 def _parse_system_record(record: Record) -> tuple[Event, ...]:
     match record.get("subtype"):
         case "init":
-            return (SessionStarted(text_or_empty(record.get("session_id"))),)
+            model = text_or_empty(record.get("model"))
+            return (SessionStarted(text_or_empty(record.get("session_id")), model),)
         case "api_retry":
             status = record.get("error_status")
             return (ErrorReport(f"the server answered {status}, it tries again", final=False),)
+        case "permission_denied":
+            return (Note(f"permission denied: {summarize_value(record.get('tool_name'))}"),)
+        case str(other):
+            return (Note(other),)
         case _:
-            return ()
+            return note_record(record)
 
 
 def _parse_assistant_record(record: Record) -> tuple[Event, ...]:
     message = mapping_or_empty(record.get("message"))
     content = message.get("content")
-    blocks = [mapping_or_empty(block) for block in content] if isinstance(content, list) else []
+    blocks = mappings(content)
     if message.get("model") == "<synthetic>":  # the program itself speaks, of an error
         return tuple(
             ErrorReport(text_or_empty(b.get("text"))) for b in blocks if b.get("type") == "text"
         )
-    found: list[Event] = []
     usage = _parse_usage(mapping_or_empty(message.get("usage")), text_or_empty(message.get("id")))
-    if usage:
-        found.append(usage)
+    said: list[Message | ToolUse | Note] = []
+    if isinstance(content, str):
+        said.append(Message(content))
     for block in blocks:
         match block.get("type"):
             case "text":
-                found.append(Message(text_or_empty(block.get("text"))))
+                said.append(Message(text_or_empty(block.get("text"))))
+            case "thinking":
+                said.append(Note(text_or_empty(block.get("thinking")), NoteKind.THOUGHT))
             case "tool_use":
-                found.append(
-                    ToolUse(
-                        text_or_empty(block.get("name")), summarize_tool_input(block.get("input"))
-                    )
-                )
+                said.append(_parse_tool_use(block))
             case _:
                 pass
-    return tuple(found)
+    events = map(SubagentEvent, said) if record.get("parent_tool_use_id") else said
+    return (*((usage,) if usage else ()), *events)
+
+
+def _parse_tool_use(block: Record) -> ToolUse:
+    given = block.get("input")
+    return ToolUse(
+        text_or_empty(block.get("name")),
+        summarize_value(given),
+        text_or_empty(block.get("id")),
+        read_edits(given),
+    )
+
+
+def _parse_tool_results(record: Record) -> tuple[Event, ...]:
+    """What the tools gave back; other words of the user are the prompt."""
+    results = [
+        ToolResult(
+            text_or_empty(block.get("tool_use_id")),
+            _drop_empty_output(read_blocks(block.get("content"))),
+            block.get("is_error") is True,
+        )
+        for block in mappings(mapping_or_empty(record.get("message")).get("content"))
+        if block.get("type") == "tool_result"
+    ]
+    return tuple(map(SubagentEvent, results) if record.get("parent_tool_use_id") else results)
+
+
+def _drop_empty_output(text: str) -> str:
+    """Nothing, where the program says in words that there was no output."""
+    return "" if text.strip() in ("(no output)", "(Bash completed with no output)") else text
 
 
 def _parse_usage(raw: Record, id_: str = "") -> TokenUsage:
@@ -174,7 +212,7 @@ def _parse_result_record(record: Record) -> tuple[Event, ...]:
     if not ok and not text:
         text = text_or_empty(record.get("subtype")).replace("_", " ")
     # `usage` is empty after some errors, `modelUsage` is not; see `Scope.UNSURE` for its reach.
-    models = [mapping_or_empty(m) for m in mapping_or_empty(record.get("modelUsage")).values()]
+    models = mappings(list(mapping_or_empty(record.get("modelUsage")).values()))
     total = TokenUsage()
     for model in models:
         cached = count_or_zero(model.get("cacheReadInputTokens"))
@@ -192,7 +230,12 @@ def _parse_result_record(record: Record) -> tuple[Event, ...]:
         found.append(SessionStarted(session))
     found.append(
         AgentResult(
-            ok, text, amount_or_none(record.get("total_cost_usd")), total, UsageScope.UNSURE
+            ok,
+            text,
+            amount_or_none(record.get("total_cost_usd")),
+            total,
+            UsageScope.UNSURE,
+            count_or_zero(record.get("num_turns")),
         )
     )
     if not ok and record.get("api_error_status") in LIMITING and not is_final_error(text):

@@ -20,13 +20,20 @@ from orchestr.agents.events import (
     ErrorReport,
     Event,
     Message,
+    Note,
+    NoteKind,
     Record,
     SessionStarted,
     TokenUsage,
+    ToolResult,
     ToolUse,
     UsageScope,
     count_or_zero,
     mapping_or_empty,
+    mappings,
+    note_record,
+    read_blocks,
+    summarize_value,
     text_or_empty,
 )
 from orchestr.files import write_atomic
@@ -105,34 +112,61 @@ class Codex(CliAgent):
                 )
                 return (AgentResult(True, total=total or None, scope=UsageScope.SESSION),)
             case "turn.failed":
-                return (
-                    AgentResult(
-                        False, text_or_empty(mapping_or_empty(record.get("error")).get("message"))
-                    ),
-                )
-            case "error":
+                error = mapping_or_empty(record.get("error"))
+                return (AgentResult(False, text_or_empty(error.get("message"))),)
+            case "error" if "message" in record:
                 text = text_or_empty(record.get("message"))
                 return (ErrorReport(text, final=not text.startswith("Reconnecting")),)
-            case _:
+            case "turn.started" | "item.started" | "item.updated":
                 return ()
+            case _:
+                return note_record(record)
 
 
 def _parse_item(item: Record) -> tuple[Event, ...]:
+    """An item that is complete: a tool and its result are one."""
+    key = text_or_empty(item.get("id"))
     match item.get("type"):
         case "agent_message":
             return (Message(text_or_empty(item.get("text"))),)
+        case "reasoning":
+            return (Note(text_or_empty(item.get("text")), NoteKind.THOUGHT),)
         case "command_execution":
-            return (ToolUse("shell", text_or_empty(item.get("command"))),)
+            code = item.get("exit_code")
+            code = code if isinstance(code, int) else None
+            output = text_or_empty(item.get("aggregated_output"))
+            return (
+                ToolUse("$", text_or_empty(item.get("command")), key),
+                ToolResult(key, output, failed=bool(code), exit_code=code),
+            )
         case "file_change":
-            changes = item.get("changes")
-            paths = [text_or_empty(mapping_or_empty(c).get("path")) for c in changes or ()]
-            return (ToolUse("edit", ", ".join(paths)),)
+            return tuple(_parse_change(key, change) for change in mappings(item.get("changes")))
         case "mcp_tool_call":
-            return (ToolUse(text_or_empty(item.get("tool")) or "mcp"),)
+            name = text_or_empty(item.get("tool")) or "mcp"
+            error = mapping_or_empty(item.get("error")).get("message")
+            given = mapping_or_empty(item.get("result")).get("content")
+            return (
+                ToolUse(name, summarize_value(item.get("arguments")), key),
+                ToolResult(key, text_or_empty(error) or read_blocks(given), failed=bool(error)),
+            )
+        case "web_search":
+            return (ToolUse("web_search", text_or_empty(item.get("query")), key),)
+        case "todo_list":
+            marks = (
+                f"{'✓' if task.get('completed') else '·'} {text_or_empty(task.get('text'))}"
+                for task in mappings(item.get("items"))
+            )
+            return (Note("\n".join(marks), NoteKind.TASKS),)
         case "error":  # "Model metadata not found" and the like are no end
             return (ErrorReport(text_or_empty(item.get("message")), final=False),)
         case _:
-            return ()
+            return note_record(item)
+
+
+def _parse_change(key: str, change: Record) -> ToolUse:
+    kind = text_or_empty(change.get("kind")) or "change"
+    path, diff = text_or_empty(change.get("path")), text_or_empty(change.get("diff"))
+    return ToolUse(kind, path, key, diff=diff)
 
 
 KIND = AgentKind(Codex, keys=("program", "sandbox"), provider="openai")

@@ -14,7 +14,13 @@ from pathlib import Path
 from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.cli_agent import AMEND, NO_CHANGE, read_prices, text_after_keyword
 from orchestr.agents.environment import ALLOWED
-from orchestr.agents.events import Event
+from orchestr.agents.events import (
+    Event,
+    make_line_parser,
+    note_record,
+    parse_record,
+    text_or_empty,
+)
 from orchestr.process.run import filter_env
 from orchestr.settings.kinds import AgentKind
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
@@ -23,6 +29,7 @@ from orchestr.supervisor.client import ExitRecord
 EX_TEMPFAIL = 75
 TAIL = 64 * 1024
 ANSWER = 1 << 20  # bytes of a transcript that an answer is looked for in
+_parse_line = make_line_parser(note_record)
 
 
 class CommandAgent:
@@ -55,8 +62,8 @@ class CommandAgent:
         return tuple(self._resolve_word(word) for word in words)
 
     def parse_line(self, line: bytes) -> tuple[Event, ...]:
-        """Its lines are for people."""
-        return ()
+        """Its lines are for people: none of them is more than a line of output."""
+        return _parse_line(line)
 
     def program_version(self) -> str | None:
         """Unknown: it may be any program."""
@@ -87,15 +94,13 @@ class CommandAgent:
                 records = stream.read().splitlines()
         except OSError:
             return ""
-        lines = []
+        parts = []
         for raw in records:
-            try:
-                record = json.loads(raw)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and record.get("stream") == "stdout":
-                lines.append(str(record.get("text", "")).rstrip("\n"))
-        return "\n".join(lines)
+            record = parse_record(raw)
+            if record is not None and record.get("stream") == "stdout":
+                end = "" if record.get("more") else "\n"  # a long line comes in pieces
+                parts.append(text_or_empty(record.get("text")) + end)
+        return "".join(parts).removesuffix("\n")
 
     def explain_unusable(self) -> str | None:
         """The program must be found, and a script it names must be there."""
@@ -136,12 +141,9 @@ def last_stderr_line(transcript: Path) -> str:
     except OSError:
         return ""
     for line in reversed(lines):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and record.get("stream") == "stderr":
-            text = str(record.get("text", "")).strip()
+        record = parse_record(line)
+        if record is not None and record.get("stream") == "stderr":
+            text = text_or_empty(record.get("text")).strip()
             if text:
                 return text
     return ""

@@ -22,11 +22,15 @@ from orchestr.agents.events import (
     Record,
     SessionStarted,
     TokenUsage,
+    ToolResult,
     ToolUse,
     UsageLimit,
     count_or_zero,
     mapping_or_empty,
-    summarize_tool_input,
+    note_record,
+    read_blocks,
+    read_edits,
+    summarize_value,
     text_or_empty,
 )
 from orchestr.files import write_atomic
@@ -61,31 +65,39 @@ class Gemini(CliAgent):
             write_atomic(defaults, json.dumps(DEFAULTS, indent=2).encode())
             argv += ["--policy", str(policy)]
             env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
-        if request.model:
-            argv += ["--model", request.model]
-        if request.session:
-            argv += ["--resume", request.session]
-        words = (*argv, *self.settings.args)
-        return AgentLaunch(
-            words, self.build_environment(request, env), stdin=request.prompt, format="json"
-        )
+        return self.make_launch(request, argv, env, resume="--resume")
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
-        """init, message, tool_use, error, result."""
+        """init, message, tool_use, tool_result, error, result."""
         match record.get("type"):
             case "init":
-                return (SessionStarted(text_or_empty(record.get("session_id"))),)
+                model = text_or_empty(record.get("model"))
+                return (SessionStarted(text_or_empty(record.get("session_id")), model),)
+            case "message" if record.get("role") == "user":
+                return ()  # the prompt, repeated
             case "message" if record.get("role") == "assistant":
                 more = record.get("delta") is True
                 return (Message(text_or_empty(record.get("content")), more),)
-            case "tool_use":
-                name = text_or_empty(record.get("tool_name"))
-                return (ToolUse(name, summarize_tool_input(record.get("parameters"))),)
-            case "error":
+            case "tool_use" if "tool_name" in record:
+                given = record.get("parameters")
+                return (
+                    ToolUse(
+                        text_or_empty(record.get("tool_name")),
+                        summarize_value(given),
+                        text_or_empty(record.get("tool_id")),
+                        read_edits(given),
+                    ),
+                )
+            case "tool_result":
+                error = mapping_or_empty(record.get("error")).get("message")
+                said = read_blocks(record.get("output")) or text_or_empty(error)
+                failed = record.get("status") == "error"
+                return (ToolResult(text_or_empty(record.get("tool_id")), said, failed),)
+            case "error" if "severity" in record or "message" in record:
                 text = text_or_empty(record.get("message"))
                 return (ErrorReport(text, final=record.get("severity") != "warning"),)
-            case "result":
+            case "result" if "status" in record:
                 stats = mapping_or_empty(record.get("stats"))
                 total = TokenUsage(
                     count_or_zero(stats.get("input_tokens")),
@@ -96,7 +108,7 @@ class Gemini(CliAgent):
                 ok = record.get("status") == "success"
                 return (AgentResult(ok, text, total=total or None),)
             case _:
-                return ()
+                return note_record(record)
 
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """429 modulo 256."""

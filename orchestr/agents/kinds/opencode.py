@@ -23,14 +23,20 @@ from orchestr.agents.events import (
     AgentResult,
     Event,
     Message,
+    Note,
+    NoteKind,
     Record,
     SessionStarted,
     TokenUsage,
+    ToolResult,
     ToolUse,
     amount_or_none,
     count_or_zero,
     mapping_or_empty,
-    summarize_tool_input,
+    note_record,
+    read_blocks,
+    read_edits,
+    summarize_value,
     text_or_empty,
 )
 from orchestr.settings.kinds import AgentKind
@@ -58,41 +64,32 @@ class OpenCode(CliAgent):
         }
         if request.folder is not None:
             env |= prepare_data_folders(request.folder / "opencode", os.environ)
-        if request.model:
-            argv += ["--model", request.model]
-        if request.session:
-            argv += ["--session", request.session]
-        words = (*argv, *self.settings.args)
-        return AgentLaunch(
-            words, self.build_environment(request, env), stdin=request.prompt, format="json"
-        )
+        return self.make_launch(request, argv, env, resume="--session")
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
-        """step_start, text, tool_use, step_finish, error."""
+        """step_start, text, reasoning, tool_use, step_finish, error."""
         part = mapping_or_empty(record.get("part"))
         match record.get("type"):
             case "step_start":
                 return (SessionStarted(text_or_empty(record.get("sessionID"))),)
             case "text":
                 return (Message(text_or_empty(part.get("text"))),)
-            case "tool_use":
-                state = mapping_or_empty(part.get("state"))
-                return (
-                    ToolUse(
-                        text_or_empty(part.get("tool")), summarize_tool_input(state.get("input"))
-                    ),
-                )
+            case "reasoning":
+                return (Note(text_or_empty(part.get("text")), NoteKind.THOUGHT),)
+            case "tool_use" if part:
+                return _parse_tool(part)
             case "step_finish":
                 usage = _parse_usage(part)
                 if part.get("reason") == "tool-calls":
                     return (usage,)
                 ok = part.get("reason") == "stop"
-                why = (
-                    "" if ok else f"its last step ended with {text_or_empty(part.get('reason'))!r}"
+                reason = text_or_empty(part.get("reason"))
+                return (
+                    usage,
+                    AgentResult(ok, "" if ok else f"its last step ended with {reason!r}"),
                 )
-                return (usage, AgentResult(ok, why))
-            case "error":
+            case "error" if "error" in record:
                 error = mapping_or_empty(record.get("error"))
                 data = mapping_or_empty(error.get("data"))
                 status = data.get("statusCode")
@@ -103,7 +100,21 @@ class OpenCode(CliAgent):
                     AgentResult(False, text),
                 )
             case _:
-                return ()
+                return note_record(record)
+
+
+def _parse_tool(part: Record) -> tuple[Event, ...]:
+    """A tool and what it gave back; of an edit that was made the edit says it all."""
+    state = mapping_or_empty(part.get("state"))
+    key, given = text_or_empty(part.get("callID")), state.get("input")
+    use = ToolUse(
+        text_or_empty(part.get("tool")), summarize_value(given), key, edits=read_edits(given)
+    )
+    failed = state.get("status") == "error"
+    said = text_or_empty(state.get("error")) or read_blocks(state.get("output"))
+    if use.edits and not failed:
+        said = ""
+    return (use, ToolResult(key, "" if said == "(no output)" else said, failed))
 
 
 def _parse_usage(part: Record) -> TokenUsage:

@@ -17,6 +17,7 @@ from orchestr.cell.proof.commit_result import commit_and_prove_repair
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
+from orchestr.cell.worktree.person_changes import set_aside_person_changes
 from orchestr.cell.worktree.salvage import restore_worktree
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
@@ -79,6 +80,8 @@ def carry_out_repair(
         attempts.close(ctx.dir, attempt, "aborted", "stopped", tip=find_branch_tip(ctx))
         raise
     except OrchestrError as error:
+        if error.repeatable:  # it stays open: the next run commits what the agent left
+            raise
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         mended = _clean_worktree(ctx, attempt, record)
         text = "; ".join([error.reason, *harm, *mended])
@@ -156,6 +159,7 @@ def _resume_author(
         return
     words = repairs.words_path(ctx.dir, attempt.number, record.number).read_text(encoding="utf-8")
     session = attempt_session(ctx, attempt)
+    set_aside_person_changes(ctx)
     snapshot_branches(ctx, attempt, marker)
     write_atomic(folder / REPAIR, words.encode())
     prepare_next_start(folder, session, words)

@@ -21,6 +21,7 @@ from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.worktree_guard import guard_worktree
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import run_suite
+from orchestr.git.attributes import use_attributes_of
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -122,8 +123,8 @@ def _format_evidence(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _read_diff(ctx: CellContext, head: str, base: str) -> str:
-    words = ("--no-color", "--no-ext-diff", "--no-textconv", "-M", base, head, "--")
-    text = ctx.repo.run_readonly("diff", *words).text
+    with use_attributes_of(ctx.repo, base) as repo:  # what the change calls binary is shown
+        text = repo.run_readonly("diff", "-M", base, head, "--").text
     if len(text) <= DIFF_LIMIT:
         return text.rstrip("\n")
     rest = len(text) - DIFF_LIMIT

@@ -9,7 +9,6 @@ attempt included.
 
 from __future__ import annotations
 
-from orchestr.agents.events import AgentResult, Message, parse_record
 from orchestr.cell import approval
 from orchestr.cell.agent.launch import last_start_offset, launch_secrets
 from orchestr.cell.agent.plan_prompt import read_plan
@@ -38,7 +37,6 @@ from orchestr.state.results import TRANSCRIPT, PlanRecord, WorktreeMarker
 
 BEFORE = "before.json"  # in a plan's folder: the worktree as its agent found it
 LONGEST = 256 << 10  # bytes of a plan; a longer one nobody reads
-SEARCHED = 1000  # characters by which a shortened text is found again in its line
 
 
 def is_plan_approved(ctx: CellContext) -> bool:
@@ -149,7 +147,8 @@ def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
             raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {place}")
         text = place.read_text(encoding="utf-8", errors="replace")
     if not text.strip():
-        text = _last_answer(ctx, plan)
+        agent = ctx.run.agent_adapter(plan.agent)
+        text = agent.read_answer(folder / TRANSCRIPT, last_start_offset(folder))
     text = redact(text.strip(), launch_secrets(folder))
     if not text:
         raise ctx.fail(
@@ -159,47 +158,3 @@ def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
     if len(text.encode()) > LONGEST:
         raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {folder}")
     return f"{text}\n"
-
-
-def _last_answer(ctx: CellContext, plan: Attempt) -> str:
-    """What the agent said last; of a program, all that it printed in its last start."""
-    folder = attempts.attempt_folder(ctx.dir, plan.number)
-    parse = ctx.run.agent_adapter(plan.agent).parse_line
-    printed: list[str] = []
-    said = result = ""
-    size = 0
-    try:
-        stream = (folder / TRANSCRIPT).open("rb")
-    except FileNotFoundError:
-        return ""
-    with stream:
-        stream.seek(last_start_offset(folder))
-        for line in stream:
-            record = parse_record(line) or {}
-            if record.get("stream") == "stdout" and size <= LONGEST:
-                printed.append(str(record.get("text", "")) + ("" if record.get("more") else "\n"))
-                size += len(printed[-1])
-            for event in parse(line):
-                if isinstance(event, Message):
-                    whole = _find_whole_text(record, event.text)
-                    said = said + whole if event.more else whole
-                elif isinstance(event, AgentResult) and event.ok and event.text:
-                    result = _find_whole_text(record, event.text)
-    return result or said or "".join(printed)
-
-
-def _find_whole_text(record: object, text: str) -> str:
-    """A text as its line has it: the events leave out the middle of a long one."""
-    if "[...]" not in text:
-        return text
-    head = text.partition(" [...] ")[0][:SEARCHED]
-    todo: list[object] = [record]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, str) and len(value) >= len(text) and value.startswith(head):
-            return value
-        if isinstance(value, dict):
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
-    return text

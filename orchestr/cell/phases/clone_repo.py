@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.context import repo_path
@@ -30,7 +31,13 @@ class RepoMaker:
     @property
     def target(self) -> Path:
         """The file that is there when the repository is."""
-        return self.path / ".git" / "HEAD"
+        place = self.path / ".git"
+        if place.is_file():  # a submodule or a worktree: its git folder is elsewhere
+            with suppress(OSError, UnicodeError):
+                kind, _, folder = place.read_text(encoding="utf-8").strip().partition(": ")
+                if kind == "gitdir":
+                    return self.path / folder / "HEAD"
+        return place / "HEAD"
 
     def make(self) -> None:
         """Raises PhaseFailed, ProcessFailed. A half-made clone is not mistaken for one."""

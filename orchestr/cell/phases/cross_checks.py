@@ -118,7 +118,8 @@ def _check_merge(
     changed = [
         CommitId(h.head) for h in heads if h.outcome is not ImplementOutcome.NO_CHANGE_NEEDED
     ]
-    merged = merge_heads(ctx.repo, changed or [CommitId(heads[0].head)])
+    unsigned = ctx.repo.with_config({"commit.gpgSign": "false"})  # it never leaves this machine
+    merged = merge_heads(unsigned, changed or [CommitId(heads[0].head)])
     if merged.commit is None:
         names = _blamed_cells(run, repo, {str(merged.ours), str(merged.theirs)})
         files = ", ".join(merged.conflicts[:5])

@@ -2,7 +2,8 @@
 
 Every step observes the remote first and may be repeated after a kill at any point: the push is
 skipped when the remote has the head, the pull request is found by its branch before one is
-opened. Never a plain force: only after `--fresh` a lease on exactly the old head of ours.
+opened. Never a plain force: only after `--fresh` a lease on exactly the old head of ours, and where
+that is refused, no force at all (`orchestr.cell.pull_request.join_heads`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from orchestr.cell import approval
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
@@ -17,12 +19,11 @@ from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.pull_request.push import push_head
 from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice_block
-from orchestr.git.errors import PushStatus
-from orchestr.git.repo import Branch, CommitId
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell
@@ -171,7 +172,7 @@ def run(ctx: CellContext) -> PhaseResult:
             PublishRecord(inputs.key, head.head, pr.url, pr_title(ctx)).write(ctx.dir)
             return PhaseResult.built("its pull request is merged", url=pr.url)
         case PublishStep.PUSH if head is not None:
-            pr = _publish_head(ctx, head)
+            pr, head = _publish_head(ctx, head)
             PublishRecord(inputs.key, head.head, pr.url, pr_title(ctx)).write(ctx.dir)
             ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
             return PhaseResult.built(decision.why or "", url=pr.url, base=pr.base)
@@ -179,8 +180,8 @@ def run(ctx: CellContext) -> PhaseResult:
             raise ctx.fail("it has no head to publish", hint=f"orchestr run {ctx.name}")
 
 
-def _publish_head(ctx: CellContext, head: HeadRecord) -> PullRequest:
-    """Ask for the approval, push, and return the pull request that shows the head."""
+def _publish_head(ctx: CellContext, head: HeadRecord) -> tuple[PullRequest, HeadRecord]:
+    """Ask for the approval, push, and return the pull request and the head that it shows."""
     if Gate.PUBLISH in ctx.cell.proof.approve:
         value, title = gate_digest(ctx, head), pr_title(ctx)
         # Its upstream has landed: the same work is for another base, and needs no new yes.
@@ -188,14 +189,14 @@ def _publish_head(ctx: CellContext, head: HeadRecord) -> PullRequest:
                    for base in _pr_bases(ctx)[:-1]]  # fmt: skip
         approval.carry_approval(ctx, Gate.PUBLISH, earlier, value)
         approval.require_approval(ctx, Gate.PUBLISH, value)
-    new = push_head(ctx, head)
+    head, new = push_head(ctx, head, partial(gate_digest, ctx))
     pr = _wait_for_head(ctx, open_or_update_pr(ctx, new_branch=new), head)
     if pr.head_sha != head.head:
         raise ctx.fail(
             f"{pr.url} shows {pr.head_sha[:12]}, but {head.head[:12]} was pushed",
             hint=f"orchestr run {ctx.name}",
         )
-    return pr
+    return pr, head
 
 
 def gate_digest(ctx: CellContext, head: HeadRecord) -> str:
@@ -232,53 +233,6 @@ def _wait_for_head(ctx: CellContext, pr: PullRequest, head: HeadRecord) -> PullR
         found = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch])[ctx.cell.branch]
         pr = next((other for other in found if other.number == pr.number), pr)
     return pr
-
-
-def push_head(ctx: CellContext, head: HeadRecord) -> bool:
-    """Bring the branch at the origin to the head, and verify that it is there.
-
-    Returns whether this made the branch: then nothing can be open for it.
-    """
-    repo, branch, sha = ctx.repo, Branch(ctx.cell.branch), CommitId(head.head)
-    ref = f"refs/heads/{branch}"
-    remote = repo.ls_remote("origin", ref).get(ref)
-    if remote == sha:
-        return False
-    there = None if remote is None else CommitId(remote)
-    lease = there is not None and not _is_contained(ctx, there, sha)
-    if lease and remote not in pushed_commits(ctx.run.journal, ctx.cell.name):
-        raise ctx.fail(
-            f"somebody pushed {remote[:12] if remote else '?'} to {branch} meanwhile",
-            hint=_merge_hint(ctx),
-        )
-    ctx.emit(EventKind.PUSH_INTENDED, phase=Phase.PUBLISH, branch=branch, sha=sha, expected=remote)
-    outcome = repo.push("origin", sha, branch, expected=there, lease=lease)
-    if outcome.status is PushStatus.REJECTED:
-        raise ctx.fail(
-            f"pushing {branch} was refused: {outcome.reason}",
-            hint=f"git -C {ctx.repo_path} push origin {sha}:{ref}, to see it by hand",
-        )
-    now_there = repo.ls_remote("origin", ref).get(ref)
-    if now_there != sha:
-        raise ctx.fail(f"after the push {branch} is at {now_there}, not at {sha}")
-    ctx.emit(EventKind.PUSH_DONE, phase=Phase.PUBLISH, branch=branch, sha=sha)
-    return remote is None
-
-
-def _merge_hint(ctx: CellContext) -> str:
-    """What takes in another's push: the next run does where it can see it, at an open pull
-    request; a merge that a person commits is the cell's head."""
-    url = read_url(ctx.dir)
-    if url is not None and url != NO_PR:
-        return f"orchestr run {ctx.name}: the next run merges it first"
-    where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
-    pull = f"git -C {where} pull --no-rebase origin {ctx.cell.branch}"
-    return f"{pull}, then: orchestr run {ctx.name}"
-
-
-def _is_contained(ctx: CellContext, there: CommitId, sha: CommitId) -> bool:
-    """Whether the remote's commit is one that we have and that our head contains."""
-    return ctx.repo.resolve_commit(there) is not None and ctx.repo.is_ancestor(there, sha)
 
 
 def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequest:

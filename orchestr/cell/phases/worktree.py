@@ -10,12 +10,17 @@ have been rolled back there.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from orchestr.cell.context import BaseFetch, CellContext
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.claim import claim_branch
+from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
 from orchestr.cell.worktree.setup import set_up_worktree
 from orchestr.errors import CellBlocked
@@ -27,66 +32,125 @@ from orchestr.state import attempts
 from orchestr.state.events import EventKind
 from orchestr.state.results import HeadRecord, WorktreeMarker, read_tree
 
+if TYPE_CHECKING:
+    from orchestr.forges.base import PullRequest
+
 FETCH_AGE = 60.0  # s for which a fetch counts within a run: cells begin many at once
 
 
-def reason_to_run(ctx: CellContext) -> str | None:
-    """Why the phase would run, or None. Reads files only."""
-    marker = WorktreeMarker.read(ctx.dir)
+class WorktreeStep(StrEnum):
+    """What the phase can do."""
+
+    KEEP = "keep"  # the marker is for these inputs
+    ADOPT = "adopt"  # the cell has a pull request already
+    BLOCKED = "blocked"  # an upstream has no result
+    RECORD_CHECKOUT = "record checkout"  # a person's branch (`action: push`)
+    MAKE = "make"  # the worktree, from the base
+
+
+@dataclass(frozen=True, slots=True)
+class WorktreeInputs:
+    """``key``: the digest of the phase. ``trees``: what the `tree` file of every direct upstream
+    says, None where there is none. ``pr``: the pull request to adopt, asked for before a step is
+    performed."""
+
+    key: str
+    trees: Mapping[str, str | None]
+    is_push: bool = False
+    track_base: bool = False
+    ignore_deps: bool = False
+    pr: PullRequest | None = None
+
+    @property
+    def missing_upstream(self) -> str | None:
+        """The first upstream without a result."""
+        return next((name for name, tree in self.trees.items() if tree is None), None)
+
+    @property
+    def known_trees(self) -> dict[str, str]:
+        """The trees for the marker."""
+        return {name: tree for name, tree in self.trees.items() if tree is not None}
+
+
+def decide(record: CellRecord, inputs: WorktreeInputs) -> Decision[WorktreeStep]:
+    """What the phase does now and why; ``why`` is None where only the base may have moved. Pure."""
+    why = _reason(record, inputs)
+    if why is None and not inputs.track_base:
+        return Decision(WorktreeStep.KEEP, None)
+    if inputs.pr is not None:
+        return Decision(WorktreeStep.ADOPT, why)
+    if inputs.missing_upstream is not None and not inputs.ignore_deps:
+        return Decision(WorktreeStep.BLOCKED, why)
+    return Decision(WorktreeStep.RECORD_CHECKOUT if inputs.is_push else WorktreeStep.MAKE, why)
+
+
+def _reason(record: CellRecord, inputs: WorktreeInputs) -> str | None:
+    marker = record.marker
     if marker is None:
         return "it has no worktree marker yet"
-    if marker.phase != phase_digest(ctx, Phase.WORKTREE):
+    if marker.phase != inputs.key:
         return "repository, branch, base or set-up changed"
-    trees = upstream_trees(ctx)
-    for name, tree in trees.items():
+    for name, tree in inputs.trees.items():
         if tree is None:
             return f"upstream {name} has no result yet"
         if marker.upstreams.get(name) != tree:
             return f"upstream {name} has another tree"
-    if set(marker.upstreams) != set(trees):
+    if set(marker.upstreams) != set(inputs.trees):
         return "its upstreams changed"
-    if attempts.fresh_request(ctx.dir) is not None:
+    if record.fresh_request is not None:
         return "it starts again from the base"
     return None
 
 
-def upstream_trees(ctx: CellContext) -> dict[str, str | None]:
-    """What the `tree` file of every direct upstream says, None where there is none."""
-    return {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
+def read_inputs(ctx: CellContext) -> WorktreeInputs:
+    """The inputs of `decide`, by files alone."""
+    return WorktreeInputs(
+        phase_digest(ctx, Phase.WORKTREE),
+        {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()},
+        is_push=ctx.cell.action is Action.PUSH,
+        track_base=ctx.cell.track_base,
+        ignore_deps=ctx.run.overrides.ignore_deps,
+    )
 
 
-def require_upstream_trees(ctx: CellContext) -> dict[str, str]:
-    """The trees of the upstreams, for the marker. Raises Blocked when one has no result.
-
-    doit starts upstreams first, but one that stands still (ignored, or not in `--only`) may
-    never have had a result.
-    """
-    trees = upstream_trees(ctx)
-    missing = next((name for name, tree in trees.items() if tree is None), None)
-    if missing is not None and not ctx.run.overrides.ignore_deps:
-        upstream = ctx.run.cell_context(missing).name
-        raise CellBlocked(f"upstream {missing} has no result yet", upstream=missing,
-                      hint=f"orchestr explain {upstream}")  # fmt: skip
-    return {name: tree for name, tree in trees.items() if tree is not None}
+def reason_to_run(ctx: CellContext) -> str | None:
+    """Why the phase would run, or None. Reads files only."""
+    return decide(CellRecord.of_cell(ctx), read_inputs(ctx)).why
 
 
 def run(ctx: CellContext) -> PhaseResult:
     """Make the marker, and the worktree it describes. See the module."""
-    why = reason_to_run(ctx)
-    if why is None and not ctx.cell.track_base:
-        return PhaseResult.up_to_date()
-    if ctx.cell.action is Action.PUSH:
-        return _record_checked_out_branch(ctx)
-    old = WorktreeMarker.read(ctx.dir)
-    phase = phase_digest(ctx, Phase.WORKTREE)
-    pr = adopt.find_adoptable_pr(ctx)
-    if pr is not None:
-        adopt.build_adopted_marker(ctx, pr, phase).write(ctx.dir)
-        return PhaseResult.built("its branch has a pull request already", url=pr.url)
-    trees = require_upstream_trees(ctx)
+    record, inputs = CellRecord.of_cell(ctx), read_inputs(ctx)
+    decision = decide(record, inputs)
+    if decision.step is not WorktreeStep.KEEP:
+        inputs = replace(inputs, pr=adopt.find_adoptable_pr(ctx))
+        decision = decide(record, inputs)
+    match decision.step:
+        case WorktreeStep.KEEP:
+            return PhaseResult.up_to_date()
+        case WorktreeStep.ADOPT if inputs.pr is not None:
+            adopt.build_adopted_marker(ctx, inputs.pr, inputs.key).write(ctx.dir)
+            return PhaseResult.built("its branch has a pull request already", url=inputs.pr.url)
+        case WorktreeStep.RECORD_CHECKOUT:
+            return _record_checkout(ctx, record.marker, inputs)
+        case WorktreeStep.MAKE:
+            return _make_worktree(ctx, record.marker, inputs, decision.why)
+        case _:
+            # doit starts upstreams first, but one that stands still (ignored, or not in `--only`)
+            # may never have had a result.
+            missing = inputs.missing_upstream or ""
+            upstream = ctx.run.cell_context(missing).name
+            raise CellBlocked(f"upstream {missing} has no result yet", upstream=missing,
+                              hint=f"orchestr explain {upstream}")  # fmt: skip
+
+
+def _make_worktree(
+    ctx: CellContext, old: WorktreeMarker | None, inputs: WorktreeInputs, why: str | None
+) -> PhaseResult:
+    """The worktree on the cell's branch, from the base; then the marker, if that is another."""
     base_ref, newest_base = choose_base(ctx, old)
     base = claim_branch(ctx, old, newest_base)
-    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, trees, phase)
+    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, inputs.known_trees, inputs.key)
     if old is not None and old.branch != marker.branch:
         ctx.run.registry.release(ctx.key)
     if not ensure_worktree(ctx, marker):
@@ -97,7 +161,9 @@ def run(ctx: CellContext) -> PhaseResult:
     return PhaseResult.built(why or "the base moved", base=base, base_ref=base_ref)
 
 
-def _record_checked_out_branch(ctx: CellContext) -> PhaseResult:
+def _record_checkout(
+    ctx: CellContext, old: WorktreeMarker | None, inputs: WorktreeInputs
+) -> PhaseResult:
     """A person's branch: nothing is made, it must be checked out somewhere."""
     base_ref = base_branch(ctx)
     head = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
@@ -112,11 +178,8 @@ def _record_checked_out_branch(ctx: CellContext) -> PhaseResult:
     base = ctx.repo.merge_base(tip, head)
     if base is None:
         raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
-    trees = require_upstream_trees(ctx)
-    marker = WorktreeMarker(
-        ctx.cell.branch, base, base_ref, trees, phase_digest(ctx, Phase.WORKTREE)
-    )
-    if marker == WorktreeMarker.read(ctx.dir):
+    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, inputs.known_trees, inputs.key)
+    if marker == old:
         return PhaseResult.up_to_date()
     marker.write(ctx.dir)
     return PhaseResult.built("a person's branch", path=str(place), base=base)
@@ -141,7 +204,8 @@ def choose_base(ctx: CellContext, old: WorktreeMarker | None) -> tuple[str, Comm
         upstream, head = heads[0]
         return stacked_ref(ctx, upstream), CommitId(head.head)
     if heads:
-        merged = merge_heads(ctx.repo, [CommitId(head.head) for _, head in heads])
+        repo = ctx.repo.with_config(ctx.sign_config)
+        merged = merge_heads(repo, [CommitId(head.head) for _, head in heads])
         if merged.commit is None:
             blamed = {merged.ours, merged.theirs}
             names = " and ".join(up.name for up, head in heads if head.head in blamed)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from orchestr.agents import AgentVerdict
+from orchestr.cell import amendment
 from orchestr.cell.context import CellContext
-from orchestr.cell.ownership import PathClaims, claims_of, format_paths
+from orchestr.cell.ownership import PathClaims, PathsNotOwned, claims_of, format_paths
 from orchestr.cell.proof.verify_commits import prove_head
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
 from orchestr.cell.worktree.salvage import unfinished_operation
+from orchestr.cell.worktree.signing import warn_of_slow_commit
+from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.repo import CommitId
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
+from orchestr.git.worktrees import clear_stale_locks
 from orchestr.state.attempts import Attempt
-from orchestr.state.results import HeadRecord, WorktreeMarker
+from orchestr.state.results import (
+    HeadRecord,
+    ImplementOutcome,
+    ImplementRecord,
+    WorktreeMarker,
+)
 
 
 def commit_and_prove_repair(
@@ -22,9 +32,52 @@ def commit_and_prove_repair(
     if head == base == before:
         return head, ()  # nothing was needed, and nothing was done
     found = prove_head(
-        ctx.worktree_repo, base=base, start=before, head=head, claims=_cell_claims(ctx)
+        ctx.worktree_repo, base=base, start=before, head=head, claims=cell_claims(ctx)
     )
     return head, found.findings
+
+
+def prove_attempt(
+    ctx: CellContext, attempt: Attempt, marker: WorktreeMarker, verdict: AgentVerdict
+) -> ImplementRecord:
+    """After an attempt: commit what was left, prove the head; the result. Safe to repeat.
+
+    Raises PathsNotOwned when nothing but the ownership of paths is in the way.
+    """
+    claim = verdict.no_change
+    repo, base, start = ctx.worktree_repo, CommitId(marker.base), CommitId(attempt.start)
+    head = commit_agent_work(ctx, attempt)
+    if (
+        claim is not None
+        and repo.resolve_tree(head) == repo.resolve_tree(base)
+        and repo.is_ancestor(start, head)
+    ):
+        return ImplementRecord(
+            attempt.key,
+            base,
+            repo.resolve_tree(base),
+            base,
+            ImplementOutcome.NO_CHANGE_NEEDED,
+            attempt.number,
+            claim,
+        )
+    if verdict.amend is not None:
+        raise amendment.amend_request_failure(ctx, attempt, verdict.amend)
+    proof = prove_head(repo, base=base, start=start, head=head, claims=cell_claims(ctx))
+    if not proof.ok and not proof.faults:
+        raise PathsNotOwned(proof.ownership, head)
+    if not proof.ok:
+        raise ctx.fail("; ".join(proof.findings))
+    head, anchor = _settle_fresh_head(ctx, attempt, base, head)
+    return ImplementRecord(
+        attempt.key,
+        head,
+        repo.resolve_tree(head),
+        base,
+        ImplementOutcome.CHANGED,
+        attempt.number,
+        anchor=anchor,
+    )
 
 
 def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
@@ -38,6 +91,7 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
             raise ctx.fail(f"the agent left a {what} unfinished")
         raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
     repo = ctx.worktree_repo
+    clear_stale_locks(ctx.worktree)  # of a git that ended with its agent
     unmerged = repo.unmerged_paths()
     under_way = unfinished_operation(repo)
     if unmerged:
@@ -45,7 +99,11 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
         raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
     if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
         raise ctx.fail(f"the agent left a {under_way} unfinished")
-    repo.commit_all(commit_style.commit_message(ctx))
+    try:
+        with warn_of_slow_commit(ctx):
+            repo.commit_all(commit_style.commit_message(ctx))
+    except OrchestrError as error:
+        raise as_disk_full(error) or error from error
     head = repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
@@ -55,7 +113,7 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
     return head
 
 
-def _cell_claims(ctx: CellContext) -> PathClaims:
+def cell_claims(ctx: CellContext) -> PathClaims:
     return claims_of(ctx.run.feature, ctx.cell)
 
 

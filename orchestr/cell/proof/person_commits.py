@@ -10,67 +10,62 @@ open, and where the cell's todo or what it builds on has changed: it starts from
 Finding one costs no process while the branch stands where we left it.
 
 What survives a crash: the marker is moved (only when the person merged a newer base) after the
-result that was made for it; `finish_taken_base` does what a kill left out.
+result that was made for it; `find_taken_base` says what a kill left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import attempt_key
 from orchestr.cell.ownership import claims_of
 from orchestr.cell.proof.verify_commits import prove_head
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.record import CellRecord
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
-from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts, repairs
 from orchestr.state.events import EventKind
 from orchestr.state.results import (
-    CHECKS,
-    REVIEW,
-    Evidence,
     HeadRecord,
     ImplementOutcome,
     ImplementRecord,
     WorktreeMarker,
 )
 
-KeyOf = Callable[[WorktreeMarker], str]
 TAKEN = "commit {} that a person made on its branch is its head now"
 
 
-def find_person_commit(ctx: CellContext, marker: WorktreeMarker, key: str) -> CommitId | None:
+def find_person_commit(ctx: CellContext, record: CellRecord, key: str) -> CommitId | None:
     """The commit to take as the result for ``key``, or None. Starts a process only for a commit
     that no record names."""
     if ctx.cell.action is Action.PUSH:
         return None
-    done = ImplementRecord.read(ctx.dir)
+    done = record.implemented
     tip = find_branch_tip(ctx)
     if tip is None or (done is not None and (done.key != key or tip == done.head)):
         return None
-    newest = attempts.current_attempt(ctx.dir)
+    agents = (record.newest_attempt, record.newest_plan)
     if (
-        (newest is not None and newest.is_open)
+        any(one is not None and one.is_open for one in agents)
         or attempts.is_rebuild_requested(ctx.dir)
         or attempts.is_branch_in_preparation(ctx.dir)
     ):
         return None
-    known = _read_known_heads(ctx, marker, done, key)
+    known = _read_known_heads(ctx, record, key)
     if known is None or tip in known or not _is_new_work(ctx, tip, known, done):
         return None
     return tip
 
 
-def _read_known_heads(
-    ctx: CellContext, marker: WorktreeMarker, done: ImplementRecord | None, key: str
-) -> set[str] | None:
+def _read_known_heads(ctx: CellContext, record: CellRecord, key: str) -> set[str] | None:
     """Every commit that we left the branch on; None where an attempt decides instead."""
-    newest = attempts.newest_attempt(ctx.dir)
+    done, newest, marker = record.implemented, record.newest_attempt, record.marker
+    if marker is None:
+        return None
     if done is None and newest is not None:
         if newest.key != key or not newest.tip or newest.outcome in ("done", "forgotten"):
             return None
@@ -80,8 +75,7 @@ def _read_known_heads(
         if claim is None or claim.branch != ctx.cell.branch or not _is_untouched(ctx):
             return None
         return {marker.base, claim.base}
-    head = HeadRecord.read(ctx.dir)
-    evidence = (Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW))
+    head, evidence = record.head, (record.checks, record.review)
     rounds = repairs.read_rounds(ctx.dir, done.attempt) if done.attempt else []
     return {
         done.head,
@@ -122,16 +116,13 @@ def _is_new_work(
     )
 
 
-def take_person_commit(
-    ctx: CellContext, marker: WorktreeMarker, tip: CommitId, key_of: KeyOf
-) -> ImplementRecord:
+def take_person_commit(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) -> ImplementRecord:
     """Make the commit the cell's result. Raises PhaseFailed with what is wrong with it.
 
-    ``key_of`` gives the result's key for a marker: that has a newer base when the person merged
-    one.
+    The marker gets a newer base when the person merged one.
     """
     base = _find_merged_base(ctx, marker, tip)
-    newer = replace(marker, base=base)
+    newer = marker.with_base(base)
     proof = prove_head(
         ctx.repo, base=base, start=base, head=tip, claims=claims_of(ctx.run.feature, ctx.cell)
     )
@@ -145,7 +136,7 @@ def take_person_commit(
     done, newest = ImplementRecord.read(ctx.dir), attempts.newest_attempt(ctx.dir)
     number = done.attempt if done is not None else newest.number if newest is not None else 0
     record = ImplementRecord(
-        key_of(newer),
+        attempt_key(ctx, newer),
         tip,
         ctx.repo.resolve_tree(tip),
         base,
@@ -161,20 +152,19 @@ def take_person_commit(
     return record
 
 
-def finish_taken_base(ctx: CellContext, marker: WorktreeMarker, key_of: KeyOf) -> WorktreeMarker:
-    """The marker that the result was made for, when a kill came before it was written."""
-    done = ImplementRecord.read(ctx.dir)
+def find_taken_base(ctx: CellContext, record: CellRecord) -> CommitId | None:
+    """The base that the result was made for, when a kill came before the marker had it."""
+    done, marker = record.implemented, record.marker
     if (
         done is None
+        or marker is None
         or done.outcome is not ImplementOutcome.PUSHED_BY_HAND
         or done.base == marker.base
+        or done.key != attempt_key(ctx, marker.with_base(done.base))
     ):
-        return marker
-    newer = replace(marker, base=done.base)
-    if done.key != key_of(newer) or not ctx.repo.is_ancestor(marker.base, done.base):
-        return marker
-    newer.write(ctx.dir)
-    return newer
+        return None
+    base = CommitId(done.base)
+    return base if ctx.repo.is_ancestor(CommitId(marker.base), base) else None
 
 
 def _find_merged_base(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) -> CommitId:

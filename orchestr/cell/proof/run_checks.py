@@ -26,6 +26,7 @@ from orchestr.checks.suite import SuiteRequest, failure_key, run_suite, summariz
 from orchestr.checks.weakened_tests import find_weakened_tests
 from orchestr.files import write_json
 from orchestr.git.agent_environment import agent_git_env
+from orchestr.git.attributes import use_attributes_of
 from orchestr.git.repo import CommitId
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.phases import Action, Phase
@@ -154,9 +155,9 @@ def check_weakened_tests(ctx: CellContext, base: CommitId, head: CommitId) -> Ch
 
     if ctx.cell.proof.allow_skipped_tests or ctx.cell.action is Action.PUSH:
         return None  # a person may: their tests sleep until the others have done their part
-    findings = find_weakened_tests(
-        ctx.repo.run_readonly("diff", *DIFF_OPTIONS, base, head, "--").text
-    )
+    with use_attributes_of(ctx.repo, None) as repo:  # a test called `-diff` is a test, too
+        diff = repo.run_readonly("diff", *DIFF_OPTIONS, base, head, "--").text
+    findings = find_weakened_tests(diff)
     if not findings:
         return None
     count = f"{len(findings)} tests were" if len(findings) > 1 else "a test was"

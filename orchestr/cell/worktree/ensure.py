@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.person_changes import record_new_worktree
 from orchestr.cell.worktree.salvage import is_same_repository
 from orchestr.cell.worktree.setup import is_setup_pending, mark_setup_pending, set_up_worktree
 from orchestr.errors import OrchestrError
@@ -55,6 +56,7 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
             return False
         case WorktreeFinding.OK if known is not None:
             set_up_worktree(ctx)
+            record_new_worktree(ctx, marker.base)
             return True
         case WorktreeFinding.DAMAGED if known is not None:
             repair_worktree(repo, path)
@@ -95,6 +97,7 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
         ctx.emit(EventKind.WORKTREE_ADDED, phase=Phase.WORKTREE, path=str(path), branch=branch,
                  base=marker.base)  # fmt: skip
         set_up_worktree(ctx)
+        record_new_worktree(ctx, marker.base)
     registry.touch_phase(ctx.key, Phase.WORKTREE)
     return verdict.finding is not WorktreeFinding.OK
 

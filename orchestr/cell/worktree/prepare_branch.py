@@ -9,6 +9,11 @@ from __future__ import annotations
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree import commit_style
+from orchestr.cell.worktree.person_changes import (
+    begin_change,
+    end_change,
+    set_aside_person_changes,
+)
 from orchestr.cell.worktree.salvage import (
     attempt_ref,
     find_free_ref,
@@ -26,6 +31,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     """Returns the commit that the new head must descend from, and notes for the prompt."""
     repo = ctx.worktree_repo
     clear_stale_locks(ctx.worktree)
+    set_aside_person_changes(ctx)
     base = CommitId(marker.base)
     notes: list[str] = []
     before = repo.resolve_commit("HEAD")
@@ -39,6 +45,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     head = repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
+    end_change(ctx)
     if head == before and not killed:
         attempts.end_preparation(ctx.dir)
     notes = notes or leftover_notes(ctx)
@@ -66,6 +73,7 @@ def _reset_to_base(ctx: CellContext, base: CommitId) -> None:
     repo = ctx.worktree_repo
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
+    begin_change(ctx)
     salvage_worktree(ctx, number)
     old = HeadRecord.read(ctx.dir)
     if old is not None and ctx.repo.resolve_commit(old.head) is not None:
@@ -120,6 +128,7 @@ def follow_rewritten_remote(ctx: CellContext, theirs: CommitId) -> bool:
         )
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
+    begin_change(ctx)
     salvage_worktree(ctx, number)
     ref = find_free_ref(ctx, f"{attempt_ref(ctx, number)}-head", head)
     ctx.repo.run_git("update-ref", ref, head)
@@ -135,6 +144,7 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
         return []
     if repo.run_git("ls-files", "--unmerged").text.strip():
         return [CONFLICTS.format("files that are still unmerged")]
+    begin_change(ctx)
     if repo.dirty_paths():
         repo.commit_all(commit_style.commit_message(ctx, "chore", "left by an earlier attempt"))
     merged = repo.merge(other, message)

@@ -9,10 +9,15 @@ repository's config, which the user's own checkout shares, is not touched.
 from __future__ import annotations
 
 import shlex
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from orchestr.cell.context import CellContext
 from orchestr.errors import OrchestrError
-from orchestr.spec.phases import Action
+from orchestr.git.errors import SIGNING_HINT
+from orchestr.spec.phases import Action, Phase
+from orchestr.state.events import EventKind
 from orchestr.state.results import WorktreeMarker
 
 
@@ -57,3 +62,31 @@ def has_unsigned_commits(ctx: CellContext, base: str) -> bool:
         return False
     commits = [part for part in found.out.split(b"\0") if part.strip()]
     return any(b"\ngpgsig" not in commit.partition(b"\n\n")[0] for commit in commits)
+
+
+SLOW = 10.0  # s after which a commit of ours counts as waiting for something
+
+
+@contextmanager
+def warn_of_slow_commit(ctx: CellContext) -> Iterator[None]:
+    """Around a commit of ours: one that waits says so in the cell, with what helps."""
+
+    def emit_warning() -> None:
+        signs = ctx.worktree_repo.signs_commits
+        what = "the program that signs it, or a hook" if signs else "a hook of the repository"
+        advice = f" ({SIGNING_HINT})" if signs else ""
+        limit = ctx.worktree_repo.timeout
+        with suppress(OrchestrError, OSError):
+            ctx.emit(
+                EventKind.CELL_WARNED,
+                phase=Phase.IMPLEMENT,
+                reason=f"its commit waits for {what}, {limit:.0f} s at most{advice}",
+            )
+
+    timer = threading.Timer(SLOW, emit_warning)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

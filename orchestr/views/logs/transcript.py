@@ -1,9 +1,8 @@
-"""``logs``: an agent's transcript for people, a line at a time.
+"""``logs``: the files of transcripts, and one line of them for the live table and the report.
 
 Transcripts grow to gigabytes, so nothing here reads a whole file: the tail is found by seeking
-backwards, and a line that is absurdly long is cut before it is parsed. Understands our own lines
-(``{"ts", "stream", "text"}``) and the event streams of the known agents; an event that it does not
-know is shown by its type, never dropped in silence.
+backwards, and a line that is absurdly long is cut before it is parsed. Knows our own lines
+(``{"ts", "stream", "text"}``); an agent's events come from its adapter (`dialect.event_parser`).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orchestr.agents.events import Parse
+from orchestr.views.logs.dialect import recognise_line
 from orchestr.views.logs.events import one_line
 from orchestr.views.terminal.text import clean_line, clip, format_clock, parse_local_time
 
@@ -22,32 +22,25 @@ _BLOCK = 64 * 1024
 _LINE_LIMIT = 1024 * 1024
 _TAIL_LIMIT = 16 * 1024 * 1024
 _WORDS = 500
-# Book-keeping of the agents' streams: true, but nothing that a person waits for.
-_QUIET = frozenset({"turn.started", "item.started", "item.updated", "step_start", "stream_event"})
 
 
-def format_line(line: bytes | str, parse: Parse | None = None) -> str | None:
+def format_line(line: bytes | str, parse: Parse = recognise_line) -> str | None:
     """One transcript line for people, or None for book-keeping.
 
     ``12:35:01 text``; what went to stderr is marked ``!``; no control characters come through.
-    ``parse`` is the adapter's translation of a line (`dialect.event_parser`).
     """
-    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
-    if not text.strip():
+    raw = line if isinstance(line, bytes) else line.encode()
+    if not raw.strip():
         return None
-    try:
-        # A cut line is no JSON any more; its beginning is shown as it is.
-        record = json.loads(text) if len(text) <= _LINE_LIMIT else None
-    except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict):
+    record = record_of(raw)
+    if record is None:  # a cut line, too, whose beginning is shown as it is
+        text = raw[: 32 * _WORDS].decode("utf-8", "replace")
         return clip(clean_line(text[: 8 * _WORDS]), _WORDS) or None
-    words = _describe_record(record, text.encode(), parse)
-    if words is None or not (words := clean_line(words)):
+    words = _describe_record(record, raw, parse)
+    if not words:
         return None
-    stamp = _clock_prefix(record)
     mark = "! " if record.get("stream") == "stderr" else ""
-    return f"{stamp}{mark}{clip(words, _WORDS)}"
+    return f"{_clock_prefix(record)}{mark}{words}"
 
 
 def record_of(line: bytes) -> dict[str, Any] | None:
@@ -59,30 +52,25 @@ def record_of(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def format_line_or_empty(line: bytes, *, stamp: bool = True) -> str:
-    """`format_line`, with or without the clock; empty where there is nothing to show."""
-    words = format_line(line) or ""
-    record = None if stamp else record_of(line)
-    return words.removeprefix(_clock_prefix(record)) if record else words
-
-
-def last_words(path: Path, parse: Parse | None = None) -> str | None:
+def last_words(path: Path, parse: Parse = recognise_line) -> str | None:
     """What the agent said last, without the clock: for the live table. None if nothing yet."""
     try:
         lines = read_tail(path, 8)
     except OSError:
         return None
     for line in reversed(lines):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(record, dict):
-            continue
-        words = clean_line(_describe_record(record, line, parse) or "")
+        record = record_of(line)
+        words = "" if record is None else _describe_record(record, line, parse)
         if words and words[0] not in '{}[]",':  # a line of indented JSON is no sentence
-            return clip(words, _WORDS)
+            return words
     return None
+
+
+def _describe_record(record: dict[str, Any], line: bytes, parse: Parse) -> str:
+    """Our own line, or an agent's events, on one line; empty for book-keeping."""
+    if "stream" in record and isinstance(record.get("text"), str):
+        return clip(clean_line(record["text"][: 8 * _WORDS]), _WORDS)
+    return one_line(parse(line))
 
 
 def read_tail(path: Path, count: int, start: int = 0, end: int | None = None) -> list[bytes]:
@@ -184,139 +172,3 @@ def _clock_prefix(record: dict[str, Any]) -> str:
         if isinstance(value, str) and parse_local_time(value):
             return f"{format_clock(value)} "
     return ""
-
-
-def _describe_record(record: dict[str, Any], line: bytes, parse: Parse | None) -> str | None:
-    """By the adapter's events where there is an adapter; else by the record itself."""
-    if parse is None or "stream" in record:
-        return _describe_event(record)
-    return one_line(parse(line)) or None
-
-
-def _describe_event(record: dict[str, Any]) -> str | None:
-    """An event in words: ours first, then claude, codex, gemini and opencode."""
-    if "stream" in record and isinstance(record.get("text"), str):
-        return str(record["text"])
-    kind = str(record.get("type", ""))
-    if kind in _QUIET:
-        return None
-    match kind:
-        case "message" if record.get("role") == "user":
-            return None  # the prompt, which gemini repeats
-        case "assistant" | "user" | "message":
-            return _describe_message(record)
-        case "thread.started":
-            return f"session {record.get('thread_id', '')}"
-        case "init":
-            return f"session {record.get('session_id', '')} {record.get('model', '')}"
-        case "system":
-            return _describe_system_event(record)
-        case "rate_limit_event":
-            info = _dict_or_empty(record.get("rate_limit_info"))
-            return None if info.get("status") == "allowed" else f"rate limit: {info.get('status')}"
-        case "result":
-            return _describe_result(record)
-        case "item.completed":
-            return _describe_codex_item(_dict_or_empty(record.get("item")))
-        case "tool_use":
-            part = _dict_or_empty(record.get("part"))
-            name = record.get("tool_name") or part.get("tool") or "tool"
-            given = record.get("parameters") or _dict_or_empty(part.get("state")).get("input")
-            return f"{name} {shorten_value(given)}"
-        case "tool_result":
-            return f"result: {shorten_value(record.get('output') or record.get('status'))}"
-        case "text" | "reasoning":
-            return shorten_value(
-                _dict_or_empty(record.get("part")).get("text") or record.get("text")
-            )
-        case "error" | "turn.failed":
-            return f"error: {shorten_value(record.get('error') or record.get('message') or record)}"
-        case "turn.completed" | "step_finish":
-            return None
-        case "":
-            return shorten_value(record)
-        case _:
-            return kind
-
-
-def _describe_message(record: dict[str, Any]) -> str | None:
-    message = record.get("message")
-    content = (
-        _dict_or_empty(message).get("content")
-        if isinstance(message, dict)
-        else record.get("content")
-    )
-    if isinstance(content, str):
-        return content
-    parts = []
-    for block in content if isinstance(content, list) else ():
-        block = _dict_or_empty(block)
-        match block.get("type"):
-            case "text":
-                parts.append(shorten_value(block.get("text")))
-            case "tool_use":
-                parts.append(f"{block.get('name', 'tool')} {shorten_value(block.get('input'))}")
-            case "tool_result":
-                word = "failed" if block.get("is_error") else "result"
-                parts.append(f"{word}: {shorten_value(block.get('content'))}")
-            case _:
-                pass
-    return " | ".join(p for p in parts if p) or None
-
-
-def _describe_system_event(record: dict[str, Any]) -> str | None:
-    match record.get("subtype"):
-        case "init":
-            return f"session {record.get('session_id', '')} {record.get('model', '')}"
-        case "api_retry":
-            return f"the server answered {record.get('error_status')}, tried again"
-        case "permission_denied":
-            return f"permission denied: {shorten_value(record.get('tool_name') or record)}"
-        case other:
-            return str(other) if other else None
-
-
-def _describe_result(record: dict[str, Any]) -> str:
-    bad = record.get("is_error") or record.get("status") == "error"
-    parts = ["ended with an error" if bad else "ended"]
-    cost, turns = record.get("total_cost_usd"), record.get("num_turns")
-    parts += [f"{turns} turns"] if turns else []
-    parts += [f"${cost:.2f}"] if isinstance(cost, int | float) else []
-    said = shorten_value(record.get("result"))
-    return ", ".join(parts) + (f": {said}" if said else "")
-
-
-def _describe_codex_item(item: dict[str, Any]) -> str | None:
-    match item.get("type"):
-        case "agent_message" | "reasoning":
-            return shorten_value(item.get("text"))
-        case "command_execution":
-            said = shorten_value(item.get("aggregated_output"))
-            line = f"$ {shorten_value(item.get('command'))} (exit {item.get('exit_code')})"
-            return f"{line} | result: {said}" if said else line
-        case "file_change":
-            paths = [str(_dict_or_empty(c).get("path")) for c in item.get("changes") or ()]
-            return f"changed {', '.join(paths)}"
-        case "error":
-            return f"note: {shorten_value(item.get('message'))}"
-        case other:
-            return str(other) if other else None
-
-
-def shorten_value(value: Any) -> str:
-    """A value in a few words: the one useful field of a tool's input, else its JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value[: 8 * _WORDS]
-    if isinstance(value, dict):
-        for key in ("command", "file_path", "filePath", "path", "pattern", "text", "message"):
-            if isinstance(value.get(key), str):
-                return shorten_value(value[key])
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return " ".join(shorten_value(v) for v in value[:5])
-    return json.dumps(value, ensure_ascii=False)[: 8 * _WORDS]
-
-
-def _dict_or_empty(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -320,9 +320,7 @@ def read_log_tail(path: Path, folder: Path) -> str:
     return "\n".join(data.decode("utf-8", "replace").splitlines()[-TAIL_LINES:])
 
 
-def read_transcript_tail(
-    path: Path, hide: Redact, parse: Parse | None = None
-) -> tuple[tuple[str, ...], int]:
+def read_transcript_tail(path: Path, hide: Redact, parse: Parse) -> tuple[tuple[str, ...], int]:
     """The end of a transcript for people, and the size of all of it."""
     try:
         data, size = _read_tail(path)

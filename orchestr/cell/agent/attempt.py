@@ -1,0 +1,171 @@
+"""An attempt at a cell's `implement`, from its record to the proof of its commits.
+
+`attempt.toml` is written before the agent starts and closed after the result is there. An open one
+of the same key is gone on with: a running supervisor is adopted, a finished one is only committed
+and proved. So a kill at any point pays for no agent twice.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from orchestr.cell import amendment
+from orchestr.cell.agent import write_plan
+from orchestr.cell.agent.return_to_author import may_return_to_author, return_to_author
+from orchestr.cell.agent.run_agent import author_work, drive_agent
+from orchestr.cell.agent.stop_agent import (
+    end_lost_agent,
+    stop_attempt_agents,
+    stop_unrecorded_agents,
+)
+from orchestr.cell.context import CellContext
+from orchestr.cell.ownership import PathsNotOwned
+from orchestr.cell.proof.commit_result import prove_attempt
+from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.branch_guard import snapshot_branches
+from orchestr.cell.worktree.branch_tip import find_branch_tip
+from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.cell.worktree.person_changes import record_clean, record_left
+from orchestr.cell.worktree.ports import lease_cell_ports
+from orchestr.cell.worktree.prepare_branch import prepare_branch
+from orchestr.cell.worktree.salvage import restore_worktree, salvage_worktree
+from orchestr.cell.worktree.worktree_guard import recover_worktree
+from orchestr.errors import Interrupted, OrchestrError
+from orchestr.files import write_atomic
+from orchestr.spec.phases import Phase
+from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
+from orchestr.state.events import EventKind
+from orchestr.state.results import ImplementRecord, WorktreeMarker
+
+
+def begin_attempt(
+    ctx: CellContext, newest: Attempt | None, marker: WorktreeMarker, key: str
+) -> Attempt:
+    """The open attempt to go on with, else a new one. Raises PhaseFailed when none may start."""
+    attempt = _resume_attempt(ctx, newest, marker, key)
+    if attempt is None:
+        ctx.check_cancelled()
+        amendment.raise_if_pending(ctx, key)
+        ctx.check_budget()
+        ctx.check_disk_room()
+        attempt = _open_attempt(ctx, marker, key)
+    attempts.link_transcript(ctx.dir, attempt.number)
+    return attempt
+
+
+def carry_out_attempt(
+    ctx: CellContext, attempt: Attempt, marker: WorktreeMarker
+) -> ImplementRecord:
+    """Run the agent, prove what it did, write the result and close the attempt.
+
+    Raises PhaseFailed with the reason, Interrupted when stopped; what was left is kept.
+    """
+    try:
+        lease_cell_ports(ctx)  # waits here, without a slot, when none are free
+        done = _drive_and_prove(ctx, attempt, marker)
+    except Interrupted:
+        clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        try_salvage(ctx, attempt)
+        close_attempt(ctx, attempt, "aborted", "stopped")
+        raise
+    except OrchestrError as error:
+        if error.repeatable:  # it stays open: the next run commits what the agent left
+            raise
+        harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        restored = restore_worktree(ctx, attempt)
+        text = "; ".join([error.reason, *harm, *restored])
+        _try_record_left(ctx, attempt)
+        close_attempt(ctx, attempt, "failed", text)
+        raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
+    done.write(ctx.dir)
+    amendment.archive_amendment(ctx, attempt)
+    record_clean(ctx, done.head)
+    close_attempt(ctx, attempt, "done", "")
+    return done
+
+
+def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> ImplementRecord:
+    """The agent, then the proof; what is not its own goes back to it once. Raises PhaseFailed."""
+    while True:
+        verdict = drive_agent(ctx, author_work(ctx, attempt))
+        harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        if harm:
+            raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
+        try:
+            return prove_attempt(ctx, attempt, marker, verdict)
+        except PathsNotOwned as refused:
+            if not may_return_to_author(ctx, attempt):
+                raise amendment.ownership_failure(ctx, attempt, refused) from None
+            clone_guard.snapshot_clone(ctx, marker.base_ref)
+            return_to_author(ctx, attempt, refused)
+
+
+def _resume_attempt(
+    ctx: CellContext, newest: Attempt | None, marker: WorktreeMarker, key: str
+) -> Attempt | None:
+    """The open attempt of the same key to go on with, after ending what must not go on."""
+    if newest is None or not newest.is_open:
+        return None
+    if newest.key != key:
+        stop_attempt_agents(ctx, newest)
+        try_salvage(ctx, newest)
+        close_attempt(ctx, newest, "superseded", "its todo, plan or what it builds on changed")
+        return None
+    lost = end_lost_agent(ctx, newest)
+    if lost is not None:
+        restore_worktree(ctx, newest)
+        _try_record_left(ctx, newest)
+        close_attempt(ctx, newest, "failed", lost)
+        return None
+    if not (attempts.attempt_folder(ctx.dir, newest.number) / "notes.txt").exists():
+        ensure_worktree(ctx, marker)  # killed before the agent could start
+        write_start_files(ctx, newest, marker, prepare_branch(ctx, marker)[1])
+    return newest
+
+
+def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt:
+    """Make the worktree ready, then record the attempt."""
+    write_plan.check_plan_approved(ctx)
+    stop_unrecorded_agents(ctx)
+    ensure_worktree(ctx, marker)
+    # What a killed check left is put right first: later that would undo our own work.
+    recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
+    start, notes = prepare_branch(ctx, marker)
+    attempt = attempts.open_attempt(
+        ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
+    )
+    write_start_files(ctx, attempt, marker, notes)
+    ctx.emit(EventKind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
+             agent=attempt.agent, model=attempt.model, start=start)  # fmt: skip
+    return attempt
+
+
+def write_start_files(
+    ctx: CellContext, attempt: Attempt, marker: WorktreeMarker, notes: str
+) -> None:
+    """What must be on disk before the agent starts; written again when a kill came between."""
+    snapshot_branches(ctx, attempt, marker)
+    write_atomic(attempts.attempt_folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
+
+
+def close_attempt(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
+    done = ImplementRecord.read(ctx.dir) if outcome == "done" else None
+    tip = done.head if done is not None else find_branch_tip(ctx)
+    attempts.close(ctx.dir, attempt, outcome, why, tip=tip)
+    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+             outcome=outcome, reason=why)  # fmt: skip
+
+
+def try_salvage(ctx: CellContext, attempt: Attempt) -> None:
+    """Keep what is in the worktree under the attempt's ref, if that can be done."""
+    try:
+        salvage_worktree(ctx, attempt.number)
+        record_left(ctx, attempt.number)
+    except OrchestrError:
+        return  # a damaged worktree is put right by whoever needs it next
+
+
+def _try_record_left(ctx: CellContext, attempt: Attempt) -> None:
+    with suppress(OrchestrError):  # as above: a worktree that is gone has nothing left in it
+        record_left(ctx, attempt.number)

@@ -1,0 +1,89 @@
+"""Merges and diffs with the attributes of a commit, whatever a clone has checked out.
+
+git reads `.gitattributes` from the checkout that it runs in. For a merge or a diff of commits that
+is a person's, on any branch, with changes of their own: the same two commits would merge here and
+conflict there (`merge=union`), and a file would have lines for one and be binary for the other
+(`-diff`). So our git runs in an empty folder that holds nothing but the attributes of the commit
+that counts. Newer git has ``GIT_ATTR_SOURCE`` for that (2.41, we support 2.38).
+
+A clone's own `info/attributes` still applies: git gives it precedence over everything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from orchestr.git.errors import GitError
+from orchestr.git.runner import GitPath, split_records
+
+RepoT = TypeVar("RepoT", bound=GitPath)
+
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_EMPTY_TREE = {
+    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+
+
+@contextmanager
+def use_attributes_of(repo: RepoT, commit: str | None) -> Iterator[RepoT]:
+    """The same repository, without any checkout, with the attributes of ``commit``; None: with
+    none at all, so that only its content decides whether a file is text.
+    """
+    with tempfile.TemporaryDirectory(prefix="orchestr-attributes-") as name:
+        folder = Path(name, "tree")
+        folder.mkdir()
+        for path, data in _read_attribute_files(repo, commit) if commit else ():
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+        env = {
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_DIR": str(_find_common_dir(repo)),
+            "GIT_INDEX_FILE": str(Path(name, "no-index")),
+            "GIT_WORK_TREE": str(folder),
+        }
+        yield repo.at_path(folder, env=env, config={"core.attributesFile": os.devnull})
+
+
+def _find_common_dir(repo: GitPath) -> Path:
+    place = repo.path / ".git"
+    if (place / "HEAD").is_file():
+        return place  # a plain clone: no process is needed to know
+    return repo.common_dir()
+
+
+def _read_attribute_files(repo: GitPath, commit: str) -> tuple[tuple[str, bytes], ...]:
+    found = commit if _ID.fullmatch(commit) else _resolve(repo, commit)
+    try:
+        return _read_files_of_commit(repo, found) if found else ()
+    except GitError:
+        return ()  # this clone has no such commit: the command itself will say so
+
+
+def _resolve(repo: GitPath, commit: str) -> str:
+    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+    return repo.run_readonly(*words, check=False).text.strip()
+
+
+@lru_cache(maxsize=256)
+def _read_files_of_commit(repo: GitPath, commit: str) -> tuple[tuple[str, bytes], ...]:
+    words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+    spec = ":(top,glob)**/.gitattributes"
+    done = repo.run_readonly(*words, _EMPTY_TREE[len(commit)], commit, "--", spec)
+    records = split_records(done.out)
+    blobs = {
+        path: head.split()[3]
+        for head, path in zip(records[::2], records[1::2], strict=True)
+        if head.split()[1] in ("100644", "100755")
+    }
+    return tuple(
+        (path, repo.run_readonly("cat-file", "blob", blob).out) for path, blob in blobs.items()
+    )
