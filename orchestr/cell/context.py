@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
+from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell, Feature
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
 
 OVER_BUDGET = "raise it ([limits] in orchestr.toml, --budget), then: orchestr run {}"
 ENDINGS = (EventKind.PHASE_FAILED, EventKind.CELL_BLOCKED, EventKind.RUN_FINISHED)
+GIT_RECORD = "git-commands.jsonl"  # in a cell's folder, see `orchestr.git.trace`
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
 
 
@@ -242,6 +244,18 @@ class CellContext:
         from orchestr.forges.base import RepoRef
 
         return RepoRef(self.cell.repo, self.repo_path, url=self.repo_settings.url)
+
+    @property
+    def git_record(self) -> Path:
+        """Where the git of the cell's agents and checks writes down what it does."""
+        return self.dir / GIT_RECORD
+
+    def mark_inside(self, role: str, attempt: int = 0) -> dict[str, str]:
+        """The variable by which our verbs know that they are called inside this cell's work."""
+        layout = self.run.layout
+        return mark_inside(
+            Surrounding(str(layout.root), str(layout.state), self.key, role, attempt)
+        )
 
     @property
     def linked_patterns(self) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class Completion(PlainVerb):
     doc_purpose = "a completion script for your shell"
     doc_usage = "bash|zsh|fish"
     help_group = "workspace"
+    only_reads = True
     examples = (
         ('eval "$(orchestr completion bash)"', "in ~/.bashrc"),
         ('eval "$(orchestr completion zsh)"', "in ~/.zshrc, after compinit"),

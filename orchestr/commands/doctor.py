@@ -7,7 +7,7 @@ repairs nothing but what `--fix` names: dangling registry entries, a lost regist
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,10 @@ class Doctor(PlainVerb):
     cmd_options = (
         flag_option("fix", "release dangling registry entries, make a lost registry again"),
     )
+
+    def reads_only(self, words: Sequence[str]) -> bool:
+        """Without `--fix` (or the beginning of it) nothing is changed."""
+        return not any(word.startswith("--f") for word in words)
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 1 when an error was found."""

@@ -29,6 +29,7 @@ class Explain(PlainVerb):
     doc_purpose = "why a cell runs, waits, is skipped or failed; the next command"
     doc_usage = "FEATURE:CELL"
     help_group = "view"
+    only_reads = True
     examples = (
         ("explain mlkem:java-sdk", "why it runs, waits or failed; the next command"),
         ("explain mlkem:java-sdk --if-changed platform-proto", "what would happen"),

@@ -21,6 +21,7 @@ class Export(PlainVerb):
     doc_purpose = "the timeline as a Chrome trace, CSV or OpenTelemetry spans"
     doc_usage = "FEATURE"
     help_group = "view"
+    only_reads = True
     examples = (
         ("export mlkem -o trace.json", "for chrome://tracing, Perfetto, speedscope"),
         ("export mlkem --format csv", "for a spreadsheet"),

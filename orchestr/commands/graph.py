@@ -31,6 +31,7 @@ class Graph(PlainVerb):
     doc_purpose = "draw a feature's cells and what waits for what, coloured by state"
     doc_usage = "FEATURE"
     help_group = "view"
+    only_reads = True
     examples = (
         ("graph mlkem", "boxes and lines in the terminal"),
         ("graph mlkem -o mlkem.svg", "a drawing for the browser"),

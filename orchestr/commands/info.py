@@ -34,6 +34,7 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
     purpose = "show a task's files, dependencies and state"
     usage = "FEATURE[:CELL[:PHASE]]"
     help_group = "view"
+    only_reads = True
     examples = (("info mlkem:java-sdk:check", "files and state of one phase"),)
 
     def execute(self, params: Any, args: list[str]) -> int:

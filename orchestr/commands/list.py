@@ -23,6 +23,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
     purpose = "list features; --all: their cells and phases too"
     usage = "[FEATURE[:CELL]] ..."
     help_group = "view"
+    only_reads = True
     examples = (
         ("list", "the features"),
         ("list --all mlkem", "all below one of them"),

@@ -44,6 +44,7 @@ class Logs(PlainVerb):
     doc_purpose = "what a cell's agents said and did"
     doc_usage = "FEATURE:CELL"
     help_group = "view"
+    only_reads = True
     examples = (
         ("logs mlkem:java-sdk", "the end of it: attempts, repairs, checks and reviews in order"),
         ("logs mlkem:java-sdk --reviews", "what its reviewers said"),

@@ -39,6 +39,7 @@ class Plan(PlainVerb):
     doc_purpose = "show order, bases, and what would run and why"
     doc_usage = "FEATURE[:CELL] ..."
     help_group = "build"
+    only_reads = True
     examples = (("plan mlkem", "order, bases, what would run and why"),)
     cmd_options = (options.JSON, options.ONLY, options.IGNORE_DEPS, LAND)
 

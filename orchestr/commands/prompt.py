@@ -31,6 +31,7 @@ class Prompt(PlainVerb):
     doc_purpose = "what a cell's agent is asked to do"
     doc_usage = "FEATURE:CELL"
     help_group = "view"
+    only_reads = True
     examples = (
         ("prompt mlkem:java-sdk", "what the next attempt's agent is asked to do"),
         ("prompt mlkem:java-sdk --attempt 1", "what it was asked then"),

@@ -22,6 +22,7 @@ class Report(PlainVerb):
     doc_purpose = "one HTML file about a feature: plan, times, cost, evidence, changes"
     doc_usage = "FEATURE"
     help_group = "view"
+    only_reads = True
     examples = (
         ("report mlkem --open", "one HTML file, shown in the browser"),
         ("report mlkem -o mlkem.html", "to send it"),

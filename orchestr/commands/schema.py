@@ -16,6 +16,7 @@ class Schema(PlainVerb):
     doc_purpose = "print the JSON schema of a spec"
     doc_usage = ""
     help_group = "workspace"
+    only_reads = True
     examples = (("schema > spec.schema.json", "for an editor"),)
     needs_workspace = False
 

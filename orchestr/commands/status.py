@@ -37,6 +37,7 @@ class Status(PlainVerb):
     doc_purpose = "how far every cell is"
     doc_usage = "[FEATURE ...]"
     help_group = "view"
+    only_reads = True
     examples = (
         ("status", "all features"),
         ("status mlkem --watch", "a live table, beside a run or without one"),

@@ -20,6 +20,7 @@ class Validate(PlainVerb):
     doc_purpose = "check the settings and the specs, every problem at once"
     doc_usage = "[SPEC-FILE ...]"
     help_group = "workspace"
+    only_reads = True
     examples = (
         ("validate", "all specs"),
         ("validate specs/mlkem.yaml", "one of them"),

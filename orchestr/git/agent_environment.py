@@ -21,6 +21,7 @@ from orchestr.git.config import (
 )
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
+from orchestr.git.trace import trace_environment
 
 # What an agent's git needs to see the same config and to commit as the same person as ours; no
 # way to reach servers.
@@ -43,10 +44,12 @@ def agent_git_env(
     *,
     patterns: Iterable[str] = (),
     config: Mapping[str, str] | None = None,
+    record: Path | None = None,
 ) -> dict[str, str]:
     """The variables for an agent's environment that disable push and gc in its git.
 
     ``excludes`` and ``patterns`` as in `exclude_config`; ``config`` are more settings (signing).
+    ``record`` is the file in which its git writes down every command (`orchestr.git.trace`).
 
     ``pushInsteadOf`` with the empty prefix matches every URL, but git takes the longest match:
     so the user's own prefixes and each remote's whole URL are named, too. It does not apply to
@@ -69,8 +72,8 @@ def agent_git_env(
     given = read_config_variables()
     pairs = [pair for pair in given if not pair[0].lower().startswith(_REACHES_SERVERS)]
     pairs += [*settings.items(), (NO_PUSH, "")]
-    for record in split_records(found.out):
-        key, _, value = record.partition("\n")
+    for setting in split_records(found.out):
+        key, _, value = setting.partition("\n")
         pairs.append((NO_PUSH, value))
         if key.startswith("remote."):
             pairs.append((f"{key.rpartition('.')[0]}.receivepack", "orchestr-no-push"))
@@ -82,6 +85,8 @@ def agent_git_env(
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
     }
+    if record is not None:
+        env |= trace_environment(record)
     return env | config_env(pairs)
 
 

@@ -304,13 +304,21 @@ def list_attempt_processes() -> list[tuple[int, str, str]]:
     """
     found = []
     for proc in read_process_table().values():
-        environ = _read_environ(proc.pid)
+        environ = read_environ(proc.pid)
         if environ.get(MARKER):
             found.append((proc.pid, environ[MARKER], environ.get("ORCHESTR_WORKTREE", "")))
     return found
 
 
-def _read_environ(pid: int) -> dict[str, str]:
+def read_environ(pid: int) -> dict[str, str]:
+    """The environment that a process of this user was started with; empty where it is unknown."""
+    if LINUX:
+        try:
+            raw = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return {}
+        pairs = (part.partition(b"=") for part in raw.split(b"\0") if b"=" in part)
+        return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
     import psutil
 
     try:
@@ -318,3 +326,16 @@ def _read_environ(pid: int) -> dict[str, str]:
         return process.environ() if process.uids().effective == os.geteuid() else {}
     except (psutil.Error, OSError):
         return {}
+
+
+def read_parent(pid: int) -> int:
+    """The parent of a process; 0 when it is gone."""
+    if LINUX:
+        proc = _read_stat(pid)
+        return proc.parent if proc is not None else 0
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).ppid())
+    except psutil.Error:
+        return 0

@@ -220,6 +220,16 @@ def reviews_folder(cell_dir: Path, number: int) -> Path:
     return attempt_folder(cell_dir, number) / "reviews"
 
 
+def forget_opinions(cell_dir: Path, number: int) -> None:
+    """Put the opinions of an attempt aside, so that its reviewers are asked again."""
+    home = reviews_folder(cell_dir, number)
+    if home.is_dir():
+        copy = 1
+        while (target := home.with_name(f"reviews.{copy}")).exists():
+            copy += 1
+        home.rename(target)
+
+
 def agent_folders(cell_dir: Path, number: int) -> list[Path]:
     """Every folder of an attempt that an agent may have been started in."""
     own = attempt_folder(cell_dir, number)

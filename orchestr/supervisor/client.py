@@ -24,6 +24,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+from orchestr.process.inside import INSIDE
 from orchestr.process.tree import LINUX, Proc, is_process_alive, kill_marked, kill_tree, send_signal
 from orchestr.supervisor.main import TAKEN
 from orchestr.supervisor.protocol import (
@@ -81,6 +82,7 @@ def start_supervisor(attempt_dir: Path, *, hold: int | None = None) -> subproces
     env = {
         **os.environ,
         "PYTHONPATH": f"{package}{os.pathsep}{inherited}" if inherited else package,
+        **_read_inside(attempt_dir),
     }
     with (attempt_dir / LOG).open("ab") as log:
         return subprocess.Popen(
@@ -93,6 +95,15 @@ def start_supervisor(attempt_dir: Path, *, hold: int | None = None) -> subproces
             start_new_session=True,
             pass_fds=() if hold is None else (hold,),
         )
+
+
+def _read_inside(attempt_dir: Path) -> dict[str, str]:
+    """The variable that says whose work it is: what loses its parent becomes a child of the
+    supervisor, and is still found to be inside the attempt."""
+    with suppress(OSError, ValueError):
+        env = read_launch(attempt_dir).env
+        return {INSIDE: env[INSIDE]} if INSIDE in env else {}
+    return {}
 
 
 def read_attempt_state(attempt_dir: Path) -> AttemptState:

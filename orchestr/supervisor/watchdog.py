@@ -34,6 +34,7 @@ from orchestr.process.tree import (
     send_signal,
     track_descendants,
 )
+from orchestr.process.written_bytes import read_written_bytes
 from orchestr.supervisor.protocol import (
     TRANSCRIPT,
     ExitReason,
@@ -291,6 +292,7 @@ class Watchdog:
             seconds=round(time.monotonic() - self._begin, 3),
             bytes=self._bytes,
             killed=killed,
+            written=read_written_bytes(os.getpid()),
         )
 
 

@@ -67,6 +67,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         ctx.run.layout.excludes_file,
         patterns=ctx.linked_patterns,
         config=agent_git_config(ctx),
+        record=ctx.git_record,
     )
     # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
     no_gh = str(ctx.run.layout.state / "no-gh")
@@ -74,7 +75,13 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     client.LaunchRecord(
         argv=launch.argv,
         cwd=str(ctx.worktree),
-        env={"GH_CONFIG_DIR": no_gh, **launch.env, **git, "ORCHESTR_ATTEMPT_ID": marker},
+        env={
+            "GH_CONFIG_DIR": no_gh,
+            **launch.env,
+            **git,
+            **ctx.mark_inside("its agent", attempt.number),
+            "ORCHESTR_ATTEMPT_ID": marker,
+        },
         marker=marker,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,

@@ -52,9 +52,12 @@ def review_head(
         finally:
             if opened is not None:
                 attempts.close(ctx.dir, opened, "done", "")
-    if guard.harm:
+    harm = [*guard.outside, *guard.harm]
+    if harm:  # by whichever of them: no opinion of these sessions counts
+        attempts.forget_opinions(ctx.dir, number)
         raise ctx.fail(
-            f"while it was reviewed, {'; '.join(guard.harm)}", hint=f"orchestr run {ctx.name}"
+            f"while it was reviewed, {'; '.join(harm)}; its reviews do not count",
+            hint=f"orchestr run {ctx.name}: its reviewers are asked again",
         )
     return found
 

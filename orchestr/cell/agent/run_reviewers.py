@@ -71,16 +71,6 @@ def collect_opinions(
     return tuple(future.result() for future in futures)
 
 
-def forget_opinions(cell_dir: Path, attempt: int) -> None:
-    """Put the opinions of an attempt aside, so that its reviewers are asked again."""
-    home = attempts.reviews_folder(cell_dir, attempt)
-    if home.is_dir():
-        copy = 1
-        while (target := home.with_name(f"reviews.{copy}")).exists():
-            copy += 1
-        home.rename(target)
-
-
 def mark_reviewers_stopped(cell_dir: Path, attempt: int) -> None:
     """After the reviewers of an attempt were stopped: the next run asks them afresh."""
     for folder in attempts.agent_folders(cell_dir, attempt)[1:]:
@@ -246,12 +236,13 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
             pictures=() if session else case.pictures,
         )
     )  # fmt: skip
-    git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file)
+    git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
     limits = settings.limits
     client.LaunchRecord(
         argv=launch.argv,
         cwd=str(tree),
         env={"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"), **launch.env, **git,
+             **ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
              "ORCHESTR_ATTEMPT_ID": marker},
         marker=marker,
         stdin=str(launch.stdin) if launch.stdin else None,

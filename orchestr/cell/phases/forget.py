@@ -52,9 +52,7 @@ def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | N
                        tip=find_branch_tip(ctx))  # fmt: skip
     number = newest.number if newest else 0
     if Phase.REVIEW in phases:
-        from orchestr.cell.agent import run_reviewers  # agents and prompts: `status` needs none
-
-        run_reviewers.forget_opinions(ctx.dir, number)
+        attempts.forget_opinions(ctx.dir, number)
     moved = [
         name
         for phase in Phase

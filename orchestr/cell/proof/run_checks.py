@@ -188,11 +188,16 @@ def check_environment(ctx: CellContext, head: CommitId) -> dict[str, str]:
     for name in ("ORCHESTR_ATTEMPT", "ORCHESTR_PROMPT_FILE"):
         told.pop(name, None)
     git = agent_git_env(
-        ctx.repo, ctx.worktree, ctx.run.layout.excludes_file, patterns=ctx.linked_patterns
+        ctx.repo,
+        ctx.worktree,
+        ctx.run.layout.excludes_file,
+        patterns=ctx.linked_patterns,
+        record=ctx.git_record,
     )
     no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}
     quiet = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat"}
-    return {**agent_env(os.environ, ()), **no_gh, **quiet, **told, **git}
+    inside = ctx.mark_inside("a check")
+    return {**agent_env(os.environ, ()), **no_gh, **quiet, **told, **git, **inside}
 
 
 def lease_check_ports(ctx: CellContext) -> tuple[int, ...]:

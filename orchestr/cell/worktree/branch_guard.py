@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.clone_refs import keep_commit
+from orchestr.cell.worktree.clone_snapshot import git_commands
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
+from orchestr.git.trace import GitCommand, moved_ref
 from orchestr.git.worktree_state import WorktreeFinding
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
+from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMarker
 
 
@@ -21,8 +25,9 @@ def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker
         for cell in ctx.run.feature.cells
         if cell.repo == ctx.cell.repo
     }
-    clone_guard.snapshot_clone(ctx, marker.base_ref)
-    write_json(attempts.attempt_folder(ctx.dir, attempt.number) / BRANCHES, heads)
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
+    write_json(folder / BRANCHES, heads)
 
 
 BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
@@ -44,8 +49,11 @@ def restore_moved_branches(ctx: CellContext, attempt: Attempt) -> str:
     """Branches of finished cells of the same repository that this attempt's agent rewrote.
 
     Compared with where they were when the attempt began, so that what a person did before is
-    theirs. They are put back by compare-and-set; where they had been moved to is in the message.
+    theirs; so is what the agent's own git did not do: that stays, with a warning, and the head is
+    kept under a ref. The others are put back by compare-and-set; where they had been moved to is
+    in the message.
     """
+    commands: list[GitCommand] | None = None
     before = read_json(attempts.attempt_folder(ctx.dir, attempt.number) / BRANCHES) or {}
     refs = clone_guard.read_refs(ctx.repo)
     found = []
@@ -69,6 +77,17 @@ def restore_moved_branches(ctx: CellContext, attempt: Attempt) -> str:
             continue
         if now_at is not None and ctx.repo.is_ancestor(was, now_at):
             continue  # it only moved forward: its own cell, or a person
+        commands = git_commands(ctx, ctx.key) if commands is None else commands
+        if not moved_ref(ref, commands, [theirs.worktree]):
+            kept = keep_commit(ctx.repo, was, other.branch)
+            what = f"rewritten to {now_at[:12]}" if now_at else "deleted"
+            text = f"branch {other.branch} of cell {other.name} was {what}, and not by its agent"
+            ctx.emit(
+                EventKind.CELL_WARNED,
+                attempt=attempt.number,
+                reason=f"{text}; that stays as it is, and {was[:12]} is kept as {kept}",
+            )
+            continue
         ctx.repo.update_ref(ref, was, now_at)
         found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
     return ", ".join(found)

@@ -95,7 +95,11 @@ def _run_step(
             done = run_process(
                 ["sh", "-c", command],
                 cwd=place,
-                env={**Repo(place).build_env(), **port_variables(ctx)},
+                env={
+                    **Repo(place).build_env(),
+                    **port_variables(ctx),
+                    **ctx.mark_inside(f"{what} command {number}"),
+                },
                 timeout=limit,
                 limit=1 << 20,
                 sink=stream.write,

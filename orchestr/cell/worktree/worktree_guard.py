@@ -34,9 +34,13 @@ from orchestr.state.results import digest
 
 @dataclass(slots=True)
 class GuardReport:
-    """What was found changed: sentences for people, empty when all was well."""
+    """What was found changed: sentences for people, empty when all was well.
+
+    ``harm`` is in the worktree and its branch, ``outside`` in the clone and the workspace.
+    """
 
     harm: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
 
 
 def checks_marker(ctx: CellContext) -> str:
@@ -62,11 +66,11 @@ def guard_worktree(
     """
     guard = GuardReport()
     write_json(record, {"schema": 1, "head": head, "left": str(left)})
-    clone_guard.snapshot_clone(ctx, "")
+    clone_guard.snapshot_clone(ctx, "", ctx.dir / clone_guard.GUARD_HARM)
     try:
         yield guard
     finally:
-        _restore_clone(ctx)  # first: a hook that was planted would run in our name
+        guard.outside += _restore_clone(ctx)  # first: a planted hook would run in our name
         guard.harm += restore_head(ctx, head)
         move_new_files(ctx, left)
         record.unlink(missing_ok=True)
@@ -84,7 +88,7 @@ def recover_worktree(ctx: CellContext, record: Path) -> None:
     raw = read_json(record)
     moved, found = None, []
     if isinstance(raw, dict) and isinstance(raw.get("head"), str):
-        _restore_clone(ctx)
+        _forget_harmful_opinions(ctx, _restore_clone(ctx))
         head = ctx.repo.resolve_commit(raw["head"])
         if ctx.worktree.is_dir() and head is not None:
             tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
@@ -103,12 +107,20 @@ def recover_worktree(ctx: CellContext, record: Path) -> None:
         ctx.emit(EventKind.CELL_WARNED, reason=f"after a run that was killed, {'; '.join(found)}")
 
 
-def _restore_clone(ctx: CellContext) -> None:
-    """Put back the clone's config, hooks and other refs. Told, but no failure: a person works
-    there at the same time, and honest tools set hooks."""
-    during = "it was checked or reviewed"
-    for text in clone_guard.restore_clone(ctx, attempts.newest_attempt(ctx.dir), "", during):
-        ctx.emit(EventKind.CELL_WARNED, reason=f"while {during}, {text}")
+def _restore_clone(ctx: CellContext) -> list[str]:
+    """Put back what they did outside of the worktree; what that was. For checks it is a warning:
+    the author's agent could not mend what it does not see."""
+    report = clone_guard.restore_after_guard(ctx)
+    for text in report.harm:
+        ctx.emit(EventKind.CELL_WARNED, reason=f"while it was checked or reviewed, {text}")
+    return [*report.harm, *report.restored]
+
+
+def _forget_harmful_opinions(ctx: CellContext, harm: list[str]) -> None:
+    """After a kill: the verdict of reviewers that did harm does not count; they are asked again."""
+    newest = attempts.newest_attempt(ctx.dir)
+    if harm:
+        attempts.forget_opinions(ctx.dir, newest.number if newest else 0)
 
 
 def restore_head(ctx: CellContext, head: CommitId) -> list[str]:

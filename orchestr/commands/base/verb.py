@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from doit.cmd_base import Command
 
+from orchestr.commands.base.inside_attempt import refuse_inside_attempt
 from orchestr.errors import ExitCode, OrchestrError, UsageError, explain_os_error
 from orchestr.registry import remember_program_name, substitute_program_name
 from orchestr.run.workspace import Session
@@ -34,6 +35,7 @@ class Verb:
     purpose: str = ""
     usage: str = ""
     own_tasks_take_words = False
+    only_reads = False  # such a verb may be called inside an attempt, too
     # Options of doit that mean nothing to a feature -> what does it instead.
     refused_options: ClassVar[Mapping[str, str]] = {}
 
@@ -69,6 +71,8 @@ class Verb:
             finally:
                 self.pdb = theirs.pdb  # doit looks at it after an error
         try:
+            if not self.reads_only(in_args):
+                refuse_inside_attempt(f"orchestr {self.get_name()}", in_args)  # type: ignore[attr-defined]
             stops = attach_loader(self).dodo_tasks if self.own_tasks_take_words else {}
             words = move_options_first(
                 self, in_args, [name for name in stops if accepts_arguments(stops[name])]
@@ -95,6 +99,11 @@ class Verb:
             if isinstance(error, (InvalidCommand, InvalidDodoFile, InvalidTask)):
                 raise
             return report_fault(error, Path.cwd() / ".orchestr" / "fault.log")
+
+    def reads_only(self, words: Sequence[str]) -> bool:
+        """Whether the verb, with these words, changes nothing of the workspace."""
+        del words
+        return self.only_reads
 
     def refuse_options(self, params: Any) -> None:
         """Refuse options that doit would honour and a feature cannot. Raises UsageError."""

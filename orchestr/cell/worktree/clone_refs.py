@@ -1,0 +1,215 @@
+"""Branches, tags and stashes of a clone after an agent: whose change each one is.
+
+What the agent's own git did (`orchestr.git.trace`) is put back by compare-and-set, and is harm. All
+else is a person's: it stays, and what it took away is kept under `refs/orchestr/kept/`. A change
+that another agent made, which is still at work, is left for the end of that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.clone_snapshot import CloneSnapshot, git_commands, read_refs, read_stash
+from orchestr.git.errors import GitError
+from orchestr.git.repo import NO_COMMIT, CommitId, Repo
+from orchestr.git.runner import split_records
+from orchestr.git.trace import GitCommand, count_foreign_stash_drops, moved_ref
+
+KEPT = "refs/orchestr/kept"
+
+
+@dataclass(frozen=True, slots=True)
+class RefChange:
+    """A ref that was deleted or moved; ``new`` is empty when it is gone."""
+
+    ref: str
+    old: str
+    new: str
+
+    @property
+    def text(self) -> str:
+        """What happened, for people."""
+        kind = "branch" if self.ref.startswith("refs/heads/") else "tag"
+        what = f"rewritten to {self.new[:12]}" if self.new else "deleted"
+        return f"{kind} {short_name(self.ref)} was {what}"
+
+
+@dataclass(slots=True)
+class CloneChanges:
+    """What is different: the agent's own doing, a person's, and what is left to another agent."""
+
+    harmful: list[RefChange] = field(default_factory=list)
+    personal: list[RefChange] = field(default_factory=list)
+    left: list[RefChange] = field(default_factory=list)
+    dropped: list[tuple[str, str]] = field(default_factory=list)  # stashes, by the agent
+    taken: list[tuple[str, str]] = field(default_factory=list)  # stashes, by a person
+    left_stashes: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def found(self) -> list[str]:
+        """The harm, in words."""
+        texts = [change.text for change in self.harmful]
+        if self.dropped:
+            texts.append(_count_stashes(self.dropped))
+        return texts
+
+
+def compare_refs(ctx: CellContext, before: CloneSnapshot, others: Sequence[str]) -> CloneChanges:
+    """What became of the refs and stashes of the picture. Changes nothing.
+
+    ``others`` are the cells that are still at work in this clone.
+    """
+    now, found = read_refs(ctx.repo), CloneChanges()
+    own = git_commands(ctx, ctx.key)
+    theirs = [command for key in others for command in git_commands(ctx, key)]
+    places: Mapping[str, list[Path]] | None = None
+    for ref, old in before.refs.items():
+        new = now.get(ref, "")
+        if new == old or ref in _cell_refs(ctx):
+            continue
+        if places is None:
+            places = _find_checkouts(ctx)
+        change = RefChange(ref, old, new)
+        at = places.get(ref, [])
+        if moved_ref(ref, own, at):
+            if not new or _takes_away(ctx, change, bool(at)):
+                found.harmful.append(change)
+        elif moved_ref(ref, theirs, at):
+            found.left.append(change)
+        elif not new or _is_unexpected(ctx, change, bool(at)):
+            found.personal.append(change)
+    _compare_stashes(ctx, before, own, theirs, found)
+    return found
+
+
+def _compare_stashes(
+    ctx: CellContext,
+    before: CloneSnapshot,
+    own: Sequence[GitCommand],
+    theirs: Sequence[GitCommand],
+    found: CloneChanges,
+) -> None:
+    if not before.stash:
+        return
+    here = {sha for sha, _ in read_stash(ctx.repo)}
+    gone = [entry for entry in before.stash if entry[0] not in here]
+    if gone and count_foreign_stash_drops(own):
+        found.dropped = gone
+    elif gone and count_foreign_stash_drops(theirs):
+        found.left_stashes = gone
+    else:
+        found.taken = gone
+
+
+def restore_refs(ctx: CellContext, changes: CloneChanges) -> list[str]:
+    """Put back what the agent did; the harm, in words. Stashes the oldest first."""
+    texts = []
+    for change in changes.harmful:
+        new = CommitId(change.new) if change.new else NO_COMMIT
+        try:
+            ctx.repo.update_ref(change.ref, CommitId(change.old), new)
+        except GitError as error:
+            texts.append(f"{change.text}, and is not put back: {error.reason}")
+        else:
+            texts.append(f"{change.text}; it was put back to {change.old[:12]}")
+    for sha, message in reversed(changes.dropped):
+        ctx.repo.as_committer().run_git("stash", "store", "-q", "-m", message, sha, check=False)
+    if changes.dropped:
+        texts.append(f"{_count_stashes(changes.dropped)}; put back")
+    return texts
+
+
+def keep_personal(ctx: CellContext, changes: CloneChanges) -> list[str]:
+    """Keep under a ref what a person took away; one sentence for each, for a warning."""
+    texts = []
+    for change in changes.personal:
+        kept = keep_commit(ctx.repo, change.old, change.ref.removeprefix("refs/"))
+        texts.append(
+            f"{change.text} in {ctx.repo_path}, and not by its agent; that stays as it is, "
+            f"and {change.old[:12]} is kept as {kept}"
+        )
+    for sha, message in changes.taken:
+        kept = keep_commit(ctx.repo, sha, "stash")
+        texts.append(
+            f"the stash {message!r} was taken from the list in {ctx.repo_path}, and not by its "
+            f"agent; that stays as it is, and its commit is kept as {kept}"
+        )
+    return texts
+
+
+def keep_commit(repo: Repo, sha: str, name: str) -> str:
+    """Put a ref on an object so that it is not collected as garbage. Returns the ref."""
+    for ref in (f"{KEPT}/{sha[:12]}/{name}", f"{KEPT}/{sha}"):
+        if repo.run_git("update-ref", ref, sha, check=False).code == 0:
+            return ref
+    return sha
+
+
+def short_name(ref: str) -> str:
+    """`main` of `refs/heads/main`."""
+    return ref.split("/", 2)[2]
+
+
+def _count_stashes(stashes: Sequence[tuple[str, str]]) -> str:
+    return f"{len(stashes)} {'stash was' if len(stashes) == 1 else 'stashes were'} dropped"
+
+
+def _cell_refs(ctx: CellContext) -> frozenset[str]:
+    """The branches of cells: `branch_guard` compares those."""
+    ours = {f"refs/heads/{entry.branch}" for entry in ctx.run.registry.entries()}
+    return frozenset(ours | {f"refs/heads/{cell.branch}" for cell in ctx.run.feature.cells})
+
+
+def _find_checkouts(ctx: CellContext) -> dict[str, list[Path]]:
+    """Where each branch is checked out."""
+    found: dict[str, list[Path]] = {}
+    for entry in ctx.repo.list_worktrees():
+        if entry.branch is not None:
+            found.setdefault(f"refs/heads/{entry.branch}", []).append(entry.path)
+    return found
+
+
+def _takes_away(ctx: CellContext, change: RefChange, checked_out: bool) -> bool:
+    """Whether a move drops commits, or moved a branch below a checkout."""
+    if not change.ref.startswith("refs/heads/"):
+        return True
+    with suppress(GitError):
+        if ctx.repo.is_ancestor(change.old, change.new):
+            return checked_out
+    return True
+
+
+def _is_unexpected(ctx: CellContext, change: RefChange, checked_out: bool) -> bool:
+    """Whether a person should hear of a move: it takes something away, and it was not made in the
+    checkout that the branch belongs to (a commit, an amend, a rebase there are daily work)."""
+    return _takes_away(ctx, change, checked_out) and not (
+        change.ref.startswith("refs/heads/") and _moved_by_a_checkout(ctx, change.ref)
+    )
+
+
+def _moved_by_a_checkout(ctx: CellContext, ref: str) -> bool:
+    """Whether the last move of a branch was one of HEAD, too, in a checkout of a person's.
+
+    git notes a move of the branch that is checked out in both logs, at the same second and in
+    the name of the same command; one from outside (`branch -f`, `update-ref`) only in one.
+    """
+    last = _read_reflog(ctx.repo, ref)[:1]
+    cells = {entry.path for entry in ctx.run.registry.entries()}
+    people = (e for e in ctx.repo.list_worktrees() if not e.bare and str(e.path) not in cells)
+    return bool(last) and any(
+        last[0] in _read_reflog(ctx.repo.at_path(e.path), "HEAD") for e in people
+    )
+
+
+def _read_reflog(repo: Repo, ref: str) -> list[tuple[str, str, str]]:
+    """Commit, time and command of every entry in a ref's log, the newest first."""
+    words = ("log", "-g", "-z", "--date=raw", "--format=%H%n%gd%n%gs", ref, "--")
+    found = []
+    for record in split_records(repo.run_readonly(*words, check=False).out):
+        sha, when, message = (*record.split("\n", 2), "", "")[:3]
+        found.append((sha, when.rpartition("@")[2], message.partition(":")[0]))
+    return found
