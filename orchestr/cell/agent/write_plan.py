@@ -149,7 +149,7 @@ def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
             raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {place}")
         text = place.read_text(encoding="utf-8", errors="replace")
     if not text.strip():
-        text = _last_answer(ctx, plan)
+        text = read_last_answer(ctx, plan)
     text = redact(text.strip(), launch_secrets(folder))
     if not text:
         raise ctx.fail(
@@ -161,7 +161,7 @@ def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
     return f"{text}\n"
 
 
-def _last_answer(ctx: CellContext, plan: Attempt) -> str:
+def read_last_answer(ctx: CellContext, plan: Attempt) -> str:
     """What the agent said last; of a program, all that it printed in its last start."""
     folder = attempts.attempt_folder(ctx.dir, plan.number)
     parse = ctx.run.agent_adapter(plan.agent).parse_line

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestr.cell import approval
+from orchestr.cell.agent.plan_deviation import record_plan_deviation
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
@@ -181,6 +182,7 @@ def run(ctx: CellContext) -> PhaseResult:
 
 def _publish_head(ctx: CellContext, head: HeadRecord) -> PullRequest:
     """Ask for the approval, push, and return the pull request that shows the head."""
+    record_plan_deviation(ctx, head)
     if Gate.PUBLISH in ctx.cell.proof.approve:
         value, title = gate_digest(ctx, head), pr_title(ctx)
         # Its upstream has landed: the same work is for another base, and needs no new yes.
