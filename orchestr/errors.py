@@ -105,6 +105,10 @@ class PhaseFailed(OrchestrError):
     """A cell's phase ended without its result; the reason is fit for people."""
 
 
+class NotEvaluated(PhaseFailed):
+    """Checks could not be run on this machine: there is no verdict, and nothing to repair."""
+
+
 class CellBlocked(PhaseFailed):
     """A cell cannot start: an upstream that stands still has no result."""
 

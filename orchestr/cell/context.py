@@ -322,7 +322,8 @@ class CellContext:
         """Whether the cell has checks, by spec and settings."""
         repo = self.repo_settings
         listed = Phase.CHECK in self.cell.phases
-        return listed and bool(repo.checks or self.cell.proof.checks or repo.detect)
+        detect = repo.detect and not self.cell.proof.no_checks
+        return listed and bool(repo.checks or self.cell.proof.checks or detect)
 
     @property
     def timeout(self) -> float:

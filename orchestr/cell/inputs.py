@@ -143,6 +143,7 @@ CONTRACTS = PhaseInput(
 )
 CHECKS = _checks_input("checks", SPEC, _of_proof("checks"))
 REPO_CHECKS = _checks_input("repos.{repo}.checks", SETTINGS, _of_repo("checks"))
+NO_CHECKS = PhaseInput("checks: none", SPEC, _of_proof("no_checks"))
 DETECT = PhaseInput("repos.{repo}.detect", SETTINGS, _of_repo("detect"))
 REVIEWERS = PhaseInput(
     "reviewers", SPEC, _reviewers, lambda ctx: [list(r.values()) for r in _reviewers(ctx)]
@@ -195,6 +196,7 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
                 DETECT,
                 PhaseInput("allow_skipped_tests", SPEC, _of_proof("allow_skipped_tests")),
                 ALLOW_PARTIAL,
+                WhenSet((NO_CHECKS,), (NO_CHECKS,)),
             ),
         ),
     ),

@@ -2,7 +2,8 @@
 
 A check is a deterministic, evidence-producing test of a worktree. It never raises for what its
 programs do: a crash, a time limit or output that cannot be read is a failed result, so that no
-error of ours can ever look like a pass.
+error of ours can ever look like a pass. What the machine lacks (a program, an interpreter, a port)
+makes a result `unavailable`: neither green nor red, so that no agent is paid to repair it.
 
 Owns running one check. Which checks a cell has, in which order and whether a former result still
 counts, is `orchestr.checks.suite`'s; that the worktree is clean and on the right commit, before
@@ -18,7 +19,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,7 +61,8 @@ class CheckRequest:
     check's own ``env`` comes on top. ``artefacts`` is this check's own folder and ``log`` its own
     file. ``timeout`` (seconds) overrides the check's. ``marker`` goes into ORCHESTR_ATTEMPT_ID and
     finds what a program left running; it must belong to this check, or to the checks of one
-    cell as long as they run one after the other.
+    cell as long as they run one after the other. ``base`` is the commit that the head's change
+    starts from; empty where there is none.
     """
 
     worktree: Path
@@ -70,6 +72,7 @@ class CheckRequest:
     artefacts: Path
     marker: str
     ports: tuple[int, ...] = ()
+    base: str = ""
     timeout: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -80,7 +83,9 @@ class CheckResult:
 
     ``artefacts`` are paths relative to ``folder``, the request's. ``tests`` and ``skipped`` count
     tests where the kind knows them. ``stopped``: the run was stopped, this says nothing about the
-    code. ``cached``: taken from an earlier run on the same tree.
+    code. ``cached``: taken from an earlier run on the same tree. ``unavailable``: the check could
+    not be run, so it is not evaluated; ``passed`` is False then, and ``detail`` says what is
+    missing.
     """
 
     name: str
@@ -98,6 +103,12 @@ class CheckResult:
     started_at: float = 0.0
     stopped: bool = False
     cached: bool = False
+    unavailable: bool = False
+
+    @property
+    def is_red(self) -> bool:
+        """Whether the check ran and says no."""
+        return not self.passed and not self.unavailable
 
 
 class Check(Protocol):
@@ -124,6 +135,7 @@ class CheckVerdict:
     exit: int | None = None
     tests: int | None = None
     skipped: int | None = None
+    unavailable: bool = False
 
 
 class CheckFailed(Exception):
@@ -132,6 +144,14 @@ class CheckFailed(Exception):
     def __init__(self, detail: str, *failures: Failure, exit: int | None = None) -> None:
         super().__init__(detail)
         self.verdict = CheckVerdict(False, detail, failures, exit=exit)
+
+
+class CheckUnavailable(CheckFailed):
+    """The check cannot be run here: the machine lacks something, whatever the code is."""
+
+    def __init__(self, detail: str, *failures: Failure, exit: int | None = None) -> None:
+        super().__init__(detail, *failures, exit=exit)
+        self.verdict = replace(self.verdict, unavailable=True)
 
 
 def describe_exit(done: CompletedCommand, expected: int = 0) -> str:

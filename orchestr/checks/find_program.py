@@ -25,6 +25,11 @@ def find_program(name: str, worktree: Path, cwd: Path, env: Mapping[str, str]) -
     for folder in venv_bin_folders(worktree, cwd, env):
         if os.access(folder / name, os.X_OK):
             return str(folder / name)
+    return find_on_path(name, env)
+
+
+def find_on_path(name: str, env: Mapping[str, str]) -> str | None:
+    """The program of that name on the PATH of ``env``, or None."""
     return shutil.which(name, path=env.get("PATH", os.defpath))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestr.checks.base import CheckFailed
+from orchestr.checks.base import CheckUnavailable
 from orchestr.spec.check_field_types import PLACEHOLDER, parse_json_path
 
 LIMIT = 8 << 20  # bytes of an answer
@@ -70,12 +70,12 @@ def fetch(
 
 
 def fill_variables(text: str, env: Mapping[str, str]) -> str:
-    """``${NAME}`` replaced by the variables' values. Raises Failed for one without a value."""
+    """``${NAME}`` replaced by the variables' values. Raises CheckUnavailable for one without."""
 
     def look_up_variable(found: Any) -> str:
         name: str = found[1]
         if name not in env:
-            raise CheckFailed(f"${{{name}}} has no value: write `ports: true` in the cell")
+            raise CheckUnavailable(f"${{{name}}} has no value: write `ports: true` in the cell")
         return env[name]
 
     return PLACEHOLDER.sub(look_up_variable, text)

@@ -19,9 +19,11 @@ from orchestr.checks.base import (
     TAIL_LINES,
     CheckFailed,
     CheckRequest,
+    CheckUnavailable,
     clean_text,
     quote_command,
 )
+from orchestr.checks.missing_program import NOT_RUN, find_missing_program
 from orchestr.process.run import CompletedCommand, run_command
 from orchestr.process.tree import MARKER
 from orchestr.spec.checks import CheckBase
@@ -72,13 +74,15 @@ class CheckContext:
         env: Mapping[str, str] | None = None,
         stop: threading.Event | None = None,
         more: float = 0,
+        expected: int = 0,
     ) -> CompletedCommand:
         """Run a program in the check's folder; everything it prints goes to the log, too.
 
         ``more`` seconds come on top of the check's own limit: a service must not be killed while
-        the check still asks it. Raises `CheckFailed` when the run was stopped, and what
-        `orchestr.process.run.run_command` raises for a program that cannot be started or takes too
-        long.
+        the check still asks it. ``expected`` is the exit code of a program that did well. Raises
+        `CheckFailed` when the run was stopped, `CheckUnavailable` when a shell or `env` did not
+        find its first program, and what `orchestr.process.run.run_command` raises for a program
+        that cannot be started or takes too long.
         """
         self.log_text(f"$ {quote_command(argv)}\n")
         done = run_command(
@@ -94,6 +98,11 @@ class CheckContext:
         )
         if done.stopped and self.request.stop.is_set():
             raise CheckFailed("stopped before it ended")
+        if done.code in NOT_RUN and done.code != expected:
+            used = self.env if env is None else env
+            missing = find_missing_program(argv, self.worktree, self.cwd, used)
+            if missing is not None:
+                raise CheckUnavailable(f"exit {done.code}: {missing}", exit=done.code)
         return done
 
     def write_log(self, data: bytes) -> None:

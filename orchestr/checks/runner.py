@@ -16,9 +16,16 @@ from orchestr.checks.base import (
     clean_text,
 )
 from orchestr.checks.definition import CheckDefinition
+from orchestr.checks.missing_program import can_change_provide
 from orchestr.checks.room import CheckContext
 from orchestr.errors import OrchestrError
-from orchestr.process.run import ProcessTimeout, kill_marked, redact, secret_values
+from orchestr.process.run import (
+    CannotStart,
+    ProcessTimeout,
+    kill_marked,
+    redact,
+    secret_values,
+)
 
 
 class CheckRunner:
@@ -48,11 +55,13 @@ class CheckRunner:
             verdict = CheckVerdict(False, f"timed out after {limit:g} s", exit=error.completed.code)
         except TimeoutError:
             verdict = CheckVerdict(False, f"timed out after {limit:g} s")
+        except CannotStart as error:
+            verdict = _judge_start_error(error, request, room)
         except OrchestrError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            verdict = CheckVerdict(False, f"{error.message}{hint}")
+            verdict = CheckVerdict(False, describe_error(error))
         except Exception as error:  # our own fault must not look like a pass, nor end the run
-            verdict = CheckVerdict(False, f"cannot be judged: {type(error).__name__}: {error}")
+            words = f"cannot be judged: {type(error).__name__}: {error}"
+            verdict = CheckVerdict(False, words, unavailable=True)
         finally:
             if room is not None:
                 room.close()
@@ -74,7 +83,22 @@ class CheckRunner:
             skipped=verdict.skipped,
             started_at=started_at,
             stopped=stopped,
+            unavailable=verdict.unavailable,
         )
+
+
+def _judge_start_error(
+    error: CannotStart, request: CheckRequest, room: CheckContext | None
+) -> CheckVerdict:
+    """A program that did not start: red where the change can provide it, else not evaluated."""
+    cwd = room.cwd if room is not None else request.worktree
+    ours = can_change_provide(error.program, request.worktree, cwd, error.errno)
+    return CheckVerdict(False, describe_error(error), unavailable=not ours)
+
+
+def describe_error(error: OrchestrError) -> str:
+    """The message with its hint, for a result's detail."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def _redact_failure(failure: Failure, secrets: Iterable[str]) -> Failure:

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Protocol
 
 from orchestr.checks import http
-from orchestr.checks.base import CheckFailed, describe_exit, quote_command
+from orchestr.checks.base import CheckFailed, CheckUnavailable, describe_exit, quote_command
 from orchestr.checks.room import CheckContext
 from orchestr.errors import OrchestrError
-from orchestr.process.run import CompletedCommand
+from orchestr.process.run import CannotStart, CompletedCommand
 from orchestr.state.ports import is_free
 
 POLL = 0.05  # s
@@ -57,9 +57,15 @@ class Service:
         self._thread.join()
 
     def check_alive(self) -> None:
-        """Raises CheckFailed when it has ended already."""
+        """Raises CheckFailed when it has ended already, CannotStart when it never began."""
         if self._thread.is_alive():
             return
+        if isinstance(self._error, CheckUnavailable):
+            raise self._error
+        if isinstance(self._error, CannotStart):
+            error = self._error
+            words = f"the service cannot be started: {error.message}"
+            raise CannotStart(words, program=error.program, errno=error.errno)
         if isinstance(self._error, OrchestrError):
             raise CheckFailed(f"the service cannot be started: {self._error.message}")
         ending = describe_exit(self._done) if self._done is not None else str(self._error)
@@ -101,9 +107,10 @@ def running_service(
     room: CheckContext, argv: Sequence[str], env: Mapping[str, str], base: str, port: int | None,
     ready: Readiness,
 ) -> Iterator[Service]:  # fmt: skip
-    """A service that answers. Raises CheckFailed when it does not, or when its port is taken."""
+    """A service that answers. Raises CheckFailed when it does not, CheckUnavailable when its
+    port is taken."""
     if port is not None and not is_free(port):
-        raise CheckFailed(f"port {port} is in use already: another program would answer")
+        raise CheckUnavailable(f"port {port} is in use already: another program would answer")
     with Service(room, argv, env) as service:
         service.wait_until_ready(base, port, ready)
         yield service

@@ -110,10 +110,13 @@ def all_passed(results: Iterable[CheckResult]) -> bool:
 
 
 def list_failures(results: Iterable[CheckResult]) -> list[tuple[CheckResult, Failure]]:
-    """Every failure with its check; a red check that names none counts as one itself."""
+    """Every failure with its check; a red check that names none counts as one itself.
+
+    A check that was not evaluated has none: there is nothing that an author could repair.
+    """
     found: list[tuple[CheckResult, Failure]] = []
     for result in results:
-        if not result.passed:
+        if result.is_red:
             named = result.failures or (Failure(result.name, message=result.detail),)
             found += [(result, failure) for failure in named]
     return found
@@ -132,12 +135,16 @@ def summarize_results(results: Sequence[CheckResult]) -> str:
     """One line for people: ``2 of 3 checks passed; red: unit (1 failed)``."""
     if not results:
         return "no checks"
-    red = [
-        f"{result.name} ({_first_line(result.detail)})" for result in results if not result.passed
-    ]
-    good = len(results) - len(red)
+    good = sum(result.passed for result in results)
     text = f"{good} of {len(results)} checks passed"
-    return f"{text}; red: {', '.join(red)}" if red else text
+    red = _name_results(result for result in results if result.is_red)
+    missing = _name_results(result for result in results if result.unavailable)
+    text += f"; red: {red}" if red else ""
+    return text + (f"; not evaluated: {missing}" if missing else "")
+
+
+def _name_results(results: Iterable[CheckResult]) -> str:
+    return ", ".join(f"{result.name} ({_first_line(result.detail)})" for result in results)
 
 
 def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> str:

@@ -10,10 +10,12 @@ import getpass
 from typing import Any
 
 from orchestr.cell import approval
+from orchestr.cell.agent.plan_deviation import find_plan_deviation
 from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.agent.verdict import opinion_from_row
 from orchestr.cell.approval import APPROVED, PHASES, REFUSED, ApprovalDecision
 from orchestr.cell.context import CellContext
+from orchestr.cell.notes import describe_deviation, explain_unchecked
 from orchestr.cell.phases import publish
 from orchestr.cell.pull_request.text import pr_title
 from orchestr.commands.base.options import flag_option, value_option
@@ -25,7 +27,15 @@ from orchestr.spec.checks import Gate
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
-from orchestr.state.results import CHECKS, PLAN_TEXT, REVIEW, Evidence, read_url
+from orchestr.state.results import (
+    CHECKS,
+    PLAN_TEXT,
+    REVIEW,
+    Evidence,
+    HeadRecord,
+    check_word,
+    read_url,
+)
 from orchestr.views.query.status import current_gate_digest
 from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
 from orchestr.views.terminal.text import clean_line, headline
@@ -130,13 +140,31 @@ def _describe_publication(ctx: CellContext) -> str:
         f"  title: {clean_line(pr_title(ctx))}\n{stat}",
         f"  checks: {_describe_checks(ctx, head.head)}",
         f"  review: {_describe_reviews(ctx, head.head)}",
+        _describe_deviation(ctx, head),
         f"  the whole diff: git -C {ctx.repo_path} diff {head.base[:12]} {head.head[:12]}\n\n",
     ]
     return "".join(words)
 
 
+def _describe_deviation(ctx: CellContext, head: HeadRecord) -> str:
+    """The files beside the approved plan, with what the agent said last."""
+    found = find_plan_deviation(ctx, head) if ctx.cell.has_plan_phase else None
+    if found is None or not found.is_one:
+        return ""
+    text = f"  plan:   {clean_line(describe_deviation(found))}\n"
+    for path in found.files:
+        text += f"    - {clean_line(path)}\n"
+    lines = found.explanation.splitlines()
+    if lines:
+        text += "    its agent's last message:\n"
+    return text + "".join(f"    | {clean_line(line)}\n" for line in lines)
+
+
 def _describe_checks(ctx: CellContext, head: str) -> str:
     """The checks on exactly this head, in a line; a repair in `review` was checked there."""
+    unchecked = explain_unchecked(ctx)
+    if unchecked:
+        return f"none is run: {unchecked}\n"
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
     rows, place = None, CHECKS
     if review is not None and review.head == head and review.checks is not None:
@@ -149,7 +177,8 @@ def _describe_checks(ctx: CellContext, head: str) -> str:
         return "nothing was asked for\n"
     said = [
         f"{row.get('name')} "
-        + ("passed" if row.get("passed") is True else f"RED: {headline(str(row.get('detail')))}")
+        + check_word(row)
+        + ("" if row.get("passed") is True else f": {headline(str(row.get('detail')))}")
         for row in rows
     ]
     return f"{clean_line(', '.join(said))} ({ctx.dir / place})\n"

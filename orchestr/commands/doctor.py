@@ -24,7 +24,8 @@ from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
 from orchestr.git.worktree_state import validate_worktree
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import list_attempt_processes
-from orchestr.run.preflight import MIN_GIT, Diagnostic, check_prerequisites
+from orchestr.run.diagnostic import Diagnostic
+from orchestr.run.preflight import MIN_GIT, check_prerequisites
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Action
 from orchestr.state import attempts

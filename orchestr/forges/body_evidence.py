@@ -16,17 +16,41 @@ TEXT = 600  # characters of one issue's description
 _SEVERITY = {"blocker": "Blocker", "tech_debt": "Tech debt", "skippable": "Skippable"}
 
 
-def render_checks(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The section on checks; empty without any."""
+def render_checks(rows: Sequence[Mapping[str, Any]], unchecked: str = "") -> str:
+    """The section on checks. ``unchecked``: why none is run; without it and without rows there
+    is no section.
+    """
+    if unchecked:
+        return f"> **No check was run on this change**: {literal_text(unchecked)}."
     if not rows:
         return ""
     lines = [
-        f"- {'✅' if row.get('passed') is True else '❌'}"
-        f" {inline_code(str(row.get('name', '?')))}: "
+        f"- {_check_mark(row)} {inline_code(str(row.get('name', '?')))}: "
         f"{literal_text(str(row.get('detail', '')), limit=300)}"
         for row in rows
     ]
     return "### Checks on this head\n\n" + "\n".join(lines)
+
+
+def _check_mark(row: Mapping[str, Any]) -> str:
+    if row.get("passed") is True:
+        return "✅"
+    return "⚠️ not evaluated:" if row.get("unavailable") is True else "❌"
+
+
+def render_deviation(files: Sequence[str], explanation: str, *, names_files: bool) -> str:
+    """The section on files that the approved plan does not name; empty where it names all."""
+    if not names_files:
+        return "> The approved plan names no files, so this change cannot be compared with it."
+    if not files:
+        return ""
+    lines = [f"- {inline_code(path)}" for path in files[:MOST]]
+    if len(files) > MOST:
+        lines.append(f"- and {len(files) - MOST} more")
+    text = "### Beside the approved plan\n\nThese files are changed, and the plan that was approved"
+    text += " does not name them:\n\n" + "\n".join(lines)
+    said = literal_text(explanation, limit=TEXT)
+    return f"{text}\n\nThe last message of the agent that did the work: {said}" if said else text
 
 
 def render_repairs(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -72,6 +96,9 @@ def _render_issue(issue: Mapping[str, Any]) -> str:
     name = _SEVERITY.get(severity, "Issue")
     if severity == "blocker" and not str(issue.get("evidence") or "").strip():
         name = "Claimed blocker, without evidence"
+    rule = issue.get("outvoted")
+    if rule:
+        name += f", outvoted ({inline_code(f'review_rule: {rule}')})"
     places = issue.get("places")
     listed = [str(p) for p in places[:5]] if isinstance(places, list) else []
     where = f" ({', '.join(inline_code(p) for p in listed)})" if listed else ""

@@ -31,7 +31,7 @@ from orchestr.checks.suite import (
     run_suite,
     summarize_results,
 )
-from orchestr.errors import Interrupted
+from orchestr.errors import Interrupted, NotEvaluated
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.events import LandingChange
 from orchestr.landing.ports import lease_ports
@@ -137,13 +137,20 @@ def make_default_check(runs: Sequence[FeatureRun], allowed_red: Collection[str] 
 
 
 def combine_results(results: Sequence[SuiteResult]) -> CandidateVerdict:
-    """What the results come to. Raises Interrupted when the run was stopped."""
+    """What the results come to. Raises Interrupted when the run was stopped, NotEvaluated when
+    the machine lacks what a check needs: that is no verdict, and nothing for an agent to repair.
+    """
     if not results or results[-1].stopped:
         raise Interrupted("stopped; the same command goes on")
     if all_passed(results):
         known = sum(result.cached for result in results)
         note = f"{len(results)} check{'s' if len(results) > 1 else ''}"
         return CandidateVerdict(True, f"{note}, {known} known from this tree" if known else note)
+    if not any(result.is_red for result in results):
+        missing = "; ".join(f"{r.name}: {r.detail}" for r in results if r.unavailable)
+        raise NotEvaluated(
+            f"not evaluated: {missing}", hint="provide what is missing, then the same command again"
+        )
     text = f"{summarize_results(results)}\n\n{evidence_text(results)}"
     logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
     return CandidateVerdict(False, f"{text[:EVIDENCE]}\n{logs}".strip())

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from orchestr.cell.context import FeatureRun
-from orchestr.errors import Interrupted, OrchestrError, explain_os_error
+from orchestr.errors import Interrupted, NotEvaluated, OrchestrError, explain_os_error
 from orchestr.git.repo import CommitId
 from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.checks import make_default_check
@@ -240,10 +240,19 @@ class Lander(LandingSession):
         if isinstance(answer, Interrupted):
             if not let_go:
                 self.runs[0].stop.set()
+        elif isinstance(answer, NotEvaluated):
+            self._leave_unevaluated(action, answer)
         elif isinstance(answer, OrchestrError):
             raise answer
         else:
             self.append(answer)
+
+    def _leave_unevaluated(self, action: Action, error: NotEvaluated) -> None:
+        """Leave what could not be checked where it is: the next landing asks for it again."""
+        self._given_up.add(action)
+        text = error.message if error.hint is None else f"{error.message}\n  hint: {error.hint}"
+        if text not in self.red:
+            self.red.append(text)
 
     def _stop_and_join(self) -> None:
         """Wait for all that is under way to let go; agents get their grace."""

@@ -30,7 +30,7 @@ class ChangeOutcome:
 @dataclass(frozen=True, slots=True)
 class LandingOutcome:
     """What came of it, in plan order. ``red``: what the forge made of a change is not what was
-    checked, and is red.
+    checked, and is red; and what could not be checked at all.
     """
 
     ends: tuple[ChangeOutcome, ...]

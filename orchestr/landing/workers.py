@@ -6,7 +6,13 @@ import threading
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
-from orchestr.errors import Interrupted, NeedsApproval, OrchestrError, as_disk_full
+from orchestr.errors import (
+    Interrupted,
+    NeedsApproval,
+    NotEvaluated,
+    OrchestrError,
+    as_disk_full,
+)
 from orchestr.git.repo import CommitId
 from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import CandidateVerdict, CheckOrder
@@ -47,7 +53,7 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
 def check_commit(
     session: LandingSession, spec: CandidateSpec, commit: str, tree: str, stop: threading.Event
 ) -> CandidateVerdict:
-    """Check a commit in a warm worktree that shows it. Raises Interrupted."""
+    """Check a commit in a warm worktree that shows it. Raises Interrupted, NotEvaluated."""
     name, changes_in = spec.lane.repo, tuple(session.queue.items[key].change for key in spec.keys)
     number = _take_bench(session, name)
     try:
@@ -66,7 +72,7 @@ def check_commit(
                 session.warn,
             )
         )
-    except Interrupted:
+    except (Interrupted, NotEvaluated):
         raise
     except OrchestrError as error:
         if full := as_disk_full(error):
@@ -91,7 +97,11 @@ def check_forge_merge(session: LandingSession, spec: CandidateSpec, commit: str)
     where = f"{spec.lane.target} of {spec.lane.repo}"
     session.warn(f"{where} moved while the forge merged; {commit[:12]} was not checked before")
     tree = session.repo(spec.lane.repo).resolve_tree(CommitId(commit))
-    result = check_commit(session, spec, commit, tree, session.runs[0].stop)
+    try:
+        result = check_commit(session, spec, commit, tree, session.runs[0].stop)
+    except NotEvaluated as error:
+        session.red.append(f"{where} at {commit[:12]}: {error.reason}")
+        return
     if not result.green:
         session.red.append(f"{where} is RED at {commit[:12]}: {result.detail}")
 
@@ -120,6 +130,8 @@ def repair_change(session: LandingSession, action: RepairChange) -> Event:
         raise
     except NeedsApproval as error:  # mended, and a person has to say yes to it
         return Parked(action.key, Trouble.APPROVAL, f"its agent mended it; it {error.reason}")
+    except NotEvaluated:
+        raise  # the next landing checks the same repair again; its agent is not asked once more
     except OrchestrError as error:
         if full := as_disk_full(error):
             raise full from error

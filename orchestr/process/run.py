@@ -79,7 +79,17 @@ class CompletedCommand:
 
 
 class CannotStart(OrchestrError):
-    """The command could not be started: no such directory, not executable, too long."""
+    """The command could not be started: no such directory, not executable, too long.
+
+    ``program`` is its first word, ``errno`` the system's reason where it gave one.
+    """
+
+    def __init__(
+        self, reason: str, *, hint: str | None = None, program: str = "", errno: int | None = None
+    ) -> None:
+        super().__init__(reason, hint=hint)
+        self.program = program
+        self.errno = errno
 
 
 class ProgramMissing(CannotStart):
@@ -273,14 +283,25 @@ def _shorten_command(argv: tuple[str, ...]) -> str:
 def _start_error(
     argv: tuple[str, ...], cwd: Path, env: Mapping[str, str], error: Exception
 ) -> CannotStart:
-    secrets = secret_values(env)
+    secrets, number = secret_values(env), getattr(error, "errno", None)
     if not cwd.is_dir():
         return CannotStart(
-            redact(f"{_shorten_command(argv)}: there is no directory {cwd}", secrets)
+            redact(f"{_shorten_command(argv)}: there is no directory {cwd}", secrets),
+            program=argv[0],
         )
     if isinstance(error, FileNotFoundError):
+        if "/" in argv[0] and (cwd / argv[0]).is_file():
+            return ProgramMissing(
+                f"{argv[0]}: the interpreter that its first line names is not found",
+                hint="install that interpreter, or correct the first line of the file",
+                program=argv[0],
+                errno=number,
+            )
         return ProgramMissing(
             f"{argv[0]}: program not found",
             hint=f"install {argv[0]}, or put its folder on PATH ({env.get('PATH', 'not set')})",
+            program=argv[0],
+            errno=number,
         )
-    return CannotStart(redact(f"{_shorten_command(argv)}: cannot be started: {error}", secrets))
+    words = redact(f"{_shorten_command(argv)}: cannot be started: {error}", secrets)
+    return CannotStart(words, program=argv[0], errno=number)

@@ -6,7 +6,6 @@ Reads only; a finding with severity `error` stops the run unless `--skip-preflig
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from orchestr.cell.agent.prompt import check_template
 from orchestr.cell.budget import has_usd_limit
@@ -14,24 +13,14 @@ from orchestr.cell.context import CellContext, FeatureRun, repo_path
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import Repo, git_version
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_programs import check_programs
+from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.layout import check_disk
 from orchestr.tasks.generate import is_made_on_demand
 
 MIN_GIT = (2, 38)
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
-    """A finding and how to fix it."""
-
-    severity: str  # error | warning
-    what: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.severity}: {self.what}\n  hint: {self.fix}"
 
 
 def check_prerequisites(
@@ -69,6 +58,7 @@ def check_prerequisites(
     if why is not None:
         found.append(Diagnostic("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     found += check_reviewers(run, cells)
+    found += check_programs(chosen)
     for claim in overlap_problems(run.feature, run.layout.root):
         what = f"{claim.location}: {claim.message}"
         found.append(Diagnostic(claim.severity, what, claim.hint or ""))

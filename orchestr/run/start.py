@@ -96,8 +96,7 @@ def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
 
 def _may_start_agent(ctx: CellContext, phases: Collection[Phase]) -> bool:
     """Whether an agent may start in these phases: to work, to repair or to review."""
-    repairs = ctx.cell.proof.checks or ctx.repo_settings.checks or ctx.repo_settings.detect
-    may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if repairs else ()),
+    may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if ctx.has_checks else ()),
            *((Phase.REVIEW,) if requested_reviewers(ctx) else ())}  # fmt: skip
     return not may.isdisjoint(phases)
 

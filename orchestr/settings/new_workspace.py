@@ -44,12 +44,14 @@ cells:
     repo: {first}
     todo:
       - "Describe one step a line; quote it when it holds a colon and a space: like this"
+    checks: none              # or what must be green: [{{kind: command, run: [make, test]}}]
     # owned_paths: ["src/api/**"]     # changes outside are refused
   client:
     repo: {second}
     depends_on: [api]         # starts when api's code is there
     todo:
       - Use what the api cell made
+    checks: none
 """
 
 

@@ -170,6 +170,11 @@ def check_url_variables(url: str | None, env: Iterable[tuple[str, str]], *field:
         raise BadValue(error.message, error.hint, field=field) from None
 
 
+def needs_port_variable(url: str | None, known: Collection[str]) -> bool:
+    """Whether an address has a ``${PORT}`` that only a cell with ports of its own can fill in."""
+    return any(n in PORT_NAMES and n not in known for n in PLACEHOLDER.findall(url or ""))
+
+
 def check_version(value: str) -> str:
     """``1.2`` (exact), or bounds like ``>=1.2,<2``."""
     parse_version_bounds(value)

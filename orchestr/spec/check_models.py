@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from orchestr.spec import checks as proof
 from orchestr.spec.check_kinds import find_kind, list_kinds
@@ -46,9 +57,29 @@ else:
     Screenshot = Annotated[Union[_SHOTS], Field(discriminator="kind")]  # noqa: UP007
 
 
+NONE = "none"  # instead of a list of checks: there are none, on purpose
+
+
+class _ListOrNone:
+    """Marks a list that the word `none` may stand for. No union: its errors name each member."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def accept_none(value: Any, read: Callable[[Any], Any]) -> Any:
+            return value if value == NONE and isinstance(value, str) else read(value)
+
+        return no_info_wrap_validator_function(accept_none, handler(source))
+
+    @staticmethod
+    def __get_pydantic_json_schema__(
+        schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"const": NONE, "type": "string"}]}
+
+
 # The types of fields that hold checks: what may stand there are the kinds that are installed.
 CHECK_TYPES: Mapping[str, Any] = {
-    "checks": list[CheckModel],
+    "checks": Annotated[list[CheckModel], _ListOrNone],
     "screenshots": list[Screenshot],
     "cross_checks": list[CrossModel],
 }
@@ -58,14 +89,17 @@ def resolve_proof(own: BaseModel, common: BaseModel, feature: BaseModel) -> proo
     """What a cell asks for: its own words, else the defaults', else the feature's."""
     levels = (feature, common, own)
     stated = stated_values(proof.ProofRequirements, *levels)
+    named_none = stated.get("checks") == NONE
     special: dict[str, Callable[[], Any]] = {
-        "checks": lambda: make_records(stated["checks"]),
+        "checks": lambda: () if named_none else make_records(stated["checks"]),
         "screenshots": lambda: make_records(stated["screenshots"], "screenshot"),
         "reviewers": lambda: _make_reviewers(stated["reviewers"]),
         "repair": lambda: _resolve_repair(levels),
     }
     plain = {name: value for name, value in stated.items() if name not in special}
     made = {name: make() for name, make in special.items() if name in stated}
+    if named_none:
+        made["no_checks"] = True
     return proof.ProofRequirements(**record_values(proof.ProofRequirements, plain), **made)
 
 

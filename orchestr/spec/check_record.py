@@ -43,3 +43,16 @@ class CheckBase:
         The answer are those that the record is made with. Raises BadValue.
         """
         return given
+
+    @property
+    def needs_ports(self) -> bool:
+        """Whether it can only be run in a cell that has ports of its own."""
+        return False
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """The programs that it starts, as argument lists; what is missing of them is known before
+        a run.
+        """
+        run: tuple[str, ...] = getattr(self, "run", ())
+        return (run,) if isinstance(run, tuple) and run else ()

@@ -1,7 +1,8 @@
 """What is wrong between checks, reviewers, contracts and the rest of a spec.
 
 Works on the raw values, like `orchestr.spec.references`, whose second half this is: agents that are
-not there, cells and repositories that nobody has, names used twice.
+not there, cells and repositories that do not exist, names used twice. What the kind of a check has
+to answer (`check_ports`) is asked of the records.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from orchestr.errors import Problem
+from orchestr.spec.checks import CrossCheck
 from orchestr.spec.field_types import quote_value, suggest_name
+from orchestr.spec.phases import Action
+from orchestr.spec.records import Cell
 from orchestr.spec.yaml_source import Document
 
 Path_ = tuple[str | int, ...]
@@ -37,6 +41,35 @@ def check_proof_fields(
     yield from _duplicate_problems(document, ("cross_checks",), raw.get("cross_checks"))
     yield from _repo_problems(document, raw.get("cross_checks"), repos)
     yield from _owner_problems(document, raw.get("contracts"), names)
+
+
+def check_ports(document: Document, section: str, cell: Cell) -> Iterable[Problem]:
+    """Checks that ask at a port of their cell, in a cell that has none: they could never run."""
+    pushes = cell.action is Action.PUSH
+    if cell.proof.ports and not pushes:
+        return
+    own = document.value[section][cell.name]
+    for word in ("checks", "screenshots"):
+        here: Path_ = (section, cell.name, word)
+        if not (isinstance(own, dict) and word in own):
+            here = ("defaults", word)
+        for index, check in enumerate(getattr(cell.proof, word)):
+            if check.needs_ports:
+                message = f"it asks at a port of cell {cell.name}, which has none"
+                hint = NO_PORTS_OF_PERSON if pushes else NO_PORTS
+                yield document.make_problem((*here, index), message, hint)
+
+
+def check_cross_ports(document: Document, crossed: Iterable[CrossCheck]) -> Iterable[Problem]:
+    """The same for cross checks, which belong to no cell."""
+    for index, cross in enumerate(crossed):
+        if cross.check.needs_ports:
+            message = "it asks at a port of a cell, and a cross check has none"
+            yield document.make_problem(("cross_checks", index), message, NO_PORTS_OF_PERSON)
+
+
+NO_PORTS = "write `ports: true` in the cell, `start:` for a service of its own, or a whole `url:`"
+NO_PORTS_OF_PERSON = "start the service in it (`start: [...]`), or write a whole `url:`"
 
 
 def _text_items(listed: Any, field: str) -> list[tuple[int, str]]:

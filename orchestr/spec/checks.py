@@ -83,7 +83,9 @@ class ProofRequirements:
     A field stands in a cell and in ``defaults``, unless it says otherwise.
     """
 
-    checks: Annotated[tuple[CheckDef, ...], Doc("must be green")] = ()
+    checks: Annotated[
+        tuple[CheckDef, ...], Doc("must be green; `none` states that there are none")
+    ] = ()
     screenshots: Annotated[tuple[CheckDef, ...], Doc("pictures for the reviewers")] = ()
     reviewers: Annotated[tuple[Reviewer, ...], Doc("agents that read and judge")] = ()
     review_rule: Annotated[
@@ -102,6 +104,7 @@ class ProofRequirements:
         bool, OnlyForAgents(), Doc("tests are written, and seen to fail, before the work")
     ] = False
     ports: Annotated[bool, Doc("the cell gets ten ports of its own")] = False
+    no_checks: Annotated[bool, StandsIn()] = False  # the file says `checks: none`
 
     def to_row(self) -> Row | None:
         """Everything as JSON values; None when nothing is asked for."""

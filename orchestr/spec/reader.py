@@ -148,6 +148,7 @@ def _make_feature(
 ) -> tuple[Feature, list[Problem]]:
     """The record of a valid model; defaults are filled in here and nowhere else."""
     from orchestr.spec.check_models import make_cross_checks
+    from orchestr.spec.check_references import check_cross_ports, check_ports
     from orchestr.spec.record_models import record_values, stated_values
 
     stated = stated_values(Feature, model.metadata, model)
@@ -160,6 +161,8 @@ def _make_feature(
     for cell_name, fields in getattr(model, section).items():
         cells.append(_make_cell(cell_name, key, fields, model))
         problems += _branch_problems(document, (section, cell_name), cells[-1])
+        problems += check_ports(document, section, cells[-1])
+    problems += check_cross_ports(document, crossed)
     made = {
         "key": key,
         "cells": tuple(cells),

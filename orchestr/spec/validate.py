@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestr.errors import Problem, SpecError, UsageError
+from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
+from orchestr.spec.checks import CheckDef
 from orchestr.spec.field_types import quote_value, suggest_name
-from orchestr.spec.phases import Action
+from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, SpecSettings, read_all_specs, read_feature, spec_files
 from orchestr.spec.records import Feature
+
+
+class RepoChecks(Protocol):
+    """The checks that the settings give a repository."""
+
+    @property
+    def checks(self) -> tuple[CheckDef, ...]: ...
+    @property
+    def detect(self) -> bool: ...
 
 
 class ValidationSettings(SpecSettings, Protocol):
@@ -22,6 +32,8 @@ class ValidationSettings(SpecSettings, Protocol):
 
     @property
     def default_agent(self) -> str | None: ...
+
+    def repo_settings(self, name: str) -> RepoChecks: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +148,41 @@ def _part_of_file(everything: SpecSet, features: dict[str, Feature], file: str) 
 def _make_report(settings: ValidationSettings, found: SpecSet) -> ValidationReport:
     features = tuple(found.features.values())
     missing = [] if settings.default_agent else [_without_agent(f) for f in features]
+    missing += [_without_check(settings, feature) for feature in features]
     warnings = (*found.warnings, *(problem for problem in missing if problem))
     return ValidationReport(features, found.problems, warnings)
+
+
+def _without_check(settings: ValidationSettings, feature: Feature) -> Problem | None:
+    """A cell that nothing checks, where its spec does not say so on purpose."""
+    bare = []
+    for cell in feature.cells:
+        repo = settings.repo_settings(cell.repo)
+        listed = Phase.CHECK in cell.phases and (cell.proof.checks or repo.checks or repo.detect)
+        if not listed and not cell.proof.no_checks:
+            bare.append(cell.name)
+    if not bare:
+        return None
+    place = locate_cell(settings.workspace.root, feature.path, bare[0])
+    message = f"no check for {_list_names(bare)}: nothing shows that the work is right"
+    hint = "add `checks:` (`orchestr plan` proposes some), or state it with `checks: none`"
+    return Problem(feature.path, *place, "", message, hint, "warning")
+
+
+def locate_cell(root: Path, path: str, cell: str) -> tuple[int, int]:
+    """Line and column of a cell in its file; (0, 0) where that cannot be read any more."""
+    from orchestr.spec import yaml_source
+
+    try:
+        text = yaml_source.parse(path, (root / path).read_bytes())
+    except (OrchestrError, OSError):
+        return (0, 0)
+    value = text.value if isinstance(text.value, dict) else {}
+    return text.find_place(["cells" if "cells" in value else "repos", cell], at_key=True)
+
+
+def _list_names(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _without_agent(feature: Feature) -> Problem | None:
@@ -145,7 +190,6 @@ def _without_agent(feature: Feature) -> Problem | None:
     bare = [c.name for c in feature.cells if c.action is Action.AGENT and c.agent is None]
     if not bare:
         return None
-    names = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
-    message = f"no agent is named for {names}, and the settings have no default"
+    message = f"no agent is named for {_list_names(bare)}, and the settings have no default"
     hint = 'write `agent:` there, or [agents] default = "..." in orchestr.toml'
     return Problem(feature.path, 0, 0, "", message, hint, "warning")

@@ -241,7 +241,8 @@ class AttemptClosed(AgentDetails, frozen=True, tag="attempt.closed"):
 
 
 class CheckDone(Details, frozen=True, tag="check.done"):
-    """``check`` is the kind; ``repo`` is there for a cross check."""
+    """``check`` is the kind; ``repo`` is there for a cross check. ``unavailable``: it could not be
+    run; ``passed`` is false then."""
 
     name: Text = None
     check: Text = None
@@ -251,6 +252,7 @@ class CheckDone(Details, frozen=True, tag="check.done"):
     cached: bool = False
     log: Text = None
     repo: Text = None
+    unavailable: bool = False
 
 
 class RepairOpened(Details, frozen=True, tag="repair.opened"):

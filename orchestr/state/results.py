@@ -37,6 +37,7 @@ CHECKS = "checks.json"
 REVIEW = "review.json"
 HEAD = "head.toml"
 TREE = "tree"
+BESIDE_PLAN = "beside-plan.json"
 PR_URL = "pr-url"
 PUBLISHED = "publish.toml"  # what `pr-url` was made from; `pr-url` itself is the address alone
 
@@ -151,11 +152,43 @@ class Evidence(Record, frozen=True):
         return self if self.origin else replace(self, origin=self.head)
 
 
+class PlanDeviation(Record, frozen=True):
+    """`beside-plan.json`: what a head changes that the approved plan does not name.
+
+    ``plan_names_files`` is False for a plan that names no file at all. ``explanation`` is the
+    author's last message.
+    """
+
+    head: str
+    files: tuple[str, ...]
+    plan_names_files: bool = True
+    explanation: str = ""
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is anything to say."""
+        return bool(self.files) or not self.plan_names_files
+
+    def write(self, folder: Path) -> None:
+        write_json_record(folder / BESIDE_PLAN, self)
+
+    @classmethod
+    def read(cls, folder: Path) -> PlanDeviation | None:
+        return read_json_record(folder / BESIDE_PLAN, cls)
+
+
 def valid_checks(checks: Evidence | None, review: Evidence | None) -> tuple[Mapping[str, Any], ...]:
     """The results that count: a repair in the review made those of before void."""
     if review is not None and review.checks is not None:
         return review.checks
     return checks.items if checks is not None else ()
+
+
+def check_word(row: Mapping[str, Any]) -> str:
+    """What a result came to, in a word or two: `passed`, `RED`, or `not evaluated`."""
+    if row.get("passed") is True:
+        return "passed"
+    return "not evaluated" if row.get("unavailable") is True else "RED"
 
 
 class HeadRecord(Record, frozen=True):

@@ -348,6 +348,7 @@ class _TimelineBuilder:
         start = at - (0.0 if cached else positive_or_none(details.seconds) or 0.0)
         span = self._make_span(SpanKind.CHECK, details.name or "", event, start)
         note = (details.detail or "") + (" (cached)" if cached else "")
+        note = f"not evaluated: {note}" if details.unavailable else note
         told = {k: event.data[k] for k in ("log", "repo", "check") if event.data.get(k)}
         self.closed.append(
             replace(span, end=at, state="done" if good else "failed", note=note, data=told)

@@ -191,6 +191,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             return replace(cell, doing="")
         case CheckDone() if cell.state is CellState.RUNNING:
             mark = "passed" if details.passed is True else "red"
+            mark = "not evaluated" if details.unavailable else mark
             return replace(cell, doing=f"check {details.name or '?'} {mark}")
         case ReviewDone() if cell.state is CellState.RUNNING:
             who, said = (

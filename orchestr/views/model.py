@@ -6,9 +6,10 @@ Plain records; the commands fill them in, the renderings only read them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestr.cell.notes import NO_NOTES, ProofNotes
 from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Feature
@@ -26,6 +27,7 @@ class CellFacts:
     ``log`` is the newest transcript. ``state`` and ``phases`` replace what the journal says, for
     a caller that has looked at the result files. ``sign`` is the command that signs its commits,
     where signing was switched off. ``approvals`` are the cell's gates, see `docs/approval.md`.
+    ``notes`` are what a reader has to know beside green and red.
     """
 
     base: str | None = None
@@ -38,6 +40,7 @@ class CellFacts:
     pr_draft: bool | None = None
     sign: str | None = None
     approvals: tuple[Mapping[str, str | None], ...] = ()
+    notes: ProofNotes = NO_NOTES
     state: CellState | None = None
     phases: Mapping[str, str] | None = None
 
@@ -145,11 +148,32 @@ def describe_activity(view: CellView) -> str:
     return words
 
 
+def proof_lines(status: FeatureStatus, names: Iterable[str]) -> list[str]:
+    """What a reader has to know beside green and red: cells without a check together, the rest
+    cell by cell.
+    """
+    shown = [n for n in names if status.cell_state(n) is not CellState.IGNORED]
+    bare: dict[str, list[str]] = {}
+    lines = []
+    for name in shown:
+        notes = status.cell_facts(name).notes
+        if notes.unchecked:
+            bare.setdefault(notes.unchecked, []).append(name)
+        lines += [f"! {name}: {clean_line(line)}" for line in replace(notes, unchecked="").lines()]
+    return [
+        *(f"! no check is run for {', '.join(cells)}: {why}" for why, cells in bare.items()),
+        *lines,
+    ]
+
+
 def cross_lines(status: FeatureStatus) -> list[str]:
     """What the cross checks came to: a line for each repository, and what to do about red ones."""
     lines = []
     for one in status.cross:
-        what = "not made yet" if one.passed is None else clean_line(one.told)
+        what = clean_line(one.told) if one.passed is not None else "not made yet"
+        unfinished = _cells_without_result(status, one.repo) if one.passed is None else []
+        if unfinished:
+            what = f"not made: they wait for {', '.join(unfinished)}"
         mark = {True: "✓", False: "✗", None: "·"}[one.passed]
         lines.append(f"{mark} cross checks in {one.repo}: {what}")
         if one.passed is False:
@@ -157,6 +181,19 @@ def cross_lines(status: FeatureStatus) -> list[str]:
             lines += [f"  log:  {one.logs}"] if one.logs else []
             lines.append(f"  next: mend a cell, then orchestr run {name}")
     return lines
+
+
+def _cells_without_result(status: FeatureStatus, repo: str) -> list[str]:
+    """The cells that keep the cross checks of a repository from being made, with their states.
+
+    They run as the last step of a feature, so a cell of another repository holds them, too.
+    """
+    found = []
+    for cell in sorted(status.plan.cells, key=lambda cell: cell.repo != repo):
+        state = status.cell_state(cell.name)
+        if not state.is_good:
+            found.append(f"{cell.name} ({state_words(state, status.view.cell(cell.name))})")
+    return found
 
 
 def spending_words(cells: Iterable[CellView]) -> str:

@@ -22,6 +22,7 @@ cells:
   a:
     repo: r
     todo: [x]
+    ports: true
     checks:
       - {kind: command, run: [make, test], exit: 3, output: /ok$/, cwd: sub, env: {MODE: ci},
          pass_env: [HOME], timeout: 1m, name: unit}
@@ -81,7 +82,7 @@ def test_defaults_of_each_kind() -> None:
 
     assert [check.timeout for check in checks] == [60, 300, 600, 300, 30, 600, 30, 60, 300]
     (plain,) = (
-        read("cells: {a: {repo: r, todo: [x], checks: [{kind: api_probe, path: /}]}}")
+        read("cells: {a: {repo: r, todo: [x], ports: true, checks: [{kind: api_probe, path: /}]}}")
         .cells[0]
         .proof.checks
     )

@@ -26,6 +26,7 @@ from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
+from orchestr.state.results import check_word
 
 DIFF_LIMIT = 120_000  # characters of the diff in a prompt; the rest is read in the checkout
 
@@ -116,8 +117,7 @@ def _format_evidence(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "No checks are configured for this cell: nothing was run."
     return "\n".join(
-        f"- {row.get('name')} ({row.get('kind')}): "
-        f"{'passed' if row.get('passed') else 'RED'}: {row.get('detail')}"
+        f"- {row.get('name')} ({row.get('kind')}): {check_word(row)}: {row.get('detail')}"
         for row in rows
     )
 

@@ -225,6 +225,23 @@ def opinion_to_row(opinion: ReviewerOpinion) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def mark_outvoted(
+    rows: Sequence[Mapping[str, Any]], opinions: Sequence[ReviewerOpinion], rule: ReviewRule
+) -> tuple[Mapping[str, Any], ...]:
+    """The rows of opinions of which none blocks: a blocker with evidence gets the rule that
+    outvoted it. Rows without one stay as they are.
+    """
+    found = []
+    for row, opinion in zip(rows, opinions, strict=True):
+        outvoted = set(opinion.blockers)
+        issues = [
+            {**told, "outvoted": str(rule)} if issue in outvoted else told
+            for told, issue in zip(row["issues"], opinion.issues, strict=True)
+        ]
+        found.append({**row, "issues": issues} if outvoted else row)
+    return tuple(found)
+
+
 def opinion_from_row(row: Mapping[str, Any]) -> ReviewerOpinion:
     """What `opinion_to_row` wrote. Raises KeyError, TypeError, ValueError for others."""
     return ReviewerOpinion(

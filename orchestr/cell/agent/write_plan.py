@@ -143,8 +143,7 @@ def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
             raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {place}")
         text = place.read_text(encoding="utf-8", errors="replace")
     if not text.strip():
-        agent = ctx.run.agent_adapter(plan.agent)
-        text = agent.read_answer(folder / TRANSCRIPT, last_start_offset(folder))
+        text = read_last_answer(ctx, plan)
     text = redact(text.strip(), launch_secrets(folder))
     if not text:
         raise ctx.fail(
@@ -154,3 +153,10 @@ def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
     if len(text.encode()) > LONGEST:
         raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {folder}")
     return f"{text}\n"
+
+
+def read_last_answer(ctx: CellContext, attempt: Attempt) -> str:
+    """What the agent wrote last; of a program, all that it printed in its last start."""
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    agent = ctx.run.agent_adapter(attempt.agent)
+    return agent.read_answer(folder / TRANSCRIPT, last_start_offset(folder))

@@ -34,6 +34,7 @@ from orchestr.state.results import (
 )
 
 if TYPE_CHECKING:
+    from orchestr.cell.proof.run_checks import SuiteVerdict
     from orchestr.checks.base import CheckResult
 
 Rows = tuple[Mapping[str, Any], ...]
@@ -152,7 +153,7 @@ def check_until_green(
         resume_repair,
         unacceptable_reason,
     )
-    from orchestr.cell.proof.run_checks import run_checks
+    from orchestr.cell.proof.run_checks import raise_not_evaluated, run_checks
 
     key, most = phase_digest(ctx, Phase.CHECK), ctx.cell.proof.repair.checks
     attempt = resume_repair(ctx, done, marker, Phase.CHECK)
@@ -173,7 +174,9 @@ def check_until_green(
                     return Evidence(
                         head_to_record(ctx, done, head), key, rows, done.head
                     ), verdict.summary_line
-                red = RedFinding(verdict.red_digest, verdict.summary_line, verdict.folder)
+                if not verdict.has_red:
+                    raise_not_evaluated(ctx, verdict)
+                red = RedFinding.from_verdict(verdict)
                 words = format_red_checks(
                     verdict.results, head, first=is_first_repair(ctx, attempt, done)
                 )
@@ -210,6 +213,12 @@ class RedFinding:
     digest: str
     told: str
     folder: Path | None = None
+    is_whole: bool = True  # False: there are checks that were not evaluated
+
+    @classmethod
+    def from_verdict(cls, verdict: SuiteVerdict) -> RedFinding:
+        """What a suite of checks found."""
+        return cls(verdict.red_digest, verdict.summary_line, verdict.folder, not verdict.missing)
 
     @classmethod
     def from_text(cls, told: str) -> RedFinding:
@@ -236,9 +245,10 @@ def accept_partial(
 ) -> Evidence:
     """Evidence with red in it, where the spec allows that; else PhaseFailed with the reason.
 
-    A change that may not be published at all (outside its paths) is never partial.
+    A change that may not be published at all (outside its paths) is never partial, nor is one
+    with checks that were not evaluated.
     """
-    if ctx.cell.proof.allow_partial and red.folder is not None:
+    if ctx.cell.proof.allow_partial and red.folder is not None and red.is_whole:
         warn_partial(ctx, Phase.CHECK, red)
         return Evidence(head, key, rows, origin, partial=True)
     where = f"mend it in {ctx.worktree} and commit, then: orchestr run {ctx.name}"

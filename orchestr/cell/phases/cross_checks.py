@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun
-from orchestr.cell.proof.run_checks import CellStopEvent, check_environment, evidence_row
+from orchestr.cell.proof.run_checks import (
+    CellStopEvent,
+    check_environment,
+    evidence_row,
+    result_details,
+)
 from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
 from orchestr.cell.worktree.ensure import readable_checkout
 from orchestr.checks.cache import ResultCache
@@ -149,9 +154,7 @@ def _check_merge(
     )
     ctx.check_cancelled()
     for result in results:
-        run.emit(EventKind.CHECK_DONE, name=result.name, check=str(result.kind), repo=repo,
-                 passed=result.passed, detail=result.detail[:500], seconds=result.seconds,
-                 cached=result.cached, log=result.log)  # fmt: skip
+        run.emit(EventKind.CHECK_DONE, repo=repo, **result_details(result))
     if tree.head() != merged.commit:  # nobody's worktree: only the verdict is void
         return {"passed": False, "told": "a check moved the checkout", "rows": []}
     return {

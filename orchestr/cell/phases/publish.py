@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import partial
 
 from orchestr.cell import approval
+from orchestr.cell.agent.plan_deviation import record_plan_deviation
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.push_head import push_head
@@ -182,6 +183,7 @@ def run(ctx: CellContext) -> PhaseResult:
 
 def _publish_head(ctx: CellContext, head: HeadRecord) -> tuple[PullRequest, HeadRecord]:
     """Ask for the approval, push, and return the pull request and the head that it shows."""
+    record_plan_deviation(ctx, head)
     if Gate.PUBLISH in ctx.cell.proof.approve:
         value, title = gate_digest(ctx, head), pr_title(ctx)
         # Its upstream has landed: the same work is for another base, and needs no new yes.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from orchestr.cell.agent.plan_deviation import record_plan_deviation
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases import check
@@ -121,6 +122,7 @@ def run(ctx: CellContext) -> PhaseResult:
     evidence.write(ctx.dir / REVIEW)
     agreed = make_agreed_head(ctx, done, evidence.head)
     agreed.write(ctx.dir)
+    record_plan_deviation(ctx, agreed)
     if evidence == record.review:
         return PhaseResult.up_to_date()
     partial = evidence.partial or (checks.partial and evidence.checks is None)
@@ -187,8 +189,9 @@ def review_until_accepted(
                 rows = rows or ()
                 found = review_head(ctx, head, CommitId(marker.base), rows, attempt)
                 blockers = opinions.blocking_issues(found, proof.review_rule)
-                items = tuple(opinions.opinion_to_row(o) for o in found)
+                items: check.Rows = tuple(opinions.opinion_to_row(o) for o in found)
                 if not blockers:
+                    items = opinions.mark_outvoted(items, found, proof.review_rule)
                     if attempt is not None:
                         repairs.end_series(ctx.dir, attempt.number, Phase.REVIEW, origin)
                     return Evidence(head, key, items, checks.head,
@@ -199,7 +202,7 @@ def review_until_accepted(
             assert red is not None
             stop = check.give_up_reason(ctx, attempt, Phase.REVIEW, origin, red.digest, most)
             if stop is not None or attempt is None:
-                if proof.allow_partial and not refused and rows is not None:
+                if proof.allow_partial and not refused and rows is not None and red.is_whole:
                     check.warn_partial(ctx, Phase.REVIEW, red)
                     return Evidence(head, key, tuple(opinions.opinion_to_row(o) for o in found),
                                     checks.head, partial=True,
@@ -220,7 +223,7 @@ def _rerun_checks(
     ctx: CellContext, attempt: Attempt | None, marker: WorktreeMarker, head: CommitId
 ) -> tuple[check.Rows, check.RedFinding | None, str]:
     """The checks on a head that a repair made here: results, what is red, words for the author."""
-    from orchestr.cell.proof.run_checks import run_checks
+    from orchestr.cell.proof.run_checks import raise_not_evaluated, run_checks
 
     if not ctx.has_checks:
         return (), None, ""
@@ -228,12 +231,10 @@ def _rerun_checks(
     verdict = run_checks(ctx, head, CommitId(marker.base), attempt=number, phase=Phase.REVIEW)
     if verdict.passed:
         return verdict.rows, None, ""
+    if not verdict.has_red:
+        raise_not_evaluated(ctx, verdict)
     words = check.format_red_checks(verdict.results, head, first=False)
-    return (
-        verdict.rows,
-        check.RedFinding(verdict.red_digest, verdict.summary_line, verdict.folder),
-        words,
-    )
+    return verdict.rows, check.RedFinding.from_verdict(verdict), words
 
 
 BLOCKED = """Reviewers have read your commit {} and found what must not be merged as it is:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
@@ -24,6 +24,7 @@ from orchestr.checks.base import CheckResult, Failure
 from orchestr.checks.cache import ResultCache, result_as_dict
 from orchestr.checks.suite import SuiteRequest, failure_key, run_suite, summarize_results
 from orchestr.checks.weakened_tests import find_weakened_tests
+from orchestr.errors import NotEvaluated
 from orchestr.files import write_json
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.attributes import use_attributes_of
@@ -50,6 +51,16 @@ class SuiteVerdict:
         return all(result.passed for result in self.results)
 
     @property
+    def missing(self) -> tuple[CheckResult, ...]:
+        """The checks that were not evaluated: the machine lacks something that they need."""
+        return tuple(result for result in self.results if result.unavailable)
+
+    @property
+    def has_red(self) -> bool:
+        """Whether a check ran and says no."""
+        return any(result.is_red for result in self.results)
+
+    @property
     def red_digest(self) -> str:
         """A digest of what fails, for `repairs.repair_stop_reason`."""
         return failure_key(self.results)
@@ -67,7 +78,7 @@ class SuiteVerdict:
 
 def evidence_row(result: CheckResult) -> Mapping[str, Any]:
     """What is told of a result for good: no times, no paths."""
-    return {
+    row = {
         "name": result.name,
         "kind": str(result.kind),
         "passed": result.passed,
@@ -75,6 +86,7 @@ def evidence_row(result: CheckResult) -> Mapping[str, Any]:
         "tests": result.tests,
         "failures": [failure.name for failure in result.failures[:20]],
     }
+    return {**row, "unavailable": True} if result.unavailable else row
 
 
 def cell_checks(ctx: CellContext, where: Path | None = None) -> tuple[CheckDef, ...]:
@@ -84,7 +96,7 @@ def cell_checks(ctx: CellContext, where: Path | None = None) -> tuple[CheckDef, 
     if Phase.CHECK not in ctx.cell.phases:
         return ()
     named = (*ctx.repo_settings.checks, *ctx.cell.proof.checks)
-    if named or not ctx.repo_settings.detect:
+    if named or not ctx.has_checks:
         return named
     from orchestr.checks.detect import detect_checks
 
@@ -149,6 +161,16 @@ def _run_guarded(
     return results
 
 
+def raise_not_evaluated(ctx: CellContext, verdict: SuiteVerdict) -> NoReturn:
+    """No verdict: no repair is made, and the next run checks again without an agent."""
+    told = "; ".join(f"{one.name}: {one.detail}" for one in verdict.missing)
+    raise NotEvaluated(
+        f"not evaluated: {told}; logs in {verdict.folder}",
+        hint=f"provide what is missing, then: orchestr run {ctx.name} (no agent starts for it)",
+        cell=ctx.name,
+    )
+
+
 def check_weakened_tests(ctx: CellContext, base: CommitId, head: CommitId) -> CheckResult | None:
     """A red result when the change takes tests away and the spec does not allow it."""
     from orchestr.git.unified_diff import DIFF_OPTIONS
@@ -169,9 +191,17 @@ def check_weakened_tests(ctx: CellContext, base: CommitId, head: CommitId) -> Ch
 
 def journal_result(ctx: CellContext, result: CheckResult, phase: Phase) -> None:
     """Journal one result."""
-    ctx.emit(EventKind.CHECK_DONE, phase=phase, name=result.name, check=str(result.kind),
-             passed=result.passed, detail=result.detail[:500], seconds=result.seconds,
-             cached=result.cached, log=result.log)  # fmt: skip
+    ctx.emit(EventKind.CHECK_DONE, phase=phase, **result_details(result))
+
+
+def result_details(result: CheckResult) -> dict[str, Any]:
+    """What the journal keeps of a result."""
+    found: dict[str, Any] = {
+        "name": result.name, "check": str(result.kind), "passed": result.passed,
+        "detail": result.detail[:500], "seconds": result.seconds, "cached": result.cached,
+        "log": result.log,
+    }  # fmt: skip
+    return {**found, "unavailable": True} if result.unavailable else found
 
 
 def input_digest(ctx: CellContext, head: CommitId) -> str:

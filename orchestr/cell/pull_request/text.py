@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestr.cell.context import CellContext, observed_prs
+from orchestr.cell.notes import read_notes
 from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
@@ -19,6 +20,7 @@ from orchestr.state.results import (
     HeadRecord,
     ImplementOutcome,
     ImplementRecord,
+    PlanDeviation,
     WorktreeMarker,
     digest,
     read_line,
@@ -42,6 +44,7 @@ def body_block(ctx: CellContext) -> str:
     """Our part of the text, from what is known now. Equal facts give an equal text."""
     marker = WorktreeMarker.read(ctx.dir)
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
+    notes = read_notes(ctx, ctx.read_head())
     cells = [ctx.run.cell_context(cell.name) for cell in ctx.run.feature.cells]
     return body.render_block(
         ctx.run.feature,
@@ -52,10 +55,19 @@ def body_block(ctx: CellContext) -> str:
         draft=ctx.run.settings.forge.draft,
         partial=is_partial(ctx),
         evidence=(
-            body_evidence.render_checks(valid_checks(checks, review)),
+            body_evidence.render_checks(valid_checks(checks, review), notes.unchecked),
+            _render_deviation(notes.deviation),
             body_evidence.render_repairs(counted_repairs(ctx)),
             body_evidence.render_reviews(review.items if review else ()),
         ),
+    )
+
+
+def _render_deviation(deviation: PlanDeviation | None) -> str:
+    if deviation is None:
+        return ""
+    return body_evidence.render_deviation(
+        deviation.files, deviation.explanation, names_files=deviation.plan_names_files
     )
 
 

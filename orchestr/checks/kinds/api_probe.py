@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from orchestr.checks.base import CheckFailed, CheckVerdict, Failure
+from orchestr.checks.base import CheckFailed, CheckUnavailable, CheckVerdict, Failure
 from orchestr.checks.definition import CheckDefinition
-from orchestr.spec.check_field_types import PLACEHOLDER, PORT_NAMES, check_url_variables
+from orchestr.spec.check_field_types import (
+    PLACEHOLDER,
+    PORT_NAMES,
+    check_url_variables,
+    needs_port_variable,
+)
 from orchestr.spec.checks import Pairs
 from orchestr.spec.fields import (
     Argv,
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from orchestr.checks.room import CheckContext
 
 SHOWN = 8192  # characters of an answer
+# What a service that is started finds, also in a cell without ports.
+STARTED_PORTS = {"PORT", "BACKEND_PORT", "FRONTEND_PORT", "ORCHESTR_PORT_0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,18 @@ class ApiProbeCheck(CheckDefinition):
             fields["json"] = _write_json(given["json"])
         return fields
 
+    @property
+    def needs_ports(self) -> bool:
+        given = dict(self.env)
+        if self.path is not None:
+            return not self.start and "BACKEND_PORT" not in given
+        free = given.keys() | (STARTED_PORTS if self.start else set())
+        return needs_port_variable(self.url, free)
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        return (self.start,) if self.start else ()
+
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         from orchestr.checks import http, service
         from orchestr.checks.room import port_variables
@@ -95,7 +114,7 @@ class ApiProbeCheck(CheckDefinition):
         env = dict(room.env)
         if "BACKEND_PORT" not in env:
             if self.path is not None and not self.start:
-                raise CheckFailed(
+                raise CheckUnavailable(
                     "`path` has no port: write `ports: true` in the cell, or use `url`"
                 )
             env = {**port_variables((service.find_free_port(),)), **env}
@@ -126,7 +145,10 @@ class ApiProbeCheck(CheckDefinition):
                 body=self.body,
             )
         except http.NoAnswer as error:
-            raise CheckFailed(f"no answer: {error}", self._make_failure(url, str(error))) from None
+            failure = self._make_failure(url, str(error))
+            if not self.start:  # what runs already is not of this commit
+                raise CheckUnavailable(f"{url} gives no answer: {error}", failure) from None
+            raise CheckFailed(f"no answer: {error}", failure) from None
         room.log_text(f"< {answer.status}\n{answer.text[:SHOWN]}\n")
         (room.artefacts / "answer.txt").write_text(answer.text, encoding="utf-8")
         wrong = []

@@ -30,7 +30,7 @@ class CommandCheck(CheckDefinition):
     ] = None
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        done = room.run_program(self.run)
+        done = room.run_program(self.run, expected=self.exit)
         detail = describe_exit(done, self.exit)
         if done.code == self.exit and (
             self.output is None or output_matches(room, done, self.output)

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks import find_program
-from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, quote_command
+from orchestr.checks.base import CheckFailed, CheckUnavailable, CheckVerdict, Failure, quote_command
 from orchestr.checks.definition import CheckDefinition
 from orchestr.spec.check_field_types import check_module, check_version, parse_version_bounds
 from orchestr.spec.fields import Doc, Rule
@@ -50,11 +50,15 @@ class ImportCheck(CheckDefinition):
         Annotated[str, Rule(check_version)] | None, Doc("exact, or bounds", ">=1.2,<2")
     ] = None
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        return (("python3",),)
+
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         python = find_program.find_python(room.worktree, room.cwd, room.env)
         if python is None:
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
-            raise CheckFailed(f"there is no Python: looked in {where}")
+            raise CheckUnavailable(f"there is no Python: looked in {where}")
         path = os.pathsep.join(filter(None, [str(room.cwd), room.env.get("PYTHONPATH", "")]))
         done = room.run_program(
             [python, "-c", _PROGRAM, self.module], env={**room.env, "PYTHONPATH": path}

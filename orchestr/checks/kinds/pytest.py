@@ -1,6 +1,7 @@
 """Kind `pytest`: the project's pytest, judged by its JUnit XML and its exit code.
 
-pytest is that of the project's virtual environment, else of PATH, else a clear failure.
+pytest is that of the project's virtual environment, else of PATH; without one the check is not
+evaluated.
 Report and cache lie outside the worktree, and Python writes no bytecode, so that a run leaves
 nothing behind.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from orchestr.checks import find_program
-from orchestr.checks.base import CheckFailed, CheckVerdict, describe_exit
+from orchestr.checks.base import CheckFailed, CheckUnavailable, CheckVerdict, describe_exit
 from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.kinds import junit
 from orchestr.spec.check_field_types import check_selector
@@ -47,13 +48,17 @@ class PytestCheck(CheckDefinition):
     ] = None
     args: tuple[Argument, ...] = ()
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        return (("pytest",),)
+
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         from orchestr.checks import junit_xml
 
         program = find_program.find_program("pytest", room.worktree, room.cwd, room.env)
         if program is None:
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
-            raise CheckFailed(f"pytest is not installed: looked in {where}")
+            raise CheckUnavailable(f"pytest is not installed: looked in {where}")
         report = room.artefacts / "junit.xml"
         chosen = [*selection_args(self.selector, room.cwd), *self.args]
         argv = [

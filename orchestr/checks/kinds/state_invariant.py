@@ -12,9 +12,16 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.base import (
+    CheckFailed,
+    CheckUnavailable,
+    CheckVerdict,
+    Failure,
+    describe_exit,
+    quote_command,
+)
 from orchestr.checks.definition import CheckDefinition
-from orchestr.spec.check_field_types import check_probe, check_url_variables
+from orchestr.spec.check_field_types import check_probe, check_url_variables, needs_port_variable
 from orchestr.spec.expression import check_expression
 from orchestr.spec.fields import Argv, BadValue, Doc, JsonPath, KeyedBy, Line, NotEmpty, Rule, Url
 
@@ -69,6 +76,15 @@ class StateInvariantCheck(CheckDefinition):
             check_url_variables(probe.url, given.get("env", ()), "probes", probe.name, "url")
         return given
 
+    @property
+    def needs_ports(self) -> bool:
+        given = dict(self.env)
+        return any(needs_port_variable(probe.url, given) for probe in self.probes)
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(probe.run for probe in self.probes if probe.run)
+
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         values = {probe.name: _fetch_probe_value(room, probe) for probe in self.probes}
         seen = ", ".join(f"{name} = {_shorten_json(value)}" for name, value in values.items())
@@ -118,7 +134,7 @@ def _fetch_probe_value(room: CheckContext, probe: Probe) -> Any:
         try:
             answer = http.fetch(url, room.deadline)
         except http.NoAnswer as error:
-            raise CheckFailed(f"probe {probe.name}: no answer from {url}: {error}") from None
+            raise CheckUnavailable(f"probe {probe.name}: no answer from {url}: {error}") from None
         if not 200 <= answer.status < 300:
             raise CheckFailed(f"probe {probe.name}: {url} answers {answer.status}")
         text = answer.text

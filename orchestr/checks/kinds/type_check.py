@@ -1,7 +1,7 @@
 """Kind `type_check`: mypy, pyright or basedpyright finds nothing.
 
 The exit code decides; the lines of the output only name the failures. A tool that is not
-installed fails the check.
+installed leaves the check not evaluated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from orchestr.checks import find_program
-from orchestr.checks.base import CheckFailed, CheckVerdict, Failure, describe_exit, quote_command
+from orchestr.checks.base import (
+    CheckUnavailable,
+    CheckVerdict,
+    Failure,
+    describe_exit,
+    quote_command,
+)
 from orchestr.checks.definition import CheckDefinition
 from orchestr.spec.fields import Doc, Place
 
@@ -35,11 +41,15 @@ class TypeCheck(CheckDefinition):
     tool: Annotated[Literal["mypy", "pyright", "basedpyright"], Doc(example="mypy")]
     paths: tuple[Place, ...] = ()
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        return ((self.tool,),)
+
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         program = find_program.find_program(self.tool, room.worktree, room.cwd, room.env)
         if program is None:
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
-            raise CheckFailed(f"{self.tool} is not installed: looked in {where}")
+            raise CheckUnavailable(f"{self.tool} is not installed: looked in {where}")
         options: list[str] = []
         if self.tool == "mypy":
             options = ["--cache-dir", os.devnull, "--no-pretty", "--no-color-output"]

@@ -73,10 +73,11 @@ def parse_verdict(fields: Mapping[str, Any], log: str = "") -> PageVerdict:
                 return make_visible(left.pop(name))
         return ""
 
-    ok = _take_passed(left)
+    ok, unavailable = _take_passed(left), left.pop("unavailable", False) is True
     name = take_text("name", "reviewer", "check", "agent", "title") or "unnamed"
     kind = take_text("kind", "type", "model")
     detail = take_text("detail", "summary", "reason", "text", "comment", "message")
+    ok, detail = (None, f"not evaluated: {detail}") if unavailable else (ok, detail)
     seconds = left.pop("seconds", None)
     for name_ in ("log", "folder", "started_at"):
         left.pop(name_, None)

@@ -73,6 +73,7 @@ def _make_entry(span: Span, now: float) -> HistoryEntry:
     came = span.note
     if span.kind is SpanKind.CHECK:
         came = ("passed: " if span.state == "done" else "RED: ") + span.note
+        came = span.note if span.note.startswith("not evaluated: ") else came
     elif span.kind is SpanKind.REPAIR:
         word = {"done": "changed something", "running": "at work"}.get(span.state, span.state)
         came = f"{word}, for {span.note}"

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orchestr
+from orchestr.cell.notes import ProofNotes
 from orchestr.registry import substitute_program_name
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
@@ -69,6 +70,7 @@ class CellDetail:
     upstreams: tuple[str, ...]
     dependents: tuple[str, ...]
     phases: tuple[tuple[str, str, str, str], ...]  # name, value, time, why
+    notes: tuple[str, ...]
     tries: tuple[money.AttemptRow, ...]
     rounds: tuple[history.HistoryEntry, ...]
     gates: tuple[str, ...]
@@ -171,6 +173,7 @@ def _cell_detail(page: FeaturePage, row: CellRow) -> CellDetail:
         upstreams=plan.upstreams,
         dependents=plan.dependents,
         phases=tuple(phases),
+        notes=_note_lines(facts.notes),
         tries=tuple(money.attempt_rows(page, name)),
         rounds=tuple(history.history_entries(page, name)),
         gates=tuple(history.gate_words(gate) for gate in facts.approvals),
@@ -182,6 +185,12 @@ def _cell_detail(page: FeaturePage, row: CellRow) -> CellDetail:
         log_size=format_size(evidence.log_bytes),
         bad=state.is_bad,
     )
+
+
+def _note_lines(notes: ProofNotes) -> tuple[str, ...]:
+    """What a reader has to know beside green and red; with what the agent said of it."""
+    said = notes.deviation.explanation if notes.deviation is not None else ""
+    return (*notes.lines(), *((f"its agent's last message: {said}",) if said else ()))
 
 
 @cache

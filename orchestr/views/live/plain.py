@@ -193,7 +193,7 @@ def _event_words(event: Event) -> list[str]:
                 name = f"cross {name} in {_text(details.repo)}"
             if details.passed:
                 return [f"{name}: passed" + (" (cached)" if details.cached else "")]
-            return [f"{name}: RED: {detail}"]
+            return [f"{name}: {'not evaluated' if details.unavailable else 'RED'}: {detail}"]
         case RepairOpened():
             total = f" of {details.of}" if details.of else ""
             return [f"repair {_count(details.round)}{total}: {headline(details.why)}".rstrip(": ")]

@@ -21,7 +21,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.text import is_partial
 from orchestr.state import attempts, repairs
 from orchestr.state.repairs import RepairRound
-from orchestr.state.results import CHECKS, REVIEW, Evidence, valid_checks
+from orchestr.state.results import CHECKS, REVIEW, Evidence, check_word, valid_checks
 from orchestr.views.terminal.text import clean_line, clip, format_count, headline
 
 MOST = 8  # checks, rounds and issues that are told
@@ -134,11 +134,11 @@ def _describe_checks(ctx: CellContext, number: int) -> Iterator[str]:
     else:
         rows, head = _read_kept_checks(ctx), ""
     for row in sorted(rows, key=lambda r: r.get("passed") is True)[:MOST]:
-        red = row.get("passed") is not True
+        bad = row.get("passed") is not True
         detail = clean_line(headline(str(row.get("detail") or "")))
-        word = "RED" if red else "passed"
-        yield f"check {clean_line(str(row.get('name')))}: {word} ({detail}{head if red else ''})"
-        if red:
+        told = f"{check_word(row)} ({detail}{head if bad else ''})"
+        yield f"check {clean_line(str(row.get('name')))}: {told}"
+        if bad:
             yield from _describe_failure(row)
 
 

@@ -165,9 +165,10 @@ def _verdict_lines(opinion: opinions.ReviewerOpinion) -> Iterator[Line]:
 
 
 def _check_section(run: CheckRun, number: int) -> LogSection:
-    came = (
-        f"{len(run.red_rows)} of {len(run.rows)} red" if run.red_rows else f"{len(run.rows)} passed"
-    )
+    missing = sum(row.get("unavailable") is True for row in run.rows)
+    red = len(run.red_rows) - missing
+    came = f"{red} of {len(run.rows)} red" if red else f"{len(run.rows) - missing} passed"
+    came += f", {missing} not evaluated" if missing else ""
     of = f"attempt {number}" if number else "a person's commits"
     path = run.folder / "results.json"
     at = _format_iso(run.at) if run.at is not None else _modification_time(path)
@@ -185,7 +186,10 @@ def _check_result_lines(row: Mapping[str, Any]) -> Iterator[Line]:
         clean_line(headline(_get_text(row, "detail"))),
     )
     cached = " (cached)" if row.get("cached") is True else ""
-    yield f"{'✓' if good else '✗'} {name}: {detail}{cached}", "green" if good else "bold red"
+    if row.get("unavailable") is True:
+        yield f"! {name}: not evaluated: {detail}", "yellow"
+    else:
+        yield f"{'✓' if good else '✗'} {name}: {detail}{cached}", "green" if good else "bold red"
     if good:
         return
     for failure in row.get("failures") or ():

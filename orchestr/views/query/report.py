@@ -211,7 +211,11 @@ def redact_status(status: FeatureStatus, hide: Redact) -> FeatureStatus:
     }
     away = {repo: hide(why) for repo, why in status.view.forge_away.items()}
     facts = {
-        name: replace(f, approvals=tuple(_redact_value(dict(gate), hide) for gate in f.approvals))
+        name: replace(
+            f,
+            approvals=tuple(_redact_value(dict(gate), hide) for gate in f.approvals),
+            notes=f.notes.redacted(hide),
+        )
         for name, f in status.facts.items()
     }
     cross = tuple(

@@ -10,6 +10,7 @@ from orchestr.cell import approval
 from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.notes import read_notes
 from orchestr.cell.phases import cross_checks, publish
 from orchestr.cell.pull_request.text import pull_request_url
 from orchestr.cell.worktree.signing import sign_command
@@ -88,6 +89,7 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         log=str(log) if log is not None and log.exists() else None,
         pr_url=pull_request_url(ctx),
         sign=sign_command(ctx),
+        notes=read_notes(ctx, head),
         approvals=read_gates(ctx) if ctx.cell.proof.approve else (),
         state=shown,
         phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,

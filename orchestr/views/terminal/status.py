@@ -11,12 +11,14 @@ from typing import Any
 
 from orchestr.state.cell_state import describe_cell
 from orchestr.state.replay import CellState, CellView
+from orchestr.state.results import PlanDeviation
 from orchestr.views.model import (
     FeatureStatus,
     cross_lines,
     describe_activity,
     next_command,
     pr_words,
+    proof_lines,
     spending_words,
 )
 from orchestr.views.terminal.text import (
@@ -97,8 +99,22 @@ def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
         "tokens": dict(zip(("input", "cached", "output"), view.tokens_total, strict=True))
         if view.tokens_total
         else None,
+        "unchecked": facts.notes.unchecked or None,
+        "test_first": facts.notes.test_first or None,
+        "outvoted": list(facts.notes.outvoted),
+        "beside_plan": _deviation_json(facts.notes.deviation),
         "sign": facts.sign,
         "approvals": [dict(approval) for approval in facts.approvals],
+    }
+
+
+def _deviation_json(deviation: PlanDeviation | None) -> dict[str, Any] | None:
+    if deviation is None:
+        return None
+    return {
+        "files": list(deviation.files),
+        "plan_names_files": deviation.plan_names_files,
+        "explanation": deviation.explanation or None,
     }
 
 
@@ -177,6 +193,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
         lines.append(line.replace(shown, paint(shown, style, colour), 1))
     for cell in status.plan.cells:
         lines += _note_lines(status, cell.name)
+    lines += [f"  {line}" for line in proof_lines(status, [c.name for c in status.plan.cells])]
     lines += [f"  {line}" for line in cross_lines(status)]
     signs = [c for cell in status.plan.cells if (c := status.cell_facts(cell.name).sign)]
     lines += [f"  unsigned: {clean_line(command)}" for command in signs]

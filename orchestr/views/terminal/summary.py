@@ -10,7 +10,7 @@ from datetime import datetime
 
 from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.replay import CellState, CellView
-from orchestr.views.model import FeatureStatus, cross_lines, spending_words
+from orchestr.views.model import FeatureStatus, cross_lines, proof_lines, spending_words
 from orchestr.views.terminal.text import (
     clean_line,
     format_count,
@@ -66,8 +66,12 @@ def summary_text(
     for status, name in shown:
         lines += _trouble_lines(status, name)
     for status in {id(s): s for s, _ in shown}.values():
-        if status.red_cross_checks:
+        waits = [one for one in status.cross if one.passed is None]
+        if status.red_cross_checks or waits:
             lines += ["", *cross_lines(status)]
+    for status in {id(s): s for s, _ in shown}.values():
+        notes = proof_lines(status, [name for one, name in shown if one is status])
+        lines += ["", *notes] if notes else []
     lines += signing_lines(shown)
     lines += ["", _counts_line(shown)]
     lines += _next_command_lines(shown)

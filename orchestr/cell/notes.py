@@ -1,0 +1,113 @@
+"""What a reader of a cell's result has to know beside green and red.
+
+Read from the result files, for `status`, the run's summary, the pull request and the report: that
+nothing was checked, that the tests were red before the work, a blocker that was outvoted, files
+beside the approved plan. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestr.cell.context import CellContext
+from orchestr.codec import replace as codec_replace
+from orchestr.spec.phases import Phase
+from orchestr.state.results import (
+    CHECKS,
+    REVIEW,
+    Evidence,
+    HeadRecord,
+    PlanDeviation,
+    valid_checks,
+)
+
+TEST_FIRST = "test first"  # the check of a cell with `test_first: true`
+MOST = 5  # names in a line
+
+
+@dataclass(frozen=True, slots=True)
+class ProofNotes:
+    """``unchecked``: why no check is run. ``outvoted``: blockers with evidence that were too few.
+    ``deviation`` is there when the work and the approved plan differ.
+    """
+
+    unchecked: str = ""
+    test_first: str = ""
+    outvoted: tuple[str, ...] = ()
+    deviation: PlanDeviation | None = None
+
+    def lines(self) -> tuple[str, ...]:
+        """A line for each, for people."""
+        return (
+            *((f"no check is run: {self.unchecked}",) if self.unchecked else ()),
+            *((f"test first: {self.test_first}",) if self.test_first else ()),
+            *(f"outvoted blocker: {text}" for text in self.outvoted),
+            *((describe_deviation(self.deviation),) if self.deviation else ()),
+        )
+
+    def redacted(self, hide: Callable[[str], str]) -> ProofNotes:
+        """The same without secrets in what programs wrote."""
+        deviation = self.deviation
+        if deviation is not None:
+            files = tuple(map(hide, deviation.files))
+            deviation = codec_replace(
+                deviation, files=files, explanation=hide(deviation.explanation)
+            )
+        return replace(
+            self,
+            test_first=hide(self.test_first),
+            outvoted=tuple(map(hide, self.outvoted)),
+            deviation=deviation,
+        )
+
+
+NO_NOTES = ProofNotes()
+
+
+def describe_deviation(deviation: PlanDeviation) -> str:
+    """Files beside the approved plan, in a line."""
+    if not deviation.plan_names_files:
+        return "the approved plan names no files, so the change cannot be compared with it"
+    names = ", ".join(deviation.files[:MOST])
+    more = len(deviation.files) - MOST
+    return f"beside the approved plan: {names}" + (f" and {more} more" if more > 0 else "")
+
+
+def read_notes(ctx: CellContext, head: HeadRecord | None) -> ProofNotes:
+    """The notes of a cell; those on a result belong to exactly this head."""
+    unchecked = explain_unchecked(ctx)
+    if head is None:
+        return ProofNotes(unchecked)
+    checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
+    rows = valid_checks(checks, review) if ctx.cell.proof.test_first else ()
+    shown = (str(r.get("detail")) for r in rows if isinstance(r, Mapping) and _is_test_first(r))
+    deviation = PlanDeviation.read(ctx.dir) if ctx.cell.has_plan_phase else None
+    if deviation is not None and (deviation.head != head.head or not deviation.is_one):
+        deviation = None
+    outvoted = tuple(_outvoted(review)) if review is not None and review.head == head.head else ()
+    return ProofNotes(unchecked, next(shown, ""), outvoted, deviation)
+
+
+def explain_unchecked(ctx: CellContext) -> str:
+    """Why nothing is run on the cell's work; empty for a cell with checks."""
+    if ctx.has_checks:
+        return ""
+    if Phase.CHECK not in ctx.cell.phases:
+        return "its phases leave out `check`"
+    return "its spec says `checks: none`" if ctx.cell.proof.no_checks else "its spec names none"
+
+
+def _is_test_first(row: Mapping[str, Any]) -> bool:
+    return row.get("name") == TEST_FIRST
+
+
+def _outvoted(review: Evidence) -> Iterator[str]:
+    for row in review.items:
+        issues = row.get("issues") if isinstance(row, Mapping) else None
+        for issue in issues if isinstance(issues, list) else ():
+            rule = issue.get("outvoted") if isinstance(issue, Mapping) else None
+            if rule:
+                who = f"{row.get('reviewer')}, review_rule: {rule}"
+                yield f"{issue.get('title')} ({who})"
