@@ -19,6 +19,7 @@ from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
 from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
+from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell, Feature
 from orchestr.state.events import Event, EventKind
@@ -209,11 +210,16 @@ class CellContext:
         self.run = run
         self.cell = cell
         self.plan = plan
-        self.dir = run.layout.cell_dir(run.feature.name, cell.name)
-        self.worktree = run.layout.worktree_dir(run.feature.name, cell.name)
-        self.key = f"{run.feature.name}/{cell.name}"
         self.name = f"{run.feature.name}:{cell.name}"
         self.worktree_is_new = False  # made by this run, so what is in it is ours
+        self.find_records()
+
+    def find_records(self) -> None:
+        """Set the paths and the key of its records, where they are now (`WorkspaceLayout`)."""
+        layout, feature = self.run.layout, self.run.feature.name
+        self.dir: Path = layout.cell_dir(feature, self.cell.name)
+        self.worktree: Path = layout.worktree_dir(feature, self.cell.name)
+        self.key: str = layout.key_of(feature, self.cell.name)
 
     @property
     def repo_settings(self) -> RepoSettings:
@@ -370,26 +376,6 @@ class CellContext:
     def fail(self, message: str, *, hint: str | None = None) -> OrchestrError:
         """The error to raise for this cell."""
         return PhaseFailed(message, hint=hint, cell=self.name)
-
-
-def repo_path(settings: Settings, name: str) -> Path:
-    """Where the clone of a repository is, whether it exists or not."""
-    repo = settings.repo_settings(name)
-    if repo.path is not None:
-        return repo.path
-    if repo.url is not None:
-        return settings.workspace.state / "repos" / name
-    return settings.workspace.repos / name
-
-
-def head_file(clone: Path) -> Path:
-    """The file that is there when the repository is; a submodule has its git folder elsewhere."""
-    place = clone / ".git"
-    if place.is_file():
-        with suppress(OSError, UnicodeError):
-            kind, _, folder = place.read_text(encoding="utf-8").strip().partition(": ")
-            return clone / folder / "HEAD" if kind == "gitdir" else place / "HEAD"
-    return place / "HEAD"
 
 
 def observed_prs(run: FeatureRun, cell: Cell) -> tuple[PullRequest, ...]:

@@ -14,7 +14,8 @@ from typing import Any
 from orchestr.agents import make_agent
 from orchestr.cell.agent.run_agent import reviewer_work
 from orchestr.cell.agent.stop_agent import has_running_agent
-from orchestr.cell.context import CellContext, repo_path
+from orchestr.cell.context import CellContext
+from orchestr.cell.removed_cells import find_orphaned_features
 from orchestr.cell.worktree.damage import belongs_to_clone, record_place
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
@@ -27,6 +28,7 @@ from orchestr.process.tree import list_attempt_processes
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.preflight import MIN_GIT, check_prerequisites
 from orchestr.run.workspace import Session
+from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.layout import create_state_dirs
@@ -65,6 +67,12 @@ class Doctor(PlainVerb):
             for cell in cells:
                 for finding in self._diagnose_safely(run.cell_context(cell), fix=params["fix"]):
                     found[str(finding)] = finding
+        whole = not args and not session.specs.problems  # else not every spec is looked at
+        specs = list(session.specs.features.values())
+        for gone in find_orphaned_features(session.layout, specs) if whole else ():
+            if gone.is_left:
+                finding = Diagnostic("warning", gone.description, gone.remedy)
+                found[str(finding)] = finding
         for finding in [*registered, *find_orphans(session, features)]:
             found[str(finding)] = finding
         write_stdout("\n".join(_describe_workspace(session)) + "\n")
@@ -181,6 +189,8 @@ def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
             text = f"{entry.key} is registered at {entry.path}, but no spec names it"
             remedy = "orchestr doctor --fix releases it"
             if Path(entry.path).exists():
+                if (session.layout.state / "cells" / entry.key).is_dir():
+                    continue  # a cell that was taken out of its spec: it has a finding of its own
                 remedy = _removal_words(Path(entry.path), entry.common_dir)
             else:
                 text += ", and it is gone"

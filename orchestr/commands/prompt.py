@@ -10,13 +10,14 @@ import sys
 from typing import Any
 
 from orchestr.cell.agent.prompt import build_prompt
-from orchestr.cell.context import CellContext, repo_path
+from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.prepare_branch import leftover_notes
 from orchestr.commands.base.options import value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.run.workspace import Session
+from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt

@@ -181,6 +181,25 @@ class Forge(Protocol):
 
 
 @runtime_checkable
+class ClosingForge(Protocol):
+    """A forge that can close a pull request without a merge, for cells that are renamed or retired.
+
+    Optional: on a forge without it the pull request stays open, and the run says so.
+    """
+
+    def close_pull_request(self, repo: RepoRef, number: int) -> PullRequest:
+        """Close it without a merge; the branch stays. One that is closed stays as it is.
+
+        Raises ForgeError (it is merged, it is not there), ForgeAway.
+        """
+        ...
+
+    def has_open_into(self, repo: RepoRef, base: str) -> bool:
+        """Whether any open pull request, whoever made it, is for this base. Raises ForgeAway."""
+        ...
+
+
+@runtime_checkable
 class MergingForge(Protocol):
     """A forge with a merge button and a merge queue of its own, for the landing of its changes.
 

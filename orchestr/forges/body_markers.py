@@ -16,6 +16,7 @@ other single markers are removed.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 END = "<!-- orchestr:end -->"
@@ -43,10 +44,12 @@ def read_owner(body: str) -> tuple[str, str] | None:
     return None
 
 
-def is_owned_by_other(body: str, feature: str, cell: str) -> bool:
-    """Whether the markers in a body name another cell than this one."""
+def is_owned_by_other(body: str, feature: str, cell: str, former: Iterable[str] = ()) -> bool:
+    """Whether the markers in a body name another cell than this one; ``former`` are names that it
+    had before, as ``feature/cell``."""
     owner = read_owner(body)
-    return owner is not None and begin_marker(*owner) != begin_marker(feature, cell)
+    own = [(feature, cell), *(tuple(key.split("/", 1)) for key in former)]
+    return owner is not None and begin_marker(*owner) not in {begin_marker(*one) for one in own}
 
 
 def wrap_block(feature: str, cell: str, text: str) -> str:

@@ -18,6 +18,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from orchestr.forges import github_query as query
 from orchestr.forges.base import (
@@ -111,6 +112,24 @@ class GitHubForge:
             raise ForgeError(
                 f"{slug.url}/pull/{number}: its {what} cannot be changed: {error.message}"
             ) from error
+
+    def close_pull_request(self, repo: RepoRef, number: int) -> PullRequest:
+        """See `ClosingForge.close_pull_request`."""
+        slug = self._slug_for(repo)
+        path = f"repos/{slug}/pulls/{number}"
+        pr = query.pull_request_from_rest(self.api.send_rest_request(slug.host, "GET", path))
+        if pr.state is not PRState.OPEN:
+            if pr.state is PRState.CLOSED:
+                return pr
+            raise ForgeError(f"{pr.url} is {pr.state} and cannot be closed")
+        closed = self.api.send_rest_request(slug.host, "PATCH", path, {"state": "closed"})
+        return query.pull_request_from_rest(closed)
+
+    def has_open_into(self, repo: RepoRef, base: str) -> bool:
+        """See `ClosingForge.has_open_into`."""
+        slug = self._slug_for(repo)
+        path = f"repos/{slug}/pulls?state=open&per_page=1&base={quote(base, safe='')}"
+        return bool(self.api.send_rest_request(slug.host, "GET", path))
 
     def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
         """See `Forge.comment_once`. Not sent twice when GitHub leaves open whether it took it."""

@@ -176,8 +176,14 @@ class LocalForge:
     # --- what people do on a forge's page ----------------------------------------------------
 
     def close_pull_request(self, repo: RepoRef, number: int) -> PullRequest:
-        """Close without a merge; the branch stays. Closing a closed one changes nothing."""
+        """See `ClosingForge.close_pull_request`."""
         return self._set_final_state(repo, number, PRState.CLOSED, "be closed")
+
+    def has_open_into(self, repo: RepoRef, base: str) -> bool:
+        """See `ClosingForge.has_open_into`."""
+        with self._lock_and_refresh(repo) as look:
+            prs = [kept.pr for kept in look.kept.values()]
+        return any(pr.base == base and pr.state is PRState.OPEN for pr in prs)
 
     def mark_merged(self, repo: RepoRef, number: int) -> PullRequest:
         """Say that an open one was merged, by a squash or a rebase that no history shows.

@@ -125,6 +125,13 @@ class RemoteOps(GitPath):
             return PushResult(PushStatus.REJECTED, output_tail(done.err))
         raise remote_failed(done, str(self.path), remote, remote in self.list_remotes())
 
+    def delete_remote_branch(self, remote: str, name: str, expected: CommitId) -> bool:
+        """Delete a branch at the remote if it is still at ``expected``; whether it was deleted."""
+        ref = f"refs/heads/{branch_name(name)}"
+        lease = f"--force-with-lease={ref}:{expected}"
+        args = ("push", "--porcelain", "--no-follow-tags", lease, "--", remote, f":{ref}")
+        return self.run_git(*args, check=False, timeout=NETWORK_TIMEOUT).code == 0
+
     def _run_remote_command(self, remote: str, timeout: float, *args: str) -> CompletedCommand:
         if remote.startswith("-"):
             raise GitError(f"{remote!r} cannot be the name of a remote")

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from orchestr.cell.context import CellContext, FeatureRun, repo_path
+from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.checks import Check
 from orchestr.landing.events import Action, CheckCandidate, Event, Lane, QueueRules
 from orchestr.landing.queue import Queue
+from orchestr.settings.repo_paths import repo_path
 
 PUSH, API, FORGE = (
     "push",

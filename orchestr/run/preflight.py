@@ -9,12 +9,14 @@ from collections.abc import Collection
 
 from orchestr.cell.agent.prompt import check_template
 from orchestr.cell.budget import has_usd_limit
-from orchestr.cell.context import CellContext, FeatureRun, repo_path
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import Repo, git_version
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.check_programs import check_programs
 from orchestr.run.diagnostic import Diagnostic
+from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.layout import check_disk
@@ -62,6 +64,8 @@ def check_prerequisites(
     for claim in overlap_problems(run.feature, run.layout.root):
         what = f"{claim.location}: {claim.message}"
         found.append(Diagnostic(claim.severity, what, claim.hint or ""))
+    for cell in removed_cells_of(run):
+        found.append(Diagnostic("warning", cell.description, cell.remedy))
     return found
 
 

@@ -115,7 +115,8 @@ def hold_leases(goals: Sequence[FeatureGoals], *, break_lock: bool) -> Iterator[
     features = sorted(goal.run.feature.name for goal in goals)
     with ExitStack() as stack:
         layout = goals[0].run.layout
-        for name in features:
+        former = [layout.former[name] for name in features if name in layout.former]
+        for name in [*features, *former]:
             path = layout.lease_file(name)
             if break_lock:
                 break_lease(path)
@@ -123,6 +124,11 @@ def hold_leases(goals: Sequence[FeatureGoals], *, break_lock: bool) -> Iterator[
                 path, lease_record(tuple(features), goals[0].run.settings.limits.jobs)
             )
             stack.callback(lease.release)
+        if layout.former:
+            from orchestr.cell.phases.rename_cell import follow_new_names
+
+            for goal in goals:
+                follow_new_names(goal.run)
         yield
 
 

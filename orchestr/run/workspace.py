@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 
 from orchestr.cell.context import CellContext, FeatureRun, Overrides
+from orchestr.cell.phases.former_names import former_cell_names, note_former_names
+from orchestr.cell.removed_cells import find_removed_cells
 from orchestr.errors import SpecError, UsageError
 from orchestr.plan.dag import make_plan
 from orchestr.settings.loader import find_workspace, load_settings
@@ -69,6 +71,7 @@ class Session:
         """A feature by name. Raises SpecError when its spec is broken, UsageError when unknown."""
         found = self.specs.features.get(name)
         if found is not None:
+            note_former_names(self.layout, found)
             return found
         if self.specs.problems and not self.specs.features:
             raise SpecError(self.specs.problems)
@@ -90,10 +93,10 @@ class Session:
             return Target(feature.name)
         names = [cell.name for cell in feature.cells]
         if parts[1] not in names:
-            raise UsageError(
-                f"feature {feature.name} has no cell {parts[1]!r}",
-                hint=suggest_name(parts[1], names) or f"cells: {', '.join(names)}",
-            )
+            hint = suggest_name(parts[1], names) or f"cells: {', '.join(names)}"
+            gone = find_removed_cells(self.layout, feature, everything=True)
+            hint = next((cell.remedy for cell in gone if cell.name == parts[1]), hint)
+            raise UsageError(f"feature {feature.name} has no cell {parts[1]!r}", hint=hint)
         if len(parts) == 2:
             return Target(feature.name, parts[1])
         if parts[2] not in list(Phase):
@@ -132,7 +135,9 @@ class Session:
         return list(dict.fromkeys(found))
 
     def open_journal(self, feature: str, run: str = "") -> Journal:
-        return Journal(self.layout.journal_file(feature), run=run)
+        record = self.specs.features.get(feature)
+        names = former_cell_names(self.layout, record) if record is not None else None
+        return Journal(self.layout.journal_file(feature), run=run, names=names)
 
     def read_events(self, feature: str) -> list[Event]:
         """Every event of a feature so far."""

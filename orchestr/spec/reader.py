@@ -9,7 +9,7 @@ pydantic are imported only when the cache has no answer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -110,7 +110,26 @@ def read_all_specs(settings: SpecSettings) -> SpecSet:
             continue
         features[feature.name] = feature
         warnings += _shared_branches(feature, branches)
+    problems += _former_name_problems(features)
     return SpecSet(features, tuple(problems), tuple(warnings))
+
+
+def _former_name_problems(features: dict[str, Feature]) -> Iterable[Problem]:
+    """`was:` of a feature names one that is no more, and one only. A wrong one is left out."""
+    heirs: dict[str, Feature] = {}
+    for feature in list(features.values()):
+        if feature.was is None:
+            continue
+        first = heirs.setdefault(feature.was, feature)
+        if feature.was in features:
+            message = f"feature `{feature.was}` is there still, in {features[feature.was].path}"
+        elif first is not feature:
+            message = f"`was: {feature.was}` is in {first.path} already"
+        else:
+            continue
+        hint = "`was` names a feature that has this name now: remove it, or the other spec"
+        yield Problem(feature.path, 0, 0, "metadata.was", message, hint)
+        del features[feature.name]
 
 
 def spec_files(folder: Path) -> list[Path]:
@@ -154,7 +173,7 @@ def _make_feature(
     stated = stated_values(Feature, model.metadata, model)
     crossed = make_cross_checks(stated.pop("cross_checks", ()))
     values = record_values(Feature, stated)
-    key = values.get("jira") or values["name"]
+    key = values.get("jira") or values.get("was") or values["name"]
     problems: list[Problem] = []
     cells: list[Cell] = []
     section = "repos" if hasattr(model, "repos") else "cells"
@@ -181,7 +200,7 @@ def _make_cell(name: str, key: str, fields: Any, model: Any) -> Cell:
     stated = record_values(Cell, stated_values(Cell, model.defaults, fields))
     made = {
         "name": name,
-        "branch": f"{key}-{name}",
+        "branch": f"{key}-{stated.get('was') or name}",  # a new name alone moves no branch
         "proof": resolve_proof(fields, model.defaults, model),
     }
     if not hasattr(fields, "repo"):  # the opentdf form; only its cell `tests` may name no path

@@ -69,6 +69,9 @@ class Cell:
     adopt: Annotated[
         bool, Doc("take a branch or pull request that names no cell as this one's")
     ] = False
+    was: Annotated[
+        fields.CellName | None, Doc("the cell's former name: what was built under it is kept")
+    ] = None
 
     @property
     def has_plan_phase(self) -> bool:
@@ -110,6 +113,11 @@ class Feature:
     contracts: Annotated[tuple[Contract, ...], Doc("paths that only one cell may change")] = ()
     path: Annotated[str, NOWHERE] = ""
     digest: Annotated[str, NOWHERE] = ""
+    was: Annotated[
+        fields.FeatureName | None,
+        IN_METADATA,
+        Doc("the feature's former name: what was built under it is kept"),
+    ] = None
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""

@@ -40,7 +40,7 @@ def sketch_cells(raw: Mapping[str, Any], section: str) -> list[CellSketch]:
         return []
     meta = raw.get("metadata")
     meta = meta if isinstance(meta, dict) else {}
-    key = _text_or_none(meta.get("jira")) or _text_or_none(meta.get("name"))
+    key = next(filter(None, (_text_or_none(meta.get(n)) for n in ("jira", "was", "name"))), None)
     result = []
     for name, cell in cells.items():
         fields = cell if isinstance(cell, dict) else {}
@@ -51,7 +51,8 @@ def sketch_cells(raw: Mapping[str, Any], section: str) -> list[CellSketch]:
             CellSketch(
                 name,
                 repo or (name if tests else None),
-                _text_or_none(fields.get("branch")) or (f"{key}-{name}" if key else None),
+                _text_or_none(fields.get("branch"))
+                or (f"{key}-{_text_or_none(fields.get('was')) or name}" if key else None),
                 tuple((i, n) for i, n in enumerate(needs) if isinstance(n, str))
                 if isinstance(needs, list)
                 else (),
@@ -74,6 +75,7 @@ def check_document(
         *_cycle_problems(document, section, cells),
     ]
     found += _branch_problems(document, section, cells)
+    found += _former_name_problems(document, section, cells)
     found += _role_problems(document, section, cells)
     repos = {cell.repo for cell in cells if cell.repo}
     found += check_references.check_proof_fields(document, section, repos, agents)
@@ -99,6 +101,34 @@ def _dependency_problems(
                 message = f"{quote_value(upstream)} is named twice"
                 yield document.make_problem(path, message, "remove one", severity="warning")
             seen.add(upstream)
+
+
+def _former_name_problems(
+    document: Document, section: str, cells: list[CellSketch]
+) -> Iterable[Problem]:
+    """`was:` names a cell that is no more, and one only."""
+    raw = document.value
+    heirs: dict[str, str] = {}
+    names = {cell.name for cell in cells}
+    hint = "`was` is the name that this cell had before"
+    meta = raw.get("metadata")
+    if isinstance(meta, dict) and meta.get("was") and meta.get("was") == meta.get("name"):
+        yield document.make_problem(("metadata", "was"), "is the feature's own name", "remove it")
+    for cell in cells:
+        fields = raw[section][cell.name]
+        was = fields.get("was") if isinstance(fields, dict) else None
+        if not isinstance(was, str):
+            continue
+        first = heirs.setdefault(was, cell.name)
+        if was == cell.name:
+            message = "is the cell's own name"
+        elif was in names:
+            message = f"cell {quote_value(was)} is in this file still"
+        elif first != cell.name:
+            message = f"cell {first} was {quote_value(was)} already"
+        else:
+            continue
+        yield document.make_problem((section, cell.name, "was"), message, hint)
 
 
 def _cycle_problems(document: Document, section: str, cells: list[CellSketch]) -> Iterable[Problem]:

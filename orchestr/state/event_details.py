@@ -9,14 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-Text = str | None
-Number = int | float | None
-
-
-class Details(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """The fields of one kind of event; every field may be missing."""
+from orchestr.state.detail_fields import Details, Number, Text
+from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 
 
 class RunStarted(Details, frozen=True, tag="run.started"):
@@ -388,5 +382,5 @@ EventDetails = (
     | AttemptExited | AttemptGivenBack | AttemptClosed | CheckDone | RepairOpened | RepairClosed
     | ReviewDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen | LandQueue
     | LandRepair | LandAllowed | LandDone | LandParked | LandUpdate | LandUndone
-    | ForgeUnreachable | ForgeWaits
+    | ForgeUnreachable | ForgeWaits | CellMoved | CellRetired | CellAccepted
 )  # fmt: skip

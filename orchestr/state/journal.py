@@ -11,8 +11,9 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from orchestr.state.events import Event, EventKind
 
 TORN_MARK = b"\n"
+_MOVES = (b'"kind":"cell.moved"', b'"kind":"cell.retired"')  # as `append` writes them
 
 
 def utc_timestamp() -> str:
@@ -34,8 +36,12 @@ class Journal:
     A writer first ends an unfinished last line: appending to it would destroy the next record.
     """
 
-    def __init__(self, path: Path, *, run: str = "") -> None:
+    def __init__(
+        self, path: Path, *, run: str = "", names: Mapping[str, str] | None = None
+    ) -> None:
+        """``names``: former names of cells and those of now, of renames that are to be made yet."""
         self.path = path
+        self.names = dict(names or {})
         self.run = run
         self._mutex = threading.Lock()
 
@@ -56,16 +62,20 @@ class Journal:
                 raise
 
     def read(self) -> Iterator[Event]:
-        """Every whole event, oldest first; torn or foreign lines are passed over."""
+        """Every whole event, oldest first; torn or foreign lines are passed over.
+
+        What happened to a cell under a former name is told of its name of now.
+        """
         try:
-            stream = self.path.open("rb")
+            data = self.path.read_bytes()
         except FileNotFoundError:
             return
-        with stream:
-            for line in stream:
-                event = parse_event(line)
-                if event is not None:
-                    yield event
+        lines = data.split(b"\n")
+        follow = _NameFollower(lines, self.names) if self.names or _has_moves(data) else None
+        for number, line in enumerate(lines):
+            event = parse_event(line) if line else None
+            if event is not None:
+                yield event if follow is None else follow.rename(number, event)
 
     def size(self) -> int:
         """Bytes written so far: whoever read that much knows it all."""
@@ -83,6 +93,34 @@ class Journal:
             yield fd
         finally:
             os.close(fd)
+
+
+class _NameFollower:
+    """The name of now of every event's cell, by the renames and retirements that came after it."""
+
+    def __init__(self, lines: Sequence[bytes], names: Mapping[str, str]) -> None:
+        self._moves: list[tuple[int, str, str]] = []
+        for number, line in enumerate(lines):
+            event = parse_event(line) if _has_moves(line) else None
+            if event is None or event.data.get("done") is not True:
+                continue
+            if event.kind is EventKind.CELL_RETIRED:
+                self._moves.append((number, event.cell, f"{event.cell} (retired)"))
+            elif event.kind is EventKind.CELL_MOVED and event.data.get("what") == "cell":
+                old, new = (str(event.data.get(name)) for name in ("old", "new"))
+                self._moves.append((number, old, new))
+        self._moves += ((len(lines), old, new) for old, new in names.items())
+
+    def rename(self, number: int, event: Event) -> Event:
+        name = event.cell
+        for at, old, new in self._moves:
+            if number < at and name == old:
+                name = new
+        return event if name == event.cell else replace(event, cell=name)
+
+
+def _has_moves(data: bytes) -> bool:
+    return any(mark in data for mark in _MOVES)
 
 
 def parse_event(line: bytes) -> Event | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.errors import ExitCode, OrchestrError
@@ -12,11 +12,21 @@ from orchestr.settings.records import Settings
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceLayout:
-    """The paths below the state folder. Nothing here touches the disk."""
+    """The paths below the state folder. Nothing here touches the disk.
+
+    ``former`` holds the names under which records are kept still: of a feature (``new: old``) and
+    of a cell (``new/cell: old/cell``). The next verb that changes something moves them
+    (`orchestr.cell.phases.rename_cell`); until then every reader finds them where they are.
+    """
 
     root: Path
     state: Path
     worktrees: Path
+    former: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def key_of(self, feature: str, cell: str) -> str:
+        """The names that a cell's records are kept under, as ``feature/cell``."""
+        return self.former.get(f"{feature}/{cell}", f"{self.former.get(feature, feature)}/{cell}")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> WorkspaceLayout:
@@ -45,19 +55,19 @@ class WorkspaceLayout:
         return self.root / ".doit.db"
 
     def journal_file(self, feature: str) -> Path:
-        return self.state / "journal" / f"{feature}.jsonl"
+        return self.state / "journal" / f"{self.former.get(feature, feature)}.jsonl"
 
     def lease_file(self, feature: str) -> Path:
         return self.locks_dir / f"feature-{feature}.lock"
 
     def feature_dir(self, feature: str) -> Path:
-        return self.state / "cells" / feature
+        return self.state / "cells" / self.former.get(feature, feature)
 
     def cell_dir(self, feature: str, cell: str) -> Path:
-        return self.state / "cells" / feature / cell
+        return self.state / "cells" / self.key_of(feature, cell)
 
     def worktree_dir(self, feature: str, cell: str) -> Path:
-        return self.worktrees / feature / cell
+        return self.worktrees / self.key_of(feature, cell)
 
 
 def check_disk(state: Path, minimum_mb: int) -> str | None:

@@ -38,7 +38,8 @@ class ClaimConflict(OrchestrError):
 
 class RegistryEntry(ExtensibleRecord, frozen=True):
     """One cell's claim. ``key`` is ``feature/cell``; paths are absolute; ``base`` a commit;
-    ``created_at`` ISO-8601 with offset; ``common_dir`` says which repository it is.
+    ``created_at`` ISO-8601 with offset; ``common_dir`` says which repository it is. ``former`` are
+    the names that its branch had before, ``former_keys`` the names of the cell itself.
     """
 
     key: str
@@ -51,6 +52,8 @@ class RegistryEntry(ExtensibleRecord, frozen=True):
     last_phase: str = ""
     status: str = ACTIVE
     ports: tuple[int, ...] = ()
+    former: tuple[str, ...] = ()
+    former_keys: tuple[str, ...] = ()
 
     @property
     def is_active(self) -> bool:
@@ -113,6 +116,10 @@ class Registry:
                 if set(entry.ports) <= set(mine.ports):
                     return mine
                 entry = replace(mine, ports=tuple(dict.fromkeys((*mine.ports, *entry.ports))))
+            elif mine is not None and mine.common_dir == entry.common_dir:
+                names = (*mine.former, mine.branch, *entry.former)
+                former = tuple(dict.fromkeys(n for n in names if n != entry.branch))
+                entry = replace(entry, former=former, former_keys=mine.former_keys)
             for other in known.values():
                 if other.is_active and other.key != entry.key:
                     _refuse_overlap(entry, other)
@@ -127,6 +134,45 @@ class Registry:
             if entry is not None and (entry.path, entry.common_dir) != (path, common_dir):
                 moved = replace(entry, path=path, common_dir=common_dir)
                 self._write_entries({**known, key: moved})
+
+    def rename_branch(self, key: str, branch: str) -> RegistryEntry | None:
+        """The cell's branch has another name; the old one stays among its former names.
+
+        Returns what is recorded, None for an unknown cell. The same again changes nothing. Raises
+        ClaimConflict when another cell holds a branch of that name.
+        """
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry = known.get(key)
+            if entry is None or entry.branch == branch:
+                return entry
+            former = tuple(name for name in (*entry.former, entry.branch) if name != branch)
+            entry = replace(entry, branch=branch, former=former)
+            for other in known.values():
+                if other.is_active and other.key != key:
+                    _refuse_overlap(entry, other)
+            self._write_entries({**known, key: entry})
+            return entry
+
+    def rename_key(self, old: str, new: str, path: str) -> RegistryEntry | None:
+        """The cell has another name, its worktree is at ``path``; what it claims stays its own.
+
+        Returns what is recorded, None for an unknown cell. The same again changes nothing. Raises
+        ClaimConflict when there is a cell of the new name.
+        """
+        with self._lock():
+            known = self._read_entries(locked=True)
+            entry, there = known.get(old), known.get(new)
+            if entry is None:
+                return there
+            if there is not None and there.is_active:
+                raise ClaimConflict(
+                    f"cell {new} has branch {there.branch} at {there.path}", there,
+                    hint=f"orchestr clean {_format_goal(new)}",
+                )  # fmt: skip
+            moved = replace(entry, key=new, path=path, former_keys=(*entry.former_keys, old))
+            self._write_entries({**{k: e for k, e in known.items() if k != old}, new: moved})
+            return moved
 
     def touch_phase(self, key: str, phase: str) -> None:
         """Record the latest phase; an unknown key changes nothing."""
@@ -291,6 +337,9 @@ def _format_goal(key: str) -> str:
 def _encode_entry(entry: RegistryEntry) -> dict[str, Any]:
     row = encode(entry)
     del row["key"]
+    for name in ("former", "former_keys"):
+        if not row[name]:
+            del row[name]
     return row
 
 

@@ -19,12 +19,11 @@ from statistics import median
 from orchestr.spec.phases import Phase
 from orchestr.state.event_details import AttemptExited, ForgeUnreachable, RunFinished, RunStarted
 from orchestr.state.events import Event, EventKind
+from orchestr.state.phase_marks import merge_marks, running_phases
 from orchestr.state.states import CellState, FeatureState, may_follow, summarize_states
 from orchestr.state.transitions import (
     _apply_to_cell,
     _end_unfinished_cell,
-    _merge_marks,
-    _running_phases,
 )
 from orchestr.state.view import NONE, CellView, FeatureView
 
@@ -72,7 +71,9 @@ def reset_interrupted(view: FeatureView, live: bool) -> FeatureView:
             cells[name] = replace(
                 cell,
                 state=CellState.PENDING,
-                phases=_merge_marks(cell.phases, dict.fromkeys(_running_phases(cell), "pending")),
+                phases=merge_marks(
+                    cell.phases, dict.fromkeys(running_phases(cell.phases), "pending")
+                ),
                 reason="interrupted, goes on with the next run",
                 hint=None,
                 waiting_until=None,

@@ -224,6 +224,7 @@ class PublishRecord(Record, frozen=True):
     head: str
     url: str
     title: str = ""  # the one that we gave it, to know a person's from ours
+    branch: str | None = None  # of its pull request, once the branch has another name
 
     def write(self, folder: Path) -> None:
         """Write the record, then the address: a kill between them only publishes again."""

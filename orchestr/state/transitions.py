@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from orchestr.spec.phases import LISTED, Phase
+from orchestr.spec.phases import Phase
 from orchestr.state.attempt_transitions import add_cost, apply_attempt
 from orchestr.state.event_details import (
     ApprovalAsked,
@@ -56,10 +55,17 @@ from orchestr.state.event_details import (
     WorktreeRemoved,
 )
 from orchestr.state.events import Event
+from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
+from orchestr.state.phase_marks import (
+    PHASES,
+    merge_marks,
+    phases_after,
+    phases_before,
+    resting_state,
+    running_phases,
+)
 from orchestr.state.states import CellState
 from orchestr.state.view import NONE, CellView
-
-_PHASES = tuple(p.value for p in LISTED)  # `plan` has a mark only where it is a step
 
 
 def _apply_to_cell(cell: CellView, event: Event) -> CellView:
@@ -73,7 +79,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             return _apply_phase_failed(cell, details, event)
         case CellStopped():
             upstream = details.upstream
-            where = phase or next((p for p in _PHASES if cell.phases.get(p) != "done"), "")
+            where = phase or next((p for p in PHASES if cell.phases.get(p) != "done"), "")
             # Behind an upstream that only waits for a person nothing is wrong.
             waits = details.state == CellState.APPROVAL
             mark = "pending" if waits else "blocked"
@@ -81,7 +87,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
                 cell,
                 state=CellState.APPROVAL if waits else CellState.BLOCKED,
                 phase=where or cell.phase,
-                phases=_merge_marks(cell.phases, {where: mark} if where else {}),
+                phases=merge_marks(cell.phases, {where: mark} if where else {}),
                 reason=details.reason or f"upstream {upstream or 'cell'} failed",
                 hint=details.hint,
                 # It did nothing in this run: the time of an earlier one is not this one's; but a
@@ -96,7 +102,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
                 cell,
                 state=CellState.APPROVAL,
                 phase=phase or cell.phase,
-                phases=_merge_marks(cell.phases, {phase: "approval"} if phase else {}),
+                phases=merge_marks(cell.phases, {phase: "approval"} if phase else {}),
                 reason=details.reason or "waits for an approval",
                 hint=details.hint,
                 finished_at=event.ts,
@@ -108,7 +114,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             reason = details.reason or "ignored by a person"
             return replace(cell, state=CellState.IGNORED, ignored=True, reason=reason, hint=None)
         case CellUnignored():
-            rest = _resting_state(cell.phases)
+            rest = resting_state(cell.phases)
             return replace(cell, state=rest, ignored=False, reason=None, hint=None)
         case CellWaiting():
             wait = details.reason
@@ -116,16 +122,16 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             return replace(cell, state=now, phase=phase or cell.phase, reason=wait)
         case CellAmended():
             why = f"goes on after {details.owner or 'its owner'} has amended the contract"
-            phases = _merge_marks(cell.phases, {"implement": "pending"})
+            phases = merge_marks(cell.phases, {"implement": "pending"})
             return replace(cell, state=CellState.PENDING, phases=phases, reason=why, hint=None)
         case CellForgotten():
             named = details.phases
             ignored = cell.ignored
-            known = _PHASES if named is None else [str(p) for p in named]
+            known = PHASES if named is None else [str(p) for p in named]
             return replace(
                 cell,
                 state=CellState.IGNORED if ignored else CellState.PENDING,
-                phases=_merge_marks(cell.phases, dict.fromkeys(known, "pending")),
+                phases=merge_marks(cell.phases, dict.fromkeys(known, "pending")),
                 reason=cell.reason if ignored else "forgotten: runs again with the next run",
                 hint=None,
                 outcome=None,
@@ -138,7 +144,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             return replace(
                 cell,
                 state=CellState.DONE,
-                phases=_merge_marks(cell.phases, dict.fromkeys(_PHASES, "done")),
+                phases=merge_marks(cell.phases, dict.fromkeys(PHASES, "done")),
                 reason=f"adopted from {url}" if url else "adopted from its pull request",
                 hint=None,
                 pr_url=url or cell.pr_url,
@@ -152,8 +158,15 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
                 branch=details.branch or cell.branch,
                 base=details.base or cell.base,
             )
-        case WorktreeRemoved():
+        case WorktreeRemoved() | CellRetired(done=True):
             return replace(cell, worktree=None)
+        case CellMoved(what="branch", done=True):
+            return replace(cell, branch=details.new or cell.branch)
+        case CellAccepted():
+            marks = dict.fromkeys((str(p) for p in details.phases or ()), "done")
+            phases = merge_marks(cell.phases, marks)
+            rest = CellState.IGNORED if cell.ignored else resting_state(phases)
+            return replace(cell, state=rest, phases=phases, reason=None, hint=None)
         case (
             AttemptOpened()
             | AttemptStarted()
@@ -215,6 +228,8 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | ForgeUnreachable()
             | ForgeWaits()
             | CellWarned()
+            | CellMoved()
+            | CellRetired()
             | AttemptGivenBack()
         ):
             return cell
@@ -250,18 +265,18 @@ def _apply_landing(
 def _apply_phase_started(cell: CellView, phase: str, event: Event) -> CellView:
     fresh = cell.run != event.run or not cell.state.is_moving
     repairs = 0 if phase in (Phase.WORKTREE, Phase.IMPLEMENT) else cell.repairs
-    marks = dict.fromkeys(_phases_before(phase), "done")
+    marks = dict.fromkeys(phases_before(phase), "done")
     if phase == Phase.IMPLEMENT and Phase.PLAN in cell.phases:
         marks[Phase.PLAN.value] = "done"
     if phase == Phase.IMPLEMENT:
         # A new result makes the evidence and the pull request of the old one void.
-        marks |= dict.fromkeys(_phases_after(phase), "pending")
+        marks |= dict.fromkeys(phases_after(phase), "pending")
     return replace(
         cell,
         state=CellState.RUNNING,
         phase=phase,
         attempt=event.attempt or cell.attempt,
-        phases=_merge_marks(cell.phases, {**marks, phase: "running"}),
+        phases=merge_marks(cell.phases, {**marks, phase: "running"}),
         reason=None,
         hint=None,
         slot="",
@@ -279,11 +294,11 @@ def _apply_phase_started(cell: CellView, phase: str, event: Event) -> CellView:
 
 def _apply_phase_done(cell: CellView, details: PhaseDone, event: Event) -> CellView:
     phase = event.phase
-    marks = {**dict.fromkeys(_phases_before(phase), "done"), phase: "done"}
+    marks = {**dict.fromkeys(phases_before(phase), "done"), phase: "done"}
     if details.changed is True:
-        marks |= dict.fromkeys(_phases_after(phase), "pending")
-    phases = _merge_marks(cell.phases, marks)
-    done = all(phases.get(p) == "done" for p in _PHASES)
+        marks |= dict.fromkeys(phases_after(phase), "pending")
+    phases = merge_marks(cell.phases, marks)
+    done = all(phases.get(p) == "done" for p in PHASES)
     return replace(
         add_cost(cell, details, event),
         state=CellState.DONE if done else CellState.RUNNING,
@@ -317,7 +332,7 @@ def _apply_phase_failed(cell: CellView, details: PhaseStopped, event: Event) -> 
         state=state,
         phase=phase,
         attempt=event.attempt or cell.attempt,
-        phases=_merge_marks(
+        phases=merge_marks(
             cell.phases, {phase: "approval" if state is CellState.APPROVAL else "failed"}
         ),
         reason=details.reason or "failed without a reason",
@@ -344,7 +359,7 @@ def _apply_approval(
     return replace(
         cell,
         state=state,
-        phases=_merge_marks(cell.phases, {event.phase: mark}),
+        phases=merge_marks(cell.phases, {event.phase: mark}),
         reason=reason,
         hint=details.hint,
     )
@@ -352,8 +367,8 @@ def _apply_approval(
 
 def _end_unfinished_cell(cell: CellView, ts: str, *, stopped: bool) -> CellView:
     """A cell that its run did not bring to an end: stopped by a person, or not asked to."""
-    phases = _merge_marks(cell.phases, dict.fromkeys(_running_phases(cell), "pending"))
-    state = CellState.ABORTED if stopped else _resting_state(phases)
+    phases = merge_marks(cell.phases, dict.fromkeys(running_phases(cell.phases), "pending"))
+    state = CellState.ABORTED if stopped else resting_state(phases)
     reason = "stopped, goes on with the next run" if stopped else None
     return replace(
         cell,
@@ -364,30 +379,3 @@ def _end_unfinished_cell(cell: CellView, ts: str, *, stopped: bool) -> CellView:
         waiting_until=None,
         slot="",
     )
-
-
-def _resting_state(phases: Mapping[str, str]) -> CellState:
-    values = [phases.get(p) for p in _PHASES]
-    if "failed" in values:
-        return CellState.FAILED
-    return CellState.DONE if all(v == "done" for v in values) else CellState.PENDING
-
-
-def _running_phases(cell: CellView) -> list[str]:
-    return [p for p, value in cell.phases.items() if value == "running"]
-
-
-def _phases_before(phase: str) -> tuple[str, ...]:
-    if phase == Phase.PLAN:
-        return (Phase.WORKTREE.value,)
-    return _PHASES[: _PHASES.index(phase)] if phase in _PHASES else ()
-
-
-def _phases_after(phase: str) -> tuple[str, ...]:
-    if phase == Phase.PLAN:
-        return _PHASES[1:]
-    return _PHASES[_PHASES.index(phase) + 1 :] if phase in _PHASES else ()
-
-
-def _merge_marks(phases: Mapping[str, str], marks: Mapping[str, str]) -> Mapping[str, str]:
-    return {**phases, **marks} if marks else phases

@@ -18,11 +18,12 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
-from orchestr.cell.context import CellContext, FeatureRun, head_file, observed_prs, repo_path
+from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.errors import NeedsApproval, OrchestrError, UsageError
+from orchestr.settings.repo_paths import head_file, repo_path
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.results import (
@@ -38,6 +39,7 @@ from orchestr.state.results import (
     TRANSCRIPT,
     TREE,
     ImplementRecord,
+    WorktreeMarker,
     digest,
 )
 
@@ -285,7 +287,11 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
     match phase:
         case Phase.WORKTREE:
             # A moved base is seen by a fetch only.
-            return ctx.cell.track_base or attempts.fresh_request(ctx.dir) is not None
+            return (
+                ctx.cell.track_base
+                or attempts.fresh_request(ctx.dir) is not None
+                or has_renamed_base(ctx)
+            )
         case Phase.PLAN:
             return (
                 phase_module(phase).reason_to_run(ctx) is not None
@@ -304,6 +310,16 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
             return saw_pr_closed(ctx)
         case _:
             return False
+
+
+def has_renamed_base(ctx: CellContext) -> bool:
+    """Whether the branch that a cell is stacked on was renamed."""
+    marker = WorktreeMarker.read(ctx.dir) if ctx.plan.stack else None
+    if marker is None:
+        return False
+    from orchestr.cell.phases.worktree import find_renamed_base
+
+    return find_renamed_base(ctx, marker) is not None
 
 
 def has_moved_branch(ctx: CellContext) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestr.cell.notes import NO_NOTES, ProofNotes
+from orchestr.cell.removed_cells import RemovedCell
 from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Feature
@@ -76,6 +77,7 @@ class FeatureStatus:
     facts: Mapping[str, CellFacts] = field(default_factory=dict)
     live: str | None = None
     cross: tuple[CrossFacts, ...] = ()
+    removed: tuple[RemovedCell, ...] = ()  # that are built, and that no spec names
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view", interpret_view(self.view, self.plan))

@@ -34,6 +34,8 @@ POINTS = {
     "bench": "orchestr.landing.workers:checkout_commit",
     "branch": "orchestr.landing.after_landing:move_branch",
     "commits": "orchestr.git.lasting_commit:make_lasting_commit",
+    "close": "orchestr.forges.local:LocalForge.close_pull_request",
+    "rename": "orchestr.git.branches:rename_branch",
     "merged": "orchestr.forges.local:LocalForge.mark_merged",
     "aside": "orchestr.cell.worktree.person_changes:salvage_uncommitted",
     "kept": "orchestr.cell.worktree.person_changes:_keep",

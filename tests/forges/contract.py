@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.forges.base import (
+    ClosingForge,
     Forge,
     ForgeAway,
     ForgeError,
@@ -269,6 +270,26 @@ class ForgeContract:
         assert len(numbers) == 1
         assert {r.pr.number for r in results if isinstance(r, PRExists)} == set(numbers)
         assert world.states("one") == [(numbers[0], PRState.OPEN)]
+
+    def test_closing_leaves_the_branch_and_may_be_repeated(self, world: World) -> None:
+        forge = world.forge
+        assert isinstance(forge, ClosingForge)
+        world.branch("low", "low.txt")
+        head = world.branch("high", "high.txt", start="low")
+        low, high = world.pull("low"), world.pull("high", base="low")
+        assert (forge.has_open_into(world.repo, "low"), forge.has_open_into(world.repo, "x&y")) == (
+            True,
+            False,
+        )
+        for _ in range(2):
+            closed = forge.close_pull_request(world.repo, high)
+            assert (closed.state, closed.head_sha) == (PRState.CLOSED, head)
+        assert world.states("high") == [(high, PRState.CLOSED)]
+        assert not forge.has_open_into(world.repo, "low")
+        assert git(world.origin, "rev-parse", "high") == head
+        world.merge(low)
+        with pytest.raises(ForgeError, match="merged"):
+            forge.close_pull_request(world.repo, low)
 
     def test_a_comment_is_said_once(self, world: World) -> None:
         world.branch("one", "a")

@@ -27,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from graphql import GraphQLError, build_schema, graphql_sync
 
@@ -315,6 +315,7 @@ class GitHub:
 
     def rest(self, method: str, path: str, asked: Any) -> tuple[int, Any]:
         """One request; the status and body of its answer."""
+        path, _, given = path.partition("?")
         match = re.fullmatch(r"/repos/([^/]+/[^/]+)/(pulls|issues)(?:/(\d+)(/\w+)?)?", path)
         if match is None or match[1] not in self.repos:
             raise Refusal(404, "Not Found")
@@ -323,6 +324,11 @@ class GitHub:
         match (method, match[2], bool(number), rest):
             case ("POST", "pulls", False, None):
                 return 201, self._shown(self.open(slug, asked))
+            case ("GET", "pulls", False, None):
+                wanted = dict(parse_qsl(given))
+                mine = [pull for pull in self.every() if pull["slug"] == slug]
+                found = [p for p in mine if (p["state"], p["base"]) == ("open", wanted["base"])]
+                return 200, [self._shown(pull) for pull in found]
             case ("GET", "pulls", True, None):
                 return 200, self._shown(self._one(slug, number))
             case ("PATCH", "pulls", True, None):
@@ -330,7 +336,8 @@ class GitHub:
                 if "base" in asked and asked["base"] not in self._heads(slug):
                     wrong = {"resource": "PullRequest", "field": "base", "code": "invalid"}
                     raise Refusal(422, "Validation Failed", wrong)
-                pull.update({k: asked[k] for k in ("title", "body", "base") if k in asked})
+                known = ("title", "body", "base", "state")
+                pull.update({k: asked[k] for k in known if k in asked})
                 pull["updated_at"] = self._now()
                 self._save()
                 return 200, self._shown(pull)
@@ -461,7 +468,11 @@ class GitHub:
         self, method: str, path: str, token: str, asked: Any
     ) -> tuple[int, Mapping[str, str], Any]:
         """Status (0: drop the connection), headers, body."""
-        kind = "graphql" if path == "/graphql" else f"{method} {path.split('/', 4)[-1]}"
+        kind = (
+            "graphql"
+            if path == "/graphql"
+            else f"{method} {path.partition('?')[0].split('/', 4)[-1]}"
+        )
         kind = re.sub(r"\d+", "N", kind)
         with self._lock:
             self.requests[kind] += 1
@@ -520,13 +531,14 @@ class _Handler(BaseHTTPRequestHandler):
             path = path.removeprefix("/api").removeprefix("/v3")
             path = f"http://api.{HOST}{path}"
         asked = urlsplit(path)
+        target = f"{asked.path}?{asked.query}" if asked.query else asked.path
         raw = self._body()
         if asked.hostname != f"api.{HOST}":
             self._send(502, {}, {"message": f"the stub is not {asked.hostname}"})
             return
         token = self.headers.get("Authorization", "")
         value = json.loads(raw) if raw else None
-        status, headers, body = self.github.answer(self.command, asked.path, token, value)
+        status, headers, body = self.github.answer(self.command, target, token, value)
         if status == 0:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

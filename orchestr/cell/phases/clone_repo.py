@@ -10,11 +10,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from orchestr.cell.context import head_file, repo_path
 from orchestr.errors import PhaseFailed
 from orchestr.git.repo import Repo
 from orchestr.process.run import run_command as run_process
 from orchestr.settings.records import Settings
+from orchestr.settings.repo_paths import head_file, repo_path
 
 TIMEOUT = 1800.0  # s; a first clone of a large repository over a slow line
 

@@ -21,6 +21,13 @@ from orchestr.cell.phases.push_head import push_head
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.pull_request.former_branches import (
+    close_former_prs,
+    delete_former_branches,
+    find_former_branches,
+    read_former_prs,
+    refuse_unmerged_commits,
+)
 from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.forges.base import PRExists, PRState, PullRequest
@@ -82,6 +89,8 @@ def _reason(record: CellRecord, key: str) -> str | None:
         return "it was not published yet"
     if done.head != head.head:
         return "its head changed"
+    if done.branch is not None:
+        return "its branch was renamed"
     if done.key != key:
         return "title, scenarios, base or evidence of its pull request changed"
     return closed_reason(record.prs, done.url)
@@ -191,6 +200,8 @@ def _publish_head(ctx: CellContext, head: HeadRecord) -> tuple[PullRequest, Head
                    for base in _pr_bases(ctx)[:-1]]  # fmt: skip
         approval.carry_approval(ctx, Gate.PUBLISH, earlier, value)
         approval.require_approval(ctx, Gate.PUBLISH, value)
+    former = read_former_prs(ctx, find_former_branches(ctx))
+    refuse_unmerged_commits(ctx, former, head.head)
     head, new = push_head(ctx, head, partial(gate_digest, ctx))
     pr = _wait_for_head(ctx, open_or_update_pr(ctx, new_branch=new), head)
     if pr.head_sha != head.head:
@@ -198,6 +209,9 @@ def _publish_head(ctx: CellContext, head: HeadRecord) -> tuple[PullRequest, Head
             f"{pr.url} shows {pr.head_sha[:12]}, but {head.head[:12]} was pushed",
             hint=f"orchestr run {ctx.name}",
         )
+    close_former_prs(ctx, former, pr)
+    for cell in (ctx, *(ctx.run.cell_context(name) for name in ctx.plan.stack)):
+        delete_former_branches(cell)  # of an upstream: this pull request was the last one for it
     return pr, head
 
 

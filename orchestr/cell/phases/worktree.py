@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from orchestr.cell.pull_request.claim import claim_branch
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
 from orchestr.cell.worktree.setup import set_up_worktree
+from orchestr.codec import replace as replace_record
 from orchestr.errors import CellBlocked
 from orchestr.git.errors import GitError
 from orchestr.git.merge import merge_heads
@@ -52,7 +53,8 @@ class WorktreeStep(StrEnum):
 class WorktreeInputs:
     """``key``: the digest of the phase. ``trees``: what the `tree` file of every direct upstream
     says, None where there is none. ``pr``: the pull request to adopt, asked for before a step is
-    performed."""
+    performed. ``only_renamed``: the name of its branch is all that differs from the marker;
+    ``renamed_base``: the name of now of the branch below, where that was renamed."""
 
     key: str
     trees: Mapping[str, str | None]
@@ -60,6 +62,9 @@ class WorktreeInputs:
     track_base: bool = False
     ignore_deps: bool = False
     pr: PullRequest | None = None
+    only_renamed: bool = False
+    renamed_base: str | None = None
+    former_names: Mapping[str, str] = field(default_factory=dict)  # of upstreams that were renamed
 
     @property
     def missing_upstream(self) -> str | None:
@@ -88,40 +93,78 @@ def _reason(record: CellRecord, inputs: WorktreeInputs) -> str | None:
     marker = record.marker
     if marker is None:
         return "it has no worktree marker yet"
+    if inputs.only_renamed:
+        return f"its branch {marker.branch} has another name in the spec"
     if marker.phase != inputs.key:
         return "repository, branch, base or set-up changed"
+    known = {inputs.former_names.get(name, name): tree for name, tree in marker.upstreams.items()}
     for name, tree in inputs.trees.items():
         if tree is None:
             return f"upstream {name} has no result yet"
-        if marker.upstreams.get(name) != tree:
+        if known.get(name) != tree:
             return f"upstream {name} has another tree"
-    if set(marker.upstreams) != set(inputs.trees):
+    if set(known) != set(inputs.trees):
         return "its upstreams changed"
     if record.fresh_request is not None:
         return "it starts again from the base"
+    if inputs.renamed_base is not None:
+        return f"branch {marker.base_ref}, which it is stacked on, was renamed"
     return None
 
 
-def read_inputs(ctx: CellContext) -> WorktreeInputs:
+def read_inputs(ctx: CellContext, record: CellRecord) -> WorktreeInputs:
     """The inputs of `decide`, by files alone."""
+    marker = record.marker
     return WorktreeInputs(
         phase_digest(ctx, Phase.WORKTREE),
         {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()},
         is_push=ctx.cell.action is Action.PUSH,
         track_base=ctx.cell.track_base,
         ignore_deps=ctx.run.overrides.ignore_deps,
+        only_renamed=marker is not None and is_only_renamed(ctx, marker),
+        renamed_base=None if marker is None else find_renamed_base(ctx, marker),
+        former_names={up.cell.was: up.cell.name for up in ctx.upstreams() if up.cell.was},
     )
+
+
+def is_only_renamed(ctx: CellContext, marker: WorktreeMarker) -> bool:
+    """Whether the name of its branch is all that differs from when the worktree was made."""
+    if marker.branch == ctx.cell.branch or ctx.cell.action is Action.PUSH:
+        return False
+    before = CellContext(ctx.run, replace(ctx.cell, branch=marker.branch), ctx.plan)
+    return marker.phase == phase_digest(before, Phase.WORKTREE)
+
+
+def find_renamed_base(ctx: CellContext, marker: WorktreeMarker) -> str | None:
+    """The name of now of the branch below a stacked cell, when that was renamed."""
+    if len(ctx.plan.stack) != 1:
+        return None
+    upstream = ctx.run.cell_context(ctx.plan.stack[0])
+    if marker.base_ref == upstream.cell.branch:
+        return None
+    now = stacked_ref(ctx, upstream)
+    entries = ctx.run.registry.entries()
+    return now if any(e.branch == now and marker.base_ref in e.former for e in entries) else None
 
 
 def reason_to_run(ctx: CellContext) -> str | None:
     """Why the phase would run, or None. Reads files only."""
-    return decide(CellRecord.of_cell(ctx), read_inputs(ctx)).why
+    record = CellRecord.of_cell(ctx)
+    return decide(record, read_inputs(ctx, record)).why
 
 
 def run(ctx: CellContext) -> PhaseResult:
     """Make the marker, and the worktree it describes. See the module."""
-    record, inputs = CellRecord.of_cell(ctx), read_inputs(ctx)
+    record = CellRecord.of_cell(ctx)
+    inputs = read_inputs(ctx, record)
     decision = decide(record, inputs)
+    why = decision.why
+    if decision.step is not WorktreeStep.KEEP and (moved := _follow_names(ctx, record, inputs)):
+        record = CellRecord.of_cell(ctx)
+        inputs = read_inputs(ctx, record)
+        decision = decide(record, inputs)
+        if decision.step is WorktreeStep.KEEP:
+            return PhaseResult.built(why or "", branch=moved.branch, base_ref=moved.base_ref)
     if decision.step is not WorktreeStep.KEEP:
         inputs = replace(inputs, pr=adopt.find_adoptable_pr(ctx))
         decision = decide(record, inputs)
@@ -134,7 +177,7 @@ def run(ctx: CellContext) -> PhaseResult:
         case WorktreeStep.RECORD_CHECKOUT:
             return _record_checkout(ctx, record.marker, inputs)
         case WorktreeStep.MAKE:
-            return _make_worktree(ctx, record.marker, inputs, decision.why)
+            return _make_worktree(ctx, record.marker, inputs, why)
         case _:
             # doit starts upstreams first, but one that stands still (ignored, or not in `--only`)
             # may never have had a result.
@@ -142,6 +185,24 @@ def run(ctx: CellContext) -> PhaseResult:
             upstream = ctx.run.cell_context(missing).name
             raise CellBlocked(f"upstream {missing} has no result yet", upstream=missing,
                               hint=f"orchestr explain {upstream}")  # fmt: skip
+
+
+def _follow_names(
+    ctx: CellContext, record: CellRecord, inputs: WorktreeInputs
+) -> WorktreeMarker | None:
+    """The marker after a rename of the cell's branch, or of the one below; None without one."""
+    from orchestr.cell.phases.rename_branch import follow_renamed_branch, is_renamed
+
+    old = marker = record.marker
+    if old is None or marker is None:
+        return None
+    if is_renamed(ctx, old):
+        digest = inputs.key if inputs.only_renamed else old.phase
+        marker = follow_renamed_branch(ctx, old, digest)
+    if inputs.renamed_base is not None:
+        marker = replace_record(marker, base_ref=inputs.renamed_base)
+        marker.write(ctx.dir)
+    return marker if marker is not old else None
 
 
 def _make_worktree(

@@ -28,7 +28,15 @@ LOOK_AGE = 60.0  # s for which a look at the origin counts within a run: cells b
 
 def is_foreign(ctx: CellContext, pr: PullRequest) -> bool:
     """Whether the markers in a pull request's body name another cell."""
-    return is_owned_by_other(pr.body, ctx.run.feature.name, ctx.cell.name)
+    feature, cell = ctx.run.feature.name, ctx.cell.name
+    foreign = is_owned_by_other(pr.body, feature, cell)
+    return foreign and is_owned_by_other(pr.body, feature, cell, former_keys(ctx))
+
+
+def former_keys(ctx: CellContext) -> tuple[str, ...]:
+    """The names that the cell had before, as ``feature/cell``."""
+    known = ctx.run.registry.lookup(ctx.key)
+    return (ctx.key, *(known.former_keys if known is not None else ()))
 
 
 def refuse_foreign_pr(ctx: CellContext, pr: PullRequest) -> OrchestrError:
@@ -53,7 +61,7 @@ def claim_branch(ctx: CellContext, old: WorktreeMarker | None, base: CommitId) -
     if _is_claimed(ctx, old):
         return base
     repo, ref = ctx.repo, f"refs/heads/{ctx.cell.branch}"
-    local, remote = repo.resolve_commit(ref), _read_remote_tip(ctx)
+    local, remote = repo.resolve_commit(ref), read_remote_tip(ctx)
     local = None if local is not None and repo.is_ancestor(local, base) else local
     if remote is not None and repo.resolve_commit(remote) and repo.is_ancestor(remote, base):
         remote = None
@@ -119,7 +127,7 @@ def find_other_owner(ctx: CellContext) -> str | None:
     return None
 
 
-def _read_remote_tip(ctx: CellContext) -> CommitId | None:
+def read_remote_tip(ctx: CellContext) -> CommitId | None:
     """Where the branch is at the origin, for a cell that publishes; None when it is not there.
 
     Asked once for all cells of a repository that begin together. An origin that cannot be reached

@@ -29,6 +29,8 @@ def foreign_head(ctx: CellContext, done: ImplementRecord) -> CommitId | None:
     for pr in observed_prs(ctx.run, ctx.cell):
         if pr.state is not PRState.OPEN or pr.head_sha == done.head:
             continue
+        if pr.head != ctx.cell.branch:
+            continue  # of a branch that was renamed: publish compares it before it is closed
         if pr.head_sha in pushed_commits(ctx.run.journal, ctx.cell.name):
             continue  # an older head of ours: publish brings it up to date
         sha, head = CommitId(pr.head_sha), CommitId(done.head)

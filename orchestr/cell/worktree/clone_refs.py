@@ -160,7 +160,8 @@ def _count_stashes(stashes: Sequence[tuple[str, str]]) -> str:
 
 def _cell_refs(ctx: CellContext) -> frozenset[str]:
     """The branches of cells: `branch_guard` compares those."""
-    ours = {f"refs/heads/{entry.branch}" for entry in ctx.run.registry.entries()}
+    entries = ctx.run.registry.entries()
+    ours = {f"refs/heads/{name}" for e in entries for name in (e.branch, *e.former)}
     return frozenset(ours | {f"refs/heads/{cell.branch}" for cell in ctx.run.feature.cells})
 
 

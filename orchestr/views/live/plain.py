@@ -59,6 +59,7 @@ from orchestr.state.event_details import (
     WorktreeRemoved,
 )
 from orchestr.state.events import Event
+from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
 
@@ -135,6 +136,16 @@ def _event_words(event: Event) -> list[str]:
             if details.state == "approval":
                 return [why]
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
+        case CellMoved():
+            what, old, new = (_text(one) for one in (details.what, details.old, details.new))
+            return [f"{what} {old} renamed to {new}"] if details.done else []
+        case CellRetired():
+            ref = _text(details.ref)
+            kept = f", its head is kept as {ref}" if ref else ""
+            return [f"retired{kept}"] if details.done else []
+        case CellAccepted():
+            who = _text(details.name) or _text(details.user) or "a person"
+            return [f"{who} accepted its result under the edited spec"]
         case CellWarned():
             return [f"warning: {headline(details.reason)}"]
         case CellWaiting():

@@ -13,6 +13,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.notes import read_notes
 from orchestr.cell.phases import cross_checks, publish
 from orchestr.cell.pull_request.text import pull_request_url
+from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.cell.worktree.signing import sign_command
 from orchestr.files import cache_record_reads
 from orchestr.process.lease import read_lease
@@ -38,7 +39,8 @@ def feature_status(run: FeatureRun, *, fresh: bool = True) -> FeatureStatus:
         facts = {
             p.name: cell_facts(run.cell_context(p.name), view.cell(p.name)) for p in run.plan.cells
         }
-    return FeatureStatus(run.feature, run.plan, view, facts, live, cross_check_facts(run))
+    cross, removed = cross_check_facts(run), tuple(removed_cells_of(run))
+    return FeatureStatus(run.feature, run.plan, view, facts, live, cross, removed)
 
 
 def cross_check_facts(run: FeatureRun) -> tuple[CrossFacts, ...]:

@@ -63,7 +63,12 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
             {"repo": c.repo, "passed": c.passed, "told": c.told or None, "commit": c.commit or None}
             for c in status.cross
         ],
-    }
+        "removed": [
+            {"name": c.name, "repo": c.repo or None, "branch": c.branch or None, "pr": c.url,
+             "worktree": c.worktree}
+            for c in status.removed
+        ],
+    }  # fmt: skip
 
 
 def _cell_json(status: FeatureStatus, name: str) -> dict[str, Any]:
@@ -195,6 +200,9 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
         lines += _note_lines(status, cell.name)
     lines += [f"  {line}" for line in proof_lines(status, [c.name for c in status.plan.cells])]
     lines += [f"  {line}" for line in cross_lines(status)]
+    for gone in status.removed:
+        lines.append(f"  {clean_line(gone.description)}")
+        lines.append(f"{' ' * _REASON_COLUMNS}hint: {clean_line(gone.remedy)}")
     signs = [c for cell in status.plan.cells if (c := status.cell_facts(cell.name).sign)]
     lines += [f"  unsigned: {clean_line(command)}" for command in signs]
     return [*lines, f"  {_counts_line(status)}"]

@@ -1,0 +1,51 @@
+"""SIGKILL while a branch is renamed: the same command ends as an undisturbed one, unpaid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import git
+from tests.crash.house import FEATURE, House, at_each, both
+from tests.crash.test_kills import points
+
+pytestmark = pytest.mark.slow
+
+STEPS = ("journal:after", "write:after", "push:after", "open:after", "edit:after", "close:after",
+         "rename:before", "rename:after")  # fmt: skip
+
+
+def open_prs(house: House) -> dict[str, str]:
+    return {pr["head"]: pr["base"] for pr in house.prs().values() if pr["state"] == "open"}
+
+
+def test_a_kill_at_any_step_of_a_rename(tmp_path: Path) -> None:
+    def begin(house: House) -> list[str]:
+        house.run("run", FEATURE, code=0)
+        house.edit_spec("jira: T-1", "jira: T-2")
+        return house.starts()
+
+    house = House.build(tmp_path / "undisturbed")
+    begin(house)
+    cases = points(house.steps("run", FEATURE), *STEPS)
+    wanted = {"T-2-low": "main", "T-2-high": "T-2-low"}
+    assert open_prs(house) == wanted
+    assert len(cases) > 20
+
+    def act(house: House, at: str) -> None:
+        paid = begin(house)
+        killed = house.crash(at, "run", FEATURE)
+        assert killed.returncode in (-9, 0), both(killed)
+        house.run("run", FEATURE, code=0)
+        assert house.starts() == paid, at
+        assert open_prs(house) == wanted, at
+        assert len(house.prs()) == 4, at
+        left = git(house.repos / "app.git", "for-each-ref", "--format=%(refname:short)",
+                   "refs/heads").split()  # fmt: skip
+        assert left == ["T-2-high", "T-2-low", "main"], at
+        house.run("run", FEATURE, code=0)
+        assert len(house.prs()) == 4, at
+        house.sound()
+
+    at_each(cases, tmp_path, act)
