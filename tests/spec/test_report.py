@@ -82,7 +82,9 @@ def test_cells_that_no_agent_would_take_are_warned_about(tmp_path: Path) -> None
     assert report.is_good
     assert [str(w) for w in report.warnings] == [
         "specs/first.yaml: warning: no agent is named for a, and the settings have no default\n"
-        '  hint: write `agent:` there, or [agents] default = "..." in orchestr.toml'
+        '  hint: write `agent:` there, or [agents] default = "..." in orchestr.toml',
+        "specs/first.yaml:5:3: warning: no check for a: nothing shows that the work is right\n"
+        "  hint: add `checks:` (`orchestr plan` proposes some), or state it with `checks: none`",
     ]
 
 
