@@ -93,8 +93,8 @@ def test_tests_elsewhere_are_named_in_the_settings(workspace: Make) -> None:
     ws.settings(repos={"app": {"test_paths": ["proofs/", "!proofs/notes.md"]}})
     suite = {**SUITE, "run": ["sh", "-c", "[ ! -d proofs ] || sh proofs/half.sh"]}
     ws.spec({"one": {**FIRST, "checks": [suite]}})
-    ws.script("one", "mkdir proofs; echo half > half.txt\n"
-                     "echo 'grep -q half half.txt' > proofs/half.sh\n: > proofs/notes.md")  # fmt: skip
+    proof = "echo 'grep -q half half.txt' > proofs/half.sh; : > proofs/notes.md"
+    ws.script("one", f"mkdir proofs; echo half > half.txt; {proof}")
     ws.run("run", FEATURE, code=0)
     assert ws.status()["one"]["test_first"].startswith("proofs/half.sh: red on the base ")
 
