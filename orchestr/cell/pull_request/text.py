@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
-from orchestr.cell.notes import read_notes
+from orchestr.cell.notes import NOT_EVALUATED, read_notes
 from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
+from orchestr.forges.markdown_escape import literal_text
 from orchestr.state import repairs
 from orchestr.state.results import (
     CHECKS,
@@ -59,11 +60,18 @@ def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> s
         partial=is_partial(ctx),
         evidence=(
             body_evidence.render_checks(valid_checks(checks, review), notes.unchecked),
+            _render_unproved_tests(notes.test_first),
             _render_deviation(notes.deviation),
             body_evidence.render_repairs(counted_repairs(ctx)),
             body_evidence.render_reviews(review.items if review else ()),
         ),
     )
+
+
+def _render_unproved_tests(test_first: str) -> str:
+    """That the tests were not shown to come first; the proof itself is one of the checks."""
+    unproved = test_first.startswith(NOT_EVALUATED)
+    return f"> **Tests first**: {literal_text(test_first)}." if unproved else ""
 
 
 def _render_deviation(deviation: PlanDeviation | None) -> str:
