@@ -13,6 +13,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import Repo, git_version
+from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.check_programs import check_programs
 from orchestr.run.diagnostic import Diagnostic
@@ -61,9 +62,12 @@ def check_prerequisites(
         found.append(Diagnostic("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     found += check_reviewers(run, cells)
     found += check_programs(chosen)
-    for claim in overlap_problems(run.feature, run.layout.root):
-        what = f"{claim.location}: {claim.message}"
-        found.append(Diagnostic(claim.severity, what, claim.hint or ""))
+    for problem in (
+        *overlap_problems(run.feature, run.layout.root),
+        *missing_edge_problems(run.feature, run.layout.root),
+    ):
+        what = f"{problem.location}: {problem.message}"
+        found.append(Diagnostic(problem.severity, what, problem.hint or ""))
     for cell in removed_cells_of(run):
         found.append(Diagnostic("warning", cell.description, cell.remedy))
     return found
