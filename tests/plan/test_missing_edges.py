@@ -15,12 +15,12 @@ NAMES = ("api", "client", "c0", "java-sdk", "tests", "docs", "far")
 
 def edges_of(todo: str, **more: tuple[str, ...]) -> list[tuple[str, str]]:
     """What is told of a cell `mine` with this todo beside cells of common names."""
-    cells = [Cell(name, f"repo-{name}", f"b-{name}", depends_on=more.get(name.replace("-", "_"), ()))
-             for name in NAMES]  # fmt: skip
-    mine = Cell("mine", "app", "b", todo=(todo,), depends_on=more.get("mine", ()))
-    return [
-        (e.cell, e.upstream) for e in find_missing_edges(Feature("f", "f", "f", (*cells, mine)))
+    cells = [
+        Cell(name, f"repo-{name}", f"b-{name}", depends_on=more.get(name, ())) for name in NAMES
     ]
+    cells.append(Cell("mine", "app", "b", todo=(todo,), depends_on=more.get("mine", ())))
+    found = find_missing_edges(Feature("f", "f", "f", tuple(cells)))
+    return [(edge.cell, edge.upstream) for edge in found]
 
 
 @pytest.mark.parametrize(
