@@ -106,7 +106,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             for goal in goals:
                 print_plan(session, goal, as_json=params["json"], forced=forced)
             return int(ExitCode.DONE)
-        if not run_preflight(goals, skip=params["skip_preflight"]):
+        if not run_preflight(goals, skip=params["skip_preflight"], forced=forced):
             return int(ExitCode.USAGE)
         if not confirm_run(goals, yes=params["yes"], forced=forced):
             return int(ExitCode.DONE)
