@@ -76,7 +76,7 @@ def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
     )
 
 
-def test_cells_that_no_agent_would_take_are_warned_about(tmp_path: Path) -> None:
+def test_cells_without_an_agent_or_a_check_are_warned_about(tmp_path: Path) -> None:
     report = validate_specs(workspace(tmp_path, "[limits]\njobs = 1\n"), ["good"])
 
     assert report.is_good
