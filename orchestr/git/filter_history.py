@@ -117,8 +117,12 @@ def _filter_commit(
     was = repo.resolve_tree(old)
     if tree == was and list(above) == list(parents):
         return CommitId(old)
-    if len(above) == 1 and tree != was and tree == repo.resolve_tree(above[0]):
-        return above[0]  # it had nothing else
+    if (
+        len(above) == 1
+        and was != repo.resolve_tree(parents[0])
+        and tree == repo.resolve_tree(above[0])
+    ):
+        return above[0]  # it did nothing else
     shown = repo.run_readonly("log", "-1", "--format=%an%n%ae%n%at %ai%n%ct %ci%n%B", old, "--")
     name, email, written, committed, text = shown.text.split("\n", 4)
     author = {

@@ -36,6 +36,9 @@ def commit_and_prove_repair(
     if head == base == before:
         return head, ()  # nothing was needed, and nothing was done
     found = prove_cell_head(ctx, ctx.worktree_repo, base=base, start=before, head=head)
+    if found.private:  # no later commit can undo that: it would be in the history
+        put_worktree(ctx, attempt.number, before)
+        return before, found.private
     deleted = find_wholesale_deletion(ctx.worktree_repo, before, head, len(found.changed))
     return head, (*found.findings, *filter(None, [deleted]))
 
@@ -69,10 +72,8 @@ def prove_attempt(
     proof = prove_cell_head(ctx, repo, base=base, start=start, head=head, by_agent=True)
     if proof.private:  # the next attempt must not build on a history that has it
         put_worktree(ctx, attempt.number, start)
-        ref = attempt_ref(ctx, attempt.number)
-        raise ctx.fail(
-            f"{'; '.join(proof.private)}; its branch was put back, all is kept below {ref}"
-        )
+        kept = f"its branch was put back, all is kept below {attempt_ref(ctx, attempt.number)}"
+        raise ctx.fail(f"{'; '.join(proof.private)}; {kept}")
     if not proof.ok and not proof.faults:
         raise PathsNotOwned(proof.ownership, head)
     if not proof.ok:

@@ -21,9 +21,9 @@ from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.record import CellRecord
 from orchestr.cell.worktree.branch_tip import find_branch_tip
-from orchestr.cell.worktree.ensure import base_branch
+from orchestr.cell.worktree.ensure import base_branch, find_checkout
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
-from orchestr.cell.worktree.take_out_kit import take_out_kit
+from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
@@ -126,10 +126,13 @@ def take_person_commit(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) 
     tip = take_out_kit(ctx, base, tip)
     proof = prove_cell_head(ctx, ctx.repo, base=base, start=base, head=tip)
     if not proof.ok:
+        where = find_checkout(ctx) or ctx.repo_path
         raise ctx.fail(
             f"commit {tip[:12]} that a person made on {ctx.cell.branch} is not acceptable: "
             + "; ".join(proof.findings),
-            hint=f"correct it on {ctx.cell.branch} and commit, then: orchestr run {ctx.name}; "
+            hint=kit_hint(ctx, where, base)
+            if proof.private
+            else f"correct it on {ctx.cell.branch} and commit, then: orchestr run {ctx.name}; "
             f"or have its agent do it: orchestr run --force {ctx.name}",
         )
     done, newest = ImplementRecord.read(ctx.dir), attempts.newest_attempt(ctx.dir)

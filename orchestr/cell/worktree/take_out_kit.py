@@ -14,6 +14,8 @@ calls this again.
 from __future__ import annotations
 
 import os
+import shlex
+from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
@@ -32,8 +34,8 @@ from orchestr.state.events import EventKind
 
 TAKEN_OUT = (
     "{paths} came from the main checkout ([repos.{repo}] link, copy) and got into its commits; "
-    "taken out of them, the files stay in the worktree; the commits as they were are kept as {ref}, "
-    "which is never pushed"
+    "taken out of them, the files stay in the worktree; the commits as they were are kept as "
+    "{ref}, which is never pushed"
 )
 IN_COMMITS = "files that {source} brings from the main checkout are in commit {commit}: {paths}"
 COPIED = "what {source} brings from the main checkout is in the commits under another name: {paths}"
@@ -101,6 +103,16 @@ def find_kit_in_commits(ctx: CellContext, base: CommitId, head: CommitId) -> tup
     if others:
         found.append(COPIED.format(source=source, paths=format_paths(others)))
     return tuple(found)
+
+
+def kit_hint(ctx: CellContext, place: Path, base: CommitId) -> str:
+    """What a person does about commits that have such files, in their checkout ``place``."""
+    git = f"git -C {shlex.quote(str(place))}"
+    return (
+        f"they stay in the folder with: {git} reset --soft {base[:12]} && {git} rm -rq --cached "
+        f"--ignore-unmatch -- {shlex.join(ctx.kit.specs)} && {git} commit, then: orchestr run "
+        f"{ctx.name}; what may be published belongs in no [repos.{ctx.cell.repo}] link or copy"
+    )
 
 
 def find_published_commits(ctx: CellContext) -> list[CommitId]:
