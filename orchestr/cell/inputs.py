@@ -145,6 +145,7 @@ CHECKS = _checks_input("checks", SPEC, _of_proof("checks"))
 REPO_CHECKS = _checks_input("repos.{repo}.checks", SETTINGS, _of_repo("checks"))
 NO_CHECKS = PhaseInput("checks: none", SPEC, _of_proof("no_checks"))
 DETECT = PhaseInput("repos.{repo}.detect", SETTINGS, _of_repo("detect"))
+TEST_FIRST = PhaseInput("test_first", SPEC, _of_proof("test_first"))
 REVIEWERS = PhaseInput(
     "reviewers", SPEC, _reviewers, lambda ctx: [list(r.values()) for r in _reviewers(ctx)]
 )
@@ -197,6 +198,7 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
                 PhaseInput("allow_skipped_tests", SPEC, _of_proof("allow_skipped_tests")),
                 ALLOW_PARTIAL,
                 WhenSet((NO_CHECKS,), (NO_CHECKS,)),
+                WhenSet((TEST_FIRST,), (TEST_FIRST,)),
             ),
         ),
     ),

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.codec import replace as codec_replace
+from orchestr.spec.checks import list_test_checks
 from orchestr.spec.phases import Phase
 from orchestr.state.results import (
     CHECKS,
@@ -24,6 +25,7 @@ from orchestr.state.results import (
 )
 
 TEST_FIRST = "test first"  # the check of a cell with `test_first: true`
+NOT_EVALUATED = "not evaluated"  # begins what is told where nothing can show it
 MOST = 5  # names in a line
 
 
@@ -79,7 +81,7 @@ def read_notes(ctx: CellContext, head: HeadRecord | None) -> ProofNotes:
     """The notes of a cell; those on a result belong to exactly this head."""
     unchecked = explain_unchecked(ctx)
     if head is None:
-        return ProofNotes(unchecked)
+        return ProofNotes(unchecked, explain_unproved_tests(ctx))
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
     rows = valid_checks(checks, review) if ctx.cell.proof.test_first else ()
     shown = (str(r.get("detail")) for r in rows if isinstance(r, Mapping) and _is_test_first(r))
@@ -87,7 +89,8 @@ def read_notes(ctx: CellContext, head: HeadRecord | None) -> ProofNotes:
     if deviation is not None and (deviation.head != head.head or not deviation.is_one):
         deviation = None
     outvoted = tuple(_outvoted(review)) if review is not None and review.head == head.head else ()
-    return ProofNotes(unchecked, next(shown, ""), outvoted, deviation)
+    test_first = next(shown, "") or explain_unproved_tests(ctx)
+    return ProofNotes(unchecked, test_first, outvoted, deviation)
 
 
 def explain_unchecked(ctx: CellContext) -> str:
@@ -97,6 +100,18 @@ def explain_unchecked(ctx: CellContext) -> str:
     if Phase.CHECK not in ctx.cell.phases:
         return "its phases leave out `check`"
     return "its spec says `checks: none`" if ctx.cell.proof.no_checks else "its spec names none"
+
+
+def explain_unproved_tests(ctx: CellContext) -> str:
+    """Why nothing can show that the tests came first; empty where it can, or need not."""
+    if not ctx.cell.proof.test_first:
+        return ""
+    if not ctx.has_checks:
+        return f"{NOT_EVALUATED}: {explain_unchecked(ctx)}"
+    checks = (*ctx.repo_settings.checks, *ctx.cell.proof.checks)
+    if checks and not list_test_checks(checks):
+        return f"{NOT_EVALUATED}: none of its checks runs tests"
+    return ""
 
 
 def _is_test_first(row: Mapping[str, Any]) -> bool:

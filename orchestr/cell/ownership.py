@@ -127,9 +127,9 @@ def judge_paths(claims: PathClaims, changed: Iterable[str], base: str = "") -> O
     owner is leave to change it. Without ``owned_paths`` all other paths are the cell's.
     """
     outside, breaches = [], []
-    may = _build_matcher([*claims.owned, *claims.shared])
+    may = build_matcher([*claims.owned, *claims.shared])
     contracts = [
-        (contract, _build_matcher([contract.path])) for contract in reversed(claims.contracts)
+        (contract, build_matcher([contract.path])) for contract in reversed(claims.contracts)
     ]
     for path in changed:
         contract = next((c for c, matches in contracts if matches.match_file(path)), None)
@@ -147,7 +147,7 @@ def find_foreign_contract(feature: Feature, cell: Cell, path: str) -> Contract |
     far = tuple(c for c in feature.contracts if c.owner != cell.name and c not in near)
     for group in (near, far):
         for contract in reversed(group):
-            if contract.path == path or _build_matcher([contract.path]).match_file(path):
+            if contract.path == path or build_matcher([contract.path]).match_file(path):
                 return contract
     return None
 
@@ -163,7 +163,8 @@ def format_path(path: str) -> str:
     return path.replace("\n", "\\n").encode("utf-8", "backslashreplace").decode()
 
 
-def _build_matcher(patterns: Sequence[str]) -> Any:
+def build_matcher(patterns: Sequence[str]) -> Any:
+    """What tells, by `match_file`, whether a path fits gitignore patterns."""
     import pathspec
 
     return pathspec.GitIgnoreSpec.from_lines(patterns)

@@ -16,6 +16,7 @@ carry the request's marker and are ended first.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -152,6 +153,17 @@ class CheckUnavailable(CheckFailed):
     def __init__(self, detail: str, *failures: Failure, exit: int | None = None) -> None:
         super().__init__(detail, *failures, exit=exit)
         self.verdict = replace(self.verdict, unavailable=True)
+
+
+def log_text_of(result: CheckResult) -> str:
+    """What its programs printed, the last 8 MiB of it; empty when that cannot be read."""
+    try:
+        with Path(result.log).open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - KEPT))
+            return _ESCAPES.sub("", stream.read().decode("utf-8", "replace"))
+    except OSError:
+        return ""
 
 
 def describe_exit(done: CompletedCommand, expected: int = 0) -> str:

@@ -135,7 +135,8 @@ def _merge_order(feature: Feature, cell: Cell, links: Mapping[str, PRLink]) -> s
         name for name in _upstreams_in_order(feature, cell) if not _is_settled(links.get(name))
     ]
     if waiting:
-        lines = [f"{n}. {_cell_line(feature, name, links)}" for n, name in enumerate(waiting, 1)]
+        repos = {other.name: other.repo for other in feature.cells}
+        lines = [f"{n}. {_cell_line(repos, name, links)}" for n, name in enumerate(waiting, 1)]
         return "### Merge first, in this order\n\n" + "\n".join(lines)
     if cell.depends_on:
         return "Everything that this one needs is merged."
@@ -147,14 +148,14 @@ def _relative_sections(feature: Feature, cell: Cell, links: Mapping[str, PRLink]
     dependents = [other.name for other in feature.cells if cell.name in other.depends_on]
     near = {cell.name, *upstreams, *dependents}
     others = [other.name for other in feature.cells if other.name not in near]
+    repos = {other.name: other.repo for other in feature.cells}
     groups = (("Upstreams", upstreams), ("Dependents", dependents), ("Siblings", others))
     for title, names in groups:
-        yield _render_section(title, [_cell_line(feature, name, links) for name in names])
+        yield _render_section(title, [_cell_line(repos, name, links) for name in names])
 
 
-def _cell_line(feature: Feature, name: str, links: Mapping[str, PRLink]) -> str:
-    repo = next((cell.repo for cell in feature.cells if cell.name == name), None)
-    place = f" in {inline_code(repo)}" if repo else ""
+def _cell_line(repos: Mapping[str, str], name: str, links: Mapping[str, PRLink]) -> str:
+    place = f" in {inline_code(repos[name])}" if name in repos else ""
     return f"{inline_code(name)}{place}: {_describe_link(links.get(name))}"
 
 

@@ -72,8 +72,11 @@ class LocalForge:
         if not repo.path.exists() and not pr_files.read_pull_requests(self._repo_folder(repo)):
             return dict.fromkeys(heads, ())
         with self._lock_and_refresh(repo) as look:
-            prs = [kept.pr for kept in look.kept.values()]
-        return {head: tuple(pr for pr in prs if pr.head == head) for head in heads}
+            found: dict[str, list[PullRequest]] = {head: [] for head in heads}
+            for kept in look.kept.values():
+                if kept.pr.head in found:
+                    found[kept.pr.head].append(kept.pr)
+        return {head: tuple(prs) for head, prs in found.items()}
 
     def open_pull_request(
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool

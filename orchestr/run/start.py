@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
-from orchestr.errors import ExitCode
+from orchestr.errors import ExitCode, OrchestrError
 from orchestr.plan.dag import ForecastOutcome
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
@@ -32,6 +32,7 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import FeatureView, replay, reset_interrupted
 from orchestr.state.results import TRANSCRIPT
 from orchestr.state.states import CellState
+from orchestr.tasks.finish_feature import link_published_cells
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import last_words
@@ -177,6 +178,20 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
         if params["force"] or params["fresh"]:
             forget_forced_cells(goal, fresh=bool(params["fresh"]))
         observe_pull_requests(run)
+
+
+def link_published(goals: Sequence[FeatureGoals]) -> None:
+    """After the tasks: the pull requests of features whose own task did not come to its turn name
+    each other, too. What cannot be linked now is with the next run, so it is only told.
+    """
+    for goal in goals:
+        run = goal.run
+        cells = [plan.name for plan in run.plan.cells if not run.past.cell(plan.name).ignored]
+        try:
+            link_published_cells(run, cells)
+        except (OrchestrError, OSError) as error:
+            why = error.reason if isinstance(error, OrchestrError) else str(error)
+            print_stderr(f"warning: the pull requests of {run.feature.name} were not linked: {why}")
 
 
 def finish_run(goals: Sequence[FeatureGoals], code: int) -> None:

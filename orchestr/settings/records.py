@@ -83,6 +83,12 @@ class RepoSettings:
     trailers: Annotated[keys.Trailers | None, Doc("instead of `workspace.trailers`")] = (
         None  # None: those of the workspace
     )
+    test_paths: Annotated[
+        keys.Texts,
+        Doc(
+            "which files are tests (gitignore patterns), for `test_first`", ["tests/", "*_test.go"]
+        ),
+    ] = ()  # none: by names and folders
 
 
 @dataclass(frozen=True, slots=True)

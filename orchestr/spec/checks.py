@@ -11,6 +11,7 @@ Durations are seconds. Mappings are tuples of (name, value) in the order of the 
 """
 # Types are real objects here, not texts: a warm start reads them without compiling each.
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -63,6 +64,19 @@ class Reviewer:
     name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the agent's name, numbered")]
     model: fields.Word | None = None
     timeout: fields.Duration | None = None
+
+
+TEST_KINDS = frozenset(("pytest", "junit", "tests"))  # they know tests by name
+NO_TEST_KINDS = frozenset(
+    ("type_check", "import_check", "api_probe", "browser_journey", "state_invariant")
+)
+
+
+def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
+    """The checks that run tests. Where one knows tests by name, those that only know an exit code
+    do not count: a linter may be red for other reasons."""
+    named = tuple(check for check in checks if check.kind in TEST_KINDS)
+    return named or tuple(check for check in checks if check.kind not in NO_TEST_KINDS)
 
 
 @dataclass(frozen=True, slots=True)

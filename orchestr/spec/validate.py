@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
-from orchestr.spec.checks import CheckDef
+from orchestr.spec.checks import CheckDef, list_test_checks
 from orchestr.spec.field_types import quote_value, suggest_name
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, SpecSettings, read_all_specs, read_feature, spec_files
@@ -149,6 +149,7 @@ def _make_report(settings: ValidationSettings, found: SpecSet) -> ValidationRepo
     features = tuple(found.features.values())
     missing = [] if settings.default_agent else [_without_agent(f) for f in features]
     missing += [_without_check(settings, feature) for feature in features]
+    missing += [_without_proof_of_tests(settings, feature) for feature in features]
     warnings = (*found.warnings, *(problem for problem in missing if problem))
     return ValidationReport(features, found.problems, warnings)
 
@@ -166,6 +167,23 @@ def _without_check(settings: ValidationSettings, feature: Feature) -> Problem | 
     place = locate_cell(settings.workspace.root, feature.path, bare[0])
     message = f"no check for {_list_names(bare)}: nothing shows that the work is right"
     hint = "add `checks:` (`orchestr plan` proposes some), or state it with `checks: none`"
+    return Problem(feature.path, *place, "", message, hint, "warning")
+
+
+def _without_proof_of_tests(settings: ValidationSettings, feature: Feature) -> Problem | None:
+    """A cell with `test_first: true` and nothing that could show it."""
+    bare = []
+    for cell in feature.cells:
+        repo = settings.repo_settings(cell.repo)
+        checks = (*repo.checks, *cell.proof.checks) if Phase.CHECK in cell.phases else ()
+        detects = repo.detect and not cell.proof.no_checks and Phase.CHECK in cell.phases
+        if cell.proof.test_first and not detects and not list_test_checks(checks):
+            bare.append(cell.name)
+    if not bare:
+        return None
+    place = locate_cell(settings.workspace.root, feature.path, bare[0])
+    message = f"test_first cannot be shown for {_list_names(bare)}: no check there runs tests"
+    hint = "add one to `checks:` (`orchestr plan` proposes some), or leave out `test_first`"
     return Problem(feature.path, *place, "", message, hint, "warning")
 
 

@@ -7,7 +7,7 @@ actions are ordered by our own slots, critical path first: doit's start order is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, Signature
@@ -42,8 +42,7 @@ from orchestr.state.results import (
     WorktreeMarker,
     digest,
 )
-
-LINKS = "links.toml"  # beside the cells: the links between the bodies of the pull requests
+from orchestr.tasks.finish_feature import finish_feature, links_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +135,14 @@ def phase_task_name(run: FeatureRun, cell: str, phase: Phase) -> str:
 def make_feature_tasks(run: FeatureRun, selection: CellSelection) -> list[Task]:
     """The doit tasks of one feature, the feature's group first, cells in plan order."""
     tasks: list[Task] = []
-    links = run.layout.feature_dir(run.feature.name) / LINKS
+    links = links_file(run)
     moving = [p.name for p in run.plan.cells if p.name not in selection.still]
     files = (PR_URL, HEAD) if run.feature.cross_checks else (PR_URL,)
     group = Task(
         feature_task_name(run),
         [
             TaskAction(
-                lambda: run_announced(run, lambda: finish_feature(run, links, moving)),
+                lambda: run_announced(run, lambda: finish_feature(run, moving)),
                 "link the pull requests",
             )
         ],
@@ -345,24 +344,6 @@ def cross_check_digests(run: FeatureRun) -> list[str]:
     from orchestr.cell.phases import cross_checks
 
     return [str(cross_checks.cross_check_digest(run))]
-
-
-def finish_feature(run: FeatureRun, links: Path, cells: Collection[str]) -> None:
-    """The last step of a feature: its pull requests name each other, its cross checks run."""
-    link_pull_requests(run, links, cells)
-    if run.feature.cross_checks:
-        from orchestr.cell.phases import cross_checks
-
-        cross_checks.run_cross_checks(run)
-
-
-def link_pull_requests(run: FeatureRun, links: Path, cells: Collection[str]) -> None:
-    """Bring the bodies of the feature's pull requests up to date with each other."""
-    from orchestr.cell.phases import link_pull_requests
-    from orchestr.files import write_toml
-
-    urls = link_pull_requests.link_pull_requests(run, cells)
-    write_toml(links, {"schema": 1, "links": urls})
 
 
 def make_repo_tasks(run: FeatureRun) -> list[Task]:

@@ -65,7 +65,7 @@ def test_what_a_check_does_to_the_clone_is_undone(workspace: Make) -> None:
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_what_a_reviewer_does_to_the_clone_is_undone(workspace: Make, killed: bool) -> None:
-    """Also when nobody watched: the run was killed in between."""
+    """Also when nobody watched: the run was killed in between. Its verdict does not count."""
     ws = reviewed(workspace, "eve")
     script = harmful(ws)
     refs = refs_of(ws)
@@ -77,9 +77,13 @@ def test_what_a_reviewer_does_to_the_clone_is_undone(workspace: Make, killed: bo
         (ws.agents / "go").touch()
     else:
         says(ws, script + FINE)
-    ws.run("run", FEATURE, code=0)
+    done = ws.run("run", FEATURE, code=1)
+    assert "its reviews do not count" in both(done)
     unharmed(ws, refs)
-    assert len(ws.starts("eve")) == 1
+    assert not ws.prs()
+    says(ws, FINE)
+    ws.run("run", FEATURE, code=0)
+    assert (len(ws.starts("eve")), ws.starts("one")) == (2 + killed, ["one 1"])
     assert ws.pr("one")["head_sha"] == ws.head("one")
 
 

@@ -72,7 +72,10 @@ def test_a_gate_and_cross_checks_are_told(workspace: Make) -> None:
     said = ws.run("explain", ONE, code=0).stdout
     assert "- gate publish: waits" in said
     assert said.splitlines()[-1] == f"next: orchestr approve {ONE}, then orchestr run {FEATURE}"
-    assert "cross checks in app: not made yet" in ws.run("status", FEATURE, code=0).stdout
+    assert (
+        "cross checks in app: not made: they wait for one (needs approval)"
+        in ws.run("status", FEATURE, code=0).stdout
+    )
     ws.run("approve", ONE, "--yes", code=0)
     ws.run("run", FEATURE, code=1)
     status = ws.run("status", FEATURE, code=0).stdout

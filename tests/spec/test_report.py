@@ -76,13 +76,15 @@ def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
     )
 
 
-def test_cells_that_no_agent_would_take_are_warned_about(tmp_path: Path) -> None:
+def test_cells_without_an_agent_or_a_check_are_warned_about(tmp_path: Path) -> None:
     report = validate_specs(workspace(tmp_path, "[limits]\njobs = 1\n"), ["good"])
 
     assert report.is_good
     assert [str(w) for w in report.warnings] == [
         "specs/first.yaml: warning: no agent is named for a, and the settings have no default\n"
-        '  hint: write `agent:` there, or [agents] default = "..." in orchestr.toml'
+        '  hint: write `agent:` there, or [agents] default = "..." in orchestr.toml',
+        "specs/first.yaml:5:3: warning: no check for a: nothing shows that the work is right\n"
+        "  hint: add `checks:` (`orchestr plan` proposes some), or state it with `checks: none`",
     ]
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
+from orchestr.cell.proof.prove_test_first import prove_test_first
 from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.variables import cell_variables
@@ -111,7 +113,7 @@ def run_checks(
     checks = cell_checks(ctx)
     results: tuple[CheckResult, ...] = ()
     if checks:
-        results = _run_guarded(ctx, checks, head, folder, phase)
+        results = _run_guarded(ctx, checks, base, head, folder, phase)
         lost = check_weakened_tests(ctx, base, head)
         if lost is not None:
             results = (*results, lost)
@@ -139,18 +141,31 @@ def make_suite_request(ctx: CellContext, head: CommitId, folder: Path) -> SuiteR
 
 
 def _run_guarded(
-    ctx: CellContext, checks: Sequence[CheckDef], head: CommitId, folder: Path, phase: Phase
+    ctx: CellContext,
+    checks: Sequence[CheckDef],
+    base: CommitId,
+    head: CommitId,
+    folder: Path,
+    phase: Phase,
 ) -> tuple[CheckResult, ...]:
+    def slot() -> AbstractContextManager[object]:
+        return ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled)
+
     request = make_suite_request(ctx, head, folder)
     with guard_worktree(ctx, head, ctx.dir / GUARD, folder / "left") as guard:
         results = run_suite(
             checks,
             request,
             cache=ResultCache(ctx.run.layout.state / "cache" / "checks"),
-            slot=lambda: ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled),
+            slot=slot,
             listener=lambda result: journal_result(ctx, result, phase),
         )
+        ctx.check_cancelled()
+        first = prove_test_first(ctx, checks, results, base, head, request, slot)
     ctx.check_cancelled()
+    if first is not None:
+        journal_result(ctx, first, phase)
+        results = (*results, first)
     harm = guard.harm
     if harm:
         text = f"while the checks ran, {'; '.join(harm)}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestr.cell.context import CellContext, observed_prs
-from orchestr.cell.notes import read_notes
+from orchestr.cell.context import CellContext, FeatureRun, observed_prs
+from orchestr.cell.notes import NOT_EVALUATED, read_notes
 from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
+from orchestr.forges.markdown_escape import literal_text
 from orchestr.state import repairs
 from orchestr.state.results import (
     CHECKS,
@@ -40,27 +41,37 @@ def pr_titles(ctx: CellContext) -> tuple[str, str]:
     return title, f"[partial] {title}"[: body.TITLE_LIMIT]
 
 
-def body_block(ctx: CellContext) -> str:
-    """Our part of the text, from what is known now. Equal facts give an equal text."""
+def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> str:
+    """Our part of the text, from what is known now. Equal facts give an equal text.
+
+    ``links`` are the feature's (`feature_links`), for a caller that writes several bodies at one
+    moment; by default they are read here.
+    """
     marker = WorktreeMarker.read(ctx.dir)
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
     notes = read_notes(ctx, ctx.read_head())
-    cells = [ctx.run.cell_context(cell.name) for cell in ctx.run.feature.cells]
     return body.render_block(
         ctx.run.feature,
         ctx.cell,
         base=marker.base_ref if marker else "",
-        links={other.cell.name: pr_link(other) for other in cells},
+        links=feature_links(ctx.run) if links is None else links,
         stack=ctx.plan.stack,
         draft=ctx.run.settings.forge.draft,
         partial=is_partial(ctx),
         evidence=(
             body_evidence.render_checks(valid_checks(checks, review), notes.unchecked),
+            _render_unproved_tests(notes.test_first),
             _render_deviation(notes.deviation),
             body_evidence.render_repairs(counted_repairs(ctx)),
             body_evidence.render_reviews(review.items if review else ()),
         ),
     )
+
+
+def _render_unproved_tests(test_first: str) -> str:
+    """That the tests were not shown to come first; the proof itself is one of the checks."""
+    unproved = test_first.startswith(NOT_EVALUATED)
+    return f"> **Tests first**: {literal_text(test_first)}." if unproved else ""
 
 
 def _render_deviation(deviation: PlanDeviation | None) -> str:
@@ -96,6 +107,11 @@ def counted_repairs(ctx: CellContext) -> list[Mapping[str, Any]]:
         for one in repairs.read_rounds(ctx.dir, done.attempt)
         if one.origin == done.head and one.outcome in repairs.COUNTED
     ]
+
+
+def feature_links(run: FeatureRun) -> dict[str, PRLink]:
+    """Cell -> what is known of its pull request, for all cells of the feature."""
+    return {cell.name: pr_link(run.cell_context(cell.name)) for cell in run.feature.cells}
 
 
 def pr_link(ctx: CellContext) -> PRLink:
