@@ -19,6 +19,7 @@ from typing import Any
 from orchestr.agents import AgentVerdict
 from orchestr.agents.usage import UsageMeter, tally_transcript
 from orchestr.cell.agent.launch import (
+    explain_missing_variables,
     last_start_offset,
     launch_secrets,
     prepare_next_start,
@@ -145,7 +146,9 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
                 ctx.check_budget(work.cost_key)
             logs = f"read {folder / TRANSCRIPT}" if work.part else f"orchestr logs {ctx.name}"
-            raise ctx.fail(work.attribute_reason(verdict.reason), hint=logs)
+            lacks = explain_missing_variables(folder, work.agent)
+            reason = f"{verdict.reason}; {lacks}" if lacks else verdict.reason
+            raise ctx.fail(work.attribute_reason(reason), hint=logs)
 
 
 def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -> ExitRecord | None:
