@@ -110,7 +110,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         for goal in goals:
             for warning in session.find_spec_warnings(goal.run.feature):
                 print_stderr(str(warning))
-        if not run_preflight(goals, skip=params["skip_preflight"]):
+        if not run_preflight(goals, skip=params["skip_preflight"], forced=forced):
             return int(ExitCode.USAGE)
         if not confirm_run(goals, yes=params["yes"], forced=forced):
             return int(ExitCode.DONE)
