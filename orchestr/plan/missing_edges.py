@@ -38,10 +38,10 @@ _NOT = re.compile(r"\b(?:not|never|no longer|without|instead of|unlike|rather th
 
 
 class MissingEdge(NamedTuple):
-    """``cell`` names ``upstream`` in its todo at ``index`` and does not depend on it."""
+    """``cell`` names ``upstream`` in its todo ``item`` and does not depend on it."""
 
     cell: str
-    index: int
+    item: int
     upstream: str
 
 
@@ -55,7 +55,7 @@ def find_missing_edges(feature: Feature) -> tuple[MissingEdge, ...]:
 def missing_edge_problems(feature: Feature, root: Path) -> list[Problem]:
     """A warning for each, at the todo. ``root``: the workspace."""
     found = find_missing_edges(feature)
-    paths = [(edge.cell, "todo", edge.index) for edge in found]
+    paths = [(edge.cell, "todo", edge.item) for edge in found]
     places = locate_cell_fields(root, feature.path, paths)
     return [
         Problem(
