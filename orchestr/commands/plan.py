@@ -66,9 +66,8 @@ def print_plan(
 ) -> bool:
     """Print one plan; warnings of its spec go to stderr. Returns whether it must not be run."""
     run = goal.run
-    for warning in session.specs.warnings:
-        if warning.file == run.feature.path:
-            print_stderr(str(warning))
+    for warning in session.find_spec_warnings(run.feature):
+        print_stderr(str(warning))
     claims = {f"{c.location}: {c.message}" for c in overlap_problems(run.feature, run.layout.root)}
     chosen = goal.forced if forced else ()
     prerequisites = check_prerequisites(run, goal.cells, forced=chosen)

@@ -16,6 +16,7 @@ from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.errors import OrchestrError
 from orchestr.files import cache_record_reads
 from orchestr.git.repo import Repo, git_version
+from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
@@ -73,9 +74,12 @@ def check_prerequisites(
     found += check_signing(busy)
     found += check_origins(busy)
     found += check_ports(busy)
-    for claim in overlap_problems(run.feature, run.layout.root):
-        what = f"{claim.location}: {claim.message}"
-        found.append(Diagnostic(claim.severity, what, claim.hint or ""))
+    for problem in (
+        *overlap_problems(run.feature, run.layout.root),
+        *missing_edge_problems(run.feature, run.layout.root),
+    ):
+        what = f"{problem.location}: {problem.message}"
+        found.append(Diagnostic(problem.severity, what, problem.hint or ""))
     for cell in removed_cells_of(run):
         found.append(Diagnostic("warning", cell.description, cell.remedy))
     return found
