@@ -8,13 +8,20 @@ after the last command: whoever comes after a kill or a failure does the whole k
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
+from orchestr.cell.worktree.setup_baseline import (
+    SETUP,
+    put_back_changes,
+    read_contents,
+    record_baseline,
+)
 from orchestr.errors import Interrupted, OrchestrError
-from orchestr.files import write_atomic
+from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
 from orchestr.process.run import run_command as run_process
 
@@ -22,9 +29,10 @@ PENDING = "setup-pending"  # in the cell's folder
 HALF = ".orchestr-copy"  # what a copy is called until it is whole
 
 
-def mark_setup_pending(ctx: CellContext) -> None:
-    """Note that the worktree is not ready until `set_up_worktree` has ended well."""
-    write_atomic(ctx.dir / PENDING, b"")
+def mark_setup_pending(ctx: CellContext, before: Mapping[str, str] | None = None) -> None:
+    """Note that the worktree is not ready until `set_up_worktree` has ended well. ``before`` is what
+    was uncommitted in it (`read_contents`), nothing in a new one."""
+    write_json(ctx.dir / PENDING, dict(before or {}))
 
 
 def is_setup_pending(ctx: CellContext) -> bool:
@@ -33,13 +41,22 @@ def is_setup_pending(ctx: CellContext) -> bool:
 
 
 def set_up_worktree(ctx: CellContext) -> None:
-    """Link and copy from the main checkout, then the repository's own set-up commands.
+    """Link and copy from the main checkout, then the repository's own set-up commands; what they
+    change in tracked files is put back (`orchestr.cell.worktree.setup_baseline`).
 
     A missing source is passed over, an existing target is left alone. Raises
     PhaseFailed with the end of what a failing command said, Interrupted when stopped.
     """
-    mark_setup_pending(ctx)
-    equip_worktree(ctx, ctx.worktree, ctx.dir)
+    head = ctx.worktree_repo.require_head()
+    if not is_setup_pending(ctx):  # it was there: what is uncommitted now is not its set-up's
+        mark_setup_pending(ctx, read_contents(ctx))
+    before = read_json(ctx.dir / PENDING) or {}
+    try:
+        equip_worktree(ctx, ctx.worktree, ctx.dir)
+    except OrchestrError:
+        put_back_changes(ctx, head, SETUP, before)  # a person who looks into it finds it clean
+        raise
+    record_baseline(ctx, head, before)
     (ctx.dir / PENDING).unlink(missing_ok=True)
 
 
