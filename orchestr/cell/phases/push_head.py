@@ -16,6 +16,7 @@ from orchestr.cell.worktree.ensure import find_checkout
 from orchestr.cell.worktree.take_out_kit import find_kit_in_commits, kit_hint
 from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.errors import PushStatus
+from orchestr.git.push_place import explain_other_place, find_other_push_place, keep_one_place
 from orchestr.git.repo import Branch, CommitId, Repo
 from orchestr.git.worktree_state import worktree_admin_dir
 from orchestr.spec.phases import Action, Phase
@@ -33,6 +34,9 @@ def push_head(
     what a person approves of a head.
     """
     repo, branch, sha = ctx.repo, Branch(ctx.cell.branch), CommitId(head.head)
+    other = find_other_push_place(repo)
+    if other is not None:
+        raise ctx.fail(explain_other_place(ctx.cell.repo, other), hint=keep_one_place(repo))
     ref = f"refs/heads/{branch}"
     remote = repo.ls_remote("origin", ref).get(ref)
     if remote == sha:
