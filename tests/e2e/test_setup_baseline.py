@@ -152,16 +152,25 @@ def test_commits_of_set_up_leave_the_branch(tmp_path: Path) -> None:
 
 
 def test_a_set_up_that_fails_leaves_a_clean_worktree_for_the_person(tmp_path: Path) -> None:
-    ws = setting_up(tmp_path, "echo 2 > lock.json; test -e mended.txt")
+    """What the person changes there before it is done again is theirs, not the set-up's."""
+    ws = setting_up(tmp_path, "echo 2 > lock.json; echo gen > gen.txt; grep mended src/a.py")
     assert "setup command 1 failed" in both(ws.run("run", FEATURE, code=1))
     tree = ws.worktree("one")
-    assert git(tree, "status", "--short") == ""
-    write(tree, {"mended.txt": "x\n"})
-    git(tree, "add", "-A")
-    git(tree, "commit", "--quiet", "-m", "mended")
-    ws.run("run", FEATURE, "--force", code=1)  # outside of its paths
-    assert "lock.json" not in changed_here(ws)
+    assert git(tree, "status", "--short") == "?? gen.txt"
+    write(tree, {"src/a.py": "mended\n"})
+    ws.run("run", f"{FEATURE}:one:worktree", code=0)
+    assert (tree / "src" / "a.py").read_text() == "mended\n"
+    assert (tree / "lock.json").read_text() == "1\n"
+    ws.run("run", FEATURE, code=0)
+    assert changed(ws) == ["one.txt"]
 
 
-def changed_here(ws: Workspace) -> str:
-    return git(ws.repos / "app", "diff", "--name-only", f"main...{ws.branch('one')}")
+def test_work_in_a_worktree_that_is_set_up_again_stays(tmp_path: Path) -> None:
+    """Another set-up command: what a failed attempt left is not taken for the set-up's."""
+    ws = setting_up(tmp_path, "echo 2 > lock.json", cell={"owned_paths": ["**"]})
+    ws.script("one", "echo left > src/a.py; echo new > new.txt; exit 3\n")
+    ws.run("run", FEATURE, code=1)
+    ws.settings(repos={"app": {"setup": ["echo 3 > lock.json; echo gen > gen.txt"]}})
+    ws.script("one", None)
+    ws.run("run", FEATURE, code=0)
+    assert changed(ws) == ["new.txt", "one.txt", "src/a.py"]
