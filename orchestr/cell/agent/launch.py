@@ -68,7 +68,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         ctx.repo,
         ctx.worktree,
         ctx.run.layout.excludes_file,
-        patterns=ctx.kit.patterns,
+        patterns=ctx.unseen.patterns,
         config=agent_git_config(ctx),
         record=ctx.git_record,
     )
