@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestr.process.missing_variable import TOOL_VARIABLES
 from orchestr.process.redaction import filter_env
 
 ALLOWED = (
     "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "TMPDIR",
     "USER", "LOGNAME", "SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    *TOOL_VARIABLES,
 )  # fmt: skip
 # The way to the provider: an agent behind a company's proxy cannot do without.
 NETWORK = (

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestr.cell.kit import NO_KIT, KitPaths, find_kit_paths
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
@@ -26,7 +27,7 @@ from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal, utc_timestamp
 from orchestr.state.layout import WorkspaceLayout, check_disk
 from orchestr.state.replay import FeatureView
-from orchestr.state.results import HeadRecord
+from orchestr.state.results import HeadRecord, WorktreeMarker
 
 if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.agents import Agent
@@ -212,6 +213,8 @@ class CellContext:
         self.plan = plan
         self.name = f"{run.feature.name}:{cell.name}"
         self.worktree_is_new = False  # made by this run, so what is in it is ours
+        self._kit: KitPaths | None = None
+        self._worktree_repo: tuple[KitPaths, Repo] | None = None
         self.find_records()
 
     def find_records(self) -> None:
@@ -264,26 +267,35 @@ class CellContext:
         )
 
     @property
-    def linked_patterns(self) -> tuple[str, ...]:
-        """Excludes for what is linked or copied in: `node_modules/` does not match a link."""
+    def kit(self) -> KitPaths:
+        """What is linked or copied into the cell's worktree and belongs to no commit."""
         settings = self.repo_settings
-        return tuple(f"/{name}" for name in (*settings.link, *settings.copy))
+        if self._kit is None and (settings.link or settings.copy):
+            marker, entry = WorktreeMarker.read(self.dir), self.run.registry.lookup(self.key)
+            base = marker.base if marker else entry.base if entry else None
+            kit = find_kit_paths(settings, self.repo, base)
+            self._kit = kit if base else None
+            return kit
+        return self._kit or NO_KIT
 
-    @cached_property
+    @property
     def worktree_repo(self) -> Repo:
         """The cell's own worktree as a git directory, with the user's excludes and ours."""
         from orchestr.git.agent_environment import exclude_config
         from orchestr.git.repo import Repo
 
-        excludes = self.run.layout.excludes_file
-        return Repo(
-            self.worktree,
-            config={
-                **exclude_config(self.repo, excludes, self.linked_patterns),
-                **self.sign_config,
-            },
-            timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
-        )
+        kit = self.kit
+        if self._worktree_repo is None or self._worktree_repo[0] != kit:
+            excludes = self.run.layout.excludes_file
+            config = {**exclude_config(self.repo, excludes, kit.patterns), **self.sign_config}
+            repo = Repo(
+                self.worktree,
+                config=config,
+                timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
+                unseen=kit.covers if kit.specs else None,
+            )
+            self._worktree_repo = (kit, repo)
+        return self._worktree_repo[1]
 
     @property
     def worktree_owner(self) -> Repo:

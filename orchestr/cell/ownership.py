@@ -10,10 +10,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orchestr.errors import OrchestrError
 from orchestr.spec.checks import Contract
+from orchestr.spec.path_patterns import match_paths
 from orchestr.spec.records import Cell, Feature
 
 MOST = 50  # paths that a message to an agent lists
@@ -127,15 +127,15 @@ def judge_paths(claims: PathClaims, changed: Iterable[str], base: str = "") -> O
     owner is leave to change it. Without ``owned_paths`` all other paths are the cell's.
     """
     outside, breaches = [], []
-    may = build_matcher([*claims.owned, *claims.shared])
+    may = match_paths([*claims.owned, *claims.shared])
     contracts = [
-        (contract, build_matcher([contract.path])) for contract in reversed(claims.contracts)
+        (contract, match_paths([contract.path])) for contract in reversed(claims.contracts)
     ]
     for path in changed:
-        contract = next((c for c, matches in contracts if matches.match_file(path)), None)
+        contract = next((c for c, matches in contracts if matches(path)), None)
         if contract is not None and contract.owner != claims.cell:
             breaches.append(ContractBreach(path, contract))
-        elif contract is None and claims.owned and not may.match_file(path):
+        elif contract is None and claims.owned and not may(path):
             outside.append(path)
     return OwnershipViolations(tuple(outside), tuple(breaches), base)
 
@@ -147,7 +147,7 @@ def find_foreign_contract(feature: Feature, cell: Cell, path: str) -> Contract |
     far = tuple(c for c in feature.contracts if c.owner != cell.name and c not in near)
     for group in (near, far):
         for contract in reversed(group):
-            if contract.path == path or build_matcher([contract.path]).match_file(path):
+            if contract.path == path or match_paths([contract.path])(path):
                 return contract
     return None
 
@@ -161,10 +161,3 @@ def format_paths(paths: Sequence[str], most: int = 5) -> str:
 def format_path(path: str) -> str:
     """A path on one line; bytes that are no UTF-8 are written out."""
     return path.replace("\n", "\\n").encode("utf-8", "backslashreplace").decode()
-
-
-def build_matcher(patterns: Sequence[str]) -> Any:
-    """What tells, by `match_file`, whether a path fits gitignore patterns."""
-    import pathspec
-
-    return pathspec.GitIgnoreSpec.from_lines(patterns)

@@ -63,7 +63,8 @@ class CheckRequest:
     file. ``timeout`` (seconds) overrides the check's. ``marker`` goes into ORCHESTR_ATTEMPT_ID and
     finds what a program left running; it must belong to this check, or to the checks of one
     cell as long as they run one after the other. ``base`` is the commit that the head's change
-    starts from; empty where there is none.
+    starts from; empty where there is none. ``environ`` is the user's environment, to see what the
+    allow-list has dropped; ``place`` says where the check is defined.
     """
 
     worktree: Path
@@ -76,6 +77,8 @@ class CheckRequest:
     base: str = ""
     timeout: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,13 @@ class CheckUnavailable(CheckFailed):
 
 def log_text_of(result: CheckResult) -> str:
     """What its programs printed, the last 8 MiB of it; empty when that cannot be read."""
+    return read_log(Path(result.log))
+
+
+def read_log(log: Path) -> str:
+    """The last 8 MiB of a raw log as text without escapes; empty when it cannot be read."""
     try:
-        with Path(result.log).open("rb") as stream:
+        with log.open("rb") as stream:
             stream.seek(0, os.SEEK_END)
             stream.seek(max(0, stream.tell() - KEPT))
             return _ESCAPES.sub("", stream.read().decode("utf-8", "replace"))

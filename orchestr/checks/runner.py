@@ -17,6 +17,7 @@ from orchestr.checks.base import (
 )
 from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.missing_program import can_change_provide
+from orchestr.checks.missing_variable import judge_missing_variables
 from orchestr.checks.room import CheckContext
 from orchestr.errors import OrchestrError
 from orchestr.process.run import (
@@ -66,6 +67,8 @@ class CheckRunner:
             if room is not None:
                 room.close()
             kill_marked(request.marker)
+        if room is not None and not verdict.passed:
+            verdict = judge_missing_variables(verdict, request, self._definition, room.env)
         stopped = request.stop.is_set() and not verdict.passed
         verdict = verdict if not stopped else CheckVerdict(False, "stopped before it ended")
         return CheckResult(

@@ -33,7 +33,8 @@ class SuiteRequest:
 
     ``tree`` is the hash of the head's tree (for the cache). ``env`` is the allow-listed
     environment of every check; of ``environ``, the user's, a check gets what its ``pass_env``
-    names. ``folder`` takes logs and artefacts: ``NNN-name.log`` and ``NNN-name/``.
+    names. ``places`` says where a check is defined, by its name. ``folder`` takes logs and
+    artefacts: ``NNN-name.log`` and ``NNN-name/``.
     """
 
     worktree: Path
@@ -45,6 +46,7 @@ class SuiteRequest:
     environ: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_suite(
@@ -92,6 +94,8 @@ def _run_one_check(
                 marker=request.marker,
                 ports=request.ports,
                 stop=request.stop,
+                environ=request.environ,
+                place=request.places.get(check.name, ""),
             )
         )
     if cache is not None:

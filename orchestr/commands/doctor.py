@@ -62,7 +62,7 @@ class Doctor(PlainVerb):
         for name in features:
             run = session.load_run(name)
             cells = [plan.name for plan in run.plan.cells]
-            for finding in check_prerequisites(run, cells, ask=True):
+            for finding in check_prerequisites(run, cells, ask=True, forced=cells):
                 found[str(finding)] = finding
             for cell in cells:
                 for finding in self._diagnose_safely(run.cell_context(cell), fix=params["fix"]):

@@ -34,7 +34,8 @@ LAND = options.flag_option(
 
 
 class Plan(PlainVerb):
-    """Shows what `run` would do; starts nothing and, without `--land`, asks no network."""
+    """Shows what `run` would do; starts nothing, and asks the origins only whether they would
+    take what it would make."""
 
     doc_purpose = "show order, bases, and what would run and why"
     doc_usage = "FEATURE[:CELL] ..."
@@ -65,11 +66,12 @@ def print_plan(
 ) -> bool:
     """Print one plan; warnings of its spec go to stderr. Returns whether it must not be run."""
     run = goal.run
-    for warning in session.specs.warnings:
-        if warning.file == run.feature.path:
-            print_stderr(str(warning))
+    for warning in session.find_spec_warnings(run.feature):
+        print_stderr(str(warning))
     claims = {f"{c.location}: {c.message}" for c in overlap_problems(run.feature, run.layout.root)}
-    findings = [f for f in check_prerequisites(run, goal.cells) if f.what not in claims]
+    chosen = goal.forced if forced else ()
+    prerequisites = check_prerequisites(run, goal.cells, forced=chosen)
+    findings = [f for f in prerequisites if f.what not in claims]
     for finding in findings:
         print_stderr(str(finding))
     if any(finding.severity == "error" for finding in findings):
@@ -79,9 +81,7 @@ def print_plan(
     if set(goal.cells) | set(goal.selection.still) != whole:
         cells = goal.cells
     with cache_record_reads():
-        forecasts = forecast_selection(
-            run, goal.selection, cells, forced=goal.forced if forced else ()
-        )
+        forecasts = forecast_selection(run, goal.selection, cells, forced=chosen)
         status = feature_status(run, fresh=False)
         facts = status.facts
     worktrees = {

@@ -37,7 +37,7 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import free_leftover_ports
 from orchestr.tasks.loader import FeatureTaskLoader
 from orchestr.views.live.choose import make_progress
-from orchestr.views.terminal.output import write_stdout_safely
+from orchestr.views.terminal.output import print_stderr, write_stdout_safely
 
 MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
@@ -107,7 +107,10 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             for goal in goals:
                 print_plan(session, goal, as_json=params["json"], forced=forced)
             return int(ExitCode.DONE)
-        if not run_preflight(goals, skip=params["skip_preflight"]):
+        for goal in goals:
+            for warning in session.find_spec_warnings(goal.run.feature):
+                print_stderr(str(warning))
+        if not run_preflight(goals, skip=params["skip_preflight"], forced=forced):
             return int(ExitCode.USAGE)
         if not confirm_run(goals, yes=params["yes"], forced=forced):
             return int(ExitCode.DONE)

@@ -9,6 +9,7 @@ from typing import Any
 from orchestr.cell.agent.prompt import check_template
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode
+from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.workspace import Session
 from orchestr.spec.validate import validate_specs
@@ -33,10 +34,11 @@ class Validate(PlainVerb):
         for problem in [*template, *report.problems, *report.warnings]:
             sys.stdout.write(f"{problem}\n")
         bad = not report.is_good
+        root = session.settings.workspace.root
         for feature in report.features:
-            found = overlap_problems(feature, session.settings.workspace.root)
-            for claim in found:
-                sys.stdout.write(f"{claim}\n")
+            found = overlap_problems(feature, root)
+            for problem in [*found, *missing_edge_problems(feature, root)]:
+                sys.stdout.write(f"{problem}\n")
             if any(claim.severity == "error" for claim in found):
                 bad = True
                 continue

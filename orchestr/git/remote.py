@@ -25,6 +25,7 @@ from orchestr.git.runner import GitPath, repo_lock, single_line
 from orchestr.process.run import CompletedCommand, ProcessTimeout
 
 NETWORK_TIMEOUT = 600.0
+_SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
 class RemoteOps(GitPath):
@@ -37,6 +38,13 @@ class RemoteOps(GitPath):
     def has_remote(self, name: str = "origin") -> bool:
         """Whether a remote of that name is configured; it may still be unreachable."""
         return name in self.list_remotes()
+
+    def list_branch_heads(self) -> dict[Branch, CommitId]:
+        """Every local branch with its commit."""
+        form = "--format=%(objectname) %(refname:lstrip=2)"
+        lines = self.run_readonly("for-each-ref", form, "refs/heads").text.splitlines()
+        pairs = (line.partition(" ") for line in lines)
+        return {Branch(name): CommitId(commit) for commit, _, name in pairs}
 
     def fetch(
         self,
@@ -64,6 +72,18 @@ class RemoteOps(GitPath):
         pairs = (line.split("\t", 1) for line in done.text.splitlines() if "\t" in line)
         return {ref: sha for sha, ref in pairs}
 
+    def read_remote_heads(
+        self, remote: str, *patterns: str, timeout: float = NETWORK_TIMEOUT
+    ) -> tuple[Branch | None, frozenset[str]]:
+        """The remote's default branch (None: it names none), and the full names of its refs that
+        match. One question. Raises RemoteAway, NoRemote.
+        """
+        words = ("ls-remote", "--quiet", "--symref", "--end-of-options", remote, "HEAD")
+        done = self._run_remote_command(remote, timeout, *words, *patterns)
+        refs = [line.partition("\t")[2] for line in done.text.splitlines() if line[:5] != "ref: "]
+        found = _SYMREF.search(done.text)
+        return (Branch(found[1]) if found else None), frozenset(refs)
+
     def default_branch(self, remote: str = "origin") -> Branch | None:
         """The remote's default branch, without the network where the clone knows it.
 
@@ -82,9 +102,8 @@ class RemoteOps(GitPath):
             done = self._run_remote_command(
                 remote, 60, "ls-remote", "--symref", "--", remote, "HEAD"
             )
-            for line in done.text.splitlines():
-                if match := re.fullmatch(r"ref: refs/heads/(\S+)\tHEAD", line):
-                    return Branch(match[1])
+            if match := _SYMREF.search(done.text):
+                return Branch(match[1])
         except GitError:
             pass  # away or absent: guess from what is here
         wish = single_line(self.run_readonly("config", "--get", "init.defaultBranch", check=False))

@@ -12,6 +12,7 @@ no option that discards uncommitted or unmerged work (``--force``, ``--no-verify
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,8 +151,13 @@ class Repo(RemoteOps):
 
     def dirty_paths(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
-        done = self.run_readonly("status", "--porcelain=v1", "-z", "--untracked-files=normal")
-        return [record[3:] for record in split_records(done.out)]
+        new = "normal" if self.unseen is None else "all"  # else a folder would hide what is unseen
+        done = self.run_readonly("status", "--porcelain=v1", "-z", f"--untracked-files={new}")
+        return [
+            record[3:]
+            for record in split_records(done.out)
+            if not (self.unseen and record.startswith("??") and self.unseen(record[3:]))
+        ]
 
     def unmerged_paths(self) -> tuple[str, ...]:
         """Paths that a merge left in conflict: what the index says, without a look at the files."""
@@ -210,7 +216,7 @@ class Repo(RemoteOps):
         missing; CommitUnavailable when the commit came to no end or could not be signed.
         """
         repo = self.as_committer().without_lfs()
-        repo.run_git("add", "-A")
+        repo._stage_all()
         self._refuse_raw_lfs()
         merging = (self.git_dir() / "MERGE_HEAD").exists()
         staged = self._staged_changes()
@@ -218,7 +224,7 @@ class Repo(RemoteOps):
             return None
         done = repo._commit_staged(message)
         if done.code != 0 and not is_signing_failure(done.err):
-            repo.run_git("add", "-A")
+            repo._stage_all()
             now_staged = self._staged_changes()
             if not merging and not now_staged:
                 return None  # a hook took everything out again
@@ -239,6 +245,17 @@ class Repo(RemoteOps):
                 completed=done,
             )
         return self.require_head()
+
+    def _stage_all(self) -> None:
+        """``add -A``, without new paths that are `unseen`."""
+        self.run_git("add", "-A")
+        if self.unseen is None:
+            return
+        words = ("--cached", "--name-only", "--no-renames", "--diff-filter=A", "-z")
+        added = split_records(self.run_readonly("diff", *words, check=False).out)
+        mine = b"".join(os.fsencode(path) + b"\0" for path in added if self.unseen(path))
+        if mine:
+            self.run_git("update-index", "--force-remove", "-z", "--stdin", input=mine)
 
     def _staged_changes(self) -> bytes:
         """What the next commit would change, with the object names: equal bytes, equal content."""

@@ -44,7 +44,8 @@ class GitPath:
     """A repository, a bare one or a worktree, by its path; cheap to make, holds no state.
 
     ``config`` are settings for every command (signing, excludes), ``env`` variables, ``timeout``
-    is in seconds.
+    is in seconds. ``unseen`` says which new paths are no change and go into no commit, even where a
+    `.gitignore` of the repository shows them (it outranks every other excludes file).
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class GitPath:
         config: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float = 900.0,
+        unseen: Callable[[str], bool] | None = None,
     ) -> None:
+        self.unseen = unseen
         self.path = Path(path).absolute()
         self.config = dict(config or {})
         self.env = dict(env or {})
@@ -76,6 +79,7 @@ class GitPath:
             config={**self.config, **(config or {})},
             env={**self.env, **(env or {})},
             timeout=self.timeout,
+            unseen=self.unseen,
         )
 
     # --- running ---------------------------------------------------------------------------
@@ -170,7 +174,8 @@ class GitPath:
 
     def with_config(self, config: Mapping[str, str]) -> Self:
         """The same with further settings for every command."""
-        return type(self)(self.path, config={**self.config, **config}, timeout=self.timeout)
+        merged = {**self.config, **config}
+        return type(self)(self.path, config=merged, timeout=self.timeout, unseen=self.unseen)
 
     def as_committer(self) -> Self:
         """The same, able to commit whether or not the user has an identity."""
@@ -183,7 +188,9 @@ class GitPath:
     def _with_defaults(self, settings: Mapping[str, str]) -> Self:
         """The same with settings that its own outrank."""
         config = {**settings, **self.config}
-        return type(self)(self.path, config=config, env=self.env, timeout=self.timeout)
+        return type(self)(
+            self.path, config=config, env=self.env, timeout=self.timeout, unseen=self.unseen
+        )
 
     # --- where things are ------------------------------------------------------------------
 

@@ -70,10 +70,14 @@ def read_changes(
 ) -> list[ChangedPath]:
     """What `git status` finds. With ``untracked`` "all" a new path that ends in a slash is a
     repository of its own."""
+    if tree.unseen is not None and untracked == "normal":
+        untracked = "all"  # else a new folder would hide what is unseen
     words = ("status", "--porcelain=v2", "-z", f"--untracked-files={untracked}")
     found = []
     for record in split_records(tree.run_readonly(*words, env=env).out):
         kind, _, rest = record.partition(" ")
+        if kind == "?" and tree.unseen is not None and tree.unseen(rest):
+            continue
         if kind == "?":
             found.append(ChangedPath(rest, "?", "?"))
         elif kind == "1":

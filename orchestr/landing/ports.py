@@ -31,7 +31,8 @@ def lease_ports(
 ) -> Iterator[tuple[int, ...]]:
     """The ports of a cell, told to the programs in ``place``; none for no cell.
 
-    Raises Interrupted when stopped meanwhile, Taken when somebody else has the cell's branch now.
+    Raises Interrupted when stopped meanwhile, NotEvaluated when other programs keep all ports,
+    ClaimConflict when somebody else has the cell's branch now.
     """
     if ctx is None:
         yield ()
@@ -50,9 +51,13 @@ def lease_ports(
             )
         try:
             slots = ctx.run.settings.ports.slots
-            why = f"{ctx.name}: all {slots} blocks of ports are in use; its checks wait"
+            why = f"all {slots} blocks of ports are in use"
+
+            def report_busy(shortage: str | None) -> None:
+                warn(f"{ctx.name}: {shortage or why}; its checks wait")
+
             ports = portlease.lease_free_block(
-                ctx, lambda: warn(why), lambda: _raise_if_stopped(stop), stop
+                ctx, report_busy, lambda: _raise_if_stopped(stop), stop
             )
             ours = portlease.write_ports_file(Repo(place), ports)
             yield ports
@@ -61,6 +66,7 @@ def lease_ports(
                     (place / FILE).unlink()
         finally:
             if borrowed:
+                portlease.port_owner(ctx).release()
                 ctx.run.registry.release(ctx.key)
             else:
                 portlease.release_ports(ctx)

@@ -15,7 +15,8 @@ from math import isfinite
 from statistics import median
 from typing import NamedTuple
 
-from orchestr.plan import path_overlap
+from orchestr.plan.path_overlap import can_overlap
+from orchestr.spec.path_patterns import GlobPattern, parse_glob
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
 from orchestr.spec.records import Cell, Feature
 
@@ -178,11 +179,11 @@ def find_overlaps(feature: Feature) -> tuple[PathOverlap, ...]:
     position = {name: index for index, name in enumerate(cells)}
     # Patterns can only meet when one's literal prefix starts the other's, so each pattern looks
     # among the prefixes of its own prefix: near linear where patterns live in their own folders.
-    seen: dict[tuple[str, ...], list[tuple[str, str, path_overlap.GlobPattern]]] = {}
-    below: dict[tuple[str, ...], list[tuple[str, str, path_overlap.GlobPattern]]] = {}
+    seen: dict[tuple[str, ...], list[tuple[str, str, GlobPattern]]] = {}
+    below: dict[tuple[str, ...], list[tuple[str, str, GlobPattern]]] = {}
     found: list[PathOverlap] = []
     for cell in feature.cells:
-        mine = [(p, g) for p in cell.owned_paths if (g := path_overlap.parse_glob(p)) is not None]
+        mine = [(p, g) for p in cell.owned_paths if (g := parse_glob(p)) is not None]
         for pattern, glob in mine:
             prefix = (cell.repo, *glob.literal_prefix)
             candidates = [c for k in range(1, len(prefix) + 1) for c in seen.get(prefix[:k], ())]
@@ -190,7 +191,7 @@ def find_overlaps(feature: Feature) -> tuple[PathOverlap, ...]:
             for other, theirs, their_glob in candidates:
                 linked = ancestors[cell.name] >> position[other] & 1
                 linked |= ancestors[other] >> position[cell.name] & 1
-                if not linked and path_overlap.can_overlap(glob, their_glob):
+                if not linked and can_overlap(glob, their_glob):
                     found.append(PathOverlap(other, cell.name, theirs, pattern))
         for pattern, glob in mine:
             prefix = (cell.repo, *glob.literal_prefix)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestr.errors import OrchestrError, Problem
-from orchestr.plan.dag import PathOverlap, find_overlaps, overlap_severity
+from orchestr.errors import Problem
+from orchestr.plan.dag import find_overlaps, overlap_severity
+from orchestr.spec.locate import locate_cell_fields
 from orchestr.spec.records import Feature
 
 HINT = "add a depends_on edge between them, or narrow owned_paths"
@@ -19,7 +20,9 @@ HINT = "add a depends_on edge between them, or narrow owned_paths"
 def overlap_problems(feature: Feature, root: Path) -> list[Problem]:
     """Every overlap of a feature, at the later cell's pattern. ``root``: the workspace."""
     found = find_overlaps(feature)
-    places = _locate_overlaps(feature, root, found) if found else []
+    owned = {cell.name: cell.owned_paths for cell in feature.cells}
+    paths = [(o.cell_b, "owned_paths", owned[o.cell_b].index(o.pattern_b)) for o in found]
+    places = locate_cell_fields(root, feature.path, paths)
     severity = overlap_severity(feature)
     return [
         Problem(
@@ -32,23 +35,4 @@ def overlap_problems(feature: Feature, root: Path) -> list[Problem]:
             severity,
         )
         for over, place in zip(found, places, strict=True)
-    ]
-
-
-def _locate_overlaps(
-    feature: Feature, root: Path, found: tuple[PathOverlap, ...]
-) -> list[tuple[int, int]]:
-    """Line and column of each; (0, 0) where the file cannot be read any more."""
-    from orchestr.spec import yaml_source
-
-    try:
-        text = yaml_source.parse(feature.path, (root / feature.path).read_bytes())
-    except (OrchestrError, OSError):
-        return [(0, 0)] * len(found)
-    value = text.value if isinstance(text.value, dict) else {}
-    section = "cells" if "cells" in value else "repos"
-    owned = {cell.name: cell.owned_paths for cell in feature.cells}
-    return [
-        text.find_place([section, o.cell_b, "owned_paths", owned[o.cell_b].index(o.pattern_b)])
-        for o in found
     ]

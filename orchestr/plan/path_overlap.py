@@ -1,53 +1,19 @@
 """Whether two path patterns can match one path: the arithmetic behind `dag.find_overlaps`.
 
-Pure. Patterns are gitignore-like: ``*``, ``?`` and classes stay inside a segment, ``**`` crosses
-segments, a pattern without an inner slash holds at every depth, and a pattern that names a
-folder holds for all below it. The answer errs to one side: a false "yes" costs a warning, a
-false "no" would cost a merge conflict, so classes count as any character and ``!`` excludes
-nothing. One exception keeps the warnings worth reading: a last name with an extension (``*.go``)
-counts as a file, not as a folder, as long as the other pattern does not name such a folder.
+Pure; how a pattern is read is `orchestr.spec.path_patterns`' business. The answer errs to one side:
+a false "yes" costs a warning, a false "no" would cost a merge conflict, so classes count as any
+character. Two exceptions keep the warnings worth reading. A last name with an extension (``*.go``)
+counts as a file, not as a folder, as long as the other pattern does not name such a folder. A plain
+name that holds at every depth (``web/``) is looked for at the top, and elsewhere only if the other
+pattern has a name like it: ``web/`` and ``server/`` have ``server/web/x`` in common by the letter,
+and nobody means that.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
-
-class GlobPattern(NamedTuple):
-    """A pattern cut into segments; ``literal`` is how many of the first are plain names.
-
-    ``leaf`` is the last segment when it looks like a file (then nothing below it is meant).
-    """
-
-    segments: tuple[str, ...]
-    literal: int
-    leaf: str = ""
-
-    @property
-    def literal_prefix(self) -> tuple[str, ...]:
-        """The folders and names every matching path starts with."""
-        return self.segments[: self.literal]
-
-
-@lru_cache(maxsize=65536)
-def parse_glob(pattern: str) -> GlobPattern | None:
-    """The segments of a pattern, or None for one that matches nothing (empty, ``!x``)."""
-    if pattern.startswith("!"):
-        return None
-    body = pattern[:-1] if pattern.endswith("/") else pattern
-    anchored = "/" in body
-    segments = [s for s in body.split("/") if s not in ("", ".")]
-    if not segments:
-        # "/" and "." mean the whole repository.
-        return GlobPattern(("**",), 0) if pattern.strip() else None
-    if not anchored and segments[0] != "**":
-        segments.insert(0, "**")
-    leaf = segments[-1] if body == pattern and "." in segments[-1][1:] else ""
-    if not leaf and segments[-1] != "**":
-        segments.append("**")
-    literal = next((i for i, s in enumerate(segments) if _is_wild(s)), len(segments))
-    return GlobPattern(tuple(_unescape(s) for s in segments), literal, leaf)
+from orchestr.spec.path_patterns import GlobPattern, is_wild
 
 
 def can_overlap(a: GlobPattern, b: GlobPattern) -> bool:
@@ -72,25 +38,25 @@ def can_overlap(a: GlobPattern, b: GlobPattern) -> bool:
 
 
 def _expand_segments(glob: GlobPattern, other: GlobPattern) -> tuple[str, ...]:
-    """The segments, with what lies below a file-like name if the other names it as a folder."""
+    """The segments, as far as they count beside the other pattern (see the module)."""
+    segments = glob.segments
+    if glob.floating and not _names(other, glob.floating):
+        segments = segments[1:]
     if not glob.leaf:
-        return glob.segments
+        return segments
     folders = other.segments[:-1] if other.leaf else other.segments
-    named = any(not _is_wild(s) and _can_segments_overlap(glob.leaf, s) for s in folders)
-    return (*glob.segments, "**") if named else glob.segments
+    named = any(not is_wild(s) and _can_segments_overlap(glob.leaf, s) for s in folders)
+    return (*segments, "**") if named else segments
 
 
-def _is_wild(segment: str) -> bool:
-    return any(mark in segment for mark in "*?[")
-
-
-def _unescape(segment: str) -> str:
-    return segment if _is_wild(segment) else segment.replace("\\", "")
+def _names(glob: GlobPattern, name: str) -> bool:
+    """Whether a segment that says something (``*`` does not) fits the name."""
+    return any(s.strip("*?") and _can_segments_overlap(s, name) for s in glob.segments)
 
 
 @lru_cache(maxsize=65536)
 def _can_segments_overlap(a: str, b: str) -> bool:
-    if not _is_wild(a) and not _is_wild(b):
+    if not is_wild(a) and not is_wild(b):
         return a == b
     left, right = _split_tokens(a), _split_tokens(b)
     reach = [True]

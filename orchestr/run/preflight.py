@@ -1,6 +1,8 @@
 """Before anything starts: what is missing, each finding with its fix.
 
-Reads only; a finding with severity `error` stops the run unless `--skip-preflight`.
+Reads only, but for the questions to the origins of the cells that have something to do
+(`orchestr.run.check_origins`) and a signature that is thrown away. A finding with severity
+`error` stops the run unless `--skip-preflight`.
 """
 
 from __future__ import annotations
@@ -12,25 +14,32 @@ from orchestr.cell.budget import has_usd_limit
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.errors import OrchestrError
+from orchestr.files import cache_record_reads
 from orchestr.git.repo import GitError, Repo, git_version
+from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_origins import check_origins
+from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
+from orchestr.run.check_signing import check_signing
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.layout import check_disk
 from orchestr.tasks.generate import is_made_on_demand
+from orchestr.tasks.stale import stale_phases
 
 MIN_GIT = (2, 38)
 
 
 def check_prerequisites(
-    run: FeatureRun, cells: Collection[str], *, ask: bool = False
+    run: FeatureRun, cells: Collection[str], *, ask: bool = False, forced: Collection[str] = ()
 ) -> list[Diagnostic]:
     """Everything that would make these cells fail for a reason known beforehand.
 
-    ``ask``: the forge may be asked over the network what it lets us do.
+    ``ask``: the forge may be asked over the network what it lets us do. ``forced`` are cells that
+    will be built though they are up to date.
     """
     found = check_git()
     short = check_disk(run.layout.state, run.settings.limits.min_disk_mb)
@@ -61,12 +70,35 @@ def check_prerequisites(
         found.append(Diagnostic("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     found += check_reviewers(run, cells)
     found += check_programs(chosen)
-    for claim in overlap_problems(run.feature, run.layout.root):
-        what = f"{claim.location}: {claim.message}"
-        found.append(Diagnostic(claim.severity, what, claim.hint or ""))
+    busy = find_cells_to_run(run, cells, forced)
+    found += check_signing(busy)
+    found += check_origins(busy)
+    found += check_ports(busy)
+    for problem in (
+        *overlap_problems(run.feature, run.layout.root),
+        *missing_edge_problems(run.feature, run.layout.root),
+    ):
+        what = f"{problem.location}: {problem.message}"
+        found.append(Diagnostic(problem.severity, what, problem.hint or ""))
     for cell in removed_cells_of(run):
         found.append(Diagnostic("warning", cell.description, cell.remedy))
     return found
+
+
+def find_cells_to_run(
+    run: FeatureRun, cells: Collection[str], forced: Collection[str] = ()
+) -> list[CellContext]:
+    """The cells that have something to do, by the files: stale ones and those behind them."""
+    found: dict[str, CellContext] = {}
+    with cache_record_reads():
+        for plan in run.plan.cells:
+            ctx = run.cell_context(plan.name)
+            if plan.name not in cells:
+                continue
+            behind = any(up.cell.name in found for up in ctx.upstreams())
+            if behind or plan.name in forced or stale_phases(ctx):
+                found[plan.name] = ctx
+    return list(found.values())
 
 
 def requested_reviewers(ctx: CellContext) -> tuple[Reviewer, ...]:

@@ -39,9 +39,15 @@ from orchestr.views.logs.transcript import last_words
 from orchestr.views.terminal.output import ask_yes_no, print_stderr
 
 
-def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool) -> bool:
+def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool, forced: bool) -> bool:
     """Print what was found. Returns whether the run may start."""
-    findings = {str(f): f for goal in goals for f in check_prerequisites(goal.run, goal.cells)}
+    findings = {
+        str(finding): finding
+        for goal in goals
+        for finding in check_prerequisites(
+            goal.run, goal.cells, forced=goal.forced if forced else ()
+        )
+    }
     for text in findings:
         print_stderr(text)
     errors = [f for f in findings.values() if f.severity == "error"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestr.cell.context import CellContext, FeatureRun, Overrides
 from orchestr.cell.phases.former_names import former_cell_names, note_former_names
 from orchestr.cell.removed_cells import find_removed_cells
-from orchestr.errors import SpecError, UsageError
+from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.plan.dag import make_plan
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import RepoSettings, Settings
@@ -133,6 +133,10 @@ class Session:
         if not found:
             raise UsageError(f"nothing matches {word!r}", hint="orchestr list --all")
         return list(dict.fromkeys(found))
+
+    def find_spec_warnings(self, feature: Feature) -> list[Problem]:
+        """What is odd in the file of a feature."""
+        return [warning for warning in self.specs.warnings if warning.file == feature.path]
 
     def open_journal(self, feature: str, run: str = "") -> Journal:
         record = self.specs.features.get(feature)

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from orchestr.spec.field_types import BadValue, check_line, check_pattern, kind_of, quote_value
+from orchestr.spec.field_types import BadValue, check_glob, check_line, kind_of, quote_value
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
@@ -83,7 +83,7 @@ def check_label(value: str) -> str:
 
 def check_folder(value: str) -> str:
     """A folder in the worktree."""
-    return value if value == "." else check_pattern(value)
+    return value if value == "." else check_glob(value)
 
 
 def check_work_folder(value: str) -> str:

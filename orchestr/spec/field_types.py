@@ -154,8 +154,8 @@ def check_ref(value: str, what: str = "a base") -> str:
     return value
 
 
-def check_pattern(value: str) -> str:
-    """A pattern of ``owned_paths``: inside the repository, in gitignore syntax."""
+def check_glob(value: str) -> str:
+    """A place in the repository, or a pattern for places, that leads nowhere else."""
     hint = "patterns are relative to the repository, like src/api/** or docs/*.md"
     text = check_line(value)
     parts = text.split("/")

@@ -13,6 +13,7 @@ from orchestr.spec import check_field_types as rules
 from orchestr.spec import field_types
 from orchestr.spec.declare import Doc, KeyedBy, MayBeLeftOut, NotEmpty, Rule, Table, WrittenAs
 from orchestr.spec.field_types import BadValue, kind_of, quote_value
+from orchestr.spec.path_patterns import check_path_pattern
 from orchestr.spec.phases import LISTED, Gate, Phase
 
 __all__ = ["BadValue", "Doc", "KeyedBy", "MayBeLeftOut", "NotEmpty", "Rule", "Table", "WrittenAs"]
@@ -104,11 +105,11 @@ Gates = Annotated[
 Rounds = Annotated[int, whole_number(0, 100)]
 
 # --- files and folders of the worktree
-Pattern = Annotated[str, Rule(field_types.check_pattern)]
+Pattern = Annotated[str, Rule(check_path_pattern)]
 Folder = Annotated[str, Rule(rules.check_folder)]
 WorkFolder = Annotated[str, Rule(rules.check_work_folder)]
 Place = Annotated[str, Rule(rules.check_place)]
-Globs = Annotated[tuple[Pattern, ...], NotEmpty()]
+Globs = Annotated[tuple[Annotated[str, Rule(field_types.check_glob)], ...], NotEmpty()]
 
 # --- programs
 Argument = Annotated[str, Rule(rules.check_argument)]

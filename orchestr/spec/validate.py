@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
+from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.spec.checks import CheckDef, list_test_checks
 from orchestr.spec.field_types import quote_value, suggest_name
+from orchestr.spec.locate import locate_cell_fields
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, SpecSettings, read_all_specs, read_feature, spec_files
 from orchestr.spec.records import Feature
@@ -164,7 +165,8 @@ def _without_check(settings: ValidationSettings, feature: Feature) -> Problem | 
             bare.append(cell.name)
     if not bare:
         return None
-    place = locate_cell(settings.workspace.root, feature.path, bare[0])
+    root = settings.workspace.root
+    (place,) = locate_cell_fields(root, feature.path, [bare[:1]], at_key=True)
     message = f"no check for {_list_names(bare)}: nothing shows that the work is right"
     hint = "add `checks:` (`orchestr plan` proposes some), or state it with `checks: none`"
     return Problem(feature.path, *place, "", message, hint, "warning")
@@ -181,22 +183,11 @@ def _without_proof_of_tests(settings: ValidationSettings, feature: Feature) -> P
             bare.append(cell.name)
     if not bare:
         return None
-    place = locate_cell(settings.workspace.root, feature.path, bare[0])
+    root = settings.workspace.root
+    (place,) = locate_cell_fields(root, feature.path, [bare[:1]], at_key=True)
     message = f"test_first cannot be shown for {_list_names(bare)}: no check there runs tests"
     hint = "add one to `checks:` (`orchestr plan` proposes some), or leave out `test_first`"
     return Problem(feature.path, *place, "", message, hint, "warning")
-
-
-def locate_cell(root: Path, path: str, cell: str) -> tuple[int, int]:
-    """Line and column of a cell in its file; (0, 0) where that cannot be read any more."""
-    from orchestr.spec import yaml_source
-
-    try:
-        text = yaml_source.parse(path, (root / path).read_bytes())
-    except (OrchestrError, OSError):
-        return (0, 0)
-    value = text.value if isinstance(text.value, dict) else {}
-    return text.find_place(["cells" if "cells" in value else "repos", cell], at_key=True)
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from orchestr.errors import Problem, SpecError
 from orchestr.spec.declare import TextItems, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
 from orchestr.spec.records import Cell, Feature
+from orchestr.spec.split_texts import SplitText, find_split_texts
 
 MAX_DEPTH = 50
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
@@ -63,6 +64,16 @@ class Document:
         self._index: dict[int, dict[Hashable, tuple[Any, Any]]] = {}
         self._root = _compose_tree(file, text, self._lines)
         self.value = self._build_value(self._root, (), False)
+        self.problems += map(self._describe_split, find_split_texts(self._root, self._lines))
+
+    def _describe_split(self, found: SplitText) -> Problem:
+        line, column = found.mark.line + 1, found.mark.column + 1
+        first = quote_value(found.first)
+        message = f"a comma ends the text {first}: {found.opened} is not closed in it"
+        hint = "close it, or put the whole text in quotes"
+        if found.whole:
+            hint = f"if it is one text, quote it: {found.whole}"
+        return Problem(self.file, line, column, field_name(found.path), message, hint, "warning")
 
     def make_problem(
         self,

@@ -81,10 +81,12 @@ class CellAmended(Details, frozen=True, tag="cell.amended"):
 
 
 class CellWaiting(Details, frozen=True, tag="cell.waiting"):
-    """It waits for ports for this ``reason``; without one (``over``) it goes on."""
+    """It waits for ports for this ``reason``; without one (``over``) it goes on. With a ``hint`` it
+    waits for a person to do that."""
 
     reason: Text = None
     over: bool = False
+    hint: Text = None
 
 
 class CellWarned(Details, frozen=True, tag="cell.warned"):

@@ -119,7 +119,8 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
         case CellWaiting():
             wait = details.reason
             now = CellState.WAITING if wait else CellState.RUNNING
-            return replace(cell, state=now, phase=phase or cell.phase, reason=wait)
+            hint = details.hint
+            return replace(cell, state=now, phase=phase or cell.phase, reason=wait, hint=hint)
         case CellAmended():
             why = f"goes on after {details.owner or 'its owner'} has amended the contract"
             phases = merge_marks(cell.phases, {"implement": "pending"})

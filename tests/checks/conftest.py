@@ -38,6 +38,7 @@ def ask(tmp_path: Path) -> Ask:
         stop: threading.Event | None = None,
         ports: tuple[int, ...] = (),
         environ: Mapping[str, str] | None = None,
+        user: Mapping[str, str] | None = None,
         **fields: object,
     ) -> CheckResult:
         worktree = tmp_path / "tree"
@@ -53,6 +54,7 @@ def ask(tmp_path: Path) -> Ask:
             marker=f"test/{tmp_path.name}",
             ports=ports,
             stop=stop or threading.Event(),
+            environ=user or {},
         )
         return make_check(definition).run(request)  # type: ignore[arg-type]
 

@@ -41,6 +41,8 @@ POINTS = {
     "kept": "orchestr.cell.worktree.person_changes:_keep",
     "back": "orchestr.cell.worktree.person_changes:_put_back",
     "attempt": "orchestr.state.attempts:write_attempt",
+    "ref": "orchestr.git.repo:Repo.update_ref",
+    "history": "orchestr.cell.worktree.take_out_kit:filter_history",
     "go-on": "orchestr.cell.agent.return_to_author:prepare_next_start",
 }
 lock = threading.Lock()

@@ -102,7 +102,10 @@ def test_no_origin_at_all(workspace: MakeWorkspace) -> None:
                    repos=("app", "alone"))  # fmt: skip
     for name in ("app", "alone"):
         git(ws.repos / name, "remote", "remove", "origin")
-    done = both(ws.run("run", "demo", code=1))
+    done = both(ws.run("run", "demo", code=2))
+    assert f"app: {ws.repos / 'app'} has no remote origin to push to" in done
+    assert ws.starts() == []
+    done = both(ws.run("run", "demo", "--skip-preflight", code=1))
     assert ws.states()["local"] == "done"
     assert "origin" in done
     assert f"git -C {ws.repos / 'app'} remote add origin" in done

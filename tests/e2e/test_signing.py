@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, both
 
 SIGNER = """\
 #!/bin/sh
@@ -39,7 +39,12 @@ def config(ws: Workspace) -> str:
 
 
 def test_by_default_the_users_signing_holds(signed: Workspace) -> None:
-    signed.run("run", "demo", code=1)
+    for words in (["run", "demo"], ["plan", "demo"], ["doctor"]):
+        told = both(signed.run(*words))
+        assert "error: app: commits cannot be signed, as commit.gpgSign asks for: " in told, told
+        assert '[workspace] unsigned = true, or [agents.X] sign = "off"' in told
+    assert signed.starts() == []
+    signed.run("run", "demo", "--skip-preflight", code=1)
     assert "exit 5" in signed.status()["a"]["reason"]
     assert (
         "failed to write commit object" in (signed.cell_dir("a") / "transcript.jsonl").read_text()

@@ -56,8 +56,9 @@ ACTS: Mapping[str, Act] = {
                       "git config user.email", "me@example.org", "(alias.co, user.email), and not"),
     "hooks-path": Act("git config core.hooksPath .husky", "git config core.hooksPath", ".husky",
                       "(core.hookspath), and not by its agent"),
-    "hook": Act("printf '#!/bin/sh\\n' > .git/hooks/pre-push", "cat .git/hooks/pre-push",
-                "#!/bin/sh", "pre-push was changed, and not by its agent"),
+    "hook": Act("{ echo '#!/bin/sh'; seq -f '# %g' 20000; } > .git/hooks/pre-push",
+                "head -n 1 .git/hooks/pre-push", "#!/bin/sh",
+                "pre-push was changed, and not by its agent"),
     # The agent uses git meanwhile, in its own worktree and on its own stash.
     "beside-stashes": Act(
         "git stash drop -q", STASHES, "", "that stays as it is", "stash",
@@ -96,6 +97,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         Bystander.furnish(repo)
         repo.git("branch", "second", "mine")
         (repo.path / ".git/hooks").mkdir(exist_ok=True)
+        # More than an agent writes in the time of a look at it: that shows that it was not the one.
+        with (repo.path / ".git/config").open("a") as config:
+            config.write("".join(f"# {number}\n" for number in range(20_000)))
         old[name] = set(repo.git("rev-parse", "mine", "v1", "stash@{0}", "main").splitlines())
         ws.script(name, f"""
             {act.agent or ":"}

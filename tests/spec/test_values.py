@@ -13,7 +13,7 @@ from orchestr.spec.field_types import (
     check_branch,
     check_cell_name,
     check_feature_name,
-    check_pattern,
+    check_glob,
     check_ref,
     check_repo_name,
     check_word,
@@ -22,6 +22,7 @@ from orchestr.spec.field_types import (
     parse_phases,
     suggest_name,
 )
+from orchestr.spec.path_patterns import check_path_pattern
 from orchestr.spec.phases import Phase
 
 
@@ -132,16 +133,23 @@ def test_usual_names_are_taken() -> None:
 
 @pytest.mark.parametrize("pattern", ["src/**", "*.go", "docs/", "a/b.txt", "**/x", "[ab].c", "**"])
 def test_patterns_inside_the_repository_are_taken(pattern: str) -> None:
-    assert check_pattern(pattern) == pattern
+    assert check_glob(pattern) == check_path_pattern(pattern) == pattern
+
+
+def test_a_path_of_the_repository_may_be_anchored_a_place_of_the_worktree_not() -> None:
+    assert check_path_pattern("/web/") == "/web/"
+    with pytest.raises(BadValue):
+        check_glob("/web/")
 
 
 @pytest.mark.parametrize(
-    "pattern", ["/x", "../x", "a/../b", "..", "~/x", "C:/x", "!x", "#x", ".git/x", "./x", "a//b",
-                "a\\b", "", " ", "a\nb", "."],
+    "pattern", ["../x", "a/../b", "..", "~/x", "C:/x", "!x", "#x", ".git/x", "./x", "a//b",
+                "a\\b", "", " ", "a\nb", ".", "/"],
 )  # fmt: skip
 def test_patterns_that_leave_it_are_refused(pattern: str) -> None:
-    with pytest.raises(BadValue):
-        check_pattern(pattern)
+    for check in (check_glob, check_path_pattern):
+        with pytest.raises(BadValue):
+            check(pattern)
 
 
 def test_phases_keep_their_order_and_worktree_is_implied() -> None:

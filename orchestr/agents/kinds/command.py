@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.cli_agent import AMEND, NO_CHANGE, read_prices, text_after_keyword
-from orchestr.agents.environment import ALLOWED
+from orchestr.agents.environment import agent_env
 from orchestr.agents.events import (
     Event,
     make_line_parser,
@@ -21,7 +21,6 @@ from orchestr.agents.events import (
     parse_record,
     text_or_empty,
 )
-from orchestr.process.run import filter_env
 from orchestr.settings.kinds import AgentKind
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
@@ -47,7 +46,7 @@ class CommandAgent:
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """The program with an allow-list environment; see `Agent.prepare_launch`."""
-        env = filter_env(os.environ, (*ALLOWED, *self._settings.pass_env))
+        env = agent_env(os.environ, (), pass_env=self._settings.pass_env)
         env |= self._settings.env
         env |= request.variables
         if request.schema is not None:

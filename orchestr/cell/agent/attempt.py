@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
+from orchestr.cell.agent.launch import explain_missing_variables
 from orchestr.cell.agent.return_to_author import may_return_to_author, return_to_author
 from orchestr.cell.agent.run_agent import author_work, drive_agent
 from orchestr.cell.agent.stop_agent import (
@@ -75,7 +76,11 @@ def carry_out_attempt(
             raise
         harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
         restored = restore_worktree(ctx, attempt)
-        text = "; ".join([error.reason, *harm, *restored])
+        lacks = explain_missing_variables(
+            attempts.attempt_folder(ctx.dir, attempt.number), attempt.agent
+        )
+        lacks = "" if lacks in error.reason else lacks
+        text = "; ".join(filter(None, [error.reason, lacks, *harm, *restored]))
         _try_record_left(ctx, attempt)
         close_attempt(ctx, attempt, "failed", text)
         raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error

@@ -8,6 +8,7 @@ begins.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import agent_git_env
+from orchestr.process.missing_variable import find_missing_variables
 from orchestr.process.redaction import secret_values
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
@@ -29,6 +31,7 @@ from orchestr.supervisor import client
 
 SESSION = "session"  # in an attempt's folder: what its next start goes on with
 BEGINS = "begins"
+OUTPUT = 1 << 18  # bytes of a transcript's end that are searched for missing variables
 GO_ON = "go-on.md"
 REPAIR = "repair.md"  # the words of the newest repair, for an agent that keeps no session
 LIMIT_OVER = (
@@ -65,7 +68,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         ctx.repo,
         ctx.worktree,
         ctx.run.layout.excludes_file,
-        patterns=ctx.linked_patterns,
+        patterns=ctx.kit.patterns,
         config=agent_git_config(ctx),
         record=ctx.git_record,
     )
@@ -163,6 +166,29 @@ def launch_secrets(folder: Path) -> frozenset[str]:
     except (OSError, ValueError):
         return frozenset()
     return secret_values({k: v for k, v in env.items() if not k.startswith("ORCHESTR_")})
+
+
+def explain_missing_variables(folder: Path, agent: str) -> str:
+    """What to pass on where an agent's output of its last start says that a variable is missing;
+    empty where it does not. Only variables that are set here, or that say where a tool is."""
+    try:
+        launch = client.read_launch(folder)
+        with (folder / TRANSCRIPT).open("rb") as stream:
+            stream.seek(max(launch.since, _file_size(folder / TRANSCRIPT) - OUTPUT))
+            said = stream.read().decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return ""
+    found = find_missing_variables(said.replace("\\n", "\n"), launch.env, os.environ)
+    dropped = [one.name for one in found if one.dropped]
+    unset = [one.name for one in found if not one.dropped and one.is_tool]
+    told = []
+    if dropped:
+        quoted = ", ".join(f'"{name}"' for name in dropped)
+        told.append(f"its output names {', '.join(dropped)}, set here and not passed on: add "
+                    f"pass_env = [{quoted}] to [agents.{agent}] in orchestr.toml")  # fmt: skip
+    if unset:
+        told.append(f"its output names {', '.join(unset)}, which is not set here")
+    return "; ".join(told)
 
 
 def repair_variables(ctx: CellContext, attempt: Attempt) -> dict[str, str]:

@@ -22,6 +22,7 @@ from orchestr.cell.agent.prompt_template import (
 )
 from orchestr.cell.amendment import amendment_notes
 from orchestr.cell.context import CellContext
+from orchestr.cell.kit import expand_names
 from orchestr.cell.pull_request.text import pull_request_url
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.commit_style import CommitRules
@@ -97,7 +98,11 @@ def template_facts(
         "notes": notes,
         "amendments": list(amendment_notes(ctx)),
         "contracts": _foreign_contracts(ctx.run.feature, ctx.cell),
-        "shared": [n for n in ctx.repo_settings.link if (ctx.worktree / n).is_symlink()],
+        "shared": [
+            name
+            for name in expand_names(ctx.repo_settings.link, ctx.repo_path)
+            if (ctx.worktree / name).is_symlink()
+        ],
         "ports_file": PORTS if ctx.cell.proof.ports else "",
         "upstreams": [_upstream_facts(up) for up in ctx.upstreams()],
         "commits": _commit_facts(commit_style.commit_rules(ctx)),

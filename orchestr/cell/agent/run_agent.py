@@ -19,6 +19,7 @@ from typing import Any
 from orchestr.agents import AgentVerdict
 from orchestr.agents.usage import UsageMeter, tally_transcript
 from orchestr.cell.agent.launch import (
+    explain_missing_variables,
     last_start_offset,
     launch_secrets,
     prepare_next_start,
@@ -145,7 +146,9 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
                 ctx.check_budget(work.cost_key)
             logs = f"read {folder / TRANSCRIPT}" if work.part else f"orchestr logs {ctx.name}"
-            raise ctx.fail(work.attribute_reason(verdict.reason), hint=logs)
+            lacks = explain_missing_variables(folder, work.agent)
+            reason = f"{verdict.reason}; {lacks}" if lacks else verdict.reason
+            raise ctx.fail(work.attribute_reason(reason), hint=logs)
 
 
 def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -> ExitRecord | None:
@@ -154,7 +157,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
     Where there is none, because we or somebody ended the supervisor, it counts as stopped. The
     slot it takes is held by ``stack``. None: its provider was paused while it waited for one.
     """
-    child, folder = None, work.folder
+    child, folder, writes = None, work.folder, write_log(ctx.run.layout.state)
     state = client.read_attempt_state(folder)
     if state is AttemptState.NEVER_STARTED:
         pool = ctx.run.slot_pool("agents")
@@ -165,6 +168,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         if ctx.provider_pause(work.agent).paused_until() > 0:
             return None
         work.write()
+        writes.begin(work.write_key(ctx))
         child = client.start_supervisor(folder, hold=slot)
         _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)
     else:
@@ -172,8 +176,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
     stop = _AgentStopEvent(ctx, work, child.pid if child is not None else None)
     end = client.wait_for_exit(folder, child=child, stop=stop)
     if end is not None:
-        write_log(ctx.run.layout.state).finish(work.write_key(ctx), end.written)
-    if end is not None:
+        writes.finish(work.write_key(ctx), end.written)
         return end
     marker = work.marker
     if not stop.is_set():

@@ -14,8 +14,8 @@ from orchestr.cell.agent.repair import (
     is_repair_started,
 )
 from orchestr.cell.context import CellContext
-from orchestr.cell.ownership import claims_of, format_paths
-from orchestr.cell.proof.verify_commits import prove_head
+from orchestr.cell.ownership import format_paths
+from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.damage import restore_missing_files
 from orchestr.cell.worktree.discard import remove_cell_worktree
@@ -104,13 +104,7 @@ def unacceptable_reason(
     base, start = CommitId(marker.base), CommitId(done.head)
     if head == start or ctx.repo.resolve_tree(head) == ctx.repo.resolve_tree(base):
         return ""
-    found = prove_head(
-        ctx.worktree_repo,
-        base=base,
-        start=start,
-        head=head,
-        claims=claims_of(ctx.run.feature, ctx.cell),
-    )
+    found = prove_cell_head(ctx, ctx.worktree_repo, base=base, start=start, head=head)
     if found.ok:
         return ""
     why = "; ".join(found.findings)

@@ -145,6 +145,7 @@ def _check_merge(
         },
         environ=os.environ,
         stop=CellStopEvent(ctx),
+        places=dict.fromkeys((check.name for check in checks), run.feature.path),
     )
     results = run_suite(
         checks,

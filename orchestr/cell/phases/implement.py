@@ -18,20 +18,20 @@ from orchestr.cell.agent.attempt import begin_attempt, carry_out_attempt, close_
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import attempt_key
 from orchestr.cell.phases.run_phase import PhaseResult
-from orchestr.cell.proof.commit_result import cell_claims
 from orchestr.cell.proof.person_commits import (
     TAKEN,
     find_person_commit,
     find_taken_base,
     take_person_commit,
 )
+from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.proof.pushed_commits import take_pushed_commits
-from orchestr.cell.proof.verify_commits import prove_head
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.foreign_commits import foreign_head
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.ensure import find_checkout
 from orchestr.cell.worktree.person_changes import record_clean
+from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -212,10 +212,13 @@ def _record_commits(ctx: CellContext, marker: WorktreeMarker, key: str) -> Phase
     if head is None:
         raise ctx.fail(f"branch {ctx.cell.branch} is gone", hint="make the branch again")
     base = CommitId(marker.base)
-    proof = prove_head(ctx.repo, base=base, start=base, head=head, claims=cell_claims(ctx))
+    if ctx.cell.action is not Action.PUSH:
+        head = take_out_kit(ctx, base, head)
+    proof = prove_cell_head(ctx, ctx.repo, base=base, start=base, head=head)
     if not proof.ok:
         where = find_checkout(ctx) or ctx.repo_path
-        raise ctx.fail("; ".join(proof.findings), hint=f"commit the work in {where}")
+        hint = kit_hint(ctx, where, base) if proof.private else f"commit the work in {where}"
+        raise ctx.fail("; ".join(proof.findings), hint=hint)
     tree = ctx.repo.resolve_tree(head)
     ImplementRecord(key, head, tree, marker.base, ImplementOutcome.PUSHED_BY_HAND).write(ctx.dir)
     if ctx.cell.action is not Action.PUSH:

@@ -13,8 +13,10 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request import join_heads
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree.ensure import find_checkout
+from orchestr.cell.worktree.take_out_kit import find_kit_in_commits, kit_hint
 from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.errors import PushStatus
+from orchestr.git.push_place import explain_other_place, find_other_push_place, keep_one_place
 from orchestr.git.repo import Branch, CommitId, Repo
 from orchestr.git.worktree_state import worktree_admin_dir
 from orchestr.spec.phases import Action, Phase
@@ -32,10 +34,14 @@ def push_head(
     what a person approves of a head.
     """
     repo, branch, sha = ctx.repo, Branch(ctx.cell.branch), CommitId(head.head)
+    other = find_other_push_place(repo)
+    if other is not None:
+        raise ctx.fail(explain_other_place(ctx.cell.repo, other), hint=keep_one_place(repo))
     ref = f"refs/heads/{branch}"
     remote = repo.ls_remote("origin", ref).get(ref)
     if remote == sha:
         return head, False
+    refuse_kit(ctx, CommitId(head.base), sha)
     there = None if remote is None else CommitId(remote)
     lease = there is not None and not _is_contained(ctx, there, sha)
     if lease and remote not in pushed_commits(ctx.run.journal, ctx.cell.name):
@@ -58,6 +64,15 @@ def push_head(
         )
     _verify_pushed(ctx, sha)
     return head, remote is None
+
+
+def refuse_kit(ctx: CellContext, base: CommitId, sha: CommitId) -> None:
+    """The last look before anything leaves this machine. Raises PhaseFailed for what the kit
+    brought from the main checkout, in any commit that is not at the origin yet."""
+    found = find_kit_in_commits(ctx, base, sha)
+    if found:
+        hint = kit_hint(ctx, push_place(ctx).path, base)
+        raise ctx.fail(f"not pushed: {'; '.join(found)}", hint=hint)
 
 
 def push_place(ctx: CellContext) -> Repo:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from orchestr.agents import AgentVerdict
 from orchestr.cell import amendment
 from orchestr.cell.context import CellContext
-from orchestr.cell.ownership import PathClaims, PathsNotOwned, claims_of, format_paths
-from orchestr.cell.proof.verify_commits import find_wholesale_deletion, prove_head
+from orchestr.cell.ownership import PathsNotOwned, format_paths
+from orchestr.cell.proof.prove_cell_head import prove_cell_head
+from orchestr.cell.proof.verify_commits import find_wholesale_deletion
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
+from orchestr.cell.worktree.discard import put_worktree
 from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.cell.worktree.signing import warn_of_slow_commit
+from orchestr.cell.worktree.take_out_kit import take_out_kit
 from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.repo import CommitId
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
@@ -28,12 +32,13 @@ def commit_and_prove_repair(
     ctx: CellContext, attempt: Attempt, marker: WorktreeMarker, before: CommitId
 ) -> tuple[CommitId, tuple[str, ...]]:
     """After a repair: commit what was left; the head, and why it is no good. Safe to repeat."""
-    head, base = commit_agent_work(ctx, attempt), CommitId(marker.base)
+    head, base = commit_agent_work(ctx, attempt, before), CommitId(marker.base)
     if head == base == before:
         return head, ()  # nothing was needed, and nothing was done
-    found = prove_head(
-        ctx.worktree_repo, base=base, start=before, head=head, claims=cell_claims(ctx)
-    )
+    found = prove_cell_head(ctx, ctx.worktree_repo, base=base, start=before, head=head)
+    if found.private:  # no later commit can undo that: it would be in the history
+        put_worktree(ctx, attempt.number, before)
+        return before, found.private
     deleted = find_wholesale_deletion(ctx.worktree_repo, before, head, len(found.changed))
     return head, (*found.findings, *filter(None, [deleted]))
 
@@ -47,7 +52,7 @@ def prove_attempt(
     """
     claim = verdict.no_change
     repo, base, start = ctx.worktree_repo, CommitId(marker.base), CommitId(attempt.start)
-    head = commit_agent_work(ctx, attempt)
+    head = commit_agent_work(ctx, attempt, start)
     if (
         claim is not None
         and repo.resolve_tree(head) == repo.resolve_tree(base)
@@ -64,9 +69,11 @@ def prove_attempt(
         )
     if verdict.amend is not None:
         raise amendment.amend_request_failure(ctx, attempt, verdict.amend)
-    proof = prove_head(
-        repo, base=base, start=start, head=head, claims=cell_claims(ctx), by_agent=True
-    )
+    proof = prove_cell_head(ctx, repo, base=base, start=start, head=head, by_agent=True)
+    if proof.private:  # the next attempt must not build on a history that has it
+        put_worktree(ctx, attempt.number, start)
+        kept = f"its branch was put back, all is kept below {attempt_ref(ctx, attempt.number)}"
+        raise ctx.fail(f"{'; '.join(proof.private)}; {kept}")
     if not proof.ok and not proof.faults:
         raise PathsNotOwned(proof.ownership, head)
     if not proof.ok:
@@ -83,9 +90,10 @@ def prove_attempt(
     )
 
 
-def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
-    """The head after the engine has committed what the agent left. Raises PhaseFailed when the
-    worktree is in no state to go on from."""
+def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> CommitId:
+    """The head after the engine has committed what the agent left, without what the kit brought
+    into the worktree. ``since`` is where the agent began. Raises PhaseFailed when the worktree is
+    in no state to go on from."""
     verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
     if verdict.finding is not WorktreeFinding.OK:
         if verdict.finding is WorktreeFinding.DETACHED and (
@@ -113,11 +121,7 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt) -> CommitId:
     moved = restore_moved_branches(ctx, attempt)
     if moved:
         raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
-    return head
-
-
-def cell_claims(ctx: CellContext) -> PathClaims:
-    return claims_of(ctx.run.feature, ctx.cell)
+    return take_out_kit(ctx, since, head)
 
 
 def _settle_fresh_head(

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import attempt_key
-from orchestr.cell.ownership import claims_of
-from orchestr.cell.proof.verify_commits import prove_head
+from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.record import CellRecord
 from orchestr.cell.worktree.branch_tip import find_branch_tip
-from orchestr.cell.worktree.ensure import base_branch
+from orchestr.cell.worktree.ensure import base_branch, find_checkout
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
+from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
@@ -123,14 +123,16 @@ def take_person_commit(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) 
     """
     base = _find_merged_base(ctx, marker, tip)
     newer = marker.with_base(base)
-    proof = prove_head(
-        ctx.repo, base=base, start=base, head=tip, claims=claims_of(ctx.run.feature, ctx.cell)
-    )
+    tip = take_out_kit(ctx, base, tip)
+    proof = prove_cell_head(ctx, ctx.repo, base=base, start=base, head=tip)
     if not proof.ok:
+        where = find_checkout(ctx) or ctx.repo_path
         raise ctx.fail(
             f"commit {tip[:12]} that a person made on {ctx.cell.branch} is not acceptable: "
             + "; ".join(proof.findings),
-            hint=f"correct it on {ctx.cell.branch} and commit, then: orchestr run {ctx.name}; "
+            hint=kit_hint(ctx, where, base)
+            if proof.private
+            else f"correct it on {ctx.cell.branch} and commit, then: orchestr run {ctx.name}; "
             f"or have its agent do it: orchestr run --force {ctx.name}",
         )
     done, newest = ImplementRecord.read(ctx.dir), attempts.newest_attempt(ctx.dir)

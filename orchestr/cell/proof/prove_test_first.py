@@ -19,7 +19,7 @@ from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.notes import TEST_FIRST
-from orchestr.cell.ownership import build_matcher, format_paths
+from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.check_worktree import checkout_commit
 from orchestr.checks.base import CheckResult, Failure, log_text_of
 from orchestr.checks.suite import Slot, SuiteRequest, run_suite, summarize_results
@@ -29,6 +29,7 @@ from orchestr.git.mixed_tree import list_differences, take_paths
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import remove_worktree
 from orchestr.spec.checks import CheckDef, list_test_checks
+from orchestr.spec.path_patterns import match_paths
 
 HOW = (
     "Write tests for what your task asks, such that they fail without your change and pass with "
@@ -87,8 +88,8 @@ def find_test_files(ctx: CellContext, base: CommitId, head: CommitId) -> tuple[s
     there = [p for p, (mode, _) in list_differences(ctx.repo, base, head).items() if int(mode)]
     patterns = ctx.repo_settings.test_paths
     if patterns:
-        matcher = build_matcher(patterns)
-        return tuple(path for path in there if matcher.match_file(path))
+        matches = match_paths(patterns)
+        return tuple(path for path in there if matches(path))
     return tuple(path for path in there if holds_tests(path))
 
 

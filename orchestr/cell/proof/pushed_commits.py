@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
-from orchestr.cell.proof.commit_result import cell_claims
 from orchestr.cell.proof.person_commits import take_person_commit
-from orchestr.cell.proof.verify_commits import prove_head
+from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.prepare_branch import follow_rewritten_remote, prepare_branch
@@ -53,9 +52,7 @@ def take_pushed_commits(
     if start == done.head:
         return None
     base = CommitId(marker.base)
-    proof = prove_head(
-        ctx.worktree_repo, base=base, start=base, head=start, claims=cell_claims(ctx)
-    )
+    proof = prove_cell_head(ctx, ctx.worktree_repo, base=base, start=base, head=start)
     if not proof.ok:
         raise ctx.fail(
             f"with what was pushed to its branch elsewhere: {'; '.join(proof.findings)}",

@@ -137,7 +137,14 @@ def make_suite_request(ctx: CellContext, head: CommitId, folder: Path) -> SuiteR
         environ=os.environ,
         ports=lease_check_ports(ctx),
         stop=CellStopEvent(ctx),
+        places=locate_checks(ctx),
     )
+
+
+def locate_checks(ctx: CellContext) -> dict[str, str]:
+    """Where each of the cell's checks is defined, by its name, for people."""
+    of_repo = {c.name: f"[repos.{ctx.cell.repo}] checks" for c in ctx.repo_settings.checks}
+    return {**of_repo, **{check.name: ctx.run.feature.path for check in ctx.cell.proof.checks}}
 
 
 def _run_guarded(
@@ -236,7 +243,7 @@ def check_environment(ctx: CellContext, head: CommitId) -> dict[str, str]:
         ctx.repo,
         ctx.worktree,
         ctx.run.layout.excludes_file,
-        patterns=ctx.linked_patterns,
+        patterns=ctx.kit.patterns,
         record=ctx.git_record,
     )
     no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}

@@ -24,16 +24,18 @@ FEW = 5  # deleted files that need no second look, however small the repository 
 class CommitProof:
     """What was found: the reasons why it is no success, and the paths that changed.
 
-    ``faults`` are those that no agent is asked to mend; ``ownership`` may go back to it once.
+    ``faults`` are those that no agent is asked to mend; ``ownership`` may go back to it once;
+    ``private`` is what the kit brought from the main checkout (`prove_cell_head`).
     """
 
     faults: tuple[str, ...]
     changed: tuple[str, ...]
     ownership: OwnershipViolations
+    private: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[str, ...]:
-        return (*self.faults, *self.ownership.findings)
+        return (*self.private, *self.faults, *self.ownership.findings)
 
     @property
     def ok(self) -> bool:

@@ -9,6 +9,7 @@ lies `<n>.ready`, written after its set-up: without it, or with other settings, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
@@ -44,13 +45,17 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
     if verdict.finding not in (WorktreeFinding.OK, WorktreeFinding.WRONG_BRANCH):
         ready.unlink(missing_ok=True)
         add_detached(repo, path, commit, locks=layout.locks_dir)
-    tree = Repo(path, config=exclude_config(repo, layout.excludes_file, ctx.linked_patterns))
+    tree = Repo(
+        path,
+        config=exclude_config(repo, layout.excludes_file, ctx.kit.patterns),
+        unseen=ctx.kit.covers if ctx.kit.specs else None,
+    )
     clear_stale_locks(path)
     abort_operations(tree)
-    _show_commit(tree, commit)
+    _show_commit(tree, commit, ctx.kit.patterns)
     if not ready.exists() or ready.read_text(encoding="utf-8") != kit:
         equip_worktree(ctx, path, path.parent)
-        _show_commit(tree, commit)
+        _show_commit(tree, commit, ctx.kit.patterns)
         write_atomic(ready, kit.encode())
     if tree.head() != commit or tree.dirty_paths():
         shown = ", ".join(tree.dirty_paths()[:3]) or "another"
@@ -61,8 +66,9 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
     return tree
 
 
-def _show_commit(tree: Repo, commit: CommitId) -> None:
+def _show_commit(tree: Repo, commit: CommitId, kept: Sequence[str]) -> None:
     """Write over whatever is there: nobody works here, so there is nothing to keep. Twice
     --force also removes a repository that a check made."""
     tree.without_lfs().run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
-    tree.run_git("clean", "-d", "--force", "--force", "--quiet")
+    keep = [word for pattern in kept for word in ("-e", pattern)]
+    tree.run_git("clean", "-d", "--force", "--force", "--quiet", *keep)

@@ -74,7 +74,9 @@ def put_worktree(
     else:
         git.run_git("reset", "--quiet", "--hard", target)
     if clean:
-        git.run_git("clean", "-d", "--force", "--quiet")
+        # Options outrank a `.gitignore` of the repository that shows what the kit brought.
+        keep = [word for pattern in ctx.kit.patterns for word in ("-e", pattern)]
+        git.run_git("clean", "-d", "--force", "--quiet", *keep)
         restore_submodules(repo, attempt_ref(ctx, number), kept.left)
     return kept
 

@@ -18,6 +18,7 @@ from orchestr.cell.worktree.person_changes import (
     set_aside_person_changes,
 )
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
+from orchestr.cell.worktree.take_out_kit import take_out_kit
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import clear_stale_locks
@@ -45,6 +46,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     head = repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
+    head = take_out_kit(ctx, base, head)
     end_change(ctx)
     if head == before and not killed:
         attempts.end_preparation(ctx.dir)

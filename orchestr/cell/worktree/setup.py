@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import write_atomic
@@ -45,12 +46,12 @@ def set_up_worktree(ctx: CellContext) -> None:
 def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:
     """The kit in any worktree of the cell's repository. Raises as `set_up_worktree`."""
     settings = ctx.repo_settings
-    for name in settings.link:
+    for name in expand_names(settings.link, ctx.repo_path):
         source, target = ctx.repo_path / name, place / name
         if source.exists() and not target.exists() and not target.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source.resolve())
-    for name in settings.copy:
+    for name in expand_names(settings.copy, ctx.repo_path):
         _copy_whole(ctx.repo_path / name, place / name)
     for number, command in enumerate(settings.setup, start=1):
         _run_step(ctx, "setup", number, command, place, logs)

@@ -34,14 +34,20 @@ class WriteTimeline:
         self._gaps: list[tuple[float, float]] = []  # it worked, and nobody looked
         self._first: float | None = None
         self._last: tuple[float, int] | None = None
-        self._root = 0
+        self._root: int | None = None  # not seen yet
         self._over: float | None = None  # all its processes are gone since then
 
-    def sample(self, root: int, now: float, total: int) -> None:
+    def begin(self, now: float) -> None:
+        """Its process is about to start: what is counted from here on is all that it writes."""
+        if self._last is None or self._over is not None:
+            self._first = now if self._first is None else self._first
+            self._last, self._root, self._over = (now, 0), None, None
+
+    def sample(self, root: int | None, now: float, total: int) -> None:
         """Note the bytes that the tree of process ``root`` has written up to ``now``."""
         if self._last is None or self._first is None:
             self._first = now
-        elif self._root != root:
+        elif self._root not in (None, root):
             self._gaps.append((self._last[0], now))
         elif total > self._last[1]:
             self._begins.append(self._last[0])
@@ -92,6 +98,11 @@ class WriteLog:
         self._lines: dict[str, WriteTimeline] = {}
         self._past: deque[tuple[str, WriteTimeline]] = deque(maxlen=256)
         self._due: dict[str, float] = {}
+
+    def begin(self, key: str) -> None:
+        """An agent that works for ``key`` is about to start."""
+        with self._lock:
+            self._lines.setdefault(key, WriteTimeline()).begin(time.time())
 
     def sample(self, key: str, root: int) -> None:
         """Look at the tree of ``root``, which works for ``key``; not too often."""

@@ -266,7 +266,8 @@ def _reason_lines(status: FeatureStatus, name: str, forecast: CellForecast | Non
             )
     elif state is CellState.WAITING:
         until = f", until {format_clock(view.waiting_until)}" if view.waiting_until else ""
-        reasons = [f"{told or 'a usage limit'}{until}; it goes on by itself"]
+        end = f"; {clean_line(view.hint)}" if view.hint else "; it goes on by itself"
+        reasons = [f"{told or 'a usage limit'}{until}{end}"]
     elif state is CellState.RUNNING:
         alone = "its agent works on without a run; the next run adopts it"
         reasons = [f"the run {view.run} works on it" if status.live else alone]

@@ -1,0 +1,117 @@
+"""Where a push goes and whether it would be taken, asked before there is anything to push.
+
+A branch and its pull request live at one repository: what is pushed must be found where is fetched.
+So a `pushurl` that names another repository (a fork) is found here, by the URLs alone; one that
+names the same repository another way (ssh for the push, https for the fetch) is no other place.
+The trial is ``git push --dry-run``: it writes nothing, and no hook runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from orchestr.git.config import Branch, CommitId
+from orchestr.git.errors import output_tail
+from orchestr.git.repo import Repo
+from orchestr.process.run import ProcessTimeout, redact
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^@/]*@)?(?P<host>[^/:]*)(?::\d+)?/(?P<path>.*)", re.I)
+_SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?!:)(?P<path>.+)")
+# curl's and ssh's words for a network that is not there; everything else is the server's answer
+_AWAY = re.compile(
+    r"[Cc]ould not resolve|[Cc]onnection (?:refused|timed out|reset|closed)|[Tt]imed out"
+    r"|[Nn]etwork is unreachable|[Nn]o route to host|name resolution|[Ff]ailed to connect"
+)
+_ADVICE = (
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+    "fatal: Could not read from remote repository.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PushTrial:
+    """What came of a trial. ``refused``: the server, or git, would not push, in their words;
+    ``away``: nobody answered. Neither: a push may be taken (rules of the server come later)."""
+
+    refused: str = ""
+    away: str = ""
+
+
+def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
+    """The URL that pushes go to, when it is another repository than the one fetched from.
+
+    None as well without such a remote, and when one of several push URLs is the same repository.
+    """
+    fetched = _read_urls(repo, remote)
+    pushed = _read_urls(repo, remote, "--push", "--all")
+    if not fetched or not pushed:
+        return None
+    here = identify_repository(fetched[0], repo.path)
+    if any(identify_repository(url, repo.path) == here for url in pushed):
+        return None
+    return redact(pushed[0], ())
+
+
+def explain_other_place(name: str, url: str) -> str:
+    """For people: pushes of a repository go elsewhere."""
+    return (
+        f"{name}: pushes go to {url}, which is another repository than the one fetched from; a "
+        "branch and its pull request must be at one"
+    )
+
+
+def keep_one_place(repo: Repo) -> str:
+    """The commands that make one place of two."""
+    at = f"git -C {repo.path}"
+    return (
+        f"{at} config --unset-all remote.origin.pushurl; to work in the fork: {at} remote set-url "
+        "origin FORK"
+    )
+
+
+def identify_repository(url: str, folder: Path) -> str:
+    """The same text for two URLs of one repository: the path at its server, or the folder.
+
+    Without scheme, user, port and host: the host of an ssh alias is only a name for it.
+    """
+    match = _URL.fullmatch(url) or _SCP.fullmatch(url)
+    if match is not None and not url.startswith("file://"):
+        return match["path"].strip("/").removesuffix(".git").lower()
+    place = (folder / unquote(url.removeprefix("file://"))).resolve()
+    if not place.exists():
+        place = place.with_name(f"{place.name}.git")  # git looks there, too
+    return str(place.parent if place.name == ".git" else place)
+
+
+def try_push(
+    repo: Repo, commits: Mapping[Branch, CommitId], remote: str = "origin", *, timeout: float
+) -> PushTrial:
+    """Try to push these commits to these branches, which are left as they are."""
+    words = ("push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags",
+             "--recurse-submodules=no", "--", remote)  # fmt: skip
+    refs = [f"+{commit}:refs/heads/{branch}" for branch, commit in commits.items()]
+    try:
+        done = repo.run_git(*words, *refs, check=False, timeout=timeout)
+    except ProcessTimeout:
+        return PushTrial(away=f"no answer within {timeout:g} s")
+    if done.code == 0:
+        return PushTrial()
+    refused = [line for line in done.text.splitlines() if line.startswith("!")]
+    said = "; ".join(line.split("\t")[-1] for line in refused[:3]) or _shorten(done.err)
+    return PushTrial(away=said) if _AWAY.search(said) else PushTrial(refused=said)
+
+
+def _shorten(stderr: bytes) -> str:
+    """What git said, without the advice that it gives for every failure."""
+    lines = [line.strip() for line in output_tail(stderr, 8).splitlines()]
+    return "; ".join(line for line in lines if line and line not in _ADVICE)
+
+
+def _read_urls(repo: Repo, remote: str, *options: str) -> list[str]:
+    done = repo.run_readonly("remote", "get-url", *options, "--", remote, check=False)
+    return done.text.split("\n")[:-1] if done.code == 0 else []

@@ -1,0 +1,158 @@
+"""What a run is refused for before an agent is paid, told by every verb that looks ahead."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import git
+from tests.e2e.conftest import MakeWorkspace
+from tests.e2e.workspace import Workspace, both, nothing_to_do
+from tests.registry.test_ports import free_base
+
+LOOKS = (["run", "demo"], ["run", "demo", "--dry-run"], ["plan", "demo"], ["doctor"])
+
+
+def refused_for(ws: Workspace, words: str) -> None:
+    """Every verb says it, plain doit too; a run is refused, and nothing was started for it."""
+    for look in LOOKS:
+        told = both(ws.run(*look))
+        assert f"error: {words}" in told, f"{look}: {told}"
+    assert f"error: {words}" in both(ws.doit("run", "demo", code=2))
+    ws.run("run", "demo", code=2)
+    assert (ws.starts(), ws.journal()) == ([], [])
+
+
+def fork_of(ws: Workspace) -> Path:
+    fork = ws.repos / "fork.git"
+    git(ws.repos, "clone", "--quiet", "--bare", str(ws.repos / "app.git"), str(fork))
+    git(ws.repos / "app", "config", "remote.origin.pushurl", str(fork))
+    return fork
+
+
+def test_a_push_url_of_a_fork(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    fork = fork_of(ws)
+    refused_for(ws, f"app: pushes go to {fork}, which is another repository than the one fetched")
+    done = both(ws.run("run", "demo", "--skip-preflight", code=1))
+    assert f"pushes go to {fork}" in done
+    assert git(fork, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+    git(ws.repos / "app", "config", "--unset-all", "remote.origin.pushurl")  # what the hint says
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["a 1"]
+    assert ws.head("a")
+
+
+def test_to_work_in_the_fork_it_becomes_the_origin(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    fork = fork_of(ws)
+    app = ws.repos / "app"
+    git(app, "config", "--unset-all", "remote.origin.pushurl")
+    git(app, "remote", "set-url", "origin", str(fork))
+    ws.run("run", "demo", code=0)
+    assert "T-1-a" in git(fork, "for-each-ref", "--format=%(refname)")
+
+
+def test_a_push_url_that_names_the_same_repository(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    git(ws.repos / "app", "config", "remote.origin.pushurl", f"file://{ws.repos / 'app.git'}")
+    ws.run("run", "demo", code=0)
+    assert ws.head("a")
+
+
+def test_a_mirror_is_no_place_to_work_in(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    git(ws.repos / "app", "config", "remote.origin.mirror", "true")
+    refused_for(ws, "app: a push to origin would be refused: fatal: --mirror can't be combined")
+
+
+def test_a_default_branch_that_was_renamed(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    origin, app = ws.repos / "app.git", ws.repos / "app"
+    git(origin, "branch", "-m", "main", "trunk")
+    git(origin, "symbolic-ref", "HEAD", "refs/heads/trunk")
+    words = "app: base branch main is not at the origin; its default branch is trunk"
+    refused_for(ws, words)
+    told = both(ws.run("plan", "demo"))
+    assert (
+        f"git -C {app} fetch origin trunk, then git -C {app} remote set-head origin --auto" in told
+    )
+    git(app, "fetch", "--quiet", "origin", "trunk")
+    git(app, "remote", "set-head", "origin", "--auto")
+    ws.run("run", "demo", code=0)
+    assert ws.pr("a")["base"] == "trunk"
+
+
+def test_another_default_branch_beside_the_old_one(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    origin = ws.repos / "app.git"
+    git(origin, "branch", "trunk", "main")
+    git(origin, "symbolic-ref", "HEAD", "refs/heads/trunk")
+    told = both(ws.run("run", "demo", code=0))
+    assert "warning: app: cells start from main; the origin's default branch is trunk" in told
+    ws.settings(repos={"app": {"base": "main"}})
+    assert "default branch" not in both(ws.run("plan", "demo", code=0))
+
+
+def test_a_base_that_was_never_pushed(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {"base": "next"}})
+    app = ws.repos / "app"
+    git(app, "branch", "next")
+    refused_for(ws, "app: base branch next is not at the origin; its default branch is main")
+    assert f"git -C {app} push origin next" in both(ws.run("plan", "demo"))
+    git(app, "push", "--quiet", "origin", "next")
+    ws.run("run", "demo", code=0)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("T-1", "T-1/a"), ("T-1/a/more", "T-1/a")])
+def test_a_branch_that_cannot_be_beside_another(
+    workspace: MakeWorkspace, theirs: str, ours: str
+) -> None:
+    ws = workspace(cells={"a": {"branch": ours}})
+    git(ws.repos / "app.git", "branch", theirs, "main")
+    refused_for(ws, f"app: branch {ours} of a cannot be pushed beside {theirs}")
+
+
+def test_an_origin_that_is_away_is_only_warned_of(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    (ws.repos / "app.git").rename(ws.root / "away.git")
+    done = ws.run("plan", "demo", code=0)
+    assert "warning: app: origin cannot be asked before the work: " in done.stderr
+    assert "a run would be refused" not in done.stderr
+
+
+def test_what_is_up_to_date_asks_nobody(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}, "b": {"depends_on": ["a"]}})
+    ws.run("run", "demo", code=0)
+    (ws.repos / "app.git").rename(ws.root / "away.git")
+    assert "origin" not in ws.run("plan", "demo", code=0).stderr
+    forced = ws.run("run", "demo:b", "--force", "--dry-run", code=0).stderr
+    assert "warning: app: origin cannot be asked" in forced
+    (ws.root / "away.git").rename(ws.repos / "app.git")
+    nothing_to_do(ws)
+
+
+def test_findings_are_in_the_plan_for_programs(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    fork_of(ws)
+    findings = json.loads(ws.run("plan", "demo", "--json", code=0).stdout)["findings"]
+    assert [(f["severity"], "fork.git" in f["what"]) for f in findings] == [("error", True)]
+
+
+def test_ports_that_other_programs_hold(workspace: MakeWorkspace) -> None:
+    base = free_base(1)
+    ws = workspace(
+        cells={"a": {"ports": True}, "b": {}}, settings={"ports": {"base": base, "slots": 1}}
+    )
+    with closing(socket.create_server(("127.0.0.1", base + 4))):
+        last = base + 9
+        refused_for(ws, f"no block of ten ports ({base} to {last}) is free; other programs hold")
+        assert f"{base + 4} by python" in both(ws.run("doctor", code=1))
+        ws.run("run", "demo:b", code=0)  # it wants none
+    ws.run("run", "demo", code=0)
+    assert ws.starts("a") == ["a 1"]
