@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from orchestr.supervisor.write_samples import SLACK, WRITES
 from tests.conftest import git
 from tests.e2e.workspace import Workspace, wait_for
 from tests.hostile.bystander import Bystander
@@ -83,6 +84,12 @@ class Story:
     old: dict[str, set[str]]
 
 
+def is_seen(ws: Workspace, name: str) -> bool:
+    """Whether the supervisor has looked at the agent's writes since that began to wait."""
+    began = (ws.agents / f"{name}.began").stat().st_mtime
+    return (ws.cell_dir(name) / "attempts/1" / WRITES).stat().st_mtime > began + 3 * SLACK
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     ws = Workspace.make(
@@ -110,6 +117,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     try:
         run = ws.spawn("run", "demo")
         wait_for(lambda: all((ws.agents / f"{n}.began").exists() for n in ACTS), "every agent")
+        wait_for(lambda: all(is_seen(ws, n) for n in ACTS), "a look at what each has written")
         for name, act in ACTS.items():
             subprocess.run(["sh", "-ec", act.do], cwd=ws.repos / f"r-{name}", check=True,
                            capture_output=True)  # fmt: skip

@@ -79,8 +79,8 @@ def carry_out_attempt(
         lacks = explain_missing_variables(
             attempts.attempt_folder(ctx.dir, attempt.number), attempt.agent
         )
-        lacks = "" if lacks in error.reason else lacks
-        text = "; ".join(filter(None, [error.reason, lacks, *harm, *restored]))
+        more = [text for text in (lacks, *harm, *restored) if text not in error.reason]
+        text = "; ".join([error.reason, *more])
         _try_record_left(ctx, attempt)
         close_attempt(ctx, attempt, "failed", text)
         raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error

@@ -15,13 +15,13 @@ harmless attempt of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree import clone_config, clone_refs
+from orchestr.cell.worktree import clone_config, clone_refs, workspace_guard
 from orchestr.cell.worktree.clone_snapshot import (
     GUARD,
     CloneSnapshot,
@@ -30,12 +30,12 @@ from orchestr.cell.worktree.clone_snapshot import (
     is_at_work,
     read_config_and_hooks,
     read_refs,
+    read_refs_and_stash,
     read_snapshot,
-    read_stash,
     snapshot_lock,
     write_snapshot,
 )
-from orchestr.cell.worktree.write_activity import write_log
+from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.errors import GitError
@@ -58,27 +58,32 @@ class CloneReport:
     restored: list[str] = field(default_factory=list)
 
 
-def snapshot_clone(ctx: CellContext, base_ref: str, harm_file: Path | None = None) -> None:
-    """Before an agent starts: take the picture, unless another attempt has one open.
+def snapshot_clone(
+    ctx: CellContext, base_ref: str, harm_file: Path | None = None
+) -> Mapping[str, str]:
+    """Before an agent starts: take the picture, unless another attempt has one open. Returns the
+    branches and tags as they are now.
 
     An empty ``base_ref``: for checks and reviewers, the origin is not looked at. ``harm_file`` is
     what an earlier start left behind.
     """
     tip = _read_origin_base(ctx, base_ref) if base_ref else None
+    workspace_guard.snapshot_workspace(ctx)
     with snapshot_lock(ctx):
         old = read_snapshot(ctx)
         held = old.holders if old else ()
         others = tuple(key for key in held if key != ctx.key and is_at_work(ctx, key))
         ctx.git_record.unlink(missing_ok=True)
-        write_log(ctx.run.layout.state).restart(ctx.key)
         if harm_file is not None:
             harm_file.unlink(missing_ok=True)
         config, hooks = read_config_and_hooks(common_dir(ctx))
-        picture = CloneSnapshot(config, hooks, read_refs(ctx.repo), read_stash(ctx.repo))
+        refs, stash = read_refs_and_stash(ctx.repo)
+        picture = CloneSnapshot(config, hooks, refs, stash)
         if old is not None and others:
             picture = replace(old, refs={**picture.refs, **old.refs})
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
         write_snapshot(ctx, replace(picture, origin=origin, holders=(*others, ctx.key)))
+    return refs
 
 
 def restore_clone(
@@ -105,7 +110,7 @@ def _restore(
     ctx: CellContext, number: int, base_ref: str, during: str, harm_file: Path
 ) -> CloneReport:
     """Files come first and without git, which does nothing while the config cannot be read."""
-    known = _read_harm(harm_file)
+    known = _restore_workspace(ctx, number, during, harm_file)
     with snapshot_lock(ctx):
         before = read_snapshot(ctx)
         if before is None or ctx.key not in before.holders:
@@ -126,16 +131,15 @@ def _restore(
         report = _write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal]
         warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
-        after = replace(
-            before,
-            refs={**read_refs(ctx.repo), **{c.ref: c.old for c in changes.left}},
-            stash=(*read_stash(ctx.repo), *changes.left_stashes),
-            origin=origin,
-            holders=holders,
-        )
-        if (
-            files.personal and not files.left
-        ):  # for those that are still at work it is the original now
+        after = replace(before, origin=origin, holders=holders)
+        if holders:  # for those that are still at work it is the original now
+            refs, stash = read_refs_and_stash(ctx.repo)
+            after = replace(
+                after,
+                refs={**refs, **{c.ref: c.old for c in changes.left}},
+                stash=(*stash, *changes.left_stashes),
+            )
+        if holders and files.personal and not files.left:
             config, hooks = read_config_and_hooks(common_dir(ctx))
             after = replace(after, config=config, hooks=hooks)
         write_snapshot(ctx, after)
@@ -144,15 +148,30 @@ def _restore(
     return report
 
 
+def _restore_workspace(ctx: CellContext, number: int, during: str, harm_file: Path) -> CloneReport:
+    """The workspace's own files; all that is known of harm by then."""
+    known = _read_harm(harm_file)
+
+    def note(harm: list[str]) -> None:
+        _write_harm(harm_file, known, CloneReport(harm))
+
+    found = workspace_guard.restore_workspace(ctx, number, during, note)
+    for text in (*found.restored, *found.personal):
+        ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
+    return _write_harm(harm_file, known, CloneReport(found.harm, found.restored))
+
+
 def _make_judge(
     ctx: CellContext, number: int, during: str, others: Sequence[str]
 ) -> clone_config.FileJudge:
-    log = write_log(ctx.run.layout.state)
+    mine, *theirs = (WriteEvidence(ctx.run.layout, key) for key in (ctx.key, *others))
     return clone_config.FileJudge(
         commands=git_commands(ctx, ctx.key),
         theirs=[command for key in others for command in git_commands(ctx, key)],
-        may_have_written=lambda path: log.may_have_written(ctx.key, path),
-        others_may_have_written=lambda path: any(log.may_have_written(k, path) for k in others),
+        may_have_written=lambda path, old: mine.judge(path, old) is not Wrote.NO,
+        others_may_have_written=lambda path, old: any(
+            one.judge(path, old) is not Wrote.NO for one in theirs
+        ),
         kept=attempts.attempt_folder(ctx.dir, number) / "changed",
         during=during,
     )
