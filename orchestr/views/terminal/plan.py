@@ -69,9 +69,11 @@ def plan_text(
     timed: bool = False,
     proposals: Sequence[ProposedCheck] = (),
     work: Mapping[str, CellWork] = UNKNOWN_WORK,
+    accepts: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The plan for people. ``claims``: problems of overlapping paths, in words; ``jobs``: agents at
-    once; ``timed``: the plan's weights are seconds; ``work``: what each cell would get.
+    once; ``timed``: the plan's weights are seconds; ``work``: what each cell would get;
+    ``accepts``: the commands that let results stand which only an edit of the spec made stale.
     """
     told = {f.name: f for f in forecasts}
     waves = plan.cells_by_wave()
@@ -86,6 +88,8 @@ def plan_text(
                 facts.get(cell.name, NOTHING),
                 work.get(cell.name, NO_WORK),
             )
+            if cell.name in accepts:
+                lines.append(f"    or        {accepts[cell.name]} lets its result stand")
     if plan.critical_path:
         lines += [
             "",
