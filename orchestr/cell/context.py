@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestr.cell.baseline import UnseenPaths, read_baseline
 from orchestr.cell.kit import NO_KIT, KitPaths, find_kit_paths
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
@@ -216,7 +217,7 @@ class CellContext:
         self.name = f"{run.feature.name}:{cell.name}"
         self.worktree_is_new = False  # made by this run, so what is in it is ours
         self._kit: KitPaths | None = None
-        self._worktree_repo: tuple[KitPaths, Repo] | None = None
+        self._worktree_repo: tuple[UnseenPaths, Repo] | None = None
         self.find_records()
 
     def find_records(self) -> None:
@@ -281,22 +282,23 @@ class CellContext:
         return self._kit or NO_KIT
 
     @property
+    def unseen(self) -> UnseenPaths:
+        """What git in the cell's worktree passes over: the kit's paths, and what set-up left."""
+        return UnseenPaths(self.worktree, self.kit, read_baseline(self.dir))
+
+    @property
     def worktree_repo(self) -> Repo:
         """The cell's own worktree as a git directory, with the user's excludes and ours."""
         from orchestr.git.agent_environment import exclude_config
         from orchestr.git.repo import Repo
 
-        kit = self.kit
-        if self._worktree_repo is None or self._worktree_repo[0] != kit:
-            excludes = self.run.layout.excludes_file
-            config = {**exclude_config(self.repo, excludes, kit.patterns), **self.sign_config}
-            repo = Repo(
-                self.worktree,
-                config=config,
-                timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
-                unseen=kit.covers if kit.specs else None,
-            )
-            self._worktree_repo = (kit, repo)
+        unseen = self.unseen
+        if self._worktree_repo is None or self._worktree_repo[0] != unseen:
+            config = exclude_config(self.repo, self.run.layout.excludes_file, unseen.patterns)
+            limit = min(self.timeout, 900.0)  # a commit hook may hang as an agent may
+            repo = Repo(self.worktree, config=config | self.sign_config, timeout=limit,
+                        unseen=None if unseen.is_empty else unseen)  # fmt: skip
+            self._worktree_repo = (unseen, repo)
         return self._worktree_repo[1]
 
     @property

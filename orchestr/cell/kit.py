@@ -52,7 +52,7 @@ class KitPaths:
     def patterns(self) -> tuple[str, ...]:
         """Lines of an excludes file: `node_modules/` of a repository does not match a link."""
         mine = [name for name in self.names if name not in self.kept]
-        again = [f"!/{_escape(path)}" for path in self.kept if path not in self.names]
+        again = [f"!/{escape_pattern(path)}" for path in self.kept if path not in self.names]
         return (*(f"/{self._as_pattern(name)}" for name in mine), *again)
 
     def covers(self, path: str) -> bool:
@@ -72,7 +72,7 @@ class KitPaths:
         return frozenset(found)
 
     def _as_pattern(self, name: str) -> str:
-        return _escape(name) if name in self.literal else name
+        return escape_pattern(name) if name in self.literal else name
 
     @cached_property
     def _matcher(self) -> Any:
@@ -137,7 +137,7 @@ def _is_literal(name: str, clone: Path) -> bool:
     return not any(letter in name for letter in _MAGIC) or os.path.lexists(clone / name)
 
 
-def _escape(name: str) -> str:
+def escape_pattern(name: str) -> str:
     """A path as a line of an excludes file."""
     return "".join(f"\\{letter}" if letter in "\\*?[]! #" else letter for letter in name)
 

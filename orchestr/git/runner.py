@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
 from orchestr.git.errors import explain_no_repository, git_failed, is_transient
@@ -39,11 +39,23 @@ class WorktreeEntry:
     is_main: bool = False
 
 
+class Unseen(Protocol):
+    """Which paths of a worktree are nobody's work."""
+
+    def hides_new(self, path: str) -> bool:
+        """Whether a path that git does not track is none."""
+        ...
+
+    def hides_change(self, path: str) -> bool:
+        """Whether what differs in a tracked path is none."""
+        ...
+
+
 class GitPath:
     """A repository, a bare one or a worktree, by its path; cheap to make, holds no state.
 
     ``config`` are settings for every command (signing, excludes), ``env`` variables, ``timeout``
-    is in seconds. ``unseen`` says which new paths are no change and go into no commit, even where a
+    is in seconds. ``unseen`` are paths that are no change and go into no commit, even where a
     `.gitignore` of the repository shows them (it outranks every other excludes file).
     """
 
@@ -54,7 +66,7 @@ class GitPath:
         config: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float = 900.0,
-        unseen: Callable[[str], bool] | None = None,
+        unseen: Unseen | None = None,
     ) -> None:
         self.unseen = unseen
         self.path = Path(path).absolute()

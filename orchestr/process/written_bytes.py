@@ -2,7 +2,8 @@
 
 Linux counts the bytes of every write in `/proc/PID/io` and adds those of a child to its parent when
 the child is collected. A supervisor collects all that its agent leaves (it is a subreaper), so the
-sum over its tree only grows. Elsewhere, and where a process cannot be read, there is no answer.
+sum over its tree only grows. What the supervisor itself writes does not count: its one thread has a
+count of its own. Elsewhere, and where a process cannot be read, there is no answer.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from orchestr.process.tree import LINUX
 
 
 def read_written_bytes(root: int) -> int | None:
-    """The bytes written by the process ``root`` and its tree; None when that is not known."""
+    """The bytes written by all that the process ``root`` started, not by its main thread itself;
+    None when that is not known."""
     if not LINUX:
         return None
     total, todo = 0, [root]
     while todo:
         pid = todo.pop()
         try:
-            total += _read_count(pid)
+            total += _read_count(f"{pid}")
+            if pid == root:
+                total -= _read_count(f"{pid}/task/{pid}")
             for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
                 children = Path(f"/proc/{pid}/task/{thread}/children").read_bytes()
                 todo += map(int, children.split())
@@ -33,8 +37,8 @@ def read_written_bytes(root: int) -> int | None:
     return total
 
 
-def _read_count(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/io").read_bytes().splitlines():
+def _read_count(process: str) -> int:
+    for line in Path(f"/proc/{process}/io").read_bytes().splitlines():
         if line.startswith(b"wchar: "):
             return int(line[7:])
-    raise ValueError(pid)
+    raise ValueError(process)

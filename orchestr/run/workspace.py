@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestr.cell.context import CellContext, FeatureRun, Overrides
 from orchestr.cell.phases.former_names import former_cell_names, note_former_names
 from orchestr.cell.removed_cells import find_removed_cells
-from orchestr.errors import Problem, SpecError, UsageError
+from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.plan.dag import make_plan
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import RepoSettings, Settings
@@ -30,6 +30,7 @@ from orchestr.state.journal import Journal
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.state.replay import median_durations, replay
 from orchestr.tasks.loader import PREFIX
+from orchestr.views.terminal.output import print_stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,26 @@ class Session:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.settings: Settings = load_settings(root, os.environ)
+        self.settings: Settings = self._load_settings()
         self.layout = WorkspaceLayout.from_settings(self.settings)
         self._runs: dict[str, FeatureRun] = {}
+
+    def _load_settings(self) -> Settings:
+        """The settings, after what agents of a killed run did to specs and settings was undone."""
+        try:
+            settings = load_settings(self.root, os.environ)
+            layout, places = WorkspaceLayout.from_settings(settings), settings.workspace
+        except OrchestrError:  # perhaps by such an agent: then the state is where it usually is
+            state = Path(os.environ.get("ORCHESTR_HOME") or self.root / ".orchestr")
+            layout, places = WorkspaceLayout(self.root, state, state / "worktrees"), None
+        if not layout.picture_file.exists():
+            return load_settings(self.root, os.environ) if places is None else settings
+        from orchestr.cell.worktree.workspace_guard import recover_workspace
+
+        found = recover_workspace(layout, places)
+        for text in (*found.harm, *found.restored, *found.personal):
+            print_stderr(f"warning: {text}")
+        return load_settings(self.root, os.environ)
 
     @classmethod
     def from_cwd(cls) -> Session:

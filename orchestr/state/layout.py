@@ -43,6 +43,11 @@ class WorkspaceLayout:
         return self.state / "registry.json"
 
     @property
+    def picture_file(self) -> Path:
+        """Specs and settings as they were before the agents at work began."""
+        return self.state / "surroundings" / "workspace.json"
+
+    @property
     def forge_dir(self) -> Path:
         return self.state / "forge"
 

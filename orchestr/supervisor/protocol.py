@@ -71,8 +71,7 @@ class ExitRecord:
 
     ``code`` or ``signal`` is None. ``last_line`` is the last line of stdout that is not empty
     (format "lines", at most 4 KiB). ``bytes`` counts its output, ``killed`` the processes that it
-    left behind. Times are ISO-8601 UTC, ``seconds`` is the duration. ``written`` is what the
-    supervisor and all that it started wrote, see `orchestr.process.written_bytes`.
+    left behind. Times are ISO-8601 UTC, ``seconds`` is the duration.
     """
 
     code: int | None
@@ -85,7 +84,6 @@ class ExitRecord:
     seconds: float = 0.0
     bytes: int = 0
     killed: int = 0
-    written: int | None = None
 
     def write(self, attempt_dir: Path) -> None:
         """Write `exit.json`. Raises OSError."""
@@ -160,7 +158,6 @@ def read_exit(attempt_dir: Path) -> ExitRecord | None:
             seconds=float(raw["seconds"]),
             bytes=int(raw["bytes"]),
             killed=int(raw["killed"]),
-            written=None if raw.get("written") is None else int(raw["written"]),
         )
     except (KeyError, TypeError, ValueError):
         return None

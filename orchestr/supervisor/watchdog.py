@@ -34,7 +34,6 @@ from orchestr.process.tree import (
     send_signal,
     track_descendants,
 )
-from orchestr.process.written_bytes import read_written_bytes
 from orchestr.supervisor.protocol import (
     TRANSCRIPT,
     ExitReason,
@@ -44,10 +43,12 @@ from orchestr.supervisor.protocol import (
     utc_timestamp,
 )
 from orchestr.supervisor.transcript import LineReader, TranscriptFile
+from orchestr.supervisor.write_samples import EVERY, WriteSampler
 
 CHUNK = 1 << 17
 PIPE_SIZE = 1 << 18
 QUIET = 1.0  # seconds a pipe may be open and silent after the agent has ended
+DRAINS = 8  # reads in a row of an agent that talks all the time
 DRAIN = 5.0  # seconds of output after the agent has ended, silent or not
 
 
@@ -69,6 +70,7 @@ class Watchdog:
         self._me = me
         self._signals = signals
         self._notes: list[str] = []
+        self._writes = WriteSampler(folder, os.getpid(), self._drain_pipes)
         self._out = _open_transcript(folder / TRANSCRIPT, self._notes)
         as_json = launch.format == "json"
         self._stdout = LineReader("stdout", self._out, as_json=as_json)
@@ -100,12 +102,14 @@ class Watchdog:
             self._notes.append(f"the supervisor failed: {type(error).__name__}: {error}")
         finally:
             killed = self._end_all()
+            self._writes.end()
         return self._make_exit_record(killed)
 
     # -- start ---------------------------------------------------------------------------------
 
     def _start_agent(self) -> bool:
         launch = self._launch
+        self._writes.begin()
         try:
             with _open_stdin(launch.stdin) as stdin:
                 self._agent = subprocess.Popen(
@@ -147,6 +151,7 @@ class Watchdog:
         while self._status is None:
             self._read_pipes(self._select_timeout())
             self._reap_children()
+            self._writes.sample()
             if self._status is None:
                 self._check_limits(time.monotonic())
         # The agent has ended. What it wrote last is in the pipes; a grandchild may hold them
@@ -156,6 +161,7 @@ class Watchdog:
         while self._readers and time.monotonic() < min(end, self._heard + QUIET):
             self._read_pipes(0.1)
             self._reap_children()
+            self._writes.sample()
 
     def _end_all(self) -> int:
         """End what the agent left behind; returns how many that were."""
@@ -201,6 +207,15 @@ class Watchdog:
             if reader.results > results:
                 self._finishing = self._heard
 
+    def _drain_pipes(self) -> int:
+        """Read all that the agent has said by now; the bytes that it said so far."""
+        for _ in range(DRAINS):
+            before = self._bytes
+            self._read_pipes(0)
+            if self._bytes == before:
+                break
+        return self._bytes
+
     def _reap_children(self) -> None:
         """Collect the dead: the agent, and as subreaper all that lost its parent."""
         while True:
@@ -216,7 +231,8 @@ class Watchdog:
                 self._agent.returncode = os.waitstatus_to_exitcode(status)
 
     def _select_timeout(self) -> float:
-        """Until the next limit or step (seconds); output, deaths and signals wake us anyway."""
+        """Until the next look at its writes, limit or step (seconds); output, deaths and signals
+        wake us anyway."""
         match self._stage:
             case 0:
                 dues = [due for due, _ in self._time_limits()]
@@ -224,7 +240,8 @@ class Watchdog:
                 dues = [self._stage_since + self._launch.grace]
             case _:
                 return 0.1
-        return max(0.0, min(dues, default=time.monotonic() + 60.0) - time.monotonic())
+        soon = time.monotonic() + EVERY
+        return max(0.0, min([soon, *dues]) - time.monotonic())
 
     def _time_limits(self) -> list[tuple[float, ExitReason]]:
         launch, found = self._launch, []
@@ -292,7 +309,6 @@ class Watchdog:
             seconds=round(time.monotonic() - self._begin, 3),
             bytes=self._bytes,
             killed=killed,
-            written=read_written_bytes(os.getpid()),
         )
 
 

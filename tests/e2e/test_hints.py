@@ -35,17 +35,14 @@ def type_command(ws: Workspace, command: str) -> subprocess.CompletedProcess[str
 # ---- doctor ---------------------------------------------------------------------------------
 
 
-def test_a_cell_that_no_spec_names_is_removed_step_by_step(workspace: MakeWorkspace) -> None:
+def test_a_cell_that_no_spec_names_is_retired(workspace: MakeWorkspace) -> None:
     ws = workspace(cells=TWO)
     ws.run("run", "demo", code=0)
     ws.spec({"one": {}})
-    for _ in range(2):
-        (hint,) = hints(ws.run("doctor", "--fix").stdout)
-        assert "doctor --fix" not in hint  # it would change nothing
-    assert type_command(ws, hint).returncode == 0
-    (hint,) = hints(ws.run("doctor").stdout)
-    assert hint == "orchestr doctor --fix releases it"
-    ws.run("doctor", "--fix")
+    said = ws.run("doctor", "--fix").stdout
+    assert "orchestr retire demo:two" in said
+    assert "doctor --fix" not in said  # it would change nothing
+    ws.run("retire", "demo:two", code=0)
     assert "nothing is wrong" in ws.run("doctor", code=0).stdout
 
 

@@ -196,7 +196,10 @@ def test_a_name_below_the_old_one(workspace: MakeWorkspace) -> None:
     ws = workspace(cells={"a": {}, "b": {"phases": ["implement", "check"]}})
     ws.run("run", "demo", code=0)
     ws.spec({"a": {"branch": "T-1-a/x"}, "b": {"branch": "T-1-b/x", "phases": ["implement"]}})
-    done = both(ws.run("run", "demo", code=1))
+    assert "branch T-1-a/x of a cannot be pushed beside T-1-a" in both(
+        ws.run("run", "demo", code=2)
+    )
+    done = both(ws.run("run", "demo", "--skip-preflight", code=1))
     assert "git cannot hold T-1-a and T-1-a/x at once" in done
     assert "set another `branch` for cell a" in done
     assert sorted(ws.starts()) == ["a 1", "b 1"]
@@ -209,9 +212,9 @@ def test_the_old_branch_stays_while_anothers_pull_request_is_for_it(
 ) -> None:
     ws = workspace(cells={"a": {}, "b": {}})
     ws.run("run", "demo", code=0)
-    edit_pr(ws, "local://app/pull/2", base="T-1-a", body="a person's", head="T-1-b")
-    ws.spec({"a": {"branch": "new"}})
-    ws.run("run", "demo", code=0)
+    edit_pr(ws, str(ws.pr("b")["url"]), base="T-1-a", body="a person's", head="T-1-b")
+    ws.spec({"a": {"branch": "new"}, "b": {}})
+    ws.run("run", "demo:a", code=0)
     assert "T-1-a" in branches_at_origin(ws)
 
 

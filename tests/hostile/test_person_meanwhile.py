@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from orchestr.supervisor.write_samples import SLACK, WRITES
 from tests.conftest import git
 from tests.e2e.workspace import Workspace, wait_for
 from tests.hostile.bystander import Bystander
@@ -56,8 +57,9 @@ ACTS: Mapping[str, Act] = {
                       "git config user.email", "me@example.org", "(alias.co, user.email), and not"),
     "hooks-path": Act("git config core.hooksPath .husky", "git config core.hooksPath", ".husky",
                       "(core.hookspath), and not by its agent"),
-    "hook": Act("printf '#!/bin/sh\\n' > .git/hooks/pre-push", "cat .git/hooks/pre-push",
-                "#!/bin/sh", "pre-push was changed, and not by its agent"),
+    "hook": Act("{ echo '#!/bin/sh'; seq -f '# %g' 20000; } > .git/hooks/pre-push",
+                "head -n 1 .git/hooks/pre-push", "#!/bin/sh",
+                "pre-push was changed, and not by its agent"),
     # The agent uses git meanwhile, in its own worktree and on its own stash.
     "beside-stashes": Act(
         "git stash drop -q", STASHES, "", "that stays as it is", "stash",
@@ -82,6 +84,12 @@ class Story:
     old: dict[str, set[str]]
 
 
+def is_seen(ws: Workspace, name: str) -> bool:
+    """Whether the supervisor has looked at the agent's writes since that began to wait."""
+    began = (ws.agents / f"{name}.began").stat().st_mtime
+    return (ws.cell_dir(name) / "attempts/1" / WRITES).stat().st_mtime > began + 3 * SLACK
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     ws = Workspace.make(
@@ -96,6 +104,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         Bystander.furnish(repo)
         repo.git("branch", "second", "mine")
         (repo.path / ".git/hooks").mkdir(exist_ok=True)
+        # More than an agent writes in the time of a look at it: that shows that it was not the one.
+        with (repo.path / ".git/config").open("a") as config:
+            config.write("".join(f"# {number}\n" for number in range(20_000)))
         old[name] = set(repo.git("rev-parse", "mine", "v1", "stash@{0}", "main").splitlines())
         ws.script(name, f"""
             {act.agent or ":"}
@@ -106,6 +117,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     try:
         run = ws.spawn("run", "demo")
         wait_for(lambda: all((ws.agents / f"{n}.began").exists() for n in ACTS), "every agent")
+        wait_for(lambda: all(is_seen(ws, n) for n in ACTS), "a look at what each has written")
         for name, act in ACTS.items():
             subprocess.run(["sh", "-ec", act.do], cwd=ws.repos / f"r-{name}", check=True,
                            capture_output=True)  # fmt: skip

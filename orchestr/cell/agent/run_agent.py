@@ -29,7 +29,6 @@ from orchestr.cell.agent.launch import (
 )
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.write_activity import write_log
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json
 from orchestr.process.redaction import redact
@@ -77,10 +76,6 @@ class AgentWork:
     def cost_key(self) -> int | str:
         """What its costs are kept under, see `CellView.costs`."""
         return f"{self.attempt}/{self.part}" if self.part else self.attempt
-
-    def write_key(self, ctx: CellContext) -> str:
-        """Where `WriteLog` notes what it writes."""
-        return f"{ctx.key}/{self.part}" if self.part else ctx.key
 
     def attribute_reason(self, reason: str) -> str:
         """A reason with the reviewer's name before it; the author is who is meant by itself."""
@@ -172,10 +167,8 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)
     else:
         _emit_work_event(ctx, EventKind.ATTEMPT_ADOPTED, work, state=str(state))
-    stop = _AgentStopEvent(ctx, work, child.pid if child is not None else None)
+    stop = _AgentStopEvent(ctx, work)
     end = client.wait_for_exit(folder, child=child, stop=stop)
-    if end is not None:
-        write_log(ctx.run.layout.state).finish(work.write_key(ctx), end.written)
     if end is not None:
         return end
     marker = work.marker
@@ -189,15 +182,10 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
 
 
 class _AgentStopEvent(threading.Event):
-    """What `client.wait_for_exit` looks at: the run's stop, this cell's alone, a reached budget.
+    """What `client.wait_for_exit` looks at: the run's stop, this cell's alone, a reached budget."""
 
-    Between two looks it notes how much the agent has written, see `WriteLog`.
-    """
-
-    def __init__(self, ctx: CellContext, work: AgentWork, supervisor: int | None) -> None:
+    def __init__(self, ctx: CellContext, work: AgentWork) -> None:
         super().__init__()
-        self._supervisor = supervisor
-        self._writes = write_log(ctx.run.layout.state)
         self._ctx = ctx
         self._work = work
         self._looked = 0.0
@@ -212,15 +200,7 @@ class _AgentStopEvent(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         """As `threading.Event.wait`, seeing a cell's own abort at the latest afterwards."""
-        self._note_writes()
         return self._ctx.run.stop.wait(timeout) or self.is_set()
-
-    def _note_writes(self) -> None:
-        if self._supervisor is None:
-            record = client.read_supervisor_record(self._work.folder)
-            self._supervisor = record.pid if record is not None else None
-        if self._supervisor is not None:
-            self._writes.sample(self._work.write_key(self._ctx), self._supervisor)
 
     def _is_over_budget(self) -> bool:
         """Read on what the agent has taken, and whether any budget is reached by now."""

@@ -29,6 +29,7 @@ from orchestr.state import attempts
 from orchestr.state.events import EventKind
 from orchestr.state.registry import ClaimConflict
 from orchestr.state.results import (
+    NO_PR,
     HeadRecord,
     ImplementRecord,
     PlanRecord,
@@ -111,7 +112,8 @@ def _refuse_taken_name(ctx: CellContext, old: WorktreeMarker, tip: CommitId | No
         if pr.state is PRState.OPEN:
             raise refuse_foreign_pr(ctx, pr)
     short, long = sorted((old.branch, ctx.cell.branch), key=len)
-    if long.startswith(f"{short}/") and PublishRecord.read(ctx.dir) is not None:
+    published = PublishRecord.read(ctx.dir)
+    if long.startswith(f"{short}/") and published is not None and published.url != NO_PR:
         raise ctx.fail(
             f"branch {old.branch} is published, and git cannot hold {short} and {long} at once",
             hint=other_branch_hint(ctx),

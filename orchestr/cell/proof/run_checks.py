@@ -243,7 +243,7 @@ def check_environment(ctx: CellContext, head: CommitId) -> dict[str, str]:
         ctx.repo,
         ctx.worktree,
         ctx.run.layout.excludes_file,
-        patterns=ctx.kit.patterns,
+        patterns=ctx.unseen.patterns,
         record=ctx.git_record,
     )
     no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}

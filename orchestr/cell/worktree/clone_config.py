@@ -68,24 +68,24 @@ class FileJudge:
 
     commands: Sequence[GitCommand]
     theirs: Sequence[GitCommand]
-    may_have_written: Callable[[Path], bool]
-    others_may_have_written: Callable[[Path], bool]
+    may_have_written: Callable[[Path, bytes | None], bool]
+    others_may_have_written: Callable[[Path, bytes | None], bool]
     kept: Path
     during: str
 
-    def author_of(self, path: Path) -> Author:
-        """Who changed a file that git does not write."""
-        if self.may_have_written(path):
+    def author_of(self, path: Path, old: bytes | None) -> Author:
+        """Who changed a file that git does not write; ``old`` is what was in it."""
+        if self.may_have_written(path, old):
             return Author.AGENT
-        return Author.OTHER_AGENT if self.others_may_have_written(path) else Author.PERSON
+        return Author.OTHER_AGENT if self.others_may_have_written(path, old) else Author.PERSON
 
-    def author_of_setting(self, key: str, path: Path) -> Author:
+    def author_of_setting(self, key: str, path: Path, old: bytes) -> Author:
         """Who changed a setting of the config ``path``."""
         if changed_setting(key.lower(), self.commands):
             return Author.AGENT
         if changed_setting(key.lower(), self.theirs):
             return Author.OTHER_AGENT
-        return self.author_of(path) if RISKY.fullmatch(key.lower()) else Author.PERSON
+        return self.author_of(path, old) if RISKY.fullmatch(key.lower()) else Author.PERSON
 
 
 def compare_files(common: Path, before: CloneSnapshot, judge: FileJudge) -> FileChanges:
@@ -98,7 +98,7 @@ def compare_files(common: Path, before: CloneSnapshot, judge: FileJudge) -> File
         if old == new:
             continue
         place = common / "hooks" / name
-        author = judge.author_of(place)
+        author = judge.author_of(place, base64.b64decode(old[1]) if old else None)
         if author is Author.OTHER_AGENT:
             found.left = True
             continue
@@ -133,7 +133,8 @@ def _compare_config(
         return
     remotes = {key.rpartition(".")[0] for key in old if key.startswith("remote.")}
     differ = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    authors = {key: judge.author_of_setting(key, place) for key in differ}
+    was = base64.b64decode(before)
+    authors = {key: judge.author_of_setting(key, place, was) for key in differ}
     mine = [key for key in differ if authors[key] is Author.AGENT]
     told = [key for key in mine if not _is_daily_work(key, remotes)]
     personal = [

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree import clone_config, clone_refs
+from orchestr.cell.worktree import clone_config, clone_refs, workspace_guard
 from orchestr.cell.worktree.clone_snapshot import (
     GUARD,
     CloneSnapshot,
@@ -35,7 +35,7 @@ from orchestr.cell.worktree.clone_snapshot import (
     snapshot_lock,
     write_snapshot,
 )
-from orchestr.cell.worktree.write_activity import write_log
+from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.errors import GitError
@@ -65,12 +65,12 @@ def snapshot_clone(ctx: CellContext, base_ref: str, harm_file: Path | None = Non
     what an earlier start left behind.
     """
     tip = _read_origin_base(ctx, base_ref) if base_ref else None
+    workspace_guard.snapshot_workspace(ctx)
     with snapshot_lock(ctx):
         old = read_snapshot(ctx)
         held = old.holders if old else ()
         others = tuple(key for key in held if key != ctx.key and is_at_work(ctx, key))
         ctx.git_record.unlink(missing_ok=True)
-        write_log(ctx.run.layout.state).restart(ctx.key)
         if harm_file is not None:
             harm_file.unlink(missing_ok=True)
         config, hooks = read_config_and_hooks(common_dir(ctx))
@@ -115,7 +115,7 @@ def _restore(
     ctx: CellContext, number: int, base_ref: str, during: str, harm_file: Path
 ) -> CloneReport:
     """Files come first and without git, which does nothing while the config cannot be read."""
-    known = _read_harm(harm_file)
+    known = _restore_workspace(ctx, number, during, harm_file)
     with snapshot_lock(ctx):
         before = read_snapshot(ctx)
         if before is None or ctx.key not in before.holders:
@@ -156,15 +156,30 @@ def _restore(
     return report
 
 
+def _restore_workspace(ctx: CellContext, number: int, during: str, harm_file: Path) -> CloneReport:
+    """The workspace's own files; all that is known of harm by then."""
+    known = _read_harm(harm_file)
+
+    def note(harm: list[str]) -> None:
+        _write_harm(harm_file, known, CloneReport(harm))
+
+    found = workspace_guard.restore_workspace(ctx, number, during, note)
+    for text in (*found.restored, *found.personal):
+        ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
+    return _write_harm(harm_file, known, CloneReport(found.harm, found.restored))
+
+
 def _make_judge(
     ctx: CellContext, number: int, during: str, others: Sequence[str]
 ) -> clone_config.FileJudge:
-    log = write_log(ctx.run.layout.state)
+    mine, *theirs = (WriteEvidence(ctx.run.layout, key) for key in (ctx.key, *others))
     return clone_config.FileJudge(
         commands=git_commands(ctx, ctx.key),
         theirs=[command for key in others for command in git_commands(ctx, key)],
-        may_have_written=lambda path: log.may_have_written(ctx.key, path),
-        others_may_have_written=lambda path: any(log.may_have_written(k, path) for k in others),
+        may_have_written=lambda path, old: mine.judge(path, old) is not Wrote.NO,
+        others_may_have_written=lambda path, old: any(
+            one.judge(path, old) is not Wrote.NO for one in theirs
+        ),
         kept=attempts.attempt_folder(ctx.dir, number) / "changed",
         during=during,
     )

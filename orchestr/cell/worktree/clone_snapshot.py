@@ -24,6 +24,7 @@ from orchestr.git.runner import split_records
 from orchestr.git.trace import GitCommand, read_commands
 from orchestr.process.file_lock import FlockLock
 from orchestr.state import attempts
+from orchestr.state.layout import WorkspaceLayout
 
 BIGGEST = 1 << 20  # bytes of a hook that is kept; larger ones are programs of a person's
 GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are at work
@@ -81,15 +82,25 @@ def common_dir(ctx: CellContext) -> Path:
 
 def is_at_work(ctx: CellContext, key: str) -> bool:
     """Whether agents, checks or reviewers of the cell ``key`` are still at work."""
-    folder = cell_folder(ctx, key)
-    newest = attempts.current_attempt(folder)
-    return (newest is not None and newest.is_open) or (folder / GUARD).exists()
+    return is_open(ctx.run.layout, key)
 
 
 def cell_folder(ctx: CellContext, key: str) -> Path:
     """The folder of the cell ``key`` of this workspace."""
+    return key_folder(ctx.run.layout, key)
+
+
+def key_folder(layout: WorkspaceLayout, key: str) -> Path:
+    """The folder of the cell ``key`` (FEATURE/CELL)."""
     feature, _, cell = key.partition("/")
-    return ctx.run.layout.cell_dir(feature, cell)
+    return layout.cell_dir(feature, cell)
+
+
+def is_open(layout: WorkspaceLayout, key: str) -> bool:
+    """Whether agents, checks or reviewers of the cell ``key`` are still at work."""
+    folder = key_folder(layout, key)
+    newest = attempts.current_attempt(folder)
+    return (newest is not None and newest.is_open) or (folder / GUARD).exists()
 
 
 def git_commands(ctx: CellContext, key: str) -> list[GitCommand]:

@@ -18,6 +18,7 @@ from orchestr.cell.worktree.person_changes import (
     set_aside_person_changes,
 )
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
+from orchestr.cell.worktree.setup_baseline import put_back_changes
 from orchestr.cell.worktree.take_out_kit import take_out_kit
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
@@ -148,6 +149,7 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
         repo.commit_all(commit_style.commit_message(ctx, "chore", "left by an earlier attempt"))
     merged = repo.merge(other, message)
     if merged.clean:
+        put_back_changes(ctx, repo.require_head(), "a hook of the merge")
         return []
     return [CONFLICTS.format(", ".join(merged.conflicts[:20]))]
 

@@ -22,10 +22,12 @@ from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.errors import OrchestrError
 from orchestr.git.filter_history import (
+    TreeFilter,
     filter_history,
     find_blob_paths,
     find_path_commits,
     list_changed_paths,
+    read_entries,
 )
 from orchestr.git.repo import CommitId
 from orchestr.git.runner import split_records
@@ -37,28 +39,34 @@ TAKEN_OUT = (
     "taken out of them, the files stay in the worktree; the commits as they were are kept as "
     "{ref}, which is never pushed"
 )
+UNDONE = (
+    "{paths} changed before its agent started (set-up, a hook of the checkout, line ends); taken "
+    "out of its commits, which are kept as they were as {ref}"
+)
 IN_COMMITS = "files that {source} brings from the main checkout are in commit {commit}: {paths}"
 COPIED = "what {source} brings from the main checkout is in the commits under another name: {paths}"
 
 
 def take_out_kit(ctx: CellContext, base: CommitId, head: CommitId) -> CommitId:
-    """Make the commits of ``base..head`` again without the kit; the branch's new head.
+    """Make the commits of ``base..head`` again without what is nobody's work; the branch's new
+    head. That is the kit, and what is still as set-up left it (`orchestr.cell.baseline`).
 
     ``head`` is the tip of the cell's branch. Nothing is done where the branch is checked out in a
     folder that is not the cell's worktree: a person works there. Raises OrchestrError.
     """
-    specs = ctx.kit.specs
-    if not specs or head == base:
+    unseen = ctx.unseen
+    if unseen.is_empty or head == base:
         return head
     repo = ctx.repo.with_config(ctx.sign_config)
-    found = find_path_commits(repo, base, head, specs)
-    if not found:
+    found = find_path_commits(repo, base, head, unseen.specs)
+    undone = _find_setup_changes(ctx, base, head)
+    if not found and not undone:
         return head
-    branch = f"refs/heads/{ctx.cell.branch}"
-    places = [one.path for one in repo.list_worktrees() if f"refs/heads/{one.branch}" == branch]
+    places = [one.path for one in repo.list_worktrees() if one.branch == ctx.cell.branch]
     if any(place.resolve() != ctx.worktree.resolve() for place in places):
         return head
-    new = filter_history(repo, base, head, specs, find_published_commits(ctx))
+    what = TreeFilter(base, unseen.specs, undone)
+    new = filter_history(repo, base, head, what, find_published_commits(ctx))
     if new == head:
         return head
     newest = attempts.newest_attempt(ctx.dir)
@@ -66,15 +74,42 @@ def take_out_kit(ctx: CellContext, base: CommitId, head: CommitId) -> CommitId:
     ref = find_free_ref(ctx, ref, head)
     ctx.repo.update_ref(ref, head)
     if places:
-        tree = ctx.worktree_repo
-        staged = split_records(tree.run_readonly("ls-files", "--cached", "-z", "--", *specs).out)
-        data = b"".join(os.fsencode(path) + b"\0" for path in staged)
-        tree.run_git("update-index", "--force-remove", "-z", "--stdin", input=data)
-    ctx.repo.update_ref(branch, new, head)
-    paths = format_paths(list(dict.fromkeys(path for one in found for path in one.paths)))
-    text = TAKEN_OUT.format(paths=paths, repo=ctx.cell.repo, ref=ref)
-    ctx.emit(EventKind.CELL_WARNED, reason=text)
+        _leave_out_of_index(ctx, head, new)
+    ctx.repo.update_ref(f"refs/heads/{ctx.cell.branch}", new, head)
+    kit = list(dict.fromkeys(path for one in found for path in one.paths))
+    for paths, text in ((kit, TAKEN_OUT), (sorted(undone), UNDONE)):
+        if paths:
+            text = text.format(paths=format_paths(paths), repo=ctx.cell.repo, ref=ref)
+            ctx.emit(EventKind.CELL_WARNED, reason=text)
     return new
+
+
+def _find_setup_changes(ctx: CellContext, base: CommitId, head: CommitId) -> dict[str, str]:
+    """The paths that differ from ``base`` only as set-up left them, with that blob.
+
+    Where a commit changes a `.gitattributes`, other line ends are its work.
+    """
+    files = ctx.unseen.baseline.files
+    changed = ctx.repo.changed_paths(base, head) if files else []
+    if not files or any(path.rpartition("/")[2] == ".gitattributes" for path in changed):
+        return {}
+    mine = [path for path in changed if path in files]
+    now = read_entries(ctx.repo, head, mine)
+    return {path: files[path].blob for path in mine
+            if path in now and now[path].split()[1] == files[path].blob}  # fmt: skip
+
+
+def _leave_out_of_index(ctx: CellContext, old: CommitId, new: CommitId) -> None:
+    """The index names what ``new`` has, where that differs from ``old``; files stay as they are."""
+    tree = ctx.worktree_repo
+    words = ("-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new, "--")
+    records = split_records(tree.run_readonly("diff-tree", *words).out)
+    lines = []
+    for raw, path in zip(records[::2], records[1::2], strict=True):
+        _, mode, _, blob, _ = raw.split()
+        lines.append(f"{mode} {blob}\t{path}")
+    data = b"".join(os.fsencode(line) + b"\0" for line in lines)
+    tree.run_git("update-index", "-z", "--index-info", input=data)
 
 
 def find_kit_in_commits(ctx: CellContext, base: CommitId, head: CommitId) -> tuple[str, ...]:

@@ -1,0 +1,171 @@
+"""When an agent wrote how much, sample by sample: evidence of who changed a file (`writes`).
+
+Nothing notes which process wrote a file. But while an agent's processes wrote nothing at all, or
+less than a file holds, they did not write that file. So the supervisor samples how much its tree
+has written (`orchestr.process.written_bytes`) and appends what it sees to the attempt's folder:
+lines ``b TIME`` (an agent begins), ``w FROM TO BYTES FILES`` (so much was written in between, and
+so much without what it said to its supervisor), ``e TIME`` (all its processes are gone), ``u TIME``
+(not known from here on). Times are seconds since the epoch. The time of the file is that of the
+last sample. It outlives the orchestrator, so a kill takes nothing of it, and a second run sees the
+agents of the first.
+
+What it does not see: writes through a memory map, and copies that share blocks (reflinks).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestr.process.written_bytes import read_written_bytes
+
+WRITES = "writes"
+EVERY = 0.1  # s between two samples of an agent that says nothing
+SOONEST = 0.02  # s between two samples of one that talks
+SLACK = 0.03  # s by which the time of a file may differ from when a sample saw the write
+
+
+class WriteSampler:
+    """Appends the samples of one supervisor; a full disk makes what follows unknown.
+
+    ``drain`` reads all that the agent has said by now, and returns how many bytes that were so far.
+    """
+
+    def __init__(self, folder: Path, root: int, drain: Callable[[], int]) -> None:
+        self._root = root
+        self._drain = drain
+        self._fd: int | None = None
+        self._last = _Look(0.0, 0, 0, exact=True)
+        with suppress(OSError):
+            self._fd = os.open(folder / WRITES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def begin(self) -> None:
+        """The agent is about to start."""
+        total = read_written_bytes(self._root)
+        self._last = _Look(time.time(), total or 0, 0, exact=True)
+        self._append("b", self._last.time)
+        if total is None:
+            self._append("u", self._last.time)
+
+    def sample(self) -> None:
+        """Look again, unless that was just done."""
+        now = time.time()
+        if self._fd is not None and now >= self._last.time + SOONEST:
+            self._look(now)
+
+    def end(self) -> None:
+        """All that the agent had started is gone."""
+        self._look(time.time())
+        self._append("e", self._last.time)
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _look(self, now: float) -> None:
+        before = self._drain()
+        total = read_written_bytes(self._root)
+        last, said = self._last, self._drain()
+        if total is None:
+            self._append("u", now)
+            self._last = _Look(now, last.total, said, exact=False)
+            return
+        found = _Look(now, max(total, last.total), said, exact=before == said)
+        written = found.total - last.total
+        if written:
+            spoken = found.said - last.said if found.exact and last.exact else 0
+            self._append("w", last.time, now, written, max(0, written - spoken))
+        elif self._fd is not None:
+            with suppress(OSError):
+                os.utime(self._fd)
+        self._last = found
+
+    def _append(self, kind: str, *values: float) -> None:
+        if self._fd is None:
+            return
+        words = [kind, *(f"{value:.3f}" if isinstance(value, float) else str(value)
+                         for value in values)]  # fmt: skip
+        try:
+            os.write(self._fd, f"{' '.join(words)}\n".encode())
+        except OSError:
+            os.close(self._fd)
+            self._fd = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look: ``exact`` when the agent said nothing while it was taken."""
+
+    time: float
+    total: int
+    said: int
+    exact: bool
+
+
+@dataclass(slots=True)
+class WriteTimeline:
+    """What the agents of one folder wrote, one after the other. Times as above."""
+
+    starts: list[tuple[float, float | None]] = field(default_factory=list)  # begin, end
+    begins: list[float] = field(default_factory=list)  # of the samples in which it wrote
+    ends: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    file_sizes: list[int] = field(default_factory=list)  # without what it said
+    unknown: list[float] = field(default_factory=list)
+    seen: float = 0.0  # the last sample
+
+    def was_at_work(self, moment: float) -> bool:
+        """Whether an agent was alive about then."""
+        return any(
+            begin <= moment + SLACK and (end is None or moment - SLACK <= end)
+            for begin, end in self.starts
+        )
+
+    def written_about(self, moment: float, *, files: bool = False) -> int | None:
+        """The most that can have been written about then (``files``: without what it said); None:
+        not known."""
+        begin, end = moment - SLACK, moment + SLACK
+        for start, over in self.starts:
+            if start > end or (over is not None and over < begin):
+                continue
+            last = self.seen if over is None else over
+            if (over is None and end > last) or any(start <= at <= last for at in self.unknown):
+                return None
+        at, total = bisect_left(self.ends, begin), 0
+        while at < len(self.ends) and self.begins[at] <= end:
+            total += self.file_sizes[at] if files else self.sizes[at]
+            at += 1
+        return total
+
+
+def read_timeline(folder: Path) -> WriteTimeline | None:
+    """What the supervisors of a folder noted; None where none did. Torn lines are passed over."""
+    path, found = folder / WRITES, WriteTimeline()
+    try:
+        seen = path.stat().st_mtime  # first: what is appended meanwhile is not older
+        text = path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    found.seen = seen
+    for line in text.splitlines():
+        with suppress(ValueError, IndexError):
+            kind, *values = line.split()
+            match kind:
+                case "b":
+                    found.starts.append((float(values[0]), None))
+                case "u":
+                    found.unknown.append(float(values[0]))
+                case "w":
+                    begin, end = float(values[0]), float(values[1])
+                    size, in_files = int(values[2]), int(values[3])
+                    found.begins.append(begin)
+                    found.ends.append(end)
+                    found.sizes.append(size)
+                    found.file_sizes.append(in_files)
+                case "e" if found.starts:
+                    found.starts[-1] = (found.starts[-1][0], float(values[0]))
+    return found
