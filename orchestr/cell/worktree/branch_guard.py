@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
@@ -26,14 +27,14 @@ MOVED = "branches of other cells were moved: {}; they were put back"
 def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> None:
     """Before an agent starts, also for a repair: the picture of what is not its own."""
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
-    clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
-    write_json(folder / BRANCHES, _read_cell_heads(ctx))
+    refs = clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
+    write_json(folder / BRANCHES, _pick_cell_heads(ctx, refs))
 
 
 def snapshot_for_guard(ctx: CellContext) -> None:
     """Before checks or reviewers start: the same."""
-    clone_guard.snapshot_clone(ctx, "", ctx.dir / clone_guard.GUARD_HARM)
-    write_json(ctx.dir / GUARD_BRANCHES, _read_cell_heads(ctx))
+    refs = clone_guard.snapshot_clone(ctx, "", ctx.dir / clone_guard.GUARD_HARM)
+    write_json(ctx.dir / GUARD_BRANCHES, _pick_cell_heads(ctx, refs))
 
 
 def restore_surroundings(
@@ -61,9 +62,8 @@ def restore_after_guard(ctx: CellContext) -> clone_guard.CloneReport:
     return report
 
 
-def _read_cell_heads(ctx: CellContext) -> dict[str, str]:
+def _pick_cell_heads(ctx: CellContext, refs: Mapping[str, str]) -> dict[str, str]:
     """The branches of the feature's cells in this clone, with their commits."""
-    refs = clone_guard.read_refs(ctx.repo)
     return {
         cell.branch: refs.get(f"refs/heads/{cell.branch}", "")
         for cell in ctx.run.feature.cells
@@ -94,16 +94,22 @@ def _restore_moved_branches(ctx: CellContext, number: int, picture: Path, harm_f
     """
     commands: list[GitCommand] | None = None
     before = read_json(picture) or {}
-    refs = clone_guard.read_refs(ctx.repo)
+    others = [
+        cell
+        for cell in ctx.run.feature.cells
+        if cell.name != ctx.cell.name
+        and cell.repo == ctx.cell.repo
+        and cell.action is not Action.PUSH
+        and before.get(cell.branch)
+    ]
+    refs = clone_guard.read_refs(ctx.repo) if others else {}
     found = []
-    for other in ctx.run.feature.cells:
+    for other in others:
         theirs = ctx.run.cell_context(other.name)
-        if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
-            continue
         ref = f"refs/heads/{other.branch}"
-        was = CommitId(before.get(other.branch) or "")
+        was = CommitId(before[other.branch])
         now_at = CommitId(refs[ref]) if ref in refs else None
-        if not was or now_at == was:
+        if now_at == was:
             continue
         newest = attempts.newest_attempt(theirs.dir)
         done = ImplementRecord.read(theirs.dir)
