@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from orchestr.cell.phases.accept_result import acceptance_hint
 from orchestr.commands.base import options
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, UsageError
@@ -17,7 +18,7 @@ from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.preflight import check_prerequisites
 from orchestr.run.workspace import Session
-from orchestr.spec.phases import Action
+from orchestr.spec.phases import Action, Phase
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.model import cross_lines
 from orchestr.views.query.proposed_checks import propose_checks
@@ -89,6 +90,9 @@ def print_plan(
         for p in run.plan.cells
         if p.action is Action.AGENT
     }
+    stale = [f.name for f in forecasts if Phase.IMPLEMENT in f.phases]
+    hints = ((name, acceptance_hint(run.cell_context(name))) for name in stale)
+    accepts = {name: hint for name, hint in hints if hint is not None}
     found = overlap_problems(run.feature, run.layout.root)
     bad = any(claim.severity == "error" for claim in found)
     if as_json:
@@ -113,6 +117,7 @@ def print_plan(
             timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
             proposals=propose_checks(run),
             worktrees=worktrees,
+            accepts=accepts,
         )
     )
     sys.stdout.writelines(f"{line}\n" for line in cross_lines(status))

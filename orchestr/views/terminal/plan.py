@@ -50,9 +50,11 @@ def plan_text(
     timed: bool = False,
     proposals: Sequence[ProposedCheck] = (),
     worktrees: Mapping[str, str] = NO_PATHS,
+    accepts: Mapping[str, str] = NO_PATHS,
 ) -> str:
     """The plan for people. ``claims``: problems of overlapping paths, in words; ``jobs``: agents at
-    once; ``timed``: the plan's weights are seconds; ``worktrees``: where each one is or will be.
+    once; ``timed``: the plan's weights are seconds; ``worktrees``: where each one is or will be;
+    ``accepts``: the commands that let results stand which only an edit of the spec made stale.
     """
     told = {f.name: f for f in forecasts}
     waves = plan.cells_by_wave()
@@ -64,6 +66,8 @@ def plan_text(
             lines += _cell_lines(
                 cell, told.get(cell.name), facts.get(cell.name, NOTHING), worktrees.get(cell.name)
             )
+            if cell.name in accepts:
+                lines.append(f"    or        {accepts[cell.name]} lets its result stand")
     if plan.critical_path:
         lines += [
             "",
