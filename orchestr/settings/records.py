@@ -83,6 +83,9 @@ class RepoSettings:
     trailers: Annotated[keys.Trailers | None, Doc("instead of `workspace.trailers`")] = (
         None  # None: those of the workspace
     )
+    commit_subject: Annotated[
+        keys.Subject | None, Doc("the form of a subject, instead of `commits`", "{key}: {title}")
+    ] = None
     test_paths: Annotated[
         keys.Texts,
         Doc(
