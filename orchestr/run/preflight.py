@@ -18,6 +18,8 @@ from orchestr.files import cache_record_reads
 from orchestr.git.repo import GitError, Repo, git_version
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_branches import check_branches
+from orchestr.run.check_checkouts import check_checkouts
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
@@ -73,6 +75,8 @@ def check_prerequisites(
     busy = find_cells_to_run(run, cells, forced)
     found += check_signing(busy)
     found += check_origins(busy)
+    found += check_checkouts(busy)
+    found += check_branches(busy)
     found += check_ports(busy)
     for problem in (
         *overlap_problems(run.feature, run.layout.root),
