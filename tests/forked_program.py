@@ -85,6 +85,9 @@ def fork_child(
     find: Callable[[dict[str, Any]], Fork | None],
 ) -> None:
     """`Popen._execute_child` for ``popen``, with what ``find`` finds for it, else fresh."""
+    if not is_python(args):
+        start_fresh(*args)
+        return
     wanted = inspect.signature(start_fresh).bind(*args).arguments
     request = describe_program(wanted)
     fork = None if request is None else find(request)
@@ -105,6 +108,16 @@ def fork_child(
         *(wanted[name] for name in
           ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite"))
     )  # fmt: skip
+
+
+def is_python(args: Sequence[Any]) -> bool:
+    """Whether a program of our interpreter is started; told in a microsecond.
+
+    A program under test starts git hundreds of times. ``args`` are those of `_execute_child`, whose
+    first is the list of words.
+    """
+    words = args[0]
+    return isinstance(words, (list, tuple)) and os.fspath(words[0]) == sys.executable
 
 
 def describe_program(wanted: Mapping[str, Any]) -> dict[str, Any] | None:

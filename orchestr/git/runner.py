@@ -18,6 +18,7 @@ from typing import Protocol, Self
 
 from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
 from orchestr.git.errors import explain_no_repository, git_failed, is_transient
+from orchestr.git.locate import locate_git_dirs
 from orchestr.git.stated import state_options
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.run import CompletedCommand, run_command
@@ -215,11 +216,13 @@ class GitPath:
 
     def common_dir(self) -> Path:
         """The ``.git`` that all worktrees share, symlinks resolved: the identity of the repo."""
-        return self._rev_parse_path("--git-common-dir")
+        found = locate_git_dirs(self.path, frozenset(self.env))
+        return found[1] if found else self._rev_parse_path("--git-common-dir")
 
     def git_dir(self) -> Path:
         """This worktree's own part of it (HEAD, index)."""
-        return self._rev_parse_path("--git-dir")
+        found = locate_git_dirs(self.path, frozenset(self.env))
+        return found[0] if found else self._rev_parse_path("--git-dir")
 
     def toplevel(self) -> Path:
         """The root of this worktree. Raises GitError in a bare repository."""

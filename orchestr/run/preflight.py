@@ -16,7 +16,7 @@ from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.cell.worktree.links_back import find_links_back
 from orchestr.errors import OrchestrError
 from orchestr.files import cache_record_reads
-from orchestr.git.repo import Repo, git_version
+from orchestr.git.repo import GitError, Repo, git_version
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.check_origins import check_origins
@@ -162,9 +162,14 @@ def check_repository(run: FeatureRun, name: str) -> list[Diagnostic]:
     path = repo_path(run.settings, name)
     if path.is_dir():
         repo = Repo(path)
-        if (why := repo.explain_unusable()) is not None:
+        try:
+            empty = repo.is_empty()
+        except GitError:
+            why = repo.explain_unusable()
+            if why is None:
+                raise
             return [Diagnostic("error", why[0], why[1] or f"set [repos.{name}] path to a clone")]
-        if repo.is_empty():
+        if empty:
             return [Diagnostic("error", f"{path} has no commit yet, nothing to start a branch from",
                             f"git -C {path} commit --allow-empty -m start, or fetch")]  # fmt: skip
         return []

@@ -112,10 +112,10 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
         raise ctx.fail(f"the agent left a {under_way} unfinished")
     try:
         with warn_of_slow_commit(ctx):
-            repo.commit_all(commit_style.commit_message(ctx))
+            head = repo.commit_all(commit_style.commit_message(ctx))
     except OrchestrError as error:
         raise as_disk_full(error) or error from error
-    head = repo.resolve_commit("HEAD")
+    head = head or repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
     moved = restore_moved_branches(ctx, attempt)

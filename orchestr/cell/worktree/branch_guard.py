@@ -19,14 +19,13 @@ from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMa
 
 def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> None:
     """Before an agent starts, also for a repair: the picture of what is not its own."""
-    refs = clone_guard.read_refs(ctx.repo)
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    refs = clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
     heads = {
         cell.branch: refs.get(f"refs/heads/{cell.branch}", "")
         for cell in ctx.run.feature.cells
         if cell.repo == ctx.cell.repo
     }
-    folder = attempts.attempt_folder(ctx.dir, attempt.number)
-    clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
     write_json(folder / BRANCHES, heads)
 
 
@@ -55,16 +54,22 @@ def restore_moved_branches(ctx: CellContext, attempt: Attempt) -> str:
     """
     commands: list[GitCommand] | None = None
     before = read_json(attempts.attempt_folder(ctx.dir, attempt.number) / BRANCHES) or {}
-    refs = clone_guard.read_refs(ctx.repo)
+    others = [
+        cell
+        for cell in ctx.run.feature.cells
+        if cell.name != ctx.cell.name
+        and cell.repo == ctx.cell.repo
+        and cell.action is not Action.PUSH
+        and before.get(cell.branch)
+    ]
+    refs = clone_guard.read_refs(ctx.repo) if others else {}
     found = []
-    for other in ctx.run.feature.cells:
+    for other in others:
         theirs = ctx.run.cell_context(other.name)
-        if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
-            continue
         ref = f"refs/heads/{other.branch}"
-        was = CommitId(before.get(other.branch) or "")
+        was = CommitId(before[other.branch])
         now_at = CommitId(refs[ref]) if ref in refs else None
-        if not was or now_at == was:
+        if now_at == was:
             continue
         newest = attempts.newest_attempt(theirs.dir)
         done = ImplementRecord.read(theirs.dir)

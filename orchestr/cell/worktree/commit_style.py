@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
@@ -69,10 +70,7 @@ def _base_subjects(ctx: CellContext) -> list[str]:
         name = ""
     marker = WorktreeMarker.read(ctx.dir)
     places = [f"refs/remotes/origin/{name}", f"refs/heads/{name}", name]
-    try:
-        for rev in [*(places if name else []), *([marker.base] if marker else [])]:
-            if ctx.repo.resolve_commit(rev) is not None:
-                return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
-    except OrchestrError:
-        return []  # no clone yet: `auto` is then plain
+    for rev in [*(places if name else []), *([marker.base] if marker else [])]:
+        with suppress(OrchestrError):  # not there, or no clone yet: `auto` is then plain
+            return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
     return []

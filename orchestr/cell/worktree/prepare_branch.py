@@ -86,7 +86,7 @@ def _reset_to_base(ctx: CellContext, base: CommitId) -> None:
 def _merge_remote(ctx: CellContext) -> list[str]:
     """Commits that a person pushed to the branch are merged, never overwritten."""
     repo = ctx.worktree_repo
-    if "origin" not in ctx.repo.list_remotes() or HeadRecord.read(ctx.dir) is None:
+    if HeadRecord.read(ctx.dir) is None or "origin" not in ctx.repo.list_remotes():
         return []  # never published: nothing of a person's can be there
     try:
         listed = ctx.repo.ls_remote("origin", f"refs/heads/{ctx.cell.branch}")
@@ -140,7 +140,7 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
     """Merge a commit into the worktree's branch unless it is contained."""
     repo = ctx.worktree_repo
     head = repo.resolve_commit("HEAD")
-    if head is None or repo.is_ancestor(other, head):
+    if head is None or head == other or repo.is_ancestor(other, head):
         return []
     if repo.run_git("ls-files", "--unmerged").text.strip():
         return [CONFLICTS.format("files that are still unmerged")]
