@@ -5,7 +5,7 @@ the main checkout (or, after an install by a set-up, in another cell's worktree)
 imports through them tests that source, and is green whatever the cell did. Such a check is no
 evidence, so it is not evaluated, unless `[repos.NAME] allow_links_back` says that it may.
 
-What is looked at: `.pth` and `.egg-link` files, `direct_url.json`, the modules of editable installs,
+What is looked at: `.pth` and `.egg-link` files, `direct_url.json`, modules of editable installs,
 links in `node_modules` and at the top of other folders, composer's autoloader. git is only asked
 whether a place in the main checkout has tracked files.
 """
