@@ -13,6 +13,7 @@ from orchestr.cell.agent.prompt import check_template
 from orchestr.cell.budget import has_usd_limit
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.removed_cells import removed_cells_of
+from orchestr.cell.worktree.links_back import find_links_back
 from orchestr.errors import OrchestrError
 from orchestr.files import cache_record_reads
 from orchestr.git.repo import GitError, Repo, git_version
@@ -50,6 +51,8 @@ def check_prerequisites(
     chosen = [run.cell_context(name) for name in cells]
     for name in sorted({ctx.cell.repo for ctx in chosen}):
         found += check_repository(run, name)
+        checked = [ctx for ctx in chosen if ctx.cell.repo == name and ctx.has_checks]
+        found += check_links(run, name) if checked else []
     for problem in check_template(run.settings, [run.feature]):
         found.append(
             Diagnostic("error", f"{problem.location}: {problem.message}", problem.hint or "")
@@ -103,6 +106,20 @@ def find_cells_to_run(
             if behind or plan.name in forced or stale_phases(ctx):
                 found[plan.name] = ctx
     return list(found.values())
+
+
+def check_links(run: FeatureRun, name: str) -> list[Diagnostic]:
+    """Environments of the kit through which checks would test the main checkout."""
+    return [
+        Diagnostic(
+            "warning",
+            f"{name}: {link}: checks would test that, not the cell's source; they are not "
+            "evaluated",
+            f"install it in each worktree, e.g. [repos.{name}] {link.remedy} instead of link or "
+            "copy, or allow it there: allow_links_back = true",
+        )
+        for link in find_links_back(run, name)
+    ]
 
 
 def requested_reviewers(ctx: CellContext) -> tuple[Reviewer, ...]:

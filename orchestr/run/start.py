@@ -18,12 +18,12 @@ from typing import Any
 
 from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
+from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.errors import ExitCode, OrchestrError
 from orchestr.plan.dag import ForecastOutcome
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
 from orchestr.run.goals import FeatureGoals
-from orchestr.run.observe_forge import observe_pull_requests
 from orchestr.run.preflight import check_prerequisites, requested_reviewers
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
