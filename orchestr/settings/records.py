@@ -92,6 +92,10 @@ class RepoSettings:
             "which files are tests (gitignore patterns), for `test_first`", ["tests/", "*_test.go"]
         ),
     ] = ()  # none: by names and folders
+    allow_links_back: Annotated[
+        keys.Flag,
+        Doc("checks count although `link` or `copy` brings what leads back to the main checkout"),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
