@@ -84,7 +84,7 @@ class RepoSettings:
         None  # None: those of the workspace
     )
     test_paths: Annotated[
-        keys.Texts,
+        keys.PathPatterns,
         Doc(
             "which files are tests (gitignore patterns), for `test_first`", ["tests/", "*_test.go"]
         ),
