@@ -91,6 +91,22 @@ def _convert_trailers(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _convert_subject(value: Any) -> str:
+    text = _convert_text(value)
+    field_types.check_line(text)
+    known = ", ".join(f"{{{name}}}" for name in SUBJECT_FIELDS)
+    try:
+        shown = text.format(**dict.fromkeys(SUBJECT_FIELDS, "x"))
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise BadValue(
+            f"{quote_value(text)} cannot be filled in: {error}", f"known: {known}"
+        ) from None
+    if shown == text:
+        raise BadValue(f"{quote_value(text)} is the same for all commits", f"name one of {known}")
+    return text
+
+
+SUBJECT_FIELDS = ("type", "cell", "title", "key", "feature")  # of `repos.NAME.commit_subject`
 _TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*")
 
 
@@ -250,6 +266,7 @@ Texts = Annotated[tuple[str, ...], Key(_convert_texts)]
 Word = Annotated[str, Key(_convert_word, plain=True)]
 Ref = Annotated[str, Key(_convert_ref, plain=True)]
 HttpAddress = Annotated[str, Key(_convert_http_address, plain=True)]
+Subject = Annotated[str, Key(_convert_subject, plain=True)]
 Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]
 Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
 InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
