@@ -170,8 +170,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["num_process"] = min(MOST_THREADS, max(2, cells))
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             code = int(super().execute(params, tasks)) if tasks else 0
-            if not signals.count:
-                link_published(goals)
+            link_published(goals)
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED
             else:

@@ -83,8 +83,11 @@ class RepoSettings:
     trailers: Annotated[keys.Trailers | None, Doc("instead of `workspace.trailers`")] = (
         None  # None: those of the workspace
     )
+    commit_subject: Annotated[
+        keys.Subject | None, Doc("the form of a subject, instead of `commits`", "{key}: {title}")
+    ] = None
     test_paths: Annotated[
-        keys.Texts,
+        keys.PathPatterns,
         Doc(
             "which files are tests (gitignore patterns), for `test_first`", ["tests/", "*_test.go"]
         ),

@@ -25,6 +25,7 @@ from orchestr.cell.proof.commit_result import prove_attempt
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
+from orchestr.cell.worktree.commit_style import refuse_bad_message
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.person_changes import record_clean, record_left
 from orchestr.cell.worktree.ports import lease_cell_ports
@@ -140,6 +141,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt
     # What a killed check left is put right first: later that would undo our own work.
     recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
     start, notes = prepare_branch(ctx, marker)
+    refuse_bad_message(ctx)
     attempt = attempts.open_attempt(
         ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
     )
