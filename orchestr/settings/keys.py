@@ -18,6 +18,7 @@ from orchestr.registry import Registry
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.spec import field_types
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
+from orchestr.spec.path_patterns import check_path_pattern
 
 Convert = Callable[[Any], Any]
 
@@ -121,6 +122,11 @@ def _check_variable_name(name: str) -> None:
         raise BadValue(
             f"{quote_value(name)} cannot be a variable's name", "use letters, digits and `_`"
         )
+
+
+def _convert_path_patterns(value: Any) -> tuple[str, ...]:
+    """Patterns for paths of a repository, as git reads a ``.gitignore``."""
+    return tuple(map(check_path_pattern, _convert_texts(value)))
 
 
 def _convert_inner_paths(value: Any) -> tuple[str, ...]:
@@ -264,6 +270,7 @@ Subject = Annotated[str, Key(_convert_subject, plain=True)]
 Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]
 Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
 InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
+PathPatterns = Annotated[tuple[str, ...], Key(_convert_path_patterns)]
 Environment = Annotated[Mapping[str, str], Key(_convert_environment)]
 Flag = Annotated[bool, Key(_convert_flag)]
 Duration = Annotated[float, Key(field_types.parse_duration, plain=True)]

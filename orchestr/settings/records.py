@@ -87,7 +87,7 @@ class RepoSettings:
         keys.Subject | None, Doc("the form of a subject, instead of `commits`", "{key}: {title}")
     ] = None
     test_paths: Annotated[
-        keys.Texts,
+        keys.PathPatterns,
         Doc(
             "which files are tests (gitignore patterns), for `test_first`", ["tests/", "*_test.go"]
         ),
