@@ -90,6 +90,8 @@ class FeatureRun:
     seen: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)
     foreign_prs: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)  # of other cells
     forge_away: dict[str, str] = field(default_factory=dict)
+    unobserved: set[str] = field(default_factory=set)  # repositories that are not cloned yet
+    unobserved_lock: threading.Lock = field(default_factory=threading.Lock)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: RunBudget | None = None  # of the command, over all its features

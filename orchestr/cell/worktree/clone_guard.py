@@ -98,6 +98,16 @@ def restore_clone(
     return _restore(ctx, number, base_ref, during, harm_file).harm
 
 
+def note_harm(harm_file: Path, texts: list[str]) -> None:
+    """Write down further harm before it is put back: the next look finds it again after a kill."""
+    _write_harm(harm_file, _read_harm(harm_file), CloneReport(texts))
+
+
+def add_harm(reason: str, texts: Sequence[str]) -> str:
+    """Why something failed, with what was found beside it and is not in it yet."""
+    return "; ".join([reason, *(text for text in texts if text not in reason)])
+
+
 def restore_after_guard(ctx: CellContext) -> CloneReport:
     """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
     newest = attempts.newest_attempt(ctx.dir)
@@ -116,9 +126,11 @@ def _restore(
         if before is None or ctx.key not in before.holders:
             return known
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
-        files = clone_config.restore_files(
+        files = clone_config.compare_files(
             common_dir(ctx), before, _make_judge(ctx, number, during, holders)
         )
+        known = _write_harm(harm_file, known, CloneReport(restored=files.restored))
+        files.put_back()
         changes = clone_refs.compare_refs(ctx, before, holders)
         origin = dict(before.origin)
         tip = _read_origin_base(ctx, base_ref) if base_ref else None
