@@ -26,8 +26,8 @@ TRICKS: dict[str, tuple[str, str]] = {
     "replaced": (
         f"git add -f .env; {COMMIT}; bad=$(git rev-parse HEAD); git reset -q --soft HEAD~1\n"
         f"git rm -q --cached .env; echo x > ok; git add ok; {COMMIT}; good=$(git rev-parse HEAD)\n"
-        f"git reset -q --soft $bad; git replace $bad $good; echo y > more; git add more\n{COMMIT}\n",
-        ""),
+        f"git reset -q --soft $bad; git replace $bad $good; echo y > more\n"
+        f"git add more; {COMMIT}\n", ""),
     "folder-of-that-name": (
         f"mv .env e; mkdir .env; mv e .env/e; echo x > ok; git add -f .; {COMMIT}\n", ""),
     "unhidden": ("printf '!.env\\n!.ports.env\\n' > .gitignore; echo x > ok\n", ""),
