@@ -186,12 +186,14 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
         observe_pull_requests(run)
 
 
-def link_published(goals: Sequence[FeatureGoals]) -> None:
+def link_published(goals: Sequence[FeatureGoals], *, ended_well: bool) -> None:
     """After the tasks: the pull requests of features whose own task did not come to its turn name
     each other, too. What cannot be linked now is with the next run, so it is only told.
     """
     for goal in goals:
         run = goal.run
+        if ended_well and any(target.cell is None for target in goal.targets):
+            continue
         cells = [plan.name for plan in run.plan.cells if not run.past.cell(plan.name).ignored]
         try:
             link_published_cells(run, cells)
