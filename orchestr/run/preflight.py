@@ -25,6 +25,7 @@ from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
 from orchestr.run.check_signing import check_signing
+from orchestr.run.check_surroundings import check_surroundings
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.checks import Reviewer
@@ -81,6 +82,7 @@ def check_prerequisites(
     found += check_checkouts(busy)
     found += check_branches(busy)
     found += check_ports(busy)
+    found += check_surroundings(busy)
     for problem in (
         *overlap_problems(run.feature, run.layout.root),
         *missing_edge_problems(run.feature, run.layout.root),
