@@ -70,7 +70,9 @@ def record_baseline(ctx: CellContext, head: CommitId, before: Mapping[str, str])
     made = [c.path for c in changes if c.is_new and not c.path.endswith("/")]
     folders = _find_large_folders(repo, made) if len(made) > MOST else ()
     made = [path for path in made if not any(path.startswith(f"{one}/") for one in folders)]
-    write_baseline(ctx.dir, SetupBaseline(_describe_files(repo, [*stays, *made]), folders))
+    blobs = tuple(sorted(ctx.kit.blobs))  # now: the main checkout may change before the proof
+    files = _describe_files(repo, [*stays, *made])
+    write_baseline(ctx.dir, SetupBaseline(files, folders, blobs))
 
 
 def put_back_changes(
