@@ -47,6 +47,9 @@ def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
 
     None as well without such a remote, and when one of several push URLs is the same repository.
     """
+    rules = r"^(remote\..*\.pushurl|url\..*\.pushinsteadof)$"
+    if not repo.run_readonly("config", "-z", "--get-regexp", rules, check=False).out:
+        return None  # pushes go where is fetched from
     fetched = _read_urls(repo, remote)
     pushed = _read_urls(repo, remote, "--push", "--all")
     if not fetched or not pushed:
