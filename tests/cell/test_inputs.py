@@ -100,6 +100,7 @@ CHANGES: dict[tuple[Phase, str], tuple[Callable[[Spec], Spec], str, set[Phase]]]
         lambda s: s.with_proof(checks=(command("make", "all"),)), "checks[0].run", {C},
     ),
     (C, "checks: none"): (lambda s: s.with_proof(no_checks=True), "checks: none", {C}),
+    (C, "test_first"): (lambda s: s.with_proof(test_first=True), "test_first", {C}),
     (C, "allow_skipped_tests"): (
         lambda s: s.with_proof(allow_skipped_tests=True), "allow_skipped_tests", {C},
     ),
