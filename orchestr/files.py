@@ -26,10 +26,15 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
     Not ``durable``: quicker, and a power failure may leave the file empty.
     Creates the folder. Raises OSError (disk full, permissions); the old file then stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
+    folder = path.parent
+    temporary = folder / f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            fd = os.open(temporary, flags, mode)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            fd = os.open(temporary, flags, mode)
         with os.fdopen(fd, "wb") as stream:
             stream.write(data)
             stream.flush()
@@ -41,7 +46,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
             temporary.unlink()
         raise
     if durable:
-        sync_folder(path.parent)
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

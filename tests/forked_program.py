@@ -85,6 +85,9 @@ def fork_child(
     find: Callable[[dict[str, Any]], Fork | None],
 ) -> None:
     """`Popen._execute_child` for ``popen``, with what ``find`` finds for it, else fresh."""
+    if not is_python(args):
+        start_fresh(*args)
+        return
     wanted = inspect.signature(start_fresh).bind(*args).arguments
     request = describe_program(wanted)
     fork = None if request is None else find(request)
@@ -105,6 +108,16 @@ def fork_child(
         *(wanted[name] for name in
           ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite"))
     )  # fmt: skip
+
+
+def is_python(args: Sequence[Any]) -> bool:
+    """Whether a program of our interpreter is started; told in a microsecond.
+
+    A program under test starts git hundreds of times. ``args`` are those of `_execute_child`, whose
+    first is the list of words.
+    """
+    words = args[0]
+    return isinstance(words, (list, tuple)) and os.fspath(words[0]) == sys.executable
 
 
 def describe_program(wanted: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -226,9 +239,22 @@ def preload_modules() -> set[str]:
                 importlib.import_module(found.name)
         for name in LIBRARIES:
             importlib.import_module(name)
+        resolve_records(importlib.import_module("msgspec"))
     finally:
         os.environ.__class__ = plain
     return WatchedEnviron.read
+
+
+def resolve_records(msgspec: Any) -> None:
+    """Have the annotations of all records resolved: msgspec does that once in a process, when it
+    meets the first one of a class, and that was a quarter of what a `status` takes.
+    """
+    left = [msgspec.Struct]
+    while left:
+        record = left.pop()
+        left += record.__subclasses__()
+        if record.__module__.startswith("orchestr."):
+            msgspec.json.Decoder(record)
 
 
 def serve(channel: socket.socket) -> None:
@@ -252,6 +278,7 @@ def answer_requests(channel: socket.socket) -> None:
         request, descriptors = message
         pid = clone_sibling()
         if pid == 0:
+            channel.detach()  # its descriptor is closed there; no object is left to be warned of
             become_program(request, descriptors)
         for fd in descriptors:
             os.close(fd)
@@ -280,6 +307,7 @@ class Nursery:
                 nothing = os.open(os.devnull, os.O_RDWR)
                 (number,) = take_descriptors([nothing] * 3 + [theirs.detach()], [99])
                 os.setsid()
+                self._channel.detach()  # closed
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 answer_requests(socket.socket(fileno=number))
             finally:

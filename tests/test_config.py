@@ -6,7 +6,7 @@ from textwrap import dedent
 from typing import Annotated
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestr.errors import SpecError, UsageError
@@ -408,6 +408,7 @@ TABLES = st.dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(TABLES)
 def test_any_toml_gives_settings_or_problems(
     tmp_path_factory: pytest.TempPathFactory, table: dict[str, object]

@@ -135,3 +135,15 @@ def test_ports_must_fit(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "[ports]\nbase = 65000\nslots = 100\n")
 
     assert "100 slots of 10 ports from 65000 on end after 65535" in problem
+
+
+def test_what_a_test_is_is_said_in_the_patterns_of_owned_paths(tmp_path: Path) -> None:
+    text = '[repos.a]\ntest_paths = ["/spec/", "*_test.go"]\n'
+    settings = load_settings(workspace(tmp_path, text), {})
+    assert settings.repo_settings("a").test_paths == ("/spec/", "*_test.go")
+    with pytest.raises(SpecError) as caught:
+        load_settings(workspace(tmp_path, text.replace("/spec/", "./spec")), {})
+    assert str(caught.value.problems[0]) == (
+        "orchestr.toml:2:14: error: repos.a.test_paths: `./spec` matches nothing, as git reads it\n"
+        "  hint: write `spec`"
+    )

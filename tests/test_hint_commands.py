@@ -13,7 +13,7 @@ from tests.test_docs import OPTION, ROOT, help_text, verbs
 PACKAGE = ROOT / "orchestr"
 MODULES = sorted(str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py"))
 OURS = re.compile(r"(?<![\w./-])orchestr ([a-z]+)(?=[\s`;,.:)]|$)([^\n;`,)]*)")
-GITS = re.compile(r"(?<![\w./-])git (?:-C \S+ )?([a-z][a-z-]+)(?=[\s`;,)]|$)")
+GITS = re.compile(r"(?<![\w./-])git -C \S+ ([a-z][a-z-]+)(?=[\s`;,)]|$)")
 # after `orchestr` in a sentence: no command
 PROSE = frozenset(
     [

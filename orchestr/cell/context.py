@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestr.cell.baseline import UnseenPaths, read_baseline
 from orchestr.cell.kit import NO_KIT, KitPaths, find_kit_paths
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
@@ -89,6 +90,8 @@ class FeatureRun:
     seen: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)
     foreign_prs: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)  # of other cells
     forge_away: dict[str, str] = field(default_factory=dict)
+    unobserved: set[str] = field(default_factory=set)  # repositories that are not cloned yet
+    unobserved_lock: threading.Lock = field(default_factory=threading.Lock)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: RunBudget | None = None  # of the command, over all its features
@@ -213,8 +216,7 @@ class CellContext:
         self.plan = plan
         self.name = f"{run.feature.name}:{cell.name}"
         self.worktree_is_new = False  # made by this run, so what is in it is ours
-        self._kit: KitPaths | None = None
-        self._worktree_repo: tuple[KitPaths, Repo] | None = None
+        self._worktree_repo: tuple[UnseenPaths, Repo] | None = None
         self.find_records()
 
     def find_records(self) -> None:
@@ -270,13 +272,17 @@ class CellContext:
     def kit(self) -> KitPaths:
         """What is linked or copied into the cell's worktree and belongs to no commit."""
         settings = self.repo_settings
-        if self._kit is None and (settings.link or settings.copy):
-            marker, entry = WorktreeMarker.read(self.dir), self.run.registry.lookup(self.key)
-            base = marker.base if marker else entry.base if entry else None
-            kit = find_kit_paths(settings, self.repo, base)
-            self._kit = kit if base else None
-            return kit
-        return self._kit or NO_KIT
+        if not settings.link and not settings.copy:
+            return NO_KIT
+        marker = WorktreeMarker.read(self.dir)
+        entry = None if marker else self.run.registry.lookup(self.key)
+        return find_kit_paths(settings, self.repo, getattr(marker or entry, "base", None))
+
+    @property
+    def unseen(self) -> UnseenPaths:
+        """What git in the cell's worktree passes over: the kit's paths, and what set-up left."""
+        ports = self.cell.proof.ports
+        return UnseenPaths(self.worktree, self.kit, read_baseline(self.dir), ports)
 
     @property
     def worktree_repo(self) -> Repo:
@@ -284,17 +290,13 @@ class CellContext:
         from orchestr.git.agent_environment import exclude_config
         from orchestr.git.repo import Repo
 
-        kit = self.kit
-        if self._worktree_repo is None or self._worktree_repo[0] != kit:
-            excludes = self.run.layout.excludes_file
-            config = {**exclude_config(self.repo, excludes, kit.patterns), **self.sign_config}
-            repo = Repo(
-                self.worktree,
-                config=config,
-                timeout=min(self.timeout, 900.0),  # a commit hook may hang as an agent may
-                unseen=kit.covers if kit.specs else None,
-            )
-            self._worktree_repo = (kit, repo)
+        unseen = self.unseen
+        if self._worktree_repo is None or self._worktree_repo[0] != unseen:
+            config = exclude_config(self.repo, self.run.layout.excludes_file, unseen.patterns)
+            limit = min(self.timeout, 900.0)  # a commit hook may hang as an agent may
+            repo = Repo(self.worktree, config=config | self.sign_config, timeout=limit,
+                        unseen=None if unseen.is_empty else unseen)  # fmt: skip
+            self._worktree_repo = (unseen, repo)
         return self._worktree_repo[1]
 
     @property

@@ -62,6 +62,16 @@ def save_inputs(ctx: CellContext, phase: Phase) -> None:
             temporary.replace(ctx.dir / INPUTS)
 
 
+def former_value(ctx: CellContext, phase: Phase, field: str) -> Any:
+    """The value of ``field`` when the phase ended last, shortened where it is long; None where it
+    is not known."""
+    try:
+        before = _read_inputs(ctx).get(str(phase))
+        return before.get(field) if isinstance(before, dict) else None
+    except (OSError, OrchestrError, TypeError, ValueError):
+        return None
+
+
 def input_changes(ctx: CellContext, phase: Phase) -> tuple[InputChange, ...]:
     """What differs from when the phase ended last; nothing when that is not known.
 

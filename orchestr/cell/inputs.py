@@ -16,7 +16,7 @@ from typing import Any
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import claims_of
 from orchestr.errors import OrchestrError
-from orchestr.spec.checks import CheckDef, check_to_row
+from orchestr.spec.checks import CheckDef, Reviewer, check_to_row
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.results import PlanRecord, WorktreeMarker, digest, read_tree
 
@@ -96,6 +96,13 @@ def _check_rows(read: Reader) -> Reader:
 def _contracts(ctx: CellContext) -> list[dict[str, str]]:
     claims = claims_of(ctx.run.feature, ctx.cell)
     return [{"path": contract.path, "owner": contract.owner} for contract in claims.contracts]
+
+
+def reviewer_model(ctx: CellContext, reviewer: Reviewer) -> str:
+    """The model that a reviewer reads with: the spec's, else the settings'; empty for the agent's
+    own choice. Not in the digest, which is older: the opinions name it."""
+    agent = ctx.run.settings.agents.get(reviewer.agent)
+    return reviewer.model or (agent.model if agent is not None else None) or ""
 
 
 def _reviewers(ctx: CellContext) -> list[dict[str, Any]]:

@@ -90,18 +90,44 @@ def _is_plain_name(name: str) -> bool:
 
 def proposal_as_yaml(proposal: CheckProposal) -> str:
     """The line to write under ``checks:``."""
-    check = proposal.check
-    cwd = f", cwd: {json.dumps(check.cwd)}" if check.cwd else ""  # a folder may be called 1 or no
-    match check:
-        case CommandCheck():
-            pairs = ", ".join(f"{k}: {json.dumps(v)}" for k, v in check.env)
-            env = f", env: {{{pairs}}}" if pairs else ""
-            return f"{{kind: command, run: [{', '.join(check.run)}]{env}{cwd}}}"
-        case JunitCheck():
-            reports = ", ".join(json.dumps(glob) for glob in check.reports)
-            return f"{{kind: junit, run: [{', '.join(check.run)}], reports: [{reports}]{cwd}}}"
-        case _:
-            return f"{{kind: {check.kind}{cwd}}}"
+    pairs = []
+    for key, value in _list_fields(proposal.check).items():
+        match value:
+            case dict():
+                text = "{" + ", ".join(f"{k}: {json.dumps(v)}" for k, v in value.items()) + "}"
+            case list() if key == "run":
+                text = f"[{', '.join(value)}]"
+            case str() if key == "kind":
+                text = value
+            case _:
+                text = json.dumps(value)  # a folder may be called 1 or no
+        pairs.append(f"{key}: {text}")
+    return "{" + ", ".join(pairs) + "}"
+
+
+def proposal_as_toml(proposal: CheckProposal) -> str:
+    """The inline table to write into ``[repos.NAME] checks``."""
+    pairs = []
+    for key, value in _list_fields(proposal.check).items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, dict):
+            text = "{" + ", ".join(f"{k} = {json.dumps(v)}" for k, v in value.items()) + "}"
+        pairs.append(f"{key} = {text}")
+    return "{" + ", ".join(pairs) + "}"
+
+
+def _list_fields(check: CheckDef) -> dict[str, str | list[str] | dict[str, str]]:
+    """What has to be written for a check that was detected."""
+    found: dict[str, str | list[str] | dict[str, str]] = {"kind": check.kind}
+    if isinstance(check, CommandCheck | JunitCheck):
+        found["run"] = list(check.run)
+    if isinstance(check, JunitCheck):
+        found["reports"] = list(check.reports)
+    if check.env:
+        found["env"] = dict(check.env)
+    if check.cwd:
+        found["cwd"] = check.cwd
+    return found
 
 
 def _detect_pytest(root: Path) -> CheckProposal | None:

@@ -6,7 +6,6 @@ lease: a run that waits at the gate sees the answer and goes on.
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from orchestr.cell import approval
@@ -19,6 +18,7 @@ from orchestr.cell.notes import describe_deviation, explain_unchecked
 from orchestr.cell.phases import publish
 from orchestr.cell.pull_request.text import pr_title
 from orchestr.commands.base.options import flag_option, value_option
+from orchestr.commands.base.person import login_name, read_git_identity
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, UsageError
 from orchestr.run.start import next_run_line
@@ -211,10 +211,10 @@ def _confirm_decision(ctx: CellContext, gate: Gate, *, no: bool) -> bool:
 
 def _record_decision(ctx: CellContext, gate: Gate, seen: str, refusal: str | None) -> None:
     """The file first, then the journal: an answer counts from the moment the file is there."""
-    name, email = _read_git_identity(ctx, "user.name"), _read_git_identity(ctx, "user.email")
+    name, email = read_git_identity(ctx)
     verdict = APPROVED if refusal is None else REFUSED
     said = ApprovalDecision(
-        str(gate), verdict, seen, utc_timestamp(), name, email, _login_name(), refusal or ""
+        str(gate), verdict, seen, utc_timestamp(), name, email, login_name(), refusal or ""
     )
     before = approval.read_decision(ctx.dir, gate)
     again = before is not None and before.approves(seen) and refusal is None
@@ -239,18 +239,3 @@ def _record_decision(ctx: CellContext, gate: Gate, seen: str, refusal: str | Non
     else:
         write_stdout(f"{ctx.name}: refused, by {by}; it is not published\n")
         write_stdout(next_run_line(ctx.run, hint, "its agent gets the reason"))
-
-
-def _read_git_identity(ctx: CellContext, key: str) -> str:
-    """The user's identity as git has it where the cell's repository is."""
-    try:
-        return ctx.repo.run_git("config", "--get", key, check=False).text.strip()
-    except OSError:
-        return ""
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""

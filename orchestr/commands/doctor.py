@@ -67,6 +67,8 @@ class Doctor(PlainVerb):
             for cell in cells:
                 for finding in self._diagnose_safely(run.cell_context(cell), fix=params["fix"]):
                     found[str(finding)] = finding
+        for finding in diagnose_journals(session, features):
+            found[str(finding)] = finding
         whole = not args and not session.specs.problems  # else not every spec is looked at
         specs = list(session.specs.features.values())
         for gone in find_orphaned_features(session.layout, specs) if whole else ():
@@ -119,6 +121,28 @@ def _describe_agents(session: Session) -> Iterator[str]:
         agent = make_agent(session.settings, name)
         note = agent.explain_unusable() or agent.program_version()
         yield f"{name} ({note})" if note else name
+
+
+def diagnose_journals(session: Session, features: Sequence[str]) -> Iterator[Diagnostic]:
+    """Lines that every reader passes over: what they said is missing in status and reports.
+
+    A torn line in the middle is one that a kill left; the next run went on behind it.
+    """
+    for name in features:
+        journal = session.open_journal(name)
+        try:
+            lines = journal.unreadable_lines()
+        except OSError as error:
+            yield Diagnostic("error", f"{journal.path}: {error.strerror}", f"ls -l {journal.path}")
+            continue
+        if lines:
+            shown = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
+            what = "line" if len(lines) == 1 else "lines"
+            yield Diagnostic(
+                "warning",
+                f"{journal.path}: {what} {shown} cannot be read and are passed over",
+                f"look at sed -n {lines[0]}p {journal.path}; results do not depend on it",
+            )
 
 
 def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:

@@ -1,42 +1,90 @@
-"""`init [FOLDER]`: a new workspace; nothing that is there is overwritten."""
+"""`init [FOLDER]`: a new workspace that works at once; nothing that is there is overwritten."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.run.workspace import Session
+from orchestr.settings.new_workspace import (
+    EXAMPLE,
+    SETTINGS,
+    Surroundings,
+    WorkspaceFiles,
+    write_workspace,
+)
 from orchestr.views.terminal.output import write_stdout
 
 
 class Init(PlainVerb):
     """Needs no workspace."""
 
-    doc_purpose = "make a new workspace"
+    doc_purpose = "make a new workspace for the repositories around it"
     doc_usage = "[FOLDER]"
     help_group = "workspace"
-    examples = (("init ws", "a new workspace with an example"),)
+    examples = (("init ws", "a new workspace with an example that runs"),)
     needs_workspace = False
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
-        """Write `orchestr.toml`, `specs/example.yaml`, `dodo.py`; say what was kept."""
-        from orchestr.settings.new_workspace import write_workspace
+        """Look around, write settings, an example and its demo agent; say what was kept."""
+        from orchestr.commands.base.survey import survey_folder
 
         came = os.environ.get("ORCHESTR_FROM")  # a wrapper that went to its own folder (`doitw`)
         folder = Path(came or ".", *args[:1])
-        result = write_workspace(folder)
+        survey = survey_folder(folder)
+        result = write_workspace(folder, survey.found)
+        if SETTINGS in result.written:
+            for line in _describe_surroundings(survey.found):
+                write_stdout(f"{line}\n")
+            for why in survey.passed:
+                write_stdout(f"passed over: {why}\n")
+            if survey.more:
+                write_stdout(f"{survey.more} more repositories: a spec may name those beside it\n")
         for path in result.written:
             write_stdout(f"made {path}\n")
         for path in result.kept:
             write_stdout(f"kept {path}, it was there\n")
-        there = f"cd {shlex.quote(str(folder if came else args[0]))}, " if args else ""
+        there = f"cd {shlex.quote(str(folder if came else args[0]))} && " if args else ""
         # The wrapper is not in the new workspace; the program beside our python is everywhere.
         program = (
             shlex.quote(str(Path(sys.executable).with_name("orchestr"))) if came else "orchestr"
         )
-        write_stdout(f"next: {there}edit specs/example.yaml, then {program} plan example\n")
+        write_stdout(f"next: {there}{program} {_next_verb(result)}\n")
         return 0
+
+
+def _describe_surroundings(found: Surroundings) -> Iterator[str]:
+    """What was found, a line for each part of it."""
+    for repo in found.repos:
+        seen = ", ".join(check.reason for check in repo.ready_checks)
+        seen = seen or ("none as it is" if repo.checks else "none detected")
+        yield f"repository {repo.name} at {repo.path}; checks: {seen}"
+        yield from (f"  not used: {c.reason}, but {c.obstacle}" for c in repo.checks if c.obstacle)
+        if repo.unpublished:
+            yield f"  the example opens no pull request there: {repo.unpublished}"
+    if not found.repos:
+        yield (
+            "no git repository is here, below or beside: the example works in one of its own, "
+            "playground/"
+        )
+    if found.agents:
+        others = "".join(f", {name}" for name in found.agents[1:])
+        yield f"agent {found.agents[0]}{others}; without cost: --agent demo"
+    else:
+        yield "agent demo, a script that only plays: no agent's program is on PATH (docs/agents.md)"
+    if found.github:
+        yield "forge: GitHub, by gh"
+    else:
+        why = f" ({found.github_why_not})" if found.github_why_not else ""
+        yield f"forge: the folder .orchestr/forge{why}"
+
+
+def _next_verb(result: WorkspaceFiles) -> str:
+    if EXAMPLE in (*result.written, *result.kept):
+        return "run example"
+    return "list"

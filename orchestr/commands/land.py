@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.cross_checks import red_cross_checks
+from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
@@ -30,7 +31,6 @@ from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.notify import Notifier
-from orchestr.run.observe_forge import observe_pull_requests
 from orchestr.run.signals import InterruptHandler
 from orchestr.run.start import finish_run, hold_leases, lease_record, new_run_id, paid_agents
 from orchestr.run.workspace import Session

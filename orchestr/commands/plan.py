@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from orchestr.cell.phases.accept_result import acceptance_hint
 from orchestr.commands.base import options
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, UsageError
@@ -17,9 +18,10 @@ from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.preflight import check_prerequisites
 from orchestr.run.workspace import Session
-from orchestr.spec.phases import Action
+from orchestr.spec.phases import Phase
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.model import cross_lines
+from orchestr.views.query.cell_work import list_cell_work
 from orchestr.views.query.proposed_checks import propose_checks
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import print_stderr
@@ -84,16 +86,15 @@ def print_plan(
         forecasts = forecast_selection(run, goal.selection, cells, forced=chosen)
         status = feature_status(run, fresh=False)
         facts = status.facts
-    worktrees = {
-        p.name: str(run.cell_context(p.name).worktree)
-        for p in run.plan.cells
-        if p.action is Action.AGENT
-    }
+    work = list_cell_work(run)
+    stale = [f.name for f in forecasts if Phase.IMPLEMENT in f.phases]
+    hints = ((name, acceptance_hint(run.cell_context(name))) for name in stale)
+    accepts = {name: hint for name, hint in hints if hint is not None}
     found = overlap_problems(run.feature, run.layout.root)
     bad = any(claim.severity == "error" for claim in found)
     if as_json:
         value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
-                          proposals=propose_checks(run), worktrees=worktrees,
+                          proposals=propose_checks(run), work=work,
                           findings=[asdict(finding) for finding in findings])  # fmt: skip
         value["cross_checks"] = [
             {"repo": one.repo, "passed": one.passed, "told": one.told or None}
@@ -112,7 +113,8 @@ def print_plan(
             resources=_read_resources(session),
             timed=any(run.past.cell(p.name).seconds for p in run.plan.cells),
             proposals=propose_checks(run),
-            worktrees=worktrees,
+            work=work,
+            accepts=accepts,
         )
     )
     sys.stdout.writelines(f"{line}\n" for line in cross_lines(status))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from orchestr.cell.context import CellContext
@@ -15,6 +14,7 @@ from orchestr.cell.phases.retire_cell import (
 )
 from orchestr.cell.removed_cells import RemovedCell, find_orphaned_features, find_removed_cells
 from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.person import login_name
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, SpecError, UsageError
 from orchestr.process.lease import Lease
@@ -75,7 +75,7 @@ def _retire_word(session: Session, word: str, params: Any) -> int:
             if not ask_yes_no("Continue?", unheard="this closes a pull request"):
                 print_stderr("Aborted.")
                 return int(ExitCode.DONE)
-        user = getpass.getuser()
+        user = login_name()
         retire_cell(ctx, user=user, others=others, stop=params["stop"], say=write_stdout)
     write_stdout(f"retired {feature}:{name}\n")
     return int(ExitCode.DONE)

@@ -170,12 +170,11 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["num_process"] = min(MOST_THREADS, max(2, cells))
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             code = int(super().execute(params, tasks)) if tasks else 0
-            if not signals.count:
-                link_published(goals)
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED
             else:
                 exit_code = ExitCode.FAILED if code or reporter.blocked else ExitCode.DONE
+            link_published(goals, ended_well=exit_code is ExitCode.DONE)
             if exit_code is not ExitCode.DONE or not lands():  # else the landing is its end
                 finish_run(goals, exit_code)
         _print_summary(goals, happened, exit_code, as_json=params["json"])

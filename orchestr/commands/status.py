@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestr.cell.context import FeatureRun
+from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.registry import substitute_program_name
-from orchestr.run.observe_forge import observe_pull_requests
 from orchestr.run.start import make_tail_reader
 from orchestr.run.workspace import Session
 from orchestr.state.layout import create_state_dirs

@@ -53,17 +53,24 @@ class Origin:
                 f"repository {ref.name}: there is no clone at {ref.path}",
                 hint=f"clone it there, or set [repos.{ref.name}] path in orchestr.toml",
             )
-        with self._translate_git_errors():
-            self.refs: Mapping[str, str] = self.clone.ls_remote(
-                ref.remote, f"{HEADS}*", f"{PULLS}*", timeout=TIMEOUT
-            )
-            url = self.clone.run_readonly("remote", "get-url", "--", ref.remote).text.strip()
-        folder = local_path(url, ref.path)
+        asked = self.clone.run_readonly("remote", "get-url", "--", ref.remote, check=False)
+        folder = local_path(asked.text.strip(), ref.path) if asked.code == 0 else None
         self.direct = folder is not None and folder.is_dir()
         self.objects = Repo(folder, timeout=TIMEOUT) if folder and self.direct else self.clone
         self._fetched = self.direct
+        with self._translate_git_errors():
+            self.refs: Mapping[str, str] = self._read_refs()
 
     # --- reading ---------------------------------------------------------------------------
+
+    def _read_refs(self) -> dict[str, str]:
+        """The branches and pull requests at the origin; a folder is read without a transport."""
+        if self.direct:
+            words = ("for-each-ref", "--format=%(refname) %(objectname)", HEADS, PULLS)
+            done = self.objects.run_readonly(*words, check=False)
+            if done.code == 0:
+                return dict(line.split(" ") for line in done.text.splitlines())
+        return self.clone.ls_remote(self.ref.remote, f"{HEADS}*", f"{PULLS}*", timeout=TIMEOUT)
 
     def branch_head(self, name: str) -> CommitId | None:
         """The commit of a branch at the origin, as the one look showed it."""
@@ -121,16 +128,16 @@ class Origin:
         The files are the truth and the next look tries again, so a refusal is no error: a
         hosting server keeps ``refs/pull`` to itself, an origin may be read-only for us.
         """
-        wrong = {
-            n: s for n, s in heads.items() if self.refs.get(pull_ref(n)) != s and self.has_commit(s)
-        }
+        wrong = {n: s for n, s in heads.items() if self.refs.get(pull_ref(n)) != s}
+        if self.direct:
+            for number, sha in wrong.items():
+                with self._translate_git_errors(), suppress(GitError):
+                    self.objects.update_ref(pull_ref(number), CommitId(sha))
+            return
+        wrong = {number: sha for number, sha in wrong.items() if self.has_commit(sha)}
         if not wrong:
             return
         with self._translate_git_errors(), suppress(GitError):
-            if self.direct:
-                for number, sha in wrong.items():
-                    self.objects.update_ref(pull_ref(number), CommitId(sha))
-                return
             # The commits are at the origin already, under their branches: no hook of the clone
             # has anything to say about a second name for them.
             specs = [f"+{sha}:{pull_ref(number)}" for number, sha in wrong.items()]

@@ -13,7 +13,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
@@ -21,6 +21,16 @@ from orchestr.git.repo import CommitId, Repo, TreeId
 from orchestr.git.runner import split_records
 
 _EMPTY = b"tree 0\0"
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFilter:
+    """What is taken out of a tree: the paths of ``specs``, and each path of ``undone`` where it has
+    that blob: it gets the entry that ``base`` has, or none."""
+
+    base: str
+    specs: Sequence[str] = ()
+    undone: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +91,12 @@ def find_blob_paths(
 
 
 def filter_history(
-    repo: Repo, base: CommitId, head: CommitId, specs: Sequence[str], known: Collection[str] = ()
+    repo: Repo, base: CommitId, head: CommitId, what: TreeFilter, known: Collection[str] = ()
 ) -> CommitId:
-    """``head`` again, without the paths in any commit of ``base..head``, but those in ``known``.
+    """``head`` again, with every tree of ``base..head`` filtered, but of the commits in ``known``.
 
     Authors, dates and messages stay; a commit that had nothing else is left out. The tree of the
-    result never has the paths: a last commit takes away what stays in ``known``.
+    result is filtered always: a last commit takes away what stays in ``known``.
     """
     words = ("rev-list", "--topo-order", "--reverse", "--parents", head, "--not", base, *known)
     moved: dict[str, CommitId] = {}
@@ -94,9 +104,9 @@ def filter_history(
         env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         for line in repo.run_readonly(*words, "--").text.splitlines():
             old, *parents = line.split()
-            moved[old] = _filter_commit(repo, old, parents, specs, moved, env)
+            moved[old] = _filter_commit(repo, old, parents, what, moved, env)
         made = moved.get(head, head)
-        tree = _filter_tree(repo, made, specs, env)
+        tree = _filter_tree(repo, made, what, env)
     if tree == repo.resolve_tree(made):
         return made
     text = "chore: take out files that belong to no commit\n"
@@ -108,11 +118,11 @@ def _filter_commit(
     repo: Repo,
     old: str,
     parents: Sequence[str],
-    specs: Sequence[str],
+    what: TreeFilter,
     moved: Mapping[str, CommitId],
     env: Mapping[str, str],
 ) -> CommitId:
-    tree = _filter_tree(repo, old, specs, env)
+    tree = _filter_tree(repo, old, what, env)
     above = tuple(moved.get(one, CommitId(one)) for one in parents)
     was = repo.resolve_tree(old)
     if tree == was and list(above) == list(parents):
@@ -142,12 +152,29 @@ def _date(shown: str) -> str:
     return f"@{words[0]} {words[-1]}"
 
 
-def _filter_tree(repo: Repo, commit: str, specs: Sequence[str], env: Mapping[str, str]) -> TreeId:
-    """The tree of a commit without the paths."""
-    gone = list_tree_paths(repo, commit, specs)
+def _filter_tree(repo: Repo, commit: str, what: TreeFilter, env: Mapping[str, str]) -> TreeId:
+    """The tree of a commit, filtered."""
+    gone = [f"0 {'0' * len(commit)}\t{path}" for path in list_tree_paths(repo, commit, what.specs)]
+    if what.undone:
+        before = read_entries(repo, what.base, list(what.undone))
+        for path, entry in read_entries(repo, commit, list(what.undone)).items():
+            if entry.split()[1] == what.undone[path] and before.get(path) != entry:
+                gone.append(f"{before.get(path, f'0 {entry.split()[1]}')}\t{path}")
     if not gone:
         return repo.resolve_tree(commit)
     repo.run_git("read-tree", commit, env=env)
-    data = b"".join(os.fsencode(path) + b"\0" for path in gone)
-    repo.run_git("update-index", "--force-remove", "-z", "--stdin", input=data, env=env)
+    data = b"".join(os.fsencode(line) + b"\0" for line in gone)
+    repo.run_git("update-index", "-z", "--index-info", input=data, env=env)
     return TreeId(repo.run_git("write-tree", env=env).text.strip())
+
+
+def read_entries(repo: Repo, commit: str, paths: Sequence[str]) -> dict[str, str]:
+    """``mode blob`` of the paths that a commit has."""
+    found = {}
+    for at in range(0, len(paths), 500):  # a command line has an end
+        done = repo.run_readonly("ls-tree", "-r", "-z", commit, "--", *paths[at : at + 500])
+        for record in split_records(done.out):
+            head, _, path = record.partition("\t")
+            mode, _, blob = head.split()
+            found[path] = f"{mode} {blob}"
+    return found

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -153,11 +153,16 @@ class Repo(RemoteOps):
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
         new = "normal" if self.unseen is None else "all"  # else a folder would hide what is unseen
         done = self.run_readonly("status", "--porcelain=v1", "-z", f"--untracked-files={new}")
-        return [
-            record[3:]
-            for record in split_records(done.out)
-            if not (self.unseen and record.startswith("??") and self.unseen(record[3:]))
-        ]
+        records = [(record[:2], record[3:]) for record in split_records(done.out)]
+        return [path for letters, path in records if not self._is_unseen(letters, path)]
+
+    def _is_unseen(self, letters: str, path: str) -> bool:
+        """Whether a line of `git status` is no change; ``letters``: of the index, the worktree."""
+        if self.unseen is None or letters[1] not in "?MT":
+            return False
+        if letters[1] == "?":
+            return self.unseen.hides_new(path)
+        return letters[0] in " ." and self.unseen.hides_change(path)
 
     def unmerged_paths(self) -> tuple[str, ...]:
         """Paths that a merge left in conflict: what the index says, without a look at the files."""
@@ -247,15 +252,26 @@ class Repo(RemoteOps):
         return self.require_head()
 
     def _stage_all(self) -> None:
-        """``add -A``, without new paths that are `unseen`."""
+        """``add -A``, without what is `unseen`."""
         self.run_git("add", "-A")
+        self.unstage_unseen()
+
+    def unstage_unseen(self, env: Mapping[str, str] | None = None) -> None:
+        """Put what is `unseen` back to HEAD in the index (``env`` may name another one)."""
         if self.unseen is None:
             return
-        words = ("--cached", "--name-only", "--no-renames", "--diff-filter=A", "-z")
-        added = split_records(self.run_readonly("diff", *words, check=False).out)
-        mine = b"".join(os.fsencode(path) + b"\0" for path in added if self.unseen(path))
-        if mine:
-            self.run_git("update-index", "--force-remove", "-z", "--stdin", input=mine)
+        words = ("--cached", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=AMT", "-z")
+        shown = self.run_readonly("diff", *words, check=False, env=env)
+        records = split_records(shown.out)
+        back = []
+        for raw, path in zip(records[::2], records[1::2], strict=True):
+            mode, _, blob, _, letter = raw[1:].split()
+            hides = self.unseen.hides_new if letter == "A" else self.unseen.hides_change
+            if hides(path):
+                back.append(f"{mode} {blob}\t{path}")
+        if back:
+            data = b"".join(os.fsencode(line) + b"\0" for line in back)
+            self.run_git("update-index", "-z", "--index-info", input=data, env=env)
 
     def _staged_changes(self) -> bytes:
         """What the next commit would change, with the object names: equal bytes, equal content."""

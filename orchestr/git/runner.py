@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
 from orchestr.git.errors import explain_no_repository, git_failed, is_transient
+from orchestr.git.locate import locate_git_dirs
 from orchestr.git.stated import state_options
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.run import CompletedCommand, run_command
@@ -39,11 +40,23 @@ class WorktreeEntry:
     is_main: bool = False
 
 
+class Unseen(Protocol):
+    """Which paths of a worktree are nobody's work."""
+
+    def hides_new(self, path: str) -> bool:
+        """Whether a path that git does not track is none."""
+        ...
+
+    def hides_change(self, path: str) -> bool:
+        """Whether what differs in a tracked path is none."""
+        ...
+
+
 class GitPath:
     """A repository, a bare one or a worktree, by its path; cheap to make, holds no state.
 
     ``config`` are settings for every command (signing, excludes), ``env`` variables, ``timeout``
-    is in seconds. ``unseen`` says which new paths are no change and go into no commit, even where a
+    is in seconds. ``unseen`` are paths that are no change and go into no commit, even where a
     `.gitignore` of the repository shows them (it outranks every other excludes file).
     """
 
@@ -54,7 +67,7 @@ class GitPath:
         config: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float = 900.0,
-        unseen: Callable[[str], bool] | None = None,
+        unseen: Unseen | None = None,
     ) -> None:
         self.unseen = unseen
         self.path = Path(path).absolute()
@@ -203,11 +216,13 @@ class GitPath:
 
     def common_dir(self) -> Path:
         """The ``.git`` that all worktrees share, symlinks resolved: the identity of the repo."""
-        return self._rev_parse_path("--git-common-dir")
+        found = locate_git_dirs(self.path, frozenset(self.env))
+        return found[1] if found else self._rev_parse_path("--git-common-dir")
 
     def git_dir(self) -> Path:
         """This worktree's own part of it (HEAD, index)."""
-        return self._rev_parse_path("--git-dir")
+        found = locate_git_dirs(self.path, frozenset(self.env))
+        return found[0] if found else self._rev_parse_path("--git-dir")
 
     def toplevel(self) -> Path:
         """The root of this worktree. Raises GitError in a bare repository."""

@@ -76,12 +76,14 @@ def read_changes(
     found = []
     for record in split_records(tree.run_readonly(*words, env=env).out):
         kind, _, rest = record.partition(" ")
-        if kind == "?" and tree.unseen is not None and tree.unseen(rest):
+        if kind == "?" and tree.unseen is not None and tree.unseen.hides_new(rest):
             continue
         if kind == "?":
             found.append(ChangedPath(rest, "?", "?"))
         elif kind == "1":
             letters, sub, _, mode, _, _, blob, path = rest.split(" ", 7)
+            if letters in (".M", ".T") and tree.unseen and tree.unseen.hides_change(path):
+                continue
             inside = sub[1:].replace(".", "") if sub[0] == "S" else ""
             found.append(ChangedPath(path, letters[0], letters[1], inside, mode, blob))
         elif kind == "u":
@@ -105,6 +107,7 @@ def take_snapshot(tree: Repo, message: str) -> Snapshot:
                 scratch.run_git("read-tree", "HEAD", env=env)
         strangers = [c.path for c in changes if c.is_new and c.path.endswith("/")]
         _add_all(scratch, strangers, env)
+        scratch.unstage_unseen(env)
         tree_id = scratch.run_git("write-tree", env=env).text.strip()
         rest = [c for c in read_changes(scratch, untracked="all", env=env) if c.worktree != "."]
         staged = _commit_staged(scratch, changes, head, message, env)

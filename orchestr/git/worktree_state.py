@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -38,15 +39,21 @@ class WorktreeVerdict:
 
 
 def validate_worktree(
-    repo: Repo, path: Path, branch: str | None, *, registered: bool = True
+    repo: Repo,
+    path: Path,
+    branch: str | None,
+    *,
+    registered: bool = True,
+    listed: Sequence[WorktreeEntry] | None = None,
 ) -> WorktreeVerdict:
     """Compare the three records of a worktree: our entry, the disk, git.
 
-    ``branch`` None means that it should be detached. Changes nothing. Raises GitError when
+    ``branch`` None means that it should be detached; ``listed`` is what git lists, where the
+    caller has just asked. Changes nothing. Raises GitError when
     ``repo`` itself cannot be read.
     """
     path = path.absolute()
-    entry = find_worktree_entry(repo, path)
+    entry = find_worktree_entry(repo, path, listed)
     if not is_occupied(path):
         if entry is not None and entry.locked is not None:
             return WorktreeVerdict(WorktreeFinding.LOCKED, entry.locked or "no reason given", entry)
@@ -77,8 +84,11 @@ def validate_worktree(
     return WorktreeVerdict(WorktreeFinding.OK, entry.branch or (entry.head or "")[:12], entry)
 
 
-def find_worktree_entry(repo: Repo, path: Path) -> WorktreeEntry | None:
-    return next((e for e in repo.list_worktrees() if is_same_path(e.path, path)), None)
+def find_worktree_entry(
+    repo: Repo, path: Path, listed: Sequence[WorktreeEntry] | None = None
+) -> WorktreeEntry | None:
+    entries = repo.list_worktrees() if listed is None else listed
+    return next((e for e in entries if is_same_path(e.path, path)), None)
 
 
 def find_moved_entry(repo: Repo, path: Path) -> WorktreeEntry | None:

@@ -22,6 +22,7 @@ import random
 import shutil
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -176,7 +177,8 @@ def _register_worktree(
     repo: Repo, path: Path, branch: Branch | None, base: CommitId
 ) -> WorktreeProvision:
     """Make git's record and an empty directory, or find that they exist."""
-    verdict = validate_worktree(repo, path, branch)
+    listed = repo.list_worktrees()
+    verdict = validate_worktree(repo, path, branch, listed=listed)
     match verdict.finding:
         case WorktreeFinding.DAMAGED:
             repair_worktree(repo, path)
@@ -207,14 +209,14 @@ def _register_worktree(
         case WorktreeFinding.MISSING:
             if verdict.entry is not None:
                 _drop_worktree(repo, path)
+    if branch is not None:  # what was listed still holds where nothing was dropped
+        _ensure_branch_free(repo, path, branch, listed if verdict.entry is None else None)
     return _run_worktree_add(repo, path, branch, base)
 
 
 def _run_worktree_add(
     repo: Repo, path: Path, branch: Branch | None, base: CommitId
 ) -> WorktreeProvision:
-    if branch is not None:
-        _ensure_branch_free(repo, path, branch)
     path.parent.mkdir(parents=True, exist_ok=True)
     ref = f"refs/heads/{branch}"
     for turn in range(TRIES):
@@ -258,9 +260,11 @@ def _attach_to_branch(tree: Repo, branch: Branch) -> bool:
     return True
 
 
-def _ensure_branch_free(repo: Repo, path: Path, branch: Branch) -> None:
+def _ensure_branch_free(
+    repo: Repo, path: Path, branch: Branch, listed: Sequence[WorktreeEntry] | None = None
+) -> None:
     """Refuse a branch that is checked out elsewhere; drop a record without a directory."""
-    for entry in repo.list_worktrees():
+    for entry in repo.list_worktrees() if listed is None else listed:
         if entry.branch != branch or is_same_path(entry.path, path):
             continue
         if entry.path.exists() or entry.bare:

@@ -21,6 +21,7 @@ from orchestr.cell.phases import cross_checks
 from orchestr.cell.proof import run_checks
 from orchestr.cell.worktree import check_worktree
 from orchestr.cell.worktree.ensure import ensure_upstreams
+from orchestr.cell.worktree.links_back import find_links_back
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.kinds.command import CommandCheck
@@ -119,6 +120,13 @@ def make_default_check(runs: Sequence[FeatureRun], allowed_red: Collection[str] 
         checks, across = collect_checks(runs, order), collect_cross_checks(strict, order)
         if not checks and not across:
             return CandidateVerdict(True, "no checks")
+        foreign = find_links_back(runs[0], order.repo, order.path)
+        if foreign:
+            raise NotEvaluated(
+                f"not evaluated: {'; '.join(map(str, foreign))}, which is not what lands",
+                hint=f"[repos.{order.repo}] {foreign[0].remedy} instead of link or copy, or "
+                "allow_links_back = true there; then the same command again",
+            )
         logs = settings.workspace.state / "landing" / order.repo / "logs"
         _prune_logs(logs)
         with lease_ports(

@@ -177,28 +177,66 @@ def find_overlaps(feature: Feature) -> tuple[PathOverlap, ...]:
     waves = _assign_waves(cells)
     ancestors = _ancestor_bits(cells, sorted(cells, key=waves.__getitem__), same_repo=False)
     position = {name: index for index, name in enumerate(cells)}
-    # Patterns can only meet when one's literal prefix starts the other's, so each pattern looks
-    # among the prefixes of its own prefix: near linear where patterns live in their own folders.
-    seen: dict[tuple[str, ...], list[tuple[str, str, GlobPattern]]] = {}
-    below: dict[tuple[str, ...], list[tuple[str, str, GlobPattern]]] = {}
+    index = _ClaimIndex()
     found: list[PathOverlap] = []
     for cell in feature.cells:
-        mine = [(p, g) for p in cell.owned_paths if (g := parse_glob(p)) is not None]
-        for pattern, glob in mine:
-            prefix = (cell.repo, *glob.literal_prefix)
-            candidates = [c for k in range(1, len(prefix) + 1) for c in seen.get(prefix[:k], ())]
-            candidates += below.get(prefix, ())
-            for other, theirs, their_glob in candidates:
-                linked = ancestors[cell.name] >> position[other] & 1
-                linked |= ancestors[other] >> position[cell.name] & 1
-                if not linked and can_overlap(glob, their_glob):
-                    found.append(PathOverlap(other, cell.name, theirs, pattern))
-        for pattern, glob in mine:
-            prefix = (cell.repo, *glob.literal_prefix)
-            seen.setdefault(prefix, []).append((cell.name, pattern, glob))
-            for k in range(1, len(prefix)):
-                below.setdefault(prefix[:k], []).append((cell.name, pattern, glob))
+        mine = [
+            _Claim(cell.repo, cell.name, p, g)
+            for p in cell.owned_paths
+            if (g := parse_glob(p)) is not None
+        ]
+        for claim in mine:
+            for other in index.list_near(claim):
+                linked = ancestors[cell.name] >> position[other.cell] & 1
+                linked |= ancestors[other.cell] >> position[cell.name] & 1
+                if not linked and can_overlap(claim.glob, other.glob):
+                    found.append(PathOverlap(other.cell, cell.name, other.pattern, claim.pattern))
+        for claim in mine:
+            index.add(claim)
     return tuple(sorted(set(found), key=lambda o: (position[o[0]], position[o[1]], o[2:])))
+
+
+class _Claim(NamedTuple):
+    repo: str
+    cell: str
+    pattern: str
+    glob: GlobPattern
+
+
+class _ClaimIndex:
+    """Claims by where their paths start, so that not all pairs are compared.
+
+    Anchored patterns can only meet when one's literal prefix starts the other's, so each looks
+    among the prefixes of its own: near linear where they live in their own folders. Those that are
+    one plain name for every depth meet only their like among themselves.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, ...], list[_Claim]] = {}
+        self._below: dict[tuple[str, ...], list[_Claim]] = {}
+        self._floating: dict[tuple[str, str], list[_Claim]] = {}
+        self._every: dict[tuple[str, bool], list[_Claim]] = {}  # repository, whether floating
+
+    def list_near(self, claim: _Claim) -> list[_Claim]:
+        """The claims before this one that it may meet."""
+        if claim.glob.floating:
+            same = self._floating.get((claim.repo, claim.glob.floating), [])
+            return [*same, *self._every.get((claim.repo, False), [])]
+        prefix = (claim.repo, *claim.glob.literal_prefix)
+        found = [c for k in range(1, len(prefix) + 1) for c in self._at.get(prefix[:k], ())]
+        found += self._below.get(prefix, ())
+        return [*found, *self._every.get((claim.repo, True), [])]
+
+    def add(self, claim: _Claim) -> None:
+        """Keep it for those that come."""
+        self._every.setdefault((claim.repo, bool(claim.glob.floating)), []).append(claim)
+        if claim.glob.floating:
+            self._floating.setdefault((claim.repo, claim.glob.floating), []).append(claim)
+            return
+        prefix = (claim.repo, *claim.glob.literal_prefix)
+        self._at.setdefault(prefix, []).append(claim)
+        for k in range(1, len(prefix)):
+            self._below.setdefault(prefix[:k], []).append(claim)
 
 
 def overlap_severity(feature: Feature) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +31,29 @@ _THING = (
 _USE = (
     r"(?:after|against|based on|builds? on|calls?|consumes?|depends? on|from|imports?|needs?|"
     r"on top of|relies on|rely on|uses?|using|waits? for)"
+)
+_NAME = "\x00"  # stands for the name that is looked for: one expression serves all names
+_BARE = re.compile(r"(?<![\w/.-])[a-z](?:[a-z0-9-]*[a-z0-9])?(?![\w/-]|\.\w)")
+_QUOTED = rf"[`'\"]{_NAME}[`'\"]"
+_CELL = rf"(?:the )?(?:{_NAME}|{_QUOTED})"
+_WAYS = [
+    rf"\bwhat {_CELL}(?: cell)? (?:has |will )?{_MADE}\b",
+    rf"\b{_MADE} (?:by|in|from) (?:the )?(?:cell {_CELL}|{_CELL} cell)(?![\w-])",
+    rf"\b{_USE} (?:[\w-]+ ){{0,4}}?(?:cell {_CELL}|{_CELL} cell)(?![\w-])",
+    rf"\b{_MADE} by {_CELL}(?![\w-])",
+    rf"\b(?:that|which) {_CELL}(?: cell)? (?:has |will )?{_MADE}\b",
+    rf"\b{_USE} {_QUOTED}'s {_THING}\b",
+]
+_PLAIN = re.compile("|".join(_WAYS))
+# For a name that can hardly be anything else.
+_DISTINCT = re.compile(
+    "|".join(
+        [
+            *_WAYS,
+            rf"\b{_USE} (?:the )?(?:[\w-]+ ){{0,2}}?(?:of |from |in )?{_CELL}(?![\w-])",
+            rf"\b{_USE} {_NAME}'s\b",
+        ]
+    )
 )
 _WORD = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _NOT = re.compile(r"\b(?:not|never|no longer|without|instead of|unlike|rather than|n't)\b|n't\b")
@@ -81,13 +103,19 @@ def _find_in_cell(
         for name in dict.fromkeys(_WORD.findall(text)):
             if name not in cells or name == cell.name or name in told:
                 continue
-            pattern = _make_pattern(name, distinct=_is_distinct(name, repos))
-            if not any(_is_meant(sentence, pattern) for sentence in _split_sentences(text)):
+            pattern = _DISTINCT if _is_distinct(name, repos) else _PLAIN
+            sentences = _split_sentences(_mark_name(text, name))
+            if not any(_is_meant(sentence, pattern) for sentence in sentences):
                 continue
             linked = _list_upstreams(cell.name, cells) if linked is None else linked
             if name not in linked and cell.name not in _list_upstreams(name, cells):
                 told.add(name)
                 yield MissingEdge(cell.name, index, name)
+
+
+def _mark_name(text: str, name: str) -> str:
+    """The text with the mark where the name stands alone, not as a part of a path or a word."""
+    return _BARE.sub(lambda found: _NAME if found[0] == name else found[0], text)
 
 
 def _is_meant(sentence: str, pattern: re.Pattern[str]) -> bool:
@@ -101,28 +129,6 @@ def _split_sentences(text: str) -> list[str]:
 def _is_distinct(name: str, repos: frozenset[str]) -> bool:
     """Whether the name can hardly be a plain word or a repository's."""
     return name not in repos and re.search(r"[0-9-]", name) is not None
-
-
-@lru_cache(maxsize=4096)
-def _make_pattern(name: str, *, distinct: bool) -> re.Pattern[str]:
-    word = re.escape(name)
-    bare = rf"(?<![\w/.-]){word}(?![\w/-]|\.\w)"
-    quoted = rf"[`'\"]{word}[`'\"]"
-    cell = rf"(?:the )?(?:{bare}|{quoted})"
-    ways = [
-        rf"\bwhat {cell}(?: cell)? (?:has |will )?{_MADE}\b",
-        rf"\b{_MADE} (?:by|in|from) (?:the )?(?:cell {cell}|{cell} cell)(?![\w-])",
-        rf"\b{_USE} (?:[\w-]+ ){{0,4}}?(?:cell {cell}|{cell} cell)(?![\w-])",
-        rf"\b{_MADE} by {cell}(?![\w-])",
-        rf"\b(?:that|which) {cell}(?: cell)? (?:has |will )?{_MADE}\b",
-        rf"\b{_USE} {quoted}'s {_THING}\b",
-    ]
-    if distinct:
-        ways += [
-            rf"\b{_USE} (?:the )?(?:[\w-]+ ){{0,2}}?(?:of |from |in )?{cell}(?![\w-])",
-            rf"\b{_USE} {bare}'s\b",
-        ]
-    return re.compile("|".join(ways))
 
 
 def _list_upstreams(name: str, cells: dict[str, Cell]) -> set[str]:

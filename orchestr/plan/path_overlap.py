@@ -18,6 +18,8 @@ from orchestr.spec.path_patterns import GlobPattern, is_wild
 
 def can_overlap(a: GlobPattern, b: GlobPattern) -> bool:
     """True when some path matches both patterns (see the module for the side it errs to)."""
+    if a.floating and b.floating:
+        return a.floating == b.floating
     ours, theirs = _expand_segments(a, b), _expand_segments(b, a)
     # The usual two-string table, row by row: reach[j] says that what we have walked of ours and
     # theirs[:j] can cover one path.

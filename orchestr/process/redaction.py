@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 HIDDEN = "***"
 SHORTEST = 6  # shorter values ("1", "true") would hide half of every message
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|KEY(?![A-Z])|(^|_)PAT$", re.IGNORECASE)
-NO_SECRET = re.compile(r"GIT_CONFIG_KEY_\d+$")  # it holds the name of a setting
+# They hold the name of a setting, and the key of a feature, which is in every branch.
+NO_SECRET = re.compile(r"GIT_CONFIG_KEY_\d+$|ORCHESTR_KEY$")
 HTTP_USER = re.compile(r"(?<=http://)[^/\s'\"]*@|(?<=https://)[^/\s'\"]*@", re.IGNORECASE)
 URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@'\"]*):[^/\s'\"]*@")
 FORGE_TOKEN = re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{8,}|github_pat_[A-Za-z0-9_]{8,})")

@@ -13,15 +13,19 @@ from orchestr.cell.agent.prompt import check_template
 from orchestr.cell.budget import has_usd_limit
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.removed_cells import removed_cells_of
+from orchestr.cell.worktree.links_back import find_links_back
 from orchestr.errors import OrchestrError
 from orchestr.files import cache_record_reads
-from orchestr.git.repo import Repo, git_version
+from orchestr.git.repo import GitError, Repo, git_version
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_branches import check_branches
+from orchestr.run.check_checkouts import check_checkouts
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
 from orchestr.run.check_signing import check_signing
+from orchestr.run.check_surroundings import check_surroundings
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.checks import Reviewer
@@ -48,6 +52,8 @@ def check_prerequisites(
     chosen = [run.cell_context(name) for name in cells]
     for name in sorted({ctx.cell.repo for ctx in chosen}):
         found += check_repository(run, name)
+        checked = [ctx for ctx in chosen if ctx.cell.repo == name and ctx.has_checks]
+        found += check_links(run, name) if checked else []
     for problem in check_template(run.settings, [run.feature]):
         found.append(
             Diagnostic("error", f"{problem.location}: {problem.message}", problem.hint or "")
@@ -73,7 +79,10 @@ def check_prerequisites(
     busy = find_cells_to_run(run, cells, forced)
     found += check_signing(busy)
     found += check_origins(busy)
+    found += check_checkouts(busy)
+    found += check_branches(busy)
     found += check_ports(busy)
+    found += check_surroundings(busy)
     for problem in (
         *overlap_problems(run.feature, run.layout.root),
         *missing_edge_problems(run.feature, run.layout.root),
@@ -99,6 +108,20 @@ def find_cells_to_run(
             if behind or plan.name in forced or stale_phases(ctx):
                 found[plan.name] = ctx
     return list(found.values())
+
+
+def check_links(run: FeatureRun, name: str) -> list[Diagnostic]:
+    """Environments of the kit through which checks would test the main checkout."""
+    return [
+        Diagnostic(
+            "warning",
+            f"{name}: {link}: checks would test that, not the cell's source; they are not "
+            "evaluated",
+            f"install it in each worktree, e.g. [repos.{name}] {link.remedy} instead of link or "
+            "copy, or allow it there: allow_links_back = true",
+        )
+        for link in find_links_back(run, name)
+    ]
 
 
 def requested_reviewers(ctx: CellContext) -> tuple[Reviewer, ...]:
@@ -145,9 +168,14 @@ def check_repository(run: FeatureRun, name: str) -> list[Diagnostic]:
     path = repo_path(run.settings, name)
     if path.is_dir():
         repo = Repo(path)
-        if (why := repo.explain_unusable()) is not None:
+        try:
+            empty = repo.is_empty()
+        except GitError:
+            why = repo.explain_unusable()
+            if why is None:
+                raise
             return [Diagnostic("error", why[0], why[1] or f"set [repos.{name}] path to a clone")]
-        if repo.is_empty():
+        if empty:
             return [Diagnostic("error", f"{path} has no commit yet, nothing to start a branch from",
                             f"git -C {path} commit --allow-empty -m start, or fetch")]  # fmt: skip
         return []

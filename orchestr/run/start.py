@@ -18,12 +18,12 @@ from typing import Any
 
 from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
+from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.errors import ExitCode, OrchestrError
 from orchestr.plan.dag import ForecastOutcome
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
 from orchestr.run.goals import FeatureGoals
-from orchestr.run.observe_forge import observe_pull_requests
 from orchestr.run.preflight import check_prerequisites, requested_reviewers
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -186,12 +186,14 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
         observe_pull_requests(run)
 
 
-def link_published(goals: Sequence[FeatureGoals]) -> None:
+def link_published(goals: Sequence[FeatureGoals], *, ended_well: bool) -> None:
     """After the tasks: the pull requests of features whose own task did not come to its turn name
     each other, too. What cannot be linked now is with the next run, so it is only told.
     """
     for goal in goals:
         run = goal.run
+        if ended_well and any(target.cell is None for target in goal.targets):
+            continue
         cells = [plan.name for plan in run.plan.cells if not run.past.cell(plan.name).ignored]
         try:
             link_published_cells(run, cells)

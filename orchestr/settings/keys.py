@@ -18,6 +18,7 @@ from orchestr.registry import Registry
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.spec import field_types
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
+from orchestr.spec.path_patterns import check_path_pattern
 
 Convert = Callable[[Any], Any]
 
@@ -90,6 +91,22 @@ def _convert_trailers(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _convert_subject(value: Any) -> str:
+    text = _convert_text(value)
+    field_types.check_line(text)
+    known = ", ".join(f"{{{name}}}" for name in SUBJECT_FIELDS)
+    try:
+        shown = text.format(**dict.fromkeys(SUBJECT_FIELDS, "x"))
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise BadValue(
+            f"{quote_value(text)} cannot be filled in: {error}", f"known: {known}"
+        ) from None
+    if shown == text:
+        raise BadValue(f"{quote_value(text)} is the same for all commits", f"name one of {known}")
+    return text
+
+
+SUBJECT_FIELDS = ("type", "cell", "title", "key", "feature")  # of `repos.NAME.commit_subject`
 _TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*")
 
 
@@ -105,6 +122,11 @@ def _check_variable_name(name: str) -> None:
         raise BadValue(
             f"{quote_value(name)} cannot be a variable's name", "use letters, digits and `_`"
         )
+
+
+def _convert_path_patterns(value: Any) -> tuple[str, ...]:
+    """Patterns for paths of a repository, as git reads a ``.gitignore``."""
+    return tuple(map(check_path_pattern, _convert_texts(value)))
 
 
 def _convert_inner_paths(value: Any) -> tuple[str, ...]:
@@ -244,9 +266,11 @@ Texts = Annotated[tuple[str, ...], Key(_convert_texts)]
 Word = Annotated[str, Key(_convert_word, plain=True)]
 Ref = Annotated[str, Key(_convert_ref, plain=True)]
 HttpAddress = Annotated[str, Key(_convert_http_address, plain=True)]
+Subject = Annotated[str, Key(_convert_subject, plain=True)]
 Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]
 Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
 InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
+PathPatterns = Annotated[tuple[str, ...], Key(_convert_path_patterns)]
 Environment = Annotated[Mapping[str, str], Key(_convert_environment)]
 Flag = Annotated[bool, Key(_convert_flag)]
 Duration = Annotated[float, Key(field_types.parse_duration, plain=True)]

@@ -83,12 +83,19 @@ class RepoSettings:
     trailers: Annotated[keys.Trailers | None, Doc("instead of `workspace.trailers`")] = (
         None  # None: those of the workspace
     )
+    commit_subject: Annotated[
+        keys.Subject | None, Doc("the form of a subject, instead of `commits`", "{key}: {title}")
+    ] = None
     test_paths: Annotated[
-        keys.Texts,
+        keys.PathPatterns,
         Doc(
             "which files are tests (gitignore patterns), for `test_first`", ["tests/", "*_test.go"]
         ),
     ] = ()  # none: by names and folders
+    allow_links_back: Annotated[
+        keys.Flag,
+        Doc("checks count although `link` or `copy` brings what leads back to the main checkout"),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import Any
 from orchestr.state.events import Event, EventKind
 
 TORN_MARK = b"\n"
+_BEGIN = b'{"v":1,"ts":"'  # as `append` writes them, like the next
 _MOVES = (b'"kind":"cell.moved"', b'"kind":"cell.retired"')  # as `append` writes them
 
 
@@ -76,6 +77,15 @@ class Journal:
             event = parse_event(line) if line else None
             if event is not None:
                 yield event if follow is None else follow.rename(number, event)
+
+    def unreadable_lines(self) -> list[int]:
+        """The numbers, from 1, of lines that are no event of any version, nor the beginning of one,
+        which a kill may leave. Raises OSError."""
+        try:
+            *lines, _ = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        return [number for number, line in enumerate(lines, 1) if line and not _is_event(line)]
 
     def size(self) -> int:
         """Bytes written so far: whoever read that much knows it all."""
@@ -142,6 +152,16 @@ def parse_event(line: bytes) -> Event | None:
     texts = (event.ts, event.run, event.feature, event.cell, event.phase)
     fits = isinstance(event.attempt, int) and isinstance(event.data, dict)
     return event if fits and all(isinstance(text, str) for text in texts) else None
+
+
+def _is_event(line: bytes) -> bool:
+    """Whether it may be an event of another version, a JSON object with a kind, or was cut off."""
+    if line.startswith(_BEGIN) and not line.endswith(b"}"):
+        return True
+    try:
+        return isinstance(json.loads(line)["kind"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _as_dict(event: Event) -> dict[str, Any]:

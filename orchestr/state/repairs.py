@@ -78,6 +78,12 @@ def find_open_round(rounds: Sequence[RepairRound]) -> RepairRound | None:
     return next((one for one in reversed(rounds) if one.outcome == OPEN), None)
 
 
+def last_repaired_head(rounds: Sequence[RepairRound], phase: str, origin: str) -> str | None:
+    """The head that the repairs of a phase have made of a result; None when there is none."""
+    done = [one.after for one in rounds if (one.phase, one.origin) == (phase, origin) and one.after]
+    return done[-1] if done and done[-1] != origin else None
+
+
 def begin_round(cell_dir: Path, attempt: int, record: RepairRound, words: str) -> RepairRound:
     """Record a round before anything of it starts; the words first."""
     write_atomic(words_path(cell_dir, attempt, record.number), words.encode())

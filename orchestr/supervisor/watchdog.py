@@ -292,6 +292,9 @@ class Watchdog:
             self._read_pipes(0)
         for reader in self._readers.values():
             reader.finish()
+        for pipe in (self._agent.stdout, self._agent.stderr) if self._agent else ():
+            if pipe is not None:
+                pipe.close()
         self._out.close()
         if self._out.lost:
             self._notes.append(

@@ -303,6 +303,8 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
             return (
                 phase_module(phase).reason_to_run(ctx) is not None
             )  # a person repaired a red head
+        case Phase.REVIEW if ctx.cell.proof.reviewers:
+            return phase_module(phase).reason_to_run(ctx) is not None  # settings name the model
         case Phase.PUBLISH if observed_prs(ctx.run, ctx.cell):
             from orchestr.cell.phases.publish import saw_pr_closed
 

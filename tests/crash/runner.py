@@ -42,6 +42,9 @@ POINTS = {
     "back": "orchestr.cell.worktree.person_changes:_put_back",
     "attempt": "orchestr.state.attempts:write_attempt",
     "ref": "orchestr.git.repo:Repo.update_ref",
+    "baseline": "orchestr.cell.worktree.setup_baseline:write_baseline",
+    "put-back": "orchestr.cell.worktree.setup_baseline:put_worktree",
+    "equip": "orchestr.cell.worktree.setup:equip_worktree",
     "history": "orchestr.cell.worktree.take_out_kit:filter_history",
     "go-on": "orchestr.cell.agent.return_to_author:prepare_next_start",
 }

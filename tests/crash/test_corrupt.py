@@ -117,11 +117,18 @@ def test_rubbish_is_kept(tmp_path: Path) -> None:
     assert set(house.states().values()) == {"done"}
 
 
-@pytest.mark.parametrize("rubbish", [b'{"v":1,"ts":"2024', b"\x00" * 300 + b"\n", b"[" * 9000,
-                                     b'{"kind":"phase.done","ts":7,"data":3,"cell":[]}\n',
-                                     b"\xff\xfe rubbish\n\n[]\n7\n"],
-                         ids=["torn", "nul", "deep", "types", "lines"])  # fmt: skip
-def test_rubbish_in_the_journal_is_passed_over(rubbish: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rubbish", "told"),
+    [
+        pytest.param(b'{"v":1,"ts":"2024', "", id="torn"),  # a kill leaves such a line
+        pytest.param(b"\x00" * 300 + b"\n", "lines 10, ", id="nul"),
+        pytest.param(b"[" * 9000, "line 10 cannot", id="deep"),
+        pytest.param(b'{"kind":"phase.done","ts":7,"data":3,"cell":[]}\n', "", id="types"),
+        pytest.param(b"\xff\xfe rubbish\n\n[]\n7\n", "lines 10, 12, 13, ", id="lines"),
+    ],
+)
+def test_rubbish_in_the_journal_is_passed_over(rubbish: bytes, told: str, tmp_path: Path) -> None:
+    """Doctor names the lines."""
     house = House.build(tmp_path / "w", {"low": {}})
     house.run("run", FEATURE, code=0)
     path = house.root / ".orchestr" / "journal" / f"{FEATURE}.jsonl"
@@ -131,6 +138,8 @@ def test_rubbish_in_the_journal_is_passed_over(rubbish: bytes, tmp_path: Path) -
                   ["logs", f"{FEATURE}:low"]):  # fmt: skip
         seen = house.run(*words, code=0)
         assert "Traceback" not in both(seen)
+    doctor = both(house.run("doctor", code=0))
+    assert told in doctor and ("nothing is wrong" in doctor) == (not told)
     house.run("run", FEATURE, code=0)
     house.run("run", FEATURE, "--force", code=0)
     assert house.book()["end low 2"] == 1

@@ -49,3 +49,30 @@ def test_a_kill_at_any_step_of_a_rename(tmp_path: Path) -> None:
         house.sound()
 
     at_each(cases, tmp_path, act)
+
+
+def test_a_kill_at_any_step_of_an_acceptance(tmp_path: Path) -> None:
+    """The result stands, or it is as stale as before: then the same command lets it stand."""
+
+    def begin(house: House) -> list[str]:
+        house.run("run", FEATURE, code=0)
+        house.edit_spec("- do low", "- do low, in other words")
+        return house.starts()
+
+    words = ("accept", f"{FEATURE}:low", "--yes")
+    house = House.build(tmp_path / "undisturbed")
+    begin(house)
+    cases = points(house.steps(*words), "journal:after", "write:before", "write:after")
+    assert len(cases) > 3
+
+    def act(house: House, at: str) -> None:
+        paid = begin(house)
+        killed = house.crash(at, *words)
+        assert killed.returncode in (-9, 0), both(killed)
+        house.run(*words, code=0)
+        house.run("accept", FEATURE, "--yes", code=0)
+        house.run("run", FEATURE, code=0)
+        assert house.starts() == paid, at
+        house.sound()
+
+    at_each(cases, tmp_path, act)

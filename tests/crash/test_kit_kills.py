@@ -30,6 +30,28 @@ def committed_by_a_person(house: House) -> None:
     git(place, "commit", "--quiet", "-m", "a person's")
 
 
+SETS_UP = {"repos": {"app": {"setup": ["echo set-up >> README.md; echo gen > gen.txt"]}}}
+
+
+def test_a_kill_around_the_set_up_leaves_nothing_of_it_to_the_agent(tmp_path: Path) -> None:
+    house = House.build(tmp_path / "undisturbed", ONE, settings=SETS_UP)
+    steps = house.steps("run", FEATURE)
+    trees = house.trees()
+    cases = points(steps, "add:before", "add:after", "baseline:before", "baseline:after",
+                   "put-back:before", "put-back:after", "equip:after")  # fmt: skip
+    assert {case.partition(":")[0] for case in cases} == {"add", "baseline", "put-back", "equip"}
+
+    def act(house: House, at: str) -> None:
+        killed = house.crash(at, "run", FEATURE)
+        assert killed.returncode in (-9, 0), both(killed)
+        house.run("run", FEATURE, code=0)
+        assert house.trees() == trees, at
+        assert (house.worktree("low") / "gen.txt").read_text() == "gen\n"
+        house.settled(ONE)
+
+    at_each(cases, tmp_path, act, cells=ONE, settings=SETS_UP)
+
+
 @pytest.mark.parametrize("begin", [committed_by_an_agent, committed_by_a_person])
 def test_a_kill_at_any_step_publishes_no_secret_and_pays_once(
     begin: object, tmp_path: Path

@@ -39,7 +39,8 @@ def test_another_features_pull_request_is_refused_before_an_agent(
     ws.spec(ONE, feature="other")
     ws.run("run", "demo", code=0)
     before = bodies(ws)
-    done = ws.run("run", "other", code=1)
+    assert "belongs to cell demo:a of this workspace" in both(ws.run("run", "other", code=2))
+    done = ws.run("run", "other", "--skip-preflight", code=1)
     assert "branch T-1-a belongs to cell demo:a: local://app/pull/1 is its pull request" in both(
         done
     )
@@ -53,8 +54,8 @@ def test_another_cells_branch_without_a_pull_request_is_refused(workspace: MakeW
     ws.spec(ONE, feature="other")
     ws.run("run", "demo", code=0)
     ws.run("clean", "demo", code=0)
-    done = ws.run("run", "other", code=1)
-    assert "belongs to cell demo:a of this workspace" in both(done)
+    for words in (["plan", "other"], ["run", "other"], ["run", "other", "--skip-preflight"]):
+        assert "belongs to cell demo:a of this workspace" in both(ws.run(*words))
     assert (ws.starts(), ws.prs()) == (["a 1"], {})
 
 
@@ -161,3 +162,20 @@ def test_a_pull_request_that_another_cell_took_meanwhile_is_not_rewritten(
     done = ws.run("run", "demo", code=1)
     assert "belongs to cell other:a" in both(done)
     assert bodies(ws) == {"local://app/pull/1": taken}
+
+
+def test_a_pull_request_is_found_once_its_repository_is_cloned(workspace: MakeWorkspace) -> None:
+    """The local forge can be asked only then; nothing is paid for twice."""
+    cells = {"a": {}, "b": {}}
+    ws = workspace(cells=cells)
+    ws.settings(repos={"app": {"url": str(ws.repos / "app.git")}})
+    ws.run("run", "demo", code=0)
+    heads = ws.heads()
+    shutil.rmtree(ws.repos / "app")
+    for name in ("cells", "journal", "worktrees", "locks", "registry.json"):
+        place = ws.root / ".orchestr" / name
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+    ws.run("run", "demo", code=0)
+    assert sorted(ws.starts()) == ["a 1", "b 1"]
+    assert (ws.heads(), len(ws.prs())) == (heads, 2)
+    assert {e["cell"] for e in ws.journal(kind="cell.adopted")} == set(cells)

@@ -1,13 +1,18 @@
-"""`init`: where the new workspace is made, and whether what it says comes next can be typed."""
+"""`init`: what it finds, and that the command it names next really works."""
 
 from __future__ import annotations
 
+import json
 import os
-import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tests.conftest import MakeRepo, git, write
 from tests.fork_server import run_process
 
 
@@ -20,6 +25,128 @@ def init(cwd: Path, *args: str, **env: str) -> str:
     return str(done.stdout)
 
 
+def do_next(cwd: Path, said: str) -> str:
+    """Type what the last line says; returns its output."""
+    last = said.splitlines()[-1]
+    assert last.startswith("next: ")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", last.removeprefix("next: ")],
+        cwd=cwd,
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{last}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def settings_of(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "orchestr.toml").read_text())
+
+
+def make_clone(folder: Path, name: str, files: dict[str, str], *, origin: bool = True) -> Path:
+    """A repository with one commit, and, where wanted, a bare origin."""
+    path = folder / name
+    git(folder, "init", "-q", "-b", "main", str(path))
+    write(path, {"README.md": f"{name}\n", **files})
+    git(path, "add", "-A")
+    git(path, "commit", "-qm", "start")
+    if origin:
+        bare = folder / "origins" / f"{name}.git"
+        git(folder, "clone", "-q", "--bare", str(path), str(bare))
+        git(path, "remote", "add", "origin", str(bare))
+        git(path, "fetch", "-q")
+    return path
+
+
+@pytest.fixture
+def src(tmp_path: Path) -> Path:
+    """A folder where a person keeps clones: one with a check that is green, one without."""
+    folder = tmp_path / "src"
+    (folder / "origins").mkdir(parents=True)
+    make_clone(folder, "beta", {"Makefile": "test:\n\ttest -f README.md\n"})
+    make_clone(folder, "alpha", {})
+    return folder
+
+
+@pytest.mark.slow
+def test_the_example_runs_in_the_repositories_beside_it(src: Path) -> None:
+    said = init(src, "ws")
+    assert "repository beta at ../beta; checks: Makefile has a target `test`" in said
+    assert "none detected" in said
+    out = do_next(src, said)
+    assert "local://alpha/pull/1" in out and "local://beta/pull/1" in out
+    text = git(src / "beta", "show", "example-beta:orchestr-example.md")
+    assert "example, cell beta" in text
+    checks = json.loads((src / "ws/.orchestr/cells/example/beta/checks.json").read_text())
+    assert [(c["name"], c["passed"]) for c in checks["items"]] == [
+        ("command", True), ("example", True),
+    ]  # fmt: skip
+    assert "kept orchestr.toml" in init(src / "ws")
+
+
+@pytest.mark.slow
+def test_without_a_repository_the_example_has_one_of_its_own(tmp_path: Path) -> None:
+    said = init(tmp_path, "a b")
+    assert "no git repository is here, below or beside" in said
+    assert "local://playground/pull/2" in do_next(tmp_path, said)
+    root = tmp_path / "a b"
+    assert git(root / "playground/clone", "rev-parse", "origin/example-second")
+    again = init(root)
+    assert "nothing to be done" in do_next(root, again), "what is there is kept"
+
+
+@pytest.mark.slow
+def test_a_workspace_may_lie_in_its_only_repository(tmp_path: Path) -> None:
+    """It has no remote, so the example opens no pull request, and says so."""
+    clone = make_clone(tmp_path, "app", {}, origin=False)
+    (tmp_path / "no-repository").mkdir()
+    said = init(clone)
+    assert "the example opens no pull request there: it has no remote origin" in said
+    do_next(clone, said)
+    assert settings_of(clone)["repos"]["app"]["path"] == "."
+    assert git(clone, "log", "--format=%s", "main..example-second").count("\n") == 1
+
+
+def test_nothing_is_pushed_over_a_network_by_an_example(src: Path) -> None:
+    git(src / "alpha", "remote", "set-url", "origin", "git@forge.example:me/alpha.git")
+    init(src, "ws")
+    spec = (src / "ws/specs/example.yaml").read_text()
+    assert "no publish: it would push to git@forge.example:me/alpha.git" in spec
+    assert spec.index("repo: beta") < spec.index("repo: alpha"), "who can publish is first"
+
+
+def test_an_installed_agent_is_taken_and_the_demo_stays_at_hand(src: Path, tmp_path: Path) -> None:
+    bin_folder = tmp_path / "bin"
+    write(bin_folder, {"codex": "#!/bin/sh\n", "gemini": "#!/bin/sh\n"})
+    for program in bin_folder.iterdir():
+        program.chmod(0o755)
+    said = init(src, "ws", PATH=f"{bin_folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    agents = settings_of(src / "ws")["agents"]
+    assert agents["default"] == "codex"
+    assert [agents[name]["kind"] for name in ("codex", "gemini", "demo")] == [
+        "codex", "gemini", "command",
+    ]  # fmt: skip
+    assert "agent codex, gemini; without cost: --agent demo" in said
+
+
+def test_what_cannot_be_used_is_named(src: Path, make_repo: MakeRepo) -> None:
+    git(src, "init", "-q", "empty")
+    write(src, {"web/package.json": '{"scripts": {"test": "jest"}}', "web/node_modules/x": ""})
+    git(src / "web", "init", "-q")
+    git(src / "web", "add", "package.json")
+    git(src / "web", "commit", "-qm", "start")
+    git(src / "alpha", "worktree", "add", "-q", str(src / "linked"))
+    said = init(src, "ws")
+    assert f"passed over: {src}/empty has no commit yet" in said
+    assert "a new worktree has no node_modules" in said or "npm is not on PATH" in said
+    assert set(settings_of(src / "ws")["repos"]) == {"alpha", "beta", "web"}
+    assert "checks" not in settings_of(src / "ws")["repos"]["web"]
+
+
 def test_a_folder_is_made_where_the_person_stands(tmp_path: Path) -> None:
     """`doitw` goes to its own folder first, and there is none in the new workspace."""
     here, there = tmp_path / "a person's", tmp_path / "clone"
@@ -28,18 +155,12 @@ def test_a_folder_is_made_where_the_person_stands(tmp_path: Path) -> None:
     said = init(there, "my ws", ORCHESTR_FROM=str(here), ORCHESTR_AS="./doitw")
     assert (here / "my ws" / "orchestr.toml").exists()
     assert list(there.iterdir()) == []
-    last = said.splitlines()[-1].removeprefix("next: ")
-    step, _, rest = last.partition(", edit ")
-    command = f"{step} && {rest.partition(', then ')[2]}"
-    done = subprocess.run(
-        ["sh", "-c", command], cwd="/", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, command + done.stderr
-    assert "example: An example feature" in done.stdout
+    plan = said.splitlines()[-1].replace(" run example", " plan example")
+    assert "example: An example feature" in do_next(Path("/"), plan)
 
 
 def test_without_a_folder_it_is_the_current_one(tmp_path: Path) -> None:
-    assert "next: edit specs/example.yaml, then orchestr plan example" in init(tmp_path)
-    assert "next: cd ws, edit" in init(tmp_path, "ws")
-    assert shlex.split(init(tmp_path, "b c").splitlines()[-1])[:3] == ["next:", "cd", "b c,"]
+    assert init(tmp_path).splitlines()[-1] == "next: orchestr run example"
+    assert init(tmp_path, "ws").splitlines()[-1] == "next: cd ws && orchestr run example"
+    assert init(tmp_path, "b c").splitlines()[-1] == "next: cd 'b c' && orchestr run example"
     assert (tmp_path / "b c" / "specs" / "example.yaml").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace, nothing_to_do
+from tests.e2e.workspace import Workspace, nothing_to_do, wait_for
 
 RED = {"checks": [{"kind": "command", "name": "t", "run": ["test", "-e", "fixed.txt"]}],
        "repair": {"checks": 0}}  # fmt: skip
@@ -50,3 +50,20 @@ def test_an_ignored_cell_is_left_alone(workspace: MakeWorkspace) -> None:
     ws.run("run", "demo:b", "demo:c", code=0)
     assert named(ws, "b") == {"a", "c"}
     assert ws.pr("a") == before
+
+
+def test_what_was_published_before_an_abort_is_linked(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}, "b": {}, "c": {}})
+    ws.script("c", "sleep 300\n")
+    run = ws.spawn("run", "demo")
+    for name in ("a", "b"):
+        wait_for((ws.cell_dir(name) / "pr-url").exists, f"the pull request of {name}")
+    ws.run("abort", "demo", code=0)
+    assert run.ended() == 130
+    assert (named(ws, "a"), named(ws, "b")) == ({"b"}, {"a"})
+
+
+def test_a_cell_behind_a_gate_keeps_nobody_from_being_linked(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}, "b": {"depends_on": ["a"]}, "c": {"approve": "publish"}})
+    ws.run("run", "demo", code=1)
+    assert (named(ws, "a"), named(ws, "b")) == ({"b"}, {"a"})

@@ -99,14 +99,15 @@ def test_changes_while_a_plan_waits_for_approval(workspace: MakeWorkspace) -> No
 
 
 def test_changes_before_the_first_attempt(workspace: MakeWorkspace) -> None:
-    """The set-up's own files stay; a person's, written before any agent, are kept."""
+    """The set-up's own files stay, in no commit; a person's, written before any agent, are kept."""
     setup = {"repos": {"app": {"setup": ["echo made > made.txt"]}}}
     ws = workspace(cells={"a": {}}, settings=setup)
     ws.run("run", "demo:a:worktree", code=0)
     write(worktree(ws), {"mine.txt": "mine\n"})
     ref, paths = kept(ws, both(ws.run("run", "demo", code=0)))
     assert (paths, show(ws, ref, "mine.txt")) == (["mine.txt"], "mine")
-    assert published(ws) == ["README.md", "a.txt", "made.txt"]
+    assert published(ws) == ["README.md", "a.txt"]
+    assert (worktree(ws) / "made.txt").read_text() == "made\n"
 
 
 def test_a_repository_inside_and_ignored_files(workspace: MakeWorkspace) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import git
+from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both, nothing_to_do
 from tests.registry.test_ports import free_base
@@ -156,3 +156,39 @@ def test_ports_that_other_programs_hold(workspace: MakeWorkspace) -> None:
         ws.run("run", "demo:b", code=0)  # it wants none
     ws.run("run", "demo", code=0)
     assert ws.starts("a") == ["a 1"]
+
+
+def test_work_that_is_only_in_the_checkout_is_named(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}, "b": {"depends_on": ["a"]}})
+    app = ws.repos / "app"
+    write(app, {"more.txt": "more\n"})
+    git(app, "add", "more.txt")
+    git(app, "commit", "--quiet", "-m", "not pushed")
+    write(app, {"more.txt": "even more\n", "new.txt": "untracked\n"})
+    words = (
+        f"warning: app: main in {app} has 1 commit that is not at the origin",
+        f"warning: app: not committed in {app}, so cells start without: more.txt\n",
+    )
+    for look in (["plan", "demo"], ["run", "demo"]):
+        told = both(ws.run(*look, code=0))
+        assert [told.count(text) for text in words] == [1, 1], told
+    git(app, "push", "--quiet", "origin", "main")
+    git(app, "checkout", "--quiet", "more.txt")
+    ws.spec({"a": {}, "b": {"depends_on": ["a"]}, "c": {}})
+    told = both(ws.run("plan", "demo", code=0))
+    assert "cells start without" not in told
+
+
+def test_a_branch_with_a_persons_commits_is_named_beforehand(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}, "b": {}})
+    app = ws.repos / "app"
+    git(app, "switch", "--quiet", "-c", "T-1-a")
+    write(app, {"mine.txt": "mine\n"})
+    git(app, "add", "mine.txt")
+    git(app, "commit", "--quiet", "-m", "mine")
+    git(app, "switch", "--quiet", "main")
+    git(app, "branch", "T-1-b", "main")  # nothing of anybody is on it
+    told = both(ws.run("plan", "demo", code=0))
+    assert f"warning: demo:a: branch T-1-a exists in {app}" in told
+    assert "T-1-b exists" not in told
+    assert "set `adopt: true` for cell a" in told

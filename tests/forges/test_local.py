@@ -25,6 +25,9 @@ from orchestr.settings.records import ForgeSettings, WorkspaceSettings
 
 from .contract import ForgeContract, World, git
 
+# What looks at an origin: over a transport, or into its folder.
+LOOKS = ("ls-remote", "for-each-ref", "fetch", "push")
+
 
 class LocalWorld(World):
     forge: LocalForge
@@ -65,7 +68,7 @@ class LocalWorld(World):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Repo, "_run_once", spy)
             act()
-        return sum(args[0] in ("ls-remote", "fetch", "push") for args in asked)
+        return sum(args[0] in LOOKS for args in asked)
 
 
 @pytest.fixture

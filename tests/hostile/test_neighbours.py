@@ -27,7 +27,7 @@ def test_another_cells_branch_is_put_back(workspace: MakeWorkspace, script: str)
     head = ws.head("good")
     ws.script("bad", f"{script}; echo x > a")
     done = both(ws.run("run", "demo", code=1))
-    assert "the agent moved branches of other cells: T-1-good" in done
+    assert "branches of other cells were moved: T-1-good" in done
     assert git(ws.repos / "app", "rev-parse", "T-1-good") == head == ws.head("good")
     assert ws.states() == {"good": "done", "bad": "failed"}
     ws.script("bad", None)

@@ -14,7 +14,9 @@ def test_names_that_look_secret(name: str) -> None:
     assert secret_values({name: "abcdefgh"}) == {"abcdefgh"}
 
 
-@pytest.mark.parametrize("name", ["PATH", "KEYBOARD", "GIT_CONFIG_KEY_0", "HOME", "PATIENCE"])
+@pytest.mark.parametrize(
+    "name", ["PATH", "KEYBOARD", "GIT_CONFIG_KEY_0", "HOME", "PATIENCE", "ORCHESTR_KEY"]
+)
 def test_names_that_do_not(name: str) -> None:
     assert secret_values({name: "abcdefgh"}) == set()
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.settings.loader import load_settings
-from orchestr.settings.new_workspace import WorkspaceFiles, write_workspace
+from orchestr.settings.new_workspace import (
+    CheckEntry,
+    RepoEntry,
+    Surroundings,
+    WorkspaceFiles,
+    write_workspace,
+)
 from orchestr.settings.records import Settings
 from orchestr.spec.field_types import BadValue
 from orchestr.spec.validate import json_schema, validate_specs
@@ -17,7 +24,14 @@ GOOD = (
     "apiVersion: orchestr/v1\nkind: Feature\nmetadata: {name: good}\n"
     "cells:\n  a: {repo: r, todo: [x]}\n"
 )
-ALL_FILES = ("orchestr.toml", "specs/example.yaml", "dodo.py", ".gitignore")
+ALL_FILES = (
+    "orchestr.toml",
+    "specs/example.yaml",
+    "specs/orchestr.schema.json",
+    "tools/demo-agent.sh",
+    "dodo.py",
+    ".gitignore",
+)
 
 
 def workspace(root: Path, agents: str = "") -> Settings:
@@ -113,8 +127,9 @@ def test_the_schema_names_both_forms_and_every_field() -> None:
 
 def test_a_new_workspace_is_valid_and_making_it_twice_changes_nothing(tmp_path: Path) -> None:
     root = tmp_path / "new"
+    found = Surroundings((RepoEntry("platform", "../platform"), RepoEntry("sdk.x", "../sdk.x")))
 
-    first = write_workspace(root, repos={"platform": "../platform", "sdk": "../sdk"})
+    first = write_workspace(root, found)
     files = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     second = write_workspace(root)
 
@@ -123,9 +138,19 @@ def test_a_new_workspace_is_valid_and_making_it_twice_changes_nothing(tmp_path: 
     settings = load_settings(root, {})
     report = validate_specs(settings)
     assert (report.is_good, report.warnings) == (True, ())
-    assert [cell.repo for cell in report.features[0].cells] == ["platform", "sdk"]
-    assert settings.repo_settings("sdk").path == tmp_path / "sdk"
+    assert [(c.name, c.repo) for c in report.features[0].cells] == [
+        ("platform", "platform"), ("sdk-x", "sdk.x"),
+    ]  # fmt: skip
+    assert settings.repo_settings("sdk.x").path == tmp_path / "sdk.x"
     assert (root / "dodo.py").read_text().endswith("from orchestr.dodo import *  # noqa: F403\n")
+
+
+def test_the_schema_line_of_the_example_leads_to_the_schema(tmp_path: Path) -> None:
+    write_workspace(tmp_path)
+    first = (tmp_path / "specs" / "example.yaml").read_text().splitlines()[0]
+    start, _, name = first.partition("$schema=")
+    assert start == "# yaml-language-server: "
+    assert json.loads((tmp_path / "specs" / name).read_text()) == json_schema()
 
 
 def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
@@ -135,13 +160,41 @@ def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_bytes(b"build/\n.orchestr/")
     (tmp_path / "dodo.py").symlink_to("nowhere.py")
 
-    done = write_workspace(tmp_path)
+    done = write_workspace(tmp_path, Surroundings((RepoEntry("a", "../a"),)))
 
-    assert done == WorkspaceFiles((".gitignore",), ("orchestr.toml", "dodo.py"))
+    made = ("specs/orchestr.schema.json", ".gitignore")
+    assert done == WorkspaceFiles(made, ("orchestr.toml", "dodo.py"))
     assert (tmp_path / "orchestr.toml").read_text() == "# mine\n"
     assert (tmp_path / ".gitignore").read_text() == "build/\n.orchestr/\n.doit.db*\n"
     assert not (tmp_path / "nowhere.py").exists()
+    assert not (tmp_path / "tools").exists()
     assert not (tmp_path / "specs" / "example.yaml").exists()
+
+
+def test_settings_say_what_was_found(tmp_path: Path) -> None:
+    checks = (
+        CheckEntry('{kind = "pytest"}', "there is a tests/test_\n[x].py"),
+        CheckEntry('{kind = "command", run = ["npm", "test"]}', "package.json", "npm is not there"),
+    )
+    local = RepoEntry("b", "../b", checks)
+    away = RepoEntry("a", "../a", unpublished="it would push to https://h.example/a.git")
+    write_workspace(tmp_path, Surroundings((away, local), ("claude", "codex"), True))
+
+    settings = load_settings(tmp_path, {})
+    assert [check.kind for check in settings.repo_settings("b").checks] == ["pytest"]
+    assert 'run = ["npm", "test"]}]  # package.json, but npm is not there' in (
+        (tmp_path / "orchestr.toml").read_text()
+    )
+    assert (settings.default_agent, list(settings.agents)) == (
+        "claude",
+        ["claude", "codex", "demo"],
+    )
+    assert settings.forge.kind == "github"
+    (feature,) = validate_specs(settings).features
+    assert [(c.repo, str(c.phases[-1])) for c in feature.cells] == [
+        ("b", "publish"),
+        ("a", "review"),
+    ]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -150,7 +203,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OrchestrError, match=r"cannot write .*file"):
         write_workspace(tmp_path / "file")
     with pytest.raises(BadValue):
-        write_workspace(tmp_path / "x", repos={"../x": "y"})
+        write_workspace(tmp_path / "x", Surroundings((RepoEntry("../x", "y"),)))
 
 
 def test_the_reference_names_every_field_and_key() -> None:

@@ -23,8 +23,9 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
 from orchestr.cell.proof.commit_result import prove_attempt
 from orchestr.cell.worktree import clone_guard
-from orchestr.cell.worktree.branch_guard import snapshot_branches
+from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
+from orchestr.cell.worktree.commit_style import refuse_bad_message
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.person_changes import record_clean, record_left
 from orchestr.cell.worktree.ports import lease_cell_ports
@@ -69,20 +70,19 @@ def carry_out_attempt(
         lease_cell_ports(ctx)  # waits here, without a slot, when none are free
         done = _drive_and_prove(ctx, attempt, marker)
     except Interrupted:
-        clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        restore_surroundings(ctx, attempt, marker.base_ref)
         try_salvage(ctx, attempt)
         close_attempt(ctx, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
         if error.repeatable:  # it stays open: the next run commits what the agent left
             raise
-        harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        harm = restore_surroundings(ctx, attempt, marker.base_ref)
         restored = restore_worktree(ctx, attempt)
         lacks = explain_missing_variables(
             attempts.attempt_folder(ctx.dir, attempt.number), attempt.agent
         )
-        more = [text for text in (lacks, *harm, *restored) if text not in error.reason]
-        text = "; ".join([error.reason, *more])
+        text = clone_guard.add_harm(error.reason, [*filter(None, [lacks]), *harm, *restored])
         _try_record_left(ctx, attempt)
         close_attempt(ctx, attempt, "failed", text)
         raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
@@ -97,7 +97,7 @@ def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker)
     """The agent, then the proof; what is not its own goes back to it once. Raises PhaseFailed."""
     while True:
         verdict = drive_agent(ctx, author_work(ctx, attempt))
-        harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
             raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
@@ -119,14 +119,17 @@ def _resume_attempt(
         return None
     if newest.key != key:
         stop_attempt_agents(ctx, newest)
+        harm = restore_surroundings(ctx, newest, marker.base_ref)
         try_salvage(ctx, newest)
-        close_attempt(ctx, newest, "superseded", "its todo, plan or what it builds on changed")
+        why = "its todo, plan or what it builds on changed"
+        close_attempt(ctx, newest, "superseded", clone_guard.add_harm(why, harm))
         return None
     lost = end_lost_agent(ctx, newest)
     if lost is not None:
+        harm = restore_surroundings(ctx, newest, marker.base_ref)
         restore_worktree(ctx, newest)
         _try_record_left(ctx, newest)
-        close_attempt(ctx, newest, "failed", lost)
+        close_attempt(ctx, newest, "failed", clone_guard.add_harm(lost, harm))
         return None
     if not (attempts.attempt_folder(ctx.dir, newest.number) / "notes.txt").exists():
         ensure_worktree(ctx, marker)  # killed before the agent could start
@@ -142,6 +145,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt
     # What a killed check left is put right first: later that would undo our own work.
     recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
     start, notes = prepare_branch(ctx, marker)
+    refuse_bad_message(ctx)
     attempt = attempts.open_attempt(
         ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
     )

@@ -68,7 +68,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         ctx.repo,
         ctx.worktree,
         ctx.run.layout.excludes_file,
-        patterns=ctx.kit.patterns,
+        patterns=ctx.unseen.patterns,
         config=agent_git_config(ctx),
         record=ctx.git_record,
     )
@@ -157,15 +157,12 @@ def read_time_limit(folder: Path, name: str) -> float:
 
 
 def launch_secrets(folder: Path) -> frozenset[str]:
-    """The secret values in the environment of an attempt's agent: never to be shown.
-
-    Our own variables hold none: `ORCHESTR_KEY` is the feature's key, which is in every branch.
-    """
+    """The secret values in the environment of an attempt's agent: never to be shown."""
     try:
         env = client.read_launch(folder).env
     except (OSError, ValueError):
         return frozenset()
-    return secret_values({k: v for k, v in env.items() if not k.startswith("ORCHESTR_")})
+    return secret_values(env)
 
 
 def explain_missing_variables(folder: Path, agent: str) -> str:

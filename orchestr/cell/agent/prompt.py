@@ -189,6 +189,7 @@ def _commit_facts(rules: CommitRules) -> dict[str, Any]:
         "conventional": rules.conventional,
         "key": rules.key,
         "trailers": list(rules.trailers),
+        "subject": rules.subject,
     }
 
 

@@ -15,7 +15,7 @@ from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.proof.commit_result import commit_and_prove_repair
 from orchestr.cell.worktree import clone_guard
-from orchestr.cell.worktree.branch_guard import snapshot_branches
+from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.person_changes import set_aside_person_changes
 from orchestr.cell.worktree.restore import restore_worktree
@@ -71,23 +71,23 @@ def carry_out_repair(
     try:
         _resume_author(ctx, attempt, marker, record)
         drive_agent(ctx, author_work(ctx, attempt, phase, round=record.number))
-        harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
             raise ctx.fail(f"while its agent repaired, {'; '.join(harm)}")
         set_foreign_files_aside(ctx, attempt, CommitId(record.before))
         head, findings = commit_and_prove_repair(ctx, attempt, marker, CommitId(record.before))
     except Interrupted:
-        clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        restore_surroundings(ctx, attempt, marker.base_ref)
         end_stopped_repair(ctx, attempt)
         attempts.close(ctx.dir, attempt, "aborted", "stopped", tip=find_branch_tip(ctx))
         raise
     except OrchestrError as error:
         if error.repeatable:  # it stays open: the next run commits what the agent left
             raise
-        harm = clone_guard.restore_clone(ctx, attempt, marker.base_ref)
+        harm = restore_surroundings(ctx, attempt, marker.base_ref)
         mended = _clean_worktree(ctx, attempt, record)
-        text = "; ".join([error.reason, *harm, *mended])
+        text = clone_guard.add_harm(error.reason, [*harm, *mended])
         _close_and_journal(ctx, attempt, record, repairs.FAILED, detail=text)
         attempts.close(ctx.dir, attempt, "done", "", tip=find_branch_tip(ctx))
         repairs.end_series(ctx.dir, attempt.number, record.phase, record.origin)

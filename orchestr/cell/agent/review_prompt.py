@@ -8,6 +8,7 @@ there is undone and fails the review.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def review_head(
     if attempt is not None:
         opened = attempts.reopen(ctx.dir, attempt, str(Phase.REVIEW))
     left = attempts.attempt_folder(ctx.dir, number) / "left-by-reviewers"
-    with guard_worktree(ctx, head, ctx.dir / GUARD, left) as guard:
+    void = partial(attempts.forget_opinions, ctx.dir, number)  # whichever of them did the harm
+    with guard_worktree(ctx, head, ctx.dir / GUARD, left, void) as guard:
         try:
             pictures = take_screenshots(ctx, head, number)
             prompt = build_review_prompt(ctx, head, base, rows, pictures)
@@ -54,8 +56,7 @@ def review_head(
             if opened is not None:
                 attempts.close(ctx.dir, opened, "done", "")
     harm = [*guard.outside, *guard.harm]
-    if harm:  # by whichever of them: no opinion of these sessions counts
-        attempts.forget_opinions(ctx.dir, number)
+    if harm:
         raise ctx.fail(
             f"while it was reviewed, {'; '.join(harm)}; its reviews do not count",
             hint=f"orchestr run {ctx.name}: its reviewers are asked again",

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestr.agents import AgentRequest
@@ -26,6 +26,7 @@ from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
 from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
+from orchestr.cell.inputs import reviewer_model
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import agent_git_env
@@ -117,6 +118,7 @@ def _run_reviewer(
         raise
     finally:
         _remove_checkout(folder / TREE)
+    found = replace(found, model=reviewer_model(ctx, reviewer))
     write_json(folder / ANSWER, opinions.opinion_to_row(found))
     ctx.emit(
         EventKind.REVIEW_DONE,
@@ -160,7 +162,8 @@ def _find_or_make_folder(ctx: CellContext, reviewer: Reviewer, case: ReviewCase)
     home = attempts.reviews_folder(ctx.dir, case.attempt)
     home.mkdir(parents=True, exist_ok=True)
     wanted = {"head": case.head, "agent": reviewer.agent, "model": reviewer.model or "",
-              "name": reviewer.name, "case": digest(case.prompt)}  # fmt: skip
+              "name": reviewer.name, "case": digest(case.prompt),
+              "reads": reviewer_model(ctx, reviewer)}  # fmt: skip
     numbers = [0]  # also of those that were forgotten: their costs are kept by these names
     for path in sorted(home.parent.glob(f"{home.name}*/*-*"), key=lambda p: p.name):
         number, _, name = path.name.partition("-")
@@ -169,12 +172,18 @@ def _find_or_make_folder(ctx: CellContext, reviewer: Reviewer, case: ReviewCase)
         numbers.append(int(number))
         with suppress(CorruptState):
             mine = path.parent == home and name == reviewer.name
-            if mine and read_json(path / REQUEST) == wanted and _is_usable(path):
+            if mine and _is_request_for(read_json(path / REQUEST), wanted) and _is_usable(path):
                 return path
     folder = home / f"{max(numbers) + 1}-{reviewer.name}"
     folder.mkdir()
     write_json(folder / REQUEST, wanted)
     return folder
+
+
+def _is_request_for(asked: object, wanted: Mapping[str, str]) -> bool:
+    """Whether a reviewer was asked the same; a version of before did not note which model the
+    settings named (`reads`)."""
+    return isinstance(asked, dict) and {"reads": wanted["reads"], **asked} == wanted
 
 
 def _reviewer_marker(ctx: CellContext, case: ReviewCase, folder: Path) -> str:
@@ -207,7 +216,6 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         more = again.read_text(encoding="utf-8") if again.exists() else ""
         write_atomic(prompt, (case.prompt + more).encode())
     settings = ctx.run.settings
-    agent = settings.agents[reviewer.agent]
     marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
     read = (*case.pictures, *(up.worktree for up in ctx.upstreams()))
@@ -226,7 +234,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
                 "ORCHESTR_HEAD": case.head,
                 "ORCHESTR_PROMPT_FILE": str(prompt),
             },
-            model=reviewer.model or agent.model,
+            model=reviewer_model(ctx, reviewer) or None,
             folder=folder,
             session=session,
             tools=reviewer_tools(tuple(dict.fromkeys(p if p.is_dir() else p.parent

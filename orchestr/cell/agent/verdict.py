@@ -46,11 +46,12 @@ class ReviewIssue:
 
 @dataclass(frozen=True, slots=True)
 class ReviewerOpinion:
-    """All that one reviewer found."""
+    """All that one reviewer found; ``model`` is the one that read, None in records of before."""
 
     reviewer: str
     summary: str
     issues: tuple[ReviewIssue, ...]
+    model: str | None = None
 
     @property
     def blockers(self) -> tuple[ReviewIssue, ...]:
@@ -222,6 +223,7 @@ def opinion_to_row(opinion: ReviewerOpinion) -> dict[str, Any]:
         "summary": opinion.summary[:TEXT],
         "issues": [{**asdict(i), "severity": str(i.severity), "places": list(i.places)}
                    for i in opinion.issues],
+        **({} if opinion.model is None else {"model": opinion.model}),
     }  # fmt: skip
 
 
@@ -252,6 +254,7 @@ def opinion_from_row(row: Mapping[str, Any]) -> ReviewerOpinion:
                   i["evidence"])
             for i in row["issues"]
         ),
+        row.get("model"),
     )  # fmt: skip
 
 

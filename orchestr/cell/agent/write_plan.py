@@ -13,7 +13,7 @@ from orchestr.cell import approval
 from orchestr.cell.agent.launch import last_start_offset, launch_secrets
 from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree.branch_guard import restore_surroundings
 from orchestr.cell.worktree.discard import put_worktree
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.prepare_branch import prepare_branch
@@ -96,7 +96,7 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
     A change in its own worktree is a warning: it is kept under a ref, undone, and the plan may
     be good all the same. Safe to repeat.
     """
-    harm = clone_guard.restore_clone(ctx, plan, marker.base_ref)
+    harm = restore_surroundings(ctx, plan, marker.base_ref)
     harm += find_trespass(ctx, plan)
     before = read_json(attempts.attempt_folder(ctx.dir, plan.number) / BEFORE) or {}
     seen, start = CommitId(before.get("picture") or plan.start), CommitId(plan.start)

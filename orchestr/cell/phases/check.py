@@ -120,7 +120,7 @@ def run(ctx: CellContext) -> PhaseResult:
     if done is None or marker is None:
         raise ctx.fail("it has no result to check", hint=f"orchestr run {ctx.name}")
     if decision.step is CheckStep.PASS_THROUGH:
-        evidence, summary = _pass_head_through(ctx, record, done, inputs.key), None
+        evidence, summary = _pass_head_through(ctx, record, done, marker, inputs.key), None
     else:
         evidence, summary = check_until_green(ctx, done, marker)
     evidence.write(ctx.dir / CHECKS)
@@ -132,14 +132,17 @@ def run(ctx: CellContext) -> PhaseResult:
 
 
 def _pass_head_through(
-    ctx: CellContext, record: CellRecord, done: ImplementRecord, key: str
+    ctx: CellContext, record: CellRecord, done: ImplementRecord, marker: WorktreeMarker, key: str
 ) -> Evidence:
     """Evidence without checks, for the head that the last repair of this result came to."""
-    from orchestr.cell.phases.checkout_head import end_repair
+    from orchestr.cell.phases.checkout_head import end_repair, find_repaired_head
 
     old = record.checks
     end_repair(ctx, done, Phase.CHECK)
     head = old.head if old is not None and old.origin == done.head else done.head
+    repaired = find_repaired_head(ctx, done, marker, Phase.CHECK, head)
+    if repaired is not None:
+        head = head_to_record(ctx, done, repaired)
     return Evidence(head, key, (), done.head)
 
 

@@ -60,6 +60,23 @@ def end_repair(ctx: CellContext, done: ImplementRecord, phase: Phase) -> None:
         call_off_repair(ctx, attempt, record)
 
 
+def find_repaired_head(
+    ctx: CellContext, done: ImplementRecord, marker: WorktreeMarker, phase: Phase, known: str
+) -> CommitId | None:
+    """The head that the repairs of a phase came to, where the phase has nothing to prove any more
+    (the spec lost its checks or reviewers after they had failed).
+
+    None when that is the ``known`` one, and when it may not be published. Raises PhaseFailed when
+    the worktree cannot be used.
+    """
+    rounds = repairs.read_rounds(ctx.dir, done.attempt) if done.attempt else []
+    repaired = repairs.last_repaired_head(rounds, phase, done.head)
+    if repaired in (None, known):
+        return None
+    head = checkout_head(ctx, done, marker)
+    return None if unacceptable_reason(ctx, done, marker, head) else head
+
+
 def checkout_head(ctx: CellContext, done: ImplementRecord, marker: WorktreeMarker) -> CommitId:
     """Make the worktree ready and return the head that it stands on.
 

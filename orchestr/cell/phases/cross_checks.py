@@ -21,6 +21,7 @@ from orchestr.cell.proof.run_checks import (
 )
 from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
 from orchestr.cell.worktree.ensure import readable_checkout
+from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
 from orchestr.errors import PhaseFailed
@@ -132,6 +133,9 @@ def _check_merge(
     logs = run.layout.feature_dir(run.feature.name) / "cross-checks" / repo
     bench = bench_path(run, repo)
     tree = checkout_commit(ctx, bench, merged.commit)
+    foreign = explain_links_back(ctx, bench)
+    if foreign is not None:
+        return {"passed": False, "told": f"not evaluated: {foreign}", "rows": []}
     request = SuiteRequest(
         worktree=bench,
         head=merged.commit,

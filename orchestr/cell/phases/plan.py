@@ -28,7 +28,8 @@ from orchestr.cell.inputs import attempt_key, phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.record import CellRecord, Decision
-from orchestr.cell.worktree import branch_guard, clone_guard
+from orchestr.cell.worktree.branch_guard import restore_surroundings
+from orchestr.cell.worktree.clone_guard import add_harm
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
@@ -199,9 +200,6 @@ def _make_plan(
         drive_agent(ctx, author_work(ctx, plan))
         text = write_plan.collect_plan_text(ctx, plan)
         harm = write_plan.undo_changes(ctx, plan, marker)
-        moved = branch_guard.restore_moved_branches(ctx, plan)
-        if moved:
-            harm.append(f"the agent moved branches of other cells: {moved}; they were put back")
         if harm:
             raise ctx.fail(f"while its agent planned, {'; '.join(harm)}")
     except Interrupted:
@@ -209,7 +207,7 @@ def _make_plan(
         write_plan.close_plan(ctx, plan, "aborted", "stopped")
         raise
     except OrchestrError as error:
-        message = "; ".join([error.reason, *write_plan.undo_changes(ctx, plan, marker)])
+        message = add_harm(error.reason, write_plan.undo_changes(ctx, plan, marker))
         write_plan.close_plan(ctx, plan, "failed", message)
         hint = error.hint or f"orchestr logs --plan {ctx.name}"
         raise ctx.fail(message, hint=hint) from error
@@ -258,6 +256,6 @@ def _supersede_attempt(ctx: CellContext, newest: Attempt | None, marker: Worktre
     """An attempt that was interrupted carries out another plan: nothing works beside this one."""
     if newest is not None and newest.is_open:
         stop_attempt_agents(ctx, newest)
-        clone_guard.restore_clone(ctx, newest, marker.base_ref)
+        restore_surroundings(ctx, newest, marker.base_ref)
         try_salvage(ctx, newest)
         close_attempt(ctx, newest, "superseded", "its plan is made again")

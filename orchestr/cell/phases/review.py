@@ -8,13 +8,14 @@ evidence in `review.json`. Without reviewers the head passes through.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestr.cell.agent.plan_deviation import record_plan_deviation
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import phase_digest
+from orchestr.cell.inputs import phase_digest, reviewer_model
 from orchestr.cell.phases import check
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.record import CellRecord, Decision
@@ -47,11 +48,13 @@ class ReviewStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewInputs:
-    """``key``: the digest of the phase. ``moved``: why a partial result is reviewed again."""
+    """``key``: the digest of the phase. ``moved``: why a partial result is reviewed again.
+    ``models``: reviewer -> the model that it reads with, which the settings may name."""
 
     key: str
     has_reviewers: bool
     moved: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide(record: CellRecord, inputs: ReviewInputs) -> Decision[ReviewStep]:
@@ -63,7 +66,7 @@ def decide(record: CellRecord, inputs: ReviewInputs) -> Decision[ReviewStep]:
     if done is None or checks is None or record.marker is None or checks.origin != done.head:
         return Decision(ReviewStep.CANNOT, why)
     current = old is not None and old.origin == checks.head and old.key == inputs.key
-    if current and inputs.moved is None:
+    if current and inputs.moved is None and _changed_model(record, inputs) is None:
         return Decision(ReviewStep.RESTORE, why)
     changed = done.outcome is not ImplementOutcome.ADOPTED and checks.head != done.base
     if inputs.has_reviewers and changed:
@@ -83,14 +86,25 @@ def _reason(record: CellRecord, inputs: ReviewInputs) -> str | None:
         return "its reviewers changed"
     if head is None or head.head != verdict.head or record.tree is None:
         return "its head or tree file is missing"
-    return inputs.moved
+    changed = _changed_model(record, inputs)
+    return f"the model of its reviewer {changed} changed" if changed else inputs.moved
+
+
+def _changed_model(record: CellRecord, inputs: ReviewInputs) -> str | None:
+    """The reviewer whose opinion is another model's; opinions of before do not name theirs."""
+    for row in record.review.items if record.review is not None else ():
+        name, model = str(row.get("reviewer")), row.get("model")
+        if model is not None and inputs.models.get(name, model) != model:
+            return name
+    return None
 
 
 def read_inputs(ctx: CellContext, record: CellRecord) -> ReviewInputs:
     """The inputs of `decide`; git is asked only about a partial result."""
     old = record.review
     moved = check.moved_since(ctx, record, old) if old is not None else None
-    return ReviewInputs(phase_digest(ctx, Phase.REVIEW), has_reviewers(ctx), moved)
+    models = {one.name: reviewer_model(ctx, one) for one in ctx.cell.proof.reviewers}
+    return ReviewInputs(phase_digest(ctx, Phase.REVIEW), has_reviewers(ctx), moved, models)
 
 
 def reason_to_run(ctx: CellContext) -> str | None:
@@ -118,7 +132,7 @@ def run(ctx: CellContext) -> PhaseResult:
     elif decision.step is ReviewStep.REVIEW:
         evidence = review_until_accepted(ctx, done, marker, checks)
     else:
-        evidence = _pass_head_through(ctx, record, done, checks, inputs.key)
+        evidence = _pass_head_through(ctx, record, done, marker, checks, inputs.key)
     evidence.write(ctx.dir / REVIEW)
     agreed = make_agreed_head(ctx, done, evidence.head)
     agreed.write(ctx.dir)
@@ -130,13 +144,27 @@ def run(ctx: CellContext) -> PhaseResult:
 
 
 def _pass_head_through(
-    ctx: CellContext, record: CellRecord, done: ImplementRecord, checks: Evidence, key: str
+    ctx: CellContext,
+    record: CellRecord,
+    done: ImplementRecord,
+    marker: WorktreeMarker,
+    checks: Evidence,
+    key: str,
 ) -> Evidence:
-    """A verdict without reviewers, for the head that the last repair in this phase came to."""
-    from orchestr.cell.phases.checkout_head import end_repair
+    """A verdict without reviewers, for the head that the last repair in this phase came to; one
+    that is red by the checks is left where it is."""
+    from orchestr.cell.agent.repair import author_attempt
+    from orchestr.cell.phases.checkout_head import end_repair, find_repaired_head
 
     end_repair(ctx, done, Phase.REVIEW)
     old = record.review
+    known = old.head if old is not None and old.origin == checks.head else checks.head
+    repaired = find_repaired_head(ctx, done, marker, Phase.REVIEW, known)
+    if repaired is not None and repaired != known:
+        attempt = author_attempt(ctx, done)
+        rows, red, _words = _rerun_checks(ctx, attempt, marker, repaired)
+        if red is None:
+            return Evidence(repaired, key, (), checks.head, checks=rows)
     if old is None or old.origin != checks.head:
         return Evidence(checks.head, key, (), checks.head)
     return Evidence(old.head, key, (), checks.head, checks=old.checks)

@@ -9,7 +9,7 @@ from orchestr.cell.ownership import PathsNotOwned, format_paths
 from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.proof.verify_commits import find_wholesale_deletion
 from orchestr.cell.worktree import commit_style
-from orchestr.cell.worktree.branch_guard import AFTER, restore_moved_branches
+from orchestr.cell.worktree.branch_guard import AFTER
 from orchestr.cell.worktree.discard import put_worktree
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref
@@ -112,16 +112,13 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
         raise ctx.fail(f"the agent left a {under_way} unfinished")
     try:
         with warn_of_slow_commit(ctx):
-            repo.commit_all(commit_style.commit_message(ctx))
+            head = repo.commit_all(commit_style.commit_message(ctx))
     except OrchestrError as error:
         raise as_disk_full(error) or error from error
-    head = repo.resolve_commit("HEAD")
+    head = head or repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
-    moved = restore_moved_branches(ctx, attempt)
-    if moved:
-        raise ctx.fail(f"the agent moved branches of other cells: {moved}; they were put back")
-    return take_out_kit(ctx, since, head)
+    return take_out_kit(ctx, since, head, engine=False)
 
 
 def _settle_fresh_head(

@@ -19,6 +19,7 @@ from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
 from orchestr.cell.proof.prove_test_first import prove_test_first
 from orchestr.cell.worktree.clone_guard import GUARD
+from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.variables import cell_variables
 from orchestr.cell.worktree.worktree_guard import checks_marker, guard_worktree
@@ -38,6 +39,7 @@ from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.results import digest, read_tree
 
+OWN = "own source"  # a check of every cell: the checks see the cell's source, not another's
 WEAKENED = "tests kept"  # the check that every cell with checks has: no test was taken away
 
 
@@ -112,7 +114,11 @@ def run_checks(
     folder = _make_next_folder(attempts.attempt_folder(ctx.dir, attempt) / "checks")
     checks = cell_checks(ctx)
     results: tuple[CheckResult, ...] = ()
-    if checks:
+    foreign = explain_links_back(ctx, ctx.worktree) if checks else None
+    if foreign is not None:
+        results = (CheckResult(OWN, "command", False, foreign, unavailable=True),)
+        journal_result(ctx, results[0], phase)
+    elif checks:
         results = _run_guarded(ctx, checks, base, head, folder, phase)
         lost = check_weakened_tests(ctx, base, head)
         if lost is not None:
@@ -243,7 +249,7 @@ def check_environment(ctx: CellContext, head: CommitId) -> dict[str, str]:
         ctx.repo,
         ctx.worktree,
         ctx.run.layout.excludes_file,
-        patterns=ctx.kit.patterns,
+        patterns=ctx.unseen.patterns,
         record=ctx.git_record,
     )
     no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}

@@ -59,7 +59,7 @@ def prove_head(
     findings: list[str] = []
     if not repo.is_ancestor(base, head):
         findings.append(f"the base {base[:12]} is no longer in the branch: history was rewritten")
-    elif not repo.is_ancestor(start, head):
+    elif start != base and not repo.is_ancestor(start, head):
         findings.append(f"commit {start[:12]} is no longer in the branch: history was rewritten")
     differences = _read_differences(repo, base, head)
     changed = tuple(path for path, _, _ in differences)

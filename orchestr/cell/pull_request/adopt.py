@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext, observed_prs
 from orchestr.cell.pull_request.claim import refuse_foreign_pr
+from orchestr.cell.pull_request.observe import observe_new_clone
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.body_markers import read_owner
@@ -32,6 +33,7 @@ def find_adoptable_pr(ctx: CellContext) -> PullRequest | None:
     """
     if ctx.cell.action is Action.PUSH or not _has_no_records(ctx):
         return None
+    observe_new_clone(ctx.run, ctx.cell.repo)
     away = ctx.run.forge_away.get(ctx.cell.repo)
     if away is not None and Phase.PUBLISH in ctx.cell.phases:
         if "origin" not in ctx.repo.list_remotes():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.clone_refs import keep_commit
@@ -16,21 +19,56 @@ from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMarker
 
+BRANCHES = "branches.json"  # where the cells' branches were when the agent began
+GUARD_BRANCHES = "checking-branches.json"  # the same in a cell's folder, for checks and reviewers
+MOVED = "branches of other cells were moved: {}; they were put back"
+
 
 def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> None:
     """Before an agent starts, also for a repair: the picture of what is not its own."""
-    refs = clone_guard.read_refs(ctx.repo)
-    heads = {
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    refs = clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
+    write_json(folder / BRANCHES, _pick_cell_heads(ctx, refs))
+
+
+def snapshot_for_guard(ctx: CellContext) -> None:
+    """Before checks or reviewers start: the same."""
+    refs = clone_guard.snapshot_clone(ctx, "", ctx.dir / clone_guard.GUARD_HARM)
+    write_json(ctx.dir / GUARD_BRANCHES, _pick_cell_heads(ctx, refs))
+
+
+def restore_surroundings(
+    ctx: CellContext, attempt: Attempt | None, base_ref: str, during: str = "its agent worked"
+) -> list[str]:
+    """After an agent ended, well or badly: put back what is its doing in the clone, branches of
+    other cells included. Returns what makes it a failure. Safe to repeat."""
+    harm = clone_guard.restore_clone(ctx, attempt, base_ref, during)
+    if attempt is None:
+        return harm
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    places = (folder / BRANCHES, folder / clone_guard.HARM)
+    moved = _restore_moved_branches(ctx, attempt.number, *places)
+    return [*harm, moved] if moved and moved not in harm else harm
+
+
+def restore_after_guard(ctx: CellContext) -> clone_guard.CloneReport:
+    """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
+    report = clone_guard.restore_after_guard(ctx)
+    newest = attempts.newest_attempt(ctx.dir)
+    number = newest.number if newest else 0
+    places = (ctx.dir / GUARD_BRANCHES, ctx.dir / clone_guard.GUARD_HARM)
+    moved = _restore_moved_branches(ctx, number, *places)
+    report.harm += [moved] if moved and moved not in report.harm else []
+    return report
+
+
+def _pick_cell_heads(ctx: CellContext, refs: Mapping[str, str]) -> dict[str, str]:
+    """The branches of the feature's cells in this clone, with their commits."""
+    return {
         cell.branch: refs.get(f"refs/heads/{cell.branch}", "")
         for cell in ctx.run.feature.cells
         if cell.repo == ctx.cell.repo
     }
-    folder = attempts.attempt_folder(ctx.dir, attempt.number)
-    clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
-    write_json(folder / BRANCHES, heads)
-
-
-BRANCHES = "branches.json"  # where the cells' branches were when the attempt began
 
 
 AFTER = {
@@ -45,26 +83,33 @@ AFTER = {
 }
 
 
-def restore_moved_branches(ctx: CellContext, attempt: Attempt) -> str:
-    """Branches of finished cells of the same repository that this attempt's agent rewrote.
+def _restore_moved_branches(ctx: CellContext, number: int, picture: Path, harm_file: Path) -> str:
+    """The harm in words, empty without any: branches of finished cells of the same repository
+    that were rewritten by the cell's own agents.
 
-    Compared with where they were when the attempt began, so that what a person did before is
-    theirs; so is what the agent's own git did not do: that stays, with a warning, and the head is
-    kept under a ref. The others are put back by compare-and-set; where they had been moved to is
-    in the message.
+    Compared with the ``picture`` of when they began, so that what a person did before is theirs; so
+    is what the agent's own git did not do: that stays, with a warning, and the head is kept under a
+    ref. The others are put back by compare-and-set, after that is written into ``harm_file``; where
+    they had been moved to is in the message.
     """
     commands: list[GitCommand] | None = None
-    before = read_json(attempts.attempt_folder(ctx.dir, attempt.number) / BRANCHES) or {}
-    refs = clone_guard.read_refs(ctx.repo)
+    before = read_json(picture) or {}
+    others = [
+        cell
+        for cell in ctx.run.feature.cells
+        if cell.name != ctx.cell.name
+        and cell.repo == ctx.cell.repo
+        and cell.action is not Action.PUSH
+        and before.get(cell.branch)
+    ]
+    refs = clone_guard.read_refs(ctx.repo) if others else {}
     found = []
-    for other in ctx.run.feature.cells:
+    for other in others:
         theirs = ctx.run.cell_context(other.name)
-        if theirs is ctx or other.repo != ctx.cell.repo or other.action is Action.PUSH:
-            continue
         ref = f"refs/heads/{other.branch}"
-        was = CommitId(before.get(other.branch) or "")
+        was = CommitId(before[other.branch])
         now_at = CommitId(refs[ref]) if ref in refs else None
-        if not was or now_at == was:
+        if now_at == was:
             continue
         newest = attempts.newest_attempt(theirs.dir)
         done = ImplementRecord.read(theirs.dir)
@@ -84,10 +129,11 @@ def restore_moved_branches(ctx: CellContext, attempt: Attempt) -> str:
             text = f"branch {other.branch} of cell {other.name} was {what}, and not by its agent"
             ctx.emit(
                 EventKind.CELL_WARNED,
-                attempt=attempt.number,
+                attempt=number,
                 reason=f"{text}; that stays as it is, and {was[:12]} is kept as {kept}",
             )
             continue
-        ctx.repo.update_ref(ref, was, now_at)
         found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
-    return ", ".join(found)
+        clone_guard.note_harm(harm_file, [MOVED.format(", ".join(found))])
+        ctx.repo.update_ref(ref, was, now_at)
+    return MOVED.format(", ".join(found)) if found else ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestr.cell.baseline import UnseenPaths
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.setup import equip_worktree
@@ -19,6 +20,7 @@ from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import exclude_config
 from orchestr.git.repo import CommitId, Repo
+from orchestr.git.snapshot import read_changes
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import add_detached, clear_stale_locks
 from orchestr.process.tree import kill_marked
@@ -48,7 +50,7 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
     tree = Repo(
         path,
         config=exclude_config(repo, layout.excludes_file, ctx.kit.patterns),
-        unseen=ctx.kit.covers if ctx.kit.specs else None,
+        unseen=UnseenPaths(path, ctx.kit) if ctx.kit.specs else None,
     )
     clear_stale_locks(path)
     abort_operations(tree)
@@ -57,8 +59,10 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
         equip_worktree(ctx, path, path.parent)
         _show_commit(tree, commit, ctx.kit.patterns)
         write_atomic(ready, kit.encode())
-    if tree.head() != commit or tree.dirty_paths():
-        shown = ", ".join(tree.dirty_paths()[:3]) or "another"
+    # A tracked file that differs after a reset differs by its line ends or a filter alone.
+    new = [change.path for change in read_changes(tree) if change.is_new or change.submodule]
+    if tree.head() != commit or new:
+        shown = ", ".join(new[:3]) or "another"
         raise OrchestrError(
             f"{path} does not show {commit[:12]}, but {shown}",
             hint=f"git -C {repo.path} worktree remove --force {path}",
@@ -69,6 +73,8 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
 def _show_commit(tree: Repo, commit: CommitId, kept: Sequence[str]) -> None:
     """Write over whatever is there: nobody works here, so there is nothing to keep. Twice
     --force also removes a repository that a check made."""
-    tree.without_lfs().run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
+    git = tree.without_lfs()
+    git.run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
+    git.run_git("reset", "--quiet", "--hard")  # what a hook of the checkout changed
     keep = [word for pattern in kept for word in ("-e", pattern)]
     tree.run_git("clean", "-d", "--force", "--force", "--quiet", *keep)

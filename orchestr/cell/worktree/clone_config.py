@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
 from orchestr.cell.worktree.clone_snapshot import CloneSnapshot, read_config_and_hooks
@@ -43,12 +44,18 @@ class Author(Enum):
 
 @dataclass(slots=True)
 class FileChanges:
-    """``restored`` was put back, ``personal`` stays: sentences for warnings. ``left``: whether
-    there are changes of other agents."""
+    """``restored`` is put back by `put_back`, ``personal`` stays: sentences for warnings.
+    ``left``: whether there are changes of other agents."""
 
     restored: list[str] = field(default_factory=list)
     personal: list[str] = field(default_factory=list)
     left: bool = False
+    steps: list[Callable[[], object]] = field(default_factory=list)
+
+    def put_back(self) -> None:
+        """Do what `compare_files` has found: afterwards nothing shows any more what there was."""
+        for step in self.steps:
+            step()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +88,11 @@ class FileJudge:
         return self.author_of(path, old) if RISKY.fullmatch(key.lower()) else Author.PERSON
 
 
-def restore_files(common: Path, before: CloneSnapshot, judge: FileJudge) -> FileChanges:
-    """Compare config and hooks with the picture, put back what is not a person's."""
+def compare_files(common: Path, before: CloneSnapshot, judge: FileJudge) -> FileChanges:
+    """Compare config and hooks with the picture. Changes nothing before `FileChanges.put_back`."""
     config, hooks = read_config_and_hooks(common)
     found = FileChanges()
-    _restore_config(common / "config", before.config, config, judge, found)
+    _compare_config(common / "config", before.config, config, judge, found)
     for name in sorted({*before.hooks, *hooks}):
         old, new = before.hooks.get(name), hooks.get(name)
         if old == new:
@@ -102,11 +109,12 @@ def restore_files(common: Path, before: CloneSnapshot, judge: FileJudge) -> File
             )
             continue
         if new is not None:
-            write_atomic(judge.kept / "hooks" / name, base64.b64decode(new[1]))
+            kept, changed = judge.kept / "hooks" / name, base64.b64decode(new[1])
+            found.steps.append(partial(write_atomic, kept, changed))
         if old is None:
-            place.unlink(missing_ok=True)
+            found.steps.append(partial(place.unlink, missing_ok=True))
         else:
-            write_file(place, base64.b64decode(old[1]), old[0])
+            found.steps.append(partial(write_file, place, base64.b64decode(old[1]), old[0]))
         found.restored.append(
             f"while {judge.during}, the hook {place} was changed; it was put back"
             + (f", the changed one is kept as {judge.kept / 'hooks' / name}" if new else "")
@@ -114,7 +122,7 @@ def restore_files(common: Path, before: CloneSnapshot, judge: FileJudge) -> File
     return found
 
 
-def _restore_config(
+def _compare_config(
     place: Path, before: str, now: str, judge: FileJudge, found: FileChanges
 ) -> None:
     if before == now:
@@ -144,9 +152,9 @@ def _restore_config(
     if mine == differ:
         _put_config_back(place, before, now, ", ".join(told[:5]), judge, found)
         return
-    write_atomic(judge.kept / "config", base64.b64decode(now))
+    found.steps.append(partial(write_atomic, judge.kept / "config", base64.b64decode(now)))
     for key in mine:
-        _restore_setting(place, key, old.get(key, []), key in new)
+        found.steps.append(partial(_restore_setting, place, key, old.get(key, []), key in new))
     _report_config(place, ", ".join(told[:5]), judge, found)
 
 
@@ -154,8 +162,8 @@ def _put_config_back(
     place: Path, before: str, now: str, what: str, judge: FileJudge, found: FileChanges
 ) -> None:
     """The whole file, byte by byte."""
-    write_atomic(judge.kept / "config", base64.b64decode(now))
-    write_file(place, base64.b64decode(before), None)
+    found.steps.append(partial(write_atomic, judge.kept / "config", base64.b64decode(now)))
+    found.steps.append(partial(write_file, place, base64.b64decode(before), None))
     _report_config(place, what, judge, found)
 
 

@@ -15,7 +15,7 @@ harmless attempt of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,8 +30,8 @@ from orchestr.cell.worktree.clone_snapshot import (
     is_at_work,
     read_config_and_hooks,
     read_refs,
+    read_refs_and_stash,
     read_snapshot,
-    read_stash,
     snapshot_lock,
     write_snapshot,
 )
@@ -58,8 +58,11 @@ class CloneReport:
     restored: list[str] = field(default_factory=list)
 
 
-def snapshot_clone(ctx: CellContext, base_ref: str, harm_file: Path | None = None) -> None:
-    """Before an agent starts: take the picture, unless another attempt has one open.
+def snapshot_clone(
+    ctx: CellContext, base_ref: str, harm_file: Path | None = None
+) -> Mapping[str, str]:
+    """Before an agent starts: take the picture, unless another attempt has one open. Returns the
+    branches and tags as they are now.
 
     An empty ``base_ref``: for checks and reviewers, the origin is not looked at. ``harm_file`` is
     what an earlier start left behind.
@@ -74,11 +77,13 @@ def snapshot_clone(ctx: CellContext, base_ref: str, harm_file: Path | None = Non
         if harm_file is not None:
             harm_file.unlink(missing_ok=True)
         config, hooks = read_config_and_hooks(common_dir(ctx))
-        picture = CloneSnapshot(config, hooks, read_refs(ctx.repo), read_stash(ctx.repo))
+        refs, stash = read_refs_and_stash(ctx.repo)
+        picture = CloneSnapshot(config, hooks, refs, stash)
         if old is not None and others:
             picture = replace(old, refs={**picture.refs, **old.refs})
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
         write_snapshot(ctx, replace(picture, origin=origin, holders=(*others, ctx.key)))
+    return refs
 
 
 def restore_clone(
@@ -91,6 +96,16 @@ def restore_clone(
     number = attempt.number if attempt else 0
     harm_file = attempts.attempt_folder(ctx.dir, number) / HARM
     return _restore(ctx, number, base_ref, during, harm_file).harm
+
+
+def note_harm(harm_file: Path, texts: list[str]) -> None:
+    """Write down further harm before it is put back: the next look finds it again after a kill."""
+    _write_harm(harm_file, _read_harm(harm_file), CloneReport(texts))
+
+
+def add_harm(reason: str, texts: Sequence[str]) -> str:
+    """Why something failed, with what was found beside it and is not in it yet."""
+    return "; ".join([reason, *(text for text in texts if text not in reason)])
 
 
 def restore_after_guard(ctx: CellContext) -> CloneReport:
@@ -111,9 +126,11 @@ def _restore(
         if before is None or ctx.key not in before.holders:
             return known
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
-        files = clone_config.restore_files(
+        files = clone_config.compare_files(
             common_dir(ctx), before, _make_judge(ctx, number, during, holders)
         )
+        known = _write_harm(harm_file, known, CloneReport(restored=files.restored))
+        files.put_back()
         changes = clone_refs.compare_refs(ctx, before, holders)
         origin = dict(before.origin)
         tip = _read_origin_base(ctx, base_ref) if base_ref else None
@@ -126,16 +143,15 @@ def _restore(
         report = _write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal]
         warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
-        after = replace(
-            before,
-            refs={**read_refs(ctx.repo), **{c.ref: c.old for c in changes.left}},
-            stash=(*read_stash(ctx.repo), *changes.left_stashes),
-            origin=origin,
-            holders=holders,
-        )
-        if (
-            files.personal and not files.left
-        ):  # for those that are still at work it is the original now
+        after = replace(before, origin=origin, holders=holders)
+        if holders:  # for those that are still at work it is the original now
+            refs, stash = read_refs_and_stash(ctx.repo)
+            after = replace(
+                after,
+                refs={**refs, **{c.ref: c.old for c in changes.left}},
+                stash=(*stash, *changes.left_stashes),
+            )
+        if holders and files.personal and not files.left:
             config, hooks = read_config_and_hooks(common_dir(ctx))
             after = replace(after, config=config, hooks=hooks)
         write_snapshot(ctx, after)

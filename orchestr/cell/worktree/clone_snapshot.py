@@ -27,6 +27,7 @@ from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
 
 BIGGEST = 1 << 20  # bytes of a hook that is kept; larger ones are programs of a person's
+STASH = "refs/stash"
 GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are at work
 
 
@@ -65,9 +66,17 @@ def read_refs(repo: Repo) -> dict[str, str]:
     return dict(line.split(" ") for line in lines)
 
 
+def read_refs_and_stash(repo: Repo) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """`read_refs` and `read_stash` at once; there is seldom a stash to ask for."""
+    lines = repo.run_readonly("for-each-ref", "--format=%(refname) %(objectname)",
+                     "refs/heads", "refs/tags", STASH).text.splitlines()  # fmt: skip
+    refs = dict(line.split(" ") for line in lines)
+    return refs, read_stash(repo) if refs.pop(STASH, None) else ()
+
+
 def read_stash(repo: Repo) -> tuple[tuple[str, str], ...]:
     """Commit and message of every stash, the newest first."""
-    done = repo.run_readonly("log", "-g", "-z", "--format=%H %gs", "refs/stash", "--", check=False)
+    done = repo.run_readonly("log", "-g", "-z", "--format=%H %gs", STASH, "--", check=False)
     if done.code != 0:
         return ()
     pairs = (record.partition(" ") for record in split_records(done.out))

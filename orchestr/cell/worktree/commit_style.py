@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
+from orchestr.git.hook_trial import explain_refused_message
 from orchestr.state.results import WorktreeMarker
 
 LOOK_BACK = 50  # subjects of the base that say how commits are written here
@@ -31,6 +33,7 @@ class CommitRules:
     conventional: bool
     key: str
     trailers: tuple[str, ...] = ()
+    subject: str | None = None  # the form of a subject, with `keys.SUBJECT_FIELDS`
 
 
 def commit_rules(ctx: CellContext) -> CommitRules:
@@ -38,20 +41,39 @@ def commit_rules(ctx: CellContext) -> CommitRules:
     settings, workspace = ctx.repo_settings, ctx.run.settings.workspace
     trailers = workspace.trailers if settings.trailers is None else settings.trailers
     conventional = settings.commits == "conventional"
-    if settings.commits == "auto":
+    if settings.commits == "auto" and settings.commit_subject is None:
         conventional = is_conventional(_base_subjects(ctx))
-    return CommitRules(conventional, ctx.run.feature.key, trailers)
+    return CommitRules(conventional, ctx.run.feature.key, trailers, settings.commit_subject)
 
 
 def commit_message(ctx: CellContext, kind: str = "feat", what: str = "") -> str:
     """Of the engine's own commits: the key in the subject, no footer for it."""
     house, cell = commit_rules(ctx), ctx.cell
     what = what or cell.title or ctx.run.feature.title
-    if house.conventional:
+    if house.subject is not None:
+        feature = ctx.run.feature.name
+        subject = house.subject.format(
+            type=kind, cell=cell.name, title=what, key=house.key, feature=feature
+        )
+    elif house.conventional:
         subject = f"{kind}({cell.name}): {what} ({house.key})"
     else:
         subject = f"{cell.name}: {what} ({house.key})"
     return "\n".join([subject, *(["", *house.trailers] if house.trailers else [])])
+
+
+def refuse_bad_message(ctx: CellContext) -> None:
+    """Before an agent is paid: a hook that refuses our message would refuse its work. Raises
+    PhaseFailed with what the hook says."""
+    message = commit_message(ctx)
+    why = explain_refused_message(ctx.worktree_repo, message)
+    if why is not None:
+        subject = message.partition("\n")[0]
+        raise ctx.fail(
+            f"a hook of {ctx.cell.repo} refuses the message of our commits, {subject!r}: {why}",
+            hint=f"[repos.{ctx.cell.repo}] commit_subject (and trailers) in orchestr.toml give "
+            'them its form, like "{key}: {title}"',
+        )
 
 
 def is_conventional(subjects: Sequence[str]) -> bool:
@@ -69,10 +91,7 @@ def _base_subjects(ctx: CellContext) -> list[str]:
         name = ""
     marker = WorktreeMarker.read(ctx.dir)
     places = [f"refs/remotes/origin/{name}", f"refs/heads/{name}", name]
-    try:
-        for rev in [*(places if name else []), *([marker.base] if marker else [])]:
-            if ctx.repo.resolve_commit(rev) is not None:
-                return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
-    except OrchestrError:
-        return []  # no clone yet: `auto` is then plain
+    for rev in [*(places if name else []), *([marker.base] if marker else [])]:
+        with suppress(OrchestrError):  # not there, or no clone yet: `auto` is then plain
+            return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
     return []

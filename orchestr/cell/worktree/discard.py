@@ -71,11 +71,11 @@ def put_worktree(
     if branch is not None or detach:
         words = (branch,) if branch is not None else ("--detach", target)
         git.run_git("checkout", "--quiet", "--force", "--no-recurse-submodules", *words)
-    else:
-        git.run_git("reset", "--quiet", "--hard", target)
+    # Also after a checkout, whose hook may have changed files; a reset runs none.
+    git.run_git("reset", "--quiet", "--hard", target)
     if clean:
-        # Options outrank a `.gitignore` of the repository that shows what the kit brought.
-        keep = [word for pattern in ctx.kit.patterns for word in ("-e", pattern)]
+        # Options outrank a `.gitignore` of the repository that shows what set-up brought.
+        keep = [word for pattern in ctx.unseen.all_patterns for word in ("-e", pattern)]
         git.run_git("clean", "-d", "--force", "--quiet", *keep)
         restore_submodules(repo, attempt_ref(ctx, number), kept.left)
     return kept

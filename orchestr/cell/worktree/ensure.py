@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.damage import record_place, restore_missing_files
 from orchestr.cell.worktree.person_changes import record_new_worktree
 from orchestr.cell.worktree.salvage import is_same_repository
-from orchestr.cell.worktree.setup import is_setup_pending, mark_setup_pending, set_up_worktree
+from orchestr.cell.worktree.setup import (
+    has_setup_failed,
+    is_setup_pending,
+    mark_setup_pending,
+    set_up_worktree,
+)
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import Branch, CommitId
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
@@ -63,8 +69,7 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
         case WorktreeFinding.OK if known is not None and not is_setup_pending(ctx):
             return False
         case WorktreeFinding.OK if known is not None:
-            set_up_worktree(ctx)
-            record_new_worktree(ctx, marker.base)
+            _set_up_new_worktree(ctx, marker.base)
             return True
         case WorktreeFinding.WRONG_BRANCH if known is not None:
             raise ctx.fail(
@@ -101,10 +106,24 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
             raise
         ctx.emit(EventKind.WORKTREE_ADDED, phase=Phase.WORKTREE, path=str(path), branch=branch,
                  base=marker.base)  # fmt: skip
-        set_up_worktree(ctx)
-        record_new_worktree(ctx, marker.base)
+        _set_up_new_worktree(ctx, marker.base)
     registry.touch_phase(ctx.key, Phase.WORKTREE)
     return verdict.finding is not WorktreeFinding.OK
+
+
+def _set_up_new_worktree(ctx: CellContext, base: str) -> None:
+    """Set up a worktree that no agent has worked in, and write down how we left it: what differs
+    after a set-up that failed is a person's, who looked into it."""
+    if has_setup_failed(ctx):
+        set_up_worktree(ctx)
+        return
+    try:
+        set_up_worktree(ctx)
+    except OrchestrError:
+        with suppress(OrchestrError):
+            record_new_worktree(ctx, base)
+        raise
+    record_new_worktree(ctx, base)
 
 
 def check_branch(ctx: CellContext, base: CommitId) -> None:

@@ -18,6 +18,7 @@ from orchestr.cell.worktree.person_changes import (
     set_aside_person_changes,
 )
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
+from orchestr.cell.worktree.setup_baseline import put_back_changes
 from orchestr.cell.worktree.take_out_kit import take_out_kit
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
@@ -40,7 +41,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     attempts.begin_preparation(ctx.dir)
     if attempts.fresh_request(ctx.dir) is not None:
         _reset_to_base(ctx, base)
-    else:
+    elif before != base or HeadRecord.read(ctx.dir) is not None:  # else it was just made
         notes += _merge_remote(ctx)
         notes += _merge_commit(ctx, base, f"Merge the moved base into {ctx.cell.branch}")
     head = repo.resolve_commit("HEAD")
@@ -85,7 +86,7 @@ def _reset_to_base(ctx: CellContext, base: CommitId) -> None:
 def _merge_remote(ctx: CellContext) -> list[str]:
     """Commits that a person pushed to the branch are merged, never overwritten."""
     repo = ctx.worktree_repo
-    if "origin" not in ctx.repo.list_remotes() or HeadRecord.read(ctx.dir) is None:
+    if HeadRecord.read(ctx.dir) is None or "origin" not in ctx.repo.list_remotes():
         return []  # never published: nothing of a person's can be there
     try:
         listed = ctx.repo.ls_remote("origin", f"refs/heads/{ctx.cell.branch}")
@@ -139,7 +140,7 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
     """Merge a commit into the worktree's branch unless it is contained."""
     repo = ctx.worktree_repo
     head = repo.resolve_commit("HEAD")
-    if head is None or repo.is_ancestor(other, head):
+    if head is None or head == other or repo.is_ancestor(other, head):
         return []
     if repo.run_git("ls-files", "--unmerged").text.strip():
         return [CONFLICTS.format("files that are still unmerged")]
@@ -148,6 +149,7 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
         repo.commit_all(commit_style.commit_message(ctx, "chore", "left by an earlier attempt"))
     merged = repo.merge(other, message)
     if merged.clean:
+        put_back_changes(ctx, repo.require_head(), "a hook of the merge")
         return []
     return [CONFLICTS.format(", ".join(merged.conflicts[:20]))]
 

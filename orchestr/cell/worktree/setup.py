@@ -8,23 +8,30 @@ after the last command: whoever comes after a kill or a failure does the whole k
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
+from orchestr.cell.worktree.setup_baseline import read_contents, record_baseline
 from orchestr.errors import Interrupted, OrchestrError
-from orchestr.files import write_atomic
+from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
 from orchestr.process.run import run_command as run_process
 
 PENDING = "setup-pending"  # in the cell's folder
+FAILED = "/"  # in that file, where no path can be: it ended badly, but it ended
 HALF = ".orchestr-copy"  # what a copy is called until it is whole
 
 
-def mark_setup_pending(ctx: CellContext) -> None:
-    """Note that the worktree is not ready until `set_up_worktree` has ended well."""
-    write_atomic(ctx.dir / PENDING, b"")
+def mark_setup_pending(ctx: CellContext, before: Mapping[str, str] | None = None) -> None:
+    """Note that the worktree is not ready until `set_up_worktree` has ended well.
+
+    ``before`` is what was uncommitted in it (`read_contents`), nothing in a new one.
+    """
+    write_json(ctx.dir / PENDING, dict(before or {}))
 
 
 def is_setup_pending(ctx: CellContext) -> bool:
@@ -32,15 +39,37 @@ def is_setup_pending(ctx: CellContext) -> bool:
     return (ctx.dir / PENDING).exists()
 
 
+def has_setup_failed(ctx: CellContext) -> bool:
+    """Whether the last set-up ended badly, so that a person may have mended something there."""
+    return FAILED in _read_pending(ctx.dir / PENDING)
+
+
 def set_up_worktree(ctx: CellContext) -> None:
-    """Link and copy from the main checkout, then the repository's own set-up commands.
+    """Link and copy from the main checkout, then the repository's own set-up commands; what they
+    change in tracked files is put back (`orchestr.cell.worktree.setup_baseline`).
 
     A missing source is passed over, an existing target is left alone. Raises
     PhaseFailed with the end of what a failing command said, Interrupted when stopped.
     """
-    mark_setup_pending(ctx)
-    equip_worktree(ctx, ctx.worktree, ctx.dir)
+    head = ctx.worktree_repo.require_head()
+    if not is_setup_pending(ctx) or has_setup_failed(ctx):
+        mark_setup_pending(ctx, read_contents(ctx))  # what is uncommitted now is not its set-up's
+    before = _read_pending(ctx.dir / PENDING)
+    try:
+        equip_worktree(ctx, ctx.worktree, ctx.dir)
+    except OrchestrError:
+        with suppress(OrchestrError):  # a person who looks into it finds it as its commit says
+            record_baseline(ctx, head, before)
+            mark_setup_pending(ctx, {FAILED: ""})
+        raise
+    record_baseline(ctx, head, before)
     (ctx.dir / PENDING).unlink(missing_ok=True)
+
+
+def _read_pending(path: Path) -> dict[str, str]:
+    """What was uncommitted when the set-up began; an earlier version of ours wrote nothing."""
+    raw = read_json(path) if path.exists() and path.stat().st_size else None
+    return raw if isinstance(raw, dict) else {}
 
 
 def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:

@@ -27,12 +27,9 @@ def agent_git_config(ctx: CellContext) -> dict[str, str]:
     The identity is said outright, because an agent may hide the user's global config from its
     commands (gemini does).
     """
-    identity = {}
-    for key in ("user.name", "user.email"):
-        value = ctx.repo.run_readonly("config", "--get", key, check=False).text.strip()
-        if value:
-            identity[key] = value
-    return {**identity, **ctx.sign_config}
+    known = ctx.repo.committer_config
+    identity = {key: known.get(key, "").strip() for key in ("user.name", "user.email")}
+    return {**{key: value for key, value in identity.items() if value}, **ctx.sign_config}
 
 
 def sign_command(ctx: CellContext) -> str | None:

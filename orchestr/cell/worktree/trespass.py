@@ -36,6 +36,7 @@ from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.snapshot import read_changes
 from orchestr.git.trace import MOVING_HEAD, read_commands
+from orchestr.process.birth_time import read_birth_time
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
@@ -190,7 +191,8 @@ def _writers_of(
         return []
     stat = file.lstat()
     least = least_written(file, old, stat.st_size)
-    whole = least >= stat.st_size  # not something that was added to its end
+    born = read_birth_time(file)  # at the same moment: it was made and written in one go
+    whole = old is None and born is not None and abs(born - moment) <= SLACK
     may = [
         other for other in others
         if other.evidence.was_at_work(moment)
@@ -209,7 +211,7 @@ def _is_shown_foreign(
     own: WriteEvidence, moment: float, old: bytes | None, stat: os.stat_result, *, whole: bool
 ) -> bool:
     """Whether a file's own agents cannot have written it: nothing at all then, not one page of a
-    file that was written as a ``whole``, or by then not so much as a new one holds."""
+    file that was made then as a ``whole``, or by then not so much as a new one holds."""
     dirtied = own.dirtied_about(moment, stat.st_dev)
     if own.written_about(moment) == 0:
         return not dirtied

@@ -11,14 +11,14 @@ else is done in that worktree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
-from orchestr.cell.worktree import clone_guard
+from orchestr.cell.worktree import branch_guard
 from orchestr.cell.worktree.discard import move_new_files, put_worktree, restore_submodules
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref
@@ -58,20 +58,29 @@ def kill_leftover_checks(ctx: CellContext) -> int:
 
 @contextmanager
 def guard_worktree(
-    ctx: CellContext, head: CommitId, record: Path, left: Path
+    ctx: CellContext,
+    head: CommitId,
+    record: Path,
+    left: Path,
+    void: Callable[[], object] = lambda: None,
 ) -> Iterator[GuardReport]:
     """Watch the cell's worktree, which stands clean on ``head``; put it back afterwards.
 
-    New files that nobody ignores are moved to the folder ``left``.
+    New files that nobody ignores are moved to the folder ``left``. ``void`` is called after any
+    harm, while a kill would still show that: it takes away what its doers have answered.
     """
     guard = GuardReport()
     write_json(record, {"schema": 1, "head": head, "left": str(left)})
-    clone_guard.snapshot_clone(ctx, "", ctx.dir / clone_guard.GUARD_HARM)
+    branch_guard.snapshot_for_guard(ctx)
     try:
         yield guard
     finally:
         guard.outside += _restore_clone(ctx)  # first: a planted hook would run in our name
-        guard.harm += restore_head(ctx, head)
+        guard.harm += find_harm(ctx, head)
+        if guard.outside or guard.harm:
+            void()
+        if guard.harm:
+            _reset_to_head(ctx, head)
         move_new_files(ctx, left)
         record.unlink(missing_ok=True)
 
@@ -110,7 +119,7 @@ def recover_worktree(ctx: CellContext, record: Path) -> None:
 def _restore_clone(ctx: CellContext) -> list[str]:
     """Put back what they did outside of the worktree; what that was. For checks it is a warning:
     the author's agent could not mend what it does not see."""
-    report = clone_guard.restore_after_guard(ctx)
+    report = branch_guard.restore_after_guard(ctx)
     for text in report.harm:
         ctx.emit(EventKind.CELL_WARNED, reason=f"while it was checked or reviewed, {text}")
     return [*report.harm, *report.restored]
@@ -125,14 +134,20 @@ def _forget_harmful_opinions(ctx: CellContext, harm: list[str]) -> None:
 
 def restore_head(ctx: CellContext, head: CommitId) -> list[str]:
     """Bring branch and tracked files back to ``head``; what had to be undone."""
+    harm = find_harm(ctx, head)
+    if harm:
+        _reset_to_head(ctx, head)
+    return harm
+
+
+def find_harm(ctx: CellContext, head: CommitId) -> list[str]:
+    """What is not as on ``head`` in the worktree and its branch, new files left out."""
     harm = _find_moved_head(ctx, head)
     changed = _changed_files(ctx)
     if changed:
         harm.append(
             f"tracked files of the worktree were changed: {format_paths(changed)}; put back"
         )
-    if harm:
-        _reset_to_head(ctx, head)
     return harm
 
 

@@ -16,8 +16,6 @@ from orchestr.spec.records import Feature
 from orchestr.views.model import NOTHING, CellFacts
 from orchestr.views.terminal.text import clean_line, format_count, format_duration, format_size
 
-NO_PATHS: Mapping[str, str] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
@@ -25,6 +23,27 @@ class DiskSpace:
 
     disk_wanted: int | None = None
     disk_free: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellWork:
+    """What a run would give a cell. ``agent`` and ``timeout`` (seconds) are None where none works,
+    ``unchecked`` says why there are no ``checks``.
+    """
+
+    repo_path: str = ""
+    worktree: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    timeout: float | None = None
+    checks: tuple[str, ...] = ()
+    unchecked: str = ""
+    reviewers: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+
+
+NO_WORK = CellWork()
+UNKNOWN_WORK: Mapping[str, CellWork] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +68,12 @@ def plan_text(
     resources: DiskSpace | None = None,
     timed: bool = False,
     proposals: Sequence[ProposedCheck] = (),
-    worktrees: Mapping[str, str] = NO_PATHS,
+    work: Mapping[str, CellWork] = UNKNOWN_WORK,
+    accepts: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The plan for people. ``claims``: problems of overlapping paths, in words; ``jobs``: agents at
-    once; ``timed``: the plan's weights are seconds; ``worktrees``: where each one is or will be.
+    once; ``timed``: the plan's weights are seconds; ``work``: what each cell would get;
+    ``accepts``: the commands that let results stand which only an edit of the spec made stale.
     """
     told = {f.name: f for f in forecasts}
     waves = plan.cells_by_wave()
@@ -62,8 +83,13 @@ def plan_text(
         lines += ["", f"wave {number} ({format_count(len(wave), 'cell')})"]
         for cell in wave:
             lines += _cell_lines(
-                cell, told.get(cell.name), facts.get(cell.name, NOTHING), worktrees.get(cell.name)
+                cell,
+                told.get(cell.name),
+                facts.get(cell.name, NOTHING),
+                work.get(cell.name, NO_WORK),
             )
+            if cell.name in accepts:
+                lines.append(f"    or        {accepts[cell.name]} lets its result stand")
     if plan.critical_path:
         lines += [
             "",
@@ -83,13 +109,13 @@ def plan_json(
     *,
     overlaps: Sequence[PathOverlap] = (),
     proposals: Sequence[ProposedCheck] = (),
-    worktrees: Mapping[str, str] = NO_PATHS,
+    work: Mapping[str, CellWork] = UNKNOWN_WORK,
     findings: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """The plan as docs/json.md describes it; fields are added, never renamed.
 
-    Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` per cell, ``overlaps`` and
-    ``proposals``; ``findings`` of the pre-flight.
+    Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` and what `CellWork` has per
+    cell, ``overlaps`` and ``proposals``; ``findings`` of the pre-flight.
     """
     told = {f.name: f for f in forecasts}
     branches = {cell.name: cell.branch for cell in plan.cells}
@@ -98,6 +124,7 @@ def plan_json(
         stacked = branches[cell.stack[0]] if len(cell.stack) == 1 else None
         seen = facts.get(cell.name, NOTHING)
         line = told.get(cell.name)
+        mine = work.get(cell.name, NO_WORK)
         cells.append(
             {
                 "name": cell.name,
@@ -110,10 +137,17 @@ def plan_json(
                 "why": line.why if line else None,
                 "pr": _pull_request_url(seen),
                 "stack": list(cell.stack),
-                "worktree": seen.worktree or worktrees.get(cell.name),
+                "worktree": seen.worktree or mine.worktree,
                 "phases": [p.value for p in line.phases] if line else [],
                 "may": line.may if line else False,
                 "weight": cell.weight,
+                "repo_path": mine.repo_path or None,
+                "agent": mine.agent,
+                "model": mine.model,
+                "timeout_s": mine.timeout,
+                "checks": list(mine.checks),
+                "reviewers": list(mine.reviewers),
+                "gates": list(mine.gates),
             }
         )
     return {
@@ -127,21 +161,41 @@ def plan_json(
 
 
 def _cell_lines(cell: CellPlan, told: CellForecast | None, facts: CellFacts,
-                worktree: str | None) -> list[str]:  # fmt: skip
+                work: CellWork) -> list[str]:  # fmt: skip
     url = _pull_request_url(facts)
     mark = f"  [PR EXISTS: {clean_line(url)}]" if url else ""
-    lines = [f"  {cell.name}{mark}", f"    repo      {cell.repo}, branch {cell.branch}"]
+    place = f" at {clean_line(work.repo_path)}" if work.repo_path else ""
+    lines = [f"  {cell.name}{mark}", f"    repo      {cell.repo}{place}, branch {cell.branch}"]
     lines.append(f"    base      {_base_words(cell, facts)}")
     if cell.upstreams:
         lines.append(f"    after     {', '.join(cell.upstreams)}")
     if facts.worktree:
         lines.append(f"    worktree  {facts.worktree}")
-    elif worktree:
-        lines.append(f"    worktree  {worktree} (not made yet)")
+    elif work.worktree:
+        lines.append(f"    worktree  {work.worktree} (not made yet)")
     if cell.action is Action.PUSH:
         lines.append("    action    push what is there, no agent")
+    lines += _work_lines(work)
     if told:
         lines.append(f"    {_forecast_words(told)}")
+    return lines
+
+
+def _work_lines(work: CellWork) -> list[str]:
+    """Who works, what proves it, and where a person is asked."""
+    lines = []
+    if work.agent:
+        model = f", model {clean_line(work.model)}" if work.model else ""
+        limit = f", at most {format_duration(work.timeout)}" if work.timeout else ""
+        lines.append(f"    agent     {work.agent}{model}{limit}")
+    if work.checks:
+        lines.append(f"    checks    {', '.join(map(clean_line, work.checks))}")
+    elif work.unchecked:
+        lines.append(f"    checks    none: {work.unchecked}")
+    if work.reviewers:
+        lines.append(f"    reviews   {', '.join(map(clean_line, work.reviewers))}")
+    if work.gates:
+        lines.append(f"    asks      for your yes: {', '.join(work.gates)}")
     return lines
 
 

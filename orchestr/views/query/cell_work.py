@@ -1,0 +1,37 @@
+"""What a run would give the cells of a feature: places, agent, limits, checks, gates.
+
+For `plan`, so that a person sees before a run what it will use. By spec, settings and the values of
+the command line; reads files of the clones only where checks are detected. Runs nothing.
+"""
+
+from __future__ import annotations
+
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.notes import explain_unchecked
+from orchestr.cell.proof.run_checks import cell_checks
+from orchestr.spec.phases import Action, Phase
+from orchestr.views.terminal.plan import CellWork
+
+
+def list_cell_work(run: FeatureRun) -> dict[str, CellWork]:
+    """Cell -> what it gets, in plan order."""
+    return {plan.name: _describe_cell(run.cell_context(plan.name)) for plan in run.plan.cells}
+
+
+def _describe_cell(ctx: CellContext) -> CellWork:
+    works = ctx.cell.action is Action.AGENT
+    known = ctx.run.overrides.agent or ctx.agent_name
+    has_agent = works and known in ctx.run.settings.agents
+    place = ctx.worktree if ctx.worktree.is_dir() else ctx.repo_path
+    proof = ctx.cell.proof
+    return CellWork(
+        repo_path=str(ctx.repo_path),
+        worktree=str(ctx.worktree) if works else None,
+        agent=known if has_agent else None,
+        model=ctx.model if has_agent else None,
+        timeout=ctx.timeout if works else None,
+        checks=tuple(check.name for check in cell_checks(ctx, place)),
+        unchecked=explain_unchecked(ctx),
+        reviewers=tuple(r.name for r in proof.reviewers) if Phase.REVIEW in ctx.cell.phases else (),
+        gates=tuple(gate.value for gate in proof.approve),
+    )
