@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from orchestr.cell.context import CellContext
+from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import OrchestrError
 from orchestr.git.errors import SIGNING_HINT
 from orchestr.git.repo import Repo
 from orchestr.git.sign_trial import explain_unsigned
 from orchestr.run.diagnostic import Diagnostic
+from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 
 
@@ -32,6 +33,25 @@ def check_signing(cells: Sequence[CellContext]) -> list[Diagnostic]:
     found = [(name, why) for name, why in zip(repos, reasons, strict=True) if why is not None]
     what = "commits cannot be signed, as commit.gpgSign asks for"
     return [Diagnostic("error", f"{name}: {what}: {why}", SIGNING_HINT) for name, why in found]
+
+
+def refuse_unsigned_landing(runs: Sequence[FeatureRun], strategy: str | None) -> None:
+    """Before a landing of features that are not in yet: its merges are signed where the user signs.
+
+    Raises OrchestrError where that fails now. A fast-forward makes no commit, so it needs none.
+    """
+    for run in runs:
+        settings = run.settings
+        for name in sorted({cell.repo for cell in run.feature.cells}):
+            place = settings.repo_settings(name)
+            way = strategy or place.strategy or settings.landing.strategy
+            path = repo_path(settings, name)
+            if settings.workspace.unsigned or way == "fast-forward" or not path.is_dir():
+                continue
+            why = _explain_safely(Repo(path))
+            if why is not None:
+                what = f"{name}: the commits of a landing cannot be signed: {why}"
+                raise OrchestrError(what, hint=SIGNING_HINT)
 
 
 def _explain_safely(repo: Repo) -> str | None:

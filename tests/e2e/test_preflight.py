@@ -6,12 +6,13 @@ import json
 import socket
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace, both, nothing_to_do
+from tests.e2e.workspace import Workspace, both, nothing_to_do, wait_for
 from tests.registry.test_ports import free_base
 
 LOOKS = (["run", "demo"], ["run", "demo", "--dry-run"], ["plan", "demo"], ["doctor"])
@@ -192,3 +193,23 @@ def test_a_branch_with_a_persons_commits_is_named_beforehand(workspace: MakeWork
     assert f"warning: demo:a: branch T-1-a exists in {app}" in told
     assert "T-1-b exists" not in told
     assert "set `adopt: true` for cell a" in told
+
+
+PORT = 'echo "$ORCHESTR_PORT_0" > "$AGENT_DIR/port"\necho x > a.txt\n'
+WAITS = 'while [ ! -e "$AGENT_DIR/go" ]; do sleep 0.05; done\n'
+
+
+def test_two_workspaces_at_work_have_ports_of_their_own(workspace: MakeWorkspace) -> None:
+    base = free_base(2)
+    made: dict[str, Any] = {"cells": {"a": {"ports": True}}, "settings": {"ports": {"base": base}}}
+    one, two = workspace(**made), workspace(**made)
+    one.script("a", PORT + WAITS)
+    two.script("a", PORT)
+    run = one.spawn("run", "demo")
+    wait_for((one.agents / "port").exists, "the first agent")
+    two.run("run", "demo", code=0)
+    (one.agents / "go").touch()
+    assert run.ended() == 0, run.said()
+    assert [int((ws.agents / "port").read_text()) for ws in (one, two)] == [base, base + 10]
+    two.run("run", "demo", "--force", code=0)  # the first block is free again
+    assert int((two.agents / "port").read_text()) == base
