@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestr.cell.worktree import ports as cell_ports
+from orchestr.errors import NotEvaluated
+from orchestr.run.workspace import Session
+from orchestr.state.ports import SHORTAGE_HINT
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both, nothing_to_do, wait_for
@@ -213,3 +219,37 @@ def test_two_workspaces_at_work_have_ports_of_their_own(workspace: MakeWorkspace
     assert [int((ws.agents / "port").read_text()) for ws in (one, two)] == [base, base + 10]
     two.run("run", "demo", "--force", code=0)  # the first block is free again
     assert int((two.agents / "port").read_text()) == base
+
+
+def test_programs_that_take_the_ports_later_are_not_waited_for_for_ever(
+    workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = free_base(1)
+    ws = workspace(cells={"a": {"ports": True}}, settings={"ports": {"base": base, "slots": 1}})
+    ws.run("run", "demo:a:worktree", code=0)
+    cell = Session(ws.root).load_run("demo").cell_context("a")
+    monkeypatch.setattr(cell_ports, "FOREIGN_PATIENCE", 0.0)
+    monkeypatch.setattr(cell_ports, "POLL", 0.01)
+    told: list[str | None] = []
+    taken = socket.create_server(("127.0.0.1", base))
+    with closing(taken), pytest.raises(NotEvaluated) as raised:
+        cell_ports.lease_free_block(cell, told.append, lambda: None, threading.Event())
+    assert raised.value.hint == SHORTAGE_HINT
+    assert told == [raised.value.reason.partition(" (waited")[0]]
+    assert f"{base} by " in raised.value.reason
+    leased = cell_ports.lease_free_block(cell, told.append, lambda: None, threading.Event())
+    assert (leased, len(told)) == (tuple(range(base, base + 10)), 1)
+    cell_ports.release_ports(cell)
+
+
+def test_a_signer_is_tried_for_a_repository_that_is_still_to_be_cloned(
+    workspace: MakeWorkspace,
+) -> None:
+    ws = workspace(cells={"a": {}})
+    ws.settings(repos={"app": {"url": str(ws.repos / "app.git")}})
+    shutil.rmtree(ws.repos / "app")
+    mine = ws.root / "mine.gitconfig"
+    mine.write_text("[commit]\n\tgpgSign\n[gpg]\n\tprogram = /nowhere/gpg\n")
+    done = ws.run("run", "demo", env={"GIT_CONFIG_GLOBAL": str(mine)}, code=2)
+    assert "app: commits cannot be signed, as commit.gpgSign asks for: " in done.stderr
+    assert not (ws.repos / "app").exists()
