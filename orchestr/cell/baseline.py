@@ -91,7 +91,7 @@ class UnseenPaths:
     @property
     def patterns(self) -> tuple[str, ...]:
         """Lines of an excludes file. A file of the baseline is not in it: it may become work."""
-        folders = (f"/{escape_pattern(path)}/" for path in self.baseline.folders)
+        folders = (f"/{escape_pattern(path)}" for path in self.baseline.folders)
         return (*self.kit.patterns, *folders)
 
     @property
@@ -104,7 +104,7 @@ class UnseenPaths:
         """Whether a new path is the kit's or set-up's."""
         if (self.ports and path == PORTS) or self.kit.covers(path) or self.hides_change(path):
             return True
-        return any(path.startswith(f"{folder}/") for folder in self.baseline.folders)
+        return any(path == one or path.startswith(f"{one}/") for one in self.baseline.folders)
 
     def hides_change(self, path: str) -> bool:
         """Whether a path is as set-up left it."""
