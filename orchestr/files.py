@@ -20,9 +20,10 @@ from orchestr.errors import CorruptState
 T = TypeVar("T")
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write ``data`` so that a reader sees the old file or the new one, never a part.
 
+    Not ``durable``: quicker, and a power failure may leave the file empty.
     Creates the folder. Raises OSError (disk full, permissions); the old file then stays.
     """
     folder = path.parent
@@ -37,13 +38,15 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         with os.fdopen(fd, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(folder)
+    if durable:
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:
