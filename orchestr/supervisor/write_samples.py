@@ -162,6 +162,14 @@ class WriteTimeline:
             at += 1
         return total
 
+    def dirtied_until(self, moment: float) -> int | None:
+        """All of files' pages, in bytes, that can have become dirty up to then; None: not known."""
+        if self.written_until(moment) is None:
+            return None
+        pairs = zip(self.begins, self.pages, strict=True)
+        sizes = [size for begin, size in pairs if begin <= moment + SLACK]
+        return sum(sizes) if all(size >= 0 for size in sizes) else None
+
     def written_until(self, moment: float) -> int | None:
         """All that can have been written up to then; None: not known."""
         last = moment + SLACK

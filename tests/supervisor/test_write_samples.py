@@ -39,6 +39,7 @@ def test_what_was_written_about_a_moment(
 def test_pages_and_sums(tmp_path: Path) -> None:
     found = timeline(tmp_path, LINES)
     assert [found.dirtied_about(at) for at in (90.0, 100.7, 103.0)] == [0, 4096, 0]
+    assert [found.dirtied_until(at) for at in (90.0, 100.7, 104.0)] == [0, 4096, 4096]
     assert [found.written_until(at) for at in (90.0, 100.7, 102.0, 104.0)] == [0, 50, 50, 57]
 
 

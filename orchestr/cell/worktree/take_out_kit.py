@@ -40,8 +40,8 @@ from orchestr.state.ports import FILE as PORTS
 
 TAKEN_OUT = (
     "{paths} came from us or the main checkout ([repos.{repo}] link, copy), no work of its own; "
-    "taken out of its commits, the files stay in the worktree; the commits as they were are kept "
-    "as {ref}, which is never pushed"
+    "taken out of its commits{stay}; the commits as they were are kept as {ref}, which is never "
+    "pushed"
 )
 UNDONE = (
     "{paths} changed before its agent started (set-up, a hook of the checkout, line ends); taken "
@@ -87,7 +87,9 @@ def take_out_kit(
     kit = list(dict.fromkeys(path for one in found for path in one.paths))
     for paths, text in ((kit, TAKEN_OUT), (sorted(undone), UNDONE)):
         if paths:
-            text = text.format(paths=format_paths(paths), repo=ctx.cell.repo, ref=ref)
+            stay = ", the files stay in the worktree" if places else ""
+            named = format_paths(paths)
+            text = text.format(paths=named, repo=ctx.cell.repo, stay=stay, ref=ref)
             ctx.emit(EventKind.CELL_WARNED, reason=text)
     return new
 
@@ -172,11 +174,15 @@ def _find_engine_files(ctx: CellContext, base: CommitId, head: CommitId) -> tupl
 def kit_hint(ctx: CellContext, place: Path, base: CommitId) -> str:
     """What a person does about commits that have such files, in their checkout ``place``."""
     git = f"git -C {shlex.quote(str(place))}"
-    specs = shlex.join((*ctx.kit.specs, *ENGINE_SPECS))
+    kit = ctx.kit
+    names = [name if name in kit.literal else f":(glob){name}" for name in kit.names
+             if name not in kit.kept]  # fmt: skip
+    names += [f":(exclude,literal){path}" for path in kit.kept if path not in kit.names]
     return (
         f"they stay in the folder with: {git} reset --soft {base[:12]} && {git} rm -rq --cached "
-        f"--ignore-unmatch -- {specs} && {git} commit, then: orchestr run {ctx.name}; what may be "
-        f"published belongs in no [repos.{ctx.cell.repo}] link or copy"
+        f"--ignore-unmatch -- {shlex.join(names or ENGINE_SPECS)} && {git} commit, then: "
+        f"orchestr run {ctx.name}; what may be published belongs in no [repos.{ctx.cell.repo}] "
+        "link or copy"
     )
 
 

@@ -43,6 +43,7 @@ from orchestr.state.events import EventKind
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.supervisor.write_samples import SLACK, WRITES
 
+PAGE = 4096  # bytes of a page at least
 MOST = 5000  # changed files of a worktree that are looked at
 SUFFERED = "suffered.json"  # in an attempt's folder: what others' git did in its worktree
 BLAMED = "blamed.json"  # there: what its agent did in others', as their ends found
@@ -68,7 +69,7 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
     ``start``.
 
     The whole worktree is kept under the attempt's ref first. Safe to repeat. Raises PhaseFailed
-    when a sibling's git changed the branch: then nobody can tell the commits apart.
+    when a sibling's git changed the branch, or a file is a sibling's and nobody can tell which.
     """
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     told = _read_told(folder / SUFFERED)
@@ -79,8 +80,19 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
         )
     try:
         found = _find_foreign_files(ctx, start)
+        doubtful = {} if found else _find_doubtful_files(ctx, start)
     except OrchestrError:
         return  # a damaged worktree is judged by who commits
+    if doubtful:
+        keep_worktree(ctx, attempt.number)
+        for path in doubtful:
+            _move_away(ctx.worktree / path, _place_of_foreign(ctx, attempt, path))
+        who = ", ".join(dict.fromkeys(name for names in doubtful.values() for name in names))
+        raise ctx.fail(
+            f"there are more files than its agent made: one of these was written by the agent of "
+            f"{who}: {format_paths(list(doubtful))}; they are kept below "
+            f"{attempt_ref(ctx, attempt.number)}"
+        )
     if not found:
         return
     keep_worktree(ctx, attempt.number)
@@ -92,7 +104,7 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
         if _content_at(tree, start, path) is not None:
             tree.run_git("checkout", start, "--", f":(top,literal){path}")
         else:
-            _move_away(ctx.worktree / path, left_folder(ctx, attempt.number) / "foreign" / path)
+            _move_away(ctx.worktree / path, _place_of_foreign(ctx, attempt, path))
     who = ", ".join(dict.fromkeys(name for names in found.values() for name in names))
     ctx.emit(
         EventKind.CELL_WARNED,
@@ -145,13 +157,10 @@ def _sole_writers(found: dict[str, list[str]]) -> dict[str, list[str]]:
 def _find_foreign_files(ctx: CellContext, start: CommitId) -> dict[str, list[str]]:
     """Path -> the cells of which one wrote it."""
     tree = ctx.worktree_repo
-    paths = {change.path for change in read_changes(tree, untracked="all") if not change.submodule}
-    if tree.head() not in (None, start):
-        paths.update(tree.changed_paths(start, "HEAD"))
     own = WriteEvidence(ctx.run.layout, ctx.key)
     neighbours: list[Neighbour] | None = None
     found: dict[str, list[str]] = {}
-    for path in sorted(paths)[:MOST]:
+    for path in _list_changed(tree, start):
         moment = _moment_of(ctx.worktree / path)
         if moment is None or not own.was_at_work(moment):
             continue
@@ -162,6 +171,57 @@ def _find_foreign_files(ctx: CellContext, start: CommitId) -> dict[str, list[str
             if names:
                 found[path] = names
     return found
+
+
+def _list_changed(tree: Repo, start: CommitId) -> list[str]:
+    paths = {change.path for change in read_changes(tree, untracked="all") if not change.submodule}
+    if tree.head() not in (None, start):
+        paths.update(tree.changed_paths(start, "HEAD"))
+    return sorted(paths)[:MOST]
+
+
+def _find_doubtful_files(ctx: CellContext, start: CommitId) -> dict[str, list[str]]:
+    """New files of which one is a sibling's, with who can have written it: there are more pages in
+    them than the cell's own agents had made dirty by then. Only where each new file needs pages of
+    its own, which is not so with reflinks."""
+    if not _has_pages_of_its_own(ctx.worktree):
+        return {}
+    own, tree = WriteEvidence(ctx.run.layout, ctx.key), ctx.worktree_repo
+    made: list[tuple[float, str, os.stat_result]] = []
+    for path in _list_changed(tree, start):
+        born, moment = read_birth_time(ctx.worktree / path), _moment_of(ctx.worktree / path)
+        if born is None or moment is None or moment - born > SLACK or not own.was_at_work(born):
+            continue
+        if _content_at(tree, start, path) is None:
+            made.append((moment, path, (ctx.worktree / path).lstat()))
+    pages, suspects = 0, {}
+    for moment, path, stat in sorted(made, key=lambda one: one[:2]):
+        pages += min(-(-stat.st_size // PAGE) * PAGE, stat.st_blocks * 512)
+        others = _find_neighbours(ctx.run.layout, ctx.key, moment)
+        may = [
+            other.name for other in others
+            if (other.evidence.written_about(moment, files=True) or 0) >= stat.st_size
+            and other.evidence.dirtied_about(moment, stat.st_dev) != 0
+        ]  # fmt: skip
+        if may:
+            suspects[path] = may
+        dirtied = own.dirtied_until(moment, stat.st_dev)
+        if suspects and dirtied is not None and pages > dirtied:
+            return suspects
+    return {}
+
+
+def _has_pages_of_its_own(place: Path) -> bool:
+    """Whether a folder lies on a file system without reflinks, whose pages are counted."""
+    try:
+        device = place.stat().st_dev
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    kinds = [line.partition(" - ")[2].split(" ")[0] for line in lines.splitlines()
+             if line.split(" ")[2:3] == [number]]  # fmt: skip
+    return bool(kinds) and kinds[0] in ("ext2", "ext3", "ext4")
 
 
 def _files_by(
@@ -255,6 +315,10 @@ def _content_at(tree: Repo, commit: str, path: str) -> bytes | None:
 
 
 # --- what is done ----------------------------------------------------------------------------
+
+
+def _place_of_foreign(ctx: CellContext, attempt: Attempt, path: str) -> Path:
+    return left_folder(ctx, attempt.number) / "foreign" / path
 
 
 def _move_away(path: Path, target: Path) -> None:

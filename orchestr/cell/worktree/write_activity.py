@@ -114,6 +114,15 @@ class WriteEvidence:
                 return sum(known) if len(known) == len(sizes) else None
         return None
 
+    def dirtied_until(self, moment: float, device: int) -> int | None:
+        """All that they can have made dirty of files' pages up to then; None as above."""
+        with suppress(OSError):
+            if self._lines and self._folder.stat().st_dev == device:
+                sizes = [line.dirtied_until(moment) for line in self._lines]
+                known = [size for size in sizes if size is not None]
+                return sum(known) if len(known) == len(sizes) else None
+        return None
+
     def written_until(self, moment: float) -> int | None:
         """All that they can have written up to then; None: not known."""
         sizes = [line.written_until(moment) for line in self._lines]
