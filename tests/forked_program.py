@@ -239,9 +239,22 @@ def preload_modules() -> set[str]:
                 importlib.import_module(found.name)
         for name in LIBRARIES:
             importlib.import_module(name)
+        resolve_records(importlib.import_module("msgspec"))
     finally:
         os.environ.__class__ = plain
     return WatchedEnviron.read
+
+
+def resolve_records(msgspec: Any) -> None:
+    """Have the annotations of all records resolved: msgspec does that once in a process, when it
+    meets the first one of a class, and that was a quarter of what a `status` takes.
+    """
+    left = [msgspec.Struct]
+    while left:
+        record = left.pop()
+        left += record.__subclasses__()
+        if record.__module__.startswith("orchestr."):
+            msgspec.json.Decoder(record)
 
 
 def serve(channel: socket.socket) -> None:
@@ -265,6 +278,7 @@ def answer_requests(channel: socket.socket) -> None:
         request, descriptors = message
         pid = clone_sibling()
         if pid == 0:
+            channel.detach()  # its descriptor is closed there; no object is left to be warned of
             become_program(request, descriptors)
         for fd in descriptors:
             os.close(fd)
@@ -293,6 +307,7 @@ class Nursery:
                 nothing = os.open(os.devnull, os.O_RDWR)
                 (number,) = take_descriptors([nothing] * 3 + [theirs.detach()], [99])
                 os.setsid()
+                self._channel.detach()  # closed
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 answer_requests(socket.socket(fileno=number))
             finally:

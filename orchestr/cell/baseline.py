@@ -19,6 +19,7 @@ import msgspec
 
 from orchestr.cell.kit import KitPaths, escape_pattern
 from orchestr.codec import Record, read_json_record, write_json_record
+from orchestr.state.ports import FILE as PORTS
 
 FILE = "baseline.json"  # in a cell's folder
 
@@ -31,10 +32,12 @@ class BaselineFile(Record, frozen=True):
 
 
 class SetupBaseline(Record, frozen=True):
-    """``files`` by path; ``folders`` are new ones with more files than anybody writes."""
+    """``files`` by path; ``folders`` are new ones with more files than anybody writes.
+    ``kit`` are blobs of what was linked or copied (`KitPaths.blobs`), as it was then."""
 
     files: Mapping[str, BaselineFile] = msgspec.field(default_factory=dict)
     folders: tuple[str, ...] = ()
+    kit: tuple[str, ...] = ()
 
 
 NO_BASELINE = SetupBaseline()
@@ -74,10 +77,11 @@ class UnseenPaths:
     place: Path
     kit: KitPaths
     baseline: SetupBaseline = NO_BASELINE
+    ports: bool = False  # the cell has ports, so we write a file into the worktree
 
     @property
     def is_empty(self) -> bool:
-        return not self.kit.specs and self.baseline == NO_BASELINE
+        return not self.kit.specs and self.baseline == NO_BASELINE and not self.ports
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -87,7 +91,7 @@ class UnseenPaths:
     @property
     def patterns(self) -> tuple[str, ...]:
         """Lines of an excludes file. A file of the baseline is not in it: it may become work."""
-        folders = (f"/{escape_pattern(path)}/" for path in self.baseline.folders)
+        folders = (f"/{escape_pattern(path)}" for path in self.baseline.folders)
         return (*self.kit.patterns, *folders)
 
     @property
@@ -98,9 +102,9 @@ class UnseenPaths:
 
     def hides_new(self, path: str) -> bool:
         """Whether a new path is the kit's or set-up's."""
-        if self.kit.covers(path) or self.hides_change(path):
+        if (self.ports and path == PORTS) or self.kit.covers(path) or self.hides_change(path):
             return True
-        return any(path.startswith(f"{folder}/") for folder in self.baseline.folders)
+        return any(path == one or path.startswith(f"{one}/") for one in self.baseline.folders)
 
     def hides_change(self, path: str) -> bool:
         """Whether a path is as set-up left it."""

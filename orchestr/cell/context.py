@@ -215,7 +215,6 @@ class CellContext:
         self.name = f"{run.feature.name}:{cell.name}"
         self.worktree_is_new = False  # made by this run, so what is in it is ours
         self.phase_digests: dict[Phase, str] = {}  # see `orchestr.cell.inputs`
-        self._kit: KitPaths | None = None
         self._worktree_repo: tuple[UnseenPaths, Repo] | None = None
         self.find_records()
 
@@ -272,18 +271,17 @@ class CellContext:
     def kit(self) -> KitPaths:
         """What is linked or copied into the cell's worktree and belongs to no commit."""
         settings = self.repo_settings
-        if self._kit is None and (settings.link or settings.copy):
-            marker, entry = WorktreeMarker.read(self.dir), self.run.registry.lookup(self.key)
-            base = marker.base if marker else entry.base if entry else None
-            kit = find_kit_paths(settings, self.repo, base)
-            self._kit = kit if base else None
-            return kit
-        return self._kit or NO_KIT
+        if not settings.link and not settings.copy:
+            return NO_KIT
+        marker = WorktreeMarker.read(self.dir)
+        entry = None if marker else self.run.registry.lookup(self.key)
+        return find_kit_paths(settings, self.repo, getattr(marker or entry, "base", None))
 
     @property
     def unseen(self) -> UnseenPaths:
         """What git in the cell's worktree passes over: the kit's paths, and what set-up left."""
-        return UnseenPaths(self.worktree, self.kit, read_baseline(self.dir))
+        ports = self.cell.proof.ports
+        return UnseenPaths(self.worktree, self.kit, read_baseline(self.dir), ports)
 
     @property
     def worktree_repo(self) -> Repo:

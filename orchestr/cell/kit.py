@@ -20,6 +20,12 @@ from orchestr.settings.records import RepoSettings
 if TYPE_CHECKING:  # a verb that only reads needs no git
     from orchestr.git.repo import Repo
 
+# Files of ours as pathspecs, in any folder (`orchestr.git.agent_environment.OURS` as excludes).
+ENGINE_SPECS = tuple(
+    f":(top,glob)**/{name}{rest}"
+    for name in (".orchestr", ".doit.db*", ".ports.env")
+    for rest in ("", "/**")
+)
 _MAGIC = "*?["
 MOST_FILES = 2000  # of a folder whose content is compared; more are what a tool installs
 LEAST = 16  # bytes of a file in a folder whose content is compared
@@ -86,7 +92,20 @@ NO_KIT = KitPaths()
 
 def find_kit_paths(settings: RepoSettings, clone: Repo, base: str | None) -> KitPaths:
     """What of the settings' `link` and `copy` is the kit's in worktrees that began at ``base``."""
-    names = tuple(dict.fromkeys(filter(None, map(_normalize, (*settings.link, *settings.copy)))))
+    key = ((*settings.link, *settings.copy), clone.path, base)
+    known = _found.get(key)
+    if known is None:
+        known = _find_kit_paths(key[0], clone, base)
+        if base is not None:
+            _found[key] = known
+    return known
+
+
+_found: dict[tuple[tuple[str, ...], Path, str | None], KitPaths] = {}  # asked for very often
+
+
+def _find_kit_paths(listed: tuple[str, ...], clone: Repo, base: str | None) -> KitPaths:
+    names = tuple(dict.fromkeys(filter(None, map(_normalize, listed))))
     if not names:
         return NO_KIT
     from orchestr.git.filter_history import list_tree_paths
@@ -115,7 +134,7 @@ def expand_names(names: Iterable[str], clone: Path) -> Iterator[str]:
         else:
             found = _match_paths(name, clone)
         for path in found:
-            if ".git" not in PurePosixPath(path).parts and path not in seen:
+            if path not in seen and not _is_in_repository(path, clone):
                 seen.add(path)
                 yield path
 
@@ -125,6 +144,14 @@ def _match_paths(pattern: str, clone: Path) -> list[str]:
         return sorted(path.relative_to(clone).as_posix() for path in clone.glob(pattern))
     except (ValueError, OSError):  # `a**b`, which older versions of Python refuse
         return []
+
+
+def _is_in_repository(path: str, clone: Path) -> bool:
+    """Whether a path is git's own, ours, or in another repository or worktree inside the clone."""
+    parts = PurePosixPath(path).parts
+    if ".git" in parts or ".orchestr" in parts:
+        return True
+    return any((clone.joinpath(*parts[:count]) / ".git").exists() for count in range(1, len(parts)))
 
 
 def _normalize(name: str) -> str:

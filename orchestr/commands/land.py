@@ -29,6 +29,7 @@ from orchestr.landing.queue import find_obstacle
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease
+from orchestr.run.check_signing import refuse_unsigned_landing
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.notify import Notifier
 from orchestr.run.signals import InterruptHandler
@@ -85,6 +86,7 @@ class Land(PlainVerb):
         red = {} if self.undo else find_red_cross_checks(runs)
         if red and not params["allow_red"]:
             raise refuse_red_cross_checks(red)
+        refuse_unsigned_landing([run for run in runs if not all_landed(run)], strategy)
         if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
             return int(ExitCode.DONE)
         create_state_dirs(session.layout)

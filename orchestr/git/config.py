@@ -11,16 +11,16 @@ environment to `orchestr.git.agent_environment`.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NewType
 
 from orchestr.errors import UsageError
 from orchestr.git.stated import STATED_CONFIG, STATED_ENV
-from orchestr.process.run import run_command
 
 Branch = NewType("Branch", str)
 CommitId = NewType("CommitId", str)
@@ -67,6 +67,8 @@ _KEPT = frozenset(
         *IDENTITY_VARIABLES,
     }
 )
+# What a name below refs/heads/ may not hold (git, refs.c: check_refname_component).
+_NO_REF = re.compile(r"(?:^|/)(?:\.|/|\Z)|\.\.|@\{|\.lock(?:/|\Z)|\.\Z|[\x00-\x20\x7f~^:?*\[\\]")
 _MISLEADING = ("core.bare", "core.worktree")  # of `git -c` around us: another repository's
 
 QUIET: Mapping[str, str] = {
@@ -167,18 +169,17 @@ def git_env(
     return env
 
 
-@lru_cache(maxsize=4096)
 def branch_name(name: str) -> Branch:
-    """``name`` as a Branch, after ``git check-ref-format``. Raises UsageError.
+    """``name`` as a Branch, by the rules of ``git check-ref-format``. Raises UsageError.
 
     The only way to make a Branch from typed text. ``check-ref-format --branch``
     would expand ``@{-1}``; the plain form accepts a leading dash and ``HEAD``.
     """
-    refused = not name or name.startswith("-") or name == "HEAD" or "\0" in name
-    if not refused:
-        env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-        argv = ("git", "check-ref-format", f"refs/heads/{name}")
-        refused = run_command(argv, cwd=Path("/"), env=env, timeout=60, check=False).code != 0
+    refused = not name or name.startswith("-") or name == "HEAD" or _NO_REF.search(name)
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half of a surrogate pair: no bytes, so no file name
+        refused = True
     if refused:
         raise UsageError(
             f"{name!r} cannot be a branch name",

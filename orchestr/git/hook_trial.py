@@ -40,8 +40,6 @@ def try_message_beside(repo: Repo, commit: str, message: str) -> str | None:
     ``commit``, where hooks find their settings. The clone's own checkout is not touched (such
     hooks may put a person's changes aside). What needs more than that may be refused for nothing.
     """
-    if not has_message_hooks(repo):
-        return None
     with tempfile.TemporaryDirectory(prefix="orchestr-hooks-") as name:
         folder = Path(name, "tree")
         folder.mkdir()

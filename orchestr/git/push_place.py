@@ -47,12 +47,14 @@ def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
 
     None as well without such a remote, and when one of several push URLs is the same repository.
     """
+    rules = r"^(remote\..*\.pushurl|url\..*\.pushinsteadof)$"
+    if not repo.run_readonly("config", "-z", "--get-regexp", rules, check=False).out:
+        return None  # pushes go where is fetched from
     fetched = _read_urls(repo, remote)
     pushed = _read_urls(repo, remote, "--push", "--all")
     if not fetched or not pushed:
         return None
-    here = identify_repository(fetched[0], repo.path)
-    if any(identify_repository(url, repo.path) == here for url in pushed):
+    if any(is_same_repository(fetched[0], url, repo.path) for url in pushed):
         return None
     return redact(pushed[0], ())
 
@@ -74,18 +76,28 @@ def keep_one_place(repo: Repo) -> str:
     )
 
 
-def identify_repository(url: str, folder: Path) -> str:
-    """The same text for two URLs of one repository: the path at its server, or the folder.
+def is_same_repository(one: str, other: str, folder: Path) -> bool:
+    """Whether two URLs name one repository: by its path and, as far as that is known, its server.
 
-    Without scheme, user, port and host: the host of an ssh alias is only a name for it.
+    ``folder`` is the clone, to which a URL may be relative. Scheme, user and port do not count, and
+    neither does a host that is only an alias of ssh's (no dot in it).
     """
+    found, theirs = (_split_url(url, folder) for url in (one, other))
+    servers = {found[0], theirs[0]} - {""}
+    return found[1] == theirs[1] and len(servers) <= 1
+
+
+def _split_url(url: str, folder: Path) -> tuple[str, str]:
+    """The domain of the server (empty: an alias, or this machine), and the path there."""
     match = _URL.fullmatch(url) or _SCP.fullmatch(url)
     if match is not None and not url.startswith("file://"):
-        return match["path"].strip("/").removesuffix(".git").lower()
+        labels = match["host"].lower().split(".")
+        domain = ".".join(labels[-2:]) if len(labels) > 1 else ""  # ssh.github.com is github.com
+        return domain, match["path"].strip("/").removesuffix(".git").lower()
     place = (folder / unquote(url.removeprefix("file://"))).resolve()
     if not place.exists():
         place = place.with_name(f"{place.name}.git")  # git looks there, too
-    return str(place.parent if place.name == ".git" else place)
+    return "", str(place.parent if place.name == ".git" else place)
 
 
 def try_push(

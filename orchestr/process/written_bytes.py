@@ -9,23 +9,37 @@ count of its own. Elsewhere, and where a process cannot be read, there is no ans
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.process.tree import LINUX
 
 
-def read_written_bytes(root: int) -> int | None:
-    """The bytes written by all that the process ``root`` started, not by its main thread itself;
-    None when that is not known."""
+@dataclass(frozen=True, slots=True)
+class WrittenBytes:
+    """``written``: of all writes, also into pipes. ``dirtied``: of the pages of files that became
+    dirty; nothing where the file system does not count them (tmpfs). ``own_dirtied`` is that of
+    the root process itself."""
+
+    written: int
+    dirtied: int
+    own_dirtied: int
+
+
+def read_written_bytes(root: int) -> WrittenBytes | None:
+    """What all that the process ``root`` started has written, not its main thread itself; None when
+    that is not known."""
     if not LINUX:
         return None
-    total, todo = 0, [root]
+    written, dirtied, own, todo = 0, 0, 0, [root]
     while todo:
         pid = todo.pop()
         try:
-            total += _read_count(f"{pid}")
+            counts = _read_counts(f"{pid}")
+            written, dirtied = written + counts[0], dirtied + counts[1]
             if pid == root:
-                total -= _read_count(f"{pid}/task/{pid}")
+                mine = _read_counts(f"{pid}/task/{pid}")
+                written, dirtied, own = written - mine[0], dirtied - mine[1], mine[1]
             for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
                 children = Path(f"/proc/{pid}/task/{thread}/children").read_bytes()
                 todo += map(int, children.split())
@@ -34,11 +48,16 @@ def read_written_bytes(root: int) -> int | None:
                 return None  # what ended meanwhile was added to its parent
         except (OSError, ValueError):
             return None
-    return total
+    return WrittenBytes(written, dirtied, own)
 
 
-def _read_count(process: str) -> int:
+def _read_counts(process: str) -> tuple[int, int]:
+    """`wchar` and `write_bytes` of a process or a thread."""
+    found = {}
     for line in Path(f"/proc/{process}/io").read_bytes().splitlines():
-        if line.startswith(b"wchar: "):
-            return int(line[7:])
-    raise ValueError(process)
+        name, _, value = line.partition(b": ")
+        found[name] = int(value)
+    try:
+        return found[b"wchar"], found[b"write_bytes"]
+    except KeyError:
+        raise ValueError(process) from None

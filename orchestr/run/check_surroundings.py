@@ -17,7 +17,7 @@ from orchestr.cell.worktree.ensure import base_branch
 from orchestr.checks.find_program import find_program
 from orchestr.errors import OrchestrError
 from orchestr.git.config import IDENTITY_VARIABLES, lfs_config
-from orchestr.git.hook_trial import try_message_beside
+from orchestr.git.hook_trial import has_message_hooks, try_message_beside
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action, Phase
 
@@ -82,9 +82,12 @@ def _check_repository(name: str, ctx: CellContext) -> Iterator[Diagnostic]:
         if repo.run_readonly(*words, check=False).code == 0:
             what = f"{name}: it uses git-lfs, which is not installed: worktrees get pointers"
             yield Diagnostic("warning", what, "install git-lfs, then: git lfs install")
-    why = try_message_beside(repo, base, commit_message(ctx))
+    if not has_message_hooks(repo):
+        return
+    message = commit_message(ctx)
+    why = try_message_beside(repo, base, message)
     if why is not None:
-        subject = commit_message(ctx).partition("\n")[0]
+        subject = message.partition("\n")[0]
         what = f"{name}: a hook refuses the message of our commits, {subject!r}: {why}"
         fix = f"[repos.{name}] commit_subject (and trailers) in orchestr.toml give them its form"
         yield Diagnostic("warning", what, fix)

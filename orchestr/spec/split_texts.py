@@ -73,11 +73,26 @@ def _list_children(
 
 
 def _make_part(node: Any, path: tuple[str | int, ...], key: Any) -> _Part:
-    """A plain text; of ``{title: f(a, b)}`` the second one is the key ``b)`` of nothing."""
+    """A plain text; of ``{title: f(a, b)}`` the second one is the key ``b)`` of nothing, and
+    ``[f(x: int, y)]`` begins with a mapping that nobody meant.
+    """
+    pair = _read_bare_pair(node) if key is None else None
+    if pair is not None:
+        return _Part(path, node.start_mark, pair[1].end_mark, f"{pair[0].value}: {pair[1].value}")
     if key is not None and isinstance(node, yaml.ScalarNode) and not node.value and not node.style:
         node = key
     plain = isinstance(node, yaml.ScalarNode) and not node.style  # libyaml: ""
     return _Part(path, node.start_mark, node.end_mark, node.value if plain else "")
+
+
+def _read_bare_pair(node: Any) -> tuple[Any, Any] | None:
+    """Key and value of ``[key: value]``, a mapping of plain texts without braces."""
+    if not isinstance(node, yaml.MappingNode) or len(node.value) != 1:
+        return None
+    key, value = node.value[0]
+    plain = all(isinstance(n, yaml.ScalarNode) and not n.style for n in (key, value))
+    bare = plain and node.start_mark.index == key.start_mark.index
+    return (key, value) if bare else None
 
 
 def _compare_parts(parts: Sequence[_Part], lines: Sequence[str]) -> Iterator[SplitText]:
@@ -140,10 +155,11 @@ def _cut_source(lines: Sequence[str], start: Any, end: Any) -> str:
         rows = [lines[start.line][start.column :], *lines[start.line + 1 : end.line]]
         rows = [_TRAILING_COMMENT.sub("", row) for row in rows]
         text = " ".join([*map(str.strip, rows), lines[end.line][: end.column].strip()])
-    quoted = f'"{text}"' if '"' not in text and "\\" not in text else quote_single(text)
-    return escape_unprintable(quoted)
+    return escape_unprintable(quote_text(text))
 
 
-def quote_single(text: str) -> str:
-    """A text as YAML writes it in single quotes."""
+def quote_text(text: str) -> str:
+    """A text as YAML writes it in quotes."""
+    if '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return "'" + text.replace("'", "''") + "'"

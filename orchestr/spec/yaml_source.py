@@ -27,6 +27,7 @@ from orchestr.spec.declare import TextItems, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
 from orchestr.spec.records import Cell, Feature
 from orchestr.spec.split_texts import SplitText, find_split_texts
+from orchestr.spec.syntax_hints import NEEDS_QUOTES, explain_syntax_error
 
 MAX_DEPTH = 50
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
@@ -44,14 +45,7 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?[0-9]{1,17}\.[0-9]{0,17}", re.ASCII)
 # What YAML does not allow in a stream, by name, so that we can give line and column.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_STRUCTURE = re.compile(r"[ \t]*(?:[-?][ \t]+)*")  # of a line, before its first key or text
-_VALUE = re.compile(r"\s*((?:-\s+)+|[A-Za-z_-]+:\s+)$")  # what stands before the text of a line
-_CLOSING = {"[": "]", "{": "}"}
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
-_QUOTE = (
-    "text with `: `, or starting with one of `@ * & ! % [ { \" ' | > #` or a backtick, "
-    "needs quotes:"
-)
 
 
 class Document:
@@ -183,7 +177,7 @@ class Document:
     def _report_bad_tag(self, node: Any, path: Path_) -> None:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
         self._add_problem(
-            line, column, path, f"unknown tag {quote_value(node.tag)}", f'{_QUOTE} "..."'
+            line, column, path, f"unknown tag {quote_value(node.tag)}", f'{NEEDS_QUOTES} "..."'
         )
 
     def _add_problem(
@@ -319,61 +313,8 @@ def _syntax_problem(file: str, error: yaml.MarkedYAMLError, lines: list[str]) ->
         mark = start
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     written = lines[line - 1] if 0 < line <= len(lines) else ""
-    hint = _syntax_hint(written, column, error.context or "", ends_later=mark is start)
+    hint = explain_syntax_error(written, column, error.context or "", ends_later=mark is start)
     return Problem(file, line, column, "", f"this is not YAML: {escape_unprintable(what)}", hint)
-
-
-def _syntax_hint(written: str, column: int, context: str, *, ends_later: bool) -> str:
-    """What to change in the line ``written``, whose ``column`` (from 1) is not YAML."""
-    if "\t" in written[:column] and not written[:column].strip():
-        return "indent with spaces: YAML does not allow tabs"
-    quote = _find_open_quote(written)
-    tab = "\t" in _STRUCTURE.match(written)[0]  # type: ignore[index]
-    if tab or written[column - 1 : column] == "\t":
-        return "write spaces instead of the tab: YAML does not allow tabs there"
-    if quote is not None or "quoted scalar" in context:
-        found = column - 1 if quote is None else quote
-        mark = written[found : found + 1]
-        if mark in ("'", '"') and not _VALUE.match(written[:found]):
-            return f"close the quote {mark} of column {found + 1}, or leave it out"
-    bracket = written[column - 1 : column]
-    if ends_later and bracket in _CLOSING:
-        return f"close the bracket {bracket} of column {column} with {_CLOSING[bracket]}"
-    return _quote_hint(written)
-
-
-def _find_open_quote(written: str) -> int | None:
-    """Where a quoted text begins that has no end in its line, or None."""
-    opened: int | None = None
-    index = 0
-    while index < len(written):
-        char = written[index]
-        if opened is None:
-            if char in "\"'" and (index == 0 or written[index - 1] in " \t[{,"):
-                opened = index
-            elif char == "#" and (index == 0 or written[index - 1] in " \t"):
-                break
-        elif char == "\\" and written[opened] == '"':
-            index += 1
-        elif char == written[opened]:
-            if char == "'" and written[index + 1 : index + 2] == "'":
-                index += 1
-            else:
-                opened = None
-        index += 1
-    return opened
-
-
-def _quote_hint(written: str) -> str:
-    """Advise quotes, with the very line where there is one."""
-    match = re.match(r"\s*((?:-\s+)+|[A-Za-z_-]+:\s+)(.+?)\s*$", written)
-    if match is None:
-        return f'{_QUOTE} - "..."'
-    prefix, text = match[1], match[2]
-    if text[0] in "\"'" and text.find(text[0], 1) in (-1, len(text) - 1):
-        text = text.strip(text[0])
-    quoted = "'" + text.replace("'", "''") + "'" if '"' in text else f'"{text}"'
-    return f"{_QUOTE} {escape_unprintable(prefix + quoted)}"
 
 
 def _make_error(

@@ -101,9 +101,14 @@ class SupervisorRecord:
     agent_create_time: float | None = None
 
     def write(self, attempt_dir: Path) -> None:
-        """Write `supervisor.json`. Raises OSError."""
+        """Write `supervisor.json`. Raises OSError.
+
+        With an agent it is not waited for the disk: the agent writes already, and wants to be
+        looked at. After a power failure nothing of it is alive.
+        """
         known = {k: v for k, v in asdict(self).items() if v is not None}
-        write_atomic(attempt_dir / SUPERVISOR, _encode_json({"schema": SCHEMA, **known}))
+        data = _encode_json({"schema": SCHEMA, **known})
+        write_atomic(attempt_dir / SUPERVISOR, data, durable=self.agent_pid is None)
 
 
 def read_launch(attempt_dir: Path) -> LaunchRecord:

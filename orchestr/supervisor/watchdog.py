@@ -43,7 +43,7 @@ from orchestr.supervisor.protocol import (
     utc_timestamp,
 )
 from orchestr.supervisor.transcript import LineReader, TranscriptFile
-from orchestr.supervisor.write_samples import EVERY, WriteSampler
+from orchestr.supervisor.write_samples import WriteSampler
 
 CHUNK = 1 << 17
 PIPE_SIZE = 1 << 18
@@ -240,7 +240,7 @@ class Watchdog:
                 dues = [self._stage_since + self._launch.grace]
             case _:
                 return 0.1
-        soon = time.monotonic() + EVERY
+        soon = time.monotonic() + self._writes.pause
         return max(0.0, min([soon, *dues]) - time.monotonic())
 
     def _time_limits(self) -> list[tuple[float, ExitReason]]:
@@ -292,6 +292,9 @@ class Watchdog:
             self._read_pipes(0)
         for reader in self._readers.values():
             reader.finish()
+        for pipe in (self._agent.stdout, self._agent.stderr) if self._agent else ():
+            if pipe is not None:
+                pipe.close()
         self._out.close()
         if self._out.lost:
             self._notes.append(

@@ -3,13 +3,13 @@
 Nothing notes which process wrote a file. But while an agent's processes wrote nothing at all, or
 less than a file holds, they did not write that file. So the supervisor samples how much its tree
 has written (`orchestr.process.written_bytes`) and appends what it sees to the attempt's folder:
-lines ``b TIME`` (an agent begins), ``w FROM TO BYTES FILES`` (so much was written in between, and
-so much without what it said to its supervisor), ``e TIME`` (all its processes are gone), ``u TIME``
-(not known from here on). Times are seconds since the epoch. The time of the file is that of the
-last sample. It outlives the orchestrator, so a kill takes nothing of it, and a second run sees the
-agents of the first.
+lines ``b TIME`` (an agent begins), ``w FROM TO BYTES FILES PAGES`` (so much was written in between;
+so much without what it said to its supervisor; so much of it as pages of files, -1 where that is
+not counted), ``e TIME`` (all its processes are gone), ``u TIME`` (not known from here on), in
+seconds since the epoch. The file has the time of the last sample. It outlives the
+orchestrator, so a kill takes nothing of it, and a second run sees the agents of the first.
 
-What it does not see: writes through a memory map, and copies that share blocks (reflinks).
+What it does not see: copies that share blocks (reflinks).
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ from pathlib import Path
 from orchestr.process.written_bytes import read_written_bytes
 
 WRITES = "writes"
-EVERY = 0.1  # s between two samples of an agent that says nothing
-SOONEST = 0.02  # s between two samples of one that talks
-SLACK = 0.03  # s by which the time of a file may differ from when a sample saw the write
+EVERY = 0.05  # s between two samples of an agent that writes nothing
+SOONEST = 0.02  # s between two samples of one that does: the shorter, the better they tell
+NEVER = 60.0  # s
+SHARE = 0.05  # of the time at most is spent on looking: a tree may be large
+SLACK = (
+    0.012  # s by which the time of a file may be older than the write: the kernel's coarse clock
+)
 
 
 class WriteSampler:
@@ -40,48 +44,66 @@ class WriteSampler:
         self._root = root
         self._drain = drain
         self._fd: int | None = None
-        self._last = _Look(0.0, 0, 0, exact=True)
+        self._last = _Look(0.0, 0, 0, 0, exact=True)
+        self._counts_pages = False  # whether the file system of the attempt does
+        self._due = 0.0
         with suppress(OSError):
             self._fd = os.open(folder / WRITES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def begin(self) -> None:
         """The agent is about to start."""
-        total = read_written_bytes(self._root)
-        self._last = _Look(time.time(), total or 0, 0, exact=True)
+        found = read_written_bytes(self._root)
+        total, dirtied = (found.written, found.dirtied) if found else (0, 0)
+        self._counts_pages = found is not None and found.own_dirtied > 0
+        self._last = _Look(time.time(), total, dirtied, 0, exact=True)
         self._append("b", self._last.time)
-        if total is None:
+        if found is None:
             self._append("u", self._last.time)
+
+    @property
+    def pause(self) -> float:
+        """Seconds until it wants to look again."""
+        return max(0.0, self._due - time.monotonic()) if self._fd is not None else NEVER
 
     def sample(self) -> None:
         """Look again, unless that was just done."""
-        now = time.time()
-        if self._fd is not None and now >= self._last.time + SOONEST:
-            self._look(now)
+        if self._fd is not None and not self.pause:
+            self._look()
 
     def end(self) -> None:
         """All that the agent had started is gone."""
-        self._look(time.time())
-        self._append("e", self._last.time)
+        self._look()
+        self._append("e", time.time())
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
-    def _look(self, now: float) -> None:
-        before = self._drain()
-        total = read_written_bytes(self._root)
-        last, said = self._last, self._drain()
-        if total is None:
+    def _look(self) -> None:
+        start, total = time.monotonic(), self._last.total
+        self._note()
+        soon = SOONEST if self._last.total != total else EVERY
+        self._due = time.monotonic() + max(soon, (time.monotonic() - start) / SHARE)
+
+    def _note(self) -> None:
+        """Take a look. What is written while it is taken may be in this one or in the next, so the
+        time of each includes all of both looks."""
+        last, before, now = self._last, self._drain(), time.time()
+        counts = read_written_bytes(self._root)
+        after, said = time.time(), self._drain()
+        if counts is None:
             self._append("u", now)
-            self._last = _Look(now, last.total, said, exact=False)
+            self._last = _Look(now, last.total, last.dirtied, said, exact=False)
             return
-        found = _Look(now, max(total, last.total), said, exact=before == said)
-        written = found.total - last.total
-        if written:
+        total, dirtied = max(counts.written, last.total), max(counts.dirtied, last.dirtied)
+        found = _Look(now, total, dirtied, said, exact=before == said)
+        written, pages = total - last.total, dirtied - last.dirtied
+        if written or pages:
             spoken = found.said - last.said if found.exact and last.exact else 0
-            self._append("w", last.time, now, written, max(0, written - spoken))
+            counted = pages if self._counts_pages else -1
+            self._append("w", last.time, after, written, max(0, written - spoken), counted)
         elif self._fd is not None:
             with suppress(OSError):
-                os.utime(self._fd)
+                os.utime(self._fd, (now, now))
         self._last = found
 
     def _append(self, kind: str, *values: float) -> None:
@@ -102,6 +124,7 @@ class _Look:
 
     time: float
     total: int
+    dirtied: int
     said: int
     exact: bool
 
@@ -115,6 +138,7 @@ class WriteTimeline:
     ends: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     file_sizes: list[int] = field(default_factory=list)  # without what it said
+    pages: list[int] = field(default_factory=list)  # bytes of dirtied pages; -1: not counted
     unknown: list[float] = field(default_factory=list)
     seen: float = 0.0  # the last sample
 
@@ -124,6 +148,36 @@ class WriteTimeline:
             begin <= moment + SLACK and (end is None or moment - SLACK <= end)
             for begin, end in self.starts
         )
+
+    def dirtied_about(self, moment: float) -> int | None:
+        """The most of files' pages, in bytes, that can have become dirty then; None: not known."""
+        if self.written_about(moment) is None:
+            return None
+        begin, end, total = moment - SLACK, moment + SLACK, 0
+        at = bisect_left(self.ends, begin)
+        while at < len(self.ends) and self.begins[at] <= end:
+            if self.pages[at] < 0:
+                return None
+            total += self.pages[at]
+            at += 1
+        return total
+
+    def dirtied_until(self, moment: float) -> int | None:
+        """All of files' pages, in bytes, that can have become dirty up to then; None: not known."""
+        if self.written_until(moment) is None:
+            return None
+        pairs = zip(self.begins, self.pages, strict=True)
+        sizes = [size for begin, size in pairs if begin <= moment + SLACK]
+        return sum(sizes) if all(size >= 0 for size in sizes) else None
+
+    def written_until(self, moment: float) -> int | None:
+        """All that can have been written up to then; None: not known."""
+        last = moment + SLACK
+        known = max((self.seen if over is None else over for _, over in self.starts), default=0.0)
+        if any(at <= last for at in self.unknown) or (self.was_at_work(moment) and last > known):
+            return None
+        pairs = zip(self.begins, self.sizes, strict=True)
+        return sum(size for begin, size in pairs if begin <= last)
 
     def written_about(self, moment: float, *, files: bool = False) -> int | None:
         """The most that can have been written about then (``files``: without what it said); None:
@@ -161,11 +215,12 @@ def read_timeline(folder: Path) -> WriteTimeline | None:
                     found.unknown.append(float(values[0]))
                 case "w":
                     begin, end = float(values[0]), float(values[1])
-                    size, in_files = int(values[2]), int(values[3])
+                    size, in_files, pages = map(int, values[2:5])
                     found.begins.append(begin)
                     found.ends.append(end)
                     found.sizes.append(size)
                     found.file_sizes.append(in_files)
+                    found.pages.append(pages)
                 case "e" if found.starts:
                     found.starts[-1] = (found.starts[-1][0], float(values[0]))
     return found

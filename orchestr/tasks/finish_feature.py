@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestr.cell.context import FeatureRun
 from orchestr.cell.phases.run_phase import phase_module
+from orchestr.errors import OrchestrError
 from orchestr.files import read_record, read_toml, write_toml
 from orchestr.spec.phases import Phase
 from orchestr.state.results import NO_PR
@@ -74,4 +75,7 @@ def _is_as_published(run: FeatureRun, name: str) -> bool:
     """Whether no phase from `implement` on would do anything."""
     ctx = run.cell_context(name)
     phases = [phase for phase in ctx.cell.task_phases if phase is not Phase.WORKTREE]
-    return all(phase_module(phase).reason_to_run(ctx) is None for phase in phases)
+    try:
+        return all(phase_module(phase).reason_to_run(ctx) is None for phase in phases)
+    except OrchestrError:  # a repository that is gone: its cell is not as it was
+        return False

@@ -164,6 +164,15 @@ def test_patterns_and_nested_paths_are_brought_and_kept_out(tmp_path: Path) -> N
     nothing_to_do(ws)
 
 
+def test_a_pattern_for_every_folder_looks_into_no_other_repository(tmp_path: Path) -> None:
+    ws = kit(tmp_path, copy=["**/*.env"])
+    git(ws.repos, "clone", "--quiet", str(ws.repos / "app.git"), "app/inner")
+    write(ws.repos / "app" / "inner", {"c.env": SECRET})
+    ws.script("one", "test -f conf/a.env; test ! -e inner; git add -f .; echo 1 > one.txt\n")
+    ws.run("run", FEATURE, code=0)
+    assert published(ws) == {"README.md", "one.txt"}
+
+
 def test_a_commit_on_a_persons_own_branch_is_refused_with_the_way_out(tmp_path: Path) -> None:
     """`action: push`: their checkout is theirs to change."""
     ws = kit(tmp_path, cell={"action": "push", "branch": "by-hand"}, copy=[".env"])

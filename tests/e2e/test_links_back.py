@@ -116,6 +116,16 @@ def test_a_set_up_that_installs_anew_is_evidence(tmp_path: Path) -> None:
     ws.run("run", FEATURE, code=0)
 
 
+def test_scripts_of_a_copy_that_start_the_original_are_none(tmp_path: Path) -> None:
+    """`.venv/bin/pytest` of a copy runs with the interpreter, and the packages, of the original."""
+    pth = f"{SITE}/__editable__.calc.pth"
+    ws = make(tmp_path, copy=[".venv"], setup=[f'echo "$PWD/src" > {pth}'])
+    app = ws.repos / "app"
+    write(app, {".venv/bin/pytest": f"#!{app}/.venv/bin/python3\nimport pytest\n"})
+    BACK["pth"][1](app)
+    assert "not evaluated: own source" in both(ws.run("run", FEATURE, code=1))
+
+
 def test_a_set_up_that_installs_into_a_shared_environment_is_none(tmp_path: Path) -> None:
     """The last cell wins: the first one's checks would test its sibling."""
     pth = f"{SITE}/__editable__.calc.pth"

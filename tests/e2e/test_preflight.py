@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestr.cell.worktree import ports as cell_ports
+from orchestr.errors import NotEvaluated
+from orchestr.run.workspace import Session
+from orchestr.state.ports import SHORTAGE_HINT
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace, both, nothing_to_do
+from tests.e2e.workspace import Workspace, both, nothing_to_do, wait_for
 from tests.registry.test_ports import free_base
 
 LOOKS = (["run", "demo"], ["run", "demo", "--dry-run"], ["plan", "demo"], ["doctor"])
@@ -192,3 +199,63 @@ def test_a_branch_with_a_persons_commits_is_named_beforehand(workspace: MakeWork
     assert f"warning: demo:a: branch T-1-a exists in {app}" in told
     assert "T-1-b exists" not in told
     assert "set `adopt: true` for cell a" in told
+
+
+PORT = 'echo "$ORCHESTR_PORT_0" > "$AGENT_DIR/port"\necho x > a.txt\n'
+WAITS = 'while [ ! -e "$AGENT_DIR/go" ]; do sleep 0.05; done\n'
+
+
+def test_two_workspaces_at_work_have_ports_of_their_own(workspace: MakeWorkspace) -> None:
+    base = free_base(2)
+    made: dict[str, Any] = {"cells": {"a": {"ports": True}}, "settings": {"ports": {"base": base}}}
+    one, two = workspace(**made), workspace(**made)
+    one.script("a", PORT + WAITS)
+    two.script("a", PORT)
+    run = one.spawn("run", "demo")
+    wait_for((one.agents / "port").exists, "the first agent")
+    two.run("run", "demo", code=0)
+    (one.agents / "go").touch()
+    assert run.ended() == 0, run.said()
+    assert [int((ws.agents / "port").read_text()) for ws in (one, two)] == [base, base + 10]
+    two.run("run", "demo", "--force", code=0)  # the first block is free again
+    assert int((two.agents / "port").read_text()) == base
+
+
+def test_programs_that_take_the_ports_later_are_not_waited_for_for_ever(
+    workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = free_base(1)
+    ws = workspace(cells={"a": {"ports": True}}, settings={"ports": {"base": base, "slots": 1}})
+    ws.run("run", "demo:a:worktree", code=0)
+    cell = Session(ws.root).load_run("demo").cell_context("a")
+    monkeypatch.setattr(cell_ports, "FOREIGN_PATIENCE", 0.0)
+    monkeypatch.setattr(cell_ports, "POLL", 0.01)
+    told: list[str | None] = []
+    taken = socket.create_server(("127.0.0.1", base))
+    with closing(taken), pytest.raises(NotEvaluated) as raised:
+        cell_ports.lease_free_block(cell, told.append, lambda: None, threading.Event())
+    assert raised.value.hint == SHORTAGE_HINT
+    assert told == [raised.value.reason.partition(" (waited")[0]]
+    assert f"{base} by " in raised.value.reason
+    leased = cell_ports.lease_free_block(cell, told.append, lambda: None, threading.Event())
+    assert (leased, len(told)) == (tuple(range(base, base + 10)), 1)
+    cell_ports.release_ports(cell)
+
+
+def test_a_signer_is_tried_for_a_repository_that_is_still_to_be_cloned(
+    workspace: MakeWorkspace,
+) -> None:
+    ws = workspace(cells={"a": {}})
+    ws.settings(repos={"app": {"url": str(ws.repos / "app.git")}})
+    shutil.rmtree(ws.repos / "app")
+    mine = ws.root / "mine.gitconfig"
+    mine.write_text("[commit]\n\tgpgSign\n[gpg]\n\tprogram = /nowhere/gpg\n")
+    done = ws.run("run", "demo", env={"GIT_CONFIG_GLOBAL": str(mine)}, code=2)
+    assert "app: commits cannot be signed, as commit.gpgSign asks for: " in done.stderr
+    assert not (ws.repos / "app").exists()
+
+
+def test_a_cross_check_that_cannot_run_is_met_before_the_agents(workspace: MakeWorkspace) -> None:
+    cross = {"repo": "app", "kind": "command", "name": "together", "run": ["nosuchcheck"]}
+    ws = workspace(cells={"a": {}}, cross_checks=[cross])
+    refused_for(ws, "nosuchcheck is not there, and checks need it: the cross check together of app")

@@ -87,6 +87,21 @@ def test_where_only_signed_commits_are_taken_stacks_are_published_and_land(
     assert set(ws.states().values()) == {"landed"}
 
 
+def test_a_landing_that_cannot_sign_begins_nothing(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    ws.run("run", "demo", code=0)
+    sign_everything(ws)
+    (ws.root / "signer.sh").write_text("#!/bin/sh\nexit 2\n")
+    (ws.repos / "app.git" / "hooks" / "pre-receive").unlink()
+    before = ws.heads()
+    done = ws.run("land", "demo", code=1)
+    assert "app: the commits of a landing cannot be signed: " in done.stderr
+    assert (ws.heads(), ws.states()) == (before, {"a": "done"})
+    ws.run("land", "demo", "--strategy", "fast-forward", code=0)  # it makes no commit
+    ws.run("land", "demo", code=0)  # nothing is left to sign
+    assert ws.states() == {"a": "landed"}
+
+
 @pytest.mark.slow
 def test_switched_off_nothing_of_ours_is_signed(workspace: MakeWorkspace) -> None:
     ws = workspace(cells={"a": {}, "b": {}, "c": {"depends_on": ["a", "b"]}})

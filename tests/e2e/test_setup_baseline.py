@@ -141,6 +141,20 @@ def test_a_folder_that_set_up_fills_is_in_no_commit(tmp_path: Path) -> None:
     nothing_to_do(ws)
 
 
+def test_checks_of_what_lands_see_what_set_up_made(tmp_path: Path) -> None:
+    """It is in no commit, so the worktree of a check keeps it from one commit to the next."""
+    check = {"kind": "command", "name": "gen", "run": ["sh", "-c", "cat gen.txt deps/a; date > x"]}
+    ws = setting_up(tmp_path, "echo gen > gen.txt; mkdir deps; echo a > deps/a; echo 2 > lock.json")
+    ws.settings(repos={"app": {"setup": ["echo gen > gen.txt; mkdir deps; echo a > deps/a"],
+                               "land_checks": ["cat gen.txt deps/a; date > new.txt"]}})  # fmt: skip
+    ws.spec({"one": {"checks": [check]}, "two": {"checks": [check]}},
+            cross_checks=[{"repo": "app", **check}])  # fmt: skip
+    ws.run("run", FEATURE, code=0)
+    ws.run("land", FEATURE, "--yes", code=0)
+    names = git(ws.repos / "app.git", "ls-tree", "-r", "--name-only", "main").splitlines()
+    assert names == ["README.md", "lock.json", "one.txt", "src/a.py", "two.txt"]
+
+
 def test_commits_of_set_up_leave_the_branch(tmp_path: Path) -> None:
     ws = setting_up(
         tmp_path, "echo 2 > lock.json; git commit -qam 'by set-up'; git switch -qc else"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git.push_place import find_other_push_place, identify_repository, try_push
+from orchestr.git.push_place import find_other_push_place, is_same_repository, try_push
 from orchestr.git.repo import Branch, Repo
 from orchestr.git.sign_trial import explain_unsigned
 from tests.conftest import MakeRepo, Sandbox, git
@@ -30,21 +30,24 @@ def origin_of(sandbox: Sandbox) -> Path:
         ("git@work:o/r.git", "https://token@github.com/o/r", True),
         ("https://gitlab.com/group/sub/r.git", "git@gitlab.com:group/sub/r.git", True),
         ("https://github.com/o/r", "https://github.com/fork/r", False),
+        ("https://github.com/o/r", "git@gitlab.com:o/r.git", False),
+        ("https://git.example.org:8443/o/r", "ssh://git@git.example.org:2222/o/r", True),
         ("/a/r.git", "file:///a/r.git", True),
         ("/a/r.git", "/a/fork.git", False),
         ("../r.git", "https://github.com/o/r.git", False),
     ],
 )
 def test_two_urls_of_one_repository(one: str, other: str, same: bool, tmp_path: Path) -> None:
-    found = [identify_repository(url, tmp_path) for url in (one, other)]
-    assert (found[0] == found[1]) is same, found
+    assert is_same_repository(one, other, tmp_path) is same
+    assert is_same_repository(other, one, tmp_path) is same
 
 
 def test_a_folder_is_known_by_every_name_that_git_takes(sandbox: Sandbox, tmp_path: Path) -> None:
     bare = origin_of(sandbox).rename(tmp_path / "other.git")
     (tmp_path / "link").symlink_to(bare)
     names = [str(bare), f"file://{bare}", "../other", str(tmp_path / "link")]
-    assert {identify_repository(name, sandbox.path) for name in names} == {str(bare.resolve())}
+    assert all(is_same_repository(str(bare), name, sandbox.path) for name in names)
+    assert not is_same_repository(str(bare), str(sandbox.path), sandbox.path)
 
 
 def test_a_push_url_elsewhere(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_first_test_of_a_repository(workspace: Make) -> None:
 
 def test_tests_elsewhere_are_named_in_the_settings(workspace: Make) -> None:
     ws = make(workspace, "one")
-    ws.settings(repos={"app": {"test_paths": ["proofs/", "!proofs/notes.md"]}})
+    ws.settings(repos={"app": {"test_paths": ["proofs/*.sh"]}})
     suite = {**SUITE, "run": ["sh", "-c", "[ ! -d proofs ] || sh proofs/half.sh"]}
     ws.spec({"one": {**FIRST, "checks": [suite]}})
     proof = "echo 'grep -q half half.txt' > proofs/half.sh; : > proofs/notes.md"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from orchestr.errors import SpecError
 from orchestr.spec.yaml_source import parse
 
 CUT = "a comma ends the text"
+INSIDE = "inside of [...] and {...}"
 
 
 def warnings_of(text: str) -> list[tuple[int, int, str, str | None]]:
@@ -26,6 +28,7 @@ def warnings_of(text: str) -> list[tuple[int, int, str, str | None]]:
         ("todo: [say 'hello, world' now]", "todo[0]", "\"say 'hello, world' now\""),
         ("todo: [run `x, y` there]", "todo[0]", '"run `x, y` there"'),
         ('todo: [f(a, "b", c)]', "todo[0]", "'f(a, \"b\", c)'"),
+        ("todo: [call f(x: int, y)]", "todo[0]", '"call f(x: int, y)"'),
         ("metadata: {title: add f(a, b), name: x}", "metadata.title", '"add f(a, b)"'),
         ("checks: [{run: [sh, -c, echo (a, b)]}]", "checks[0].run[2]", '"echo (a, b)"'),
     ],
@@ -71,3 +74,25 @@ def test_the_quoted_form_is_read_as_one_text(text: str) -> None:
     again = parse("s.yaml", f"todo: [{whole}]".encode())
     assert len(again.value["todo"]) == 1
     assert again.problems == []
+
+
+@pytest.mark.parametrize(
+    ("items", "hint"),
+    [
+        ("use a[0], then b", f'{INSIDE} this text needs quotes: "use a[0]"'),
+        ("x, set {a, b} here", f'{INSIDE} this text needs quotes: "set {{a, b}} here"'),
+        ("@you, b", f'{INSIDE} this text needs quotes: "@you"'),
+        ("a, , b", f"{INSIDE} there is nothing between two commas: remove one"),
+        ("fix #12, next", '`#12,` starts a comment there: this text needs quotes: "fix #12"'),
+        ("f, g", None),
+    ],
+)  # fmt: skip
+def test_what_is_not_yaml_in_brackets_is_quoted_alone(items: str, hint: str | None) -> None:
+    text = f"cells:\n  a: {{repo: r, todo: [{items}], checks: none}}\n"
+    if hint is None:
+        assert parse("s.yaml", text.encode()).problems == []
+        return
+    with pytest.raises(SpecError) as caught:
+        parse("s.yaml", text.encode())
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.hint) == (2, hint)

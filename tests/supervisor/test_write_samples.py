@@ -12,7 +12,7 @@ from orchestr.process.tree import LINUX
 from orchestr.supervisor.write_samples import WRITES, WriteTimeline, read_timeline
 
 # At 100 an agent began; it wrote 50 bytes up to 101 (20 of them said), 7 up to 103; ended at 110.
-LINES = "b 100.000\nw 100.500 101.000 50 30\nw 102.900 103.000 7 7\ne 110.000\n"
+LINES = "b 100.000\nw 100.500 101.000 50 30 4096\nw 102.900 103.000 7 7 0\ne 110.000\n"
 
 
 def timeline(folder: Path, text: str) -> WriteTimeline:
@@ -36,17 +36,25 @@ def test_what_was_written_about_a_moment(
     assert found.was_at_work(moment) is at_work
 
 
+def test_pages_and_sums(tmp_path: Path) -> None:
+    found = timeline(tmp_path, LINES)
+    assert [found.dirtied_about(at) for at in (90.0, 100.7, 103.0)] == [0, 4096, 0]
+    assert [found.dirtied_until(at) for at in (90.0, 100.7, 104.0)] == [0, 4096, 4096]
+    assert [found.written_until(at) for at in (90.0, 100.7, 102.0, 104.0)] == [0, 50, 50, 57]
+
+
 def test_nobody_looked(tmp_path: Path) -> None:
     assert read_timeline(tmp_path) is None
     assert timeline(tmp_path, "b 100.000\nu 100.000\n").written_about(101.0) is None
-    killed = timeline(tmp_path, "b 100.000\nw 100.000 101.000 5 5\n")
+    killed = timeline(tmp_path, "b 100.000\nw 100.000 101.000 5 5 -1\n")
     assert killed.written_about(killed.seen + 10) is None
     assert killed.written_about(100.5) == 5
+    assert killed.dirtied_about(100.5) is None
     assert timeline(tmp_path, "b 100.000\nu 105.000\ne 110.000\n").written_about(120.0) == 0
 
 
 def test_a_second_start_and_a_torn_line(tmp_path: Path) -> None:
-    found = timeline(tmp_path, f"{LINES}b 200.000\nw 200.000 201.000 9 9\ne 202.000\nw 20")
+    found = timeline(tmp_path, f"{LINES}b 200.000\nw 200.000 201.000 9 9 0\ne 202.000\nw 20")
     assert [found.written_about(at) for at in (103.0, 150.0, 200.5)] == [7, 0, 9]
     assert [found.was_at_work(at) for at in (105.0, 150.0, 201.0)] == [True, False, True]
 

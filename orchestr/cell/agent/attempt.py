@@ -32,9 +32,11 @@ from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import salvage_worktree
+from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import write_atomic
+from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -96,8 +98,10 @@ def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker)
     while True:
         verdict = drive_agent(ctx, author_work(ctx, attempt))
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
+        harm += find_trespass(ctx, attempt)
         if harm:
             raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
+        set_foreign_files_aside(ctx, attempt, CommitId(attempt.start))
         try:
             return prove_attempt(ctx, attempt, marker, verdict)
         except PathsNotOwned as refused:

@@ -19,6 +19,7 @@ from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_b
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.person_changes import set_aside_person_changes
 from orchestr.cell.worktree.restore import restore_worktree
+from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError
@@ -71,8 +72,10 @@ def carry_out_repair(
         _resume_author(ctx, attempt, marker, record)
         drive_agent(ctx, author_work(ctx, attempt, phase, round=record.number))
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
+        harm += find_trespass(ctx, attempt)
         if harm:
             raise ctx.fail(f"while its agent repaired, {'; '.join(harm)}")
+        set_foreign_files_aside(ctx, attempt, CommitId(record.before))
         head, findings = commit_and_prove_repair(ctx, attempt, marker, CommitId(record.before))
     except Interrupted:
         restore_surroundings(ctx, attempt, marker.base_ref)

@@ -19,6 +19,7 @@ from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.prepare_branch import prepare_branch
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import attempt_ref, make_snapshot_commit, salvage_worktree
+from orchestr.cell.worktree.trespass import find_trespass
 from orchestr.cell.worktree.variables import plan_file
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
@@ -96,6 +97,7 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
     be good all the same. Safe to repeat.
     """
     harm = restore_surroundings(ctx, plan, marker.base_ref)
+    harm += find_trespass(ctx, plan)
     before = read_json(attempts.attempt_folder(ctx.dir, plan.number) / BEFORE) or {}
     seen, start = CommitId(before.get("picture") or plan.start), CommitId(plan.start)
     try:

@@ -118,7 +118,7 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
     head = head or repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
-    return take_out_kit(ctx, since, head)
+    return take_out_kit(ctx, since, head, engine=False)
 
 
 def _settle_fresh_head(

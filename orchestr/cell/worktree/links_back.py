@@ -12,6 +12,7 @@ whether a place in the main checkout has tracked files.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -84,7 +85,10 @@ def find_links_back(run: FeatureRun, repo: str, place: Path | None = None) -> li
                 return True
             return path.is_relative_to(clone.resolve()) and _has_source(clone, path)
 
-        for by, target in _find_targets(root, relative=not copied):
+        targets = _find_targets(root, relative=not copied)
+        if copied and _has_foreign_scripts(root, clone / name):
+            targets = itertools.chain(targets, _find_targets(clone / name, relative=True))
+        for by, target in targets:
             if is_back(target):
                 found.append(LinkBack(name, by, target))
                 break
@@ -101,6 +105,16 @@ def explain_links_back(ctx: CellContext, place: Path) -> str | None:
         f"in each worktree instead ([repos.{ctx.cell.repo}] {found[0].remedy}), or allow it "
         f"(allow_links_back = true there)"
     )
+
+
+def _has_foreign_scripts(copy: Path, original: Path) -> bool:
+    """Whether scripts of a copied environment still start the interpreter of the original one."""
+    wanted = os.fsencode(f"#!{original}/")
+    for script in sorted((copy / "bin").glob("*")) if copy != original else ():
+        with suppress(OSError), script.open("rb") as stream:
+            if stream.read(len(wanted)) == wanted:
+                return True
+    return False
 
 
 def _has_source(clone: Path, path: Path) -> bool:

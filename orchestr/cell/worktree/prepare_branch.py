@@ -41,7 +41,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     attempts.begin_preparation(ctx.dir)
     if attempts.fresh_request(ctx.dir) is not None:
         _reset_to_base(ctx, base)
-    else:
+    elif before != base or HeadRecord.read(ctx.dir) is not None:  # else it was just made
         notes += _merge_remote(ctx)
         notes += _merge_commit(ctx, base, f"Merge the moved base into {ctx.cell.branch}")
     head = repo.resolve_commit("HEAD")

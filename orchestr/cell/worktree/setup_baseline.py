@@ -24,7 +24,7 @@ from orchestr.cell.worktree.discard import left_folder, put_worktree, restore_su
 from orchestr.cell.worktree.salvage import attempt_ref, keep_worktree
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
-from orchestr.git.snapshot import read_changes
+from orchestr.git.snapshot import ChangedPath, read_changes
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 
@@ -56,9 +56,13 @@ def record_baseline(ctx: CellContext, head: CommitId, before: Mapping[str, str])
     ``before`` was uncommitted when the set-up began, and is somebody's work.
     """
     write_baseline(ctx.dir, SetupBaseline())
-    put_back_changes(ctx, head, SETUP, before)
     repo = ctx.worktree_repo
-    changes = [c for c in read_changes(repo, untracked="all") if c.path not in before]
+    found = read_changes(repo, untracked="all")
+    # Without new files, also those inside of a submodule: as `untracked="no"` lists them.
+    tracked = [c for c in found if not c.is_new and c.submodule != "U"]
+    if put_back_changes(ctx, head, SETUP, before, found=tracked):
+        found = read_changes(repo, untracked="all")
+    changes = [c for c in found if c.path not in before]
     stays = [c.path for c in changes if not c.is_new and not c.submodule]
     if stays:
         text = STAYS.format(paths=format_paths(stays), clone=ctx.repo_path)
@@ -66,22 +70,31 @@ def record_baseline(ctx: CellContext, head: CommitId, before: Mapping[str, str])
     made = [c.path for c in changes if c.is_new and not c.path.endswith("/")]
     folders = _find_large_folders(repo, made) if len(made) > MOST else ()
     made = [path for path in made if not any(path.startswith(f"{one}/") for one in folders)]
-    write_baseline(ctx.dir, SetupBaseline(_describe_files(repo, [*stays, *made]), folders))
+    blobs = tuple(sorted(ctx.kit.blobs))  # now: the main checkout may change before the proof
+    files = _describe_files(repo, [*stays, *made])
+    write_baseline(ctx.dir, SetupBaseline(files, folders, blobs))
 
 
 def put_back_changes(
-    ctx: CellContext, head: CommitId, who: str, before: Mapping[str, str] | None = None
-) -> None:
+    ctx: CellContext,
+    head: CommitId,
+    who: str,
+    before: Mapping[str, str] | None = None,
+    *,
+    found: Sequence[ChangedPath] | None = None,
+) -> bool:
     """Bring branch and tracked files back to ``head``; what ``who`` changed is kept and told.
 
-    Where somebody's work was uncommitted before, only the files around it are put back.
+    Where somebody's work was uncommitted before, only the files around it are put back. ``found``
+    are the changes of tracked files, where the caller has just looked. Returns whether there was
+    anything to put back.
     """
     repo = ctx.worktree_repo
-    changes = read_changes(repo, untracked="no")
+    changes = read_changes(repo, untracked="no") if found is None else found
     changed = [change.path for change in changes if change.path not in (before or {})]
     moved = repo.head() != head or repo.head_branch() != ctx.cell.branch
     if not changed and not moved:
-        return
+        return False
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest is not None else 0
     if before:
@@ -99,6 +112,7 @@ def put_back_changes(
     if back or moved:
         paths = format_paths(back) if back else f"its branch {ctx.cell.branch}"
         ctx.emit(EventKind.CELL_WARNED, reason=PUT_BACK.format(who=who, paths=paths, ref=ref))
+    return True
 
 
 def _find_large_folders(repo: Repo, made: Sequence[str]) -> tuple[str, ...]:

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.kit import ENGINE_SPECS
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.errors import OrchestrError
@@ -27,17 +29,19 @@ from orchestr.git.filter_history import (
     find_blob_paths,
     find_path_commits,
     list_changed_paths,
+    list_tree_paths,
     read_entries,
 )
-from orchestr.git.repo import CommitId
+from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
+from orchestr.state.ports import FILE as PORTS
 
 TAKEN_OUT = (
-    "{paths} came from the main checkout ([repos.{repo}] link, copy) and got into its commits; "
-    "taken out of them, the files stay in the worktree; the commits as they were are kept as "
-    "{ref}, which is never pushed"
+    "{paths} came from us or the main checkout ([repos.{repo}] link, copy), no work of its own; "
+    "taken out of its commits{stay}; the commits as they were are kept as {ref}, which is never "
+    "pushed"
 )
 UNDONE = (
     "{paths} changed before its agent started (set-up, a hook of the checkout, line ends); taken "
@@ -47,25 +51,29 @@ IN_COMMITS = "files that {source} brings from the main checkout are in commit {c
 COPIED = "what {source} brings from the main checkout is in the commits under another name: {paths}"
 
 
-def take_out_kit(ctx: CellContext, base: CommitId, head: CommitId) -> CommitId:
+def take_out_kit(
+    ctx: CellContext, base: CommitId, head: CommitId, *, engine: bool = True
+) -> CommitId:
     """Make the commits of ``base..head`` again without what is nobody's work; the branch's new
-    head. That is the kit, and what is still as set-up left it (`orchestr.cell.baseline`).
+    head. That is the kit, what is still as set-up left it (`orchestr.cell.baseline`), our file of
+    ports, and with ``engine`` whatever has a name of ours.
 
     ``head`` is the tip of the cell's branch. Nothing is done where the branch is checked out in a
     folder that is not the cell's worktree: a person works there. Raises OrchestrError.
     """
-    unseen = ctx.unseen
-    if unseen.is_empty or head == base:
+    if head == base:
         return head
     repo = ctx.repo.with_config(ctx.sign_config)
-    found = find_path_commits(repo, base, head, unseen.specs)
+    ours = ENGINE_SPECS if engine else (f":(top,literal){PORTS}",) if ctx.unseen.ports else ()
+    specs = (*ctx.unseen.specs, *_leave_out_tracked(repo, base, ours))
+    found = find_path_commits(repo, base, head, specs)
     undone = _find_setup_changes(ctx, base, head)
     if not found and not undone:
         return head
     places = [one.path for one in repo.list_worktrees() if one.branch == ctx.cell.branch]
     if any(place.resolve() != ctx.worktree.resolve() for place in places):
         return head
-    what = TreeFilter(base, unseen.specs, undone)
+    what = TreeFilter(base, specs, undone)
     new = filter_history(repo, base, head, what, find_published_commits(ctx))
     if new == head:
         return head
@@ -79,7 +87,9 @@ def take_out_kit(ctx: CellContext, base: CommitId, head: CommitId) -> CommitId:
     kit = list(dict.fromkeys(path for one in found for path in one.paths))
     for paths, text in ((kit, TAKEN_OUT), (sorted(undone), UNDONE)):
         if paths:
-            text = text.format(paths=format_paths(paths), repo=ctx.cell.repo, ref=ref)
+            stay = ", the files stay in the worktree" if places else ""
+            named = format_paths(paths)
+            text = text.format(paths=named, repo=ctx.cell.repo, stay=stay, ref=ref)
             ctx.emit(EventKind.CELL_WARNED, reason=text)
     return new
 
@@ -118,17 +128,21 @@ def find_kit_in_commits(ctx: CellContext, base: CommitId, head: CommitId) -> tup
     What the origin has already counts only where the head still has it.
     """
     kit, repo = ctx.kit, ctx.repo
-    if not kit.specs or head == base:
+    if head == base:
         return ()
+    ours = _find_engine_files(ctx, base, head)
+    if not kit.specs:
+        return ours
     source = f"[repos.{ctx.cell.repo}] link or copy"
     commits = find_path_commits(repo, base, head, kit.specs)
-    blobs = find_blob_paths(repo, base, head, kit.blobs)
+    secret = {*kit.blobs, *ctx.unseen.baseline.kit}
+    blobs = find_blob_paths(repo, base, head, secret)
     if not commits and not blobs:
-        return ()
+        return ours
     known = find_published_commits(ctx)
     commits = find_path_commits(repo, base, head, kit.specs, known)
-    blobs = find_blob_paths(repo, base, head, kit.blobs, known)
-    found = []
+    blobs = find_blob_paths(repo, base, head, secret, known)
+    found = [*ours]
     now = list_changed_paths(repo, base, head, kit.specs)
     if now or commits:
         commit = commits[0].commit if commits else head
@@ -140,13 +154,35 @@ def find_kit_in_commits(ctx: CellContext, base: CommitId, head: CommitId) -> tup
     return tuple(found)
 
 
+def _leave_out_tracked(repo: Repo, base: CommitId, specs: Sequence[str]) -> tuple[str, ...]:
+    """The pathspecs, but what the base tracks."""
+    tracked = list_tree_paths(repo, base, specs)
+    return (*specs, *(f":(top,exclude,literal){path}" for path in tracked))
+
+
+def _find_engine_files(ctx: CellContext, base: CommitId, head: CommitId) -> tuple[str, ...]:
+    """Files of ours that an older commit has and the head has not: `prove_head` sees the head."""
+    specs = _leave_out_tracked(ctx.repo, base, ENGINE_SPECS)
+    found = find_path_commits(ctx.repo, base, head, specs)
+    if not found or list_changed_paths(ctx.repo, base, head, specs):
+        return ()
+    found = find_path_commits(ctx.repo, base, head, specs, find_published_commits(ctx))
+    return tuple(f"files of orchestr are in commit {one.commit[:12]}: {format_paths(one.paths)}"
+                 for one in found[:1])  # fmt: skip
+
+
 def kit_hint(ctx: CellContext, place: Path, base: CommitId) -> str:
     """What a person does about commits that have such files, in their checkout ``place``."""
     git = f"git -C {shlex.quote(str(place))}"
+    kit = ctx.kit
+    names = [name if name in kit.literal else f":(glob){name}" for name in kit.names
+             if name not in kit.kept]  # fmt: skip
+    names += [f":(exclude,literal){path}" for path in kit.kept if path not in kit.names]
     return (
         f"they stay in the folder with: {git} reset --soft {base[:12]} && {git} rm -rq --cached "
-        f"--ignore-unmatch -- {shlex.join(ctx.kit.specs)} && {git} commit, then: orchestr run "
-        f"{ctx.name}; what may be published belongs in no [repos.{ctx.cell.repo}] link or copy"
+        f"--ignore-unmatch -- {shlex.join(names or ENGINE_SPECS)} && {git} commit, then: "
+        f"orchestr run {ctx.name}; what may be published belongs in no [repos.{ctx.cell.repo}] "
+        "link or copy"
     )
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
-from stat import S_ISREG
 
 from orchestr.cell.worktree.clone_snapshot import GUARD, key_folder
 from orchestr.state import attempts
@@ -63,7 +62,7 @@ class WriteEvidence:
         if self.is_checked and not self.was_at_work(stat.st_ctime):
             return Wrote.UNKNOWN  # its checks are at work, and nobody counts what they write
         written = [self.written_about(moment, files=True) for moment in moments]
-        least = _least_written(path, old, stat.st_size)
+        least = least_written(path, old, stat.st_size)
         if any(size is not None and size >= least for size in written):
             return Wrote.YES
         if None in written or not self._lines or (old is None and any(written)):
@@ -79,6 +78,11 @@ class WriteEvidence:
     def is_checked(self) -> bool:
         """Whether its checks or reviewers are at work."""
         return (self._folder / GUARD).exists()
+
+    @property
+    def began(self) -> float:
+        """When the first of them started; 0 where nobody looked."""
+        return min((start for line in self._lines for start, _ in line.starts), default=0.0)
 
     def was_at_work(self, moment: float) -> bool:
         """Whether one of them was alive about then."""
@@ -100,6 +104,31 @@ class WriteEvidence:
             time.sleep(SLACK)
             self._read()
 
+    def dirtied_about(self, moment: float, device: int) -> int | None:
+        """The most that they can have made dirty of files' pages then; None: not known, also for
+        files on another device than the attempts."""
+        with suppress(OSError):
+            if self._lines and self._folder.stat().st_dev == device:
+                sizes = [line.dirtied_about(moment) for line in self._lines]
+                known = [size for size in sizes if size is not None]
+                return sum(known) if len(known) == len(sizes) else None
+        return None
+
+    def dirtied_until(self, moment: float, device: int) -> int | None:
+        """All that they can have made dirty of files' pages up to then; None as above."""
+        with suppress(OSError):
+            if self._lines and self._folder.stat().st_dev == device:
+                sizes = [line.dirtied_until(moment) for line in self._lines]
+                known = [size for size in sizes if size is not None]
+                return sum(known) if len(known) == len(sizes) else None
+        return None
+
+    def written_until(self, moment: float) -> int | None:
+        """All that they can have written up to then; None: not known."""
+        sizes = [line.written_until(moment) for line in self._lines]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if self._lines and len(known) == len(sizes) else None
+
     def mentions(self, words: Iterable[str]) -> bool:
         """Whether a transcript of theirs holds one of the words: a tool's call, a command."""
         wanted = [os.fsencode(word) for word in words]
@@ -111,7 +140,7 @@ class WriteEvidence:
         return False
 
 
-def _least_written(path: Path, old: bytes | None, size: int) -> int:
+def least_written(path: Path, old: bytes | None, size: int) -> int:
     """How many bytes at least are written when a file that was ``old`` becomes what it is: all of
     them, unless something was added to its end."""
     try:
@@ -119,25 +148,3 @@ def _least_written(path: Path, old: bytes | None, size: int) -> int:
     except OSError:
         added = False
     return 1 if added else max(1, size)
-
-
-def find_foreign_writers(
-    own: WriteEvidence, others: Iterable[WriteEvidence], path: Path
-) -> list[str] | None:
-    """The cells of which one must have written the file ``path`` of a cell whose own agents wrote
-    nothing at that moment. Empty: nobody of ours. None: that cannot be shown."""
-    try:
-        stat = path.lstat()
-    except OSError:
-        return None
-    moment = stat.st_ctime
-    if not S_ISREG(stat.st_mode) or not stat.st_size or abs(stat.st_mtime - moment) > SLACK:
-        return None  # made or moved without a write
-    if own.written_about(moment) != 0:
-        return None
-    return [
-        other.key
-        for other in others
-        if other.was_at_work(moment)
-        and ((theirs := other.written_about(moment)) is None or theirs > 0)
-    ]
