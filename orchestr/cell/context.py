@@ -95,7 +95,7 @@ class FeatureRun:
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
     past_size: int = 0
     purse: RunBudget | None = None  # of the command, over all its features
-    waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause it was told of
+    waits: dict[str, float] = field(default_factory=dict)  # cell -> the pause that was shown for it
     fetches: dict[tuple[str, str], BaseFetch] = field(default_factory=dict)  # by repository, base
     origins: dict[str, RemoteHeads] = field(default_factory=dict)  # by repository
     landing: bool = False  # it lands: nothing in it waits for a person

@@ -1,4 +1,4 @@
-"""What a repository can be checked with, when nobody has said so.
+"""What a repository can be checked with where the settings name no checks.
 
 Looks at names and a few small files at the top of a checkout, and, where nothing is there, in its
 folders and those of them that hold packages (``packages/web``); runs nothing. What it finds is

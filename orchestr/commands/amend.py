@@ -74,7 +74,7 @@ def hand_over_amendment(session: Session, ctx: CellContext, *, dry_run: bool) ->
         old = path.read_bytes()
         new = _build_edited_spec(session, ctx, path, found)
         if path.read_bytes() != old:
-            raise ctx.fail(f"{ctx.run.feature.path} is being changed by somebody",
+            raise ctx.fail(f"{ctx.run.feature.path} is being changed by another process",
                            hint=f"orchestr amend {ctx.name}")  # fmt: skip
         if new != old:
             real = path.resolve()

@@ -91,7 +91,7 @@ def _choose_gate(ctx: CellContext, named: str | None) -> Gate:
     asked = [g for g in ctx.cell.proof.approve if g is not Gate.PLAN or ctx.cell.has_plan_phase]
     if not asked:
         raise UsageError(
-            f"{ctx.name} has no gate: nobody has to approve it",
+            f"{ctx.name} has no gate: nothing of it waits for an approval",
             hint="give it `approve: plan` or `approve: publish` in the spec",
         )
     if named is not None:

@@ -52,7 +52,7 @@ def _read_packed_tip(path: Path, branch: str) -> CommitId | None:
 
 @lru_cache(maxsize=64)
 def _read_packed_heads(path: Path, mtime_ns: int, size: int, inode: int) -> dict[str, str]:
-    """The branches in `packed-refs`; git replaces the file, so the three numbers tell it apart."""
+    """The branches in `packed-refs`; git replaces the file, so the three numbers identify it."""
     heads: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         commit, _, ref = line.partition(" ")

@@ -26,7 +26,7 @@ SIGN_TIMEOUT = 120.0  # s; a signer that asks a person is found by the pre-fligh
 class LastingCommit:
     """What fixes the commit. ``identity`` is the one of an unsigned commit (None: the user's); a
     signed one is always the user's, because servers compare the committer with the key.
-    ``author`` are ``GIT_AUTHOR_*`` of a commit that somebody else wrote.
+    ``author`` are ``GIT_AUTHOR_*`` of a commit with another author.
     """
 
     tree: TreeId

@@ -123,7 +123,7 @@ def take_snapshot(tree: Repo, message: str) -> Snapshot:
 
 
 def _find_hidden(tree: Repo) -> dict[str, list[str]]:
-    """Files that git was told not to look at, by the option that makes it look again."""
+    """Files that git does not look at (index flags), by the option that makes it look again."""
     marks: dict[str, list[str]] = {"--no-assume-unchanged": [], "--no-skip-worktree": []}
     for record in split_records(tree.run_readonly("ls-files", "-v", "-z", check=False).out):
         tag, path = record[0], record[2:]

@@ -1,4 +1,4 @@
-"""After a landing: dependents are told, the pull request is verified, what is done is tidied.
+"""After a landing: dependents are updated, the pull request is verified, what is done is tidied.
 
 A dependent's pull request that was for the landed branch is for the target now, and the new target
 is merged into its branch, never rebased: the same tree needs no new attempt, its phases only run
@@ -146,7 +146,7 @@ def merge_target_into_branch(
 def move_branch(ctx: CellContext, old: CommitId, new: CommitId, warn: Warn) -> bool:
     """Bring the cell's branch, and its worktree if it is there, from ``old`` to ``new``.
 
-    False when it must not be touched: it moved, somebody works there.
+    False when it must not be touched: it moved, or a person works there.
     """
     repo, ref = ctx.repo, f"refs/heads/{ctx.cell.branch}"
     begun = any(

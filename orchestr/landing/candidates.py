@@ -79,7 +79,7 @@ def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeT
     if recipe.own_base is None and repo.merge_base(base, head) is None:
         raise OrchestrError(
             f"{recipe.key.replace('/', ':')}: its head {head[:12]} shares no history with what it "
-            f"lands on, {base[:12]}: somebody replaced that branch",
+            f"lands on, {base[:12]}: that branch was replaced",
             hint="put the branch back at the origin (its reflog, or any clone of it), then the "
             "same command again",
         )

@@ -25,7 +25,7 @@ class Trouble(StrEnum):
 
     CONFLICT = "merge_conflict"
     RED = "needs_person"
-    APPROVAL = "approval"  # it was mended, and what came of it nobody has said yes to
+    APPROVAL = "approval"  # it was repaired, and the repaired head is not approved
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -269,7 +269,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A landed change is not in its target any more (somebody rewound it)."""
+    """A landed change is not in its target any more (the target was rewound)."""
 
     key: str
 

@@ -204,7 +204,7 @@ def _landed_at_tip(session: LandingSession, spec: CandidateSpec, tip: str) -> La
 def _target_before_merge(
     session: LandingSession, spec: CandidateSpec, made: str, method: MergeMethod
 ) -> str:
-    """The target before the forge merged: the base, unless somebody was quicker."""
+    """The target before the forge merged: the base, unless another push came first."""
     repo = session.repo(spec.lane.repo)
     parent = repo.resolve_commit(f"{made}^")
     if parent is None or parent == spec.base:

@@ -32,7 +32,7 @@ def lease_ports(
     """The ports of a cell, told to the programs in ``place``; none for no cell.
 
     Raises Interrupted when stopped meanwhile, NotEvaluated when other programs keep all ports,
-    ClaimConflict when somebody else has the cell's branch now.
+    ClaimConflict when another cell has this cell's branch now.
     """
     if ctx is None:
         yield ()

@@ -99,7 +99,7 @@ def _keep_proven_head(ctx: CellContext, marker: WorktreeMarker) -> None:
 def restore_proven_head(ctx: CellContext) -> bool:
     """Put back what proves the published head, when a repair failed and left the branch there.
 
-    False when there is nothing to put back: somebody committed since, or its agent is at work.
+    False when there is nothing to put back: there are newer commits, or its agent is at work.
     """
     folder, head = ctx.dir / PROVEN, ctx.read_head()
     kept, marker = ImplementRecord.read(folder), WorktreeMarker.read(folder)

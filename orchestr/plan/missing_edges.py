@@ -3,7 +3,7 @@
 Without an edge the two agents start at once, and the one that needs the other's code does not find
 it. A cell's name is often a plain word (`api`, `tests`), so a name alone says nothing: it counts
 behind words of use, and only where it can be nothing but the cell. ``what the api cell makes`` and
-``built by c0`` are told; ``add tests to the api`` is not.
+``built by c0`` are reported; ``add tests to the api`` is not.
 
 `find_missing_edges` is pure; `missing_edge_problems` adds the lines.
 """

@@ -60,7 +60,7 @@ _LACKS = re.compile(
     re.IGNORECASE,
 )
 _NAME = r"['\"`$({]{0,3}([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]|[A-Z]{4,}[A-Z0-9]*)['\"`)}]{0,2}"
-# What says so beyond doubt, also of a variable that nobody has set.
+# What says so beyond doubt, also of a variable that is not set here.
 _CERTAIN = re.compile(
     rf"(?:env(?:ironment)?\s+(?:var(?:iable)?s?\s+)?{_NAME}.{{0,40}}?(?:{_LACKS.pattern})"
     rf"|{_NAME}:?\s+(?:(?:environment\s+)?variable\s+)?"

@@ -1,4 +1,4 @@
-"""Before a run: branches of the cells' names that hold somebody's work already.
+"""Before a run: branches of the cells' names that hold another's work already.
 
 The claim itself is made when the worktree is (`orchestr.cell.pull_request.claim`), before an agent
 starts; this says the same earlier, to `plan`, too. Where no other cell is known to own the branch

@@ -1,7 +1,7 @@
 """Before a run: what the settings and the repositories name and this machine lacks.
 
 None of it stops a cell for certain, so these are warnings: a tool that an agent is allowed and
-cannot start, a variable that it is to see and nobody has set, git-lfs for files that would be
+cannot start, a variable that it shall get and that is not set, git-lfs for files that would be
 pointers, a name for commits, a hook that refuses the form of our commit messages.
 """
 

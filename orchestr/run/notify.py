@@ -1,6 +1,6 @@
-"""`[notify]`: tells somebody of a run's news, by a command (JSON on stdin) or a POST to a URL.
+"""`[notify]`: sends a run's news, by a command (JSON on stdin) or a POST to a URL.
 
-Beside the run, never in its way: what there is to tell waits in a queue, a thread tells it with a
+Beside the run, never in its way: news waits in a queue, a thread sends it with a
 time limit, and the end of the run waits for it a little. Whoever is told and fails is named once;
 the run does not care. A kill loses what was not told yet: the journal is the truth.
 """
@@ -34,7 +34,7 @@ from orchestr.views.live.progress import Progress
 from orchestr.views.terminal.output import print_stderr
 from orchestr.views.terminal.text import clean_line, headline
 
-MOST = 200  # that wait to be told; more are dropped
+MOST = 200  # news that wait; more are dropped
 LONGEST = 500  # letters of a reason
 NEWS = {
     CellState.FAILED: "failed",
@@ -138,7 +138,7 @@ class Notifier(Progress):
         try:
             self._queue.put_nowait(message)
         except queue.Full:
-            self._warn_once("there is more news than can be told; some is left out")
+            self._warn_once("there is more news than can be sent; some is left out")
 
     def show_landing(self, run: FeatureRun, verb: str, done: int, left: Sequence[str]) -> None:
         """Queue the outcome of a landing; ``left`` says of each change why it did not land.
@@ -158,7 +158,7 @@ class Notifier(Progress):
         )  # fmt: skip
 
     def close(self) -> None:
-        """Let what is queued be told, for as long as one telling may take."""
+        """Send what is queued, for as long as one message may take."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -166,7 +166,7 @@ class Notifier(Progress):
             self._queue.put_nowait(None)
         thread.join(self._settings.timeout + 1)
         if thread.is_alive():
-            self._warn_once("not all news could be told before the end of the run")
+            self._warn_once("not all news could be sent before the end of the run")
 
     def _deliver_messages(self) -> None:
         while (message := self._queue.get()) is not None:

@@ -39,7 +39,7 @@ class Reporter:
         """doit looks whether a task is up to date."""
 
     def execute_task(self, task: Task) -> None:
-        """A task of the dodo's own is named; a phase tells its own story."""
+        """A task of the dodo's own is named; a phase has events of its own."""
         if not task.name.startswith((PREFIX, "repo:")) and task.actions:
             print_stderr(f".  {task.name}")
 

@@ -102,7 +102,7 @@ def _load_entry_point(kind: str, entry: EntryPoint) -> type[CheckBase]:
     package = entry.dist.name if entry.dist is not None else entry.value
     try:
         found = entry.load()
-    except Exception as error:  # whatever the package of somebody else does when it is imported
+    except Exception as error:  # a foreign package may raise anything when it is imported
         why = f"{type(error).__name__}: {error}"
         message = f"check kind `{kind}` of the package {package} cannot be loaded: {why}"
         raise BrokenKind(message) from error

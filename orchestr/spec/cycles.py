@@ -23,7 +23,7 @@ class Cycle:
 def find(graph: Mapping[str, Sequence[str]]) -> list[Cycle]:
     """One cycle for each knot of ``graph`` (cell to upstreams), sorted by path.
 
-    Self-dependencies and unknown upstreams are somebody else's problem and left out.
+    Self-dependencies and unknown upstreams are left out: other checks report them.
     """
     clean = {
         name: sorted({up for up in upstreams if up in graph and up != name})

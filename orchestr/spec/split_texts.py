@@ -2,7 +2,7 @@
 
 Inside of ``[...]`` and ``{...}`` a comma ends a text without quotes, whatever brackets or quotes it
 has inside. Nobody sees that in the file, and an agent gets half sentences. So a text there that
-opens a round bracket it does not close, or a quote that a later text closes, is told, with
+opens a round bracket it does not close, or a quote that a later text closes, is reported, with
 the whole of it in quotes. A bracket that only closes (``a) first, b) second``) and an apostrophe
 open nothing.
 """

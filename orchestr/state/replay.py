@@ -62,7 +62,7 @@ def replay(events: Iterable[Event], start: FeatureView | None = None) -> Feature
 def reset_interrupted(view: FeatureView, live: bool) -> FeatureView:
     """Turn what only a living run can be doing into pending where no such run exists.
 
-    ``live``: somebody holds the feature's lease now. Even then, cells that the living run has not
+    ``live``: a process holds the feature's lease now. Even then, cells that the living run has not
     reached yet were interrupted in an earlier one.
     """
     cells = dict(view.cells)

@@ -66,7 +66,7 @@ def make_timeline(
 ) -> Timeline:
     """The timeline of a feature. ``upstreams`` of the plan, for waits and the critical path.
 
-    ``live``: somebody holds the lease, so what is open goes on; else it was interrupted.
+    ``live``: a process holds the lease, so what is open goes on; else it was interrupted.
     """
     builder = _TimelineBuilder()
     for event in events:

@@ -41,7 +41,7 @@ LIMIT_OVER = (
 
 
 def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
-    """The prompt and `launch.json`: all that the supervisor is told."""
+    """The prompt and `launch.json`: all that the supervisor gets."""
     ensure_upstreams(ctx)
     session = session_to_resume(folder)
     repair = _read_text(folder / REPAIR)
@@ -115,7 +115,7 @@ def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVE
 
 
 def start_offsets(folder: Path) -> list[int]:
-    """The bytes of the transcript at which its later starts begin: for who tells it in parts."""
+    """The bytes of the transcript at which its later starts begin, for readers of single starts."""
     found: list[int] = []
     with suppress(OSError, ValueError):
         while True:

@@ -1,9 +1,8 @@
 """One chance: work that changes paths of others goes back to its agent, in the same attempt.
 
 The mark `given-back.json` is written before anything else happens and holds how many starts had
-ended by then: so whoever comes after a kill knows whether the agent was told (a later start is
-there) or only should have been (then the steps are done again). The agent's own session goes on;
-an agent without one gets its whole prompt again, with the words as a note.
+ended by then. So after a kill the next run knows whether the agent got the reason (a later start is
+there) or not yet (then the steps are done again). The agent's own session goes on; an agent without one gets its whole prompt again, with the words as a note.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What reviewers are shown: the spec, the diff, the evidence, pictures; and hearing all of them.
 
 The prompt is a function of head, spec and evidence, so that an opinion that was paid for is found
-again after a kill. While they read, the author's worktree is watched: whatever somebody changes
+again after a kill. While they read, the author's worktree is watched: whatever is changed
 there is undone and fails the review.
 """
 

@@ -78,7 +78,7 @@ class AgentWork:
         return f"{self.attempt}/{self.part}" if self.part else self.attempt
 
     def attribute_reason(self, reason: str) -> str:
-        """A reason with the reviewer's name before it; the author is who is meant by itself."""
+        """The reason with the reviewer's name before it; an author's reason stays as it is."""
         return f"reviewer {self.told.get('reviewer')}: {reason}" if self.part else reason
 
 
@@ -99,7 +99,7 @@ def author_work(
 
 
 def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
-    """Wait for the agent's end, starting it when nobody has. Returns a good verdict.
+    """Wait for the agent's end, starting it when it was not started yet. Returns a good verdict.
 
     After a usage limit the same session goes on, and so it does when it is found stopped, or
     without its supervisor: that was before this run, and now the work is wanted. Raises
@@ -149,8 +149,8 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
 def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -> ExitRecord | None:
     """One process of the agent, from its start or from where it is, to its `exit.json`.
 
-    Where there is none, because we or somebody ended the supervisor, it counts as stopped. The
-    slot it takes is held by ``stack``. None: its provider was paused while it waited for one.
+    Where there is none, because the supervisor was ended by us or from outside, it counts as
+    stopped. The slot it takes is held by ``stack``. None: its provider was paused while it waited for one.
     """
     child, folder = None, work.folder
     state = client.read_attempt_state(folder)

@@ -44,7 +44,7 @@ ANSWER, REQUEST, TREE, FAILED = "opinion.json", "request.json", "tree", "failed"
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """What is judged. ``prompt`` is all that a reviewer is told, ``pictures`` are files to see."""
+    """What is judged. ``prompt`` is a reviewer's whole prompt, ``pictures`` are files to see."""
 
     attempt: int
     head: CommitId
@@ -207,7 +207,7 @@ def _read_opinion(folder: Path) -> ReviewerOpinion | None:
 
 
 def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path) -> None:
-    """The checkout, the prompt and `launch.json`: all that the supervisor is told."""
+    """The checkout, the prompt and `launch.json`: all that the supervisor gets."""
     tree = _clone_at_head(ctx, case.head, folder / TREE)
     session = session_to_resume(folder)
     prompt = folder / ("go-on.md" if session else "prompt.md")

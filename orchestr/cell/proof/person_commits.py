@@ -70,7 +70,7 @@ def _read_known_heads(ctx: CellContext, record: CellRecord, key: str) -> set[str
         if newest.key != key or not newest.tip or newest.outcome in ("done", "forgotten"):
             return None
         return {newest.tip, newest.start}
-    if done is None:  # nobody has worked on it yet; a branch that is not ours has no claim
+    if done is None:  # no agent has worked on it yet; a branch that is not ours has no claim
         claim = ctx.run.registry.lookup_active(ctx.key)
         if claim is None or claim.branch != ctx.cell.branch or not _is_untouched(ctx):
             return None

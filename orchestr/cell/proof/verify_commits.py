@@ -53,7 +53,7 @@ def prove_head(
 ) -> CommitProof:
     """Judge ``head`` against the base and the commit the attempt started from.
 
-    ``by_agent``: nobody has looked at the commits yet; that most of the repository is deleted
+    ``by_agent``: no person has looked at the commits yet; that most of the repository is deleted
     needs a person.
     """
     findings: list[str] = []

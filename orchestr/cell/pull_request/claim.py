@@ -66,7 +66,7 @@ def claim_branch(ctx: CellContext, old: WorktreeMarker | None, base: CommitId) -
     if remote is not None and repo.resolve_commit(remote) and repo.is_ancestor(remote, base):
         remote = None
     if local is None and remote is None:
-        return base  # nothing is there that could be somebody's work
+        return base  # nothing is there that could be a person's work
     if not _is_own(ctx):
         _refuse_unless_adopted(ctx, local, remote)
     else:

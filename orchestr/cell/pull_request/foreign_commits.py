@@ -1,5 +1,5 @@
 """What this workspace pushed: by the journal, so that an older head of ours is never taken for
-somebody else's commits."""
+commits of others."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
 def leftover_notes(ctx: CellContext) -> list[str]:
     """What an earlier attempt left in the worktree, for the prompt. Changes nothing."""
     if not attempts.attempt_numbers(ctx.dir):
-        return []  # nobody has worked here; to look through a big worktree takes a while
+        return []  # no agent has worked here; to look through a big worktree takes a while
     repo = ctx.worktree_repo
     under_way = unfinished_operation(repo)
     if under_way is not None:

@@ -53,7 +53,7 @@ def read_contents(ctx: CellContext) -> dict[str, str]:
 def record_baseline(ctx: CellContext, head: CommitId, before: Mapping[str, str]) -> None:
     """Put back what was changed since the checkout of ``head``; write down what stays.
 
-    ``before`` was uncommitted when the set-up began, and is somebody's work.
+    ``before`` was uncommitted when the set-up began, and is a person's or an attempt's work.
     """
     write_baseline(ctx.dir, SetupBaseline())
     repo = ctx.worktree_repo
@@ -85,7 +85,7 @@ def put_back_changes(
 ) -> bool:
     """Bring branch and tracked files back to ``head``; what ``who`` changed is kept and told.
 
-    Where somebody's work was uncommitted before, only the files around it are put back. ``found``
+    Where work was uncommitted before, only the files around it are put back. ``found``
     are the changes of tracked files, where the caller has just looked. Returns whether there was
     anything to put back.
     """

@@ -7,7 +7,7 @@ own agents wrote nothing at the moment when it was made, and exactly such a sibl
 or when they did write, but the sibling's transcript names the file's place and theirs does not.
 
 The victim's end takes such files out of what is committed (they are kept), and its attempt goes on;
-the end of the one that did it makes its attempt fail. Whoever ends first, both are told.
+the end of the one that did it makes its attempt fail. Both cells get the reason.
 
 What it does not see: a write in the very tenth of a second in which the sibling's own agent writes
 a file, too, by an agent whose transcript does not show its commands; files that are removed; files

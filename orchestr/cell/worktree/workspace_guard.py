@@ -304,7 +304,7 @@ def _write_back(path: Path, entry: tuple[int, str] | None) -> None:
 
 
 def _follow_persons(files: Files, changes: list[FileChange]) -> Files:
-    """The picture with what persons changed, so that they are told once."""
+    """The picture with what persons changed, so that each is warned of once."""
     after = dict(files)
     for change in changes:
         if change.author is Author.PERSON:

@@ -92,7 +92,7 @@ class LiveProgress(Progress):
             auto_refresh=False,
             transient=not keep,
             redirect_stdout=False,
-            # A warning that somebody prints goes above the table, not through it.
+            # A warning that is printed meanwhile goes above the table, not through it.
             redirect_stderr=True,
         )
         atexit.register(self.close)

@@ -156,7 +156,7 @@ def _event_words(event: Event) -> list[str]:
         case AttemptGivenBack():
             return [f"{attempt} given back to its agent: {headline(details.reason)}"]
         case PhaseStarted():
-            # What a phase makes has an event of its own; why an old one runs again is told.
+            # What a phase makes has an event of its own; why an old one runs again is printed.
             why = headline(details.why)
             first = why.endswith((" yet", "not done yet")) if why else True
             return [] if first or event.phase in _QUIET else [f"runs again: {why}"]

@@ -24,7 +24,7 @@ from orchestr.state.repairs import RepairRound
 from orchestr.state.results import CHECKS, REVIEW, Evidence, check_word, valid_checks
 from orchestr.views.terminal.text import clean_line, clip, format_count, headline
 
-MOST = 8  # checks, rounds and issues that are told
+MOST = 8  # checks, rounds and issues that are shown
 LINES = 3  # of a failure's message
 
 

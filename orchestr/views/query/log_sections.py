@@ -1,8 +1,8 @@
-"""What `logs` can tell of a cell, in the order of time: starts of its agents, checks, reviews.
+"""What `logs` can show of a cell, in the order of time: starts of its agents, checks, reviews.
 
 A section is a part of a transcript (an attempt's agent writes one file over its repairs; a file
 says where each start begins) or the lines of checks that ran between them. Reads small records
-only, so that it may be asked again and again while somebody follows.
+only, so that `logs --follow` can ask again and again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ AUTHOR, REVIEWER, CHECKS = "author", "reviewer", "checks"
 class LogSection:
     """``path`` from ``start`` to ``end`` (None: its end, which may grow), or ``lines``.
 
-    ``after`` comes when all of it is told: a reviewer's verdict.
+    ``after`` comes after the whole output: a reviewer's verdict.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""What the renderings are told of a feature: journal, result files, leases; no network.
+"""What the renderings need to know of a feature: journal, result files, leases; no network.
 
 The files outrank the journal: a cell whose files are all there is done, whatever a killed run
 could not write down any more.
