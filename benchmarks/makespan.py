@@ -146,6 +146,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     from orchestr.state.events import Event, EventKind
     from orchestr.state.journal import utc_timestamp
     from orchestr.tasks import generate
+    from orchestr.tasks.finish_feature import write_links
 
     cells = "".join(
         f"  c{n}: {{repo: r{n}, todo: [it], depends_on: [{', '.join(f'c{u}' for u in above)}]}}\n"
@@ -195,8 +196,8 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
 
         return SimpleNamespace(reason_to_run=lambda ctx: "simulated", run=run)
 
-    def finish(run: Any, links: Path, moving: Any) -> None:
-        links.write_text("simulated\n")
+    def finish(run: Any, cells: Any) -> None:
+        write_links(run, {})
 
     patches: tuple[tuple[Any, str, Any], ...] = (
         (generate, "phase_module", phase_module),

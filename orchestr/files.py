@@ -41,6 +41,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
             if durable:
                 os.fsync(stream.fileno())
         temporary.replace(path)
+        _loaded.pop(str(path), None)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -119,7 +120,7 @@ def set_aside(path: Path, why: str) -> CorruptState:
     )
 
 
-_looked: ContextVar[dict[Path, Any] | None] = ContextVar("looked", default=None)
+_looked: ContextVar[dict[object, Any] | None] = ContextVar("looked", default=None)
 
 
 @contextmanager
@@ -139,13 +140,49 @@ def cache_record_reads() -> Iterator[None]:
         _looked.reset(token)
 
 
+def share_in_cached_reads(key: object, make: Callable[[], T]) -> T:
+    """The value for ``key``; inside `cache_record_reads` it is made once."""
+    looked = _looked.get()
+    if looked is None:
+        return make()
+    if key not in looked:
+        looked[key] = make()
+    found: T = looked[key]
+    return found
+
+
+_Stamp = tuple[int, int, int, int]
+_loaded: dict[str, tuple[_Stamp, Callable[[Path], Any], Any]] = {}
+
+
 def _load_cached(path: Path, load: Callable[[Path], Any]) -> Any:
     looked = _looked.get()
     if looked is None:
-        return load(path)
+        return _load_changed(path, load)
     if path not in looked:
-        looked[path] = load(path)
+        looked[path] = _load_changed(path, load)
     return looked[path]
+
+
+def _load_changed(path: Path, load: Callable[[Path], Any]) -> Any:
+    """The file's value; the same file as before is not read again: a run looks at most of its
+    records two or three times.
+
+    A record is never written in place. `write_atomic` renames a new file, which has another inode
+    or another time, and what this process writes is forgotten.
+    """
+    name = str(path)
+    try:
+        seen = os.stat(name)  # noqa: PTH116 - thousands of them in a run with nothing to do
+    except OSError:
+        return load(path)
+    stamp = (seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size)
+    known = _loaded.get(name)
+    if known is not None and known[:2] == (stamp, load):
+        return known[2]
+    value = load(path)
+    _loaded[name] = (stamp, load, value)
+    return value
 
 
 def read_record(path: Path, load: Callable[[Path], Any], make: Callable[[Any], T]) -> T | None:

@@ -239,7 +239,9 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
 
 def phase_digest(ctx: CellContext, phase: Phase) -> str:
     """The digest of the spec and settings values that make this phase run again."""
-    return digest(*_digest_rows(ctx, PHASE_INPUTS[phase]))
+    if phase not in ctx.phase_digests:  # spec and settings of a run do not change
+        ctx.phase_digests[phase] = digest(*_digest_rows(ctx, PHASE_INPUTS[phase]))
+    return ctx.phase_digests[phase]
 
 
 def _digest_rows(ctx: CellContext, nodes: Sequence[Node]) -> list[Any]:

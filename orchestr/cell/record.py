@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from orchestr.cell.context import CellContext, observed_prs
+from orchestr.files import share_in_cached_reads
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import (
@@ -53,8 +54,12 @@ class CellRecord:
 
     @classmethod
     def of_cell(cls, ctx: CellContext) -> CellRecord:
-        """The record of a cell in a run. A file is read when its value is asked for first."""
-        return cls(ctx.dir, observed_prs(ctx.run, ctx.cell))
+        """The record of a cell in a run. A file is read when its value is asked for first.
+
+        Inside `orchestr.files.cache_record_reads` all phases of a cell share one.
+        """
+        prs = observed_prs(ctx.run, ctx.cell)
+        return share_in_cached_reads((cls, ctx.dir, prs), lambda: cls(ctx.dir, prs))
 
     @classmethod
     def from_values(cls, prs: tuple[PullRequest, ...] = (), **values: Any) -> CellRecord:

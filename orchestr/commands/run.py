@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from doit.cmd_run import Run as DoitRun
+from doit.runner import MThreadRunner
 
 from orchestr.cell.budget import RunBudget, SpendingCap
 from orchestr.cell.context import Overrides
@@ -17,7 +18,7 @@ from orchestr.errors import ExitCode, UsageError
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.notify import Notifier
 from orchestr.run.reporter import Reporter
-from orchestr.run.signals import InterruptHandler
+from orchestr.run.signals import InterruptHandler, WakingQueue
 from orchestr.run.start import (
     begin_run,
     confirm_run,
@@ -169,6 +170,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             cells = sum(len(goal.cells) for goal in goals)
             params["num_process"] = min(MOST_THREADS, max(2, cells))
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
+            MThreadRunner.Queue = staticmethod(WakingQueue)  # what its main thread waits on
             code = int(super().execute(params, tasks)) if tasks else 0
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED

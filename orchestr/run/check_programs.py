@@ -33,6 +33,10 @@ def check_programs(cells: Sequence[CellContext]) -> list[Diagnostic]:
                 what = f"check {users} asks at a port of its cell, which has none"
                 fix = "write `ports: true` in the cell, or a whole `url:` in the check"
                 found.append(Diagnostic("error", what, fix))
+    for ctx, check in _cross_checks_of(cells):
+        for name in _missing_programs(ctx, check):
+            user = f"the cross check {check.name} of {ctx.cell.repo}"
+            missing.setdefault((name, _may_be_brought(ctx)), []).append(user)
     for (name, brought), users_of in missing.items():
         severity = "warning" if brought else "error"
         named = ", ".join(users_of[:5]) + (", ..." if len(users_of) > 5 else "")
@@ -52,6 +56,14 @@ def _checks_of(ctx: CellContext) -> tuple[CheckDef, ...]:
     named = cell_checks(ctx, ctx.repo_path)
     shots = ctx.cell.proof.screenshots if Phase.REVIEW in ctx.cell.phases else ()
     return (*named, *shots)
+
+
+def _cross_checks_of(cells: Sequence[CellContext]) -> Iterator[tuple[CellContext, CheckDef]]:
+    """The cross checks of the feature on repositories of these cells, each with one of them."""
+    places = {ctx.cell.repo: ctx for ctx in reversed(cells) if ctx.repo_path.is_dir()}
+    for cross in cells[0].run.feature.cross_checks if cells else ():
+        if cross.repo in places:
+            yield places[cross.repo], cross.check
 
 
 def _missing_programs(ctx: CellContext, check: CheckDef) -> Iterator[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from orchestr.cell.context import FeatureRun
@@ -14,6 +16,24 @@ from orchestr.errors import ExitCode
 from orchestr.state import attempts
 from orchestr.supervisor import client
 from orchestr.views.terminal.output import print_stderr
+
+LONGEST_SLEEP = 1.0  # s, of the main thread
+
+
+class WakingQueue(queue.Queue[Any]):
+    """A queue that the main thread may wait on for hours and still see a signal within a second.
+
+    Python runs a handler in the main thread, when that next wakes. The system may give the signal
+    to another thread, or a moment before the main thread falls asleep on a lock: then nothing
+    wakes it, and Ctrl+C would wait for the end of a cell.
+    """
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """As `queue.Queue.get`."""
+        while block and timeout is None:
+            with suppress(queue.Empty):
+                return super().get(timeout=LONGEST_SLEEP)
+        return super().get(block, timeout)
 
 
 class InterruptHandler:

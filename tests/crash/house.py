@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -54,7 +55,7 @@ class House(Workspace):
         """`orchestr ARGS`, sending itself a signal ``at`` a step (see `runner`)."""
         # To count, the runner replaces all of its steps while the modules are imported one by one.
         run = subprocess.run if at == "count" else run_process
-        return run(
+        done = run(
             [sys.executable, str(RUNNER), at, *args],
             cwd=self.root,
             env=self.env({"PYTHONPATH": str(TOP), **(env or {})}),
@@ -64,6 +65,8 @@ class House(Workspace):
             text=True,
             timeout=PATIENCE * 2,
         )
+        assert done.returncode != -signal.SIGSEGV, both(done)  # faulthandler says where
+        return done
 
     def steps(self, *args: str) -> list[str]:
         """The steps of an undisturbed run, as `POINT:WHEN:N NAME`."""

@@ -7,6 +7,7 @@ written to $CRASH_STEPS and nothing happens.
 
 from __future__ import annotations
 
+import faulthandler
 import functools
 import importlib
 import os
@@ -129,6 +130,7 @@ def stop_late(gates: Path) -> None:
 
 def main() -> int:
     """Wrap what is asked for, then be `orchestr`."""
+    faulthandler.enable()
     wanted = sys.argv[1].split(":", maxsplit=1)[0]
     for point, place in POINTS.items():
         if wanted not in ("count", point):

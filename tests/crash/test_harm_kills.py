@@ -12,19 +12,19 @@ from tests.crash.house import FEATURE, House, at_each, both
 
 pytestmark = pytest.mark.slow
 
-# The branch of a finished cell, a person's branch, a hook.
-HARM = """\
-git -C {repo} branch -qf T-1-one main
-git -C {repo} branch -qD theirs
-printf '#!/bin/sh\\n' > {repo}/.git/hooks/pre-push
-"""
+# Each alone: what one of them leaves on the disk must not hide that another's is lost.
+HARMS = {
+    "cell": "git -C {repo} update-ref refs/heads/T-1-one main\n",  # the branch of a finished cell
+    "branch": "git -C {repo} branch -qD theirs\n",  # a person's
+    "hook": "printf '#!/bin/sh\\n' > {repo}/.git/hooks/pre-push\n",
+}
 CELLS: dict[str, dict[str, Any]] = {"one": {}, "two": {}}
 REVIEWED: dict[str, dict[str, Any]] = {"one": {}, "two": {"reviewers": [{"agent": "eve"}]}}
 FINE = """echo "eve" >> "$AGENT_LOG"\necho '{"summary": "", "issues": []}'\n"""
 AUTHOR = 'echo "$ORCHESTR_CELL" >> "$AGENT_LOG"\necho x > "$ORCHESTR_CELL.txt"\n{harm}'
 
 
-def build(root: Path, *, by_reviewer: bool = False) -> House:
+def build(root: Path, *, kind: str = "", by_reviewer: bool = False) -> House:
     """A house whose cell `one` is done, and where the agent or reviewer of `two` does harm."""
     house = House.build(root, REVIEWED if by_reviewer else CELLS, agent=AUTHOR.format(harm=""))
     env = {"AGENT_LOG": str(house.log), "AGENT_DIR": str(house.agents)}
@@ -35,7 +35,7 @@ def build(root: Path, *, by_reviewer: bool = False) -> House:
     app = house.repos / "app"
     git(app, "branch", "theirs", "T-1-one")
     (app / ".git" / "hooks").mkdir(exist_ok=True)
-    harm = HARM.format(repo=app)
+    harm = HARMS[kind].format(repo=app)
     if by_reviewer:
         (root / "eve.sh").write_text(harm + FINE)
     else:
@@ -64,17 +64,20 @@ def steps_of_harm(house: House) -> list[str]:
     ended = max(n for n, step in enumerate(steps) if "attempt.exited" in step)
     failed = next(n for n, step in enumerate(steps) if n > ended and "phase.failed" in step)
     return [step.split()[0] for step in steps[ended:failed]
-            if step.split(":")[0] in ("write", "ref", "attempt", "journal")]  # fmt: skip
+            if step.startswith(("write:after", "ref:", "attempt:after"))]  # fmt: skip
 
 
-@pytest.mark.parametrize("by_reviewer", [False, True])
-def test_a_kill_while_harm_is_put_back(tmp_path: Path, by_reviewer: bool) -> None:
-    house = build(tmp_path / "undisturbed", by_reviewer=by_reviewer)
+@pytest.mark.parametrize(
+    ("kind", "by_reviewer"),
+    [("cell", False), ("branch", False), ("cell", True), ("branch", True), ("hook", True)],
+)
+def test_a_kill_while_harm_is_put_back(tmp_path: Path, kind: str, by_reviewer: bool) -> None:
+    house = build(tmp_path / "undisturbed", kind=kind, by_reviewer=by_reviewer)
     refs = refs_of(house)
     steps = steps_of_harm(house)
     unharmed(house, refs)
     cases = [f"{place}#{number}" for place, _, number in (s.rpartition(":") for s in steps)]
-    assert len(cases) >= 8, cases
+    assert len(cases) >= 4, cases
 
     def act(house: House, at: str) -> None:
         before = refs_of(house)
@@ -84,4 +87,4 @@ def test_a_kill_while_harm_is_put_back(tmp_path: Path, by_reviewer: bool) -> Non
         assert done.returncode == 1, both(done)
         unharmed(house, before)
 
-    at_each(cases, tmp_path, act, make=build, by_reviewer=by_reviewer)
+    at_each(cases, tmp_path, act, make=build, kind=kind, by_reviewer=by_reviewer)

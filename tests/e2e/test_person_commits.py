@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace, both
+from tests.e2e.workspace import Workspace, both, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -181,3 +181,21 @@ def test_a_resolution_after_a_landing_conflict_lands(workspace: MakeWorkspace) -
     ws.run("land", "demo", code=0)
     assert sorted(ws.starts()) == ["a 1", "b 1"]
     git(ws.repos / "app.git", "merge-base", "--is-ancestor", mine, "main")
+
+
+def test_a_commit_while_a_check_runs_stays_and_buys_no_repair(workspace: MakeWorkspace) -> None:
+    wait = "touch BEGUN; while [ ! -e GO ]; do sleep 0.05; done"
+    ws = workspace(
+        cells={"a": {"checks": [{"kind": "command", "name": "t", "run": ["sh", "-c", wait]}]}}
+    )
+    begun, go = str(ws.root / "begun"), str(ws.root / "go")
+    ws.edit_spec("BEGUN", begun)
+    ws.edit_spec("GO", go)
+    run = ws.spawn("run", "demo")
+    wait_for(lambda: Path(begun).exists(), "the check")
+    mine = commit(worktree(ws, "a"), {"more.txt": "more\n"})
+    Path(go).touch()
+    assert run.ended() == 1
+    assert f"a person put T-1-a on commit {mine[:12]} while" in run.said()
+    ws.run("run", "demo", code=0)
+    assert (ws.starts(), published(ws, "a")) == (["a 1"], mine)

@@ -253,3 +253,9 @@ def test_a_signer_is_tried_for_a_repository_that_is_still_to_be_cloned(
     done = ws.run("run", "demo", env={"GIT_CONFIG_GLOBAL": str(mine)}, code=2)
     assert "app: commits cannot be signed, as commit.gpgSign asks for: " in done.stderr
     assert not (ws.repos / "app").exists()
+
+
+def test_a_cross_check_that_cannot_run_is_met_before_the_agents(workspace: MakeWorkspace) -> None:
+    cross = {"repo": "app", "kind": "command", "name": "together", "run": ["nosuchcheck"]}
+    ws = workspace(cells={"a": {}}, cross_checks=[cross])
+    refused_for(ws, "nosuchcheck is not there, and checks need it: the cross check together of app")

@@ -60,8 +60,13 @@ def test_a_submodule_that_somebody_filled_is_not_removed_with_its_commits(
 
 @pytest.mark.parametrize("hook", [False, True])
 def test_lfs_pointers_are_checked_out_as_they_are(
-    make_repo: MakeRepo, tmp_path: Path, hook: bool
+    make_repo: MakeRepo,
+    tmp_path: Path,
+    hook: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Installed beside git, as on some machines, it cannot be taken out of PATH alone.
+    monkeypatch.setattr("orchestr.git.config._has_lfs", lambda path: False)
     box = make_repo(files={".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
                            "big.bin": POINTER, "a.txt": "a\n"})  # fmt: skip
     box.git("config", "filter.lfs.process", "git-lfs-is-not-here filter-process")

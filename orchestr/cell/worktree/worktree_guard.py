@@ -3,7 +3,8 @@
 Checks run in the worktree, reviewers may find out where it is; both must leave its commit, its
 branch and its files alone, and the clone around it (`surroundings`). What was changed is first
 kept under the attempt's ref, then undone. Files that a check leaves behind and nobody ignores are
-moved out of the way; that is no harm.
+moved out of the way; that is no harm. A commit on the branch that their git did not make is a
+person's: nothing is undone, and what they say of the former head does not count.
 
 A killed run leaves its check at work: `checks_marker` finds it, and it is ended before anything
 else is done in that worktree.
@@ -19,12 +20,14 @@ from pathlib import Path
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree import branch_guard
+from orchestr.cell.worktree.clone_snapshot import git_commands
 from orchestr.cell.worktree.discard import move_new_files, put_worktree, restore_submodules
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
 from orchestr.git.snapshot import read_changes
+from orchestr.git.trace import moved_ref
 from orchestr.process.tree import kill_marked
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
@@ -37,10 +40,12 @@ class GuardReport:
     """What was found changed: sentences for people, empty when all was well.
 
     ``harm`` is in the worktree and its branch, ``outside`` in the clone and the workspace.
+    ``person_commit`` is what a person put the branch on meanwhile; it stays.
     """
 
     harm: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    person_commit: CommitId | None = None
 
 
 def checks_marker(ctx: CellContext) -> str:
@@ -67,7 +72,8 @@ def guard_worktree(
     """Watch the cell's worktree, which stands clean on ``head``; put it back afterwards.
 
     New files that nobody ignores are moved to the folder ``left``. ``void`` is called after any
-    harm, while a kill would still show that: it takes away what its doers have answered.
+    harm, while a kill would still show that: it takes away what its doers have answered. Raises
+    PhaseFailed at the end where a person committed meanwhile; the next run takes that commit.
     """
     guard = GuardReport()
     write_json(record, {"schema": 1, "head": head, "left": str(left)})
@@ -75,14 +81,23 @@ def guard_worktree(
     try:
         yield guard
     finally:
+        guard.person_commit = _find_person_commit(ctx, head)
         guard.outside += _restore_clone(ctx)  # first: a planted hook would run in our name
-        guard.harm += find_harm(ctx, head)
+        if guard.person_commit is None:
+            guard.harm += find_harm(ctx, head)
         if guard.outside or guard.harm:
             void()
         if guard.harm:
             _reset_to_head(ctx, head)
-        move_new_files(ctx, left)
+        if guard.person_commit is None:
+            move_new_files(ctx, left)
         record.unlink(missing_ok=True)
+    if guard.person_commit is not None:
+        raise ctx.fail(
+            f"a person put {ctx.cell.branch} on commit {guard.person_commit[:12]} while "
+            f"{head[:12]} was checked or reviewed; the commit stays, the results do not count",
+            hint=f"orchestr run {ctx.name} takes that commit as its head (no agent starts for it)",
+        )
 
 
 def recover_worktree(ctx: CellContext, record: Path) -> None:
@@ -165,6 +180,16 @@ def salvage_uncommitted(ctx: CellContext, number: int, left: Path) -> list[str]:
 def belongs_on_branch(ctx: CellContext) -> bool:
     """Whether the worktree belongs on the cell's branch; a person's head is only looked at."""
     return ctx.cell.action is Action.AGENT
+
+
+def _find_person_commit(ctx: CellContext, head: CommitId) -> CommitId | None:
+    """The new commit of the branch that git of neither checks nor reviewers put it on; not one of
+    before ``head``, which is nobody's new work."""
+    ref = f"refs/heads/{ctx.cell.branch}"
+    tip = ctx.repo.resolve_commit(ref) if belongs_on_branch(ctx) else None
+    if tip is None or ctx.repo.is_ancestor(tip, head):
+        return None
+    return None if moved_ref(ref, git_commands(ctx, ctx.key), [ctx.worktree]) else tip
 
 
 def _find_moved_head(ctx: CellContext, head: CommitId) -> list[str]:
