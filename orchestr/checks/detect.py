@@ -107,8 +107,12 @@ def proposal_as_yaml(proposal: CheckProposal) -> str:
 
 def proposal_as_toml(proposal: CheckProposal) -> str:
     """The inline table to write into ``[repos.NAME] checks``."""
+    fields = _list_fields(proposal.check)
+    if isinstance(proposal.check, CommandCheck):  # else it would be called `command`
+        words = [*proposal.check.run[:2], *([proposal.check.cwd] if proposal.check.cwd else [])]
+        fields = {"kind": fields.pop("kind"), "name": " ".join(words), **fields}
     pairs = []
-    for key, value in _list_fields(proposal.check).items():
+    for key, value in fields.items():
         text = json.dumps(value, ensure_ascii=False)
         if isinstance(value, dict):
             text = "{" + ", ".join(f"{k} = {json.dumps(v)}" for k, v in value.items()) + "}"

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import OrchestrError
 from orchestr.run.workspace import Session
+from orchestr.settings.loader import load_settings
 from orchestr.settings.new_workspace import (
     EXAMPLE,
     SETTINGS,
+    RepoEntry,
     Surroundings,
     WorkspaceFiles,
+    repo_table,
     write_workspace,
 )
 from orchestr.views.terminal.output import write_stdout
@@ -49,6 +54,10 @@ class Init(PlainVerb):
             write_stdout(f"made {path}\n")
         for path in result.kept:
             write_stdout(f"kept {path}, it was there\n")
+        if SETTINGS in result.kept:
+            for repo in _list_new_repos(folder, survey.found):
+                write_stdout(f"repository {repo.name} is not in {SETTINGS}; to add it there:\n")
+                write_stdout(textwrap.indent(repo_table(repo), "    "))
         there = f"cd {shlex.quote(str(folder if came else args[0]))} && " if args else ""
         # The wrapper is not in the new workspace; the program beside our python is everywhere.
         program = (
@@ -56,6 +65,20 @@ class Init(PlainVerb):
         )
         write_stdout(f"next: {there}{program} {_next_verb(result)}\n")
         return 0
+
+
+def _list_new_repos(folder: Path, found: Surroundings) -> list[RepoEntry]:
+    """What lies around that kept settings do not name; nothing where they cannot be read."""
+    try:
+        known = load_settings(folder, os.environ).repos
+    except OrchestrError:
+        return []  # `next:` leads to the errors
+    paths = {repo.path.resolve() for repo in known.values() if repo.path is not None}
+    return [
+        repo
+        for repo in found.repos
+        if repo.name not in known and (folder / repo.path).resolve() not in paths
+    ]
 
 
 def _describe_surroundings(found: Surroundings) -> Iterator[str]:

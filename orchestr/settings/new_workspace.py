@@ -140,7 +140,7 @@ def _read_template(name: str) -> str:
 def _settings_text(found: Surroundings) -> str:
     agents = "\n".join(map(_agent_text, found.agents))
     default = found.agents[0] if found.agents else "demo"
-    repos = "\n".join(map(_repo_text, found.repos)) or _read_template("playground.toml")
+    repos = "\n".join(map(repo_table, found.repos)) or _read_template("playground.toml")
     text = _read_template("orchestr.toml")
     return (
         text.replace("{repos}", repos.strip())
@@ -150,7 +150,7 @@ def _settings_text(found: Surroundings) -> str:
     )
 
 
-def _repo_text(repo: RepoEntry) -> str:
+def repo_table(repo: RepoEntry) -> str:
     """The table of a repository; a check that could not be run now is a comment."""
     lines = [
         f"[repos.{_toml_key(repo.name)}]",

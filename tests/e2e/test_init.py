@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,23 @@ def test_the_example_runs_in_the_repositories_beside_it(src: Path) -> None:
     assert "example, cell beta" in text
     checks = json.loads((src / "ws/.orchestr/cells/example/beta/checks.json").read_text())
     assert [(c["name"], c["passed"]) for c in checks["items"]] == [
-        ("command", True), ("example", True),
+        ("make test", True), ("example", True),
     ]  # fmt: skip
-    assert "kept orchestr.toml" in init(src / "ws")
+    again = init(src / "ws")
+    assert "kept orchestr.toml" in again and "is not in orchestr.toml" not in again
+
+
+@pytest.mark.slow
+def test_a_repository_that_came_later_is_named_with_its_table(src: Path) -> None:
+    init(src, "ws")
+    make_clone(src, "gamma", {"Makefile": "test:\n\ttrue\n"})
+    said = init(src / "ws")
+    assert "repository gamma is not in orchestr.toml; to add it there:" in said
+    table = textwrap.dedent(said.partition("to add it there:\n")[2].partition("next:")[0])
+    with (src / "ws/orchestr.toml").open("a") as settings:
+        settings.write(table)
+    assert settings_of(src / "ws")["repos"]["gamma"]["checks"][0]["name"] == "make test"
+    assert "is not in orchestr.toml" not in init(src / "ws")
 
 
 @pytest.mark.slow
