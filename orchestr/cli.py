@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["--version"]:
         sys.stdout.write(f"orchestr {orchestr.__version__}\n")
         return 0
-    if not words or words[0] in ("-h", "--help") or words == ["help"]:
+    asks_all = words == ["help"] or (words[:1] == ["help"] and words[1] in ("help", "-h", "--help"))
+    if not words or words[0] in ("-h", "--help") or asks_all:
         from orchestr.commands.base.help import overview_text
 
         sys.stdout.write(overview_text())
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return print_candidates([word for word in words[2:3] if word != "--"] + words[3:])
     if words[0] == "help" or words[1:2] in (["--help"], ["-h"]):
         words = ["help", words[1] if words[0] == "help" else words[0]]
+        if not VERBS.knows(words[1]):
+            return _report_unknown_verb(words[1])
     elif not VERBS.knows(words[0]):
         return _report_unknown_verb(words[0])
     return _run_verb(words)

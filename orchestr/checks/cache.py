@@ -64,6 +64,11 @@ class ResultCache:
         with suppress(OSError):
             write_atomic(self._entry_path(key), head + body)
 
+    def drop(self, key: str) -> None:
+        """Forget a result: what ran beside it makes it worth nothing."""
+        with suppress(OSError):
+            self._entry_path(key).unlink(missing_ok=True)
+
     def _entry_path(self, key: str) -> Path:
         return self._folder / f"{key}.json"
 

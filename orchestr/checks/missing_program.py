@@ -39,6 +39,15 @@ BRANCHING = frozenset(
     ("if", "while", "until", "for", "case", "select", "function", "{", "}", "!", "[[", "[",
      "test", "eval", "source", ".", "then", "do")
 )  # fmt: skip
+# Every shell, or its larger cousins, does these itself: whether PATH has them says nothing.
+INSIDE = frozenset(
+    ("exit", "return", "break", "continue", "shift", "times", "wait", "read", "local", "alias",
+     "unalias", "bg", "fg", "jobs", "getopts", "hash", "type", "kill", "echo", "printf", "print",
+     "pwd", "false", "let", "declare", "typeset", "integer", "float", "pushd", "popd", "dirs",
+     "mapfile", "readarray", "builtin", "enable", "caller", "compgen", "complete", "compopt",
+     "coproc", "disown", "suspend", "history", "fc", "logout", "bind", "noglob", "nocorrect",
+     "setopt", "unsetopt", "autoload", "emulate", "whence", "where", "which", "zmodload")
+)  # fmt: skip
 _UNKNOWN = frozenset("$`*?~")  # a word with one of these is known to the shell alone
 
 
@@ -132,6 +141,8 @@ def _first_of_script(script: str) -> tuple[str, ...]:
         if not token or set(token) - set("();<>|&"):
             command.append(token)
             continue
+        if token.startswith("(") or (token[0] in "<>" and "".join(command).isdecimal()):
+            return ()  # a function, a subshell; the number of a stream
         while command and _is_assignment(command[0]):
             command.pop(0)
         if command and command[0] not in BUILTINS:
@@ -139,7 +150,7 @@ def _first_of_script(script: str) -> tuple[str, ...]:
         if token.startswith(("|", "(", "<", ">")) and token != "||":
             return ()
         command = []
-    if not command or command[0] in BRANCHING or _UNKNOWN & set(command[0]):
+    if not command or command[0] in BRANCHING | INSIDE or _UNKNOWN & set(command[0]):
         return ()
     name = Path(command[0]).name
     runs_more = name in WRAPPERS or name in SHELLS

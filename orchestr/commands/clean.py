@@ -18,11 +18,13 @@ from orchestr.cell.ownership import format_paths
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree.damage import belongs_to_clone
 from orchestr.cell.worktree.discard import remove_cell_worktree
+from orchestr.cell.worktree.misplaced import describe_misplaced, suggest_return
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import OrchestrError, UsageError
+from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.start import hold_leases
 from orchestr.run.workspace import Session
@@ -170,4 +172,8 @@ def _find_unsaved_work(ctx: CellContext) -> tuple[str, str] | None:
     claim = ctx.run.registry.lookup(ctx.key)
     if claim is not None and head == claim.base:
         return None
+    verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
+    if verdict.finding in (WorktreeFinding.DETACHED, WorktreeFinding.WRONG_BRANCH):
+        back = suggest_return(ctx.repo, ctx.worktree, ctx.cell.branch, verdict)
+        return f"commits {describe_misplaced(verdict)}", f"{back}; or: {remove}"
     return "commits that were not published", f"orchestr run {ctx.name}, or: {remove}"

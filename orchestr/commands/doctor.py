@@ -17,12 +17,13 @@ from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.removed_cells import find_orphaned_features
 from orchestr.cell.worktree.damage import belongs_to_clone, record_place
+from orchestr.cell.worktree.misplaced import suggest_return
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.git.repo import Repo, git_version
 from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
-from orchestr.git.worktree_state import validate_worktree
+from orchestr.git.worktree_state import WorktreeVerdict, validate_worktree
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import list_attempt_processes
 from orchestr.run.diagnostic import Diagnostic
@@ -179,10 +180,24 @@ def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
         found.append(Diagnostic("warning", text, "repaired"))
     elif verdict.finding is not TreeFinding.OK:
         text = f"{ctx.name}: worktree {ctx.worktree}: {verdict.finding} {verdict.detail}".rstrip()
-        found.append(
-            Diagnostic("warning", text, f"orchestr run {ctx.name} repairs it where it can")
-        )
+        found.append(Diagnostic("warning", text, _suggest_repair(ctx, verdict, fix=fix)))
     return found
+
+
+def _suggest_repair(ctx: CellContext, verdict: WorktreeVerdict, *, fix: bool) -> str:
+    """What helps a worktree that is there and cannot be used as it is."""
+    path = ctx.worktree
+    match verdict.finding:
+        case TreeFinding.WRONG_BRANCH | TreeFinding.DETACHED:
+            return suggest_return(ctx.repo, path, ctx.cell.branch, verdict)
+        case TreeFinding.FOREIGN:
+            return f"look into it, then: mv {path} {path}.old; it is made again when it is needed"
+        case TreeFinding.DAMAGED if not fix:
+            return "orchestr doctor --fix repairs it"
+        case TreeFinding.LOCKED:
+            return f"git -C {ctx.repo_path} worktree unlock {path}"
+        case _:
+            return f"orchestr run {ctx.name} repairs it when it needs it"
 
 
 def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:

@@ -28,7 +28,7 @@ from orchestr.landing.land import Lander
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
-from orchestr.process.lease import Lease
+from orchestr.process.lease import Lease, read_lease
 from orchestr.run.check_signing import refuse_unsigned_landing
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.notify import Notifier
@@ -127,7 +127,13 @@ def check_built(runs: Sequence[FeatureRun]) -> None:
     ]  # fmt: skip
     if bare:
         names = " ".join(bare)
-        raise OrchestrError(f"nothing of {names} is built yet", hint=f"orchestr run {names}")
+        at_work = [
+            run.feature.name for run in runs
+            if run.feature.name in bare and read_lease(run.layout.lease_file(run.feature.name))
+        ]  # fmt: skip
+        verb = "status" if at_work else "run"  # a second run would be refused
+        hint = f"orchestr {verb} {' '.join(at_work) or names}"
+        raise OrchestrError(f"nothing of {names} is built yet", hint=hint)
 
 
 def preview_landing(

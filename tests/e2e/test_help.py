@@ -36,6 +36,14 @@ def test_help_fits_and_has_no_noise(built: Workspace) -> None:
         assert said == built.run(verb, "--help", code=0).stdout
 
 
+def test_help_of_a_word_that_is_no_verb_is_an_error(built: Workspace) -> None:
+    for words in (("help", "lnad"), ("lnad", "--help")):
+        done = built.run(*words, code=2)
+        assert done.stdout == ""
+        assert "there is no verb 'lnad'" in done.stderr and "orchestr land" in done.stderr
+    assert built.run("help", "help", code=0).stdout == built.run("help", code=0).stdout
+
+
 def test_words_of_any_kind_reach_the_verb(built: Workspace) -> None:
     assert "there is no feature ''" in both(built.run("run", "", code=2))
     assert built.run("logs", "demo:a", "--grep", "a=b", code=0).stdout == ""

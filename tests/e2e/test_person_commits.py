@@ -199,3 +199,29 @@ def test_a_commit_while_a_check_runs_stays_and_buys_no_repair(workspace: MakeWor
     assert f"a person put T-1-a on commit {mine[:12]} while" in run.said()
     ws.run("run", "demo", code=0)
     assert (ws.starts(), published(ws, "a")) == (["a 1"], mine)
+
+
+def test_commits_beside_the_branch_are_named_with_the_way_back(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    ws.run("run", "demo", code=0)
+    place = worktree(ws, "a")
+    git(place, "switch", "--quiet", "--detach")
+    mine = commit(place, {"more.txt": "more\n"})
+    wanted = f"git -C {place} switch T-1-a && git -C {place} merge {mine[:12]}"
+    assert wanted in both(ws.run("doctor"))
+    assert wanted in both(ws.run("run", "demo", "--force", code=1))
+    git(place, "switch", "--quiet", "T-1-a")
+    git(place, "merge", "--quiet", mine[:12])
+    ws.run("run", "demo", code=0)
+    assert mine in git(ws.repos / "app.git", "rev-list", "T-1-a")
+
+
+def test_a_rebase_under_way_is_named(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    ws.run("run", "demo", code=0)
+    place, name = worktree(ws, "a"), "a.txt"
+    commit(ws.repos / "app", {name: "theirs\n"})
+    with pytest.raises(AssertionError, match="CONFLICT"):
+        git(place, "rebase", "main")
+    said = both(ws.run("doctor"))
+    assert f"git -C {place} rebase --continue" in said and "rebase --abort" in said

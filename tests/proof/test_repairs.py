@@ -164,6 +164,16 @@ def test_a_hostile_check_is_undone(workspace: Make) -> None:
     assert (tree / "README.md").read_text() != "x\n"
 
 
+def test_a_check_that_changes_files_stays_red(workspace: Make) -> None:
+    writes = {"kind": "command", "name": "format", "run": ["sh", "-c", "echo x >> README.md"]}
+    ws = workspace(cells={"one": {"checks": [writes], "repair": {"checks": 1}}})
+    done = ws.run("run", FEATURE, code=1)
+    assert "tracked files of the worktree were changed" in both(done)
+    assert ws.states() == {"one": "failed"}
+    ws.run("run", FEATURE, code=1)
+    assert ws.prs() == {}
+
+
 def test_checks_are_cached_by_tree(workspace: Make) -> None:
     count = {"kind": "command", "name": "count", "run": ["sh", "-c", "echo x >> $COUNT"],
              "env": {"COUNT": "PLACE"}}  # fmt: skip

@@ -24,7 +24,7 @@ from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.variables import cell_variables
 from orchestr.cell.worktree.worktree_guard import checks_marker, guard_worktree
 from orchestr.checks.base import CheckResult, Failure
-from orchestr.checks.cache import ResultCache, result_as_dict
+from orchestr.checks.cache import ResultCache, cache_key, result_as_dict
 from orchestr.checks.suite import SuiteRequest, failure_key, run_suite, summarize_results
 from orchestr.checks.weakened_tests import find_weakened_tests
 from orchestr.errors import NotEvaluated
@@ -165,11 +165,12 @@ def _run_guarded(
         return ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled)
 
     request = make_suite_request(ctx, head, folder)
+    cache = ResultCache(ctx.run.layout.state / "cache" / "checks")
     with guard_worktree(ctx, head, ctx.dir / GUARD, folder / "left") as guard:
         results = run_suite(
             checks,
             request,
-            cache=ResultCache(ctx.run.layout.state / "cache" / "checks"),
+            cache=cache,
             slot=slot,
             listener=lambda result: journal_result(ctx, result, phase),
         )
@@ -181,6 +182,8 @@ def _run_guarded(
         results = (*results, first)
     harm = guard.harm
     if harm:
+        for check in checks:  # else the next round would find them passed, and no harm
+            cache.drop(cache_key(check, request.tree, request.environ))
         text = f"while the checks ran, {'; '.join(harm)}"
         bad = CheckResult("worktree unchanged", "command", False, text,
                           (Failure("worktree unchanged", message=text),))  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.damage import record_place, restore_missing_files
+from orchestr.cell.worktree.misplaced import describe_misplaced, suggest_return
 from orchestr.cell.worktree.person_changes import record_new_worktree
 from orchestr.cell.worktree.salvage import is_same_repository
 from orchestr.cell.worktree.setup import (
@@ -71,10 +72,10 @@ def ensure_worktree(ctx: CellContext, marker: WorktreeMarker) -> bool:
         case WorktreeFinding.OK if known is not None:
             _set_up_new_worktree(ctx, marker.base)
             return True
-        case WorktreeFinding.WRONG_BRANCH if known is not None:
+        case WorktreeFinding.WRONG_BRANCH | WorktreeFinding.DETACHED if known is not None:
             raise ctx.fail(
-                f"its worktree {path} is on {verdict.detail}, not on {branch}",
-                hint=f"git -C {path} switch {branch}",
+                f"its worktree {path} is {describe_misplaced(verdict)}, not on {branch}",
+                hint=suggest_return(repo, path, branch, verdict),
             )
         case WorktreeFinding.FOREIGN:
             raise ctx.fail(
