@@ -2,7 +2,8 @@
 
 The mark `given-back.json` is written before anything else happens and holds how many starts had
 ended by then. So after a kill the next run knows whether the agent got the reason (a later start is
-there) or not yet (then the steps are done again). The agent's own session goes on; an agent without one gets its whole prompt again, with the words as a note.
+there) or not yet (then the steps are done again). The agent's own session goes on; an agent
+without one gets its whole prompt again, with the words as a note.
 """
 
 from __future__ import annotations

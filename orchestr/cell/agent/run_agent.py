@@ -150,7 +150,8 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
     """One process of the agent, from its start or from where it is, to its `exit.json`.
 
     Where there is none, because the supervisor was ended by us or from outside, it counts as
-    stopped. The slot it takes is held by ``stack``. None: its provider was paused while it waited for one.
+    stopped. The slot it takes is held by ``stack``. None: its provider was paused while it
+    waited for one.
     """
     child, folder = None, work.folder
     state = client.read_attempt_state(folder)
