@@ -83,7 +83,11 @@ class Abort(PlainVerb):
             elif ctx.worktree.exists():
                 write_stdout(f"kept: {ctx.worktree}\n")
         noun = "cell" if count == 1 else "cells"
-        write_stdout(f"Aborted {count} {noun}. Go on with: orchestr run {words[0]}")
+        leases = (read_lease(session.layout.lease_file(c.run.feature.name)) for c in stopped)
+        # Until that run has ended, a second one of the feature is refused.
+        busy = any(one and is_process_alive(one.pid, one.create_time) for one in leases)
+        later = ", when the run of the others has ended," if busy else ""
+        write_stdout(f"Aborted {count} {noun}. Go on{later} with: orchestr run {words[0]}")
         write_stdout("\n" if params["cleanup"] else f"; tidy up: orchestr clean {words[0]}\n")
         return 0
 
