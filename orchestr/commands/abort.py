@@ -35,6 +35,7 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.states import CellState
 from orchestr.supervisor import client
+from orchestr.views.model import word_for_now
 from orchestr.views.terminal.output import print_stderr, write_stdout
 
 POLL = 0.1  # s
@@ -83,11 +84,12 @@ class Abort(PlainVerb):
             elif ctx.worktree.exists():
                 write_stdout(f"kept: {ctx.worktree}\n")
         noun = "cell" if count == 1 else "cells"
-        leases = (read_lease(session.layout.lease_file(c.run.feature.name)) for c in stopped)
-        # Until that run has ended, a second one of the feature is refused.
-        busy = any(one and is_process_alive(one.pid, one.create_time) for one in leases)
-        later = ", when the run of the others has ended," if busy else ""
-        write_stdout(f"Aborted {count} {noun}. Go on{later} with: orchestr run {words[0]}")
+        alive = any(
+            read_lease(session.layout.lease_file(ctx.run.feature.name)) is not None
+            for ctx in stopped
+        )
+        again = word_for_now(f"orchestr run {words[0]}", alive=alive)
+        write_stdout(f"Aborted {count} {noun}. Go on with: {again}")
         write_stdout("\n" if params["cleanup"] else f"; tidy up: orchestr clean {words[0]}\n")
         return 0
 

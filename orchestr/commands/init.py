@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import OrchestrError
+from orchestr.errors import OrchestrError, UsageError
 from orchestr.run.workspace import Session
 from orchestr.settings.loader import load_settings
 from orchestr.settings.new_workspace import (
@@ -39,6 +39,10 @@ class Init(PlainVerb):
         """Look around, write settings, an example and its demo agent; say what was kept."""
         from orchestr.commands.base.survey import survey_folder
 
+        if len(args) > 1:
+            raise UsageError(
+                f"`init` wants one folder, not {len(args)}", hint="orchestr init FOLDER"
+            )
         came = os.environ.get("ORCHESTR_FROM")  # a wrapper that went to its own folder (`doitw`)
         folder = Path(came or ".", *args[:1])
         survey = survey_folder(folder)
@@ -58,7 +62,14 @@ class Init(PlainVerb):
             for repo in _list_new_repos(folder, survey.found):
                 write_stdout(f"repository {repo.name} is not in {SETTINGS}; to add it there:\n")
                 write_stdout(textwrap.indent(repo_table(repo), "    "))
-        there = f"cd {shlex.quote(str(folder if came else args[0]))} && " if args else ""
+        outer = next((p for p in folder.absolute().parents if (p / SETTINGS).is_file()), None)
+        if outer is not None and SETTINGS in result.written:
+            write_stdout(
+                f"warning: {outer} is a workspace, too; inside this folder the new one counts\n"
+            )
+        place = str(folder if came else args[0]) if args else ""
+        dashed = "-- " if place.startswith("-") else ""
+        there = f"cd {dashed}{shlex.quote(place)} && " if args else ""
         # The wrapper is not in the new workspace; the program beside our python is everywhere.
         program = (
             shlex.quote(str(Path(sys.executable).with_name("orchestr"))) if came else "orchestr"

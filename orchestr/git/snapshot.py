@@ -122,6 +122,13 @@ def take_snapshot(tree: Repo, message: str) -> Snapshot:
         return Snapshot(CommitId(made.text.strip()), unkept, submodules)
 
 
+def reveal_hidden(tree: Repo) -> None:
+    """Make git look again at the files that it was told not to look at."""
+    for option, paths in _find_hidden(tree).items():
+        data = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        tree.run_git("update-index", option, "-z", "--stdin", input=data)
+
+
 def _find_hidden(tree: Repo) -> dict[str, list[str]]:
     """Files that git does not look at (index flags), by the option that makes it look again."""
     marks: dict[str, list[str]] = {"--no-assume-unchanged": [], "--no-skip-worktree": []}

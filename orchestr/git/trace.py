@@ -31,6 +31,7 @@ MOVING_HEAD = frozenset({
     "switch", "bisect",
 })  # fmt: skip
 _WORDS = re.compile(r"[:+=,\s]+")
+HIDING = frozenset({"--skip-worktree", "--assume-unchanged"})  # of `git update-index`
 _SECTIONS: Mapping[str, tuple[str, ...]] = {  # what a command writes without naming the setting
     "remote": ("remote.", "branch."),
     "submodule": ("submodule.",),
@@ -198,6 +199,11 @@ _STASH_VERBS = frozenset({
     "list", "show", "drop", "pop", "apply", "branch", "clear", "create", "save", "store", "push",
 })  # fmt: skip
 _CLEANING = frozenset({"reset", "clean", "apply", "checkout", "read-tree"})
+
+
+def hid_files(commands: Iterable[GitCommand]) -> bool:
+    """Whether one of the commands told git not to look at files any more."""
+    return any(c.name == "update-index" and HIDING & c.words for c in commands)
 
 
 def changed_setting(key: str, commands: Iterable[GitCommand]) -> bool:

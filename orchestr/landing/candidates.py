@@ -25,7 +25,8 @@ class Recipe:
     """One change. ``own_base``: its own work is ``own_base..head``, None where git's merge base
     says that already (not after a squash of what is below it, nor after a rollback). ``undo``:
     revert this ``(before, after)`` of the target instead. ``again``: its commits are in the target,
-    and reverted there.
+    and reverted there. ``made_on``: the branch of the origin and the commit there that it was made
+    on, where that is known; a target without that commit was rewritten.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Recipe:
     own_base: CommitId | None = None
     undo: tuple[CommitId, CommitId] | None = None
     again: bool = False
+    made_on: tuple[str, CommitId] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeT
             hint="put the branch back at the origin (its reflog, or any clone of it), then the "
             "same command again",
         )
+    if recipe.made_on is not None and not repo.is_ancestor(recipe.made_on[1], base):
+        raise _explain_rewritten_target(repo, base, recipe.key, *recipe.made_on)
     if recipe.strategy == "fast-forward" and repo.is_ancestor(base, head):
         return head
     linear = recipe.strategy in ("squash", "rebase") or repo.is_ancestor(head, base)
@@ -94,6 +98,22 @@ def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeT
         if moved is not None and repo.resolve_tree(moved) == merged.tree:
             return moved  # else merges inside the branch resolved something: one commit then
     return _commit_change(repo, base, recipe, merged.tree, (base,) if linear else (base, head))
+
+
+def _explain_rewritten_target(
+    repo: Repo, base: CommitId, key: str, branch: str, start: CommitId
+) -> OrchestrError:
+    """The commits that somebody took out of the target, and that a merge would bring back."""
+    name = key.replace("/", ":")
+    listed = repo.run_readonly("log", "--format=%h %s", f"{base}..{start}", "--").text.splitlines()
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return OrchestrError(
+        f"{name}: {branch} was rewritten at the origin: {'; '.join(listed[:3])}{more} was taken "
+        "out there since it was made, and landing it would bring that back",
+        hint="in its worktree: git fetch origin && git rebase --onto "
+        f"origin/{branch} {start[:12]}, then: orchestr run {name}; "
+        f"or have its agent begin again: orchestr run --fresh {name}",
+    )
 
 
 def _commit_change(

@@ -117,8 +117,10 @@ def make_recipe(session: LandingSession, key: str, head: CommitId) -> Recipe:
     again = bool(item.undone and item.before and item.stage is not Stage.LANDED)
     if again:  # its old commits are in the target, and reverted there
         own = ctx.repo.merge_base(CommitId(item.first or item.before), head)
+    known = done is not None and bool(done.base) and not ctx.plan.stack and not again
+    made_on = (lane_of(ctx).target, CommitId(done.base)) if done is not None and known else None
     return Recipe(key, head, pr_title(ctx), trailers, strategy, own,
-                  again=again and head == item.again)  # fmt: skip
+                  again=again and head == item.again, made_on=made_on)  # fmt: skip
 
 
 def own_base(session: LandingSession, ctx: CellContext, head: CommitId) -> CommitId | None:

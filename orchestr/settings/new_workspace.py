@@ -107,6 +107,11 @@ def write_workspace(root: Path, found: Surroundings = NOTHING) -> WorkspaceFiles
         ours = os.path.lexists(root / MAKE_PLAYGROUND)
         lines = (*IGNORED, f"{PLAYGROUND}/") if ours else IGNORED
         (written if _add_ignored_lines(root / ".gitignore", lines) else kept).append(".gitignore")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OrchestrError(
+            f"{error.filename or root} is a file, not a folder",
+            hint="give another folder: orchestr init FOLDER",
+        ) from error
     except OSError as error:
         raise OrchestrError(
             f"cannot write {error.filename or root}: {error.strerror}",

@@ -5,6 +5,7 @@ Plain records; the commands fill them in, the renderings only read them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -215,6 +216,16 @@ CHECKS_WORDS = {
     "failure": "checks failed",
     "pending": "checks running",
 }
+
+
+def word_for_now(command: str, *, alive: bool) -> str:
+    """A command as it can be typed now: while a run holds the feature another one is refused."""
+    return (
+        f"{command}, once the run at work has ended" if alive and _RUN.search(command) else command
+    )
+
+
+_RUN = re.compile(r"\borchestr run\b")
 
 
 def next_command(feature: str, view: CellView, state: CellState) -> str | None:

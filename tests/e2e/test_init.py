@@ -179,3 +179,14 @@ def test_without_a_folder_it_is_the_current_one(tmp_path: Path) -> None:
     assert init(tmp_path, "ws").splitlines()[-1] == "next: cd ws && orchestr run example"
     assert init(tmp_path, "b c").splitlines()[-1] == "next: cd 'b c' && orchestr run example"
     assert (tmp_path / "b c" / "specs" / "example.yaml").exists()
+
+
+def test_what_is_no_folder_is_refused_and_odd_names_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for words, told in ((("file",), "file is a file, not a folder"), (("a", "b"), "one folder")):
+        program = [sys.executable, "-m", "orchestr", "init", *words]
+        done = run_process(program, cwd=tmp_path, env=dict(os.environ), text=True)
+        assert done.returncode != 0 and told in done.stderr, words
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+    assert "2 done" in do_next(tmp_path, init(tmp_path, "--", "-dash"))
+    assert f"warning: {tmp_path / '-dash'} is a workspace, too" in init(tmp_path / "-dash", "inner")

@@ -6,7 +6,7 @@ import json
 import re
 
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import both
+from tests.e2e.workspace import both, wait_for
 
 PAIR = {"low": {}, "high": {"depends_on": ["low"]}}
 
@@ -72,3 +72,19 @@ def test_plan_shows_where_worktrees_will_be(workspace: MakeWorkspace) -> None:
     ws.run("run", "demo:one", code=0)
     told = ws.run("plan", "demo").stdout
     assert f"worktree  {place}\n" in told and place.exists()
+
+
+def test_no_run_is_named_while_one_is_at_work(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}, "b": {}})
+    wait = f"while [ ! -e {ws.root}/go ]; do sleep 0.05; done\n:\n"
+    ws.script("a", wait)
+    ws.script("b", wait)
+    run = ws.spawn("run", "demo")
+    wait_for(lambda: len(ws.starts()) == 2 or None, "both agents")
+    stopped = ws.run("abort", "demo:a", code=0).stdout
+    assert "Go on with: orchestr run demo:a, once the run at work has ended" in stopped
+    wait_for(lambda: ws.states()["a"] == "aborted" or None, "the end of a")
+    assert "next: orchestr run demo:a, once the run at work has ended" in ws.run("status").stdout
+    (ws.root / "go").touch()
+    run.ended()
+    assert "next: orchestr run demo:a\n" in ws.run("status").stdout

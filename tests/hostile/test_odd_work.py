@@ -57,6 +57,7 @@ SCRIPTS: Mapping[str, str] = {
            "cat > \"$AGENT_DIR/stdin.txt\"; cmp \"$ORCHESTR_PROMPT_FILE\" \"$AGENT_DIR/stdin.txt\"",
     "fake-pr": "echo x > a; echo 'PR: local://r-fake-pr/pull/99 https://forge.example/pull/1'",
     "stashes": "echo x > a; git stash -qu; git stash pop -q",
+    "hides": "echo x > a; echo more >> README.md; git update-index --skip-worktree README.md",
     "own-config": 'echo x > a; rm -rf "$ORCHESTR_PROMPT_FILE"',
 }  # fmt: skip
 SECRETS = {
@@ -122,6 +123,11 @@ def test_it_ends_well(story: Story, name: str) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_nothing_else_is_harmed(story: Story, name: str) -> None:
     assert story.after[name] == story.before[name]
+
+
+def test_what_git_was_told_not_to_look_at_is_committed(story: Story) -> None:
+    shown = git(story.ws.repos / "r-hides.git", "show", "T-1-hides:README.md")
+    assert shown.endswith("more")  # the file that the checks have judged
 
 
 def test_changed_settings_are_put_back_and_told(story: Story) -> None:

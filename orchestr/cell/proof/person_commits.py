@@ -165,12 +165,15 @@ def find_taken_base(ctx: CellContext, record: CellRecord) -> CommitId | None:
         or done.key != attempt_key(ctx, marker.with_base(done.base))
     ):
         return None
-    base = CommitId(done.base)
-    return base if ctx.repo.is_ancestor(CommitId(marker.base), base) else None
+    base, former = CommitId(done.base), CommitId(marker.base)
+    newer = ctx.repo.is_ancestor(former, base)
+    rewritten = not newer and not ctx.repo.is_ancestor(former, CommitId(done.head))
+    return base if newer or rewritten else None
 
 
 def _find_merged_base(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) -> CommitId:
-    """The base of a person's commit: a newer one where the base branch was merged into it."""
+    """The base of a person's commit: a newer one where the base branch was merged into it, or where
+    it was rebased because that branch was rewritten."""
     repo, base = ctx.repo, CommitId(marker.base)
     branches = [marker.base_ref]
     try:
@@ -181,7 +184,10 @@ def _find_merged_base(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) -
         for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
             there = repo.resolve_commit(ref)
             common = repo.merge_base(there, tip) if there is not None else None
-            if common is not None and common != base and repo.is_ancestor(base, common):
+            if there is None or common is None or common == base:
+                continue
+            gone = not repo.is_ancestor(base, tip) and not repo.is_ancestor(base, there)
+            if gone or repo.is_ancestor(base, common):
                 base = common
     return base
 

@@ -16,7 +16,7 @@ from orchestr.state.event_details import CellForgotten, LandRepair, PhaseStarted
 from orchestr.state.events import Event
 from orchestr.state.replay import CellState, CellView
 from orchestr.state.transitions import LAND
-from orchestr.views.model import FeatureStatus, next_command
+from orchestr.views.model import FeatureStatus, next_command, word_for_now
 from orchestr.views.terminal.text import (
     clean_line,
     clip,
@@ -350,7 +350,7 @@ def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | 
         look = [f"look: {logs}"] if view.attempt else []
         # One cell alone where others wait behind it, too: they come with --failed.
         again = f"orchestr run {cell}" if cause == name else f"orchestr run {feature} --failed"
-        return [*lines, *look, f"next: {again}"]
+        return [*lines, *look, f"next: {word_for_now(again, alive=status.live is not None)}"]
     command: str | None
     if state is CellState.APPROVAL:
         return [f"next: {_approve_command(status, cause)}, then orchestr run {feature}"]
@@ -363,7 +363,9 @@ def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | 
         command = f"orchestr run {feature}:{name}"
     else:
         command = next_command(feature, view, state)
-    return [*lines, f"next: {command}"] if command else [*lines, "next: nothing to be done"]
+    if not command:
+        return [*lines, "next: nothing to be done"]
+    return [*lines, f"next: {word_for_now(command, alive=status.live is not None)}"]
 
 
 def _approve_command(status: FeatureStatus, name: str) -> str:

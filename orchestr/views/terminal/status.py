@@ -20,6 +20,7 @@ from orchestr.views.model import (
     pr_words,
     proof_lines,
     spending_words,
+    word_for_now,
 )
 from orchestr.views.terminal.text import (
     clean_line,
@@ -234,9 +235,9 @@ def _note_lines(status: FeatureStatus, name: str) -> list[str]:
     # A blocked cell is mended at its upstream, whose own note says how.
     if state is not CellState.BLOCKED:
         command = next_command(status.feature.name, view, state)
-        hint = clean_line(view.hint or "")
-        lines += [f"{pad}hint: {hint}"] if hint else []
-        lines += [f"{pad}next: {command}"] if command else []
+        hint, alive = clean_line(view.hint or ""), status.live is not None
+        lines += [f"{pad}hint: {word_for_now(hint, alive=alive)}"] if hint else []
+        lines += [f"{pad}next: {word_for_now(command, alive=alive)}"] if command else []
     return lines
 
 
