@@ -17,13 +17,13 @@ from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.removed_cells import find_orphaned_features
 from orchestr.cell.worktree.damage import belongs_to_clone, record_place
-from orchestr.cell.worktree.misplaced import suggest_return
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.git.repo import Repo, git_version
+from orchestr.git.runner import WorktreeEntry
 from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
-from orchestr.git.worktree_state import WorktreeVerdict, validate_worktree
+from orchestr.git.worktree_state import WorktreeVerdict, is_same_path, validate_worktree
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import list_attempt_processes
 from orchestr.run.diagnostic import Diagnostic
@@ -166,7 +166,12 @@ def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
         verdict = validate_worktree(ctx.repo, ctx.worktree, ctx.cell.branch)
     except OrchestrError as error:
         return [*found, Diagnostic("error", error.message, error.hint or "")]
+    if verdict.finding in (TreeFinding.WRONG_BRANCH, TreeFinding.DETACHED):
+        return found  # the pre-flight names it
     if verdict.finding is TreeFinding.MISSING:
+        place = next((e for e in ctx.repo.list_worktrees() if e.branch == ctx.cell.branch), None)
+        if place is not None and not is_same_path(place.path, ctx.worktree):
+            return [*found, _name_other_checkout(ctx, place)]
         if fix:
             ctx.run.registry.release(ctx.key)
         text = f"{ctx.name}: its worktree {ctx.worktree} is gone"
@@ -184,12 +189,19 @@ def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
     return found
 
 
+def _name_other_checkout(ctx: CellContext, place: WorktreeEntry) -> Diagnostic:
+    """A worktree that a person moved, or took away to work on its branch elsewhere."""
+    text = f"{ctx.name}: its worktree is gone, and {ctx.cell.branch} is checked out at {place.path}"
+    if place.is_main:
+        return Diagnostic("warning", text, f"git -C {place.path} switch --detach")
+    remedy = f"git -C {ctx.repo_path} worktree move {place.path} {ctx.worktree}"
+    return Diagnostic("warning", text, remedy)
+
+
 def _suggest_repair(ctx: CellContext, verdict: WorktreeVerdict, *, fix: bool) -> str:
     """What helps a worktree that is there and cannot be used as it is."""
     path = ctx.worktree
     match verdict.finding:
-        case TreeFinding.WRONG_BRANCH | TreeFinding.DETACHED:
-            return suggest_return(ctx.repo, path, ctx.cell.branch, verdict)
         case TreeFinding.FOREIGN:
             return f"look into it, then: mv {path} {path}.old; it is made again when it is needed"
         case TreeFinding.DAMAGED if not fix:

@@ -26,6 +26,7 @@ from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
 from orchestr.run.check_signing import check_signing
 from orchestr.run.check_surroundings import check_surroundings
+from orchestr.run.check_worktrees import check_worktrees
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.checks import Reviewer
@@ -76,6 +77,7 @@ def check_prerequisites(
         found.append(Diagnostic("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     found += check_reviewers(run, cells)
     found += check_programs(chosen)
+    found += check_worktrees(chosen)
     busy = find_cells_to_run(run, cells, forced)
     found += check_signing(busy)
     found += check_origins(busy)

@@ -38,6 +38,7 @@ def apply_attempt(cell: CellView, details: AttemptDetails, event: Event) -> Cell
                 cell,
                 state=CellState.WAITING,
                 reason=details.reason or f"usage limit of {who}",
+                hint=None,
                 waiting_until=_format_limit_end(details.until),
             )
         case AttemptExited():

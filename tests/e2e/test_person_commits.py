@@ -208,7 +208,7 @@ def test_commits_beside_the_branch_are_named_with_the_way_back(workspace: MakeWo
     git(place, "switch", "--quiet", "--detach")
     mine = commit(place, {"more.txt": "more\n"})
     wanted = f"git -C {place} switch T-1-a && git -C {place} merge {mine[:12]}"
-    assert wanted in both(ws.run("doctor"))
+    assert wanted in both(ws.run("plan", "demo")) and wanted in both(ws.run("doctor"))
     assert wanted in both(ws.run("run", "demo", "--force", code=1))
     git(place, "switch", "--quiet", "T-1-a")
     git(place, "merge", "--quiet", mine[:12])
@@ -225,3 +225,18 @@ def test_a_rebase_under_way_is_named(workspace: MakeWorkspace) -> None:
         git(place, "rebase", "main")
     said = both(ws.run("doctor"))
     assert f"git -C {place} rebase --continue" in said and "rebase --abort" in said
+
+
+def test_a_worktree_that_a_person_moved_is_brought_back_by_the_hint(
+    workspace: MakeWorkspace,
+) -> None:
+    ws = workspace(cells={"a": {}})
+    ws.run("run", "demo", code=0)
+    place, other = worktree(ws, "a"), ws.root / "elsewhere"
+    git(ws.repos / "app", "worktree", "move", str(place), str(other))
+    (other / "mine.txt").write_text("precious\n")
+    line = f"git -C {ws.repos / 'app'} worktree move {other} {place}"
+    assert f"hint: {line}" in both(ws.run("doctor"))
+    git(ws.repos / "app", *line.split()[3:])
+    assert (place / "mine.txt").read_text() == "precious\n"
+    assert "nothing is wrong" in both(ws.run("doctor"))
