@@ -114,6 +114,8 @@ def make_recipe(session: LandingSession, key: str, head: CommitId) -> Recipe:
     )
     strategy = session.strategy or ctx.repo_settings.strategy or ctx.run.settings.landing.strategy
     own = own_base(session, ctx, head) if strategy in ("squash", "rebase") else None
+    if item.landed and strategy in ("squash", "rebase") and _is_on_top(ctx.repo, item.landed, head):
+        own = CommitId(item.landed)  # what landed of it is in the target as other commits
     again = bool(item.undone and item.before and item.stage is not Stage.LANDED)
     if again:  # its old commits are in the target, and reverted there
         own = ctx.repo.merge_base(CommitId(item.first or item.before), head)
@@ -121,6 +123,11 @@ def make_recipe(session: LandingSession, key: str, head: CommitId) -> Recipe:
     made_on = (lane_of(ctx).target, CommitId(done.base)) if done is not None and known else None
     return Recipe(key, head, pr_title(ctx), trailers, strategy, own,
                   again=again and head == item.again, made_on=made_on)  # fmt: skip
+
+
+def _is_on_top(repo: Repo, landed: str, head: CommitId) -> bool:
+    """Whether the branch goes on from what landed of it before."""
+    return repo.resolve_commit(landed) is not None and repo.is_ancestor(landed, head)
 
 
 def own_base(session: LandingSession, ctx: CellContext, head: CommitId) -> CommitId | None:
@@ -158,10 +165,12 @@ def offer_reverts(session: LandingSession, run: FeatureRun) -> list[Offered]:
         item = session.queue.items.get(ctx.key)
         repo = session.repo(lane.repo)
         tip = session.fetch_target_tip(lane)
-        known = item is not None and item.stage is Stage.LANDED and item.after
-        if item is not None and known and item.after != item.before:
-            if repo.is_ancestor(item.after, tip):
-                found.append((ctx, lane, item.before, item.after))
+        pairs = item.earlier if item is not None else ()
+        if item is not None and item.stage is Stage.LANDED and item.after:
+            pairs = (*pairs, (item.before, item.after))
+        moved = [pair for pair in reversed(pairs) if pair[0] != pair[1]]  # newest first
+        if item is not None and moved:
+            found += [(ctx, lane, *pair) for pair in moved if repo.is_ancestor(pair[1], tip)]
             continue
         if item is not None and item.undone:
             continue

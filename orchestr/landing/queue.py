@@ -71,6 +71,8 @@ class QueueItem:
     undone: str = ""  # the head that was rolled back: it lands again only when asked to
     first: str = ""  # the target before the first landing of what was rolled back
     again: str = ""  # the head that a person asked to land again
+    landed: str = ""  # the head that landed before this one
+    earlier: tuple[tuple[str, str], ...] = ()  # the target before and after those landings
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +200,17 @@ def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
         return _with_items(q, replace(item, change=change, frozen=False))
     if old is None:
         return _with_items(q, QueueItem(change))
-    if old.stage is Stage.LANDED:
+    if old.stage is Stage.LANDED and change.head in ("", old.change.head):
         return _with_items(q, replace(old, frozen=False))
+    if old.stage is Stage.LANDED:  # new work on what has landed: it lands, too
+        earlier = (*old.earlier, (old.before, old.after)) if old.after else old.earlier
+        return _with_items(q, QueueItem(change, landed=old.change.head, earlier=earlier))
     if old.change.head == change.head or old.stage is Stage.REPAIRING:
         head = old.change.head if old.stage is Stage.REPAIRING else change.head
         return _with_items(q, replace(old, change=replace(change, head=head), frozen=False))
     before = old.before if old.undone else ""
-    new = QueueItem(change, undone=old.undone, before=before, first=old.first)
+    new = QueueItem(change, undone=old.undone, before=before, first=old.first,
+                    landed=old.landed, earlier=old.earlier)  # fmt: skip
     return _with_items(q, new)  # a person's new try
 
 
@@ -220,8 +226,9 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
             q = _with_items(q, item)
         undone = q.items.get(item.change.reverts)
         if undone is not None:
+            start = undone.earlier[0][0] if undone.earlier else undone.before
             back = replace(undone, stage=Stage.WAITING, undone=undone.change.head, tidy=2,
-                           first=undone.first or undone.before)  # fmt: skip
+                           first=undone.first or start, landed="", earlier=())  # fmt: skip
             q = _with_items(q, back)
     window = min(q.rules.ceiling, q.window_size(spec.lane) + 1)
     return _with_target_tip(
