@@ -49,8 +49,6 @@ INSIDE = frozenset(
      "coproc", "disown", "suspend", "history", "fc", "logout", "bind", "noglob", "nocorrect",
      "setopt", "unsetopt", "autoload", "emulate", "whence", "where", "which", "zmodload")
 )  # fmt: skip
-# The shell's own words for "run this", which PATH need not have.
-RUNS_INSIDE = frozenset(("exec", "command"))
 _UNKNOWN = frozenset("$`*?~")  # a word with one of these is known to the shell alone
 
 
@@ -153,12 +151,6 @@ def _first_of_script(script: str) -> tuple[str, ...]:
         if token.startswith(("|", "(", "<", ">")) and token != "||":
             return ()
         command = []
-    while command and command[0] in RUNS_INSIDE:
-        words = _words_behind_options(command[1:], command[0])
-        options = "".join(command[1 : len(command) - len(words)])
-        if "v" in options.lower() or (words and words[0].isdecimal()):
-            return ()  # `command -v NAME` asks for it, `exec 2>&1` names a stream
-        command = words
     if not command or command[0] in BRANCHING | INSIDE or _UNKNOWN & set(command[0]):
         return ()
     while command and command[0] in SHELL_WRAPPERS:
