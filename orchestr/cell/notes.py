@@ -90,6 +90,8 @@ def read_notes(ctx: CellContext, head: HeadRecord | None) -> ProofNotes:
         deviation = None
     outvoted = tuple(_outvoted(review)) if review is not None and review.head == head.head else ()
     test_first = next(shown, "") or explain_unproved_tests(ctx)
+    if rows and not test_first:  # before the engine could show it
+        test_first = f"{NOT_EVALUATED}: orchestr run --force {ctx.name} builds it with that proof"
     return ProofNotes(unchecked, test_first, outvoted, deviation)
 
 

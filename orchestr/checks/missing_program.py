@@ -30,6 +30,7 @@ WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "exec": ("-a",),
     "command": (),
 }
+SHELL_WRAPPERS = frozenset(("exec", "command", "time"))  # of a script: no programs, but its words
 # They find no program, and what follows them is still the first one.
 BUILTINS = frozenset(
     ("cd", "set", "export", "umask", "ulimit", "unset", "readonly", "trap", ":", "true", "shopt")
@@ -151,6 +152,10 @@ def _first_of_script(script: str) -> tuple[str, ...]:
             return ()
         command = []
     if not command or command[0] in BRANCHING | INSIDE or _UNKNOWN & set(command[0]):
+        return ()
+    while command and command[0] in SHELL_WRAPPERS:
+        command = _words_behind_options(command[1:], command[0])
+    if not command or _UNKNOWN & set(command[0]):
         return ()
     name = Path(command[0]).name
     runs_more = name in WRAPPERS or name in SHELLS

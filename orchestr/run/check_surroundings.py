@@ -18,6 +18,7 @@ from orchestr.checks.find_program import find_program
 from orchestr.errors import OrchestrError
 from orchestr.git.config import IDENTITY_VARIABLES, lfs_config
 from orchestr.git.hook_trial import has_message_hooks, try_message_beside
+from orchestr.process.redaction import SECRET_NAME
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action, Phase
 
@@ -39,7 +40,8 @@ def check_surroundings(cells: Sequence[CellContext]) -> list[Diagnostic]:
 
 
 def _check_variables(cells: Sequence[CellContext]) -> Iterator[Diagnostic]:
-    """Variables that the agents of these cells are to see."""
+    """Credentials that the agents of these cells are to see. Other variables of `pass_env` may be
+    unset on purpose: they choose something."""
     agents: dict[str, None] = {}
     for ctx in cells:
         if ctx.cell.action is Action.AGENT:
@@ -49,7 +51,7 @@ def _check_variables(cells: Sequence[CellContext]) -> Iterator[Diagnostic]:
     for name in sorted(agents):
         settings = cells[0].run.settings.agents.get(name)
         for variable in settings.pass_env if settings is not None else ():
-            if variable not in os.environ:
+            if variable not in os.environ and SECRET_NAME.search(variable):
                 what = f"agent {name} is to see {variable} (pass_env), which is not set"
                 yield Diagnostic("warning", what, f"export {variable}=..., or take it out")
 

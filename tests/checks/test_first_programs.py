@@ -14,6 +14,9 @@ from orchestr.checks.missing_program import list_first_programs
         ("cd web && npm test", ["npm"]),
         ("CI=1 npm test 2>&1 | tee log", ["npm"]),
         ("set -e; env A=1 node x.js", ["env", "node"]),
+        ("exec sh run.sh", ["sh"]),
+        ("A=1 exec -a name make test", ["make"]),
+        ("command -v make && time npm test", ["make"]),
         # The shell does these itself.
         ("exit 3", []),
         ("read line; test -z $line", []),

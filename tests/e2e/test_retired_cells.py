@@ -115,7 +115,7 @@ def test_a_branch_that_another_cell_has_now_is_left_alone(workspace: MakeWorkspa
     ws = workspace(cells={"one": {}})
     ws.run("run", "demo", code=0)
     ws.spec({"uno": {"branch": "T-1-one"}})
-    ws.run("run", "demo", code=1)  # the branch is that of the old name
+    ws.run("run", "demo", code=2)  # the branch is that of the old name
     ws.run("retire", "demo:one", code=0)
     assert open_prs(ws) == {"T-1-one": "main"}
     assert "T-1-one" in branches_at_origin(ws)

@@ -25,11 +25,14 @@ def warned(ws: Workspace, words: str, **env: str) -> bool:
 def test_tools_and_variables_that_are_not_there(workspace: MakeWorkspace) -> None:
     ws = workspace(cells={"a": {}})
     tools = ["nosuchtool test", "git log", "./mvnw", "make*"]
-    ws.settings(repos={"app": {"tools": tools}}, agents={"sh": {"pass_env": ["DEMO_TOKEN"]}})
+    ws.settings(
+        repos={"app": {"tools": tools}}, agents={"sh": {"pass_env": ["DEMO_TOKEN", "FLAVOUR"]}}
+    )
     assert warned(ws, "[repos.app] tools: nosuchtool is not there")
     assert warned(ws, "[repos.app] tools: ./mvnw is not there")
     assert not warned(ws, "[repos.app] tools: git")
     assert warned(ws, "agent sh is to see DEMO_TOKEN (pass_env), which is not set")
+    assert not warned(ws, "agent sh is to see FLAVOUR")  # unset may be a choice
     assert not warned(ws, "agent sh is to see DEMO_TOKEN", DEMO_TOKEN="x")
     ws.run("run", "demo", code=0)
     assert "DEMO_TOKEN" not in ws.run("plan", "demo", code=0).stderr  # nothing is left to do

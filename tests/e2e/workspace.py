@@ -151,12 +151,19 @@ class Workspace:
         text = yaml.safe_dump(value, sort_keys=False)
         (self.root / "specs" / f"{feature}.yaml").write_text(text)
 
-    def edit_spec(self, old: str, new: str, *, feature: str = FEATURE) -> None:
-        """Replace ``old``, which must be there, once."""
+    def edit_spec(
+        self, old: str, new: str, *, feature: str = FEATURE, while_agents_work: bool = False
+    ) -> None:
+        """Replace ``old``, which must be there, once.
+
+        ``while_agents_work``: the file gets larger than what an agent writes in the time of a look
+        at it. That shows that a person edited it, however seldom a busy machine looks.
+        """
         path = self.root / "specs" / f"{feature}.yaml"
         text = path.read_text()
         assert old in text, f"{old!r} is not in {text}"
-        path.write_text(text.replace(old, new, 1))
+        more = "# a comment\n" * 10_000 if while_agents_work else ""
+        path.write_text(text.replace(old, new, 1) + more)
 
     def say(self, cell: str, text: str) -> None:
         """What the default agent writes into `CELL.txt` from now on."""

@@ -79,7 +79,7 @@ def killed_in_a_repair_of_a_review(workspace: Make) -> Workspace:
 def test_changed_checks_wait_for_the_repair_that_runs(workspace: Make, ended: bool) -> None:
     """No check runs beside its agent, or on what it has not committed; it is paid once."""
     ws = killed_in_a_repair_of_a_review(workspace)
-    ws.edit_spec("README.md", "state.txt")
+    ws.edit_spec("README.md", "state.txt", while_agents_work=True)
     if ended:
         (ws.agents / "go").touch()
         wait_for(lambda: not ws.processes(), "its end")
@@ -100,7 +100,7 @@ def test_changed_checks_wait_for_the_repair_that_runs(workspace: Make, ended: bo
 def test_a_repair_that_nobody_asks_for_any_more_is_ended(workspace: Make) -> None:
     """The reviewers are taken out of the spec; what their repair had begun is kept."""
     ws = killed_in_a_repair_of_a_review(workspace)
-    ws.edit_spec("reviewers:\n    - agent: eve", "reviewers: []")
+    ws.edit_spec("reviewers:\n    - agent: eve", "reviewers: []", while_agents_work=True)
     ws.run("run", FEATURE, code=0)
     assert ws.processes() == []
     assert [e["data"]["outcome"] for e in ws.journal(kind="repair.closed")] == ["void"]

@@ -12,7 +12,7 @@ from orchestr.checks.test_files import find_failing_lines, holds_tests
 from orchestr.git.mixed_tree import take_paths
 from orchestr.git.repo import CommitId, Repo
 from tests.conftest import MakeRepo, Sandbox, git
-from tests.e2e.workspace import FEATURE, Workspace, both
+from tests.e2e.workspace import FEATURE, Workspace, both, nothing_to_do
 from tests.proof.test_reviewers import begin
 
 Make = Callable[..., Workspace]
@@ -117,6 +117,24 @@ def test_a_change_of_the_spec_asks_for_it(workspace: Make) -> None:
     ws.edit_spec("test_first: false", "test_first: true")
     assert "the change adds and changes no test" in both(ws.run("run", FEATURE, code=1))
     assert ws.starts("one") == ["one 1"]
+
+
+def test_what_an_earlier_version_built_stays(workspace: Make) -> None:
+    """It asked its agent for tests first and could not show them; status says so."""
+    ws = make(workspace, "one", test_first=False)
+    ws.script("one", "echo half > half.txt")
+    ws.run("run", FEATURE, code=0)
+    inputs = ws.cell_dir("one") / "inputs.json"
+    known = json.loads(inputs.read_text())
+    del known["phases"]["check"]["test_first"]  # it did not know it
+    inputs.write_text(json.dumps(known))
+    ws.edit_spec("test_first: false", "test_first: true")
+    nothing_to_do(ws)
+    assert ws.status()["one"]["test_first"].startswith(
+        "not evaluated: orchestr run --force demo:one"
+    )
+    ws.run("run", f"{FEATURE}:one", "--force", code=1)
+    assert ws.starts("one")[:2] == ["one 1", "one 2"]
 
 
 def test_a_run_killed_on_the_base(workspace: Make) -> None:

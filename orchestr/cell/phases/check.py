@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import phase_digest
+from orchestr.cell.input_changes import former_value
+from orchestr.cell.inputs import TEST_FIRST, digest_without, phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.errors import OrchestrError
@@ -51,11 +52,13 @@ class CheckStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckInputs:
-    """``key``: the digest of the phase. ``moved``: why a partial result is checked again."""
+    """``key``: the digest of the phase. ``moved``: why a partial result is checked again.
+    ``former_key``: that of a version which could not show `test_first` yet."""
 
     key: str
     has_checks: bool
     moved: str | None = None
+    former_key: str | None = None
 
 
 def decide(record: CellRecord, inputs: CheckInputs) -> Decision[CheckStep]:
@@ -77,7 +80,7 @@ def _reason(record: CellRecord, inputs: CheckInputs) -> str | None:
         return "it was not checked yet"
     if record.checks.origin != record.implemented.head:
         return "its evidence is for another head"
-    if record.checks.key != inputs.key:
+    if record.checks.key not in (inputs.key, inputs.former_key):
         return "its checks changed"
     return inputs.moved
 
@@ -85,7 +88,16 @@ def _reason(record: CellRecord, inputs: CheckInputs) -> str | None:
 def read_inputs(ctx: CellContext, record: CellRecord) -> CheckInputs:
     """The inputs of `decide`; git is asked only about a partial result."""
     moved = moved_since(ctx, record, record.checks) if record.checks is not None else None
-    return CheckInputs(phase_digest(ctx, Phase.CHECK), ctx.has_checks, moved)
+    return CheckInputs(phase_digest(ctx, Phase.CHECK), ctx.has_checks, moved, _former_key(ctx))
+
+
+def _former_key(ctx: CellContext) -> str | None:
+    """The key that a result has which an earlier version made: it did not know `test_first`, and
+    what it built is not checked again by itself."""
+    was_known = former_value(ctx, Phase.CHECK, "test_first") is not None
+    if not ctx.cell.proof.test_first or was_known:
+        return None
+    return digest_without(ctx, Phase.CHECK, TEST_FIRST)
 
 
 def reason_to_run(ctx: CellContext) -> str | None:
