@@ -29,7 +29,8 @@ class CellFacts:
     ``log`` is the newest transcript. ``state`` and ``phases`` replace what the journal says, for
     a caller that has looked at the result files. ``sign`` is the command that signs its commits,
     where signing was switched off. ``approvals`` are the cell's gates, see `docs/approval.md`.
-    ``notes`` are what a reader has to know beside green and red.
+    ``notes`` are what a reader has to know beside green and red. ``outdated`` says why a cell that
+    was done has to run again.
     """
 
     base: str | None = None
@@ -45,6 +46,7 @@ class CellFacts:
     notes: ProofNotes = NO_NOTES
     state: CellState | None = None
     phases: Mapping[str, str] | None = None
+    outdated: str | None = None
 
 
 NOTHING = CellFacts()

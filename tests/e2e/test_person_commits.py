@@ -38,6 +38,7 @@ def test_a_commit_in_a_done_cells_worktree_is_shown_published_and_landed(
     ws.run("run", "demo", code=0)
     mine = commit(worktree(ws, "a"), {"more.txt": "more\n"})
     assert ws.states()["a"] == "pending"
+    assert f"a: a person's commit {mine[:12]} is on its branch" in ws.run("status", "demo").stdout
     assert f"a person's commit {mine[:12]} is on its branch" in both(ws.run("plan", "demo"))
     done = ws.run("run", "demo", code=0)
     assert f"commit {mine[:12]} that a person made on its branch is its head now" in both(done)

@@ -79,6 +79,7 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
     at_rest = state in (CellState.PENDING, CellState.DONE) or settled
     if shown is None and at_rest:
         shown = CellState.PENDING if stale else CellState.DONE
+    was_done = shown is CellState.PENDING and state is CellState.DONE
     orphan = newest is not None and newest.is_open and has_running_agent(ctx.dir, newest)
     if orphan and state is CellState.PENDING:
         shown = CellState.RUNNING
@@ -94,6 +95,7 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         notes=read_notes(ctx, head),
         approvals=read_gates(ctx) if ctx.cell.proof.approve else (),
         state=shown,
+        outdated=next(iter(stale.values()), None) if was_done else None,
         phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,
     )
 

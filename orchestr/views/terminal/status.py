@@ -216,7 +216,7 @@ def _words_without_link(outcome: str | None) -> str:
 def _note_lines(status: FeatureStatus, name: str) -> list[str]:
     """Why a cell does not go on by itself, and the command that helps."""
     state, view = status.cell_state(name), status.view.cell(name)
-    told = headline(view.reason)
+    told = clean_line(status.cell_facts(name).outdated or "") or headline(view.reason)
     if state is CellState.RUNNING:
         doing = describe_activity(view)
         return [f"  {state.symbol} {name}: {view.phase}, {doing}"] if doing else []
