@@ -155,7 +155,9 @@ def _first_of_script(script: str) -> tuple[str, ...]:
         return ()
     while command and command[0] in SHELL_WRAPPERS:
         command = _words_behind_options(command[1:], command[0])
-    if not command or _UNKNOWN & set(command[0]):
+    if not command or command[0].isdecimal():
+        return ()  # `exec 2>&1`: the number of a stream
+    if command[0] in BRANCHING | INSIDE or _UNKNOWN & set(command[0]):
         return ()
     name = Path(command[0]).name
     runs_more = name in WRAPPERS or name in SHELLS

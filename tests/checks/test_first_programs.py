@@ -22,6 +22,8 @@ from orchestr.checks.missing_program import list_first_programs
         ("read line; test -z $line", []),
         ("kill -9 $$", []),
         ("echo hi", []),
+        ("exec 2>&1; make", []),
+        ("command echo hi", []),
         ("check() { grep -q x f; }; check", []),
         ("2>&1 make", []),
         ("(cd web && npm test)", []),
