@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestr.cell.context import FeatureRun
+from orchestr.cell.phases.accept_result import acceptance_hint
 from orchestr.commands.base.options import value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.files import cache_record_reads
 from orchestr.registry import substitute_program_name
 from orchestr.run.workspace import Session, suggest_name
+from orchestr.spec.phases import Phase
 from orchestr.tasks.loader import select_unignored
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.model import FeatureStatus
@@ -61,9 +63,11 @@ class Explain(PlainVerb):
                 now = datetime.now(UTC)
                 proof = [*evidence.describe_proofs(ctx, status.cell_facts(name).approvals),
                          *_cross_check_lines(status, ctx.cell.repo)]  # fmt: skip
-                parts.append(
-                    explain_text(status, name, now, forecasts, collect_grounds(ctx), proof)
-                )
+                found = forecasts.get(name)
+                stale = found is not None and Phase.IMPLEMENT in found.phases
+                accept = acceptance_hint(ctx) if stale else None
+                grounds = collect_grounds(ctx)
+                parts.append(explain_text(status, name, now, forecasts, grounds, proof, accept))
         sys.stdout.write(substitute_program_name("\n".join(parts)))
         return 0
 

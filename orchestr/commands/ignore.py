@@ -52,5 +52,6 @@ class Ignore(Verb, DoitIgnore):  # type: ignore[misc]
                 write_stdout(f"{ctx.name} {state}\n")
                 continue
             ctx.emit(EventKind.CELL_UNIGNORED if params["undo"] else EventKind.CELL_IGNORED)
-            write_stdout(f"{'built again' if params['undo'] else 'ignored'}: {ctx.name}\n")
+            word = "not ignored any more" if params["undo"] else "ignored"
+            write_stdout(f"{word}: {ctx.name}\n")
         return 0

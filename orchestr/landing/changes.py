@@ -30,6 +30,8 @@ from orchestr.state.results import HeadRecord, ImplementOutcome, ImplementRecord
 from orchestr.state.states import CellState
 
 NOT_BUILT = "it is not built"
+NEEDS_APPROVAL = "the cell needs approval"
+IGNORED = "it is ignored"
 LANDED_ONCE = (CellState.LANDED, CellState.ROLLED_BACK)
 
 
@@ -62,7 +64,7 @@ def hold_reason(ctx: CellContext, head: HeadRecord | None) -> str:
     """Why a cell must not land: not done on its current head, ignored, waits for a person."""
     state = ctx.run.past.cell(ctx.cell.name).state
     if state in (CellState.IGNORED, CellState.APPROVAL):
-        return f"the cell {state.label}" if state is CellState.APPROVAL else "it is ignored"
+        return NEEDS_APPROVAL if state is CellState.APPROVAL else IGNORED
     for phase in Phase:
         if phase is Phase.PLAN and phase not in ctx.cell.task_phases:
             continue

@@ -239,9 +239,14 @@ def _open_group(q: Queue, slot: PipelineSlot) -> RecordEvent | None:
         group = item.change.group
         if not q.groups.get(group):
             members = [i for i in q.items.values() if i.change.group == group]
-            keys = [i.change.key for i in _in_plan_order(members) if i.stage is not Stage.LANDED]
+            keys = [i.change.key for i in _in_plan_order(members) if _may_follow(i)]
             return RecordEvent(GroupOpened(group, tuple(keys)))
     return None
+
+
+def _may_follow(item: QueueItem) -> bool:
+    """Whether it is not landed yet and nothing that is known now keeps it from it."""
+    return item.stage not in (Stage.LANDED, Stage.PARKED) and not item.change.hold
 
 
 def _close_groups(q: Queue) -> Iterator[RecordEvent]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
 from orchestr.landing.events import LandingChange, Lane, Stage, Trouble
 from orchestr.landing.queue import QueueItem, find_obstacle
 from orchestr.landing.session import LandingSession
+from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.events import EventKind
 from orchestr.state.results import NO_PR, PublishRecord
 
@@ -53,14 +56,29 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
             return replace(end, why=item.detail, hint="\n".join(suggest_commands(session, item)))
         case _:
             why = find_obstacle(session.queue, item) or ""
-            name = session.cell_context(change.reverts or change.key).run.feature.name
+            ctx = session.cell_context(change.reverts or change.key)
+            name = ctx.run.feature.name
             hint = f"orchestr run {name} && orchestr land {name}" if change.hold else ""
+            if change.hold == NEEDS_APPROVAL:
+                hint = f"orchestr approve {_asking_cell(ctx).name}, then {hint}"
+            elif change.hold == IGNORED:
+                hint = f"orchestr ignore --undo {ctx.name}, then {hint}"
             if item.undone and item.undone == change.head:
                 hint = (
                     f"orchestr land {name} --again (as it was), "
                     f"or orchestr run {name} --fresh && orchestr land {name}"
                 )
             return replace(end, commit="", why=why, hint=hint)
+
+
+def _asking_cell(ctx: CellContext) -> CellContext:
+    """The cell whose gate is open: itself, or the one above that it waits for."""
+    found = [ctx]
+    for cell in found:
+        if asks_for_approval(cell.run.past.cell(cell.cell.name)):
+            return cell
+        found += [above for above in cell.upstreams() if above.key not in {f.key for f in found}]
+    return ctx
 
 
 def _pull_request_link(session: LandingSession, change: LandingChange) -> str:

@@ -10,6 +10,7 @@ from orchestr.errors import ExitCode
 from orchestr.registry import substitute_program_name
 from orchestr.run.goals import FeatureGoals
 from orchestr.settings.kinds import FORGE_KINDS
+from orchestr.views.model import FeatureStatus
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import terminal_columns
 from orchestr.views.terminal.summary import summary_text
@@ -32,11 +33,14 @@ def summarize_run(goals: Sequence[FeatureGoals], built: int, code: ExitCode) -> 
     selected = {(g.run.feature.name, name) for g in goals for name in g.cells}
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     text = summary_text(found, selected=selected, colour=colour, columns=terminal_columns())
-    return substitute_program_name(text + _next_steps(goals, code))
+    return substitute_program_name(text + _next_steps(goals, found, code))
 
 
-def _next_steps(goals: Sequence[FeatureGoals], code: ExitCode) -> str:
-    """After a run that ended well: where the pull requests are, and the verbs that go on."""
+def _next_steps(
+    goals: Sequence[FeatureGoals], found: Sequence[FeatureStatus], code: ExitCode
+) -> str:
+    """After a run that ended well: where the drafts are, if there are any, and the verbs that go
+    on."""
     if code is not ExitCode.DONE:
         return ""
     run = goals[0].run
@@ -44,6 +48,11 @@ def _next_steps(goals: Sequence[FeatureGoals], code: ExitCode) -> str:
     place = run.layout.forge_dir
     shown = place.relative_to(run.layout.root) if place.is_relative_to(run.layout.root) else place
     where = FORGE_KINDS.load(run.settings.forge.kind).where.format(forge_dir=shown)
-    return (
-        f"{where}\nnext: orchestr status {name}, orchestr logs {name}:CELL, orchestr clean {name}\n"
-    )
+    links = [
+        status.pull_request(cell)
+        for goal, status in zip(goals, found, strict=True)
+        for cell in goal.cells
+    ]
+    drafts = any(link is not None and link[1:] == ("open", True) for link in links)
+    following = f"orchestr status {name}, orchestr logs {name}:CELL, orchestr clean {name}"
+    return f"{where}\nnext: {following}\n" if drafts else f"next: {following}\n"

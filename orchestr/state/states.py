@@ -78,6 +78,11 @@ class FeatureState(StrEnum):
     LANDED = "landed"
     ROLLED_BACK = "rolled_back"
 
+    @property
+    def label(self) -> str:
+        """What a person reads."""
+        return self.value.replace("_", " ")
+
 
 _BAD = frozenset(
     {
@@ -138,10 +143,12 @@ def _successor_states(state: CellState) -> frozenset[CellState]:
         CellState.APPROVAL,  # itself, or an upstream
         CellState.IGNORED,
         CellState.DONE,  # adopted from a pull request
+        CellState.LANDED,  # as before: built again, or not ignored any more, at the same head
+        CellState.ROLLED_BACK,
     }
     match state:
         case CellState.RUNNING:
-            return frozenset(CellState) - {CellState.LANDED, CellState.ROLLED_BACK}
+            return frozenset(CellState)
         case CellState.WAITING:
             return frozenset(rest | {CellState.FAILED, CellState.ABORTED})
         case CellState.PENDING | CellState.BLOCKED | CellState.IGNORED:
@@ -149,10 +156,7 @@ def _successor_states(state: CellState) -> frozenset[CellState]:
         case CellState.FAILED | CellState.ABORTED:
             return frozenset(rest | {CellState.FAILED, CellState.ABORTED})
         case CellState.APPROVAL | CellState.NEEDS_PERSON | CellState.MERGE_CONFLICT:
-            return frozenset(
-                rest
-                | {CellState.FAILED, CellState.ABORTED, CellState.LANDED, CellState.ROLLED_BACK}
-            )
+            return frozenset(rest | {CellState.FAILED, CellState.ABORTED})
         case CellState.DONE | CellState.ROLLED_BACK:
             return frozenset(
                 rest
@@ -160,12 +164,10 @@ def _successor_states(state: CellState) -> frozenset[CellState]:
                     CellState.APPROVAL,
                     CellState.MERGE_CONFLICT,
                     CellState.NEEDS_PERSON,
-                    CellState.LANDED,
-                    CellState.ROLLED_BACK,
                 }
             )
         case CellState.LANDED:
-            return frozenset(rest | {CellState.ROLLED_BACK})
+            return frozenset(rest)
         case _:
             assert_never(state)
 

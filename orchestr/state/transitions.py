@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -114,7 +115,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             reason = details.reason or "ignored by a person"
             return replace(cell, state=CellState.IGNORED, ignored=True, reason=reason, hint=None)
         case CellUnignored():
-            rest = resting_state(cell.phases)
+            rest = _resting_state(cell, cell.phases)
             return replace(cell, state=rest, ignored=False, reason=None, hint=None)
         case CellWaiting():
             wait = details.reason
@@ -166,7 +167,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
         case CellAccepted():
             marks = dict.fromkeys((str(p) for p in details.phases or ()), "done")
             phases = merge_marks(cell.phases, marks)
-            rest = CellState.IGNORED if cell.ignored else resting_state(phases)
+            rest = CellState.IGNORED if cell.ignored else _resting_state(cell, phases)
             return replace(cell, state=rest, phases=phases, reason=None, hint=None)
         case (
             AttemptOpened()
@@ -260,7 +261,16 @@ def _apply_landing(
         state, reason = CellState.LANDED, f"landed on {where}"
     else:
         state, reason = CellState.ROLLED_BACK, f"rolled back on {where}"
-    return replace(cell, state=state, reason=reason, hint=None)
+    # A rollback names the commits that it reverts; the head is the one that landed.
+    head = details.head or "" if isinstance(details, LandDone) else cell.landed_head
+    return replace(cell, state=state, reason=reason, hint=None, landing=state, landed_head=head)
+
+
+def _resting_state(cell: CellView, phases: Mapping[str, str]) -> CellState:
+    """The state of a cell that no run works on: built again at the head that landed, it is where
+    the landing left it."""
+    rest = resting_state(phases)
+    return cell.landing or rest if rest is CellState.DONE else rest
 
 
 def _apply_phase_started(cell: CellView, phase: str, event: Event) -> CellView:
@@ -300,9 +310,11 @@ def _apply_phase_done(cell: CellView, details: PhaseDone, event: Event) -> CellV
         marks |= dict.fromkeys(phases_after(phase), "pending")
     phases = merge_marks(cell.phases, marks)
     done = all(phases.get(p) == "done" for p in PHASES)
+    if phase == Phase.IMPLEMENT and details.head != cell.landed_head:
+        cell = replace(cell, landing=None)
     return replace(
         add_cost(cell, details, event),
-        state=CellState.DONE if done else CellState.RUNNING,
+        state=cell.landing or CellState.DONE if done else CellState.RUNNING,
         phase=phase,
         attempt=event.attempt or cell.attempt,
         phases=phases,
@@ -369,7 +381,7 @@ def _apply_approval(
 def _end_unfinished_cell(cell: CellView, ts: str, *, stopped: bool) -> CellView:
     """A cell that its run did not bring to an end: stopped by a person, or not asked to."""
     phases = merge_marks(cell.phases, dict.fromkeys(running_phases(cell.phases), "pending"))
-    state = CellState.ABORTED if stopped else resting_state(phases)
+    state = CellState.ABORTED if stopped else _resting_state(cell, phases)
     reason = "stopped, goes on with the next run" if stopped else None
     return replace(
         cell,

@@ -28,7 +28,8 @@ class CellView:
     like ``1/review-2-claude``. ``slot`` is queued while an
     attempt waits for a free one, working while its agent runs. ``reviewers`` are those who read the
     head as it is now: READS, or what they came to. ``run`` is the last run that
-    touched the cell; ``seconds`` is the time of the newest finished attempt.
+    touched the cell; ``seconds`` is the time of the newest finished attempt. ``landing`` is landed
+    or rolled_back, of the head ``landed_head``, until another head is there.
     """
 
     name: str
@@ -65,6 +66,8 @@ class CellView:
     branch: str | None = None
     base: str | None = None
     worktree: str | None = None
+    landing: CellState | None = None
+    landed_head: str = ""
 
     @property
     def agents_at_work(self) -> int:

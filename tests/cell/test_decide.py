@@ -172,6 +172,7 @@ FAILED = replace(OPEN, state="closed", outcome="failed")
 ENDED = replace(OPEN, state="closed", outcome="done")
 MINE = CommitId("m" * 40)
 TAKES = f"a person's commit {MINE[:12]} is on its branch and becomes its head"
+PUSHED = "somebody pushed commits to its branch"
 CHANGED = "its todo, agent, owned_paths or what it builds on changed"
 WITHOUT = {"marker": MARKER}
 
@@ -208,7 +209,7 @@ WITHOUT = {"marker": MARKER}
         (BUILT, {}, ImplementStep.KEEP, None),
         ({**BUILT, "newest_attempt": OPEN}, {}, ImplementStep.KEEP, None),
         (BUILT, {"person_commit": MINE, "pushed": HEAD}, ImplementStep.TAKE, TAKES),
-        (BUILT, {"pushed": MINE}, ImplementStep.TAKE_PUSHED, "its branch was pushed to elsewhere"),
+        (BUILT, {"pushed": MINE}, ImplementStep.TAKE_PUSHED, PUSHED),
         (BUILT, {"key": "other"}, ImplementStep.ATTEMPT, CHANGED),
         (BUILT, {"key": "other", "by_hand": True}, ImplementStep.RECORD, CHANGED),
         (

@@ -78,6 +78,9 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Works
     return make
 
 
+LATER = "or:   orchestr accept "  # a hint that earlier versions did not have
+
+
 # --- what is said -------------------------------------------------------------------------------
 
 
@@ -97,7 +100,8 @@ def test_explain_says_what_it_said(looked_at: Unpack, name: str, feature: str) -
     cells = {k: v for k, v in told(name)["explain"].items() if k.startswith(f"{feature}:")}
     assert cells
     for cell, lines in cells.items():
-        assert said(ws, "explain", cell).splitlines() == lines
+        now = said(ws, "explain", cell).splitlines()
+        assert [line for line in now if not line.startswith(LATER)] == lines
 
 
 @pytest.mark.parametrize(("name", "feature"), features(*NAMES))

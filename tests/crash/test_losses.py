@@ -191,7 +191,9 @@ def test_one_cell_is_aborted_and_the_others_go_on(tmp_path: Path) -> None:
         run = house.spawn("run", FEATURE)
         house.working("one", "two")
         stopped = house.run("abort", f"{FEATURE}:one", code=0)
-        assert "Aborted 1 cell" in stopped.stdout, both(stopped)
+        # A second run is refused while this one goes on.
+        told = f"Go on with: orchestr run {FEATURE}:one, once the run at work has ended;"
+        assert "Aborted 1 cell" in stopped.stdout and told in stopped.stdout, both(stopped)
         assert not alive(house, "one")
         assert run.poll() is None, run.said()
         house.open("two", "one")

@@ -26,11 +26,16 @@ def test_a_reworded_todo_starts_no_agent(workspace: MakeWorkspace) -> None:
     head = ws.head("a")
     ws.spec({**STACK, "a": RIGHT})
     assert "orchestr accept demo:a lets its result stand" in ws.run("plan", "demo").stdout
+    told = ws.run("explain", "demo:a", code=0).stdout
+    assert (
+        "\nor:   orchestr accept demo:a lets its result stand\nnext: orchestr run demo:a\n" in told
+    )
 
     done = ws.run("accept", "demo:a", "--yes", "--reason", "a typo", code=0)
 
     assert "was  Add the lbrary" in done.stdout and "is   Add the library" in done.stdout
     assert "lets its result stand" not in ws.run("plan", "demo").stdout
+    assert "lets its result stand" not in ws.run("explain", "demo:a", code=0).stdout
     ws.run("run", "demo", code=0)
     assert sorted(ws.starts()) == ["a 1", "b 1"]
     assert (ws.head("a"), ws.pr("a")["head_sha"]) == (head, head)

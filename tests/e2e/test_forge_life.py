@@ -211,7 +211,7 @@ def test_a_persons_conflicting_commit_is_a_clear_failure(workspace: MakeWorkspac
     write(ours, {"a.txt": "ours again\n"})
     git(ours, "commit", "-qam", "ours again")
     done = ws.run("run", "demo", code=1)
-    assert "commits that were pushed to T-1-a elsewhere conflict with ours" in both(done)
+    assert "commits that somebody pushed to T-1-a conflict with ours" in both(done)
     assert ws.head("a") == theirs
     assert ws.starts() == ["a 1"]
     assert not git(ours, "ls-files", "--unmerged")

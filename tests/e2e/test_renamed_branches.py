@@ -52,7 +52,9 @@ def test_the_old_pull_request_links_the_new_one(workspace: MakeWorkspace) -> Non
     ws = workspace(cells={"a": {}})
     ws.run("run", "demo", code=0)
     ws.spec({"a": {"branch": "named/by-hand"}})
-    ws.run("run", "demo", code=0)
+    done = ws.run("run", "demo", code=0)
+    assert "pull request local://app/pull/1 replaced by local://app/pull/2" in done.stderr
+    assert "branch T-1-a renamed to named/by-hand" in done.stderr
     said = "\n".join(p.read_text() for p in (ws.root / ".orchestr/forge/app").glob("1*"))
     assert "goes on as local://app/pull/2" in said
     assert ws.pr("a")["number"] == 2

@@ -24,7 +24,9 @@ def test_an_ignored_cell_stands_still_and_its_dependents_use_what_is_there(
     assert built.starts()[3:] == ["b 2"]
     assert built.states() == {"a": "ignored", "b": "done", "c": "done"}
     assert built.run("ignore", "demo:a", code=0).stdout == "demo:a is ignored already\n"
-    assert built.run("ignore", "--undo", "demo:a", code=0).stdout == "built again: demo:a\n"
+    assert (
+        built.run("ignore", "--undo", "demo:a", code=0).stdout == "not ignored any more: demo:a\n"
+    )
     built.run("run", "demo", code=0)
     assert built.starts()[4:] == ["a 2"]
     nothing_to_do(built)

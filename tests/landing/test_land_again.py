@@ -27,10 +27,12 @@ def feature_state(yard: Yard) -> str:
 
 def test_every_view_says_rolled_back_with_the_command_that_lands_it(yard: Yard) -> None:
     yard.run("land", FEATURE, code=0)
-    yard.run("rollback", FEATURE, code=0)
+    ended = yard.run("rollback", FEATURE, code=0).stdout
+    assert ended.count("↺ rolled back") == len(CHAIN) and "★" not in ended
     assert yard.states() == dict.fromkeys(CHAIN, "rolled_back")
     assert feature_state(yard) == "rolled_back"
-    assert "↺ rolled back" in yard.run("status", FEATURE, code=0).stdout
+    shown = yard.run("status", FEATURE, code=0).stdout
+    assert "↺ rolled back" in shown and shown.startswith(f"{FEATURE}: rolled back")
     told = yard.run("explain", f"{FEATURE}:low", code=0).stdout
     assert "is rolled back" in told and told.endswith(f"next: orchestr land {FEATURE} --again\n")
     page = yard.root / "page.html"
@@ -41,6 +43,27 @@ def test_every_view_says_rolled_back_with_the_command_that_lands_it(yard: Yard) 
     assert feature_state(yard) == "rolled_back"
     refused = yard.run("land", FEATURE, code=1)
     assert f"next: orchestr land {FEATURE} --again" in refused.stdout, both(refused)
+
+
+@pytest.mark.parametrize("state", ["landed", "rolled_back"])
+def test_the_same_head_built_once_more_is_where_the_landing_left_it(yard: Yard, state: str) -> None:
+    yard.run("land", FEATURE, code=0)
+    if state == "rolled_back":
+        yard.run("rollback", FEATURE, code=0)
+    for words in (("ignore", FEATURE), ("ignore", "--undo", FEATURE)):
+        yard.run(*words, code=0)
+    assert yard.states() == dict.fromkeys(CHAIN, state)
+    heads = {name: yard.head(name) for name in ("low", "high")}
+    yard.run("forget", f"{FEATURE}:low:check", code=0)
+    yard.run("run", FEATURE, code=0)
+    assert yard.states() == dict.fromkeys(CHAIN, state)
+    shown = yard.run("run", FEATURE, "--force", code=0).stdout
+    assert {name: yard.head(name) for name in heads} == heads
+    assert yard.states() == dict.fromkeys(CHAIN, state)
+    assert "✓ done" not in shown and "drafts" not in shown  # they are merged
+    yard.script("low", "echo more >> low.txt")
+    yard.run("run", f"{FEATURE}:low", "--force", code=0)  # another head: it may land
+    assert yard.head("low") != heads["low"] and yard.states()["low"] == "done"
 
 
 @pytest.mark.parametrize("strategy", ["merge", "squash", "rebase", "fast-forward"])

@@ -72,3 +72,33 @@ def test_a_cell_that_was_built_without_its_upstream_is_done(tmp_path: Path) -> N
     done = yard.run("run", FEATURE, "--only", "high", "--ignore-deps", code=0)
     assert "1 done, 0 failed" in done.stdout
     assert yard.states()["high"] == "done"
+
+
+def test_what_cannot_land_yet_is_named_with_what_opens_its_way(tmp_path: Path) -> None:
+    """Behind a gate, above it and ignored: none of them follows, and each hint helps."""
+    cells = {
+        "low": {},
+        "gate": {"approve": "publish"},
+        "high": {"repo": "web", "depends_on": ["gate"], "approve": "publish"},
+        "left": {"repo": "web"},
+    }
+    yard = Yard.ready(tmp_path / "w", cells, build=False)
+    yard.run("run", FEATURE, code=1)
+    yard.run("ignore", f"{FEATURE}:left", code=0)
+    done = yard.run("land", FEATURE, code=1)
+    assert f"{FEATURE}: its first push is next; to follow: low\n" in done.stderr, both(done)
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("next: ")]
+    go_on = f"orchestr run {FEATURE} && orchestr land {FEATURE}"
+    for command in (
+        f"orchestr approve {FEATURE}:gate",
+        f"orchestr approve {FEATURE}:high",
+        f"orchestr ignore --undo {FEATURE}:left",
+    ):
+        assert f"{command}, then {go_on}" in told, both(done)
+    yard.run("approve", f"{FEATURE}:gate", "--yes", code=0)
+    yard.run("approve", f"{FEATURE}:high", "--yes", code=0)
+    yard.run("ignore", "--undo", f"{FEATURE}:left", code=0)
+    yard.run("run", FEATURE, code=0)
+    yard.run("land", FEATURE, code=0)
+    yard.landed(cells)
+    yard.end()

@@ -91,7 +91,7 @@ def decide(record: CellRecord, inputs: ImplementInputs) -> Decision[ImplementSte
     if done is not None and done.key == inputs.key:
         if inputs.pushed is None:
             return Decision(ImplementStep.KEEP, None)
-        return Decision(ImplementStep.TAKE_PUSHED, "its branch was pushed to elsewhere")
+        return Decision(ImplementStep.TAKE_PUSHED, "somebody pushed commits to its branch")
     why = _attempt_reason(record, inputs)
     if inputs.by_hand:
         return Decision(ImplementStep.RECORD, why)

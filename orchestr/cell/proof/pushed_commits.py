@@ -33,7 +33,7 @@ def take_pushed_commits(
     dirty = ctx.worktree_repo.dirty_paths()
     if dirty:
         raise ctx.fail(
-            "its branch was pushed to elsewhere, and its worktree has uncommitted changes: "
+            "somebody pushed commits to its branch, and its worktree has uncommitted changes: "
             + format_paths(dirty),
             hint=f"commit or stash them: git -C {ctx.worktree} status",
         )
@@ -45,7 +45,7 @@ def take_pushed_commits(
     if notes:
         ctx.worktree_repo.run_git("merge", "--abort", check=False)
         raise ctx.fail(
-            f"commits that were pushed to {ctx.cell.branch} elsewhere conflict with ours",
+            f"commits that somebody pushed to {ctx.cell.branch} conflict with ours",
             hint=f"git -C {ctx.worktree} pull --no-rebase origin {ctx.cell.branch}, "
             f"or let the agent do it: orchestr run --force {ctx.name}",
         )

@@ -138,7 +138,9 @@ def _event_words(event: Event) -> list[str]:
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
         case CellMoved():
             what, old, new = (_text(one) for one in (details.what, details.old, details.new))
-            return [f"{what} {old} renamed to {new}"] if details.done else []
+            # Where a branch cannot be renamed with its pull request, a new one takes its place.
+            word = "replaced by" if what == "pull request" else "renamed to"
+            return [f"{what} {old} {word} {new}"] if details.done else []
         case CellRetired():
             ref = _text(details.ref)
             kept = f", its head is kept as {ref}" if ref else ""

@@ -73,8 +73,10 @@ def explain_text(
     forecasts: Mapping[str, CellForecast] | None = None,
     grounds: ExplainGrounds = _NO_GROUNDS,
     proof: Sequence[str] = (),
+    accept: str | None = None,
 ) -> str:
-    """The story of one cell, with what its checks and reviews came to.
+    """The story of one cell, with what its checks and reviews came to. ``accept``: the command that
+    lets its result stand, where only an edit of the spec made it stale.
 
     Raises KeyError for a cell that the plan does not have.
     """
@@ -111,7 +113,9 @@ def explain_text(
         lines.append(f"  log: {clean_line(log)}")
     if grounds.last is not None:
         lines.append(f"  journal: {_source_line(grounds.last)}")
-    lines += ["", *_next_step_lines(status, name, forecast)]
+    *ways, following = _next_step_lines(status, name, forecast)
+    ways += [f"or:   {accept} lets its result stand"] if accept else []
+    lines += ["", *ways, following]
     return "\n".join(lines).rstrip() + "\n"
 
 

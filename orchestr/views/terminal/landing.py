@@ -134,7 +134,8 @@ def _state_look(row: LandingRow, done: str) -> tuple[str, str, str]:
     match row.state:
         case "landed":
             words = done if row.fresh else f"{done} before"
-            return CellState.LANDED.symbol, words, CellState.LANDED.style
+            state = next(s for s in (CellState.LANDED, CellState.ROLLED_BACK) if s.label == done)
+            return state.symbol, words, state.style
         case "conflict":
             state = CellState.MERGE_CONFLICT
         case "person":

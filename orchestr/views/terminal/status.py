@@ -153,7 +153,7 @@ def status_text(
 
 def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: int) -> list[str]:
     title = f"  {clean_line(status.feature.title)}" if status.feature.title else ""
-    lines = [f"{status.feature.name}: {status.state}{title}"]
+    lines = [f"{status.feature.name}: {status.state.label}{title}"]
     if status.live:
         lines.append(f"  run {status.view.run} is alive: {clean_line(status.live)}")
     rows: list[tuple[str, ...]] = []
