@@ -228,7 +228,7 @@ def test_an_agent_that_works_on_without_its_run_is_adopted(workspace: MakeWorksp
     wait_for(lambda: ws.starts() or None, "its start")
     run.kill()
     run.wait()
-    ws.spec({"a": {"branch": "new"}})
+    ws.spec({"a": {"branch": "new"}}, while_agents_work=True)
     again = ws.spawn("run", "demo")
     wait_for(lambda: "adopted from an earlier run" in again.said() or None, "the adoption")
     gate.touch()

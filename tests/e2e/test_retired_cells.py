@@ -128,7 +128,7 @@ def test_its_agent_is_ended_only_when_asked_to(workspace: MakeWorkspace) -> None
     wait_for(lambda: ws.starts("two") or None, "its start")
     run.kill()
     run.wait()
-    ws.spec(LESS)
+    ws.spec(LESS, while_agents_work=True)
     assert "--stop" in both(ws.run("retire", "demo:two", code=1))
     ws.run("retire", "demo:two", "--stop", code=0)
     assert ws.processes() == []

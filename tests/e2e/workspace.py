@@ -62,6 +62,9 @@ class Spawned(Process):
         return self.wait(timeout)
 
 
+COMMENTS = "# a comment\n" * 10_000
+
+
 class Workspace:
     """The paths and the hands of a test. Make one with `Workspace.make`."""
 
@@ -136,9 +139,18 @@ class Workspace:
         (self.root / "orchestr.toml").write_text(tomli_w.dumps(merged(value, tables)))
 
     def spec(
-        self, cells: Mapping[str, Mapping[str, Any]], *, feature: str = FEATURE, **top: Any
+        self,
+        cells: Mapping[str, Mapping[str, Any]],
+        *,
+        feature: str = FEATURE,
+        while_agents_work: bool = False,
+        **top: Any,
     ) -> None:
-        """Write `specs/FEATURE.yaml`. A cell needs nothing: repository `app`, a todo of its own."""
+        """Write `specs/FEATURE.yaml`. A cell needs nothing: repository `app`, a todo of its own.
+
+        ``while_agents_work``: so much is written, and not at the end, that an agent cannot have
+        done it in the time of a look at it, however seldom a busy machine looks.
+        """
         full = {name: {"repo": "app", "todo": [f"do {name}"], **cell}
                 for name, cell in cells.items()}  # fmt: skip
         value = {
@@ -148,22 +160,18 @@ class Workspace:
             **merged({"defaults": {"agent": "sh"}}, top),
             "cells": full,
         }
-        text = yaml.safe_dump(value, sort_keys=False)
+        text = (COMMENTS if while_agents_work else "") + yaml.safe_dump(value, sort_keys=False)
         (self.root / "specs" / f"{feature}.yaml").write_text(text)
 
     def edit_spec(
         self, old: str, new: str, *, feature: str = FEATURE, while_agents_work: bool = False
     ) -> None:
-        """Replace ``old``, which must be there, once.
-
-        ``while_agents_work``: the file gets larger than what an agent writes in the time of a look
-        at it. That shows that a person edited it, however seldom a busy machine looks.
-        """
+        """Replace ``old``, which must be there, once; ``while_agents_work``: see `spec`."""
         path = self.root / "specs" / f"{feature}.yaml"
         text = path.read_text()
         assert old in text, f"{old!r} is not in {text}"
-        more = "# a comment\n" * 10_000 if while_agents_work else ""
-        path.write_text(text.replace(old, new, 1) + more)
+        more = COMMENTS if while_agents_work else ""
+        path.write_text(more + text.replace(old, new, 1))
 
     def say(self, cell: str, text: str) -> None:
         """What the default agent writes into `CELL.txt` from now on."""

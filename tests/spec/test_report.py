@@ -200,7 +200,7 @@ def test_settings_say_what_was_found(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(OrchestrError, match=r"cannot write .*file"):
+    with pytest.raises(OrchestrError, match=r"file is a file, not a folder"):
         write_workspace(tmp_path / "file")
     with pytest.raises(BadValue):
         write_workspace(tmp_path / "x", Surroundings((RepoEntry("../x", "y"),)))
