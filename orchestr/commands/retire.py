@@ -101,6 +101,7 @@ def _finish_or_refuse(session: Session, feature: str, name: str) -> int:
     gone = RemovedCell(feature, name, "", "", None, None)
     known = session.specs.features.get(feature)
     ctx = removed_cell_context(session.settings, session.layout, gone, known)
+    ctx.run.registry.remove(ctx.key)
     ctx.emit(EventKind.CELL_RETIRED, done=True)
     write_stdout(f"retired {feature}:{name}\n")
     return int(ExitCode.DONE)

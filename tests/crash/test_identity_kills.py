@@ -76,3 +76,46 @@ def test_a_kill_at_any_step_of_an_acceptance(tmp_path: Path) -> None:
         house.sound()
 
     at_each(cases, tmp_path, act)
+
+
+HIGH = """\
+  high:
+    repo: app
+    todo:
+    - do high
+    depends_on:
+    - low
+"""
+
+
+def test_a_kill_at_any_step_of_a_retirement(tmp_path: Path) -> None:
+    """Called again it ends: one pull request closed, the commits under a ref, nothing left over."""
+    words = ("retire", f"{FEATURE}:high", "--yes")
+
+    def begin(house: House) -> str:
+        house.run("run", FEATURE, code=0)
+        head = git(house.repos / "app", "rev-parse", "T-1-high")
+        house.edit_spec(HIGH, "")
+        return head
+
+    house = House.build(tmp_path / "undisturbed")
+    begin(house)
+    cases = points(house.steps(*words), *STEPS, "write:before", "journal:before")
+    assert len(cases) > 5
+
+    def act(house: House, at: str) -> None:
+        head = begin(house)
+        killed = house.crash(at, *words)
+        assert killed.returncode in (-9, 0), both(killed)
+        house.run(*words)  # exit 2 where nothing was left to retire
+        states = {pr["head"]: pr["state"] for pr in house.prs().values()}
+        assert states == {"T-1-low": "open", "T-1-high": "closed"}, at
+        kept = git(house.repos / "app", "for-each-ref", "--format=%(objectname)",
+                   "refs/orchestr/retired").split()  # fmt: skip
+        assert set(kept) == {head}, at
+        assert not house.cell_dir("high").exists(), at
+        assert git(house.repos / "app", "for-each-ref", "refs/heads/T-1-high") == "", at
+        house.run("run", FEATURE, code=0)
+        assert "no spec" not in both(house.run("doctor")), at
+
+    at_each(cases, tmp_path, act)

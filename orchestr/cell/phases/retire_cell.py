@@ -5,7 +5,8 @@ branch, claim and ports given back, its records moved to `.orchestr/retired/`. W
 committed is refused, and so is a pull request that cannot be asked about.
 
 What survives a crash: the intent is journalled first, the ref comes before whatever it keeps is
-removed, and the folder of the records moves last. Called again, each step looks at what is there.
+removed, and the claim, which names the repository, goes last. Called again, each step looks at what
+is there.
 """
 
 from __future__ import annotations
@@ -81,10 +82,10 @@ def retire_cell(
         say(f"branch {ctx.cell.branch} is another cell's now; it was left alone\n")
     else:
         _remove_branches(ctx, tip, say)
-    ctx.run.registry.remove(ctx.key)
     if ref:
         say(f"kept its head as {ref}\n")
     _move_records(ctx)
+    ctx.run.registry.remove(ctx.key)
     note(done=True)
 
 
