@@ -119,3 +119,31 @@ def test_a_kill_at_any_step_of_a_retirement(tmp_path: Path) -> None:
         assert "no spec" not in both(house.run("doctor")), at
 
     at_each(cases, tmp_path, act)
+
+
+def test_a_kill_at_any_step_of_a_cells_new_name(tmp_path: Path) -> None:
+    """`was:`: records, worktree, claim and pull request go on under the new name, unpaid."""
+
+    def begin(house: House) -> list[str]:
+        house.run("run", FEATURE, code=0)
+        house.edit_spec("  high:\n", "  top:\n    was: high\n")
+        return house.starts()
+
+    house = House.build(tmp_path / "undisturbed")
+    begin(house)
+    cases = points(house.steps("run", FEATURE), *STEPS)
+    assert len(cases) > 5
+    branches = {pr["head"] for pr in house.prs().values() if pr["state"] == "open"}
+
+    def act(house: House, at: str) -> None:
+        paid = begin(house)
+        killed = house.crash(at, "run", FEATURE)
+        assert killed.returncode in (-9, 0), both(killed)
+        house.run("run", FEATURE, code=0)
+        assert house.starts() == paid, at
+        assert house.states() == {"low": "done", "top": "done"}, at
+        assert {pr["head"] for pr in house.prs().values()} == branches, at
+        assert not house.cell_dir("high").exists() and house.cell_dir("top").is_dir(), at
+        assert "nothing is wrong" in both(house.run("doctor", code=0)), at
+
+    at_each(cases, tmp_path, act)
