@@ -83,7 +83,7 @@ def test_a_persons_edit_stays(workspace: MakeWorkspace) -> None:
     ws.script("one", f"{WAIT.format('one')} echo work > a")
     run = begin(ws, "one")
     former = (ws.root / "specs/demo.yaml").read_text()
-    ws.edit_spec("do one", "do more")
+    ws.edit_spec("do one", "do more", while_agents_work=True)
     (ws.agents / "one.go").touch()
     assert run.ended() == 0, run.said()
     assert "do more" in (ws.root / "specs/demo.yaml").read_text()
