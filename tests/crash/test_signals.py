@@ -97,7 +97,11 @@ def test_an_agent_that_ends_well_while_it_is_stopped_is_not_paid_again(tmp_path:
     house = House.build(tmp_path / "w", settings=SHORT)
     house.close("low")
     stopped = house.crash(
-        "journal:after#attempt.started#INT", "run", FEATURE, env={"CRASH_LATE": str(house.agents)}
+        # By name: a warm server that keeps this environment is no process of the workspace.
+        "journal:after#attempt.started#INT",
+        "run",
+        FEATURE,
+        env={"CRASH_LATE": house.agents.name},
     )
     assert stopped.returncode == 130, both(stopped)
     assert attempt(house, "low", 1)["outcome"] == "done"
