@@ -350,6 +350,11 @@ def attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
     return digest(phase_digest(ctx, Phase.IMPLEMENT), marker.content_digest(), extra)
 
 
+def plan_key(ctx: CellContext, marker: WorktreeMarker) -> str:
+    """What a plan is for: the phase's own values and what the worktree was made from."""
+    return digest(phase_digest(ctx, Phase.PLAN), marker.content_digest())
+
+
 def local_head(ctx: CellContext) -> str | None:
     """The head of a person's branch, None when repository or branch is not there."""
     try:

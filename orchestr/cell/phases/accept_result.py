@@ -17,7 +17,7 @@ from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.approval import carry_approval, plan_digest
 from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, former_value, input_changes, save_inputs
-from orchestr.cell.inputs import GIT, attempt_key, phase_digest
+from orchestr.cell.inputs import GIT, attempt_key, plan_key
 from orchestr.cell.phases.run_phase import phase_module
 from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.codec import replace
@@ -31,7 +31,6 @@ from orchestr.state.results import (
     ImplementRecord,
     PlanRecord,
     WorktreeMarker,
-    digest,
 )
 
 ACCEPTED = (Phase.PLAN, Phase.IMPLEMENT)
@@ -77,7 +76,7 @@ def find_stale_result(ctx: CellContext) -> StaleResult | None:
     key = attempt_key(ctx, marker)
     planned = PlanRecord.read(ctx.dir) if ctx.cell.has_plan_phase else None
     is_planned = not ctx.cell.has_plan_phase or (
-        planned is not None and planned.key == _plan_key(ctx, marker)
+        planned is not None and planned.key == plan_key(ctx, marker)
     )
     why = phase_module(Phase.WORKTREE).reason_to_run(ctx)
     if why is None and done.key == key and is_planned:
@@ -146,7 +145,7 @@ def accept_result(ctx: CellContext, found: StaleResult, by: Acceptor) -> None:
         if value and text is not None:  # the yes was to the plan and the todo of then
             value = plan_digest(text, ctx.cell.todo)
             carry_approval(ctx, Gate.PLAN, [found.planned.digest], value)
-        key = _plan_key(ctx, found.marker)
+        key = plan_key(ctx, found.marker)
         replace(found.planned, key=key, digest=value).write(ctx.dir)
     key = attempt_key(ctx, found.marker)
     newest = attempts.newest_attempt(ctx.dir)
@@ -163,7 +162,3 @@ def acceptance_hint(ctx: CellContext) -> str | None:
         return f"orchestr accept {ctx.name}" if find_stale_result(ctx) is not None else None
     except OrchestrError:
         return None
-
-
-def _plan_key(ctx: CellContext, marker: WorktreeMarker) -> str:
-    return digest(phase_digest(ctx, Phase.PLAN), marker.content_digest())

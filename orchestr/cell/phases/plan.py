@@ -24,7 +24,7 @@ from orchestr.cell.agent.stop_agent import (
 )
 from orchestr.cell.approval import ApprovalDecision
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import attempt_key, phase_digest
+from orchestr.cell.inputs import attempt_key, plan_key
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.record import CellRecord, Decision
@@ -35,7 +35,6 @@ from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_if_changed
 from orchestr.spec.checks import Gate
-from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import PLAN_TEXT, PlanRecord, WorktreeMarker, digest
@@ -107,7 +106,7 @@ def read_inputs(ctx: CellContext, record: CellRecord) -> PlanInputs:
     text = read_plan(ctx)
     value = "" if text is None else approval.plan_digest(text, ctx.cell.todo)
     return PlanInputs(
-        digest(phase_digest(ctx, Phase.PLAN), record.marker.content_digest()),
+        plan_key(ctx, record.marker),
         text,
         value,
         approval.read_decision(ctx.dir, Gate.PLAN),

@@ -13,7 +13,7 @@ is there. The marker is written last, so a cell that is half moved comes here ag
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import attempt_key, phase_digest
+from orchestr.cell.inputs import attempt_key, plan_key
 from orchestr.cell.pull_request.claim import (
     find_other_owner,
     other_branch_hint,
@@ -35,7 +35,6 @@ from orchestr.state.results import (
     PlanRecord,
     PublishRecord,
     WorktreeMarker,
-    digest,
 )
 
 
@@ -86,14 +85,10 @@ def move_results(ctx: CellContext, old: WorktreeMarker, new: WorktreeMarker) -> 
     if newest is not None and newest.key == before:
         attempts.write_attempt(ctx.dir, replace(newest, key=after))
     planned = PlanRecord.read(ctx.dir)
-    if planned is not None and planned.key == _plan_key(ctx, old):
-        replace(planned, key=_plan_key(ctx, new)).write(ctx.dir)
+    if planned is not None and planned.key == plan_key(ctx, old):
+        replace(planned, key=plan_key(ctx, new)).write(ctx.dir)
     new.write(ctx.dir)
     return new
-
-
-def _plan_key(ctx: CellContext, marker: WorktreeMarker) -> str:
-    return digest(phase_digest(ctx, Phase.PLAN), marker.content_digest())
 
 
 def _move_publication(ctx: CellContext, was: str) -> None:
