@@ -27,6 +27,7 @@ from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_b
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.commit_style import refuse_bad_message
 from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.cell.worktree.harm_record import add_harm
 from orchestr.cell.worktree.person_changes import record_clean, record_left
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
@@ -82,7 +83,7 @@ def carry_out_attempt(
         lacks = explain_missing_variables(
             attempts.attempt_folder(ctx.dir, attempt.number), attempt.agent
         )
-        text = clone_guard.add_harm(error.reason, [*filter(None, [lacks]), *harm, *restored])
+        text = add_harm(error.reason, [*filter(None, [lacks]), *harm, *restored])
         _try_record_left(ctx, attempt)
         close_attempt(ctx, attempt, "failed", text)
         raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
@@ -122,14 +123,14 @@ def _resume_attempt(
         harm = restore_surroundings(ctx, newest, marker.base_ref)
         try_salvage(ctx, newest)
         why = "its todo, plan or what it builds on changed"
-        close_attempt(ctx, newest, "superseded", clone_guard.add_harm(why, harm))
+        close_attempt(ctx, newest, "superseded", add_harm(why, harm))
         return None
     lost = end_lost_agent(ctx, newest)
     if lost is not None:
         harm = restore_surroundings(ctx, newest, marker.base_ref)
         restore_worktree(ctx, newest)
         _try_record_left(ctx, newest)
-        close_attempt(ctx, newest, "failed", clone_guard.add_harm(lost, harm))
+        close_attempt(ctx, newest, "failed", add_harm(lost, harm))
         return None
     if not (attempts.attempt_folder(ctx.dir, newest.number) / "notes.txt").exists():
         ensure_worktree(ctx, marker)  # killed before the agent could start

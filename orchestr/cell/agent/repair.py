@@ -14,9 +14,9 @@ from orchestr.cell.agent.run_agent import author_work, drive_agent
 from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.proof.commit_result import commit_and_prove_repair
-from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
+from orchestr.cell.worktree.harm_record import add_harm
 from orchestr.cell.worktree.person_changes import set_aside_person_changes
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
@@ -87,7 +87,7 @@ def carry_out_repair(
             raise
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         mended = _clean_worktree(ctx, attempt, record)
-        text = clone_guard.add_harm(error.reason, [*harm, *mended])
+        text = add_harm(error.reason, [*harm, *mended])
         _close_and_journal(ctx, attempt, record, repairs.FAILED, detail=text)
         attempts.close(ctx.dir, attempt, "done", "", tip=find_branch_tip(ctx))
         repairs.end_series(ctx.dir, attempt.number, record.phase, record.origin)

@@ -29,8 +29,8 @@ from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.branch_guard import restore_surroundings
-from orchestr.cell.worktree.clone_guard import add_harm
 from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.cell.worktree.harm_record import add_harm
 from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed
 from orchestr.files import write_if_changed

@@ -9,6 +9,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.clone_refs import keep_commit
 from orchestr.cell.worktree.clone_snapshot import git_commands
+from orchestr.cell.worktree.harm_record import GUARD_HARM, HARM, CloneReport, note_harm
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
 from orchestr.git.trace import GitCommand, moved_ref
@@ -27,13 +28,13 @@ MOVED = "branches of other cells were moved: {}; they were put back"
 def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> None:
     """Before an agent starts, also for a repair: the picture of what is not its own."""
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
-    refs = clone_guard.snapshot_clone(ctx, marker.base_ref, folder / clone_guard.HARM)
+    refs = clone_guard.snapshot_clone(ctx, marker.base_ref, folder / HARM)
     write_json(folder / BRANCHES, _pick_cell_heads(ctx, refs))
 
 
 def snapshot_for_guard(ctx: CellContext) -> None:
     """Before checks or reviewers start: the same."""
-    refs = clone_guard.snapshot_clone(ctx, "", ctx.dir / clone_guard.GUARD_HARM)
+    refs = clone_guard.snapshot_clone(ctx, "", ctx.dir / GUARD_HARM)
     write_json(ctx.dir / GUARD_BRANCHES, _pick_cell_heads(ctx, refs))
 
 
@@ -46,17 +47,17 @@ def restore_surroundings(
     if attempt is None:
         return harm
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
-    places = (folder / BRANCHES, folder / clone_guard.HARM)
+    places = (folder / BRANCHES, folder / HARM)
     moved = _restore_moved_branches(ctx, attempt.number, *places)
     return [*harm, moved] if moved and moved not in harm else harm
 
 
-def restore_after_guard(ctx: CellContext) -> clone_guard.CloneReport:
+def restore_after_guard(ctx: CellContext) -> CloneReport:
     """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
     report = clone_guard.restore_after_guard(ctx)
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
-    places = (ctx.dir / GUARD_BRANCHES, ctx.dir / clone_guard.GUARD_HARM)
+    places = (ctx.dir / GUARD_BRANCHES, ctx.dir / GUARD_HARM)
     moved = _restore_moved_branches(ctx, number, *places)
     report.harm += [moved] if moved and moved not in report.harm else []
     return report
@@ -134,6 +135,6 @@ def _restore_moved_branches(ctx: CellContext, number: int, picture: Path, harm_f
             )
             continue
         found.append(f"{other.branch} ({(now_at or 'deleted')[:12]})")
-        clone_guard.note_harm(harm_file, [MOVED.format(", ".join(found))])
+        note_harm(harm_file, [MOVED.format(", ".join(found))])
         ctx.repo.update_ref(ref, was, now_at)
     return MOVED.format(", ".join(found)) if found else ""

@@ -9,15 +9,15 @@ A person works in the clone at the same time. So only what can be shown to be th
 back and is harm (`clone_refs`, `clone_config`, `workspace_guard`); a person's change stays, with a
 warning and the old value under a ref.
 
-What was found is written down before anything is put back: a kill in between must not make a
-harmless attempt of it.
+What was found is recorded before anything is put back (`orchestr.cell.worktree.harm_record`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
@@ -35,9 +35,16 @@ from orchestr.cell.worktree.clone_snapshot import (
     snapshot_lock,
     write_snapshot,
 )
+from orchestr.cell.worktree.harm_record import (
+    GUARD_HARM,
+    HARM,
+    CloneReport,
+    note_harm,
+    read_harm,
+    write_harm,
+)
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
-from orchestr.files import read_json, write_json
 from orchestr.git.errors import GitError
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -46,16 +53,6 @@ from orchestr.state.events import EventKind
 __all__ = ["GUARD", "read_refs", "restore_after_guard", "restore_clone", "snapshot_clone"]
 
 LOOK = "that is not put back, a person has to look at it"
-HARM = "harm.json"  # in an attempt's folder: what its agent did outside of its worktree
-GUARD_HARM = "checking-harm.json"  # in a cell's folder: the same of its checks and reviewers
-
-
-@dataclass(slots=True)
-class CloneReport:
-    """``harm`` is shown to be the agents' doing; ``restored`` are files that were put back."""
-
-    harm: list[str] = field(default_factory=list)
-    restored: list[str] = field(default_factory=list)
 
 
 def snapshot_clone(
@@ -98,16 +95,6 @@ def restore_clone(
     return _restore(ctx, number, base_ref, during, harm_file).harm
 
 
-def note_harm(harm_file: Path, texts: list[str]) -> None:
-    """Write down further harm before it is put back: the next look finds it again after a kill."""
-    _write_harm(harm_file, _read_harm(harm_file), CloneReport(texts))
-
-
-def add_harm(reason: str, texts: Sequence[str]) -> str:
-    """Why something failed, with what was found beside it and is not in it yet."""
-    return "; ".join([reason, *(text for text in texts if text not in reason)])
-
-
 def restore_after_guard(ctx: CellContext) -> CloneReport:
     """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
     newest = attempts.newest_attempt(ctx.dir)
@@ -129,7 +116,7 @@ def _restore(
         files = clone_config.compare_files(
             common_dir(ctx), before, _make_judge(ctx, number, during, holders)
         )
-        known = _write_harm(harm_file, known, CloneReport(restored=files.restored))
+        known = write_harm(harm_file, known, CloneReport(restored=files.restored))
         files.put_back()
         changes = clone_refs.compare_refs(ctx, before, holders)
         origin = dict(before.origin)
@@ -138,9 +125,9 @@ def _restore(
         if tip:
             origin[base_ref] = tip
         found = CloneReport([*changes.found, *pushed], files.restored)
-        _write_harm(harm_file, known, found)
+        write_harm(harm_file, known, found)
         found.harm = [*clone_refs.restore_refs(ctx, changes), *pushed]
-        report = _write_harm(harm_file, known, found)
+        report = write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal]
         warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
         after = replace(before, origin=origin, holders=holders)
@@ -162,15 +149,12 @@ def _restore(
 
 def _restore_workspace(ctx: CellContext, number: int, during: str, harm_file: Path) -> CloneReport:
     """The workspace's own files; all that is known of harm by then."""
-    known = _read_harm(harm_file)
-
-    def note(harm: list[str]) -> None:
-        _write_harm(harm_file, known, CloneReport(harm))
-
+    known = read_harm(harm_file)
+    note = partial(note_harm, harm_file)
     found = workspace_guard.restore_workspace(ctx, number, during, note)
     for text in (*found.restored, *found.personal):
         ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
-    return _write_harm(harm_file, known, CloneReport(found.harm, found.restored))
+    return write_harm(harm_file, known, CloneReport(found.harm, found.restored))
 
 
 def _make_judge(
@@ -187,28 +171,6 @@ def _make_judge(
         kept=attempts.attempt_folder(ctx.dir, number) / "changed",
         during=during,
     )
-
-
-# --- what was found --------------------------------------------------------------------------
-
-
-def _read_harm(file: Path) -> CloneReport:
-    with suppress(OrchestrError, KeyError, TypeError):
-        raw = read_json(file)
-        if raw is not None:
-            return CloneReport([str(t) for t in raw["harm"]], [str(t) for t in raw["restored"]])
-    return CloneReport()
-
-
-def _write_harm(file: Path, known: CloneReport, found: CloneReport) -> CloneReport:
-    """Write down what was found, with what an earlier look had found; nothing where all is well."""
-    both = CloneReport(
-        list(dict.fromkeys((*known.harm, *found.harm))),
-        list(dict.fromkeys((*known.restored, *found.restored))),
-    )
-    if both.harm or both.restored:
-        write_json(file, {"schema": 1, "harm": both.harm, "restored": both.restored})
-    return both
 
 
 # --- the origin ------------------------------------------------------------------------------

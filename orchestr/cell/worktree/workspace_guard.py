@@ -28,6 +28,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.clone_snapshot import BIGGEST, is_open, key_folder
+from orchestr.cell.worktree.harm_record import HARM, note_harm
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
@@ -168,7 +169,7 @@ def recover_workspace(layout: WorkspaceLayout, places: WorkspaceSettings | None)
                 layout.root,
                 folder / "changed" / "workspace",
                 f"{key.replace('/', ':')} was at work in a run that was killed",
-                partial(_note_harm, folder),
+                partial(note_harm, folder / HARM),
             )
             report.harm += found.harm
             report.restored += found.restored
@@ -177,17 +178,6 @@ def recover_workspace(layout: WorkspaceLayout, places: WorkspaceSettings | None)
         open_ones = {k: o for k, o in before.holders.items() if is_open(layout, k)}
         write_picture(layout, WorkspacePicture(before.files, open_ones))
     return report
-
-
-def _note_harm(folder: Path, harm: list[str]) -> None:
-    """Add to what an attempt's agent did outside of its worktree (`clone_guard.HARM`)."""
-    path = folder / "harm.json"
-    known: Any = None
-    with suppress(OrchestrError):
-        known = read_json(path)
-    old = known if isinstance(known, dict) else {}
-    both = dict.fromkeys([*map(str, old.get("harm", ())), *harm])
-    write_json(path, {"schema": 1, "harm": list(both), "restored": old.get("restored", [])})
 
 
 # --- whose it is -----------------------------------------------------------------------------
