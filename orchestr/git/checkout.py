@@ -18,7 +18,7 @@ from pathlib import Path
 
 from orchestr.git.errors import GitError, git_failed
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import join_records, split_records
 
 _PATIENCE = 900.0  # s, for a checkout that a killed orchestrator left running
 _CHECKOUT = {"checkout.workers": "0"}  # one per core (git-facts, 9.4 -> 5.4 s)
@@ -61,10 +61,8 @@ def complete_checkout(tree: Repo) -> None:
 
 def add_deleted_files(tree: Repo, paths: Sequence[str]) -> None:
     """Write tracked files again that are gone from the disk. A file that is there stays."""
-    data = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    tree.without_lfs().run_git(
-        "checkout-index", "--quiet", "-z", "--stdin", input=data, check=False
-    )
+    words = ("checkout-index", "--quiet", "-z", "--stdin")
+    tree.without_lfs().run_git(*words, input=join_records(paths), check=False)
 
 
 def _add_missing_files(tree: Repo, git_dir: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, Repo, TreeId
-from orchestr.git.runner import split_records
+from orchestr.git.runner import join_records, split_records
 
 _EMPTY = b"tree 0\0"
 
@@ -163,8 +163,7 @@ def _filter_tree(repo: Repo, commit: str, what: TreeFilter, env: Mapping[str, st
     if not gone:
         return repo.resolve_tree(commit)
     repo.run_git("read-tree", commit, env=env)
-    data = b"".join(os.fsencode(line) + b"\0" for line in gone)
-    repo.run_git("update-index", "-z", "--index-info", input=data, env=env)
+    repo.run_git("update-index", "-z", "--index-info", input=join_records(gone), env=env)
     return TreeId(repo.run_git("write-tree", env=env).text.strip())
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from orchestr.git.repo import CommitId, Repo, TreeId
-from orchestr.git.runner import single_line, split_records
+from orchestr.git.runner import join_records, single_line, split_records
 
 _GONE = "000000"
 
@@ -31,7 +30,7 @@ def take_paths(repo: Repo, base: CommitId, head: CommitId, paths: Iterable[str])
     """The tree of ``base`` with ``paths`` as ``head`` has them; what is gone there is gone."""
     changed = list_differences(repo, base, head)
     lines = [
-        f"{mode if mode != _GONE else '0'} {blob}\t".encode() + os.fsencode(path) + b"\0"
+        f"{mode if mode != _GONE else '0'} {blob}\t{path}"
         for path in paths
         for mode, blob in (changed[path],)
     ]
@@ -39,5 +38,5 @@ def take_paths(repo: Repo, base: CommitId, head: CommitId, paths: Iterable[str])
         env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         repo.run_git("read-tree", base, env=env)
         words = ("update-index", "--replace", "-z", "--index-info")
-        repo.run_git(*words, input=b"".join(lines), env=env)
+        repo.run_git(*words, input=join_records(lines), env=env)
         return TreeId(single_line(repo.run_git("write-tree", env=env)))

@@ -12,7 +12,6 @@ no option that discards uncommitted or unmerged work (``--force``, ``--no-verify
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from orchestr.git.errors import (
     output_tail,
 )
 from orchestr.git.remote import RemoteOps
-from orchestr.git.runner import WorktreeEntry, single_line, split_records
+from orchestr.git.runner import WorktreeEntry, join_records, single_line, split_records
 from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 
 __all__ = [
@@ -270,7 +269,7 @@ class Repo(RemoteOps):
             if hides(path):
                 back.append(f"{mode} {blob}\t{path}")
         if back:
-            data = b"".join(os.fsencode(line) + b"\0" for line in back)
+            data = join_records(back)
             self.run_git("update-index", "-z", "--index-info", input=data, env=env)
 
     def _staged_changes(self) -> bytes:

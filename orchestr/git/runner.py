@@ -10,7 +10,7 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -331,3 +331,8 @@ def single_line(done: CompletedCommand) -> str:
 def split_records(data: bytes) -> list[str]:
     """The strings of ``-z`` output; file names may hold newlines and any byte but NUL."""
     return [os.fsdecode(part) for part in data.split(b"\0") if part]
+
+
+def join_records(records: Iterable[str]) -> bytes:
+    """The input of a command with ``-z``: the other way round."""
+    return b"".join(os.fsencode(record) + b"\0" for record in records)

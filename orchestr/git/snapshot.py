@@ -20,7 +20,7 @@ from pathlib import Path
 
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import join_records, split_records
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",
@@ -122,11 +122,16 @@ def take_snapshot(tree: Repo, message: str) -> Snapshot:
         return Snapshot(CommitId(made.text.strip()), unkept, submodules)
 
 
+def list_new_paths(tree: Repo) -> list[str]:
+    """What is new and not ignored; a folder that is new as a whole counts once, with a last `/`."""
+    words = ("ls-files", "--others", "--exclude-standard", "--directory", "-z")
+    return split_records(tree.run_readonly(*words).out)
+
+
 def reveal_hidden(tree: Repo) -> None:
     """Make git look again at the files that it was told not to look at."""
     for option, paths in _find_hidden(tree).items():
-        data = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        tree.run_git("update-index", option, "-z", "--stdin", input=data)
+        tree.run_git("update-index", option, "-z", "--stdin", input=join_records(paths))
 
 
 def _find_hidden(tree: Repo) -> dict[str, list[str]]:
@@ -150,8 +155,8 @@ def _fill_index(
         raise GitError(f"{tree.path} has no index")
     shutil.copy2(index, place)
     for option, paths in hidden.items():
-        data = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        tree.run_git("update-index", option, "-z", "--stdin", input=data, env=env)
+        words = ("update-index", option, "-z", "--stdin")
+        tree.run_git(*words, input=join_records(paths), env=env)
     tree.run_git("ls-files", "--unmerged", "-z", env=env)  # fails for an index that is damaged
 
 
@@ -176,7 +181,7 @@ def _commit_staged(
         return None
     index = Path(env["GIT_INDEX_FILE"])
     other = shutil.copy2(index, index.with_name("staged"))
-    lines = b"".join(f"{c.mode} {c.blob}\t".encode() + os.fsencode(c.path) + b"\0" for c in mine)
+    lines = join_records(f"{c.mode} {c.blob}\t{c.path}" for c in mine)
     env = {**env, "GIT_INDEX_FILE": str(other)}
     tree.run_git("update-index", "-z", "--index-info", input=lines, env=env)
     made = tree.run_git("write-tree", env=env).text.strip()

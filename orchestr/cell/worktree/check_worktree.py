@@ -22,8 +22,7 @@ from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import exclude_config
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import split_records
-from orchestr.git.snapshot import read_changes
+from orchestr.git.snapshot import list_new_paths, read_changes
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import add_detached, clear_stale_locks
 from orchestr.process.tree import kill_marked
@@ -54,7 +53,7 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
         tree = _open_worktree(ctx, path, ())
         _show_commit(tree, commit)
         equip_worktree(ctx, path, path.parent)
-        write_json(made, {"paths": _list_new_paths(tree)})
+        write_json(made, {"paths": [path.rstrip("/") for path in list_new_paths(tree)]})
         write_atomic(ready, kit.encode())
     raw = read_json(made)
     tree = _open_worktree(ctx, path, raw.get("paths", ()) if isinstance(raw, dict) else ())
@@ -75,12 +74,6 @@ def _open_worktree(ctx: CellContext, path: Path, made: Sequence[str]) -> Repo:
     unseen = UnseenPaths(path, ctx.kit, SetupBaseline(folders=tuple(made)))
     config = exclude_config(ctx.repo, ctx.run.layout.excludes_file, unseen.patterns)
     return Repo(path, config=config, unseen=unseen)
-
-
-def _list_new_paths(tree: Repo) -> list[str]:
-    """What is new and not ignored; a folder that is new as a whole counts once."""
-    words = ("ls-files", "--others", "--exclude-standard", "--directory", "-z")
-    return [path.rstrip("/") for path in split_records(tree.run_readonly(*words).out)]
 
 
 def _show_commit(tree: Repo, commit: CommitId) -> None:

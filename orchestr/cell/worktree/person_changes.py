@@ -14,7 +14,6 @@ leftovers of an attempt below its ref only.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
@@ -24,7 +23,7 @@ from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, make_snap
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import Record, read_json_record, write_json_record
 from orchestr.git.repo import CommitId
-from orchestr.git.runner import split_records
+from orchestr.git.runner import join_records, split_records
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 
@@ -162,7 +161,7 @@ def _put_back(ctx: CellContext, left: WorktreeLeft, paths: list[str]) -> None:
     ctx.worktree_repo.run_git(
         "restore", f"--source={left.commit}", "--worktree", "--pathspec-from-file=-",
         "--pathspec-file-nul",
-        input=b"".join(os.fsencode(path) + b"\0" for path in paths),
+        input=join_records(paths),
         env={"GIT_LITERAL_PATHSPECS": "1"},
     )  # fmt: skip
 

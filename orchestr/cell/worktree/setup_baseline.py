@@ -23,8 +23,8 @@ from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.discard import left_folder, put_worktree, restore_submodules
 from orchestr.cell.worktree.salvage import attempt_ref, keep_worktree
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import split_records
-from orchestr.git.snapshot import ChangedPath, read_changes
+from orchestr.git.runner import join_records
+from orchestr.git.snapshot import ChangedPath, list_new_paths, read_changes
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 
@@ -99,10 +99,9 @@ def put_back_changes(
     number = newest.number if newest is not None else 0
     if before:
         ref = keep_worktree(ctx, number).ref
-        names = b"".join(os.fsencode(path) + b"\0" for path in changed)
         repo.without_lfs().run_git(
             "restore", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul",
-            input=names, env={"GIT_LITERAL_PATHSPECS": "1"},
+            input=join_records(changed), env={"GIT_LITERAL_PATHSPECS": "1"},
         )  # fmt: skip
     else:
         ref = put_worktree(ctx, number, head, branch=ctx.cell.branch if moved else None).ref
@@ -117,8 +116,7 @@ def put_back_changes(
 
 def _find_large_folders(repo: Repo, made: Sequence[str]) -> tuple[str, ...]:
     """The new folders that hold most of the new files: what a tool installed."""
-    words = ("ls-files", "--others", "--exclude-standard", "--directory", "-z")
-    new = [path for path in split_records(repo.run_readonly(*words).out) if path.endswith("/")]
+    new = [path for path in list_new_paths(repo) if path.endswith("/")]
     return tuple(path.rstrip("/") for path in new
                  if sum(one.startswith(path) for one in made) > MOST // 2)  # fmt: skip
 

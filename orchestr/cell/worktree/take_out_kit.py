@@ -13,7 +13,6 @@ calls this again.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,8 +31,9 @@ from orchestr.git.filter_history import (
     list_tree_paths,
     read_entries,
 )
+from orchestr.git.mixed_tree import list_differences
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import join_records
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 from orchestr.state.ports import FILE as PORTS
@@ -112,14 +112,9 @@ def _find_setup_changes(ctx: CellContext, base: CommitId, head: CommitId) -> dic
 def _leave_out_of_index(ctx: CellContext, old: CommitId, new: CommitId) -> None:
     """The index names what ``new`` has, where that differs from ``old``; files stay as they are."""
     tree = ctx.worktree_repo
-    words = ("-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new, "--")
-    records = split_records(tree.run_readonly("diff-tree", *words).out)
-    lines = []
-    for raw, path in zip(records[::2], records[1::2], strict=True):
-        _, mode, _, blob, _ = raw.split()
-        lines.append(f"{mode} {blob}\t{path}")
-    data = b"".join(os.fsencode(line) + b"\0" for line in lines)
-    tree.run_git("update-index", "-z", "--index-info", input=data)
+    differ = list_differences(tree, old, new)
+    lines = [f"{mode} {blob}\t{path}" for path, (mode, blob) in differ.items()]
+    tree.run_git("update-index", "-z", "--index-info", input=join_records(lines))
 
 
 def find_kit_in_commits(ctx: CellContext, base: CommitId, head: CommitId) -> tuple[str, ...]:
