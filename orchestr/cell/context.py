@@ -204,7 +204,7 @@ class FeatureRun:
     def registry(self) -> Registry:
         from orchestr.state.registry import Registry
 
-        return Registry(self.layout.registry_file, self.layout.locks_dir / "registry.lock")
+        return Registry.of_workspace(self.layout)
 
 
 class CellContext:

@@ -51,11 +51,6 @@ class RemovedCell:
         )
 
 
-def registry_of(layout: WorkspaceLayout) -> Registry:
-    """The registry of the workspace."""
-    return Registry(layout.registry_file, layout.locks_dir / "registry.lock")
-
-
 def find_removed_cells(
     layout: WorkspaceLayout,
     feature: Feature,
@@ -107,7 +102,7 @@ def _describe(
     place = layout.feature_dir(feature)
     entries = {
         entry.key.partition("/")[2]: entry
-        for entry in registry_of(layout).entries()
+        for entry in Registry.of_workspace(layout).entries()
         if entry.key.partition("/")[0] == place.name
     }
     active = {name for name, entry in entries.items() if entry.is_active}

@@ -214,7 +214,7 @@ def _suggest_repair(ctx: CellContext, verdict: WorktreeVerdict, *, fix: bool) ->
 
 def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
     """Entries of cells that no spec names, and folders that no entry names."""
-    registry = Registry(session.layout.registry_file, session.layout.locks_dir / "registry.lock")
+    registry = Registry.of_workspace(session.layout)
     try:
         registry.entries()
     except CorruptState as error:

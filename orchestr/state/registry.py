@@ -22,6 +22,7 @@ from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import set_aside, write_atomic
 from orchestr.git.repo import Repo
 from orchestr.process.file_lock import FlockLock
+from orchestr.state.layout import WorkspaceLayout
 
 ACTIVE = "active"
 RELEASED = "released"
@@ -80,6 +81,11 @@ class Registry:
     def __init__(self, path: Path, lock_path: Path) -> None:
         self.path = path
         self.lock_path = lock_path
+
+    @classmethod
+    def of_workspace(cls, layout: WorkspaceLayout) -> Registry:
+        """The registry of a workspace."""
+        return cls(layout.registry_file, layout.locks_dir / "registry.lock")
 
     def entries(self) -> list[RegistryEntry]:
         """Every entry, released ones too, by key. Raises CorruptState."""

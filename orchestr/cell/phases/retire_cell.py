@@ -16,13 +16,12 @@ from collections.abc import Callable, Collection
 
 from orchestr.cell.agent.stop_agent import has_running_agent, stop_attempt_agents
 from orchestr.cell.context import CellContext, FeatureRun
-from orchestr.cell.pull_request.claim import is_foreign
+from orchestr.cell.pull_request.claim import is_own_open
 from orchestr.cell.removed_cells import RemovedCell
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import find_free_ref, is_same_repository
 from orchestr.cell.worktree.setup import run_teardown
-from orchestr.forges.base import ClosingForge, PRState, PullRequest
-from orchestr.forges.body_markers import read_owner
+from orchestr.forges.base import ClosingForge, PullRequest
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import remove_worktree
 from orchestr.plan.dag import make_plan
@@ -119,13 +118,7 @@ def find_open_prs(ctx: CellContext) -> list[PullRequest]:
     if "origin" not in ctx.repo.list_remotes():
         return []
     found = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch])[ctx.cell.branch]
-    prs = [
-        pr
-        for pr in found
-        if pr.state is PRState.OPEN
-        and not is_foreign(ctx, pr)
-        and (pr.url == url or read_owner(pr.body) is not None)
-    ]
+    prs = [pr for pr in found if is_own_open(ctx, pr, url)]
     if prs and not isinstance(ctx.run.forge, ClosingForge):
         raise ctx.fail(
             f"the forge {ctx.run.forge.kind} cannot close {prs[0].url} for you",
@@ -146,7 +139,7 @@ def _keep_heads(ctx: CellContext, tip: CommitId | None) -> str:
         if head is None or (name != "branch" and tip and ctx.repo.is_ancestor(head, tip)):
             continue
         ref = find_free_ref(ctx, f"{place}/{name}", head)
-        ctx.repo.run_git("update-ref", ref, head)
+        ctx.repo.update_ref(ref, head)
         kept = kept or ref
     return kept
 

@@ -33,6 +33,14 @@ def is_foreign(ctx: CellContext, pr: PullRequest) -> bool:
     return foreign and is_owned_by_other(pr.body, feature, cell, former_keys(ctx))
 
 
+def is_own_open(ctx: CellContext, pr: PullRequest, url: str | None) -> bool:
+    """Whether a pull request is open and this cell's own: its markers say so, or it has the address
+    ``url`` that the cell's records name."""
+    if pr.state is not PRState.OPEN or is_foreign(ctx, pr):
+        return False
+    return pr.url == url or read_owner(pr.body) is not None
+
+
 def former_keys(ctx: CellContext) -> tuple[str, ...]:
     """The names that the cell had before, as ``feature/cell``."""
     known = ctx.run.registry.lookup(ctx.key)

@@ -11,11 +11,10 @@ is closed after the new one is open; a comment is made once, one that is closed 
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.pull_request.claim import is_foreign
+from orchestr.cell.pull_request.claim import is_own_open
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.errors import OrchestrError
-from orchestr.forges.base import ClosingForge, PRState, PullRequest
-from orchestr.forges.body_markers import read_owner
+from orchestr.forges.base import ClosingForge, PullRequest
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
@@ -46,16 +45,9 @@ def read_former_prs(ctx: CellContext, branches: list[str]) -> list[PullRequest]:
     if not branches:
         return []
     published = PublishRecord.read(ctx.dir)
-    url = published.url if published is not None else ""
+    url = published.url if published is not None else None
     found = ctx.run.forge.find_pull_requests(ctx.repo_ref, branches)
-    return [
-        pr
-        for prs in found.values()
-        for pr in prs
-        if pr.state is PRState.OPEN
-        and not is_foreign(ctx, pr)
-        and (read_owner(pr.body) is not None or pr.url == url)
-    ]
+    return [pr for prs in found.values() for pr in prs if is_own_open(ctx, pr, url)]
 
 
 def refuse_unmerged_commits(ctx: CellContext, prs: list[PullRequest], head: str) -> None:
