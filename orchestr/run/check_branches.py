@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.claim import find_other_owner, other_branch_hint
-from orchestr.cell.worktree.clone_snapshot import read_refs
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
-from orchestr.git.repo import CommitId
+from orchestr.git.repo import Branch, CommitId
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action
 from orchestr.state.results import WorktreeMarker
@@ -23,30 +22,29 @@ from orchestr.state.results import WorktreeMarker
 def check_branches(cells: Sequence[CellContext]) -> list[Diagnostic]:
     """``cells`` have something to do; those that have worked on their branch are passed over."""
     found: list[Diagnostic] = []
-    refs: dict[str, dict[str, str]] = {}
+    heads: dict[str, dict[Branch, CommitId]] = {}
     for ctx in cells:
         new = ctx.cell.action is Action.AGENT and WorktreeMarker.read(ctx.dir) is None
         if not new or ctx.cell.adopt or not ctx.repo_path.is_dir():
             continue
         try:
-            if ctx.cell.repo not in refs:
-                refs[ctx.cell.repo] = read_refs(ctx.repo)
-            found += _check_branch(ctx, refs[ctx.cell.repo])
+            if ctx.cell.repo not in heads:
+                heads[ctx.cell.repo] = ctx.repo.list_branch_heads()
+            found += _check_branch(ctx, heads[ctx.cell.repo].get(Branch(ctx.cell.branch)))
         except OrchestrError:
             continue  # a repository that git cannot use has a finding of its own
     return found
 
 
-def _check_branch(ctx: CellContext, refs: dict[str, str]) -> Iterator[Diagnostic]:
+def _check_branch(ctx: CellContext, tip: CommitId | None) -> Iterator[Diagnostic]:
     branch = ctx.cell.branch
-    tip = refs.get(f"refs/heads/{branch}")
     known = ctx.run.registry.lookup(ctx.key)
     if tip is None or (known is not None and known.branch == branch):
         return
     base = base_branch(ctx)
     tips = (f"refs/remotes/origin/{base}", f"refs/heads/{base}")
     if any(
-        at is not None and ctx.repo.is_ancestor(CommitId(tip), at)
+        at is not None and ctx.repo.is_ancestor(tip, at)
         for at in map(ctx.repo.resolve_commit, tips)
     ):
         return

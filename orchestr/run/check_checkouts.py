@@ -6,39 +6,35 @@ not, is neither built on nor lost; whoever expects it there is warned before an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
-from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
+from orchestr.run.check_origins import list_named_bases
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action
 
 
 def check_checkouts(cells: Sequence[CellContext]) -> list[Diagnostic]:
     """``cells`` have something to do; repositories that are not there yet are passed over."""
-    bases: dict[str, dict[str, CellContext]] = {}
+    chosen: dict[str, list[CellContext]] = {}
     for ctx in cells:
-        stacked = len(ctx.plan.stack) == 1
-        if ctx.cell.action is Action.AGENT and not stacked and ctx.repo_path.is_dir():
-            try:
-                bases.setdefault(ctx.cell.repo, {}).setdefault(base_branch(ctx), ctx)
-            except OrchestrError:
-                continue  # a finding of its own already
+        if ctx.cell.action is Action.AGENT and ctx.repo_path.is_dir():
+            chosen.setdefault(ctx.cell.repo, []).append(ctx)
     found: list[Diagnostic] = []
-    for name, by_base in bases.items():
-        repo = next(iter(by_base.values())).repo
+    for name, mine in chosen.items():
         try:
-            found += _compare_checkout(name, repo, by_base)
+            bases = {base.branch for base in list_named_bases(mine)}
+            found += _compare_checkout(name, mine[0].repo, bases)
         except OrchestrError:
-            continue
+            continue  # a finding of its own already
     return found
 
 
-def _compare_checkout(name: str, repo: Repo, bases: dict[str, CellContext]) -> Iterator[Diagnostic]:
+def _compare_checkout(name: str, repo: Repo, bases: Collection[str]) -> Iterator[Diagnostic]:
     words = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no")
     records = split_records(repo.run_readonly(*words).out)
     heads = [r.removeprefix("# branch.head ") for r in records if r.startswith("# branch.head ")]

@@ -65,7 +65,7 @@ def check_origin(cells: Sequence[CellContext]) -> Iterator[Diagnostic]:
     if other is not None:
         yield Diagnostic("error", explain_other_place(name, other), keep_one_place(repo))
         return
-    bases = _named_bases(cells)
+    bases = list_named_bases(cells)
     try:
         look = _ask_origin(repo, cells, bases)
     except FetchFailed as error:
@@ -94,7 +94,7 @@ class NamedBase:
     is_set: bool
 
 
-def _named_bases(cells: Sequence[CellContext]) -> list[NamedBase]:
+def list_named_bases(cells: Sequence[CellContext]) -> list[NamedBase]:
     """The bases of the cells that are not stacked; none of those that are a cell's branch."""
     found: dict[tuple[str, bool], list[str]] = {}
     ours = {entry.branch for entry in cells[0].run.registry.entries()}

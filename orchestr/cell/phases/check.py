@@ -94,10 +94,10 @@ def read_inputs(ctx: CellContext, record: CellRecord) -> CheckInputs:
 def _former_key(ctx: CellContext) -> str | None:
     """The key that a result has which an earlier version made: it did not know `test_first`, and
     what it built is not checked again by itself."""
+    if not ctx.cell.proof.test_first:
+        return None  # first: no file is read for the many cells without it
     was_known = former_value(ctx, Phase.CHECK, "test_first") is not None
-    if not ctx.cell.proof.test_first or was_known:
-        return None
-    return digest_without(ctx, Phase.CHECK, TEST_FIRST)
+    return None if was_known else digest_without(ctx, Phase.CHECK, TEST_FIRST)
 
 
 def reason_to_run(ctx: CellContext) -> str | None:

@@ -66,8 +66,8 @@ def find_links_back(run: FeatureRun, repo: str, place: Path | None = None) -> li
         return []
     workspace = run.settings.workspace
     homes = [workspace.worktrees.resolve(), workspace.state.resolve()]
-    names = [*expand_names(settings.link, clone), *expand_names(settings.copy, clone)]
-    linked = set(expand_names(settings.link, clone))
+    linked = list(expand_names(settings.link, clone))
+    names = [*linked, *expand_names(settings.copy, clone)]
     own = (place or clone).resolve()
     found = []
     for name in names:
