@@ -151,14 +151,12 @@ def _first_of_script(script: str) -> tuple[str, ...]:
         if token.startswith(("|", "(", "<", ">")) and token != "||":
             return ()
         command = []
-    if not command or command[0] in BRANCHING | INSIDE or _UNKNOWN & set(command[0]):
-        return ()
     while command and command[0] in SHELL_WRAPPERS:
         command = _words_behind_options(command[1:], command[0])
-    if not command or command[0].isdecimal():
-        return ()  # `exec 2>&1`: the number of a stream
-    if command[0] in BRANCHING | INSIDE or _UNKNOWN & set(command[0]):
+    if not command or command[0] in BRANCHING | INSIDE or _UNKNOWN & set(command[0]):
         return ()
+    if command[0].isdecimal():
+        return ()  # `exec 2>&1`: the number of a stream
     name = Path(command[0]).name
     runs_more = name in WRAPPERS or name in SHELLS
     return list_first_programs(command) if runs_more else (command[0],)

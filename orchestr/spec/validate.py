@@ -165,11 +165,9 @@ def _without_check(settings: ValidationSettings, feature: Feature) -> Problem | 
             bare.append(cell.name)
     if not bare:
         return None
-    root = settings.workspace.root
-    (place,) = locate_cell_fields(root, feature.path, [bare[:1]], at_key=True)
     message = f"no check for {_list_names(bare)}: nothing shows that the work is right"
     hint = "add `checks:` (`orchestr plan` proposes some), or state it with `checks: none`"
-    return Problem(feature.path, *place, "", message, hint, "warning")
+    return _warn_of_cells(settings, feature, bare, message, hint)
 
 
 def _without_proof_of_tests(settings: ValidationSettings, feature: Feature) -> Problem | None:
@@ -183,10 +181,17 @@ def _without_proof_of_tests(settings: ValidationSettings, feature: Feature) -> P
             bare.append(cell.name)
     if not bare:
         return None
-    root = settings.workspace.root
-    (place,) = locate_cell_fields(root, feature.path, [bare[:1]], at_key=True)
     message = f"test_first cannot be shown for {_list_names(bare)}: no check there runs tests"
     hint = "add one to `checks:` (`orchestr plan` proposes some), or leave out `test_first`"
+    return _warn_of_cells(settings, feature, bare, message, hint)
+
+
+def _warn_of_cells(
+    settings: ValidationSettings, feature: Feature, cells: Sequence[str], message: str, hint: str
+) -> Problem:
+    """A warning at the first of the cells."""
+    root = settings.workspace.root
+    (place,) = locate_cell_fields(root, feature.path, [cells[:1]], at_key=True)
     return Problem(feature.path, *place, "", message, hint, "warning")
 
 

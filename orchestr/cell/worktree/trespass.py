@@ -120,9 +120,8 @@ def find_trespass(ctx: CellContext, attempt: Attempt) -> list[str]:
     layout = ctx.run.layout
     me = Neighbour(ctx.key, WriteEvidence(layout, ctx.key))
     others = [one.key for one in _list_recent(layout, ctx.key, me.evidence.began)]
-    found: list[str] = []
     commands = read_commands(ctx.git_record)
-    found = []
+    found: list[str] = []
     for key in others:
         if not is_open(layout, key):
             continue  # its end has told us, see below

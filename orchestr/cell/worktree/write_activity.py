@@ -95,10 +95,9 @@ class WriteEvidence:
             return None
         end = time.monotonic() + FRESH
         while True:
-            sizes = [line.written_about(moment, files=files) for line in self._lines]
-            known = [size for size in sizes if size is not None]
-            if len(known) == len(sizes):
-                return sum(known)
+            total = _add_up(line.written_about(moment, files=files) for line in self._lines)
+            if total is not None:
+                return total
             if time.monotonic() > end or time.time() > moment + FRESH + SLACK:
                 return None
             time.sleep(SLACK)
@@ -109,25 +108,19 @@ class WriteEvidence:
         files on another device than the attempts."""
         with suppress(OSError):
             if self._lines and self._folder.stat().st_dev == device:
-                sizes = [line.dirtied_about(moment) for line in self._lines]
-                known = [size for size in sizes if size is not None]
-                return sum(known) if len(known) == len(sizes) else None
+                return _add_up(line.dirtied_about(moment) for line in self._lines)
         return None
 
     def dirtied_until(self, moment: float, device: int) -> int | None:
         """All that they can have made dirty of files' pages up to then; None as above."""
         with suppress(OSError):
             if self._lines and self._folder.stat().st_dev == device:
-                sizes = [line.dirtied_until(moment) for line in self._lines]
-                known = [size for size in sizes if size is not None]
-                return sum(known) if len(known) == len(sizes) else None
+                return _add_up(line.dirtied_until(moment) for line in self._lines)
         return None
 
     def written_until(self, moment: float) -> int | None:
         """All that they can have written up to then; None: not known."""
-        sizes = [line.written_until(moment) for line in self._lines]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if self._lines and len(known) == len(sizes) else None
+        return _add_up(line.written_until(moment) for line in self._lines) if self._lines else None
 
     def mentions(self, words: Iterable[str]) -> bool:
         """Whether a transcript of theirs holds one of the words: a tool's call, a command."""
@@ -138,6 +131,16 @@ class WriteEvidence:
                 if any(word in text for word in wanted):
                     return True
         return False
+
+
+def _add_up(sizes: Iterable[int | None]) -> int | None:
+    """The sum; None when one of them is not known."""
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total
 
 
 def least_written(path: Path, old: bytes | None, size: int) -> int:
