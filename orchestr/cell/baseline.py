@@ -102,7 +102,7 @@ class UnseenPaths:
 
     def hides_new(self, path: str) -> bool:
         """Whether a new path is the kit's or set-up's."""
-        if (self.ports and path == PORTS) or self.kit.covers(path) or self.hides_change(path):
+        if (self.ports and path == PORTS) or self.kit.covers_path(path) or self.hides_change(path):
             return True
         return any(path == one or path.startswith(f"{one}/") for one in self.baseline.folders)
 

@@ -247,19 +247,19 @@ def phase_digest(ctx: CellContext, phase: Phase) -> str:
 def digest_without(ctx: CellContext, phase: Phase, later: PhaseInput) -> str:
     """The digest of a version without ``later``, which is in a `WhenSet` of its own."""
 
-    def remove(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    def leave_out(nodes: Sequence[Node]) -> tuple[Node, ...]:
         kept: list[Node] = []
         for node in nodes:
             match node:
                 case WhenSet(any_of, inside) if any_of != (later,):
-                    kept.append(WhenSet(any_of, remove(inside)))
+                    kept.append(WhenSet(any_of, leave_out(inside)))
                 case WhenSet():
                     pass
                 case _:
                     kept.append(node)
         return tuple(kept)
 
-    return digest(*_digest_rows(ctx, remove(PHASE_INPUTS[phase])))
+    return digest(*_digest_rows(ctx, leave_out(PHASE_INPUTS[phase])))
 
 
 def _digest_rows(ctx: CellContext, nodes: Sequence[Node]) -> list[Any]:

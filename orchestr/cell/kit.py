@@ -61,7 +61,7 @@ class KitPaths:
         again = [f"!/{escape_pattern(path)}" for path in self.kept if path not in self.names]
         return (*(f"/{self._as_pattern(name)}" for name in mine), *again)
 
-    def covers(self, path: str) -> bool:
+    def covers_path(self, path: str) -> bool:
         """Whether a path of the worktree is the kit's."""
         return bool(self.patterns) and bool(self._matcher.match_file(path.rstrip("/")))
 
@@ -178,7 +178,7 @@ def _find_entry(path: str, kit: KitPaths) -> str:
     for name in kit.names:
         if name not in kit.literal and "**" not in name:
             entry = "/".join(parts[: name.count("/") + 1])
-            if KitPaths((name,)).covers(entry):
+            if KitPaths((name,)).covers_path(entry):
                 return entry
     return path
 

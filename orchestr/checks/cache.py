@@ -64,7 +64,7 @@ class ResultCache:
         with suppress(OSError):
             write_atomic(self._entry_path(key), head + body)
 
-    def drop(self, key: str) -> None:
+    def forget_result(self, key: str) -> None:
         """Forget a result: what ran beside it makes it worth nothing."""
         with suppress(OSError):
             self._entry_path(key).unlink(missing_ok=True)

@@ -66,7 +66,7 @@ def lease_ports(
                     (place / FILE).unlink()
         finally:
             if borrowed:
-                portlease.port_owner(ctx).release()
+                portlease.port_owner(ctx).release_ports()
                 ctx.run.registry.release(ctx.key)
             else:
                 portlease.release_ports(ctx)

@@ -192,7 +192,7 @@ def find_overlaps(feature: Feature) -> tuple[PathOverlap, ...]:
                 if not linked and can_overlap(claim.glob, other.glob):
                     found.append(PathOverlap(other.cell, cell.name, other.pattern, claim.pattern))
         for claim in mine:
-            index.add(claim)
+            index.add_claim(claim)
     return tuple(sorted(set(found), key=lambda o: (position[o[0]], position[o[1]], o[2:])))
 
 
@@ -227,7 +227,7 @@ class _ClaimIndex:
         found += self._below.get(prefix, ())
         return [*found, *self._every.get((claim.repo, True), [])]
 
-    def add(self, claim: _Claim) -> None:
+    def add_claim(self, claim: _Claim) -> None:
         """Keep it for those that come."""
         self._every.setdefault((claim.repo, bool(claim.glob.floating)), []).append(claim)
         if claim.glob.floating:

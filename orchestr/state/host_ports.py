@@ -64,7 +64,7 @@ class PortOwner:
     lease: Path
     state: Path
 
-    def claim(self, ports: Sequence[int]) -> bool:
+    def claim_ports(self, ports: Sequence[int]) -> bool:
         """Claim ports; False when another workspace holds one of them. The same again is fine."""
         try:
             with FlockLock(_lock_file(), timeout=PATIENCE):
@@ -79,7 +79,7 @@ class PortOwner:
             return True
         return True
 
-    def release(self) -> None:
+    def release_ports(self) -> None:
         """Give back what the cell holds."""
         with suppress(OrchestrError, OSError), FlockLock(_lock_file(), timeout=PATIENCE):
             claims = _read_claims()

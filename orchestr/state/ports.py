@@ -43,12 +43,12 @@ def lease_ports(
     """
     if owner is not None:
         held = registry.lookup_active(key)
-        if held is not None and held.ports and not owner.claim(held.ports):
+        if held is not None and held.ports and not owner.claim_ports(held.ports):
             registry.free_ports(key)  # left by a kill, and another workspace has them by now
     blocks = [port_block(base, slot) for slot in range(slots)]
 
     def is_usable(ports: tuple[int, ...]) -> bool:
-        return are_all_free(ports) and (owner is None or owner.claim(ports))
+        return are_all_free(ports) and (owner is None or owner.claim_ports(ports))
 
     return registry.lease_ports(key, blocks, is_usable)
 

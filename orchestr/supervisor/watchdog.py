@@ -102,14 +102,14 @@ class Watchdog:
             self._notes.append(f"the supervisor failed: {type(error).__name__}: {error}")
         finally:
             killed = self._end_all()
-            self._writes.end()
+            self._writes.note_end()
         return self._make_exit_record(killed)
 
     # -- start ---------------------------------------------------------------------------------
 
     def _start_agent(self) -> bool:
         launch = self._launch
-        self._writes.begin()
+        self._writes.note_start()
         try:
             with _open_stdin(launch.stdin) as stdin:
                 self._agent = subprocess.Popen(
@@ -151,7 +151,7 @@ class Watchdog:
         while self._status is None:
             self._read_pipes(self._select_timeout())
             self._reap_children()
-            self._writes.sample()
+            self._writes.take_sample()
             if self._status is None:
                 self._check_limits(time.monotonic())
         # The agent has ended. What it wrote last is in the pipes; a grandchild may hold them
@@ -161,7 +161,7 @@ class Watchdog:
         while self._readers and time.monotonic() < min(end, self._heard + QUIET):
             self._read_pipes(0.1)
             self._reap_children()
-            self._writes.sample()
+            self._writes.take_sample()
 
     def _end_all(self) -> int:
         """End what the agent left behind; returns how many that were."""
@@ -240,7 +240,7 @@ class Watchdog:
                 dues = [self._stage_since + self._launch.grace]
             case _:
                 return 0.1
-        soon = time.monotonic() + self._writes.pause
+        soon = time.monotonic() + self._writes.time_to_next
         return max(0.0, min([soon, *dues]) - time.monotonic())
 
     def _time_limits(self) -> list[tuple[float, ExitReason]]:

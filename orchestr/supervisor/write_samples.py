@@ -50,7 +50,7 @@ class WriteSampler:
         with suppress(OSError):
             self._fd = os.open(folder / WRITES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def begin(self) -> None:
+    def note_start(self) -> None:
         """The agent is about to start."""
         found = read_written_bytes(self._root)
         total, dirtied = (found.written, found.dirtied) if found else (0, 0)
@@ -61,16 +61,16 @@ class WriteSampler:
             self._append("u", self._last.time)
 
     @property
-    def pause(self) -> float:
+    def time_to_next(self) -> float:
         """Seconds until it wants to look again."""
         return max(0.0, self._due - time.monotonic()) if self._fd is not None else NEVER
 
-    def sample(self) -> None:
+    def take_sample(self) -> None:
         """Look again, unless that was just done."""
-        if self._fd is not None and not self.pause:
+        if self._fd is not None and not self.time_to_next:
             self._look()
 
-    def end(self) -> None:
+    def note_end(self) -> None:
         """All that the agent had started is gone."""
         self._look()
         self._append("e", time.time())

@@ -46,9 +46,9 @@ def test_two_workspaces_get_different_blocks(tmp_path: Path) -> None:
     assert lease_ports(two, "f/a", base, 3, owner=theirs["a"]) == port_block(base, 1)  # again
 
     two.free_ports("f/a")
-    theirs["a"].release()
+    theirs["a"].release_ports()
     one.free_ports("f/b")
-    mine["b"].release()
+    mine["b"].release_ports()
     assert lease_ports(one, "f/b", base, 3, owner=mine["b"]) == port_block(base, 1)
 
 

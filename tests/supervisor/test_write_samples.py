@@ -67,13 +67,13 @@ import os, pathlib, subprocess
 from orchestr.supervisor.write_samples import WriteSampler
 folder, said = pathlib.Path({str(tmp_path)!r}), []
 sampler = WriteSampler(folder, os.getpid(), lambda: sum(map(len, said)))
-sampler.begin()
+sampler.note_start()
 script = "printf hello; printf 0123456789 > " + str(folder / "made")
 child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
 said.append(child.stdout.read())
 child.wait()
 (folder / "own").write_text("x" * 1000)
-sampler.end()
+sampler.note_end()
 """
     subprocess.run([sys.executable, "-c", program], check=True)
     found = read_timeline(tmp_path)

@@ -69,11 +69,11 @@ def retire_cell(
     url = prs[0].url if prs else read_url(ctx.dir)
     ref = _keep_heads(ctx, tip)
 
-    def note(*, done: bool) -> None:
+    def journal_step(*, done: bool) -> None:
         ctx.emit(EventKind.CELL_RETIRED, branch=ctx.cell.branch, head=tip, ref=ref, url=url,
                  path=str(ctx.worktree), user=user, done=done)  # fmt: skip
 
-    note(done=False)
+    journal_step(done=False)
     for pr in prs:
         _close(ctx, pr, say)
     _remove_worktree(ctx, say)
@@ -85,7 +85,7 @@ def retire_cell(
         say(f"kept its head as {ref}\n")
     _move_records(ctx)
     ctx.run.registry.remove(ctx.key)
-    note(done=True)
+    journal_step(done=True)
 
 
 def refuse_lost_work(ctx: CellContext, *, stop: bool) -> None:

@@ -183,7 +183,7 @@ def _run_guarded(
     harm = guard.harm
     if harm:
         for check in checks:  # else the next round would find them passed, and no harm
-            cache.drop(cache_key(check, request.tree, request.environ))
+            cache.forget_result(cache_key(check, request.tree, request.environ))
         text = f"while the checks ran, {'; '.join(harm)}"
         bad = CheckResult("worktree unchanged", "command", False, text,
                           (Failure("worktree unchanged", message=text),))  # fmt: skip

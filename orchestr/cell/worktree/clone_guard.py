@@ -164,9 +164,9 @@ def _make_judge(
     return clone_config.FileJudge(
         commands=git_commands(ctx, ctx.key),
         theirs=[command for key in others for command in git_commands(ctx, key)],
-        may_have_written=lambda path, old: mine.judge(path, old) is not Wrote.NO,
+        may_have_written=lambda path, old: mine.judge_file(path, old) is not Wrote.NO,
         others_may_have_written=lambda path, old: any(
-            one.judge(path, old) is not Wrote.NO for one in theirs
+            one.judge_file(path, old) is not Wrote.NO for one in theirs
         ),
         kept=attempts.attempt_folder(ctx.dir, number) / "changed",
         during=during,

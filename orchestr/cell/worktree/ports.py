@@ -119,7 +119,7 @@ def release_ports(ctx: CellContext) -> None:
     """The cell has ended: others may have its ports, unless its agent lives still."""
     if is_agent_running(ctx.dir):
         return
-    port_owner(ctx).release()
+    port_owner(ctx).release_ports()
     if ctx.run.registry.free_ports(ctx.key):
         path = ctx.worktree / FILE
         with suppress(OSError):

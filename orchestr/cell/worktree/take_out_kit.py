@@ -143,7 +143,7 @@ def find_kit_in_commits(ctx: CellContext, base: CommitId, head: CommitId) -> tup
         commit = commits[0].commit if commits else head
         paths = format_paths(now or list(commits[0].paths))
         found.append(IN_COMMITS.format(source=source, commit=commit[:12], paths=paths))
-    others = sorted(path for path in blobs.values() if not kit.covers(path))
+    others = sorted(path for path in blobs.values() if not kit.covers_path(path))
     if others:
         found.append(COPIED.format(source=source, paths=format_paths(others)))
     return tuple(found)

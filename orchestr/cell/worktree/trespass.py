@@ -259,10 +259,10 @@ def _writers_of(
         and not (whole and other.evidence.dirtied_about(moment, stat.st_dev) == 0)
     ]  # fmt: skip
     if may and not _is_shown_foreign(own, moment, old, stat, whole=whole):
-        if own.mentions([file.name]):
+        if own.mentions_any([file.name]):
             return []
         names = [str(file), f"../{place.name}/{path}", f"{place.parent.name}/{place.name}/{path}"]
-        may = [other for other in may if other.evidence.mentions(names)]
+        may = [other for other in may if other.evidence.mentions_any(names)]
     return [other.name for other in may]
 
 

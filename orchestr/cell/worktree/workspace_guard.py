@@ -215,14 +215,14 @@ def _content(entry: tuple[int, str] | None) -> bytes | None:
 def _judge(
     path: Path, old: bytes | None, mine: WriteEvidence, theirs: list[WriteEvidence]
 ) -> Author:
-    own = mine.judge(path, old)
-    may = [other for other in theirs if other.judge(path, old) is not Wrote.NO]
+    own = mine.judge_file(path, old)
+    may = [other for other in theirs if other.judge_file(path, old) is not Wrote.NO]
     if own is Wrote.NO:
         return Author.OTHER_AGENT if may else Author.PERSON
     if own is Wrote.YES and not may:
         return Author.AGENT
-    named = mine.mentions([path.name])
-    if any(other.mentions([path.name]) for other in may):
+    named = mine.mentions_any([path.name])
+    if any(other.mentions_any([path.name]) for other in may):
         return Author.UNKNOWN if named else Author.OTHER_AGENT
     return Author.AGENT if named else Author.UNKNOWN
 
@@ -232,7 +232,7 @@ def _judge_after_kill(
 ) -> Author:
     """As above; but where nothing was seen of an agent's writing, a person had the time to edit."""
     author = _judge(path, old, mine, theirs)
-    if author is Author.UNKNOWN and mine.judge(path, old) is Wrote.UNKNOWN:
+    if author is Author.UNKNOWN and mine.judge_file(path, old) is Wrote.UNKNOWN:
         return Author.PERSON
     return author
 

@@ -48,7 +48,7 @@ class WriteEvidence:
         found = (read_timeline(folder) for folder in self._folders)
         self._lines = [line for line in found if line is not None]
 
-    def judge(self, path: Path, old: bytes | None = None) -> Wrote:
+    def judge_file(self, path: Path, old: bytes | None = None) -> Wrote:
         """Whether they can have made the file ``path`` what it is now; ``old`` is what it was.
 
         A file that was written and then moved to its place has an older time of its content: one
@@ -122,7 +122,7 @@ class WriteEvidence:
         """All that they can have written up to then; None: not known."""
         return _add_up(line.written_until(moment) for line in self._lines) if self._lines else None
 
-    def mentions(self, words: Iterable[str]) -> bool:
+    def mentions_any(self, words: Iterable[str]) -> bool:
         """Whether a transcript of theirs holds one of the words: a tool's call, a command."""
         wanted = [os.fsencode(word) for word in words]
         for folder in self._folders:
