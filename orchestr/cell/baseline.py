@@ -1,4 +1,4 @@
-"""What a worktree was before its first agent: what set-up left in it is nobody's work.
+"""What a worktree was before its first agent: what set-up left in it is no work of a cell.
 
 Owns `baseline.json`, written when the set-up has ended, and `UnseenPaths`, by which git in that
 worktree passes over it. Tracked files are put back after the set-up; what is left is new files, and

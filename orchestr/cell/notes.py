@@ -25,7 +25,7 @@ from orchestr.state.results import (
 )
 
 TEST_FIRST = "test first"  # the check of a cell with `test_first: true`
-NOT_EVALUATED = "not evaluated"  # begins what is told where nothing can show it
+NOT_EVALUATED = "not evaluated"  # begins the note where nothing can show it
 MOST = 5  # names in a line
 
 

@@ -27,20 +27,20 @@ def judge_missing_variables(
     dropped = [v.name for v in found if v.dropped]
     unset = [v.name for v in found if not v.dropped]
     place = f" in {request.place}" if request.place else ""
-    told = []
+    advice = []
     if dropped:
-        told.append(
+        advice.append(
             f"it needs {_join(dropped)}, set here and not passed on: add pass_env: "
             f"[{', '.join(dropped)}] to check {check.name}{place}"
         )
     if unset:
         allow = [name for name in unset if name not in named]
         how = f", and add pass_env: [{', '.join(allow)}] to check {check.name}{place}"
-        told.append(f"{_join(unset)} is not set: set it{how if allow else ', then run again'}")
+        advice.append(f"{_join(unset)} is not set: set it{how if allow else ', then run again'}")
     machine = bool(dropped) or any(v.is_tool or v.name in named for v in found)
     return replace(
         verdict,
-        detail=f"{verdict.detail}; {'; '.join(told)}",
+        detail=f"{verdict.detail}; {'; '.join(advice)}",
         unavailable=verdict.unavailable or machine,
     )
 

@@ -19,8 +19,8 @@ _OVERRULED = frozenset({"GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_OBJEC
 def locate_git_dirs(path: Path, env: frozenset[str] = frozenset()) -> tuple[Path, Path] | None:
     """The git dir and the common dir of the worktree whose top is ``path``, symlinks resolved.
 
-    ``env`` are the names of the variables that the asked git would have been given. None: only git
-    can tell (setup.c: `read_gitfile`, `is_git_directory`, `ensure_valid_ownership`).
+    ``env`` are the names of the variables that the asked git would have been given. None: git
+    has to be asked (setup.c: `read_gitfile`, `is_git_directory`, `ensure_valid_ownership`).
     """
     if env & _OVERRULED:
         return None

@@ -36,7 +36,7 @@ _ADVICE = (
 @dataclass(frozen=True, slots=True)
 class PushTrial:
     """What came of a trial. ``refused``: the server, or git, would not push, in their words;
-    ``away``: nobody answered. Neither: a push may be taken (rules of the server come later)."""
+    ``away``: there was no answer. Neither: a push may be taken (rules of the server come later)."""
 
     refused: str = ""
     away: str = ""

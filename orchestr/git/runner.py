@@ -41,7 +41,7 @@ class WorktreeEntry:
 
 
 class Unseen(Protocol):
-    """Which paths of a worktree are nobody's work."""
+    """Which paths of a worktree are no work of a cell."""
 
     def hides_new(self, path: str) -> bool:
         """Whether a path that git does not track is none."""

@@ -129,7 +129,7 @@ def list_new_paths(tree: Repo) -> list[str]:
 
 
 def reveal_hidden(tree: Repo) -> None:
-    """Make git look again at the files that it was told not to look at."""
+    """Take the index flags off that make git pass over files."""
     for option, paths in _find_hidden(tree).items():
         tree.run_git("update-index", option, "-z", "--stdin", input=join_records(paths))
 

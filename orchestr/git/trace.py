@@ -202,7 +202,7 @@ _CLEANING = frozenset({"reset", "clean", "apply", "checkout", "read-tree"})
 
 
 def hid_files(commands: Iterable[GitCommand]) -> bool:
-    """Whether one of the commands told git not to look at files any more."""
+    """Whether one of the commands set an index flag that makes git pass over files."""
     return any(c.name == "update-index" and HIDING & c.words for c in commands)
 
 

@@ -103,7 +103,7 @@ def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeT
 def _explain_rewritten_target(
     repo: Repo, base: CommitId, key: str, branch: str, start: CommitId
 ) -> OrchestrError:
-    """The commits that somebody took out of the target, and that a merge would bring back."""
+    """The error that names the commits which were taken out of the target and would come back."""
     name = key.replace("/", ":")
     listed = repo.run_readonly("log", "--format=%h %s", f"{base}..{start}", "--").text.splitlines()
     more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""

@@ -6,7 +6,7 @@ character. Two exceptions keep the warnings worth reading. A last name with an e
 counts as a file, not as a folder, as long as the other pattern does not name such a folder. A plain
 name that holds at every depth (``web/``) is looked for at the top, and elsewhere only if the other
 pattern has a name like it: ``web/`` and ``server/`` have ``server/web/x`` in common by the letter,
-and nobody means that.
+and that is not meant.
 """
 
 from __future__ import annotations

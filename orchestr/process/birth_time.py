@@ -16,7 +16,7 @@ _PLACE = 80  # of stx_btime in struct statx: seconds (64 bits), nanoseconds (32)
 
 
 def read_birth_time(path: Path) -> float | None:
-    """Seconds since the epoch; None where the system or the file system does not tell."""
+    """Seconds since the epoch; None where the system or the file system does not say."""
     call = _find_statx()
     if call is None:
         return None

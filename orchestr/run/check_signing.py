@@ -1,6 +1,6 @@
 """Before a run: whether the commits of its cells can be signed, and who they would be by.
 
-A signer that nobody unlocks keeps an agent's commits and ours from being made after the work is
+A signer that is locked keeps an agent's commits and ours from being made after the work is
 paid for. Where the settings switch signing off (`unsigned`, `sign = "off"`) nothing is tried.
 """
 

@@ -188,7 +188,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
 
 def link_published(goals: Sequence[FeatureGoals], *, ended_well: bool) -> None:
     """After the tasks: the pull requests of features whose own task did not come to its turn name
-    each other, too. What cannot be linked now is with the next run, so it is only told.
+    each other, too. What cannot be linked now is with the next run, so there is only a warning.
     """
     for goal in goals:
         run = goal.run

@@ -1,7 +1,7 @@
 """Texts that YAML cut at a comma: ``[apply(price, percent) in x.py]`` are two items, silently.
 
 Inside of ``[...]`` and ``{...}`` a comma ends a text without quotes, whatever brackets or quotes it
-has inside. Nobody sees that in the file, and an agent gets half sentences. So a text there that
+has inside. That is hard to see in the file, and an agent gets half sentences. So a text there that
 opens a round bracket it does not close, or a quote that a later text closes, is reported, with
 the whole of it in quotes. A bracket that only closes (``a) first, b) second``) and an apostrophe
 open nothing.
@@ -74,7 +74,7 @@ def _list_children(
 
 def _make_part(node: Any, path: tuple[str | int, ...], key: Any) -> _Part:
     """A plain text; of ``{title: f(a, b)}`` the second one is the key ``b)`` of nothing, and
-    ``[f(x: int, y)]`` begins with a mapping that nobody meant.
+    ``[f(x: int, y)]`` begins with a mapping that was not meant.
     """
     pair = _read_bare_pair(node) if key is None else None
     if pair is not None:

@@ -65,7 +65,7 @@ class Journal:
     def read(self) -> Iterator[Event]:
         """Every whole event, oldest first; torn or foreign lines are passed over.
 
-        What happened to a cell under a former name is told of its name of now.
+        Events of a cell under a former name get its name of now.
         """
         try:
             data = self.path.read_bytes()

@@ -26,7 +26,7 @@ from orchestr.process.written_bytes import read_written_bytes
 
 WRITES = "writes"
 EVERY = 0.05  # s between two samples of an agent that writes nothing
-SOONEST = 0.02  # s between two samples of one that does: the shorter, the better they tell
+SOONEST = 0.02  # s between two samples of one that does: the shorter, the more exact
 NEVER = 60.0  # s
 SHARE = 0.05  # of the time at most is spent on looking: a tree may be large
 SLACK = (

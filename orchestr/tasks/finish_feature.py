@@ -18,11 +18,11 @@ from orchestr.files import read_record, read_toml, write_toml
 from orchestr.spec.phases import Phase
 from orchestr.state.results import NO_PR
 
-LINKS = "links.toml"  # beside the cells: cell -> the address that the bodies tell
+LINKS = "links.toml"  # beside the cells: cell -> the address that the bodies name
 
 
 def links_file(run: FeatureRun) -> Path:
-    """Where the addresses are that the bodies of a feature's pull requests tell."""
+    """Where the addresses are that the bodies of a feature's pull requests name."""
     return run.layout.feature_dir(run.feature.name) / LINKS
 
 
@@ -40,9 +40,9 @@ def finish_feature(run: FeatureRun, cells: Collection[str]) -> None:
 
 
 def link_published_cells(run: FeatureRun, cells: Collection[str]) -> None:
-    """Bring the bodies of what is published up to date, when the addresses are not those told.
+    """Bring the bodies of what is published up to date, when they do not name these addresses yet.
 
-    Only pull requests that show their cell as it is now are edited: a body tells the todos, so it
+    Only pull requests that show their cell as it is now are edited: a body shows the todos, so it
     waits for the head that was made from them. Raises PhaseFailed naming the cell, ForgeAway.
     """
     from orchestr.cell.phases.link_pull_requests import link_pull_requests, read_addresses
@@ -55,7 +55,7 @@ def link_published_cells(run: FeatureRun, cells: Collection[str]) -> None:
 
 
 def read_links(run: FeatureRun) -> dict[str, str]:
-    """The addresses that the bodies tell; empty when there are none, or none to be read."""
+    """The addresses that the bodies name; empty when there are none, or none to be read."""
     return read_record(links_file(run), read_toml, _parse_links) or {}
 
 
@@ -67,7 +67,7 @@ def _parse_links(table: dict[str, Any]) -> dict[str, str]:
 
 
 def write_links(run: FeatureRun, urls: Mapping[str, str]) -> None:
-    """Remember what the bodies tell."""
+    """Record the addresses that the bodies name."""
     write_toml(links_file(run), {"schema": 1, "links": dict(urls)})
 
 

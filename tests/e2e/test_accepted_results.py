@@ -1,4 +1,4 @@
-"""`orchestr accept`: a reworded spec pays no agent again, and somebody answers for it."""
+"""`orchestr accept`: a reworded spec pays no agent again, and a person answers for it."""
 
 from __future__ import annotations
 

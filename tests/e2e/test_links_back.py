@@ -66,7 +66,7 @@ BACK: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 @pytest.mark.parametrize("kind", BACK)
 def test_a_check_through_it_is_not_evaluated(kind: str, tmp_path: Path) -> None:
-    """It is said before anything starts, costs no repair, and is allowed by one line."""
+    """Plan and run warn of it, it costs no repair, and one line allows it."""
     name, lead_back = BACK[kind]
     ws = make(tmp_path, link=[".venv", "node_modules", "vendor"])
     lead_back(ws.repos / "app")

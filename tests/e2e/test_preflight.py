@@ -1,4 +1,4 @@
-"""What a run is refused for before an agent is paid, told by every verb that looks ahead."""
+"""What a run is refused for before an agent is paid; every verb that looks ahead says so."""
 
 from __future__ import annotations
 

@@ -178,14 +178,14 @@ def explain_missing_variables(folder: Path, agent: str) -> str:
     found = find_missing_variables(said.replace("\\n", "\n"), launch.env, os.environ)
     dropped = [one.name for one in found if one.dropped]
     unset = [one.name for one in found if not one.dropped and one.is_tool]
-    told = []
+    advice = []
     if dropped:
         quoted = ", ".join(f'"{name}"' for name in dropped)
-        told.append(f"its output names {', '.join(dropped)}, set here and not passed on: add "
+        advice.append(f"its output names {', '.join(dropped)}, set here and not passed on: add "
                     f"pass_env = [{quoted}] to [agents.{agent}] in orchestr.toml")  # fmt: skip
     if unset:
-        told.append(f"its output names {', '.join(unset)}, which is not set here")
-    return "; ".join(told)
+        advice.append(f"its output names {', '.join(unset)}, which is not set here")
+    return "; ".join(advice)
 
 
 def repair_variables(ctx: CellContext, attempt: Attempt) -> dict[str, str]:

@@ -1,5 +1,4 @@
-"""Let a cell's result stand under an edited spec: nobody is paid again for a word that was put
-right.
+"""Let a cell's result stand under an edited spec: no agent is paid for a corrected word.
 
 A person answers for it, by name in the journal. Only what an agent was asked for is accepted (the
 inputs of `plan` and `implement`); changed checks and reviewers run in the next run, and the pull

@@ -60,7 +60,7 @@ def prove_test_first(
         return None
     able = list_test_checks(checks)
     if not able:
-        return None  # told as not evaluated, see `orchestr.cell.notes`
+        return None  # reported as not evaluated, see `orchestr.cell.notes`
     files = find_test_files(ctx, base, head)
     if not files:
         return _refuse("the change adds and changes no test")
@@ -76,8 +76,8 @@ def prove_test_first(
     except Interrupted:
         raise
     except OrchestrError as error:
-        told = f"the base cannot be checked out to run the tests on it: {error.reason}"
-        return CheckResult(TEST_FIRST, "tests", False, told, unavailable=True)
+        detail = f"the base cannot be checked out to run the tests on it: {error.reason}"
+        return CheckResult(TEST_FIRST, "tests", False, detail, unavailable=True)
     finally:
         _remove_place(ctx, place)
 
@@ -108,16 +108,16 @@ def _compare(
     red = [result for result in before if result.is_red]
     missing = [result for result in before if result.unavailable]
     if not red and missing:
-        told = f"on the {shown}, {summarize_results(missing)}"
-        return CheckResult(TEST_FIRST, "tests", False, told, unavailable=True)
+        detail = f"on the {shown}, {summarize_results(missing)}"
+        return CheckResult(TEST_FIRST, "tests", False, detail, unavailable=True)
     if not red:
         return _refuse(f"{named}: green on the {shown} already, without the change", files)
     again = [check for check in able if check.name in {result.name for result in red}]
     plain = {r.name: r for r in _run_on(ctx, again, base, place, request, "base", slot)}
     proved = [result for result in red if _is_red_by_tests(result, plain.get(result.name), files)]
     if not proved:
-        told = summarize_results(red)
-        return _refuse(f"{named}: {told} on the {shown}, but so it is without the tests", files)
+        detail = summarize_results(red)
+        return _refuse(f"{named}: {detail} on the {shown}, but so it is without the tests", files)
     why = ", ".join(f"{result.name}: {_first_failures(result)}" for result in proved)
     return CheckResult(
         TEST_FIRST, "tests", True, f"{named}: red on the {shown} ({why}), green on the head"
@@ -165,9 +165,9 @@ def _first_failures(result: CheckResult) -> str:
     return format_paths(names, 2) if names else result.detail.partition("\n")[0][:100]
 
 
-def _refuse(told: str, files: Sequence[str] = ()) -> CheckResult:
-    failure = Failure(TEST_FIRST, file=files[0] if files else "", message=f"{told}.\n{HOW}")
-    return CheckResult(TEST_FIRST, "tests", False, told, (failure,))
+def _refuse(detail: str, files: Sequence[str] = ()) -> CheckResult:
+    failure = Failure(TEST_FIRST, file=files[0] if files else "", message=f"{detail}.\n{HOW}")
+    return CheckResult(TEST_FIRST, "tests", False, detail, (failure,))
 
 
 def _remove_place(ctx: CellContext, place: Path) -> None:

@@ -24,7 +24,7 @@ FEW = 5  # deleted files that need no second look, however small the repository 
 class CommitProof:
     """What was found: the reasons why it is no success, and the paths that changed.
 
-    ``faults`` are those that no agent is asked to mend; ``ownership`` may go back to it once;
+    ``faults`` are those that no agent is asked to repair; ``ownership`` may go back to it once;
     ``private`` is what the kit brought from the main checkout (`prove_cell_head`).
     """
 

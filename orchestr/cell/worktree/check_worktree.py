@@ -5,7 +5,7 @@ a warm one takes a tenth of a second, making one takes ten (git-facts). What is 
 copied stays there (caches); everything else is put to exactly the wanted tree first. Nobody works
 in them, so what a killed process left half done is simply written over. Beside each
 lies `<n>.ready`, written after its set-up: without it, or with other settings, it is set up again.
-What a set-up makes that nobody ignores is in no commit of a cell, so it stays, too; `<n>.made.json`
+What a set-up makes and no rule ignores is in no commit of a cell, so it stays, too; `<n>.made.json`
 lists it.
 """
 

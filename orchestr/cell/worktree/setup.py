@@ -40,7 +40,7 @@ def is_setup_pending(ctx: CellContext) -> bool:
 
 
 def has_setup_failed(ctx: CellContext) -> bool:
-    """Whether the last set-up ended badly, so that a person may have mended something there."""
+    """Whether the last set-up ended badly, so that a person may have corrected something there."""
     return FAILED in _read_pending(ctx.dir / PENDING)
 
 

@@ -83,7 +83,7 @@ def put_back_changes(
     *,
     found: Sequence[ChangedPath] | None = None,
 ) -> bool:
-    """Bring branch and tracked files back to ``head``; what ``who`` changed is kept and told.
+    """Bring branch and tracked files back to ``head``; what ``who`` changed is kept, and named.
 
     Where work was uncommitted before, only the files around it are put back. ``found``
     are the changes of tracked files, where the caller has just looked. Returns whether there was

@@ -54,9 +54,9 @@ COPIED = "what {source} brings from the main checkout is in the commits under an
 def take_out_kit(
     ctx: CellContext, base: CommitId, head: CommitId, *, engine: bool = True
 ) -> CommitId:
-    """Make the commits of ``base..head`` again without what is nobody's work; the branch's new
-    head. That is the kit, what is still as set-up left it (`orchestr.cell.baseline`), our file of
-    ports, and with ``engine`` whatever has a name of ours.
+    """Make the commits of ``base..head`` again without what is no work of the cell; the
+    branch's new head. That is the kit, what is still as set-up left it
+    (`orchestr.cell.baseline`), our file of ports, and with ``engine`` whatever has a name of ours.
 
     ``head`` is the tip of the cell's branch. Nothing is done where the branch is checked out in a
     folder that is not the cell's worktree: a person works there. Raises OrchestrError.

@@ -11,7 +11,7 @@ the end of the one that did it makes its attempt fail. Both cells get the reason
 
 What it does not see: a write in the very tenth of a second in which the sibling's own agent writes
 a file, too, by an agent whose transcript does not show its commands; files that are removed; files
-that got an older time (`cp -p`, `tar`); anything where nobody looked (not on Linux).
+that got an older time (`cp -p`, `tar`); anything where no supervisor looked (not on Linux).
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
     ``start``.
 
     The whole worktree is kept under the attempt's ref first. Safe to repeat. Raises PhaseFailed
-    when a sibling's git changed the branch, or a file is a sibling's and nobody can tell which.
+    when a sibling's git changed the branch, or a file is a sibling's and it cannot be shown which.
     """
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
-    told = _read_told(folder / SUFFERED)
-    if told:
+    noted = _read_notes(folder / SUFFERED)
+    if noted:
         raise ctx.fail(
-            f"in its worktree, {'; '.join(told)}",
+            f"in its worktree, {'; '.join(noted)}",
             hint=f"orchestr run --fresh {ctx.name}, which starts again from the base",
         )
     try:
@@ -98,7 +98,7 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
     keep_worktree(ctx, attempt.number)
     for key, paths in _sole_writers(found).items():  # first: afterwards nothing is found again
         text = f"the worktree of {ctx.name} was written to: {format_paths(paths)}"
-        _tell(ctx.run.layout, key, BLAMED, text)
+        _note_for_cell(ctx.run.layout, key, BLAMED, text)
     tree = ctx.worktree_repo
     for path in found:
         if _content_at(tree, start, path) is not None:
@@ -124,20 +124,20 @@ def find_trespass(ctx: CellContext, attempt: Attempt) -> list[str]:
     found: list[str] = []
     for key in others:
         if not is_open(layout, key):
-            continue  # its end has told us, see below
+            continue  # its end has recorded it, see below
         place = layout.worktrees / key
         name = key.replace("/", ":")
         ran = {c.name for c in commands if c.worktree == str(place) and c.name in CHANGING}
         if ran:
             words = f"git {', '.join(sorted(ran))}"
             found.append(f"{words} was run in the worktree of {name}")
-            _tell(layout, key, SUFFERED, f"{words} was run by the agent of {ctx.name}")
+            _note_for_cell(layout, key, SUFFERED, f"{words} was run by the agent of {ctx.name}")
         with suppress(OrchestrError, OSError):
             files = _files_by(me, key, layout, Repo(place), place)
             if files:
                 found.append(f"the worktree of {name} was written to: {format_paths(files)}")
     # Last: who takes a file away has noted that before.
-    blamed = _read_told(attempts.attempt_folder(ctx.dir, attempt.number) / BLAMED)
+    blamed = _read_notes(attempts.attempt_folder(ctx.dir, attempt.number) / BLAMED)
     return list(dict.fromkeys([*found, *blamed]))
 
 
@@ -329,17 +329,17 @@ def _move_away(path: Path, target: Path) -> None:
     shutil.move(path, place)
 
 
-def _tell(layout: WorkspaceLayout, key: str, file: str, text: str) -> None:
+def _note_for_cell(layout: WorkspaceLayout, key: str, file: str, text: str) -> None:
     """Note something with the attempt that another cell is at."""
     home = key_folder(layout, key)
     newest = attempts.current_attempt(home)
     if newest is not None and newest.is_open:
         path = attempts.attempt_folder(home, newest.number) / file
-        both = dict.fromkeys([*_read_told(path), text])
+        both = dict.fromkeys([*_read_notes(path), text])
         write_json(path, {"schema": 1, "told": list(both)})
 
 
-def _read_told(path: Path) -> list[str]:
+def _read_notes(path: Path) -> list[str]:
     raw: Any = None
     with suppress(OrchestrError):
         raw = read_json(path)

@@ -5,8 +5,8 @@ would be believed by the next run. A picture is taken before one starts (`surrou
 workspace.json`, one for all cells at work) and compared after it ended.
 
 Whose change it is: a file that a cell's agents must have written, and no other's can have, is put
-back and is harm. Nobody's: a person edits; that stays, and the former text is kept. Where it cannot
-be told (checks, not Linux, two agents that wrote at once) it is put back, the changed one is kept
+back and is harm. No agent's: a person edits; that stays, and the former text is kept. Where that is
+not clear (checks, not Linux, two agents that wrote at once) it is put back, the changed one is kept
 and named, and nothing fails for it; a transcript that names the file decides.
 
 The orchestrator may be killed meanwhile, and the next one would read the changed specs:

@@ -71,7 +71,7 @@ def guard_worktree(
 ) -> Iterator[GuardReport]:
     """Watch the cell's worktree, which stands clean on ``head``; put it back afterwards.
 
-    New files that nobody ignores are moved to the folder ``left``. ``void`` is called after any
+    New files that no rule ignores are moved to the folder ``left``. ``void`` is called after any
     harm, while a kill would still show that: it takes away what its doers have answered. Raises
     PhaseFailed at the end where a person committed meanwhile; the next run takes that commit.
     """
@@ -184,7 +184,7 @@ def belongs_on_branch(ctx: CellContext) -> bool:
 
 def _find_person_commit(ctx: CellContext, head: CommitId) -> CommitId | None:
     """The new commit of the branch that git of neither checks nor reviewers put it on; not one of
-    before ``head``, which is nobody's new work."""
+    before ``head``, which is no new work."""
     ref = f"refs/heads/{ctx.cell.branch}"
     tip = ctx.repo.resolve_commit(ref) if belongs_on_branch(ctx) else None
     if tip is None or ctx.repo.is_ancestor(tip, head):

@@ -2,8 +2,8 @@
 
 Owns the question "who wrote this", asked of the timelines that supervisors keep beside each attempt
 and reviewer (`orchestr.supervisor.write_samples`). So it is answered after a kill, too, and of the
-agents of another run. The answer is "unknown" where nobody looked: not on Linux, for checks, after
-the end of a supervisor that was killed.
+agents of another run. The answer is "unknown" where no supervisor looked: not on Linux, for checks,
+after the end of a supervisor that was killed.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class WriteEvidence:
             return Wrote.UNKNOWN
         moments = {stat.st_ctime, min(stat.st_mtime, stat.st_ctime)}
         if self.is_checked and not self.was_at_work(stat.st_ctime):
-            return Wrote.UNKNOWN  # its checks are at work, and nobody counts what they write
+            return Wrote.UNKNOWN  # its checks are at work, and what they write is not counted
         written = [self.written_about(moment, files=True) for moment in moments]
         least = least_written(path, old, stat.st_size)
         if any(size is not None and size >= least for size in written):
             return Wrote.YES
         if None in written or not self._lines or (old is None and any(written)):
-            return Wrote.UNKNOWN  # nobody looked; or a new file was made piece by piece
+            return Wrote.UNKNOWN  # not looked at; or a new file was made piece by piece
         return Wrote.NO
 
     @property
@@ -81,7 +81,7 @@ class WriteEvidence:
 
     @property
     def began(self) -> float:
-        """When the first of them started; 0 where nobody looked."""
+        """When the first of them started; 0 where no supervisor looked."""
         return min((start for line in self._lines for start, _ in line.starts), default=0.0)
 
     def was_at_work(self, moment: float) -> bool:
