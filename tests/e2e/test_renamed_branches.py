@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.test_branch_owners import push_from_elsewhere
-from tests.e2e.test_forge_life import edit_pr
-from tests.e2e.workspace import Workspace, both, nothing_to_do, wait_for
+from tests.e2e.test_forge_life import edit_pr, person
+from tests.e2e.workspace import Workspace, both, leave_agent_at_work, nothing_to_do, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -176,13 +176,7 @@ def test_commits_that_were_pushed_to_the_old_name_are_not_left_behind(
 ) -> None:
     ws = workspace(cells={"a": {}})
     ws.run("run", "demo", code=0)
-    clone = ws.root / "elsewhere"
-    git(ws.root, "clone", "--quiet", str(ws.repos / "app.git"), str(clone))
-    git(clone, "switch", "--quiet", "T-1-a")
-    write(clone, {"theirs.txt": "x\n"})
-    git(clone, "add", "-A")
-    git(clone, "commit", "-qm", "theirs")
-    git(clone, "push", "-q", "origin", "T-1-a")
+    person(ws, "a", {"theirs.txt": "x\n"})
     ws.spec({"a": {"branch": "new"}})
     done = both(ws.run("run", "demo", code=1))
     assert "were pushed to T-1-a: local://app/pull/1" in done
@@ -222,12 +216,7 @@ def test_the_old_branch_stays_while_anothers_pull_request_is_for_it(
 
 def test_an_agent_that_works_on_without_its_run_is_adopted(workspace: MakeWorkspace) -> None:
     ws = workspace(cells={"a": {}})
-    gate = ws.agents / "go"
-    ws.script("a", f'while [ ! -e "{gate}" ]; do sleep 0.05; done; echo x > a.txt\n')
-    run = ws.spawn("run", "demo")
-    wait_for(lambda: ws.starts() or None, "its start")
-    run.kill()
-    run.wait()
+    gate = leave_agent_at_work(ws)
     ws.spec({"a": {"branch": "new"}}, while_agents_work=True)
     again = ws.spawn("run", "demo")
     wait_for(lambda: "adopted from an earlier run" in again.said() or None, "the adoption")

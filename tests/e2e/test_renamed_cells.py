@@ -10,7 +10,13 @@ import pytest
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.test_renamed_branches import open_prs
-from tests.e2e.workspace import FEATURE, Workspace, both, nothing_to_do, wait_for
+from tests.e2e.workspace import (
+    FEATURE,
+    Workspace,
+    both,
+    leave_agent_at_work,
+    nothing_to_do,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -120,12 +126,7 @@ def test_a_renamed_feature_keeps_everything(workspace: MakeWorkspace) -> None:
 
 def test_while_its_agent_works_nothing_moves(workspace: MakeWorkspace) -> None:
     ws = workspace(cells={"a": {}})
-    gate = ws.agents / "go"
-    ws.script("a", f'while [ ! -e "{gate}" ]; do sleep 0.05; done; echo x > a.txt\n')
-    run = ws.spawn("run", "demo")
-    wait_for(lambda: ws.starts() or None, "its start")
-    run.kill()
-    run.wait()
+    gate = leave_agent_at_work(ws)
     ws.spec({"b": {"was": "a", "todo": ["do a"]}})
     done = both(ws.run("run", "demo", code=1))
     assert "its agent works on attempt 1 under the former name of the cell" in done

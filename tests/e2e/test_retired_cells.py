@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
+from tests.e2e.test_forge_life import person
 from tests.e2e.test_renamed_branches import branches_at_origin, open_prs
 from tests.e2e.workspace import Workspace, both, wait_for
 
@@ -85,14 +86,7 @@ def test_work_that_no_commit_holds_is_refused_and_the_hint_helps(workspace: Make
 
 def test_commits_that_only_the_origin_has_are_kept(workspace: MakeWorkspace) -> None:
     ws = without_two(workspace)
-    clone = ws.root / "elsewhere"
-    git(ws.root, "clone", "--quiet", str(ws.repos / "app.git"), str(clone))
-    git(clone, "switch", "--quiet", "T-1-two")
-    write(clone, {"theirs.txt": "x\n"})
-    git(clone, "add", "-A")
-    git(clone, "commit", "-qm", "theirs")
-    git(clone, "push", "-q", "origin", "T-1-two")
-    theirs = git(clone, "rev-parse", "HEAD")
+    theirs = person(ws, "two", {"theirs.txt": "x\n"})
     ws.run("retire", "demo:two", code=0)
     assert theirs in kept_refs(ws).values()
     assert git(ws.repos / "app", "cat-file", "-t", theirs) == "commit"

@@ -341,6 +341,17 @@ def nothing_to_do(ws: Workspace, *args: str) -> None:
     assert (ws.starts(), ws.heads(), ws.prs(), ws.last_run()) == (starts, heads, prs, [])
 
 
+def leave_agent_at_work(ws: Workspace, cell: str = "a") -> Path:
+    """The run is killed, the cell's agent works on; it ends when the file is there."""
+    gate = ws.agents / "go"
+    ws.script(cell, f'while [ ! -e "{gate}" ]; do sleep 0.05; done; echo x > {cell}.txt\n')
+    run = ws.spawn("run", FEATURE)
+    wait_for(lambda: ws.starts() or None, "its start")
+    run.kill()
+    run.wait()
+    return gate
+
+
 def wait_for(look: Callable[[], T | None], what: str, timeout: float = PATIENCE) -> T:
     """Poll until ``look`` gives something true."""
     end = time.monotonic() + timeout
