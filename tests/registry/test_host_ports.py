@@ -15,7 +15,7 @@ import pytest
 from orchestr.state.host_ports import PortOwner
 from orchestr.state.ports import explain_shortage, lease_ports, port_block
 from orchestr.state.registry import Registry
-from tests.registry.test_ports import free_base, registry
+from tests.registry.test_ports import free_base, registry, run_at_once
 
 
 @pytest.fixture(autouse=True)
@@ -148,19 +148,6 @@ def test_ten_workspaces_at_once_do_not_clash(tmp_path: Path) -> None:
     roots = [tmp_path / f"w{n}" / ".orchestr" for n in range(10)]
     for root in roots:
         workspace(root.parent, "a")
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", CLAIMER, str(root), str(base)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for root in roots
-    ]  # fmt: skip
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    lines = [process.stdout.readline() for process in running if process.stdout]
-    for process in running:
-        process.communicate("end\n")
+    lines, _ = run_at_once(CLAIMER, [[str(root), str(base)] for root in roots])
     got = [int(word) for line in lines for word in line.split()]
     assert len(got) == len(set(got)) == 100

@@ -96,21 +96,20 @@ sys.stdin.readline()
 """
 
 
-@pytest.mark.slow
-def test_fifteen_at_once_do_not_clash(tmp_path: Path) -> None:
-    """Each leases and binds at once; no port twice, no bind refused."""
-    base = free_base(20)
-    names = [f"c{i}" for i in range(15)]
-    registry(tmp_path, *names)
+def run_at_once(script: str, argument_lists: list[list[str]]) -> tuple[list[str], list[int]]:
+    """One process of `script` per argument list: the line each prints on "go", and its exit code.
+
+    All stand until every line is read, so that none frees what it holds too early.
+    """
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", BINDER, str(tmp_path), f"f/{name}", str(base)],
+            [sys.executable, "-c", script, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
-        for name in names
+        for arguments in argument_lists
     ]
     for process in running:
         assert process.stdin is not None
@@ -119,7 +118,17 @@ def test_fifteen_at_once_do_not_clash(tmp_path: Path) -> None:
     lines = [process.stdout.readline() for process in running if process.stdout]
     for process in running:
         process.communicate("end\n")
+    return lines, [process.returncode for process in running]
+
+
+@pytest.mark.slow
+def test_fifteen_at_once_do_not_clash(tmp_path: Path) -> None:
+    """Each leases and binds at once; no port twice, no bind refused."""
+    base = free_base(20)
+    names = [f"c{i}" for i in range(15)]
+    registry(tmp_path, *names)
+    lines, codes = run_at_once(BINDER, [[str(tmp_path), f"f/{name}", str(base)] for name in names])
 
     got = [int(word) for line in lines for word in line.split()]
-    assert [process.returncode for process in running] == [0] * 15
+    assert codes == [0] * 15
     assert len(got) == len(set(got)) == 150
