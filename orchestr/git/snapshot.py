@@ -11,7 +11,6 @@ An agent or a person can hide a change from git (`update-index --assume-unchange
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.git.errors import GitError
+from orchestr.git.index_flags import find_hidden_paths
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import join_records, split_records
 
@@ -93,7 +93,11 @@ def read_changes(
 
 def take_snapshot(tree: Repo, message: str) -> Snapshot:
     """Store HEAD and everything uncommitted as a commit. On an unborn branch it has no parent."""
-    head, changes, hidden = tree.head(), read_changes(tree, untracked="all"), _find_hidden(tree)
+    head, changes, hidden = (
+        tree.head(),
+        read_changes(tree, untracked="all"),
+        find_hidden_paths(tree),
+    )
     if head is not None and not changes and not hidden:
         return Snapshot(head)
     with tempfile.TemporaryDirectory(prefix="orchestr-index-") as folder:
@@ -126,24 +130,6 @@ def list_new_paths(tree: Repo) -> list[str]:
     """What is new and not ignored; a folder that is new as a whole counts once, with a last `/`."""
     words = ("ls-files", "--others", "--exclude-standard", "--directory", "-z")
     return split_records(tree.run_readonly(*words).out)
-
-
-def reveal_hidden(tree: Repo) -> None:
-    """Take the index flags off that make git pass over files."""
-    for option, paths in _find_hidden(tree).items():
-        tree.run_git("update-index", option, "-z", "--stdin", input=join_records(paths))
-
-
-def _find_hidden(tree: Repo) -> dict[str, list[str]]:
-    """Files that git does not look at (index flags), by the option that makes it look again."""
-    marks: dict[str, list[str]] = {"--no-assume-unchanged": [], "--no-skip-worktree": []}
-    for record in split_records(tree.run_readonly("ls-files", "-v", "-z", check=False).out):
-        tag, path = record[0], record[2:]
-        if tag.islower():
-            marks["--no-assume-unchanged"].append(path)
-        if tag in "sS" and os.path.lexists(tree.path / path):  # outside a cone it is not there
-            marks["--no-skip-worktree"].append(path)
-    return {option: paths for option, paths in marks.items() if paths}
 
 
 def _fill_index(

@@ -32,7 +32,7 @@ POINTS = {
     "start": "orchestr.supervisor.client:start_supervisor",
     "add": "orchestr.cell.worktree.ensure:add_worktree",
     "forget": "orchestr.cell.phases.forget:_move_aside",
-    "bench": "orchestr.landing.workers:checkout_commit",
+    "bench": "orchestr.cell.worktree.check_pool:show_commit",
     "branch": "orchestr.landing.after_landing:move_branch",
     "commits": "orchestr.git.lasting_commit:make_lasting_commit",
     "close": "orchestr.forges.local:LocalForge.close_pull_request",

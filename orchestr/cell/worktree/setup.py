@@ -20,6 +20,7 @@ from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
 from orchestr.process.run import run_command as run_process
+from orchestr.process.tree import WORKTREE
 
 PENDING = "setup-pending"  # in the cell's folder
 FAILED = "/"  # in that file, where no path can be: it ended badly, but it ended
@@ -128,6 +129,7 @@ def _run_step(
                 env={
                     **Repo(place).build_env(),
                     **port_variables(ctx),
+                    WORKTREE: str(place),
                     **ctx.mark_inside(f"{what} command {number}"),
                 },
                 timeout=limit,
