@@ -35,7 +35,9 @@ class SuiteRequest:
     environment of every check; of ``environ``, the user's, a check gets what its ``pass_env``
     names. ``places`` says where a check is defined, by its name. ``folder`` takes logs and
     artefacts: ``NNN-name.log`` and ``NNN-name/``. ``place`` is the kind of place that ``worktree``
-    is, for the cache. ``shown_as`` is the path that results name instead of ``worktree``: where
+    is, for the cache; a result is kept only when ``is_unchanged`` says afterwards that the
+    worktree still shows the head, so that no kill leaves a result that is worth nothing.
+    ``shown_as`` is the path that results name instead of ``worktree``: where
     their reader can change something.
     """
 
@@ -51,6 +53,7 @@ class SuiteRequest:
     places: Mapping[str, str] = field(default_factory=dict)
     place: str = IN_WORKTREE
     shown_as: Path | None = None
+    is_unchanged: Callable[[], bool] = lambda: True
 
 
 def run_suite(
@@ -105,7 +108,7 @@ def _run_one_check(
     result = replace(result, in_worktree=request.place == IN_WORKTREE)
     if request.shown_as is not None:
         result = rename_paths(result, request.worktree, request.shown_as)
-    if cache is not None:
+    if cache is not None and result.passed and request.is_unchanged():
         cache.save(key, result)
     return result
 

@@ -244,6 +244,7 @@ def _make_suite_request(
         stop=order.stop,
         place=describe_place(_place_users(runs, order), CheckPool.LANDING),
         shown_as=own.worktree if own is not None else None,
+        is_unchanged=lambda: order.checkout is None or not order.checkout.find_harm(),
     )
 
 

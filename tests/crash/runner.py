@@ -33,6 +33,8 @@ POINTS = {
     "add": "orchestr.cell.worktree.ensure:add_worktree",
     "forget": "orchestr.cell.phases.forget:_move_aside",
     "bench": "orchestr.cell.worktree.check_pool:show_commit",
+    "index": "orchestr.git.exact_checkout:switch_worktree",
+    "leftover": "orchestr.cell.worktree.check_worktree:remove_except",
     "branch": "orchestr.landing.after_landing:move_branch",
     "commits": "orchestr.git.lasting_commit:make_lasting_commit",
     "close": "orchestr.forges.local:LocalForge.close_pull_request",

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import git, write
+from tests.crash.house import House
 from tests.e2e.workspace import FEATURE, Workspace, both, nothing_to_do
+from tests.proof.test_reviewers import begin
 
 Make = Callable[..., Workspace]
 
@@ -292,3 +294,44 @@ def test_a_check_worktree_that_is_damaged_is_made_right(workspace: Make, harm: s
     subprocess.run(["sh", "-c", harm.format(place)], check=False)
     again(ws)
     assert git(place, "status", "--porcelain") == ""
+
+
+# ---- kills -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "at",
+    ["bench:before#1", "bench:after#1", "equip:before#2", "equip:after#2", "index:before#1",
+     "index:after#1", "index:before#2", "leftover:before#1", "bench:after#2", "index:after#3"],
+)  # fmt: skip
+def test_a_kill_at_any_step_leaves_nothing_wrong(tmp_path: Path, at: str) -> None:
+    """Two rounds: the kill is in the first or in the second, and the next run is right."""
+    needs = 'test "$(cat made)" = done && test "$(git ls-files --others | sort)" = made'
+    settings = {"repos": {"app": {"setup": ["echo half > made; sleep 0.1; echo done > made"]}}}
+    cells = {"one": {"checks": [check(f"{needs} && touch litter"), check("true", "u")]}}
+    house = House.build(tmp_path / "w", cells, settings=settings)
+    killed = house.crash(at, "run", FEATURE)
+    if killed.returncode != -9:  # a step of the second round
+        assert killed.returncode == 0, both(killed)
+        (house.agents / "one.sh").write_text("echo more > more.txt\n")
+        killed = house.crash(at, "run", "--force", FEATURE)
+    house.run("run", FEATURE, code=0)
+    assert house.states() == {"one": "done"}
+
+
+def test_a_check_that_changed_files_before_a_kill_is_not_known_as_passed(workspace: Make) -> None:
+    """The next one was green because of it, and a kill came before anybody looked."""
+    ws = workspace(cells={"one": {}})
+    waits = f"test -e {ws.root}/go || {{ touch {ws.agents}/works; sleep 60; }}"
+    ws.spec({"one": {"repair": {"checks": 0}, "checks": [
+        check("echo x > README.md", "evil"), check("grep -q x README.md", "fooled"),
+        check(waits, "slow"),
+    ]}})  # fmt: skip
+    run = begin(ws)
+    run.kill()
+    run.wait()
+    (ws.root / "go").touch()
+    done = ws.run("run", FEATURE, code=1)
+    assert "red: worktree unchanged" in both(done)
+    assert "(cached)" not in both(done)

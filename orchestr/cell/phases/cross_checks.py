@@ -158,6 +158,7 @@ def _check_merge(
             stop=CellStopEvent(ctx),
             places=dict.fromkeys((check.name for check in checks), run.feature.path),
             place=describe_place(read_cells(run), CheckPool.CELLS),
+            is_unchanged=lambda: not checkout.find_harm(),
         )
         results = run_suite(
             checks,

@@ -19,7 +19,7 @@ from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.ports import lease_cell_ports, write_ports_file
 from orchestr.cell.worktree.variables import cell_variables, upstream_prefix
-from orchestr.cell.worktree.worktree_guard import checks_marker
+from orchestr.cell.worktree.worktree_guard import checks_marker, find_harm
 from orchestr.checks.cache import IN_WORKTREE
 from orchestr.checks.suite import SuiteRequest
 from orchestr.git.agent_environment import agent_git_env
@@ -112,7 +112,15 @@ def make_suite_request(
         places=locate_checks(ctx),
         place=IN_WORKTREE if place.checkout is None else describe_place([ctx], CheckPool.CELLS),
         shown_as=ctx.worktree,
+        is_unchanged=lambda: not find_place_harm(ctx, place),
     )
+
+
+def find_place_harm(ctx: CellContext, place: CheckPlace) -> list[str]:
+    """What programs have changed of what they were to judge."""
+    if place.checkout is not None:
+        return place.checkout.find_harm()
+    return find_harm(ctx, place.head)
 
 
 def describe_place(cells: Iterable[CellContext], pool: CheckPool) -> str:

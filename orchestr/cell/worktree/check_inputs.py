@@ -55,7 +55,9 @@ def read_setup_inputs(ctx: CellContext, tree: Repo) -> SetupInputs:
         copied.append([ascii(name), info.st_mode, info.st_size, info.st_mtime_ns])
     linked = [ascii(name) for name in expand_names(settings.link, clone)]
     found = digest(locks)
-    whole = digest("check worktree 2", settings.setup, linked, copied, found, ascii(links))
+    whole = digest(
+        "check worktree 2", settings.setup, settings.cache, linked, copied, found, ascii(links)
+    )
     return SetupInputs(found, whole, tuple(path for path, _ in links))
 
 

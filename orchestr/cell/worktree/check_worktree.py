@@ -154,7 +154,7 @@ def _show_commit(ctx: CellContext, path: Path, commit: CommitId) -> CheckWorktre
     for name in exact_checkout.list_untracked(tree):
         remove_except(path, name, kept)
     if products is None:
-        state = _set_up(ctx, tree, commit, inputs, caches)
+        state = _set_up(ctx, tree, commit, inputs)
     assert state is not None
     kept = tuple(dict.fromkeys((*state.products.tops, *expand_caches(ctx, tree))))
     for name in exact_checkout.list_untracked(tree):
@@ -188,13 +188,7 @@ def _open_state(ctx: CellContext, path: Path, commit: CommitId) -> CheckoutState
     return None
 
 
-def _set_up(
-    ctx: CellContext,
-    tree: Repo,
-    commit: CommitId,
-    inputs: SetupInputs,
-    caches: Collection[str],
-) -> CheckoutState:
+def _set_up(ctx: CellContext, tree: Repo, commit: CommitId, inputs: SetupInputs) -> CheckoutState:
     """Set the worktree up, which holds the commit and caches alone; what came of it."""
     path = tree.path
     state_file(path).unlink(missing_ok=True)
@@ -205,7 +199,7 @@ def _set_up(
     equip_worktree(ctx, path, path.with_name(f"{path.name}.logs"))
     exact_checkout.switch_worktree(tree, commit, index_file(path))
     caches = expand_caches(ctx, tree)
-    filled = [name for name in inputs.submodules if (path / name).is_dir()]
+    filled = [name for name in inputs.submodules if (path / name).is_dir()]  # or empty ones
     made = [n for n in exact_checkout.list_untracked(tree) if not _is_inside(n, caches)]
     products = record_products(path, (*made, *filled), caches)
     state = CheckoutState(
