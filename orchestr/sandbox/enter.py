@@ -3,10 +3,11 @@
 Run by path, as a program of its own: nothing of orchestr is imported, so it starts in some ten
 milliseconds. The process stays the same one, so whoever started it waits for the sandbox itself.
 
-PLAN is JSON: ``bwrap`` (its path), ``mounts`` (its words), ``cwd``, ``network`` and ``limits``.
-``network.kind`` is `all`, `none`, or `rules`: then ``rules``, ``denied``, ``setting``, ``log`` as
-in `proxy.py`, which is started first and ends with the sandbox. ``limits`` are ``memory`` (bytes),
-``cpus``, ``pids``, and ``scope``: whether systemd makes a control group.
+PLAN is JSON: ``bwrap`` (its path), ``mounts`` (its words), ``network`` and ``limits``.
+``network.kind`` is `all`, `none`, or `rules`: then ``rules`` is the text and ``log`` the file that
+`proxy.py` gets, which is started first and ends with the sandbox; ``ports`` are for `listen.py`.
+``limits`` are ``memory`` (bytes), ``cpus``, ``pids``, and ``scope``: whether systemd makes a
+control group.
 
 Exit code 126 with a line on stderr that begins with `orchestr: sandbox:` when it cannot be made.
 """
@@ -17,6 +18,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs 5 ms
 FAILED = 126
+PROXY = "import sys; sys.path.append(sys.argv[1]); import orchestr.sandbox.proxy as p; p.main()"
 ISOLATION = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
     "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", "sandbox",
@@ -31,7 +33,7 @@ def main(words: list[str]) -> int:
             plan = json.load(stream)
         argv = words[separator + 1 :]
         options = [*ISOLATION, *plan["mounts"], "--dev", "/dev", "--proc", "/proc"]
-        options += ["--chdir", plan["cwd"]]
+        options += ["--chdir", os.getcwd()]  # noqa: PTH109
         network, limits = plan["network"], plan["limits"]
         if limits["pids"] and not limits["scope"]:
             argv = ["prlimit", f"--nproc={limits['pids']}", "--", *argv]
@@ -64,23 +66,26 @@ def start_proxy(network: dict, argv: list[str]) -> list[str]:  # type: ignore[ty
 
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     rules = os.memfd_create("rules", 0)
-    os.write(rules, json.dumps(network).encode())
+    os.write(rules, network["rules"].encode())
     parent = os.getpid()
     if os.fork() == 0:
         try:
-            ours.close()
-            os.set_inheritable(its.fileno(), True)
-            os.execv(
-                sys.executable,
-                [sys.executable, "-I", "-S", os.path.join(HERE, "proxy.py"),  # noqa: PTH118
-                 str(its.fileno()), f"/proc/{parent}/fd/{rules}", network["log"]],
-            )  # fmt: skip
+            # It ends with us: bubblewrap closes what we leave open, so it keeps both ends itself.
+            for fd in (ours.fileno(), its.fileno(), rules):
+                os.set_inheritable(fd, True)
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            os.dup2(0, 1)  # what the command prints is no business of the proxy's
+            root = HERE.rpartition("/orchestr/")[0]
+            words = [root, str(its.fileno()), f"/proc/self/fd/{rules}", network["log"]]
+            bare = [sys.executable, "-I", "-S", "-c", PROXY]
+            os.execv(sys.executable, [*bare, *words, str(parent)])
         finally:
             os._exit(FAILED)
     its.close()
+    os.close(rules)
     os.set_inheritable(ours.fileno(), True)
     inner = [sys.executable, "-I", "-S", os.path.join(HERE, "listen.py"), str(ours.detach())]  # noqa: PTH118
-    return [*inner, json.dumps(network["rules"]), "--", *argv]
+    return [*inner, ",".join(map(str, network["ports"])), "--", *argv]
 
 
 def limit_processors(count: float) -> None:

@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 
 from orchestr.files import write_json
+from orchestr.sandbox.hosts import FORGE_HOSTS
 from orchestr.sandbox.places import AGENTS, SECRETS, locate_caches, locate_in_home
 from orchestr.sandbox.wall import WallRequest, list_branch_places
 
@@ -42,12 +43,12 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
         written += writable
         guarded += fixed
     (request.folder / "tmp").mkdir(exist_ok=True)
-    rules = request.network.rules
-    everything = rules is None or "all" in rules
+    network = request.network
+    rules = (*(network.rules or ()), *network.known)
     return {
         "network": {
-            "allowedDomains": [ALL] if everything else list(rules or ()),
-            "deniedDomains": [] if everything else list(request.network.denied),
+            "allowedDomains": [ALL] if network.has_everything else list(rules),
+            "deniedDomains": [] if network.has_everything else [*network.denied, *FORGE_HOSTS],
             "allowLocalBinding": True,
         },
         "filesystem": {

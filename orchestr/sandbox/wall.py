@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.files import write_json
+from orchestr.sandbox.hosts import find_forwarded_ports, format_rules
 from orchestr.sandbox.mounts import MountTable
 from orchestr.sandbox.places import (
     AGENTS,
@@ -30,6 +31,7 @@ from orchestr.sandbox.places import (
 from orchestr.settings.records import LimitSettings, SandboxSettings
 
 PLAN = "wall.json"
+REFUSED = "refused-hosts.jsonl"  # what the proxy did not let through, see `orchestr.sandbox.proxy`
 # What every program has to itself: temporary files, and the sockets of the system's services.
 PRIVATE = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
 ENTER = Path(__file__).with_name("enter.py")
@@ -66,12 +68,20 @@ class ConfigFolder:
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
     """What can be reached: everything (``rules`` None), nothing (empty), or by the rules of
-    `orchestr.sandbox.hosts`. ``denied`` are hosts that wildcards do not cover, ``setting`` is the
-    setting that a refusal names."""
+    `orchestr.sandbox.hosts`: those of the user (``rules``) and what is ``known`` to be needed.
+
+    ``denied`` are hosts that a wildcard does not cover, ``setting`` is what a refusal names.
+    """
 
     rules: tuple[str, ...] | None = None
+    known: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     setting: str = "[sandbox]"
+
+    @property
+    def has_everything(self) -> bool:
+        """Whether there is no limit at all."""
+        return self.rules is None or "all" in self.rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,6 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
     return {
         "bwrap": bwrap,
         "mounts": table.arguments(),
-        "cwd": os.path.realpath(request.worktree),
         "network": _describe_network(request),
         "limits": _describe_limits(request.limits, has_scopes=has_scopes),
     }
@@ -267,17 +276,17 @@ def _program_folders(env: Mapping[str, str]) -> list[Path]:
 
 def _describe_network(request: WallRequest) -> dict[str, Any]:
     plan = request.network
-    if plan.rules is None or "all" in plan.rules:
+    if plan.rules is None or plan.has_everything:
         return {"kind": "all"}
-    if not plan.rules:
+    if not plan.rules and not plan.known:
         return {"kind": "none"}
     return {
         "kind": "rules",
-        "rules": list(plan.rules),
-        "denied": list(plan.denied),
-        "setting": plan.setting,
-        "log": str(request.folder / "refused-hosts.jsonl"),
-    }
+        "rules": format_rules(plan.rules, plan.known, denied=plan.denied, setting=plan.setting,
+                              environ=request.env),
+        "ports": [0, *find_forwarded_ports((*plan.rules, *plan.known))],
+        "log": str(request.folder / REFUSED),
+    }  # fmt: skip
 
 
 def _describe_limits(limits: LimitSettings, *, has_scopes: bool) -> dict[str, Any]:

@@ -13,13 +13,20 @@ from functools import cache
 from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch
+from orchestr.agents.config_servers import list_config_servers
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.worktree.loose_branches import unpack_sibling_branches
+from orchestr.checks.base import CommandWall
 from orchestr.errors import NotEvaluated, OrchestrError
 from orchestr.git.locate import locate_git_dirs
 from orchestr.git.push_place import list_remote_hosts
 from orchestr.sandbox.choose import ChosenSandbox, SandboxKind, choose_sandbox, needs_scope
-from orchestr.sandbox.hosts import list_agent_rules
+from orchestr.sandbox.hosts import (
+    AGENT_HOSTS,
+    PACKAGE_HOSTS,
+    read_base_url_rules,
+    read_package_url_rules,
+)
 from orchestr.sandbox.mounts import SandboxError
 from orchestr.sandbox.srt import wrap_with_srt
 from orchestr.sandbox.wall import (
@@ -32,6 +39,7 @@ from orchestr.sandbox.wall import (
 from orchestr.settings.records import AgentSettings, SandboxSettings
 from orchestr.supervisor.protocol import LOCK
 
+COMMAND = "command"  # the kind of agent that may be any program
 CACHES = ("cache", "sandbox")  # in the state folder: package managers' caches, by who uses them
 BLANK = "empty-file"
 # git's own record of resolved conflicts is the user's; it is not an agent's to add to.
@@ -79,7 +87,7 @@ def wall_author(
         read=(*_common_reads(ctx), folder, *read),
         write=(ctx.git_record, *write, *launch.write),
         config=launch.config,
-        network=plan_agent_network(ctx, agent, env),
+        network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
     )
     return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
 
@@ -101,7 +109,7 @@ def wall_reviewer(
         read=(*_common_reads(ctx), ctx.repo.common_dir(), folder, *read),
         write=(ctx.git_record, *launch.write),
         config=launch.config,
-        network=plan_agent_network(ctx, agent, env),
+        network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
     )
     return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
 
@@ -130,20 +138,58 @@ def wall_command(
         git=find_git_places(place, None),
         read=(*_common_reads(ctx), *read),
         write=write,
-        network=NetworkPlan(rules, (), f"[repos.{ctx.cell.repo}] network"),
+        network=NetworkPlan(rules, setting=f"[repos.{ctx.cell.repo}] network"),
     )
     return _wrap(ctx, request, argv, dict(env))
 
 
+def wall_checks(ctx: CellContext, kind: str = "checks") -> CommandWall | None:
+    """The wall around the programs of a cell's checks; None without a sandbox.
+
+    They read every folder that a variable of ours names: the trees of upstreams and other cells.
+    """
+    if not is_walled(ctx.run):
+        return None
+
+    def wall(
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        *,
+        place: Path,
+        folder: Path,
+        write: tuple[Path, ...],
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        named = [Path(value) for name, value in env.items()
+                 if name.startswith("ORCHESTR_") and value.startswith("/")]  # fmt: skip
+        read = tuple(path for path in named if path.is_dir())
+        return wall_command(
+            ctx, argv, env, place=place, folder=folder, kind=kind, read=read, write=write
+        )
+
+    return wall
+
+
 def plan_agent_network(
-    ctx: CellContext, agent: AgentSettings, env: Mapping[str, str]
+    ctx: CellContext, agent: AgentSettings, env: Mapping[str, str], servers: tuple[str, ...] = ()
 ) -> NetworkPlan:
-    """Its own servers, package managers, and what the settings add; never the forge."""
+    """Its own servers, package managers, and what the settings add; never the forge.
+
+    ``servers`` are rules for those that its own settings name. Of a program of any kind it is not
+    known which servers are its own: it may reach those of every kind.
+    """
     setting = f"[agents.{agent.name}] network"
-    if agent.network is not None and ("all" in agent.network or not agent.network):
-        return NetworkPlan(None if agent.network else (), (), setting)
-    rules = (*list_agent_rules(agent.kind, env), *(agent.network or ()))
-    return NetworkPlan(tuple(dict.fromkeys(rules)), list_remote_hosts(ctx.repo), setting)
+    if agent.network is not None and not agent.network:
+        return NetworkPlan((), setting=setting)
+    kinds = (agent.kind,) if agent.kind in AGENT_HOSTS and agent.kind != COMMAND else AGENT_HOSTS
+    known = [*(host for kind in kinds for host in AGENT_HOSTS[kind]),
+             *(host for hosts in PACKAGE_HOSTS.values() for host in hosts),
+             *read_base_url_rules(env), *read_package_url_rules(env), *servers]  # fmt: skip
+    return NetworkPlan(
+        agent.network or (),
+        tuple(dict.fromkeys(known)),
+        list_remote_hosts(ctx.repo),
+        setting,
+    )
 
 
 def find_git_places(worktree: Path, branch: str | None) -> GitPlaces | None:
