@@ -26,9 +26,11 @@ from __future__ import annotations
 
 import _thread
 import os
+import resource
 import select
 import sys
 from _socket import CMSG_SPACE, SCM_RIGHTS, socket
+from time import sleep
 
 from orchestr.sandbox.client_hello import (
     HANDSHAKE,
@@ -279,8 +281,9 @@ def serve(proxy: Proxy, control: socket, parent: int) -> None:
                 listener, forward = listeners[number]
                 try:
                     accepted, _address = listener._accept()  # type: ignore[attr-defined]
-                except OSError:
-                    continue  # the client has given up, or there are too many open files
+                except OSError:  # the client has given up, or there are too many open files
+                    sleep(0.01)
+                    continue
                 proxy.start_connection(socket(fileno=accepted), forward)
 
 
@@ -304,9 +307,13 @@ def receive_listeners(
     problem = "" if len(fds) == len(kinds) else "descriptors are missing"
     for fd, kind in zip(fds, kinds, strict=False):
         os.set_inheritable(fd, False)
-        listener = socket(fileno=fd)
-        listener.setblocking(False)
-        port = int(listener.getsockname()[1])
+        try:
+            listener = socket(fileno=fd)
+            listener.setblocking(False)
+            port = int(listener.getsockname()[1])
+        except (OSError, ValueError, IndexError):
+            problem = "a descriptor is no listener"
+            continue
         if kind == FORWARD[0] and port not in allowed:
             problem = f"the rules do not forward port {port}"
         result.append((listener, None if kind == PROXY[0] else port))
@@ -327,6 +334,11 @@ def main() -> None:
     with open(rules_file, encoding="utf-8") as file:  # noqa: PTH123
         rules = parse_network_rules(file.read())
     _thread.stack_size(STACK)
+    most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MOST_CONNECTIONS + 4 * MOST_FORWARDS
+    if most < wanted:
+        bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (bound, hard))
     try:
         serve(Proxy(rules, RefusalLog(log_file)), control, int(parent))
     finally:

@@ -16,6 +16,7 @@ from time import time
 
 LARGEST_LOG = 1 << 20
 LONGEST_HOST = 253
+LAST_LINE = 200  # bytes kept free for the line that says:
 FULL = "the log is full: later refusals are not in it"
 
 
@@ -43,7 +44,7 @@ class RefusalLog:
 
     def add_refusal(self, host: str, port: int, reason: str) -> None:
         """Count a refusal, and write it when its number is a power of two."""
-        if self._room <= 0:
+        if self._room < LAST_LINE:
             return
         key = (host[:LONGEST_HOST], port, reason)
         count = self._counts[key] = self._counts.get(key, 0) + 1
@@ -55,12 +56,12 @@ class RefusalLog:
 
         fields = {"host": host, "port": port, "reason": reason, "count": count}
         line = json.dumps({"time": round(time(), 3), **fields}) + "\n"
-        if len(line) + 200 > self._room:  # 200: enough for the last line
+        if len(line) + LAST_LINE > self._room:
+            last = {"host": "", "port": 0, "reason": FULL, "count": 1}
+            line = json.dumps({"time": round(time(), 3), **last}) + "\n"
             self._room = 0
-            if reason != FULL:
-                line = json.dumps({"time": round(time(), 3), "host": "", "port": 0} | {
-                    "reason": FULL, "count": 1}) + "\n"  # fmt: skip
-        self._room -= len(line)
+        else:
+            self._room -= len(line)
         os.write(self._file, line.encode("ascii"))
 
 

@@ -35,7 +35,7 @@ def can_seal() -> bool:
     return subprocess.run([*SEALED, "true"], capture_output=True, check=False).returncode == 0
 
 
-needs_seal = pytest.mark.skipif("not can_seal()", reason="bubblewrap makes no network here")
+needs_seal = pytest.mark.skipif(not can_seal(), reason="bubblewrap makes no network here")
 
 
 class RunningProxy:
@@ -190,12 +190,10 @@ def open_tunnel(proxy_port: int, authority: str) -> tuple[socket.socket, bytes]:
     return one, answer if b" 200 " in answer else answer + receive_all(one)
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_certificate(folder: Path) -> Path:
     """A key and a certificate of its own for `api.test`, in one file."""
     if shutil.which("openssl") is None:
         pytest.skip("no openssl")
-    folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
          "-subj", "/CN=api.test", "-addext", "subjectAltName=DNS:api.test",
