@@ -13,6 +13,7 @@ from doit.cmd_base import Command
 
 from orchestr.commands.base.inside_attempt import refuse_inside_attempt
 from orchestr.errors import ExitCode, OrchestrError, UsageError, explain_os_error
+from orchestr.process.hiding import hide_this_process
 from orchestr.registry import remember_program_name, substitute_program_name
 from orchestr.run.workspace import Session
 from orchestr.tasks.loader import COLLECT, FeatureTaskLoader, accepts_arguments
@@ -61,6 +62,7 @@ class Verb:
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
         gc.set_threshold(*COLLECT)
+        hide_this_process()  # the user's tokens are in our environment
         if self.bin_name != "orchestr":  # type: ignore[attr-defined]
             remember_program_name(sys.argv[0])
         stock = find_stock_command(self, in_args)
