@@ -18,6 +18,7 @@ from orchestr.registry import remember_program_name, substitute_program_name
 from orchestr.run.workspace import Session
 from orchestr.tasks.loader import COLLECT, FeatureTaskLoader, accepts_arguments
 from orchestr.tasks.plain_doit import REPLACED, find_stock_command, run_stock_command
+from orchestr.views.terminal.door import guard_streams
 from orchestr.views.terminal.output import report_error, report_fault, silence_stdout
 
 
@@ -72,6 +73,11 @@ class Verb:
                 return run_stock_command(theirs, words, self.get_name())  # type: ignore[attr-defined]
             finally:
                 self.pdb = theirs.pdb  # doit looks at it after an error
+        with guard_streams():  # under plain doit nobody has done it yet
+            return self._execute_reported(in_args)
+
+    def _execute_reported(self, in_args: list[str]) -> int:
+        """Run; what goes wrong becomes text and an exit code."""
         try:
             if not self.reads_only(in_args):
                 refuse_inside_attempt(f"orchestr {self.get_name()}", in_args)  # type: ignore[attr-defined]
