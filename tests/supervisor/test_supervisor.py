@@ -280,3 +280,14 @@ def test_300_mb_of_output_in_little_memory(attempt: Attempt) -> None:
     assert (ended.bytes, ended.code, ended.detail) == (300_000_000, 0, "")
     assert peak < 40 << 20
     print("peak", peak >> 20, "MB", ended.seconds, "s", sys.version_info[:2])
+
+
+def test_an_agent_finds_no_secret_of_the_user_in_its_supervisor(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user_12345678")
+    attempt.sh("tr '\\0' '\\n' < /proc/$PPID/environ | cut -d= -f1 | sort")
+    attempt.run()
+    names = attempt.said()
+    assert "PATH" in names and "PYTHONPATH" in names
+    assert "GH_TOKEN" not in names and "ORCHESTR_ATTEMPT_ID" not in names
