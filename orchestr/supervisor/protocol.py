@@ -47,6 +47,7 @@ class LaunchRecord:
     only ORCHESTR_ATTEMPT_ID is set to ``marker`` whatever it says. ``since`` is the size of the
     transcript before this start: what earlier ones wrote (for whoever reads it). ``walled``:
     ``argv`` enters a sandbox, whose own process ends everything in it when it is interrupted.
+    ``logins`` are (copy, the user's own file), see `orchestr.supervisor.logins`.
     """
 
     argv: tuple[str, ...]
@@ -61,6 +62,7 @@ class LaunchRecord:
     grace: float = 10.0
     since: int = 0
     walled: bool = False
+    logins: tuple[tuple[str, str], ...] = ()
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
@@ -130,8 +132,9 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
             grace=float(raw.get("grace") or 0),
             since=int(raw.get("since") or 0),
             walled=raw.get("walled") is True,
+            logins=tuple((str(copy), str(own)) for copy, own in raw.get("logins") or ()),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error
 
 

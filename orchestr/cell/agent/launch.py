@@ -81,7 +81,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     plans = attempt.number < 0
     if plans:
         plan_file(ctx, attempt).parent.mkdir(exist_ok=True)
-    argv, env = wall_author(
+    command = wall_author(
         ctx,
         launch,
         {
@@ -98,11 +98,12 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         write=(plan_file(ctx, attempt).parent,) if plans else (),
     )
     client.LaunchRecord(
-        argv=argv,
+        argv=command.argv,
         cwd=str(ctx.worktree),
-        env=env,
+        env=command.env,
         marker=marker,
         walled=walled,
+        logins=command.logins,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=ctx.timeout,
