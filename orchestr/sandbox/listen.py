@@ -9,8 +9,8 @@ descriptors go to the proxy, which accepts on them from outside; a socket stays 
 that it was made in. When the proxy has acknowledged, everything is closed, the variables of a
 proxy are set, and ARGV is executed: it has no descriptor of ours.
 
-Runs as a bare file before every agent and check, so it imports builtin modules only (`socket`,
-`signal` and `os.path` helpers cost 2 to 8 ms each).
+Runs as a bare file before every agent and check, so it imports builtin modules only (`socket`
+takes longer than the interpreter itself).
 
 Exit codes before ARGV runs: 125 when the network could not be made, 126 and 127 as in a shell.
 """
