@@ -24,7 +24,7 @@ from orchestr.checks.base import (
     quote_command,
 )
 from orchestr.checks.missing_program import NOT_RUN, find_missing_program
-from orchestr.process.run import CompletedCommand, run_command
+from orchestr.process.run import CompletedCommand, redact, run_command, secret_values
 from orchestr.process.tree import MARKER
 from orchestr.spec.checks import CheckBase
 
@@ -49,6 +49,7 @@ class CheckContext:
         self._log = request.log.open("wb")
         self._lock = threading.Lock()
         self._written = 0
+        self._secrets = request.secrets | secret_values(dict(definition.env))
         self.env = {
             **request.env,
             "PYTHONDONTWRITEBYTECODE": "1",  # a check shall leave nothing in the worktree
@@ -84,7 +85,7 @@ class CheckContext:
         find its first program, and what `orchestr.process.run.run_command` raises for a program
         that cannot be started or takes too long.
         """
-        self.log_text(f"$ {quote_command(argv)}\n")
+        self.log_text(f"$ {redact(quote_command(argv), self._secrets)}\n")
         done = run_command(
             argv,
             cwd=self.cwd,
@@ -94,6 +95,7 @@ class CheckContext:
             limit=KEPT,
             kill_left=True,
             sink=self.write_log,
+            secrets=None if self.request.raw_log else self._secrets,
             stop=stop or self.request.stop,
         )
         if done.stopped and self.request.stop.is_set():
@@ -106,7 +108,7 @@ class CheckContext:
         return done
 
     def write_log(self, data: bytes) -> None:
-        """Add to the raw log. A full disk costs the log, not the verdict."""
+        """Add to the log. A full disk costs the log, not the verdict."""
         with self._lock, suppress(OSError, ValueError):
             if self._written <= LOG_LIMIT < self._written + len(data):
                 self._log.write(f"\n[the log is cut here, at {LOG_LIMIT} bytes]\n".encode())

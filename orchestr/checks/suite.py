@@ -34,7 +34,7 @@ class SuiteRequest:
     ``tree`` is the hash of the head's tree (for the cache). ``env`` is the allow-listed
     environment of every check; of ``environ``, the user's, a check gets what its ``pass_env``
     names. ``places`` says where a check is defined, by its name. ``folder`` takes logs and
-    artefacts: ``NNN-name.log`` and ``NNN-name/``.
+    artefacts: ``NNN-name.log`` and ``NNN-name/``; with ``raw_logs`` a log keeps its secrets.
     """
 
     worktree: Path
@@ -47,6 +47,7 @@ class SuiteRequest:
     ports: tuple[int, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     places: Mapping[str, str] = field(default_factory=dict)
+    raw_logs: bool = False
 
 
 def run_suite(
@@ -96,6 +97,7 @@ def _run_one_check(
                 stop=request.stop,
                 environ=request.environ,
                 place=request.places.get(check.name, ""),
+                raw_log=request.raw_logs,
             )
         )
     if cache is not None:

@@ -189,6 +189,7 @@ def _make_suite_request(
         environ=os.environ,
         ports=ports,
         stop=order.stop,
+        raw_logs=runs[0].settings.workspace.raw_logs,
     )
 
 

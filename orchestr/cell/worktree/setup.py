@@ -20,6 +20,7 @@ from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
 from orchestr.process.run import run_command as run_process
+from orchestr.process.run import secret_values
 
 PENDING = "setup-pending"  # in the cell's folder
 FAILED = "/"  # in that file, where no path can be: it ended badly, but it ended
@@ -120,19 +121,22 @@ def _run_step(
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     limit = ctx.repo_settings.setup_timeout or ctx.timeout
+    env = {
+        **Repo(place).build_env(),
+        **port_variables(ctx),
+        **ctx.mark_inside(f"{what} command {number}"),
+    }
+    raw = ctx.run.settings.workspace.raw_logs
     with log.open("wb", buffering=0) as stream:
         try:
             done = run_process(
                 ["sh", "-c", command],
                 cwd=place,
-                env={
-                    **Repo(place).build_env(),
-                    **port_variables(ctx),
-                    **ctx.mark_inside(f"{what} command {number}"),
-                },
+                env=env,
                 timeout=limit,
                 limit=1 << 20,
                 sink=stream.write,
+                secrets=None if raw else secret_values(env),
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
