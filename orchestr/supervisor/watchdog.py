@@ -286,8 +286,12 @@ class Watchdog:
         self._signal_all((signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[self._stage - 1])
 
     def _signal_all(self, number: signal.Signals) -> None:
+        """Signal all of it. A sandbox's own process would end the agent at the first word, so it is
+        left out until everything is killed; what is in the sandbox hears it."""
+        wall = self._agent.pid if self._agent is not None and self._launch.walled else None
         for proc in self._left():
-            send_signal(proc, number)
+            if proc.pid != wall or number is signal.SIGKILL:
+                send_signal(proc, number)
 
     def _attempt_processes(self, table: Table) -> list[Proc]:
         """Everything of this attempt: by descent where we are subreaper, and by the marker."""

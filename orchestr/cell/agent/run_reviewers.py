@@ -32,6 +32,7 @@ from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
+from orchestr.cell.worktree.wall import is_walled, wall_reviewer
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import agent_git_env
@@ -224,6 +225,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
     marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
     read = (*case.pictures, *(up.worktree for up in ctx.upstreams()))
+    walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(reviewer.agent).prepare_launch(
         AgentRequest(
             tree,
@@ -247,17 +249,32 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, part),
             schema=opinions.SCHEMA,
             pictures=() if session else case.pictures,
+            walled=walled,
         )
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
     limits = settings.limits
+    argv, env = wall_reviewer(
+        ctx,
+        launch,
+        {
+            "GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"),
+            **launch.env,
+            **git,
+            **ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
+            "ORCHESTR_ATTEMPT_ID": marker,
+        },
+        folder,
+        agent=settings.agents[reviewer.agent],
+        tree=tree,
+        read=read,
+    )
     client.LaunchRecord(
-        argv=launch.argv,
+        argv=argv,
         cwd=str(tree),
-        env={"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"), **launch.env, **git,
-             **ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
-             "ORCHESTR_ATTEMPT_ID": marker},
+        env=env,
         marker=marker,
+        walled=walled,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=reviewer.timeout or limits.timeout,
