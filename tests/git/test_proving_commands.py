@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,10 @@ def worktree_config(clone: Clone) -> None:
 
 
 def flags(option: str) -> Callable[[Clone], None]:
-    return lambda clone: git(clone.tree, "update-index", option, "a.txt", "run.sh") and None
+    def set_flags(clone: Clone) -> None:
+        git(clone.tree, "update-index", option, "a.txt", "run.sh")
+
+    return set_flags
 
 
 def hooks(clone: Clone) -> None:
@@ -160,6 +164,21 @@ def hooks(clone: Clone) -> None:
         (folder / name).write_text(f"#!/bin/sh\ntouch {clone.path}/planted\n")
         (folder / name).chmod(0o755)
     clone.config(("core.fsmonitor", str(folder / "fsmonitor")))
+
+
+def global_attributes(clone: Clone) -> None:
+    clone.write("mine", "* -diff merge=union\n")
+    clone.config(("core.attributesFile", str(clone.path / ".git/mine")))
+
+
+def order_file(clone: Clone) -> None:
+    clone.write("order", "z*\n")
+    clone.config(("diff.orderFile", str(clone.path / ".git/order")))
+
+
+def hooks_path(clone: Clone) -> None:
+    hooks(clone)
+    clone.config(("core.hooksPath", str(clone.path / ".git/hooks")))
 
 
 def ignore_submodules(clone: Clone) -> None:
@@ -179,9 +198,7 @@ SETTINGS: Mapping[str, Callable[[Clone], None]] = {
     "attributes driver": attributes(
         "* diff=x\n", ("diff.x.command", "true"), ("diff.x.textconv", "true"),
         ("diff.x.binary", "true"), ("diff.x.xfuncname", "^(l).*$")),
-    "global attributes": lambda clone: (
-        clone.write("mine", "* -diff merge=union\n"),
-        clone.config(("core.attributesFile", str(clone.path / ".git/mine"))))[-1],
+    "global attributes": global_attributes,
     "merge.default": setting(("merge.default", "union")),
     "merge.renames": setting(("merge.renames", "false"), ("merge.directoryRenames", "true")),
     "merge.renormalize": setting(("merge.renormalize", "true")),
@@ -193,9 +210,7 @@ SETTINGS: Mapping[str, Callable[[Clone], None]] = {
     "diff.relative": setting(("diff.relative", "true")),
     "diff.algorithm": setting(("diff.algorithm", "patience"), ("diff.indentHeuristic", "false")),
     "diff.colour": setting(("color.ui", "always"), ("color.diff", "always")),
-    "diff.order": lambda clone: (
-        clone.write("order", "z*\n"),
-        clone.config(("diff.orderFile", str(clone.path / ".git/order"))))[-1],
+    "diff.order": order_file,
     "diff.submodules": ignore_submodules,
     "big files": setting(("core.bigFileThreshold", "1")),
     "log": setting(("log.showSignature", "true"), ("log.follow", "true"), ("log.date", "raw")),
@@ -214,8 +229,7 @@ SETTINGS: Mapping[str, Callable[[Clone], None]] = {
     "skip-worktree": flags("--skip-worktree"),
     "assume-unchanged": flags("--assume-unchanged"),
     "hooks": hooks,
-    "hooksPath": lambda clone: (
-        hooks(clone), clone.config(("core.hooksPath", str(clone.path / ".git/hooks"))))[-1],
+    "hooksPath": hooks_path,
 }  # fmt: skip
 
 # What is written into the config of the user instead: it reaches every clone.
@@ -279,7 +293,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
+def answers(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """What an untouched clone answers."""
     clone = copy_clone(template, tmp_path_factory.mktemp("clean") / "one")
     make_dirty(clone)
@@ -306,7 +320,7 @@ def hostile(
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_no_setting_of_a_clone_changes_an_answer(
-    hostile: Callable[[str], Clone], answers: Mapping[str, object], name: str, command: str
+    hostile: Callable[[str], Clone], answers: Mapping[str, Any], name: str, command: str
 ) -> None:
     clone = hostile(name)
     assert COMMANDS[command](clone) == answers[command]
@@ -316,7 +330,7 @@ def test_no_setting_of_a_clone_changes_an_answer(
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", FOR_ALL)
 def test_no_setting_of_the_user_changes_an_answer(
-    template: Path, answers: Mapping[str, object], tmp_path: Path, name: str, command: str,
+    template: Path, answers: Mapping[str, Any], tmp_path: Path, name: str, command: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     clone, other = copy_clone(template, tmp_path / "one"), copy_clone(template, tmp_path / "two")
@@ -340,15 +354,15 @@ def test_what_is_committed_is_what_lies_there(template: Path, tmp_path: Path, na
     assert Repo(clone.tree).resolve_tree(made) == Repo(clean.tree).resolve_tree(meant)
 
 
-def test_the_untouched_clone_shows_all_that_is_hidden(answers: Mapping[str, object]) -> None:
+def test_the_untouched_clone_shows_all_that_is_hidden(answers: Mapping[str, Any]) -> None:
     assert answers["conflict markers"] == ["a.txt"]
-    assert len(answers["weakened tests"]) == 1  # type: ignore[arg-type]
-    findings, changed = answers["commit proof"]  # type: ignore[misc]
+    assert len(answers["weakened tests"]) == 1
+    findings, changed = answers["commit proof"]
     assert "conflict markers are left in a.txt" in findings
     assert any(text.startswith("changed outside owned_paths") for text in findings)
     assert "sub" in changed
     assert answers["dirty"] == ["RUN.SH", "a.txt", "new/", "run.sh"]
-    assert answers["candidate"].conflicts == ("a.txt",)  # type: ignore[attr-defined]
+    assert answers["candidate"].conflicts == ("a.txt",)
 
 
 def test_a_command_that_is_not_declared_is_refused(template: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.cell.worktree.signing import warn_of_slow_commit
 from orchestr.cell.worktree.take_out_kit import take_out_kit
 from orchestr.errors import OrchestrError, as_disk_full
+from orchestr.git.open_conflicts import list_open_conflicts
 from orchestr.git.repo import CommitId
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import clear_stale_locks
@@ -103,10 +104,10 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
         raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
     repo = ctx.worktree_repo
     clear_stale_locks(ctx.worktree)  # of a git that ended with its agent
-    unmerged = repo.unmerged_paths()
+    unmerged = list_open_conflicts(repo)  # those that are resolved are added with the rest
     under_way = unfinished_operation(repo)
     if unmerged:
-        where = format_paths(list(unmerged))
+        where = format_paths(unmerged)
         raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
     if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
         raise ctx.fail(f"the agent left a {under_way} unfinished")

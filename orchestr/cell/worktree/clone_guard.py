@@ -45,6 +45,7 @@ from orchestr.cell.worktree.harm_record import (
 )
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import fetch_base
 from orchestr.git.errors import GitError
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -195,8 +196,7 @@ def _judge_origin(ctx: CellContext, base_ref: str, old: str | None, tip: str | N
     repo = ctx.repo
     if repo.resolve_commit(tip) is None:
         with suppress(GitError):
-            repo.fetch("origin", f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}",
-                       locks=ctx.run.layout.locks_dir)  # fmt: skip
+            fetch_base(repo, base_ref, locks=ctx.run.layout.locks_dir)
     if repo.resolve_commit(tip) is None or repo.resolve_commit(old) is None:
         return []
     if not repo.is_ancestor(old, tip):
