@@ -133,6 +133,8 @@ def _moves_unnamed(command: GitCommand, words: frozenset[str], ref: str) -> bool
             return "--update-refs" in words
         case "filter-branch" | "filter-repo" | "fast-import":
             return True
+        case "replace":
+            return ref.startswith("refs/replace/")
         case "fetch" | "pull" if ref.startswith("refs/tags/"):
             return bool(_TAG_OPTIONS & words)
         case "fetch" | "pull" | "push":
