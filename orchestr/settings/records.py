@@ -40,6 +40,9 @@ class WorkspaceSettings:
     trailers: Annotated[
         keys.Trailers, Doc("lines that end every commit message", ["Signed-off-by: A Name <a@b.c>"])
     ] = ()
+    raw_logs: Annotated[
+        keys.Flag, Doc("`true`: transcripts, prompts and logs on the disk keep their secrets")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
+from orchestr.process.redact_stream import StreamRedactor
 from orchestr.process.redaction import secret_values
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
@@ -50,7 +51,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     if session is None:
         notes = repair or _read_text(folder / "notes.txt")
         build = build_plan_prompt if attempt.number < 0 else build_prompt
-        write_atomic(prompt, build(ctx, attempt, notes).encode())
+        write_atomic(prompt, hide_secrets(ctx, build(ctx, attempt, notes)).encode())
     marker = attempt.process_marker(ctx.key)
     upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
     walled = is_walled(ctx.run)
@@ -111,7 +112,14 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),
+        raw_logs=ctx.run.settings.workspace.raw_logs,
     ).write(folder)
+
+
+def hide_secrets(ctx: CellContext, text: str) -> str:
+    """A text that an agent is given and that stays on the disk, without the user's secrets."""
+    raw = ctx.run.settings.workspace.raw_logs
+    return text if raw else StreamRedactor(secret_values(os.environ)).hide_text(text)
 
 
 def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
