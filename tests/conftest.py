@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.walls import MODE, set_wall
+
 GLOBAL = """\
 [user]
 \tname = Tess Tester
@@ -51,11 +53,16 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GIT_ALLOW_PROTOCOL", "file")
         # What is noticed without a wall is tested without one; tests of the wall say so themselves.
         # `ORCHESTR_TEST_SANDBOX=bwrap` runs everything behind it.
-        wall = os.environ.get("ORCHESTR_TEST_SANDBOX", "none")
-        patch.setenv("ORCHESTR_SET_SANDBOX_MODE", wall)
+        patch.setenv(MODE, os.environ.get("ORCHESTR_TEST_SANDBOX", "none"))
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
         yield home
+
+
+@pytest.fixture
+def wall(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What stands around the programs of this test's workspaces, see `tests.walls`."""
+    return set_wall(request.param, monkeypatch)
 
 
 def git(path: Path, *args: str, stdin: str | None = None, **env: str) -> str:

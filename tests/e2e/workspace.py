@@ -27,11 +27,11 @@ import yaml
 
 from tests.conftest import Sandbox, git, write
 from tests.fork_server import Process, run_process
+from tests.walls import MODE
 
 T = TypeVar("T")
 FEATURE = "demo"
 JIRA = "T-1"
-MODE = "ORCHESTR_SET_SANDBOX_MODE"  # set for all tests, see `tests.conftest`
 PATIENCE = 120.0  # s; what is waited for in a test happens long before
 
 AGENT = """\
