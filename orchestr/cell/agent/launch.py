@@ -16,6 +16,7 @@ from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
+from orchestr.cell.agent.sandbox_notes import describe_wall
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
@@ -46,14 +47,14 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     ensure_upstreams(ctx)
     session = session_to_resume(folder)
     repair = _read_text(folder / REPAIR)
+    walled = is_walled(ctx.run)
     prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
     if session is None:
         notes = repair or _read_text(folder / "notes.txt")
         build = build_plan_prompt if attempt.number < 0 else build_prompt
-        write_atomic(prompt, build(ctx, attempt, notes).encode())
+        write_atomic(prompt, (build(ctx, attempt, notes) + describe_wall(ctx, walled)).encode())
     marker = attempt.process_marker(ctx.key)
     upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
-    walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(attempt.agent).prepare_launch(
         AgentRequest(
             ctx.worktree,
@@ -103,6 +104,8 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         env=env,
         marker=marker,
         walled=walled,
+        memory=limits.memory or 0,
+        disk=limits.disk or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=ctx.timeout,

@@ -270,6 +270,8 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         env=env,
         marker=marker,
         walled=walled,
+        memory=limits.memory or 0,
+        disk=limits.disk or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=reviewer.timeout or limits.timeout,
