@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
+from orchestr.sandbox.hosts import TELEMETRY_HOSTS
 from orchestr.sandbox.refusals import read_refusals
 from orchestr.sandbox.wall import REFUSED
 from orchestr.spec.phases import Phase
@@ -30,10 +31,15 @@ def describe_wall(ctx: CellContext, walled: bool) -> str:
     return IN_A_SANDBOX + (UNSIGNED if ctx.worktree_repo.signs_commits else "")
 
 
+def is_telemetry(host: str) -> bool:
+    """Whether a host only counts what its program does: refusing it harms nobody."""
+    return any(host == one or host.endswith(f".{one}") for one in TELEMETRY_HOSTS)
+
+
 def report_refused_hosts(ctx: CellContext, folder: Path, phase: Phase, attempt: int) -> None:
     """Warn of the hosts that an agent tried to reach in vain; each start's once."""
     log = folder / REFUSED
-    found = [one for one in read_refusals(log) if one.host]
+    found = [one for one in read_refusals(log) if one.host and not is_telemetry(one.host)]
     if not found:
         return
     hosts = list(dict.fromkeys(f"{one.host}:{one.port}" for one in found))
