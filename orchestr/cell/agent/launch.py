@@ -15,6 +15,7 @@ from pathlib import Path
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
+from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
@@ -66,8 +67,11 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
             tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
             walled=walled,
+            trust=ctx.repo_settings.trust,
+            changed_guides=find_changed_guides(ctx, ctx.worktree),
         )
     )
+    note_ignored(ctx, attempt, folder, launch.ignored)
     git = agent_git_env(
         ctx.repo,
         ctx.worktree,
