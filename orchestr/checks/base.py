@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from orchestr.process.redaction import secret_values
 from orchestr.spec.checks import CheckDef
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class CheckRequest:
     cell as long as they run one after the other. ``base`` is the commit that the head's change
     starts from; empty where there is none. ``environ`` is the user's environment, to see what the
     allow-list has dropped; ``place`` says where the check is defined. ``wall`` stands around its
-    programs, where there is one.
+    programs, where there is one. ``raw_log``: the log keeps its secrets.
     """
 
     worktree: Path
@@ -99,6 +100,12 @@ class CheckRequest:
     environ: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
     wall: CommandWall | None = None
+    raw_log: bool = False
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The secret values that its programs may know: theirs, and those of the user."""
+        return secret_values(self.env) | secret_values(self.environ)
 
 
 @dataclass(frozen=True, slots=True)

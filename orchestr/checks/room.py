@@ -26,7 +26,7 @@ from orchestr.checks.base import (
 from orchestr.checks.find_program import find_program
 from orchestr.checks.missing_program import NOT_RUN, find_missing_program
 from orchestr.git.worktrees import delete_tree
-from orchestr.process.run import CompletedCommand, run_command
+from orchestr.process.run import CompletedCommand, redact, run_command, secret_values
 from orchestr.process.tree import MARKER
 from orchestr.spec.checks import CheckBase
 
@@ -51,6 +51,7 @@ class CheckContext:
         self._log = request.log.open("wb")
         self._lock = threading.Lock()
         self._written = 0
+        self._secrets = request.secrets | secret_values(dict(definition.env))
         self._walls = 0
         self.env = {
             **request.env,
@@ -87,7 +88,7 @@ class CheckContext:
         find its first program, and what `orchestr.process.run.run_command` raises for a program
         that cannot be started or takes too long.
         """
-        self.log_text(f"$ {quote_command(argv)}\n")
+        self.log_text(f"$ {redact(quote_command(argv), self._secrets)}\n")
         used = self.env if env is None else env
         with self._behind_wall(tuple(argv), used) as (words, inner):
             done = run_command(
@@ -99,6 +100,7 @@ class CheckContext:
                 limit=KEPT,
                 kill_left=True,
                 sink=self.write_log,
+                secrets=None if self.request.raw_log else self._secrets,
                 stop=stop or self.request.stop,
             )
         if done.stopped and self.request.stop.is_set():
@@ -128,7 +130,7 @@ class CheckContext:
             delete_tree(folder)
 
     def write_log(self, data: bytes) -> None:
-        """Add to the raw log. A full disk costs the log, not the verdict."""
+        """Add to the log. A full disk costs the log, not the verdict."""
         with self._lock, suppress(OSError, ValueError):
             if self._written <= LOG_LIMIT < self._written + len(data):
                 self._log.write(f"\n[the log is cut here, at {LOG_LIMIT} bytes]\n".encode())

@@ -35,7 +35,7 @@ class SuiteRequest:
     environment of every check; of ``environ``, the user's, a check gets what its ``pass_env``
     names. ``places`` says where a check is defined, by its name, ``wall`` what stands around its
     programs. ``folder`` takes logs and
-    artefacts: ``NNN-name.log`` and ``NNN-name/``.
+    artefacts: ``NNN-name.log`` and ``NNN-name/``; with ``raw_logs`` a log keeps its secrets.
     """
 
     worktree: Path
@@ -48,6 +48,7 @@ class SuiteRequest:
     ports: tuple[int, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     places: Mapping[str, str] = field(default_factory=dict)
+    raw_logs: bool = False
     wall: CommandWall | None = None
 
 
@@ -98,6 +99,7 @@ def _run_one_check(
                 stop=request.stop,
                 environ=request.environ,
                 place=request.places.get(check.name, ""),
+                raw_log=request.raw_logs,
                 wall=request.wall,
             )
         )

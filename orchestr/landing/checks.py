@@ -190,6 +190,7 @@ def _make_suite_request(
         environ=os.environ,
         ports=ports,
         stop=order.stop,
+        raw_logs=runs[0].settings.workspace.raw_logs,
         wall=wall_checks(_find_cell_of_repo(runs, order.repo), "landing"),
     )
 

@@ -9,8 +9,8 @@ descriptors go to the proxy, which accepts on them from outside; a socket stays 
 that it was made in. When the proxy has acknowledged, everything is closed, the variables of a
 proxy are set, and ARGV is executed: it has no descriptor of ours.
 
-Runs as a bare file before every agent and check, so it imports builtin modules only (`socket`,
-`signal` and `os.path` helpers cost 2 to 8 ms each).
+Runs as a bare file before every agent and check, so it imports builtin modules only (`socket`
+takes longer than the interpreter itself).
 
 Exit codes before ARGV runs: 125 when the network could not be made, 126 and 127 as in a shell.
 """
@@ -97,10 +97,9 @@ def hand_over_listeners(fd: int, ports: list[int]) -> int:
     made = int(listeners[-1].getsockname()[1])
     descriptors = b"".join(one.fileno().to_bytes(4, sys.byteorder) for one in listeners)
     control.sendmsg([kinds], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
-    answer = control.recv(1)
+    answer = control.recv(1000)
     if answer != ACCEPTED:
-        reason = control.recv(1000).decode("utf-8", "replace") if answer else "the proxy has ended"
-        raise OSError(reason)
+        raise OSError(answer[1:].decode("utf-8", "replace") or "the proxy has ended")
     for one in (*listeners, control):
         one.close()
     return made

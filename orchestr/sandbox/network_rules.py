@@ -19,7 +19,7 @@ is exactly that name. Loopback, link-local (metadata of clouds), multicast and r
 need a rule that is the address itself.
 
 Imported by a program that must start in milliseconds: nothing here but `_socket` (`socket`,
-`ipaddress`, `typing` and `dataclasses` cost 4 to 8 ms each).
+`ipaddress`, `json` and `dataclasses` take 6 to 11 ms of CPU each, a bare interpreter 9).
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class RefusalLog:
             self._write_line(*key, count)
 
     def _write_line(self, host: str, port: int, reason: str, count: int) -> None:
-        import json  # 7 ms at the start of every sandbox, most of which refuse nothing
+        import json  # 10 ms at the start of every sandbox, most of which refuse nothing
 
         fields = {"host": host, "port": port, "reason": reason, "count": count}
         line = json.dumps({"time": round(time(), 3), **fields}) + "\n"

@@ -40,6 +40,9 @@ class WorkspaceSettings:
     trailers: Annotated[
         keys.Trailers, Doc("lines that end every commit message", ["Signed-off-by: A Name <a@b.c>"])
     ] = ()
+    raw_logs: Annotated[
+        keys.Flag, Doc("`true`: transcripts, prompts and logs on the disk keep their secrets")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class RepoSettings:
         keys.Strategy | None, Doc("how changes land; default: `landing.strategy`")
     ] = None
     land: Annotated[keys.Land | None, Doc("how a target moves; default: `landing.land`")] = None
+    trust: Annotated[
+        keys.Flag,
+        Doc("`true`: agents obey their own settings in it (hooks, MCP servers) and changed guides"),
+    ] = False
     disjoint: Annotated[
         keys.Flag, Doc("changes of different paths are not checked on each other")
     ] = False

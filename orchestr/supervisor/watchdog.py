@@ -23,6 +23,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
+from orchestr.process.redact_stream import StreamRedactor
+from orchestr.process.redaction import secret_values
 from orchestr.process.tree import (
     MARKER,
     Proc,
@@ -74,9 +76,15 @@ class Watchdog:
         self._writes = WriteSampler(folder, os.getpid(), self._drain_pipes)
         self._out = _open_transcript(folder / TRANSCRIPT, self._notes)
         as_json = launch.format == "json"
-        self._stdout = LineReader("stdout", self._out, as_json=as_json)
+        secrets = secret_values(launch.env)
+
+        def redactor() -> StreamRedactor | None:
+            return None if launch.raw_logs else StreamRedactor(secrets)
+
+        self._words = redactor()  # for what we say ourselves
+        self._stdout = LineReader("stdout", self._out, as_json=as_json, redactor=redactor())
         self._readers: dict[int, LineReader] = {}
-        self._stderr = LineReader("stderr", self._out, as_json=False)
+        self._stderr = LineReader("stderr", self._out, as_json=False, redactor=redactor())
         self._selector = selectors.DefaultSelector()
         self._agent: subprocess.Popen[bytes] | None = None
         self._status: int | None = None  # of the agent, once reaped
@@ -99,7 +107,7 @@ class Watchdog:
             elif self._start_agent():
                 self._run_loop()
         except Exception as error:  # a fault of ours must not leave an agent without a watcher
-            write_log(traceback.format_exc())
+            write_log(self._hide(traceback.format_exc()))
             self._reason = ExitReason.STOPPED
             self._notes.append(f"the supervisor failed: {type(error).__name__}: {error}")
         finally:
@@ -324,7 +332,7 @@ class Watchdog:
             code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             reason=self._reason,
-            detail="; ".join(self._notes),
+            detail=self._hide("; ".join(self._notes)),
             last_line=self._stdout.last_line,
             started_at=self._me.started_at,
             finished_at=utc_timestamp(),
@@ -332,6 +340,9 @@ class Watchdog:
             bytes=self._bytes,
             killed=killed,
         )
+
+    def _hide(self, text: str) -> str:
+        return text if self._words is None else self._words.hide_text(text)
 
 
 def _open_transcript(path: Path, notes: list[str]) -> TranscriptFile:

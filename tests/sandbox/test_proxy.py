@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -427,7 +428,7 @@ def test_it_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
         "proxy = RunningProxy(Path(sys.argv[1]), 'allow all\\n')\n"
         "proxy.control.set_inheritable(True)\n"
         "import subprocess\n"
-        "child = subprocess.Popen(['sleep', '60'], pass_fds=[proxy.control.fileno()])\n"
+        "child = subprocess.Popen(['sleep', '600'], pass_fds=[proxy.control.fileno()])\n"
         "print(proxy.process.pid, child.pid, proxy.listen_here(), flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -445,6 +446,8 @@ def test_it_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
             process.wait()
             assert select.select([watch], [], [], LONG)[0], "it lives on"
     finally:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(watch, signal.SIGKILL)
         os.close(watch)
         os.kill(sleeper, signal.SIGKILL)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
+from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
 from orchestr.cell.agent.sandbox_notes import describe_wall
 from orchestr.cell.context import CellContext
@@ -25,6 +26,7 @@ from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
+from orchestr.process.redact_stream import StreamRedactor
 from orchestr.process.redaction import secret_values
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
@@ -52,7 +54,8 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     if session is None:
         notes = repair or _read_text(folder / "notes.txt")
         build = build_plan_prompt if attempt.number < 0 else build_prompt
-        write_atomic(prompt, (build(ctx, attempt, notes) + describe_wall(ctx, walled)).encode())
+        text = build(ctx, attempt, notes) + describe_wall(ctx, walled)
+        write_atomic(prompt, hide_secrets(ctx, text).encode())
     marker = attempt.process_marker(ctx.key)
     upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
     launch = ctx.run.agent_adapter(attempt.agent).prepare_launch(
@@ -66,8 +69,11 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
             tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
             walled=walled,
+            trust=ctx.repo_settings.trust,
+            changed_guides=find_changed_guides(ctx, ctx.worktree),
         )
     )
+    note_ignored(ctx, attempt, folder, launch.ignored)
     git = agent_git_env(
         ctx.repo,
         ctx.worktree,
@@ -113,7 +119,14 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),
+        raw_logs=ctx.run.settings.workspace.raw_logs,
     ).write(folder)
+
+
+def hide_secrets(ctx: CellContext, text: str) -> str:
+    """A text that an agent is given and that stays on the disk, without the user's secrets."""
+    raw = ctx.run.settings.workspace.raw_logs
+    return text if raw else StreamRedactor(secret_values(os.environ)).hide_text(text)
 
 
 def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:

@@ -20,7 +20,13 @@ from pathlib import Path
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
 from orchestr.cell.agent import verdict as opinions
-from orchestr.cell.agent.launch import last_start_offset, prepare_next_start, session_to_resume
+from orchestr.cell.agent.changed_guides import find_changed_guides
+from orchestr.cell.agent.launch import (
+    hide_secrets,
+    last_start_offset,
+    prepare_next_start,
+    session_to_resume,
+)
 from orchestr.cell.agent.run_agent import AgentWork, drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
 from orchestr.cell.agent.stop_agent import stop_agent
@@ -215,7 +221,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
     if session is None:
         again = folder / "again.md"
         more = again.read_text(encoding="utf-8") if again.exists() else ""
-        write_atomic(prompt, (case.prompt + more).encode())
+        write_atomic(prompt, hide_secrets(ctx, case.prompt + more).encode())
     settings = ctx.run.settings
     marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
@@ -245,6 +251,8 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
             schema=opinions.SCHEMA,
             pictures=() if session else case.pictures,
             walled=walled,
+            trust=ctx.repo_settings.trust,
+            changed_guides=find_changed_guides(ctx, tree),
         )
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
@@ -276,6 +284,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         format=launch.format,
         timeout=reviewer.timeout or limits.timeout,
         idle_timeout=limits.idle_timeout,
+        raw_logs=settings.workspace.raw_logs,
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),

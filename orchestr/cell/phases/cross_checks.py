@@ -151,6 +151,7 @@ def _check_merge(
         environ=os.environ,
         stop=CellStopEvent(ctx),
         places=dict.fromkeys((check.name for check in checks), run.feature.path),
+        raw_logs=run.settings.workspace.raw_logs,
         wall=wall_checks(ctx),
     )
     results = run_suite(

@@ -145,6 +145,7 @@ def make_suite_request(ctx: CellContext, head: CommitId, folder: Path) -> SuiteR
         ports=lease_check_ports(ctx),
         stop=CellStopEvent(ctx),
         places=locate_checks(ctx),
+        raw_logs=ctx.run.settings.workspace.raw_logs,
         wall=wall_checks(ctx),
     )
 

@@ -7,6 +7,7 @@ after the last command: whoever comes after a kill or a failure does the whole k
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +23,7 @@ from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.run import run_command as run_process
+from orchestr.process.run import secret_values
 
 PENDING = "setup-pending"  # in the cell's folder
 FAILED = "/"  # in that file, where no path can be: it ended badly, but it ended
@@ -136,6 +138,7 @@ def _run_step(
         folder=behind,
         kind="agents" if place == ctx.worktree else "checks",
     )
+    raw = ctx.run.settings.workspace.raw_logs
     with log.open("wb", buffering=0) as stream:
         try:
             done = run_process(
@@ -145,6 +148,7 @@ def _run_step(
                 timeout=limit,
                 limit=1 << 20,
                 sink=stream.write,
+                secrets=None if raw else secret_values({**os.environ, **env}),
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
