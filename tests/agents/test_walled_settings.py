@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.conftest import write
 from tests.e2e.conftest import MakeWorkspace
-from tests.walls import BEHIND_THE_WALL
+from tests.sandbox.walls import BEHIND_THE_WALL
 
 CLAUDE = """\
 #!{python}

@@ -31,6 +31,7 @@ from orchestr.sandbox.hosts import (
 from orchestr.sandbox.mounts import SandboxError
 from orchestr.sandbox.srt import wrap_with_srt
 from orchestr.sandbox.wall import (
+    PLAN,
     GitPlaces,
     NetworkPlan,
     WallRequest,
@@ -240,7 +241,9 @@ def _common_reads(ctx: CellContext) -> tuple[Path, ...]:
 def _wrap_agent(
     ctx: CellContext, request: WallRequest, argv: tuple[str, ...], env: dict[str, str]
 ) -> WalledCommand:
-    words, known = _wrap(ctx, request, argv, env, hidden=(request.folder / LOCK,))
+    words, known = _wrap(
+        ctx, request, argv, env, hidden=(request.folder / LOCK, request.folder / PLAN)
+    )
     if find_sandbox(ctx.run).kind is not SandboxKind.BWRAP:  # others have no copies
         return WalledCommand(words, known)
     return WalledCommand(words, known, list_login_copies(request.config, request.folder))
