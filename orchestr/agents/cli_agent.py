@@ -22,6 +22,7 @@ from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import Event, Parse, Record, UsageLimit, make_line_parser
 from orchestr.agents.limits import find_limit
+from orchestr.agents.repo_settings import find_settings
 from orchestr.agents.usage import TokenPrices, UsageTally, tally_transcript
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import read_json, write_json
@@ -45,6 +46,8 @@ class CliAgent(ABC):
     without: tuple[str, ...] = ()
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
+    repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
+    guides: tuple[str, ...] = ()  # the names of the guides that it reads there
 
     def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
         self.name = settings.name
@@ -101,6 +104,14 @@ class CliAgent(ABC):
             argv = [*argv, resume, request.session]
         return self.describe_launch(request, [*argv, *self.settings.args], env)
 
+    def list_ignored(self, request: AgentRequest) -> tuple[str, ...]:
+        """Which of the repository's settings and guides it does not obey."""
+        if request.trust:
+            return ()
+        guides = (f"{name} (changed by this feature)" for name in request.changed_guides
+                  if Path(name).name in self.guides)  # fmt: skip
+        return (*find_settings(request.worktree, self.repo_files), *guides)
+
     def describe_launch(
         self, request: AgentRequest, argv: list[str], env: Mapping[str, str]
     ) -> AgentLaunch:
@@ -111,6 +122,7 @@ class CliAgent(ABC):
             stdin=request.prompt,
             format="json",
             config=self.find_config({**os.environ, **self.settings.env}) if request.walled else (),
+            ignored=self.list_ignored(request),
         )
 
     @staticmethod

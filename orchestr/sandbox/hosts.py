@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from orchestr.errors import UsageError
 from orchestr.sandbox.network_rules import EVERY_HOST, is_loopback, normalise_host, parse_rule
 
 # What an agent needs for answers of its model and to renew its login; no telemetry, no updates.
@@ -92,10 +93,12 @@ def format_rules(
     agent's kind, of package managers, of variables). ``denied`` are the hosts of the repository's
     remotes. A known host that is denied is left out: only a person lets a forge through.
     ``setting`` is named in refusals (`[agents.claude] network`); ``environ`` may name the user's
-    own proxy.
+    own proxy. Raises UsageError for a rule of the settings that cannot be kept.
     """
     refused = {*FORGE_HOSTS, *(host for host in map(_normalise_known, denied) if host)}
     own = list(user)
+    for rule in own:
+        _check_rule(rule, setting)
     taken = [
         rule for rule in known if not any(_is_below(parse_rule(rule).host, one) for one in refused)
     ]
@@ -104,6 +107,17 @@ def format_rules(
     lines += format_user_proxy(environ)
     lines.append(f"setting {' '.join(setting.split())}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _check_rule(rule: str, setting: str) -> None:
+    try:
+        parse_rule(rule)
+    except ValueError as error:
+        raise UsageError(
+            f"{setting}: {rule!r}: {error}",
+            hint="write it like api.example.org, *.example.org, db.example.org:5432 or "
+            "127.0.0.1:8080 (docs/security.md)",
+        ) from None
 
 
 def find_forwarded_ports(rules: Iterable[str]) -> list[int]:

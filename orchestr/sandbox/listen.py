@@ -97,10 +97,9 @@ def hand_over_listeners(fd: int, ports: list[int]) -> int:
     made = int(listeners[-1].getsockname()[1])
     descriptors = b"".join(one.fileno().to_bytes(4, sys.byteorder) for one in listeners)
     control.sendmsg([kinds], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
-    answer = control.recv(1)
+    answer = control.recv(1000)
     if answer != ACCEPTED:
-        reason = control.recv(1000).decode("utf-8", "replace") if answer else "the proxy has ended"
-        raise OSError(reason)
+        raise OSError(answer[1:].decode("utf-8", "replace") or "the proxy has ended")
     for one in (*listeners, control):
         one.close()
     return made

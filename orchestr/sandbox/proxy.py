@@ -339,7 +339,11 @@ def main() -> None:
     if most < wanted:
         bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (bound, hard))
+    code = 1
     try:
         serve(Proxy(rules, RefusalLog(log_file)), control, int(parent))
+        code = 0
+    except Exception:
+        sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(0)  # threads end with us
+        os._exit(code)  # threads end with us

@@ -44,6 +44,7 @@ from orchestr.supervisor.protocol import (
     SupervisorRecord,
     utc_timestamp,
 )
+from orchestr.supervisor.resources import ResourceWatch
 from orchestr.supervisor.transcript import LineReader, TranscriptFile
 from orchestr.supervisor.write_samples import WriteSampler
 
@@ -87,6 +88,7 @@ class Watchdog:
         self._selector = selectors.DefaultSelector()
         self._agent: subprocess.Popen[bytes] | None = None
         self._status: int | None = None  # of the agent, once reaped
+        self._resources = ResourceWatch(launch.memory, launch.disk)
         self._left = track_descendants(self._attempt_processes)
         self._childless = False
         self._bytes = 0
@@ -161,6 +163,7 @@ class Watchdog:
             self._reap_children()
             self._writes.take_sample()
             if self._status is None:
+                self._check_resources()
                 self._check_limits(time.monotonic())
         # The agent has ended. What it wrote last is in the pipes; a grandchild may hold them
         # open for ever.
@@ -248,6 +251,8 @@ class Watchdog:
                 dues = [self._stage_since + self._launch.grace]
             case _:
                 return 0.1
+        if (look := self._resources.time_to_next) is not None:
+            dues.append(time.monotonic() + look)
         soon = time.monotonic() + self._writes.time_to_next
         return max(0.0, min([soon, *dues]) - time.monotonic())
 
@@ -279,6 +284,16 @@ class Watchdog:
             self._escalate_stop(at)
         elif self._stage == 3:
             self._signal_all(signal.SIGKILL)  # again: what was forked meanwhile
+
+    def _check_resources(self) -> None:
+        """Begin to stop an agent that uses more than it may."""
+        if self._stage or self._resources.time_to_next != 0:
+            return
+        excess = self._resources.explain_excess((p.pid for p in self._left()), self._writes.total)
+        if excess is not None:
+            self._reason = ExitReason.RESOURCES
+            self._notes.append(excess)
+            self._escalate_stop(time.monotonic())
 
     def _escalate_stop(self, at: float) -> None:
         self._stage += 1

@@ -41,11 +41,13 @@ needs_seal = pytest.mark.skipif(not can_seal(), reason="bubblewrap makes no netw
 class RunningProxy:
     """A proxy's process, its rules and its log; this process is its starter."""
 
-    def __init__(self, folder: Path, rules: str) -> None:
+    def __init__(
+        self, folder: Path, rules: str, kind: socket.SocketKind = socket.SOCK_STREAM
+    ) -> None:
         self.log = folder / "refused.jsonl"
         file = folder / "rules"
         file.write_text(rules)
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         with theirs:
             theirs.set_inheritable(True)
             command = build_proxy_command(theirs.fileno(), str(file), str(self.log), os.getpid())
@@ -89,9 +91,11 @@ class RunningProxy:
 
 
 @contextmanager
-def run_proxy(folder: Path, rules: str) -> Iterator[RunningProxy]:
-    """A proxy for a while."""
-    proxy = RunningProxy(folder, rules)
+def run_proxy(
+    folder: Path, rules: str, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> Iterator[RunningProxy]:
+    """A proxy for a while, at a socket of one kind or the other."""
+    proxy = RunningProxy(folder, rules, kind)
     try:
         yield proxy
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestr.errors import UsageError
 from orchestr.sandbox.hosts import (
     AGENT_HOSTS,
     FORGE_HOSTS,
@@ -122,3 +123,10 @@ def test_a_proxy_of_another_kind_is_explained(url: str) -> None:
     assert "upstream" not in format_rules(
         [], [], denied=[], setting="network", environ={"https_proxy": url}
     )
+
+
+@pytest.mark.parametrize("rule", ["127.0.0.1", "a..b", "x.org:0", "0x7f.1", "*.org"])
+def test_a_setting_that_cannot_be_kept_is_named(rule: str) -> None:
+    with pytest.raises(UsageError, match=r"^\[agents.claude\] network: ") as caught:
+        format_rules([rule], [], denied=[], setting="[agents.claude] network", environ={})
+    assert repr(rule) in caught.value.message

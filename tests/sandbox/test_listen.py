@@ -79,10 +79,11 @@ def test_a_program_gets_the_variables_of_the_proxy_and_default_signals(tmp_path:
 
 
 @needs_seal
-def test_exit_codes_are_those_of_a_shell(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])
+def test_exit_codes_are_those_of_a_shell(tmp_path: Path, kind: socket.SocketKind) -> None:
     plain = tmp_path / "plain"
     plain.write_text("no program")
-    with run_proxy(tmp_path, "allow all\n") as running:
+    with run_proxy(tmp_path, "allow all\n", kind) as running:
         codes = [
             running.run_inside(argv).returncode
             for argv in (["sh", "-c", "exit 7"], [str(plain)], [str(tmp_path / "missing")])

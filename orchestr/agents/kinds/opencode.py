@@ -1,6 +1,6 @@
 """opencode: `opencode run --format json`, permissions by a configuration in its environment.
 
-Tried with 1.18.33. The repository's own `opencode.json` is not read
+Tried with 1.18.33. The repository's own `opencode.json` is not read unless it is trusted
 (`OPENCODE_DISABLE_PROJECT_CONFIG`): it could start MCP commands and send the key to another
 `baseURL`; not read, it is not rewritten with a `$schema` either. Data and state lie in folders of
 the attempt, because six at once on one database fail with "database is locked"; the user's login
@@ -58,6 +58,8 @@ class OpenCode(CliAgent):
     own = ("OPENCODE_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_MODELS_*",
            "OPENCODE_DISABLE_*")  # fmt: skip
     tells = True
+    repo_files = ("opencode.json", "opencode.jsonc", ".opencode")
+    guides = ("AGENTS.md", "CLAUDE.md")
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin (arguments with spaces would be quoted)."""
@@ -65,9 +67,10 @@ class OpenCode(CliAgent):
         env = {
             "OPENCODE_CONFIG_CONTENT": json.dumps(build_config(request.tools)),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
             "OPENCODE_DISABLE_SHARE": "1",
         }
+        if not request.trust:
+            env["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
         if request.folder is not None:
             env |= prepare_data_folders(request.folder / "opencode", os.environ)
         launch = self.make_launch(request, argv, env, resume="--session")

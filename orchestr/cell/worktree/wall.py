@@ -30,6 +30,7 @@ from orchestr.sandbox.hosts import (
 from orchestr.sandbox.mounts import SandboxError
 from orchestr.sandbox.srt import wrap_with_srt
 from orchestr.sandbox.wall import (
+    PLAN,
     GitPlaces,
     NetworkPlan,
     WallRequest,
@@ -89,7 +90,7 @@ def wall_author(
         config=launch.config,
         network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
     )
-    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
+    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK, folder / PLAN))
 
 
 def wall_reviewer(
@@ -111,7 +112,7 @@ def wall_reviewer(
         config=launch.config,
         network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
     )
-    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
+    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK, folder / PLAN))
 
 
 def wall_command(
