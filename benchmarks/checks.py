@@ -1,10 +1,10 @@
 """What a clean checkout for checks costs a round, against checks in the author's worktree.
 
 A repository of 20,000 files, one cell with a check that does nothing, an agent that changes some
-files. Two workspaces on the same origin, one with `checks_in = "worktree"`: in turns each builds its
-cell again (`run --force`), so that every round is a new head. The first round of the checkout makes
-its check worktree; the others switch it. Beside them stands what git alone takes to switch a warm
-worktree between two such heads and to look at its status once.
+files. Two workspaces on the same origin, one with `checks_in = "worktree"`: in turns each builds
+its cell again (`run --force`), so that every round is a new head. The first round of the checkout
+makes its check worktree; the others switch it. Beside them stands what git alone takes to switch a
+warm worktree between two such heads and to look at its status once.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestr.git.errors import GitError
-from orchestr.git.index_flags import find_hidden_paths
+from orchestr.git.hidden_files import find_hidden
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
 from orchestr.git.snapshot import read_changes
@@ -93,4 +93,4 @@ def list_tracked_changes(tree: Repo, index: Path) -> list[str]:
 def list_flagged(tree: Repo) -> list[str]:
     """The files that the worktree's index makes git pass over, left out by the user's choice or
     not; without those that a sparse checkout leaves out."""
-    return [path for paths in find_hidden_paths(tree).values() for path in paths]
+    return [path for paths in find_hidden(tree).values() for path in paths]

@@ -5,8 +5,7 @@ Owns `take_snapshot`, which must come before anything is reset, cleaned or remov
 did not get into it (a repository inside, a file that cannot be read), whatever the reason. The
 worktree and its index stay as they are; the commit is held by no ref yet.
 
-An agent or a person can hide a change from git (`update-index --assume-unchanged`,
-`--skip-worktree`); it is looked for here, as a reset would write over it.
+What index flags hide (`orchestr.git.hidden_files`) is a change, too: a reset would write over it.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestr.git.errors import GitError
-from orchestr.git.index_flags import find_hidden_paths
+from orchestr.git.hidden_files import find_hidden, look_behind_flags, reveal_hidden
+from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import join_records, split_records
 
@@ -74,7 +74,9 @@ def read_changes(
         untracked = "all"  # else a new folder would hide what is unseen
     words = ("status", "--porcelain=v2", "-z", f"--untracked-files={untracked}")
     found = []
-    for record in split_records(tree.run_readonly(*words, env=env).out):
+    with look_behind_flags(tree, env) as seen:
+        shown = tree.run_readonly(*words, env=seen).out
+    for record in split_records(shown):
         kind, _, rest = record.partition(" ")
         if kind == "?" and tree.unseen is not None and tree.unseen.hides_new(rest):
             continue
@@ -88,16 +90,32 @@ def read_changes(
             found.append(ChangedPath(path, letters[0], letters[1], inside, mode, blob))
         elif kind == "u":
             found.append(ChangedPath(rest.split(" ", 9)[9], "U", "U"))
-    return found
+    return _add_inner_changes(tree, found, untracked, env)
+
+
+def _add_inner_changes(
+    tree: Repo, found: list[ChangedPath], untracked: str, env: Mapping[str, str] | None
+) -> list[ChangedPath]:
+    """``found`` with what is changed inside of submodules, as git's own letters say it."""
+    by_path = {change.path: change for change in found}
+    for path in list_filled(tree, env):
+        inner = read_changes(open_inner(tree, path), untracked=untracked)
+        letters = "M" if any(not one.is_new for one in inner) else ""
+        letters += "U" if any(one.is_new for one in inner) else ""
+        known = by_path.get(path)
+        if not letters or (tree.unseen is not None and tree.unseen.hides_change(path)):
+            continue
+        if known is None:
+            by_path[path] = ChangedPath(path, ".", "M", letters, GITLINK)
+        elif not known.is_new:
+            worktree = "M" if known.worktree == "." else known.worktree
+            by_path[path] = replace(known, worktree=worktree, submodule=known.submodule + letters)
+    return list(by_path.values())
 
 
 def take_snapshot(tree: Repo, message: str) -> Snapshot:
     """Store HEAD and everything uncommitted as a commit. On an unborn branch it has no parent."""
-    head, changes, hidden = (
-        tree.head(),
-        read_changes(tree, untracked="all"),
-        find_hidden_paths(tree),
-    )
+    head, changes, hidden = tree.head(), read_changes(tree, untracked="all"), find_hidden(tree)
     if head is not None and not changes and not hidden:
         return Snapshot(head)
     with tempfile.TemporaryDirectory(prefix="orchestr-index-") as folder:
@@ -133,24 +151,21 @@ def list_new_paths(tree: Repo) -> list[str]:
 
 
 def _fill_index(
-    tree: Repo, place: Path, env: Mapping[str, str], hidden: Mapping[str, Sequence[str]]
+    tree: Repo, place: Path, env: Mapping[str, str], hidden: Mapping[str, list[str]]
 ) -> None:
     """A copy of the index: it knows the files' times, so only what changed is read."""
     index = tree.git_dir() / "index"
     if not index.exists():
         raise GitError(f"{tree.path} has no index")
     shutil.copy2(index, place)
-    for option, paths in hidden.items():
-        words = ("update-index", option, "-z", "--stdin")
-        tree.run_git(*words, input=join_records(paths), env=env)
+    reveal_hidden(tree, hidden, env)
     tree.run_git("ls-files", "--unmerged", "-z", env=env)  # fails for an index that is damaged
 
 
 def _add_all(tree: Repo, without: Sequence[str], env: Mapping[str, str]) -> None:
     """Add what can be added. A repository inside may make git give up, so it is left out."""
-    words = ("add", "--all", "--ignore-errors")
-    spec = [":(top)", *(f":(top,exclude,literal){path.rstrip('/')}" for path in without)]
-    tree.run_git(*words, "--", *spec, env=env, check=False)
+    left_out = tuple(path.rstrip("/") for path in without)
+    stage_all(tree, "--ignore-errors", env=env, without=left_out, check=False)
 
 
 def _commit_staged(

@@ -30,6 +30,7 @@ from orchestr.cell.proof.check_request import (
 from orchestr.cell.worktree.check_pool import CheckPool
 from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.links_back import find_links_back
+from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.kinds.command import CommandCheck
@@ -245,14 +246,22 @@ def _make_suite_request(
         place=describe_place(_place_users(runs, order), CheckPool.LANDING),
         shown_as=own.worktree if own is not None else None,
         is_unchanged=lambda: order.checkout is None or not order.checkout.find_harm(),
+        raw_logs=runs[0].settings.workspace.raw_logs,
+        wall=wall_checks(_find_cell_of_repo(runs, order.repo), "landing"),
     )
 
 
 def _place_users(runs: Sequence[FeatureRun], order: CheckOrder) -> list[CellContext]:
     """The cells whose repository, or those of their upstreams, checks of a candidate can read."""
     found = list(_cells_of_changes(runs, order.changes))
-    return found or [run.cell_context(c.name) for run in runs for c in run.feature.cells
-                     if c.repo == order.repo][:1]  # fmt: skip
+    return found or [_find_cell_of_repo(runs, order.repo)]
+
+
+def _find_cell_of_repo(runs: Sequence[FeatureRun], repo: str) -> CellContext:
+    """Any cell of the repository: the wall around checks is the same for all of them."""
+    return next(
+        run.cell_context(c.name) for run in runs for c in run.feature.cells if c.repo == repo
+    )
 
 
 def _make_cross_request(

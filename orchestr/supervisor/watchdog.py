@@ -23,6 +23,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
+from orchestr.process.redact_stream import StreamRedactor
+from orchestr.process.redaction import secret_values
 from orchestr.process.tree import (
     MARKER,
     Proc,
@@ -34,6 +36,7 @@ from orchestr.process.tree import (
     send_signal,
     track_descendants,
 )
+from orchestr.supervisor.logins import LoginKeeper
 from orchestr.supervisor.protocol import (
     TRANSCRIPT,
     ExitReason,
@@ -42,6 +45,7 @@ from orchestr.supervisor.protocol import (
     SupervisorRecord,
     utc_timestamp,
 )
+from orchestr.supervisor.resources import ResourceWatch
 from orchestr.supervisor.transcript import LineReader, TranscriptFile
 from orchestr.supervisor.write_samples import WriteSampler
 
@@ -70,15 +74,23 @@ class Watchdog:
         self._me = me
         self._signals = signals
         self._notes: list[str] = []
+        self._logins = LoginKeeper(launch.logins)
         self._writes = WriteSampler(folder, os.getpid(), self._drain_pipes)
         self._out = _open_transcript(folder / TRANSCRIPT, self._notes)
         as_json = launch.format == "json"
-        self._stdout = LineReader("stdout", self._out, as_json=as_json)
+        secrets = secret_values(launch.env)
+
+        def redactor() -> StreamRedactor | None:
+            return None if launch.raw_logs else StreamRedactor(secrets)
+
+        self._words = redactor()  # for what we say ourselves
+        self._stdout = LineReader("stdout", self._out, as_json=as_json, redactor=redactor())
         self._readers: dict[int, LineReader] = {}
-        self._stderr = LineReader("stderr", self._out, as_json=False)
+        self._stderr = LineReader("stderr", self._out, as_json=False, redactor=redactor())
         self._selector = selectors.DefaultSelector()
         self._agent: subprocess.Popen[bytes] | None = None
         self._status: int | None = None  # of the agent, once reaped
+        self._resources = ResourceWatch(launch.memory, launch.disk)
         self._left = track_descendants(self._attempt_processes)
         self._childless = False
         self._bytes = 0
@@ -97,12 +109,13 @@ class Watchdog:
             elif self._start_agent():
                 self._run_loop()
         except Exception as error:  # a fault of ours must not leave an agent without a watcher
-            write_log(traceback.format_exc())
+            write_log(self._hide(traceback.format_exc()))
             self._reason = ExitReason.STOPPED
             self._notes.append(f"the supervisor failed: {type(error).__name__}: {error}")
         finally:
             killed = self._end_all()
             self._writes.note_end()
+            self._logins.take_away()
         return self._make_exit_record(killed)
 
     # -- start ---------------------------------------------------------------------------------
@@ -111,6 +124,7 @@ class Watchdog:
         launch = self._launch
         self._writes.note_start()
         try:
+            self._logins.bring()
             with _open_stdin(launch.stdin) as stdin:
                 self._agent = subprocess.Popen(
                     launch.argv,
@@ -152,7 +166,9 @@ class Watchdog:
             self._read_pipes(self._select_timeout())
             self._reap_children()
             self._writes.take_sample()
+            self._logins.look()
             if self._status is None:
+                self._check_resources()
                 self._check_limits(time.monotonic())
         # The agent has ended. What it wrote last is in the pipes; a grandchild may hold them
         # open for ever.
@@ -240,6 +256,8 @@ class Watchdog:
                 dues = [self._stage_since + self._launch.grace]
             case _:
                 return 0.1
+        if (look := self._resources.time_to_next) is not None:
+            dues.append(time.monotonic() + look)
         soon = time.monotonic() + self._writes.time_to_next
         return max(0.0, min([soon, *dues]) - time.monotonic())
 
@@ -272,14 +290,28 @@ class Watchdog:
         elif self._stage == 3:
             self._signal_all(signal.SIGKILL)  # again: what was forked meanwhile
 
+    def _check_resources(self) -> None:
+        """Begin to stop an agent that uses more than it may."""
+        if self._stage or self._resources.time_to_next != 0:
+            return
+        excess = self._resources.explain_excess((p.pid for p in self._left()), self._writes.total)
+        if excess is not None:
+            self._reason = ExitReason.RESOURCES
+            self._notes.append(excess)
+            self._escalate_stop(time.monotonic())
+
     def _escalate_stop(self, at: float) -> None:
         self._stage += 1
         self._stage_since = at
         self._signal_all((signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[self._stage - 1])
 
     def _signal_all(self, number: signal.Signals) -> None:
+        """Signal all of it. A sandbox's own process would end the agent at the first word, so it is
+        left out until everything is killed; what is in the sandbox hears it."""
+        wall = self._agent.pid if self._agent is not None and self._launch.walled else None
         for proc in self._left():
-            send_signal(proc, number)
+            if proc.pid != wall or number is signal.SIGKILL:
+                send_signal(proc, number)
 
     def _attempt_processes(self, table: Table) -> list[Proc]:
         """Everything of this attempt: by descent where we are subreaper, and by the marker."""
@@ -305,7 +337,7 @@ class Watchdog:
             code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             reason=self._reason,
-            detail="; ".join(self._notes),
+            detail=self._hide("; ".join(self._notes)),
             last_line=self._stdout.last_line,
             started_at=self._me.started_at,
             finished_at=utc_timestamp(),
@@ -313,6 +345,9 @@ class Watchdog:
             bytes=self._bytes,
             killed=killed,
         )
+
+    def _hide(self, text: str) -> str:
+        return text if self._words is None else self._words.hide_text(text)
 
 
 def _open_transcript(path: Path, notes: list[str]) -> TranscriptFile:

@@ -25,7 +25,7 @@ import psutil
 import tomli_w
 import yaml
 
-from tests.conftest import Sandbox, git, write
+from tests.conftest import Sandbox, git, without_our_variables, write
 from tests.fork_server import Process, run_process
 
 T = TypeVar("T")
@@ -135,7 +135,10 @@ class Workspace:
             },
             "limits": {"jobs": 4, "timeout": "60s", "idle_timeout": "60s", "grace": "1s"},
             "forge": {"kind": "local"},
+            # Behind a wall a test's agent still notes its starts, and tests speak to it by files.
+            "sandbox": {"write": [str(self.log), str(self.agents)]},
         }
+        self.log.touch()
         (self.root / "orchestr.toml").write_text(tomli_w.dumps(merged(value, tables)))
 
     def spec(
@@ -189,7 +192,8 @@ class Workspace:
 
     def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The test's environment (HOME is a temporary folder already) without our variables."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTR_", "AGENT_"))}
+        ours = without_our_variables(os.environ)
+        kept = {k: v for k, v in ours.items() if not k.startswith("AGENT_")}
         kept.pop("NO_COLOR", None)
         return {**kept, "PYTHONWARNINGS": "default", **(extra or {})}
 

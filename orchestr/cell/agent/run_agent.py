@@ -27,12 +27,13 @@ from orchestr.cell.agent.launch import (
     session_to_resume,
     write_launch,
 )
+from orchestr.cell.agent.sandbox_notes import report_refused_hosts
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json
+from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
-from orchestr.process.tree import kill_marked
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -110,7 +111,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
         _wait_for_limit(ctx, work)
         found = client.read_attempt_state(folder)
         if found is AttemptState.LOST:
-            kill_marked(work.marker)
+            client.end_leftovers(folder, work.marker)
             _emit_work_event(ctx, EventKind.ATTEMPT_ADOPTED, work, state=str(found))
             prepare_next_start(folder, _transcript_session(ctx, work), STOPPED_BEFORE)
         with ExitStack() as slot:
@@ -119,6 +120,8 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
                 continue
             verdict = judge_exit(ctx, work, end)
             journal_exit(ctx, work, end, verdict)
+            report_refused_hosts(ctx, work.folder, work.phase, work.attempt)
+            delete_tree(work.folder / "tmp")
             if verdict.limited:  # before the slot is free: the next one must see the pause
                 _pause_for_limit(ctx, work, verdict)
         if end.reason is ExitReason.STOPPED:
@@ -174,7 +177,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         return end
     marker = work.marker
     if not stop.is_set():
-        kill_marked(marker)
+        client.end_leftovers(folder, marker)
         return ExitRecord(None, None, ExitReason.STOPPED, LOST)
     grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
     end = client.stop_attempt(folder, marker=marker, grace=grace, now=now, child=child)
@@ -267,6 +270,8 @@ def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdi
             why = f"timed out after {read_time_limit(folder, 'timeout'):g} s; its output is kept"
         case ExitReason.IDLE:
             why = f"said nothing for {read_time_limit(folder, 'idle_timeout'):g} s and was stopped"
+        case ExitReason.RESOURCES:
+            why = f"{end.detail}, and was stopped"
         case ExitReason.SPAWN_FAILED:
             why = f"could not be started: {end.detail}"
         case _:

@@ -31,6 +31,7 @@ from orchestr.cell.proof.run_checks import (
 )
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.links_back import explain_links_back
+from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
 from orchestr.errors import PhaseFailed
@@ -158,6 +159,8 @@ def _check_merge(
             stop=CellStopEvent(ctx),
             places=dict.fromkeys((check.name for check in checks), run.feature.path),
             place=describe_place(read_cells(run), CheckPool.CELLS),
+            raw_logs=run.settings.workspace.raw_logs,
+            wall=wall_checks(ctx),
             is_unchanged=lambda: not checkout.find_harm(),
         )
         results = run_suite(

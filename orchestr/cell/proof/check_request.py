@@ -19,6 +19,7 @@ from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.ports import lease_cell_ports, write_ports_file
 from orchestr.cell.worktree.variables import cell_variables, upstream_prefix
+from orchestr.cell.worktree.wall import wall_checks
 from orchestr.cell.worktree.worktree_guard import checks_marker, find_harm
 from orchestr.checks.cache import IN_WORKTREE
 from orchestr.checks.suite import SuiteRequest
@@ -112,6 +113,8 @@ def make_suite_request(
         places=locate_checks(ctx),
         place=IN_WORKTREE if place.checkout is None else describe_place([ctx], CheckPool.CELLS),
         shown_as=ctx.worktree,
+        raw_logs=ctx.run.settings.workspace.raw_logs,
+        wall=wall_checks(ctx),
         is_unchanged=lambda: not find_place_harm(ctx, place),
     )
 

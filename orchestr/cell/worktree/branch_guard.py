@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
@@ -11,11 +10,9 @@ from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.clone_refs import keep_commit
 from orchestr.cell.worktree.clone_snapshot import git_commands
 from orchestr.cell.worktree.harm_record import GUARD_HARM, HARM, CloneReport, note_harm
-from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
-from orchestr.git.index_flags import find_hidden_paths, reveal_hidden_paths
 from orchestr.git.repo import CommitId
-from orchestr.git.trace import GitCommand, hid_files, moved_ref
+from orchestr.git.trace import GitCommand, moved_ref
 from orchestr.git.worktree_state import WorktreeFinding
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
@@ -24,7 +21,6 @@ from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementOutcome, ImplementRecord, WorktreeMarker
 
 BRANCHES = "branches.json"  # where the cells' branches were when the agent began
-HIDDEN = "hidden.json"  # files of the worktree that git passed over when the agent began
 GUARD_BRANCHES = "checking-branches.json"  # the same in a cell's folder, for checks and reviewers
 MOVED = "branches of other cells were moved: {}; they were put back"
 
@@ -34,27 +30,6 @@ def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     refs = clone_guard.snapshot_clone(ctx, marker.base_ref, folder / HARM)
     write_json(folder / BRANCHES, _pick_cell_heads(ctx, refs))
-    write_json(folder / HIDDEN, {"schema": 1, "paths": _list_hidden_paths(ctx)})
-
-
-def _list_hidden_paths(ctx: CellContext) -> list[str]:
-    with suppress(OrchestrError):
-        return sorted({path for paths in find_hidden_paths(ctx.worktree_repo).values()
-                       for path in paths})  # fmt: skip
-    return []
-
-
-def reveal_what_agent_hid(ctx: CellContext, attempt: Attempt) -> None:
-    """Make git look again at files that it did look at when the agent began: else their changes
-    are in no commit. What a person or a set-up had hidden before stays so, unless the agent's own
-    git was told to hide files."""
-    place = attempts.attempt_folder(ctx.dir, attempt.number) / HIDDEN
-    raw = read_json(place) if place.exists() else None
-    known = raw.get("paths") if isinstance(raw, dict) else None
-    if hid_files(git_commands(ctx, ctx.key)):
-        reveal_hidden_paths(ctx.worktree_repo)
-    elif isinstance(known, list):  # an attempt that an earlier version began has none
-        reveal_hidden_paths(ctx.worktree_repo, without=known)
 
 
 def snapshot_for_guard(ctx: CellContext) -> None:

@@ -56,7 +56,8 @@ def lend_check_worktree(
     home = pool_folder(ctx.run.layout, pool, ctx.cell.repo)
     lock, path = _take_place(ctx.run.layout, home, bound, cancelled or ctx.is_cancelled)
     try:
-        yield show_commit(ctx, path, commit)
+        kind = "landing" if pool is CheckPool.LANDING else "checks"
+        yield show_commit(ctx, path, commit, kind)
     finally:
         lock.release()
 

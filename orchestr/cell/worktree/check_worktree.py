@@ -104,18 +104,21 @@ class CheckWorktree:
                 move_paths(self.path, names, left)
 
 
-def show_commit(ctx: CellContext, path: Path, commit: CommitId) -> CheckWorktree:
+def show_commit(
+    ctx: CellContext, path: Path, commit: CommitId, kind: str = "checks"
+) -> CheckWorktree:
     """The worktree at ``path``, set up and showing exactly ``commit``; ``ctx`` is any cell of its
-    repository. The caller has it for itself. Raises GitError, PhaseFailed for its set-up.
+    repository. The caller has it for itself. ``kind``: see `equip_worktree`. Raises GitError,
+    PhaseFailed for its set-up.
     """
     kill_marked(str(path), variable=WORKTREE)  # of a process that was killed, still at work here
     if ctx.repo.resolve_commit(commit) is None:
         raise GitError(f"{ctx.repo.path} has no commit {commit[:12]}")
     try:
-        return _show_commit(ctx, path, commit)
+        return _show_commit(ctx, path, commit, kind)
     except (GitError, OSError):
         discard_check_worktree(ctx.repo, path, locks=ctx.run.layout.locks_dir)
-        return _show_commit(ctx, path, commit)
+        return _show_commit(ctx, path, commit, kind)
 
 
 def discard_check_worktree(repo: Repo, path: Path, *, locks: Path) -> None:
@@ -137,7 +140,7 @@ def index_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.index")
 
 
-def _show_commit(ctx: CellContext, path: Path, commit: CommitId) -> CheckWorktree:
+def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> CheckWorktree:
     state, index = _open_state(ctx, path, commit), index_file(path)
     tree = Repo(path, config=exact_checkout.CHECKOUT_CONFIG)
     clear_stale_locks(path)
@@ -154,7 +157,7 @@ def _show_commit(ctx: CellContext, path: Path, commit: CommitId) -> CheckWorktre
     for name in exact_checkout.list_untracked(tree):
         remove_except(path, name, kept)
     if products is None:
-        state = _set_up(ctx, tree, commit, inputs)
+        state = _set_up(ctx, tree, commit, inputs, kind)
     assert state is not None
     kept = tuple(dict.fromkeys((*state.products.tops, *expand_caches(ctx, tree))))
     for name in exact_checkout.list_untracked(tree):
@@ -188,7 +191,9 @@ def _open_state(ctx: CellContext, path: Path, commit: CommitId) -> CheckoutState
     return None
 
 
-def _set_up(ctx: CellContext, tree: Repo, commit: CommitId, inputs: SetupInputs) -> CheckoutState:
+def _set_up(
+    ctx: CellContext, tree: Repo, commit: CommitId, inputs: SetupInputs, kind: str
+) -> CheckoutState:
     """Set the worktree up, which holds the commit and caches alone; what came of it."""
     path = tree.path
     state_file(path).unlink(missing_ok=True)
@@ -196,7 +201,7 @@ def _set_up(ctx: CellContext, tree: Repo, commit: CommitId, inputs: SetupInputs)
         if (path / name).is_dir() and not (path / name).is_symlink():
             for inside in list((path / name).iterdir()):
                 remove_inside(path, f"{name}/{inside.name}")
-    equip_worktree(ctx, path, path.with_name(f"{path.name}.logs"))
+    equip_worktree(ctx, path, path.with_name(f"{path.name}.logs"), kind)
     exact_checkout.switch_worktree(tree, commit, index_file(path))
     caches = expand_caches(ctx, tree)
     filled = [name for name in inputs.submodules if (path / name).is_dir()]  # or empty ones

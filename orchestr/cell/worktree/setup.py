@@ -7,6 +7,7 @@ after the last command: whoever comes after a kill or a failure does the whole k
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,10 +17,13 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
 from orchestr.cell.worktree.setup_baseline import read_contents, record_baseline
+from orchestr.cell.worktree.wall import wall_command
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
+from orchestr.git.worktrees import delete_tree
 from orchestr.process.run import run_command as run_process
+from orchestr.process.run import secret_values
 from orchestr.process.tree import WORKTREE
 
 PENDING = "setup-pending"  # in the cell's folder
@@ -73,8 +77,9 @@ def _read_pending(path: Path) -> dict[str, str]:
     return raw if isinstance(raw, dict) else {}
 
 
-def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:
-    """The kit in any worktree of the cell's repository. Raises as `set_up_worktree`."""
+def equip_worktree(ctx: CellContext, place: Path, logs: Path, kind: str = "agents") -> None:
+    """The kit in any worktree of the cell's repository. ``kind`` says whose package caches its
+    commands share in a sandbox. Raises as `set_up_worktree`."""
     settings = ctx.repo_settings
     for name in expand_names(settings.link, ctx.repo_path):
         source, target = ctx.repo_path / name, place / name
@@ -84,7 +89,7 @@ def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:
     for name in expand_names(settings.copy, ctx.repo_path):
         _copy_whole(ctx.repo_path / name, place / name)
     for number, command in enumerate(settings.setup, start=1):
-        _run_step(ctx, "setup", number, command, place, logs)
+        _run_step(ctx, "setup", number, command, place, logs, kind)
 
 
 def run_teardown(ctx: CellContext) -> list[str]:
@@ -116,29 +121,49 @@ def _copy_whole(source: Path, target: Path) -> None:
 
 
 def _run_step(
-    ctx: CellContext, what: str, number: int, command: str, place: Path, logs: Path
+    ctx: CellContext,
+    what: str,
+    number: int,
+    command: str,
+    place: Path,
+    logs: Path,
+    kind: str = "agents",
 ) -> None:
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     limit = ctx.repo_settings.setup_timeout or ctx.timeout
+    behind = log.with_suffix(".wall")
+    behind.mkdir(exist_ok=True)
+    argv, env = wall_command(
+        ctx,
+        ("sh", "-c", command),
+        {
+            **Repo(place).build_env(),
+            **port_variables(ctx),
+            WORKTREE: str(place),
+            **ctx.mark_inside(f"{what} command {number}"),
+        },
+        place=place,
+        folder=behind,
+        kind=kind,
+    )
+    raw = ctx.run.settings.workspace.raw_logs
     with log.open("wb", buffering=0) as stream:
         try:
             done = run_process(
-                ["sh", "-c", command],
+                argv,
                 cwd=place,
-                env={
-                    **Repo(place).build_env(),
-                    **port_variables(ctx),
-                    WORKTREE: str(place),
-                    **ctx.mark_inside(f"{what} command {number}"),
-                },
+                env=env,
                 timeout=limit,
                 limit=1 << 20,
                 sink=stream.write,
+                secrets=None if raw else secret_values({**os.environ, **env}),
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
             raise ctx.fail(f"{what} command {number} failed: {error.reason}",
                            hint=f"all that it said: {log}") from error  # fmt: skip
+        finally:
+            delete_tree(behind)
     if done.stopped:
         raise Interrupted(f"stopped during {what}", cell=ctx.name)
