@@ -108,10 +108,13 @@ def test_checks_leave_the_authors_worktree_alone(workspace: Make) -> None:
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        ("echo x >> README.md", "tracked files were changed: README.md"),
+        ("echo x >> README.md", "tracked files of the worktree were changed: README.md"),
         ("git commit -q --allow-empty -m mine", "something else was checked out"),
         ("git update-index --skip-worktree README.md; echo x >> README.md", "index flags were set"),
-        ("echo x >> README.md; git add README.md", "tracked files were changed: README.md"),
+        (
+            "echo x >> README.md; git add README.md",
+            "tracked files of the worktree were changed: README.md",
+        ),
         ("rm -rf .git", "the checkout was damaged"),
     ],
 )

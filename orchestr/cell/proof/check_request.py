@@ -17,6 +17,7 @@ from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.check_worktree import CheckWorktree
+from orchestr.cell.worktree.ensure import readable_checkout
 from orchestr.cell.worktree.ports import lease_cell_ports, write_ports_file
 from orchestr.cell.worktree.variables import cell_variables, upstream_prefix
 from orchestr.cell.worktree.wall import wall_checks
@@ -112,7 +113,7 @@ def make_suite_request(
         stop=CellStopEvent(ctx),
         places=locate_checks(ctx),
         place=IN_WORKTREE if place.checkout is None else describe_place([ctx], CheckPool.CELLS),
-        shown_as=ctx.worktree,
+        shown_as=readable_checkout(ctx),
         raw_logs=ctx.run.settings.workspace.raw_logs,
         wall=wall_checks(ctx),
         is_unchanged=lambda: not find_place_harm(ctx, place),

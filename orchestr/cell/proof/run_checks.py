@@ -135,7 +135,7 @@ def run_checks(
         folder / "results.json",
         {"schema": 1, "head": head, "results": [result_as_dict(r) for r in results]},
     )
-    return SuiteVerdict(results, folder, place.path, ctx.worktree)
+    return SuiteVerdict(results, folder, place.path, request.shown_as or place.path)
 
 
 def _run_at(

@@ -89,7 +89,7 @@ class CheckWorktree:
             return ["the checkout was damaged"]
         harm = ["something else was checked out"] if moved else []
         if changed:
-            harm.append(f"tracked files were changed: {format_paths(changed)}")
+            harm.append(f"tracked files of the worktree were changed: {format_paths(changed)}")
         if flagged:
             harm.append(f"index flags were set that hide files: {format_paths(flagged)}")
         return harm
