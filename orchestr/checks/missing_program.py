@@ -107,7 +107,7 @@ def _is_ignored(worktree: Path, path: Path) -> bool:
     from orchestr.git.repo import Repo
 
     try:
-        done = Repo(worktree).run_git("check-ignore", "--quiet", "--", str(path), check=False)
+        done = Repo(worktree).run_git("check-ignore", "--quiet", "--", str(path), answers=(0, 1))
     except OrchestrError:
         return False
     return done.code == 0

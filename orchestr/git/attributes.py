@@ -70,11 +70,6 @@ def _read_attribute_files(repo: GitPath, commit: str) -> tuple[tuple[str, bytes]
         return ()  # this clone has no such commit: the command itself will say so
 
 
-def _resolve(repo: GitPath, commit: str) -> str:
-    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
-    return repo.run_readonly(*words, check=False).text.strip()
-
-
 @lru_cache(maxsize=256)
 def _read_files_of_commit(repo: GitPath, commit: str) -> tuple[tuple[str, bytes], ...]:
     words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")

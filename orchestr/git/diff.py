@@ -10,12 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from orchestr.errors import OrchestrError
-from orchestr.git.config import git_env, lfs_config
 from orchestr.git.repo import CommitId, Repo
-from orchestr.process.run import stream_lines
 
 LINE = 1_000  # characters of a line
 TIMEOUT = 30.0  # s for one repository
@@ -96,13 +93,10 @@ def read_diffs(
 
 
 def _run_diff_tree(repo: Repo, pairs: Sequence[Pair], reader: _DiffReader) -> None:
-    config = {**lfs_config(), **repo.config, **CONFIG}
-    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
-    env = git_env(repo.path, config, {**repo.env, **quiet})
     wanted = "".join(f"{head} {base}\n" for base, head in pairs).encode()
-    argv = repo.build_argv(*COMMAND)
-    stream = stream_lines(argv, cwd=Path("/"), env=env, timeout=TIMEOUT, input=wanted)
-    with stream as lines:
+    tuned = repo.at_path(repo.path, config=CONFIG)
+    env = {"GIT_NO_LAZY_FETCH": "1"}
+    with tuned.stream_git(*COMMAND, input=wanted, timeout=TIMEOUT, env=env) as lines:
         for line in lines:
             reader.feed_line(line)
         reader.finish_pair()

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from orchestr.git.config import Branch, CommitId
 from orchestr.git.errors import output_tail
 from orchestr.git.repo import Repo
+from orchestr.git.runner import ANY_EXIT, YES_OR_NO, YES_OR_NO_REMOTE
 from orchestr.process.run import ProcessTimeout, redact
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^@/]*@)?(?P<host>[^/:]*)(?::\d+)?/(?P<path>.*)", re.I)
@@ -48,7 +49,7 @@ def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
     None as well without such a remote, and when one of several push URLs is the same repository.
     """
     rules = r"^(remote\..*\.pushurl|url\..*\.pushinsteadof)$"
-    if not repo.run_readonly("config", "-z", "--get-regexp", rules, check=False).out:
+    if not repo.run_readonly("config", "-z", "--get-regexp", rules, answers=YES_OR_NO).out:
         return None  # pushes go where is fetched from
     fetched = _read_urls(repo, remote)
     pushed = _read_urls(repo, remote, "--push", "--all")
@@ -108,7 +109,7 @@ def try_push(
              "--recurse-submodules=no", "--", remote)  # fmt: skip
     refs = [f"+{commit}:refs/heads/{branch}" for branch, commit in commits.items()]
     try:
-        done = repo.run_git(*words, *refs, check=False, timeout=timeout)
+        done = repo.run_git(*words, *refs, answers=ANY_EXIT, timeout=timeout)
     except ProcessTimeout:
         return PushTrial(away=f"no answer within {timeout:g} s")
     if done.code == 0:
@@ -125,5 +126,5 @@ def _shorten(stderr: bytes) -> str:
 
 
 def _read_urls(repo: Repo, remote: str, *options: str) -> list[str]:
-    done = repo.run_readonly("remote", "get-url", *options, "--", remote, check=False)
+    done = repo.run_readonly("remote", "get-url", *options, "--", remote, answers=YES_OR_NO_REMOTE)
     return done.text.split("\n")[:-1] if done.code == 0 else []

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import join_records, split_records
+from orchestr.git.runner import ANY_EXIT, YES_OR_FATAL, join_records, split_records
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",
@@ -137,7 +137,9 @@ def reveal_hidden(tree: Repo) -> None:
 def _find_hidden(tree: Repo) -> dict[str, list[str]]:
     """Files that git does not look at (index flags), by the option that makes it look again."""
     marks: dict[str, list[str]] = {"--no-assume-unchanged": [], "--no-skip-worktree": []}
-    for record in split_records(tree.run_readonly("ls-files", "-v", "-z", check=False).out):
+    for record in split_records(
+        tree.run_readonly("ls-files", "-v", "-z", answers=YES_OR_FATAL).out
+    ):
         tag, path = record[0], record[2:]
         if tag.islower():
             marks["--no-assume-unchanged"].append(path)
@@ -164,7 +166,7 @@ def _add_all(tree: Repo, without: Sequence[str], env: Mapping[str, str]) -> None
     """Add what can be added. A repository inside may make git give up, so it is left out."""
     words = ("add", "--all", "--ignore-errors")
     spec = [":(top)", *(f":(top,exclude,literal){path.rstrip('/')}" for path in without)]
-    tree.run_git(*words, "--", *spec, env=env, check=False)
+    tree.run_git(*words, "--", *spec, env=env, answers=ANY_EXIT)
 
 
 def _commit_staged(

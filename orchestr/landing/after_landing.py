@@ -29,6 +29,7 @@ from orchestr.errors import OrchestrError
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
+from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import clear_stale_locks
 from orchestr.landing.candidates import newest_commit_date
 from orchestr.landing.repair import perform_open_phases
@@ -231,7 +232,7 @@ def _delete_branch(ctx: CellContext, branch: Branch, head: CommitId, warn: Warn)
             return warn(f"{ctx.name}: {pr.url} is still for {branch}; the branch was kept")
     there = ctx.repo.ls_remote("origin", ref).get(ref)
     if there == head:
-        ctx.repo.run_git("push", "--quiet", "origin", "--delete", ref, check=False)
+        ctx.repo.run_git("push", "--quiet", "origin", "--delete", ref, answers=ANY_EXIT)
     elif there is not None:
         return warn(f"{ctx.name}: {branch} at the origin has moved; it was kept")
     with suppress(OrchestrError):

@@ -18,6 +18,7 @@ from orchestr.checks.find_program import find_program
 from orchestr.errors import OrchestrError
 from orchestr.git.config import IDENTITY_VARIABLES, lfs_config
 from orchestr.git.hook_trial import has_message_hooks, try_message_beside
+from orchestr.git.runner import YES_OR_NO
 from orchestr.process.redaction import SECRET_NAME
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action, Phase
@@ -81,7 +82,7 @@ def _check_repository(name: str, ctx: CellContext) -> Iterator[Diagnostic]:
     base = base if repo.resolve_commit(base) is not None else "HEAD"
     if lfs_config():
         words = ("grep", "-q", "filter=lfs", base, "--", "*.gitattributes")
-        if repo.run_readonly(*words, check=False).code == 0:
+        if repo.run_readonly(*words, answers=YES_OR_NO).code == 0:
             what = f"{name}: it uses git-lfs, which is not installed: worktrees get pointers"
             yield Diagnostic("warning", what, "install git-lfs, then: git lfs install")
     if not has_message_hooks(repo):

@@ -23,7 +23,7 @@ from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, keep_worktree
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import ANY_EXIT, split_records
 from orchestr.git.snapshot import GITLINK, Snapshot, read_changes, take_snapshot
 from orchestr.git.worktrees import NotDeleted, remove_worktree
 from orchestr.state.attempts import attempt_folder
@@ -163,7 +163,7 @@ def refuse_submodule_work(ctx: CellContext) -> None:
         inside = Repo(folder, env={"GIT_DIR": str(folder), "GIT_WORK_TREE": str(folder)})
         known = [one for one in _list_gitlinks(ctx) if inside.resolve_commit(one) is not None]
         words = ("rev-list", "--max-count=1", "--all", "HEAD", "--not", "--remotes", *known, "--")
-        done = inside.run_readonly(*words, check=False)
+        done = inside.run_readonly(*words, answers=ANY_EXIT)
         if done.code != 0 or done.out.strip():
             name = folder.relative_to(modules)
             raise ctx.fail(

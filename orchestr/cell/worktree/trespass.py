@@ -34,6 +34,7 @@ from orchestr.cell.worktree.write_activity import WriteEvidence, least_written
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId, Repo
+from orchestr.git.runner import YES_OR_FATAL
 from orchestr.git.snapshot import read_changes
 from orchestr.git.trace import MOVING_HEAD, read_commands
 from orchestr.process.birth_time import read_birth_time
@@ -309,7 +310,7 @@ def _list_recent(layout: WorkspaceLayout, me: str, since: float) -> list[Neighbo
 
 
 def _content_at(tree: Repo, commit: str, path: str) -> bytes | None:
-    done = tree.run_readonly("cat-file", "blob", f"{commit}:{path}", check=False)
+    done = tree.run_readonly("cat-file", "blob", f"{commit}:{path}", answers=YES_OR_FATAL)
     return done.out if done.code == 0 else None
 
 
