@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from orchestr.errors import CorruptState
 
 T = TypeVar("T")
+ROOM = 1 << 16  # bytes; a disk with less left is full: a program cannot even write its message
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -48,6 +49,15 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
         raise
     if durable:
         sync_folder(folder)
+
+
+def is_disk_full(place: Path) -> bool:
+    """Whether this user can write nothing more where ``place`` is: no block or no inode is left."""
+    try:
+        room = os.statvfs(place)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < ROOM or (room.f_files > 0 and room.f_favail == 0)
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,15 +18,11 @@ from orchestr.git.config import Branch, CommitId
 from orchestr.git.errors import output_tail
 from orchestr.git.repo import Repo
 from orchestr.git.runner import ANY_EXIT, YES_OR_NO, YES_OR_NO_REMOTE
+from orchestr.process.network_fault import is_network_away
 from orchestr.process.run import ProcessTimeout, redact
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^@/]*@)?(?P<host>[^/:]*)(?::\d+)?/(?P<path>.*)", re.I)
 _SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?!:)(?P<path>.+)")
-# curl's and ssh's words for a network that is not there; everything else is the server's answer
-_AWAY = re.compile(
-    r"[Cc]ould not resolve|[Cc]onnection (?:refused|timed out|reset|closed)|[Tt]imed out"
-    r"|[Nn]etwork is unreachable|[Nn]o route to host|name resolution|[Ff]ailed to connect"
-)
 _ADVICE = (
     "Please make sure you have the correct access rights",
     "and the repository exists.",
@@ -116,7 +112,7 @@ def try_push(
         return PushTrial()
     refused = [line for line in done.text.splitlines() if line.startswith("!")]
     said = "; ".join(line.split("\t")[-1] for line in refused[:3]) or _shorten(done.err)
-    return PushTrial(away=said) if _AWAY.search(said) else PushTrial(refused=said)
+    return PushTrial(away=said) if is_network_away(said) else PushTrial(refused=said)
 
 
 def _shorten(stderr: bytes) -> str:

@@ -39,6 +39,7 @@ from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementRecord, PublishRecord
 from orchestr.state.states import CellState
 
+AFTER_UPDATE = (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)  # the same work on a newer base
 Warn = Callable[[str], None]
 
 
@@ -140,7 +141,7 @@ def merge_target_into_branch(
     if not move_branch(ctx, old, new, warn):
         return None
     replace(done, head=new, tree=merged.tree).write(ctx.dir)
-    perform_open_phases(ctx, (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
+    perform_open_phases(ctx, AFTER_UPDATE)
     return new
 
 
