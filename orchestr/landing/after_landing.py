@@ -25,7 +25,7 @@ from orchestr.cell.worktree.discard import put_worktree, remove_cell_worktree
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.codec import replace
-from orchestr.errors import OrchestrError
+from orchestr.errors import OrchestrError, Unavailable
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
@@ -100,6 +100,8 @@ def retarget_pull_requests(ctx: CellContext, target: str, warn: Warn) -> None:
             pr = newest_pr(dep)
             if pr is not None and pr.state is PRState.OPEN and pr.base == ctx.cell.branch:
                 pr = ctx.run.forge.edit_pull_request(dep.repo_ref, pr.number, base=target)
+        except Unavailable:
+            raise
         except ForgeAway:
             raise
         except OrchestrError as error:

@@ -15,7 +15,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.commit_style import commit_message
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.checks.find_program import find_program
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.config import IDENTITY_VARIABLES, lfs_config
 from orchestr.git.hook_trial import has_message_hooks, try_message_beside
 from orchestr.git.runner import YES_OR_NO
@@ -35,6 +35,8 @@ def check_surroundings(cells: Sequence[CellContext]) -> list[Diagnostic]:
     for name, ctx in sorted(repos.items()):
         try:
             found += [*_check_tools(name, ctx), *_check_repository(name, ctx)]
+        except MachineFault:
+            raise
         except OrchestrError:
             continue  # a repository that git cannot use has a finding of its own
     return found

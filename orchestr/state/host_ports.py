@@ -33,7 +33,7 @@ PATIENCE = 10.0  # s for the lock, which is held for as long as a small file is 
 
 class PortClaim(Record, frozen=True):
     """Some ports of one cell. ``cell_dir`` is its record, ``lease`` the file of its feature's
-    lease; ``create_time`` of the process ``pid`` in seconds since the epoch."""
+    lease; ``create_time`` (`read_create_time`) of the process ``pid``."""
 
     ports: tuple[int, ...]
     cell_dir: str

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orchestr.process.file_lock import lock_descriptor
 from orchestr.state.events import Event, EventKind
 
 TORN_MARK = b"\n"
@@ -99,7 +100,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            lock_descriptor(fd, fcntl.LOCK_EX, self.path)
             yield fd
         finally:
             os.close(fd)

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestr.cell.context import FeatureRun
 from orchestr.cell.phases.run_phase import phase_module
-from orchestr.errors import Interrupted, OrchestrError, Unavailable
+from orchestr.errors import Interrupted, MachineFault, OrchestrError, Unavailable
 from orchestr.files import read_record, read_toml, write_toml
 from orchestr.process.back_off import try_until_available
 from orchestr.spec.phases import Phase
@@ -89,5 +89,7 @@ def _is_as_published(run: FeatureRun, name: str) -> bool:
     phases = [phase for phase in ctx.cell.task_phases if phase is not Phase.WORKTREE]
     try:
         return all(phase_module(phase).reason_to_run(ctx) is None for phase in phases)
+    except MachineFault:
+        raise
     except OrchestrError:  # a repository that is gone: its cell is not as it was
         return False

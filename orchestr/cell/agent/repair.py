@@ -22,7 +22,7 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, MachineFault, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
@@ -149,6 +149,8 @@ def _clean_worktree(ctx: CellContext, attempt: Attempt, record: RepairRound) -> 
     left = attempts.attempt_folder(ctx.dir, attempt.number) / "left" / f"round-{record.number}"
     try:
         return [*done, *salvage_uncommitted(ctx, attempt.number, left)]
+    except MachineFault:
+        raise
     except OrchestrError as error:
         return [*done, f"the worktree could not be put right: {error.reason}"]
 

@@ -115,7 +115,8 @@ def _run_reviewer(
         _mark_failed(folder, "stopped")
         raise
     except OrchestrError as error:
-        _mark_failed(folder, str(error))
+        if not error.repeatable:  # else it is gone on with: what the reviewer said is there
+            _mark_failed(folder, str(error))
         raise
     finally:
         _remove_checkout(folder / TREE)

@@ -21,7 +21,7 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import attempt_ref, make_snapshot_commit, salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass
 from orchestr.cell.worktree.variables import plan_file
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
 from orchestr.git.runner import YES_OR_FATAL
@@ -111,6 +111,8 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
         if seen != start:
             repo.run_git("restore", f"--source={seen}", "--worktree", "--", ".")
         left = _describe_changes(ctx, plan, seen)
+    except MachineFault:
+        raise
     except OrchestrError as error:
         return [*harm, f"its worktree was changed and could not be put back: {error.reason}"]
     if left is not None:

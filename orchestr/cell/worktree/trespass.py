@@ -31,7 +31,7 @@ from orchestr.cell.worktree.clone_snapshot import is_open, key_folder
 from orchestr.cell.worktree.discard import left_folder
 from orchestr.cell.worktree.salvage import attempt_ref, keep_worktree
 from orchestr.cell.worktree.write_activity import WriteEvidence, least_written
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import YES_OR_FATAL
@@ -82,6 +82,8 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
     try:
         found = _find_foreign_files(ctx, start)
         doubtful = {} if found else _find_doubtful_files(ctx, start)
+    except MachineFault:
+        raise
     except OrchestrError:
         return  # a damaged worktree is judged by who commits
     if doubtful:
