@@ -203,7 +203,11 @@ class NotAccessible(OrchestrError):
     exit_code = ExitCode.USAGE
 
 
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+# What a call says of something that is no file of ours, or none that this user may use.
+_REFUSED = (
+    errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EPERM, errno.EROFS,
+    errno.ESPIPE,
+)  # fmt: skip
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a call says of a machine that has nothing left, or of a disk or server that went away.
 _EXHAUSTED = (
@@ -229,8 +233,9 @@ def explain_os_error(error: BaseException) -> OrchestrError | None:
     if error.filename is None or error.errno not in _REFUSED:
         return None
     return NotAccessible(
-        f"cannot use {os.fsdecode(error.filename)}: {os.strerror(error.errno)}",
-        hint="let this user read and write it (ls -ld shows whose it is), then the same command",
+        f"cannot use {os.fsdecode(error.filename)}: {error.strerror or os.strerror(error.errno)}",
+        hint="ls -ld shows what it is and whose: move away what is no file, let this user read and "
+        "write what is one, then the same command",
     )
 
 

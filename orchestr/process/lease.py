@@ -24,6 +24,7 @@ from pathlib import Path
 
 from orchestr.codec import SCHEMA, Record, decode, encode
 from orchestr.errors import Busy
+from orchestr.files import read_file
 from orchestr.process.file_lock import TAKEN, FlockLock, _poll_until, lock_descriptor
 from orchestr.process.run import is_process_alive, read_create_time
 
@@ -202,7 +203,7 @@ def _unknown_holder() -> LeaseRecord:
 
 def _read_or_empty(path: Path) -> bytes:
     with suppress(OSError):
-        return path.read_bytes()
+        return read_file(path)
     return b""
 
 

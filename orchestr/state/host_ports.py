@@ -21,7 +21,7 @@ from pathlib import Path
 
 from orchestr.codec import SCHEMA, InvalidRecord, Record, decode, encode
 from orchestr.errors import OrchestrError
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import is_process_alive, read_create_time
@@ -120,7 +120,7 @@ def _lock_file() -> Path:
 def _read_claims() -> tuple[PortClaim, ...]:
     """A file that cannot be read claims nothing; the next claim replaces it."""
     try:
-        return decode(json.loads(_claims_file().read_bytes()), PortFile).claims
+        return decode(json.loads(read_file(_claims_file())), PortFile).claims
     except (OSError, ValueError, InvalidRecord):
         return ()
 
