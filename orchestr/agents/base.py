@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from orchestr.agents.events import Event, TokenUsage
 from orchestr.agents.usage import TokenPrices
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.supervisor.client import ExitRecord
 
 
@@ -39,6 +40,9 @@ class AgentRequest:
     ``budget_usd`` what the start may cost, for agents that can keep to it themselves.
     ``schema`` is a JSON schema of the last answer, for agents that can be held to one.
     ``pictures`` are named in the prompt; they are for agents that must be handed what they see.
+    ``walled``: it runs in our sandbox, so a sandbox of its own may stay away. ``trust``: the
+    repository's own settings of the agent are obeyed; ``changed_guides`` are those of its guides
+    that this feature has changed.
     """
 
     worktree: Path
@@ -51,16 +55,26 @@ class AgentRequest:
     budget_usd: float | None = None
     schema: Mapping[str, Any] | None = None
     pictures: tuple[Path, ...] = ()
+    walled: bool = False
+    trust: bool = False
+    changed_guides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AgentLaunch:
-    """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output)."""
+    """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output).
+
+    In our sandbox it has a copy of each folder of ``config``, and may write to ``write``.
+    ``ignored`` names what of the repository's settings is not obeyed.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     stdin: Path | None = None
     format: str = "lines"
+    config: tuple[ConfigFolder, ...] = ()
+    write: tuple[Path, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

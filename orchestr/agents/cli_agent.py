@@ -22,10 +22,12 @@ from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import Event, Parse, Record, UsageLimit, make_line_parser
 from orchestr.agents.limits import find_limit
+from orchestr.agents.repo_settings import find_settings
 from orchestr.agents.usage import TokenPrices, UsageTally, tally_transcript
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
 
@@ -44,6 +46,8 @@ class CliAgent(ABC):
     without: tuple[str, ...] = ()
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
+    repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
+    guides: tuple[str, ...] = ()  # the names of the guides that it reads there
 
     def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
         self.name = settings.name
@@ -65,6 +69,10 @@ class CliAgent(ABC):
     @abstractmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
         """Our events of one of its own. May raise what wrong types raise."""
+
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """The folders of its settings and login, of which it gets a copy in our sandbox."""
+        return ()
 
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """The limit that an exit code stands for, where the stream reports none."""
@@ -94,12 +102,34 @@ class CliAgent(ABC):
             argv = [*argv, "--model", request.model]
         if request.session:
             argv = [*argv, resume, request.session]
+        return self.describe_launch(request, [*argv, *self.settings.args], env)
+
+    def list_ignored(self, request: AgentRequest) -> tuple[str, ...]:
+        """Which of the repository's settings and guides it does not obey."""
+        if request.trust:
+            return ()
+        guides = (f"{name} (changed by this feature)" for name in request.changed_guides
+                  if Path(name).name in self.guides)  # fmt: skip
+        return (*find_settings(request.worktree, self.repo_files), *guides)
+
+    def describe_launch(
+        self, request: AgentRequest, argv: list[str], env: Mapping[str, str]
+    ) -> AgentLaunch:
+        """The launch of a finished command."""
         return AgentLaunch(
-            (*argv, *self.settings.args),
+            tuple(argv),
             self.build_environment(request, env),
             stdin=request.prompt,
             format="json",
+            config=self.find_config({**os.environ, **self.settings.env}) if request.walled else (),
+            ignored=self.list_ignored(request),
         )
+
+    @staticmethod
+    def list_config(folder: Path, copies: tuple[str, ...], logins: tuple[str, ...]) -> ConfigFolder:
+        """A settings folder by the names of what is in it; what is not there is left out."""
+        found = tuple((folder / name, name) for name in copies if (folder / name).exists())
+        return ConfigFolder(folder, found, logins)
 
     @property
     def resolved_program(self) -> str:

@@ -30,7 +30,6 @@ from orchestr.process.run import (
     ProcessTimeout,
     kill_marked,
     redact,
-    secret_values,
 )
 
 RETRIES = 2  # after a verdict that the machine kept it from
@@ -50,7 +49,7 @@ class CheckRunner:
     def run(self, request: CheckRequest) -> CheckResult:
         """Run it in its frame; see `Check.run`."""
         begin, started_at = time.monotonic(), time.time()
-        secrets = secret_values(request.env)
+        secrets = request.secrets
         verdict, waits = self._judge(request), Backoff()
         for _ in range(RETRIES):
             if verdict.retry_after is None:

@@ -21,7 +21,8 @@ from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.git.repo import Repo, git_version
-from orchestr.git.runner import ANY_EXIT, WorktreeEntry
+from orchestr.git.runner import ANY_EXIT
+from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
 from orchestr.git.worktree_state import WorktreeVerdict, is_same_path, validate_worktree
 from orchestr.process.lease import read_lease

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from orchestr.errors import OrchestrError
+from orchestr.git.attributes import use_attributes_of
 from orchestr.git.repo import CommitId, Repo
 
 LINE = 1_000  # characters of a line
@@ -22,6 +23,7 @@ COMMAND = (
     "diff-tree",
     "--stdin",
     "--always",
+    "--no-text",  # a page shows no bytes of pictures; the content alone decides what is text
     "-r",
     "-M",
     "--numstat",
@@ -94,12 +96,13 @@ def read_diffs(
 
 def _run_diff_tree(repo: Repo, pairs: Sequence[Pair], reader: _DiffReader) -> None:
     wanted = "".join(f"{head} {base}\n" for base, head in pairs).encode()
-    tuned = repo.at_path(repo.path, config=CONFIG)
-    env = {"GIT_NO_LAZY_FETCH": "1"}
-    with tuned.stream_git(*COMMAND, input=wanted, timeout=TIMEOUT, env=env) as lines:
-        for line in lines:
-            reader.feed_line(line)
-        reader.finish_pair()
+    with use_attributes_of(repo, None) as view:
+        tuned = view.at_path(view.path, config=CONFIG)
+        env = {"GIT_NO_LAZY_FETCH": "1"}
+        with tuned.stream_git(*COMMAND, input=wanted, timeout=TIMEOUT, env=env) as lines:
+            for line in lines:
+                reader.feed_line(line)
+            reader.finish_pair()
 
 
 class _DiffReader:

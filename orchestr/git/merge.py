@@ -64,10 +64,10 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
     """Files to which ``base..head`` added both ``<<<<<<< `` and ``>>>>>>> `` lines.
 
     git finds the candidate files (-G), so that a big diff never passes through this process;
-    only their diffs are read, line by line. Every file is text: lock files are often called
-    binary or `-diff`, and a marker breaks them as well.
+    only their diffs are read, line by line. Every file is text (`orchestr.git.stated`): lock files
+    are often called binary or `-diff`, and a marker breaks them as well.
     """
-    tuned = ("--literal-pathspecs", "diff", "--text", "--no-renames")
+    tuned = ("--literal-pathspecs", "diff", "--no-renames")
     found = repo.run_readonly(
         *tuned, "--name-only", "-z", r"-G^(<<<<<<<|>>>>>>>) ", base, head, "--"
     )

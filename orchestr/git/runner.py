@@ -12,12 +12,12 @@ import random
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self
 
-from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
+from orchestr.git.config import IDENTITY, Branch, git_env, lfs_config
 from orchestr.git.errors import (
     GitFault,
     explain_no_repository,
@@ -26,7 +26,8 @@ from orchestr.git.errors import (
     is_transient,
 )
 from orchestr.git.locate import locate_git_dirs
-from orchestr.git.stated import state_options
+from orchestr.git.stated import state_environment, state_options
+from orchestr.git.worktree_list import WorktreeEntry, branch_from_ref, parse_worktrees
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.run import (
     CompletedCommand,
@@ -43,20 +44,6 @@ YES_OR_NO = (0, 1)  # what git documents for most questions; anything else is no
 YES_OR_FATAL = (0, 128)  # of a command whose only other answer is to give up: not here, not so
 YES_OR_NO_REMOTE = (0, 2)  # of `git remote`, for a name that it does not know
 ANY_EXIT = range(256)  # where the caller looks itself at what came of it; a signal is never one
-
-
-@dataclass(frozen=True, slots=True)
-class WorktreeEntry:
-    """One block of ``git worktree list``; ``locked``/``prunable`` hold the reason, else None."""
-
-    path: Path
-    head: CommitId | None
-    branch: Branch | None
-    detached: bool = False
-    locked: str | None = None
-    prunable: str | None = None
-    bare: bool = False
-    is_main: bool = False
 
 
 class Unseen(Protocol):
@@ -119,9 +106,14 @@ class GitPath:
         """The environment of git in this path (`orchestr.git.config.git_env`)."""
         return git_env(self.path, self.config, {**self.env, **(extra or {})})
 
-    def build_argv(self, *args: str) -> tuple[str, ...]:
-        """The command line of git in this path, with what the command has to state."""
-        return ("git", "-C", str(self.path), *state_options(args))
+    def build_command(
+        self, *args: str, env: Mapping[str, str] | None = None
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The command line of git in this path and its environment, with all that it has to state;
+        ``env`` is the environment to add that to (`build_env`)."""
+        known = self.build_env() if env is None else env
+        argv = ("git", "-C", str(self.path), *state_options(args))
+        return argv, state_environment(args, self.path, known)
 
     def run_git(
         self,
@@ -164,7 +156,7 @@ class GitPath:
     ) -> Iterator[Iterator[bytes]]:  # fmt: skip
         """The lines of a command that only reads, as they come. Raises GitError, GitFault."""
         timeout = self.timeout if timeout is None else timeout
-        where, argv = self.build_readonly_env(env), self.build_argv(*args)
+        argv, where = self.build_command(*args, env=self.build_readonly_env(env))
         try:
             stream = stream_lines(argv, cwd=Path("/"), env=where, timeout=timeout, input=input)
             with stream as lines:
@@ -187,9 +179,11 @@ class GitPath:
         timeout: float | None,
         input: bytes | None,
     ) -> CompletedCommand:
-        argv = self.build_argv(*args)
+        argv, stated = self.build_command(*args, env=env)
         timeout = self.timeout if timeout is None else timeout
-        return run_command(argv, cwd=Path("/"), env=env, timeout=timeout, input=input, check=False)
+        return run_command(
+            argv, cwd=Path("/"), env=stated, timeout=timeout, input=input, check=False
+        )
 
     def _retry_transient(self, start: Callable[[], CompletedCommand]) -> CompletedCommand:
         # git-facts: what reads the list of worktrees dies when a sibling is half-written.
@@ -352,36 +346,6 @@ def repo_lock(repo: GitPath, locks: Path) -> FlockLock:
     """
     key = hashlib.sha256(os.fsencode(repo.common_dir())).hexdigest()[:16]
     return FlockLock(locks / f"git-{key}.lock")
-
-
-def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
-    """The entries of ``git worktree list --porcelain -z``."""
-    entries: list[WorktreeEntry] = []
-    for block in data.split(b"\0\0"):
-        words: dict[str, str] = {}
-        for line in block.strip(b"\0").split(b"\0"):
-            key, _, value = os.fsdecode(line).partition(" ")
-            words[key] = value
-        if "worktree" not in words:
-            continue
-        entries.append(
-            WorktreeEntry(
-                path=Path(words["worktree"]),
-                head=CommitId(words["HEAD"]) if words.get("HEAD", "0").strip("0") else None,
-                branch=branch_from_ref(words["branch"]) if "branch" in words else None,
-                detached="detached" in words,
-                locked=words.get("locked"),
-                prunable=words.get("prunable"),
-                bare="bare" in words,
-                is_main=not entries,
-            )
-        )
-    return entries
-
-
-def branch_from_ref(ref: str) -> Branch | None:
-    """The branch of a full ref name; None for other refs."""
-    return Branch(ref.removeprefix("refs/heads/")) if ref.startswith("refs/heads/") else None
 
 
 def single_line(done: CompletedCommand) -> str:

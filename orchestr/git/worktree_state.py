@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestr.git.checkout import is_index_missing
 from orchestr.git.repo import Repo
-from orchestr.git.runner import WorktreeEntry
+from orchestr.git.worktree_list import WorktreeEntry
 
 OPERATION_FILES = ("rebase-merge", "rebase-apply", "BISECT_LOG", "MERGE_HEAD", "CHERRY_PICK_HEAD")
 
@@ -65,6 +65,8 @@ def validate_worktree(
     if entry is None:
         return WorktreeVerdict(WorktreeFinding.FOREIGN, "git does not list it here")
     git_dir = worktree_admin_dir(path)
+    if git_dir is not None and git_dir.parent != repo.common_dir() / "worktrees":
+        git_dir = None  # a record that somebody made elsewhere
     if git_dir is None and entry.is_main:
         git_dir = repo.common_dir()
     if git_dir is None:

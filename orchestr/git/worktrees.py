@@ -30,7 +30,8 @@ from pathlib import Path
 from orchestr.git.checkout import clear_stale_locks, complete_checkout
 from orchestr.git.errors import GitError, git_failed, is_transient
 from orchestr.git.repo import Branch, CommitId, Repo, branch_name
-from orchestr.git.runner import ANY_EXIT, TRIES, WorktreeEntry, repo_lock
+from orchestr.git.runner import ANY_EXIT, TRIES, repo_lock
+from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.git.worktree_state import (
     OPERATION_FILES,
     WorktreeFinding,

@@ -40,6 +40,9 @@ class WorkspaceSettings:
     trailers: Annotated[
         keys.Trailers, Doc("lines that end every commit message", ["Signed-off-by: A Name <a@b.c>"])
     ] = ()
+    raw_logs: Annotated[
+        keys.Flag, Doc("`true`: transcripts, prompts and logs on the disk keep their secrets")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class RepoSettings:
         keys.Strategy | None, Doc("how changes land; default: `landing.strategy`")
     ] = None
     land: Annotated[keys.Land | None, Doc("how a target moves; default: `landing.land`")] = None
+    trust: Annotated[
+        keys.Flag,
+        Doc("`true`: agents obey their own settings in it (hooks, MCP servers) and changed guides"),
+    ] = False
     disjoint: Annotated[
         keys.Flag, Doc("changes of different paths are not checked on each other")
     ] = False
@@ -96,6 +103,11 @@ class RepoSettings:
         keys.Flag,
         Doc("checks count although `link` or `copy` brings what leads back to the main checkout"),
     ] = False
+
+    network: Annotated[
+        keys.Network | None,
+        Doc("what its checks may reach in the sandbox; default: `all`", ["pypi.org"]),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +155,11 @@ class AgentSettings:
         keys.Word | None, Doc("agents of one provider wait for its usage limits together")
     ] = None
 
+    network: Annotated[
+        keys.Network | None,
+        Doc("`all`, `none`, or hosts that it may reach beside its own", ["docs.example.org"]),
+    ] = None
+
     @property
     def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
@@ -175,6 +192,42 @@ class LimitSettings:
         keys.count(0, 20),
         Doc("how often a step is tried again that the machine or the network kept from its end"),
     ] = 3
+    memory: Annotated[
+        keys.Size | None, Doc("that an agent or check and all it started may use", "4G")
+    ] = None
+    cpus: Annotated[keys.Cpus | None, Doc("processors for each agent or check", 2)] = None
+    pids: Annotated[
+        int | None, keys.count(8, 1 << 20), Doc("processes of each agent or check", 512)
+    ] = None
+    disk: Annotated[keys.Size | None, Doc("that an agent and all it started may write", "20G")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """The wall around agents, reviewers, drafts and checks (docs/security.md)."""
+
+    mode: Annotated[
+        str,
+        keys.choice("auto", "bwrap", "srt", "none"),
+        Doc("`auto`: bubblewrap or srt where it works, else none"),
+    ] = "auto"
+    require: Annotated[keys.Flag, Doc("`true`: nothing starts without a sandbox")] = False
+    hide: Annotated[
+        keys.OuterPaths, Doc("paths that nobody inside sees, beside the usual secrets", ["~/work"])
+    ] = ()
+    show: Annotated[
+        keys.OuterPaths, Doc("paths that are hidden by default and may be read", ["~/.npmrc"])
+    ] = ()
+    write: Annotated[
+        keys.OuterPaths, Doc("paths outside of the worktree that may be written", ["~/.m2"])
+    ] = ()
+    caches: Annotated[
+        str,
+        keys.choice("private", "shared"),
+        Doc("package managers' caches: of their own in the sandbox, or the user's"),
+    ] = "private"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +308,7 @@ class Settings:
     default_agent: str | None = None
     landing: LandingSettings = field(default_factory=LandingSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
 
     def repo_settings(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""

@@ -9,6 +9,10 @@ hooks and set `ANTHROPIC_BASE_URL`, which would send the key elsewhere. Its inst
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
 from orchestr.agents.cli_agent import CliAgent
@@ -39,10 +43,15 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.limits import LIMITING, is_final_error
 from orchestr.files import write_atomic
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # Tools that leave the worktree, wait for a person or for a later day.
 UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", "EnterPlanMode")
+# Of its settings folder: what it reads there, and what it renews.
+SETTINGS = ("settings.json", "settings.local.json", "CLAUDE.md", "agents", "commands", "skills",
+            "output-styles", "rules", ".claude.json")  # fmt: skip
+LOGINS = (".credentials.json",)
 GUIDES = ("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md")
 
 
@@ -58,20 +67,26 @@ class Claude(CliAgent):
     # A claude that runs us speaks to its children by these.
     without = ("CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_SESSION_ID")
     tells = True
+    repo_files = (".claude/settings.json", ".claude/settings.local.json", ".mcp.json",
+                  ".claude/agents", ".claude/commands", ".claude/skills")  # fmt: skip
+    guides = ("CLAUDE.md", "AGENTS.md")
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin; permissions in `claude.json` beside the attempt."""
         argv = [
             self.resolved_program, "-p", "--output-format", "stream-json", "--verbose",
             "--permission-mode", "acceptEdits" if request.tools.edit else "default",
-            "--setting-sources", "user",
-            "--strict-mcp-config",
+            "--setting-sources", "user,project" if request.trust else "user",
         ]  # fmt: skip
+        if not request.trust:
+            argv += ["--strict-mcp-config"]
         if request.folder is not None:
             path = request.folder / "claude.json"
             write_atomic(path, json.dumps(permission_settings(request.tools), indent=2).encode())
             argv += ["--settings", str(path)]
-        guides = [name for name in GUIDES if (request.worktree / name).is_file()]
+        doubted = () if request.trust else request.changed_guides
+        guides = [name for name in GUIDES
+                  if (request.worktree / name).is_file() and name not in doubted]  # fmt: skip
         if guides:
             text = f"This repository keeps instructions for you: read {', '.join(guides)} first."
             argv += ["--append-system-prompt", text]
@@ -85,7 +100,20 @@ class Claude(CliAgent):
             "DISABLE_TELEMETRY": "1",
             "DISABLE_ERROR_REPORTING": "1",
         }
+        if request.walled:  # with it `.claude.json` lies in the folder, where it can be replaced
+            env["CLAUDE_CONFIG_DIR"] = os.environ.get("CLAUDE_CONFIG_DIR") or str(
+                Path(os.environ.get("HOME", "/"), ".claude")
+            )
         return self.make_launch(request, argv, env, resume="--resume")
+
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """`CLAUDE_CONFIG_DIR`, else `~/.claude` and the `~/.claude.json` beside it."""
+        named, home = environ.get("CLAUDE_CONFIG_DIR"), Path(environ.get("HOME", "/"))
+        found = self.list_config(Path(named) if named else home / ".claude", SETTINGS, LOGINS)
+        beside = home / ".claude.json"
+        if named or not beside.is_file():
+            return (found,)
+        return (replace(found, copies=(*found.copies, (beside, beside.name))),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:

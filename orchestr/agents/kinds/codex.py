@@ -12,6 +12,8 @@ of a turn, for the whole session, and not for a turn that failed.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest
 from orchestr.agents.cli_agent import CliAgent
@@ -36,7 +38,9 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.repo_settings import find_trust_places
 from orchestr.files import write_atomic
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # An agent that tries to commit all the same may give up in the middle of its work.
@@ -45,6 +49,10 @@ NO_COMMITS = (
     "them: they are committed for you."
 )
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # what a model takes for one
+# Of its settings folder: what it reads there, and what it renews.
+SETTINGS = ("config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "skills", "rules",
+            "version.json", "models_cache.json")  # fmt: skip
+LOGINS = ("auth.json",)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
 
@@ -55,11 +63,16 @@ class Codex(CliAgent):
     program = "codex"
     own = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", *KEYS, "OPENAI_BASE_URL", "OPENAI_ORGANIZATION",
            "OPENAI_PROJECT")  # fmt: skip
+    repo_files = (".codex",)
+    guides = ("AGENTS.md",)
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin. Its keys are kept from the commands that it runs."""
-        sandbox = self.settings.sandbox or "workspace-write"
-        if not request.tools.edit:
+        # Its sandbox would stand inside of ours, which holds more: one wall is enough.
+        sandbox = "danger-full-access" if request.walled else "workspace-write"
+        if self.settings.sandbox is not None:
+            sandbox = self.settings.sandbox
+        if not request.tools.edit and not request.walled:
             sandbox = "read-only"
         hidden = sorted({*KEYS, *self.settings.pass_env})
         settings = {
@@ -69,6 +82,13 @@ class Codex(CliAgent):
             "feedback.enabled": "false",
             "shell_environment_policy.exclude": json.dumps(hidden),
         }
+        # Its own record of trust, for this start only: it may hold the clone for trusted.
+        level = "trusted" if request.trust else "untrusted"
+        places = (f"{json.dumps(str(place))} = {{ trust_level = \"{level}\" }}"
+                  for place in find_trust_places(request.worktree))  # fmt: skip
+        settings["projects"] = f"{{ {', '.join(places)} }}"
+        if not request.trust and any(Path(g).name in self.guides for g in request.changed_guides):
+            settings["project_doc_max_bytes"] = "0"
         if sandbox == "workspace-write":
             settings["developer_instructions"] = json.dumps(NO_COMMITS)
         argv = [
@@ -91,9 +111,12 @@ class Codex(CliAgent):
         argv += [f"--image={path}" for path in shown if "," not in str(path)]
         argv += self.settings.args
         argv += ["resume", request.session, "-"] if request.session else ["-"]
-        return AgentLaunch(
-            tuple(argv), self.build_environment(request, {}), stdin=request.prompt, format="json"
-        )
+        return self.describe_launch(request, argv, {})
+
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """`CODEX_HOME`, else `~/.codex`."""
+        folder = environ.get("CODEX_HOME") or str(Path(environ.get("HOME", "/"), ".codex"))
+        return (self.list_config(Path(folder), SETTINGS, LOGINS),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
