@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestr.sandbox.choose import SandboxKind
+from tests.sandbox.walls import why_no_wall
+
 GLOBAL = """\
 [user]
 \tname = Tess Tester
@@ -56,6 +59,16 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
         yield home
+
+
+@pytest.fixture
+def wall(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What stands around the programs of this test's workspaces: `none` or `bwrap`."""
+    name: str = request.param
+    if name != "none" and (why := why_no_wall(SandboxKind(name))):
+        pytest.skip(why)
+    monkeypatch.setenv(WALL, name)
+    return name
 
 
 def without_our_variables(environ: Mapping[str, str]) -> dict[str, str]:

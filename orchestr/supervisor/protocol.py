@@ -49,7 +49,8 @@ class LaunchRecord:
     transcript before this start: what earlier ones wrote (for whoever reads it). ``raw_logs``:
     what is written down keeps its secrets. ``walled``: ``argv`` enters a sandbox, whose own process
     ends everything in it when it is interrupted. ``memory`` and ``disk`` are bytes that the agent
-    and all it started may use and write.
+    and all it started may use and write. ``logins`` are (copy, the user's own file), see
+    `orchestr.supervisor.logins`.
     """
 
     argv: tuple[str, ...]
@@ -67,6 +68,7 @@ class LaunchRecord:
     walled: bool = False
     memory: int = 0
     disk: int = 0
+    logins: tuple[tuple[str, str], ...] = ()
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
@@ -139,8 +141,9 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
             walled=raw.get("walled") is True,
             memory=int(raw.get("memory") or 0),
             disk=int(raw.get("disk") or 0),
+            logins=tuple((str(copy), str(own)) for copy, own in raw.get("logins") or ()),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error
 
 

@@ -36,6 +36,7 @@ from orchestr.process.tree import (
     send_signal,
     track_descendants,
 )
+from orchestr.supervisor.logins import LoginKeeper
 from orchestr.supervisor.protocol import (
     TRANSCRIPT,
     ExitReason,
@@ -73,6 +74,7 @@ class Watchdog:
         self._me = me
         self._signals = signals
         self._notes: list[str] = []
+        self._logins = LoginKeeper(launch.logins)
         self._writes = WriteSampler(folder, os.getpid(), self._drain_pipes)
         self._out = _open_transcript(folder / TRANSCRIPT, self._notes)
         as_json = launch.format == "json"
@@ -113,6 +115,7 @@ class Watchdog:
         finally:
             killed = self._end_all()
             self._writes.note_end()
+            self._logins.take_away()
         return self._make_exit_record(killed)
 
     # -- start ---------------------------------------------------------------------------------
@@ -121,6 +124,7 @@ class Watchdog:
         launch = self._launch
         self._writes.note_start()
         try:
+            self._logins.bring()
             with _open_stdin(launch.stdin) as stdin:
                 self._agent = subprocess.Popen(
                     launch.argv,
@@ -162,6 +166,7 @@ class Watchdog:
             self._read_pipes(self._select_timeout())
             self._reap_children()
             self._writes.take_sample()
+            self._logins.look()
             if self._status is None:
                 self._check_resources()
                 self._check_limits(time.monotonic())

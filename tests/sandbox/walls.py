@@ -18,3 +18,8 @@ def why_no_wall(kind: SandboxKind = SandboxKind.BWRAP) -> str:
 
 
 needs_bwrap = pytest.mark.skipif(bool(why_no_wall()), reason=why_no_wall() or "bwrap works")
+
+# `@BOTH_WALLS` with an argument ``wall``: the workspaces of the test have that mode; see the
+# fixture in `tests.conftest`.
+BOTH_WALLS = pytest.mark.parametrize("wall", ["none", "bwrap"], indirect=True)
+BEHIND_THE_WALL = pytest.mark.parametrize("wall", ["bwrap"], indirect=True)

@@ -88,7 +88,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     plans = attempt.number < 0
     if plans:
         plan_file(ctx, attempt).parent.mkdir(exist_ok=True)
-    argv, env = wall_author(
+    command = wall_author(
         ctx,
         launch,
         {
@@ -105,11 +105,12 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         write=(plan_file(ctx, attempt).parent,) if plans else (),
     )
     client.LaunchRecord(
-        argv=argv,
+        argv=command.argv,
         cwd=str(ctx.worktree),
-        env=env,
+        env=command.env,
         marker=marker,
         walled=walled,
+        logins=command.logins,
         memory=limits.memory or 0,
         disk=limits.disk or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
