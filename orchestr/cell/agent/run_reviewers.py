@@ -259,7 +259,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
     limits = settings.limits
-    argv, env = wall_reviewer(
+    command = wall_reviewer(
         ctx,
         launch,
         {
@@ -275,11 +275,14 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         read=read,
     )
     client.LaunchRecord(
-        argv=argv,
+        argv=command.argv,
         cwd=str(tree),
-        env=env,
+        env=command.env,
         marker=marker,
         walled=walled,
+        logins=command.logins,
+        memory=limits.memory or 0,
+        disk=limits.disk or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=reviewer.timeout or limits.timeout,
