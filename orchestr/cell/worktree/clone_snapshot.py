@@ -20,7 +20,6 @@ from orchestr.cell.worktree.clone_files import list_clone_files
 from orchestr.cell.worktree.file_picture import Entry, Files, parse_files, read_files
 from orchestr.cell.worktree.object_keep import drop_objects
 from orchestr.cell.worktree.picture_memory import read_picture, remove_picture, write_picture
-from orchestr.errors import OrchestrError
 from orchestr.git.bases import BASES
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_FATAL, split_records
@@ -150,8 +149,8 @@ def parse_snapshot(path: Path) -> CloneSnapshot | None:
             recovered=tuple(map(str, raw.get("recovered", ()))),
             keeps_objects=bool(raw.get("keeps_objects")),
         )
-    except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
-        return None  # no picture, no comparison
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:

@@ -156,16 +156,16 @@ def _keep_loose(
     for name, state in list_loose(objects):
         changed = state.st_ctime_ns
         if name not in kept.loose:
-            path, at = locate_loose(objects, name), archive.tell()
+            path, at = f"{objects}/{name[:2]}/{name[2:]}", archive.tell()
             data = _read_small(path, state, at)
             if data is not None:
                 archive.write(data)
                 found[name] = (at, len(data))
             else:
-                is_linked = _link(path, links / name)
+                is_linked = _link(Path(path), links / name)
                 found[name] = (LINKED if is_linked else LEFT, state.st_size)
                 with suppress(OSError):
-                    changed = path.lstat().st_ctime_ns
+                    changed = os.lstat(path).st_ctime_ns
         newest = max(newest, changed)
     return found, newest
 
@@ -185,7 +185,7 @@ def _keep_packs(
     return found, newest
 
 
-def _read_small(path: Path, state: os.stat_result, at: int) -> bytes | None:
+def _read_small(path: str, state: os.stat_result, at: int) -> bytes | None:
     """The content of an object that is copied; None for one that is too large, or for none."""
     if state.st_size > COPIED or at + state.st_size > ROOM:
         return None
