@@ -32,6 +32,10 @@ from orchestr.sandbox.places import (
 from orchestr.settings.records import LimitSettings, SandboxSettings
 
 PLAN = "wall.json"
+# How bubblewrap, `enter` and `listen` end when they cannot begin, and how they say so.
+BROKEN = frozenset((1, 125, 126))
+COMPLAINTS = (b"bwrap: ", b"orchestr: sandbox: ", b"orchestr: the network of the sandbox: ")
+RETRY_AFTER = 2.0  # s; memory, processes or mounts may be there again
 REFUSED = "refused-hosts.jsonl"  # what the proxy did not let through, see `orchestr.sandbox.proxy`
 # What every program has to itself: temporary files, and the sockets of the system's services.
 PRIVATE = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
@@ -99,6 +103,17 @@ class WallRequest:
     config: tuple[ConfigFolder, ...] = ()
     network: NetworkPlan = field(default_factory=NetworkPlan)
     limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+def explain_broken_wall(code: int | None, output: bytes, errors: bytes) -> str | None:
+    """Why a sandbox was not entered, by what its start said; None when it was.
+
+    ``output`` and ``errors`` are the beginnings of what came out of both streams.
+    """
+    if code not in BROKEN or output or not errors.startswith(COMPLAINTS):
+        return None
+    line = errors.decode("utf-8", "replace").strip().splitlines()[0]
+    return f"its sandbox could not be entered: {line[:300]}"
 
 
 def wrap_command(plan: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
