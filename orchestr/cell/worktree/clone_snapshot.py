@@ -22,7 +22,7 @@ from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.bases import BASES
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import YES_OR_FATAL, split_records
 from orchestr.git.trace import GitCommand, read_commands
 from orchestr.process.file_lock import FlockLock
 from orchestr.state import attempts
@@ -82,7 +82,9 @@ def read_refs_and_stash(repo: Repo) -> tuple[dict[str, str], tuple[tuple[str, st
 
 def read_stash(repo: Repo) -> tuple[tuple[str, str], ...]:
     """Commit and message of every stash, the newest first."""
-    done = repo.run_readonly("log", "-g", "-z", "--format=%H %gs", STASH, "--", check=False)
+    done = repo.run_readonly(
+        "log", "-g", "-z", "--format=%H %gs", STASH, "--", answers=YES_OR_FATAL
+    )
     if done.code != 0:
         return ()
     pairs = (record.partition(" ") for record in split_records(done.out))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.bases import base_ref_names
 from orchestr.git.hook_trial import explain_refused_message
 from orchestr.state.results import WorktreeMarker
@@ -88,6 +88,8 @@ def _base_subjects(ctx: CellContext) -> list[str]:
     """The newest subjects of the base branch; none when there is nothing to look at (yet)."""
     try:
         name = base_branch(ctx)
+    except MachineFault:
+        raise
     except OrchestrError:
         name = ""
     marker = WorktreeMarker.read(ctx.dir)
