@@ -1,9 +1,9 @@
 """Everything that is in a worktree as one commit, and what no commit can hold.
 
-Owns `take_snapshot`, which must come before anything is reset, cleaned or removed, and
-`read_changes`. The snapshot is compared with the worktree afterwards: `Snapshot.unkept` names what
-did not get into it (a repository inside, a file that cannot be read), whatever the reason. The
-worktree and its index stay as they are; the commit is held by no ref yet.
+Owns `take_snapshot`, which must come before anything is reset, cleaned or removed. The snapshot is
+compared with the worktree afterwards: `Snapshot.unkept` names what did not get into it (a
+repository inside, a file that cannot be read), whatever the reason. The worktree and its index stay
+as they are; the commit is held by no ref yet.
 
 An agent or a person can hide a change from git (`update-index --assume-unchanged`,
 `--skip-worktree`); it is looked for here, as a reset would write over it.
@@ -21,6 +21,7 @@ from pathlib import Path
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import join_records, split_records
+from orchestr.git.status import ChangedPath, read_changes
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",
@@ -34,25 +35,6 @@ GITLINK = "160000"
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedPath:
-    """One path of `git status`: ``index`` and ``worktree`` are its letters, "." for unchanged,
-    "?" for a new file. ``submodule`` is empty for a file, else git's letters for what changed in
-    it: C for another commit, M for tracked files, U for new ones.
-    """
-
-    path: str
-    index: str
-    worktree: str
-    submodule: str = ""
-    mode: str = ""
-    blob: str = ""
-
-    @property
-    def is_new(self) -> bool:
-        return self.worktree == "?"
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """``commit``: HEAD and all that is uncommitted, None when there is nothing at all.
 
@@ -63,32 +45,6 @@ class Snapshot:
     commit: CommitId | None
     unkept: tuple[str, ...] = ()
     submodules: tuple[str, ...] = ()
-
-
-def read_changes(
-    tree: Repo, *, untracked: str = "normal", env: Mapping[str, str] | None = None
-) -> list[ChangedPath]:
-    """What `git status` finds. With ``untracked`` "all" a new path that ends in a slash is a
-    repository of its own."""
-    if tree.unseen is not None and untracked == "normal":
-        untracked = "all"  # else a new folder would hide what is unseen
-    words = ("status", "--porcelain=v2", "-z", f"--untracked-files={untracked}")
-    found = []
-    for record in split_records(tree.run_readonly(*words, env=env).out):
-        kind, _, rest = record.partition(" ")
-        if kind == "?" and tree.unseen is not None and tree.unseen.hides_new(rest):
-            continue
-        if kind == "?":
-            found.append(ChangedPath(rest, "?", "?"))
-        elif kind == "1":
-            letters, sub, _, mode, _, _, blob, path = rest.split(" ", 7)
-            if letters in (".M", ".T") and tree.unseen and tree.unseen.hides_change(path):
-                continue
-            inside = sub[1:].replace(".", "") if sub[0] == "S" else ""
-            found.append(ChangedPath(path, letters[0], letters[1], inside, mode, blob))
-        elif kind == "u":
-            found.append(ChangedPath(rest.split(" ", 9)[9], "U", "U"))
-    return found
 
 
 def take_snapshot(tree: Repo, message: str) -> Snapshot:

@@ -24,7 +24,8 @@ from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, keep_worktree
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
-from orchestr.git.snapshot import GITLINK, Snapshot, read_changes, take_snapshot
+from orchestr.git.snapshot import GITLINK, Snapshot, take_snapshot
+from orchestr.git.status import read_changes
 from orchestr.git.worktrees import NotDeleted, remove_worktree
 from orchestr.state.attempts import attempt_folder
 
