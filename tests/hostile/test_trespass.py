@@ -150,8 +150,8 @@ def test_siblings_that_keep_to_themselves(workspace: MakeWorkspace) -> None:
 def test_a_worktree_whose_agent_waits_for_a_slot(workspace: MakeWorkspace) -> None:
     """What a sibling leaves there before an agent starts is in none of its commits."""
     ws = workspace(cells={"bad": {}, "good": {}}, settings={"limits": {"jobs": 1}})
-    trespass = 's="$AGENT_DIR/../.orchestr"; while [ ! -e $s/cells/demo/{0}/attempts/1/notes.txt ];' \
-               ' do sleep 0.1; done; echo evil > $s/worktrees/demo/{0}/evil.txt'  # fmt: skip
+    waits = 'while [ ! -e "$s/cells/demo/{0}/attempts/1/notes.txt" ]; do sleep 0.1; done'
+    trespass = f's="$AGENT_DIR/../.orchestr"; {waits}; echo evil > $s/worktrees/demo/{{0}}/evil.txt'
     ws.script("bad", trespass.format("good"))
     ws.script("good", trespass.format("bad"))
     ws.run("run", "demo")

@@ -17,7 +17,7 @@ from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables
 from orchestr.files import write_atomic

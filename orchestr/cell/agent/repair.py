@@ -19,6 +19,7 @@ from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_b
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.harm_record import add_harm
 from orchestr.cell.worktree.person_changes import record_left, set_aside_person_changes
+from orchestr.cell.worktree.readable_checkout import put_back_upstreams
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
@@ -72,6 +73,7 @@ def carry_out_repair(
     try:
         _resume_author(ctx, attempt, marker, record)
         drive_agent(ctx, author_work(ctx, attempt, phase, round=record.number))
+        put_back_upstreams(ctx)
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
