@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestr.git.conversion import find_as_checked_out, is_attributes_file
+from orchestr.git.hidden_files import look_behind_flags
 from orchestr.git.runner import GitPath, split_records
 
 
@@ -65,7 +66,9 @@ def _read_status(tree: GitPath, untracked: str, env: Mapping[str, str] | None) -
         untracked = "all"  # else a new folder would hide what is unseen
     words = ("status", "--porcelain=v2", "-z", f"--untracked-files={untracked}")
     found = []
-    for record in split_records(tree.run_readonly(*words, env=env).out):
+    with look_behind_flags(tree, env) as seen:
+        shown = tree.run_readonly(*words, env=seen).out
+    for record in split_records(shown):
         kind, _, rest = record.partition(" ")
         if kind == "?" and tree.unseen is not None and tree.unseen.hides_new(rest):
             continue

@@ -29,9 +29,10 @@ from orchestr.cell.worktree.setup import equip_worktree
 from orchestr.codec import Record, read_json_record, write_json_record
 from orchestr.errors import OrchestrError
 from orchestr.git.agent_environment import exclude_config
+from orchestr.git.hidden_files import reveal_hidden
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
-from orchestr.git.snapshot import list_new_paths, reveal_hidden, take_snapshot
+from orchestr.git.snapshot import list_new_paths, take_snapshot
 from orchestr.git.status import read_changes
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import add_detached, clear_stale_locks, delete_tree, remove_worktree
