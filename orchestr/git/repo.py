@@ -37,6 +37,7 @@ from orchestr.git.errors import (
     output_tail,
 )
 from orchestr.git.hidden_files import reveal_hidden
+from orchestr.git.inner_repositories import stage_all
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import WorktreeEntry, join_records, single_line, split_records
 from orchestr.git.status import read_changes
@@ -252,7 +253,7 @@ class Repo(RemoteOps):
     def _stage_all(self) -> None:
         """``add -A``, what index flags hide included, without what is `unseen`."""
         reveal_hidden(self)
-        self.run_git("add", "-A")
+        stage_all(self)
         self.unstage_unseen()
 
     def unstage_unseen(self, env: Mapping[str, str] | None = None) -> None:

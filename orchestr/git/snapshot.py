@@ -18,9 +18,10 @@ from pathlib import Path
 
 from orchestr.git.errors import GitError
 from orchestr.git.hidden_files import find_hidden, reveal_hidden
+from orchestr.git.inner_repositories import stage_all
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import join_records, split_records
-from orchestr.git.status import ChangedPath, read_changes
+from orchestr.git.status import GITLINK, ChangedPath, read_changes
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",
@@ -30,7 +31,6 @@ IDENTITY = {
 }
 # A file with mixed line ends is kept, not refused; our index stands alone in its folder.
 _KEEPING = {"advice.addEmbeddedRepo": "false", "core.safecrlf": "false", "core.splitIndex": "false"}
-GITLINK = "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,8 @@ def _fill_index(
 
 def _add_all(tree: Repo, without: Sequence[str], env: Mapping[str, str]) -> None:
     """Add what can be added. A repository inside may make git give up, so it is left out."""
-    words = ("add", "--all", "--ignore-errors")
-    spec = [":(top)", *(f":(top,exclude,literal){path.rstrip('/')}" for path in without)]
-    tree.run_git(*words, "--", *spec, env=env, check=False)
+    left_out = tuple(path.rstrip("/") for path in without)
+    stage_all(tree, "--ignore-errors", env=env, without=left_out, check=False)
 
 
 def _commit_staged(

@@ -8,11 +8,14 @@ left), and tracked files that hold what a checkout writes (`orchestr.git.convers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestr.git.conversion import find_as_checked_out, is_attributes_file
 from orchestr.git.hidden_files import look_behind_flags
+from orchestr.git.inner_repositories import list_filled, open_inner
 from orchestr.git.runner import GitPath, split_records
+
+GITLINK = "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +84,24 @@ def _read_status(tree: GitPath, untracked: str, env: Mapping[str, str] | None) -
             found.append(ChangedPath(path, letters[0], letters[1], inside, mode, staged, committed))
         elif kind == "u":
             found.append(ChangedPath(rest.split(" ", 9)[9], "U", "U"))
-    return found
+    return _add_inner_changes(tree, found, untracked, env)
+
+
+def _add_inner_changes(
+    tree: GitPath, found: list[ChangedPath], untracked: str, env: Mapping[str, str] | None
+) -> list[ChangedPath]:
+    """``found`` with what is changed inside of submodules, as git's own letters say it."""
+    by_path = {change.path: change for change in found}
+    for path in list_filled(tree, env):
+        inner = read_changes(open_inner(tree, path), untracked=untracked)
+        letters = "M" if any(not one.is_new for one in inner) else ""
+        letters += "U" if any(one.is_new for one in inner) else ""
+        known = by_path.get(path)
+        if not letters or (tree.unseen is not None and tree.unseen.hides_change(path)):
+            continue
+        if known is None:
+            by_path[path] = ChangedPath(path, ".", "M", letters, GITLINK)
+        elif not known.is_new:
+            worktree = "M" if known.worktree == "." else known.worktree
+            by_path[path] = replace(known, worktree=worktree, submodule=known.submodule + letters)
+    return list(by_path.values())
