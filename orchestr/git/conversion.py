@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from orchestr.git.runner import GitPath, join_records, split_records
+from orchestr.git.runner import ANY_EXIT, GitPath, join_records, split_records
 
 # Attributes by which the bytes of a checkout differ from those of the commit.
 _CONVERTING = ("text", "eol", "crlf", "filter", "ident", "working-tree-encoding")
@@ -82,7 +82,7 @@ def normalize_entries(repo: GitPath, commit: str, entries: Mapping[str, str]) ->
         _write_files(scratch, {path: entries[path] for path in wanted})
         there = [path for path in wanted if os.path.lexists(scratch.path / path)]
         words = ("update-index", "-z", "--stdin")
-        scratch.run_git(*words, input=join_records(there), check=False)
+        scratch.run_git(*words, input=join_records(there), answers=ANY_EXIT)
         found = {}
         for record in split_records(scratch.run_readonly("ls-files", "--stage", "-z").out):
             head, _, path = record.partition("\t")
@@ -97,7 +97,7 @@ def _select_converted(tree: GitPath, entries: Mapping[str, str], *more: str) -> 
     if not files:
         return ()
     words = ("check-attr", "-z", "--stdin", *more, *_CONVERTING)
-    answer = split_records(tree.run_git(*words, input=join_records(files), check=False).out)
+    answer = split_records(tree.run_git(*words, input=join_records(files)).out)
     return dict.fromkeys(
         path for path, value in zip(answer[::3], answer[2::3], strict=False)
         if value not in ("unspecified", "unset")
@@ -128,4 +128,4 @@ def _write_files(scratch: GitPath, entries: Mapping[str, str]) -> None:
     lines = join_records(f"{entry}\t{path}" for path, entry in entries.items())
     scratch.run_git("update-index", "-z", "--index-info", input=lines)
     words = ("checkout-index", "--force", "--quiet", "-z", "--stdin")
-    scratch.run_git(*words, input=join_records(entries), check=False)
+    scratch.run_git(*words, input=join_records(entries), answers=ANY_EXIT)
