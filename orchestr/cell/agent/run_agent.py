@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestr.agents import AgentVerdict
 from orchestr.agents.usage import UsageMeter, tally_transcript
+from orchestr.cell.agent.after_sandbox import raise_if_wall_broke, report_refused_hosts
 from orchestr.cell.agent.launch import (
     explain_missing_variables,
     last_start_offset,
@@ -28,11 +29,10 @@ from orchestr.cell.agent.launch import (
     start_offsets,
     write_launch,
 )
-from orchestr.cell.agent.sandbox_notes import report_refused_hosts
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.person_changes import hand_over_worktree, record_left
-from orchestr.errors import CorruptState, Interrupted
+from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
@@ -130,8 +130,10 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
                 continue
             verdict = judge_exit(ctx, work, end)
             journal_exit(ctx, work, end, verdict)
-            report_refused_hosts(ctx, work.folder, work.phase, work.attempt)
-            delete_tree(work.folder / "tmp")
+            raise_if_wall_broke(ctx, folder, end)
+            report_refused_hosts(ctx, folder, work.phase, work.attempt)
+            with suppress(OrchestrError):  # what is left of it is named by `orchestr doctor`
+                delete_tree(folder / "tmp")
             if verdict.limited:  # before the slot is free: the next one must see the pause
                 work.leave()
                 _pause_for_limit(ctx, work, verdict)
