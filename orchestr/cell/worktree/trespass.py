@@ -37,7 +37,7 @@ from orchestr.errors import MachineFault, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import YES_OR_FATAL
-from orchestr.git.snapshot import read_changes
+from orchestr.git.status import read_changes
 from orchestr.git.trace import MOVING_HEAD, read_commands
 from orchestr.process.birth_time import read_birth_time
 from orchestr.state import attempts
