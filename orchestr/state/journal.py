@@ -78,6 +78,22 @@ class Journal:
             if event is not None:
                 yield event if follow is None else follow.rename(number, event)
 
+    def read_kind(self, kind: EventKind) -> Iterator[Event]:
+        """The events of one kind, oldest first; much quicker than all of them."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        mark = f'"kind":"{kind}"'.encode()
+        if mark not in data:
+            return
+        lines = data.split(b"\n")
+        follow = _NameFollower(lines, self.names) if self.names or _has_moves(data) else None
+        for number, line in enumerate(lines):
+            event = parse_event(line) if mark in line else None
+            if event is not None and event.kind is kind:
+                yield event if follow is None else follow.rename(number, event)
+
     def unreadable_lines(self) -> list[int]:
         """The numbers, from 1, of lines that are no event of any version, nor the beginning of one,
         which a kill may leave. Raises OSError."""

@@ -29,6 +29,7 @@ from orchestr.cell.agent.launch import (
 )
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
+from orchestr.cell.seal_results import close_seals
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json
 from orchestr.process.redaction import redact
@@ -162,6 +163,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         ctx.check_disk_room()
         if ctx.provider_pause(work.agent).paused_until() > 0:
             return None
+        close_seals(ctx.dir)
         work.write()
         child = client.start_supervisor(folder, hold=slot)
         _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)
