@@ -19,8 +19,9 @@ from orchestr.errors import NeedsApproval
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
+from orchestr.state.journal import DECISIONS
 from orchestr.state.results import CHECKS, REVIEW, digest
-from orchestr.state.seals import DECISIONS, read_sealed, write_sealed
+from orchestr.state.seals import read_sealed, write_sealed
 from orchestr.state.states import CellState
 
 APPROVED, REFUSED = "approved", "refused"

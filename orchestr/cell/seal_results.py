@@ -8,9 +8,9 @@ from typing import Any
 
 from orchestr.spec.checks import Gate
 from orchestr.state.events import EventKind
-from orchestr.state.journal import Journal
+from orchestr.state.journal import DECISIONS, Journal
 from orchestr.state.results import SEALED
-from orchestr.state.seals import DECISIONS, CellSeals, find_seals, seals_of, watch_folder
+from orchestr.state.seals import CellSeals, find_seals, seals_of, watch_folder
 
 NAMES = (*SEALED, *(f"{DECISIONS}{gate}.toml" for gate in Gate))
 

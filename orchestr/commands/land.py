@@ -178,6 +178,7 @@ def land_features(
     for run in runs:
         run.id = run.id or run_id
         run.landing = True
+        run.journal.begin_watch()
         run.past = replay(run.journal.read())
     if not dry_run:
         create_state_dirs(runs[0].layout)

@@ -29,10 +29,9 @@ from orchestr.codec import Record, decode, encode_json_record, encode_toml_recor
 from orchestr.files import read_record, set_aside, write_if_changed
 from orchestr.state.event_details import ResultWritten
 from orchestr.state.events import EventKind
-from orchestr.state.journal import Journal
+from orchestr.state.journal import DECISIONS, Journal
 
 R = TypeVar("R", bound=Record)
-DECISIONS = "approvals/"  # files that another process of ours writes during a run
 Announce = Callable[[Mapping[str, str], bool], None]
 
 

@@ -181,3 +181,51 @@ def test_an_exit_record_beside_a_living_supervisor_is_not_its_end(
     wait_for((folder / "exit.json").exists, "its end")
     assert json.loads((folder / "exit.json").read_text())["seconds"] >= 2
     assert ws.show("a", "a.txt") == "second"
+
+
+REWRITE = """\
+import json, pathlib
+journal = pathlib.Path({journal!r})
+lines = journal.read_text().splitlines(True)
+{what}
+"""
+HARM = {
+    "a line is changed": (
+        "journal.write_text(''.join([lines[0].replace('run.started', 'run.startle'), *lines[1:]]))",
+        "lines of it were changed or removed",
+    ),
+    "it is cut": ("journal.write_text(lines[0])", "lines of it were changed or removed"),
+    "a result is added": (
+        "line = {'v': 1, 'ts': '2026-01-01T00:00:00.000+00:00', 'kind': 'check.done', "
+        "'cell': 'b', 'feature': 'demo', 'data': {'name': 'x', 'passed': True}}\n"
+        "journal.open('a').write(json.dumps(line) + '\\n')",
+        "it has lines that this run has not written: check.done b",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_what_an_agent_does_to_the_journal_is_noticed(workspace: MakeWorkspace, name: str) -> None:
+    ws = workspace(cells={"a": {}})
+    what, words = HARM[name]
+    journal = ws.root / ".orchestr" / "journal" / "demo.jsonl"
+    script = ws.agents / "rewrite.py"
+    script.write_text(REWRITE.format(journal=str(journal), what=what))
+    ws.script("a", f"echo x > a.txt; {sys.executable} {script}\n")
+    assert words in both(ws.run("run", "demo"))
+    assert any(words in e["data"]["reason"] for e in ws.journal(kind="cell.warned"))
+
+
+def test_a_persons_verbs_beside_a_run_are_no_harm(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {"approve": "publish"}, "b": {}})
+    ws.run("run", "demo:a")
+    go = ws.agents / "go"
+    ws.script("b", f"echo x > b.txt; touch {go}.up; while [ ! -e {go} ]; do sleep 0.05; done\n")
+    child = ws.spawn("run", "demo")
+    wait_for((ws.agents / "go.up").exists, "the agent of b")
+    ws.run("approve", "demo:a", "--yes", code=0)
+    ws.run("ignore", "demo:b")
+    go.touch()
+    assert child.ended() == 0, child.said()
+    assert "was written to" not in child.said() and NOTICED not in child.said()
+    assert "T-1-a" in ws.heads()
