@@ -178,11 +178,11 @@ def land_features(
     for run in runs:
         run.id = run.id or run_id
         run.landing = True
-        run.journal.begin_watch()
         run.past = replay(run.journal.read())
     if not dry_run:
         create_state_dirs(runs[0].layout)
         for run in runs:
+            run.journal.begin_watch()
             free_leftover_ports(run)
             if (why := allowed.get(run.feature.name)) is not None:
                 run.emit(EventKind.LAND_ALLOWED, reason=why, user=lease_record((), 1).user)
