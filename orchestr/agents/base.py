@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from orchestr.agents.events import Event, TokenUsage
 from orchestr.agents.usage import TokenPrices
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.supervisor.client import ExitRecord
 
 

@@ -27,7 +27,7 @@ from orchestr.agents.usage import TokenPrices, UsageTally, tally_transcript
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
 
@@ -126,10 +126,16 @@ class CliAgent(ABC):
         )
 
     @staticmethod
-    def list_config(folder: Path, copies: tuple[str, ...], logins: tuple[str, ...]) -> ConfigFolder:
-        """A settings folder by the names of what is in it; what is not there is left out."""
-        found = tuple((folder / name, name) for name in copies if (folder / name).exists())
-        return ConfigFolder(folder, found, logins)
+    def list_config(
+        folder: Path,
+        copies: tuple[str, ...],
+        logins: tuple[str, ...] = (),
+        shown: tuple[str, ...] = (),
+    ) -> ConfigFolder:
+        """A settings folder by the names of what may be in it."""
+        places = [tuple((folder / name, name) for name in names)
+                  for names in (copies, logins, shown)]  # fmt: skip
+        return ConfigFolder(folder, *places)
 
     @property
     def resolved_program(self) -> str:

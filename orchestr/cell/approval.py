@@ -16,6 +16,7 @@ from pathlib import Path
 from orchestr.cell.context import CellContext
 from orchestr.codec import Record, replace
 from orchestr.errors import NeedsApproval
+from orchestr.files import read_file
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
@@ -78,7 +79,7 @@ def publish_digest(cell_dir: Path, *, head: str, title: str, base: str) -> str:
 
 def _hash_file(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_file(file)).hexdigest()
     except FileNotFoundError:
         return ""
 

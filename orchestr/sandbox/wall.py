@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.files import write_json
+from orchestr.sandbox.config_copies import ConfigFolder, list_copies, refresh_copy
 from orchestr.sandbox.hosts import find_forwarded_ports, format_rules
 from orchestr.sandbox.mounts import MountTable
 from orchestr.sandbox.places import (
@@ -31,6 +32,10 @@ from orchestr.sandbox.places import (
 from orchestr.settings.records import LimitSettings, SandboxSettings
 
 PLAN = "wall.json"
+# How bubblewrap, `enter` and `listen` end when they cannot begin, and how they say so.
+BROKEN = frozenset((1, 125, 126))
+COMPLAINTS = (b"bwrap: ", b"orchestr: sandbox: ", b"orchestr: the network of the sandbox: ")
+RETRY_AFTER = 2.0  # s; memory, processes or mounts may be there again
 REFUSED = "refused-hosts.jsonl"  # what the proxy did not let through, see `orchestr.sandbox.proxy`
 # What every program has to itself: temporary files, and the sockets of the system's services.
 PRIVATE = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
@@ -50,19 +55,6 @@ class GitPlaces:
     git_dir: Path
     common_dir: Path
     branch: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigFolder:
-    """A settings folder of an agent, of which it gets a copy of its own.
-
-    ``copies`` are (source, name in the folder): what it starts with. ``logins`` are names whose
-    changes reach the user's own folder: a renewed login must not be lost.
-    """
-
-    path: Path
-    copies: tuple[tuple[Path, str], ...] = ()
-    logins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,8 @@ class WallRequest:
     ``folder`` is the folder of this work, for the plan, the private `/tmp` and the copies of
     settings; ``caches`` the folder of the package managers' caches, ``blank`` an empty file.
     ``hidden`` is the state folder, of which only what is named here can be seen; ``masked`` are
-    paths in ``read`` that cannot.
+    paths in ``read`` that cannot. Of the environment that the sandbox is entered with, only the
+    variables ``kept`` and git's own stay; None: all of it.
     """
 
     worktree: Path
@@ -106,9 +99,21 @@ class WallRequest:
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     masked: tuple[Path, ...] = ()
+    kept: tuple[str, ...] | None = None
     config: tuple[ConfigFolder, ...] = ()
     network: NetworkPlan = field(default_factory=NetworkPlan)
     limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+def explain_broken_wall(code: int | None, output: bytes, errors: bytes) -> str | None:
+    """Why a sandbox was not entered, by what its start said; None when it was.
+
+    ``output`` and ``errors`` are the beginnings of what came out of both streams.
+    """
+    if code not in BROKEN or output or not errors.startswith(COMPLAINTS):
+        return None
+    line = errors.decode("utf-8", "replace").strip().splitlines()[0]
+    return f"its sandbox could not be entered: {line[:300]}"
 
 
 def wrap_command(plan: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -139,6 +144,9 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
     _cover_caches(table, request, home)
     _cover_work(table, request)
     _cover_config(table, request)
+    for path in find_listening_sockets():
+        if not path.is_relative_to(request.worktree):
+            table.hide(path)
     for name in request.settings.hide:
         table.hide(_expand(name, home))
     for name in request.settings.show:
@@ -151,6 +159,7 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
         "bwrap": bwrap,
         "mounts": table.arguments(),
         "network": _describe_network(request),
+        "kept": None if request.kept is None else sorted(request.kept),
         "limits": _describe_limits(request.limits, has_scopes=has_scopes),
     }
 
@@ -242,36 +251,33 @@ def list_branch_places(git: GitPlaces, branch: str) -> tuple[list[Path], list[Pa
 
 def _cover_config(table: MountTable, request: WallRequest) -> None:
     """The agent's own settings: a copy in the folder of its work, so its sessions stay with it."""
-    for number, folder in enumerate(request.config):
-        copy = _make_folder(request.folder / f"config-{number}")
-        for source, name in folder.copies:
-            _copy_settings(source, copy / name)
+    for folder, copy in list_copies(request.config, request.folder):
+        refresh_copy(folder, copy)
         table.allow_writing(folder.path, copy)
-        for name in folder.logins:
-            login = folder.path / name
-            if login.is_file():
-                real = Path(os.path.realpath(login))
-                (copy / name).touch()
-                table.allow_writing(Path(os.path.realpath(folder.path), name), real)
-
-
-def _copy_settings(source: Path, target: Path) -> None:
-    """The user's settings as they are now; what an agent wrote there before does not count."""
-    import shutil
-
-    if source.is_dir():
-        if target.is_dir():
-            shutil.rmtree(target)
-        shutil.copytree(source, target, symlinks=False, ignore_dangling_symlinks=True)
-    elif source.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        for source, name in folder.shown:
+            if source.exists():
+                table.allow_reading(Path(os.path.realpath(folder.path), name), source)
 
 
 def _program_folders(env: Mapping[str, str]) -> list[Path]:
     """The folders of PATH that lie where a sandbox shows nothing of its own accord."""
     found = [Path(name) for name in env.get("PATH", "").split(os.pathsep) if name.startswith("/")]
     return [p for p in found if any(p.is_relative_to(e) for e in PRIVATE) and p.is_dir()]
+
+
+def find_listening_sockets(table: Path = Path("/proc/net/unix")) -> list[Path]:
+    """The sockets of services on this machine that lie in folders which can be read inside.
+
+    A read-only mount does not keep anybody from connecting to one: of docker, ssh, a multiplexer.
+    """
+    try:
+        lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    names = {line.split(None, 7)[7] for line in lines if len(line.split(None, 7)) == 8}
+    paths = [Path(name) for name in sorted(names) if name.startswith("/")]
+    hidden = [path for path in paths if not any(path.is_relative_to(p) for p in PRIVATE)]
+    return [path for path in hidden if path.is_socket()]
 
 
 def _describe_network(request: WallRequest) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from orchestr.codec import Record, decode, encode_json_record, encode_toml_record
-from orchestr.files import read_record, set_aside, write_if_changed
+from orchestr.files import read_file, read_record, set_aside, write_if_changed
 from orchestr.state.event_details import ResultWritten
 from orchestr.state.events import EventKind
 from orchestr.state.journal import DECISIONS, Journal
@@ -189,7 +189,7 @@ def _load_json(path: Path) -> tuple[Any, bytes] | None:
 
 def _load(path: Path, parse: Callable[[str], Any]) -> tuple[Any, bytes] | None:
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         return None
     try:

@@ -43,7 +43,7 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.limits import LIMITING, is_final_error
 from orchestr.files import write_atomic
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # Tools that leave the worktree, wait for a person or for a later day.
@@ -52,6 +52,7 @@ UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", 
 SETTINGS = ("settings.json", "settings.local.json", "CLAUDE.md", "agents", "commands", "skills",
             "output-styles", "rules", ".claude.json")  # fmt: skip
 LOGINS = (".credentials.json",)
+SHOWN = ("hooks", "plugins")
 GUIDES = ("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md")
 
 
@@ -109,7 +110,9 @@ class Claude(CliAgent):
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`CLAUDE_CONFIG_DIR`, else `~/.claude` and the `~/.claude.json` beside it."""
         named, home = environ.get("CLAUDE_CONFIG_DIR"), Path(environ.get("HOME", "/"))
-        found = self.list_config(Path(named) if named else home / ".claude", SETTINGS, LOGINS)
+        found = self.list_config(
+            Path(named) if named else home / ".claude", SETTINGS, LOGINS, SHOWN
+        )
         beside = home / ".claude.json"
         if named or not beside.is_file():
             return (found,)

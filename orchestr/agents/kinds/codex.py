@@ -40,7 +40,7 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.repo_settings import find_trust_places
 from orchestr.files import write_atomic
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # An agent that tries to commit all the same may give up in the middle of its work.
@@ -51,7 +51,7 @@ NO_COMMITS = (
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # what a model takes for one
 # Of its settings folder: what it reads there, and what it renews.
 SETTINGS = ("config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "skills", "rules",
-            "version.json", "models_cache.json")  # fmt: skip
+            "agents", "hooks.json", ".env", "version.json", "models_cache.json")  # fmt: skip
 LOGINS = ("auth.json",)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 

@@ -40,7 +40,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # Of its settings folder, what it reads there.
@@ -76,13 +76,16 @@ class OpenCode(CliAgent):
         launch = self.make_launch(request, argv, env, resume="--session")
         if not request.walled or request.folder is None:
             return launch
-        logins = [path for name in LOGINS if (path := find_data(os.environ) / name).is_file()]
-        return replace(launch, write=(request.folder / "opencode", *logins))
+        # Links lead nowhere in the sandbox: it gets copies of its logins beside its data.
+        place = request.folder / "opencode"
+        logins = tuple((find_data(os.environ) / name, name) for name in LOGINS)
+        data = ConfigFolder(place / "data" / "opencode", logins=logins)
+        return replace(launch, config=(*launch.config, data), write=(place / "state",))
 
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`opencode` in `XDG_CONFIG_HOME`, else in `~/.config`."""
         config = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/"), ".config"))
-        return (self.list_config(Path(config, "opencode"), SETTINGS, ()),)
+        return (self.list_config(Path(config, "opencode"), SETTINGS),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -162,6 +165,7 @@ def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, 
     """Folders of the attempt's own for data and state, with the user's login linked in."""
     data = folder / "data" / "opencode"
     data.mkdir(parents=True, exist_ok=True)
+    (folder / "state").mkdir(exist_ok=True)
     for name in LOGINS:
         source = find_data(environ) / name
         if source.exists():

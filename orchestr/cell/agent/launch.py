@@ -17,12 +17,13 @@ from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
+from orchestr.cell.agent.sandbox_prompt import describe_wall
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables, plan_file
 from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
 from orchestr.process.redact_stream import hide_secret_values
@@ -48,14 +49,15 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     ensure_upstreams(ctx)
     session = session_to_resume(folder)
     repair = _read_text(folder / REPAIR)
+    walled = is_walled(ctx.run)
     prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
     if session is None:
         notes = repair or _read_text(folder / "notes.txt")
         build = build_plan_prompt if attempt.number < 0 else build_prompt
-        write_atomic(prompt, hide_secrets(ctx, build(ctx, attempt, notes)).encode())
+        text = build(ctx, attempt, notes) + describe_wall(ctx, walled)
+        write_atomic(prompt, hide_secrets(ctx, text).encode())
     marker = attempt.process_marker(ctx.key)
     upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
-    walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(attempt.agent).prepare_launch(
         AgentRequest(
             ctx.worktree,
@@ -86,7 +88,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     plans = attempt.number < 0
     if plans:
         plan_file(ctx, attempt).parent.mkdir(exist_ok=True)
-    argv, env = wall_author(
+    command = wall_author(
         ctx,
         launch,
         {
@@ -103,11 +105,14 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         write=(plan_file(ctx, attempt).parent,) if plans else (),
     )
     client.LaunchRecord(
-        argv=argv,
+        argv=command.argv,
         cwd=str(ctx.worktree),
-        env=env,
+        env=command.env,
         marker=marker,
         walled=walled,
+        logins=command.logins,
+        memory=limits.memory or 0,
+        disk=limits.disk or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=ctx.timeout,
@@ -148,14 +153,14 @@ def start_offsets(folder: Path) -> list[int]:
     found: list[int] = []
     with suppress(OSError, ValueError):
         while True:
-            found.append(int((folder / f"{BEGINS}.{len(found) + 1}").read_text()))
+            found.append(int(read_file(folder / f"{BEGINS}.{len(found) + 1}")))
     return found
 
 
 def session_to_resume(folder: Path) -> str | None:
     """The session that the attempt's next start goes on with, None for a first start."""
     try:
-        return (folder / SESSION).read_text(encoding="utf-8").strip() or None
+        return read_file(folder / SESSION).decode("utf-8").strip() or None
     except (FileNotFoundError, UnicodeDecodeError):
         return None
 
@@ -232,7 +237,7 @@ def repair_variables(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path).decode("utf-8")
     except FileNotFoundError:
         return ""
 

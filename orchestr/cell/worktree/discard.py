@@ -22,9 +22,11 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, keep_worktree
+from orchestr.git.inner_repositories import open_inner
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import split_records
-from orchestr.git.snapshot import GITLINK, Snapshot, read_changes, take_snapshot
+from orchestr.git.runner import ANY_EXIT, split_records
+from orchestr.git.snapshot import Snapshot, take_snapshot
+from orchestr.git.status import GITLINK, read_changes
 from orchestr.git.worktrees import NotDeleted, remove_worktree
 from orchestr.state.attempts import attempt_folder
 
@@ -109,7 +111,7 @@ def move_new_files(ctx: CellContext, left: Path) -> list[str]:
             names += [f"{change.path}/{name}" for name in _list_new_files(repo, change.path)]
     if not names:
         return []
-    place = _move_paths(ctx.worktree, names, left)
+    place = move_paths(ctx.worktree, names, left)
     return [f"new files of the worktree were moved to {place}: {format_paths(names)}"]
 
 
@@ -122,7 +124,7 @@ def restore_submodules(tree: Repo, ref: str, left: Path) -> None:
     for change in read_changes(tree, untracked="no"):
         if not change.submodule or not _is_filled(tree.path / change.path):
             continue
-        inner = tree.at_path(tree.path / change.path)
+        inner = open_inner(tree, change.path)
         wanted = split_records(tree.run_readonly("ls-files", "-s", "-z", "--", change.path).out)
         commit = wanted[0].split()[1] if wanted else ""
         kept = take_snapshot(inner, "left in a submodule")
@@ -131,7 +133,7 @@ def restore_submodules(tree: Repo, ref: str, left: Path) -> None:
         inner.update_ref(f"{ref}-{kept.commit[:12]}", kept.commit)
         new = _list_new_files(tree, change.path)
         if new:
-            _move_paths(inner.path, new, left / change.path)
+            move_paths(inner.path, new, left / change.path)
         inner.run_git("checkout", "--quiet", "--force", "--detach", commit)
         restore_submodules(inner, ref, left / change.path)
 
@@ -148,7 +150,7 @@ def refuse_submodule_work(ctx: CellContext) -> None:
     for change in read_changes(tree, untracked="no"):
         if change.submodule and _is_filled(tree.path / change.path):
             inner = tree.path / change.path
-            dirty = read_changes(tree.at_path(inner))
+            dirty = read_changes(open_inner(tree, change.path))
             if dirty:
                 raise ctx.fail(
                     f"the submodule {change.path} of {tree.path} has changes that are not"
@@ -160,10 +162,11 @@ def refuse_submodule_work(ctx: CellContext) -> None:
         if not (folder / "objects").is_dir() or not (folder / "config").is_file():
             continue
         # Its `core.worktree` may name a folder that is gone; only its objects are asked.
-        inside = Repo(folder, env={"GIT_DIR": str(folder), "GIT_WORK_TREE": str(folder)})
+        env = {"GIT_DIR": str(folder), "GIT_WORK_TREE": str(folder), "GIT_NO_LAZY_FETCH": "1"}
+        inside = Repo(folder, env=env)
         known = [one for one in _list_gitlinks(ctx) if inside.resolve_commit(one) is not None]
         words = ("rev-list", "--max-count=1", "--all", "HEAD", "--not", "--remotes", *known, "--")
-        done = inside.run_readonly(*words, check=False)
+        done = inside.run_readonly(*words, answers=ANY_EXIT)
         if done.code != 0 or done.out.strip():
             name = folder.relative_to(modules)
             raise ctx.fail(
@@ -202,7 +205,7 @@ def _keep_all(ctx: CellContext, number: int, target: CommitId | None, *, clean: 
     left = left_folder(ctx, number)
     if lost:
         try:
-            left = _move_paths(ctx.worktree, lost, left)
+            left = move_paths(ctx.worktree, lost, left)
         except OSError as error:
             raise ctx.fail(
                 f"{format_paths(lost)} of {ctx.worktree} cannot be kept, so nothing was taken away:"
@@ -253,11 +256,11 @@ def _is_filled(folder: Path) -> bool:
 
 
 def _list_new_files(tree: Repo, submodule: str) -> list[str]:
-    inner = tree.at_path(tree.path / submodule)
+    inner = open_inner(tree, submodule)
     return [c.path.rstrip("/") for c in read_changes(inner) if c.is_new]
 
 
-def _move_paths(top: Path, names: Sequence[str], left: Path) -> Path:
+def move_paths(top: Path, names: Sequence[str], left: Path) -> Path:
     """Move paths of the worktree to ``left``, or beside it where one name is taken there."""
     place, copy = left, 1
     while any(os.path.lexists(place / name) for name in names):
