@@ -62,12 +62,15 @@ SHAPES = (
 )  # fmt: skip
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether the name of a variable looks as if its value were secret."""
+    return SECRET_NAME.search(name) is not None and NO_SECRET.match(name) is None
+
+
 def secret_values(environ: Mapping[str, str]) -> frozenset[str]:
     """The values of all variables whose name looks secret, and that are long enough to hide."""
     return frozenset(
-        value
-        for name, value in environ.items()
-        if len(value) >= SHORTEST and SECRET_NAME.search(name) and not NO_SECRET.match(name)
+        value for name, value in environ.items() if len(value) >= SHORTEST and is_secret_name(name)
     )
 
 
