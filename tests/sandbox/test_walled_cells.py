@@ -7,6 +7,7 @@ is read from the commit that came of it.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,55 @@ def test_a_hook_that_refuses_still_refuses(walled: MakeWalled) -> None:
     hook.chmod(0o755)
     ws.run("run", "demo", code=1)
     assert "no such commits here" in ws.status()["a"]["reason"]
+
+
+def test_a_wall_that_cannot_be_entered_for_a_moment(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No namespace to be had: no verdict on the agent, which starts when there is one again."""
+    ws = walled(cells={"a": {"checks": [{"kind": "command", "run": ["test", "-f", "a.txt"]}]}})
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    real = shutil.which("bwrap")
+    wrapper = tools / "bwrap"
+    wrapper.write_text(f"""#!/bin/sh
+        if [ "$1" = --args ]; then
+            echo x >> {tools}/count
+            case $(wc -l < {tools}/count) in
+                1 | 3) echo "bwrap: Creating new namespace failed: out of space" >&2; exit 1;;
+            esac
+        fi
+        exec {real} "$@"
+        """)
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["a 1"]
+    assert ws.states() == {"a": "done"}
+
+
+def test_set_up_sees_no_secret_that_it_is_not_given(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user")
+    monkeypatch.setenv("NPM_TOKEN", "npm_of_the_user")
+    setup = 'echo "$GH_TOKEN|$NPM_TOKEN|$LANG" > env.txt; cat ~/.netrc >> env.txt'
+    ws = walled(
+        cells={"a": {}},
+        settings={"repos": {"app": {"setup": [setup], "pass_env": ["NPM_TOKEN"]}}},
+    )
+    ws.script("a", "cp env.txt found")
+    ws.run("run", "demo", code=0)
+    assert ws.show("a", "found").splitlines()[0].startswith("|npm_of_the_user|")
+    assert "p4ss" not in ws.show("a", "found")
+
+
+def test_the_plan_and_the_lock_of_an_attempt_are_hidden(walled: MakeWalled) -> None:
+    ws = walled(cells={"a": {}})
+    attempt = ws.cell_dir("a") / "attempts" / "1"
+    ws.script("a", f"""\
+        echo "plan: $(wc -c < {attempt}/wall.json)" > found
+        echo "lock: $(echo x > {attempt}/lock 2>/dev/null && echo written)" >> found
+        """)  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert found(ws) == {"plan": "0", "lock": ""}

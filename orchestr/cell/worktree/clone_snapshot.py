@@ -144,7 +144,7 @@ def parse_snapshot(path: Path) -> CloneSnapshot | None:
             stash=tuple((str(sha), str(message)) for sha, message in raw["stash"]),
             origin=dict(raw["origin"]),
             holders=tuple(raw["holders"]),
-            whole="files" in raw,
+            whole=bool(raw.get("whole", False)),
             common=str(raw.get("common", "")),
             recovered=tuple(map(str, raw.get("recovered", ()))),
             keeps_objects=bool(raw.get("keeps_objects")),
@@ -172,9 +172,7 @@ def save_snapshot(path: Path, picture: CloneSnapshot, **cell: str) -> None:
     ``cell`` as `write_picture`.
     """
     if picture.holders:
-        row = {"schema": 2, **asdict(picture)}
-        row.pop("whole")
-        write_picture(path, row, **cell)
+        write_picture(path, {"schema": 2, **asdict(picture)}, **cell)
     else:
         remove_picture(path)
         drop_objects(objects_folder(path))
@@ -193,12 +191,17 @@ def list_snapshots(layout: WorkspaceLayout) -> list[Path]:
 
 def snapshot_path(ctx: CellContext) -> Path:
     """The file of the picture of the cell's clone."""
-    return ctx.run.layout.state / "surroundings" / f"{_clone_key(ctx)}.json"
+    return snapshot_file(ctx.run.layout, clone_key(common_dir(ctx)))
+
+
+def snapshot_file(layout: WorkspaceLayout, name: str) -> Path:
+    """The file of the picture of that name."""
+    return layout.state / "surroundings" / f"{name}.json"
 
 
 def snapshot_lock(ctx: CellContext) -> FlockLock:
     """The lock around taking and comparing the picture."""
-    return lock_of(ctx.run.layout, _clone_key(ctx))
+    return lock_of(ctx.run.layout, clone_key(common_dir(ctx)))
 
 
 def lock_of(layout: WorkspaceLayout, name: str) -> FlockLock:
@@ -206,5 +209,6 @@ def lock_of(layout: WorkspaceLayout, name: str) -> FlockLock:
     return FlockLock(layout.locks_dir / f"surroundings-{name}.lock")
 
 
-def _clone_key(ctx: CellContext) -> str:
-    return hashlib.sha256(os.fsencode(common_dir(ctx))).hexdigest()[:16]
+def clone_key(common: Path) -> str:
+    """The name of the picture of a clone."""
+    return hashlib.sha256(os.fsencode(common)).hexdigest()[:16]
