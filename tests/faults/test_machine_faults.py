@@ -48,7 +48,8 @@ def test_a_set_up_without_network_is_no_red_check(tmp_path: Path) -> None:
     assert yard.head("one") == head
     net.touch()
     yard.run("land", FEATURE, code=0)
-    yard.landed(ONE)
+    yard.always_green(("app",))
+    assert yard.states() == {"one": "landed"}
 
 
 def test_a_candidate_that_git_gc_took_is_made_again(tmp_path: Path) -> None:
@@ -71,7 +72,8 @@ def test_a_candidate_that_git_gc_took_is_made_again(tmp_path: Path) -> None:
     (yard.root / "before.sh").unlink()
     done = yard.run("land", FEATURE, code=0)
     no_verdict(yard, both(done))
-    yard.landed(ONE)
+    yard.always_green(("app",))
+    assert yard.states() == {"one": "landed"}
     assert not git(clone, "for-each-ref", "refs/orchestr/landing")
 
 
