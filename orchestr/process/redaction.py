@@ -54,8 +54,9 @@ SHAPES = (
     Shape(("@",), r"(?<=http://)[^/\s'\"\\]*@|(?<=https://)[^/\s'\"\\]*@", f"{HIDDEN}@", True),
     Shape(("@",), r"(?<=://)([^/\s:@'\"\\]*):[^/\s'\"\\]*@", rf"\1:{HIDDEN}@"),
     Shape(("authorization",),
-          r"(authorization\\*['\"]?[ \t]*[:=][ \t]*\\*['\"]?(?:[a-z]+[ \t]+)?)[^\s'\"\\]+",
-          rf"\g<1>{HIDDEN}", True),
+          r"(authorization\\*['\"]?[ \t]*[:=][ \t]*\\*['\"]?)"
+          r"(?:((?:basic|bearer|token|digest|negotiate)[ \t]+)|" + _DIGIT + r")[^\s'\"\\]+",
+          rf"\g<1>\g<2>{HIDDEN}", True),
     Shape(("bearer",),
           r"(bearer[ \t]+)" + _DIGIT + r"[a-z0-9._~+/=-]{16,}", rf"\g<1>{HIDDEN}", True),
 )  # fmt: skip
