@@ -22,7 +22,7 @@ from orchestr.git.errors import GitError
 from orchestr.git.hidden_files import find_hidden
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
-from orchestr.git.snapshot import read_changes
+from orchestr.git.status import read_changes
 from orchestr.git.worktree_state import worktree_admin_dir
 
 # No hook of the user's runs for our switches, and the index holds everything itself: a shared part

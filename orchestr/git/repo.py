@@ -20,6 +20,7 @@ from pathlib import Path
 
 from orchestr.git.attributes import use_attributes_of
 from orchestr.git.config import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
+from orchestr.git.conversion import find_as_checked_out, is_attributes_file
 from orchestr.git.errors import (
     SIGNING_HINT,
     CommitRefused,
@@ -35,10 +36,18 @@ from orchestr.git.errors import (
     is_signing_failure,
     output_tail,
 )
-from orchestr.git.hidden_files import look_behind_flags, reveal_hidden
-from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
+from orchestr.git.hidden_files import reveal_hidden
+from orchestr.git.inner_repositories import stage_all
 from orchestr.git.remote import RemoteOps
-from orchestr.git.runner import WorktreeEntry, join_records, single_line, split_records
+from orchestr.git.runner import (
+    ANY_EXIT,
+    YES_OR_NO,
+    join_records,
+    single_line,
+    split_records,
+)
+from orchestr.git.status import read_changes
+from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 
 __all__ = [
@@ -92,7 +101,12 @@ class Repo(RemoteOps):
     def resolve_commit(self, rev: str) -> CommitId | None:
         """The commit that ``rev`` names, else None."""
         done = self.run_readonly(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{rev}^{{commit}}",
+            answers=YES_OR_NO,
         )
         return CommitId(single_line(done)) if done.code == 0 else None
 
@@ -124,16 +138,12 @@ class Repo(RemoteOps):
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """True when ``a`` is ``b`` or behind it. Raises GitError for unknown commits."""
-        done = self.run_readonly("merge-base", "--is-ancestor", a, b, check=False)
-        if done.code not in (0, 1):
-            raise git_failed(done, str(self.path))
+        done = self.run_readonly("merge-base", "--is-ancestor", a, b, answers=YES_OR_NO)
         return done.code == 0
 
     def merge_base(self, a: str, b: str) -> CommitId | None:
         """The best common ancestor; None when this clone knows none (shallow, unrelated)."""
-        done = self.run_readonly("merge-base", a, b, check=False)
-        if done.code not in (0, 1):
-            raise git_failed(done, str(self.path))
+        done = self.run_readonly("merge-base", a, b, answers=YES_OR_NO)
         return CommitId(single_line(done)) if done.code == 0 else None
 
     def count_commits(self, a: str, b: str) -> int:
@@ -159,26 +169,7 @@ class Repo(RemoteOps):
 
     def dirty_paths(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
-        new = "normal" if self.unseen is None else "all"  # else a folder would hide what is unseen
-        with look_behind_flags(self) as env:
-            words = ("status", "--porcelain=v1", "-z", f"--untracked-files={new}")
-            done = self.run_readonly(*words, env=env)
-        records = [(record[:2], record[3:]) for record in split_records(done.out)]
-        shown = {path for _, path in records}
-        records += [
-            (" M", path)
-            for path in list_filled(self)
-            if path not in shown and open_inner(self, path).dirty_paths()
-        ]
-        return [path for letters, path in records if not self._is_unseen(letters, path)]
-
-    def _is_unseen(self, letters: str, path: str) -> bool:
-        """Whether a line of `git status` is no change; ``letters``: of the index, the worktree."""
-        if self.unseen is None or letters[1] not in "?MT":
-            return False
-        if letters[1] == "?":
-            return self.unseen.hides_new(path)
-        return letters[0] in " ." and self.unseen.hides_change(path)
+        return [change.path for change in read_changes(self)]
 
     def unmerged_paths(self) -> tuple[str, ...]:
         """Paths that a merge left in conflict: what the index says, without a look at the files."""
@@ -274,18 +265,23 @@ class Repo(RemoteOps):
         self.unstage_unseen()
 
     def unstage_unseen(self, env: Mapping[str, str] | None = None) -> None:
-        """Put what is `unseen` back to HEAD in the index (``env`` may name another one)."""
-        if self.unseen is None:
-            return
+        """Put back to HEAD in the index (``env`` may name another one) what is `unseen`, and files
+        that hold what a checkout writes, unless their attributes are changed, too."""
         words = ("--cached", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=AMT", "-z")
-        shown = self.run_readonly("diff", *words, check=False, env=env)
+        shown = self.run_readonly("diff", *words, env=env)
         records = split_records(shown.out)
-        back = []
+        back, rest = [], {}
         for raw, path in zip(records[::2], records[1::2], strict=True):
-            mode, _, blob, _, letter = raw[1:].split()
-            hides = self.unseen.hides_new if letter == "A" else self.unseen.hides_change
-            if hides(path):
+            mode, now, blob, _, letter = raw[1:].split()
+            if self.unseen is not None and (
+                self.unseen.hides_new(path) if letter == "A" else self.unseen.hides_change(path)
+            ):
                 back.append(f"{mode} {blob}\t{path}")
+            elif letter == "M" and mode == now:
+                rest[path] = f"{mode} {blob}"
+        if rest and not any(map(is_attributes_file, records[1::2])):
+            idle = find_as_checked_out(self, rest)
+            back += [f"{rest[path]}\t{path}" for path in rest if path in idle]
         if back:
             data = join_records(back)
             self.run_git("update-index", "-z", "--index-info", input=data, env=env)
@@ -293,13 +289,13 @@ class Repo(RemoteOps):
     def _staged_changes(self) -> bytes:
         """What the next commit would change, with the object names: equal bytes, equal content."""
         words = ("--cached", "--raw", "-z", "--no-abbrev", "--no-renames")
-        return self.run_readonly("diff", *words, check=False).out
+        return self.run_readonly("diff", *words).out
 
     def _commit_staged(self, message: str) -> CompletedCommand:
         """One ``git commit`` of what is staged. Raises CommitUnavailable when it does not end."""
         words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
         try:
-            return self.run_git(*words, input=message.encode(), check=False)
+            return self.run_git(*words, input=message.encode(), answers=ANY_EXIT)
         except ProcessTimeout as error:
             raise CommitUnavailable(
                 f"git commit in {self.path} took longer than {self.timeout:g} s and was ended: a "
@@ -312,7 +308,9 @@ class Repo(RemoteOps):
         """Where we pass over git-lfs, only its pointers may be committed."""
         if not lfs_config():
             return
-        demanded = self.run_git("config", "--bool", "--get", "filter.lfs.required", check=False)
+        demanded = self.run_git(
+            "config", "--bool", "--get", "filter.lfs.required", answers=YES_OR_NO
+        )
         if single_line(demanded) != "true":
             return
         staged = self.run_readonly(
@@ -338,7 +336,7 @@ class Repo(RemoteOps):
         """
         done = self.as_committer().without_lfs().run_git(
             "merge", "--no-edit", "--ff", "--no-stat", "--no-autostash", "-m", message, rev,
-            check=False,
+            answers=ANY_EXIT,
         )  # fmt: skip
         if done.code == 0:
             return WorktreeMergeResult(clean=True)
@@ -372,9 +370,9 @@ class Repo(RemoteOps):
         ours, theirs = (self._require_id(side) for side in (ours, theirs))
         words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
         with use_attributes_of(self, ours) as repo:
-            done = repo.run_git(*words, ours, theirs, check=False)
+            done = repo.run_git(*words, ours, theirs, answers=YES_OR_NO)
         answer = split_records(done.out)
-        if done.code not in (0, 1) or not answer:  # unknown commits give 1 and no tree (2.39)
+        if not answer:  # unknown commits give 1 and no tree (2.39)
             raise git_failed(done, str(self.path))
         tree, *conflicts = answer
         if done.code == 0:

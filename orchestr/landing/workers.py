@@ -9,8 +9,8 @@ from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree, li
 from orchestr.errors import (
     Interrupted,
     NeedsApproval,
-    NotEvaluated,
     OrchestrError,
+    Unavailable,
     as_disk_full,
 )
 from orchestr.git.repo import CommitId
@@ -32,6 +32,8 @@ from orchestr.landing.repair import repair_head, repair_obstacle
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import WORKTREE, kill_marked
 
+RETRY_AFTER = 1.0  # s; of a step that failed on the way to a verdict
+
 
 def kill_leftover_checks(session: LandingSession) -> None:
     """End the checks that a killed landing left at work; only one lands in a workspace."""
@@ -51,7 +53,9 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
 def check_commit(
     session: LandingSession, spec: CandidateSpec, commit: str, tree: str, stop: threading.Event
 ) -> CandidateVerdict:
-    """Check a commit in a check worktree that shows it. Raises Interrupted, NotEvaluated."""
+    """Check a commit in a check worktree that shows it. Raises Interrupted, Unavailable: only a
+    check that ran says something of the commit, no failure on the way to it does.
+    """
     name, changes_in = spec.lane.repo, tuple(session.queue.items[key].change for key in spec.keys)
     try:
         with lend_check_worktree(
@@ -71,14 +75,24 @@ def check_commit(
                     checkout,
                 )
             )
-    except (Interrupted, NotEvaluated):
+    except (Interrupted, Unavailable):
         raise
     except OrchestrError as error:
-        if full := as_disk_full(error):
-            raise full from error  # no verdict on the change, and nothing for its agent to mend
-        return CandidateVerdict(
-            False, f"{error.message} ({error.hint})" if error.hint else error.message
-        )
+        raise as_no_verdict(error, f"{commit[:12]} was not checked") from error
+
+
+def as_no_verdict(error: OrchestrError, what: str) -> Unavailable:
+    """The failure of a step on the way to a verdict: git, a set-up, a file of ours."""
+    full = as_disk_full(error)
+    if full is not None:
+        return full
+    hint = f"{error.hint}; " if error.hint else ""
+    return Unavailable(
+        f"{what}: {error.message}",
+        hint=f"{hint}put that right, then the same command again: it goes on where it stopped, "
+        "and no agent is started for it",
+        retry_after=RETRY_AFTER,
+    )
 
 
 def _any_cell(session: LandingSession, name: str) -> CellContext:
@@ -96,7 +110,7 @@ def check_forge_merge(session: LandingSession, spec: CandidateSpec, commit: str)
     tree = session.repo(spec.lane.repo).resolve_tree(CommitId(commit))
     try:
         result = check_commit(session, spec, commit, tree, session.runs[0].stop)
-    except NotEvaluated as error:
+    except Unavailable as error:
         session.red.append(f"{where} at {commit[:12]}: {error.reason}")
         return
     if not result.green:
@@ -119,8 +133,8 @@ def repair_change(session: LandingSession, action: RepairChange) -> Event:
         raise
     except NeedsApproval as error:  # mended, and a person has to say yes to it
         return Parked(action.key, Trouble.APPROVAL, f"its agent mended it; it {error.reason}")
-    except NotEvaluated:
-        raise  # the next landing checks the same repair again; its agent is not asked once more
+    except Unavailable:
+        raise  # it is tried again, now or in the next landing; its agent is not asked once more
     except OrchestrError as error:
         if full := as_disk_full(error):
             raise full from error

@@ -51,7 +51,9 @@ class RepoSettings:
 
     name: str
     path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies")] = None
-    url: Annotated[keys.Text | None, Doc("clone it from here, once, when it is needed")] = None
+    url: Annotated[keys.CloneAddress | None, Doc("clone it from here, once, when it is needed")] = (
+        None
+    )
     create: Annotated[keys.Texts, Doc("or make it with this command, once")] = ()
     base: Annotated[
         keys.Ref | None, Doc("what cells start from; default: the remote's default branch")
@@ -113,6 +115,12 @@ class RepoSettings:
         Doc("checks count although `link` or `copy` brings what leads back to the main checkout"),
     ] = False
 
+    pass_env: Annotated[
+        keys.Variables,
+        Doc(
+            "variables with secrets of yours that its set-up may see in the sandbox", ["NPM_TOKEN"]
+        ),
+    ] = ()
     network: Annotated[
         keys.Network | None,
         Doc("what its checks may reach in the sandbox; default: `all`", ["pypi.org"]),
@@ -196,6 +204,11 @@ class LimitSettings:
     budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out")] = None
     attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
     attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out")] = None
+    retries: Annotated[
+        int,
+        keys.count(0, 20),
+        Doc("how often a step is tried again that the machine or the network kept from its end"),
+    ] = 3
     memory: Annotated[
         keys.Size | None, Doc("that an agent or check and all it started may use", "4G")
     ] = None

@@ -7,6 +7,7 @@ is read from the commit that came of it.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -220,3 +221,109 @@ def test_caches_are_kept_and_not_the_users(walled: MakeWalled) -> None:
     ws.run("run", "demo", code=0)
     assert found(ws, "b") == {"cache": "warm"}
     assert not Path(os.environ["HOME"], ".cache").exists()
+
+
+def test_hooks_of_the_repository_run_behind_the_wall(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook runs a file of the worktree, which the agent writes; our git commits and pushes."""
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user")
+    ws = walled(cells={"a": {}})
+    for name in ("pre-commit", "pre-push"):
+        hook = ws.repos / "app" / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\n. ./run-by-hooks.sh {name}\n")
+        hook.chmod(0o755)
+    home = Path(os.environ["HOME"])
+    ws.script("a", """\
+        echo one > a.txt
+        cat > run-by-hooks.sh <<'END'
+        echo "token: $GH_TOKEN" >> found; echo "netrc: $(cat ~/.netrc)" >> found
+        (echo evil >> ~/notes.txt; touch ~/.ssh/seen) 2>/dev/null || :
+        [ "$1" = pre-push ] || git add found
+        END
+        """)  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert (home / "notes.txt").read_text() == "plain"
+    assert "gho_of_the_user" not in ws.show("a", "found")
+    assert "p4ss" not in ws.show("a", "found")
+    assert not (home / ".ssh" / "seen").exists()
+
+
+def test_a_hook_that_refuses_still_refuses(walled: MakeWalled) -> None:
+    ws = walled(cells={"a": {}})
+    hook = ws.repos / "app" / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'no such commits here' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    ws.run("run", "demo", code=1)
+    assert "no such commits here" in ws.status()["a"]["reason"]
+
+
+def test_a_wall_that_cannot_be_entered_for_a_moment(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No namespace to be had: no verdict on the agent, which starts when there is one again."""
+    ws = walled(cells={"a": {"checks": [{"kind": "command", "run": ["test", "-f", "a.txt"]}]}})
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    real = shutil.which("bwrap")
+    wrapper = tools / "bwrap"
+    wrapper.write_text(f"""#!/bin/sh
+        if [ "$1" = --args ]; then
+            echo x >> {tools}/count
+            case $(wc -l < {tools}/count) in
+                1 | 3) echo "bwrap: Creating new namespace failed: out of space" >&2; exit 1;;
+            esac
+        fi
+        exec {real} "$@"
+        """)
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["a 1"]
+    assert ws.states() == {"a": "done"}
+
+
+def test_set_up_sees_no_secret_that_it_is_not_given(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user")
+    monkeypatch.setenv("NPM_TOKEN", "npm_of_the_user")
+    setup = 'echo "$GH_TOKEN|$NPM_TOKEN|$LANG" > env.txt; cat ~/.netrc >> env.txt'
+    ws = walled(
+        cells={"a": {}},
+        settings={"repos": {"app": {"setup": [setup], "pass_env": ["NPM_TOKEN"]}}},
+    )
+    ws.script("a", "cp env.txt found")
+    ws.run("run", "demo", code=0)
+    assert ws.show("a", "found").splitlines()[0].startswith("|npm_of_the_user|")
+    assert "p4ss" not in ws.show("a", "found")
+
+
+def test_the_plan_and_the_lock_of_an_attempt_are_hidden(walled: MakeWalled) -> None:
+    ws = walled(cells={"a": {}})
+    attempt = ws.cell_dir("a") / "attempts" / "1"
+    ws.script("a", f"""\
+        echo "plan: $(wc -c < {attempt}/wall.json)" > found
+        echo "lock: $(echo x > {attempt}/lock 2>/dev/null && echo written)" >> found
+        """)  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert found(ws) == {"plan": "0", "lock": ""}
+
+
+def test_the_password_of_the_users_proxy_stays_outside(walled: MakeWalled) -> None:
+    """It is in the plan and in the environment that the sandbox was started with."""
+    ws = walled(cells={"a": {}})
+    ws.script(
+        "a",
+        """\
+        cd "$(dirname "$ORCHESTR_PROMPT_FILE")"
+        files=$(grep -rl s3cret . /proc/[0-9]*/environ 2>/dev/null | sort | tr '\\n' ' ')
+        cd "$ORCHESTR_WORKTREE"
+        echo "files: $files" > found
+        echo "variables: $(env | grep -c s3cret)" >> found
+        """,
+    )
+    ws.run("run", "demo", code=0, env={"HTTPS_PROXY": "http://me:s3cret@127.0.0.1:9"})
+    assert found(ws) == {"files": "", "variables": "0"}

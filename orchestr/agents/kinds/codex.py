@@ -1,9 +1,10 @@
 """Codex: `codex exec --json` in its own sandbox; the agent edits, the engine commits.
 
-Tried with 0.169.0. `sandbox = "workspace-write"` (the default) lets it write in the worktree and in
-temporary folders only and gives its commands no network; git's data of a linked worktree is
-read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
-home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
+Tried with 0.169.0 and 0.171.0. `sandbox = "workspace-write"` (the default) lets it write in the
+worktree and in temporary folders only and gives its commands no network; git's data of a linked
+worktree is read-only then, so it cannot commit, and need not. Where builds need the network or
+caches in the home folder, `sandbox = "danger-full-access"` switches all of that off, by setting
+only; behind our wall it is off.
 
 A refused command leaves no item in the stream. Usage is reported at the end
 of a turn, for the whole session, and not for a turn that failed.
@@ -89,6 +90,8 @@ class Codex(CliAgent):
         settings["projects"] = f"{{ {', '.join(places)} }}"
         if not request.trust and any(Path(g).name in self.guides for g in request.changed_guides):
             settings["project_doc_max_bytes"] = "0"
+        if request.walled:  # it would fetch a list of them from a forge, and warn of that each time
+            settings["features.plugins"] = "false"
         if sandbox == "workspace-write":
             settings["developer_instructions"] = json.dumps(NO_COMMITS)
         argv = [

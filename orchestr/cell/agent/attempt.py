@@ -23,7 +23,11 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
 from orchestr.cell.proof.commit_result import prove_attempt
 from orchestr.cell.worktree import clone_guard
-from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
+from orchestr.cell.worktree.branch_guard import (
+    restore_surroundings,
+    snapshot_branches,
+    snapshot_clone_again,
+)
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.commit_style import refuse_bad_message
 from orchestr.cell.worktree.ensure import ensure_worktree
@@ -31,11 +35,12 @@ from orchestr.cell.worktree.harm_record import add_harm
 from orchestr.cell.worktree.person_changes import record_clean, record_left
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams, put_back_upstreams
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, MachineFault, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
@@ -72,7 +77,8 @@ def carry_out_attempt(
         done = _drive_and_prove(ctx, attempt, marker)
     except Interrupted:
         restore_surroundings(ctx, attempt, marker.base_ref)
-        try_salvage(ctx, attempt)
+        with suppress(MachineFault):  # it stays in the worktree, where the next attempt finds it
+            try_salvage(ctx, attempt)
         close_attempt(ctx, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
@@ -98,6 +104,7 @@ def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker)
     """The agent, then the proof; what is not its own goes back to it once. Raises PhaseFailed."""
     while True:
         verdict = drive_agent(ctx, author_work(ctx, attempt))
+        put_back_upstreams(ctx)
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
@@ -108,7 +115,7 @@ def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker)
         except PathsNotOwned as refused:
             if not may_return_to_author(ctx, attempt):
                 raise amendment.ownership_failure(ctx, attempt, refused) from None
-            clone_guard.snapshot_clone(ctx, marker.base_ref)
+            snapshot_clone_again(ctx, attempt, marker)
             return_to_author(ctx, attempt, refused)
 
 
@@ -143,6 +150,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt
     write_plan.check_plan_approved(ctx)
     stop_unrecorded_agents(ctx)
     ensure_worktree(ctx, marker)
+    ensure_upstreams(ctx)
     # What a killed check left is put right first: later that would undo our own work.
     recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
     start, notes = prepare_branch(ctx, marker)
@@ -177,6 +185,8 @@ def try_salvage(ctx: CellContext, attempt: Attempt) -> None:
     try:
         salvage_worktree(ctx, attempt.number)
         record_left(ctx, attempt.number)
+    except MachineFault:
+        raise
     except OrchestrError:
         return  # a damaged worktree is put right by whoever needs it next
 

@@ -17,16 +17,16 @@ from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
-from orchestr.cell.agent.sandbox_notes import describe_wall
+from orchestr.cell.agent.sandbox_prompt import describe_wall
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables, plan_file
 from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
-from orchestr.process.redact_stream import StreamRedactor
+from orchestr.process.redact_stream import hide_secret_values
 from orchestr.process.redaction import secret_values
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
@@ -127,7 +127,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
 def hide_secrets(ctx: CellContext, text: str) -> str:
     """A text that an agent is given and that stays on the disk, without the user's secrets."""
     raw = ctx.run.settings.workspace.raw_logs
-    return text if raw else StreamRedactor(secret_values(os.environ)).hide_text(text)
+    return text if raw else hide_secret_values(text, os.environ)
 
 
 def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
@@ -153,14 +153,14 @@ def start_offsets(folder: Path) -> list[int]:
     found: list[int] = []
     with suppress(OSError, ValueError):
         while True:
-            found.append(int((folder / f"{BEGINS}.{len(found) + 1}").read_text()))
+            found.append(int(read_file(folder / f"{BEGINS}.{len(found) + 1}")))
     return found
 
 
 def session_to_resume(folder: Path) -> str | None:
     """The session that the attempt's next start goes on with, None for a first start."""
     try:
-        return (folder / SESSION).read_text(encoding="utf-8").strip() or None
+        return read_file(folder / SESSION).decode("utf-8").strip() or None
     except (FileNotFoundError, UnicodeDecodeError):
         return None
 
@@ -237,7 +237,7 @@ def repair_variables(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path).decode("utf-8")
     except FileNotFoundError:
         return ""
 

@@ -7,6 +7,7 @@ session, then the supervisor owns the agent; whoever finds the record open goes 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.agent.launch import REPAIR, attempt_session, prepare_next_start
@@ -17,13 +18,14 @@ from orchestr.cell.proof.commit_result import commit_and_prove_repair
 from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.harm_record import add_harm
-from orchestr.cell.worktree.person_changes import set_aside_person_changes
+from orchestr.cell.worktree.person_changes import record_left, set_aside_person_changes
+from orchestr.cell.worktree.readable_checkout import put_back_upstreams
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
-from orchestr.errors import Interrupted, OrchestrError
-from orchestr.files import write_atomic
+from orchestr.errors import Interrupted, MachineFault, OrchestrError
+from orchestr.files import read_file, write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts, repairs
@@ -71,6 +73,7 @@ def carry_out_repair(
     try:
         _resume_author(ctx, attempt, marker, record)
         drive_agent(ctx, author_work(ctx, attempt, phase, round=record.number))
+        put_back_upstreams(ctx)
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
@@ -149,6 +152,8 @@ def _clean_worktree(ctx: CellContext, attempt: Attempt, record: RepairRound) -> 
     left = attempts.attempt_folder(ctx.dir, attempt.number) / "left" / f"round-{record.number}"
     try:
         return [*done, *salvage_uncommitted(ctx, attempt.number, left)]
+    except MachineFault:
+        raise
     except OrchestrError as error:
         return [*done, f"the worktree could not be put right: {error.reason}"]
 
@@ -160,9 +165,10 @@ def _resume_author(
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     if _is_author_resumed(folder, record):
         return
-    words = repairs.words_path(ctx.dir, attempt.number, record.number).read_text(encoding="utf-8")
+    words = read_file(repairs.words_path(ctx.dir, attempt.number, record.number)).decode("utf-8")
     session = attempt_session(ctx, attempt)
     set_aside_person_changes(ctx)
+    record_left(ctx, attempt.number, goes_on=True)
     snapshot_branches(ctx, attempt, marker)
     write_atomic(folder / REPAIR, words.encode())
     prepare_next_start(folder, session, words)
@@ -181,6 +187,8 @@ def _close_and_journal(
     after: str = "",
     detail: str = "",
 ) -> RepairRound:
+    with suppress(OrchestrError):  # a damaged worktree is put right by whoever needs it next
+        record_left(ctx, attempt.number)
     closed = repairs.close_round(
         ctx.dir, attempt.number, record, outcome, after=after, detail=detail
     )

@@ -33,11 +33,13 @@ from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
+from orchestr.cell.worktree.readable_checkout import readable_checkout
 from orchestr.cell.worktree.wall import is_walled, wall_reviewer
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.repo import CommitId, Repo
+from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -121,7 +123,8 @@ def _run_reviewer(
         _mark_failed(folder, "stopped")
         raise
     except OrchestrError as error:
-        _mark_failed(folder, str(error))
+        if not error.repeatable:  # else it is gone on with: what the reviewer said is there
+            _mark_failed(folder, str(error))
         raise
     finally:
         _remove_checkout(folder / TREE)
@@ -225,7 +228,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
     settings = ctx.run.settings
     marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
-    read = (*case.pictures, *(up.worktree for up in ctx.upstreams()))
+    read = (*case.pictures, *(readable_checkout(up) for up in ctx.upstreams()))
     walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(reviewer.agent).prepare_launch(
         AgentRequest(
@@ -298,7 +301,7 @@ def _clone_at_head(ctx: CellContext, head: CommitId, tree: Path) -> Path:
     clone = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
     ctx.repo.without_lfs().run_git(*clone, str(ctx.repo.common_dir()), str(tree))
     repo = Repo(tree).without_lfs()
-    repo.run_git("remote", "remove", "origin", check=False)
+    repo.run_git("remote", "remove", "origin", answers=YES_OR_NO_REMOTE)
     repo.run_git("checkout", "--quiet", "--detach", "--no-recurse-submodules", head)
     for where, folders, files in os.walk(tree):
         if ".git" in folders and Path(where) == tree:

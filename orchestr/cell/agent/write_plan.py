@@ -17,13 +17,15 @@ from orchestr.cell.worktree.branch_guard import restore_surroundings
 from orchestr.cell.worktree.discard import put_worktree
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.prepare_branch import prepare_branch
+from orchestr.cell.worktree.readable_checkout import put_back_upstreams
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import attempt_ref, make_snapshot_commit, salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass
 from orchestr.cell.worktree.variables import plan_file
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
+from orchestr.git.runner import YES_OR_FATAL
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.process.redaction import redact
 from orchestr.spec.checks import Gate
@@ -63,7 +65,7 @@ def open_plan(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt:
     if repo.unmerged_paths():  # for the one who does the work, not for the one who plans it
         newest = attempts.newest_attempt(ctx.dir)
         salvage_worktree(ctx, newest.number if newest else 0)  # half of it may be resolved
-        repo.run_git("merge", "--abort", check=False)
+        repo.run_git("merge", "--abort", answers=YES_OR_FATAL)
     start = repo.resolve_commit("HEAD")
     if start is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
@@ -96,6 +98,7 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
     A change in its own worktree is a warning: it is kept under a ref, undone, and the plan may
     be good all the same. Safe to repeat.
     """
+    put_back_upstreams(ctx)
     harm = restore_surroundings(ctx, plan, marker.base_ref)
     harm += find_trespass(ctx, plan)
     before = read_json(attempts.attempt_folder(ctx.dir, plan.number) / BEFORE) or {}
@@ -110,6 +113,8 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
         if seen != start:
             repo.run_git("restore", f"--source={seen}", "--worktree", "--", ".")
         left = _describe_changes(ctx, plan, seen)
+    except MachineFault:
+        raise
     except OrchestrError as error:
         return [*harm, f"its worktree was changed and could not be put back: {error.reason}"]
     if left is not None:

@@ -17,7 +17,7 @@ from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.check_worktree import CheckWorktree
-from orchestr.cell.worktree.ensure import readable_checkout
+from orchestr.cell.worktree.ensure import find_checkout
 from orchestr.cell.worktree.ports import lease_cell_ports, write_ports_file
 from orchestr.cell.worktree.variables import cell_variables, upstream_prefix
 from orchestr.cell.worktree.wall import wall_checks
@@ -113,11 +113,18 @@ def make_suite_request(
         stop=CellStopEvent(ctx),
         places=locate_checks(ctx),
         place=IN_WORKTREE if place.checkout is None else describe_place([ctx], CheckPool.CELLS),
-        shown_as=readable_checkout(ctx),
+        shown_as=find_author_checkout(ctx),
         raw_logs=ctx.run.settings.workspace.raw_logs,
         wall=wall_checks(ctx),
         is_unchanged=lambda: not find_place_harm(ctx, place),
     )
+
+
+def find_author_checkout(ctx: CellContext) -> Path:
+    """Where the author of what is checked works: the cell's worktree, or a person's checkout."""
+    if ctx.cell.action is Action.PUSH:
+        return find_checkout(ctx) or ctx.repo_path
+    return ctx.worktree
 
 
 def find_place_harm(ctx: CellContext, place: CheckPlace) -> list[str]:

@@ -23,7 +23,7 @@ from orchestr.checks.base import CheckResult, Failure, log_text_of
 from orchestr.checks.cache import IN_WORKTREE
 from orchestr.checks.suite import Slot, SuiteRequest, run_suite, summarize_results
 from orchestr.checks.test_files import find_failing_lines, holds_tests
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.git.mixed_tree import list_differences, take_paths
 from orchestr.git.repo import CommitId
 from orchestr.process.tree import WORKTREE
@@ -71,7 +71,7 @@ def prove_test_first(
     with_tests = ctx.repo.commit_tree(tree, [base], "base with tests", date=DATE, identity=IDENTITY)
     try:
         return _compare(ctx, able, files, (base, with_tests), request, slot)
-    except Interrupted:
+    except (Interrupted, Unavailable):
         raise
     except OrchestrError as error:
         detail = f"the base cannot be checked out to run the tests on it: {error.reason}"

@@ -13,7 +13,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
-from orchestr.git.snapshot import GITLINK
+from orchestr.git.status import GITLINK
 from orchestr.state.results import digest
 
 # What a package manager installs is a matter of these, in any folder.

@@ -39,7 +39,7 @@ from orchestr.git import exact_checkout
 from orchestr.git.agent_environment import exclude_config
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.snapshot import read_changes
+from orchestr.git.status import read_changes
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import add_detached, clear_stale_locks, delete_tree, remove_worktree
 from orchestr.process.tree import WORKTREE, kill_marked

@@ -23,17 +23,21 @@ from pathlib import Path
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import clone_config, clone_refs, user_guard, workspace_guard
 from orchestr.cell.worktree.clone_files import owner_of
+from orchestr.cell.worktree.clone_judge import make_judge
 from orchestr.cell.worktree.clone_snapshot import (
     GUARD,
+    REPLACED,
     CloneSnapshot,
     common_dir,
     git_commands,
     is_at_work,
+    objects_folder,
     read_clone_files,
     read_refs,
     read_refs_and_stash,
     read_snapshot,
     snapshot_lock,
+    snapshot_path,
     write_snapshot,
 )
 from orchestr.cell.worktree.harm_record import (
@@ -44,8 +48,9 @@ from orchestr.cell.worktree.harm_record import (
     read_harm,
     write_harm,
 )
+from orchestr.cell.worktree.object_guard import find_lost_objects
+from orchestr.cell.worktree.object_keep import keep_objects
 from orchestr.cell.worktree.worktree_link import find_foreign_link, put_link_back
-from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
 from orchestr.git.bases import fetch_base
 from orchestr.git.errors import GitError
@@ -79,11 +84,13 @@ def snapshot_clone(
             harm_file.unlink(missing_ok=True)
         files = read_clone_files(common_dir(ctx))
         refs, stash = read_refs_and_stash(ctx.repo)
-        picture = CloneSnapshot(files, refs, stash)
+        picture = CloneSnapshot(files, refs, stash, common=str(common_dir(ctx)))
         if old is not None and others:
             picture = _add_to_picture(old, picture)
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
-        write_snapshot(ctx, replace(picture, origin=origin, holders=(*others, ctx.key)))
+        holders = (*others, ctx.key)
+        keep_objects(objects_folder(snapshot_path(ctx)), common_dir(ctx), extend=bool(others))
+        write_snapshot(ctx, replace(picture, origin=origin, holders=holders, keeps_objects=True))
     return refs
 
 
@@ -123,12 +130,22 @@ def _restore(
         files = clone_config.compare_clone_files(
             common, before.files, read_clone_files(common), judge, before.covers_file
         )
+        files.restored[:0] = before.recovered
         link = find_foreign_link(ctx.worktree, common)
         strays = [f"the .git of its worktree led to {link}; it was put back"] if link else []
         known = write_harm(harm_file, known, CloneReport(strays, files.restored))
         files.put_back()
         if link:
             put_link_back(ctx.worktree, common)
+        lost = find_lost_objects(
+            objects_folder(snapshot_path(ctx)), common, git_commands(ctx, ctx.key),
+            was_kept=before.keeps_objects,
+        )  # fmt: skip
+        if lost.found:
+            write_harm(harm_file, known, CloneReport([*strays, *lost.found], files.restored))
+        missed, pruned = lost.put_back()  # without them git answers nothing
+        strays += missed
+        known = write_harm(harm_file, known, CloneReport(strays, files.restored))
         origin = dict(before.origin)
         tip = _read_origin_base(ctx, base_ref) if base_ref else None
         changes = clone_refs.compare_refs(ctx, before, holders, {base_ref: tip or ""})
@@ -139,9 +156,9 @@ def _restore(
         write_harm(harm_file, known, found)
         found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed]
         report = write_harm(harm_file, known, found)
-        warnings = [*files.restored, *files.personal]
+        warnings = [*files.restored, *files.personal, *pruned]
         warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
-        after = replace(before, origin=origin, holders=holders)
+        after = replace(before, origin=origin, holders=holders, recovered=())
         if holders:  # for those that are still at work it is the original now
             refs, stash = read_refs_and_stash(ctx.repo)
             after = replace(
@@ -187,23 +204,21 @@ def _add_to_picture(old: CloneSnapshot, now: CloneSnapshot) -> CloneSnapshot:
     strangers = {n: e for n, e in now.files.items() if not old.covers_file(n)}
     fresh = {owner_of(n) for n in now.files} - {owner_of(n) for n in old.files}
     strangers |= {n: e for n, e in now.files.items() if owner_of(n) in fresh}
-    return replace(old, files={**strangers, **old.files}, refs={**now.refs, **old.refs}, whole=True)
+    made = {r: to for r, to in now.refs.items() if not (r.startswith(REPLACED) and old.whole)}
+    return replace(
+        old,
+        files={**strangers, **old.files},
+        refs={**made, **old.refs},
+        whole=True,
+        common=now.common,
+    )
 
 
 def _make_judge(
     ctx: CellContext, number: int, during: str, others: Sequence[str]
 ) -> clone_config.FileJudge:
-    mine, *theirs = (WriteEvidence(ctx.run.layout, key) for key in (ctx.key, *others))
-    return clone_config.FileJudge(
-        commands=git_commands(ctx, ctx.key),
-        theirs=[command for key in others for command in git_commands(ctx, key)],
-        may_have_written=lambda path, old: mine.judge_file(path, old) is not Wrote.NO,
-        others_may_have_written=lambda path, old: any(
-            one.judge_file(path, old) is not Wrote.NO for one in theirs
-        ),
-        kept=attempts.attempt_folder(ctx.dir, number) / "changed",
-        during=during,
-    )
+    kept = attempts.attempt_folder(ctx.dir, number) / "changed"
+    return make_judge(ctx.run.layout, ctx.key, others, kept, during)
 
 
 # --- the origin ------------------------------------------------------------------------------

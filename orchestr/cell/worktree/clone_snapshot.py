@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,16 +18,17 @@ from typing import Any
 from orchestr.cell.context import GIT_RECORD, CellContext
 from orchestr.cell.worktree.clone_files import list_clone_files
 from orchestr.cell.worktree.file_picture import Entry, Files, parse_files, read_files
-from orchestr.errors import OrchestrError
-from orchestr.files import read_json, write_json
+from orchestr.cell.worktree.object_keep import drop_objects
+from orchestr.cell.worktree.picture_memory import read_picture, remove_picture, write_picture
 from orchestr.git.bases import BASES
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import YES_OR_FATAL, split_records
 from orchestr.git.trace import GitCommand, read_commands
 from orchestr.process.file_lock import FlockLock
 from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
 
+_NAME = re.compile(r"[0-9a-f]{16}")
 STASH = "refs/stash"
 REPLACED = "refs/replace/"
 REMOTES = "refs/remotes/"
@@ -36,8 +38,12 @@ GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are 
 
 @dataclass(frozen=True, slots=True)
 class CloneSnapshot:
-    """A clone as it was. ``stash`` is newest first. One that an earlier version took is not
-    ``whole``: it holds config, hooks, branches and tags, and nothing else can be compared."""
+    """A clone as it was, with its common directory. ``stash`` is newest first; ``recovered`` says
+    what was put back after a kill, before anybody could say it; ``keeps_objects``: the clone's
+    objects lie beside it (`orchestr.cell.worktree.object_keep`).
+
+    One that an earlier version took is not ``whole``: it holds config, hooks, branches and tags,
+    and nothing else can be compared."""
 
     files: Files
     refs: Mapping[str, str]
@@ -45,6 +51,9 @@ class CloneSnapshot:
     origin: Mapping[str, str] = field(default_factory=dict)
     holders: tuple[str, ...] = ()
     whole: bool = True
+    common: str = ""
+    recovered: tuple[str, ...] = ()
+    keeps_objects: bool = False
 
     def covers_file(self, name: str) -> bool:
         """Whether the picture says what was in a file."""
@@ -75,7 +84,9 @@ def read_refs_and_stash(repo: Repo) -> tuple[dict[str, str], tuple[tuple[str, st
 
 def read_stash(repo: Repo) -> tuple[tuple[str, str], ...]:
     """Commit and message of every stash, the newest first."""
-    done = repo.run_readonly("log", "-g", "-z", "--format=%H %gs", STASH, "--", check=False)
+    done = repo.run_readonly(
+        "log", "-g", "-z", "--format=%H %gs", STASH, "--", answers=YES_OR_FATAL
+    )
     if done.code != 0:
         return ()
     pairs = (record.partition(" ") for record in split_records(done.out))
@@ -118,8 +129,13 @@ def git_commands(ctx: CellContext, key: str) -> list[GitCommand]:
 
 def read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
     """The picture of the cell's clone; None when there is none, or it cannot be read."""
+    return parse_snapshot(snapshot_path(ctx))
+
+
+def parse_snapshot(path: Path) -> CloneSnapshot | None:
+    """A picture by its file; None when there is none, or it cannot be read."""
     try:
-        raw: Any = read_json(snapshot_path(ctx))
+        raw: Any = read_picture(path)
         if raw is None:
             return None
         return CloneSnapshot(
@@ -128,10 +144,13 @@ def read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
             stash=tuple((str(sha), str(message)) for sha, message in raw["stash"]),
             origin=dict(raw["origin"]),
             holders=tuple(raw["holders"]),
-            whole="files" in raw,
+            whole=bool(raw.get("whole", False)),
+            common=str(raw.get("common", "")),
+            recovered=tuple(map(str, raw.get("recovered", ()))),
+            keeps_objects=bool(raw.get("keeps_objects")),
         )
-    except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
-        return None  # no picture, no comparison
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
@@ -142,22 +161,54 @@ def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
 
 def write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
     """Write the picture of the cell's clone; without a holder it is removed."""
+    is_at_work = ctx.key in picture.holders
+    words = {"starts": ctx.key} if is_at_work else {"ends": ctx.key}
+    save_snapshot(snapshot_path(ctx), picture, **words)
+
+
+def save_snapshot(path: Path, picture: CloneSnapshot, **cell: str) -> None:
+    """Write a picture to its file; without a holder it is removed, with the objects that are kept.
+
+    ``cell`` as `write_picture`.
+    """
     if picture.holders:
-        row = {"schema": 2, **asdict(picture)}
-        row.pop("whole")
-        write_json(snapshot_path(ctx), row)
+        write_picture(path, {"schema": 2, **asdict(picture)}, **cell)
     else:
-        snapshot_path(ctx).unlink(missing_ok=True)
+        remove_picture(path)
+        drop_objects(objects_folder(path))
+
+
+def objects_folder(path: Path) -> Path:
+    """Where the objects are kept that belong to the picture at ``path``."""
+    return path.with_suffix(".objects")
+
+
+def list_snapshots(layout: WorkspaceLayout) -> list[Path]:
+    """The files of all pictures of clones."""
+    found = (layout.state / "surroundings").glob("*.json")
+    return sorted(path for path in found if _NAME.fullmatch(path.stem))
 
 
 def snapshot_path(ctx: CellContext) -> Path:
-    return ctx.run.layout.state / "surroundings" / f"{_clone_key(ctx)}.json"
+    """The file of the picture of the cell's clone."""
+    return snapshot_file(ctx.run.layout, clone_key(common_dir(ctx)))
+
+
+def snapshot_file(layout: WorkspaceLayout, name: str) -> Path:
+    """The file of the picture of that name."""
+    return layout.state / "surroundings" / f"{name}.json"
 
 
 def snapshot_lock(ctx: CellContext) -> FlockLock:
     """The lock around taking and comparing the picture."""
-    return FlockLock(ctx.run.layout.locks_dir / f"surroundings-{_clone_key(ctx)}.lock")
+    return lock_of(ctx.run.layout, clone_key(common_dir(ctx)))
 
 
-def _clone_key(ctx: CellContext) -> str:
-    return hashlib.sha256(os.fsencode(common_dir(ctx))).hexdigest()[:16]
+def lock_of(layout: WorkspaceLayout, name: str) -> FlockLock:
+    """The lock of the picture of that name."""
+    return FlockLock(layout.locks_dir / f"surroundings-{name}.lock")
+
+
+def clone_key(common: Path) -> str:
+    """The name of the picture of a clone."""
+    return hashlib.sha256(os.fsencode(common)).hexdigest()[:16]
