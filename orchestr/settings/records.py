@@ -51,7 +51,9 @@ class RepoSettings:
 
     name: str
     path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies")] = None
-    url: Annotated[keys.Text | None, Doc("clone it from here, once, when it is needed")] = None
+    url: Annotated[keys.CloneAddress | None, Doc("clone it from here, once, when it is needed")] = (
+        None
+    )
     create: Annotated[keys.Texts, Doc("or make it with this command, once")] = ()
     base: Annotated[
         keys.Ref | None, Doc("what cells start from; default: the remote's default branch")
@@ -104,6 +106,12 @@ class RepoSettings:
         Doc("checks count although `link` or `copy` brings what leads back to the main checkout"),
     ] = False
 
+    pass_env: Annotated[
+        keys.Variables,
+        Doc(
+            "variables with secrets of yours that its set-up may see in the sandbox", ["NPM_TOKEN"]
+        ),
+    ] = ()
     network: Annotated[
         keys.Network | None,
         Doc("what its checks may reach in the sandbox; default: `all`", ["pypi.org"]),

@@ -283,3 +283,47 @@ def test_a_wall_that_cannot_be_entered_for_a_moment(
     ws.run("run", "demo", code=0)
     assert ws.starts() == ["a 1"]
     assert ws.states() == {"a": "done"}
+
+
+def test_set_up_sees_no_secret_that_it_is_not_given(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user")
+    monkeypatch.setenv("NPM_TOKEN", "npm_of_the_user")
+    setup = 'echo "$GH_TOKEN|$NPM_TOKEN|$LANG" > env.txt; cat ~/.netrc >> env.txt'
+    ws = walled(
+        cells={"a": {}},
+        settings={"repos": {"app": {"setup": [setup], "pass_env": ["NPM_TOKEN"]}}},
+    )
+    ws.script("a", "cp env.txt found")
+    ws.run("run", "demo", code=0)
+    assert ws.show("a", "found").splitlines()[0].startswith("|npm_of_the_user|")
+    assert "p4ss" not in ws.show("a", "found")
+
+
+def test_the_plan_and_the_lock_of_an_attempt_are_hidden(walled: MakeWalled) -> None:
+    ws = walled(cells={"a": {}})
+    attempt = ws.cell_dir("a") / "attempts" / "1"
+    ws.script("a", f"""\
+        echo "plan: $(wc -c < {attempt}/wall.json)" > found
+        echo "lock: $(echo x > {attempt}/lock 2>/dev/null && echo written)" >> found
+        """)  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert found(ws) == {"plan": "0", "lock": ""}
+
+
+def test_the_password_of_the_users_proxy_stays_outside(walled: MakeWalled) -> None:
+    """It is in the plan and in the environment that the sandbox was started with."""
+    ws = walled(cells={"a": {}})
+    ws.script(
+        "a",
+        """\
+        cd "$(dirname "$ORCHESTR_PROMPT_FILE")"
+        files=$(grep -rl s3cret . /proc/[0-9]*/environ 2>/dev/null | sort | tr '\\n' ' ')
+        cd "$ORCHESTR_WORKTREE"
+        echo "files: $files" > found
+        echo "variables: $(env | grep -c s3cret)" >> found
+        """,
+    )
+    ws.run("run", "demo", code=0, env={"HTTPS_PROXY": "http://me:s3cret@127.0.0.1:9"})
+    assert found(ws) == {"files": "", "variables": "0"}

@@ -29,12 +29,15 @@ from orchestr.cell.worktree.clone_snapshot import (
     REPLACED,
     CloneSnapshot,
     common_dir,
+    git_commands,
     is_at_work,
+    objects_folder,
     read_clone_files,
     read_refs,
     read_refs_and_stash,
     read_snapshot,
     snapshot_lock,
+    snapshot_path,
     write_snapshot,
 )
 from orchestr.cell.worktree.harm_record import (
@@ -45,6 +48,8 @@ from orchestr.cell.worktree.harm_record import (
     read_harm,
     write_harm,
 )
+from orchestr.cell.worktree.object_guard import find_lost_objects
+from orchestr.cell.worktree.object_keep import keep_objects
 from orchestr.cell.worktree.worktree_link import find_foreign_link, put_link_back
 from orchestr.errors import OrchestrError
 from orchestr.git.bases import fetch_base
@@ -83,7 +88,9 @@ def snapshot_clone(
         if old is not None and others:
             picture = _add_to_picture(old, picture)
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
-        write_snapshot(ctx, replace(picture, origin=origin, holders=(*others, ctx.key)))
+        holders = (*others, ctx.key)
+        keep_objects(objects_folder(snapshot_path(ctx)), common_dir(ctx), extend=bool(others))
+        write_snapshot(ctx, replace(picture, origin=origin, holders=holders, keeps_objects=True))
     return refs
 
 
@@ -130,6 +137,15 @@ def _restore(
         files.put_back()
         if link:
             put_link_back(ctx.worktree, common)
+        lost = find_lost_objects(
+            objects_folder(snapshot_path(ctx)), common, git_commands(ctx, ctx.key),
+            was_kept=before.keeps_objects,
+        )  # fmt: skip
+        if lost.found:
+            write_harm(harm_file, known, CloneReport([*strays, *lost.found], files.restored))
+        missed, pruned = lost.put_back()  # without them git answers nothing
+        strays += missed
+        known = write_harm(harm_file, known, CloneReport(strays, files.restored))
         origin = dict(before.origin)
         tip = _read_origin_base(ctx, base_ref) if base_ref else None
         changes = clone_refs.compare_refs(ctx, before, holders, {base_ref: tip or ""})
@@ -140,7 +156,7 @@ def _restore(
         write_harm(harm_file, known, found)
         found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed]
         report = write_harm(harm_file, known, found)
-        warnings = [*files.restored, *files.personal]
+        warnings = [*files.restored, *files.personal, *pruned]
         texts = clone_refs.take_replacements_away(ctx, changes)
         texts += clone_refs.keep_personal(ctx, changes)
         warnings += [f"while {during}, {text}" for text in texts]
