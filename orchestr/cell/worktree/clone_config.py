@@ -22,6 +22,7 @@ from pathlib import Path
 
 from orchestr.cell.worktree.clone_files import CONFIGS, is_known_to_git, owner_of
 from orchestr.cell.worktree.file_picture import (
+    LINK,
     Entry,
     Files,
     entry_content,
@@ -156,7 +157,8 @@ def _compare_file(
     found: FileChanges,
 ) -> None:
     what = f"the hook {place}" if name.startswith("hooks/") else str(place)
-    if judge.author_of(place, entry_content(old)) is Author.PERSON:
+    is_link = new is not None and new[0] == LINK  # made without a write: nobody saw who did it
+    if not is_link and judge.author_of(place, entry_content(old)) is Author.PERSON:
         found.personal.append(
             f"while {judge.during}, {what} was changed, and not by its agent; it stays as it is"
         )
