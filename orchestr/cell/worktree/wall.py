@@ -213,7 +213,10 @@ def wall_checks(ctx: CellContext, kind: str = "checks") -> CommandWall | None:
     ) -> tuple[tuple[str, ...], dict[str, str]]:
         named = [Path(value) for name, value in env.items()
                  if name.startswith("ORCHESTR_") and value.startswith("/")]  # fmt: skip
-        read = tuple(path for path in named if path.is_dir())
+        folders = [path for path in named if path.is_dir()]
+        found = [locate_git_dirs(path) for path in folders]
+        clones = [dirs[1] for dirs in found if dirs is not None]  # so that git works there
+        read = tuple(dict.fromkeys((*folders, *clones)))
         return wall_command(
             ctx, argv, env, place=place, folder=folder, kind=kind, read=read, write=write
         )
