@@ -327,3 +327,11 @@ def test_the_password_of_the_users_proxy_stays_outside(walled: MakeWalled) -> No
     )
     ws.run("run", "demo", code=0, env={"HTTPS_PROXY": "http://me:s3cret@127.0.0.1:9"})
     assert found(ws) == {"files": "", "variables": "0"}
+
+
+def test_git_works_in_what_a_check_reads_of_another_repository(walled: MakeWalled) -> None:
+    reads = 'cd "$ORCHESTR_UPSTREAM_LOW_WORKTREE" && test -f low.txt && git status'
+    check = {"kind": "command", "run": ["sh", "-c", reads]}
+    cells = {"low": {"repo": "lib"}, "high": {"depends_on": ["low"], "checks": [check]}}
+    ws = walled(repos=("app", "lib"), cells=cells)
+    ws.run("run", "demo", code=0)
