@@ -23,6 +23,7 @@ from typing import Any
 
 from orchestr.cell.worktree.clone_files import CONFIGS, is_known_to_git, owner_of
 from orchestr.cell.worktree.file_picture import (
+    LINK,
     Entry,
     Files,
     entry_content,
@@ -165,7 +166,8 @@ def _compare_file(
     found: FileChanges,
 ) -> None:
     what = f"the hook {place}" if name.startswith("hooks/") else str(place)
-    if judge.author_of(place, entry_content(old)) is Author.PERSON:
+    is_link = new is not None and new[0] == LINK  # made without a write: nobody saw who did it
+    if not is_link and judge.author_of(place, entry_content(old)) is Author.PERSON:
         found.personal.append(
             f"while {judge.during}, {what} was changed, and not by its agent; it stays as it is"
         )

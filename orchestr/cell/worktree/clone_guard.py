@@ -164,7 +164,9 @@ def _restore(
         found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed]
         report = write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal, *pruned]
-        warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
+        texts = clone_refs.take_replacements_away(ctx, changes)
+        texts += clone_refs.keep_personal(ctx, changes)
+        warnings += [f"while {during}, {text}" for text in texts]
         after = replace(before, origin=origin, holders=holders, recovered=())
         if holders:  # for those that are still at work it is the original now
             refs, stash = read_refs_and_stash(ctx.repo)

@@ -28,6 +28,7 @@ from orchestr.git.worktrees import delete_tree
 from orchestr.process.network_fault import is_network_away
 from orchestr.process.run import ProcessFailed, ProcessTimeout, secret_values
 from orchestr.process.run import run_command as run_process
+from orchestr.process.tree import WORKTREE
 
 PENDING = "setup-pending"  # in the cell's folder
 FAILED = "/"  # in that file, where no path can be: it ended badly, but it ended
@@ -86,8 +87,9 @@ def _read_pending(path: Path) -> dict[str, str]:
     return raw if isinstance(raw, dict) else {}
 
 
-def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:
-    """The kit in any worktree of the cell's repository. Raises as `set_up_worktree`."""
+def equip_worktree(ctx: CellContext, place: Path, logs: Path, kind: str = "agents") -> None:
+    """The kit in any worktree of the cell's repository. ``kind`` says whose package caches its
+    commands share in a sandbox. Raises as `set_up_worktree`."""
     settings = ctx.repo_settings
     for name in expand_names(settings.link, ctx.repo_path):
         source, target = ctx.repo_path / name, place / name
@@ -97,7 +99,7 @@ def equip_worktree(ctx: CellContext, place: Path, logs: Path) -> None:
     for name in expand_names(settings.copy, ctx.repo_path):
         _copy_whole(ctx.repo_path / name, place / name)
     for number, command in enumerate(settings.setup, start=1):
-        _run_step(ctx, "setup", number, command, place, logs)
+        _run_step(ctx, "setup", number, command, place, logs, kind)
 
 
 def run_teardown(ctx: CellContext) -> list[str]:
@@ -137,7 +139,13 @@ def _copy_whole(source: Path, target: Path) -> None:
 
 
 def _run_step(
-    ctx: CellContext, what: str, number: int, command: str, place: Path, logs: Path
+    ctx: CellContext,
+    what: str,
+    number: int,
+    command: str,
+    place: Path,
+    logs: Path,
+    kind: str = "agents",
 ) -> None:
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -151,12 +159,13 @@ def _run_step(
         {
             **Repo(place).build_env(),
             **port_variables(ctx),
+            WORKTREE: str(place),
             **ctx.mark_inside(f"{what} command {number}"),
             **(trace_environment(ctx.git_record) if is_traced else {}),
         },
         place=place,
         folder=behind,
-        kind="agents" if place == ctx.worktree else "checks",
+        kind=kind,
     )
     raw = ctx.run.settings.workspace.raw_logs
     with log.open("wb", buffering=0) as stream:
