@@ -106,16 +106,22 @@ def restore_clone(
     return _restore(ctx, number, base_ref, during, harm_file).harm
 
 
-def restore_after_guard(ctx: CellContext) -> CloneReport:
-    """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
+def restore_after_guard(ctx: CellContext, during: str, *, is_setup: bool = False) -> CloneReport:
+    """After checks, reviewers or a set-up: the same; a person decides nothing by it, so all is
+    returned."""
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
-    during = "it was checked or reviewed"
-    return _restore(ctx, number, "", during, ctx.dir / GUARD_HARM)
+    return _restore(ctx, number, "", during, ctx.dir / GUARD_HARM, is_setup=is_setup)
 
 
 def _restore(
-    ctx: CellContext, number: int, base_ref: str, during: str, harm_file: Path
+    ctx: CellContext,
+    number: int,
+    base_ref: str,
+    during: str,
+    harm_file: Path,
+    *,
+    is_setup: bool = False,
 ) -> CloneReport:
     """Files come first and without git: it does nothing while the config cannot be read, and
     would run what was planted."""
@@ -127,6 +133,7 @@ def _restore(
             return known
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
         common, judge = common_dir(ctx), _make_judge(ctx, number, during, holders)
+        judge = replace(judge, is_setup=is_setup)
         files = clone_config.compare_clone_files(
             common, before.files, read_clone_files(common), judge, before.covers_file
         )
@@ -157,7 +164,9 @@ def _restore(
         found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed]
         report = write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal, *pruned]
-        warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
+        texts = clone_refs.take_replacements_away(ctx, changes)
+        texts += clone_refs.keep_personal(ctx, changes)
+        warnings += [f"while {during}, {text}" for text in texts]
         after = replace(before, origin=origin, holders=holders, recovered=())
         if holders:  # for those that are still at work it is the original now
             refs, stash = read_refs_and_stash(ctx.repo)
