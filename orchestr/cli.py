@@ -13,12 +13,17 @@ from typing import Any
 
 import orchestr
 from orchestr.registry import VERBS
+from orchestr.views.terminal.door import guard_streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb. Returns the exit code (`orchestr.errors.ExitCode`)."""
     _open_closed_streams()
-    words = list(sys.argv[1:] if argv is None else argv)
+    with guard_streams():
+        return _run_words(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run_words(words: list[str]) -> int:
     if words[:1] == ["--version"]:
         sys.stdout.write(f"orchestr {orchestr.__version__}\n")
         return 0

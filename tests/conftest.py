@@ -49,6 +49,10 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GIT_CONFIG_GLOBAL", str(config))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("GIT_ALLOW_PROTOCOL", "file")
+        # What is noticed without a wall is tested without one; tests of the wall say so themselves.
+        # `ORCHESTR_TEST_SANDBOX=bwrap` runs everything behind it.
+        wall = os.environ.get("ORCHESTR_TEST_SANDBOX", "none")
+        patch.setenv("ORCHESTR_SET_SANDBOX_MODE", wall)
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
         yield home

@@ -324,7 +324,9 @@ class Nursery:
         subprocess.Popen._execute_child = start  # type: ignore[attr-defined]
 
     def _find_fork(self, request: dict[str, Any]) -> Fork | None:
-        agrees = select_agreed_variables(request["env"]) == self._env
+        # A supervisor gets a part of our environment, see `orchestr.supervisor.client`.
+        wanted = select_agreed_variables(request["env"])
+        agrees = all(self._env.get(name) == value for name, value in wanted.items())
         return self.fork if agrees and request["argv"][1:4] == SUPERVISOR else None
 
     def fork(self, request: dict[str, Any], descriptors: Sequence[int]) -> int:

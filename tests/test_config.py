@@ -21,6 +21,7 @@ from orchestr.settings.records import (
     NotifySettings,
     PortSettings,
     RepoSettings,
+    SandboxSettings,
     Settings,
     WorkspaceSettings,
 )
@@ -455,6 +456,7 @@ def test_every_field_of_a_section_is_a_key_with_a_description() -> None:
         "workspace": WorkspaceSettings, "repos": RepoSettings, "agents": AgentSettings,
         "limits": LimitSettings, "checks": CheckSettings, "ports": PortSettings,
         "forge": ForgeSettings, "landing": LandingSettings, "notify": NotifySettings,
+        "sandbox": SandboxSettings,
     }  # fmt: skip
 
     assert KEYS_OF_SECTIONS.keys() == records.keys()
@@ -467,7 +469,14 @@ def test_every_field_of_a_section_is_a_key_with_a_description() -> None:
 
 
 def test_examples_and_usual_values_are_taken(tmp_path: Path) -> None:
-    for record in (WorkspaceSettings, RepoSettings, AgentSettings, LimitSettings, NotifySettings):
+    for record in (
+        WorkspaceSettings,
+        RepoSettings,
+        AgentSettings,
+        LimitSettings,
+        NotifySettings,
+        SandboxSettings,
+    ):
         for name, key in list_keys(record).items():
             for mark in record.__annotations__[name].__metadata__:
                 if isinstance(mark, Doc) and mark.example is not None:

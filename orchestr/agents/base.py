@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from orchestr.agents.events import Event, TokenUsage
 from orchestr.agents.usage import TokenPrices
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.supervisor.client import ExitRecord
 
 
@@ -39,6 +40,7 @@ class AgentRequest:
     ``budget_usd`` what the start may cost, for agents that can keep to it themselves.
     ``schema`` is a JSON schema of the last answer, for agents that can be held to one.
     ``pictures`` are named in the prompt; they are for agents that must be handed what they see.
+    ``walled``: it runs in our sandbox, so a sandbox of its own may stay away.
     """
 
     worktree: Path
@@ -51,16 +53,22 @@ class AgentRequest:
     budget_usd: float | None = None
     schema: Mapping[str, Any] | None = None
     pictures: tuple[Path, ...] = ()
+    walled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AgentLaunch:
-    """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output)."""
+    """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output).
+
+    In our sandbox it has a copy of each folder of ``config``, and may write to ``write``.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     stdin: Path | None = None
     format: str = "lines"
+    config: tuple[ConfigFolder, ...] = ()
+    write: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

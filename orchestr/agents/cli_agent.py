@@ -26,6 +26,7 @@ from orchestr.agents.usage import TokenPrices, UsageTally, tally_transcript
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
 
@@ -66,6 +67,10 @@ class CliAgent(ABC):
     def translate_record(record: Record) -> tuple[Event, ...]:
         """Our events of one of its own. May raise what wrong types raise."""
 
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """The folders of its settings and login, of which it gets a copy in our sandbox."""
+        return ()
+
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """The limit that an exit code stands for, where the stream reports none."""
         return None
@@ -94,12 +99,25 @@ class CliAgent(ABC):
             argv = [*argv, "--model", request.model]
         if request.session:
             argv = [*argv, resume, request.session]
+        return self.describe_launch(request, [*argv, *self.settings.args], env)
+
+    def describe_launch(
+        self, request: AgentRequest, argv: list[str], env: Mapping[str, str]
+    ) -> AgentLaunch:
+        """The launch of a finished command."""
         return AgentLaunch(
-            (*argv, *self.settings.args),
+            tuple(argv),
             self.build_environment(request, env),
             stdin=request.prompt,
             format="json",
+            config=self.find_config({**os.environ, **self.settings.env}) if request.walled else (),
         )
+
+    @staticmethod
+    def list_config(folder: Path, copies: tuple[str, ...], logins: tuple[str, ...]) -> ConfigFolder:
+        """A settings folder by the names of what is in it; what is not there is left out."""
+        found = tuple((folder / name, name) for name in copies if (folder / name).exists())
+        return ConfigFolder(folder, found, logins)
 
     @property
     def resolved_program(self) -> str:

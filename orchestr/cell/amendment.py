@@ -128,7 +128,7 @@ def _make_item_with_diff(
     """What one owner is asked for, with the diff of its contracts."""
     paths = [breach.path for breach in mine]
     literal = [f":(top,literal){path}" for path in paths]
-    done = ctx.repo.run_readonly("diff", "--binary", base, head, "--", *literal)
+    done = ctx.repo.run_readonly("diff", "--no-text", "--binary", base, head, "--", *literal)
     name = f"amendment-{owner}.diff"
     write_atomic(attempts.attempt_folder(ctx.dir, attempt.number) / name, done.out)
     contract = ", ".join(dict.fromkeys(breach.contract.path for breach in mine))

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from orchestr.process.redaction import secret_values
 from orchestr.spec.checks import CheckDef
 
 if TYPE_CHECKING:
@@ -54,6 +55,24 @@ class Failure:
     command: str = ""
 
 
+class CommandWall(Protocol):
+    """Turns a command and its environment into those that run behind a wall.
+
+    ``place`` is the checkout that it works in, ``folder`` a folder of this one start, ``write``
+    what it may write to beside the checkout.
+    """
+
+    def __call__(
+        self,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        *,
+        place: Path,
+        folder: Path,
+        write: tuple[Path, ...],
+    ) -> tuple[tuple[str, ...], dict[str, str]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
     """What a check is given. All paths are absolute.
@@ -64,7 +83,8 @@ class CheckRequest:
     finds what a program left running; it must belong to this check, or to the checks of one
     cell as long as they run one after the other. ``base`` is the commit that the head's change
     starts from; empty where there is none. ``environ`` is the user's environment, to see what the
-    allow-list has dropped; ``place`` says where the check is defined.
+    allow-list has dropped; ``place`` says where the check is defined. ``wall`` stands around its
+    programs, where there is one. ``raw_log``: the log keeps its secrets.
     """
 
     worktree: Path
@@ -79,6 +99,13 @@ class CheckRequest:
     stop: threading.Event = field(default_factory=threading.Event)
     environ: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    wall: CommandWall | None = None
+    raw_log: bool = False
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The secret values that its programs may know: theirs, and those of the user."""
+        return secret_values(self.env) | secret_values(self.environ)
 
 
 @dataclass(frozen=True, slots=True)

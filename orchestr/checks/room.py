@@ -6,8 +6,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestr.checks.base import (
@@ -23,8 +23,10 @@ from orchestr.checks.base import (
     clean_text,
     quote_command,
 )
+from orchestr.checks.find_program import find_program
 from orchestr.checks.missing_program import NOT_RUN, find_missing_program
-from orchestr.process.run import CompletedCommand, run_command
+from orchestr.git.worktrees import delete_tree
+from orchestr.process.run import CompletedCommand, redact, run_command, secret_values
 from orchestr.process.tree import MARKER
 from orchestr.spec.checks import CheckBase
 
@@ -49,6 +51,8 @@ class CheckContext:
         self._log = request.log.open("wb")
         self._lock = threading.Lock()
         self._written = 0
+        self._secrets = request.secrets | secret_values(dict(definition.env))
+        self._walls = 0
         self.env = {
             **request.env,
             "PYTHONDONTWRITEBYTECODE": "1",  # a check shall leave nothing in the worktree
@@ -84,29 +88,49 @@ class CheckContext:
         find its first program, and what `orchestr.process.run.run_command` raises for a program
         that cannot be started or takes too long.
         """
-        self.log_text(f"$ {quote_command(argv)}\n")
-        done = run_command(
-            argv,
-            cwd=self.cwd,
-            env=self.env if env is None else env,
-            timeout=self.seconds_left + more,
-            check=False,
-            limit=KEPT,
-            kill_left=True,
-            sink=self.write_log,
-            stop=stop or self.request.stop,
-        )
+        self.log_text(f"$ {redact(quote_command(argv), self._secrets)}\n")
+        used = self.env if env is None else env
+        with self._behind_wall(tuple(argv), used) as (words, inner):
+            done = run_command(
+                words,
+                cwd=self.cwd,
+                env=inner,
+                timeout=self.seconds_left + more,
+                check=False,
+                limit=KEPT,
+                kill_left=True,
+                sink=self.write_log,
+                secrets=None if self.request.raw_log else self._secrets,
+                stop=stop or self.request.stop,
+            )
         if done.stopped and self.request.stop.is_set():
             raise CheckFailed("stopped before it ended")
         if done.code in NOT_RUN and done.code != expected:
-            used = self.env if env is None else env
             missing = find_missing_program(argv, self.worktree, self.cwd, used)
             if missing is not None:
                 raise CheckUnavailable(f"exit {done.code}: {missing}", exit=done.code)
         return done
 
+    @contextmanager
+    def _behind_wall(
+        self, argv: tuple[str, ...], env: Mapping[str, str]
+    ) -> Iterator[tuple[tuple[str, ...], Mapping[str, str]]]:
+        """The command as it is started; a program that is not there is not looked for inside, so
+        that it is missed in the usual words."""
+        wall = self.request.wall
+        if wall is None or find_program(argv[0], self.worktree, self.cwd, env) is None:
+            yield argv, env
+            return
+        self._walls += 1
+        folder = self.request.log.with_name(f"{self.request.log.stem}.wall-{self._walls}")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield wall(argv, env, place=self.worktree, folder=folder, write=(self.artefacts,))
+        finally:
+            delete_tree(folder)
+
     def write_log(self, data: bytes) -> None:
-        """Add to the raw log. A full disk costs the log, not the verdict."""
+        """Add to the log. A full disk costs the log, not the verdict."""
         with self._lock, suppress(OSError, ValueError):
             if self._written <= LOG_LIMIT < self._written + len(data):
                 self._log.write(f"\n[the log is cut here, at {LOG_LIMIT} bytes]\n".encode())

@@ -25,7 +25,6 @@ from orchestr.process.run import (
     ProcessTimeout,
     kill_marked,
     redact,
-    secret_values,
 )
 
 
@@ -44,7 +43,7 @@ class CheckRunner:
         """Run it in its frame; see `Check.run`."""
         begin, started_at = time.monotonic(), time.time()
         limit = request.timeout or self._definition.timeout
-        secrets = secret_values(request.env)
+        secrets = request.secrets
         room: CheckContext | None = None
         try:
             kill_marked(request.marker)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.checks import make_check
-from orchestr.checks.base import CheckRequest, CheckResult, Failure
+from orchestr.checks.base import CheckRequest, CheckResult, CommandWall, Failure
 from orchestr.checks.cache import ResultCache, cache_key
 from orchestr.checks.room import log_tail
 from orchestr.spec.checks import CheckDef
@@ -33,8 +33,9 @@ class SuiteRequest:
 
     ``tree`` is the hash of the head's tree (for the cache). ``env`` is the allow-listed
     environment of every check; of ``environ``, the user's, a check gets what its ``pass_env``
-    names. ``places`` says where a check is defined, by its name. ``folder`` takes logs and
-    artefacts: ``NNN-name.log`` and ``NNN-name/``.
+    names. ``places`` says where a check is defined, by its name, ``wall`` what stands around its
+    programs. ``folder`` takes logs and
+    artefacts: ``NNN-name.log`` and ``NNN-name/``; with ``raw_logs`` a log keeps its secrets.
     """
 
     worktree: Path
@@ -47,6 +48,8 @@ class SuiteRequest:
     ports: tuple[int, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     places: Mapping[str, str] = field(default_factory=dict)
+    raw_logs: bool = False
+    wall: CommandWall | None = None
 
 
 def run_suite(
@@ -96,6 +99,8 @@ def _run_one_check(
                 stop=request.stop,
                 environ=request.environ,
                 place=request.places.get(check.name, ""),
+                raw_log=request.raw_logs,
+                wall=request.wall,
             )
         )
     if cache is not None:

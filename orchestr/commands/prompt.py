@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from orchestr.cell.agent.launch import hide_secrets
 from orchestr.cell.agent.prompt import build_prompt
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.prepare_branch import leftover_notes
@@ -91,7 +92,8 @@ def _build_next_prompt(ctx: CellContext) -> str:
     for upstream in ctx.upstreams():
         if upstream.read_head() is None:
             print_stderr(f"upstream {upstream.cell.name} is not built yet")
-    return build_prompt(ctx, attempt, "" if fresh else "\n".join(_list_leftovers(ctx)))
+    left = "" if fresh else "\n".join(_list_leftovers(ctx))
+    return hide_secrets(ctx, build_prompt(ctx, attempt, left))
 
 
 def _list_leftovers(ctx: CellContext) -> list[str]:

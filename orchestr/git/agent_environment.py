@@ -21,6 +21,7 @@ from orchestr.git.config import (
 )
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
+from orchestr.git.stated import STATED_CONFIG
 from orchestr.git.trace import trace_environment
 
 # What an agent's git needs to see the same config and to commit as the same person as ours; no
@@ -60,6 +61,7 @@ def agent_git_env(
     """
     settings = {
         **QUIET,
+        "core.fsmonitor": STATED_CONFIG["core.fsmonitor"],
         **repo.identity_config,
         **repo.config,
         **exclude_config(repo, excludes, patterns),

@@ -75,7 +75,6 @@ QUIET: Mapping[str, str] = {
     "advice.detachedHead": "false",
     "gc.auto": "0",  # a gc that starts beside 32 worktrees holds locks and prunes admin files
     "maintenance.auto": "false",
-    "core.fsmonitor": "false",  # its daemon outlives us and keeps our pipes open
     "i18n.commitEncoding": "UTF-8",  # part of the commit id of `merge_base_for`
     "push.autoSetupRemote": "false",  # writes the shared config
     "submodule.recurse": "false",  # an uninitialised submodule must do no harm

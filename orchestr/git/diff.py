@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.errors import OrchestrError
+from orchestr.git.attributes import use_attributes_of
 from orchestr.git.config import git_env, lfs_config
 from orchestr.git.repo import CommitId, Repo
 from orchestr.process.run import stream_lines
@@ -25,6 +27,7 @@ COMMAND = (
     "diff-tree",
     "--stdin",
     "--always",
+    "--no-text",  # a page shows no bytes of pictures; the content alone decides what is text
     "-r",
     "-M",
     "--numstat",
@@ -96,13 +99,15 @@ def read_diffs(
 
 
 def _run_diff_tree(repo: Repo, pairs: Sequence[Pair], reader: _DiffReader) -> None:
-    config = {**lfs_config(), **repo.config, **CONFIG}
     quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
-    env = git_env(repo.path, config, {**repo.env, **quiet})
     wanted = "".join(f"{head} {base}\n" for base, head in pairs).encode()
-    argv = repo.build_argv(*COMMAND)
-    stream = stream_lines(argv, cwd=Path("/"), env=env, timeout=TIMEOUT, input=wanted)
-    with stream as lines:
+    with ExitStack() as stack:
+        view = stack.enter_context(use_attributes_of(repo, None))
+        config = {**lfs_config(), **view.config, **CONFIG}
+        known = git_env(view.path, config, {**view.env, **quiet})
+        argv, env = view.build_command(*COMMAND, env=known)
+        stream = stream_lines(argv, cwd=Path("/"), env=env, timeout=TIMEOUT, input=wanted)
+        lines = stack.enter_context(stream)
         for line in lines:
             reader.feed_line(line)
         reader.finish_pair()

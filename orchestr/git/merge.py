@@ -66,10 +66,10 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
     """Files to which ``base..head`` added both ``<<<<<<< `` and ``>>>>>>> `` lines.
 
     git finds the candidate files (-G), so that a big diff never passes through this process;
-    only their diffs are read, line by line. Every file is text: lock files are often called
-    binary or `-diff`, and a marker breaks them as well.
+    only their diffs are read, line by line. Every file is text (`orchestr.git.stated`): lock files
+    are often called binary or `-diff`, and a marker breaks them as well.
     """
-    tuned = ("--literal-pathspecs", "diff", "--text", "--no-renames")
+    tuned = ("--literal-pathspecs", "diff", "--no-renames")
     found = repo.run_readonly(
         *tuned, "--name-only", "-z", r"-G^(<<<<<<<|>>>>>>>) ", base, head, "--"
     )
@@ -82,8 +82,7 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
 
 def _adds_both_markers(repo: Repo, command: tuple[str, ...]) -> bool:
     opened = closed = False
-    argv = repo.build_argv(*command)
-    env = repo.build_env({"GIT_OPTIONAL_LOCKS": "0"})
+    argv, env = repo.build_command(*command, env=repo.build_env({"GIT_OPTIONAL_LOCKS": "0"}))
     with stream_lines(argv, cwd=Path("/"), env=env, timeout=repo.timeout) as lines:
         for line in lines:
             opened = opened or line.startswith(b"+<<<<<<< ")

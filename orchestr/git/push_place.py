@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from orchestr.git.config import Branch, CommitId
 from orchestr.git.errors import output_tail
 from orchestr.git.repo import Repo
+from orchestr.git.runner import split_records
 from orchestr.process.run import ProcessTimeout, redact
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^@/]*@)?(?P<host>[^/:]*)(?::\d+)?/(?P<path>.*)", re.I)
@@ -57,6 +58,16 @@ def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
     if any(is_same_repository(fetched[0], url, repo.path) for url in pushed):
         return None
     return redact(pushed[0], ())
+
+
+def list_remote_hosts(repo: Repo) -> tuple[str, ...]:
+    """The hosts that the repository fetches from and pushes to, each once."""
+    found = repo.run_readonly(
+        "config", "-z", "--get-regexp", r"^remote\..*\.(push)?url$", check=False
+    )
+    urls = [setting.partition("\n")[2] for setting in split_records(found.out)]
+    matches = [_URL.fullmatch(url) or _SCP.fullmatch(url) for url in urls]
+    return tuple(dict.fromkeys(match["host"].lower() for match in matches if match))
 
 
 def explain_other_place(name: str, url: str) -> str:

@@ -35,6 +35,7 @@ from orchestr.git.errors import (
     is_signing_failure,
     output_tail,
 )
+from orchestr.git.hidden_files import look_behind_flags, reveal_hidden
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import WorktreeEntry, join_records, single_line, split_records
 from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
@@ -64,6 +65,7 @@ __all__ = [
 NO_COMMIT = CommitId("0" * 40)  # as ``old`` of `Repo.update_ref`: the ref must not exist yet
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _EPOCH = "@0 +0000"
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NOBODY = ("orchestr", "orchestr@localhost")
 
 
@@ -107,6 +109,10 @@ class Repo(RemoteOps):
             )
         return head
 
+    def _require_id(self, rev: str) -> str:
+        """The id of a commit; one that is an id already is taken as it is."""
+        return rev if _ID.fullmatch(rev) else self.resolve_commit(rev) or rev
+
     def resolve_tree(self, rev: str) -> TreeId:
         """The tree of a commit. Raises GitError when there is no such commit."""
         return TreeId(
@@ -139,8 +145,10 @@ class Repo(RemoteOps):
         return split_records(done.out)
 
     def diff_stat(self, a: str, b: str) -> str:
-        """``git diff --stat`` for people, at most 100 files."""
-        return self.run_readonly("diff", "--stat=100", "--stat-count=100", a, b, "--").text
+        """``git diff --stat`` of two commits' ids for people, at most 100 files."""
+        words = ("diff", "--no-text", "--stat=100", "--stat-count=100")
+        with use_attributes_of(self, None) as repo:
+            return repo.run_readonly(*words, a, b, "--").text
 
     def list_commit_subjects(self, rev: str, most: int) -> list[str]:
         """Subjects of the newest commits from ``rev`` on, merges left out. Raises GitError."""
@@ -151,7 +159,9 @@ class Repo(RemoteOps):
     def dirty_paths(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
         new = "normal" if self.unseen is None else "all"  # else a folder would hide what is unseen
-        done = self.run_readonly("status", "--porcelain=v1", "-z", f"--untracked-files={new}")
+        with look_behind_flags(self) as env:
+            words = ("status", "--porcelain=v1", "-z", f"--untracked-files={new}")
+            done = self.run_readonly(*words, env=env)
         records = [(record[:2], record[3:]) for record in split_records(done.out)]
         return [path for letters, path in records if not self._is_unseen(letters, path)]
 
@@ -251,7 +261,8 @@ class Repo(RemoteOps):
         return self.require_head()
 
     def _stage_all(self) -> None:
-        """``add -A``, without what is `unseen`."""
+        """``add -A``, what index flags hide included, without what is `unseen`."""
+        reveal_hidden(self)
         self.run_git("add", "-A")
         self.unstage_unseen()
 
@@ -351,6 +362,7 @@ class Repo(RemoteOps):
                 )
                 for side in (ours, theirs)
             )
+        ours, theirs = (self._require_id(side) for side in (ours, theirs))
         words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
         with use_attributes_of(self, ours) as repo:
             done = repo.run_git(*words, ours, theirs, check=False)

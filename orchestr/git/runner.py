@@ -19,7 +19,7 @@ from typing import Protocol, Self
 from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
 from orchestr.git.errors import explain_no_repository, git_failed, is_transient
 from orchestr.git.locate import locate_git_dirs
-from orchestr.git.stated import state_options
+from orchestr.git.stated import state_environment, state_options
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.run import CompletedCommand, run_command
 
@@ -100,9 +100,14 @@ class GitPath:
         """The environment of git in this path (`orchestr.git.config.git_env`)."""
         return git_env(self.path, self.config, {**self.env, **(extra or {})})
 
-    def build_argv(self, *args: str) -> tuple[str, ...]:
-        """The command line of git in this path, with what the command has to state."""
-        return ("git", "-C", str(self.path), *state_options(args))
+    def build_command(
+        self, *args: str, env: Mapping[str, str] | None = None
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The command line of git in this path and its environment, with all that it has to state;
+        ``env`` is the environment to add that to (`build_env`)."""
+        known = self.build_env() if env is None else env
+        argv = ("git", "-C", str(self.path), *state_options(args))
+        return argv, state_environment(args, self.path, known)
 
     def run_git(
         self,
@@ -143,9 +148,11 @@ class GitPath:
         timeout: float | None,
         input: bytes | None,
     ) -> CompletedCommand:
-        argv = self.build_argv(*args)
+        argv, stated = self.build_command(*args, env=env)
         timeout = self.timeout if timeout is None else timeout
-        return run_command(argv, cwd=Path("/"), env=env, timeout=timeout, input=input, check=False)
+        return run_command(
+            argv, cwd=Path("/"), env=stated, timeout=timeout, input=input, check=False
+        )
 
     def _retry_transient(self, start: Callable[[], CompletedCommand]) -> CompletedCommand:
         # git-facts: what reads the list of worktrees dies when a sibling is half-written.

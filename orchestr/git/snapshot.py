@@ -5,13 +5,11 @@ Owns `take_snapshot`, which must come before anything is reset, cleaned or remov
 did not get into it (a repository inside, a file that cannot be read), whatever the reason. The
 worktree and its index stay as they are; the commit is held by no ref yet.
 
-An agent or a person can hide a change from git (`update-index --assume-unchanged`,
-`--skip-worktree`); it is looked for here, as a reset would write over it.
+What index flags hide (`orchestr.git.hidden_files`) is a change, too: a reset would write over it.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.git.errors import GitError
+from orchestr.git.hidden_files import find_hidden, look_behind_flags, reveal_hidden
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import join_records, split_records
 
@@ -74,7 +73,9 @@ def read_changes(
         untracked = "all"  # else a new folder would hide what is unseen
     words = ("status", "--porcelain=v2", "-z", f"--untracked-files={untracked}")
     found = []
-    for record in split_records(tree.run_readonly(*words, env=env).out):
+    with look_behind_flags(tree, env) as seen:
+        shown = tree.run_readonly(*words, env=seen).out
+    for record in split_records(shown):
         kind, _, rest = record.partition(" ")
         if kind == "?" and tree.unseen is not None and tree.unseen.hides_new(rest):
             continue
@@ -93,7 +94,7 @@ def read_changes(
 
 def take_snapshot(tree: Repo, message: str) -> Snapshot:
     """Store HEAD and everything uncommitted as a commit. On an unborn branch it has no parent."""
-    head, changes, hidden = tree.head(), read_changes(tree, untracked="all"), _find_hidden(tree)
+    head, changes, hidden = tree.head(), read_changes(tree, untracked="all"), find_hidden(tree)
     if head is not None and not changes and not hidden:
         return Snapshot(head)
     with tempfile.TemporaryDirectory(prefix="orchestr-index-") as folder:
@@ -128,35 +129,15 @@ def list_new_paths(tree: Repo) -> list[str]:
     return split_records(tree.run_readonly(*words).out)
 
 
-def reveal_hidden(tree: Repo) -> None:
-    """Take the index flags off that make git pass over files."""
-    for option, paths in _find_hidden(tree).items():
-        tree.run_git("update-index", option, "-z", "--stdin", input=join_records(paths))
-
-
-def _find_hidden(tree: Repo) -> dict[str, list[str]]:
-    """Files that git does not look at (index flags), by the option that makes it look again."""
-    marks: dict[str, list[str]] = {"--no-assume-unchanged": [], "--no-skip-worktree": []}
-    for record in split_records(tree.run_readonly("ls-files", "-v", "-z", check=False).out):
-        tag, path = record[0], record[2:]
-        if tag.islower():
-            marks["--no-assume-unchanged"].append(path)
-        if tag in "sS" and os.path.lexists(tree.path / path):  # outside a cone it is not there
-            marks["--no-skip-worktree"].append(path)
-    return {option: paths for option, paths in marks.items() if paths}
-
-
 def _fill_index(
-    tree: Repo, place: Path, env: Mapping[str, str], hidden: Mapping[str, Sequence[str]]
+    tree: Repo, place: Path, env: Mapping[str, str], hidden: Mapping[str, list[str]]
 ) -> None:
     """A copy of the index: it knows the files' times, so only what changed is read."""
     index = tree.git_dir() / "index"
     if not index.exists():
         raise GitError(f"{tree.path} has no index")
     shutil.copy2(index, place)
-    for option, paths in hidden.items():
-        words = ("update-index", option, "-z", "--stdin")
-        tree.run_git(*words, input=join_records(paths), env=env)
+    reveal_hidden(tree, hidden, env)
     tree.run_git("ls-files", "--unmerged", "-z", env=env)  # fails for an index that is damaged
 
 

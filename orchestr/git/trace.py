@@ -31,7 +31,6 @@ MOVING_HEAD = frozenset({
     "switch", "bisect",
 })  # fmt: skip
 _WORDS = re.compile(r"[:+=,\s]+")
-HIDING = frozenset({"--skip-worktree", "--assume-unchanged"})  # of `git update-index`
 _SECTIONS: Mapping[str, tuple[str, ...]] = {  # what a command writes without naming the setting
     "remote": ("remote.", "branch."),
     "submodule": ("submodule.",),
@@ -134,6 +133,8 @@ def _moves_unnamed(command: GitCommand, words: frozenset[str], ref: str) -> bool
             return "--update-refs" in words
         case "filter-branch" | "filter-repo" | "fast-import":
             return True
+        case "replace":
+            return ref.startswith("refs/replace/")
         case "fetch" | "pull" if ref.startswith("refs/tags/"):
             return bool(_TAG_OPTIONS & words)
         case "fetch" | "pull" | "push":
@@ -199,11 +200,6 @@ _STASH_VERBS = frozenset({
     "list", "show", "drop", "pop", "apply", "branch", "clear", "create", "save", "store", "push",
 })  # fmt: skip
 _CLEANING = frozenset({"reset", "clean", "apply", "checkout", "read-tree"})
-
-
-def hid_files(commands: Iterable[GitCommand]) -> bool:
-    """Whether one of the commands set an index flag that makes git pass over files."""
-    return any(c.name == "update-index" and HIDING & c.words for c in commands)
 
 
 def changed_setting(key: str, commands: Iterable[GitCommand]) -> bool:

@@ -65,6 +65,8 @@ def validate_worktree(
     if entry is None:
         return WorktreeVerdict(WorktreeFinding.FOREIGN, "git does not list it here")
     git_dir = worktree_admin_dir(path)
+    if git_dir is not None and git_dir.parent != repo.common_dir() / "worktrees":
+        git_dir = None  # a record that somebody made elsewhere
     if git_dir is None and entry.is_main:
         git_dir = repo.common_dir()
     if git_dir is None:

@@ -22,6 +22,7 @@ from orchestr.cell.proof import run_checks
 from orchestr.cell.worktree import check_worktree
 from orchestr.cell.worktree.ensure import ensure_upstreams
 from orchestr.cell.worktree.links_back import find_links_back
+from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.kinds.command import CommandCheck
@@ -189,6 +190,15 @@ def _make_suite_request(
         environ=os.environ,
         ports=ports,
         stop=order.stop,
+        raw_logs=runs[0].settings.workspace.raw_logs,
+        wall=wall_checks(_find_cell_of_repo(runs, order.repo), "landing"),
+    )
+
+
+def _find_cell_of_repo(runs: Sequence[FeatureRun], repo: str) -> CellContext:
+    """Any cell of the repository: the wall around checks is the same for all of them."""
+    return next(
+        run.cell_context(c.name) for run in runs for c in run.feature.cells if c.repo == repo
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import keep_base
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.checks import Check
 from orchestr.landing.events import Action, CheckCandidate, Event, Lane, QueueRules
@@ -90,12 +91,7 @@ class LandingSession:
                 f"repository {lane.repo} has no branch {lane.target} at its origin",
                 hint=f"push it there, or set [repos.{lane.repo}] base in orchestr.toml",
             )
-        if (
-            repo.resolve_commit(tip) is None
-            or repo.resolve_commit(f"refs/remotes/origin/{lane.target}") != tip
-        ):
-            repo.fetch("origin", f"+{ref}:refs/remotes/origin/{lane.target}",
-                       locks=self.runs[0].layout.locks_dir)  # fmt: skip
+        keep_base(repo, lane.target, tip, locks=self.runs[0].layout.locks_dir)
         return tip
 
     def target_contains(self, lane: Lane, tip: str, commit: str) -> bool:

@@ -2,18 +2,19 @@
 
 Whatever those start carries `ORCHESTR_INSIDE` in the environment that it was started with. A
 program can clear its own environment, but not that of its parents: so all ancestors are asked. A
-process that lost its parent belongs to the supervisor of its agent, which carries it, too.
+process that lost its parent belongs to the supervisor of its agent. That one hides its environment,
+and carries the variable as a word of its command line.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orchestr.process.tree import read_environ, read_parent
+from orchestr.process.tree import read_command_line, read_environ, read_parent
 
 INSIDE = "ORCHESTR_INSIDE"
 DEEPEST = 200  # ancestors that are asked
@@ -47,9 +48,19 @@ def find_surrounding() -> Surrounding | None:
     for _ in range(DEEPEST):
         if found is not None or pid <= 1:
             break
-        found = _parse(read_environ(pid))
+        found = _parse(read_environ(pid)) or _parse_words(read_command_line(pid))
         pid = read_parent(pid)
     return found
+
+
+def mark_command_line(environ: Mapping[str, str]) -> list[str]:
+    """The word for the command line of a process that hides its environment; none without one."""
+    return [f"{INSIDE}={environ[INSIDE]}"] if INSIDE in environ else []
+
+
+def _parse_words(words: Sequence[str]) -> Surrounding | None:
+    values = [word.removeprefix(f"{INSIDE}=") for word in words if word.startswith(f"{INSIDE}=")]
+    return _parse({INSIDE: values[0]}) if values else None
 
 
 def _parse(environ: Mapping[str, str]) -> Surrounding | None:

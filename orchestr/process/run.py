@@ -16,13 +16,14 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.errors import OrchestrError
 from orchestr.process.child import ChildProcess, OutputTail
+from orchestr.process.redact_stream import StreamRedactor
 from orchestr.process.redaction import filter_env, redact, secret_values
 from orchestr.process.tree import (
     find_marked,
@@ -122,6 +123,7 @@ def run_command(
     stdout: Path | None = None,
     kill_left: bool = False,
     sink: Callable[[bytes], object] | None = None,
+    secrets: Collection[str] | None = None,
     stop: threading.Event | None = None,
 ) -> CompletedCommand:
     """Run a command and wait for it; its stdin is empty unless ``input`` is given.
@@ -129,7 +131,8 @@ def run_command(
     ``timeout`` is in seconds. Of stdout and stderr the last ``limit`` bytes each are kept;
     ``stdout`` names a file that takes it instead. ``kill_left`` also ends what the command left
     running (checks want that; git's own daemons are to stay). ``sink`` is given every piece of
-    stdout and stderr as it comes, in that order. ``stop``, once set, ends the command like a time
+    stdout and stderr as it comes, in that order; with ``secrets`` what a log may hold, without them
+    and all that has the form of one. ``stop``, once set, ends the command like a time
     limit does; ``stopped`` of the answer says so and ``check`` does not count then.
 
     Raises ProgramMissing, CannotStart, ProcessTimeout (output kept, whatever ``check`` says)
@@ -147,10 +150,16 @@ def run_command(
         except (OSError, ValueError) as error:
             raise _start_error(words, cwd, env, error) from error
         out, err = OutputTail(limit), OutputTail(limit)
+        hiders: dict[int, StreamRedactor] = {}
+        if secrets is not None:
+            hiders = {fd: StreamRedactor(secrets) for fd in (child.out_fd, child.err_fd)}
         for fd, chunk in child.read_chunks(input or b""):
             (out if fd == child.out_fd else err).add(chunk)
             if sink is not None:
-                sink(chunk)
+                sink(hiders[fd].feed(chunk) if hiders else chunk)
+        if sink is not None:
+            for hider in hiders.values():
+                sink(hider.finish())
         if kill_left:
             child.end_tree()
     return _finish_command(child, cwd, env, timeout, out, err, check=check)

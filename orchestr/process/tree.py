@@ -39,6 +39,7 @@ class Proc:
     parent: int
     group: int
     created: float
+    session: int = 0
 
 
 Table = dict[int, Proc]
@@ -62,7 +63,7 @@ def read_process_table() -> Table:
     """Every living process; zombies are left out (their children were given away already)."""
     if not LINUX:
         return _psutil_table()
-    found = (_read_stat(int(name)) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
+    found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
     return {proc.pid: proc for proc in found if proc}
 
 
@@ -209,7 +210,7 @@ def send_signal(proc: Proc, number: int) -> bool:
 
 def _read_created(pid: int) -> float | None:
     if LINUX:
-        found = _read_stat(pid)
+        found = read_process(pid)
         return found.created if found else None
     return _psutil_create_time(pid)
 
@@ -219,7 +220,8 @@ def _is_still_listed(proc: Proc, now: Table) -> bool:
     return found is not None and abs(found.created - proc.created) <= CLOCK_SLACK
 
 
-def _read_stat(pid: int) -> Proc | None:
+def read_process(pid: int) -> Proc | None:
+    """A living process, as `/proc` shows it; None when it is gone or a zombie. Linux only."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:
@@ -237,7 +239,7 @@ def _read_stat(pid: int) -> Proc | None:
     if not _boot:
         _boot.append(_boot_time())
     created = int(fields[19]) / os.sysconf("SC_CLK_TCK") + _boot[0]
-    return Proc(pid, int(fields[1]), int(fields[2]), created)
+    return Proc(pid, int(fields[1]), int(fields[2]), created, int(fields[3]))
 
 
 def _boot_time() -> float:
@@ -279,10 +281,8 @@ def _psutil_table() -> Table:
         info = process.info
         if info["status"] != psutil.STATUS_ZOMBIE and info["create_time"] is not None:
             with suppress(OSError):
-                group = os.getpgid(process.pid)
-                found[process.pid] = Proc(
-                    process.pid, info["ppid"] or 0, group, float(info["create_time"])
-                )
+                pid, created = process.pid, float(info["create_time"])
+                found[pid] = Proc(pid, info["ppid"] or 0, os.getpgid(pid), created, os.getsid(pid))
     return found
 
 
@@ -328,10 +328,26 @@ def read_environ(pid: int) -> dict[str, str]:
         return {}
 
 
+def read_command_line(pid: int) -> list[str]:
+    """The words that a process was started with, also one that hides its environment."""
+    if LINUX:
+        try:
+            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return []
+        return [os.fsdecode(word) for word in raw.split(b"\0")]
+    import psutil
+
+    try:
+        return list(psutil.Process(pid).cmdline())
+    except (psutil.Error, OSError):
+        return []
+
+
 def read_parent(pid: int) -> int:
     """The parent of a process; 0 when it is gone."""
     if LINUX:
-        proc = _read_stat(pid)
+        proc = read_process(pid)
         return proc.parent if proc is not None else 0
     import psutil
 

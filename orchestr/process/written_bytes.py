@@ -9,6 +9,7 @@ count of its own. Elsewhere, and where a process cannot be read, there is no ans
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,38 +27,63 @@ class WrittenBytes:
     own_dirtied: int
 
 
-def read_written_bytes(root: int) -> WrittenBytes | None:
-    """What all that the process ``root`` started has written, not its main thread itself; None when
-    that is not known."""
-    if not LINUX:
-        return None
-    written, dirtied, own, todo = 0, 0, 0, [root]
-    while todo:
-        pid = todo.pop()
-        try:
-            counts = _read_counts(f"{pid}")
-            written, dirtied = written + counts[0], dirtied + counts[1]
-            if pid == root:
-                mine = _read_counts(f"{pid}/task/{pid}")
-                written, dirtied, own = written - mine[0], dirtied - mine[1], mine[1]
-            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
-                children = Path(f"/proc/{pid}/task/{thread}/children").read_bytes()
-                todo += map(int, children.split())
-        except (FileNotFoundError, ProcessLookupError):
-            if pid == root:
-                return None  # what ended meanwhile was added to its parent
-        except (OSError, ValueError):
+class WriteCounter:
+    """Counts what all that the process ``root`` started has written, not its main thread itself.
+
+    ``met`` are the processes below ``root`` that the last look saw. The files of this process
+    itself are opened once: one that hides itself (`orchestr.process.hiding`) may only read on.
+    """
+
+    def __init__(self, root: int) -> None:
+        self.met: list[int] = []
+        self._root = root
+        self._open: dict[str, int] = {}
+        if LINUX and root == os.getpid():
+            with suppress(OSError):
+                for process in (f"{root}", f"{root}/task/{root}"):
+                    self._open[process] = os.open(f"/proc/{process}/io", os.O_RDONLY)
+
+    def read(self) -> WrittenBytes | None:
+        """Look again; None when it is not known."""
+        if not LINUX:
             return None
-    return WrittenBytes(written, dirtied, own)
+        root, met = self._root, list[int]()
+        written, dirtied, own, todo = 0, 0, 0, [root]
+        while todo:
+            pid = todo.pop()
+            try:
+                counts = self._read_counts(f"{pid}")
+                written, dirtied = written + counts[0], dirtied + counts[1]
+                if pid == root:
+                    mine = self._read_counts(f"{pid}/task/{pid}")
+                    written, dirtied, own = written - mine[0], dirtied - mine[1], mine[1]
+                else:
+                    met.append(pid)
+                for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+                    children = Path(f"/proc/{pid}/task/{thread}/children").read_bytes()
+                    todo += map(int, children.split())
+            except (FileNotFoundError, ProcessLookupError):
+                if pid == root:
+                    return None  # what ended meanwhile was added to its parent
+            except (OSError, ValueError):
+                return None
+        self.met = met
+        return WrittenBytes(written, dirtied, own)
 
+    def close(self) -> None:
+        """Close what is open."""
+        while self._open:
+            os.close(self._open.popitem()[1])
 
-def _read_counts(process: str) -> tuple[int, int]:
-    """`wchar` and `write_bytes` of a process or a thread."""
-    found = {}
-    for line in Path(f"/proc/{process}/io").read_bytes().splitlines():
-        name, _, value = line.partition(b": ")
-        found[name] = int(value)
-    try:
-        return found[b"wchar"], found[b"write_bytes"]
-    except KeyError:
-        raise ValueError(process) from None
+    def _read_counts(self, process: str) -> tuple[int, int]:
+        """`wchar` and `write_bytes` of a process or a thread."""
+        fd = self._open.get(process)
+        raw = Path(f"/proc/{process}/io").read_bytes() if fd is None else os.pread(fd, 4096, 0)
+        found = {}
+        for line in raw.splitlines():
+            name, _, value = line.partition(b": ")
+            found[name] = int(value)
+        try:
+            return found[b"wchar"], found[b"write_bytes"]
+        except KeyError:
+            raise ValueError(process) from None

@@ -13,6 +13,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.claim import find_other_owner, other_branch_hint
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import list_base_tips
 from orchestr.git.repo import Branch, CommitId
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action
@@ -42,11 +43,7 @@ def _check_branch(ctx: CellContext, tip: CommitId | None) -> Iterator[Diagnostic
     if tip is None or (known is not None and known.branch == branch):
         return
     base = base_branch(ctx)
-    tips = (f"refs/remotes/origin/{base}", f"refs/heads/{base}")
-    if any(
-        at is not None and ctx.repo.is_ancestor(tip, at)
-        for at in map(ctx.repo.resolve_commit, tips)
-    ):
+    if any(ctx.repo.is_ancestor(tip, at) for at in list_base_tips(ctx.repo, base).values()):
         return
     there = f"{ctx.name}: branch {branch} exists in {ctx.repo_path} ({tip[:12]})"
     owner = find_other_owner(ctx)

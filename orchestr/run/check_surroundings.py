@@ -16,6 +16,7 @@ from orchestr.cell.worktree.commit_style import commit_message
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.checks.find_program import find_program
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import find_base
 from orchestr.git.config import IDENTITY_VARIABLES, lfs_config
 from orchestr.git.hook_trial import has_message_hooks, try_message_beside
 from orchestr.process.redaction import SECRET_NAME
@@ -77,8 +78,7 @@ def _check_repository(name: str, ctx: CellContext) -> Iterator[Diagnostic]:
         what = f"{name}: git knows no {' and no '.join(missing)}; commits of ours get a stand-in"
         fix = "; ".join(f'git config --global {key} "..."' for key in missing)
         yield Diagnostic("warning", what, fix)
-    base = f"refs/remotes/origin/{base_branch(ctx)}"
-    base = base if repo.resolve_commit(base) is not None else "HEAD"
+    base = find_base(repo, base_branch(ctx)) or "HEAD"
     if lfs_config():
         words = ("grep", "-q", "filter=lfs", base, "--", "*.gitattributes")
         if repo.run_readonly(*words, check=False).code == 0:

@@ -241,6 +241,54 @@ def _convert_http_address(value: Any) -> str:
     return text
 
 
+def _convert_network(value: Any) -> tuple[str, ...]:
+    """Which hosts can be reached: `all`, `none`, or a list of hosts (`orchestr.sandbox.hosts`)."""
+    if isinstance(value, str):
+        if value not in NETWORK_WORDS:
+            raise BadValue(f"must be `all`, `none` or a list, got {quote_value(value)}",
+                           'like ["api.example.org"]')  # fmt: skip
+        return () if value == "none" else (value,)
+    rules = _convert_texts(value)
+    for rule in rules:
+        if not _HOST_RULE.fullmatch(rule) or rule in NETWORK_WORDS:
+            raise BadValue(f"{quote_value(rule)} is not a host", "like api.example.org:443")
+    return rules
+
+
+NETWORK_WORDS = ("all", "none")
+_HOST_RULE = re.compile(
+    r"(?:\*\.)?[A-Za-z0-9_.-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](?::[0-9]{1,5})?"
+)
+
+
+def _convert_outer_paths(value: Any) -> tuple[str, ...]:
+    """Paths outside of a repository: whole ones, or below the home folder (`~/...`)."""
+    for path in _convert_texts(value):
+        if not path.startswith(("/", "~/")) or ".." in path.split("/") or path.strip("/~") == "":
+            raise BadValue(f"{quote_value(path)} is not a whole path", "like ~/.m2 or /opt/data")
+    return tuple(value)
+
+
+def _convert_size(value: Any) -> int:
+    """A number of bytes: `4G`, `512M`, `2 GiB`."""
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise BadValue(f"must be a size, got {_describe_value(value)}", 'like "4G" or "512M"')
+    size = int(float(found[1]) * 1024 ** (" KMGT".index(found[2].upper())))
+    if not 1 << 20 <= size <= 1 << 50:
+        raise BadValue(f"must be between 1M and 1024T, got {quote_value(value)}")
+    return size
+
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTkmgt])(?:i?[Bb])?")
+
+
+def _convert_cpus(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 4096:
+        raise BadValue(f"must be a number of processors, got {_describe_value(value)}", "like 2")
+    return float(value)
+
+
 def path_key(usual: str | None = None) -> Key:
     """The mark of a path."""
     return Key(_convert_path, plain=True, path=True, usual=usual)
@@ -283,3 +331,7 @@ ForgeKindName = Annotated[str, Key(_kind_in(FORGE_KINDS), plain=True)]
 Strategy = Annotated[str, choice(*STRATEGIES)]
 Land = Annotated[str, choice("push", "api", "forge")]
 News = Annotated[tuple[str, ...], Key(_convert_news)]
+Network = Annotated[tuple[str, ...], Key(_convert_network)]
+OuterPaths = Annotated[tuple[str, ...], Key(_convert_outer_paths)]
+Size = Annotated[int, Key(_convert_size, plain=True)]
+Cpus = Annotated[float, Key(_convert_cpus)]

@@ -29,6 +29,7 @@ from orchestr.settings.records import (
     NotifySettings,
     PortSettings,
     RepoSettings,
+    SandboxSettings,
     Settings,
     WorkspaceSettings,
 )
@@ -99,6 +100,7 @@ class _SettingsLoader:
         ports = self._load_ports(raw.get("ports", {}))
         landing = LandingSettings(**self._convert_section("landing", raw.get("landing", {})))
         notify = NotifySettings(**self._convert_section("notify", raw.get("notify", {})))
+        sandbox = SandboxSettings(**self._convert_section("sandbox", raw.get("sandbox", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -112,6 +114,7 @@ class _SettingsLoader:
             default_agent=default,
             landing=landing,
             notify=notify,
+            sandbox=sandbox,
         )
 
     def _read_file(self) -> dict[str, Any]:

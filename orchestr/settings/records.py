@@ -40,6 +40,9 @@ class WorkspaceSettings:
     trailers: Annotated[
         keys.Trailers, Doc("lines that end every commit message", ["Signed-off-by: A Name <a@b.c>"])
     ] = ()
+    raw_logs: Annotated[
+        keys.Flag, Doc("`true`: transcripts, prompts and logs on the disk keep their secrets")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ class RepoSettings:
         Doc("checks count although `link` or `copy` brings what leads back to the main checkout"),
     ] = False
 
+    network: Annotated[
+        keys.Network | None,
+        Doc("what its checks may reach in the sandbox; default: `all`", ["pypi.org"]),
+    ] = None
+
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
@@ -143,6 +151,11 @@ class AgentSettings:
         keys.Word | None, Doc("agents of one provider wait for its usage limits together")
     ] = None
 
+    network: Annotated[
+        keys.Network | None,
+        Doc("`all`, `none`, or hosts that it may reach beside its own", ["docs.example.org"]),
+    ] = None
+
     @property
     def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
@@ -170,6 +183,42 @@ class LimitSettings:
     budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out")] = None
     attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
     attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out")] = None
+    memory: Annotated[
+        keys.Size | None, Doc("that an agent or check and all it started may use", "4G")
+    ] = None
+    cpus: Annotated[keys.Cpus | None, Doc("processors for each agent or check", 2)] = None
+    pids: Annotated[
+        int | None, keys.count(8, 1 << 20), Doc("processes of each agent or check", 512)
+    ] = None
+    disk: Annotated[keys.Size | None, Doc("that an agent and all it started may write", "20G")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """The wall around agents, reviewers, drafts and checks (docs/security.md)."""
+
+    mode: Annotated[
+        str,
+        keys.choice("auto", "bwrap", "srt", "none"),
+        Doc("`auto`: bubblewrap or srt where it works, else none"),
+    ] = "auto"
+    require: Annotated[keys.Flag, Doc("`true`: nothing starts without a sandbox")] = False
+    hide: Annotated[
+        keys.OuterPaths, Doc("paths that nobody inside sees, beside the usual secrets", ["~/work"])
+    ] = ()
+    show: Annotated[
+        keys.OuterPaths, Doc("paths that are hidden by default and may be read", ["~/.npmrc"])
+    ] = ()
+    write: Annotated[
+        keys.OuterPaths, Doc("paths outside of the worktree that may be written", ["~/.m2"])
+    ] = ()
+    caches: Annotated[
+        str,
+        keys.choice("private", "shared"),
+        Doc("package managers' caches: of their own in the sandbox, or the user's"),
+    ] = "private"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +299,7 @@ class Settings:
     default_agent: str | None = None
     landing: LandingSettings = field(default_factory=LandingSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
 
     def repo_settings(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""

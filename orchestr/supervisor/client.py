@@ -20,12 +20,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-from orchestr.process.inside import INSIDE
-from orchestr.process.tree import LINUX, Proc, is_process_alive, kill_marked, kill_tree, send_signal
+from orchestr.process.inside import mark_command_line
+from orchestr.process.redaction import filter_env
+from orchestr.process.tree import LINUX, Proc, is_process_alive, kill_tree, send_signal
+from orchestr.supervisor.leftovers import end_leftovers
 from orchestr.supervisor.main import TAKEN
 from orchestr.supervisor.protocol import (
     LOCK,
@@ -47,6 +50,7 @@ __all__ = [
     "ExitRecord",
     "LaunchRecord",
     "SupervisorRecord",
+    "end_leftovers",
     "read_attempt_state",
     "read_exit",
     "read_launch",
@@ -56,6 +60,9 @@ __all__ = [
     "wait_for_exit",
 ]
 
+# What an interpreter and its C library read at their start.
+NEEDED = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "PYTHON*", "LD_*", "DYLD_*",
+          "MALLOC_*", "GLIBC_*")  # fmt: skip
 SHORTEST, LONGEST = 0.05, 0.25  # seconds between two looks at an attempt
 # Nothing of site-packages is needed: psutil elsewhere than on Linux only (`orchestr.process.tree`).
 BARE = ("-S",) if LINUX else ()
@@ -77,18 +84,14 @@ def start_supervisor(attempt_dir: Path, *, hold: int | None = None) -> subproces
     ``hold`` is a lock's descriptor that it keeps open, and with it the lock, while it lives; the
     agent does not get it. It ends with 73 when another one has the attempt. Raises OSError.
     """
-    package = str(Path(__file__).resolve().parents[2])
-    inherited = os.environ.get("PYTHONPATH")
-    env = {
-        **os.environ,
-        "PYTHONPATH": f"{package}{os.pathsep}{inherited}" if inherited else package,
-        **_read_inside(attempt_dir),
-    }
+    words = ["-m", "orchestr.supervisor", str(attempt_dir.absolute())]
+    with suppress(OSError, ValueError):
+        words += mark_command_line(read_launch(attempt_dir).env)
     with (attempt_dir / LOG).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, *BARE, "-m", "orchestr.supervisor", str(attempt_dir.absolute())],
+            [sys.executable, *BARE, *words],
             cwd="/",
-            env=env,
+            env=supervisor_env(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -97,13 +100,15 @@ def start_supervisor(attempt_dir: Path, *, hold: int | None = None) -> subproces
         )
 
 
-def _read_inside(attempt_dir: Path) -> dict[str, str]:
-    """The variable that says whose work it is: what loses its parent becomes a child of the
-    supervisor, and is still found to be inside the attempt."""
-    with suppress(OSError, ValueError):
-        env = read_launch(attempt_dir).env
-        return {INSIDE: env[INSIDE]} if INSIDE in env else {}
-    return {}
+def supervisor_env(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a supervisor: what its interpreter needs, and none of the user's secrets.
+
+    The agent is the supervisor's child and could read them there.
+    """
+    package = str(Path(__file__).resolve().parents[2])
+    inherited = environ.get("PYTHONPATH")
+    paths = f"{package}{os.pathsep}{inherited}" if inherited else package
+    return {**filter_env(environ, NEEDED), "PYTHONPATH": paths}
 
 
 def read_attempt_state(attempt_dir: Path) -> AttemptState:
@@ -235,15 +240,14 @@ def _kill_supervisor(attempt_dir: Path) -> None:
 
 
 def _kill_leftovers(attempt_dir: Path, marker: str | None = None) -> None:
-    """End what a vanished supervisor left: the agent's tree, then whoever carries the marker."""
+    """End what a vanished supervisor left: the agent's tree, then all else of the attempt."""
     presence = read_supervisor_record(attempt_dir)
     if presence is not None and presence.agent_pid and presence.agent_create_time:
         kill_tree(presence.agent_pid, presence.agent_create_time, grace=0)
     if marker is None:
         with suppress(OSError, ValueError):
             marker = read_launch(attempt_dir).marker
-    if marker:
-        kill_marked(marker)
+    end_leftovers(attempt_dir, marker or "")
 
 
 def _reap_supervisor(child: subprocess.Popen[bytes] | None) -> None:

@@ -18,7 +18,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from orchestr.process.tree import LINUX, kill_marked, read_create_time
+from orchestr.process.hiding import hide_this_process
+from orchestr.process.tree import LINUX, read_create_time
+from orchestr.supervisor.leftovers import end_leftovers, remove_notes
 from orchestr.supervisor.protocol import (
     LOCK,
     ExitReason,
@@ -55,7 +57,7 @@ def main(attempt_dir: Path) -> int:
         launch = read_launch(attempt_dir)
         if read_supervisor_record(attempt_dir) is not None:
             # An earlier supervisor of this attempt was killed; its agent must not work beside ours.
-            kill_marked(launch.marker)
+            end_leftovers(attempt_dir, launch.marker)
         me.write(attempt_dir)
         (attempt_dir / SPARE).write_bytes(bytes(SPARE_SIZE))
     except (OSError, ValueError) as error:
@@ -64,7 +66,10 @@ def main(attempt_dir: Path) -> int:
             ExitRecord(None, None, ExitReason.SPAWN_FAILED, str(error), "", begun, utc_timestamp()),
         )
         return 1
-    _write_exit_record(attempt_dir, Watchdog(attempt_dir, launch, me, signals).watch())
+    watchdog = Watchdog(attempt_dir, launch, me, signals)
+    hide_this_process()  # after the watchdog has opened what it reads of itself
+    _write_exit_record(attempt_dir, watchdog.watch())
+    remove_notes(attempt_dir)
     return 0
 
 

@@ -45,7 +45,9 @@ class LaunchRecord:
     ``format``: "json" keeps the agent's own JSON lines, "lines" wraps each line of text.
     ``stdin`` is a file, None an empty input. ``env`` is all of the agent's environment;
     only ORCHESTR_ATTEMPT_ID is set to ``marker`` whatever it says. ``since`` is the size of the
-    transcript before this start: what earlier ones wrote (for whoever reads it).
+    transcript before this start: what earlier ones wrote (for whoever reads it). ``raw_logs``:
+    what is written down keeps its secrets. ``walled``: ``argv`` enters a sandbox, whose own process
+    ends everything in it when it is interrupted.
     """
 
     argv: tuple[str, ...]
@@ -59,6 +61,8 @@ class LaunchRecord:
     after_result: float = 0.0
     grace: float = 10.0
     since: int = 0
+    raw_logs: bool = False
+    walled: bool = False
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
@@ -127,6 +131,8 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
             after_result=float(raw.get("after_result") or 0),
             grace=float(raw.get("grace") or 0),
             since=int(raw.get("since") or 0),
+            raw_logs=raw.get("raw_logs") is True,
+            walled=raw.get("walled") is True,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error

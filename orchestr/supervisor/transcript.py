@@ -1,7 +1,8 @@
 """Write an agent's output as JSON lines, in bounded memory.
 
 Owns cutting the agent's output into lines and appending them to `transcript.jsonl`. Leaves what
-the lines mean to `orchestr.agents`. Never truncates what earlier starts wrote.
+the lines mean to `orchestr.agents`, and what is hidden of them to
+`orchestr.process.redact_stream`. Never truncates what earlier starts wrote.
 
 Survives a crash: appended to, a torn last line is ended before the next record; when the disk
 is full, what did not fit whole is taken back and counted, and the agent's pipes are drained on.
@@ -16,6 +17,7 @@ from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Literal
 
+from orchestr.process.redact_stream import StreamRedactor
 from orchestr.supervisor.protocol import utc_timestamp
 
 Stream = Literal["stdout", "stderr"]
@@ -61,10 +63,19 @@ class LineReader:
     """One stream of an agent: bytes in, records out to a file.
 
     ``as_json``: lines that are JSON objects are kept as they are. ``results`` counts events of
-    type "result", ``last_line`` is the last line of text that is not empty.
+    type "result", ``last_line`` is the last line of text that is not empty. Of what comes
+    ``redactor`` hides the secrets first; None: it is written as it is.
     """
 
-    def __init__(self, stream: Stream, out: TranscriptFile, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        out: TranscriptFile,
+        *,
+        as_json: bool,
+        redactor: StreamRedactor | None = None,
+    ) -> None:
+        self._redactor = redactor
         self.results = 0
         self.last_line = ""
         self._out = out
@@ -76,6 +87,9 @@ class LineReader:
 
     def feed(self, chunk: bytes) -> None:
         """Take some output; whole lines are written, the rest is kept for the next call."""
+        self._feed_hidden(chunk if self._redactor is None else self._redactor.feed(chunk))
+
+    def _feed_hidden(self, chunk: bytes) -> None:
         end = chunk.rfind(b"\n")
         records: list[str] = []
         if end >= 0:
@@ -91,6 +105,8 @@ class LineReader:
 
     def finish(self) -> None:
         """The stream has ended: what is left is a line without an end."""
+        if self._redactor is not None:
+            self._feed_hidden(self._redactor.finish())
         records: list[str] = []
         if self._rest or self._cut:
             self._append_lines([self._rest], records)

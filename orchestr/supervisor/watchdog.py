@@ -23,6 +23,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
+from orchestr.process.redact_stream import StreamRedactor
+from orchestr.process.redaction import secret_values
 from orchestr.process.tree import (
     MARKER,
     Proc,
@@ -73,9 +75,15 @@ class Watchdog:
         self._writes = WriteSampler(folder, os.getpid(), self._drain_pipes)
         self._out = _open_transcript(folder / TRANSCRIPT, self._notes)
         as_json = launch.format == "json"
-        self._stdout = LineReader("stdout", self._out, as_json=as_json)
+        secrets = secret_values(launch.env)
+
+        def redactor() -> StreamRedactor | None:
+            return None if launch.raw_logs else StreamRedactor(secrets)
+
+        self._words = redactor()  # for what we say ourselves
+        self._stdout = LineReader("stdout", self._out, as_json=as_json, redactor=redactor())
         self._readers: dict[int, LineReader] = {}
-        self._stderr = LineReader("stderr", self._out, as_json=False)
+        self._stderr = LineReader("stderr", self._out, as_json=False, redactor=redactor())
         self._selector = selectors.DefaultSelector()
         self._agent: subprocess.Popen[bytes] | None = None
         self._status: int | None = None  # of the agent, once reaped
@@ -97,7 +105,7 @@ class Watchdog:
             elif self._start_agent():
                 self._run_loop()
         except Exception as error:  # a fault of ours must not leave an agent without a watcher
-            write_log(traceback.format_exc())
+            write_log(self._hide(traceback.format_exc()))
             self._reason = ExitReason.STOPPED
             self._notes.append(f"the supervisor failed: {type(error).__name__}: {error}")
         finally:
@@ -278,8 +286,12 @@ class Watchdog:
         self._signal_all((signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[self._stage - 1])
 
     def _signal_all(self, number: signal.Signals) -> None:
+        """Signal all of it. A sandbox's own process would end the agent at the first word, so it is
+        left out until everything is killed; what is in the sandbox hears it."""
+        wall = self._agent.pid if self._agent is not None and self._launch.walled else None
         for proc in self._left():
-            send_signal(proc, number)
+            if proc.pid != wall or number is signal.SIGKILL:
+                send_signal(proc, number)
 
     def _attempt_processes(self, table: Table) -> list[Proc]:
         """Everything of this attempt: by descent where we are subreaper, and by the marker."""
@@ -305,7 +317,7 @@ class Watchdog:
             code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             reason=self._reason,
-            detail="; ".join(self._notes),
+            detail=self._hide("; ".join(self._notes)),
             last_line=self._stdout.last_line,
             started_at=self._me.started_at,
             finished_at=utc_timestamp(),
@@ -313,6 +325,9 @@ class Watchdog:
             bytes=self._bytes,
             killed=killed,
         )
+
+    def _hide(self, text: str) -> str:
+        return text if self._words is None else self._words.hide_text(text)
 
 
 def _open_transcript(path: Path, notes: list[str]) -> TranscriptFile:

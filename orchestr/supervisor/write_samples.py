@@ -22,7 +22,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestr.process.written_bytes import read_written_bytes
+from orchestr.process.written_bytes import WriteCounter
+from orchestr.supervisor.leftovers import ProcessNotes
 
 WRITES = "writes"
 EVERY = 0.05  # s between two samples of an agent that writes nothing
@@ -41,7 +42,8 @@ class WriteSampler:
     """
 
     def __init__(self, folder: Path, root: int, drain: Callable[[], int]) -> None:
-        self._root = root
+        self._counter = WriteCounter(root)
+        self._processes = ProcessNotes(folder)
         self._drain = drain
         self._fd: int | None = None
         self._last = _Look(0.0, 0, 0, 0, exact=True)
@@ -52,7 +54,7 @@ class WriteSampler:
 
     def note_start(self) -> None:
         """The agent is about to start."""
-        found = read_written_bytes(self._root)
+        found = self._counter.read()
         total, dirtied = (found.written, found.dirtied) if found else (0, 0)
         self._counts_pages = found is not None and found.own_dirtied > 0
         self._last = _Look(time.time(), total, dirtied, 0, exact=True)
@@ -74,6 +76,8 @@ class WriteSampler:
         """All that the agent had started is gone."""
         self._look()
         self._append("e", time.time())
+        self._processes.close()
+        self._counter.close()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -88,7 +92,8 @@ class WriteSampler:
         """Take a look. What is written while it is taken may be in this one or in the next, so the
         time of each includes all of both looks."""
         last, before, now = self._last, self._drain(), time.time()
-        counts = read_written_bytes(self._root)
+        counts = self._counter.read()
+        self._processes.note(self._counter.met)
         after, said = time.time(), self._drain()
         if counts is None:
             self._append("u", now)

@@ -68,6 +68,7 @@ class AgentHouse(Workspace):
         assert isinstance(made, AgentHouse)
         made.home = root / "home"
         made.home.mkdir()
+        (root / "tmp").mkdir()
         made.model = ModelServer(script, **(scripts or {}))
         if fault is not None:
             made.model.fault = fault
@@ -106,7 +107,9 @@ class AgentHouse(Workspace):
         """An empty home, the fake key, and secrets that no agent may see."""
         secrets = {"GH_TOKEN": "gho_not_for_agents", "GITHUB_TOKEN": "gho_not_for_agents"}
         known = super().env(extra)
-        return {**known, "HOME": str(self.home), **LOOPBACK, **secrets, **self.keys,
+        # codex makes no helpers in a home below the folder for temporary files, see docs/agents.md.
+        place = {"HOME": str(self.home), "TMPDIR": str(self.root / "tmp")}
+        return {**known, **place, **LOOPBACK, **secrets, **self.keys,
                 "PATH": os.environ["PATH"], **(extra or {})}  # fmt: skip
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ from tests.fork_server import Process, run_process
 T = TypeVar("T")
 FEATURE = "demo"
 JIRA = "T-1"
+MODE = "ORCHESTR_SET_SANDBOX_MODE"  # set for all tests, see `tests.conftest`
 PATIENCE = 120.0  # s; what is waited for in a test happens long before
 
 AGENT = """\
@@ -188,8 +189,12 @@ class Workspace:
     # ---- the program ----------------------------------------------------------------------
 
     def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The test's environment (HOME is a temporary folder already) without our variables."""
+        """The test's environment (HOME is a temporary folder already) without our variables, but
+        the mode of the sandbox where the workspace's own settings leave it open."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTR_", "AGENT_"))}
+        toml = self.root / "orchestr.toml"
+        if MODE in os.environ and not (toml.exists() and "[sandbox]" in toml.read_text()):
+            kept[MODE] = os.environ[MODE]
         kept.pop("NO_COLOR", None)
         return {**kept, "PYTHONWARNINGS": "default", **(extra or {})}
 

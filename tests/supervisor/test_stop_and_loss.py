@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from attempts import Attempt, eventually
 
@@ -305,3 +306,49 @@ def test_a_disk_that_is_full_to_the_end_and_freed_later(small_disk: Path) -> Non
         assert ended is not None and ended.code == 0
     finally:
         attempt.clean()
+
+
+STRAY = (  # an empty environment, a session of its own, a parent that is gone
+    "import os, sys, time\n"
+    "if os.fork(): sys.exit()\n"
+    "os.setsid()\n"
+    "os.execve(sys.executable, [sys.executable, '-c', 'import os, time\\n"
+    'open("stray", "w").write(str(os.getpid()))\\n'
+    "time.sleep(300)'], {})"
+)
+
+
+def test_what_left_its_environment_and_its_parent_is_ended_with_a_killed_supervisor(
+    attempt: Attempt,
+) -> None:
+    """By what the supervisor noted; the marker is not in an empty environment."""
+    (attempt.work / "stray.py").write_text(STRAY)
+    bystander = subprocess.Popen(["sleep", "300"], cwd=attempt.work, start_new_session=True)
+    running(attempt, f"{sys.executable} stray.py; touch up; sleep 300")
+    eventually(lambda: attempt.has("stray") and (attempt.work / "stray").read_text())
+    stray = int((attempt.work / "stray").read_text())
+    eventually(lambda: f"\n{stray} " in (attempt.dir / "processes").read_text())
+    attempt.children[0].kill()
+    attempt.children[0].wait()
+    try:
+        assert client.stop_attempt(attempt.dir, marker=attempt.marker, grace=0) is None
+        eventually(lambda: not psutil.pid_exists(stray) or
+                   psutil.Process(stray).status() == psutil.STATUS_ZOMBIE)  # fmt: skip
+        assert bystander.poll() is None  # a person's process in the worktree
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_notes_of_another_boot_name_nobody(attempt: Attempt) -> None:
+    """The machine was started anew: the numbers belong to others now."""
+    bystander = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    created = psutil.Process(bystander.pid).create_time()
+    line = f"{bystander.pid} {created:.2f} {bystander.pid}\n"
+    (attempt.dir / "processes").write_text(f"boot another\n{line}")
+    try:
+        assert client.end_leftovers(attempt.dir, attempt.marker) == 0
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()

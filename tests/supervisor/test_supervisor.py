@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 
@@ -280,3 +281,46 @@ def test_300_mb_of_output_in_little_memory(attempt: Attempt) -> None:
     assert (ended.bytes, ended.code, ended.detail) == (300_000_000, 0, "")
     assert peak < 40 << 20
     print("peak", peak >> 20, "MB", ended.seconds, "s", sys.version_info[:2])
+
+
+def test_an_agent_finds_no_secret_of_the_user_in_its_supervisor(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user_12345678")
+    attempt.sh("tr '\\0' '\\n' < /proc/$PPID/environ | cut -d= -f1 | sort")
+    attempt.run()
+    names = attempt.said()
+    assert "PATH" in names and "PYTHONPATH" in names
+    assert "GH_TOKEN" not in names and "ORCHESTR_ATTEMPT_ID" not in names
+
+
+TOKEN = "ghp_" + "a1B2c3D4" * 5
+SAYS = (
+    "import json, os, sys, time\n"
+    "key = os.environ['MY_API_KEY']\n"
+    "print('it is', key)\n"
+    f"sys.stdout.write('=' * 65500 + ' {TOKEN} ' + '=' * 200_000 + '\\n')\n"
+    f"sys.stdout.write(' {TOKEN[:20]}'); sys.stdout.flush(); time.sleep(0.1)\n"
+    f"print('{TOKEN[20:]}', file=sys.stdout)\n"
+    "print(json.dumps({'type': 'result', 'key': key}))\n"
+    f"print('last {TOKEN} ' + key)\n"
+    "print(key, file=sys.stderr)\n"
+)
+
+
+@pytest.mark.parametrize("how", ["lines", "json"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_what_is_written_holds_no_secret(attempt: Attempt, how: str, raw: bool) -> None:
+    key = 'my "own" \\ secret value'
+    env = {"PATH": os.environ["PATH"], "MY_API_KEY": key}
+    attempt.python(SAYS, env=env, format=how, raw_logs=raw)
+    ended = attempt.run()
+    files = [f for f in attempt.dir.iterdir() if f.is_file() and f.name != "launch.json"]
+    written = b"".join(f.read_bytes() for f in files).decode()
+    shown = [TOKEN[i : i + 8] for i in range(0, len(TOKEN) - 7) if TOKEN[i : i + 8] in written]
+    assert (bool(shown), "secret value" in written) == (raw, raw)
+    assert any("it is" in line for line in attempt.said())
+    if how == "lines":
+        assert ended.last_line.startswith("last ")
+    else:
+        assert {"type": "result", "key": key if raw else "***"} in attempt.transcript()

@@ -9,6 +9,10 @@ hooks and set `ANTHROPIC_BASE_URL`, which would send the key elsewhere. Its inst
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
 from orchestr.agents.cli_agent import CliAgent
@@ -39,10 +43,15 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.limits import LIMITING, is_final_error
 from orchestr.files import write_atomic
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # Tools that leave the worktree, wait for a person or for a later day.
 UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", "EnterPlanMode")
+# Of its settings folder: what it reads there, and what it renews.
+SETTINGS = ("settings.json", "settings.local.json", "CLAUDE.md", "agents", "commands", "skills",
+            "output-styles", "rules", ".claude.json")  # fmt: skip
+LOGINS = (".credentials.json",)
 GUIDES = ("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md")
 
 
@@ -85,7 +94,20 @@ class Claude(CliAgent):
             "DISABLE_TELEMETRY": "1",
             "DISABLE_ERROR_REPORTING": "1",
         }
+        if request.walled:  # with it `.claude.json` lies in the folder, where it can be replaced
+            env["CLAUDE_CONFIG_DIR"] = os.environ.get("CLAUDE_CONFIG_DIR") or str(
+                Path(os.environ.get("HOME", "/"), ".claude")
+            )
         return self.make_launch(request, argv, env, resume="--resume")
+
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """`CLAUDE_CONFIG_DIR`, else `~/.claude` and the `~/.claude.json` beside it."""
+        named, home = environ.get("CLAUDE_CONFIG_DIR"), Path(environ.get("HOME", "/"))
+        found = self.list_config(Path(named) if named else home / ".claude", SETTINGS, LOGINS)
+        beside = home / ".claude.json"
+        if named or not beside.is_file():
+            return (found,)
+        return (replace(found, copies=(*found.copies, (beside, beside.name))),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:

@@ -12,6 +12,8 @@ of a turn, for the whole session, and not for a turn that failed.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest
 from orchestr.agents.cli_agent import CliAgent
@@ -37,6 +39,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.files import write_atomic
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # An agent that tries to commit all the same may give up in the middle of its work.
@@ -45,6 +48,10 @@ NO_COMMITS = (
     "them: they are committed for you."
 )
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # what a model takes for one
+# Of its settings folder: what it reads there, and what it renews.
+SETTINGS = ("config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "skills", "rules",
+            "version.json", "models_cache.json")  # fmt: skip
+LOGINS = ("auth.json",)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
 
@@ -58,8 +65,11 @@ class Codex(CliAgent):
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin. Its keys are kept from the commands that it runs."""
-        sandbox = self.settings.sandbox or "workspace-write"
-        if not request.tools.edit:
+        # Its sandbox would stand inside of ours, which holds more: one wall is enough.
+        sandbox = "danger-full-access" if request.walled else "workspace-write"
+        if self.settings.sandbox is not None:
+            sandbox = self.settings.sandbox
+        if not request.tools.edit and not request.walled:
             sandbox = "read-only"
         hidden = sorted({*KEYS, *self.settings.pass_env})
         settings = {
@@ -91,9 +101,12 @@ class Codex(CliAgent):
         argv += [f"--image={path}" for path in shown if "," not in str(path)]
         argv += self.settings.args
         argv += ["resume", request.session, "-"] if request.session else ["-"]
-        return AgentLaunch(
-            tuple(argv), self.build_environment(request, {}), stdin=request.prompt, format="json"
-        )
+        return self.describe_launch(request, argv, {})
+
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """`CODEX_HOME`, else `~/.codex`."""
+        folder = environ.get("CODEX_HOME") or str(Path(environ.get("HOME", "/"), ".codex"))
+        return (self.list_config(Path(folder), SETTINGS, LOGINS),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:

@@ -11,6 +11,8 @@ environment. It reports no costs.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
 from orchestr.agents.cli_agent import CliAgent
@@ -34,9 +36,15 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.files import write_atomic
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 from orchestr.supervisor.client import ExitRecord
 
+# Of its settings folder: what it reads there, and what it renews.
+SETTINGS = ("settings.json", "GEMINI.md", ".env", "commands", "extensions", "skills", "agents",
+            "trustedFolders.json", "installation_id")  # fmt: skip
+LOGINS = ("oauth_creds.json", "google_accounts.json", "gemini-credentials.json",
+          "mcp-oauth-tokens.json")  # fmt: skip
 LIMITED = 429 % 256
 # The weakest of its settings files: the user's own go over it.
 DEFAULTS = {
@@ -109,6 +117,11 @@ class Gemini(CliAgent):
                 return (AgentResult(ok, text, total=total or None),)
             case _:
                 return note_record(record)
+
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """`.gemini` in `GEMINI_CLI_HOME`, else in the home folder."""
+        home = environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/")
+        return (self.list_config(Path(home, ".gemini"), SETTINGS, LOGINS),)
 
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """429 modulo 256."""

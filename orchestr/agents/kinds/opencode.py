@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
@@ -39,8 +40,13 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.sandbox.wall import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
+# Of its settings folder, what it reads there.
+SETTINGS = ("opencode.json", "opencode.jsonc", "config.json", "AGENTS.md", "agent", "agents",
+            "command", "commands", "mode", "modes", "plugin", "plugins", "package.json", "tool",
+            "tools", "themes")  # fmt: skip
 LOGINS = ("auth.json", "mcp-auth.json", "account.json")
 
 
@@ -64,7 +70,16 @@ class OpenCode(CliAgent):
         }
         if request.folder is not None:
             env |= prepare_data_folders(request.folder / "opencode", os.environ)
-        return self.make_launch(request, argv, env, resume="--session")
+        launch = self.make_launch(request, argv, env, resume="--session")
+        if not request.walled or request.folder is None:
+            return launch
+        logins = [path for name in LOGINS if (path := find_data(os.environ) / name).is_file()]
+        return replace(launch, write=(request.folder / "opencode", *logins))
+
+    def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
+        """`opencode` in `XDG_CONFIG_HOME`, else in `~/.config`."""
+        config = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/"), ".config"))
+        return (self.list_config(Path(config, "opencode"), SETTINGS, ()),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -142,15 +157,20 @@ def build_config(tools: ToolPermissions) -> dict[str, object]:
 
 def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Folders of the attempt's own for data and state, with the user's login linked in."""
-    theirs = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME", "/"), ".local/share"))
     data = folder / "data" / "opencode"
     data.mkdir(parents=True, exist_ok=True)
     for name in LOGINS:
-        source = Path(theirs, "opencode", name)
+        source = find_data(environ) / name
         if source.exists():
             with suppress(FileExistsError):
                 (data / name).symlink_to(source)
     return {"XDG_DATA_HOME": str(folder / "data"), "XDG_STATE_HOME": str(folder / "state")}
+
+
+def find_data(environ: Mapping[str, str]) -> Path:
+    """Where the user's opencode keeps its logins."""
+    data = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME", "/"), ".local/share"))
+    return Path(data, "opencode")
 
 
 KIND = AgentKind(OpenCode)

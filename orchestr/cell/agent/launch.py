@@ -19,10 +19,12 @@ from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
-from orchestr.cell.worktree.variables import cell_variables
+from orchestr.cell.worktree.variables import cell_variables, plan_file
+from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
 from orchestr.files import write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
+from orchestr.process.redact_stream import StreamRedactor
 from orchestr.process.redaction import secret_values
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
@@ -49,9 +51,10 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     if session is None:
         notes = repair or _read_text(folder / "notes.txt")
         build = build_plan_prompt if attempt.number < 0 else build_prompt
-        write_atomic(prompt, build(ctx, attempt, notes).encode())
+        write_atomic(prompt, hide_secrets(ctx, build(ctx, attempt, notes)).encode())
     marker = attempt.process_marker(ctx.key)
     upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
+    walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(attempt.agent).prepare_launch(
         AgentRequest(
             ctx.worktree,
@@ -62,6 +65,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
             session=session,
             tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
+            walled=walled,
         )
     )
     git = agent_git_env(
@@ -69,23 +73,37 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         ctx.worktree,
         ctx.run.layout.excludes_file,
         patterns=ctx.unseen.patterns,
-        config=agent_git_config(ctx),
+        config={**agent_git_config(ctx), **(GIT_SETTINGS if walled else {})},
         record=ctx.git_record,
     )
     # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
     no_gh = str(ctx.run.layout.state / "no-gh")
     limits = ctx.run.settings.limits
-    client.LaunchRecord(
-        argv=launch.argv,
-        cwd=str(ctx.worktree),
-        env={
+    plans = attempt.number < 0
+    if plans:
+        plan_file(ctx, attempt).parent.mkdir(exist_ok=True)
+    argv, env = wall_author(
+        ctx,
+        launch,
+        {
             "GH_CONFIG_DIR": no_gh,
             **launch.env,
             **git,
             **ctx.mark_inside("its agent", attempt.number),
             "ORCHESTR_ATTEMPT_ID": marker,
         },
+        folder,
+        agent=ctx.run.settings.agents[attempt.agent],
+        can_write=not plans,
+        read=upstreams,
+        write=(plan_file(ctx, attempt).parent,) if plans else (),
+    )
+    client.LaunchRecord(
+        argv=argv,
+        cwd=str(ctx.worktree),
+        env=env,
         marker=marker,
+        walled=walled,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=ctx.timeout,
@@ -93,7 +111,14 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),
+        raw_logs=ctx.run.settings.workspace.raw_logs,
     ).write(folder)
+
+
+def hide_secrets(ctx: CellContext, text: str) -> str:
+    """A text that an agent is given and that stays on the disk, without the user's secrets."""
+    raw = ctx.run.settings.workspace.raw_logs
+    return text if raw else StreamRedactor(secret_values(os.environ)).hide_text(text)
 
 
 def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:

@@ -125,7 +125,7 @@ def _format_evidence(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _read_diff(ctx: CellContext, head: str, base: str) -> str:
     with use_attributes_of(ctx.repo, base) as repo:  # what the change calls binary is shown
-        text = repo.run_readonly("diff", "-M", base, head, "--").text
+        text = repo.run_readonly("diff", "--no-text", "-M", base, head, "--").text
     if len(text) <= DIFF_LIMIT:
         return text.rstrip("\n")
     rest = len(text) - DIFF_LIMIT

@@ -32,7 +32,6 @@ from orchestr.cell.context import CellContext
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json
 from orchestr.process.redaction import redact
-from orchestr.process.tree import kill_marked
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -110,7 +109,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
         _wait_for_limit(ctx, work)
         found = client.read_attempt_state(folder)
         if found is AttemptState.LOST:
-            kill_marked(work.marker)
+            client.end_leftovers(folder, work.marker)
             _emit_work_event(ctx, EventKind.ATTEMPT_ADOPTED, work, state=str(found))
             prepare_next_start(folder, _transcript_session(ctx, work), STOPPED_BEFORE)
         with ExitStack() as slot:
@@ -174,7 +173,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         return end
     marker = work.marker
     if not stop.is_set():
-        kill_marked(marker)
+        client.end_leftovers(folder, marker)
         return ExitRecord(None, None, ExitReason.STOPPED, LOST)
     grace, now = ctx.run.settings.limits.grace, ctx.run.kill.is_set()
     end = client.stop_attempt(folder, marker=marker, grace=grace, now=now, child=child)

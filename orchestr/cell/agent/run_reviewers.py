@@ -20,13 +20,19 @@ from pathlib import Path
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
 from orchestr.cell.agent import verdict as opinions
-from orchestr.cell.agent.launch import last_start_offset, prepare_next_start, session_to_resume
+from orchestr.cell.agent.launch import (
+    hide_secrets,
+    last_start_offset,
+    prepare_next_start,
+    session_to_resume,
+)
 from orchestr.cell.agent.run_agent import AgentWork, drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
 from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
+from orchestr.cell.worktree.wall import is_walled, wall_reviewer
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import agent_git_env
@@ -214,11 +220,12 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
     if session is None:
         again = folder / "again.md"
         more = again.read_text(encoding="utf-8") if again.exists() else ""
-        write_atomic(prompt, (case.prompt + more).encode())
+        write_atomic(prompt, hide_secrets(ctx, case.prompt + more).encode())
     settings = ctx.run.settings
     marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
     read = (*case.pictures, *(up.worktree for up in ctx.upstreams()))
+    walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(reviewer.agent).prepare_launch(
         AgentRequest(
             tree,
@@ -242,21 +249,37 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, part),
             schema=opinions.SCHEMA,
             pictures=() if session else case.pictures,
+            walled=walled,
         )
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
     limits = settings.limits
+    argv, env = wall_reviewer(
+        ctx,
+        launch,
+        {
+            "GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"),
+            **launch.env,
+            **git,
+            **ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
+            "ORCHESTR_ATTEMPT_ID": marker,
+        },
+        folder,
+        agent=settings.agents[reviewer.agent],
+        tree=tree,
+        read=read,
+    )
     client.LaunchRecord(
-        argv=launch.argv,
+        argv=argv,
         cwd=str(tree),
-        env={"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"), **launch.env, **git,
-             **ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
-             "ORCHESTR_ATTEMPT_ID": marker},
+        env=env,
         marker=marker,
+        walled=walled,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=reviewer.timeout or limits.timeout,
         idle_timeout=limits.idle_timeout,
+        raw_logs=settings.workspace.raw_logs,
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),

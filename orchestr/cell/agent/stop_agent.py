@@ -17,7 +17,6 @@ from orchestr.cell.agent.run_agent import (
 )
 from orchestr.cell.context import CellContext
 from orchestr.process.file_lock import FlockLock
-from orchestr.process.tree import kill_marked
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.supervisor import client
@@ -33,7 +32,7 @@ def end_lost_agent(ctx: CellContext, attempt: Attempt) -> str | None:
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     if client.read_attempt_state(folder) is not AttemptState.LOST:
         return None
-    kill_marked(attempt.process_marker(ctx.key))
+    client.end_leftovers(folder, attempt.process_marker(ctx.key))
     return LOST
 
 
@@ -67,7 +66,7 @@ def stop_agent(ctx: CellContext, work: AgentWork) -> None:
         if end.detail != NEVER and work.agent in ctx.run.settings.agents:
             journal_exit(ctx, work, end, judge_exit(ctx, work, end))
     if work.marker:
-        kill_marked(work.marker)
+        client.end_leftovers(work.folder, work.marker)
 
 
 def _prevent_start(folder: Path) -> None:

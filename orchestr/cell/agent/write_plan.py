@@ -140,6 +140,8 @@ def collect_plan_text(ctx: CellContext, plan: Attempt) -> str:
     """The plan: the file that the agent wrote, else its last answer. Raises PhaseFailed."""
     folder, place = attempts.attempt_folder(ctx.dir, plan.number), plan_file(ctx, plan)
     text = ""
+    if not place.exists():  # an agent of the version before was given this one
+        place = folder / place.name
     if place.is_file() and not place.is_symlink():
         if place.stat().st_size > LONGEST:
             raise ctx.fail(f"its plan is longer than {LONGEST >> 10} KiB", hint=f"less {place}")

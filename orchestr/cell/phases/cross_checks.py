@@ -22,6 +22,7 @@ from orchestr.cell.proof.run_checks import (
 from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
 from orchestr.cell.worktree.ensure import readable_checkout
 from orchestr.cell.worktree.links_back import explain_links_back
+from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
 from orchestr.errors import PhaseFailed
@@ -150,6 +151,8 @@ def _check_merge(
         environ=os.environ,
         stop=CellStopEvent(ctx),
         places=dict.fromkeys((check.name for check in checks), run.feature.path),
+        raw_logs=run.settings.workspace.raw_logs,
+        wall=wall_checks(ctx),
     )
     results = run_suite(
         checks,

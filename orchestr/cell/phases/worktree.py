@@ -25,6 +25,7 @@ from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_che
 from orchestr.cell.worktree.setup import set_up_worktree
 from orchestr.codec import replace as replace_record
 from orchestr.errors import CellBlocked
+from orchestr.git.bases import fetch_base, find_base
 from orchestr.git.errors import GitError
 from orchestr.git.merge import merge_heads
 from orchestr.git.repo import CommitId
@@ -302,10 +303,9 @@ def _newest_base_commit(ctx: CellContext, base_ref: str) -> CommitId:
         if error is not None:
             why = f"origin cannot be fetched, using what is here: {error}"
             ctx.emit(EventKind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
-    for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):
-        commit = repo.resolve_commit(ref)
-        if commit is not None:
-            return commit
+    commit = find_base(repo, base_ref)
+    if commit is not None:
+        return commit
     raise ctx.fail(
         f"base branch {base_ref!r} is neither at origin nor in {ctx.repo_path}",
         hint=f"set [repos.{ctx.cell.repo}] base, or push {base_ref}",
@@ -317,10 +317,9 @@ def _fetch_base(ctx: CellContext, base_ref: str) -> str | None:
     known = ctx.run.fetches.setdefault((ctx.cell.repo, base_ref), BaseFetch())
     with known.lock:
         if known.at is None or time.monotonic() - known.at > FETCH_AGE:
-            refspec = f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}"
             known.error = None
             try:
-                ctx.repo.fetch("origin", refspec, locks=ctx.run.layout.locks_dir)
+                fetch_base(ctx.repo, base_ref, locks=ctx.run.layout.locks_dir)
             except GitError as error:
                 known.error = error.message
             known.at = time.monotonic()

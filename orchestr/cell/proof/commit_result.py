@@ -10,16 +10,14 @@ from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.proof.verify_commits import find_wholesale_deletion
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER
-from orchestr.cell.worktree.clone_snapshot import git_commands
 from orchestr.cell.worktree.discard import put_worktree
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.cell.worktree.signing import warn_of_slow_commit
 from orchestr.cell.worktree.take_out_kit import take_out_kit
 from orchestr.errors import OrchestrError, as_disk_full
+from orchestr.git.open_conflicts import list_open_conflicts
 from orchestr.git.repo import CommitId
-from orchestr.git.snapshot import reveal_hidden
-from orchestr.git.trace import hid_files
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import clear_stale_locks
 from orchestr.state.attempts import Attempt
@@ -106,15 +104,13 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
         raise ctx.fail(f"after the agent ended, {AFTER[verdict.finding].format(verdict.detail)}")
     repo = ctx.worktree_repo
     clear_stale_locks(ctx.worktree)  # of a git that ended with its agent
-    unmerged = repo.unmerged_paths()
+    unmerged = list_open_conflicts(repo)  # those that are resolved are added with the rest
     under_way = unfinished_operation(repo)
     if unmerged:
-        where = format_paths(list(unmerged))
+        where = format_paths(unmerged)
         raise ctx.fail(f"the agent left a {under_way or 'merge'} unfinished, conflicts in {where}")
     if under_way in ("rebase", "bisect", "series of commits"):  # others end with the next commit
         raise ctx.fail(f"the agent left a {under_way} unfinished")
-    if hid_files(git_commands(ctx, ctx.key)):
-        reveal_hidden(repo)  # else checks judge files that no commit has
     try:
         with warn_of_slow_commit(ctx):
             head = repo.commit_all(commit_style.commit_message(ctx))

@@ -25,6 +25,7 @@ from orchestr.cell.worktree.ensure import base_branch, find_checkout
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import list_base_tips
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts, repairs
@@ -181,10 +182,9 @@ def _find_merged_base(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) -
     except OrchestrError:
         pass  # the repository has no default branch; the marker names the base
     for branch in dict.fromkeys(branches):
-        for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
-            there = repo.resolve_commit(ref)
-            common = repo.merge_base(there, tip) if there is not None else None
-            if there is None or common is None or common == base:
+        for there in list_base_tips(repo, branch).values():
+            common = repo.merge_base(there, tip)
+            if common is None or common == base:
                 continue
             gone = not repo.is_ancestor(base, tip) and not repo.is_ancestor(base, there)
             if gone or repo.is_ancestor(base, common):

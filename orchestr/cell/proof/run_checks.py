@@ -22,6 +22,7 @@ from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.variables import cell_variables
+from orchestr.cell.worktree.wall import wall_checks
 from orchestr.cell.worktree.worktree_guard import checks_marker, guard_worktree
 from orchestr.checks.base import CheckResult, Failure
 from orchestr.checks.cache import ResultCache, cache_key, result_as_dict
@@ -144,6 +145,8 @@ def make_suite_request(ctx: CellContext, head: CommitId, folder: Path) -> SuiteR
         ports=lease_check_ports(ctx),
         stop=CellStopEvent(ctx),
         places=locate_checks(ctx),
+        raw_logs=ctx.run.settings.workspace.raw_logs,
+        wall=wall_checks(ctx),
     )
 
 

@@ -18,6 +18,7 @@ from orchestr.cell.pull_request.observe import observe_new_clone
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.body_markers import read_owner
+from orchestr.git.bases import list_base_tips
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -79,9 +80,8 @@ def build_adopted_marker(ctx: CellContext, pr: PullRequest, phase: str) -> Workt
     """The marker of an adopted cell: its base is where the pull request left its own base."""
     head = fetch_pr_head(ctx, pr)
     base = None
-    for ref in (f"refs/remotes/origin/{pr.base}", f"refs/heads/{pr.base}"):
-        tip = ctx.repo.resolve_commit(ref)
-        base = ctx.repo.merge_base(tip, head) if tip else None
+    for tip in list_base_tips(ctx.repo, pr.base).values():
+        base = ctx.repo.merge_base(tip, head)
         if base is not None:
             break
     trees = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}

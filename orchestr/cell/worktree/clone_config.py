@@ -1,36 +1,47 @@
-"""Config and hooks of a clone after an agent: whose change each one is, and what is put back.
+"""Files around a worktree after an agent: whose change each one is, and what is put back.
 
-Honest tools write both (`npm install` sets husky's hooks path), so what is put back is a warning
-and no failure of the author; the changed file is kept beside the attempt. What the agent's own git
-wrote is put back. Of what git's record does not show, a setting that makes git run a program or
-reach another server is put back, too, and so is a hook, unless the agent wrote nothing at that
-moment: then a person did, and it stays. A change of another agent that is still at work is left.
+They are those of the clone (`clone_files`: config, hooks, attributes, where worktrees lead) and the
+user's own config of git (`user_guard`). Honest tools write them (`npm install` sets husky's hooks
+path), so what is put back is a warning and no failure of the author; the changed file is kept
+beside the attempt. What the agent's own git wrote is put back. Of what git's record does not show,
+a setting that makes git run a program, reach another server or answer otherwise is put back, too,
+and so is any other file, unless no agent wrote at that moment: then a person did, and it stays.
+
+A change of an agent that is still at work is put back as well: our git works in the clone for
+others meanwhile, and would run in its name what was planted.
 """
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
-from orchestr.cell.worktree.clone_snapshot import CloneSnapshot, read_config_and_hooks
+from orchestr.cell.worktree.clone_files import CONFIGS, is_known_to_git, owner_of
+from orchestr.cell.worktree.file_picture import (
+    Entry,
+    Files,
+    entry_content,
+    keep_entry,
+    remove_file,
+    write_entry,
+)
 from orchestr.files import write_atomic
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
 from orchestr.git.trace import GitCommand, changed_setting
 
-# Settings by which git runs programs, reaches servers or becomes unusable.
+# Settings by which git runs programs, reaches servers, answers otherwise or becomes unusable.
 RISKY = re.compile(
     r"core\.(hookspath|fsmonitor|sshcommand|gitproxy|editor|pager|askpass|attributesfile|worktree"
-    r"|bare|repositoryformatversion|alternaterefscommand)|credential\..*|filter\..*"
-    r"|diff\.(external|.*\.(command|textconv))|merge\..*\.driver|url\..*|include(if)?\..*"
+    r"|bare|repositoryformatversion|alternaterefscommand|autocrlf|eol|excludesfile|filemode"
+    r"|ignorecase|ignorestat|safecrlf|symlinks)|credential\..*|filter\..*|lfs\..*"
+    r"|diff\.(external|.*\.(command|textconv))|merge\..*|url\..*|include(if)?\..*"
     r"|remote\..*|gpg\..*|extensions\..*|http\..*|protocol\..*|uploadpack\..*|receive\..*"
-    r"|sequence\.editor|hook\..*"
+    r"|sequence\.editor|hook\..*|submodule\..*|trace2\..*|safe\..*|(transfer|fetch)\..*"
 )
 
 
@@ -44,17 +55,19 @@ class Author(Enum):
 
 @dataclass(slots=True)
 class FileChanges:
-    """``restored`` is put back by `put_back`, ``personal`` stays: sentences for warnings.
-    ``left``: whether there are changes of other agents."""
+    """``restored`` is put back by `put_back`, ``personal`` stays: sentences for warnings."""
 
     restored: list[str] = field(default_factory=list)
     personal: list[str] = field(default_factory=list)
-    left: bool = False
+    removals: list[Callable[[], object]] = field(default_factory=list)
     steps: list[Callable[[], object]] = field(default_factory=list)
 
     def put_back(self) -> None:
-        """Do what `compare_files` has found: afterwards nothing shows any more what there was."""
-        for step in self.steps:
+        """Do what `compare_files` has found: afterwards nothing shows any more what there was.
+
+        What is in the way goes first: a link in place of a folder leads elsewhere.
+        """
+        for step in (*self.removals, *self.steps):
             step()
 
 
@@ -88,60 +101,117 @@ class FileJudge:
         return self.author_of(path, old) if RISKY.fullmatch(key.lower()) else Author.PERSON
 
 
-def compare_files(common: Path, before: CloneSnapshot, judge: FileJudge) -> FileChanges:
-    """Compare config and hooks with the picture. Changes nothing before `FileChanges.put_back`."""
-    config, hooks = read_config_and_hooks(common)
-    found = FileChanges()
-    _compare_config(common / "config", before.config, config, judge, found)
-    for name in sorted({*before.hooks, *hooks}):
-        old, new = before.hooks.get(name), hooks.get(name)
+def compare_clone_files(
+    common: Path, before: Files, now: Files, judge: FileJudge, scope: Callable[[str], bool]
+) -> FileChanges:
+    """Compare the files of a clone with its picture; ``scope``: which names that is of."""
+    pictured, there = ({owner_of(name) for name in files} for files in (before, now))
+    places = {}
+    for name in sorted({*before, *now}):
+        owner = owner_of(name)
+        # A worktree or submodule that is new, or was removed meanwhile, is somebody's work.
+        is_strange = owner and (owner not in pictured or owner not in there)
+        is_added = name not in before and not is_known_to_git(name)
+        # A shallow clone is deepened by fetches; a whole one does not become shallow.
+        is_deepened = name.rpartition("/")[2] == "shallow" and name in before
+        if scope(name) and not (is_strange or is_added or is_deepened):
+            places[name] = common / name
+    return compare_files(places, before, now, judge)
+
+
+def compare_files(
+    places: Mapping[str, Path],
+    before: Files,
+    now: Files,
+    judge: FileJudge,
+    configs: Iterable[str] = CONFIGS,
+) -> FileChanges:
+    """Compare files with the picture. Changes nothing before `FileChanges.put_back`.
+
+    ``configs`` are names of config files, of which each setting is looked at.
+    """
+    found, settings = FileChanges(), set(configs)
+    for name, place in places.items():
+        old, new = before.get(name), now.get(name)
         if old == new:
             continue
-        place = common / "hooks" / name
-        author = judge.author_of(place, base64.b64decode(old[1]) if old else None)
-        if author is Author.OTHER_AGENT:
-            found.left = True
-            continue
-        if author is Author.PERSON:
-            found.personal.append(
-                f"while {judge.during}, the hook {place} was changed, and not by its agent; "
-                f"it stays as it is"
-            )
-            continue
-        if new is not None:
-            kept, changed = judge.kept / "hooks" / name, base64.b64decode(new[1])
-            found.steps.append(partial(write_atomic, kept, changed))
-        if old is None:
-            found.steps.append(partial(place.unlink, missing_ok=True))
+        is_config = name in settings or name.rpartition("/")[2] in settings
+        if is_config and _is_plain(old) and _is_plain(new):
+            _compare_config(name, place, old, new, judge, found)
         else:
-            found.steps.append(partial(write_file, place, base64.b64decode(old[1]), old[0]))
-        found.restored.append(
-            f"while {judge.during}, the hook {place} was changed; it was put back"
-            + (f", the changed one is kept as {judge.kept / 'hooks' / name}" if new else "")
-        )
+            _compare_file(name, place, old, new, judge, found)
     return found
 
 
-def _compare_config(
-    place: Path, before: str, now: str, judge: FileJudge, found: FileChanges
+def _is_plain(entry: Entry | None) -> bool:
+    return entry is not None and entry[0] >= 0
+
+
+def _compare_file(
+    name: str,
+    place: Path,
+    old: Entry | None,
+    new: Entry | None,
+    judge: FileJudge,
+    found: FileChanges,
 ) -> None:
-    if before == now:
+    what = f"the hook {place}" if name.startswith("hooks/") else str(place)
+    if judge.author_of(place, entry_content(old)) is Author.PERSON:
+        found.personal.append(
+            f"while {judge.during}, {what} was changed, and not by its agent; it stays as it is"
+        )
         return
-    old, new = (_parse_settings(base64.b64decode(text)) for text in (before, now))
-    if new is None or old is None:
-        _put_config_back(place, before, now, "it can no longer be read", judge, found)
+    kept = _plan_restore(name, place, old, new, judge, found)
+    found.restored.append(
+        f"while {judge.during}, {what} was changed; it was put back"
+        + (f", the changed one is kept as {kept}" if new else "")
+    )
+
+
+def _plan_restore(
+    name: str,
+    place: Path,
+    old: Entry | None,
+    new: Entry | None,
+    judge: FileJudge,
+    found: FileChanges,
+) -> Path:
+    """The steps that keep the changed file and put the former one back; the place of the copy."""
+    kept = judge.kept / name.lstrip("/")
+    if new is not None:
+        found.removals.append(partial(keep_entry, place, kept))
+    if old is None:
+        found.removals.append(partial(remove_file, place))
+    else:
+        found.steps.append(partial(write_entry, place, old))
+    return kept
+
+
+def _compare_config(
+    name: str,
+    place: Path,
+    old: Entry | None,
+    new: Entry | None,
+    judge: FileJudge,
+    found: FileChanges,
+) -> None:
+    was, now = entry_content(old) or b"", entry_content(new) or b""
+    if was == now:
+        return  # another mode alone
+    before, after = _parse_settings(was), _parse_settings(now)
+    if before is None or after is None:
+        kept = _plan_restore(name, place, old, new, judge, found)
+        _report_config(place, "it can no longer be read", kept, judge, found)
         return
-    remotes = {key.rpartition(".")[0] for key in old if key.startswith("remote.")}
-    differ = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    was = base64.b64decode(before)
+    remotes = {key.rpartition(".")[0] for key in before if key.startswith("remote.")}
+    differ = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     authors = {key: judge.author_of_setting(key, place, was) for key in differ}
-    mine = [key for key in differ if authors[key] is Author.AGENT]
+    mine = [key for key in differ if authors[key] is not Author.PERSON]
     told = [key for key in mine if not _is_daily_work(key, remotes)]
     personal = [
         key for key in differ
         if authors[key] is Author.PERSON and not _is_daily_work(key, remotes)
     ]  # fmt: skip
-    found.left = found.left or Author.OTHER_AGENT in authors.values()
     if personal:
         found.personal.append(
             f"while {judge.during}, {place} was changed ({', '.join(personal[:5])}), and not "
@@ -150,27 +220,22 @@ def _compare_config(
     if not told:
         return
     if mine == differ:
-        _put_config_back(place, before, now, ", ".join(told[:5]), judge, found)
-        return
-    found.steps.append(partial(write_atomic, judge.kept / "config", base64.b64decode(now)))
-    for key in mine:
-        found.steps.append(partial(_restore_setting, place, key, old.get(key, []), key in new))
-    _report_config(place, ", ".join(told[:5]), judge, found)
+        kept = _plan_restore(name, place, old, new, judge, found)
+    else:
+        kept = judge.kept / name.lstrip("/")
+        found.steps.append(partial(write_atomic, kept, now))
+        for key in mine:
+            values = before.get(key, [])
+            found.steps.append(partial(_restore_setting, place, key, values, key in after))
+    _report_config(place, ", ".join(told[:5]), kept, judge, found)
 
 
-def _put_config_back(
-    place: Path, before: str, now: str, what: str, judge: FileJudge, found: FileChanges
+def _report_config(
+    place: Path, what: str, kept: Path, judge: FileJudge, found: FileChanges
 ) -> None:
-    """The whole file, byte by byte."""
-    found.steps.append(partial(write_atomic, judge.kept / "config", base64.b64decode(now)))
-    found.steps.append(partial(write_file, place, base64.b64decode(before), None))
-    _report_config(place, what, judge, found)
-
-
-def _report_config(place: Path, what: str, judge: FileJudge, found: FileChanges) -> None:
     found.restored.append(
         f"while {judge.during}, {place} was changed ({what});"
-        f" it was put back, the changed one is kept as {judge.kept / 'config'}"
+        f" it was put back, the changed one is kept as {kept}"
     )
 
 
@@ -188,15 +253,6 @@ def _restore_setting(place: Path, key: str, values: Sequence[str], there: bool) 
         repo.run_git("config", "--file", str(place), "--unset-all", key, check=False)
     for value in values:
         repo.run_git("config", "--file", str(place), "--add", key, value, check=False)
-
-
-def write_file(path: Path, data: bytes, mode: int | None) -> None:
-    """Write a file with its mode; None: the one that it has."""
-    if mode is None:
-        with suppress(OSError):
-            mode = path.stat().st_mode & 0o777
-    write_atomic(path, data)
-    path.chmod(0o644 if mode is None else mode)
 
 
 def _parse_settings(data: bytes) -> Mapping[str, list[str]] | None:

@@ -1,5 +1,5 @@
-"""What an agent has no business with: its clone's config, hooks and other refs, its origin's base,
-and the workspace's own files.
+"""What an agent has no business with: its clone's common directory and other refs, its origin's
+base, the user's config of git, and the workspace's own files.
 
 A worktree shares config, hooks and refs with the clone it belongs to, and no setting keeps an agent
 from them. So a picture is taken before an agent starts and compared after it ended, before our own
@@ -21,14 +21,15 @@ from functools import partial
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree import clone_config, clone_refs, workspace_guard
+from orchestr.cell.worktree import clone_config, clone_refs, user_guard, workspace_guard
+from orchestr.cell.worktree.clone_files import owner_of
 from orchestr.cell.worktree.clone_snapshot import (
     GUARD,
     CloneSnapshot,
     common_dir,
     git_commands,
     is_at_work,
-    read_config_and_hooks,
+    read_clone_files,
     read_refs,
     read_refs_and_stash,
     read_snapshot,
@@ -43,8 +44,10 @@ from orchestr.cell.worktree.harm_record import (
     read_harm,
     write_harm,
 )
+from orchestr.cell.worktree.worktree_link import find_foreign_link, put_link_back
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import fetch_base
 from orchestr.git.errors import GitError
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -66,6 +69,7 @@ def snapshot_clone(
     """
     tip = _read_origin_base(ctx, base_ref) if base_ref else None
     workspace_guard.snapshot_workspace(ctx)
+    user_guard.snapshot_user_files(ctx)
     with snapshot_lock(ctx):
         old = read_snapshot(ctx)
         held = old.holders if old else ()
@@ -73,11 +77,11 @@ def snapshot_clone(
         ctx.git_record.unlink(missing_ok=True)
         if harm_file is not None:
             harm_file.unlink(missing_ok=True)
-        config, hooks = read_config_and_hooks(common_dir(ctx))
+        files = read_clone_files(common_dir(ctx))
         refs, stash = read_refs_and_stash(ctx.repo)
-        picture = CloneSnapshot(config, hooks, refs, stash)
+        picture = CloneSnapshot(files, refs, stash)
         if old is not None and others:
-            picture = replace(old, refs={**picture.refs, **old.refs})
+            picture = _add_to_picture(old, picture)
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
         write_snapshot(ctx, replace(picture, origin=origin, holders=(*others, ctx.key)))
     return refs
@@ -106,27 +110,34 @@ def restore_after_guard(ctx: CellContext) -> CloneReport:
 def _restore(
     ctx: CellContext, number: int, base_ref: str, during: str, harm_file: Path
 ) -> CloneReport:
-    """Files come first and without git, which does nothing while the config cannot be read."""
+    """Files come first and without git: it does nothing while the config cannot be read, and
+    would run what was planted."""
     known = _restore_workspace(ctx, number, during, harm_file)
+    known = _restore_user_files(ctx, number, during, harm_file, known)
     with snapshot_lock(ctx):
         before = read_snapshot(ctx)
         if before is None or ctx.key not in before.holders:
             return known
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
-        files = clone_config.compare_files(
-            common_dir(ctx), before, _make_judge(ctx, number, during, holders)
+        common, judge = common_dir(ctx), _make_judge(ctx, number, during, holders)
+        files = clone_config.compare_clone_files(
+            common, before.files, read_clone_files(common), judge, before.covers_file
         )
-        known = write_harm(harm_file, known, CloneReport(restored=files.restored))
+        link = find_foreign_link(ctx.worktree, common)
+        strays = [f"the .git of its worktree led to {link}; it was put back"] if link else []
+        known = write_harm(harm_file, known, CloneReport(strays, files.restored))
         files.put_back()
-        changes = clone_refs.compare_refs(ctx, before, holders)
+        if link:
+            put_link_back(ctx.worktree, common)
         origin = dict(before.origin)
         tip = _read_origin_base(ctx, base_ref) if base_ref else None
+        changes = clone_refs.compare_refs(ctx, before, holders, {base_ref: tip or ""})
         pushed = _judge_origin(ctx, base_ref, origin.get(base_ref), tip)
         if tip:
             origin[base_ref] = tip
-        found = CloneReport([*changes.found, *pushed], files.restored)
+        found = CloneReport([*strays, *changes.found, *pushed], files.restored)
         write_harm(harm_file, known, found)
-        found.harm = [*clone_refs.restore_refs(ctx, changes), *pushed]
+        found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed]
         report = write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal]
         warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
@@ -138,9 +149,8 @@ def _restore(
                 refs={**refs, **{c.ref: c.old for c in changes.left}},
                 stash=(*stash, *changes.left_stashes),
             )
-        if holders and files.personal and not files.left:
-            config, hooks = read_config_and_hooks(common_dir(ctx))
-            after = replace(after, config=config, hooks=hooks)
+        if holders and files.personal:
+            after = replace(after, files=read_clone_files(common))
         write_snapshot(ctx, after)
     for text in warnings:
         ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
@@ -155,6 +165,29 @@ def _restore_workspace(ctx: CellContext, number: int, during: str, harm_file: Pa
     for text in (*found.restored, *found.personal):
         ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
     return write_harm(harm_file, known, CloneReport(found.harm, found.restored))
+
+
+def _restore_user_files(
+    ctx: CellContext, number: int, during: str, harm_file: Path, known: CloneReport
+) -> CloneReport:
+    """The user's config of git; all that is known of harm by then."""
+
+    def make_judge(others: Sequence[str]) -> clone_config.FileJudge:
+        return _make_judge(ctx, number, during, others)
+
+    found = user_guard.restore_user_files(ctx, make_judge)
+    for text in (*found.restored, *found.personal):
+        ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
+    return write_harm(harm_file, known, CloneReport(restored=found.restored))
+
+
+def _add_to_picture(old: CloneSnapshot, now: CloneSnapshot) -> CloneSnapshot:
+    """The picture of those who are at work, with what came to the clone since: it is not theirs to
+    say that it was not there."""
+    strangers = {n: e for n, e in now.files.items() if not old.covers_file(n)}
+    fresh = {owner_of(n) for n in now.files} - {owner_of(n) for n in old.files}
+    strangers |= {n: e for n, e in now.files.items() if owner_of(n) in fresh}
+    return replace(old, files={**strangers, **old.files}, refs={**now.refs, **old.refs}, whole=True)
 
 
 def _make_judge(
@@ -195,8 +228,7 @@ def _judge_origin(ctx: CellContext, base_ref: str, old: str | None, tip: str | N
     repo = ctx.repo
     if repo.resolve_commit(tip) is None:
         with suppress(GitError):
-            repo.fetch("origin", f"+refs/heads/{base_ref}:refs/remotes/origin/{base_ref}",
-                       locks=ctx.run.layout.locks_dir)  # fmt: skip
+            fetch_base(repo, base_ref, locks=ctx.run.layout.locks_dir)
     if repo.resolve_commit(tip) is None or repo.resolve_commit(old) is None:
         return []
     if not repo.is_ancestor(old, tip):

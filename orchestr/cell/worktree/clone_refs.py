@@ -13,18 +13,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.clone_snapshot import CloneSnapshot, git_commands, read_refs, read_stash
+from orchestr.cell.worktree.clone_snapshot import (
+    REMOTES,
+    REPLACED,
+    CloneSnapshot,
+    git_commands,
+    read_refs,
+    read_stash,
+)
+from orchestr.git.bases import BASES
 from orchestr.git.errors import GitError
 from orchestr.git.repo import NO_COMMIT, CommitId, Repo
 from orchestr.git.runner import split_records
 from orchestr.git.trace import GitCommand, count_foreign_stash_drops, moved_ref
 
 KEPT = "refs/orchestr/kept"
+KINDS = {
+    "refs/heads/": "branch",
+    "refs/tags/": "tag",
+    REPLACED: "replacement",
+    REMOTES: "remote branch",
+    f"{BASES}/": "our record of base",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RefChange:
-    """A ref that was deleted or moved; ``new`` is empty when it is gone."""
+    """A ref that was deleted, moved or made; ``new`` is empty when it is gone, ``old`` when it was
+    not there."""
 
     ref: str
     old: str
@@ -33,8 +49,9 @@ class RefChange:
     @property
     def text(self) -> str:
         """What happened, for people."""
-        kind = "branch" if self.ref.startswith("refs/heads/") else "tag"
+        kind = next(word for start, word in KINDS.items() if self.ref.startswith(start))
         what = f"rewritten to {self.new[:12]}" if self.new else "deleted"
+        what = what if self.old else f"made, for {self.new[:12]}"
         return f"{kind} {short_name(self.ref)} was {what}"
 
 
@@ -58,22 +75,32 @@ class CloneChanges:
         return texts
 
 
-def compare_refs(ctx: CellContext, before: CloneSnapshot, others: Sequence[str]) -> CloneChanges:
+def compare_refs(
+    ctx: CellContext, before: CloneSnapshot, others: Sequence[str], tips: Mapping[str, str]
+) -> CloneChanges:
     """What became of the refs and stashes of the picture. Changes nothing.
 
-    ``others`` are the cells that are still at work in this clone.
+    ``others`` are the cells that are still at work in this clone; ``tips`` are branches as the
+    origin has just named them.
     """
     now, found = read_refs(ctx.repo), CloneChanges()
     own = git_commands(ctx, ctx.key)
     theirs = [command for key in others for command in git_commands(ctx, key)]
     places: Mapping[str, list[Path]] | None = None
-    for ref, old in before.refs.items():
-        new = now.get(ref, "")
-        if new == old or ref in _cell_refs(ctx):
+    cells = _cell_refs(ctx)
+    for ref in {**before.refs, **_pick_replaced(before, now)}:
+        old, new = before.refs.get(ref, ""), now.get(ref, "")
+        if new == old or ref in cells:
             continue
+        change = RefChange(ref, old, new)
+        if ref.startswith((REMOTES, f"{BASES}/")):
+            if _moved_by_hand(change, own, tips):
+                found.harmful.append(change)
+            elif _moved_by_hand(change, theirs, tips):
+                found.left.append(change)
+            continue  # fetches of anybody, and our own record
         if places is None:
             places = _find_checkouts(ctx)
-        change = RefChange(ref, old, new)
         at = places.get(ref, [])
         if moved_ref(ref, own, at):
             if not new or _takes_away(ctx, change, bool(at)):
@@ -84,6 +111,26 @@ def compare_refs(ctx: CellContext, before: CloneSnapshot, others: Sequence[str])
             found.personal.append(change)
     _compare_stashes(ctx, before, own, theirs, found)
     return found
+
+
+def _pick_replaced(before: CloneSnapshot, now: Mapping[str, str]) -> Mapping[str, str]:
+    """The objects that stand for others: one that was made counts, too."""
+    return {r: to for r, to in now.items() if r.startswith(REPLACED) and before.covers_ref(r)}
+
+
+def _moved_by_hand(
+    change: RefChange, commands: Sequence[GitCommand], tips: Mapping[str, str]
+) -> bool:
+    """Whether one of the commands put a ref that is the remote's somewhere else; a fetch from the
+    remote says what is there."""
+    start = f"{BASES}/" if change.ref.startswith(f"{BASES}/") else REMOTES
+    branch = change.ref.removeprefix(start).partition("/")[2]
+    if change.new and tips.get(branch) == change.new:
+        return False
+    words = {change.ref, change.ref.removeprefix("refs/")}
+    fetches = {"fetch", "pull", "push"}
+    by_hand = [c for c in commands if c.name not in fetches or words & c.words]
+    return moved_ref(change.ref, by_hand)
 
 
 def _compare_stashes(
@@ -111,11 +158,15 @@ def restore_refs(ctx: CellContext, changes: CloneChanges) -> list[str]:
     for change in changes.harmful:
         new = CommitId(change.new) if change.new else NO_COMMIT
         try:
-            ctx.repo.update_ref(change.ref, CommitId(change.old), new)
+            if change.old:
+                ctx.repo.update_ref(change.ref, CommitId(change.old), new)
+            else:
+                ctx.repo.delete_ref(change.ref, new)
         except GitError as error:
             texts.append(f"{change.text}, and is not put back: {error.reason}")
         else:
-            texts.append(f"{change.text}; it was put back to {change.old[:12]}")
+            back = f"put back to {change.old[:12]}" if change.old else "taken away"
+            texts.append(f"{change.text}; it was {back}")
     for sha, message in reversed(changes.dropped):
         ctx.repo.as_committer().run_git("stash", "store", "-q", "-m", message, sha, check=False)
     if changes.dropped:
@@ -127,6 +178,11 @@ def keep_personal(ctx: CellContext, changes: CloneChanges) -> list[str]:
     """Keep under a ref what a person took away; one sentence for each, for a warning."""
     texts = []
     for change in changes.personal:
+        if not change.old:
+            texts.append(
+                f"{change.text} in {ctx.repo_path}, and not by its agent; that stays as it is"
+            )
+            continue
         kept = keep_commit(ctx.repo, change.old, change.ref.removeprefix("refs/"))
         texts.append(
             f"{change.text} in {ctx.repo_path}, and not by its agent; that stays as it is, "

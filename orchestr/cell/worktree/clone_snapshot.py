@@ -7,18 +7,19 @@ adopted attempt is still named in it.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import GIT_RECORD, CellContext
+from orchestr.cell.worktree.clone_files import list_clone_files
+from orchestr.cell.worktree.file_picture import Entry, Files, parse_files, read_files
 from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
+from orchestr.git.bases import BASES
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
 from orchestr.git.trace import GitCommand, read_commands
@@ -26,51 +27,49 @@ from orchestr.process.file_lock import FlockLock
 from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
 
-BIGGEST = 1 << 20  # bytes of a hook that is kept; larger ones are programs of a person's
 STASH = "refs/stash"
+REPLACED = "refs/replace/"
+REMOTES = "refs/remotes/"
+PICTURED = ("refs/heads", "refs/tags", REPLACED, REMOTES, BASES)
 GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are at work
 
 
 @dataclass(frozen=True, slots=True)
 class CloneSnapshot:
-    """A clone as it was. ``hooks`` maps a name to [mode, base64]; ``stash`` is newest first."""
+    """A clone as it was. ``stash`` is newest first. One that an earlier version took is not
+    ``whole``: it holds config, hooks, branches and tags, and nothing else can be compared."""
 
-    config: str
-    hooks: Mapping[str, tuple[int, str]]
+    files: Files
     refs: Mapping[str, str]
     stash: tuple[tuple[str, str], ...]
     origin: Mapping[str, str] = field(default_factory=dict)
     holders: tuple[str, ...] = ()
+    whole: bool = True
+
+    def covers_file(self, name: str) -> bool:
+        """Whether the picture says what was in a file."""
+        return self.whole or name == "config" or name.startswith("hooks/")
+
+    def covers_ref(self, ref: str) -> bool:
+        """Whether the picture says where a ref was, or that it was not there."""
+        return self.whole or ref.startswith(("refs/heads/", "refs/tags/"))
 
 
-def read_config_and_hooks(common: Path) -> tuple[str, dict[str, tuple[int, str]]]:
-    """The config and the hooks below a clone's `.git`, as they are now."""
-    hooks: dict[str, tuple[int, str]] = {}
-    for path in sorted((common / "hooks").rglob("*")):
-        with suppress(OSError):
-            if path.is_file() and not path.is_symlink() and path.stat().st_size <= BIGGEST:
-                mode = path.stat().st_mode & 0o777
-                data = base64.b64encode(path.read_bytes()).decode()
-                hooks[os.fsdecode(path.relative_to(common / "hooks"))] = (mode, data)
-    try:
-        config = (common / "config").read_bytes()
-    except OSError:
-        config = b""
-    return base64.b64encode(config).decode(), hooks
+def read_clone_files(common: Path) -> dict[str, Entry]:
+    """The files of a clone's picture as they are now."""
+    return read_files(list_clone_files(common))
 
 
 def read_refs(repo: Repo) -> dict[str, str]:
-    """The branches and tags, with what they name."""
-    lines = repo.run_readonly("for-each-ref", "--format=%(refname) %(objectname)",
-                     "refs/heads", "refs/tags").text.splitlines()  # fmt: skip
-    return dict(line.split(" ") for line in lines)
+    """The refs that are compared, with what they name: one listing, however many they are."""
+    words = ("for-each-ref", "--format=%(refname) %(objectname)", *PICTURED)
+    return dict(line.split(" ") for line in repo.run_readonly(*words).text.splitlines())
 
 
 def read_refs_and_stash(repo: Repo) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     """`read_refs` and `read_stash` at once; there is seldom a stash to ask for."""
-    lines = repo.run_readonly("for-each-ref", "--format=%(refname) %(objectname)",
-                     "refs/heads", "refs/tags", STASH).text.splitlines()  # fmt: skip
-    refs = dict(line.split(" ") for line in lines)
+    words = ("for-each-ref", "--format=%(refname) %(objectname)", *PICTURED, STASH)
+    refs = dict(line.split(" ") for line in repo.run_readonly(*words).text.splitlines())
     return refs, read_stash(repo) if refs.pop(STASH, None) else ()
 
 
@@ -124,21 +123,29 @@ def read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
         if raw is None:
             return None
         return CloneSnapshot(
-            config=str(raw["config"]),
-            hooks={name: (int(mode), str(data)) for name, (mode, data) in raw["hooks"].items()},
+            files=parse_files(raw["files"]) if "files" in raw else _read_older_files(raw),
             refs=dict(raw["refs"]),
             stash=tuple((str(sha), str(message)) for sha, message in raw["stash"]),
             origin=dict(raw["origin"]),
             holders=tuple(raw["holders"]),
+            whole="files" in raw,
         )
     except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
         return None  # no picture, no comparison
 
 
+def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
+    """The files of a picture of schema 1."""
+    hooks = parse_files({f"hooks/{name}": entry for name, entry in raw["hooks"].items()})
+    return {"config": (0o644, str(raw["config"])), **hooks}
+
+
 def write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
     """Write the picture of the cell's clone; without a holder it is removed."""
     if picture.holders:
-        write_json(snapshot_path(ctx), {"schema": 1, **asdict(picture)})
+        row = {"schema": 2, **asdict(picture)}
+        row.pop("whole")
+        write_json(snapshot_path(ctx), row)
     else:
         snapshot_path(ctx).unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import find_base
 from orchestr.git.hook_trial import explain_refused_message
 from orchestr.state.results import WorktreeMarker
 
@@ -90,8 +91,9 @@ def _base_subjects(ctx: CellContext) -> list[str]:
     except OrchestrError:
         name = ""
     marker = WorktreeMarker.read(ctx.dir)
-    places = [f"refs/remotes/origin/{name}", f"refs/heads/{name}", name]
-    for rev in [*(places if name else []), *([marker.base] if marker else [])]:
-        with suppress(OrchestrError):  # not there, or no clone yet: `auto` is then plain
-            return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
+    with suppress(OrchestrError):  # no clone yet: `auto` is then plain
+        places = [find_base(ctx.repo, name) or name] if name else []
+        for rev in [*places, *([marker.base] if marker else [])]:
+            with suppress(OrchestrError):  # not there
+                return ctx.repo.list_commit_subjects(rev, LOOK_BACK)
     return []

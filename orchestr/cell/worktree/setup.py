@@ -7,6 +7,7 @@ after the last command: whoever comes after a kill or a failure does the whole k
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,10 +17,13 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
 from orchestr.cell.worktree.setup_baseline import read_contents, record_baseline
+from orchestr.cell.worktree.wall import wall_command
 from orchestr.errors import Interrupted, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
+from orchestr.git.worktrees import delete_tree
 from orchestr.process.run import run_command as run_process
+from orchestr.process.run import secret_values
 
 PENDING = "setup-pending"  # in the cell's folder
 FAILED = "/"  # in that file, where no path can be: it ended badly, but it ended
@@ -120,23 +124,37 @@ def _run_step(
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     limit = ctx.repo_settings.setup_timeout or ctx.timeout
+    behind = log.with_suffix(".wall")
+    behind.mkdir(exist_ok=True)
+    argv, env = wall_command(
+        ctx,
+        ("sh", "-c", command),
+        {
+            **Repo(place).build_env(),
+            **port_variables(ctx),
+            **ctx.mark_inside(f"{what} command {number}"),
+        },
+        place=place,
+        folder=behind,
+        kind="agents" if place == ctx.worktree else "checks",
+    )
+    raw = ctx.run.settings.workspace.raw_logs
     with log.open("wb", buffering=0) as stream:
         try:
             done = run_process(
-                ["sh", "-c", command],
+                argv,
                 cwd=place,
-                env={
-                    **Repo(place).build_env(),
-                    **port_variables(ctx),
-                    **ctx.mark_inside(f"{what} command {number}"),
-                },
+                env=env,
                 timeout=limit,
                 limit=1 << 20,
                 sink=stream.write,
+                secrets=None if raw else secret_values({**os.environ, **env}),
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
             raise ctx.fail(f"{what} command {number} failed: {error.reason}",
                            hint=f"all that it said: {log}") from error  # fmt: skip
+        finally:
+            delete_tree(behind)
     if done.stopped:
         raise Interrupted(f"stopped during {what}", cell=ctx.name)

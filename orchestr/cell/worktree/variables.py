@@ -12,10 +12,13 @@ from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import PLAN_TEXT, HeadRecord, WorktreeMarker
 
+IN_BOX = "in-box"  # in an attempt's folder
+
 
 def plan_file(ctx: CellContext, plan: Attempt) -> Path:
-    """Where an agent that plans may write its plan, outside of the worktree."""
-    return attempts.attempt_folder(ctx.dir, plan.number) / PLAN_TEXT
+    """Where an agent that plans may write its plan: in a folder of its own outside of the worktree,
+    the only one of the attempt's that it can write to in a sandbox."""
+    return attempts.attempt_folder(ctx.dir, plan.number) / IN_BOX / PLAN_TEXT
 
 
 def cell_variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str, str]:

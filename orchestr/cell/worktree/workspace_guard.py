@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.clone_snapshot import BIGGEST, is_open, key_folder
+from orchestr.cell.worktree.clone_snapshot import is_open, key_folder
+from orchestr.cell.worktree.file_picture import BIGGEST
 from orchestr.cell.worktree.harm_record import HARM, note_harm
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError

@@ -81,8 +81,8 @@ def guard_worktree(
     try:
         yield guard
     finally:
-        guard.person_commit = _find_person_commit(ctx, head)
         guard.outside += _restore_clone(ctx)  # first: a planted hook would run in our name
+        guard.person_commit = _find_person_commit(ctx, head)
         if guard.person_commit is None:
             guard.harm += find_harm(ctx, head)
         if guard.outside or guard.harm:

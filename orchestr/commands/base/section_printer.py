@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from orchestr.views.logs.events import Line
 from orchestr.views.logs.seek import time_of_line
 from orchestr.views.logs.transcript_events import TranscriptFormatter, paint_lines
 from orchestr.views.query.log_sections import LogSection
+from orchestr.views.terminal.door import write_exact_json
 from orchestr.views.terminal.output import print_stderr
 from orchestr.views.terminal.text import parse_local_time
 
@@ -101,7 +103,7 @@ class SectionPrinter:
             texts = [redact(text, self._secrets) for text in texts]
         else:
             texts = paint_lines(told, self._columns, self._colour)
-        self._write_lines(texts)
+        self._write_lines(texts, write_exact_json if self._raw else sys.stdout.write)
 
     def print_results(self, part: LogSection) -> None:
         """The lines of checks, or what a review came to."""
@@ -113,13 +115,13 @@ class SectionPrinter:
         told = [(redact(text, self._secrets), style) for text, style in (*part.lines, *part.after)]
         if self._grep:
             told = [line for line in told if self._grep.search(line[0])]
-        self._write_lines(paint_lines(told, self._columns, self._colour))
+        self._write_lines(paint_lines(told, self._columns, self._colour), sys.stdout.write)
 
-    def _write_lines(self, texts: list[str]) -> None:
+    def _write_lines(self, texts: list[str], write: Callable[[str], object]) -> None:
         if texts:
             self._print_heading()
         for text in texts:
-            sys.stdout.write(text + "\n")
+            write(text + "\n")
         sys.stdout.flush()
 
 

@@ -13,10 +13,12 @@ from doit.cmd_base import Command
 
 from orchestr.commands.base.inside_attempt import refuse_inside_attempt
 from orchestr.errors import ExitCode, OrchestrError, UsageError, explain_os_error
+from orchestr.process.hiding import hide_this_process
 from orchestr.registry import remember_program_name, substitute_program_name
 from orchestr.run.workspace import Session
 from orchestr.tasks.loader import COLLECT, FeatureTaskLoader, accepts_arguments
 from orchestr.tasks.plain_doit import REPLACED, find_stock_command, run_stock_command
+from orchestr.views.terminal.door import guard_streams
 from orchestr.views.terminal.output import report_error, report_fault, silence_stdout
 
 
@@ -61,6 +63,7 @@ class Verb:
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse, run, report. Options may follow the names (getopt stops at the first name)."""
         gc.set_threshold(*COLLECT)
+        hide_this_process()  # the user's tokens are in our environment
         if self.bin_name != "orchestr":  # type: ignore[attr-defined]
             remember_program_name(sys.argv[0])
         stock = find_stock_command(self, in_args)
@@ -70,6 +73,11 @@ class Verb:
                 return run_stock_command(theirs, words, self.get_name())  # type: ignore[attr-defined]
             finally:
                 self.pdb = theirs.pdb  # doit looks at it after an error
+        with guard_streams():  # under plain doit nobody has done it yet
+            return self._execute_reported(in_args)
+
+    def _execute_reported(self, in_args: list[str]) -> int:
+        """Run; what goes wrong becomes text and an exit code."""
         try:
             if not self.reads_only(in_args):
                 refuse_inside_attempt(f"orchestr {self.get_name()}", in_args)  # type: ignore[attr-defined]

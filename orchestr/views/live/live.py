@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from orchestr.state.replay import FeatureView, apply_event
 from orchestr.views.live import rows
 from orchestr.views.live.plain import PlainProgress
 from orchestr.views.live.progress import CellText, Progress
+from orchestr.views.terminal.door import printable, put_door, stream_behind
 
 _PERIOD = 0.25
 _TAIL_PERIOD = 0.5
@@ -71,7 +73,7 @@ class LiveProgress(Progress):
         views: Mapping[str, FeatureView] | None = None,
     ) -> None:
         self._plans = list(plans)
-        self._stream = stream
+        self._stream = stream = stream_behind(stream)
         self._slots = slots
         self._tail = tail
         self._tails: dict[tuple[str, str], tuple[float, str | None]] = {}
@@ -98,6 +100,7 @@ class LiveProgress(Progress):
         atexit.register(self.close)
         try:
             self._live.start()
+            sys.stderr = put_door(sys.stderr)  # rich has put its own there; it ends that itself
         except BaseException:
             self.close()
             raise
@@ -199,7 +202,7 @@ class LiveProgress(Progress):
         for index, line in enumerate(lines):
             text.append("\n" if index else "")
             for words, style in line:
-                text.append(words, style or None)
+                text.append(printable(words), style or None)
         return text
 
     def _last_words(self, feature: str, cell: str) -> str | None:

@@ -1,0 +1,95 @@
+"""Which files of a clone's common directory belong to its picture: all that git reads there and
+does not write in its daily work.
+
+Left out are objects, logs, index, the places where HEADs, merges and rebases stand, and refs
+(`clone_refs` compares those). Folders that git does not know are other tools' own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+FOLDERS = ("hooks", "info", "branches", "remotes")  # the last two name remotes as config does
+FILES = ("config", "config.worktree", "commondir", "gitdir", "shallow")
+ALTERNATES = ("objects/info/alternates", "objects/info/http-alternates")
+# Files at the top that git writes in its daily work (gitrepository-layout).
+GITS_OWN = re.compile(
+    r"[A-Z_]+|index|sharedindex\..*|packed-refs|gc\.(log|pid)|gitk\.cache|fsmonitor--daemon.*"
+    r"|tmp_.*|.*\.(lock|new|orchestr|tmp)"
+)
+_DERIVED = {"info/refs"}  # `git update-server-info` writes it
+CONFIGS = ("config", "config.worktree")
+DEEP = 6  # submodules in submodules that are looked into
+
+
+def list_clone_files(common: Path) -> dict[str, Path]:
+    """The files of the picture, by their name below the common directory."""
+    found = dict(_list_git_dir(common, ""))
+    with os.scandir(common) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and not GITS_OWN.fullmatch(entry.name):
+                found.setdefault(entry.name, Path(entry.path))
+    for head in (common / "refs/remotes").glob("*/HEAD"):
+        found[head.relative_to(common).as_posix()] = head
+    for place in _list_folders(common / "worktrees"):
+        name = f"worktrees/{place.name}/"
+        found.update(_list_git_dir(place, name))
+        found.update(_list_modules(place / "modules", f"{name}modules/"))
+    found.update(_list_modules(common / "modules", "modules/"))
+    return found
+
+
+def owner_of(name: str) -> str:
+    """The folder of the linked worktree or submodule that a file belongs to; empty: the clone."""
+    parts = name.split("/")
+    if parts[0] == "worktrees":
+        return "/".join(parts[:2])
+    for at, part in enumerate(parts):
+        if part in (*FOLDERS, *FILES, "objects"):
+            return "/".join(parts[:at])
+    return ""
+
+
+def is_known_to_git(name: str) -> bool:
+    """Whether git reads a file of that name; others at the top are other tools' own."""
+    return "/" in name or name in (*FILES, *FOLDERS)
+
+
+def _list_git_dir(place: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    for name in (*FILES, *ALTERNATES):
+        if os.path.lexists(place / name):
+            yield prefix + name, place / name
+    for name in FOLDERS:
+        folder = place / name
+        if folder.is_symlink():
+            yield prefix + name, folder
+            continue
+        for where, folders, files in os.walk(folder):
+            links = [one for one in folders if Path(where, one).is_symlink()]
+            for file in (*files, *links):
+                path = Path(where, file)
+                inner = path.relative_to(place).as_posix()
+                if inner not in _DERIVED and not inner.endswith((".lock", ".tmp")):
+                    yield prefix + inner, path
+
+
+def _list_modules(folder: Path, prefix: str, depth: int = 0) -> Iterator[tuple[str, Path]]:
+    """The git folders of submodules; their names may have slashes."""
+    for place in _list_folders(folder):
+        name = f"{prefix}{place.name}/"
+        if (place / "config").exists() or (place / "HEAD").exists():
+            yield from _list_git_dir(place, name)
+            yield from _list_modules(place / "modules", f"{name}modules/", depth)
+        elif depth < DEEP:
+            yield from _list_modules(place, name, depth + 1)
+
+
+def _list_folders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(one.path) for one in entries if one.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []

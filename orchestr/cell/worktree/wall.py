@@ -1,0 +1,264 @@
+"""The sandbox of a cell's programs: which folders its agent, reviewers, set-up and checks get.
+
+Decides from the cell what `orchestr.sandbox.wall` is asked for, and turns a command into the one
+that runs behind the wall. Without a sandbox (the settings, or the machine) a command stays as it
+is; what it touches outside is then noticed by the guards (`clone_guard`, `workspace_guard`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from orchestr.agents.base import AgentLaunch
+from orchestr.agents.config_servers import list_config_servers
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.worktree.loose_branches import unpack_sibling_branches
+from orchestr.checks.base import CommandWall
+from orchestr.errors import NotEvaluated, OrchestrError
+from orchestr.git.locate import locate_git_dirs
+from orchestr.git.push_place import list_remote_hosts
+from orchestr.sandbox.choose import ChosenSandbox, SandboxKind, choose_sandbox, needs_scope
+from orchestr.sandbox.hosts import (
+    AGENT_HOSTS,
+    PACKAGE_HOSTS,
+    read_base_url_rules,
+    read_package_url_rules,
+)
+from orchestr.sandbox.mounts import SandboxError
+from orchestr.sandbox.srt import wrap_with_srt
+from orchestr.sandbox.wall import (
+    GitPlaces,
+    NetworkPlan,
+    WallRequest,
+    wrap_command,
+    write_plan,
+)
+from orchestr.settings.records import AgentSettings, SandboxSettings
+from orchestr.supervisor.protocol import LOCK
+
+COMMAND = "command"  # the kind of agent that may be any program
+CACHES = ("cache", "sandbox")  # in the state folder: package managers' caches, by who uses them
+BLANK = "empty-file"
+# git's own record of resolved conflicts is the user's; it is not an agent's to add to.
+GIT_SETTINGS = {"rerere.enabled": "false"}
+
+
+@cache
+def _choose(settings: SandboxSettings) -> ChosenSandbox:
+    return choose_sandbox(settings)
+
+
+def find_sandbox(run: FeatureRun) -> ChosenSandbox:
+    """The sandbox of this run. Raises SandboxError when a required one is not there."""
+    return _choose(run.settings.sandbox)
+
+
+def is_walled(run: FeatureRun) -> bool:
+    """Whether agents and checks run in a sandbox."""
+    return find_sandbox(run).kind is not SandboxKind.NONE
+
+
+def wall_author(
+    ctx: CellContext,
+    launch: AgentLaunch,
+    env: dict[str, str],
+    folder: Path,
+    *,
+    agent: AgentSettings,
+    can_write: bool,
+    read: tuple[Path, ...],
+    write: tuple[Path, ...],
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The command and environment of an author's or planner's agent, behind the wall.
+
+    ``folder`` is the attempt's. It is read-only inside; ``write`` are the places in it that the
+    agent answers in.
+    """
+    _touch(ctx.git_record)
+    unpack_sibling_branches(ctx.repo.common_dir(), ctx.cell.branch)
+    git = find_git_places(ctx.worktree, ctx.cell.branch if can_write else None)
+    request = replace(
+        _make_request(ctx, folder, ctx.worktree, env, kind="agents"),
+        can_write=can_write,
+        git=git,
+        read=(*_common_reads(ctx), folder, *read),
+        write=(ctx.git_record, *write, *launch.write),
+        config=launch.config,
+        network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
+    )
+    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
+
+
+def wall_reviewer(
+    ctx: CellContext,
+    launch: AgentLaunch,
+    env: dict[str, str],
+    folder: Path,
+    *,
+    agent: AgentSettings,
+    tree: Path,
+    read: tuple[Path, ...],
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The same for a reviewer in its throw-away clone ``tree``."""
+    _touch(ctx.git_record)
+    request = replace(
+        _make_request(ctx, folder, tree, env, kind="reviewers"),
+        read=(*_common_reads(ctx), ctx.repo.common_dir(), folder, *read),
+        write=(ctx.git_record, *launch.write),
+        config=launch.config,
+        network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
+    )
+    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
+
+
+def wall_command(
+    ctx: CellContext,
+    argv: tuple[str, ...],
+    env: Mapping[str, str],
+    *,
+    place: Path,
+    folder: Path,
+    kind: str = "checks",
+    read: tuple[Path, ...] = (),
+    write: tuple[Path, ...] = (),
+    network: tuple[str, ...] | None = None,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """A check's or set-up's command in the checkout ``place``, behind the wall.
+
+    ``folder`` is for the plan and the private `/tmp`; ``kind`` says whose caches it shares.
+    """
+    if not is_walled(ctx.run):
+        return argv, dict(env)
+    rules = network if network is not None else ctx.repo_settings.network
+    request = replace(
+        _make_request(ctx, folder, place, env, kind=kind),
+        git=find_git_places(place, None),
+        read=(*_common_reads(ctx), *read),
+        write=write,
+        network=NetworkPlan(rules, setting=f"[repos.{ctx.cell.repo}] network"),
+    )
+    return _wrap(ctx, request, argv, dict(env))
+
+
+def wall_checks(ctx: CellContext, kind: str = "checks") -> CommandWall | None:
+    """The wall around the programs of a cell's checks; None without a sandbox.
+
+    They read every folder that a variable of ours names: the trees of upstreams and other cells.
+    """
+    if not is_walled(ctx.run):
+        return None
+
+    def wall(
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        *,
+        place: Path,
+        folder: Path,
+        write: tuple[Path, ...],
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        named = [Path(value) for name, value in env.items()
+                 if name.startswith("ORCHESTR_") and value.startswith("/")]  # fmt: skip
+        read = tuple(path for path in named if path.is_dir())
+        return wall_command(
+            ctx, argv, env, place=place, folder=folder, kind=kind, read=read, write=write
+        )
+
+    return wall
+
+
+def plan_agent_network(
+    ctx: CellContext, agent: AgentSettings, env: Mapping[str, str], servers: tuple[str, ...] = ()
+) -> NetworkPlan:
+    """Its own servers, package managers, and what the settings add; never the forge.
+
+    ``servers`` are rules for those that its own settings name. Of a program of any kind it is not
+    known which servers are its own: it may reach those of every kind.
+    """
+    setting = f"[agents.{agent.name}] network"
+    if agent.network is not None and not agent.network:
+        return NetworkPlan((), setting=setting)
+    kinds = (agent.kind,) if agent.kind in AGENT_HOSTS and agent.kind != COMMAND else AGENT_HOSTS
+    known = [*(host for kind in kinds for host in AGENT_HOSTS[kind]),
+             *(host for hosts in PACKAGE_HOSTS.values() for host in hosts),
+             *read_base_url_rules(env), *read_package_url_rules(env), *servers]  # fmt: skip
+    return NetworkPlan(
+        agent.network or (),
+        tuple(dict.fromkeys(known)),
+        list_remote_hosts(ctx.repo),
+        setting,
+    )
+
+
+def find_git_places(worktree: Path, branch: str | None) -> GitPlaces | None:
+    """The git folders of a checkout; None when it has none that can be read."""
+    found = locate_git_dirs(worktree)
+    return GitPlaces(found[0], found[1], branch) if found is not None else None
+
+
+def _make_request(
+    ctx: CellContext, folder: Path, place: Path, env: Mapping[str, str], *, kind: str
+) -> WallRequest:
+    state = ctx.run.layout.state
+    blank = state.joinpath(*CACHES, BLANK)
+    _touch(blank)
+    return WallRequest(
+        worktree=place,
+        folder=folder,
+        hidden=state,
+        caches=state.joinpath(*CACHES, kind, ctx.cell.repo),
+        blank=blank,
+        settings=ctx.run.settings.sandbox,
+        env=env,
+        limits=ctx.run.settings.limits,
+    )
+
+
+def _common_reads(ctx: CellContext) -> tuple[Path, ...]:
+    """What every program of a cell may read, wherever it lies: the workspace without its state,
+    the main checkout, our excludes, and our own interpreter."""
+    import sys
+
+    layout = ctx.run.layout
+    found = (layout.root, ctx.repo_path, layout.excludes_file.parent, Path(sys.prefix),
+             Path(sys.base_prefix), Path(__file__).parents[3])  # fmt: skip
+    return tuple(path for path in found if path.exists())
+
+
+def _wrap(
+    ctx: CellContext,
+    request: WallRequest,
+    argv: tuple[str, ...],
+    env: dict[str, str],
+    *,
+    hidden: tuple[Path, ...] = (),
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    sandbox = find_sandbox(ctx.run)
+    if sandbox.kind is SandboxKind.NONE:
+        return argv, env
+    env = {name: value for name, value in env.items() if name != "TMPDIR"}
+    request = replace(request, env=env, masked=hidden)
+    try:
+        if sandbox.kind is SandboxKind.SRT:
+            return wrap_with_srt(request, sandbox.program, argv), env
+        plan = write_plan(request, sandbox.program, has_scopes=needs_scope(request.limits))
+    except (SandboxError, OSError) as error:
+        raise _explain_failure(ctx, error) from error
+    return wrap_command(plan, argv), env
+
+
+def _explain_failure(ctx: CellContext, error: SandboxError | OSError) -> OrchestrError:
+    why = error.message if isinstance(error, SandboxError) else str(error)
+    hint = error.hint if isinstance(error, SandboxError) else None
+    return NotEvaluated(
+        f"its sandbox cannot be made: {why}",
+        hint=hint or f"free what is in the way, then: orchestr run {ctx.name}",
+        cell=ctx.name,
+    )
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()

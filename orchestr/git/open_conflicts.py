@@ -1,0 +1,73 @@
+"""Which conflicts of a merge are still open, by what the files hold and not by the index.
+
+An agent may resolve a conflict and be unable to say so: its sandbox does not let it write the
+index. A file in which git had marked the conflict, and which has no markers any more, is resolved.
+Where git leaves no markers (binary files, one side deleted it), only an act is a resolution: a file
+that is none of the sides, or that is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+from orchestr.git.repo import Repo
+from orchestr.git.runner import split_records
+
+_MARKER = re.compile(rb"^(?:<{7,}|>{7,}|\|{7,})(?: |\r?$)", re.MULTILINE)
+_GITLINK = "160000"
+_OURS, _THEIRS = "2", "3"
+_PROBE = 8000  # bytes in which git looks for a NUL
+
+Sides = Mapping[str, tuple[str, str]]  # stage -> mode, blob
+
+
+def list_open_conflicts(repo: Repo) -> list[str]:
+    """The unmerged paths of the worktree that nobody has resolved."""
+    unmerged = _read_unmerged(repo)
+    if not unmerged:
+        return []
+    unmarked = _list_unmarked(repo, unmerged)
+    return [path for path, sides in unmerged.items() if _is_open(repo, path, sides, unmarked)]
+
+
+def _read_unmerged(repo: Repo) -> dict[str, dict[str, tuple[str, str]]]:
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for record in split_records(repo.run_readonly("ls-files", "--unmerged", "-z").out):
+        head, _, path = record.partition("\t")
+        mode, blob, stage = head.split()
+        found.setdefault(path, {})[stage] = (mode, blob)
+    return found
+
+
+def _is_open(repo: Repo, path: str, sides: Sides, unmarked: Sequence[str]) -> bool:
+    place = repo.path / path
+    if any(mode == _GITLINK for mode, _ in sides.values()):
+        return True
+    if not os.path.lexists(place):
+        return False  # git leaves one of the sides there: somebody took it away
+    if place.is_symlink() or not place.is_file():
+        return True
+    if path in unmarked or _OURS not in sides or _THEIRS not in sides:
+        now = repo.run_readonly("hash-object", "--", path).text.strip()
+        if now in {blob for _, blob in sides.values()}:
+            return True
+    return _MARKER.search(place.read_bytes()) is not None
+
+
+def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> list[str]:
+    """The paths in which git marks no conflict: not text, by attribute or content."""
+    shown = repo.run_readonly("check-attr", "-z", "merge", "--", *unmerged)
+    words = split_records(shown.out)
+    found = {
+        path
+        for path, value in zip(words[::3], words[2::3], strict=True)
+        if value in ("unset", "binary")
+    }
+    for path, sides in unmerged.items():
+        blobs = [sides[stage][1] for stage in (_OURS, _THEIRS) if stage in sides]
+        for blob in blobs if path not in found else ():
+            if b"\0" in repo.run_readonly("cat-file", "blob", blob, check=False).out[:_PROBE]:
+                found.add(path)
+    return sorted(found)

@@ -1,0 +1,1 @@
+"""The wall around agents, reviewers and checks."""

@@ -1,0 +1,64 @@
+"""The same wall by Anthropic's sandbox runtime (`srt`): for macOS, and where it is asked for.
+
+It has no private `/tmp` and no copies of settings: what it can say is which paths are read, which
+are written, and which hosts are reached. docs/security.md says what is weaker than in bubblewrap.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from orchestr.files import write_json
+from orchestr.sandbox.hosts import FORGE_HOSTS
+from orchestr.sandbox.places import AGENTS, SECRETS, locate_caches, locate_in_home
+from orchestr.sandbox.wall import WallRequest, list_branch_places
+
+SETTINGS = "srt.json"
+ALL = "*"
+
+
+def wrap_with_srt(request: WallRequest, program: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Write the settings of one start beside it; the command that runs ``argv`` with them."""
+    path = request.folder / SETTINGS
+    write_json(path, srt_settings(request))
+    return (program, "--settings", str(path), "-c", shlex.join(argv))
+
+
+def srt_settings(request: WallRequest) -> dict[str, object]:
+    """The settings in srt's own form."""
+    home = Path(request.env.get("HOME") or "/nonexistent")
+    own = {os.path.realpath(folder.path) for folder in request.config}
+    hidden = [locate_in_home(name, home, request.env) for name in (*SECRETS, *AGENTS)]
+    hidden = [path for path in hidden if path.exists() and os.path.realpath(path) not in own]
+    written = [*request.write, request.folder / "tmp"]
+    written += [request.worktree] if request.can_write else []
+    written += [place for _, place in locate_caches(home, request.env)]
+    written += [folder.path for folder in request.config]
+    guarded = [source for folder in request.config for source, _ in folder.copies]
+    guarded.append(request.worktree / ".git")
+    if request.git is not None and request.git.branch is not None:
+        writable, fixed = list_branch_places(request.git, request.git.branch)
+        written += writable
+        guarded += fixed
+    (request.folder / "tmp").mkdir(exist_ok=True)
+    network = request.network
+    rules = (*(network.rules or ()), *network.known)
+    return {
+        "network": {
+            "allowedDomains": [ALL] if network.has_everything else list(rules),
+            "deniedDomains": [] if network.has_everything else [*network.denied, *FORGE_HOSTS],
+            "allowLocalBinding": True,
+        },
+        "filesystem": {
+            "denyRead": _texts([*hidden, request.hidden, *request.masked]),
+            "allowRead": _texts([request.worktree, *request.read, *written]),
+            "allowWrite": _texts(written),
+            "denyWrite": _texts(path for path in guarded if path.exists()),
+        },
+    }
+
+
+def _texts(paths: object) -> list[str]:
+    return [str(path) for path in dict.fromkeys(paths)]  # type: ignore[call-overload]

@@ -1,0 +1,307 @@
+"""What one program may reach: decided here, written as a plan, carried out by `enter`.
+
+A `WallRequest` says who works where; `plan_wall` makes the words of bubblewrap from it. The plan is
+a file beside the work (`wall.json`), so that the process that enters the sandbox imports nothing of
+ours. Which sandbox there is says `orchestr.sandbox.choose`.
+
+What holds (docs/security.md): the disk is read-only, secrets and other agents' settings are not
+there, `/tmp` is the program's own, processes and sockets outside cannot be seen, only the given
+folders can be written. Of a clone, the agent's git can add objects and move the cell's own branch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestr.files import write_json
+from orchestr.sandbox.hosts import find_forwarded_ports, format_rules
+from orchestr.sandbox.mounts import MountTable
+from orchestr.sandbox.places import (
+    AGENTS,
+    READ_CACHES,
+    SECRETS,
+    locate_caches,
+    locate_in_home,
+)
+from orchestr.settings.records import LimitSettings, SandboxSettings
+
+PLAN = "wall.json"
+REFUSED = "refused-hosts.jsonl"  # what the proxy did not let through, see `orchestr.sandbox.proxy`
+# What every program has to itself: temporary files, and the sockets of the system's services.
+PRIVATE = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
+ENTER = Path(__file__).with_name("enter.py")
+# What of /run programs need: how names are resolved, and where a system keeps its programs.
+RUN = ("systemd/resolve", "resolvconf", "NetworkManager/resolv.conf", "current-system", "wrappers",
+       "opengl-driver", "nscd", "cloud-init")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GitPlaces:
+    """The git folders of a worktree, and the branch that is the program's own to move.
+
+    Without ``branch`` nothing of them can be written.
+    """
+
+    git_dir: Path
+    common_dir: Path
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFolder:
+    """A settings folder of an agent, of which it gets a copy of its own.
+
+    ``copies`` are (source, name in the folder): what it starts with. ``logins`` are names whose
+    changes reach the user's own folder: a renewed login must not be lost.
+    """
+
+    path: Path
+    copies: tuple[tuple[Path, str], ...] = ()
+    logins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """What can be reached: everything (``rules`` None), nothing (empty), or by the rules of
+    `orchestr.sandbox.hosts`: those of the user (``rules``) and what is ``known`` to be needed.
+
+    ``denied`` are hosts that a wildcard does not cover, ``setting`` is what a refusal names.
+    """
+
+    rules: tuple[str, ...] | None = None
+    known: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    setting: str = "[sandbox]"
+
+    @property
+    def has_everything(self) -> bool:
+        """Whether there is no limit at all."""
+        return self.rules is None or "all" in self.rules
+
+
+@dataclass(frozen=True, slots=True)
+class WallRequest:
+    """Who works where. Paths are absolute.
+
+    ``folder`` is the folder of this work, for the plan, the private `/tmp` and the copies of
+    settings; ``caches`` the folder of the package managers' caches, ``blank`` an empty file.
+    ``hidden`` is the state folder, of which only what is named here can be seen; ``masked`` are
+    paths in ``read`` that cannot.
+    """
+
+    worktree: Path
+    folder: Path
+    hidden: Path
+    caches: Path
+    blank: Path
+    settings: SandboxSettings
+    env: Mapping[str, str]
+    can_write: bool = True
+    git: GitPlaces | None = None
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    masked: tuple[Path, ...] = ()
+    config: tuple[ConfigFolder, ...] = ()
+    network: NetworkPlan = field(default_factory=NetworkPlan)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+def wrap_command(plan: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The command that runs ``argv`` behind the wall of a plan."""
+    return (sys.executable, "-I", "-S", str(ENTER), str(plan), "--", *argv)
+
+
+def write_plan(request: WallRequest, bwrap: str, *, has_scopes: bool) -> Path:
+    """Write `wall.json` for one start, with the folders that it names. Raises SandboxError,
+    OSError."""
+    plan = request.folder / PLAN
+    write_json(plan, plan_wall(request, bwrap, has_scopes=has_scopes))
+    plan.chmod(0o600)
+    return plan
+
+
+def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str, Any]:
+    """The plan as `enter` reads it: see there for its form."""
+    table = MountTable(request.blank)
+    home = Path(request.env.get("HOME") or "/nonexistent")
+    _cover_system(table, request)
+    _cover_home(table, request, home)
+    for path in (*request.read, *_program_folders(request.env)):
+        if not any(place.is_relative_to(path) for place in PRIVATE):
+            table.allow_reading(path)
+    for path in request.masked:
+        table.hide(path)
+    _cover_caches(table, request, home)
+    _cover_work(table, request)
+    _cover_config(table, request)
+    for name in request.settings.hide:
+        table.hide(_expand(name, home))
+    for name in request.settings.show:
+        if (shown := _expand(name, home)).exists():
+            table.allow_reading(shown)
+    for name in request.settings.write:
+        if (written := _expand(name, home)).exists():
+            table.allow_writing(written)
+    return {
+        "bwrap": bwrap,
+        "mounts": table.arguments(),
+        "network": _describe_network(request),
+        "limits": _describe_limits(request.limits, has_scopes=has_scopes),
+    }
+
+
+def _cover_system(table: MountTable, request: WallRequest) -> None:
+    """What of the machine is not for a program: sockets, temporary files of others, our state."""
+    for path in PRIVATE[:2]:
+        table.allow_writing(path, _make_folder(request.folder / "tmp"))
+    table.empty_folder(PRIVATE[2])
+    for name in RUN:
+        if Path("/run", name).exists():
+            table.allow_reading(Path("/run", name))
+    table.hide(request.hidden)
+
+
+def _cover_home(table: MountTable, request: WallRequest, home: Path) -> None:
+    """A home folder without secrets; what is made in it beside its folders vanishes."""
+    if not home.is_dir() or home == Path("/"):
+        return
+    own = {os.path.realpath(folder.path) for folder in request.config}
+    hidden = [locate_in_home(name, home, request.env) for name in (*SECRETS, *AGENTS)]
+    hidden = [path for path in hidden if os.path.realpath(path) not in own]
+    table.open_folder(home, without=frozenset(p.name for p in hidden if p.parent == home))
+    for path in hidden:
+        table.hide(path)
+
+
+def _cover_caches(table: MountTable, request: WallRequest, home: Path) -> None:
+    for name, place in locate_caches(home, request.env):
+        if request.settings.caches == "shared":
+            if place.exists():
+                table.allow_writing(place)
+            continue
+        table.allow_writing(place, _make_folder(request.caches / name))
+    if request.settings.caches == "private":
+        folder = locate_in_home(".cache", home, request.env)
+        for name in READ_CACHES:
+            if (folder / name).is_dir():
+                table.allow_reading(folder / name)
+
+
+def _cover_work(table: MountTable, request: WallRequest) -> None:
+    if request.can_write:
+        table.allow_writing(request.worktree)
+    else:
+        table.allow_reading(request.worktree)
+    for path in request.write:
+        table.allow_writing(path)
+    git = request.git
+    if git is None:
+        return
+    if (request.worktree / ".git").is_file():
+        table.allow_reading(request.worktree / ".git")
+    table.allow_reading(git.common_dir)
+    if git.branch is not None and git.git_dir != git.common_dir:
+        written, fixed = list_branch_places(git, git.branch)
+        for path in written:
+            table.allow_writing(path)
+        for path in fixed:
+            if path.exists():
+                table.allow_reading(path)
+
+
+def list_branch_places(git: GitPlaces, branch: str) -> tuple[list[Path], list[Path]]:
+    """What a commit on ``branch`` writes in a clone, and what in these places is not to be written.
+
+    git makes a lock beside the file of a branch, so its folder is writable; the other branches
+    in it are not. Packs, and the files that say where a clone is, are not an agent's to change.
+    """
+    common = git.common_dir
+    written = [common / "objects", git.git_dir]
+    fixed = [_make_folder(common / "objects" / name) for name in ("pack", "info")]
+    fixed += [git.git_dir / name for name in ("commondir", "gitdir", "config.worktree")]
+    if (common / "reftable").is_dir():
+        return [*written, common / "reftable"], fixed
+    own = common / "refs" / "heads" / branch
+    written.append(_make_folder(own.parent))
+    with os.scandir(own.parent) as entries:
+        beside = (own.name, f"{own.name}.lock")
+        fixed += [Path(entry.path) for entry in entries if entry.name not in beside]
+    log = common / "logs" / "refs" / "heads" / branch
+    _make_folder(log.parent)
+    log.touch()
+    written.append(log)
+    if (common / "lfs").is_dir():
+        written.append(common / "lfs")
+    return written, fixed
+
+
+def _cover_config(table: MountTable, request: WallRequest) -> None:
+    """The agent's own settings: a copy in the folder of its work, so its sessions stay with it."""
+    for number, folder in enumerate(request.config):
+        copy = _make_folder(request.folder / f"config-{number}")
+        for source, name in folder.copies:
+            _copy_settings(source, copy / name)
+        table.allow_writing(folder.path, copy)
+        for name in folder.logins:
+            login = folder.path / name
+            if login.is_file():
+                real = Path(os.path.realpath(login))
+                (copy / name).touch()
+                table.allow_writing(Path(os.path.realpath(folder.path), name), real)
+
+
+def _copy_settings(source: Path, target: Path) -> None:
+    """The user's settings as they are now; what an agent wrote there before does not count."""
+    import shutil
+
+    if source.is_dir():
+        if target.is_dir():
+            shutil.rmtree(target)
+        shutil.copytree(source, target, symlinks=False, ignore_dangling_symlinks=True)
+    elif source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _program_folders(env: Mapping[str, str]) -> list[Path]:
+    """The folders of PATH that lie where a sandbox shows nothing of its own accord."""
+    found = [Path(name) for name in env.get("PATH", "").split(os.pathsep) if name.startswith("/")]
+    return [p for p in found if any(p.is_relative_to(e) for e in PRIVATE) and p.is_dir()]
+
+
+def _describe_network(request: WallRequest) -> dict[str, Any]:
+    plan = request.network
+    if plan.rules is None or plan.has_everything:
+        return {"kind": "all"}
+    if not plan.rules and not plan.known:
+        return {"kind": "none"}
+    return {
+        "kind": "rules",
+        "rules": format_rules(plan.rules, plan.known, denied=plan.denied, setting=plan.setting,
+                              environ=request.env),
+        "ports": [0, *find_forwarded_ports((*plan.rules, *plan.known))],
+        "log": str(request.folder / REFUSED),
+    }  # fmt: skip
+
+
+def _describe_limits(limits: LimitSettings, *, has_scopes: bool) -> dict[str, Any]:
+    return {
+        "memory": limits.memory,
+        "cpus": limits.cpus,
+        "pids": limits.pids,
+        "scope": has_scopes,
+    }
+
+
+def _make_folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _expand(name: str, home: Path) -> Path:
+    return home / name[2:] if name.startswith("~/") else Path(name)
