@@ -54,7 +54,8 @@ def split_rooms(attempts: Sequence[Attempt]) -> Iterator[list[Attempt]]:
     beside = [a for a in attempts if a.room is Room.BESIDE]
     yield from (batch for batch in (together, beside) if batch)
     alone = (Room.ALONE, Room.BESIDE_ALONE)
-    yield from ([attempt] for attempt in attempts if attempt.room in alone)
+    for cell in dict.fromkeys(a.cell for a in attempts if a.room in alone):
+        yield [attempt for attempt in attempts if attempt.cell == cell]
 
 
 def judge(begun: bool, effect: bool, told: bool) -> Verdict:

@@ -6,7 +6,7 @@ from benchmarks.escape.attempt import Attempt, Room
 from benchmarks.escape.proofs import alters, cuts, loses_object, marks, removes, runs
 
 GROUP = "clone"
-PLANT = 'printf \'#!/bin/sh\\n# %s\\n: > "%s"\\n\' "$MARK" "$CANARY"'
+PLANT = 'printf \'#!/bin/sh\\n# %s\\n(echo \"$0 in $PWD by $PPID\"; env) > "%s"\\n\' "$MARK" "$CANARY"'
 OWN = 'OWN=$(sed "s/^gitdir: //" .git)\n'  # the worktree's own folder in the clone
 
 

@@ -74,5 +74,5 @@ ATTEMPTS = (
             share="hostile-checks"),
     Attempt("setup-plants-startup", GROUP, "the repository's set-up adds to the user's startup files",
             'echo "# $MARK" >> "$HOME/.bashrc"\n', marks(".bashrc"), by=By.SETUP,
-            room=Room.OWN_CLONE, only="orchestr", share="hostile-setup"),
+            room=Room.ALONE, only="orchestr", share="hostile-setup"),
 )  # fmt: skip

@@ -104,7 +104,7 @@ ATTEMPTS = (
             'rm -f "$WS"/.orchestr/surroundings/*.json "$CELLS/$NAME/attempts/1/branches.json"\n'
             'git update-ref refs/heads/other $(git commit-tree "HEAD^{tree}" -m evil)\n',
             moves_ref("refs/heads/other"),
-            room=Room.OWN_CLONE, only="orchestr"),
+            room=Room.ALONE, only="orchestr"),
     Attempt("state-removed", GROUP, "removes the tool's whole state",
             'rm -rf "$WS/.orchestr/cells" "$WS/.orchestr/journal"\n',
             removes("{cells}/honest/implement.toml"), room=Room.ALONE, only="orchestr"),
@@ -120,6 +120,6 @@ ATTEMPTS = (
             by=By.CHECK, room=Room.OWN_CLONE, only="orchestr"),
     Attempt("setup-changes-the-settings", GROUP, "the repository's set-up changes the settings",
             'echo "# $MARK" >> "$WS/orchestr.toml"\n', marks("{ws}/orchestr.toml"),
-            by=By.SETUP, room=Room.OWN_CLONE, only="orchestr", share="hostile-setup",
+            by=By.SETUP, room=Room.ALONE, only="orchestr", share="hostile-setup",
             clue="orchestr.toml"),
 )  # fmt: skip
