@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestr.sandbox.choose import SandboxKind
+from tests.sandbox.walls import why_no_wall
+
 GLOBAL = """\
 [user]
 \tname = Tess Tester
@@ -24,6 +27,7 @@ GLOBAL = """\
 [commit]
 \tgpgSign = false
 """
+WALL = "ORCHESTR_SET_SANDBOX_MODE"
 DATE = "2024-05-06T07:08:09+00:00"
 
 
@@ -51,11 +55,25 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GIT_ALLOW_PROTOCOL", "file")
         # What is noticed without a wall is tested without one; tests of the wall say so themselves.
         # `ORCHESTR_TEST_SANDBOX=bwrap` runs everything behind it.
-        wall = os.environ.get("ORCHESTR_TEST_SANDBOX", "none")
-        patch.setenv("ORCHESTR_SET_SANDBOX_MODE", wall)
+        patch.setenv(WALL, os.environ.get("ORCHESTR_TEST_SANDBOX", "none"))
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
         yield home
+
+
+@pytest.fixture
+def wall(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What stands around the programs of this test's workspaces: `none` or `bwrap`."""
+    name: str = request.param
+    if name != "none" and (why := why_no_wall(SandboxKind(name))):
+        pytest.skip(why)
+    monkeypatch.setenv(WALL, name)
+    return name
+
+
+def without_our_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without variables of ours, but for the wall that `sealed` has chosen."""
+    return {k: v for k, v in environ.items() if not k.startswith("ORCHESTR_") or k == WALL}
 
 
 def git(path: Path, *args: str, stdin: str | None = None, **env: str) -> str:

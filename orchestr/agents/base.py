@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from orchestr.agents.events import Event, TokenUsage
 from orchestr.agents.usage import TokenPrices
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.supervisor.client import ExitRecord
 
 
@@ -40,7 +40,9 @@ class AgentRequest:
     ``budget_usd`` what the start may cost, for agents that can keep to it themselves.
     ``schema`` is a JSON schema of the last answer, for agents that can be held to one.
     ``pictures`` are named in the prompt; they are for agents that must be handed what they see.
-    ``walled``: it runs in our sandbox, so a sandbox of its own may stay away.
+    ``walled``: it runs in our sandbox, so a sandbox of its own may stay away. ``trust``: the
+    repository's own settings of the agent are obeyed; ``changed_guides`` are those of its guides
+    that this feature has changed.
     """
 
     worktree: Path
@@ -54,6 +56,8 @@ class AgentRequest:
     schema: Mapping[str, Any] | None = None
     pictures: tuple[Path, ...] = ()
     walled: bool = False
+    trust: bool = False
+    changed_guides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class AgentLaunch:
     """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output).
 
     In our sandbox it has a copy of each folder of ``config``, and may write to ``write``.
+    ``ignored`` names what of the repository's settings is not obeyed.
     """
 
     argv: tuple[str, ...]
@@ -69,6 +74,7 @@ class AgentLaunch:
     format: str = "lines"
     config: tuple[ConfigFolder, ...] = ()
     write: tuple[Path, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,12 @@ from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import Event, Parse, Record, UsageLimit, make_line_parser
 from orchestr.agents.limits import find_limit
+from orchestr.agents.repo_settings import find_settings
 from orchestr.agents.usage import TokenPrices, UsageTally, tally_transcript
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
 
@@ -45,6 +46,8 @@ class CliAgent(ABC):
     without: tuple[str, ...] = ()
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
+    repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
+    guides: tuple[str, ...] = ()  # the names of the guides that it reads there
 
     def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
         self.name = settings.name
@@ -101,6 +104,14 @@ class CliAgent(ABC):
             argv = [*argv, resume, request.session]
         return self.describe_launch(request, [*argv, *self.settings.args], env)
 
+    def list_ignored(self, request: AgentRequest) -> tuple[str, ...]:
+        """Which of the repository's settings and guides it does not obey."""
+        if request.trust:
+            return ()
+        guides = (f"{name} (changed by this feature)" for name in request.changed_guides
+                  if Path(name).name in self.guides)  # fmt: skip
+        return (*find_settings(request.worktree, self.repo_files), *guides)
+
     def describe_launch(
         self, request: AgentRequest, argv: list[str], env: Mapping[str, str]
     ) -> AgentLaunch:
@@ -111,13 +122,20 @@ class CliAgent(ABC):
             stdin=request.prompt,
             format="json",
             config=self.find_config({**os.environ, **self.settings.env}) if request.walled else (),
+            ignored=self.list_ignored(request),
         )
 
     @staticmethod
-    def list_config(folder: Path, copies: tuple[str, ...], logins: tuple[str, ...]) -> ConfigFolder:
-        """A settings folder by the names of what is in it; what is not there is left out."""
-        found = tuple((folder / name, name) for name in copies if (folder / name).exists())
-        return ConfigFolder(folder, found, logins)
+    def list_config(
+        folder: Path,
+        copies: tuple[str, ...],
+        logins: tuple[str, ...] = (),
+        shown: tuple[str, ...] = (),
+    ) -> ConfigFolder:
+        """A settings folder by the names of what may be in it."""
+        places = [tuple((folder / name, name) for name in names)
+                  for names in (copies, logins, shown)]  # fmt: skip
+        return ConfigFolder(folder, *places)
 
     @property
     def resolved_program(self) -> str:

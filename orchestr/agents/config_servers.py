@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.sandbox.hosts import read_url_rule
-from orchestr.sandbox.wall import ConfigFolder
 
 MOST = 1 << 20  # bytes of a file that are looked at
 KINDS = (".toml", ".json", ".jsonc")

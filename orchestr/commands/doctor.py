@@ -26,9 +26,12 @@ from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
 from orchestr.git.worktree_state import WorktreeVerdict, is_same_path, validate_worktree
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import list_attempt_processes
+from orchestr.run.check_sandbox import describe_sandbox
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.preflight import MIN_GIT, check_prerequisites
 from orchestr.run.workspace import Session
+from orchestr.sandbox.choose import choose_sandbox
+from orchestr.sandbox.mounts import SandboxError
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
@@ -64,7 +67,8 @@ class Doctor(PlainVerb):
             run = session.load_run(name)
             cells = [plan.name for plan in run.plan.cells]
             for finding in check_prerequisites(run, cells, ask=True, forced=cells):
-                found[str(finding)] = finding
+                if finding.severity != "note":
+                    found[str(finding)] = finding
             for cell in cells:
                 for finding in self._diagnose_safely(run.cell_context(cell), fix=params["fix"]):
                     found[str(finding)] = finding
@@ -107,6 +111,7 @@ def _describe_workspace(session: Session) -> list[str]:
         f"disk       {free} MB free at {session.layout.state}",
         f"forge      {session.settings.forge.kind}",
         f"agents     {', '.join(_describe_agents(session)) or 'none'}",
+        f"sandbox    {_describe_sandbox(session)}",
         f"features   {', '.join(session.specs.features) or 'none'}",
     ]
     for name in session.specs.features:
@@ -114,6 +119,14 @@ def _describe_workspace(session: Session) -> list[str]:
         if lease is not None:
             lines.append(f"running    {name}: PID {lease.pid} since {lease.started_at}")
     return lines
+
+
+def _describe_sandbox(session: Session) -> str:
+    """What agents and checks run in, or why in nothing."""
+    try:
+        return describe_sandbox(choose_sandbox(session.settings.sandbox))
+    except SandboxError as error:
+        return f"{error.message}; {error.hint}"
 
 
 def _describe_agents(session: Session) -> Iterator[str]:

@@ -36,6 +36,7 @@ from orchestr.git.errors import (
     output_tail,
 )
 from orchestr.git.hidden_files import look_behind_flags, reveal_hidden
+from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import WorktreeEntry, join_records, single_line, split_records
 from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
@@ -163,6 +164,12 @@ class Repo(RemoteOps):
             words = ("status", "--porcelain=v1", "-z", f"--untracked-files={new}")
             done = self.run_readonly(*words, env=env)
         records = [(record[:2], record[3:]) for record in split_records(done.out)]
+        shown = {path for _, path in records}
+        records += [
+            (" M", path)
+            for path in list_filled(self)
+            if path not in shown and open_inner(self, path).dirty_paths()
+        ]
         return [path for letters, path in records if not self._is_unseen(letters, path)]
 
     def _is_unseen(self, letters: str, path: str) -> bool:
@@ -263,7 +270,7 @@ class Repo(RemoteOps):
     def _stage_all(self) -> None:
         """``add -A``, what index flags hide included, without what is `unseen`."""
         reveal_hidden(self)
-        self.run_git("add", "-A")
+        stage_all(self)
         self.unstage_unseen()
 
     def unstage_unseen(self, env: Mapping[str, str] | None = None) -> None:

@@ -196,6 +196,10 @@ class GitPath:
         merged = {**self.config, **config}
         return type(self)(self.path, config=merged, timeout=self.timeout, unseen=self.unseen)
 
+    def with_settings(self, config: Mapping[str, str]) -> Self:
+        """The same, with its variables and further settings for every command."""
+        return self.at_path(self.path, config=config)
+
     def as_committer(self) -> Self:
         """The same, able to commit whether or not the user has an identity."""
         return self._with_defaults(self.identity_config)

@@ -13,11 +13,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestr.git.errors import GitError
 from orchestr.git.hidden_files import find_hidden, look_behind_flags, reveal_hidden
+from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import join_records, split_records
 
@@ -89,7 +90,27 @@ def read_changes(
             found.append(ChangedPath(path, letters[0], letters[1], inside, mode, blob))
         elif kind == "u":
             found.append(ChangedPath(rest.split(" ", 9)[9], "U", "U"))
-    return found
+    return _add_inner_changes(tree, found, untracked, env)
+
+
+def _add_inner_changes(
+    tree: Repo, found: list[ChangedPath], untracked: str, env: Mapping[str, str] | None
+) -> list[ChangedPath]:
+    """``found`` with what is changed inside of submodules, as git's own letters say it."""
+    by_path = {change.path: change for change in found}
+    for path in list_filled(tree, env):
+        inner = read_changes(open_inner(tree, path), untracked=untracked)
+        letters = "M" if any(not one.is_new for one in inner) else ""
+        letters += "U" if any(one.is_new for one in inner) else ""
+        known = by_path.get(path)
+        if not letters or (tree.unseen is not None and tree.unseen.hides_change(path)):
+            continue
+        if known is None:
+            by_path[path] = ChangedPath(path, ".", "M", letters, GITLINK)
+        elif not known.is_new:
+            worktree = "M" if known.worktree == "." else known.worktree
+            by_path[path] = replace(known, worktree=worktree, submodule=known.submodule + letters)
+    return list(by_path.values())
 
 
 def take_snapshot(tree: Repo, message: str) -> Snapshot:
@@ -143,9 +164,8 @@ def _fill_index(
 
 def _add_all(tree: Repo, without: Sequence[str], env: Mapping[str, str]) -> None:
     """Add what can be added. A repository inside may make git give up, so it is left out."""
-    words = ("add", "--all", "--ignore-errors")
-    spec = [":(top)", *(f":(top,exclude,literal){path.rstrip('/')}" for path in without)]
-    tree.run_git(*words, "--", *spec, env=env, check=False)
+    left_out = tuple(path.rstrip("/") for path in without)
+    stage_all(tree, "--ignore-errors", env=env, without=left_out, check=False)
 
 
 def _commit_staged(

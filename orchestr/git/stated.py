@@ -28,7 +28,7 @@ STATED_CONFIG: Mapping[str, str] = {
     "diff.algorithm": "default",
     "diff.autoRefreshIndex": "true",
     "diff.context": "3",
-    "diff.ignoreSubmodules": "none",
+    "diff.ignoreSubmodules": "dirty",  # see `_SUBMODULES`
     "diff.indentHeuristic": "true",
     "diff.interHunkContext": "0",
     "diff.mnemonicPrefix": "false",
@@ -73,8 +73,10 @@ STATED_ENV: Mapping[str, str] = {
     "GIT_NO_REPLACE_OBJECTS": "1",
 }
 
-# `submodule.<name>.ignore` (also of `.gitmodules`) outranks `diff.ignoreSubmodules`.
-_SUBMODULES = "--ignore-submodules=none"
+# `submodule.<name>.ignore` (also of `.gitmodules`) outranks `diff.ignoreSubmodules`. Another commit
+# is seen; for what is changed inside git would start itself there, under a config that is not ours
+# (`orchestr.git.inner_repositories` looks).
+_SUBMODULES = "--ignore-submodules=dirty"
 _DIFF = (
     "--text", "--no-ext-diff", "--no-textconv", "--no-color", _SUBMODULES, "--submodule=short",
     "--src-prefix=a/", "--dst-prefix=b/", "--no-relative", f"-O{os.devnull}",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A finding and how to fix it."""
+    """A finding and how to fix it; a note needs no fix."""
 
-    severity: str  # error | warning
+    severity: str  # error | warning | note
     what: str
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.what}\n  hint: {self.fix}"
+        return f"{self.severity}: {self.what}" + (f"\n  hint: {self.fix}" if self.fix else "")

@@ -24,6 +24,7 @@ from orchestr.run.check_checkouts import check_checkouts
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
+from orchestr.run.check_sandbox import check_sandbox
 from orchestr.run.check_signing import check_signing
 from orchestr.run.check_surroundings import check_surroundings
 from orchestr.run.check_worktrees import check_worktrees
@@ -79,6 +80,7 @@ def check_prerequisites(
     found += check_programs(chosen)
     found += check_worktrees(chosen)
     busy = find_cells_to_run(run, cells, forced)
+    found += check_sandbox(busy)
     found += check_signing(busy)
     found += check_origins(busy)
     found += check_checkouts(busy)

@@ -42,13 +42,6 @@ class ChosenSandbox:
     reason: str = ""
     hint: str = ""
 
-    @property
-    def summary(self) -> str:
-        """One line for the start of a run."""
-        if self.kind is not SandboxKind.NONE:
-            return f"agents run in {self.kind}"
-        return f"no sandbox: {self.reason}" if self.reason else "no sandbox, as the settings say"
-
 
 def choose_sandbox(settings: SandboxSettings) -> ChosenSandbox:
     """The sandbox that the settings ask for. Raises SandboxError when a required one is missing."""

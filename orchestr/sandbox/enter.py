@@ -21,7 +21,7 @@ FAILED = 126
 PROXY = "import sys; sys.path.append(sys.argv[1]); import orchestr.sandbox.proxy as p; p.main()"
 ISOLATION = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-    "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", "sandbox",
+    "--cap-drop", "ALL", "--die-with-parent", "--new-session",
 )  # fmt: skip
 
 

@@ -36,7 +36,8 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
     written += [request.worktree] if request.can_write else []
     written += [place for _, place in locate_caches(home, request.env)]
     written += [folder.path for folder in request.config]
-    guarded = [source for folder in request.config for source, _ in folder.copies]
+    written += [own for folder in request.config for own, _ in folder.logins]
+    guarded = [source for folder in request.config for source, _ in (*folder.copies, *folder.shown)]
     guarded.append(request.worktree / ".git")
     if request.git is not None and request.git.branch is not None:
         writable, fixed = list_branch_places(request.git, request.git.branch)

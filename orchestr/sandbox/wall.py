@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.files import write_json
+from orchestr.sandbox.config_copies import ConfigFolder, list_copies, refresh_copy
 from orchestr.sandbox.hosts import find_forwarded_ports, format_rules
 from orchestr.sandbox.mounts import MountTable
 from orchestr.sandbox.places import (
@@ -50,19 +51,6 @@ class GitPlaces:
     git_dir: Path
     common_dir: Path
     branch: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigFolder:
-    """A settings folder of an agent, of which it gets a copy of its own.
-
-    ``copies`` are (source, name in the folder): what it starts with. ``logins`` are names whose
-    changes reach the user's own folder: a renewed login must not be lost.
-    """
-
-    path: Path
-    copies: tuple[tuple[Path, str], ...] = ()
-    logins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,30 +230,12 @@ def list_branch_places(git: GitPlaces, branch: str) -> tuple[list[Path], list[Pa
 
 def _cover_config(table: MountTable, request: WallRequest) -> None:
     """The agent's own settings: a copy in the folder of its work, so its sessions stay with it."""
-    for number, folder in enumerate(request.config):
-        copy = _make_folder(request.folder / f"config-{number}")
-        for source, name in folder.copies:
-            _copy_settings(source, copy / name)
+    for folder, copy in list_copies(request.config, request.folder):
+        refresh_copy(folder, copy)
         table.allow_writing(folder.path, copy)
-        for name in folder.logins:
-            login = folder.path / name
-            if login.is_file():
-                real = Path(os.path.realpath(login))
-                (copy / name).touch()
-                table.allow_writing(Path(os.path.realpath(folder.path), name), real)
-
-
-def _copy_settings(source: Path, target: Path) -> None:
-    """The user's settings as they are now; what an agent wrote there before does not count."""
-    import shutil
-
-    if source.is_dir():
-        if target.is_dir():
-            shutil.rmtree(target)
-        shutil.copytree(source, target, symlinks=False, ignore_dangling_symlinks=True)
-    elif source.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        for source, name in folder.shown:
+            if source.exists():
+                table.allow_reading(Path(os.path.realpath(folder.path), name), source)
 
 
 def _program_folders(env: Mapping[str, str]) -> list[Path]:

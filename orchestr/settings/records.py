@@ -75,6 +75,10 @@ class RepoSettings:
         keys.Strategy | None, Doc("how changes land; default: `landing.strategy`")
     ] = None
     land: Annotated[keys.Land | None, Doc("how a target moves; default: `landing.land`")] = None
+    trust: Annotated[
+        keys.Flag,
+        Doc("`true`: agents obey their own settings in it (hooks, MCP servers) and changed guides"),
+    ] = False
     disjoint: Annotated[
         keys.Flag, Doc("changes of different paths are not checked on each other")
     ] = False

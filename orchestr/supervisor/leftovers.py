@@ -27,6 +27,8 @@ from orchestr.process.tree import (
     read_process,
     track_descendants,
 )
+from orchestr.supervisor.logins import LoginKeeper
+from orchestr.supervisor.protocol import read_launch
 
 NOTES = "processes"
 BOOT = "boot"  # the line before numbers that count in one boot and one pid namespace
@@ -123,7 +125,10 @@ def read_notes(folder: Path) -> NotedProcesses:
 
 
 def end_leftovers(folder: Path, marker: str) -> int:
-    """End all that is left of an attempt without a supervisor; returns how many there were."""
+    """End all that is left of an attempt without a supervisor; returns how many there were.
+
+    What the agent had renewed of its logins is passed on then, too.
+    """
     noted = read_notes(folder)
 
     def find_roots(now: Table) -> list[Proc]:
@@ -131,6 +136,8 @@ def end_leftovers(folder: Path, marker: str) -> int:
 
     ended = end_processes(track_descendants(find_roots), grace=0)
     remove_notes(folder)
+    with suppress(OSError, ValueError):
+        LoginKeeper(read_launch(folder).logins).take_away()
     return ended
 
 

@@ -34,6 +34,7 @@ class ExitReason(StrEnum):
     TIMEOUT = "timeout"
     IDLE = "idle"
     AFTER_RESULT = "after_result"
+    RESOURCES = "resources"  # more memory or disk than allowed; ``detail`` says which
     STOPPED = "stopped"
     SPAWN_FAILED = "spawn_failed"
 
@@ -47,7 +48,9 @@ class LaunchRecord:
     only ORCHESTR_ATTEMPT_ID is set to ``marker`` whatever it says. ``since`` is the size of the
     transcript before this start: what earlier ones wrote (for whoever reads it). ``raw_logs``:
     what is written down keeps its secrets. ``walled``: ``argv`` enters a sandbox, whose own process
-    ends everything in it when it is interrupted.
+    ends everything in it when it is interrupted. ``memory`` and ``disk`` are bytes that the agent
+    and all it started may use and write. ``logins`` are (copy, the user's own file), see
+    `orchestr.supervisor.logins`.
     """
 
     argv: tuple[str, ...]
@@ -63,6 +66,9 @@ class LaunchRecord:
     since: int = 0
     raw_logs: bool = False
     walled: bool = False
+    memory: int = 0
+    disk: int = 0
+    logins: tuple[tuple[str, str], ...] = ()
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
@@ -133,8 +139,11 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
             since=int(raw.get("since") or 0),
             raw_logs=raw.get("raw_logs") is True,
             walled=raw.get("walled") is True,
+            memory=int(raw.get("memory") or 0),
+            disk=int(raw.get("disk") or 0),
+            logins=tuple((str(copy), str(own)) for copy, own in raw.get("logins") or ()),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error
 
 

@@ -36,6 +36,7 @@ from orchestr.process.tree import (
     send_signal,
     track_descendants,
 )
+from orchestr.supervisor.logins import LoginKeeper
 from orchestr.supervisor.protocol import (
     TRANSCRIPT,
     ExitReason,
@@ -44,6 +45,7 @@ from orchestr.supervisor.protocol import (
     SupervisorRecord,
     utc_timestamp,
 )
+from orchestr.supervisor.resources import ResourceWatch
 from orchestr.supervisor.transcript import LineReader, TranscriptFile
 from orchestr.supervisor.write_samples import WriteSampler
 
@@ -72,6 +74,7 @@ class Watchdog:
         self._me = me
         self._signals = signals
         self._notes: list[str] = []
+        self._logins = LoginKeeper(launch.logins)
         self._writes = WriteSampler(folder, os.getpid(), self._drain_pipes)
         self._out = _open_transcript(folder / TRANSCRIPT, self._notes)
         as_json = launch.format == "json"
@@ -87,6 +90,7 @@ class Watchdog:
         self._selector = selectors.DefaultSelector()
         self._agent: subprocess.Popen[bytes] | None = None
         self._status: int | None = None  # of the agent, once reaped
+        self._resources = ResourceWatch(launch.memory, launch.disk)
         self._left = track_descendants(self._attempt_processes)
         self._childless = False
         self._bytes = 0
@@ -111,6 +115,7 @@ class Watchdog:
         finally:
             killed = self._end_all()
             self._writes.note_end()
+            self._logins.take_away()
         return self._make_exit_record(killed)
 
     # -- start ---------------------------------------------------------------------------------
@@ -119,6 +124,7 @@ class Watchdog:
         launch = self._launch
         self._writes.note_start()
         try:
+            self._logins.bring()
             with _open_stdin(launch.stdin) as stdin:
                 self._agent = subprocess.Popen(
                     launch.argv,
@@ -160,7 +166,9 @@ class Watchdog:
             self._read_pipes(self._select_timeout())
             self._reap_children()
             self._writes.take_sample()
+            self._logins.look()
             if self._status is None:
+                self._check_resources()
                 self._check_limits(time.monotonic())
         # The agent has ended. What it wrote last is in the pipes; a grandchild may hold them
         # open for ever.
@@ -248,6 +256,8 @@ class Watchdog:
                 dues = [self._stage_since + self._launch.grace]
             case _:
                 return 0.1
+        if (look := self._resources.time_to_next) is not None:
+            dues.append(time.monotonic() + look)
         soon = time.monotonic() + self._writes.time_to_next
         return max(0.0, min([soon, *dues]) - time.monotonic())
 
@@ -279,6 +289,16 @@ class Watchdog:
             self._escalate_stop(at)
         elif self._stage == 3:
             self._signal_all(signal.SIGKILL)  # again: what was forked meanwhile
+
+    def _check_resources(self) -> None:
+        """Begin to stop an agent that uses more than it may."""
+        if self._stage or self._resources.time_to_next != 0:
+            return
+        excess = self._resources.explain_excess((p.pid for p in self._left()), self._writes.total)
+        if excess is not None:
+            self._reason = ExitReason.RESOURCES
+            self._notes.append(excess)
+            self._escalate_stop(time.monotonic())
 
     def _escalate_stop(self, at: float) -> None:
         self._stage += 1

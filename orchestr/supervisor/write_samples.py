@@ -63,6 +63,11 @@ class WriteSampler:
             self._append("u", self._last.time)
 
     @property
+    def total(self) -> int:
+        """All bytes that were written by the last look."""
+        return self._last.total
+
+    @property
     def time_to_next(self) -> float:
         """Seconds until it wants to look again."""
         return max(0.0, self._due - time.monotonic()) if self._fd is not None else NEVER

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.agents.house import AgentHouse
+from tests.e2e.conftest import workspace
+
+__all__ = ["house", "workspace"]
 
 PROGRAMS = "ORCHESTR_TEST_AGENTS"
 

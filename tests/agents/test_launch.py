@@ -203,3 +203,71 @@ def test_what_nobody_needs_is_denied() -> None:
               "kubectl apply"}  # fmt: skip
     assert wanted <= set(DENIED)
     assert not {command.split()[0] for command in DENIED} & {"gh"} & set(UNIVERSAL)
+
+
+SETTINGS_OF = {
+    "claude": (".claude/settings.json", "CLAUDE.md"),
+    "codex": (".codex/config.toml", "AGENTS.md"),
+    "gemini": (".gemini/settings.json", "GEMINI.md"),
+    "opencode": ("opencode.json", "AGENTS.md"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_repositorys_settings_are_off_unless_it_is_trusted(
+    request_: AgentRequest, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name, guide = SETTINGS_OF[kind]
+    path = request_.worktree / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    doubted = replace(request_, changed_guides=(guide, "sub/OTHER.md"))
+    off = adapter(kind).prepare_launch(doubted)
+    on = adapter(kind).prepare_launch(replace(doubted, trust=True))
+    assert [i.partition(" ")[0].partition("/")[0] for i in off.ignored] == [
+        name.partition("/")[0], guide,
+    ]  # fmt: skip
+    assert on.ignored == ()
+    assert (off.argv, off.env) != (on.argv, on.env)
+    folder = request_.folder or Path()
+    match kind:
+        case "claude":
+            assert "user,project" in on.argv and "--strict-mcp-config" not in on.argv
+        case "codex":
+            (levels,) = (w for w in off.argv if w.startswith("projects="))
+            projects = tomllib.loads(levels)["projects"]
+            assert projects == {str(request_.worktree.resolve()): {"trust_level": "untrusted"}}
+            assert "project_doc_max_bytes=0" in off.argv
+            assert "project_doc_max_bytes=0" not in on.argv
+        case "gemini":
+            over = json.loads((folder / "gemini-over.json").read_text())
+            assert off.env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] == str(folder / "gemini-over.json")
+            assert over["mcp"]["allowed"] == over["context"]["fileName"]
+            assert "GEMINI_CLI_SYSTEM_SETTINGS_PATH" not in on.env
+        case _:
+            assert "OPENCODE_DISABLE_PROJECT_CONFIG" not in on.env
+
+
+def test_gemini_keeps_the_users_own_servers(
+    request_: AgentRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GEMINI_CLI_HOME", raising=False)
+    (tmp_path / ".gemini").mkdir()
+    mine = {"mine": {"command": "mine"}}
+    (tmp_path / ".gemini" / "settings.json").write_text(json.dumps({"mcpServers": mine}))
+    (request_.worktree / ".gemini").mkdir()
+    (request_.worktree / ".gemini" / "settings.json").write_text("{}")
+    adapter("gemini").prepare_launch(request_)
+    over = json.loads(((request_.folder or Path()) / "gemini-over.json").read_text())
+    assert (over["mcp"]["allowed"], over["mcpServers"]) == (["mine"], mine)
+
+
+def test_codex_does_not_take_trust_from_the_clone(request_: AgentRequest, tmp_path: Path) -> None:
+    (request_.worktree / ".git").write_text(f"gitdir: {tmp_path}/clone/.git/worktrees/w\n")
+    argv = adapter("codex").prepare_launch(request_).argv
+    (levels,) = (w for w in argv if w.startswith("projects="))
+    assert set(tomllib.loads(levels)["projects"]) == {
+        str(request_.worktree.resolve()), str((tmp_path / "clone").resolve()),
+    }  # fmt: skip

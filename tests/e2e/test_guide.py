@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import git, write
+from tests.conftest import git, without_our_variables, write
 from tests.e2e.test_init import make_clone
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
@@ -88,7 +88,7 @@ def test_the_guide_is_what_happens(tmp_path: Path) -> None:
     tools.mkdir()
     for name in ("orchestr", "pytest", "python3"):
         (tools / name).symlink_to(there / name)
-    env = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTR_")}
+    env = without_our_variables(os.environ)
     env["PATH"] = f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin"
     cwd = root
     for number, section in enumerate(re.split(r"^## (?=\d\. )", GUIDE, flags=re.MULTILINE)):

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import MakeRepo, git, write
+from tests.conftest import MakeRepo, git, without_our_variables, write
 from tests.fork_server import run_process
 
 
 def init(cwd: Path, *args: str, **env: str) -> str:
     """What `orchestr init ARGS` says."""
     program = [sys.executable, "-m", "orchestr", "init", *args]
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTR_")}
+    clean = without_our_variables(os.environ)
     done = run_process(program, cwd=cwd, env=clean | env, text=True)
     done.check_returncode()
     return str(done.stdout)

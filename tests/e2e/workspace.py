@@ -25,13 +25,12 @@ import psutil
 import tomli_w
 import yaml
 
-from tests.conftest import Sandbox, git, write
+from tests.conftest import Sandbox, git, without_our_variables, write
 from tests.fork_server import Process, run_process
 
 T = TypeVar("T")
 FEATURE = "demo"
 JIRA = "T-1"
-MODE = "ORCHESTR_SET_SANDBOX_MODE"  # set for all tests, see `tests.conftest`
 PATIENCE = 120.0  # s; what is waited for in a test happens long before
 
 AGENT = """\
@@ -136,7 +135,10 @@ class Workspace:
             },
             "limits": {"jobs": 4, "timeout": "60s", "idle_timeout": "60s", "grace": "1s"},
             "forge": {"kind": "local"},
+            # Behind a wall a test's agent still notes its starts, and tests speak to it by files.
+            "sandbox": {"write": [str(self.log), str(self.agents)]},
         }
+        self.log.touch()
         (self.root / "orchestr.toml").write_text(tomli_w.dumps(merged(value, tables)))
 
     def spec(
@@ -189,12 +191,9 @@ class Workspace:
     # ---- the program ----------------------------------------------------------------------
 
     def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The test's environment (HOME is a temporary folder already) without our variables, but
-        the mode of the sandbox where the workspace's own settings leave it open."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTR_", "AGENT_"))}
-        toml = self.root / "orchestr.toml"
-        if MODE in os.environ and not (toml.exists() and "[sandbox]" in toml.read_text()):
-            kept[MODE] = os.environ[MODE]
+        """The test's environment (HOME is a temporary folder already) without our variables."""
+        ours = without_our_variables(os.environ)
+        kept = {k: v for k, v in ours.items() if not k.startswith("AGENT_")}
         kept.pop("NO_COLOR", None)
         return {**kept, "PYTHONWARNINGS": "default", **(extra or {})}
 

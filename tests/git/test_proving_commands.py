@@ -26,7 +26,7 @@ from orchestr.git.filter_history import (
     list_tree_paths,
     read_entries,
 )
-from orchestr.git.hidden_files import has_flags
+from orchestr.git.index_entries import IndexScan, scan_index
 from orchestr.git.merge import find_conflict_markers, merge_heads
 from orchestr.git.mixed_tree import list_differences, take_paths
 from orchestr.git.repo import CommitId, Repo
@@ -379,13 +379,15 @@ def test_flags_are_read_in_every_form_of_an_index(tmp_path: Path, version: str, 
                    for one in names if len(one) < 4096)  # fmt: skip
     git(tmp_path, "update-index", "--index-info", stdin=data)
     git(tmp_path, "update-index", f"--index-version={version}")
-    index = tmp_path / ".git/index"
-    assert not has_flags(index)
+    index, commit = tmp_path / ".git/index", "1" * (40 if kind == "sha1" else 64)
+    assert scan_index(index) == IndexScan()
     for option in ("skip-worktree", "assume-unchanged"):
         git(tmp_path, "update-index", f"--{option}", "dir/d")
-        assert has_flags(index)
+        assert scan_index(index) == IndexScan(has_flags=True)
         git(tmp_path, "update-index", f"--no-{option}", "dir/d")
-        assert not has_flags(index)
+        assert scan_index(index) == IndexScan()
+    git(tmp_path, "update-index", "--add", "--cacheinfo", f"160000,{commit},dir/sub")
+    assert scan_index(index) == IndexScan(gitlinks={b"dir/sub": commit})
 
 
 def test_the_token_of_the_forge_reaches_no_commit_hook(

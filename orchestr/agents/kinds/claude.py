@@ -43,7 +43,7 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.limits import LIMITING, is_final_error
 from orchestr.files import write_atomic
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # Tools that leave the worktree, wait for a person or for a later day.
@@ -52,6 +52,7 @@ UNWANTED = ("AskUserQuestion", "EnterWorktree", "CronCreate", "ScheduleWakeup", 
 SETTINGS = ("settings.json", "settings.local.json", "CLAUDE.md", "agents", "commands", "skills",
             "output-styles", "rules", ".claude.json")  # fmt: skip
 LOGINS = (".credentials.json",)
+SHOWN = ("hooks", "plugins")
 GUIDES = ("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md")
 
 
@@ -67,20 +68,26 @@ class Claude(CliAgent):
     # A claude that runs us speaks to its children by these.
     without = ("CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_SESSION_ID")
     tells = True
+    repo_files = (".claude/settings.json", ".claude/settings.local.json", ".mcp.json",
+                  ".claude/agents", ".claude/commands", ".claude/skills")  # fmt: skip
+    guides = ("CLAUDE.md", "AGENTS.md")
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin; permissions in `claude.json` beside the attempt."""
         argv = [
             self.resolved_program, "-p", "--output-format", "stream-json", "--verbose",
             "--permission-mode", "acceptEdits" if request.tools.edit else "default",
-            "--setting-sources", "user",
-            "--strict-mcp-config",
+            "--setting-sources", "user,project" if request.trust else "user",
         ]  # fmt: skip
+        if not request.trust:
+            argv += ["--strict-mcp-config"]
         if request.folder is not None:
             path = request.folder / "claude.json"
             write_atomic(path, json.dumps(permission_settings(request.tools), indent=2).encode())
             argv += ["--settings", str(path)]
-        guides = [name for name in GUIDES if (request.worktree / name).is_file()]
+        doubted = () if request.trust else request.changed_guides
+        guides = [name for name in GUIDES
+                  if (request.worktree / name).is_file() and name not in doubted]  # fmt: skip
         if guides:
             text = f"This repository keeps instructions for you: read {', '.join(guides)} first."
             argv += ["--append-system-prompt", text]
@@ -103,7 +110,9 @@ class Claude(CliAgent):
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`CLAUDE_CONFIG_DIR`, else `~/.claude` and the `~/.claude.json` beside it."""
         named, home = environ.get("CLAUDE_CONFIG_DIR"), Path(environ.get("HOME", "/"))
-        found = self.list_config(Path(named) if named else home / ".claude", SETTINGS, LOGINS)
+        found = self.list_config(
+            Path(named) if named else home / ".claude", SETTINGS, LOGINS, SHOWN
+        )
         beside = home / ".claude.json"
         if named or not beside.is_file():
             return (found,)

@@ -38,8 +38,9 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.repo_settings import find_trust_places
 from orchestr.files import write_atomic
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # An agent that tries to commit all the same may give up in the middle of its work.
@@ -50,7 +51,7 @@ NO_COMMITS = (
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # what a model takes for one
 # Of its settings folder: what it reads there, and what it renews.
 SETTINGS = ("config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "skills", "rules",
-            "version.json", "models_cache.json")  # fmt: skip
+            "agents", "hooks.json", ".env", "version.json", "models_cache.json")  # fmt: skip
 LOGINS = ("auth.json",)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
@@ -62,6 +63,8 @@ class Codex(CliAgent):
     program = "codex"
     own = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", *KEYS, "OPENAI_BASE_URL", "OPENAI_ORGANIZATION",
            "OPENAI_PROJECT")  # fmt: skip
+    repo_files = (".codex",)
+    guides = ("AGENTS.md",)
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin. Its keys are kept from the commands that it runs."""
@@ -79,6 +82,13 @@ class Codex(CliAgent):
             "feedback.enabled": "false",
             "shell_environment_policy.exclude": json.dumps(hidden),
         }
+        # Its own record of trust, for this start only: it may hold the clone for trusted.
+        level = "trusted" if request.trust else "untrusted"
+        places = (f"{json.dumps(str(place))} = {{ trust_level = \"{level}\" }}"
+                  for place in find_trust_places(request.worktree))  # fmt: skip
+        settings["projects"] = f"{{ {', '.join(places)} }}"
+        if not request.trust and any(Path(g).name in self.guides for g in request.changed_guides):
+            settings["project_doc_max_bytes"] = "0"
         if sandbox == "workspace-write":
             settings["developer_instructions"] = json.dumps(NO_COMMITS)
         argv = [

@@ -11,8 +11,10 @@ environment. It reports no costs.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
 from orchestr.agents.cli_agent import CliAgent
@@ -36,7 +38,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.files import write_atomic
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 from orchestr.supervisor.client import ExitRecord
 
@@ -45,6 +47,11 @@ SETTINGS = ("settings.json", "GEMINI.md", ".env", "commands", "extensions", "ski
             "trustedFolders.json", "installation_id")  # fmt: skip
 LOGINS = ("oauth_creds.json", "google_accounts.json", "gemini-credentials.json",
           "mcp-oauth-tokens.json")  # fmt: skip
+NOBODY = "none-of-this-repository"  # an empty list would allow all
+FIXED = {
+    "GOOGLE_GEMINI_BASE_URL": "https://generativelanguage.googleapis.com",
+    "GEMINI_SYSTEM_MD": "false",
+}
 LIMITED = 429 % 256
 # The weakest of its settings files: the user's own go over it.
 DEFAULTS = {
@@ -60,6 +67,9 @@ class Gemini(CliAgent):
     kind = "gemini"
     program = "gemini"
     own = ("GEMINI_*", "GOOGLE_*")
+    repo_files = (".gemini/settings.json", ".gemini/.env", ".gemini/extensions", ".gemini/commands",
+                  ".gemini/system.md")  # fmt: skip
+    guides = ("GEMINI.md",)
     lost = "error resuming session|session not found|no previous sessions|invalid session"
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
@@ -73,6 +83,14 @@ class Gemini(CliAgent):
             write_atomic(defaults, json.dumps(DEFAULTS, indent=2).encode())
             argv += ["--policy", str(policy)]
             env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
+            if self.list_ignored(request):
+                over = request.folder / "gemini-over.json"
+                guides = any(Path(g).name in self.guides for g in request.changed_guides)
+                strict = build_overrides(read_user_servers(os.environ), without_guides=guides)
+                write_atomic(over, json.dumps(strict, indent=2).encode())
+                env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
+                # What a `.env` of the repository would set, where the user has not.
+                env |= {k: v for k, v in FIXED.items() if k not in os.environ}
         return self.make_launch(request, argv, env, resume="--resume")
 
     @staticmethod
@@ -126,6 +144,31 @@ class Gemini(CliAgent):
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """429 modulo 256."""
         return UsageLimit(kind="exit 173 (HTTP 429)") if end.code == LIMITED else None
+
+
+def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict[str, Any]:
+    """Settings over the repository's, which would start programs: the user's MCP ``servers`` only,
+    no hooks, no commands that find or call tools, no extensions but the user's."""
+    over: dict[str, Any] = {
+        "mcp": {"allowed": list(servers) or [NOBODY], "serverCommand": ""},
+        "mcpServers": dict(servers),
+        "hooksConfig": {"enabled": False},
+        "tools": {"discoveryCommand": "", "callCommand": ""},
+    }
+    if without_guides:
+        over["context"] = {"fileName": [NOBODY]}
+    return over
+
+
+def read_user_servers(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    """The MCP servers in the user's own settings; none where they cannot be read."""
+    home = environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/")
+    try:
+        found = json.loads(Path(home, ".gemini", "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    servers = found.get("mcpServers") if isinstance(found, dict) else None
+    return servers if isinstance(servers, dict) else {}
 
 
 def render_policy(tools: ToolPermissions) -> str:

@@ -1,6 +1,6 @@
 """opencode: `opencode run --format json`, permissions by a configuration in its environment.
 
-Tried with 1.18.33. The repository's own `opencode.json` is not read
+Tried with 1.18.33. The repository's own `opencode.json` is not read unless it is trusted
 (`OPENCODE_DISABLE_PROJECT_CONFIG`): it could start MCP commands and send the key to another
 `baseURL`; not read, it is not rewritten with a `$schema` either. Data and state lie in folders of
 the attempt, because six at once on one database fail with "database is locked"; the user's login
@@ -40,7 +40,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
-from orchestr.sandbox.wall import ConfigFolder
+from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
 # Of its settings folder, what it reads there.
@@ -58,6 +58,8 @@ class OpenCode(CliAgent):
     own = ("OPENCODE_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_MODELS_*",
            "OPENCODE_DISABLE_*")  # fmt: skip
     tells = True
+    repo_files = ("opencode.json", "opencode.jsonc", ".opencode")
+    guides = ("AGENTS.md", "CLAUDE.md")
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin (arguments with spaces would be quoted)."""
@@ -65,21 +67,25 @@ class OpenCode(CliAgent):
         env = {
             "OPENCODE_CONFIG_CONTENT": json.dumps(build_config(request.tools)),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
             "OPENCODE_DISABLE_SHARE": "1",
         }
+        if not request.trust:
+            env["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
         if request.folder is not None:
             env |= prepare_data_folders(request.folder / "opencode", os.environ)
         launch = self.make_launch(request, argv, env, resume="--session")
         if not request.walled or request.folder is None:
             return launch
-        logins = [path for name in LOGINS if (path := find_data(os.environ) / name).is_file()]
-        return replace(launch, write=(request.folder / "opencode", *logins))
+        # Links lead nowhere in the sandbox: it gets copies of its logins beside its data.
+        place = request.folder / "opencode"
+        logins = tuple((find_data(os.environ) / name, name) for name in LOGINS)
+        data = ConfigFolder(place / "data" / "opencode", logins=logins)
+        return replace(launch, config=(*launch.config, data), write=(place / "state",))
 
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`opencode` in `XDG_CONFIG_HOME`, else in `~/.config`."""
         config = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/"), ".config"))
-        return (self.list_config(Path(config, "opencode"), SETTINGS, ()),)
+        return (self.list_config(Path(config, "opencode"), SETTINGS),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -159,6 +165,7 @@ def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, 
     """Folders of the attempt's own for data and state, with the user's login linked in."""
     data = folder / "data" / "opencode"
     data.mkdir(parents=True, exist_ok=True)
+    (folder / "state").mkdir(exist_ok=True)
     for name in LOGINS:
         source = find_data(environ) / name
         if source.exists():

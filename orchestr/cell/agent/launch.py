@@ -15,7 +15,9 @@ from pathlib import Path
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
+from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
+from orchestr.cell.agent.sandbox_notes import describe_wall
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
@@ -47,14 +49,15 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     ensure_upstreams(ctx)
     session = session_to_resume(folder)
     repair = _read_text(folder / REPAIR)
+    walled = is_walled(ctx.run)
     prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
     if session is None:
         notes = repair or _read_text(folder / "notes.txt")
         build = build_plan_prompt if attempt.number < 0 else build_prompt
-        write_atomic(prompt, hide_secrets(ctx, build(ctx, attempt, notes)).encode())
+        text = build(ctx, attempt, notes) + describe_wall(ctx, walled)
+        write_atomic(prompt, hide_secrets(ctx, text).encode())
     marker = attempt.process_marker(ctx.key)
     upstreams = tuple(readable_checkout(upstream) for upstream in ctx.upstreams())
-    walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(attempt.agent).prepare_launch(
         AgentRequest(
             ctx.worktree,
@@ -66,8 +69,11 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
             tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
             walled=walled,
+            trust=ctx.repo_settings.trust,
+            changed_guides=find_changed_guides(ctx, ctx.worktree),
         )
     )
+    note_ignored(ctx, attempt, folder, launch.ignored)
     git = agent_git_env(
         ctx.repo,
         ctx.worktree,
@@ -82,7 +88,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     plans = attempt.number < 0
     if plans:
         plan_file(ctx, attempt).parent.mkdir(exist_ok=True)
-    argv, env = wall_author(
+    command = wall_author(
         ctx,
         launch,
         {
@@ -99,11 +105,14 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         write=(plan_file(ctx, attempt).parent,) if plans else (),
     )
     client.LaunchRecord(
-        argv=argv,
+        argv=command.argv,
         cwd=str(ctx.worktree),
-        env=env,
+        env=command.env,
         marker=marker,
         walled=walled,
+        logins=command.logins,
+        memory=limits.memory or 0,
+        disk=limits.disk or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=ctx.timeout,

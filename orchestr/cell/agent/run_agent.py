@@ -27,10 +27,12 @@ from orchestr.cell.agent.launch import (
     session_to_resume,
     write_launch,
 )
+from orchestr.cell.agent.sandbox_notes import report_refused_hosts
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json
+from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -118,6 +120,8 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
                 continue
             verdict = judge_exit(ctx, work, end)
             journal_exit(ctx, work, end, verdict)
+            report_refused_hosts(ctx, work.folder, work.phase, work.attempt)
+            delete_tree(work.folder / "tmp")
             if verdict.limited:  # before the slot is free: the next one must see the pause
                 _pause_for_limit(ctx, work, verdict)
         if end.reason is ExitReason.STOPPED:
@@ -266,6 +270,8 @@ def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdi
             why = f"timed out after {read_time_limit(folder, 'timeout'):g} s; its output is kept"
         case ExitReason.IDLE:
             why = f"said nothing for {read_time_limit(folder, 'idle_timeout'):g} s and was stopped"
+        case ExitReason.RESOURCES:
+            why = f"{end.detail}, and was stopped"
         case ExitReason.SPAWN_FAILED:
             why = f"could not be started: {end.detail}"
         case _:

@@ -20,6 +20,7 @@ from pathlib import Path
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
 from orchestr.cell.agent import verdict as opinions
+from orchestr.cell.agent.changed_guides import find_changed_guides
 from orchestr.cell.agent.launch import (
     hide_secrets,
     last_start_offset,
@@ -250,11 +251,13 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
             schema=opinions.SCHEMA,
             pictures=() if session else case.pictures,
             walled=walled,
+            trust=ctx.repo_settings.trust,
+            changed_guides=find_changed_guides(ctx, tree),
         )
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
     limits = settings.limits
-    argv, env = wall_reviewer(
+    command = wall_reviewer(
         ctx,
         launch,
         {
@@ -270,11 +273,14 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         read=read,
     )
     client.LaunchRecord(
-        argv=argv,
+        argv=command.argv,
         cwd=str(tree),
-        env=env,
+        env=command.env,
         marker=marker,
         walled=walled,
+        logins=command.logins,
+        memory=limits.memory or 0,
+        disk=limits.disk or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=reviewer.timeout or limits.timeout,

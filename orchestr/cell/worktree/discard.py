@@ -22,6 +22,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, keep_worktree
+from orchestr.git.inner_repositories import open_inner
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
 from orchestr.git.snapshot import GITLINK, Snapshot, read_changes, take_snapshot
@@ -122,7 +123,7 @@ def restore_submodules(tree: Repo, ref: str, left: Path) -> None:
     for change in read_changes(tree, untracked="no"):
         if not change.submodule or not _is_filled(tree.path / change.path):
             continue
-        inner = tree.at_path(tree.path / change.path)
+        inner = open_inner(tree, change.path)
         wanted = split_records(tree.run_readonly("ls-files", "-s", "-z", "--", change.path).out)
         commit = wanted[0].split()[1] if wanted else ""
         kept = take_snapshot(inner, "left in a submodule")
@@ -148,7 +149,7 @@ def refuse_submodule_work(ctx: CellContext) -> None:
     for change in read_changes(tree, untracked="no"):
         if change.submodule and _is_filled(tree.path / change.path):
             inner = tree.path / change.path
-            dirty = read_changes(tree.at_path(inner))
+            dirty = read_changes(open_inner(tree, change.path))
             if dirty:
                 raise ctx.fail(
                     f"the submodule {change.path} of {tree.path} has changes that are not"
@@ -160,7 +161,8 @@ def refuse_submodule_work(ctx: CellContext) -> None:
         if not (folder / "objects").is_dir() or not (folder / "config").is_file():
             continue
         # Its `core.worktree` may name a folder that is gone; only its objects are asked.
-        inside = Repo(folder, env={"GIT_DIR": str(folder), "GIT_WORK_TREE": str(folder)})
+        env = {"GIT_DIR": str(folder), "GIT_WORK_TREE": str(folder), "GIT_NO_LAZY_FETCH": "1"}
+        inside = Repo(folder, env=env)
         known = [one for one in _list_gitlinks(ctx) if inside.resolve_commit(one) is not None]
         words = ("rev-list", "--max-count=1", "--all", "HEAD", "--not", "--remotes", *known, "--")
         done = inside.run_readonly(*words, check=False)
@@ -253,7 +255,7 @@ def _is_filled(folder: Path) -> bool:
 
 
 def _list_new_files(tree: Repo, submodule: str) -> list[str]:
-    inner = tree.at_path(tree.path / submodule)
+    inner = open_inner(tree, submodule)
     return [c.path.rstrip("/") for c in read_changes(inner) if c.is_new]
 
 

@@ -8,7 +8,7 @@ is; what it touches outside is then noticed by the guards (`clone_guard`, `works
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from orchestr.errors import NotEvaluated, OrchestrError
 from orchestr.git.locate import locate_git_dirs
 from orchestr.git.push_place import list_remote_hosts
 from orchestr.sandbox.choose import ChosenSandbox, SandboxKind, choose_sandbox, needs_scope
+from orchestr.sandbox.config_copies import list_login_copies
 from orchestr.sandbox.hosts import (
     AGENT_HOSTS,
     PACKAGE_HOSTS,
@@ -30,6 +31,7 @@ from orchestr.sandbox.hosts import (
 from orchestr.sandbox.mounts import SandboxError
 from orchestr.sandbox.srt import wrap_with_srt
 from orchestr.sandbox.wall import (
+    PLAN,
     GitPlaces,
     NetworkPlan,
     WallRequest,
@@ -44,6 +46,15 @@ CACHES = ("cache", "sandbox")  # in the state folder: package managers' caches, 
 BLANK = "empty-file"
 # git's own record of resolved conflicts is the user's; it is not an agent's to add to.
 GIT_SETTINGS = {"rerere.enabled": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class WalledCommand:
+    """A command as it is started, and the logins that its supervisor keeps equal."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    logins: tuple[tuple[str, str], ...] = ()
 
 
 @cache
@@ -71,7 +82,7 @@ def wall_author(
     can_write: bool,
     read: tuple[Path, ...],
     write: tuple[Path, ...],
-) -> tuple[tuple[str, ...], dict[str, str]]:
+) -> WalledCommand:
     """The command and environment of an author's or planner's agent, behind the wall.
 
     ``folder`` is the attempt's. It is read-only inside; ``write`` are the places in it that the
@@ -89,7 +100,7 @@ def wall_author(
         config=launch.config,
         network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
     )
-    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
+    return _wrap_agent(ctx, request, launch.argv, env)
 
 
 def wall_reviewer(
@@ -101,7 +112,7 @@ def wall_reviewer(
     agent: AgentSettings,
     tree: Path,
     read: tuple[Path, ...],
-) -> tuple[tuple[str, ...], dict[str, str]]:
+) -> WalledCommand:
     """The same for a reviewer in its throw-away clone ``tree``."""
     _touch(ctx.git_record)
     request = replace(
@@ -111,7 +122,7 @@ def wall_reviewer(
         config=launch.config,
         network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
     )
-    return _wrap(ctx, request, launch.argv, env, hidden=(folder / LOCK,))
+    return _wrap_agent(ctx, request, launch.argv, env)
 
 
 def wall_command(
@@ -225,6 +236,17 @@ def _common_reads(ctx: CellContext) -> tuple[Path, ...]:
     found = (layout.root, ctx.repo_path, layout.excludes_file.parent, Path(sys.prefix),
              Path(sys.base_prefix), Path(__file__).parents[3])  # fmt: skip
     return tuple(path for path in found if path.exists())
+
+
+def _wrap_agent(
+    ctx: CellContext, request: WallRequest, argv: tuple[str, ...], env: dict[str, str]
+) -> WalledCommand:
+    words, known = _wrap(
+        ctx, request, argv, env, hidden=(request.folder / LOCK, request.folder / PLAN)
+    )
+    if find_sandbox(ctx.run).kind is not SandboxKind.BWRAP:  # others have no copies
+        return WalledCommand(words, known)
+    return WalledCommand(words, known, list_login_copies(request.config, request.folder))
 
 
 def _wrap(

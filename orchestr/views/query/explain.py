@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from orchestr.cell.agent.changed_guides import read_ignored
 from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, input_changes
 from orchestr.cell.inputs import GIT, SETTINGS, SPEC, UPSTREAM
 from orchestr.errors import OrchestrError
 from orchestr.spec.phases import Phase
+from orchestr.state import attempts
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import parse_event
 from orchestr.tasks.stale import stale_phases
@@ -53,7 +56,12 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
             for change in input_changes(ctx, phase):
                 if change.origin is not GIT:
                     found.setdefault(change.field, _make_difference(ctx, change))
-    return ExplainGrounds(tuple(found.values()), *_find_journal_sources(ctx))
+    grounds = ExplainGrounds(tuple(found.values()), *_find_journal_sources(ctx))
+    newest = attempts.newest_attempt(ctx.dir)
+    if newest is None:
+        return grounds
+    folder = attempts.attempt_folder(ctx.dir, newest.number)
+    return replace(grounds, ignored=read_ignored(folder))
 
 
 def _make_difference(ctx: CellContext, change: InputChange) -> Difference:

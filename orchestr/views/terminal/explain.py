@@ -61,6 +61,7 @@ class ExplainGrounds:
     built: JournalSource | None = None
     last: JournalSource | None = None
     forgotten: JournalSource | None = None  # what made the last build: `forget`, --force
+    ignored: str = ""  # of the repository's settings, by the newest attempt's agent
 
 
 _NO_GROUNDS = ExplainGrounds()
@@ -97,6 +98,9 @@ def explain_text(
         lines.append(f"  started {format_clock(view.started_at)}, took {format_duration(seconds)}")
     values = status.phase_states(name)
     lines.append("  phases: " + ", ".join(f"{p} {v}" for p, v in values.items()))
+    if grounds.ignored:
+        lines.append(f"  its agent ignored: {clean_line(grounds.ignored)}"
+                     f" (trust = true in [repos.{cell.repo}] turns it on)")  # fmt: skip
     if proof:
         shown = (f"  {line}" if line.startswith("  ") else f"  - {line}" for line in proof)
         lines += ["", "proof", *shown]
