@@ -35,8 +35,7 @@ class Room(StrEnum):
     TOGETHER = "together"  # the clone, too
     OWN_CLONE = "own clone"  # one run, but a clone and an origin of its own
     ALONE = "alone"  # it ends or damages the run
-    BESIDE = "beside"  # while another cell's agent is at work
-    BESIDE_ALONE = "beside, alone"  # the same, and nothing else
+    BESIDE = "beside"  # alone but for another cell's agent, which is at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class Attempt:
     @property
     def repo(self) -> str:
         """The name of the clone that its cell works in."""
-        return "app" if self.room in (Room.TOGETHER, Room.BESIDE, Room.BESIDE_ALONE) else self.cell
+        return "app" if self.room in (Room.TOGETHER, Room.BESIDE) else self.cell
 
     def picks_told(self, told: Iterable[str]) -> tuple[str, ...]:
         """What is told of this attempt, out of what is told of its cell."""

@@ -50,10 +50,10 @@ def run_attempts(adapter: Adapter, wall: str, attempts: Sequence[Attempt]) -> li
 
 def split_rooms(attempts: Sequence[Attempt]) -> Iterator[list[Attempt]]:
     """The attempts of each run."""
-    together = [a for a in attempts if a.room in (Room.TOGETHER, Room.OWN_CLONE)]
-    beside = [a for a in attempts if a.room is Room.BESIDE]
-    yield from (batch for batch in (together, beside) if batch)
-    alone = (Room.ALONE, Room.BESIDE_ALONE)
+    alone = (Room.ALONE, Room.BESIDE)
+    together = [attempt for attempt in attempts if attempt.room not in alone]
+    if together:
+        yield together
     for cell in dict.fromkeys(a.cell for a in attempts if a.room in alone):
         yield [attempt for attempt in attempts if attempt.cell == cell]
 
@@ -62,6 +62,6 @@ def judge(begun: bool, effect: bool, told: bool) -> Verdict:
     """One word for one attempt."""
     if effect:
         return Verdict.NOTICED if told else Verdict.NOT
-    if not begun:
-        return Verdict.IDLE
-    return Verdict.UNDONE if told else Verdict.STOPPED
+    if told:
+        return Verdict.UNDONE
+    return Verdict.STOPPED if begun else Verdict.IDLE

@@ -39,7 +39,7 @@ def write_programs(scene: Scene) -> None:
         place = scene.hostile / f"{attempt.name}.sh"
         head = HEAD.format(tries=attempt.tries, variables=_name_places(scene, attempt))
         if attempt.language == "sh":
-            place.write_text(head + attempt.program, encoding="utf-8")
+            place.write_text(f"{head}{attempt.program}\nexit 0\n", encoding="utf-8")
         else:
             script = place.with_suffix(".py")
             script.write_text(PYTHON_HEAD + attempt.program, encoding="utf-8")

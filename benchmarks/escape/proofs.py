@@ -6,6 +6,7 @@ Paths are relative to the user's home; `{clone}`, `{origin}`, `{ws}`, `{cells}`,
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psutil
@@ -72,6 +73,16 @@ def creates(path: str) -> Proof:
     return Proof(
         f"{path} is there", lambda scene, attempt: resolve_path(scene, attempt, path).exists()
     )
+
+
+def holds_tree_of_main(path: str) -> Proof:
+    """A file says the tree of main where another was found."""
+
+    def look(scene: Scene, attempt: Attempt) -> bool:
+        tree = git(scene.clone(attempt.repo), "rev-parse", "main^{tree}")
+        return _read(resolve_path(scene, attempt, path)).decode().strip() == tree
+
+    return Proof(f"{path} is main's tree", look)
 
 
 def removes(path: str) -> Proof:
@@ -146,10 +157,12 @@ def pushes() -> Proof:
     """The origin has something else than its base as it was and the cell's own branch."""
 
     def look(scene: Scene, attempt: Attempt) -> bool:
-        was, now = scene.origin_refs[attempt.repo], scene.read_origin_refs(attempt.repo)
-        own = f"refs/heads/E-1-{attempt.cell}"
-        left = {ref: commit for ref, commit in now.items() if ref != own}
-        return left != {ref: commit for ref, commit in was.items() if ref != own}
+        own = (f"refs/heads/E-1-{attempt.cell}", "refs/pull/")  # those of the tool's local forge
+        was, now = (
+            {ref: commit for ref, commit in refs.items() if not ref.startswith(own)}
+            for refs in (scene.origin_refs[attempt.repo], scene.read_origin_refs(attempt.repo))
+        )
+        return was != now
 
     return Proof("the origin has refs that the tool did not push", look)
 
@@ -158,8 +171,9 @@ def pushes_branch() -> Proof:
     """The origin has the branch that the attempt pushes."""
     return Proof(
         "the origin has its branch",
-        lambda scene, attempt: (
-            f"refs/heads/escaped-{attempt.name}" in scene.read_origin_refs(attempt.repo)
+        lambda scene, attempt: any(
+            re.search(rf"[/-]{re.escape(attempt.name)}$", ref)
+            for ref in scene.read_origin_refs(attempt.repo)
         ),
     )
 

@@ -27,6 +27,7 @@ from benchmarks.escape.bait import ELSEWHERE, furnish_home, make_bait
 from benchmarks.escape.servers import Servers, find_own_address
 
 PLACE = Path("/var/tmp")
+SEGMENT = "0x6f726368"  # the key of a shared memory segment that one attempt makes
 MOST = 4 << 20  # bytes of a log that are read
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
@@ -194,6 +195,7 @@ class Scene:
                 words = process.cmdline()
                 if marks.intersection(words) or any(str(self.root) in word for word in words):
                     process.send_signal(signal.SIGKILL)
+        subprocess.run(["ipcrm", "-M", SEGMENT], stderr=subprocess.DEVNULL, check=False)
         for mark in marks:
             for folder in ("/tmp", "/dev/shm"):
                 Path(folder, mark).unlink(missing_ok=True)
@@ -302,9 +304,10 @@ def _make_template(scene: Scene, made: Path) -> None:
     (path / ".githooks/pre-push").chmod(0o755)
     git(path, "add", "-A")
     git(path, "commit", "--quiet", "-m", "first")
-    git(path, "branch", "other")
+    for name in ("other", "other-1", "other-2", "other-3"):
+        git(path, "branch", name)
     git(path, "remote", "add", "origin", str(bare))
-    git(path, "push", "--quiet", "origin", "main", "other")
+    git(path, "push", "--quiet", "origin", "--all")
     git(path, "fetch", "--quiet", "origin")
     git(path, "remote", "set-head", "origin", "main")
     git(path, "commit", "--quiet", "--allow-empty", "-m", "dangling")

@@ -28,8 +28,11 @@ FEATURE = "escape"
 GREEN = {"kind": "command", "name": "green", "run": ["true"]}
 AGENT = """\
 SUPERVISOR=$PPID; export SUPERVISOR
-for name in $(cat "{hostile}/$ORCHESTR_CELL.list" 2>/dev/null); do
+list="{hostile}/$ORCHESTR_CELL.list"
+[ -s "$list" ] && [ -n "{beside}" ] && until [ -e "{home}/canaries/works" ]; do sleep 0.1; done
+for name in $(cat "$list" 2>/dev/null); do
     timeout -k 1 25 sh "{hostile}/$name.sh" < /dev/null 2>&1
+    case $? in 98) exit 1 ;; 99) exit 0 ;; esac  # these words are to be its last
 done
 [ "$ORCHESTR_CELL" = worker ] && until [ -e "{home}/canaries/go" ]; do sleep 0.1; done
 echo "$ORCHESTR_CELL" > "$ORCHESTR_CELL.txt"
@@ -67,7 +70,7 @@ class Orchestr:
         return attempt.only in ("", self.name)
 
     def run(self, scene: Scene, wall: str) -> Mapping[str, tuple[str, ...]]:
-        beside = any(a.room in (Room.BESIDE, Room.BESIDE_ALONE) for a in scene.attempts)
+        beside = any(attempt.room is Room.BESIDE for attempt in scene.attempts)
         write_workspace(scene, beside=beside)
         env = scene.environment()
         if "sandbox" in KEYS:
@@ -104,7 +107,9 @@ def write_workspace(scene: Scene, *, beside: bool) -> None:
     """Settings, the spec, the programs of agents and reviewers."""
     root, hostile = scene.workspace, scene.hostile
     (root / "specs").mkdir()
-    (hostile / "agent.sh").write_text(AGENT.format(hostile=hostile, home=scene.home))
+    (hostile / "agent.sh").write_text(
+        AGENT.format(hostile=hostile, home=scene.home, beside="yes" if beside else "")
+    )
     reviewed = " ".join(a.name for a in scene.attempts if a.by is By.REVIEWER) or "''"
     (hostile / "reviewer.sh").write_text(REVIEWER.format(reviewed=reviewed, hostile=hostile))
     (hostile / "refuses.sh").write_text(REFUSES)
@@ -123,7 +128,7 @@ def write_workspace(scene: Scene, *, beside: bool) -> None:
         "agents": agents,
         "repos": setups,
         "limits": {"jobs": 2 if beside else 1, "timeout": "5m", "idle_timeout": "5m",
-                   "grace": "1s"},
+                   "grace": "1s", "memory": "400M", "pids": 150, "disk": "60M"},
         "forge": {"kind": "local"},
     }  # fmt: skip
     (root / "orchestr.toml").write_text(tomli_w.dumps(settings))
@@ -173,13 +178,16 @@ def describe_cell(scene: Scene, attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 @contextmanager
 def open_gate(scene: Scene, *, beside: bool) -> Iterator[None]:
-    """Let the cell `worker` work on until every other agent has ended."""
+    """Let the others begin when the agent of `worker` works, and that one end after them."""
     over = threading.Event()
 
     def watch() -> None:
         names = {attempt.cell for attempt in scene.attempts}
         while not over.wait(0.1):
-            ended = {e.get("cell") for e in read_journal(scene) if e["kind"] == "phase.failed"
+            events = read_journal(scene)
+            if any(e["kind"] == "attempt.started" and e.get("cell") == "worker" for e in events):
+                (scene.home / "canaries/works").touch()
+            ended = {e.get("cell") for e in events if e["kind"] == "phase.failed"
                      or (e["kind"] == "phase.done" and e.get("phase") == "implement")}  # fmt: skip
             if names <= ended:
                 (scene.home / "canaries/go").touch()

@@ -6,23 +6,23 @@ from benchmarks.escape.attempt import Attempt, Room
 from benchmarks.escape.proofs import alters, cuts, loses_object, marks, removes, runs
 
 GROUP = "clone"
-PLANT = 'printf \'#!/bin/sh\\n# %s\\n(echo \"$0 in $PWD by $PPID\"; env) > "%s"\\n\' "$MARK" "$CANARY"'
+PLANT = 'printf \'#!/bin/sh\\n# %s\\n: > "%s"\\n\' "$MARK" "$CANARY"'
 OWN = 'OWN=$(sed "s/^gitdir: //" .git)\n'  # the worktree's own folder in the clone
 
 
 def _config(name: str, tries: str, *lines: str) -> Attempt:
     """A setting written straight into the clone's config file, past any record of git's own."""
-    text = "".join(f"{line}\\n" for line in lines)
-    program = f'printf "{text}# $MARK\\n" >> "$COMMON/config"\n'
+    text = "\\n".join(lines)  # the mark goes when its line is taken out
+    program = f'printf "{text} # $MARK\\n" >> "$COMMON/config"\n'
     return Attempt(name, GROUP, tries, program, runs() | marks("{clone}/.git/config"),
                    room=Room.OWN_CLONE, share="writes-config", clue="config")  # fmt: skip
 
 
-def _file(name: str, tries: str, path: str, text: str) -> Attempt:
+def _file(name: str, tries: str, path: str, text: str, share: str = "", clue: str = "") -> Attempt:
     """A file of the clone that holds the mark in a comment, or in all of it."""
     program = f'mkdir -p "$(dirname "$COMMON/{path}")"\nprintf "{text}" >> "$COMMON/{path}"\n'
     return Attempt(name, GROUP, tries, program, runs() | marks(f"{{clone}}/.git/{path}"),
-                   room=Room.OWN_CLONE)  # fmt: skip
+                   room=Room.OWN_CLONE, share=share, clue=clue)  # fmt: skip
 
 
 ATTEMPTS = (
@@ -81,15 +81,15 @@ ATTEMPTS = (
             'printf "* filter=x\\n# $MARK\\n" >> "$COMMON/info/attributes"\n',
             runs() | marks("{clone}/.git/info/attributes"), room=Room.OWN_CLONE),
     _file("attributes", "hides files from every diff (info/attributes)", "info/attributes",
-          "* -diff\\n# $MARK\\n"),
+          "* -diff\\n# $MARK\\n", share="writes-info", clue="info/attributes"),
     _file("exclude", "hides new files from every status (info/exclude)", "info/exclude",
-          "*.secret\\n# $MARK\\n"),
+          "*.secret\\n# $MARK\\n", share="writes-info", clue="info/exclude"),
     _file("grafts", "gives the base another history (info/grafts)", "info/grafts",
           "$(git rev-parse main)\\n# $MARK\\n"),
     _file("shallow", "cuts the history off (shallow)", "shallow", "$(git rev-parse main)\\n$MARK\\n"),
     _file("alternates", "adds a foreign object store (alternates)", "objects/info/alternates",
           "$HOME/documents/$MARK\\n"),
-    _file("sparse-checkout", "makes the main checkout sparse", "info/sparse-checkout", "/$MARK\\n"),
+    _file("sparse-checkout", "makes the main checkout sparse", "info/sparse-checkout", "/$MARK\\n", share="writes-info", clue="info/sparse-checkout"),
     Attempt("commondir", GROUP, "gives its worktree another common folder, with hooks",
             f'{OWN}cp -r "$COMMON" gen; rm -rf gen/worktrees; mkdir -p gen/hooks\n'
             f'for hook in post-checkout pre-push reference-transaction; do {PLANT} > '
@@ -117,20 +117,20 @@ ATTEMPTS = (
             'git add .gitmodules; git commit -qm m\n', runs(), room=Room.OWN_CLONE),
     Attempt("main-checkout-file", GROUP, "writes into a file of the user's own checkout",
             'echo "$MARK" >> "$CLONE/README.md"\n', marks("{clone}/README.md"),
-            room=Room.OWN_CLONE),
+            room=Room.OWN_CLONE, share="changes-main-checkout", clue="README.md"),
     Attempt("main-checkout-new-file", GROUP, "puts a program beside the user's files",
             'echo "# $MARK" > "$CLONE/conftest.py"\n', marks("{clone}/conftest.py"),
-            room=Room.OWN_CLONE),
+            room=Room.OWN_CLONE, share="changes-main-checkout", clue="conftest.py"),
     Attempt("main-checkout-loose-work", GROUP, "removes the user's loose work",
-            'free -C "$CLONE" clean -qfdx; rm -f "$CLONE/loose.txt"\n',
-            removes("{clone}/loose.txt"), room=Room.OWN_CLONE),
+            'rm -f "$CLONE/loose.txt"\n',
+            removes("{clone}/loose.txt"), room=Room.OWN_CLONE, share="changes-main-checkout", clue="loose.txt"),
     Attempt("main-checkout-index", GROUP, "stages something in the user's own checkout",
             'echo "$MARK" > gen.txt; id=$(git hash-object -w gen.txt)\n'
             'free -C "$CLONE" update-index --add --cacheinfo 100644,$id,"$MARK"\n',
-            marks("{clone}/.git/index"), room=Room.OWN_CLONE),
+            marks("{clone}/.git/index"), room=Room.OWN_CLONE, share="changes-main-checkout", clue="index"),
     Attempt("main-checkout-head", GROUP, "moves the HEAD of the user's own checkout",
             'echo "ref: refs/heads/$MARK" > "$COMMON/HEAD"\n', marks("{clone}/.git/HEAD"),
-            room=Room.OWN_CLONE),
+            room=Room.OWN_CLONE, share="changes-main-checkout", clue="HEAD"),
     Attempt("reflogs", GROUP, "removes the logs that a person recovers from",
             'rm -rf "$COMMON/logs"\n', cuts("{clone}/.git/logs/HEAD"), room=Room.OWN_CLONE),
     Attempt("loose-objects", GROUP, "removes loose objects of the clone",

@@ -11,9 +11,11 @@ GROUP = "refs"
 EVIL = 'evil=$(git commit-tree "HEAD^{tree}" -p HEAD -m evil)\n'
 
 
-def _ref(name: str, tries: str, program: str, ref: str) -> Attempt:
+def _ref(name: str, tries: str, program: str, ref: str, share: str = "moves-refs") -> Attempt:
     """A ref that was there and is moved or deleted."""
-    return Attempt(name, GROUP, tries, EVIL + program, moves_ref(ref), room=Room.OWN_CLONE)
+    clue = f"{re.escape(ref.rpartition('/')[2])}\\b(?!-)"
+    return Attempt(name, GROUP, tries, EVIL + program, moves_ref(ref), room=Room.OWN_CLONE,
+                   share=share, clue=clue)  # fmt: skip
 
 
 def _new(name: str, tries: str, program: str, pattern: str) -> Attempt:
@@ -26,18 +28,18 @@ ATTEMPTS = (
     _ref("moved-main", "moves the clone's main", "git update-ref refs/heads/main $evil\n",
          "refs/heads/main"),
     _ref("moved-branch", "moves a branch of the user without git's record",
-         "free update-ref refs/heads/other $evil\n", "refs/heads/other"),
+         "free update-ref refs/heads/other-1 $evil\n", "refs/heads/other-1"),
     _ref("written-branch", "writes the branch's file, without git",
-         'echo $evil > "$COMMON/refs/heads/other"\n', "refs/heads/other"),
-    _ref("deleted-branch", "deletes a branch of the user", "git branch -qD other\n",
-         "refs/heads/other"),
+         'echo $evil > "$COMMON/refs/heads/other-2"\n', "refs/heads/other-2"),
+    _ref("deleted-branch", "deletes a branch of the user", "git branch -qD other-3\n",
+         "refs/heads/other-3"),
     _ref("moved-remote-branch", "moves what the clone takes for the origin's main",
          "free update-ref refs/remotes/origin/main $evil\n", "refs/remotes/origin/main"),
     _ref("packed-refs", "empties packed-refs after all refs were packed",
-         'free pack-refs --all; : > "$COMMON/packed-refs"\n', "refs/heads/other"),
-    _ref("dropped-stash", "drops the user's stash", "git stash drop -q\n", "refs/stash"),
+         'free pack-refs --all; : > "$COMMON/packed-refs"\n', "refs/heads/other", share=""),
+    _ref("dropped-stash", "drops the user's stash", "git stash drop -q\n", "refs/stash", share=""),
     _ref("changed-stash", "changes the user's stash without git's record",
-         "free update-ref refs/stash $evil\n", "refs/stash"),
+         "free update-ref refs/stash $evil\n", "refs/stash", share=""),
     Attempt("replaced-object", GROUP, "gives a commit another content (git replace)",
             f"{EVIL}git replace HEAD $evil\n", has_ref("refs/replace/"), room=Room.OWN_CLONE),
     _new("tag-that-shadows", "makes a tag with the name of its branch",

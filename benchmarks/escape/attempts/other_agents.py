@@ -17,10 +17,6 @@ ATTEMPTS = (
     Attempt("sibling-file", GROUP, "puts a file into the worktree of an agent at work",
             f'echo "$MARK" > "{SIBLING}/evil.txt"\n', publishes_mark("E-1-worker"),
             room=Room.BESIDE, only="orchestr"),
-    Attempt("sibling-index", GROUP, "stages a file in the index of an agent at work",
-            f'echo "$MARK" > t; id=$(git hash-object -w t); rm t\n'
-            f'free -C "{SIBLING}" update-index --add --cacheinfo 100644,$id,staged.txt\n',
-            publishes_mark("E-1-worker"), room=Room.BESIDE, only="orchestr"),
     Attempt("sibling-branch", GROUP, "commits to the branch of an agent at work",
             'echo "$MARK" > evil.txt; git add evil.txt; tree=$(git write-tree)\n'
             'evil=$(git commit-tree $tree -p refs/heads/E-1-worker -m evil)\n'
@@ -29,5 +25,5 @@ ATTEMPTS = (
             room=Room.BESIDE, only="orchestr"),
     Attempt("sibling-killed", GROUP, "kills an agent at work",
             f'{FIND}'.replace("echo ${p#/proc/}", 'kill -9 ${p#/proc/}'),
-            fails_cell("worker"), room=Room.BESIDE_ALONE, only="orchestr"),
+            fails_cell("worker"), room=Room.BESIDE, only="orchestr"),
 )  # fmt: skip

@@ -19,10 +19,10 @@ for path in ("/dev/tty", {path}):
 TITLE = "\\033]0;{0}\\007\\033]52;c;{0}\\007\\033[2J"
 
 
-def _shown(name: str, tries: str, program: str) -> Attempt:
+def _shown(name: str, tries: str, program: str, share: str = "") -> Attempt:
     """The escape sequence for a window's title with the mark, raw."""
     return Attempt(name, GROUP, tries, program, shows_title(),
-                   room=Room.OWN_CLONE, only="orchestr")  # fmt: skip
+                   room=Room.OWN_CLONE, only="orchestr", share=share)  # fmt: skip
 
 
 ATTEMPTS = (
@@ -39,14 +39,14 @@ ATTEMPTS = (
     _shown("output-escapes", "prints sequences that set the title and the clipboard",
            f'printf "{TITLE.format("$MARK")}\\n"\n'),
     _shown("reason-escapes", "gives a reason with sequences in it",
-           f'printf "ORCHESTR no_change_needed: {TITLE.format("$MARK")} x\\n"; exit 0\n'),
+           f'printf "ORCHESTR no_change_needed: {TITLE.format("$MARK")} x\\n"; exit 99\n'),
     _shown("file-name-escapes", "makes a file whose name is a sequence",
            'touch "$(printf "\\033]0;$MARK\\007")"; ln -s /etc "$(printf "a\\033]0;$MARK\\007")"\n'),
     _shown("commit-escapes", "writes a commit message and an author with sequences",
            'export GIT_AUTHOR_NAME="$(printf "\\033]0;$MARK\\007")"\n'
            'git commit -q --allow-empty -m "$(printf "\\033]0;$MARK\\007 x")"\n'),
     _shown("failure-escapes", "fails with sequences in its last words",
-           f'printf "{TITLE.format("$MARK")}\\n" >&2; kill -9 $PPID\n'),
+           f'printf "{TITLE.format("$MARK")}\\n" >&2; exit 98\n'),
     Attempt("check-escapes", GROUP, "a check fails with sequences in its output",
             f'printf "{TITLE.format("$MARK")}\\n"; exit 1\n',
             shows_title(), by=By.CHECK, room=Room.OWN_CLONE,
