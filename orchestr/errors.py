@@ -101,11 +101,50 @@ class Interrupted(OrchestrError):
     exit_code = ExitCode.INTERRUPTED
 
 
+MACHINE_HINT = (
+    "end what takes the memory, processes or files of this machine (ulimit -a, free -m, dmesg), "
+    "then run the same command again: it goes on where it stopped"
+)
+
+
 class PhaseFailed(OrchestrError):
     """A cell's phase ended without its result; the reason is fit for people."""
 
 
-class NotEvaluated(PhaseFailed):
+class Unavailable(OrchestrError):
+    """The machine, the network or a server was in the way: nothing is known about the work.
+
+    The third outcome beside green and red: it starts no agent, changes no commit and closes no
+    attempt. ``retry_after``: after so many seconds another try may go well by itself; None when
+    somebody has to do something first.
+    """
+
+    repeatable = True
+    retry_after: float | None = None
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        hint: str | None = None,
+        cell: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(reason, hint=hint, cell=cell)
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+class MachineFault(Unavailable):
+    """The machine had no memory, process, file handle or thread left, or could not read a disk."""
+
+    retry_after = 1.0
+
+    def __init__(self, reason: str, *, hint: str | None = None, cell: str = "") -> None:
+        super().__init__(reason, hint=hint or MACHINE_HINT, cell=cell)
+
+
+class NotEvaluated(PhaseFailed, Unavailable):
     """Checks could not be run on this machine: there is no verdict, and nothing to repair."""
 
 
@@ -147,10 +186,8 @@ class CorruptState(OrchestrError):
     exit_code = ExitCode.FAILED
 
 
-class DiskFull(OrchestrError):
+class DiskFull(Unavailable):
     """The disk is full, or this user's share of it."""
-
-    repeatable = True
 
     def __init__(self, reason: str, *, cell: str = "") -> None:
         super().__init__(
@@ -166,19 +203,39 @@ class NotAccessible(OrchestrError):
     exit_code = ExitCode.USAGE
 
 
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+# What a call says of something that is no file of ours, or none that this user may use.
+_REFUSED = (
+    errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EPERM, errno.EROFS,
+    errno.ESPIPE,
+)  # fmt: skip
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What a call says of a machine that has nothing left, or of a disk or server that went away.
+_EXHAUSTED = (
+    errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ESTALE,
+    errno.ETXTBSY,
+)  # fmt: skip
 
 
 def explain_os_error(error: BaseException) -> OrchestrError | None:
-    """An error of the surroundings in words: no room, or no right to a file; None for others."""
+    """An error of the surroundings in words: no room, no right to a file, nothing left of the
+    machine; None for others.
+    """
+    if isinstance(error, MemoryError):
+        return MachineFault("this machine has no memory left")
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return MachineFault("this user may start no more threads")
     full = disk_full_error(error)
-    if full is not None or not isinstance(error, OSError) or error.errno not in _REFUSED:
+    if full is not None or not isinstance(error, OSError):
         return full
-    if error.filename is None:
+    if error.errno in _EXHAUSTED:
+        of = "" if error.filename is None else f": {os.fsdecode(error.filename)}"
+        return MachineFault(f"{os.strerror(error.errno)}{of}")
+    if error.filename is None or error.errno not in _REFUSED:
         return None
     return NotAccessible(
-        f"cannot use {os.fsdecode(error.filename)}: {os.strerror(error.errno)}",
-        hint="let this user read and write it (ls -ld shows whose it is), then the same command",
+        f"cannot use {os.fsdecode(error.filename)}: {error.strerror or os.strerror(error.errno)}",
+        hint="ls -ld shows what it is and whose: move away what is no file, let this user read and "
+        "write what is one, then the same command",
     )
 
 
@@ -196,7 +253,7 @@ def as_disk_full(error: OrchestrError) -> DiskFull | None:
 
 def disk_full_error(error: BaseException) -> DiskFull | None:
     """A DiskFull for a write that found no room; None for any other error."""
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not isinstance(error, OSError) or error.errno not in _FULL:
         return None
     return DiskFull(
         f"{os.strerror(error.errno)}: {error.filename or 'a file of ours could not be written'}"

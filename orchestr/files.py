@@ -5,8 +5,10 @@ Owns how a result file is written; leaves what is in it to its writer.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +20,7 @@ from typing import Any, TypeVar
 from orchestr.errors import CorruptState
 
 T = TypeVar("T")
+ROOM = 1 << 16  # bytes; a disk with less left is full: a program cannot even write its message
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -50,6 +53,15 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
         sync_folder(folder)
 
 
+def is_disk_full(place: Path) -> bool:
+    """Whether this user can write nothing more where ``place`` is: no block or no inode is left."""
+    try:
+        room = os.statvfs(place)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < ROOM or (room.f_files > 0 and room.f_favail == 0)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` durable; file systems that refuse this are left alone."""
     with suppress(OSError):
@@ -60,10 +72,29 @@ def sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
+def read_file(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError, also for what is in a file's place and could
+    be waited for without end: a pipe, a device.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", os.fspath(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.ENXIO, "it is a pipe or a device", os.fspath(path))
+        stream = os.fdopen(fd, "rb")
+    except BaseException:
+        os.close(fd)
+        raise
+    with stream:
+        return stream.read()
+
+
 def write_if_changed(path: Path, data: bytes) -> bool:
     """Write only when the content differs, so that an equal result keeps its time stamp."""
     with suppress(FileNotFoundError):
-        if path.read_bytes() == data:
+        if read_file(path) == data:
             return False
     write_atomic(path, data)
     return True
@@ -89,7 +120,7 @@ def read_toml(path: Path) -> dict[str, Any] | None:
     import tomllib  # a supervisor, which reads none, starts without it
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_file(path).decode("utf-8"))
     except FileNotFoundError:
         return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -99,7 +130,7 @@ def read_toml(path: Path) -> dict[str, Any] | None:
 def read_json(path: Path) -> Any:
     """The value, or None when the file is not there. Raises CorruptState like `read_toml`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_file(path).decode("utf-8"))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:

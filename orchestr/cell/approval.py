@@ -16,6 +16,7 @@ from pathlib import Path
 from orchestr.cell.context import CellContext
 from orchestr.codec import Record, read_toml_record, replace, write_toml_record
 from orchestr.errors import NeedsApproval
+from orchestr.files import read_file
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
@@ -76,7 +77,7 @@ def publish_digest(cell_dir: Path, *, head: str, title: str, base: str) -> str:
 
 def _hash_file(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_file(file)).hexdigest()
     except FileNotFoundError:
         return ""
 

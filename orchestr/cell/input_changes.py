@@ -19,6 +19,7 @@ from typing import Any
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import SPEC, counting_fields, declared_inputs, input_values
 from orchestr.errors import OrchestrError
+from orchestr.files import read_file
 from orchestr.spec.phases import Phase
 from orchestr.state.results import digest
 
@@ -112,7 +113,7 @@ def changes_for_journal(ctx: CellContext, phase: Phase) -> dict[str, Any]:
 
 def _read_inputs(ctx: CellContext) -> Mapping[str, Any]:
     try:
-        raw = json.loads((ctx.dir / INPUTS).read_bytes())
+        raw = json.loads(read_file(ctx.dir / INPUTS))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     phases = raw.get("phases") if isinstance(raw, dict) else None

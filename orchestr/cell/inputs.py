@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import claims_of
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.spec.checks import CheckDef, Reviewer, check_to_row
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.results import PlanRecord, WorktreeMarker, digest, read_tree
@@ -359,5 +359,7 @@ def local_head(ctx: CellContext) -> str | None:
     """The head of a person's branch, None when repository or branch is not there."""
     try:
         return ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+    except MachineFault:
+        raise
     except OrchestrError:
         return None

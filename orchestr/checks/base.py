@@ -167,6 +167,7 @@ class CheckVerdict:
     tests: int | None = None
     skipped: int | None = None
     unavailable: bool = False
+    retry_after: float | None = None  # s; of an unavailable one that may go well by itself
 
 
 class CheckFailed(Exception):
@@ -180,9 +181,15 @@ class CheckFailed(Exception):
 class CheckUnavailable(CheckFailed):
     """The check cannot be run here: the machine lacks something, whatever the code is."""
 
-    def __init__(self, detail: str, *failures: Failure, exit: int | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *failures: Failure,
+        exit: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(detail, *failures, exit=exit)
-        self.verdict = replace(self.verdict, unavailable=True)
+        self.verdict = replace(self.verdict, unavailable=True, retry_after=retry_after)
 
 
 def log_text_of(result: CheckResult) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestr.checks.base import CheckResult
 from orchestr.codec import decode, encode
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.spec.checks import CheckDef, check_to_row
 
 SCHEMA = 1
@@ -44,7 +44,7 @@ class ResultCache:
     def load(self, key: str) -> CheckResult | None:
         """The result of an earlier run, marked ``cached``, or None."""
         try:
-            head, _, body = self._entry_path(key).read_bytes().partition(b"\n")
+            head, _, body = read_file(self._entry_path(key)).partition(b"\n")
             if head.decode("ascii") != f"{key} {hashlib.sha256(body).hexdigest()}":
                 return None
             result = result_from_dict(json.loads(body))

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestr.checks.find_program import find_on_path
-from orchestr.errors import OrchestrError
+from orchestr.errors import OrchestrError, Unavailable
 
 NOT_RUN = (126, 127)  # of a shell, env, nice and their like: not executable, not found
 SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash"))
@@ -107,7 +107,9 @@ def _is_ignored(worktree: Path, path: Path) -> bool:
     from orchestr.git.repo import Repo
 
     try:
-        done = Repo(worktree).run_git("check-ignore", "--quiet", "--", str(path), check=False)
+        done = Repo(worktree).run_git("check-ignore", "--quiet", "--", str(path), answers=(0, 1))
+    except Unavailable:
+        raise
     except OrchestrError:
         return False
     return done.code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,12 @@ from orchestr.git.worktrees import delete_tree
 from orchestr.process.run import CompletedCommand, redact, run_command, secret_values
 from orchestr.process.tree import MARKER
 from orchestr.spec.checks import CheckBase
+
+# No program sends itself SIGKILL: the kernel does for want of memory, a person, or a container's
+# limit. 128 + 9 is what a shell says of a program of its own.
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+KILLED_WORDS = "killed by SIGKILL: too little memory (dmesg tells), or somebody did it by hand"
+RETRY_AFTER = 1.0  # s
 
 
 class CheckContext:
@@ -85,8 +92,8 @@ class CheckContext:
         ``more`` seconds come on top of the check's own limit: a service must not be killed while
         the check still asks it. ``expected`` is the exit code of a program that did well. Raises
         `CheckFailed` when the run was stopped, `CheckUnavailable` when a shell or `env` did not
-        find its first program, and what `orchestr.process.run.run_command` raises for a program
-        that cannot be started or takes too long.
+        find its first program or SIGKILL came, and what `orchestr.process.run.run_command` raises
+        for a program that cannot be started or takes too long.
         """
         self.log_text(f"$ {redact(quote_command(argv), self._secrets)}\n")
         used = self.env if env is None else env
@@ -109,6 +116,8 @@ class CheckContext:
             missing = find_missing_program(argv, self.worktree, self.cwd, used)
             if missing is not None:
                 raise CheckUnavailable(f"exit {done.code}: {missing}", exit=done.code)
+        if done.code in KILLED and done.code != expected and not done.stopped:
+            raise CheckUnavailable(KILLED_WORDS, exit=done.code, retry_after=RETRY_AFTER)
         return done
 
     @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from orchestr.checks.base import (
     FAILURES,
@@ -19,13 +22,17 @@ from orchestr.checks.definition import CheckDefinition
 from orchestr.checks.missing_program import can_change_provide
 from orchestr.checks.missing_variable import judge_missing_variables
 from orchestr.checks.room import CheckContext
-from orchestr.errors import OrchestrError
+from orchestr.errors import OrchestrError, Unavailable
+from orchestr.files import is_disk_full
+from orchestr.process.back_off import Backoff, as_unavailable
 from orchestr.process.run import (
     CannotStart,
     ProcessTimeout,
     kill_marked,
     redact,
 )
+
+RETRIES = 2  # after a verdict that the machine kept it from
 
 
 class CheckRunner:
@@ -42,32 +49,15 @@ class CheckRunner:
     def run(self, request: CheckRequest) -> CheckResult:
         """Run it in its frame; see `Check.run`."""
         begin, started_at = time.monotonic(), time.time()
-        limit = request.timeout or self._definition.timeout
         secrets = request.secrets
-        room: CheckContext | None = None
-        try:
-            kill_marked(request.marker)
-            room = CheckContext(request, self._definition, begin + limit, limit)
-            verdict = self._definition.run_and_judge(room)
-        except CheckFailed as error:
-            verdict = error.verdict
-        except ProcessTimeout as error:
-            verdict = CheckVerdict(False, f"timed out after {limit:g} s", exit=error.completed.code)
-        except TimeoutError:
-            verdict = CheckVerdict(False, f"timed out after {limit:g} s")
-        except CannotStart as error:
-            verdict = _judge_start_error(error, request, room)
-        except OrchestrError as error:
-            verdict = CheckVerdict(False, describe_error(error))
-        except Exception as error:  # our own fault must not look like a pass, nor end the run
-            words = f"cannot be judged: {type(error).__name__}: {error}"
-            verdict = CheckVerdict(False, words, unavailable=True)
-        finally:
-            if room is not None:
-                room.close()
-            kill_marked(request.marker)
-        if room is not None and not verdict.passed:
-            verdict = judge_missing_variables(verdict, request, self._definition, room.env)
+        verdict, waits = self._judge(request), Backoff()
+        for _ in range(RETRIES):
+            if verdict.retry_after is None:
+                break
+            fault = Unavailable(verdict.detail, retry_after=verdict.retry_after)
+            if request.stop.wait(waits.next_after(fault)):
+                break
+            verdict = self._judge(request)
         stopped = request.stop.is_set() and not verdict.passed
         verdict = verdict if not stopped else CheckVerdict(False, "stopped before it ended")
         return CheckResult(
@@ -87,6 +77,62 @@ class CheckRunner:
             stopped=stopped,
             unavailable=verdict.unavailable,
         )
+
+    def _judge(self, request: CheckRequest) -> CheckVerdict:
+        """Run it once. Raises nothing: what goes wrong is in the verdict."""
+        begin = time.monotonic()
+        limit = request.timeout or self._definition.timeout
+        room: CheckContext | None = None
+        try:
+            try:
+                kill_marked(request.marker)
+                room = CheckContext(request, self._definition, begin + limit, limit)
+                verdict = self._definition.run_and_judge(room)
+            except CannotStart as error:
+                verdict = _judge_start_error(error, request, room)
+        except CheckFailed as error:
+            verdict = error.verdict
+        except ProcessTimeout as error:
+            verdict = CheckVerdict(False, f"timed out after {limit:g} s", exit=error.completed.code)
+        except TimeoutError:
+            verdict = CheckVerdict(False, f"timed out after {limit:g} s")
+        except Exception as error:
+            verdict = _judge_error(error)
+        finally:
+            if room is not None:
+                room.close()
+            kill_marked(request.marker)
+        if room is not None and not verdict.passed:
+            verdict = judge_missing_variables(verdict, request, self._definition, room.env)
+            verdict = _judge_full_disk(verdict, room)
+        return verdict
+
+
+def _judge_error(error: Exception) -> CheckVerdict:
+    """What was raised instead of a verdict: a machine's fault or one of ours is no verdict."""
+    fault = as_unavailable(error)
+    if fault is not None:
+        return CheckVerdict(
+            False, describe_error(fault), unavailable=True, retry_after=fault.retry_after
+        )
+    if isinstance(error, OrchestrError):
+        return CheckVerdict(False, describe_error(error))
+    # our own fault must not look like a pass, nor end the run
+    words = f"cannot be judged: {type(error).__name__}: {error}"
+    return CheckVerdict(False, words, unavailable=True)
+
+
+def _judge_full_disk(verdict: CheckVerdict, room: CheckContext) -> CheckVerdict:
+    """Red on a disk without room says nothing of the code. The words of the output alone do not
+    count: a test may be about them."""
+    if verdict.unavailable:
+        return verdict
+    temporary = Path(room.env.get("TMPDIR") or tempfile.gettempdir())
+    for place in (room.cwd, room.artefacts, temporary):
+        if is_disk_full(place):
+            words = f"no space left on the disk of {place} ({verdict.detail})"
+            return replace(verdict, detail=words, unavailable=True)
+    return verdict
 
 
 def _judge_start_error(

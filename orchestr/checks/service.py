@@ -17,7 +17,7 @@ from typing import Protocol
 from orchestr.checks import http
 from orchestr.checks.base import CheckFailed, CheckUnavailable, describe_exit, quote_command
 from orchestr.checks.room import CheckContext
-from orchestr.errors import OrchestrError
+from orchestr.errors import OrchestrError, Unavailable
 from orchestr.process.run import CannotStart, CompletedCommand
 from orchestr.state.ports import is_free
 
@@ -61,6 +61,8 @@ class Service:
         if self._thread.is_alive():
             return
         if isinstance(self._error, CheckUnavailable):
+            raise self._error
+        if isinstance(self._error, Unavailable):
             raise self._error
         if isinstance(self._error, CannotStart):
             error = self._error

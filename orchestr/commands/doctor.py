@@ -21,7 +21,8 @@ from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.git.repo import Repo, git_version
-from orchestr.git.runner import WorktreeEntry
+from orchestr.git.runner import ANY_EXIT
+from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
 from orchestr.git.worktree_state import WorktreeVerdict, is_same_path, validate_worktree
 from orchestr.process.lease import read_lease
@@ -280,7 +281,7 @@ def _removal_words(folder: Path, common_dir: str = "") -> str:
         return f"git knows nothing of it: look into it, then remove the folder {folder}"
     clone = common_dir or str(tree.common_dir())
     remove = f"git -C {clone} worktree remove {folder}"
-    if tree.run_git("status", "--porcelain", "--ignored", check=False).text.strip():
+    if tree.run_git("status", "--porcelain", "--ignored", answers=ANY_EXIT).text.strip():
         return (
             f"it holds what is not committed: look at git -C {folder} status, commit it or move it "
             f"away, then {remove}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import ForgeAway, ForgeError, RepoRef
 from orchestr.git.repo import Repo
+from orchestr.git.runner import YES_OR_NO, YES_OR_NO_REMOTE
 from orchestr.process.run import redact, run_command
 
 _URL = re.compile(
@@ -85,13 +86,13 @@ def read_repo_slug(ref: RepoRef) -> RepoSlug:
             hint=f"clone it there, or set [repos.{ref.name}] path or url in orchestr.toml",
         )
     repo = Repo(ref.path)
-    used = repo.run_readonly("remote", "get-url", "--", ref.remote, check=False)
+    used = repo.run_readonly("remote", "get-url", "--", ref.remote, answers=YES_OR_NO_REMOTE)
     if used.code != 0:
         raise ForgeError(
             f"repository {ref.name}: {ref.path} has no remote {ref.remote!r}",
             hint=f"git -C {ref.path} remote add {ref.remote} URL",
         )
-    written = repo.run_readonly("config", "--get", f"remote.{ref.remote}.url", check=False)
+    written = repo.run_readonly("config", "--get", f"remote.{ref.remote}.url", answers=YES_OR_NO)
     urls = [done.text.strip() for done in (used, written)]
     for url in urls:
         found = parse_remote_url(url)

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from orchestr.forges.base import ForgeAway, ForgeError, RepoRef
 from orchestr.git.errors import NoSuchRef, remote_failed
 from orchestr.git.repo import CommitId, GitError, RemoteAway, Repo
+from orchestr.git.runner import ANY_EXIT, YES_OR_NO_REMOTE
 from orchestr.process.run import ProcessTimeout
 
 TIMEOUT = 120.0  # seconds for one question to an origin
@@ -53,7 +54,9 @@ class Origin:
                 f"repository {ref.name}: there is no clone at {ref.path}",
                 hint=f"clone it there, or set [repos.{ref.name}] path in orchestr.toml",
             )
-        asked = self.clone.run_readonly("remote", "get-url", "--", ref.remote, check=False)
+        asked = self.clone.run_readonly(
+            "remote", "get-url", "--", ref.remote, answers=YES_OR_NO_REMOTE
+        )
         folder = local_path(asked.text.strip(), ref.path) if asked.code == 0 else None
         self.direct = folder is not None and folder.is_dir()
         self.objects = Repo(folder, timeout=TIMEOUT) if folder and self.direct else self.clone
@@ -67,7 +70,7 @@ class Origin:
         """The branches and pull requests at the origin; a folder is read without a transport."""
         if self.direct:
             words = ("for-each-ref", "--format=%(refname) %(objectname)", HEADS, PULLS)
-            done = self.objects.run_readonly(*words, check=False)
+            done = self.objects.run_readonly(*words, answers=ANY_EXIT)
             if done.code == 0:
                 return dict(line.split(" ") for line in done.text.splitlines())
         return self.clone.ls_remote(self.ref.remote, f"{HEADS}*", f"{PULLS}*", timeout=TIMEOUT)
@@ -142,7 +145,7 @@ class Origin:
             # has anything to say about a second name for them.
             specs = [f"+{sha}:{pull_ref(number)}" for number, sha in wrong.items()]
             args = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--")
-            self.clone.run_git(*args, self.ref.remote, *specs, check=False, timeout=TIMEOUT)
+            self.clone.run_git(*args, self.ref.remote, *specs, answers=ANY_EXIT, timeout=TIMEOUT)
 
     def merge_into_branch(self, base: str, head: str, message: str) -> CommitId:
         """Merge ``head`` into the branch ``base`` at the origin, as a forge's button does.
@@ -193,7 +196,7 @@ class Origin:
             done = self.clone.run_git(
                 "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=",
                 "--recurse-submodules=no", "--stdin", "--", self.ref.remote,
-                input=names, check=False, timeout=TIMEOUT,
+                input=names, answers=ANY_EXIT, timeout=TIMEOUT,
             )  # fmt: skip
             if done.code != 0:
                 raise remote_failed(done, str(self.ref.path), self.ref.remote, True)

@@ -20,7 +20,7 @@ from orchestr.git.config import (
     read_config_variables,
 )
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import YES_OR_NO, split_records
 from orchestr.git.stated import STATED_CONFIG
 from orchestr.git.trace import trace_environment
 
@@ -69,7 +69,7 @@ def agent_git_env(
     }
     found = repo.run_readonly(
         "config", "-z", "--get-regexp", r"^(remote\..*\.(push)?url|url\..*\.pushinsteadof)$",
-        check=False,
+        answers=YES_OR_NO,
     )  # fmt: skip
     given = read_config_variables()
     pairs = [pair for pair in given if not pair[0].lower().startswith(_REACHES_SERVERS)]
@@ -112,7 +112,7 @@ def exclude_config(repo: Repo, target: Path, patterns: Iterable[str] = ()) -> di
 def read_user_excludes(repo: Repo) -> bytes:
     """The content of the excludes file that git uses for this user and repository."""
     done = Repo(repo.path).run_readonly(
-        "config", "--type=path", "--get", "core.excludesFile", check=False
+        "config", "--type=path", "--get", "core.excludesFile", answers=YES_OR_NO
     )
     named = os.fsdecode(done.out.removesuffix(b"\n"))
     if done.code == 0 and named:

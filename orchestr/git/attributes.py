@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestr.git.errors import GitError
-from orchestr.git.runner import GitPath, single_line, split_records
+from orchestr.git.runner import YES_OR_NO, GitPath, single_line, split_records
 
 R = TypeVar("R", bound=GitPath)
 
@@ -81,7 +81,7 @@ def _make_git_dir(repo: GitPath, place: Path) -> None:
 def _read_object_settings(repo: GitPath, config: Path) -> Iterator[str]:
     """What a clone's config says of its objects: how they are named, where missing ones are."""
     words = ("config", "-z", "--file", str(config), "--get-regexp", _OBJECTS)
-    for record in split_records(repo.run_readonly(*words, check=False).out):
+    for record in split_records(repo.run_readonly(*words, answers=YES_OR_NO).out):
         key, _, value = record.partition("\n")
         section, _, name = key.rpartition(".")
         outer, _, inner = section.partition(".")

@@ -21,6 +21,11 @@ def base_ref_name(branch: str) -> str:
     return f"{BASES}/{REMOTE}/{branch}"
 
 
+def base_ref_names(branch: str) -> tuple[str, str, str]:
+    """The refs that may stand for a base branch, ours first."""
+    return base_ref_name(branch), f"refs/remotes/{REMOTE}/{branch}", f"refs/heads/{branch}"
+
+
 def fetch_base(repo: Repo, branch: str, *, locks: Path) -> None:
     """Fetch a branch from the remote, and keep where it is there. Raises FetchFailed."""
     repo.fetch(REMOTE, f"+refs/heads/{branch}:{base_ref_name(branch)}", locks=locks)
@@ -44,7 +49,7 @@ def list_base_tips(repo: Repo, branch: str) -> dict[str, CommitId]:
 
     `refs/remotes/` counts only where we have no answer of the remote.
     """
-    names = (base_ref_name(branch), f"refs/remotes/{REMOTE}/{branch}", f"refs/heads/{branch}")
+    names = base_ref_names(branch)
     words = ("for-each-ref", "--format=%(refname) %(objectname)")
     lines = repo.run_readonly(*words, *names).text.splitlines()
     known = dict(line.split(" ") for line in lines)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from orchestr.git.errors import GitError, git_failed
 from orchestr.git.repo import Repo
-from orchestr.git.runner import join_records, split_records
+from orchestr.git.runner import ANY_EXIT, YES_OR_FATAL, YES_OR_NO, join_records, split_records
 
 _PATIENCE = 900.0  # s, for a checkout that a killed orchestrator left running
 _CHECKOUT = {"checkout.workers": "0"}  # one per core (git-facts, 9.4 -> 5.4 s)
@@ -62,7 +62,7 @@ def complete_checkout(tree: Repo) -> None:
 def add_deleted_files(tree: Repo, paths: Sequence[str]) -> None:
     """Write tracked files again that are gone from the disk. A file that is there stays."""
     words = ("checkout-index", "--quiet", "-z", "--stdin")
-    tree.without_lfs().run_git(*words, input=join_records(paths), check=False)
+    tree.without_lfs().run_git(*words, input=join_records(paths), answers=ANY_EXIT)
 
 
 def _add_missing_files(tree: Repo, git_dir: Path) -> None:
@@ -75,8 +75,8 @@ def _add_missing_files(tree: Repo, git_dir: Path) -> None:
     env = {"GIT_INDEX_FILE": str(index)}
     tree.run_git("read-tree", "HEAD", env=env)
     # Existing files stay as they are, and make it exit with 1.
-    tree.run_git("checkout-index", "--all", "--index", "--quiet", check=False, env=env)
-    tree.run_git("update-index", "-q", "--refresh", check=False, env=env)
+    tree.run_git("checkout-index", "--all", "--index", "--quiet", answers=ANY_EXIT, env=env)
+    tree.run_git("update-index", "-q", "--refresh", answers=YES_OR_NO, env=env)
     for path in split_records(tree.run_git("diff-files", "--name-only", "-z", env=env).out):
         if _is_truncated(tree, path):
             words = ("checkout-index", "--force", "--index", "--", path)
@@ -89,7 +89,7 @@ def _is_truncated(tree: Repo, path: str) -> bool:
     here = tree.path / path
     if here.is_symlink() or not here.is_file():
         return False
-    wanted = tree.run_readonly("cat-file", "--filters", f"HEAD:{path}", check=False)
+    wanted = tree.run_readonly("cat-file", "--filters", f"HEAD:{path}", answers=YES_OR_FATAL)
     have = here.stat().st_size
     if wanted.code != 0 or have >= len(wanted.out):
         return False

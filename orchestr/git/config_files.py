@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from orchestr.git.repo import Repo
+from orchestr.git.runner import ANY_EXIT
 
 MOST = 200  # hooks of a folder of the user's
 _FILES = ("core.attributesfile", "core.excludesfile")
@@ -79,7 +80,7 @@ def _xdg_folder() -> Path:
 
 def _read_origins(repo: Repo) -> Iterator[tuple[str, str, str]]:
     """The file that each setting comes from, the setting and its value."""
-    done = Repo(repo.path).run_readonly("config", "-z", "--list", "--show-origin", check=False)
+    done = Repo(repo.path).run_readonly("config", "-z", "--list", "--show-origin", answers=ANY_EXIT)
     records = [os.fsdecode(part) for part in done.out.split(b"\0")]
     for origin, setting in zip(records[::2], records[1::2], strict=False):
         if origin.startswith("file:"):

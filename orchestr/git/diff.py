@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from orchestr.errors import OrchestrError
 from orchestr.git.attributes import use_attributes_of
-from orchestr.git.config import git_env, lfs_config
 from orchestr.git.repo import CommitId, Repo
-from orchestr.process.run import stream_lines
 
 LINE = 1_000  # characters of a line
 TIMEOUT = 30.0  # s for one repository
@@ -99,18 +95,14 @@ def read_diffs(
 
 
 def _run_diff_tree(repo: Repo, pairs: Sequence[Pair], reader: _DiffReader) -> None:
-    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
     wanted = "".join(f"{head} {base}\n" for base, head in pairs).encode()
-    with ExitStack() as stack:
-        view = stack.enter_context(use_attributes_of(repo, None))
-        config = {**lfs_config(), **view.config, **CONFIG}
-        known = git_env(view.path, config, {**view.env, **quiet})
-        argv, env = view.build_command(*COMMAND, env=known)
-        stream = stream_lines(argv, cwd=Path("/"), env=env, timeout=TIMEOUT, input=wanted)
-        lines = stack.enter_context(stream)
-        for line in lines:
-            reader.feed_line(line)
-        reader.finish_pair()
+    with use_attributes_of(repo, None) as view:
+        tuned = view.at_path(view.path, config=CONFIG)
+        env = {"GIT_NO_LAZY_FETCH": "1"}
+        with tuned.stream_git(*COMMAND, input=wanted, timeout=TIMEOUT, env=env) as lines:
+            for line in lines:
+                reader.feed_line(line)
+            reader.finish_pair()
 
 
 class _DiffReader:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from orchestr.errors import OrchestrError
-from orchestr.process.run import CompletedCommand
+from orchestr.errors import DiskFull, MachineFault, OrchestrError, Unavailable
+from orchestr.process.run import CompletedCommand, describe_exit_code
 
 # git-facts: a sibling reads a half-written .git/worktrees/X/commondir; another `git config`
 # holds the lock; a `worktree prune` took the file `locked` away. All of them pass.
@@ -22,6 +22,18 @@ _TRANSIENT = re.compile(
     rb"|could not open .*locked"
     rb"|(?:refs|HEAD|packed-refs)[^\n]*\.lock': File exists"
 )
+
+# What git says when the machine had nothing left for it, or for a program that it started:
+# xmalloc, run-command.c, thread-utils.c, packfile.c, and strerror.
+_MACHINE_FAULT = re.compile(
+    rb"[Oo]ut of memory|Cannot allocate memory|mmap failed|cannot be mapped"
+    rb"|Too many open files|Resource temporarily unavailable|cannot fork|unable to fork"
+    rb"|unable to (?:create|start) (?:\S+ )?thread|cannot create (?:async )?thread"
+    rb"|Input/output error|Stale file handle"
+    rb"|died of signal (?!2\b|13\b)\d+"
+)
+_NO_ROOM = re.compile(rb"No space left on device|Disk quota exceeded")
+_FAR = re.compile(rb"^remote: .*$", re.MULTILINE)  # the server's own words are about the server
 
 
 class GitError(OrchestrError):
@@ -34,12 +46,25 @@ class GitError(OrchestrError):
         self.completed = completed
 
 
+class GitFault(MachineFault):
+    """git came to no end by itself: a signal, no memory, no process. It answered nothing.
+
+    No `GitError`: whoever takes a failure of git for an answer must not take this for one.
+    """
+
+    def __init__(self, message: str, *, completed: CompletedCommand) -> None:
+        super().__init__(message)
+        self.completed = completed
+
+
 class FetchFailed(GitError):
     """The fetch brought nothing. Callers warn and continue with the local commits."""
 
 
-class RemoteAway(FetchFailed):
+class RemoteAway(FetchFailed, Unavailable):
     """The remote does not answer (network, server, a moved folder); worth a warning, a retry."""
+
+    retry_after = 2.0
 
 
 class NoRemote(FetchFailed):
@@ -62,10 +87,8 @@ class CommitRefused(GitError):
     """A hook, a signature or a missing identity kept ``git commit`` from committing."""
 
 
-class CommitUnavailable(CommitRefused):
+class CommitUnavailable(CommitRefused, Unavailable):
     """The commit came to no end or could not be signed: nothing is known against its content."""
-
-    repeatable = True
 
 
 class NoMergeBase(GitError):
@@ -97,10 +120,8 @@ class PushStatus(StrEnum):
     REJECTED = "rejected"
 
 
-class PushUnavailable(GitError):
+class PushUnavailable(GitError, Unavailable):
     """The origin could not store what was pushed: no room, or a fault there."""
-
-    repeatable = True
 
 
 # receive-pack's words for a push that failed before any hook or rule judged it
@@ -136,12 +157,29 @@ def output_tail(data: bytes, lines: int = 12) -> str:
 
 def git_failed(completed: CompletedCommand, where: str) -> GitError:
     """The error for a command that ended with an unexpected exit code."""
+    return GitError(_describe_failure(completed, where), completed=completed)
+
+
+def _describe_failure(completed: CompletedCommand, where: str) -> str:
     words = [w for w in completed.argv[1:] if w not in ("-C", where, "--no-pager")]
     said = output_tail(completed.err) or output_tail(completed.out) or "it said nothing"
-    return GitError(
-        f"git {' '.join(words[:8])} failed in {where} (exit {completed.code}): {said}",
-        completed=completed,
-    )
+    how = describe_exit_code(completed.code)
+    return f"git {' '.join(words[:8])} failed in {where} ({how}): {said}"
+
+
+def find_git_fault(completed: CompletedCommand, where: str) -> Unavailable | None:
+    """The error for a command that the machine ended; None for one that ended by itself.
+
+    No exit code of such a command is an answer, whatever git documents for it.
+    """
+    if completed.code == 0 or completed.stopped:
+        return None
+    said = _FAR.sub(b"", completed.err)
+    if completed.code > 0 and _NO_ROOM.search(said):
+        return DiskFull(_describe_failure(completed, where))
+    if completed.code > 0 and not _MACHINE_FAULT.search(said):
+        return None
+    return GitFault(_describe_failure(completed, where), completed=completed)
 
 
 def explain_no_repository(completed: CompletedCommand, where: Path) -> tuple[str, str | None]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestr.git.index_entries import index_path, scan_index
-from orchestr.git.runner import GitPath, join_records, split_records
+from orchestr.git.runner import YES_OR_FATAL, GitPath, join_records, split_records
 
 
 def find_hidden(tree: GitPath, env: Mapping[str, str] | None = None) -> dict[str, list[str]]:
@@ -24,7 +24,7 @@ def find_hidden(tree: GitPath, env: Mapping[str, str] | None = None) -> dict[str
     if scan is not None and not scan.has_flags:
         return {}
     marks: dict[str, list[str]] = {"--no-assume-unchanged": [], "--no-skip-worktree": []}
-    listed = tree.run_readonly("ls-files", "-v", "-z", check=False, env=env)
+    listed = tree.run_readonly("ls-files", "-v", "-z", answers=YES_OR_FATAL, env=env)
     for record in split_records(listed.out):
         tag, path = record[0], record[2:]
         if tag.islower():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestr.git.errors import output_tail
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import ANY_EXIT, split_records
 from orchestr.process.run import ProcessTimeout
 
 TIMEOUT = 60.0  # s; a hook that needs longer (it installs its tools) is judged by the commit itself
@@ -27,7 +27,7 @@ def explain_refused_message(repo: Repo, message: str) -> str | None:
         for hook, *more in (("prepare-commit-msg", "message"), ("commit-msg",)):
             words = ("hook", "run", "--ignore-missing", hook, "--", str(file), *more)
             try:
-                done = repo.as_committer().run_git(*words, check=False, timeout=TIMEOUT)
+                done = repo.as_committer().run_git(*words, answers=ANY_EXIT, timeout=TIMEOUT)
             except ProcessTimeout:
                 return None
             if done.code != 0:
@@ -53,7 +53,9 @@ def try_message_beside(repo: Repo, commit: str, message: str) -> str | None:
         files = [line.partition("\t")[2] for line in listed if line.startswith("100")]
         if files:
             beside.run_git("read-tree", commit)
-            beside.without_lfs().run_git("checkout-index", "--quiet", "--", *files, check=False)
+            beside.without_lfs().run_git(
+                "checkout-index", "--quiet", "--", *files, answers=ANY_EXIT
+            )
         return explain_refused_message(beside, message)
 
 

@@ -17,7 +17,7 @@ from orchestr.git.runner import GitPath
 _HEADER = 12  # bytes of the file's head
 _HASHES = (20, 32)  # bytes of a name of an object, SHA-1 and SHA-256
 _BEFORE_HASH, _MODE = 40, 24  # bytes of an entry before that name, and before its mode
-_GITLINK = 0o160000
+_GITLINK = (0o160000).to_bytes(4, "big")
 _ASSUME_UNCHANGED, _EXTENDED, _NAME_LENGTH = 0x8000, 0x4000, 0x0FFF  # of an entry's flags
 _SKIP_WORKTREE = 0x4000  # of its further flags
 
@@ -68,12 +68,12 @@ def _scan_entries(data: bytes, width: int) -> IndexScan:
     links: dict[bytes, str] = {}
     for _ in range(int.from_bytes(data[8:12], "big")):
         after_hash = at + _BEFORE_HASH + width
-        flags = int.from_bytes(data[after_hash : after_hash + 2], "big")
-        has_flags = has_flags or bool(flags & _ASSUME_UNCHANGED)
-        name = after_hash + 2
-        if flags & _EXTENDED:
-            has_flags = has_flags or bool(data[name] & (_SKIP_WORKTREE >> 8))
-            name += 2
+        flags, name = data[after_hash] << 8 | data[after_hash + 1], after_hash + 2
+        if flags & (_ASSUME_UNCHANGED | _EXTENDED):
+            has_flags = has_flags or bool(flags & _ASSUME_UNCHANGED)
+            if flags & _EXTENDED:
+                has_flags = has_flags or bool(data[name] & (_SKIP_WORKTREE >> 8))
+                name += 2
         if version == 4:
             cut, name = _read_number(data, name)
             end = data.index(b"\0", name)
@@ -81,9 +81,10 @@ def _scan_entries(data: bytes, width: int) -> IndexScan:
         else:
             end = data.index(b"\0", name)
             former, after = data[name:end], at + ((end - at + 8) & ~7)
-        if flags & _NAME_LENGTH != min(len(former), _NAME_LENGTH):
+        length = len(former)
+        if flags & _NAME_LENGTH != (length if length < _NAME_LENGTH else _NAME_LENGTH):
             raise ValueError(at)
-        if int.from_bytes(data[at + _MODE : at + _MODE + 4], "big") == _GITLINK:
+        if data[at + _MODE : at + _MODE + 4] == _GITLINK:
             links[former] = data[at + _BEFORE_HASH : after_hash].hex()
         at = after
     if data[at : at + 4] == b"link":

@@ -10,11 +10,11 @@ those that the repository around it names, and reaches no server.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TypeVar
 
 from orchestr.git.index_entries import index_path, scan_index
-from orchestr.git.runner import GitPath, join_records, single_line, split_records
+from orchestr.git.runner import YES, YES_OR_NO, GitPath, join_records, single_line, split_records
 
 R = TypeVar("R", bound=GitPath)
 
@@ -49,17 +49,17 @@ def list_filled(tree: GitPath, env: Mapping[str, str] | None = None) -> dict[str
 def read_inner_head(tree: GitPath, path: str) -> str | None:
     """The commit that a submodule stands on."""
     done = open_inner(tree, path).run_readonly(
-        "rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False
+        "rev-parse", "--verify", "--quiet", "HEAD^{commit}", answers=YES_OR_NO
     )
     return single_line(done) if done.code == 0 else None
 
 
 def stage_all(tree: GitPath, *options: str, env: Mapping[str, str] | None = None,
-              without: tuple[str, ...] = (), check: bool = True) -> None:  # fmt: skip
+              without: tuple[str, ...] = (), answers: Container[int] = YES) -> None:  # fmt: skip
     """``git add --all`` that starts nothing in a submodule; ``without`` are paths to leave out."""
     filled = list_filled(tree, env)
     spec = [f":(top,exclude,literal){path}" for path in (*without, *filled)]
-    tree.run_git("add", "--all", *options, "--", ":(top)", *spec, env=env, check=check)
+    tree.run_git("add", "--all", *options, "--", ":(top)", *spec, env=env, answers=answers)
     moved = {path: read_inner_head(tree, path) for path in filled if path not in without}
     lines = [f"{_GITLINK} {head}\t{path}" for path, head in moved.items()
              if head is not None and head != filled[path]]  # fmt: skip
@@ -69,7 +69,7 @@ def stage_all(tree: GitPath, *options: str, env: Mapping[str, str] | None = None
 
 
 def _read_filters(repo: GitPath) -> dict[str, str]:
-    done = repo.run_readonly("config", "-z", "--get-regexp", _FILTERS, check=False)
+    done = repo.run_readonly("config", "-z", "--get-regexp", _FILTERS, answers=YES_OR_NO)
     pairs = (record.partition("\n") for record in split_records(done.out))
     return {key: value for key, _, value in pairs}
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from orchestr.git.errors import SIGNING_HINT, CommitUnavailable, RefMoved, output_tail
 from orchestr.git.repo import NO_COMMIT, CommitId, Repo, TreeId
-from orchestr.git.runner import single_line
+from orchestr.git.runner import ANY_EXIT, YES, single_line
 from orchestr.process.run import ProcessTimeout
 
 SIGNED = "refs/orchestr/signed"
@@ -66,7 +66,7 @@ def _commit(repo: Repo, wanted: LastingCommit, *sign: str) -> CommitId:
             *words,
             input=wanted.message.encode(),
             env={**env, **wanted.author},
-            check=not sign,
+            answers=ANY_EXIT if sign else YES,
             timeout=SIGN_TIMEOUT if sign else None,
         )
     except ProcessTimeout as error:

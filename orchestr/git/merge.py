@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestr.errors import UsageError
 from orchestr.git.config import IDENTITY
@@ -17,7 +16,6 @@ from orchestr.git.errors import GitError, NoMergeBase
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, MergeTreeResult, Repo
 from orchestr.git.runner import split_records
-from orchestr.process.run import stream_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +80,7 @@ def find_conflict_markers(repo: Repo, base: str, head: str) -> list[str]:
 
 def _adds_both_markers(repo: Repo, command: tuple[str, ...]) -> bool:
     opened = closed = False
-    argv, env = repo.build_command(*command, env=repo.build_env({"GIT_OPTIONAL_LOCKS": "0"}))
-    with stream_lines(argv, cwd=Path("/"), env=env, timeout=repo.timeout) as lines:
+    with repo.stream_git(*command) as lines:
         for line in lines:
             opened = opened or line.startswith(b"+<<<<<<< ")
             closed = closed or line.startswith(b"+>>>>>>> ")

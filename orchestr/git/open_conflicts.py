@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import YES_OR_FATAL, split_records
 
 _MARKER = re.compile(rb"^(?:<{7,}|>{7,}|\|{7,})(?: |\r?$)", re.MULTILINE)
 _GITLINK = "160000"
@@ -68,6 +68,9 @@ def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> list[str]:
     for path, sides in unmerged.items():
         blobs = [sides[stage][1] for stage in (_OURS, _THEIRS) if stage in sides]
         for blob in blobs if path not in found else ():
-            if b"\0" in repo.run_readonly("cat-file", "blob", blob, check=False).out[:_PROBE]:
+            if (
+                b"\0"
+                in repo.run_readonly("cat-file", "blob", blob, answers=YES_OR_FATAL).out[:_PROBE]
+            ):
                 found.add(path)
     return sorted(found)

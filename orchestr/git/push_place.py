@@ -17,16 +17,12 @@ from urllib.parse import unquote
 from orchestr.git.config import Branch, CommitId
 from orchestr.git.errors import output_tail
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import ANY_EXIT, YES_OR_NO, YES_OR_NO_REMOTE, split_records
+from orchestr.process.network_fault import is_network_away
 from orchestr.process.run import ProcessTimeout, redact
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^@/]*@)?(?P<host>[^/:]*)(?::\d+)?/(?P<path>.*)", re.I)
 _SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?!:)(?P<path>.+)")
-# curl's and ssh's words for a network that is not there; everything else is the server's answer
-_AWAY = re.compile(
-    r"[Cc]ould not resolve|[Cc]onnection (?:refused|timed out|reset|closed)|[Tt]imed out"
-    r"|[Nn]etwork is unreachable|[Nn]o route to host|name resolution|[Ff]ailed to connect"
-)
 _ADVICE = (
     "Please make sure you have the correct access rights",
     "and the repository exists.",
@@ -49,7 +45,7 @@ def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
     None as well without such a remote, and when one of several push URLs is the same repository.
     """
     rules = r"^(remote\..*\.pushurl|url\..*\.pushinsteadof)$"
-    if not repo.run_readonly("config", "-z", "--get-regexp", rules, check=False).out:
+    if not repo.run_readonly("config", "-z", "--get-regexp", rules, answers=YES_OR_NO).out:
         return None  # pushes go where is fetched from
     fetched = _read_urls(repo, remote)
     pushed = _read_urls(repo, remote, "--push", "--all")
@@ -63,7 +59,7 @@ def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
 def list_remote_hosts(repo: Repo) -> tuple[str, ...]:
     """The hosts that the repository fetches from and pushes to, each once."""
     found = repo.run_readonly(
-        "config", "-z", "--get-regexp", r"^remote\..*\.(push)?url$", check=False
+        "config", "-z", "--get-regexp", r"^remote\..*\.(push)?url$", answers=YES_OR_NO
     )
     urls = [setting.partition("\n")[2] for setting in split_records(found.out)]
     matches = [_URL.fullmatch(url) or _SCP.fullmatch(url) for url in urls]
@@ -119,14 +115,14 @@ def try_push(
              "--recurse-submodules=no", "--", remote)  # fmt: skip
     refs = [f"+{commit}:refs/heads/{branch}" for branch, commit in commits.items()]
     try:
-        done = repo.run_git(*words, *refs, check=False, timeout=timeout)
+        done = repo.run_git(*words, *refs, answers=ANY_EXIT, timeout=timeout)
     except ProcessTimeout:
         return PushTrial(away=f"no answer within {timeout:g} s")
     if done.code == 0:
         return PushTrial()
     refused = [line for line in done.text.splitlines() if line.startswith("!")]
     said = "; ".join(line.split("\t")[-1] for line in refused[:3]) or _shorten(done.err)
-    return PushTrial(away=said) if _AWAY.search(said) else PushTrial(refused=said)
+    return PushTrial(away=said) if is_network_away(said) else PushTrial(refused=said)
 
 
 def _shorten(stderr: bytes) -> str:
@@ -136,5 +132,5 @@ def _shorten(stderr: bytes) -> str:
 
 
 def _read_urls(repo: Repo, remote: str, *options: str) -> list[str]:
-    done = repo.run_readonly("remote", "get-url", *options, "--", remote, check=False)
+    done = repo.run_readonly("remote", "get-url", *options, "--", remote, answers=YES_OR_NO_REMOTE)
     return done.text.split("\n")[:-1] if done.code == 0 else []

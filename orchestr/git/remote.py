@@ -21,7 +21,7 @@ from orchestr.git.errors import (
     parse_push_output,
     remote_failed,
 )
-from orchestr.git.runner import GitPath, repo_lock, single_line
+from orchestr.git.runner import ANY_EXIT, YES_OR_NO, GitPath, repo_lock, single_line
 from orchestr.process.run import CompletedCommand, ProcessTimeout
 
 NETWORK_TIMEOUT = 600.0
@@ -106,7 +106,9 @@ class RemoteOps(GitPath):
                 return Branch(match[1])
         except GitError:
             pass  # away or absent: guess from what is here
-        wish = single_line(self.run_readonly("config", "--get", "init.defaultBranch", check=False))
+        wish = single_line(
+            self.run_readonly("config", "--get", "init.defaultBranch", answers=YES_OR_NO)
+        )
         for name in ("main", "master", wish):
             if name and (f"{there}{name}" in known or f"refs/heads/{name}" in known):
                 return Branch(name)
@@ -126,18 +128,20 @@ class RemoteOps(GitPath):
 
         Plain pushes only move forward. ``lease`` replaces the branch if it is still at
         ``expected`` (None: if it does not exist). A refusal is a value. Raises RemoteAway,
-        NoRemote.
+        NoRemote, GitFault.
         """
         name = f"refs/heads/{branch_name(branch)}"
         options = [f"--force-with-lease={name}:{expected or ''}"] if lease else []
         args = ("push", "--porcelain", "--no-follow-tags", *options, "--", remote, f"{sha}:{name}")
         try:
-            done = self.run_git(*args, check=False, timeout=timeout)
+            done = self._run_once(args, self.build_env(), timeout, None)
         except ProcessTimeout as error:
             raise RemoteAway(f"pushing {branch} took longer than {timeout:.0f} s") from error
-        result = parse_push_output(done)
+        # What is said of a ref comes first: a full disk at the origin is no fault here.
+        result = parse_push_output(done) if done.code >= 0 else None
         if result:
             return result
+        self._raise_unless_answer(done, ANY_EXIT)
         if done.code == 0:
             return PushResult(PushStatus.OK)
         if done.code == 1:  # a pre-push hook said no before git spoke with the remote
@@ -149,7 +153,7 @@ class RemoteOps(GitPath):
         ref = f"refs/heads/{branch_name(name)}"
         lease = f"--force-with-lease={ref}:{expected}"
         args = ("push", "--porcelain", "--no-follow-tags", lease, "--", remote, f":{ref}")
-        return self.run_git(*args, check=False, timeout=NETWORK_TIMEOUT).code == 0
+        return self.run_git(*args, answers=ANY_EXIT, timeout=NETWORK_TIMEOUT).code == 0
 
     def _run_remote_command(self, remote: str, timeout: float, *args: str) -> CompletedCommand:
         if remote.startswith("-"):

@@ -38,7 +38,14 @@ from orchestr.git.errors import (
 from orchestr.git.hidden_files import look_behind_flags, reveal_hidden
 from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
 from orchestr.git.remote import RemoteOps
-from orchestr.git.runner import WorktreeEntry, join_records, single_line, split_records
+from orchestr.git.runner import (
+    ANY_EXIT,
+    YES_OR_NO,
+    join_records,
+    single_line,
+    split_records,
+)
+from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 
 __all__ = [
@@ -92,7 +99,12 @@ class Repo(RemoteOps):
     def resolve_commit(self, rev: str) -> CommitId | None:
         """The commit that ``rev`` names, else None."""
         done = self.run_readonly(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{rev}^{{commit}}",
+            answers=YES_OR_NO,
         )
         return CommitId(single_line(done)) if done.code == 0 else None
 
@@ -124,16 +136,12 @@ class Repo(RemoteOps):
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """True when ``a`` is ``b`` or behind it. Raises GitError for unknown commits."""
-        done = self.run_readonly("merge-base", "--is-ancestor", a, b, check=False)
-        if done.code not in (0, 1):
-            raise git_failed(done, str(self.path))
+        done = self.run_readonly("merge-base", "--is-ancestor", a, b, answers=YES_OR_NO)
         return done.code == 0
 
     def merge_base(self, a: str, b: str) -> CommitId | None:
         """The best common ancestor; None when this clone knows none (shallow, unrelated)."""
-        done = self.run_readonly("merge-base", a, b, check=False)
-        if done.code not in (0, 1):
-            raise git_failed(done, str(self.path))
+        done = self.run_readonly("merge-base", a, b, answers=YES_OR_NO)
         return CommitId(single_line(done)) if done.code == 0 else None
 
     def count_commits(self, a: str, b: str) -> int:
@@ -278,7 +286,7 @@ class Repo(RemoteOps):
         if self.unseen is None:
             return
         words = ("--cached", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=AMT", "-z")
-        shown = self.run_readonly("diff", *words, check=False, env=env)
+        shown = self.run_readonly("diff", *words, env=env)
         records = split_records(shown.out)
         back = []
         for raw, path in zip(records[::2], records[1::2], strict=True):
@@ -293,13 +301,13 @@ class Repo(RemoteOps):
     def _staged_changes(self) -> bytes:
         """What the next commit would change, with the object names: equal bytes, equal content."""
         words = ("--cached", "--raw", "-z", "--no-abbrev", "--no-renames")
-        return self.run_readonly("diff", *words, check=False).out
+        return self.run_readonly("diff", *words).out
 
     def _commit_staged(self, message: str) -> CompletedCommand:
         """One ``git commit`` of what is staged. Raises CommitUnavailable when it does not end."""
         words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-")
         try:
-            return self.run_git(*words, input=message.encode(), check=False)
+            return self.run_git(*words, input=message.encode(), answers=ANY_EXIT)
         except ProcessTimeout as error:
             raise CommitUnavailable(
                 f"git commit in {self.path} took longer than {self.timeout:g} s and was ended: a "
@@ -312,7 +320,9 @@ class Repo(RemoteOps):
         """Where we pass over git-lfs, only its pointers may be committed."""
         if not lfs_config():
             return
-        demanded = self.run_git("config", "--bool", "--get", "filter.lfs.required", check=False)
+        demanded = self.run_git(
+            "config", "--bool", "--get", "filter.lfs.required", answers=YES_OR_NO
+        )
         if single_line(demanded) != "true":
             return
         staged = self.run_readonly(
@@ -338,7 +348,7 @@ class Repo(RemoteOps):
         """
         done = self.as_committer().without_lfs().run_git(
             "merge", "--no-edit", "--ff", "--no-stat", "--no-autostash", "-m", message, rev,
-            check=False,
+            answers=ANY_EXIT,
         )  # fmt: skip
         if done.code == 0:
             return WorktreeMergeResult(clean=True)
@@ -372,9 +382,9 @@ class Repo(RemoteOps):
         ours, theirs = (self._require_id(side) for side in (ours, theirs))
         words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
         with use_attributes_of(self, ours) as repo:
-            done = repo.run_git(*words, ours, theirs, check=False)
+            done = repo.run_git(*words, ours, theirs, answers=YES_OR_NO)
         answer = split_records(done.out)
-        if done.code not in (0, 1) or not answer:  # unknown commits give 1 and no tree (2.39)
+        if not answer:  # unknown commits give 1 and no tree (2.39)
             raise git_failed(done, str(self.path))
         tree, *conflicts = answer
         if done.code == 0:

@@ -10,34 +10,40 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self
 
-from orchestr.git.config import IDENTITY, Branch, CommitId, git_env, lfs_config
-from orchestr.git.errors import explain_no_repository, git_failed, is_transient
+from orchestr.git.config import IDENTITY, Branch, git_env, lfs_config
+from orchestr.git.errors import (
+    GitFault,
+    explain_no_repository,
+    find_git_fault,
+    git_failed,
+    is_transient,
+)
 from orchestr.git.locate import locate_git_dirs
 from orchestr.git.stated import state_environment, state_options
+from orchestr.git.worktree_list import WorktreeEntry, branch_from_ref, parse_worktrees
 from orchestr.process.file_lock import FlockLock
-from orchestr.process.run import CompletedCommand, run_command
+from orchestr.process.run import (
+    CompletedCommand,
+    ProcessFailed,
+    ProcessTimeout,
+    run_command,
+    stream_lines,
+)
 
 TRIES = 6
-
-
-@dataclass(frozen=True, slots=True)
-class WorktreeEntry:
-    """One block of ``git worktree list``; ``locked``/``prunable`` hold the reason, else None."""
-
-    path: Path
-    head: CommitId | None
-    branch: Branch | None
-    detached: bool = False
-    locked: str | None = None
-    prunable: str | None = None
-    bare: bool = False
-    is_main: bool = False
+FAULT_TRIES = 3  # of a command that may be run twice, when the machine ended it
+YES = (0,)
+YES_OR_NO = (0, 1)  # what git documents for most questions; anything else is no answer
+YES_OR_FATAL = (0, 128)  # of a command whose only other answer is to give up: not here, not so
+YES_OR_NO_REMOTE = (0, 2)  # of `git remote`, for a name that it does not know
+ANY_EXIT = range(256)  # where the caller looks itself at what came of it; a signal is never one
 
 
 class Unseen(Protocol):
@@ -112,34 +118,59 @@ class GitPath:
     def run_git(
         self,
         *args: str,
-        check: bool = True,
+        answers: Container[int] = YES,
         input: bytes | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> CompletedCommand:
-        """``git -C path ARGS``. Raises GitError on an exit code but 0 when ``check``."""
-        return self._raise_if_failed(
-            self._run_once(args, self.build_env(env), timeout, input), check
-        )
+        """``git -C path ARGS``. ``answers``: the exit codes that git documents as answers.
+
+        Raises GitError for any other one, GitFault and DiskFull when the machine ended it.
+        """
+        done = self._run_once(args, self.build_env(env), timeout, input)
+        return self._raise_unless_answer(done, answers)
 
     def run_readonly(
-        self, *args: str, check: bool = True, env: Mapping[str, str] | None = None
+        self, *args: str, answers: Container[int] = YES, env: Mapping[str, str] | None = None
     ) -> CompletedCommand:
-        """A command that only reads: takes no lock, needs no git-lfs, is tried again."""
-        config = {**lfs_config(), **self.config}
-        where = git_env(self.path, config, {**self.env, "GIT_OPTIONAL_LOCKS": "0", **(env or {})})
-        return self._raise_if_failed(
-            self._retry_transient(lambda: self._run_once(args, where, None, None)), check
-        )
+        """A command that only reads: takes no lock, needs no git-lfs, is tried again. Raises as
+        `run_git` does."""
+        where = self.build_readonly_env(env)
+        done = self._retry_transient(lambda: self._run_once(args, where, None, None))
+        return self._raise_unless_answer(done, answers)
 
     def run_with_retry(
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> CompletedCommand:
         """A command that may be run twice, retried while a parallel git is in the way; returns
-        the last result, good or bad.
+        the last result, good or bad. Raises GitFault and DiskFull when the machine ended it.
         """
         where = self.build_env(env)
-        return self._retry_transient(lambda: self._run_once(args, where, timeout, None))
+        done = self._retry_transient(lambda: self._run_once(args, where, timeout, None))
+        return self._raise_unless_answer(done, ANY_EXIT)
+
+    @contextmanager
+    def stream_git(
+        self, *args: str, input: bytes | None = None, timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Iterator[Iterator[bytes]]:  # fmt: skip
+        """The lines of a command that only reads, as they come. Raises GitError, GitFault."""
+        timeout = self.timeout if timeout is None else timeout
+        argv, where = self.build_command(*args, env=self.build_readonly_env(env))
+        try:
+            stream = stream_lines(argv, cwd=Path("/"), env=where, timeout=timeout, input=input)
+            with stream as lines:
+                yield lines
+        except ProcessTimeout:
+            raise
+        except ProcessFailed as error:
+            self._raise_unless_answer(error.completed, YES)
+            raise
+
+    def build_readonly_env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a command that only reads."""
+        config = {**lfs_config(), **self.config}
+        return git_env(self.path, config, {**self.env, "GIT_OPTIONAL_LOCKS": "0", **(extra or {})})
 
     def _run_once(
         self,
@@ -156,16 +187,23 @@ class GitPath:
 
     def _retry_transient(self, start: Callable[[], CompletedCommand]) -> CompletedCommand:
         # git-facts: what reads the list of worktrees dies when a sibling is half-written.
-        done = start()
+        done, faults = start(), 0
         for turn in range(TRIES):
-            if done.code == 0 or not is_transient(done.err):
+            ended = isinstance(find_git_fault(done, str(self.path)), GitFault)
+            faults += ended
+            if done.code == 0 or faults == FAULT_TRIES or not (ended or is_transient(done.err)):
                 break
-            time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**turn)
+            time.sleep(random.uniform(0.5, 1.0) * (0.2 if ended else 0.02) * 2**turn)
             done = start()
         return done
 
-    def _raise_if_failed(self, done: CompletedCommand, check: bool) -> CompletedCommand:
-        if check and done.code != 0:
+    def _raise_unless_answer(
+        self, done: CompletedCommand, answers: Container[int]
+    ) -> CompletedCommand:
+        fault = find_git_fault(done, str(self.path))
+        if fault is not None:
+            raise fault
+        if done.code not in answers:
             raise git_failed(done, str(self.path))
         return done
 
@@ -173,7 +211,7 @@ class GitPath:
     def committer_config(self) -> dict[str, str]:
         """What git's config says of who commits and how commits are signed; lower-case keys."""
         pattern = r"^((user|author|committer|gpg)\..*|commit\.gpgsign)$"
-        found = self.run_readonly("config", "--get-regexp", pattern, check=False).text
+        found = self.run_readonly("config", "--get-regexp", pattern, answers=YES_OR_NO).text
         pairs = (line.partition(" ") for line in found.splitlines())
         return {key: value for key, _, value in pairs}
 
@@ -221,7 +259,10 @@ class GitPath:
     def find_containing(cls, start: Path) -> Self | None:
         """The repository or worktree around ``start``, else None."""
         done = cls(start).run_git(
-            "rev-parse", "--show-toplevel", check=False, env={"GIT_CEILING_DIRECTORIES": ""}
+            "rev-parse",
+            "--show-toplevel",
+            answers=YES_OR_FATAL,
+            env={"GIT_CEILING_DIRECTORIES": ""},
         )
         return cls(Path(single_line(done))) if done.code == 0 else None
 
@@ -246,7 +287,7 @@ class GitPath:
 
     def head_branch(self) -> Branch | None:
         """The branch that HEAD is on (born or not); None when detached."""
-        done = self.run_readonly("symbolic-ref", "--quiet", "HEAD", check=False)
+        done = self.run_readonly("symbolic-ref", "--quiet", "HEAD", answers=YES_OR_NO)
         return branch_from_ref(single_line(done)) if done.code == 0 else None
 
     def is_repository(self) -> bool:
@@ -255,14 +296,17 @@ class GitPath:
 
     def explain_unusable(self) -> tuple[str, str | None] | None:
         """Why git does not work here, in its own words, and the command that helps; else None."""
-        done = self.run_readonly("rev-parse", "--git-dir", check=False)
+        done = self.run_readonly("rev-parse", "--git-dir", answers=YES_OR_FATAL)
         return None if done.code == 0 else explain_no_repository(done, self.path)
 
     def is_empty(self) -> bool:
         """Whether there is no ref at all, so no commit to start from."""
         return (
             not self.run_readonly("for-each-ref", "--count=1").out
-            and self.run_readonly("rev-parse", "--verify", "--quiet", "HEAD", check=False).code != 0
+            and self.run_readonly(
+                "rev-parse", "--verify", "--quiet", "HEAD", answers=YES_OR_NO
+            ).code
+            != 0
         )
 
     def is_bare(self) -> bool:
@@ -282,10 +326,14 @@ class GitPath:
 
     def _find_main_checkout(self, listed: Path) -> Path:
         """Where the files of the main worktree are, when ``listed`` is only its git folder."""
-        inside = self.run_readonly("-C", str(listed), "rev-parse", "--show-toplevel", check=False)
+        inside = self.run_readonly(
+            "-C", str(listed), "rev-parse", "--show-toplevel", answers=YES_OR_FATAL
+        )
         if inside.code == 0:
             return Path(single_line(inside))  # `core.worktree`, as in every submodule
-        here = self.run_readonly("rev-parse", "--absolute-git-dir", "--show-toplevel", check=False)
+        here = self.run_readonly(
+            "rev-parse", "--absolute-git-dir", "--show-toplevel", answers=YES_OR_FATAL
+        )
         words = os.fsdecode(here.out).splitlines()
         same = len(words) == 2 and Path(words[0]).resolve() == listed.resolve()
         return Path(words[1]) if same else listed
@@ -302,36 +350,6 @@ def repo_lock(repo: GitPath, locks: Path) -> FlockLock:
     """
     key = hashlib.sha256(os.fsencode(repo.common_dir())).hexdigest()[:16]
     return FlockLock(locks / f"git-{key}.lock")
-
-
-def parse_worktrees(data: bytes) -> list[WorktreeEntry]:
-    """The entries of ``git worktree list --porcelain -z``."""
-    entries: list[WorktreeEntry] = []
-    for block in data.split(b"\0\0"):
-        words: dict[str, str] = {}
-        for line in block.strip(b"\0").split(b"\0"):
-            key, _, value = os.fsdecode(line).partition(" ")
-            words[key] = value
-        if "worktree" not in words:
-            continue
-        entries.append(
-            WorktreeEntry(
-                path=Path(words["worktree"]),
-                head=CommitId(words["HEAD"]) if words.get("HEAD", "0").strip("0") else None,
-                branch=branch_from_ref(words["branch"]) if "branch" in words else None,
-                detached="detached" in words,
-                locked=words.get("locked"),
-                prunable=words.get("prunable"),
-                bare="bare" in words,
-                is_main=not entries,
-            )
-        )
-    return entries
-
-
-def branch_from_ref(ref: str) -> Branch | None:
-    """The branch of a full ref name; None for other refs."""
-    return Branch(ref.removeprefix("refs/heads/")) if ref.startswith("refs/heads/") else None
 
 
 def single_line(done: CompletedCommand) -> str:

@@ -12,7 +12,7 @@ import tempfile
 
 from orchestr.git.errors import output_tail
 from orchestr.git.repo import Repo
-from orchestr.git.runner import single_line
+from orchestr.git.runner import ANY_EXIT, single_line
 from orchestr.process.run import ProcessTimeout
 
 TIMEOUT = 10.0  # s; an agent of gpg or ssh that is unlocked needs less than one
@@ -27,7 +27,7 @@ def explain_unsigned(repo: Repo, *, timeout: float = TIMEOUT) -> str | None:
         env = {"GIT_OBJECT_DIRECTORY": folder}
         words = ("commit-tree", "-S", empty, "-m", "orchestr: can commits be signed?")
         try:
-            done = repo.as_committer().run_git(*words, check=False, env=env, timeout=timeout)
+            done = repo.as_committer().run_git(*words, answers=ANY_EXIT, env=env, timeout=timeout)
         except ProcessTimeout:
             return f"the program that signs waits for something, it gave no answer in {timeout:g} s"
     return None if done.code == 0 else output_tail(done.err, 4)

@@ -20,7 +20,7 @@ from orchestr.git.errors import GitError
 from orchestr.git.hidden_files import find_hidden, look_behind_flags, reveal_hidden
 from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import join_records, split_records
+from orchestr.git.runner import ANY_EXIT, join_records, split_records
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",
@@ -165,7 +165,7 @@ def _fill_index(
 def _add_all(tree: Repo, without: Sequence[str], env: Mapping[str, str]) -> None:
     """Add what can be added. A repository inside may make git give up, so it is left out."""
     left_out = tuple(path.rstrip("/") for path in without)
-    stage_all(tree, "--ignore-errors", env=env, without=left_out, check=False)
+    stage_all(tree, "--ignore-errors", env=env, without=left_out, answers=ANY_EXIT)
 
 
 def _commit_staged(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestr.git.checkout import is_index_missing
 from orchestr.git.repo import Repo
-from orchestr.git.runner import WorktreeEntry
+from orchestr.git.worktree_list import WorktreeEntry
 
 OPERATION_FILES = ("rebase-merge", "rebase-apply", "BISECT_LOG", "MERGE_HEAD", "CHERRY_PICK_HEAD")
 

@@ -30,7 +30,8 @@ from pathlib import Path
 from orchestr.git.checkout import clear_stale_locks, complete_checkout
 from orchestr.git.errors import GitError, git_failed, is_transient
 from orchestr.git.repo import Branch, CommitId, Repo, branch_name
-from orchestr.git.runner import TRIES, WorktreeEntry, repo_lock
+from orchestr.git.runner import ANY_EXIT, TRIES, repo_lock
+from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.git.worktree_state import (
     OPERATION_FILES,
     WorktreeFinding,
@@ -229,7 +230,7 @@ def _run_worktree_add(
             words += [str(path), branch]
         else:
             words += ["--no-track", "-b", branch, str(path), base]
-        done = repo.run_git(*words, check=False)
+        done = repo.run_git(*words, answers=ANY_EXIT)
         if done.code == 0:
             return WorktreeProvision.BRANCH_REUSED if existing else WorktreeProvision.CREATED
         if branch is not None and existing is None and repo.resolve_commit(ref) == base:

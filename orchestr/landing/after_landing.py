@@ -25,10 +25,11 @@ from orchestr.cell.worktree.discard import put_worktree, remove_cell_worktree
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.codec import replace
-from orchestr.errors import OrchestrError
+from orchestr.errors import OrchestrError, Unavailable
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
+from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import clear_stale_locks
 from orchestr.landing.candidates import newest_commit_date
 from orchestr.landing.repair import perform_open_phases
@@ -38,6 +39,7 @@ from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementRecord, PublishRecord
 from orchestr.state.states import CellState
 
+AFTER_UPDATE = (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)  # the same work on a newer base
 Warn = Callable[[str], None]
 
 
@@ -98,6 +100,8 @@ def retarget_pull_requests(ctx: CellContext, target: str, warn: Warn) -> None:
             pr = newest_pr(dep)
             if pr is not None and pr.state is PRState.OPEN and pr.base == ctx.cell.branch:
                 pr = ctx.run.forge.edit_pull_request(dep.repo_ref, pr.number, base=target)
+        except Unavailable:
+            raise
         except ForgeAway:
             raise
         except OrchestrError as error:
@@ -139,7 +143,7 @@ def merge_target_into_branch(
     if not move_branch(ctx, old, new, warn):
         return None
     replace(done, head=new, tree=merged.tree).write(ctx.dir)
-    perform_open_phases(ctx, (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
+    perform_open_phases(ctx, AFTER_UPDATE)
     return new
 
 
@@ -231,7 +235,7 @@ def _delete_branch(ctx: CellContext, branch: Branch, head: CommitId, warn: Warn)
             return warn(f"{ctx.name}: {pr.url} is still for {branch}; the branch was kept")
     there = ctx.repo.ls_remote("origin", ref).get(ref)
     if there == head:
-        ctx.repo.run_git("push", "--quiet", "origin", "--delete", ref, check=False)
+        ctx.repo.run_git("push", "--quiet", "origin", "--delete", ref, answers=ANY_EXIT)
     elif there is not None:
         return warn(f"{ctx.name}: {branch} at the origin has moved; it was kept")
     with suppress(OrchestrError):

@@ -9,7 +9,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.run_phase import phase_module
 from orchestr.cell.pull_request.text import is_partial, pr_title
 from orchestr.cell.worktree.ensure import base_branch
-from orchestr.errors import OrchestrError
+from orchestr.errors import OrchestrError, Unavailable
 from orchestr.git.errors import GitError
 from orchestr.git.merge import merge_heads
 from orchestr.git.repo import CommitId, Repo
@@ -50,6 +50,8 @@ def offer_changes(session: LandingSession, run: FeatureRun) -> list[Offered]:
         needs = tuple(f"{run.feature.name}/{name}" for name in plan.upstreams)
         try:
             lane, why = lane_of(ctx), hold_reason(ctx, head)
+        except Unavailable:
+            raise  # it says nothing of the change
         except OrchestrError as error:  # its repository is not here, or has no such branch
             lane = Lane(ctx.cell.repo, "")
             why = error.message if head is not None else NOT_BUILT
@@ -72,6 +74,8 @@ def hold_reason(ctx: CellContext, head: HeadRecord | None) -> str:
             continue
         try:
             why = phase_module(phase).reason_to_run(ctx)
+        except Unavailable:
+            raise
         except OrchestrError as error:
             why = error.message
         if why is not None:

@@ -16,10 +16,11 @@ import queue as handover
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from orchestr.cell.context import FeatureRun
-from orchestr.errors import Interrupted, NotEvaluated, OrchestrError, explain_os_error
+from orchestr.errors import Interrupted, NotEvaluated, OrchestrError, Unavailable, explain_os_error
+from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
 from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.checks import make_default_check
@@ -52,13 +53,21 @@ from orchestr.landing.events import (
     Verified,
     Verify,
 )
+from orchestr.landing.finish_updates import finish_updates
+from orchestr.landing.hold_candidates import (
+    hold_candidate,
+    hold_known_candidates,
+    release_candidates,
+)
 from orchestr.landing.journal import LandingJournal
 from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
 from orchestr.landing.report import LandingOutcome, journal_parked, outcome_of_item
 from orchestr.landing.session import FORGE, PUSH, LandingSession
+from orchestr.process.back_off import try_until_available
 from orchestr.state.events import EventKind
 
+T = TypeVar("T")
 POLL = 0.2  # s between two looks at a stop request
 
 
@@ -94,14 +103,20 @@ class Lander(LandingSession):
         """Land until nothing can move any more. Raises Interrupted when stopped, and what the
         origin or the forge said when they cannot be asked; the same command goes on.
         """
+        if not self.undo:
+            finish_updates(self.runs, self.warn)
         self.begin_landing()
+        for made in hold_known_candidates(self):
+            self.append(made)
         try:
-            return self._run_loop()
+            outcome = self._run_loop()
         except BaseException:  # nothing of ours works on when we are gone
             for run in self.runs:
                 run.stop.set()
             self._stop_and_join()
             raise
+        release_candidates(self)
+        return outcome
 
     def _run_loop(self) -> LandingOutcome:
         while True:
@@ -110,7 +125,7 @@ class Lander(LandingSession):
             if self.runs[0].stop.is_set():
                 raise Interrupted("stopped; the same command goes on")
             if now is not None:
-                for event in self._perform_action(now):
+                for event in self._perform_quick_action(now):
                     self.append(event)
                 continue
             self._stop_doomed_checks(actions)
@@ -216,19 +231,35 @@ class Lander(LandingSession):
     def _run_action(self, action: Action) -> None:
         answer: Event | OrchestrError
         try:
-            match action:
-                case CheckCandidate():
-                    answer = workers.check_candidate(self, action)
-                case LandCandidate(spec, commit, _):
-                    answer = move_target(self, spec, commit)
-                case _:
-                    assert isinstance(action, RepairChange)
-                    answer = workers.repair_change(self, action)
+            answer = self._try_until_available(
+                lambda: self._perform_slow_action(action), self.flying[action]
+            )
         except OrchestrError as error:
             answer = error
         except Exception as error:  # a fault of ours must not leave the loop waiting
             answer = explain_os_error(error) or OrchestrError(f"{type(error).__name__}: {error}")
         self._answers.put((action, answer))
+
+    def _perform_slow_action(self, action: Action) -> Event:
+        match action:
+            case CheckCandidate():
+                return workers.check_candidate(self, action)
+            case LandCandidate(spec, commit, _):
+                return move_target(self, spec, commit)
+            case _:
+                assert isinstance(action, RepairChange)
+                return workers.repair_change(self, action)
+
+    def _try_until_available(self, work: Callable[[], T], gone: threading.Event) -> T:
+        """Every step can be done twice, so one that the machine or the network kept from its end
+        is. Raises Interrupted when it was let go meanwhile."""
+
+        def pause(error: Unavailable, seconds: float) -> None:
+            self.warn(f"{error.message}; tried again in {seconds:g} s")
+            if gone.wait(seconds) or self.runs[0].stop.is_set():
+                raise Interrupted("stopped; the same command goes on")
+
+        return try_until_available(work, retries=self.runs[0].settings.limits.retries, pause=pause)
 
     def _take_answer(self) -> None:
         """Wait for one answer; one that nobody wants any more is still a verdict."""
@@ -264,6 +295,9 @@ class Lander(LandingSession):
 
     # --- quick actions ---------------------------------------------------------------------
 
+    def _perform_quick_action(self, action: Action) -> list[Event]:
+        return self._try_until_available(lambda: self._perform_action(action), self.runs[0].stop)
+
     def _perform_action(self, action: Action) -> list[Event]:
         match action:
             case MakeCandidate(spec):
@@ -286,16 +320,22 @@ class Lander(LandingSession):
     def _try_action(self, action: Action, call: Callable[[], list[Event]]) -> list[Event]:
         """What comes after a landing must not hold up others; the next process tries again."""
         try:
-            return call()
+            return self._try_until_available(call, self.runs[0].stop)
+        except Interrupted:
+            raise
         except OrchestrError as error:
             self.warn(f"{error.message}; the next `orchestr land` tries again")
             self._given_up.add(action)
             return []
 
     def _make_candidate(self, spec: CandidateSpec) -> Event:
-        built = changes.assemble_candidate(self, spec)
+        try:
+            built = changes.assemble_candidate(self, spec)
+        except GitError as error:  # such as an object that a `git gc` took meanwhile
+            raise workers.as_no_verdict(error, f"{', '.join(spec.keys)} was not merged") from error
         if built.commit is None or built.tree is None:
             return Conflicted(spec, built.key, built.conflicts)
+        hold_candidate(self.repo(spec.lane.repo), built.commit)
         return Made(spec, built.commit, built.tree)
 
     def _retarget_dependents(self, key: str) -> list[Event]:

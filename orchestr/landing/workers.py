@@ -9,8 +9,8 @@ from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
 from orchestr.errors import (
     Interrupted,
     NeedsApproval,
-    NotEvaluated,
     OrchestrError,
+    Unavailable,
     as_disk_full,
 )
 from orchestr.git.repo import CommitId
@@ -31,6 +31,8 @@ from orchestr.landing.events import (
 from orchestr.landing.repair import repair_head, repair_obstacle
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import kill_marked
+
+RETRY_AFTER = 1.0  # s; of a step that failed on the way to a verdict
 
 
 def kill_leftover_checks(session: LandingSession) -> None:
@@ -53,7 +55,9 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
 def check_commit(
     session: LandingSession, spec: CandidateSpec, commit: str, tree: str, stop: threading.Event
 ) -> CandidateVerdict:
-    """Check a commit in a warm worktree that shows it. Raises Interrupted, NotEvaluated."""
+    """Check a commit in a warm worktree that shows it. Raises Interrupted, Unavailable: only a
+    check that ran says something of the commit, no failure on the way to it does.
+    """
     name, changes_in = spec.lane.repo, tuple(session.queue.items[key].change for key in spec.keys)
     number = _take_bench(session, name)
     try:
@@ -72,16 +76,26 @@ def check_commit(
                 session.warn,
             )
         )
-    except (Interrupted, NotEvaluated):
+    except (Interrupted, Unavailable):
         raise
     except OrchestrError as error:
-        if full := as_disk_full(error):
-            raise full from error  # no verdict on the change, and nothing for its agent to mend
-        return CandidateVerdict(
-            False, f"{error.message} ({error.hint})" if error.hint else error.message
-        )
+        raise as_no_verdict(error, f"{commit[:12]} was not checked") from error
     finally:
         session.benches[name].discard(number)
+
+
+def as_no_verdict(error: OrchestrError, what: str) -> Unavailable:
+    """The failure of a step on the way to a verdict: git, a set-up, a file of ours."""
+    full = as_disk_full(error)
+    if full is not None:
+        return full
+    hint = f"{error.hint}; " if error.hint else ""
+    return Unavailable(
+        f"{what}: {error.message}",
+        hint=f"{hint}put that right, then the same command again: it goes on where it stopped, "
+        "and no agent is started for it",
+        retry_after=RETRY_AFTER,
+    )
 
 
 def _any_cell(session: LandingSession, name: str) -> CellContext:
@@ -99,7 +113,7 @@ def check_forge_merge(session: LandingSession, spec: CandidateSpec, commit: str)
     tree = session.repo(spec.lane.repo).resolve_tree(CommitId(commit))
     try:
         result = check_commit(session, spec, commit, tree, session.runs[0].stop)
-    except NotEvaluated as error:
+    except Unavailable as error:
         session.red.append(f"{where} at {commit[:12]}: {error.reason}")
         return
     if not result.green:
@@ -130,8 +144,8 @@ def repair_change(session: LandingSession, action: RepairChange) -> Event:
         raise
     except NeedsApproval as error:  # mended, and a person has to say yes to it
         return Parked(action.key, Trouble.APPROVAL, f"its agent mended it; it {error.reason}")
-    except NotEvaluated:
-        raise  # the next landing checks the same repair again; its agent is not asked once more
+    except Unavailable:
+        raise  # it is tried again, now or in the next landing; its agent is not asked once more
     except OrchestrError as error:
         if full := as_disk_full(error):
             raise full from error

@@ -10,9 +10,34 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from orchestr.errors import Busy
+from orchestr.errors import Busy, UsageError
 
 TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+# What a file system without flock says: NFS without its lock daemon, some of FUSE and of containers
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+class NoFileLocks(UsageError):
+    """The file system cannot lock files, so nobody could know who is at work there."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path.parent} is on a file system that cannot lock files (flock says: "
+            f"{os.strerror(error.errno or 0)}): two runs at once could not know of each other",
+            hint="put the state on a local disk: ORCHESTR_HOME=/a/local/folder, or [workspace] "
+            'state = "/a/local/folder" in orchestr.toml (the clones may stay where they are); '
+            "or mount this one with locks (NFS: without nolock, with rpc.statd running)",
+        )
+
+
+def lock_descriptor(fd: int, how: int, path: Path) -> None:
+    """`fcntl.flock` on an open file. Raises NoFileLocks where the file system has none."""
+    try:
+        fcntl.flock(fd, how)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise NoFileLocks(path, error) from error
+        raise
 
 
 class FlockLock:
@@ -89,7 +114,7 @@ class FlockLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
-                fcntl.flock(fd, how)
+                lock_descriptor(fd, how, self.path)
                 # A person may have deleted the file while we waited: a lock on an unlinked file
                 # protects nothing, because no other process can open it.
                 if _is_same_file(fd, self.path):

@@ -24,14 +24,15 @@ from pathlib import Path
 
 from orchestr.codec import SCHEMA, Record, decode, encode
 from orchestr.errors import Busy
-from orchestr.process.file_lock import TAKEN, FlockLock, _poll_until
+from orchestr.files import read_file
+from orchestr.process.file_lock import TAKEN, FlockLock, _poll_until, lock_descriptor
 from orchestr.process.run import is_process_alive, read_create_time
 
 PATIENCE = 1.0  # seconds to wait for a holder that has the flock but has not yet said who it is
 
 
 class LeaseRecord(Record, frozen=True):
-    """Who runs a feature. ``create_time`` in seconds since the epoch, ``started_at`` ISO-8601."""
+    """Who runs a feature. ``create_time``: see `read_create_time`; ``started_at`` is ISO-8601."""
 
     pid: int
     create_time: float
@@ -202,7 +203,7 @@ def _unknown_holder() -> LeaseRecord:
 
 def _read_or_empty(path: Path) -> bytes:
     with suppress(OSError):
-        return path.read_bytes()
+        return read_file(path)
     return b""
 
 
@@ -213,7 +214,7 @@ def _is_flocked(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        lock_descriptor(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, path)
     except OSError as error:
         return error.errno in TAKEN
     finally:

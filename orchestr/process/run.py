@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError, Unavailable, explain_os_error
 from orchestr.process.child import ChildProcess, OutputTail
 from orchestr.process.redact_stream import StreamRedactor
 from orchestr.process.redaction import filter_env, redact, secret_values
@@ -40,6 +40,7 @@ __all__ = [
     "ProcessFailed",
     "ProcessTimeout",
     "ProgramMissing",
+    "describe_exit_code",
     "filter_env",
     "find_marked",
     "is_process_alive",
@@ -135,8 +136,9 @@ def run_command(
     and all that has the form of one. ``stop``, once set, ends the command like a time
     limit does; ``stopped`` of the answer says so and ``check`` does not count then.
 
-    Raises ProgramMissing, CannotStart, ProcessTimeout (output kept, whatever ``check`` says)
-    and, with ``check``, ProcessFailed.
+    Raises ProgramMissing, CannotStart, MachineFault (no process, memory or file handle left to
+    start it), ProcessTimeout (output kept, whatever ``check`` says) and, with ``check``,
+    ProcessFailed.
     """
     with ExitStack() as stack:
         file = None if stdout is None else stack.enter_context(stdout.open("wb"))
@@ -147,7 +149,7 @@ def run_command(
                     words, cwd, env, timeout=timeout, fed=input is not None, stdout=file, stop=stop
                 )
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             raise _start_error(words, cwd, env, error) from error
         out, err = OutputTail(limit), OutputTail(limit)
         hiders: dict[int, StreamRedactor] = {}
@@ -170,7 +172,7 @@ def start_detached(
 ) -> subprocess.Popen[bytes]:
     """Start a command that outlives us, in a session of its own; what it says goes to ``log``.
 
-    Raises CannotStart, ProgramMissing. Whoever stays should `poll` what this returns.
+    Raises CannotStart, ProgramMissing, MachineFault. Whoever stays should `poll` what this returns.
     """
     words = tuple(os.fspath(word) for word in argv)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +182,7 @@ def start_detached(
                 words, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True,
             )  # fmt: skip
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise _start_error(words, cwd, env, error) from error
 
 
@@ -195,12 +197,13 @@ def stream_lines(
     """The lines of a command's stdout, without their ends, as they come.
 
     Iterate over it, best in ``with``: left early, the command and all it started are ended.
-    Raises ProgramMissing, CannotStart at once; after the last line it raises like `run_command`.
+    Raises ProgramMissing, CannotStart, MachineFault at once; after the last line it raises like
+    `run_command`.
     """
     words = tuple(os.fspath(word) for word in argv)
     try:
         child = ChildProcess(words, cwd, env, timeout=timeout, fed=input is not None, stdout=None)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise _start_error(words, cwd, env, error) from error
 
     def read_lines() -> Iterator[bytes]:
@@ -261,7 +264,7 @@ def _finish_command(
         why = f"timed out after {timeout:g}s"
         raise ProcessTimeout(_failure_message(done, cwd, env, why), done)
     if check and done.code != 0:
-        raise ProcessFailed(_failure_message(done, cwd, env, _describe_exit(done.code)), done)
+        raise ProcessFailed(_failure_message(done, cwd, env, describe_exit_code(done.code)), done)
     return done
 
 
@@ -275,7 +278,8 @@ def _failure_message(done: CompletedCommand, cwd: Path, env: Mapping[str, str], 
     return redact("\n".join(lines), secret_values(env))
 
 
-def _describe_exit(code: int) -> str:
+def describe_exit_code(code: int) -> str:
+    """How a command ended, in words; a negative code is a signal."""
     if code >= 0:
         return f"exit {code}"
     try:
@@ -291,8 +295,12 @@ def _shorten_command(argv: tuple[str, ...]) -> str:
 
 def _start_error(
     argv: tuple[str, ...], cwd: Path, env: Mapping[str, str], error: Exception
-) -> CannotStart:
+) -> OrchestrError:
     secrets, number = secret_values(env), getattr(error, "errno", None)
+    fault = explain_os_error(error)
+    if isinstance(fault, Unavailable):  # it says nothing about the program
+        words = f"{_shorten_command(argv)}: cannot be started: {fault.reason}"
+        return MachineFault(redact(words, secrets))
     if not cwd.is_dir():
         return CannotStart(
             redact(f"{_shorten_command(argv)}: there is no directory {cwd}", secrets),

@@ -11,6 +11,7 @@ Survives a crash: nothing is kept here; everything is asked of the kernel again.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +28,18 @@ if TYPE_CHECKING:
 
 MARKER = "ORCHESTR_ATTEMPT_ID"
 LINUX = sys.platform.startswith("linux")
-# The kernel's start time is exact; the boot time it is added to moves when the clock is set.
+# A start counted from the epoch moves when the clock is set; elsewhere than on Linux there is no
+# other, and earlier versions noted that one.
 CLOCK_SLACK = 2.0
+TICK = 0.05  # s; a start counted from the boot is exact but for the rounding of a large number
+# Errors of a machine that has nothing left: they do not say that a process is gone.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 SURE_DEATH = 10.0  # seconds we go on killing; what outlives SIGKILL that long sits in the kernel
 
 
 @dataclass(frozen=True, slots=True)
 class Proc:
-    """One living process. ``created`` is seconds since the epoch, as psutil counts it."""
+    """One living process; for ``created`` see `read_create_time`."""
 
     pid: int
     parent: int
@@ -43,11 +49,15 @@ class Proc:
 
 
 Table = dict[int, Proc]
-_boot: list[float] = []
 
 
 def read_create_time(pid: int) -> float | None:
-    """When the process started (seconds since the epoch); None if it is gone or a zombie."""
+    """A number that tells the process from a later one with the same pid: its start. None if it is
+    gone or a zombie.
+
+    On Linux in seconds from a point that is the boot's own, and negative: it is the same number
+    whatever the clock is set to, and another one after a reboot. Elsewhere seconds since the epoch.
+    """
     return _read_created(pid)
 
 
@@ -56,7 +66,16 @@ def is_process_alive(pid: int, create_time: float) -> bool:
     if pid <= 0:
         return False
     now = _read_created(pid)
-    return now is not None and abs(now - create_time) <= CLOCK_SLACK
+    return now is not None and is_same_start(now, create_time)
+
+
+def is_same_start(now: float, noted: float) -> bool:
+    """Whether a start that is read now is the one that was noted, perhaps by an earlier version."""
+    if now >= 0:
+        return abs(now - noted) <= CLOCK_SLACK
+    if noted > 0:  # since the epoch
+        return abs(now - _boot_number() + _boot_time() - noted) <= CLOCK_SLACK
+    return abs(now - noted) <= TICK
 
 
 def read_process_table() -> Table:
@@ -115,7 +134,7 @@ def kill_tree(pid: int, create_time: float, *, grace: float) -> int:
 
     def find_root(now: Table) -> list[Proc]:
         root = now.get(pid)
-        return [root] if root and abs(root.created - create_time) <= CLOCK_SLACK else []
+        return [root] if root and is_same_start(root.created, create_time) else []
 
     return end_processes(track_descendants(find_root), grace=grace)
 
@@ -217,14 +236,16 @@ def _read_created(pid: int) -> float | None:
 
 def _is_still_listed(proc: Proc, now: Table) -> bool:
     found = now.get(proc.pid)
-    return found is not None and abs(found.created - proc.created) <= CLOCK_SLACK
+    return found is not None and is_same_start(found.created, proc.created)
 
 
 def read_process(pid: int) -> Proc | None:
     """A living process, as `/proc` shows it; None when it is gone or a zombie. Linux only."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:
+    except OSError as error:
+        if error.errno in _EXHAUSTED:
+            raise
         return None
     try:
         raw = os.read(fd, 4096)
@@ -236,13 +257,23 @@ def read_process(pid: int) -> Proc | None:
     fields = raw[raw.rfind(b")") + 2 :].split()
     if len(fields) < 20 or fields[0] in (b"Z", b"X", b"x"):
         return None
-    if not _boot:
-        _boot.append(_boot_time())
-    created = int(fields[19]) / os.sysconf("SC_CLK_TCK") + _boot[0]
+    created = int(fields[19]) / os.sysconf("SC_CLK_TCK") + _boot_number()
     return Proc(pid, int(fields[1]), int(fields[2]), created, int(fields[3]))
 
 
+@cache
+def _boot_number() -> float:
+    """Where the starts of this boot are counted from: below zero, and far from other boots'."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        return -float((1 + int(boot[:4], 16)) << 31)
+    except (OSError, ValueError):
+        return _boot_time()
+
+
+@cache
 def _boot_time() -> float:
+    """When the machine was booted (seconds since the epoch), by the clock as it is set now."""
     for line in Path("/proc/stat").read_bytes().splitlines():
         if line.startswith(b"btime"):
             return float(line.split()[1])

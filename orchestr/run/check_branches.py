@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.claim import find_other_owner, other_branch_hint
 from orchestr.cell.worktree.ensure import base_branch
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.bases import list_base_tips
 from orchestr.git.repo import Branch, CommitId
 from orchestr.run.diagnostic import Diagnostic
@@ -32,6 +32,8 @@ def check_branches(cells: Sequence[CellContext]) -> list[Diagnostic]:
             if ctx.cell.repo not in heads:
                 heads[ctx.cell.repo] = ctx.repo.list_branch_heads()
             found += _check_branch(ctx, heads[ctx.cell.repo].get(Branch(ctx.cell.branch)))
+        except MachineFault:
+            raise
         except OrchestrError:
             continue  # a repository that git cannot use has a finding of its own
     return found

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
 from orchestr.run.check_origins import list_named_bases
@@ -29,6 +29,8 @@ def check_checkouts(cells: Sequence[CellContext]) -> list[Diagnostic]:
         try:
             bases = {base.branch for base in list_named_bases(mine)}
             found += _compare_checkout(name, mine[0].repo, bases)
+        except MachineFault:
+            raise
         except OrchestrError:
             continue  # a finding of its own already
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.errors import FetchFailed
 from orchestr.git.push_place import (
     explain_other_place,
@@ -50,6 +50,8 @@ def _check_safely(cells: Sequence[CellContext]) -> list[Diagnostic]:
     """A repository that git cannot use has a finding of its own already."""
     try:
         return list(check_origin(cells))
+    except MachineFault:
+        raise
     except OrchestrError:
         return []
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from orchestr.cell.context import CellContext, FeatureRun
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.errors import SIGNING_HINT
 from orchestr.git.repo import Repo
 from orchestr.git.sign_trial import explain_unsigned
@@ -68,5 +68,7 @@ def _explain_safely(repo: Repo | None) -> str | None:
             empty = Repo(Path(folder))
             empty.run_git("init", "--quiet", "--template=")
             return explain_unsigned(empty)
+    except MachineFault:
+        raise
     except OrchestrError:
         return None

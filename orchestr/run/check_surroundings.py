@@ -15,10 +15,11 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.commit_style import commit_message
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.checks.find_program import find_program
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.bases import find_base
 from orchestr.git.config import IDENTITY_VARIABLES, lfs_config
 from orchestr.git.hook_trial import has_message_hooks, try_message_beside
+from orchestr.git.runner import YES_OR_NO
 from orchestr.process.redaction import SECRET_NAME
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action, Phase
@@ -35,6 +36,8 @@ def check_surroundings(cells: Sequence[CellContext]) -> list[Diagnostic]:
     for name, ctx in sorted(repos.items()):
         try:
             found += [*_check_tools(name, ctx), *_check_repository(name, ctx)]
+        except MachineFault:
+            raise
         except OrchestrError:
             continue  # a repository that git cannot use has a finding of its own
     return found
@@ -81,7 +84,7 @@ def _check_repository(name: str, ctx: CellContext) -> Iterator[Diagnostic]:
     base = find_base(repo, base_branch(ctx)) or "HEAD"
     if lfs_config():
         words = ("grep", "-q", "filter=lfs", base, "--", "*.gitattributes")
-        if repo.run_readonly(*words, check=False).code == 0:
+        if repo.run_readonly(*words, answers=YES_OR_NO).code == 0:
             what = f"{name}: it uses git-lfs, which is not installed: worktrees get pointers"
             yield Diagnostic("warning", what, "install git-lfs, then: git lfs install")
     if not has_message_hooks(repo):

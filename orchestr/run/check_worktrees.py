@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.misplaced import describe_misplaced, suggest_return
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree, worktree_admin_dir
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Action
@@ -35,6 +35,8 @@ def _check_worktree(ctx: CellContext) -> Diagnostic | None:
         if verdict.finding not in (WorktreeFinding.WRONG_BRANCH, WorktreeFinding.DETACHED):
             return None
         back = suggest_return(ctx.repo, ctx.worktree, ctx.cell.branch, verdict)
+    except MachineFault:
+        raise
     except OrchestrError:
         return None  # the repository itself is named by another look
     text = f"{ctx.name}: its worktree is {describe_misplaced(verdict)}, not on {ctx.cell.branch}"

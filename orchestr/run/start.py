@@ -19,10 +19,12 @@ from typing import Any
 from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.pull_request.observe import observe_pull_requests
-from orchestr.errors import ExitCode, OrchestrError
+from orchestr.errors import ExitCode, OrchestrError, Unavailable
 from orchestr.plan.dag import ForecastOutcome
+from orchestr.process.back_off import try_until_available
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
+from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.preflight import check_prerequisites, requested_reviewers
 from orchestr.spec.phases import Action, Phase
@@ -40,14 +42,25 @@ from orchestr.views.terminal.output import ask_yes_no, print_stderr
 
 
 def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool, forced: bool) -> bool:
-    """Print what was found. Returns whether the run may start."""
-    findings = {
-        str(finding): finding
-        for goal in goals
-        for finding in check_prerequisites(
-            goal.run, goal.cells, forced=goal.forced if forced else ()
-        )
-    }
+    """Print what was found. Returns whether the run may start. Raises Unavailable when the machine
+    kept it from a look, more than once."""
+
+    def pause(error: Unavailable, seconds: float) -> None:
+        print_stderr(f"warning: {error.message}; tried again in {seconds:g} s")
+        time.sleep(seconds)
+
+    def look() -> dict[str, Diagnostic]:
+        return {
+            str(finding): finding
+            for goal in goals
+            for finding in check_prerequisites(
+                goal.run, goal.cells, forced=goal.forced if forced else ()
+            )
+        }
+
+    findings = try_until_available(
+        look, retries=goals[0].run.settings.limits.retries if goals else 0, pause=pause
+    )
     for text in findings:
         print_stderr(text)
     errors = [f for f in findings.values() if f.severity == "error"]

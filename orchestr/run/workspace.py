@@ -66,12 +66,17 @@ class Session:
         except OrchestrError:  # perhaps by such an agent: then the state is where it usually is
             state = Path(os.environ.get("ORCHESTR_HOME") or self.root / ".orchestr")
             layout, places = WorkspaceLayout(self.root, state, state / "worktrees"), None
-        if not layout.picture_file.exists():
+        if next(layout.picture_file.parent.glob("*.json"), None) is None:
             return load_settings(self.root, os.environ) if places is None else settings
         from orchestr.cell.worktree.workspace_guard import recover_workspace
 
         found = recover_workspace(layout, places)
-        for text in (*found.harm, *found.restored, *found.personal):
+        texts = [*found.harm, *found.restored, *found.personal]
+        if not found.is_held:
+            from orchestr.cell.worktree.clone_recovery import recover_clones
+
+            texts += recover_clones(layout)
+        for text in texts:
             print_stderr(f"warning: {text}")
         return load_settings(self.root, os.environ)
 

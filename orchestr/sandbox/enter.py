@@ -6,8 +6,8 @@ milliseconds. The process stays the same one, so whoever started it waits for th
 PLAN is JSON: ``bwrap`` (its path), ``mounts`` (its words), ``network`` and ``limits``.
 ``network.kind`` is `all`, `none`, or `rules`: then ``rules`` is the text and ``log`` the file that
 `proxy.py` gets, which is started first and ends with the sandbox; ``ports`` are for `listen.py`.
-``limits`` are ``memory`` (bytes), ``cpus``, ``pids``, and ``scope``: whether systemd makes a
-control group.
+``kept`` are the variables that go inside, null for all. ``limits`` are ``memory`` (bytes),
+``cpus``, ``pids``, and ``scope``: whether systemd makes a control group.
 
 Exit code 126 with a line on stderr that begins with `orchestr: sandbox:` when it cannot be made.
 """
@@ -46,10 +46,17 @@ def main(words: list[str]) -> int:
         command = [plan["bwrap"], "--args", str(pass_words(options)), "--", *argv]
         if limits["scope"]:
             command = [*scope_words(limits), *command]
-        os.execvp(command[0], command)
+        os.execvpe(command[0], command, select_environment(plan["kept"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"orchestr: sandbox: {type(error).__name__}: {error}", file=sys.stderr)
     return FAILED
+
+
+def select_environment(kept: list[str] | None) -> dict[str, str]:
+    """The variables that go inside."""
+    if kept is None:
+        return dict(os.environ)
+    return {k: v for k, v in os.environ.items() if k in kept or k.startswith("GIT_")}
 
 
 def pass_words(words: list[str]) -> int:

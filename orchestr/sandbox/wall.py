@@ -79,7 +79,8 @@ class WallRequest:
     ``folder`` is the folder of this work, for the plan, the private `/tmp` and the copies of
     settings; ``caches`` the folder of the package managers' caches, ``blank`` an empty file.
     ``hidden`` is the state folder, of which only what is named here can be seen; ``masked`` are
-    paths in ``read`` that cannot.
+    paths in ``read`` that cannot. Of the environment that the sandbox is entered with, only the
+    variables ``kept`` and git's own stay; None: all of it.
     """
 
     worktree: Path
@@ -94,6 +95,7 @@ class WallRequest:
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     masked: tuple[Path, ...] = ()
+    kept: tuple[str, ...] | None = None
     config: tuple[ConfigFolder, ...] = ()
     network: NetworkPlan = field(default_factory=NetworkPlan)
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -139,6 +141,7 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
         "bwrap": bwrap,
         "mounts": table.arguments(),
         "network": _describe_network(request),
+        "kept": None if request.kept is None else sorted(request.kept),
         "limits": _describe_limits(request.limits, has_scopes=has_scopes),
     }
 

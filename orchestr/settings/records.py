@@ -187,6 +187,11 @@ class LimitSettings:
     budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out")] = None
     attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
     attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out")] = None
+    retries: Annotated[
+        int,
+        keys.count(0, 20),
+        Doc("how often a step is tried again that the machine or the network kept from its end"),
+    ] = 3
     memory: Annotated[
         keys.Size | None, Doc("that an agent or check and all it started may use", "4G")
     ] = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr import __version__
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.spec.checks import CheckDef, check_from_row, check_to_row
 
 SCHEMA = 1
@@ -43,7 +43,7 @@ def read_repo_checks(
 
 def _load_checks(file: Path, key: str) -> tuple[CheckDef, ...] | None:
     try:
-        head, _, body = file.read_bytes().partition(b"\n")
+        head, _, body = read_file(file).partition(b"\n")
         if head.decode("ascii") != f"{key} {hashlib.sha256(body).hexdigest()}":
             return None
         return tuple(check_from_row(row) for row in json.loads(body))

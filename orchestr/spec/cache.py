@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestr import __version__
 from orchestr.errors import Problem
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.spec.records import Cell, Feature
 from orchestr.spec.rows import record_from_row, record_to_row, to_plain_value, values_from_dict
 
@@ -36,7 +36,7 @@ def cache_key(name: str, digest: str, agents: Collection[str] | None) -> str:
 def load(folder: Path, name: str, key: str) -> Compiled | None:
     """The feature and its warnings, or None when they must be read again."""
     try:
-        head, _, body = _cache_file(folder, name).read_bytes().partition(b"\n")
+        head, _, body = read_file(_cache_file(folder, name)).partition(b"\n")
         if head.decode("ascii") != f"{key} {hashlib.sha256(body).hexdigest()}":
             return None
         return decode_compiled(json.loads(body))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from orchestr.codec import SCHEMA, InvalidRecord, Record, decode, encode
 from orchestr.errors import OrchestrError
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import is_process_alive, read_create_time
@@ -33,7 +33,7 @@ PATIENCE = 10.0  # s for the lock, which is held for as long as a small file is 
 
 class PortClaim(Record, frozen=True):
     """Some ports of one cell. ``cell_dir`` is its record, ``lease`` the file of its feature's
-    lease; ``create_time`` of the process ``pid`` in seconds since the epoch."""
+    lease; ``create_time`` (`read_create_time`) of the process ``pid``."""
 
     ports: tuple[int, ...]
     cell_dir: str
@@ -120,7 +120,7 @@ def _lock_file() -> Path:
 def _read_claims() -> tuple[PortClaim, ...]:
     """A file that cannot be read claims nothing; the next claim replaces it."""
     try:
-        return decode(json.loads(_claims_file().read_bytes()), PortFile).claims
+        return decode(json.loads(read_file(_claims_file())), PortFile).claims
     except (OSError, ValueError, InvalidRecord):
         return ()
 

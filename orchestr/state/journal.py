@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orchestr.files import read_file
+from orchestr.process.file_lock import lock_descriptor
 from orchestr.state.events import Event, EventKind
 
 TORN_MARK = b"\n"
@@ -68,7 +70,7 @@ class Journal:
         Events of a cell under a former name get its name of now.
         """
         try:
-            data = self.path.read_bytes()
+            data = read_file(self.path)
         except FileNotFoundError:
             return
         lines = data.split(b"\n")
@@ -82,7 +84,7 @@ class Journal:
         """The numbers, from 1, of lines that are no event of any version, nor the beginning of one,
         which a kill may leave. Raises OSError."""
         try:
-            *lines, _ = self.path.read_bytes().split(b"\n")
+            *lines, _ = read_file(self.path).split(b"\n")
         except FileNotFoundError:
             return []
         return [number for number, line in enumerate(lines, 1) if line and not _is_event(line)]
@@ -99,7 +101,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            lock_descriptor(fd, fcntl.LOCK_EX, self.path)
             yield fd
         finally:
             os.close(fd)

@@ -19,7 +19,7 @@ from typing import Any
 
 from orchestr.codec import SCHEMA, ExtensibleRecord, InvalidRecord, Record, decode, encode, replace
 from orchestr.errors import CorruptState, OrchestrError
-from orchestr.files import set_aside, write_atomic
+from orchestr.files import read_file, set_aside, write_atomic
 from orchestr.git.repo import Repo
 from orchestr.process.file_lock import FlockLock
 from orchestr.state.layout import WorkspaceLayout
@@ -285,7 +285,7 @@ class Registry:
 
     def _read_entries(self, *, locked: bool = False) -> dict[str, RegistryEntry]:
         try:
-            return self._decode_entries(self.path.read_bytes())
+            return self._decode_entries(read_file(self.path))
         except FileNotFoundError:
             left = sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
             if left:

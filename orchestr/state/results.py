@@ -23,7 +23,7 @@ from orchestr.codec import (
     write_json_record,
     write_toml_record,
 )
-from orchestr.files import read_record, write_if_changed
+from orchestr.files import read_file, read_record, write_if_changed
 
 NO_PR = "none"
 PRODUCT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})( [0-9a-f]+)?")  # what `tree` holds
@@ -250,7 +250,7 @@ def read_url(folder: Path) -> str | None:
 
 def _read_ascii_line(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode("ascii", "replace").strip()
+        return read_file(path).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
 
@@ -270,6 +270,6 @@ def _parse_address(line: str) -> str:
 def read_line(path: Path) -> str | None:
     """The one line of `tree` or `pr-url`, None when the file is missing or empty."""
     try:
-        return path.read_text(encoding="utf-8").strip() or None
+        return read_file(path).decode("utf-8").strip() or None
     except (FileNotFoundError, UnicodeDecodeError):
         return None

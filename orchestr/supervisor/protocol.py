@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 
 LAUNCH = "launch.json"
 SUPERVISOR = "supervisor.json"
@@ -123,7 +123,7 @@ class SupervisorRecord:
 
 def read_launch(attempt_dir: Path) -> LaunchRecord:
     """What the engine wants started. Raises OSError, ValueError (also for missing fields)."""
-    raw = json.loads((attempt_dir / LAUNCH).read_bytes())
+    raw = json.loads(read_file(attempt_dir / LAUNCH))
     try:
         return LaunchRecord(
             argv=tuple(str(word) for word in raw["argv"]),
@@ -189,10 +189,11 @@ def utc_timestamp() -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """The object in a file, empty when it is missing or torn (a rename cannot tear it)."""
+    """The object in a file, empty when it is missing or torn (a rename cannot tear it). Raises
+    OSError when it cannot be read: that is no sign that it is not there."""
     try:
-        raw = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        raw = json.loads(read_file(path))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return raw if isinstance(raw, dict) else {}
 

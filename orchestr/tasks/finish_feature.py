@@ -13,9 +13,11 @@ from typing import Any
 
 from orchestr.cell.context import FeatureRun
 from orchestr.cell.phases.run_phase import phase_module
-from orchestr.errors import OrchestrError
+from orchestr.errors import Interrupted, MachineFault, OrchestrError, Unavailable
 from orchestr.files import read_record, read_toml, write_toml
+from orchestr.process.back_off import try_until_available
 from orchestr.spec.phases import Phase
+from orchestr.state.events import EventKind
 from orchestr.state.results import NO_PR
 
 LINKS = "links.toml"  # beside the cells: cell -> the address that the bodies name
@@ -36,7 +38,17 @@ def finish_feature(run: FeatureRun, cells: Collection[str]) -> None:
     if run.feature.cross_checks:
         from orchestr.cell.phases import cross_checks
 
-        cross_checks.run_cross_checks(run)
+        try_until_available(
+            lambda: cross_checks.run_cross_checks(run),
+            retries=run.settings.limits.retries,
+            pause=lambda error, seconds: _wait_to_try_again(run, error, seconds),
+        )
+
+
+def _wait_to_try_again(run: FeatureRun, error: Unavailable, seconds: float) -> None:
+    run.emit(EventKind.CELL_WARNED, reason=f"{error.reason}; tried again in {seconds:g} s")
+    if run.stop.wait(seconds):
+        raise Interrupted("stopped; the same command goes on")
 
 
 def link_published_cells(run: FeatureRun, cells: Collection[str]) -> None:
@@ -77,5 +89,7 @@ def _is_as_published(run: FeatureRun, name: str) -> bool:
     phases = [phase for phase in ctx.cell.task_phases if phase is not Phase.WORKTREE]
     try:
         return all(phase_module(phase).reason_to_run(ctx) is None for phase in phases)
+    except MachineFault:
+        raise
     except OrchestrError:  # a repository that is gone: its cell is not as it was
         return False

@@ -22,7 +22,7 @@ from orchestr.git.repo import (
     branch_name,
     git_version,
 )
-from orchestr.git.runner import parse_worktrees
+from orchestr.git.worktree_list import parse_worktrees
 from tests.conftest import MakeRepo, Sandbox, git, write
 
 ODD = ["a b.txt", "new\nline.txt", "tab\t.txt", "ünï.txt", "-dash", '"quoted"', "back\\slash"]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace, both
+from tests.e2e.workspace import Workspace, both, wait_for
 from tests.hostile.bystander import Bystander
 
 pytestmark = pytest.mark.slow
@@ -210,3 +210,53 @@ def test_a_file_that_the_index_hides_is_in_the_commit(workspace: MakeWorkspace) 
     """)  # fmt: skip
     ws.run("run", "demo", code=0)
     assert ws.show("a", "README.md") == "changed"
+
+
+PLANT = """
+c=$(git rev-parse --path-format=absolute --git-common-dir)
+mkdir -p "$c/hooks" "$c/info"
+for hook in pre-commit commit-msg prepare-commit-msg; do
+    printf '#!/bin/sh\\ntouch %s\\n' "$AGENT_DIR/planted" > "$c/hooks/$hook"
+    chmod +x "$c/hooks/$hook"
+done
+echo "* -diff" > "$c/info/attributes"
+"""
+
+
+def test_nothing_planted_runs_for_another_cell_meanwhile(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"evil": {}, "good": {}})
+    done = f"git -C {ws.repos / 'app'} rev-parse -q --verify refs/remotes/origin/T-1-good"
+    ws.script("evil", f"""
+        {PLANT}
+        touch "$AGENT_DIR/harm"; n=0
+        while ! {done} && [ $n -lt 600 ]; do sleep 0.1; n=$((n+1)); done
+        echo x > a
+    """)  # fmt: skip
+    ws.script("good", 'while [ ! -e "$AGENT_DIR/harm" ]; do sleep 0.1; done; echo x > g')
+    ws.run("run", "demo", code=0)
+    assert not (ws.agents / "planted").exists()
+    told = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
+    assert any("pre-commit was changed; it was put back" in text for text in told), told
+
+
+def test_nothing_planted_runs_after_a_kill(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}, "b": {"depends_on": ["a"]}})
+    ws.script("a", f"""
+        {PLANT}
+        touch "$AGENT_DIR/harm"
+        while [ ! -e "$AGENT_DIR/go" ]; do sleep 0.1; done
+        echo x > a
+    """)  # fmt: skip
+    run = ws.spawn("run", "demo")
+    wait_for((ws.agents / "harm").exists, "the harm")
+    run.kill()
+    run.wait()
+    seen = both(ws.run("status"))
+    assert "warning: while demo:a was at work in a run that was killed, the hook" in seen
+    assert not (ws.repos / "app/.git/info/attributes").exists()
+    (ws.agents / "go").touch()
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["a 1", "b 1"]
+    assert not (ws.agents / "planted").exists()
+    told = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
+    assert any("info/attributes was changed; it was put back" in text for text in told), told

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,9 +60,45 @@ def ended(pid: int) -> bool:
     return True
 
 
-def test_create_time_is_psutils() -> None:
-    assert read_create_time(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=0.02)
+def test_create_time_is_noted_in_two_ways() -> None:
+    """As it is read now, and as psutil counts it: earlier versions noted that."""
+    assert is_process_alive(os.getpid(), read_create_time(os.getpid()) or 0.0)
+    assert is_process_alive(os.getpid(), psutil.Process().create_time())
+    assert not is_process_alive(os.getpid(), psutil.Process().create_time() - 60)
     assert read_create_time(2**22 + 1) is None
+
+
+# What a program sees whose clock was set by two hours: the boot is later by as much.
+SET_CLOCK = """\
+sed 's/^btime .*/btime 1000000000/' /proc/stat > "$1" && mount --bind "$1" /proc/stat && shift &&
+exec "$@"
+"""
+
+
+def set_clock(folder: Path, *argv: str) -> list[str]:
+    """The command for whom the clock was set; skips where that cannot be shown to it."""
+    words = ["unshare", "--mount", "sh", "-c", SET_CLOCK, "sh", str(folder / "stat"), *argv]
+    tried = subprocess.run([*words[:7], "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("no mount namespace, so nobody's /proc/stat can be another one")
+    return words
+
+
+def test_a_process_is_the_same_one_after_the_clock_was_set(
+    spawn: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    child = spawn("echo up; exec sleep 300")
+    said(child)
+    born = read_create_time(child.pid)
+    code = (
+        "from orchestr.process.tree import *\n"
+        f"print(is_process_alive({child.pid}, {born!r}), kill_tree({child.pid}, {born!r}, grace=0))"
+    )
+    done = subprocess.run(
+        set_clock(tmp_path, sys.executable, "-c", code), capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["True", "1"], done.stderr
+    assert child.wait() == -signal.SIGKILL
 
 
 def test_alive_needs_pid_and_create_time(spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
@@ -81,9 +118,7 @@ def test_a_name_with_brackets_is_read_well(tmp_path) -> None:
     program = tmp_path / "a) S 1 (b"
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([program, "300"]) as child:
-        assert read_create_time(child.pid) == pytest.approx(
-            psutil.Process(child.pid).create_time(), abs=0.02
-        )
+        assert is_process_alive(child.pid, psutil.Process(child.pid).create_time())
         child.kill()
 
 

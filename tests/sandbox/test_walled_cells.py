@@ -220,3 +220,40 @@ def test_caches_are_kept_and_not_the_users(walled: MakeWalled) -> None:
     ws.run("run", "demo", code=0)
     assert found(ws, "b") == {"cache": "warm"}
     assert not Path(os.environ["HOME"], ".cache").exists()
+
+
+def test_hooks_of_the_repository_run_behind_the_wall(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook runs a file of the worktree, which the agent writes; our git commits and pushes."""
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user")
+    ws = walled(cells={"a": {}})
+    for name in ("pre-commit", "pre-push"):
+        hook = ws.repos / "app" / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\n. ./run-by-hooks.sh {name}\n")
+        hook.chmod(0o755)
+    home = Path(os.environ["HOME"])
+    ws.script("a", """\
+        echo one > a.txt
+        cat > run-by-hooks.sh <<'END'
+        echo "token: $GH_TOKEN" >> found; echo "netrc: $(cat ~/.netrc)" >> found
+        (echo evil >> ~/notes.txt; touch ~/.ssh/seen) 2>/dev/null || :
+        [ "$1" = pre-push ] || git add found
+        END
+        """)  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert (home / "notes.txt").read_text() == "plain"
+    assert "gho_of_the_user" not in ws.show("a", "found")
+    assert "p4ss" not in ws.show("a", "found")
+    assert not (home / ".ssh" / "seen").exists()
+
+
+def test_a_hook_that_refuses_still_refuses(walled: MakeWalled) -> None:
+    ws = walled(cells={"a": {}})
+    hook = ws.repos / "app" / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'no such commits here' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    ws.run("run", "demo", code=1)
+    assert "no such commits here" in ws.status()["a"]["reason"]

@@ -35,7 +35,7 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, MachineFault, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
@@ -72,7 +72,8 @@ def carry_out_attempt(
         done = _drive_and_prove(ctx, attempt, marker)
     except Interrupted:
         restore_surroundings(ctx, attempt, marker.base_ref)
-        try_salvage(ctx, attempt)
+        with suppress(MachineFault):  # it stays in the worktree, where the next attempt finds it
+            try_salvage(ctx, attempt)
         close_attempt(ctx, attempt, "aborted", "stopped")
         raise
     except OrchestrError as error:
@@ -177,6 +178,8 @@ def try_salvage(ctx: CellContext, attempt: Attempt) -> None:
     try:
         salvage_worktree(ctx, attempt.number)
         record_left(ctx, attempt.number)
+    except MachineFault:
+        raise
     except OrchestrError:
         return  # a damaged worktree is put right by whoever needs it next
 

@@ -23,7 +23,7 @@ from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables, plan_file
 from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
-from orchestr.files import write_atomic
+from orchestr.files import read_file, write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
 from orchestr.process.redact_stream import StreamRedactor
@@ -153,14 +153,14 @@ def start_offsets(folder: Path) -> list[int]:
     found: list[int] = []
     with suppress(OSError, ValueError):
         while True:
-            found.append(int((folder / f"{BEGINS}.{len(found) + 1}").read_text()))
+            found.append(int(read_file(folder / f"{BEGINS}.{len(found) + 1}")))
     return found
 
 
 def session_to_resume(folder: Path) -> str | None:
     """The session that the attempt's next start goes on with, None for a first start."""
     try:
-        return (folder / SESSION).read_text(encoding="utf-8").strip() or None
+        return read_file(folder / SESSION).decode("utf-8").strip() or None
     except (FileNotFoundError, UnicodeDecodeError):
         return None
 
@@ -237,7 +237,7 @@ def repair_variables(ctx: CellContext, attempt: Attempt) -> dict[str, str]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path).decode("utf-8")
     except FileNotFoundError:
         return ""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.variables import plan_file
+from orchestr.files import read_file
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import PLAN_TEXT, PlanRecord
 
@@ -14,7 +15,7 @@ from orchestr.state.results import PLAN_TEXT, PlanRecord
 def read_plan(ctx: CellContext) -> str | None:
     """The text of `plan.md`, or None."""
     try:
-        return (ctx.dir / PLAN_TEXT).read_text(encoding="utf-8", errors="replace")
+        return read_file(ctx.dir / PLAN_TEXT).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
 

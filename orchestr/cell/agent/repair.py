@@ -22,8 +22,8 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import replace
-from orchestr.errors import Interrupted, OrchestrError
-from orchestr.files import write_atomic
+from orchestr.errors import Interrupted, MachineFault, OrchestrError
+from orchestr.files import read_file, write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts, repairs
@@ -149,6 +149,8 @@ def _clean_worktree(ctx: CellContext, attempt: Attempt, record: RepairRound) -> 
     left = attempts.attempt_folder(ctx.dir, attempt.number) / "left" / f"round-{record.number}"
     try:
         return [*done, *salvage_uncommitted(ctx, attempt.number, left)]
+    except MachineFault:
+        raise
     except OrchestrError as error:
         return [*done, f"the worktree could not be put right: {error.reason}"]
 
@@ -160,7 +162,7 @@ def _resume_author(
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     if _is_author_resumed(folder, record):
         return
-    words = repairs.words_path(ctx.dir, attempt.number, record.number).read_text(encoding="utf-8")
+    words = read_file(repairs.words_path(ctx.dir, attempt.number, record.number)).decode("utf-8")
     session = attempt_session(ctx, attempt)
     set_aside_person_changes(ctx)
     snapshot_branches(ctx, attempt, marker)

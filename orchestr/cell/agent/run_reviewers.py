@@ -38,6 +38,7 @@ from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.repo import CommitId, Repo
+from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -121,7 +122,8 @@ def _run_reviewer(
         _mark_failed(folder, "stopped")
         raise
     except OrchestrError as error:
-        _mark_failed(folder, str(error))
+        if not error.repeatable:  # else it is gone on with: what the reviewer said is there
+            _mark_failed(folder, str(error))
         raise
     finally:
         _remove_checkout(folder / TREE)
@@ -298,7 +300,7 @@ def _clone_at_head(ctx: CellContext, head: CommitId, tree: Path) -> Path:
     clone = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
     ctx.repo.without_lfs().run_git(*clone, str(ctx.repo.common_dir()), str(tree))
     repo = Repo(tree).without_lfs()
-    repo.run_git("remote", "remove", "origin", check=False)
+    repo.run_git("remote", "remove", "origin", answers=YES_OR_NO_REMOTE)
     repo.run_git("checkout", "--quiet", "--detach", "--no-recurse-submodules", head)
     for where, folders, files in os.walk(tree):
         if ".git" in folders and Path(where) == tree:

@@ -21,9 +21,10 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import attempt_ref, make_snapshot_commit, salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass
 from orchestr.cell.worktree.variables import plan_file
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
+from orchestr.git.runner import YES_OR_FATAL
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.process.redaction import redact
 from orchestr.spec.checks import Gate
@@ -63,7 +64,7 @@ def open_plan(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt:
     if repo.unmerged_paths():  # for the one who does the work, not for the one who plans it
         newest = attempts.newest_attempt(ctx.dir)
         salvage_worktree(ctx, newest.number if newest else 0)  # half of it may be resolved
-        repo.run_git("merge", "--abort", check=False)
+        repo.run_git("merge", "--abort", answers=YES_OR_FATAL)
     start = repo.resolve_commit("HEAD")
     if start is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
@@ -110,6 +111,8 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
         if seen != start:
             repo.run_git("restore", f"--source={seen}", "--worktree", "--", ".")
         left = _describe_changes(ctx, plan, seen)
+    except MachineFault:
+        raise
     except OrchestrError as error:
         return [*harm, f"its worktree was changed and could not be put back: {error.reason}"]
     if left is not None:

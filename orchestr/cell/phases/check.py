@@ -19,7 +19,7 @@ from orchestr.cell.input_changes import former_value
 from orchestr.cell.inputs import TEST_FIRST, digest_without, phase_digest
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.record import CellRecord, Decision
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import repairs
@@ -112,6 +112,8 @@ def moved_since(ctx: CellContext, record: CellRecord, evidence: Evidence) -> str
         return None
     try:
         tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+    except MachineFault:
+        raise
     except OrchestrError:
         return None
     agreed = record.head

@@ -25,7 +25,7 @@ from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
-from orchestr.errors import PhaseFailed
+from orchestr.errors import NotEvaluated, PhaseFailed
 from orchestr.files import read_json, write_json
 from orchestr.git.merge import merge_heads
 from orchestr.git.repo import CommitId
@@ -42,11 +42,12 @@ FILE = "cross-checks.json"  # beside the cells
 def run_cross_checks(run: FeatureRun) -> None:
     """Check every repository that has cross checks and whose cells are all built.
 
-    Raises PhaseFailed with what is red, Interrupted.
+    Raises PhaseFailed with what is red, Interrupted; NotEvaluated, which is no result and not kept.
     """
     folder = run.layout.feature_dir(run.feature.name)
     kept = _read_results(folder / FILE)
     red: list[str] = []
+    missing: list[NotEvaluated] = []
     for repo in dict.fromkeys(cross.repo for cross in run.feature.cross_checks):
         cells = [run.cell_context(c.name) for c in run.feature.cells if c.repo == repo]
         heads = [head for ctx in cells if (head := ctx.read_head()) is not None]
@@ -56,7 +57,11 @@ def run_cross_checks(run: FeatureRun) -> None:
         key = _result_key(run, heads, checks)
         if kept.get(repo, {}).get("key") == key and kept[repo].get("passed") is True:
             continue
-        found = _check_merge(run, repo, cells[0], heads, checks)
+        try:
+            found = _check_merge(run, repo, cells[0], heads, checks)
+        except NotEvaluated as error:
+            missing.append(error)
+            continue
         kept[repo] = {"key": key, **found}
         write_json(folder / FILE, {"schema": 1, "repos": kept})
         if not found["passed"]:
@@ -67,6 +72,8 @@ def run_cross_checks(run: FeatureRun) -> None:
             hint=f"look into {folder / 'cross-checks'}, mend a cell, then: "
             f"orchestr run {run.feature.name}",
         )
+    if missing:
+        raise missing[0]
 
 
 def cross_check_results(run: FeatureRun) -> list[tuple[str, dict[str, Any], bool]]:
@@ -136,7 +143,10 @@ def _check_merge(
     tree = checkout_commit(ctx, bench, merged.commit)
     foreign = explain_links_back(ctx, bench)
     if foreign is not None:
-        return {"passed": False, "told": f"not evaluated: {foreign}", "rows": []}
+        raise NotEvaluated(
+            f"cross checks of {run.feature.name} in {repo} are not evaluated: {foreign}",
+            hint=f"then: orchestr run {run.feature.name} (no agent starts for it)",
+        )
     request = SuiteRequest(
         worktree=bench,
         head=merged.commit,
@@ -163,6 +173,14 @@ def _check_merge(
     ctx.check_cancelled()
     for result in results:
         run.emit(EventKind.CHECK_DONE, repo=repo, **result_details(result))
+    if not any(result.is_red for result in results):
+        missing = "; ".join(f"{one.name}: {one.detail}" for one in results if one.unavailable)
+        if missing:
+            raise NotEvaluated(
+                f"cross checks of {run.feature.name} in {repo} are not evaluated: {missing}",
+                hint=f"provide what is missing (logs in {logs}), then: "
+                f"orchestr run {run.feature.name} (no agent starts for it)",
+            )
     if tree.head() != merged.commit:  # nobody's worktree: only the verdict is void
         return {"passed": False, "told": "a check moved the checkout", "rows": []}
     return {

@@ -206,6 +206,8 @@ def _make_plan(
         write_plan.close_plan(ctx, plan, "aborted", "stopped")
         raise
     except OrchestrError as error:
+        if error.repeatable:  # it stays open: the next run takes what the agent wrote
+            raise
         message = add_harm(error.reason, write_plan.undo_changes(ctx, plan, marker))
         write_plan.close_plan(ctx, plan, "failed", message)
         hint = error.hint or f"orchestr logs --plan {ctx.name}"

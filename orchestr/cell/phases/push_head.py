@@ -14,6 +14,7 @@ from orchestr.cell.pull_request import join_heads
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree.ensure import find_checkout
 from orchestr.cell.worktree.take_out_kit import find_kit_in_commits, kit_hint
+from orchestr.cell.worktree.walled_hooks import wall_hooks
 from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.errors import PushStatus
 from orchestr.git.push_place import explain_other_place, find_other_push_place, keep_one_place
@@ -91,7 +92,9 @@ def _push(ctx: CellContext, sha: CommitId, there: CommitId | None, *, lease: boo
     branch = Branch(ctx.cell.branch)
     ctx.emit(EventKind.PUSH_INTENDED, phase=Phase.PUBLISH, branch=branch, sha=sha, expected=there)
     try:
-        outcome = push_place(ctx).push("origin", sha, branch, expected=there, lease=lease)
+        outcome = wall_hooks(ctx, push_place(ctx)).push(
+            "origin", sha, branch, expected=there, lease=lease
+        )
     except OrchestrError as error:
         raise as_disk_full(error) or error from error
     outcome.raise_if_not_stored(branch)

@@ -7,17 +7,27 @@ free again when it has come to its end.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from orchestr.cell import input_changes
 from orchestr.cell.context import CellContext
-from orchestr.errors import CellBlocked, Interrupted, NeedsApproval, OrchestrError, explain_os_error
+from orchestr.errors import (
+    CellBlocked,
+    Interrupted,
+    NeedsApproval,
+    OrchestrError,
+    Unavailable,
+    explain_os_error,
+)
+from orchestr.process.back_off import try_until_available
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
+
+T = TypeVar("T")
 
 
 class PhaseModule(Protocol):
@@ -42,7 +52,7 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
     ctx.check_cancelled()
     begun = time.monotonic()
     try:
-        why = phase_module(phase).reason_to_run(ctx)
+        why = run_until_available(ctx, phase, lambda: phase_module(phase).reason_to_run(ctx))
         if why is not None:
             ctx.emit(
                 EventKind.PHASE_STARTED,
@@ -51,7 +61,7 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
                 **input_changes.changes_for_journal(ctx, phase),
             )
         with ctx.run.count_as_working():
-            result = phase_module(phase).run(ctx)
+            result = run_until_available(ctx, phase, lambda: phase_module(phase).run(ctx))
         input_changes.save_inputs(ctx, phase)
     except Exception as raised:
         seconds = round(time.monotonic() - begun, 3)
@@ -84,6 +94,20 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
         data = {k: v for k, v in result.data.items() if k != "attempt"}
         ctx.run.emit(EventKind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
                      attempt=result.data.get("attempt", 0), made=result.made, **data)  # fmt: skip
+
+
+def run_until_available(ctx: CellContext, phase: Phase, work: Callable[[], T]) -> T:
+    """Do ``work``, which finds for itself what is done already; again while the machine or the
+    network is in the way, up to `limits.retries` times. Raises what ``work`` raises, Interrupted.
+    """
+
+    def pause(error: Unavailable, seconds: float) -> None:
+        ctx.emit(EventKind.CELL_WARNED, phase=phase,
+                 reason=f"{error.reason}; tried again in {seconds:g} s")  # fmt: skip
+        ctx.run.stop.wait(seconds)
+        ctx.check_cancelled()
+
+    return try_until_available(work, retries=ctx.run.settings.limits.retries, pause=pause)
 
 
 def give_ports_back(ctx: CellContext) -> None:

@@ -32,7 +32,7 @@ from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
-from orchestr.state.results import HeadRecord, WorktreeMarker, read_tree
+from orchestr.state.results import HeadRecord, ImplementRecord, WorktreeMarker, read_tree
 
 if TYPE_CHECKING:
     from orchestr.forges.base import PullRequest
@@ -44,6 +44,7 @@ class WorktreeStep(StrEnum):
     """What the phase can do."""
 
     KEEP = "keep"  # the marker is for these inputs
+    RESTORE = "restore"  # the result is there, its marker is not
     ADOPT = "adopt"  # the cell has a pull request already
     BLOCKED = "blocked"  # an upstream has no result
     RECORD_CHECKOUT = "record checkout"  # a person's branch (`action: push`)
@@ -83,11 +84,19 @@ def decide(record: CellRecord, inputs: WorktreeInputs) -> Decision[WorktreeStep]
     why = _reason(record, inputs)
     if why is None and not inputs.track_base:
         return Decision(WorktreeStep.KEEP, None)
+    if _has_lost_marker(record) and not inputs.is_push:
+        return Decision(WorktreeStep.RESTORE, why)
     if inputs.pr is not None:
         return Decision(WorktreeStep.ADOPT, why)
     if inputs.missing_upstream is not None and not inputs.ignore_deps:
         return Decision(WorktreeStep.BLOCKED, why)
     return Decision(WorktreeStep.RECORD_CHECKOUT if inputs.is_push else WorktreeStep.MAKE, why)
+
+
+def _has_lost_marker(record: CellRecord) -> bool:
+    """Whether a result is there whose marker somebody took away: it says what that was."""
+    is_fresh = record.fresh_request is not None
+    return record.marker is None and record.implemented is not None and not is_fresh
 
 
 def _reason(record: CellRecord, inputs: WorktreeInputs) -> str | None:
@@ -172,6 +181,8 @@ def run(ctx: CellContext) -> PhaseResult:
     match decision.step:
         case WorktreeStep.KEEP:
             return PhaseResult.up_to_date()
+        case WorktreeStep.RESTORE if record.implemented is not None:
+            return _restore_marker(ctx, record.implemented, inputs)
         case WorktreeStep.ADOPT if inputs.pr is not None:
             adopt.build_adopted_marker(ctx, inputs.pr, inputs.key).write(ctx.dir)
             return PhaseResult.built("its branch has a pull request already", url=inputs.pr.url)
@@ -204,6 +215,15 @@ def _follow_names(
         marker = replace_record(marker, base_ref=inputs.renamed_base)
         marker.write(ctx.dir)
     return marker if marker is not old else None
+
+
+def _restore_marker(ctx: CellContext, done: ImplementRecord, inputs: WorktreeInputs) -> PhaseResult:
+    """The marker as the result says it. The worktree is made again by whoever needs it: what has
+    landed needs none, and no agent is to work once more for a file that is gone."""
+    base_ref, _ = choose_base(ctx, None)
+    marker = WorktreeMarker(ctx.cell.branch, done.base, base_ref, inputs.known_trees, inputs.key)
+    marker.write(ctx.dir)
+    return PhaseResult.built("its marker was gone", base=done.base, base_ref=base_ref)
 
 
 def _make_worktree(

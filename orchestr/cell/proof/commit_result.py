@@ -15,6 +15,7 @@ from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.cell.worktree.signing import warn_of_slow_commit
 from orchestr.cell.worktree.take_out_kit import take_out_kit
+from orchestr.cell.worktree.walled_hooks import wall_hooks
 from orchestr.errors import OrchestrError, as_disk_full
 from orchestr.git.open_conflicts import list_open_conflicts
 from orchestr.git.repo import CommitId
@@ -113,7 +114,7 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
         raise ctx.fail(f"the agent left a {under_way} unfinished")
     try:
         with warn_of_slow_commit(ctx):
-            head = repo.commit_all(commit_style.commit_message(ctx))
+            head = wall_hooks(ctx, repo).commit_all(commit_style.commit_message(ctx))
     except OrchestrError as error:
         raise as_disk_full(error) or error from error
     head = head or repo.resolve_commit("HEAD")

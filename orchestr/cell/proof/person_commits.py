@@ -24,7 +24,7 @@ from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.ensure import base_branch, find_checkout
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.bases import list_base_tips
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
@@ -179,6 +179,8 @@ def _find_merged_base(ctx: CellContext, marker: WorktreeMarker, tip: CommitId) -
     branches = [marker.base_ref]
     try:
         branches.append(base_branch(ctx))
+    except MachineFault:
+        raise
     except OrchestrError:
         pass  # the repository has no default branch; the marker names the base
     for branch in dict.fromkeys(branches):

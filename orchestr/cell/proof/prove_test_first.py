@@ -24,7 +24,7 @@ from orchestr.cell.worktree.check_worktree import checkout_commit
 from orchestr.checks.base import CheckResult, Failure, log_text_of
 from orchestr.checks.suite import Slot, SuiteRequest, run_suite, summarize_results
 from orchestr.checks.test_files import find_failing_lines, holds_tests
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.git.mixed_tree import list_differences, take_paths
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import remove_worktree
@@ -73,7 +73,7 @@ def prove_test_first(
     place = ctx.run.layout.state / "test-first" / ctx.run.feature.name / ctx.cell.name
     try:
         return _compare(ctx, able, files, (base, with_tests), place, request, slot)
-    except Interrupted:
+    except (Interrupted, Unavailable):
         raise
     except OrchestrError as error:
         detail = f"the base cannot be checked out to run the tests on it: {error.reason}"

@@ -16,6 +16,7 @@ from orchestr.cell.worktree.prepare_branch import follow_rewritten_remote, prepa
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.codec import replace
 from orchestr.git.repo import CommitId
+from orchestr.git.runner import YES_OR_FATAL
 from orchestr.state import attempts
 from orchestr.state.results import ImplementRecord, WorktreeMarker
 
@@ -43,7 +44,7 @@ def take_pushed_commits(
         return take_person_commit(ctx, marker, theirs)
     start, notes = prepare_branch(ctx, marker)
     if notes:
-        ctx.worktree_repo.run_git("merge", "--abort", check=False)
+        ctx.worktree_repo.run_git("merge", "--abort", answers=YES_OR_FATAL)
         raise ctx.fail(
             f"commits that somebody pushed to {ctx.cell.branch} conflict with ours",
             hint=f"git -C {ctx.worktree} pull --no-rebase origin {ctx.cell.branch}, "

@@ -15,7 +15,7 @@ from __future__ import annotations
 from orchestr.cell.context import CellContext, observed_prs
 from orchestr.cell.pull_request.claim import refuse_foreign_pr
 from orchestr.cell.pull_request.observe import observe_new_clone
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.body_markers import read_owner
 from orchestr.git.bases import list_base_tips
@@ -112,6 +112,8 @@ def fetch_pr_head(ctx: CellContext, pr: PullRequest) -> CommitId:
         for ref in (f"refs/pull/{pr.number}/head", f"refs/heads/{pr.head}"):
             try:
                 ctx.repo.fetch("origin", ref, locks=ctx.run.layout.locks_dir)
+            except MachineFault:
+                raise
             except OrchestrError:
                 continue
             found = ctx.repo.resolve_commit(pr.head_sha)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 
 from orchestr.cell.context import CellContext, RemoteHeads
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.body_markers import is_owned_by_other, read_owner
 from orchestr.git.repo import CommitId
@@ -151,6 +151,8 @@ def read_remote_tip(ctx: CellContext) -> CommitId | None:
                 known.heads = ctx.repo.ls_remote(
                     "origin", *(f"refs/heads/{cell.branch}" for cell in cells)
                 )
+            except MachineFault:
+                raise
             except OrchestrError:
                 known.heads = {}
             known.at = time.monotonic()

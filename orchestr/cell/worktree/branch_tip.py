@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.branch_tip import GitMustSay, read_branch_tip
 from orchestr.git.repo import CommitId
 
@@ -16,5 +16,7 @@ def find_branch_tip(ctx: CellContext) -> CommitId | None:
         pass
     try:
         return ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
+    except MachineFault:
+        raise
     except OrchestrError:
         return None

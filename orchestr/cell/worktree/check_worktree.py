@@ -19,7 +19,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.setup import equip_worktree
 from orchestr.errors import OrchestrError
-from orchestr.files import read_json, write_atomic, write_json
+from orchestr.files import read_file, read_json, write_atomic, write_json
 from orchestr.git.agent_environment import exclude_config
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.snapshot import list_new_paths, read_changes
@@ -49,7 +49,7 @@ def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
     if verdict.finding not in (WorktreeFinding.OK, WorktreeFinding.WRONG_BRANCH):
         ready.unlink(missing_ok=True)
         add_detached(repo, path, commit, locks=layout.locks_dir)
-    if not ready.exists() or ready.read_text(encoding="utf-8") != kit:
+    if not ready.exists() or read_file(ready).decode("utf-8", "replace") != kit:
         tree = _open_worktree(ctx, path, ())
         _show_commit(tree, commit)
         equip_worktree(ctx, path, path.parent)

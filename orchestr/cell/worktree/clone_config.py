@@ -31,7 +31,7 @@ from orchestr.cell.worktree.file_picture import (
 )
 from orchestr.files import write_atomic
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import ANY_EXIT, split_records
 from orchestr.git.trace import GitCommand, changed_setting
 
 # Settings by which git runs programs, reaches servers, answers otherwise or becomes unusable.
@@ -250,14 +250,16 @@ def _restore_setting(place: Path, key: str, values: Sequence[str], there: bool) 
     """Give one setting its old values again, and leave the rest of the file alone."""
     repo = Repo(Path("/"))
     if there:
-        repo.run_git("config", "--file", str(place), "--unset-all", key, check=False)
+        repo.run_git("config", "--file", str(place), "--unset-all", key, answers=ANY_EXIT)
     for value in values:
-        repo.run_git("config", "--file", str(place), "--add", key, value, check=False)
+        repo.run_git("config", "--file", str(place), "--add", key, value, answers=ANY_EXIT)
 
 
 def _parse_settings(data: bytes) -> Mapping[str, list[str]] | None:
     words = ("config", "-z", "--list", "--no-includes", "--file", "-")
-    done = Repo(Path("/")).run_git(*words, input=data, check=False)  # not where it may be broken
+    done = Repo(Path("/")).run_git(
+        *words, input=data, answers=ANY_EXIT
+    )  # not where it may be broken
     if done.code != 0:
         return None
     found: dict[str, list[str]] = {}

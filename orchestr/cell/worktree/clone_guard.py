@@ -23,11 +23,11 @@ from pathlib import Path
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import clone_config, clone_refs, user_guard, workspace_guard
 from orchestr.cell.worktree.clone_files import owner_of
+from orchestr.cell.worktree.clone_judge import make_judge
 from orchestr.cell.worktree.clone_snapshot import (
     GUARD,
     CloneSnapshot,
     common_dir,
-    git_commands,
     is_at_work,
     read_clone_files,
     read_refs,
@@ -45,7 +45,6 @@ from orchestr.cell.worktree.harm_record import (
     write_harm,
 )
 from orchestr.cell.worktree.worktree_link import find_foreign_link, put_link_back
-from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.errors import OrchestrError
 from orchestr.git.bases import fetch_base
 from orchestr.git.errors import GitError
@@ -79,7 +78,7 @@ def snapshot_clone(
             harm_file.unlink(missing_ok=True)
         files = read_clone_files(common_dir(ctx))
         refs, stash = read_refs_and_stash(ctx.repo)
-        picture = CloneSnapshot(files, refs, stash)
+        picture = CloneSnapshot(files, refs, stash, common=str(common_dir(ctx)))
         if old is not None and others:
             picture = _add_to_picture(old, picture)
         origin = {**picture.origin, **({base_ref: tip} if tip else {})}
@@ -123,6 +122,7 @@ def _restore(
         files = clone_config.compare_clone_files(
             common, before.files, read_clone_files(common), judge, before.covers_file
         )
+        files.restored[:0] = before.recovered
         link = find_foreign_link(ctx.worktree, common)
         strays = [f"the .git of its worktree led to {link}; it was put back"] if link else []
         known = write_harm(harm_file, known, CloneReport(strays, files.restored))
@@ -141,7 +141,7 @@ def _restore(
         report = write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal]
         warnings += [f"while {during}, {t}" for t in clone_refs.keep_personal(ctx, changes)]
-        after = replace(before, origin=origin, holders=holders)
+        after = replace(before, origin=origin, holders=holders, recovered=())
         if holders:  # for those that are still at work it is the original now
             refs, stash = read_refs_and_stash(ctx.repo)
             after = replace(
@@ -193,17 +193,8 @@ def _add_to_picture(old: CloneSnapshot, now: CloneSnapshot) -> CloneSnapshot:
 def _make_judge(
     ctx: CellContext, number: int, during: str, others: Sequence[str]
 ) -> clone_config.FileJudge:
-    mine, *theirs = (WriteEvidence(ctx.run.layout, key) for key in (ctx.key, *others))
-    return clone_config.FileJudge(
-        commands=git_commands(ctx, ctx.key),
-        theirs=[command for key in others for command in git_commands(ctx, key)],
-        may_have_written=lambda path, old: mine.judge_file(path, old) is not Wrote.NO,
-        others_may_have_written=lambda path, old: any(
-            one.judge_file(path, old) is not Wrote.NO for one in theirs
-        ),
-        kept=attempts.attempt_folder(ctx.dir, number) / "changed",
-        during=during,
-    )
+    kept = attempts.attempt_folder(ctx.dir, number) / "changed"
+    return make_judge(ctx.run.layout, ctx.key, others, kept, during)
 
 
 # --- the origin ------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from orchestr.cell.worktree.clone_snapshot import (
 from orchestr.git.bases import BASES
 from orchestr.git.errors import GitError
 from orchestr.git.repo import NO_COMMIT, CommitId, Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import ANY_EXIT, YES_OR_FATAL, split_records
 from orchestr.git.trace import GitCommand, count_foreign_stash_drops, moved_ref
 
 KEPT = "refs/orchestr/kept"
@@ -168,7 +168,9 @@ def restore_refs(ctx: CellContext, changes: CloneChanges) -> list[str]:
             back = f"put back to {change.old[:12]}" if change.old else "taken away"
             texts.append(f"{change.text}; it was {back}")
     for sha, message in reversed(changes.dropped):
-        ctx.repo.as_committer().run_git("stash", "store", "-q", "-m", message, sha, check=False)
+        ctx.repo.as_committer().run_git(
+            "stash", "store", "-q", "-m", message, sha, answers=ANY_EXIT
+        )
     if changes.dropped:
         texts.append(f"{_count_stashes(changes.dropped)}; put back")
     return texts
@@ -200,7 +202,7 @@ def keep_personal(ctx: CellContext, changes: CloneChanges) -> list[str]:
 def keep_commit(repo: Repo, sha: str, name: str) -> str:
     """Put a ref on an object so that it is not collected as garbage. Returns the ref."""
     for ref in (f"{KEPT}/{sha[:12]}/{name}", f"{KEPT}/{sha}"):
-        if repo.run_git("update-ref", ref, sha, check=False).code == 0:
+        if repo.run_git("update-ref", ref, sha, answers=ANY_EXIT).code == 0:
             return ref
     return sha
 
@@ -266,7 +268,7 @@ def _read_reflog(repo: Repo, ref: str) -> list[tuple[str, str, str]]:
     """Commit, time and command of every entry in a ref's log, the newest first."""
     words = ("log", "-g", "-z", "--date=raw", "--format=%H%n%gd%n%gs", ref, "--")
     found = []
-    for record in split_records(repo.run_readonly(*words, check=False).out):
+    for record in split_records(repo.run_readonly(*words, answers=YES_OR_FATAL).out):
         sha, when, message = (*record.split("\n", 2), "", "")[:3]
         found.append((sha, when.rpartition("@")[2], message.partition(":")[0]))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,12 +22,13 @@ from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.bases import BASES
 from orchestr.git.repo import Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import YES_OR_FATAL, split_records
 from orchestr.git.trace import GitCommand, read_commands
 from orchestr.process.file_lock import FlockLock
 from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
 
+_NAME = re.compile(r"[0-9a-f]{16}")
 STASH = "refs/stash"
 REPLACED = "refs/replace/"
 REMOTES = "refs/remotes/"
@@ -36,8 +38,11 @@ GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are 
 
 @dataclass(frozen=True, slots=True)
 class CloneSnapshot:
-    """A clone as it was. ``stash`` is newest first. One that an earlier version took is not
-    ``whole``: it holds config, hooks, branches and tags, and nothing else can be compared."""
+    """A clone as it was, with its common directory. ``stash`` is newest first; ``recovered`` says
+    what was put back after a kill, before anybody could say it.
+
+    One that an earlier version took is not ``whole``: it holds config, hooks, branches and tags,
+    and nothing else can be compared."""
 
     files: Files
     refs: Mapping[str, str]
@@ -45,6 +50,8 @@ class CloneSnapshot:
     origin: Mapping[str, str] = field(default_factory=dict)
     holders: tuple[str, ...] = ()
     whole: bool = True
+    common: str = ""
+    recovered: tuple[str, ...] = ()
 
     def covers_file(self, name: str) -> bool:
         """Whether the picture says what was in a file."""
@@ -75,7 +82,9 @@ def read_refs_and_stash(repo: Repo) -> tuple[dict[str, str], tuple[tuple[str, st
 
 def read_stash(repo: Repo) -> tuple[tuple[str, str], ...]:
     """Commit and message of every stash, the newest first."""
-    done = repo.run_readonly("log", "-g", "-z", "--format=%H %gs", STASH, "--", check=False)
+    done = repo.run_readonly(
+        "log", "-g", "-z", "--format=%H %gs", STASH, "--", answers=YES_OR_FATAL
+    )
     if done.code != 0:
         return ()
     pairs = (record.partition(" ") for record in split_records(done.out))
@@ -118,8 +127,13 @@ def git_commands(ctx: CellContext, key: str) -> list[GitCommand]:
 
 def read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
     """The picture of the cell's clone; None when there is none, or it cannot be read."""
+    return parse_snapshot(snapshot_path(ctx))
+
+
+def parse_snapshot(path: Path) -> CloneSnapshot | None:
+    """A picture by its file; None when there is none, or it cannot be read."""
     try:
-        raw: Any = read_json(snapshot_path(ctx))
+        raw: Any = read_json(path)
         if raw is None:
             return None
         return CloneSnapshot(
@@ -129,6 +143,8 @@ def read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
             origin=dict(raw["origin"]),
             holders=tuple(raw["holders"]),
             whole="files" in raw,
+            common=str(raw.get("common", "")),
+            recovered=tuple(map(str, raw.get("recovered", ()))),
         )
     except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
         return None  # no picture, no comparison
@@ -142,21 +158,38 @@ def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
 
 def write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
     """Write the picture of the cell's clone; without a holder it is removed."""
+    save_snapshot(snapshot_path(ctx), picture)
+
+
+def save_snapshot(path: Path, picture: CloneSnapshot) -> None:
+    """Write a picture to its file; without a holder it is removed."""
     if picture.holders:
         row = {"schema": 2, **asdict(picture)}
         row.pop("whole")
-        write_json(snapshot_path(ctx), row)
+        write_json(path, row)
     else:
-        snapshot_path(ctx).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def list_snapshots(layout: WorkspaceLayout) -> list[Path]:
+    """The files of all pictures of clones."""
+    found = (layout.state / "surroundings").glob("*.json")
+    return sorted(path for path in found if _NAME.fullmatch(path.stem))
 
 
 def snapshot_path(ctx: CellContext) -> Path:
+    """The file of the picture of the cell's clone."""
     return ctx.run.layout.state / "surroundings" / f"{_clone_key(ctx)}.json"
 
 
 def snapshot_lock(ctx: CellContext) -> FlockLock:
     """The lock around taking and comparing the picture."""
-    return FlockLock(ctx.run.layout.locks_dir / f"surroundings-{_clone_key(ctx)}.lock")
+    return lock_of(ctx.run.layout, _clone_key(ctx))
+
+
+def lock_of(layout: WorkspaceLayout, name: str) -> FlockLock:
+    """The lock of the picture of that name."""
+    return FlockLock(layout.locks_dir / f"surroundings-{name}.lock")
 
 
 def _clone_key(ctx: CellContext) -> str:

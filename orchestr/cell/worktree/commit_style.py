@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
-from orchestr.errors import OrchestrError
-from orchestr.git.bases import find_base
+from orchestr.errors import MachineFault, OrchestrError
+from orchestr.git.bases import base_ref_names
 from orchestr.git.hook_trial import explain_refused_message
 from orchestr.state.results import WorktreeMarker
 
@@ -88,11 +88,13 @@ def _base_subjects(ctx: CellContext) -> list[str]:
     """The newest subjects of the base branch; none when there is nothing to look at (yet)."""
     try:
         name = base_branch(ctx)
+    except MachineFault:
+        raise
     except OrchestrError:
         name = ""
     marker = WorktreeMarker.read(ctx.dir)
     with suppress(OrchestrError):  # no clone yet: `auto` is then plain
-        places = [find_base(ctx.repo, name) or name] if name else []
+        places = [*base_ref_names(name), name] if name else []
         for rev in [*places, *([marker.base] if marker else [])]:
             with suppress(OrchestrError):  # not there
                 return ctx.repo.list_commit_subjects(rev, LOOK_BACK)

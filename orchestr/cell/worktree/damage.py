@@ -5,11 +5,9 @@ Nothing is written over here: what is missing comes back, what is there stays as
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.salvage import is_same_repository
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.checkout import add_deleted_files
 from orchestr.git.runner import split_records
 from orchestr.git.worktree_state import find_moved_entry
@@ -22,9 +20,13 @@ def belongs_to_clone(ctx: CellContext) -> bool:
     is connected again first."""
     if is_same_repository(ctx):
         return True
-    with suppress(OrchestrError):
+    try:
         if find_moved_entry(ctx.repo, ctx.worktree) is not None:
             repair_worktree(ctx.repo, ctx.worktree)
+    except MachineFault:
+        raise
+    except OrchestrError:
+        pass  # it cannot be connected: the answer below
     return is_same_repository(ctx)
 
 

@@ -24,7 +24,7 @@ from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, keep_worktree
 from orchestr.git.inner_repositories import open_inner
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import split_records
+from orchestr.git.runner import ANY_EXIT, split_records
 from orchestr.git.snapshot import GITLINK, Snapshot, read_changes, take_snapshot
 from orchestr.git.worktrees import NotDeleted, remove_worktree
 from orchestr.state.attempts import attempt_folder
@@ -165,7 +165,7 @@ def refuse_submodule_work(ctx: CellContext) -> None:
         inside = Repo(folder, env=env)
         known = [one for one in _list_gitlinks(ctx) if inside.resolve_commit(one) is not None]
         words = ("rev-list", "--max-count=1", "--all", "HEAD", "--not", "--remotes", *known, "--")
-        done = inside.run_readonly(*words, check=False)
+        done = inside.run_readonly(*words, answers=ANY_EXIT)
         if done.code != 0 or done.out.strip():
             name = folder.relative_to(modules)
             raise ctx.fail(

@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlparse
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.kit import expand_names
 from orchestr.git.repo import Repo
+from orchestr.git.runner import YES_OR_FATAL
 from orchestr.settings.repo_paths import repo_path
 
 DEPTH = 6  # folders below what is linked in which an environment is looked for
@@ -122,7 +123,9 @@ def _has_source(clone: Path, path: Path) -> bool:
     inner = path.relative_to(clone.resolve()).as_posix()
     if inner == ".":
         return True
-    done = Repo(clone).run_readonly("ls-files", "-z", "--", f":(top,literal){inner}", check=False)
+    done = Repo(clone).run_readonly(
+        "ls-files", "-z", "--", f":(top,literal){inner}", answers=YES_OR_FATAL
+    )
     return bool(done.out) or done.code != 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestr.git.repo import Repo
+from orchestr.git.runner import ANY_EXIT
 
 UNDER_WAY = {
     "rebase-merge": "rebase",
@@ -26,4 +27,4 @@ def abort_operations(repo: Repo) -> None:
     if unfinished_operation(repo) is None:
         return
     for operation in ("merge", "rebase", "cherry-pick", "revert", "am"):
-        repo.run_git(operation, "--abort", check=False)
+        repo.run_git(operation, "--abort", answers=ANY_EXIT)

@@ -20,6 +20,7 @@ from orchestr.cell.worktree.person_changes import (
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.cell.worktree.setup_baseline import put_back_changes
 from orchestr.cell.worktree.take_out_kit import take_out_kit
+from orchestr.cell.worktree.walled_hooks import wall_hooks
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import clear_stale_locks
@@ -146,8 +147,9 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
         return [CONFLICTS.format("files that are still unmerged")]
     begin_change(ctx)
     if repo.dirty_paths():
-        repo.commit_all(commit_style.commit_message(ctx, "chore", "left by an earlier attempt"))
-    merged = repo.merge(other, message)
+        message_of_rest = commit_style.commit_message(ctx, "chore", "left by an earlier attempt")
+        wall_hooks(ctx, repo).commit_all(message_of_rest)
+    merged = wall_hooks(ctx, repo).merge(other, message)
     if merged.clean:
         put_back_changes(ctx, repo.require_head(), "a hook of the merge")
         return []

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.discard import left_folder, put_worktree
 from orchestr.cell.worktree.salvage import attempt_ref, is_same_repository, salvage_worktree
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import clear_stale_locks, repair_worktree
 from orchestr.state.attempts import Attempt
@@ -28,6 +28,8 @@ def restore_worktree(ctx: CellContext, attempt: Attempt) -> list[str]:
     done: list[str] = []
     try:
         done += _restore_or_raise(ctx, attempt)
+    except MachineFault:
+        raise
     except OrchestrError as error:
         done.append(f"the worktree could not be put right: {error.reason}")
     return done

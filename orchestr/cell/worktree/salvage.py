@@ -6,11 +6,10 @@ worktree goes through `orchestr.cell.worktree.discard`, which begins here.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from orchestr.cell.context import CellContext
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.repo import CommitId
 from orchestr.git.snapshot import Snapshot, take_snapshot
 
@@ -81,6 +80,9 @@ def find_free_ref(ctx: CellContext, first: str, commit: CommitId) -> str:
 
 def is_same_repository(ctx: CellContext) -> bool:
     """Whether the worktree's `.git` still leads to the cell's repository."""
-    with suppress(OrchestrError):
+    try:
         return ctx.worktree_repo.common_dir().resolve() == ctx.repo.common_dir().resolve()
-    return False
+    except MachineFault:
+        raise
+    except OrchestrError:
+        return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,15 +19,17 @@ from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
 from orchestr.cell.worktree.setup_baseline import read_contents, record_baseline
 from orchestr.cell.worktree.wall import wall_command
-from orchestr.errors import Interrupted, OrchestrError
+from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
 from orchestr.git.worktrees import delete_tree
+from orchestr.process.network_fault import is_network_away
+from orchestr.process.run import ProcessFailed, ProcessTimeout, secret_values
 from orchestr.process.run import run_command as run_process
-from orchestr.process.run import secret_values
 
 PENDING = "setup-pending"  # in the cell's folder
 FAILED = "/"  # in that file, where no path can be: it ended badly, but it ended
+NETWORK_PAUSE = 2.0  # s before a command is tried again that had no network
 HALF = ".orchestr-copy"  # what a copy is called until it is whole
 
 
@@ -53,7 +56,8 @@ def set_up_worktree(ctx: CellContext) -> None:
     change in tracked files is put back (`orchestr.cell.worktree.setup_baseline`).
 
     A missing source is passed over, an existing target is left alone. Raises
-    PhaseFailed with the end of what a failing command said, Interrupted when stopped.
+    PhaseFailed with the end of what a failing command said, Unavailable where it had no network
+    or the machine ended it, Interrupted when stopped.
     """
     head = ctx.worktree_repo.require_head()
     if not is_setup_pending(ctx) or has_setup_failed(ctx):
@@ -152,9 +156,29 @@ def _run_step(
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
-            raise ctx.fail(f"{what} command {number} failed: {error.reason}",
-                           hint=f"all that it said: {log}") from error  # fmt: skip
+            words, hint = f"{what} command {number} failed: {error.reason}", all_said(log)
+            after = _retry_after(error)
+            if after is None:
+                raise ctx.fail(words, hint=hint) from error
+            raise Unavailable(words, hint=hint, cell=ctx.name, retry_after=after) from error
         finally:
             delete_tree(behind)
     if done.stopped:
         raise Interrupted(f"stopped during {what}", cell=ctx.name)
+
+
+def all_said(log: Path) -> str:
+    """The hint that names a command's log."""
+    return f"all that it said: {log}"
+
+
+def _retry_after(error: OrchestrError) -> float | None:
+    """Seconds until another try where the machine or the network made a command fail; else None."""
+    if isinstance(error, Unavailable):
+        return error.retry_after
+    if not isinstance(error, ProcessFailed) or isinstance(error, ProcessTimeout):
+        return None
+    done = error.completed
+    said = (done.err + done.out).decode("utf-8", "replace")
+    away = done.code == -signal.SIGKILL or is_network_away(said)
+    return NETWORK_PAUSE if away else None

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from orchestr.cell.context import CellContext
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.errors import SIGNING_HINT
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.events import EventKind
@@ -55,6 +55,8 @@ def has_unsigned_commits(ctx: CellContext, base: str) -> bool:
         found = ctx.repo.run_readonly(
             "rev-list", "--header", f"{base}..refs/heads/{ctx.cell.branch}"
         )
+    except MachineFault:
+        raise
     except OrchestrError:
         return False
     commits = [part for part in found.out.split(b"\0") if part.strip()]

@@ -21,7 +21,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.kit import ENGINE_SPECS
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.git.filter_history import (
     TreeFilter,
     filter_history,
@@ -193,6 +193,8 @@ def find_published_commits(ctx: CellContext) -> list[CommitId]:
     try:
         if "origin" in ctx.repo.list_remotes():
             shas |= set(ctx.repo.ls_remote("origin", ref).values())
+    except MachineFault:
+        raise
     except OrchestrError:
         pass  # away: the journal has to do
     found = [ctx.repo.resolve_commit(sha) for sha in sorted(shas)]

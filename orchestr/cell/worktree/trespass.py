@@ -31,9 +31,10 @@ from orchestr.cell.worktree.clone_snapshot import is_open, key_folder
 from orchestr.cell.worktree.discard import left_folder
 from orchestr.cell.worktree.salvage import attempt_ref, keep_worktree
 from orchestr.cell.worktree.write_activity import WriteEvidence, least_written
-from orchestr.errors import OrchestrError
+from orchestr.errors import MachineFault, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId, Repo
+from orchestr.git.runner import YES_OR_FATAL
 from orchestr.git.snapshot import read_changes
 from orchestr.git.trace import MOVING_HEAD, read_commands
 from orchestr.process.birth_time import read_birth_time
@@ -81,6 +82,8 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
     try:
         found = _find_foreign_files(ctx, start)
         doubtful = {} if found else _find_doubtful_files(ctx, start)
+    except MachineFault:
+        raise
     except OrchestrError:
         return  # a damaged worktree is judged by who commits
     if doubtful:
@@ -309,7 +312,7 @@ def _list_recent(layout: WorkspaceLayout, me: str, since: float) -> list[Neighbo
 
 
 def _content_at(tree: Repo, commit: str, path: str) -> bytes | None:
-    done = tree.run_readonly("cat-file", "blob", f"{commit}:{path}", check=False)
+    done = tree.run_readonly("cat-file", "blob", f"{commit}:{path}", answers=YES_OR_FATAL)
     return done.out if done.code == 0 else None
 
 

@@ -8,8 +8,8 @@ after it ended. Whose change it is, and what is put back, is judged like the fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,30 @@ from orchestr.errors import OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.config_files import list_config_files
 from orchestr.process.file_lock import FlockLock
+from orchestr.state.layout import WorkspaceLayout
 
-MakeJudge = Callable[[Sequence[str]], FileJudge]
+MakeJudge = Callable[[tuple[str, ...]], FileJudge]
 
 
 @dataclass(frozen=True, slots=True)
 class UserPicture:
     """The files as they were; ``configs`` and ``others`` are the absolute paths that were looked
-    at, also where nothing was."""
+    at, also where nothing was. ``recovered``: see `orchestr.cell.worktree.clone_snapshot`."""
 
     configs: tuple[str, ...]
     others: tuple[str, ...]
     files: Files
     holders: tuple[str, ...]
+    recovered: tuple[str, ...] = ()
 
 
 def snapshot_user_files(ctx: CellContext) -> None:
     """Before agents or checks of the cell start: take the picture, or add to the one of others."""
     places = list_config_files(ctx.repo)
     configs, others = (tuple(map(str, paths)) for paths in (places.configs, places.others))
-    with _picture_lock(ctx):
-        old = _read_picture(ctx)
+    layout = ctx.run.layout
+    with _picture_lock(layout):
+        old = _read_picture(layout)
         held = old.holders if old is not None else ()
         holders = tuple(key for key in held if key != ctx.key and is_at_work(ctx, key))
         files = read_files({name: Path(name) for name in (*configs, *others)})
@@ -50,7 +53,7 @@ def snapshot_user_files(ctx: CellContext) -> None:
             files = {**{n: e for n, e in files.items() if n not in known}, **old.files}
             configs = tuple(dict.fromkeys((*old.configs, *configs)))
             others = tuple(dict.fromkeys((*old.others, *others)))
-        _write_picture(ctx, UserPicture(configs, others, files, (*holders, ctx.key)))
+        _write_picture(layout, UserPicture(configs, others, files, (*holders, ctx.key)))
 
 
 def restore_user_files(ctx: CellContext, make_judge: MakeJudge) -> FileChanges:
@@ -58,44 +61,63 @@ def restore_user_files(ctx: CellContext, make_judge: MakeJudge) -> FileChanges:
 
     ``make_judge`` is given the other cells that are at work.
     """
-    with _picture_lock(ctx):
-        before = _read_picture(ctx)
+    layout = ctx.run.layout
+    with _picture_lock(layout):
+        before = _read_picture(layout)
         if before is None or ctx.key not in before.holders:
             return FileChanges()
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
-        places = {name: Path(name) for name in (*before.configs, *before.others)}
-        now = read_files(places)
-        found = compare_files(places, before.files, now, make_judge(holders), before.configs)
-        found.put_back()
-        files = read_files(places) if found.personal else before.files
-        _write_picture(ctx, UserPicture(before.configs, before.others, files, holders))
+        found, files = _compare(before, make_judge(holders))
+        found.restored[:0] = before.recovered
+        after = replace(before, files=files, holders=holders, recovered=())
+        _write_picture(layout, after)
     return found
 
 
-def _picture_path(ctx: CellContext) -> Path:
-    return ctx.run.layout.state / "surroundings" / "user.json"
+def recover_user_files(layout: WorkspaceLayout, make_judge: MakeJudge) -> list[str]:
+    """After a kill: the same before anything else; what was put back, for people."""
+    with _picture_lock(layout):
+        before = _read_picture(layout)
+        if before is None:
+            return []
+        found, files = _compare(before, make_judge(before.holders))
+        recovered = (*before.recovered, *found.restored)
+        _write_picture(layout, replace(before, files=files, recovered=recovered))
+    return [*found.restored, *found.personal]
 
 
-def _picture_lock(ctx: CellContext) -> FlockLock:
-    return FlockLock(ctx.run.layout.locks_dir / "surroundings-user.lock")
+def _compare(before: UserPicture, judge: FileJudge) -> tuple[FileChanges, Files]:
+    """What was found and put back, and the files as the picture has them from now on."""
+    places = {name: Path(name) for name in (*before.configs, *before.others)}
+    found = compare_files(places, before.files, read_files(places), judge, before.configs)
+    found.put_back()
+    return found, read_files(places) if found.personal else before.files
 
 
-def _read_picture(ctx: CellContext) -> UserPicture | None:
+def _picture_path(layout: WorkspaceLayout) -> Path:
+    return layout.state / "surroundings" / "user.json"
+
+
+def _picture_lock(layout: WorkspaceLayout) -> FlockLock:
+    return FlockLock(layout.locks_dir / "surroundings-user.lock")
+
+
+def _read_picture(layout: WorkspaceLayout) -> UserPicture | None:
     """The picture; None when there is none, or it cannot be read."""
     try:
-        raw: Any = read_json(_picture_path(ctx))
+        raw: Any = read_json(_picture_path(layout))
         if raw is None:
             return None
         names = (tuple(map(str, raw[key])) for key in ("configs", "others", "holders"))
         configs, others, holders = names
-        return UserPicture(configs, others, parse_files(raw["files"]), holders)
+        recovered = tuple(map(str, raw.get("recovered", ())))
+        return UserPicture(configs, others, parse_files(raw["files"]), holders, recovered)
     except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
         return None  # no picture, no comparison
 
 
-def _write_picture(ctx: CellContext, picture: UserPicture) -> None:
+def _write_picture(layout: WorkspaceLayout, picture: UserPicture) -> None:
     if not picture.holders:
-        _picture_path(ctx).unlink(missing_ok=True)
+        _picture_path(layout).unlink(missing_ok=True)
         return
-    row = {"schema": 1, "configs": picture.configs, "others": picture.others}
-    write_json(_picture_path(ctx), {**row, "files": picture.files, "holders": picture.holders})
+    write_json(_picture_path(layout), {"schema": 1, **asdict(picture)})

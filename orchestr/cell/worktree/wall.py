@@ -154,6 +154,25 @@ def wall_command(
     return _wrap(ctx, request, argv, dict(env))
 
 
+def wall_hook(
+    ctx: CellContext, env: Mapping[str, str], *, place: Path, folder: Path
+) -> tuple[str, ...]:
+    """The words before a hook of git that runs in the worktree ``place``.
+
+    A hook may add to what is committed, so it writes what a commit writes. Of its environment it
+    keeps what is in ``env``, and all that git gives it.
+    """
+    request = replace(
+        _make_request(ctx, folder, place, env, kind="agents"),
+        git=find_git_places(place, ctx.cell.branch),
+        read=_common_reads(ctx),
+        network=NetworkPlan(ctx.repo_settings.network),
+        kept=tuple(env),
+    )
+    words, _ = _wrap(ctx, request, (), dict(env))
+    return words
+
+
 def wall_checks(ctx: CellContext, kind: str = "checks") -> CommandWall | None:
     """The wall around the programs of a cell's checks; None without a sandbox.
 

@@ -57,11 +57,12 @@ class Author(Enum):
 @dataclass(slots=True)
 class WorkspaceReport:
     """``harm`` is shown to be the agents' doing; ``restored`` was put back without that;
-    ``personal`` stays. Sentences for people."""
+    ``personal`` stays. Sentences for people. ``is_held``: a run is alive that compares itself."""
 
     harm: list[str] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
     personal: list[str] = field(default_factory=list)
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def recover_workspace(layout: WorkspaceLayout, places: WorkspaceSettings | None)
     with _picture_lock(layout):
         before = read_picture(layout)
         if before is None or any(is_process_alive(*owner) for owner in before.holders.values()):
-            return WorkspaceReport()
+            return WorkspaceReport(is_held=before is not None)
         report = WorkspaceReport()
         for key in before.holders:
             others = {k: o for k, o in before.holders.items() if k != key}

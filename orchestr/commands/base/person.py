@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 
 from orchestr.cell.context import CellContext
+from orchestr.git.runner import YES_OR_NO
 
 
 def read_git_identity(ctx: CellContext) -> tuple[str, str]:
@@ -14,7 +15,7 @@ def read_git_identity(ctx: CellContext) -> tuple[str, str]:
 
 def _read_setting(ctx: CellContext, key: str) -> str:
     try:
-        return ctx.repo.run_git("config", "--get", key, check=False).text.strip()
+        return ctx.repo.run_git("config", "--get", key, answers=YES_OR_NO).text.strip()
     except OSError:
         return ""
 

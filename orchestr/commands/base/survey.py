@@ -21,6 +21,7 @@ from orchestr.forges.base import RepoRef
 from orchestr.forges.github_remote import parse_remote_url
 from orchestr.forges.local_origin import local_path
 from orchestr.git.repo import Repo
+from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.process.redaction import redact
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.new_workspace import PLAYGROUND, CheckEntry, RepoEntry, Surroundings
@@ -116,7 +117,7 @@ def _list_clones_in(folder: Path) -> Iterator[Path]:
 
 
 def _read_origin(repo: Repo) -> str:
-    done = repo.run_readonly("remote", "get-url", "--", "origin", check=False)
+    done = repo.run_readonly("remote", "get-url", "--", "origin", answers=YES_OR_NO_REMOTE)
     return done.text.strip() if done.code == 0 else ""
 
 

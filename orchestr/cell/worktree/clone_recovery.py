@@ -1,0 +1,56 @@
+"""After a kill: what agents planted in clones and in the user's config of git is put back before
+our git is started, by whatever command comes first.
+
+Agents, checks and reviewers go on when their run is killed, and a pre-flight runs hooks of a clone.
+Only files are compared here, without git; the cells' own ends do the rest, and say what was put
+back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from orchestr.cell.worktree.clone_config import FileJudge, compare_clone_files
+from orchestr.cell.worktree.clone_judge import make_judge
+from orchestr.cell.worktree.clone_snapshot import (
+    key_folder,
+    list_snapshots,
+    lock_of,
+    parse_snapshot,
+    read_clone_files,
+    save_snapshot,
+)
+from orchestr.cell.worktree.user_guard import recover_user_files
+from orchestr.state import attempts
+from orchestr.state.layout import WorkspaceLayout
+
+
+def recover_clones(layout: WorkspaceLayout) -> list[str]:
+    """Put back what is no person's in the files of every picture; what that was, for people."""
+    texts: list[str] = []
+    for path in list_snapshots(layout):
+        with lock_of(layout, path.stem):
+            before = parse_snapshot(path)
+            if before is None or not before.common or not Path(before.common).is_dir():
+                continue
+            common, judge = Path(before.common), _judge_for(layout, before.holders)
+            now = read_clone_files(common)
+            found = compare_clone_files(common, before.files, now, judge, before.covers_file)
+            found.put_back()
+            files = read_clone_files(common) if found.personal else before.files
+            recovered = (*before.recovered, *found.restored)
+            save_snapshot(path, replace(before, files=files, recovered=recovered))
+            texts += [*found.restored, *found.personal]
+    return [*texts, *recover_user_files(layout, lambda holders: _judge_for(layout, holders))]
+
+
+def _judge_for(layout: WorkspaceLayout, holders: tuple[str, ...]) -> FileJudge:
+    """All of them are taken for one: whose change it was does not matter here."""
+    first = holders[0] if holders else ""
+    folder = key_folder(layout, first)
+    newest = attempts.current_attempt(folder)
+    number = newest.number if newest is not None else 0
+    kept = attempts.attempt_folder(folder, number) / "changed"
+    during = f"{first.replace('/', ':')} was at work in a run that was killed"
+    return make_judge(layout, first, holders[1:], kept, during)

@@ -1,0 +1,62 @@
+"""Hold candidates while a landing works: no ref of a person's names them, and `git gc` takes those.
+
+Each has a ref, `refs/orchestr/landing/COMMIT`, from when it is made until nobody can ask for it any
+more. What is lost all the same (an earlier version held none) is made again before anything asks
+for it: the same parts on the same base give the same commit, so a verdict on it still counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestr.git.repo import CommitId, Repo
+from orchestr.landing.changes import assemble_candidate
+from orchestr.landing.events import Candidate, Made
+from orchestr.landing.queue import Queue
+from orchestr.landing.session import LandingSession
+
+HELD = "refs/orchestr/landing/"
+
+
+def hold_candidate(repo: Repo, commit: str) -> None:
+    """Keep a candidate from being collected as garbage."""
+    repo.update_ref(f"{HELD}{commit}", CommitId(commit))
+
+
+def hold_known_candidates(session: LandingSession) -> Iterable[Made]:
+    """Hold every candidate that the queue knows; what is lost is made again. Yields those that
+    became another commit: nothing is known of that one."""
+    release_candidates(session)
+    for candidate in _list_wanted(session.queue):
+        repo = session.repo(candidate.spec.lane.repo)
+        if repo.resolve_commit(candidate.commit) is None:
+            built = assemble_candidate(session, candidate.spec)
+            if built.commit is None or built.tree is None:
+                continue  # it is made again, and then conflicts
+            if built.commit != candidate.commit:
+                yield Made(candidate.spec, built.commit, built.tree)
+            hold_candidate(repo, built.commit)
+        else:
+            hold_candidate(repo, candidate.commit)
+
+
+def release_candidates(session: LandingSession) -> None:
+    """Take the refs away of candidates that nobody can ask for any more."""
+    wanted = {f"{HELD}{one.commit}" for one in _list_wanted(session.queue)}
+    for name in session.ways:
+        repo = session.repo(name)
+        words = ("for-each-ref", "--format=%(refname)", HELD)
+        for ref in repo.run_readonly(*words).text.splitlines():
+            if ref not in wanted:
+                repo.delete_ref(ref)
+
+
+def _list_wanted(queue: Queue) -> list[Candidate]:
+    """Those that may be checked or land, each behind what it stands on."""
+    found = []
+    for one in queue.candidates.values():
+        known = [queue.items.get(key) for key in one.spec.keys]
+        mine = all(item is not None and not item.frozen for item in known)
+        if mine and not one.failed and not one.is_empty:
+            found.append(one)
+    return found

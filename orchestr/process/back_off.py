@@ -1,0 +1,54 @@
+"""Try again what the machine or the network kept from an answer: bounded, and never silent.
+
+Owns how often and after which pauses. What may be tried again is said by the error itself
+(`orchestr.errors.Unavailable.retry_after`); that the work can be done twice is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from orchestr.errors import OrchestrError, Unavailable, explain_os_error
+
+LONGEST = 60.0  # s between two tries
+
+T = TypeVar("T")
+
+
+def try_until_available(
+    work: Callable[[], T], *, retries: int, pause: Callable[[Unavailable, float], None]
+) -> T:
+    """What ``work`` returns; after an `Unavailable` that may pass it is done again, up to
+    ``retries`` times, each pause twice as long as the one before.
+
+    ``pause`` is given the error and the seconds: it says so, waits, and raises when stopped
+    meanwhile. Raises what the last try raised.
+    """
+    waits = Backoff()
+    while True:
+        try:
+            return work()
+        except Exception as raised:
+            error = as_unavailable(raised)
+            if error is None or error.retry_after is None or retries <= 0:
+                raise
+            retries -= 1
+            pause(error, waits.next_after(error))
+
+
+class Backoff:
+    """The pauses of one piece of work: the first is what the error asks for, then doubled."""
+
+    def __init__(self) -> None:
+        self._factors: Iterator[int] = (1 << turn for turn in range(62))
+
+    def next_after(self, error: Unavailable) -> float:
+        """Seconds to wait after this error."""
+        return min(LONGEST, (error.retry_after or 0.0) * next(self._factors))
+
+
+def as_unavailable(error: BaseException) -> Unavailable | None:
+    """The error as the machine's or the network's; None for one that says something of the work."""
+    found = error if isinstance(error, OrchestrError) else explain_os_error(error)
+    return found if isinstance(found, Unavailable) else None

@@ -1,0 +1,86 @@
+"""One git process of a run, or of a landing, is killed; another one each time. Nothing is wrong.
+
+Whatever the machine ends: no agent more than needed, nothing red, no fault of ours, and the same
+command again, if it is needed at all, finishes as an undisturbed one does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.broken_git import AFTER, CHILD, KILL, NO_MEMORY, BrokenGit
+from tests.landing.house import FEATURE, Yard, both
+
+pytestmark = pytest.mark.slow
+CELLS: Mapping[str, Mapping[str, Any]] = {"low": {}, "high": {"depends_on": ["low"]}}
+HOWS = {"killed": KILL, "done and killed": AFTER, "no memory": NO_MEMORY, "child": CHILD}
+STEPS = 400 if "KILL_ALL" in os.environ else 14  # cases of a sweep at most
+
+
+class Sweep:
+    """A workspace that is put back for every case, and what an undisturbed command makes of it."""
+
+    def __init__(self, yard: Yard, verb: str) -> None:
+        self.root, self.verb = yard.root, verb
+        self.kept = yard.root.with_name(f"kept-{verb}")
+        shutil.copytree(yard.root, self.kept, symlinks=True)
+        broken = BrokenGit(yard.root.with_name("count"))
+        yard.run(verb, FEATURE, code=0, env=broken.env(KILL, at=10**6))
+        self.calls = broken.calls()
+        self.book, self.states, self.trees = Counter(yard.book()), yard.states(), yard.trees()
+
+    def hit(self, at: int, how: str, times: int) -> None:
+        """End ``times`` calls from the ``at``-th on, then finish, and look at what came of it."""
+        shutil.rmtree(self.root)
+        shutil.copytree(self.kept, self.root, symlinks=True)
+        yard = Yard(self.root)
+        shutil.rmtree(self.root.with_name("git"), ignore_errors=True)
+        broken = BrokenGit(self.root.with_name("git"))
+        try:
+            done = yard.run(self.verb, FEATURE, env=broken.env(how, at=at, times=times))
+            said = f"call {at} of {self.calls}: {broken.hits()}\n{both(done)}"
+            assert done.returncode in (0, 1, 2), said  # 2: a repository that git cannot use
+            assert "a fault in orchestr" not in said, said
+            assert set(yard.book().values()) <= {1}, said
+            assert not any(e["data"].get("outcome") == "failed" for e in yard.journal()), said
+            assert not [e for e in yard.journal(kind="check.done") if not e["data"]["passed"]], said
+            assert not yard.journal(kind="land.repair"), said
+            again = yard.run(self.verb, FEATURE)
+            said += f"\nagain:\n{both(again)}"
+            assert again.returncode == 0, said
+            assert yard.states() == self.states and yard.trees() == self.trees, said
+            assert Counter(yard.book()) == self.book, f"{yard.starts()} {said}"
+            yard.sound()
+        finally:
+            yard.end()
+
+    def each(self, how: str, times: int) -> None:
+        failed = []
+        step = max(1, self.calls // STEPS)
+        for at in range(1, self.calls + 1, step):
+            try:
+                self.hit(at, how, times)
+            except AssertionError as error:
+                failed.append(f"--- {at} ---\n{error}")
+        assert not failed, f"{len(failed)} of {self.calls // step}\n" + "\n".join(failed)
+
+
+@pytest.mark.parametrize("times", [1, 12])
+@pytest.mark.parametrize("how", HOWS)
+def test_any_git_of_a_run_may_be_killed(how: str, times: int, tmp_path: Path) -> None:
+    yard = Yard.ready(tmp_path / "w", CELLS, repos=("app",), build=False)
+    Sweep(yard, "run").each(HOWS[how], times)
+
+
+@pytest.mark.parametrize("times", [1, 12])
+@pytest.mark.parametrize("how", HOWS)
+def test_any_git_of_a_landing_may_be_killed(how: str, times: int, tmp_path: Path) -> None:
+    yard = Yard.ready(tmp_path / "w", CELLS, repos=("app",), landing={"strategy": "squash"})
+    Sweep(yard, "land").each(HOWS[how], times)
