@@ -34,7 +34,7 @@ for name in $(cat "$list" 2>/dev/null); do
     timeout -k 1 25 sh "{hostile}/$name.sh" < /dev/null 2>&1
     case $? in 98) exit 1 ;; 99) exit 0 ;; esac  # these words are to be its last
 done
-[ "$ORCHESTR_CELL" = worker ] && until [ -e "{home}/canaries/go" ]; do sleep 0.1; done
+[ "$ORCHESTR_CELL" = worker ] && echo "at work" && until [ -e "{home}/canaries/go" ]; do sleep 0.1; done
 echo "$ORCHESTR_CELL" > "$ORCHESTR_CELL.txt"
 """
 REVIEWER = """\
@@ -89,7 +89,7 @@ class Orchestr:
         for attempt in scene.attempts:
             folder = scene.workspace / ".orchestr"
             scene.worktrees[attempt.name] = folder / "worktrees" / FEATURE / attempt.cell
-            scene.said[attempt.name] = read_said(scene, attempt)
+            scene.said[attempt.name] = read_said(scene, attempt.cell)
         told = read_told(scene)
         if told.get("honest") and not any(a.room is Room.ALONE for a in scene.attempts):
             raise RuntimeError(f"something was told of the honest cell: {told['honest']}")
@@ -185,7 +185,7 @@ def open_gate(scene: Scene, *, beside: bool) -> Iterator[None]:
         names = {attempt.cell for attempt in scene.attempts}
         while not over.wait(0.1):
             events = read_journal(scene)
-            if any(e["kind"] == "attempt.started" and e.get("cell") == "worker" for e in events):
+            if "at work" in read_said(scene, "worker"):
                 (scene.home / "canaries/works").touch()
             ended = {e.get("cell") for e in events if e["kind"] == "phase.failed"
                      or (e["kind"] == "phase.done" and e.get("phase") == "implement")}  # fmt: skip
@@ -236,8 +236,8 @@ def tell_of_run(scene: Scene, attempt: Attempt) -> tuple[str, ...]:
     return (f"the run ended with {scene.run_code}: {' '.join(last)}",)
 
 
-def read_said(scene: Scene, attempt: Attempt) -> str:
+def read_said(scene: Scene, cell: str) -> str:
     """All texts of the cell's folder: transcripts, logs of checks and set-up, answers."""
-    folder = scene.workspace / ".orchestr/cells" / FEATURE / attempt.cell
+    folder = scene.workspace / ".orchestr/cells" / FEATURE / cell
     files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.stat().st_size < MOST]
     return "\n".join(file.read_text(errors="replace") for file in files)

@@ -32,7 +32,7 @@ try:
     room = mmap.mmap(-1, 768 << 20)
     for at in range(0, 768 << 20, 4096):
         room[at] = 1
-    time.sleep(1)
+    time.sleep(4)
     claim()
 except (OSError, MemoryError):
     pass
