@@ -213,7 +213,6 @@ class CellContext:
     def __init__(self, run: FeatureRun, cell: Cell, plan: CellPlan) -> None:
         self.run, self.cell, self.plan = run, cell, plan
         self.name = f"{run.feature.name}:{cell.name}"
-        self.worktree_is_new = False  # made by this run, so what is in it is ours
         self.phase_digests: dict[Phase, str] = {}  # see `orchestr.cell.inputs`
         self._worktree_repo: tuple[UnseenPaths, Repo] | None = None
         self.find_records()

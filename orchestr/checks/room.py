@@ -29,6 +29,7 @@ from orchestr.checks.missing_program import NOT_RUN, find_missing_program
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.run import CompletedCommand, redact, run_command, secret_values
 from orchestr.process.tree import MARKER
+from orchestr.sandbox.wall import explain_broken_wall
 from orchestr.spec.checks import CheckBase
 
 # No program sends itself SIGKILL: the kernel does for want of memory, a person, or a container's
@@ -112,6 +113,10 @@ class CheckContext:
             )
         if done.stopped and self.request.stop.is_set():
             raise CheckFailed("stopped before it ended")
+        if self.request.wall is not None:
+            broken = explain_broken_wall(done.code, done.out, done.err)
+            if broken is not None:
+                raise CheckUnavailable(broken, exit=done.code, retry_after=RETRY_AFTER)
         if done.code in NOT_RUN and done.code != expected:
             missing = find_missing_program(argv, self.worktree, self.cwd, used)
             if missing is not None:

@@ -19,6 +19,7 @@ from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree.damage import belongs_to_clone
 from orchestr.cell.worktree.discard import remove_cell_worktree
 from orchestr.cell.worktree.misplaced import describe_misplaced, suggest_return
+from orchestr.cell.worktree.readable_checkout import remove_checkouts
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.commands.base.options import flag_option
@@ -94,6 +95,8 @@ def clean_cell(ctx: CellContext, *, kept: bool = False, dry_run: bool = False) -
 
     ``kept``: what is unsaved there is no reason to keep it, as a ref holds it afterwards.
     """
+    if not dry_run:
+        remove_checkouts(ctx)
     if ctx.cell.action is Action.PUSH:
         return None
     if not ctx.worktree.exists():

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestr.git.errors import GitError, git_failed
-from orchestr.git.repo import Repo
+from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import ANY_EXIT, YES_OR_FATAL, YES_OR_NO, join_records, split_records
+from orchestr.git.status import list_idle_paths
 
 _PATIENCE = 900.0  # s, for a checkout that a killed orchestrator left running
 _CHECKOUT = {"checkout.workers": "0"}  # one per core (git-facts, 9.4 -> 5.4 s)
@@ -63,6 +64,25 @@ def add_deleted_files(tree: Repo, paths: Sequence[str]) -> None:
     """Write tracked files again that are gone from the disk. A file that is there stays."""
     words = ("checkout-index", "--quiet", "-z", "--stdin")
     tree.without_lfs().run_git(*words, input=join_records(paths), answers=ANY_EXIT)
+
+
+@contextmanager
+def clear_the_way(tree: Repo, commit: CommitId) -> Iterator[None]:
+    """While a merge of ``commit`` runs: files that git finds changed and nobody changed are not
+    there, or it would refuse to write over them. Killed in between, they are missing files."""
+    head = tree.head()
+    idle = list_idle_paths(tree)
+    touched = set(tree.changed_paths(head, commit)) if head is not None and idle else set()
+    gone = [path for path in idle if path in touched]
+    for path in gone:
+        (tree.path / path).unlink()
+    try:
+        yield
+    finally:
+        if gone:
+            words = ("ls-files", "--deleted", "-z")
+            missing = set(split_records(tree.run_readonly(*words).out))
+            add_deleted_files(tree, [path for path in gone if path in missing])
 
 
 def _add_missing_files(tree: Repo, git_dir: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from orchestr.git.attributes import use_attributes_of
 from orchestr.git.config import Branch, CommitId, TreeId, branch_name, git_env, lfs_config
+from orchestr.git.conversion import find_as_checked_out, is_attributes_file
 from orchestr.git.errors import (
     SIGNING_HINT,
     CommitRefused,
@@ -35,8 +36,8 @@ from orchestr.git.errors import (
     is_signing_failure,
     output_tail,
 )
-from orchestr.git.hidden_files import look_behind_flags, reveal_hidden
-from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
+from orchestr.git.hidden_files import reveal_hidden
+from orchestr.git.inner_repositories import stage_all
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import (
     ANY_EXIT,
@@ -45,6 +46,7 @@ from orchestr.git.runner import (
     single_line,
     split_records,
 )
+from orchestr.git.status import read_changes
 from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 
@@ -167,26 +169,7 @@ class Repo(RemoteOps):
 
     def dirty_paths(self) -> list[str]:
         """Paths with changes that are not committed, untracked ones included, ignored ones not."""
-        new = "normal" if self.unseen is None else "all"  # else a folder would hide what is unseen
-        with look_behind_flags(self) as env:
-            words = ("status", "--porcelain=v1", "-z", f"--untracked-files={new}")
-            done = self.run_readonly(*words, env=env)
-        records = [(record[:2], record[3:]) for record in split_records(done.out)]
-        shown = {path for _, path in records}
-        records += [
-            (" M", path)
-            for path in list_filled(self)
-            if path not in shown and open_inner(self, path).dirty_paths()
-        ]
-        return [path for letters, path in records if not self._is_unseen(letters, path)]
-
-    def _is_unseen(self, letters: str, path: str) -> bool:
-        """Whether a line of `git status` is no change; ``letters``: of the index, the worktree."""
-        if self.unseen is None or letters[1] not in "?MT":
-            return False
-        if letters[1] == "?":
-            return self.unseen.hides_new(path)
-        return letters[0] in " ." and self.unseen.hides_change(path)
+        return [change.path for change in read_changes(self)]
 
     def unmerged_paths(self) -> tuple[str, ...]:
         """Paths that a merge left in conflict: what the index says, without a look at the files."""
@@ -282,18 +265,23 @@ class Repo(RemoteOps):
         self.unstage_unseen()
 
     def unstage_unseen(self, env: Mapping[str, str] | None = None) -> None:
-        """Put what is `unseen` back to HEAD in the index (``env`` may name another one)."""
-        if self.unseen is None:
-            return
+        """Put back to HEAD in the index (``env`` may name another one) what is `unseen`, and files
+        that hold what a checkout writes, unless their attributes are changed, too."""
         words = ("--cached", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=AMT", "-z")
         shown = self.run_readonly("diff", *words, env=env)
         records = split_records(shown.out)
-        back = []
+        back, rest = [], {}
         for raw, path in zip(records[::2], records[1::2], strict=True):
-            mode, _, blob, _, letter = raw[1:].split()
-            hides = self.unseen.hides_new if letter == "A" else self.unseen.hides_change
-            if hides(path):
+            mode, now, blob, _, letter = raw[1:].split()
+            if self.unseen is not None and (
+                self.unseen.hides_new(path) if letter == "A" else self.unseen.hides_change(path)
+            ):
                 back.append(f"{mode} {blob}\t{path}")
+            elif letter == "M" and mode == now:
+                rest[path] = f"{mode} {blob}"
+        if rest and not any(map(is_attributes_file, records[1::2])):
+            idle = find_as_checked_out(self, rest)
+            back += [f"{rest[path]}\t{path}" for path in rest if path in idle]
         if back:
             data = join_records(back)
             self.run_git("update-index", "-z", "--index-info", input=data, env=env)

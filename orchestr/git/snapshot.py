@@ -1,9 +1,9 @@
 """Everything that is in a worktree as one commit, and what no commit can hold.
 
-Owns `take_snapshot`, which must come before anything is reset, cleaned or removed, and
-`read_changes`. The snapshot is compared with the worktree afterwards: `Snapshot.unkept` names what
-did not get into it (a repository inside, a file that cannot be read), whatever the reason. The
-worktree and its index stay as they are; the commit is held by no ref yet.
+Owns `take_snapshot`, which must come before anything is reset, cleaned or removed. The snapshot is
+compared with the worktree afterwards: `Snapshot.unkept` names what did not get into it (a
+repository inside, a file that cannot be read), whatever the reason. The worktree and its index stay
+as they are; the commit is held by no ref yet.
 
 What index flags hide (`orchestr.git.hidden_files`) is a change, too: a reset would write over it.
 """
@@ -13,14 +13,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.git.errors import GitError
-from orchestr.git.hidden_files import find_hidden, look_behind_flags, reveal_hidden
-from orchestr.git.inner_repositories import list_filled, open_inner, stage_all
+from orchestr.git.hidden_files import find_hidden, reveal_hidden
+from orchestr.git.inner_repositories import stage_all
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import ANY_EXIT, join_records, split_records
+from orchestr.git.status import GITLINK, ChangedPath, read_changes
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",
@@ -30,26 +31,6 @@ IDENTITY = {
 }
 # A file with mixed line ends is kept, not refused; our index stands alone in its folder.
 _KEEPING = {"advice.addEmbeddedRepo": "false", "core.safecrlf": "false", "core.splitIndex": "false"}
-GITLINK = "160000"
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedPath:
-    """One path of `git status`: ``index`` and ``worktree`` are its letters, "." for unchanged,
-    "?" for a new file. ``submodule`` is empty for a file, else git's letters for what changed in
-    it: C for another commit, M for tracked files, U for new ones.
-    """
-
-    path: str
-    index: str
-    worktree: str
-    submodule: str = ""
-    mode: str = ""
-    blob: str = ""
-
-    @property
-    def is_new(self) -> bool:
-        return self.worktree == "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,54 +44,6 @@ class Snapshot:
     commit: CommitId | None
     unkept: tuple[str, ...] = ()
     submodules: tuple[str, ...] = ()
-
-
-def read_changes(
-    tree: Repo, *, untracked: str = "normal", env: Mapping[str, str] | None = None
-) -> list[ChangedPath]:
-    """What `git status` finds. With ``untracked`` "all" a new path that ends in a slash is a
-    repository of its own."""
-    if tree.unseen is not None and untracked == "normal":
-        untracked = "all"  # else a new folder would hide what is unseen
-    words = ("status", "--porcelain=v2", "-z", f"--untracked-files={untracked}")
-    found = []
-    with look_behind_flags(tree, env) as seen:
-        shown = tree.run_readonly(*words, env=seen).out
-    for record in split_records(shown):
-        kind, _, rest = record.partition(" ")
-        if kind == "?" and tree.unseen is not None and tree.unseen.hides_new(rest):
-            continue
-        if kind == "?":
-            found.append(ChangedPath(rest, "?", "?"))
-        elif kind == "1":
-            letters, sub, _, mode, _, _, blob, path = rest.split(" ", 7)
-            if letters in (".M", ".T") and tree.unseen and tree.unseen.hides_change(path):
-                continue
-            inside = sub[1:].replace(".", "") if sub[0] == "S" else ""
-            found.append(ChangedPath(path, letters[0], letters[1], inside, mode, blob))
-        elif kind == "u":
-            found.append(ChangedPath(rest.split(" ", 9)[9], "U", "U"))
-    return _add_inner_changes(tree, found, untracked, env)
-
-
-def _add_inner_changes(
-    tree: Repo, found: list[ChangedPath], untracked: str, env: Mapping[str, str] | None
-) -> list[ChangedPath]:
-    """``found`` with what is changed inside of submodules, as git's own letters say it."""
-    by_path = {change.path: change for change in found}
-    for path in list_filled(tree, env):
-        inner = read_changes(open_inner(tree, path), untracked=untracked)
-        letters = "M" if any(not one.is_new for one in inner) else ""
-        letters += "U" if any(one.is_new for one in inner) else ""
-        known = by_path.get(path)
-        if not letters or (tree.unseen is not None and tree.unseen.hides_change(path)):
-            continue
-        if known is None:
-            by_path[path] = ChangedPath(path, ".", "M", letters, GITLINK)
-        elif not known.is_new:
-            worktree = "M" if known.worktree == "." else known.worktree
-            by_path[path] = replace(known, worktree=worktree, submodule=known.submodule + letters)
-    return list(by_path.values())
 
 
 def take_snapshot(tree: Repo, message: str) -> Snapshot:

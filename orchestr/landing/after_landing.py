@@ -23,6 +23,7 @@ from orchestr.cell.pull_request.claim import is_foreign
 from orchestr.cell.worktree.damage import belongs_to_clone
 from orchestr.cell.worktree.discard import put_worktree, remove_cell_worktree
 from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.cell.worktree.readable_checkout import remove_checkouts
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError, Unavailable
@@ -197,6 +198,8 @@ def tidy_landed_cell(ctx: CellContext, head: str, warn: Warn) -> None:
     landing = ctx.run.settings.landing
     if ctx.cell.action is Action.PUSH:
         return
+    if not landing.keep_worktrees:
+        remove_checkouts(ctx)
     if not landing.keep_worktrees and ctx.worktree.exists():
         _remove_landed_worktree(ctx, head, warn)
     if landing.delete_branches and not ctx.worktree.exists():

@@ -20,8 +20,8 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases import cross_checks
 from orchestr.cell.proof import run_checks
 from orchestr.cell.worktree import check_worktree
-from orchestr.cell.worktree.ensure import ensure_upstreams
 from orchestr.cell.worktree.links_back import find_links_back
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams
 from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
@@ -208,7 +208,7 @@ def _make_cross_request(run: FeatureRun, request: SuiteRequest, order: CheckOrde
         request,
         tree=digest(order.tree, cross_checks.cell_trees(run)),
         folder=request.folder / f"cross-{run.feature.name}",
-        env={**request.env, **cross_checks.expose_cell_trees(run)},
+        env={**request.env, **cross_checks.expose_cell_trees(run, order.repo)},
     )
 
 

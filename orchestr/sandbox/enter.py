@@ -19,6 +19,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs 5 ms
 FAILED = 126
 PROXY = "import sys; sys.path.append(sys.argv[1]); import orchestr.sandbox.proxy as p; p.main()"
+FIXED = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi")
 ISOLATION = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
     "--cap-drop", "ALL", "--die-with-parent", "--new-session",
@@ -33,6 +34,10 @@ def main(words: list[str]) -> int:
             plan = json.load(stream)
         argv = words[separator + 1 :]
         options = [*ISOLATION, *plan["mounts"], "--dev", "/dev", "--proc", "/proc"]
+        # The kernel's settings belong to a uid, not to a capability: root could write them.
+        for path in FIXED:
+            if os.path.exists(path):  # noqa: PTH110
+                options += ["--ro-bind", path, path]
         options += ["--chdir", os.getcwd()]  # noqa: PTH109
         network, limits = plan["network"], plan["limits"]
         if limits["pids"] and not limits["scope"]:

@@ -32,6 +32,10 @@ from orchestr.sandbox.places import (
 from orchestr.settings.records import LimitSettings, SandboxSettings
 
 PLAN = "wall.json"
+# How bubblewrap, `enter` and `listen` end when they cannot begin, and how they say so.
+BROKEN = frozenset((1, 125, 126))
+COMPLAINTS = (b"bwrap: ", b"orchestr: sandbox: ", b"orchestr: the network of the sandbox: ")
+RETRY_AFTER = 2.0  # s; memory, processes or mounts may be there again
 REFUSED = "refused-hosts.jsonl"  # what the proxy did not let through, see `orchestr.sandbox.proxy`
 # What every program has to itself: temporary files, and the sockets of the system's services.
 PRIVATE = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
@@ -101,6 +105,17 @@ class WallRequest:
     limits: LimitSettings = field(default_factory=LimitSettings)
 
 
+def explain_broken_wall(code: int | None, output: bytes, errors: bytes) -> str | None:
+    """Why a sandbox was not entered, by what its start said; None when it was.
+
+    ``output`` and ``errors`` are the beginnings of what came out of both streams.
+    """
+    if code not in BROKEN or output or not errors.startswith(COMPLAINTS):
+        return None
+    line = errors.decode("utf-8", "replace").strip().splitlines()[0]
+    return f"its sandbox could not be entered: {line[:300]}"
+
+
 def wrap_command(plan: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
     """The command that runs ``argv`` behind the wall of a plan."""
     return (sys.executable, "-I", "-S", str(ENTER), str(plan), "--", *argv)
@@ -129,6 +144,9 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
     _cover_caches(table, request, home)
     _cover_work(table, request)
     _cover_config(table, request)
+    for path in find_listening_sockets():
+        if not path.is_relative_to(request.worktree):
+            table.hide(path)
     for name in request.settings.hide:
         table.hide(_expand(name, home))
     for name in request.settings.show:
@@ -245,6 +263,21 @@ def _program_folders(env: Mapping[str, str]) -> list[Path]:
     """The folders of PATH that lie where a sandbox shows nothing of its own accord."""
     found = [Path(name) for name in env.get("PATH", "").split(os.pathsep) if name.startswith("/")]
     return [p for p in found if any(p.is_relative_to(e) for e in PRIVATE) and p.is_dir()]
+
+
+def find_listening_sockets(table: Path = Path("/proc/net/unix")) -> list[Path]:
+    """The sockets of services on this machine that lie in folders which can be read inside.
+
+    A read-only mount does not keep anybody from connecting to one: of docker, ssh, a multiplexer.
+    """
+    try:
+        lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    names = {line.split(None, 7)[7] for line in lines if len(line.split(None, 7)) == 8}
+    paths = [Path(name) for name in sorted(names) if name.startswith("/")]
+    hidden = [path for path in paths if not any(path.is_relative_to(p) for p in PRIVATE)]
+    return [path for path in hidden if path.is_socket()]
 
 
 def _describe_network(request: WallRequest) -> dict[str, Any]:

@@ -145,3 +145,18 @@ def test_siblings_that_keep_to_themselves(workspace: MakeWorkspace) -> None:
     for cell in ("a", "b", "c"):
         names = git(ws.repos / "app.git", "ls-tree", "--name-only", f"T-1-{cell}").splitlines()
         assert len([name for name in names if name.startswith(f"{cell}.")]) == 11
+
+
+def test_a_worktree_whose_agent_waits_for_a_slot(workspace: MakeWorkspace) -> None:
+    """What a sibling leaves there before an agent starts is in none of its commits."""
+    ws = workspace(cells={"bad": {}, "good": {}}, settings={"limits": {"jobs": 1}})
+    waits = 'while [ ! -e "$s/cells/demo/{0}/attempts/1/notes.txt" ]; do sleep 0.1; done'
+    trespass = f's="$AGENT_DIR/../.orchestr"; {waits}; echo evil > $s/worktrees/demo/{{0}}/evil.txt'
+    ws.script("bad", trespass.format("good"))
+    ws.script("good", trespass.format("bad"))
+    ws.run("run", "demo")
+    cell = "good" if ws.starts()[0] == "bad 1" else "bad"  # the one that came second
+    assert "evil.txt" in told(ws, cell)
+    names = git(ws.worktree(cell), "ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    assert names == ["README.md"]
+    assert git(ws.repos / "app", "show", f"refs/orchestr/attempts/demo/{cell}/1-person:evil.txt")

@@ -7,6 +7,7 @@ is read from the commit that came of it.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,28 @@ def test_a_hook_that_refuses_still_refuses(walled: MakeWalled) -> None:
     hook.chmod(0o755)
     ws.run("run", "demo", code=1)
     assert "no such commits here" in ws.status()["a"]["reason"]
+
+
+def test_a_wall_that_cannot_be_entered_for_a_moment(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No namespace to be had: no verdict on the agent, which starts when there is one again."""
+    ws = walled(cells={"a": {"checks": [{"kind": "command", "run": ["test", "-f", "a.txt"]}]}})
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    real = shutil.which("bwrap")
+    wrapper = tools / "bwrap"
+    wrapper.write_text(f"""#!/bin/sh
+        if [ "$1" = --args ]; then
+            echo x >> {tools}/count
+            case $(wc -l < {tools}/count) in
+                1 | 3) echo "bwrap: Creating new namespace failed: out of space" >&2; exit 1;;
+            esac
+        fi
+        exec {real} "$@"
+        """)
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["a 1"]
+    assert ws.states() == {"a": "done"}

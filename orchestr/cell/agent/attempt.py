@@ -31,6 +31,7 @@ from orchestr.cell.worktree.harm_record import add_harm
 from orchestr.cell.worktree.person_changes import record_clean, record_left
 from orchestr.cell.worktree.ports import lease_cell_ports
 from orchestr.cell.worktree.prepare_branch import prepare_branch
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams, put_back_upstreams
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
@@ -99,6 +100,7 @@ def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker)
     """The agent, then the proof; what is not its own goes back to it once. Raises PhaseFailed."""
     while True:
         verdict = drive_agent(ctx, author_work(ctx, attempt))
+        put_back_upstreams(ctx)
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
@@ -144,6 +146,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt
     write_plan.check_plan_approved(ctx)
     stop_unrecorded_agents(ctx)
     ensure_worktree(ctx, marker)
+    ensure_upstreams(ctx)
     # What a killed check left is put right first: later that would undo our own work.
     recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
     start, notes = prepare_branch(ctx, marker)

@@ -17,9 +17,9 @@ from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
 from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
-from orchestr.cell.agent.sandbox_notes import describe_wall
+from orchestr.cell.agent.sandbox_prompt import describe_wall
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.ensure import ensure_upstreams, readable_checkout
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables, plan_file
 from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author

@@ -26,7 +26,7 @@ from orchestr.cell.kit import expand_names
 from orchestr.cell.pull_request.text import pull_request_url
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.commit_style import CommitRules
-from orchestr.cell.worktree.ensure import readable_checkout
+from orchestr.cell.worktree.readable_checkout import readable_checkout
 from orchestr.errors import Problem
 from orchestr.settings.records import Settings
 from orchestr.spec.checks import CheckDef, Gate

@@ -7,6 +7,7 @@ session, then the supervisor owns the agent; whoever finds the record open goes 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.agent.launch import REPAIR, attempt_session, prepare_next_start
@@ -17,7 +18,8 @@ from orchestr.cell.proof.commit_result import commit_and_prove_repair
 from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.harm_record import add_harm
-from orchestr.cell.worktree.person_changes import set_aside_person_changes
+from orchestr.cell.worktree.person_changes import record_left, set_aside_person_changes
+from orchestr.cell.worktree.readable_checkout import put_back_upstreams
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
@@ -71,6 +73,7 @@ def carry_out_repair(
     try:
         _resume_author(ctx, attempt, marker, record)
         drive_agent(ctx, author_work(ctx, attempt, phase, round=record.number))
+        put_back_upstreams(ctx)
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
@@ -165,6 +168,7 @@ def _resume_author(
     words = read_file(repairs.words_path(ctx.dir, attempt.number, record.number)).decode("utf-8")
     session = attempt_session(ctx, attempt)
     set_aside_person_changes(ctx)
+    record_left(ctx, attempt.number, goes_on=True)
     snapshot_branches(ctx, attempt, marker)
     write_atomic(folder / REPAIR, words.encode())
     prepare_next_start(folder, session, words)
@@ -183,6 +187,8 @@ def _close_and_journal(
     after: str = "",
     detail: str = "",
 ) -> RepairRound:
+    with suppress(OrchestrError):  # a damaged worktree is put right by whoever needs it next
+        record_left(ctx, attempt.number)
     closed = repairs.close_round(
         ctx.dir, attempt.number, record, outcome, after=after, detail=detail
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestr.cell.agent.launch import attempt_session, prepare_next_start
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
+from orchestr.cell.worktree.person_changes import record_left
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -35,6 +36,7 @@ def return_to_author(ctx: CellContext, attempt: Attempt, refused: PathsNotOwned)
     session = attempt_session(ctx, attempt)
     words = refused.ownership.message_to_agent
     if not (folder / MARK).exists():
+        record_left(ctx, attempt.number, goes_on=True)
         write_json(
             folder / MARK,
             {"ended": _count_ended_starts(folder), "paths": list(refused.ownership.paths)},

@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestr.agents import AgentVerdict
 from orchestr.agents.usage import UsageMeter, tally_transcript
+from orchestr.cell.agent.after_sandbox import raise_if_wall_broke, report_refused_hosts
 from orchestr.cell.agent.launch import (
     explain_missing_variables,
     last_start_offset,
@@ -25,12 +26,13 @@ from orchestr.cell.agent.launch import (
     prepare_next_start,
     read_time_limit,
     session_to_resume,
+    start_offsets,
     write_launch,
 )
-from orchestr.cell.agent.sandbox_notes import report_refused_hosts
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
-from orchestr.errors import CorruptState, Interrupted
+from orchestr.cell.worktree.person_changes import hand_over_worktree, record_left
+from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
@@ -58,7 +60,8 @@ POLL = 0.2  # s, while waiting for the end of a usage limit
 
 @dataclass(frozen=True, slots=True)
 class AgentWork:
-    """One agent to drive. ``write`` makes its prompt and `launch.json` in ``folder``.
+    """One agent to drive. ``write`` makes its prompt and `launch.json` in ``folder`` right before a
+    start; ``leave`` writes down what it leaves when it is to start again later.
 
     ``part`` names what is not the author's work in an attempt (a review): its costs count apart.
     ``told`` goes into the journal with each of its events.
@@ -72,6 +75,7 @@ class AgentWork:
     write: Callable[[], None]
     part: str = ""
     told: Mapping[str, Any] = field(default_factory=dict)
+    leave: Callable[[], None] = lambda: None
 
     @property
     def cost_key(self) -> int | str:
@@ -88,14 +92,20 @@ def author_work(
 ) -> AgentWork:
     """The attempt's own agent: its first work, or a repair when `go_on` came before."""
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
+
+    def write() -> None:
+        hand_over_worktree(ctx, attempt, again=bool(start_offsets(folder)))
+        write_launch(ctx, attempt, folder)
+
     return AgentWork(
         folder,
         attempt.process_marker(ctx.key),
         attempt.agent,
         attempt.number,
         phase or attempt.phase,
-        lambda: write_launch(ctx, attempt, folder),
+        write,
         told=told,
+        leave=lambda: record_left(ctx, attempt.number, goes_on=True),
     )
 
 
@@ -120,9 +130,12 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
                 continue
             verdict = judge_exit(ctx, work, end)
             journal_exit(ctx, work, end, verdict)
-            report_refused_hosts(ctx, work.folder, work.phase, work.attempt)
-            delete_tree(work.folder / "tmp")
+            raise_if_wall_broke(ctx, folder, end)
+            report_refused_hosts(ctx, folder, work.phase, work.attempt)
+            with suppress(OrchestrError):  # what is left of it is named by `orchestr doctor`
+                delete_tree(folder / "tmp")
             if verdict.limited:  # before the slot is free: the next one must see the pause
+                work.leave()
                 _pause_for_limit(ctx, work, verdict)
         if end.reason is ExitReason.STOPPED:
             if end.detail == LOST:
@@ -136,6 +149,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
         if verdict.limited:
             continue
         if verdict.session_lost and session_to_resume(folder) is not None:
+            work.leave()
             prepare_next_start(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
             ctx.provider_pause(work.agent).reset_backoff()

@@ -33,6 +33,7 @@ from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
+from orchestr.cell.worktree.readable_checkout import readable_checkout
 from orchestr.cell.worktree.wall import is_walled, wall_reviewer
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
@@ -227,7 +228,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
     settings = ctx.run.settings
     marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
-    read = (*case.pictures, *(up.worktree for up in ctx.upstreams()))
+    read = (*case.pictures, *(readable_checkout(up) for up in ctx.upstreams()))
     walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(reviewer.agent).prepare_launch(
         AgentRequest(

@@ -17,6 +17,7 @@ from orchestr.cell.worktree.branch_guard import restore_surroundings
 from orchestr.cell.worktree.discard import put_worktree
 from orchestr.cell.worktree.ensure import ensure_worktree
 from orchestr.cell.worktree.prepare_branch import prepare_branch
+from orchestr.cell.worktree.readable_checkout import put_back_upstreams
 from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import attempt_ref, make_snapshot_commit, salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass
@@ -97,6 +98,7 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
     A change in its own worktree is a warning: it is kept under a ref, undone, and the plan may
     be good all the same. Safe to repeat.
     """
+    put_back_upstreams(ctx)
     harm = restore_surroundings(ctx, plan, marker.base_ref)
     harm += find_trespass(ctx, plan)
     before = read_json(attempts.attempt_folder(ctx.dir, plan.number) / BEFORE) or {}

@@ -19,7 +19,8 @@ from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.damage import restore_missing_files
 from orchestr.cell.worktree.discard import remove_cell_worktree
-from orchestr.cell.worktree.ensure import ensure_upstreams, ensure_worktree
+from orchestr.cell.worktree.ensure import ensure_worktree
+from orchestr.cell.worktree.readable_checkout import ensure_upstreams
 from orchestr.cell.worktree.worktree_guard import kill_leftover_checks, recover_worktree
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import add_detached

@@ -20,8 +20,8 @@ from orchestr.cell.proof.run_checks import (
     result_details,
 )
 from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
-from orchestr.cell.worktree.ensure import readable_checkout
 from orchestr.cell.worktree.links_back import explain_links_back
+from orchestr.cell.worktree.readable_checkout import provide_checkout, readable_checkout
 from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
@@ -155,7 +155,7 @@ def _check_merge(
         marker=bench_marker(bench),
         env={
             **check_environment(ctx, merged.commit),
-            **expose_cell_trees(run),
+            **expose_cell_trees(run, repo),
             "ORCHESTR_WORKTREE": str(bench),
         },
         environ=os.environ,
@@ -213,18 +213,23 @@ def cell_trees(run: FeatureRun) -> dict[str, str | None]:
     return {c.name: read_tree(run.cell_context(c.name).dir) for c in run.feature.cells}
 
 
-def expose_cell_trees(run: FeatureRun) -> dict[str, str]:
-    """Where every cell's tree can be read; one that was cleaned away comes back, detached."""
+def expose_cell_trees(run: FeatureRun, repo: str) -> dict[str, str]:
+    """Where every cell's tree can be read; cells of ``repo``, whose merge is checked, in their
+    worktrees: one that was cleaned away comes back, detached."""
     found = {}
     for cell in run.feature.cells:
         ctx, head = run.cell_context(cell.name), run.cell_context(cell.name).read_head()
         if head is None:
             continue
-        if cell.action is Action.AGENT and not ctx.worktree.exists():
+        where = ctx.worktree
+        if cell.repo != repo or cell.action is Action.PUSH:
+            provide_checkout(ctx, None)
+            where = readable_checkout(ctx)
+        elif not where.exists():
             locks = run.layout.locks_dir
-            add_detached(ctx.repo, ctx.worktree, CommitId(head.head), locks=locks)
+            add_detached(ctx.repo, where, CommitId(head.head), locks=locks)
         name = cell.name.upper().replace("-", "_")
-        found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(readable_checkout(ctx))
+        found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(where)
         found[f"ORCHESTR_CELL_{name}_HEAD"] = head.head
     return found
 

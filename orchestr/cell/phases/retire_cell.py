@@ -19,6 +19,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.claim import is_own_open
 from orchestr.cell.removed_cells import RemovedCell
 from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.cell.worktree.readable_checkout import remove_checkouts
 from orchestr.cell.worktree.salvage import find_free_ref, is_same_repository
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.forges.base import ClosingForge, PullRequest
@@ -164,6 +165,7 @@ def _close(ctx: CellContext, pr: PullRequest, say: Say) -> None:
 
 
 def _remove_worktree(ctx: CellContext, say: Say) -> None:
+    remove_checkouts(ctx)
     if not ctx.worktree.exists():
         return
     for failure in run_teardown(ctx):  # reported, and no reason to keep the worktree

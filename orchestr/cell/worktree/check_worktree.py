@@ -22,7 +22,8 @@ from orchestr.errors import OrchestrError
 from orchestr.files import read_file, read_json, write_atomic, write_json
 from orchestr.git.agent_environment import exclude_config
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.snapshot import list_new_paths, read_changes
+from orchestr.git.snapshot import list_new_paths
+from orchestr.git.status import read_changes
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.git.worktrees import add_detached, clear_stale_locks
 from orchestr.process.tree import kill_marked

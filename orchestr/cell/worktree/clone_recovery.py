@@ -14,43 +14,54 @@ from pathlib import Path
 from orchestr.cell.worktree.clone_config import FileJudge, compare_clone_files
 from orchestr.cell.worktree.clone_judge import make_judge
 from orchestr.cell.worktree.clone_snapshot import (
+    clone_key,
     key_folder,
     list_snapshots,
     lock_of,
     parse_snapshot,
     read_clone_files,
     save_snapshot,
+    snapshot_file,
 )
 from orchestr.cell.worktree.user_guard import recover_user_files
 from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
 
+KILLED = "was at work in a run that was killed"
+
 
 def recover_clones(layout: WorkspaceLayout) -> list[str]:
     """Put back what is no person's in the files of every picture; what that was, for people."""
-    texts: list[str] = []
-    for path in list_snapshots(layout):
-        with lock_of(layout, path.stem):
-            before = parse_snapshot(path)
-            if before is None or not before.common or not Path(before.common).is_dir():
-                continue
-            common, judge = Path(before.common), _judge_for(layout, before.holders)
-            now = read_clone_files(common)
-            found = compare_clone_files(common, before.files, now, judge, before.covers_file)
+    texts = [text for path in list_snapshots(layout) for text in _recover(layout, path, KILLED)]
+    return [*texts, *recover_user_files(layout, lambda keys: _judge_for(layout, keys, KILLED))]
+
+
+def recover_clone(layout: WorkspaceLayout, common: Path) -> None:
+    """The same for one clone whose agents are at work, before our git looks into its worktrees for
+    another cell; their own end says it."""
+    _recover(layout, snapshot_file(layout, clone_key(common)), "was at work")
+
+
+def _recover(layout: WorkspaceLayout, path: Path, what: str) -> list[str]:
+    with lock_of(layout, path.stem):
+        before = parse_snapshot(path)
+        if before is None or not before.common or not Path(before.common).is_dir():
+            return []
+        common, judge = Path(before.common), _judge_for(layout, before.holders, what)
+        now = read_clone_files(common)
+        found = compare_clone_files(common, before.files, now, judge, before.covers_file)
+        if found.restored:  # what a person changed is found again by the end, which says it
             found.put_back()
-            files = read_clone_files(common) if found.personal else before.files
             recovered = (*before.recovered, *found.restored)
-            save_snapshot(path, replace(before, files=files, recovered=recovered))
-            texts += [*found.restored, *found.personal]
-    return [*texts, *recover_user_files(layout, lambda holders: _judge_for(layout, holders))]
+            save_snapshot(path, replace(before, recovered=recovered))
+    return found.restored
 
 
-def _judge_for(layout: WorkspaceLayout, holders: tuple[str, ...]) -> FileJudge:
+def _judge_for(layout: WorkspaceLayout, holders: tuple[str, ...], what: str) -> FileJudge:
     """All of them are taken for one: whose change it was does not matter here."""
     first = holders[0] if holders else ""
     folder = key_folder(layout, first)
     newest = attempts.current_attempt(folder)
     number = newest.number if newest is not None else 0
     kept = attempts.attempt_folder(folder, number) / "changed"
-    during = f"{first.replace('/', ':')} was at work in a run that was killed"
-    return make_judge(layout, first, holders[1:], kept, during)
+    return make_judge(layout, first, holders[1:], kept, f"{first.replace('/', ':')} {what}")

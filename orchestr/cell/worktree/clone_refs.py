@@ -258,7 +258,11 @@ def _moved_by_a_checkout(ctx: CellContext, ref: str) -> bool:
     """
     last = _read_reflog(ctx.repo, ref)[:1]
     cells = {entry.path for entry in ctx.run.registry.entries()}
-    people = (e for e in ctx.repo.list_worktrees() if not e.bare and str(e.path) not in cells)
+    people = [
+        e for e in ctx.repo.list_worktrees()
+        if not e.bare and str(e.path) not in cells
+        and not e.path.is_relative_to(ctx.run.layout.state)
+    ]  # fmt: skip
     return bool(last) and any(
         last[0] in _read_reflog(ctx.repo.at_path(e.path), "HEAD") for e in people
     )

@@ -179,12 +179,17 @@ def list_snapshots(layout: WorkspaceLayout) -> list[Path]:
 
 def snapshot_path(ctx: CellContext) -> Path:
     """The file of the picture of the cell's clone."""
-    return ctx.run.layout.state / "surroundings" / f"{_clone_key(ctx)}.json"
+    return snapshot_file(ctx.run.layout, clone_key(common_dir(ctx)))
+
+
+def snapshot_file(layout: WorkspaceLayout, name: str) -> Path:
+    """The file of the picture of that name."""
+    return layout.state / "surroundings" / f"{name}.json"
 
 
 def snapshot_lock(ctx: CellContext) -> FlockLock:
     """The lock around taking and comparing the picture."""
-    return lock_of(ctx.run.layout, _clone_key(ctx))
+    return lock_of(ctx.run.layout, clone_key(common_dir(ctx)))
 
 
 def lock_of(layout: WorkspaceLayout, name: str) -> FlockLock:
@@ -192,5 +197,6 @@ def lock_of(layout: WorkspaceLayout, name: str) -> FlockLock:
     return FlockLock(layout.locks_dir / f"surroundings-{name}.lock")
 
 
-def _clone_key(ctx: CellContext) -> str:
-    return hashlib.sha256(os.fsencode(common_dir(ctx))).hexdigest()[:16]
+def clone_key(common: Path) -> str:
+    """The name of the picture of a clone."""
+    return hashlib.sha256(os.fsencode(common)).hexdigest()[:16]

@@ -25,7 +25,8 @@ from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, keep_work
 from orchestr.git.inner_repositories import open_inner
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import ANY_EXIT, split_records
-from orchestr.git.snapshot import GITLINK, Snapshot, read_changes, take_snapshot
+from orchestr.git.snapshot import Snapshot, take_snapshot
+from orchestr.git.status import GITLINK, read_changes
 from orchestr.git.worktrees import NotDeleted, remove_worktree
 from orchestr.state.attempts import attempt_folder
 
@@ -110,7 +111,7 @@ def move_new_files(ctx: CellContext, left: Path) -> list[str]:
             names += [f"{change.path}/{name}" for name in _list_new_files(repo, change.path)]
     if not names:
         return []
-    place = _move_paths(ctx.worktree, names, left)
+    place = move_paths(ctx.worktree, names, left)
     return [f"new files of the worktree were moved to {place}: {format_paths(names)}"]
 
 
@@ -132,7 +133,7 @@ def restore_submodules(tree: Repo, ref: str, left: Path) -> None:
         inner.update_ref(f"{ref}-{kept.commit[:12]}", kept.commit)
         new = _list_new_files(tree, change.path)
         if new:
-            _move_paths(inner.path, new, left / change.path)
+            move_paths(inner.path, new, left / change.path)
         inner.run_git("checkout", "--quiet", "--force", "--detach", commit)
         restore_submodules(inner, ref, left / change.path)
 
@@ -204,7 +205,7 @@ def _keep_all(ctx: CellContext, number: int, target: CommitId | None, *, clean: 
     left = left_folder(ctx, number)
     if lost:
         try:
-            left = _move_paths(ctx.worktree, lost, left)
+            left = move_paths(ctx.worktree, lost, left)
         except OSError as error:
             raise ctx.fail(
                 f"{format_paths(lost)} of {ctx.worktree} cannot be kept, so nothing was taken away:"
@@ -259,7 +260,7 @@ def _list_new_files(tree: Repo, submodule: str) -> list[str]:
     return [c.path.rstrip("/") for c in read_changes(inner) if c.is_new]
 
 
-def _move_paths(top: Path, names: Sequence[str], left: Path) -> Path:
+def move_paths(top: Path, names: Sequence[str], left: Path) -> Path:
     """Move paths of the worktree to ``left``, or beside it where one name is taken there."""
     place, copy = left, 1
     while any(os.path.lexists(place / name) for name in names):

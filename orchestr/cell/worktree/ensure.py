@@ -1,4 +1,4 @@
-"""The worktree of a cell is there, whatever happened to it, and so are those of its upstreams."""
+"""The worktree of a cell is there, whatever happened to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.damage import record_place, restore_missing_files
 from orchestr.cell.worktree.misplaced import describe_misplaced, suggest_return
 from orchestr.cell.worktree.person_changes import record_new_worktree
-from orchestr.cell.worktree.salvage import is_same_repository
 from orchestr.cell.worktree.setup import (
     has_setup_failed,
     is_setup_pending,
@@ -19,8 +18,8 @@ from orchestr.cell.worktree.setup import (
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import Branch, CommitId
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
-from orchestr.git.worktrees import add_detached, add_worktree, repair_worktree
-from orchestr.spec.phases import Action, Phase
+from orchestr.git.worktrees import add_worktree, repair_worktree
+from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
@@ -148,22 +147,3 @@ def check_branch(ctx: CellContext, base: CommitId) -> None:
                 f"branch {branch} is checked out at {entry.path}",
                 hint=f"git -C {entry.path} switch --detach, or finish the work there",
             )
-
-
-def ensure_upstreams(ctx: CellContext) -> None:
-    """Every upstream's tree is there to be read: a removed one comes back, detached."""
-    for upstream in ctx.upstreams():
-        head = upstream.read_head()
-        if head is None or upstream.cell.action is Action.PUSH:
-            continue
-        if upstream.worktree.exists() and is_same_repository(upstream):
-            continue
-        add_detached(upstream.worktree_owner, upstream.worktree, CommitId(head.head),
-                     locks=ctx.run.layout.locks_dir)  # fmt: skip
-
-
-def readable_checkout(ctx: CellContext) -> Path:
-    """Where a cell's files can be read: its worktree, or a person's checkout."""
-    if ctx.cell.action is Action.PUSH:
-        return find_checkout(ctx) or ctx.repo_path
-    return ctx.worktree

@@ -1,10 +1,11 @@
 """What a person changed in a cell's worktree and did not commit: kept, named, in no agent's commit.
 
-Whenever we leave a worktree to nobody (an attempt ended, a branch was made ready, a set-up ran),
-`record_left` writes down what is uncommitted there: `left.json`, with a commit below the attempt's
-ref that holds it. Before an agent starts, `set_aside_person_changes` compares: what differs is a
-person's. It goes under a ref of its own, the worktree gets back what an attempt had left, and a
-warning names paths and ref.
+Whenever we leave a worktree to nobody (an attempt ended or waits for its provider, a branch was
+made ready, a set-up ran), `record_left` writes down what is uncommitted there: `left.json`, with a
+commit below the attempt's ref that holds it. Before the branch is made ready, and again when an
+agent starts, which may be hours later, `set_aside_person_changes` compares: what differs is a
+person's, or that of an agent of another cell. It goes under a ref of its own, the worktree gets
+back what an attempt had left, and a warning names paths and ref.
 
 What survives a crash: `begin_change` says that we change the worktree ourselves, until
 `record_left` says how we left it. The ref of a person's changes is there before anything is taken
@@ -25,6 +26,7 @@ from orchestr.codec import Record, read_json_record, write_json_record
 from orchestr.git.repo import CommitId
 from orchestr.git.runner import join_records, split_records
 from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 
 LEFT = "left.json"  # in a cell's folder
@@ -39,13 +41,14 @@ MOVED = "; repositories inside it are now in {left}"
 
 class WorktreeLeft(Record, frozen=True):
     """`left.json`: ``commit`` holds HEAD (``head``) and all that was uncommitted; the two are equal
-    for a clean worktree, and empty while we change it. ``nested`` are repositories inside it,
-    ``operation`` what git was in the middle of."""
+    for a clean worktree, and empty while we or an agent change it. ``nested`` are repositories
+    inside it, ``operation`` what git was in the middle of, ``attempt`` the one that goes on."""
 
     head: str
     commit: str
     nested: tuple[str, ...] = ()
     operation: str = ""
+    attempt: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -60,8 +63,9 @@ class _Entry:
     blob: str
 
 
-def record_left(ctx: CellContext, number: int) -> None:
-    """Write down what is uncommitted now as our own doing, kept under the attempt's ref."""
+def record_left(ctx: CellContext, number: int, *, goes_on: bool = False) -> None:
+    """Write down what is uncommitted now as our own doing, kept under the attempt's ref.
+    ``goes_on``: the attempt's agent starts again from there."""
     repo = ctx.worktree_repo
     head, operation = repo.resolve_commit("HEAD"), unfinished_operation(repo) or ""
     if head is None:
@@ -71,7 +75,8 @@ def record_left(ctx: CellContext, number: int) -> None:
         commit = make_snapshot_commit(ctx, number) or head
         if commit != head:
             _keep(ctx, attempt_ref(ctx, number), commit)
-    write_json_record(ctx.dir / LEFT, WorktreeLeft(head, commit, nested, operation))
+    left = WorktreeLeft(head, commit, nested, operation, number if goes_on else 0)
+    write_json_record(ctx.dir / LEFT, left)
 
 
 def record_clean(ctx: CellContext, head: str) -> None:
@@ -83,7 +88,6 @@ def record_clean(ctx: CellContext, head: str) -> None:
 
 def record_new_worktree(ctx: CellContext, head: str) -> None:
     """Write down what the set-up of a new worktree left in it."""
-    ctx.worktree_is_new = True
     if ctx.repo_settings.setup:
         record_left(ctx, _newest_number(ctx))
     else:
@@ -102,6 +106,17 @@ def end_change(ctx: CellContext) -> None:
         record_left(ctx, _newest_number(ctx))
 
 
+def hand_over_worktree(ctx: CellContext, attempt: Attempt, *, again: bool) -> None:
+    """Right before an agent of the attempt starts, ``again`` or for the first time: set aside what
+    came into the worktree while it waited; from here on, what is changed there is its work."""
+    left = read_json_record(ctx.dir / LEFT, WorktreeLeft)
+    if again and (left is None or left.attempt != attempt.number):
+        return  # killed in between: what its earlier start left was not written down
+    set_aside_person_changes(ctx)
+    if attempt.number > 0:  # what an agent changes while it plans is undone
+        begin_change(ctx)
+
+
 def set_aside_person_changes(ctx: CellContext) -> None:
     """Keep what a person changed since we left the worktree, and take it out of the agent's way.
 
@@ -109,7 +124,7 @@ def set_aside_person_changes(ctx: CellContext) -> None:
     submodule.
     """
     repo, place = ctx.worktree_repo, ctx.worktree
-    left = None if ctx.worktree_is_new else _read_left(ctx)
+    left = _read_left(ctx)
     head = repo.resolve_commit("HEAD") if left is not None else None
     if left is None or head is None:
         return

@@ -18,9 +18,10 @@ from orchestr.cell.worktree.person_changes import (
     set_aside_person_changes,
 )
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
-from orchestr.cell.worktree.setup_baseline import put_back_changes
+from orchestr.cell.worktree.setup_baseline import put_back_changes, record_idle_paths
 from orchestr.cell.worktree.take_out_kit import take_out_kit
 from orchestr.cell.worktree.walled_hooks import wall_hooks
+from orchestr.git.checkout import clear_the_way
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
 from orchestr.git.worktrees import clear_stale_locks
@@ -82,6 +83,7 @@ def _reset_to_base(ctx: CellContext, base: CommitId) -> None:
         head = CommitId(old.head)
         ctx.repo.update_ref(find_free_ref(ctx, f"{attempt_ref(ctx, number)}-head", head), head)
     put_worktree(ctx, number, base, clean=True)
+    record_idle_paths(ctx)
 
 
 def _merge_remote(ctx: CellContext) -> list[str]:
@@ -134,6 +136,7 @@ def follow_rewritten_remote(ctx: CellContext, theirs: CommitId) -> bool:
     ref = find_free_ref(ctx, f"{attempt_ref(ctx, number)}-head", head)
     ctx.repo.update_ref(ref, head)
     put_worktree(ctx, number, theirs)
+    record_idle_paths(ctx)
     return True
 
 
@@ -149,9 +152,11 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
     if repo.dirty_paths():
         message_of_rest = commit_style.commit_message(ctx, "chore", "left by an earlier attempt")
         wall_hooks(ctx, repo).commit_all(message_of_rest)
-    merged = wall_hooks(ctx, repo).merge(other, message)
+    with clear_the_way(repo, other):
+        merged = wall_hooks(ctx, repo).merge(other, message)
     if merged.clean:
         put_back_changes(ctx, repo.require_head(), "a hook of the merge")
+        record_idle_paths(ctx)
         return []
     return [CONFLICTS.format(", ".join(merged.conflicts[:20]))]
 

@@ -4,7 +4,8 @@ Set-up commands (`npm install` writes its lock file), hooks of the checkout and 
 `.gitattributes` wants otherwise change files before any agent starts. That is not the agent's work:
 it is in no commit of its cell and counts against no `owned_paths`. Tracked files are put back, with
 what they were kept under a ref; what git still finds changed, and new files that it would add, are
-written to `baseline.json` (`orchestr.cell.baseline`).
+written to `baseline.json` (`orchestr.cell.baseline`). The same is done for what git finds changed
+after a merge or a reset of ours (`record_idle_paths`).
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from orchestr.cell.baseline import (
     BaselineFile,
     SetupBaseline,
     hash_file,
+    read_baseline,
     write_baseline,
 )
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.discard import left_folder, put_worktree, restore_submodules
 from orchestr.cell.worktree.salvage import attempt_ref, keep_worktree
+from orchestr.codec import replace
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import join_records
-from orchestr.git.snapshot import ChangedPath, list_new_paths, read_changes
+from orchestr.git.snapshot import list_new_paths
+from orchestr.git.status import ChangedPath, list_idle_paths, read_changes
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 
@@ -64,15 +68,33 @@ def record_baseline(ctx: CellContext, head: CommitId, before: Mapping[str, str])
         found = read_changes(repo, untracked="all")
     changes = [c for c in found if c.path not in before]
     stays = [c.path for c in changes if not c.is_new and not c.submodule]
-    if stays:
-        text = STAYS.format(paths=format_paths(stays), clone=ctx.repo_path)
-        ctx.emit(EventKind.CELL_WARNED, reason=text)
+    stays += list_idle_paths(repo)
+    _warn_of_idle_paths(ctx, stays)
     made = [c.path for c in changes if c.is_new and not c.path.endswith("/")]
     folders = _find_large_folders(repo, made) if len(made) > MOST else ()
     made = [path for path in made if not any(path.startswith(f"{one}/") for one in folders)]
     blobs = tuple(sorted(ctx.kit.blobs))  # now: the main checkout may change before the proof
     files = _describe_files(repo, [*stays, *made])
     write_baseline(ctx.dir, SetupBaseline(files, folders, blobs))
+
+
+def record_idle_paths(ctx: CellContext) -> None:
+    """After a merge or a reset of ours in a worktree that was clean: what git still finds changed
+    in tracked files is nobody's work (a filter with other bytes each time, modes that the disk does
+    not keep)."""
+    repo = ctx.worktree_repo
+    found = [c.path for c in read_changes(repo, untracked="no") if not c.submodule]
+    if found:
+        known = read_baseline(ctx.dir)
+        files = {**known.files, **_describe_files(repo, found)}
+        write_baseline(ctx.dir, replace(known, files=files))
+        _warn_of_idle_paths(ctx, found)
+
+
+def _warn_of_idle_paths(ctx: CellContext, paths: Sequence[str]) -> None:
+    if paths:
+        text = STAYS.format(paths=format_paths(sorted(paths)), clone=ctx.repo_path)
+        ctx.emit(EventKind.CELL_WARNED, reason=text)
 
 
 def put_back_changes(

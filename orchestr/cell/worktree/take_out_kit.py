@@ -22,6 +22,7 @@ from orchestr.cell.kit import ENGINE_SPECS
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.errors import MachineFault, OrchestrError
+from orchestr.git.conversion import is_attributes_file, normalize_entries
 from orchestr.git.filter_history import (
     TreeFilter,
     filter_history,
@@ -95,18 +96,21 @@ def take_out_kit(
 
 
 def _find_setup_changes(ctx: CellContext, base: CommitId, head: CommitId) -> dict[str, str]:
-    """The paths that differ from ``base`` only as set-up left them, with that blob.
+    """The paths that differ from ``base`` only as set-up left them, or by what git makes of the
+    files that a checkout writes, with that blob.
 
     Where a commit changes a `.gitattributes`, other line ends are its work.
     """
-    files = ctx.unseen.baseline.files
-    changed = ctx.repo.changed_paths(base, head) if files else []
-    if not files or any(path.rpartition("/")[2] == ".gitattributes" for path in changed):
+    repo, files = ctx.repo, ctx.unseen.baseline.files
+    differ = list_differences(repo, base, head)
+    if any(map(is_attributes_file, differ)):
         return {}
-    mine = [path for path in changed if path in files]
-    now = read_entries(ctx.repo, head, mine)
-    return {path: files[path].blob for path in mine
-            if path in now and now[path].split()[1] == files[path].blob}  # fmt: skip
+    now = {path: blob for path, (_, blob) in differ.items()}
+    found = {path: files[path].blob for path in now if path in files}
+    then = read_entries(repo, base, [path for path in now if path not in found])
+    then = {path: entry for path, entry in then.items() if entry.split()[0] == differ[path][0]}
+    found |= normalize_entries(repo, base, then)
+    return {path: blob for path, blob in found.items() if now[path] == blob}
 
 
 def _leave_out_of_index(ctx: CellContext, old: CommitId, new: CommitId) -> None:

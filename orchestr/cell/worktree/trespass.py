@@ -27,15 +27,17 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
-from orchestr.cell.worktree.clone_snapshot import is_open, key_folder
+from orchestr.cell.worktree.clone_recovery import recover_clone
+from orchestr.cell.worktree.clone_snapshot import common_dir, is_open, key_folder
 from orchestr.cell.worktree.discard import left_folder
 from orchestr.cell.worktree.salvage import attempt_ref, keep_worktree
+from orchestr.cell.worktree.worktree_link import leads_to_clone
 from orchestr.cell.worktree.write_activity import WriteEvidence, least_written
 from orchestr.errors import MachineFault, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import YES_OR_FATAL
-from orchestr.git.snapshot import read_changes
+from orchestr.git.status import read_changes
 from orchestr.git.trace import MOVING_HEAD, read_commands
 from orchestr.process.birth_time import read_birth_time
 from orchestr.state import attempts
@@ -79,6 +81,8 @@ def set_foreign_files_aside(ctx: CellContext, attempt: Attempt, start: CommitId)
             f"in its worktree, {'; '.join(noted)}",
             hint=f"orchestr run --fresh {ctx.name}, which starts again from the base",
         )
+    if not leads_to_clone(ctx.worktree, common_dir(ctx)):
+        return  # a damaged worktree is judged by who commits
     try:
         found = _find_foreign_files(ctx, start)
         doubtful = {} if found else _find_doubtful_files(ctx, start)
@@ -136,12 +140,25 @@ def find_trespass(ctx: CellContext, attempt: Attempt) -> list[str]:
             found.append(f"{words} was run in the worktree of {name}")
             _note_for_cell(layout, key, SUFFERED, f"{words} was run by the agent of {ctx.name}")
         with suppress(OrchestrError, OSError):
+            if not _is_safe_for_git(ctx, key, place):
+                continue  # its own end judges that
             files = _files_by(me, key, layout, Repo(place), place)
             if files:
                 found.append(f"the worktree of {name} was written to: {format_paths(files)}")
     # Last: who takes a file away has noted that before.
     blamed = _read_notes(attempts.attempt_folder(ctx.dir, attempt.number) / BLAMED)
     return list(dict.fromkeys([*found, *blamed]))
+
+
+def _is_safe_for_git(ctx: CellContext, key: str, place: Path) -> bool:
+    """Whether our git may look into the worktree of a cell at work: its agent can have planted
+    programs in its clone, and can have made a repository of its own of it."""
+    entry = ctx.run.registry.lookup(key)
+    if entry is None:
+        return False
+    common = Path(entry.common_dir)
+    recover_clone(ctx.run.layout, common)
+    return leads_to_clone(place, common)
 
 
 # --- whose a file is -------------------------------------------------------------------------

@@ -80,10 +80,11 @@ def recover_user_files(layout: WorkspaceLayout, make_judge: MakeJudge) -> list[s
         before = _read_picture(layout)
         if before is None:
             return []
-        found, files = _compare(before, make_judge(before.holders))
-        recovered = (*before.recovered, *found.restored)
-        _write_picture(layout, replace(before, files=files, recovered=recovered))
-    return [*found.restored, *found.personal]
+        found, _ = _compare(before, make_judge(before.holders))
+        if found.restored:
+            recovered = (*before.recovered, *found.restored)
+            _write_picture(layout, replace(before, recovered=recovered))
+    return found.restored
 
 
 def _compare(before: UserPicture, judge: FileJudge) -> tuple[FileChanges, Files]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.text import pull_request_url
-from orchestr.cell.worktree.ensure import readable_checkout
 from orchestr.cell.worktree.ports import port_variables
+from orchestr.cell.worktree.readable_checkout import readable_checkout
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import PLAN_TEXT, HeadRecord, WorktreeMarker

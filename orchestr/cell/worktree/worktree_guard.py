@@ -26,7 +26,7 @@ from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import CommitId
-from orchestr.git.snapshot import read_changes
+from orchestr.git.status import read_changes
 from orchestr.git.trace import moved_ref
 from orchestr.process.tree import kill_marked
 from orchestr.spec.phases import Action

@@ -20,6 +20,12 @@ def find_foreign_link(worktree: Path, common: Path) -> str:
     return "" if named.resolve().parent == (common / "worktrees").resolve() else str(named)
 
 
+def leads_to_clone(worktree: Path, common: Path) -> bool:
+    """Whether our git may work in ``worktree``: it is one of the clone, by its own word."""
+    named = _read_link(worktree / ".git") if not (worktree / ".git").is_symlink() else None
+    return named is not None and named.resolve().parent == (common / "worktrees").resolve()
+
+
 def put_link_back(worktree: Path, common: Path) -> None:
     """Let the `.git` file lead to the clone's record of the worktree; without one it goes away."""
     link = worktree / ".git"

@@ -1,0 +1,148 @@
+"""What a wall is asked for, as a plan: without entering it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestr.sandbox.places import locate_caches, locate_in_home
+from orchestr.sandbox.wall import (
+    ConfigFolder,
+    GitPlaces,
+    NetworkPlan,
+    WallRequest,
+    find_listening_sockets,
+    list_branch_places,
+    plan_wall,
+)
+from orchestr.settings.records import SandboxSettings
+from tests.conftest import MakeRepo
+
+
+@pytest.fixture
+def request_for(tmp_path: Path) -> Iterator[Any]:
+    """Requests of a cell in a temporary workspace, with a home folder of its own."""
+    for name in ("home/.ssh", "home/code", "ws/.orchestr/attempt", "work"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "blank").touch()
+
+    def make(**wanted: Any) -> WallRequest:
+        return WallRequest(
+            **{
+                "worktree": tmp_path / "work",
+                "folder": tmp_path / "ws/.orchestr/attempt",
+                "hidden": tmp_path / "ws/.orchestr",
+                "caches": tmp_path / "ws/.orchestr/caches",
+                "blank": tmp_path / "blank",
+                "settings": SandboxSettings(),
+                "env": {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin"},
+                **wanted,
+            }
+        )
+
+    yield make
+
+
+def mounts(request: WallRequest) -> dict[str, str]:
+    """Path -> option, of a plan."""
+    words = plan_wall(request, "bwrap", has_scopes=False)["mounts"]
+    found, at = {}, 0
+    while at < len(words):
+        two = words[at] == "--tmpfs"
+        found[words[at + (1 if two else 2)]] = words[at]
+        at += 2 if two else 3
+    return found
+
+
+def test_a_usual_plan(request_for: Any, tmp_path: Path) -> None:
+    found = mounts(request_for())
+    home = tmp_path / "home"
+    assert found[str(tmp_path / "work")] == "--bind"
+    assert found["/tmp"] == "--bind"
+    assert found["/run"] == found[str(home)] == "--tmpfs"
+    assert found[str(home / "code")] == "--ro-bind"
+    assert found.get(str(home / ".ssh"), "--tmpfs") == "--tmpfs"
+    assert found[str(home / ".cache")] == "--bind"
+
+
+def test_what_the_settings_add(request_for: Any, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "private").mkdir()
+    settings = SandboxSettings(hide=("~/private",), show=("~/.ssh",), write=("~/code",))
+    found = mounts(request_for(settings=settings))
+    assert found[str(home / "private")] == "--tmpfs"
+    assert found[str(home / ".ssh")] == "--ro-bind"
+    assert found[str(home / "code")] == "--bind"
+
+
+def test_a_workspace_that_is_the_home_folder_shows_no_secrets(
+    request_for: Any, tmp_path: Path
+) -> None:
+    found = mounts(request_for(read=(tmp_path / "home",)))
+    assert found[str(tmp_path / "home" / ".ssh")] == "--tmpfs"
+
+
+def test_what_would_show_everything_is_not_mounted(request_for: Any) -> None:
+    found = mounts(request_for(read=(Path("/"), Path("/tmp"))))
+    assert found["/tmp"] == "--bind"
+
+
+def test_an_agents_settings_are_a_copy(request_for: Any, tmp_path: Path) -> None:
+    mine = tmp_path / "home" / ".codex"
+    mine.mkdir()
+    (mine / "config.toml").write_text("x = 1\n")
+    folder = ConfigFolder(mine, ((mine / "config.toml", "config.toml"),))
+    request = request_for(config=(folder,))
+    assert mounts(request)[str(mine)] == "--bind"
+    copy = request.folder / "config-0" / "config.toml"
+    assert copy.read_text() == "x = 1\n"
+    copy.write_text("planted\n")
+    mounts(request)
+    assert copy.read_text() == "x = 1\n"
+    assert (mine / "config.toml").read_text() == "x = 1\n"
+
+
+@pytest.mark.parametrize(
+    "plan, kind",
+    [(NetworkPlan(), "all"), (NetworkPlan(("all",)), "all"), (NetworkPlan(()), "none"),
+     (NetworkPlan((), ("api.example.org",)), "rules"), (NetworkPlan(("a.example",)), "rules")],
+)  # fmt: skip
+def test_the_network(request_for: Any, plan: NetworkPlan, kind: str) -> None:
+    found = plan_wall(request_for(network=plan), "bwrap", has_scopes=False)["network"]
+    assert found["kind"] == kind
+
+
+def test_places_of_a_branch(make_repo: MakeRepo) -> None:
+    repo = make_repo()
+    repo.git("branch", "feature/one")
+    repo.git("branch", "feature/two")
+    common = repo.path / ".git"
+    written, fixed = list_branch_places(GitPlaces(common / "worktrees/x", common), "feature/one")
+    assert common / "refs/heads/feature" in written
+    assert common / "refs/heads" not in written
+    assert common / "refs/heads/feature/two" in fixed
+    assert common / "refs/heads/feature/one" not in fixed
+    assert {common / "objects/pack", common / "objects/info"} <= set(fixed)
+
+
+def test_places_follow_the_users_variables() -> None:
+    env = {"XDG_CONFIG_HOME": "/conf", "CARGO_HOME": "/cargo"}
+    assert locate_in_home(".config/gh", Path("/home/me"), env) == Path("/conf/gh")
+    assert locate_in_home(".ssh", Path("/home/me"), env) == Path("/home/me/.ssh")
+    assert (".cargo/registry", Path("/cargo/registry")) in set(locate_caches(Path("/home/me"), env))
+
+
+def test_listening_sockets_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestr.sandbox.wall.PRIVATE", (Path("/run"),))
+    place = tmp_path / "a socket"
+    with closing(socket.socket(socket.AF_UNIX)) as service:
+        service.bind(str(place))
+        service.listen()
+        assert place in find_listening_sockets()
+    place.unlink()
+    assert place not in find_listening_sockets()
