@@ -6,14 +6,12 @@ so in words, and what holds everywhere else. Nothing is read without a limit.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 EVERY = 0.5  # seconds between two looks
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ResourceWatch:
@@ -35,17 +33,32 @@ class ResourceWatch:
         if self._disk and written > self._disk:
             return f"wrote {_format_size(written)}, more than limits.disk allows"
         if self._memory:
-            used = sum(_read_private_bytes(pid) for pid in pids)
+            used = _measure_memory(list(pids), self._memory)
             if used > self._memory:
                 return f"used {_format_size(used)} of memory, more than limits.memory allows"
         return None
 
 
-def _read_private_bytes(pid: int) -> int:
-    """What a process has in memory and shares with no file."""
-    with suppress(OSError, ValueError, IndexError):
-        words = Path(f"/proc/{pid}/statm").read_bytes().split()
-        return (int(words[1]) - int(words[2])) * PAGE
+def _measure_memory(pids: Sequence[int], enough: int) -> int:
+    """What the processes have in memory and share with no file, together.
+
+    What several of them share (a fork's pages, shared memory) counts once. That takes the kernel
+    a walk through all pages of a process, so it is asked only where the simple sum, in which such
+    pages count for each, is more than ``enough``.
+    """
+    sums = [_read_sizes(Path(f"/proc/{pid}/status"), ("RssAnon:", "RssShmem:")) for pid in pids]
+    if sum(sums) <= enough:
+        return sum(sums)
+    parts = ("Pss_Anon:", "Pss_Shmem:")
+    rollups = [_read_sizes(Path(f"/proc/{pid}/smaps_rollup"), parts) for pid in pids]
+    return sum(rollups) or sum(sums)
+
+
+def _read_sizes(path: Path, names: tuple[str, ...]) -> int:
+    """The sum of these lines of a file below `/proc`, which are in kB; 0 when it is gone."""
+    with suppress(OSError, ValueError):
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(names))
     return 0
 
 
