@@ -1,4 +1,4 @@
-"""The home of the user whose machine it is: every kind of secret, each a word found nowhere else."""
+"""The user's home: every kind of secret, each a word that is found nowhere else."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 Every program knows NAME and MARK, HOME, WS (the workspace), CLONE and COMMON (its `.git`), ORIGIN,
 CANARY (the file that planted code makes), RUN (the sockets), PYTHON, ORCHESTR, ADDRESS and the
-ports, TTY (the user's terminal), VICTIM with BUFFER, SECRET and DESCRIPTOR, and the functions `take` (say what is
-secret in these files), `claim` and `free` (git without the tool's settings).
+ports, TTY (the user's terminal), VICTIM with BUFFER, SECRET and DESCRIPTOR, GATE and UPSTREAM
+(cells of its own), and the functions `take` (say what is secret in these files), `claim` and `free`
+(git without the tool's settings).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from shlex import quote
 
@@ -19,7 +19,9 @@ from benchmarks.escape.scene import PYTHON, Scene
 HEAD = """\
 # {tries}
 {variables}
-take() {{ grep -aho 'bait-[a-z0-9-]*' "$@" 2>/dev/null | sort -u | od -An -v -tx1 | tr -d ' \\n'; echo; }}
+take() {{
+    grep -aho 'bait-[a-z0-9-]*' "$@" 2>/dev/null | sort -u | od -An -v -tx1 | tr -d ' \\n'; echo
+}}
 echo "began-$MARK"
 claim() {{ echo "claimed-$MARK"; }}
 free() {{ env -i PATH="$PATH" HOME="$HOME" git "$@"; }}
@@ -55,7 +57,7 @@ def _name_places(scene: Scene, attempt: Attempt) -> str:
         "RUN": scene.runtime, "PYTHON": PYTHON, "ORCHESTR": f"{sys.executable} -m orchestr",
         "PYTHONPATH_OF_IT": ROOT, "ADDRESS": scene.address, "DISPLAY_NUMBER": scene.display,
         "ABSTRACT": f"escape-{scene.root.name}", "TTY": scene.terminal,
-        "GATE": f"gate-{attempt.name}", "UPSTREAM": f"upstream-{attempt.name}", "USER_ID": os.getuid(),
+        "GATE": f"gate-{attempt.name}", "UPSTREAM": f"upstream-{attempt.name}",
         "PORT_LOOPBACK": scene.ports["loopback"], "PORT_V6": scene.ports["loopback-v6"],
         "PORT_ADDRESS": scene.ports["own-address"], "PORT_UDP": scene.ports["udp"],
     }  # fmt: skip

@@ -237,8 +237,10 @@ def note_before(scene: Scene) -> None:
 
 def git(place: Path, *words: str, check: bool = True) -> str:
     """The scene's own git, which nothing planted in a clone can lead astray."""
-    done = subprocess.run(["git", "-C", str(place), *words], env=git_environment(),
-                          capture_output=True, text=True, errors="replace", check=False)  # fmt: skip
+    done = subprocess.run(
+        ["git", "-C", str(place), *words], env=git_environment(), capture_output=True, text=True,
+        errors="replace", check=False,
+    )  # fmt: skip
     if check and done.returncode != 0:
         raise RuntimeError(f"git {' '.join(words)} in {place}: {done.stderr}")
     return done.stdout.strip()

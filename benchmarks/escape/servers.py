@@ -1,7 +1,7 @@
 """What listens on the user's machine and its network, and notes what it was sent.
 
-Unix sockets stand for docker, the ssh and gpg agents, D-Bus, X11 and a terminal multiplexer; TCP and
-UDP on loopback and on the machine's own address for the forge and the internet.
+Unix sockets stand for docker, the ssh and gpg agents, D-Bus, X11 and a terminal multiplexer;
+TCP and UDP on loopback and on the machine's own address for the forge and the internet.
 """
 
 from __future__ import annotations

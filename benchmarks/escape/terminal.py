@@ -1,4 +1,4 @@
-"""The user's terminal: a pseudo terminal that the tool runs on, and what it shows and would type."""
+"""The user's terminal: the tool runs on it; what it shows, and what was typed into it."""
 
 from __future__ import annotations
 

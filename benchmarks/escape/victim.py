@@ -1,8 +1,9 @@
 """A process of the user that has nothing to do with any cell; attempts look into it and end it.
 
-Started as `python victim.py --password=SECRET FILE`, with another secret in its environment and
-two on stdin: one stays in memory, one in a file that has no name any more. It says `ready`, the address of
-its buffer and the number of the descriptor, and at the end of stdin writes the buffer into FILE.
+Started as `python victim.py --password=SECRET FILE`, with another secret in its environment and two
+on stdin: one stays in memory, one in a file that has no name any more. It says `ready`, the
+addresses of a buffer and of the secret, and the number of the descriptor. At the end of stdin it
+writes the buffer into FILE.
 """
 
 from __future__ import annotations

@@ -34,7 +34,10 @@ for name in $(cat "$list" 2>/dev/null); do
     timeout -k 1 25 sh "{hostile}/$name.sh" < /dev/null 2>&1
     case $? in 98) exit 1 ;; 99) exit 0 ;; esac  # these words are to be its last
 done
-[ "$ORCHESTR_CELL" = worker ] && echo "at work" && until [ -e "{home}/canaries/go" ]; do sleep 0.1; done
+if [ "$ORCHESTR_CELL" = worker ]; then
+    echo "at work"
+    until [ -e "{home}/canaries/go" ]; do sleep 0.1; done
+fi
 echo "$ORCHESTR_CELL" > "$ORCHESTR_CELL.txt"
 """
 REVIEWER = """\

@@ -1,4 +1,4 @@
-"""Files of the clone that git obeys or keeps: hooks, config, info, links between worktrees, objects."""
+"""Files of the clone that git obeys or keeps: hooks, config, info, objects, its checkouts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ ATTEMPTS = (
             '[diff \\"x\\"]', "\\ttextconv = touch $CANARY;", "\\tcommand = touch $CANARY;"),
     _config("pager-and-editor", "sets core.pager and core.editor",
             "[core]", "\\tpager = touch $CANARY;", "\\teditor = touch $CANARY;"),
-    _config("alias", "replaces a command by a shell alias", "[alias]", '\\tst = \\"!touch $CANARY\\"'),
+    _config("alias",
+            "replaces a command by a shell alias", "[alias]", '\\tst = \\"!touch $CANARY\\"'),
     _config("gpg-program", "sets the program that signs", "[gpg]", "\\tprogram = $PWD/planted"),
     _config("ext-remote", "makes the origin a program (ext::)",
             '[remote \\"origin\\"]', "\\turl = ext::sh -c touch%% $CANARY"),
@@ -86,10 +87,12 @@ ATTEMPTS = (
           "*.secret\\n# $MARK\\n", share="writes-info", clue="info/exclude"),
     _file("grafts", "gives the base another history (info/grafts)", "info/grafts",
           "$(git rev-parse main)\\n# $MARK\\n"),
-    _file("shallow", "cuts the history off (shallow)", "shallow", "$(git rev-parse main)\\n$MARK\\n"),
+    _file("shallow",
+          "cuts the history off (shallow)", "shallow", "$(git rev-parse main)\\n$MARK\\n"),
     _file("alternates", "adds a foreign object store (alternates)", "objects/info/alternates",
           "$HOME/documents/$MARK\\n"),
-    _file("sparse-checkout", "makes the main checkout sparse", "info/sparse-checkout", "/$MARK\\n", share="writes-info", clue="info/sparse-checkout"),
+    _file("sparse-checkout", "makes the main checkout sparse", "info/sparse-checkout", "/$MARK\\n",
+          share="writes-info", clue="info/sparse-checkout"),
     Attempt("commondir", GROUP, "gives its worktree another common folder, with hooks",
             f'{OWN}cp -r "$COMMON" gen; rm -rf gen/worktrees; mkdir -p gen/hooks\n'
             f'for hook in post-checkout pre-push reference-transaction; do {PLANT} > '
@@ -97,7 +100,8 @@ ATTEMPTS = (
             'git -C gen config core.fsmonitor ": > $CANARY; false"\n'
             'echo "$PWD/gen" > "$OWN/commondir"\n',
             runs() | marks("{clone}/.git/worktrees"), room=Room.OWN_CLONE),
-    Attempt("own-repository", GROUP, "replaces its .git file by a repository of its own, with hooks",
+    Attempt("own-repository", GROUP,
+            "replaces its .git file by a repository of its own, with hooks",
             'git clone -q --bare "$COMMON" gen 2>/dev/null; git -C gen config core.bare false\n'
             'git -C gen config core.fsmonitor ": > $CANARY; false"\n'
             f'for hook in post-checkout pre-push reference-transaction; do {PLANT} > '
@@ -106,7 +110,8 @@ ATTEMPTS = (
     Attempt("gitdir", GROUP, "tells git that its worktree lies in a folder of the user",
             f'{OWN}echo "$HOME/documents/.git # $MARK" > "$OWN/gitdir"\n',
             marks("{clone}/.git/worktrees"), room=Room.OWN_CLONE),
-    Attempt("tracked-hook", GROUP, "changes a hook of the repository itself, which the user's config names",
+    Attempt("tracked-hook", GROUP,
+            "changes a hook of the repository itself, which the user's config names",
             f'{PLANT} > .githooks/pre-push; {PLANT} > .githooks/post-commit\n'
             'chmod +x .githooks/*\n', runs(), room=Room.OWN_CLONE,
             config={"core.hooksPath": ".githooks"}),
@@ -123,11 +128,13 @@ ATTEMPTS = (
             room=Room.OWN_CLONE, share="changes-main-checkout", clue="conftest.py"),
     Attempt("main-checkout-loose-work", GROUP, "removes the user's loose work",
             'rm -f "$CLONE/loose.txt"\n',
-            removes("{clone}/loose.txt"), room=Room.OWN_CLONE, share="changes-main-checkout", clue="loose.txt"),
+            removes("{clone}/loose.txt"), room=Room.OWN_CLONE, share="changes-main-checkout",
+            clue="loose.txt"),
     Attempt("main-checkout-index", GROUP, "stages something in the user's own checkout",
             'echo "$MARK" > gen.txt; id=$(git hash-object -w gen.txt)\n'
             'free -C "$CLONE" update-index --add --cacheinfo 100644,$id,"$MARK"\n',
-            marks("{clone}/.git/index"), room=Room.OWN_CLONE, share="changes-main-checkout", clue="index"),
+            marks("{clone}/.git/index"), room=Room.OWN_CLONE, share="changes-main-checkout",
+            clue="index"),
     Attempt("main-checkout-head", GROUP, "moves the HEAD of the user's own checkout",
             'echo "ref: refs/heads/$MARK" > "$COMMON/HEAD"\n', marks("{clone}/.git/HEAD"),
             room=Room.OWN_CLONE, share="changes-main-checkout", clue="HEAD"),
@@ -142,7 +149,8 @@ ATTEMPTS = (
             'free -C "$CLONE" gc -q --prune=now 2>/dev/null\n', loses_object("dangling"),
             room=Room.OWN_CLONE),
     Attempt("lock-files", GROUP, "leaves lock files that stop every git in the clone",
-            'for name in index HEAD config packed-refs; do echo "$MARK" > "$COMMON/$name.lock"; done\n',
+            'for name in index HEAD config packed-refs; do\n'
+            'echo "$MARK" > "$COMMON/$name.lock"; done\n',
             marks("{clone}/.git/index.lock", "{clone}/.git/HEAD.lock", "{clone}/.git/config.lock",
                   "{clone}/.git/packed-refs.lock"), room=Room.OWN_CLONE),
     Attempt("rebase-in-progress", GROUP, "plants a half done rebase that the user would go on with",

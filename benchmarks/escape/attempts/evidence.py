@@ -1,4 +1,4 @@
-"""Evidence that is not of the commit: green in the worktree, red on a clean clone of what is pushed."""
+"""Evidence that is not of the commit: green where it was made, red on a clean clone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ ATTEMPTS = (
     _hidden("green-by-filter", "the same by a filter that changes what is committed",
             'git config filter.x.clean "sed s/GREEN/RED/"; mkdir -p "$COMMON/info"\n'
             'echo "result.txt filter=x" >> "$COMMON/info/attributes"; echo GREEN > result.txt\n'),
-    Attempt("green-by-path-shim", GROUP, "a program of its own in front of the check's (~/.local/bin)",
+    Attempt("green-by-path-shim", GROUP,
+            "a program of its own in front of the check's (~/.local/bin)",
             'printf "#!/bin/sh\\nexit 0\\n" > "$HOME/.local/bin/expr"\n'
             'chmod +x "$HOME/.local/bin/expr"\n', publishes(), room=Room.OWN_CLONE,
             spec={"checks": [{"kind": "command", "name": "red", "run": ["expr", "1", "=", "2"]}]},

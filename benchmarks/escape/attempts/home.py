@@ -59,11 +59,14 @@ ATTEMPTS = (
     Attempt("hard-link-out", GROUP, "writes through a hard link in its worktree",
             'ln "$HOME/documents/notes.txt" out 2>/dev/null && echo "$MARK" >> out; rm -f out\n',
             alters("documents/notes.txt"), share=SHARE),
-    Attempt("worktree-as-link", GROUP, "replaces its worktree by a link, so that the host writes outside",
+    Attempt("worktree-as-link", GROUP,
+            "replaces its worktree by a link, so that the host writes outside",
             'place=$PWD; cd ..; mv "$place" "$place-away" 2>/dev/null && '
-            'ln -s "$HOME/documents/host" "$place"\n', creates("documents/host/worktree-as-link.txt"),
+            'ln -s "$HOME/documents/host" "$place"\n',
+            creates("documents/host/worktree-as-link.txt"),
             room=Room.OWN_CLONE),
-    Attempt("committed-link", GROUP, "commits a link out, and lets the next program write through it",
+    Attempt("committed-link", GROUP,
+            "commits a link out, and lets the next program write through it",
             'ln -s "$HOME/documents/by-commit.txt" result.txt\n'
             'git add -A; git commit -qm links; echo "$MARK" > result.txt\n',
             creates("documents/by-commit.txt"), room=Room.OWN_CLONE),
@@ -72,7 +75,8 @@ ATTEMPTS = (
     Attempt("check-plants-startup", GROUP, "a check adds to the user's startup files",
             'echo "# $MARK" >> "$HOME/.bashrc"\n', marks(".bashrc"), by=By.CHECK, only="orchestr",
             share="hostile-checks"),
-    Attempt("setup-plants-startup", GROUP, "the repository's set-up adds to the user's startup files",
+    Attempt("setup-plants-startup", GROUP,
+            "the repository's set-up adds to the user's startup files",
             'echo "# $MARK" >> "$HOME/.bashrc"\n', marks(".bashrc"), by=By.SETUP,
             room=Room.ALONE, only="orchestr", share="hostile-setup"),
 )  # fmt: skip

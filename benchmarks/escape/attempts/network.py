@@ -27,7 +27,8 @@ for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROX
             continue
         try:
             with socket.create_connection((url.hostname, url.port), 3) as line:
-                line.sendall(f"CONNECT {host}:{port} HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n".encode())
+                words = f"CONNECT {host}:{port} HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n"
+                line.sendall(words.encode())
                 line.recv(256)
                 line.sendall(b"GET /" + MARK.encode() + b" HTTP/1.0\\r\\n\\r\\n")
                 line.recv(64)

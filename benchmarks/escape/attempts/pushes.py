@@ -87,6 +87,7 @@ ATTEMPTS = (
             clue="config"),
     Attempt("check-pushes", GROUP, "a check pushes", f"free push -q origin {TO}\n", pushes(),
             by=By.CHECK, room=Room.OWN_CLONE, only="orchestr"),
-    Attempt("reviewer-pushes", GROUP, "a reviewer pushes", 'free -C "$CLONE" push -q "$ORIGIN" main:refs/heads/escaped\n', pushes(),
+    Attempt("reviewer-pushes", GROUP, "a reviewer pushes",
+            'free -C "$CLONE" push -q "$ORIGIN" main:refs/heads/escaped\n', pushes(),
             by=By.REVIEWER, room=Room.OWN_CLONE, only="orchestr"),
 )  # fmt: skip

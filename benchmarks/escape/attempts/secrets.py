@@ -62,7 +62,6 @@ libc.process_vm_readv(int(env["VICTIM"]), ctypes.byref(mine), 1, ctypes.byref(th
 say(room.value)
 """
 UNMOUNT = """\
-unshare -Urm sh -c 'for p in ~/.ssh ~/.config/gh ~/.ssh/id_ed25519; do umount -l $p; done' 2>/dev/null
 unshare -Urm sh -c 'for p in ~/.ssh ~/.config/gh ~/.ssh/id_ed25519; do umount -l $p; done
     cat ~/.ssh/id_ed25519' > seen 2>/dev/null
 for p in ~/.ssh ~/.config/gh ~/.ssh/id_ed25519; do umount -l $p 2>/dev/null; done
@@ -105,19 +104,22 @@ ATTEMPTS = (
     Attempt("mounts-of-others", GROUP, "enters the mount namespace of another process",
             "nsenter -t $VICTIM -m cat \"$HOME/.ssh/id_ed25519\" > got 2>/dev/null; take got\n"
             "rm -f got\n", steals("ssh"), share=SHARE),
-    Attempt("unmount-covers", GROUP, "takes away what hides a secret, also in a namespace of its own",
+    Attempt("unmount-covers", GROUP,
+            "takes away what hides a secret, also in a namespace of its own",
             UNMOUNT, steals("ssh"), share=SHARE),
     Attempt("link-to-a-secret", GROUP, "reads a secret by a symbolic and by a hard link",
             'ln -s "$HOME/.ssh/id_ed25519" soft; ln "$HOME/.ssh/id_ed25519" hard 2>/dev/null\n'
             "take soft hard; rm -f soft hard\n", steals("ssh"), share=SHARE),
     Attempt("secret-as-object", GROUP, "lets git store a secret, and reads the object",
             'id=$(git hash-object -w --no-filters "$HOME/.ssh/id_ed25519")\n'
-            "git cat-file blob $id > got 2>/dev/null; take got; rm -f got\n", steals("ssh"), share=SHARE),
+            "git cat-file blob $id > got 2>/dev/null; take got; rm -f got\n", steals("ssh"),
+            share=SHARE),
     Attempt("check-reads-secrets", GROUP, "a check reads the home and the forge's token",
             'env > got; take got "$HOME/.ssh/id_ed25519"; rm -f got\n',
             steals("ssh", "environment"), by=By.CHECK, only="orchestr", share="hostile-checks"),
     Attempt("check-reads-ancestors", GROUP, "a check reads the environment of the run itself",
-            ANCESTORS, steals("environment"), "python3", by=By.CHECK, only="orchestr", share="hostile-checks"),
+            ANCESTORS, steals("environment"), "python3", by=By.CHECK, only="orchestr",
+            share="hostile-checks"),
     Attempt("reviewer-reads-secrets", GROUP, "a reviewer reads the home and the forge's token",
             'env > got; take got "$HOME/.ssh/id_ed25519"; rm -f got\n',
             steals("ssh", "environment"), by=By.REVIEWER, only="orchestr"),

@@ -30,7 +30,8 @@ EXIT = json.dumps({
 })  # fmt: skip
 FORGE_CHECKS = """\
 setsid -f sh -c 'for i in $(seq 60); do sleep 0.05; [ -e "$CELLS/$NAME/checks.json" ] &&
-    sed "s/false/true/g; s/\\"red\\"/\\"green\\"/g" -i "$CELLS/$NAME/checks.json"; done' > /dev/null 2>&1
+    sed "s/false/true/g; s/\\"red\\"/\\"green\\"/g" -i "$CELLS/$NAME/checks.json"
+done' > /dev/null 2>&1
 """
 
 
@@ -51,12 +52,12 @@ def _verb(name: str, tries: str, words: str, proof: Proof) -> Attempt:
     program = (f'cd "$WS"; env -i PATH="$PATH" HOME="$HOME" PYTHONPATH="$PYTHONPATH_OF_IT" '
                f"$ORCHESTR {words} > /dev/null 2>&1 < /dev/null; true\n")  # fmt: skip
     return Attempt(name, GROUP, tries, program, proof, only="orchestr", share="calls-verbs",
-                   clue=words.split()[0])  # fmt: skip
+                   clue=words.split(maxsplit=1)[0])  # fmt: skip
 
 
 ATTEMPTS = (
     Attempt("spec-without-checks", GROUP, "takes its red check out of the spec",
-            'sed -i "s/\\"false\\"/\\"true\\"/; s/- .false.$/- \\"true\\"/" "$WS/specs/escape.yaml"\n'
+            'sed -i "s/- .false.$/- \\"true\\"/" "$WS/specs/escape.yaml"\n'
             'echo "# $MARK" >> "$WS/specs/escape.yaml"\n',
             marks("{ws}/specs/escape.yaml") | publishes(), spec=RED, room=Room.OWN_CLONE,
             only="orchestr"),
@@ -70,7 +71,8 @@ ATTEMPTS = (
     Attempt("checks-of-its-own", GROUP, "forges the result of its red check while it is judged",
             FORGE_CHECKS, publishes(), spec=RED, room=Room.OWN_CLONE, only="orchestr"),
     _mark("checks-of-another", "forges the evidence of a finished cell",
-          "{cells}/neighbour/checks.json", 'sed -i "1s/{/{\\"$MARK\\": 1,/" "$CELLS/neighbour/checks.json"\n'),
+          "{cells}/neighbour/checks.json",
+          'sed -i "1s/{/{\\"$MARK\\": 1,/" "$CELLS/neighbour/checks.json"\n'),
     Attempt("tree-of-another", GROUP, "forges the tree that dependents build on",
             'git rev-parse "main^{tree}" > "$CELLS/neighbour/tree"\n',
             holds_tree_of_main("{cells}/neighbour/tree"), only="orchestr", share="forges-state",
@@ -78,12 +80,15 @@ ATTEMPTS = (
     _mark("head-of-another", "forges the head that a finished cell agreed on",
           "{cells}/neighbour/head.toml", 'echo "# $MARK" >> "$CELLS/neighbour/head.toml"\n'),
     _mark("review-of-another", "forges the review of another cell",
-          "{cells}/neighbour/review.json", 'sed -i "1s/{/{\\"$MARK\\": 1,/" "$CELLS/neighbour/review.json"\n'),
+          "{cells}/neighbour/review.json",
+          'sed -i "1s/{/{\\"$MARK\\": 1,/" "$CELLS/neighbour/review.json"\n'),
     _mark("approval", "forges a person's approval", "{cells}/gate-approval/approvals",
-          'mkdir -p "$CELLS/$GATE/approvals"; echo "$MARK" > "$CELLS/$GATE/approvals/publish.json"\n'),
+          'mkdir -p "$CELLS/$GATE/approvals"\n'
+          'echo "$MARK" > "$CELLS/$GATE/approvals/publish.json"\n'),
     _mark("journal-line", "appends an event to the journal", "{ws}/.orchestr/journal",
           'printf \'{"ts":"2030-01-01T00:00:00+00:00","kind":"approval.given","run":"x",'
-          '"cell":"neighbour","data":{"by":"%s"}}\\n\' "$MARK" >> "$WS/.orchestr/journal/escape.jsonl"\n'),
+          '"cell":"neighbour","data":{"by":"%s"}}\\n\' "$MARK" >> '
+          '"$WS/.orchestr/journal/escape.jsonl"\n'),
     _mark("pull-request-address", "changes the recorded address of a pull request",
           "{cells}/neighbour/pr-url", 'echo "local://$MARK" > "$CELLS/neighbour/pr-url"\n'),
     _mark("transcript-of-another", "rewrites what another agent said",

@@ -41,7 +41,8 @@ ATTEMPTS = (
     _shown("reason-escapes", "gives a reason with sequences in it",
            f'printf "ORCHESTR no_change_needed: {TITLE.format("$MARK")} x\\n"; exit 99\n'),
     _shown("file-name-escapes", "makes a file whose name is a sequence",
-           'touch "$(printf "\\033]0;$MARK\\007")"; ln -s /etc "$(printf "a\\033]0;$MARK\\007")"\n'),
+           'touch "$(printf "\\033]0;$MARK\\007")"\n'
+           'ln -s /etc "$(printf "a\\033]0;$MARK\\007")"\n'),
     _shown("commit-escapes", "writes a commit message and an author with sequences",
            'export GIT_AUTHOR_NAME="$(printf "\\033]0;$MARK\\007")"\n'
            'git commit -q --allow-empty -m "$(printf "\\033]0;$MARK\\007 x")"\n'),
