@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from benchmarks.escape.adapters import ADAPTERS
 from benchmarks.escape.attempts import ATTEMPTS
 from benchmarks.escape.judge import run_attempts
-from benchmarks.escape.table import Column, write_json_table, write_markdown
+from benchmarks.escape.table import Column, write_json_table, write_markdown, write_page
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="attempts or groups; all, when none is given"
     )
+    parser.add_argument("--write", metavar="PAGE", type=Path, help="put the tables into a page")
     given = parser.parse_args(argv)
     known = {word for attempt in ATTEMPTS for word in attempt.words}
     unknown = [name for name in given.names if name not in known]
@@ -44,6 +46,9 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"left out: {name} with {wall}: {why}", file=sys.stderr)
                 continue
             columns.append(Column(name, wall, tuple(run_attempts(adapter, wall, chosen))))
+    if given.write:
+        page = given.write.read_text(encoding="utf-8")
+        given.write.write_text(write_page(page, chosen, columns), encoding="utf-8")
     print(write_json_table(columns) if given.json else write_markdown(chosen, columns), end="")
     return 0
 

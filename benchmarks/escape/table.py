@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from benchmarks.escape.attempt import Attempt
 from benchmarks.escape.judge import Result, Verdict
+from benchmarks.escape.unnoticed import UNNOTICED
+
+MARK = "<!-- made by: python -m benchmarks.escape --write docs/escape.md -->\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,22 @@ def write_markdown(attempts: Sequence[Attempt], columns: Sequence[Column]) -> st
         counts = [Counter(column.verdicts.values())[verdict] for column in columns]
         rows.append(["", "", f"sum: {verdict}", *map(str, counts)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def write_page(page: str, attempts: Sequence[Attempt], columns: Sequence[Column]) -> str:
+    """The page with new tables behind its mark: the verdicts, and why some get through."""
+    before, mark, _ = page.partition(MARK)
+    if not mark:
+        raise ValueError(f"the page has no line {MARK}")
+    tables = [f"\n## Verdicts\n\n{write_markdown(attempts, columns)}"]
+    for wall, reasons in UNNOTICED.items():
+        if reasons:
+            title = "without a wall" if wall == "none" else f"with {wall}"
+            rows = "".join(f"| `{name}` | {reason} |\n" for name, reason in reasons.items())
+            tables.append(
+                f"\n## Not noticed by orchestr {title}\n\n| attempt | why |\n|---|---|\n{rows}"
+            )
+    return f"{before}{mark}{''.join(tables)}"
 
 
 def write_json_table(columns: Sequence[Column]) -> str:

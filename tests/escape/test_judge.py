@@ -1,1 +1,0 @@
-"""The suite itself: every attempt is well formed, the verdicts are right, adapters find what is open."""
