@@ -25,6 +25,8 @@ NAMES = {
     "worktrees": "32 worktrees at once, against a loop",
     "memory": "the orchestrator with 50 agents that write a lot",
     "recovery": "after SIGKILL: time, and work done twice",
+    "sandbox": "what a start behind the wall takes beside a bare one",
+    "kills": "random kills of any process of runs and landings",
     "see": "status, logs and report of 200 cells with long transcripts",
     "landing": "the merge queue, against a serial one and an oracle",
     "github_requests": "requests to GitHub, on a stub through the real gh",

@@ -18,10 +18,18 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from orchestr.files import read_json, read_record, read_toml, write_json, write_toml
+from orchestr.files import (
+    encode_json,
+    encode_toml,
+    read_json,
+    read_record,
+    read_toml,
+    write_if_changed,
+)
 
 __all__ = [
     "SCHEMA", "ExtensibleRecord", "InvalidRecord", "Record", "decode", "encode",
+    "encode_json_record", "encode_toml_record",
     "read_json_record", "read_toml_record", "replace", "write_json_record", "write_toml_record",
 ]  # fmt: skip
 
@@ -84,13 +92,23 @@ def read_json_record(path: Path, kind: type[R]) -> R | None:
 
 def write_toml_record(path: Path, record: Record) -> None:
     """Write a record if it changed the file; fields that are None are left out."""
-    write_toml(path, {"schema": SCHEMA, **encode(record)})
+    write_if_changed(path, encode_toml_record(record))
+
+
+def encode_toml_record(record: Record) -> bytes:
+    """What `write_toml_record` writes."""
+    return encode_toml({"schema": SCHEMA, **encode(record)})
 
 
 def write_json_record(path: Path, record: Record) -> None:
     """Write a record if it changed the file; fields that are None are left out."""
+    write_if_changed(path, encode_json_record(record))
+
+
+def encode_json_record(record: Record) -> bytes:
+    """What `write_json_record` writes."""
     table = {name: value for name, value in encode(record).items() if value is not None}
-    write_json(path, {"schema": SCHEMA, **table})
+    return encode_json({"schema": SCHEMA, **table})
 
 
 def _explain(message: str) -> str:

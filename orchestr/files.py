@@ -102,14 +102,24 @@ def write_if_changed(path: Path, data: bytes) -> bool:
 
 def write_toml(path: Path, table: Mapping[str, Any]) -> bool:
     """Write a TOML file if its content changes; ``None`` values are left out."""
+    return write_if_changed(path, encode_toml(table))
+
+
+def encode_toml(table: Mapping[str, Any]) -> bytes:
+    """What `write_toml` writes."""
     import tomli_w
 
-    return write_if_changed(path, tomli_w.dumps(_without_none(table)).encode())
+    return tomli_w.dumps(_without_none(table)).encode()
 
 
 def write_json(path: Path, value: Any) -> bool:
     """Write indented JSON if its content changes."""
-    return write_if_changed(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+    return write_if_changed(path, encode_json(value))
+
+
+def encode_json(value: Any) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def read_toml(path: Path) -> dict[str, Any] | None:

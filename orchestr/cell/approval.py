@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.codec import Record, read_toml_record, replace, write_toml_record
+from orchestr.codec import Record, replace
 from orchestr.errors import NeedsApproval
 from orchestr.files import read_file
 from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
+from orchestr.state.journal import DECISIONS
 from orchestr.state.results import CHECKS, REVIEW, digest
+from orchestr.state.seals import read_sealed, write_sealed
 from orchestr.state.states import CellState
 
 APPROVED, REFUSED = "approved", "refused"
@@ -51,17 +53,17 @@ class ApprovalDecision(Record, frozen=True):
         return self.verdict == APPROVED and self.digest == value
 
     def write(self, cell_dir: Path) -> None:
-        write_toml_record(decision_path(cell_dir, Gate(self.gate)), self)
+        write_sealed(cell_dir, f"{DECISIONS}{self.gate}.toml", self)
 
 
 def decision_path(cell_dir: Path, gate: Gate) -> Path:
     """Where the decision at a gate is kept."""
-    return cell_dir / "approvals" / f"{gate}.toml"
+    return cell_dir / f"{DECISIONS}{gate}.toml"
 
 
 def read_decision(cell_dir: Path, gate: Gate) -> ApprovalDecision | None:
     """The last decision at a gate, or None."""
-    return read_toml_record(decision_path(cell_dir, gate), ApprovalDecision)
+    return read_sealed(cell_dir, f"{DECISIONS}{gate}.toml", ApprovalDecision)
 
 
 def plan_digest(text: str, todo: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.baseline import UnseenPaths, read_baseline
 from orchestr.cell.kit import NO_KIT, KitPaths, find_kit_paths
+from orchestr.cell.seal_results import seal_results
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
@@ -223,6 +224,8 @@ class CellContext:
         self.dir: Path = layout.cell_dir(feature, self.cell.name)
         self.worktree: Path = layout.worktree_dir(feature, self.cell.name)
         self.key: str = layout.key_of(feature, self.cell.name)
+        name, is_run = self.cell.name, lambda: bool(self.run.id)
+        seal_results(self.dir, self.run.journal, name, self.emit, is_run)
 
     @property
     def repo_settings(self) -> RepoSettings:

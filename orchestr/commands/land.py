@@ -182,6 +182,7 @@ def land_features(
     if not dry_run:
         create_state_dirs(runs[0].layout)
         for run in runs:
+            run.journal.begin_watch()
             free_leftover_ports(run)
             if (why := allowed.get(run.feature.name)) is not None:
                 run.emit(EventKind.LAND_ALLOWED, reason=why, user=lease_record((), 1).user)

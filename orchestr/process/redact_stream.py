@@ -12,16 +12,16 @@ never holds a quote, so a line of JSON stays one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from json.encoder import encode_basestring, encode_basestring_ascii
 
-from orchestr.process.redaction import HIDDEN, SHAPES, compile_shape
+from orchestr.process.redaction import HIDDEN, SHAPES, compile_shape, secret_values
 
 LONGEST_LINE = 64 << 10  # bytes of a line without an end that are held
 HELD = 16 << 10  # bytes that stay behind where such a line is cut; a secret is shorter
 SHORTEST = 8  # a shorter value is part of too many words
-SHORTEST_NUMBER = 12  # and a shorter number is one of many
+SHORTEST_WORD, SHORTEST_NUMBER = 16, 12  # `production`, `assistant`, `128000`: one of many
 SHORTEST_LINE = 12  # of a value with several lines
 LONGEST_KEY = 400  # lines
 STAR = HIDDEN.encode()
@@ -136,6 +136,12 @@ class StreamRedactor:
         return shown + (STAR if not shown and len(ending) < len(line) else b"") + ending
 
 
+def hide_secret_values(text: str, environ: Mapping[str, str]) -> str:
+    """A text that others read or that is kept, without what is secret in ``environ``, and without
+    what has the form of a secret."""
+    return StreamRedactor(secret_values(environ)).hide_text(text)
+
+
 def list_forms(values: Collection[str]) -> list[bytes]:
     """The values as they may stand in output: as they are, in JSON, in a URL; the longest first.
 
@@ -144,7 +150,7 @@ def list_forms(values: Collection[str]) -> list[bytes]:
     found: set[str] = set()
     for value in values:
         for part in {value, *(line for line in value.splitlines() if len(line) >= SHORTEST_LINE)}:
-            if len(part) < (SHORTEST_NUMBER if part.isdecimal() else SHORTEST):
+            if len(part) < _shortest_length(part):
                 continue
             if "\n" not in part:
                 found.add(part)
@@ -153,6 +159,13 @@ def list_forms(values: Collection[str]) -> list[bytes]:
                 found |= {once, write(once)[1:-1]}
             found.add(_quote_for_url(part))
     return sorted((form.encode("utf-8", "surrogateescape") for form in found), key=len)[::-1]
+
+
+def _shortest_length(value: str) -> int:
+    """How long a value must be to be looked for: a word or a number stands in many texts."""
+    if value.isalpha():
+        return SHORTEST_WORD
+    return SHORTEST_NUMBER if value.isdecimal() else SHORTEST
 
 
 def _quote_for_url(text: str) -> str:

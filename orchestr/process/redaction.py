@@ -54,19 +54,23 @@ SHAPES = (
     Shape(("@",), r"(?<=http://)[^/\s'\"\\]*@|(?<=https://)[^/\s'\"\\]*@", f"{HIDDEN}@", True),
     Shape(("@",), r"(?<=://)([^/\s:@'\"\\]*):[^/\s'\"\\]*@", rf"\1:{HIDDEN}@"),
     Shape(("authorization",),
-          r"(authorization\\*['\"]?[ \t]*[:=][ \t]*\\*['\"]?(?:[a-z]+[ \t]+)?)[^\s'\"\\]+",
-          rf"\g<1>{HIDDEN}", True),
+          r"(authorization\\*['\"]?[ \t]*[:=][ \t]*\\*['\"]?)"
+          r"(?:((?:basic|bearer|token|digest|negotiate)[ \t]+)|" + _DIGIT + r")[^\s'\"\\]+",
+          rf"\g<1>\g<2>{HIDDEN}", True),
     Shape(("bearer",),
           r"(bearer[ \t]+)" + _DIGIT + r"[a-z0-9._~+/=-]{16,}", rf"\g<1>{HIDDEN}", True),
 )  # fmt: skip
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether the name of a variable looks as if its value were secret."""
+    return SECRET_NAME.search(name) is not None and NO_SECRET.match(name) is None
+
+
 def secret_values(environ: Mapping[str, str]) -> frozenset[str]:
     """The values of all variables whose name looks secret, and that are long enough to hide."""
     return frozenset(
-        value
-        for name, value in environ.items()
-        if len(value) >= SHORTEST and SECRET_NAME.search(name) and not NO_SECRET.match(name)
+        value for name, value in environ.items() if len(value) >= SHORTEST and is_secret_name(name)
     )
 
 

@@ -184,6 +184,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
         if run.journal.size() != run.past_size:  # another run ended between our look and the lease
             run.past = replay(run.journal.read())
         run.id = run_id
+        run.journal.begin_watch()
         for plan in run.plan.cells:
             (run.cell_context(plan.name).dir / ABORT).unlink(missing_ok=True)
         run.emit(
@@ -216,8 +217,12 @@ def link_published(goals: Sequence[FeatureGoals], *, ended_well: bool) -> None:
 
 
 def finish_run(goals: Sequence[FeatureGoals], code: int) -> None:
-    """Journal the end of a run with its exit code."""
+    """Journal the end of a run with its exit code, and tell what others did to the journal."""
     for goal in goals:
+        for found in goal.run.journal.explain_changes():
+            text = f"while it ran, the journal {goal.run.journal.path} was written to: {found}"
+            goal.run.emit(EventKind.CELL_WARNED, reason=text)
+            print_stderr(f"warning: {text}")
         goal.run.emit(EventKind.RUN_FINISHED, exit=int(code), **goal.run.forge_usage)
 
 

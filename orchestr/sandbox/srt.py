@@ -11,12 +11,11 @@ import shlex
 from pathlib import Path
 
 from orchestr.files import write_json
-from orchestr.sandbox.hosts import FORGE_HOSTS
+from orchestr.sandbox.hosts import FORGE_HOSTS, PACKAGE_HOSTS
 from orchestr.sandbox.places import AGENTS, SECRETS, locate_caches, locate_in_home
 from orchestr.sandbox.wall import WallRequest, list_branch_places
 
 SETTINGS = "srt.json"
-ALL = "*"
 
 
 def wrap_with_srt(request: WallRequest, program: str, argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -38,27 +37,43 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
     written += [folder.path for folder in request.config]
     written += [own for folder in request.config for own, _ in folder.logins]
     guarded = [source for folder in request.config for source, _ in (*folder.copies, *folder.shown)]
-    guarded.append(request.worktree / ".git")
+    if (request.worktree / ".git").is_file():
+        guarded.append(request.worktree / ".git")
     if request.git is not None and request.git.branch is not None:
         writable, fixed = list_branch_places(request.git, request.git.branch)
         written += writable
         guarded += fixed
     (request.folder / "tmp").mkdir(exist_ok=True)
     network = request.network
-    rules = (*(network.rules or ()), *network.known)
+    rules = [rule for rule in (*(network.rules or ()), *network.known) if rule != "all"]
+    if network.has_everything:  # srt takes no rule for every host
+        rules += [host for hosts in PACKAGE_HOSTS.values() for host in hosts]
     return {
         "network": {
-            "allowedDomains": [ALL] if network.has_everything else list(rules),
-            "deniedDomains": [] if network.has_everything else [*network.denied, *FORGE_HOSTS],
+            "allowedDomains": list(dict.fromkeys(rules)),
+            "deniedDomains": [*network.denied, *FORGE_HOSTS],
             "allowLocalBinding": True,
         },
         "filesystem": {
             "denyRead": _texts([*hidden, request.hidden, *request.masked]),
-            "allowRead": _texts([request.worktree, *request.read, *written]),
+            "allowRead": _texts([*written, *_beside([request.worktree, *request.read], written)]),
             "allowWrite": _texts(written),
             "denyWrite": _texts(path for path in guarded if path.exists()),
         },
     }
+
+
+def _beside(read: list[Path], written: list[Path]) -> list[Path]:
+    """What can be read, without folders around what can be written: srt would mount them over it,
+    read-only. Of such a folder its other entries are named instead."""
+    found: list[Path] = []
+    for path in read:
+        inner = [one for one in written if one.is_relative_to(path)]
+        if not inner:
+            found.append(path)
+        elif path.is_dir():
+            found += _beside([entry for entry in path.iterdir() if entry not in inner], inner)
+    return found
 
 
 def _texts(paths: object) -> list[str]:

@@ -104,6 +104,12 @@ class RepoSettings:
         Doc("checks count although `link` or `copy` brings what leads back to the main checkout"),
     ] = False
 
+    pass_env: Annotated[
+        keys.Variables,
+        Doc(
+            "variables with secrets of yours that its set-up may see in the sandbox", ["NPM_TOKEN"]
+        ),
+    ] = ()
     network: Annotated[
         keys.Network | None,
         Doc("what its checks may reach in the sandbox; default: `all`", ["pypi.org"]),

@@ -93,6 +93,14 @@ class CellWarned(Details, frozen=True, tag="cell.warned"):
     reason: Text = None
 
 
+class ResultWritten(Details, frozen=True, tag="result.written"):
+    """``files``: the digests of what is about to be written, by file name; ``whole``: no file of
+    the cell counts without one from here on."""
+
+    files: dict[str, Any] | None = None
+    whole: bool = False
+
+
 class PhaseStarted(Details, frozen=True, tag="phase.started"):
     """``changes``: rows of field, old and new, where they are known."""
 
@@ -384,5 +392,5 @@ EventDetails = (
     | AttemptExited | AttemptGivenBack | AttemptClosed | CheckDone | RepairOpened | RepairClosed
     | ReviewDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen | LandQueue
     | LandRepair | LandAllowed | LandDone | LandParked | LandUpdate | LandUndone
-    | ForgeUnreachable | ForgeWaits | CellMoved | CellRetired | CellAccepted
+    | ForgeUnreachable | ForgeWaits | ResultWritten | CellMoved | CellRetired | CellAccepted
 )  # fmt: skip

@@ -52,6 +52,7 @@ class EventKind(StrEnum):
     ATTEMPT_EXITED = "attempt.exited"
     ATTEMPT_GIVEN_BACK = "attempt.given-back"
     ATTEMPT_CLOSED = "attempt.closed"
+    RESULT_WRITTEN = "result.written"
     CHECK_DONE = "check.done"
     REPAIR_OPENED = "repair.opened"
     REPAIR_CLOSED = "repair.closed"

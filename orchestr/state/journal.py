@@ -8,6 +8,7 @@ torn last one, which the next writer ends before it adds its own.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import threading
@@ -23,6 +24,14 @@ from orchestr.process.file_lock import lock_descriptor
 from orchestr.state.events import Event, EventKind
 
 TORN_MARK = b"\n"
+DECISIONS = "approvals/"  # files of a cell's folder that a person's verb writes beside a run
+# What only the holder of a feature's lease tells.
+HOLDERS_KINDS = frozenset(
+    {
+        EventKind.RESULT_WRITTEN, EventKind.PHASE_DONE, EventKind.CHECK_DONE,
+        EventKind.REVIEW_DONE, EventKind.PUSH_DONE, EventKind.PR_OPENED,
+    }
+)  # fmt: skip
 _BEGIN = b'{"v":1,"ts":"'  # as `append` writes them, like the next
 _MOVES = (b'"kind":"cell.moved"', b'"kind":"cell.retired"')  # as `append` writes them
 
@@ -47,6 +56,19 @@ class Journal:
         self.names = dict(names or {})
         self.run = run
         self._mutex = threading.Lock()
+        self.watch: JournalWatch | None = None
+
+    def begin_watch(self) -> None:
+        """From now on notice what others do to it; see `JournalWatch`."""
+        with self._mutex, self._open_locked() as fd:
+            self.watch = JournalWatch(fd)
+
+    def explain_changes(self) -> list[str]:
+        """What others did to it since `begin_watch` that only who holds the feature may do."""
+        if self.watch is None:
+            return []
+        with self._mutex, self._open_locked() as fd:
+            return self.watch.explain_changes(fd)
 
     def append(self, event: Event) -> None:
         """Write one event durably. Raises OSError (disk full); then no part of it counts."""
@@ -54,6 +76,8 @@ class Journal:
         data = line.encode() + b"\n"
         with self._mutex, self._open_locked() as fd:
             size = os.fstat(fd).st_size
+            if self.watch is not None:
+                self.watch.take_foreign(fd)
             if size and os.pread(fd, 1, size - 1) != b"\n":
                 data = TORN_MARK + data
             try:
@@ -63,6 +87,8 @@ class Journal:
             except OSError:
                 os.ftruncate(fd, size)
                 raise
+            if self.watch is not None:
+                self.watch.take_own(data)
 
     def read(self) -> Iterator[Event]:
         """Every whole event, oldest first; torn or foreign lines are passed over.
@@ -78,6 +104,22 @@ class Journal:
         for number, line in enumerate(lines):
             event = parse_event(line) if line else None
             if event is not None:
+                yield event if follow is None else follow.rename(number, event)
+
+    def read_kind(self, kind: EventKind) -> Iterator[Event]:
+        """The events of one kind, oldest first; much quicker than all of them."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        mark = f'"kind":"{kind}"'.encode()
+        if mark not in data:
+            return
+        lines = data.split(b"\n")
+        follow = _NameFollower(lines, self.names) if self.names or _has_moves(data) else None
+        for number, line in enumerate(lines):
+            event = parse_event(line) if mark in line else None
+            if event is not None and event.kind is kind:
                 yield event if follow is None else follow.rename(number, event)
 
     def unreadable_lines(self) -> list[int]:
@@ -105,6 +147,66 @@ class Journal:
             yield fd
         finally:
             os.close(fd)
+
+
+class JournalWatch:
+    """What a journal holds, as this process knows it: a digest of all that was there at the start,
+    that we have added, and that others have added since. It is kept in memory only, so who can
+    write to the file cannot mend it.
+
+    Other verbs of ours add lines during a run (an approval, say). Results, pushes and phases are
+    told by who holds the feature's lease, which is this process: such a line of another is foreign.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._foreign: list[str] = []
+        self._shrunk = False
+        self._take(fd)
+
+    def take_own(self, data: bytes) -> None:
+        """We have added this."""
+        self._digest.update(data)
+        self._size += len(data)
+
+    def take_foreign(self, fd: int) -> None:
+        """Take in what others have added."""
+        for line in self._take(fd).split(b"\n"):
+            event = parse_event(line) if line else None
+            if event is not None and event.kind in HOLDERS_KINDS and not _is_decision(event):
+                self._foreign.append(f"{event.kind} {event.cell}".rstrip())
+
+    def explain_changes(self, fd: int) -> list[str]:
+        """In words, what was done to it; nothing where all is as we know it."""
+        self.take_foreign(fd)
+        found = []
+        known = hashlib.sha256(os.pread(fd, self._size, 0)).digest()
+        if self._shrunk or known != self._digest.digest():
+            found.append("lines of it were changed or removed")
+        if self._foreign:
+            names = ", ".join(dict.fromkeys(self._foreign))
+            found.append(f"it has lines that this run has not written: {names}")
+        return found
+
+    def _take(self, fd: int) -> bytes:
+        size = os.fstat(fd).st_size
+        if size < self._size:
+            self._shrunk = True
+            return b""
+        data = os.pread(fd, size - self._size, self._size)
+        self.take_own(data)
+        return data
+
+
+def _is_decision(event: Event) -> bool:
+    """Whether it seals only what a person has said, by a verb beside the run."""
+    files = event.data.get("files")
+    return (
+        event.kind is EventKind.RESULT_WRITTEN
+        and isinstance(files, dict)
+        and all(str(name).startswith(DECISIONS) for name in files)
+    )
 
 
 class _NameFollower:

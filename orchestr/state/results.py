@@ -24,6 +24,7 @@ from orchestr.codec import (
     write_toml_record,
 )
 from orchestr.files import read_file, read_record, write_if_changed
+from orchestr.state.seals import read_sealed, write_sealed
 
 NO_PR = "none"
 PRODUCT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})( [0-9a-f]+)?")  # what `tree` holds
@@ -39,6 +40,7 @@ HEAD = "head.toml"
 TREE = "tree"
 BESIDE_PLAN = "beside-plan.json"
 PR_URL = "pr-url"
+SEALED = (IMPLEMENT, CHECKS, REVIEW, HEAD)  # see `orchestr.state.seals`
 PUBLISHED = "publish.toml"  # what `pr-url` was made from; `pr-url` itself is the address alone
 
 
@@ -118,11 +120,11 @@ class ImplementRecord(Record, frozen=True):
     anchor: str = ""  # set after a fresh start that left the old head behind, see `HeadRecord`
 
     def write(self, folder: Path) -> None:
-        write_toml_record(folder / IMPLEMENT, self)
+        write_sealed(folder, IMPLEMENT, self)
 
     @classmethod
     def read(cls, folder: Path) -> ImplementRecord | None:
-        return read_toml_record(folder / IMPLEMENT, cls)
+        return read_sealed(folder, IMPLEMENT, cls)
 
 
 class Evidence(Record, frozen=True):
@@ -141,11 +143,11 @@ class Evidence(Record, frozen=True):
     checks: tuple[Any, ...] | None = None
 
     def write(self, path: Path) -> None:
-        write_json_record(path, self._with_origin())
+        write_sealed(path.parent, path.name, self._with_origin())
 
     @classmethod
     def read(cls, path: Path) -> Evidence | None:
-        found = read_json_record(path, cls)
+        found = read_sealed(path.parent, path.name, cls)
         return None if found is None else found._with_origin()
 
     def _with_origin(self) -> Evidence:
@@ -208,13 +210,13 @@ class HeadRecord(Record, frozen=True):
     anchor: str = ""
 
     def write(self, folder: Path) -> None:
-        write_toml_record(folder / HEAD, self)
+        write_sealed(folder, HEAD, self)
         product = f"{self.tree} {self.anchor}" if self.anchor else self.tree
         write_if_changed(folder / TREE, f"{product}\n".encode())
 
     @classmethod
     def read(cls, folder: Path) -> HeadRecord | None:
-        return read_toml_record(folder / HEAD, cls)
+        return read_sealed(folder, HEAD, cls)
 
 
 class PublishRecord(Record, frozen=True):

@@ -48,6 +48,7 @@ from orchestr.state.event_details import (
     PushIntended,
     RepairClosed,
     RepairOpened,
+    ResultWritten,
     ReviewDone,
     RunFinished,
     RunForced,
@@ -230,6 +231,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | ForgeUnreachable()
             | ForgeWaits()
             | CellWarned()
+            | ResultWritten()
             | CellMoved()
             | CellRetired()
             | AttemptGivenBack()

@@ -6,9 +6,10 @@ an attempt's folder, also of one that another engine made (adoption). Leaves the
 `orchestr.supervisor.protocol`.
 
 Survives a crash: the answers come from the flock on ``lock``, which dies with its holder, and
-from ``exit.json``. A supervisor that vanished without it leaves an agent without a watcher:
-the first caller that notices ends every process with the attempt's marker before anything else
-starts there.
+from ``exit.json``. While the lock is held that file is not the end, whoever wrote it: a supervisor
+writes it as its last act, and over what is there. A supervisor that vanished without it leaves an
+agent without a watcher: the first caller that notices ends every process with the attempt's marker
+before anything else starts there.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 from orchestr.process.inside import mark_command_line
 from orchestr.process.redaction import filter_env
 from orchestr.process.tree import LINUX, Proc, is_process_alive, kill_tree, send_signal
-from orchestr.supervisor.leftovers import end_leftovers
+from orchestr.supervisor.leftovers import end_leftovers, has_notes
 from orchestr.supervisor.main import TAKEN
 from orchestr.supervisor.protocol import (
     LOCK,
@@ -74,7 +75,7 @@ class AttemptState(StrEnum):
 
     NEVER_STARTED = "never_started"  # no agent ran here
     RUNNING = "running"  # a supervisor holds the lock
-    EXITED = "exited"  # exit.json is there
+    EXITED = "exited"  # nobody does, and exit.json is there
     LOST = "lost"  # an agent was started, its supervisor is gone without an `exit.json`
 
 
@@ -113,11 +114,9 @@ def supervisor_env(environ: Mapping[str, str]) -> dict[str, str]:
 
 def read_attempt_state(attempt_dir: Path) -> AttemptState:
     """Where the attempt stands. Never raises for missing or torn files."""
-    if read_exit(attempt_dir) is not None:
-        return AttemptState.EXITED
     if _is_supervised(attempt_dir):
         return AttemptState.RUNNING
-    if read_exit(attempt_dir) is not None:  # it ended between the two looks
+    if read_exit(attempt_dir) is not None:
         return AttemptState.EXITED
     presence = read_supervisor_record(attempt_dir)
     started = presence is not None and presence.agent_pid is not None
@@ -141,15 +140,11 @@ def wait_for_exit(
     """
     pause = poll
     while True:
-        ended = read_exit(attempt_dir)
-        if ended is not None:
-            _reap_supervisor(child)
-            return ended
         if child is not None and child.poll() is not None:
             child = None  # it is gone; perhaps another one has the attempt (73)
         elif child is None and not _is_supervised(attempt_dir):
             ended = read_exit(attempt_dir)
-            if ended is None:
+            if ended is None or has_notes(attempt_dir):  # it did not come to its last act
                 _kill_leftovers(attempt_dir)
             return ended
         elif stop.is_set() and _is_supervised(attempt_dir):
@@ -179,7 +174,7 @@ def stop_attempt(
     begin = time.monotonic()
     patience = 0.0 if now else 2 * grace + 1.0
     signalled = False
-    while read_exit(attempt_dir) is None and (_is_supervised(attempt_dir) or _is_running(child)):
+    while _is_supervised(attempt_dir) or _is_running(child):
         since = time.monotonic() - begin
         if since > patience + ENDING:
             _kill_supervisor(attempt_dir)
@@ -192,7 +187,7 @@ def stop_attempt(
             signalled = _signal_supervisor(attempt_dir, signal.SIGTERM, child)
         time.sleep(SHORTEST)
     ended = read_exit(attempt_dir)
-    if ended is None:
+    if ended is None or has_notes(attempt_dir):
         _kill_leftovers(attempt_dir, marker)
     _reap_supervisor(child)
     return ended

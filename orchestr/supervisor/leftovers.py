@@ -141,6 +141,11 @@ def end_leftovers(folder: Path, marker: str) -> int:
     return ended
 
 
+def has_notes(folder: Path) -> bool:
+    """Whether a supervisor has met processes there and not come to the end of them."""
+    return (folder / NOTES).exists()
+
+
 def remove_notes(folder: Path) -> None:
     """All that was noted has ended: numbers are used again, and must not be taken for it."""
     with suppress(OSError):

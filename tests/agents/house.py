@@ -46,10 +46,12 @@ class AgentHouse(Workspace):
         fault: Any = None,
         scripts: Mapping[str, Sequence[Turn]] | None = None,
         also: Mapping[str, str] | None = None,
+        address: str | None = None,
     ) -> AgentHouse:
         """Repository `app`, feature `demo` with ``cells`` (one, `a`), the model playing.
 
-        ``agent`` are more keys of `[agents.KIND]`, ``also`` further kinds and their programs.
+        ``agent`` are more keys of `[agents.KIND]`, ``also`` further kinds and their programs,
+        ``address`` is the model server's name for the agents.
         """
         programs = {kind: program, **(also or {})}
         tables: dict[str, dict[str, Any]] = {k: {"kind": k, "program": p}
@@ -58,7 +60,7 @@ class AgentHouse(Workspace):
         for name, model in MODELS.items():
             if name in tables:
                 tables[name].setdefault("model", model)
-        wanted = {"agents": {"default": kind, **tables}, "limits": {"idle_timeout": "60s"}}
+        wanted = {"agents": {"default": kind, **tables}, "limits": {"timeout": "240s"}}
         made = cls.make(
             root,
             cells=cells or {"a": {}},
@@ -73,11 +75,11 @@ class AgentHouse(Workspace):
         if fault is not None:
             made.model.fault = fault
         made.model.__enter__()
-        made.keys = {k: v for name in programs for k, v in made._connect(name).items()}
+        url = address or made.model.url
+        made.keys = {k: v for name in programs for k, v in made._connect(name, url).items()}
         return made
 
-    def _connect(self, kind: str) -> dict[str, str]:
-        url = self.model.url
+    def _connect(self, kind: str, url: str) -> dict[str, str]:
         match kind:
             case "claude":
                 return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "sk-fake"}

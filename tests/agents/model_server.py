@@ -135,6 +135,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.model.other.append(f"GET {self.path}")
         self._send(200, {"data": [], "models": []})
 
+    def do_CONNECT(self) -> None:
+        """As a proxy: whatever is asked for in the tunnel is asked of the model."""
+        self.send_response(200)
+        self.end_headers()
+
     def do_HEAD(self) -> None:
         self._send(200, None)
 

@@ -20,6 +20,7 @@ from tests.agents.model_server import STRUCTURED, Answer, Asked, Fault, Run, Say
 from tests.agents.test_real_agents import QUICK, limit
 from tests.conftest import git
 from tests.e2e.workspace import both, wait_for
+from tests.sandbox.walls import BOTH_WALLS
 
 pytestmark = pytest.mark.slow
 
@@ -57,9 +58,10 @@ def scripts(*tries: Run | Write, answer: Any = BAD) -> dict[str, Any]:
     return {TOLD: REPAIR, AGAIN: [Answer(FINE)], FIRST: [*tries, Answer(answer)]}
 
 
+@BOTH_WALLS
 @pytest.mark.parametrize(("author", "reviewer"), PAIRS)
 def test_a_blocker_of_another_provider_is_repaired(
-    house: MakeHouse, author: str, reviewer: str
+    house: MakeHouse, author: str, reviewer: str, wall: str
 ) -> None:
     prices = {"price_input_usd": 1.0, "price_output_usd": 10.0}
     cells = {"a": {"reviewers": [{"agent": reviewer}]}}

@@ -283,3 +283,30 @@ def test_a_wall_that_cannot_be_entered_for_a_moment(
     ws.run("run", "demo", code=0)
     assert ws.starts() == ["a 1"]
     assert ws.states() == {"a": "done"}
+
+
+def test_set_up_sees_no_secret_that_it_is_not_given(
+    walled: MakeWalled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GH_TOKEN", "gho_of_the_user")
+    monkeypatch.setenv("NPM_TOKEN", "npm_of_the_user")
+    setup = 'echo "$GH_TOKEN|$NPM_TOKEN|$LANG" > env.txt; cat ~/.netrc >> env.txt'
+    ws = walled(
+        cells={"a": {}},
+        settings={"repos": {"app": {"setup": [setup], "pass_env": ["NPM_TOKEN"]}}},
+    )
+    ws.script("a", "cp env.txt found")
+    ws.run("run", "demo", code=0)
+    assert ws.show("a", "found").splitlines()[0].startswith("|npm_of_the_user|")
+    assert "p4ss" not in ws.show("a", "found")
+
+
+def test_the_plan_and_the_lock_of_an_attempt_are_hidden(walled: MakeWalled) -> None:
+    ws = walled(cells={"a": {}})
+    attempt = ws.cell_dir("a") / "attempts" / "1"
+    ws.script("a", f"""\
+        echo "plan: $(wc -c < {attempt}/wall.json)" > found
+        echo "lock: $(echo x > {attempt}/lock 2>/dev/null && echo written)" >> found
+        """)  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert found(ws) == {"plan": "0", "lock": ""}

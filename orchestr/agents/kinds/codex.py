@@ -89,6 +89,8 @@ class Codex(CliAgent):
         settings["projects"] = f"{{ {', '.join(places)} }}"
         if not request.trust and any(Path(g).name in self.guides for g in request.changed_guides):
             settings["project_doc_max_bytes"] = "0"
+        if request.walled:  # it would fetch a list of them from a forge, and warn of that each time
+            settings["features.plugins"] = "false"
         if sandbox == "workspace-write":
             settings["developer_instructions"] = json.dumps(NO_COMMITS)
         argv = [

@@ -26,7 +26,7 @@ from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
 from orchestr.files import read_file, write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
-from orchestr.process.redact_stream import StreamRedactor
+from orchestr.process.redact_stream import hide_secret_values
 from orchestr.process.redaction import secret_values
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
@@ -127,7 +127,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
 def hide_secrets(ctx: CellContext, text: str) -> str:
     """A text that an agent is given and that stays on the disk, without the user's secrets."""
     raw = ctx.run.settings.workspace.raw_logs
-    return text if raw else StreamRedactor(secret_values(os.environ)).hide_text(text)
+    return text if raw else hide_secret_values(text, os.environ)
 
 
 def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:

@@ -31,6 +31,7 @@ from orchestr.cell.agent.launch import (
 )
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
+from orchestr.cell.seal_results import close_seals
 from orchestr.cell.worktree.person_changes import hand_over_worktree, record_left
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json
@@ -180,6 +181,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         ctx.check_disk_room()
         if ctx.provider_pause(work.agent).paused_until() > 0:
             return None
+        close_seals(ctx.dir)
         work.write()
         child = client.start_supervisor(folder, hold=slot)
         _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
 from orchestr.forges.markdown_escape import literal_text
+from orchestr.process.redact_stream import hide_secret_values
 from orchestr.state import repairs
 from orchestr.state.results import (
     CHECKS,
@@ -37,7 +39,7 @@ def pr_title(ctx: CellContext) -> str:
 
 def pr_titles(ctx: CellContext) -> tuple[str, str]:
     """The title of a whole pull request, and of a partial one."""
-    title = body.render_title(ctx.run.feature, ctx.cell)
+    title = hide_secret_values(body.render_title(ctx.run.feature, ctx.cell), os.environ)
     return title, f"[partial] {title}"[: body.TITLE_LIMIT]
 
 
@@ -50,7 +52,7 @@ def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> s
     marker = WorktreeMarker.read(ctx.dir)
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
     notes = read_notes(ctx, ctx.read_head())
-    return body.render_block(
+    text = body.render_block(
         ctx.run.feature,
         ctx.cell,
         base=marker.base_ref if marker else "",
@@ -66,6 +68,7 @@ def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> s
             body_evidence.render_reviews(review.items if review else ()),
         ),
     )
+    return hide_secret_values(text, os.environ)  # it is for more eyes than ours
 
 
 def _render_unproved_tests(test_first: str) -> str:

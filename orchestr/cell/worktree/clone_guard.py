@@ -26,6 +26,7 @@ from orchestr.cell.worktree.clone_files import owner_of
 from orchestr.cell.worktree.clone_judge import make_judge
 from orchestr.cell.worktree.clone_snapshot import (
     GUARD,
+    REPLACED,
     CloneSnapshot,
     common_dir,
     is_at_work,
@@ -187,7 +188,14 @@ def _add_to_picture(old: CloneSnapshot, now: CloneSnapshot) -> CloneSnapshot:
     strangers = {n: e for n, e in now.files.items() if not old.covers_file(n)}
     fresh = {owner_of(n) for n in now.files} - {owner_of(n) for n in old.files}
     strangers |= {n: e for n, e in now.files.items() if owner_of(n) in fresh}
-    return replace(old, files={**strangers, **old.files}, refs={**now.refs, **old.refs}, whole=True)
+    made = {r: to for r, to in now.refs.items() if not (r.startswith(REPLACED) and old.whole)}
+    return replace(
+        old,
+        files={**strangers, **old.files},
+        refs={**made, **old.refs},
+        whole=True,
+        common=now.common,
+    )
 
 
 def _make_judge(

@@ -142,7 +142,7 @@ def parse_snapshot(path: Path) -> CloneSnapshot | None:
             stash=tuple((str(sha), str(message)) for sha, message in raw["stash"]),
             origin=dict(raw["origin"]),
             holders=tuple(raw["holders"]),
-            whole="files" in raw,
+            whole=bool(raw.get("whole", False)),
             common=str(raw.get("common", "")),
             recovered=tuple(map(str, raw.get("recovered", ()))),
         )
@@ -164,9 +164,7 @@ def write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
 def save_snapshot(path: Path, picture: CloneSnapshot) -> None:
     """Write a picture to its file; without a holder it is removed."""
     if picture.holders:
-        row = {"schema": 2, **asdict(picture)}
-        row.pop("whole")
-        write_json(path, row)
+        write_json(path, {"schema": 2, **asdict(picture)})
     else:
         path.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
 from orchestr.cell.worktree.setup_baseline import read_contents, record_baseline
-from orchestr.cell.worktree.wall import wall_command
+from orchestr.cell.worktree.wall import wall_setup
 from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
@@ -130,7 +130,7 @@ def _run_step(
     limit = ctx.repo_settings.setup_timeout or ctx.timeout
     behind = log.with_suffix(".wall")
     behind.mkdir(exist_ok=True)
-    argv, env = wall_command(
+    argv, env = wall_setup(
         ctx,
         ("sh", "-c", command),
         {

@@ -20,6 +20,7 @@ from orchestr.checks.base import CommandWall
 from orchestr.errors import NotEvaluated, OrchestrError
 from orchestr.git.locate import locate_git_dirs
 from orchestr.git.push_place import list_remote_hosts
+from orchestr.process.redaction import is_secret_name
 from orchestr.sandbox.choose import ChosenSandbox, SandboxKind, choose_sandbox, needs_scope
 from orchestr.sandbox.config_copies import list_login_copies
 from orchestr.sandbox.hosts import (
@@ -88,6 +89,8 @@ def wall_author(
     ``folder`` is the attempt's. It is read-only inside; ``write`` are the places in it that the
     agent answers in.
     """
+    if not is_walled(ctx.run):
+        return WalledCommand(launch.argv, env)
     _touch(ctx.git_record)
     unpack_sibling_branches(ctx.repo.common_dir(), ctx.cell.branch)
     git = find_git_places(ctx.worktree, ctx.cell.branch if can_write else None)
@@ -114,6 +117,8 @@ def wall_reviewer(
     read: tuple[Path, ...],
 ) -> WalledCommand:
     """The same for a reviewer in its throw-away clone ``tree``."""
+    if not is_walled(ctx.run):
+        return WalledCommand(launch.argv, env)
     _touch(ctx.git_record)
     request = replace(
         _make_request(ctx, folder, tree, env, kind="reviewers"),
@@ -135,7 +140,6 @@ def wall_command(
     kind: str = "checks",
     read: tuple[Path, ...] = (),
     write: tuple[Path, ...] = (),
-    network: tuple[str, ...] | None = None,
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """A check's or set-up's command in the checkout ``place``, behind the wall.
 
@@ -143,15 +147,32 @@ def wall_command(
     """
     if not is_walled(ctx.run):
         return argv, dict(env)
-    rules = network if network is not None else ctx.repo_settings.network
     request = replace(
         _make_request(ctx, folder, place, env, kind=kind),
         git=find_git_places(place, None),
         read=(*_common_reads(ctx), *read),
         write=write,
-        network=NetworkPlan(rules, setting=f"[repos.{ctx.cell.repo}] network"),
+        network=NetworkPlan(ctx.repo_settings.network, setting=f"[repos.{ctx.cell.repo}] network"),
     )
     return _wrap(ctx, request, argv, dict(env))
+
+
+def wall_setup(
+    ctx: CellContext,
+    argv: tuple[str, ...],
+    env: Mapping[str, str],
+    *,
+    place: Path,
+    folder: Path,
+    kind: str,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """A set-up command behind the wall: it runs what the worktree holds, so of the user's variables
+    those that look secret stay outside, but for `[repos.X] pass_env`."""
+    if not is_walled(ctx.run):
+        return argv, dict(env)
+    passed = set(ctx.repo_settings.pass_env)
+    known = {k: v for k, v in env.items() if k in passed or not is_secret_name(k)}
+    return wall_command(ctx, argv, known, place=place, folder=folder, kind=kind)
 
 
 def wall_hook(
@@ -260,9 +281,10 @@ def _common_reads(ctx: CellContext) -> tuple[Path, ...]:
 def _wrap_agent(
     ctx: CellContext, request: WallRequest, argv: tuple[str, ...], env: dict[str, str]
 ) -> WalledCommand:
-    words, known = _wrap(
-        ctx, request, argv, env, hidden=(request.folder / LOCK, request.folder / PLAN)
-    )
+    hidden = (request.folder / LOCK, request.folder / PLAN)
+    for path in hidden:  # only what is there can be hidden
+        _touch(path)
+    words, known = _wrap(ctx, request, argv, env, hidden=hidden)
     if find_sandbox(ctx.run).kind is not SandboxKind.BWRAP:  # others have no copies
         return WalledCommand(words, known)
     return WalledCommand(words, known, list_login_copies(request.config, request.folder))

@@ -51,6 +51,7 @@ from orchestr.state.event_details import (
     PushIntended,
     RepairClosed,
     RepairOpened,
+    ResultWritten,
     ReviewDone,
     RunFinished,
     RunForced,
@@ -240,7 +241,7 @@ def _event_words(event: Event) -> list[str]:
             wait = details.wait_s
             more = f", goes on in {format_duration(wait)}" if wait is not None else ""
             return [f"waiting for {_text(details.host)}: {_text(details.reason)}{more}"]
-        case AttemptClosed() | PushIntended():
+        case AttemptClosed() | PushIntended() | ResultWritten():
             return []
         case LandRepair():
             return [f"repair {_count(details.number)}: {headline(details.reason)}"]
