@@ -98,7 +98,7 @@ class Attempt:
         """The name of the clone that its cell works in."""
         return "app" if self.room in (Room.TOGETHER, Room.BESIDE) else self.cell
 
-    def picks_told(self, told: Iterable[str]) -> tuple[str, ...]:
-        """What is told of this attempt, out of what is told of its cell."""
+    def picks_told(self, told: Iterable[str], *, shared: bool = False) -> tuple[str, ...]:
+        """What is told of this attempt, out of what is told of its cell, or of several."""
         clue = re.compile(self.clue or re.escape(self.mark))
-        return tuple(text for text in told if not self.share or clue.search(text))
+        return tuple(text for text in told if not (shared or self.share) or clue.search(text))

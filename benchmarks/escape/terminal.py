@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import threading
 import tty
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,7 @@ def run_on_terminal(scene: Scene, env: Mapping[str, str]) -> Iterator[Terminal]:
     """A terminal, read until the end; then `scene.shown` and `scene.typed` are there."""
     master, slave = pty.openpty()
     tty.setraw(slave)
+    termios.tcsetwinsize(slave, (50, 1000))  # no sentence is broken
     over = threading.Event()
     chunks: list[bytes] = []
 

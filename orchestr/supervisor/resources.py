@@ -1,7 +1,7 @@
-"""What an agent and all that it started use of memory and disk, against its limits.
+"""What an agent and all that it started use of memory, disk and processes, against its limits.
 
-Where systemd makes control groups the kernel keeps the limit of memory, too; this look is what says
-so in words, and what holds everywhere else. Nothing is read without a limit.
+Where systemd makes control groups the kernel keeps the limits of memory and processes, too; this
+look is what says so in words, and what holds everywhere else. Nothing is read without a limit.
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ EVERY = 0.5  # seconds between two looks
 
 
 class ResourceWatch:
-    """``memory`` and ``disk`` are bytes; 0 is no limit."""
+    """``memory`` and ``disk`` are bytes, ``most`` is a number of processes; 0 is no limit."""
 
-    def __init__(self, memory: int, disk: int) -> None:
+    def __init__(self, memory: int, disk: int, most: int = 0) -> None:
         self._memory = memory
         self._disk = disk
+        self._most = most
         self._due = 0.0
 
     @property
     def time_to_next(self) -> float | None:
         """Seconds until it wants to look again; None: never."""
-        return max(0.0, self._due - time.monotonic()) if self._memory or self._disk else None
+        limited = self._memory or self._disk or self._most
+        return max(0.0, self._due - time.monotonic()) if limited else None
 
     def explain_excess(self, pids: Iterable[int], written: int) -> str | None:
         """Which limit is exceeded, in words; ``written`` is all that they have written."""
         self._due = time.monotonic() + EVERY
         if self._disk and written > self._disk:
             return f"wrote {_format_size(written)}, more than limits.disk allows"
+        found = list(pids) if self._memory or self._most else []
+        if self._most and len(found) > self._most:
+            return f"had {len(found)} processes, more than limits.pids allows"
         if self._memory:
-            used = _measure_memory(list(pids), self._memory)
+            used = _measure_memory(found, self._memory)
             if used > self._memory:
                 return f"used {_format_size(used)} of memory, more than limits.memory allows"
         return None

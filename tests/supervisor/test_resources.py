@@ -1,4 +1,4 @@
-"""What counts as used: private and shared memory, and what is shared only once."""
+"""What counts as used: private and shared memory, what is shared only once, processes."""
 
 from __future__ import annotations
 
@@ -61,6 +61,14 @@ def test_both_kinds_of_memory_count(kind: str) -> None:
 def test_what_forks_share_counts_once(kind: str) -> None:
     with processes(kind, children=3) as pids:
         assert ResourceWatch(SIZE * 2, 0).explain_excess(pids, 0) is None
+
+
+def test_processes_are_counted() -> None:
+    watch = ResourceWatch(0, 0, 3)
+    assert watch.time_to_next is not None
+    assert watch.explain_excess([1, 2, 3], 0) is None
+    assert watch.explain_excess([1, 2, 3, 4], 0) == "had 4 processes, more than limits.pids allows"
+    assert ResourceWatch(0, 0).time_to_next is None
 
 
 def test_a_process_that_has_ended_uses_nothing() -> None:

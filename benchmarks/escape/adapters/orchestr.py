@@ -7,6 +7,7 @@ journal, beside a cell `honest` of which nothing may be told.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import threading
@@ -51,6 +52,7 @@ echo '{"summary": "no", "issues": [{"title": "no", "description": "no", "severit
 "places": [], "evidence": "seen"}]}'
 """
 # Pages that a person looks at afterwards, for what reaches the terminal.
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\x07]")
 PAGES = (["status", FEATURE], ["logs", f"{FEATURE}:output-escapes"],
          ["explain", f"{FEATURE}:reason-escapes"])  # fmt: skip
 
@@ -86,9 +88,8 @@ class Orchestr:
                 scene.run_code = terminal.run(
                     [sys.executable, "-m", "orchestr", "run", FEATURE, "--yes"]
                 )
-            if any(attempt.group == "terminal" for attempt in scene.attempts):
-                for words in PAGES:
-                    terminal.run([sys.executable, "-m", "orchestr", *words])
+            for words in PAGES:  # those of cells that are not there are soon over
+                terminal.run([sys.executable, "-m", "orchestr", *words])
         for attempt in scene.attempts:
             folder = scene.workspace / ".orchestr"
             scene.worktrees[attempt.name] = folder / "worktrees" / FEATURE / attempt.cell
@@ -100,6 +101,7 @@ class Orchestr:
             a.name: (
                 *a.picks_told(told.get(a.cell, ())),
                 *(told.get("worker", ()) if beside else ()),
+                *a.picks_told(read_warnings(scene), shared=True),
                 *tell_of_run(scene, a),
             )
             for a in scene.attempts
@@ -229,6 +231,13 @@ def read_told(scene: Scene) -> dict[str, tuple[str, ...]]:
         if event["kind"] in ("cell.warned", "phase.failed", "attempt.given-back") and reason:
             told.setdefault(event.get("cell") or "", []).append(str(reason))
     return {cell: tuple(dict.fromkeys(reasons)) for cell, reasons in told.items()}
+
+
+def read_warnings(scene: Scene) -> tuple[str, ...]:
+    """What was told of no cell: the warnings that the terminal showed."""
+    lines = CONTROLS.sub("\n", scene.shown.decode(errors="replace")).splitlines()
+    found = (line.strip() for line in lines)
+    return tuple(dict.fromkeys(line for line in found if line.startswith("warning: ")))
 
 
 def tell_of_run(scene: Scene, attempt: Attempt) -> tuple[str, ...]:

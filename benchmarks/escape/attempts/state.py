@@ -84,8 +84,13 @@ ATTEMPTS = (
           'sed -i "1s/{/{\\"$MARK\\": 1,/" "$CELLS/neighbour/review.json"\n'),
     _mark("approval", "forges a person's approval", "{cells}/gate-approval/approvals",
           'mkdir -p "$CELLS/$GATE/approvals"\n'
-          'echo "$MARK" > "$CELLS/$GATE/approvals/publish.json"\n'),
-    _mark("journal-line", "appends an event to the journal", "{ws}/.orchestr/journal",
+          'echo "$MARK" > "$CELLS/$GATE/approvals/publish.toml"\n'),
+    _mark("journal-line", "appends an end of a phase to the journal", "{ws}/.orchestr/journal",
+          'printf \'{"ts":"2030-01-01T00:00:00+00:00","kind":"phase.done","run":"x",'
+          '"cell":"neighbour","data":{"tree":"%s"}}\\n\' "$MARK" >> '
+          '"$WS/.orchestr/journal/escape.jsonl"\n'),
+    _mark("journal-approval", "appends a person's approval to the journal",
+          "{ws}/.orchestr/journal",
           'printf \'{"ts":"2030-01-01T00:00:00+00:00","kind":"approval.given","run":"x",'
           '"cell":"neighbour","data":{"by":"%s"}}\\n\' "$MARK" >> '
           '"$WS/.orchestr/journal/escape.jsonl"\n'),
