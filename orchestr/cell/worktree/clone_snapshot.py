@@ -39,7 +39,8 @@ GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are 
 @dataclass(frozen=True, slots=True)
 class CloneSnapshot:
     """A clone as it was, with its common directory. ``stash`` is newest first; ``recovered`` says
-    what was put back after a kill, before anybody could say it.
+    what was put back after a kill, before anybody could say it. ``origin`` holds the bases, and all
+    branches and tags if it is the ``whole_origin``.
 
     One that an earlier version took is not ``whole``: it holds config, hooks, branches and tags,
     and nothing else can be compared."""
@@ -52,6 +53,7 @@ class CloneSnapshot:
     whole: bool = True
     common: str = ""
     recovered: tuple[str, ...] = ()
+    whole_origin: bool = False
 
     def covers_file(self, name: str) -> bool:
         """Whether the picture says what was in a file."""
@@ -145,6 +147,7 @@ def parse_snapshot(path: Path) -> CloneSnapshot | None:
             whole=bool(raw.get("whole", False)),
             common=str(raw.get("common", "")),
             recovered=tuple(map(str, raw.get("recovered", ()))),
+            whole_origin=raw.get("whole_origin") is True,
         )
     except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
         return None  # no picture, no comparison
