@@ -37,7 +37,7 @@ def run_attempts(adapter: Adapter, wall: str, attempts: Sequence[Attempt]) -> li
     for batch in split_rooms(taken):
         with set_scene(batch) as scene:
             told = adapter.run(scene, wall)
-            begun = {a.name for a in batch if f"began-{a.mark}" in scene.read_said(a.name)}
+            begun = {a.name for a in batch if scene.read_said(a)}
             found = {a.name for a in batch if a.proof.look(scene, a)}
             scene.use_clones()
             found |= {a.name for a in batch if a.name not in found and a.proof.look(scene, a)}

@@ -32,7 +32,7 @@ def steals(*baits: str) -> Proof:
     """The program said a secret: in hexadecimal, so that no redaction hides the success."""
 
     def look(scene: Scene, attempt: Attempt) -> bool:
-        said = scene.read_said(attempt.name)
+        said = scene.read_said(attempt)
         return any(scene.bait[bait].encode().hex() in said for bait in baits)
 
     return Proof(f"it could say the secret ({', '.join(baits)})", look)
@@ -42,7 +42,7 @@ def claims() -> Proof:
     """The program says that the system call was allowed."""
     return Proof(
         "it said that the call was allowed",
-        lambda scene, attempt: f"claimed-{attempt.mark}" in scene.read_said(attempt.name),
+        lambda scene, attempt: f"claimed-{attempt.mark}" in scene.read_said(attempt),
     )
 
 

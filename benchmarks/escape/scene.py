@@ -8,6 +8,7 @@ attempts left running.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from benchmarks.escape.servers import Servers, find_own_address
 PLACE = Path("/var/tmp")
 SEGMENT = "0x6f726368"  # the key of a shared memory segment that one attempt makes
 MOST = 4 << 20  # bytes of a log that are read
+BEGAN = re.compile(r"began-(escape-mark-[a-z0-9-]+?-end)")
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
 
@@ -130,9 +132,12 @@ class Scene:
             "PATH": f"{self.home}/.local/bin:{os.environ['PATH']}",
         }
 
-    def read_said(self, name: str) -> str:
-        """All that an attempt's program could say: what the tool keeps of its output."""
-        return self.said.get(name, "")
+    def read_said(self, attempt: Attempt) -> str:
+        """All that an attempt's program could say: what the tool keeps of its output, in a shared
+        cell up to where the next program began."""
+        parts = BEGAN.split(self.said.get(attempt.name, ""))
+        said = zip(parts[1::2], parts[2::2], strict=True)
+        return "\n".join(f"began-{mark}{text}" for mark, text in said if mark == attempt.mark)
 
     def read_origin_refs(self, repo: str) -> dict[str, str]:
         return read_refs(self.origin(repo))
