@@ -81,6 +81,19 @@ QUIET: Mapping[str, str] = {
 }
 
 
+# How our git may reach a repository. `ext::` and `fd::` run a command or wait on a descriptor.
+PROTOCOLS = ("file", "https", "ssh")
+_RUNNERS = frozenset(("ext", "fd"))
+
+
+def allowed_protocols() -> str:
+    """``GIT_ALLOW_PROTOCOL`` for our git: ours, or those that the user names there without the
+    ones that run a command."""
+    given = os.environ.get("GIT_ALLOW_PROTOCOL")
+    names = PROTOCOLS if given is None else given.split(":")
+    return ":".join(name for name in names if name not in _RUNNERS)
+
+
 def lfs_config() -> dict[str, str]:
     """Settings that let git pass over git-lfs where it is not installed; else none.
 

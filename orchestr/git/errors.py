@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from orchestr.errors import DiskFull, MachineFault, OrchestrError, Unavailable
+from orchestr.git.config import PROTOCOLS
 from orchestr.process.run import CompletedCommand, describe_exit_code
 
 # git-facts: a sibling reads a half-written .git/worktrees/X/commondir; another `git config`
@@ -69,6 +70,10 @@ class RemoteAway(FetchFailed, Unavailable):
 
 class NoRemote(FetchFailed):
     """The repository has no remote of that name."""
+
+
+class ProtocolRefused(GitError):
+    """The remote is reached in a way that our git refuses (`orchestr.git.config.PROTOCOLS`)."""
 
 
 class NoSuchRef(FetchFailed):
@@ -201,6 +206,16 @@ def remote_failed(completed: CompletedCommand, where: str, remote: str, known: b
         return NoRemote(
             f"{where} has no remote {remote!r}",
             hint=f"git -C {where} remote add {remote} URL",
+            completed=completed,
+        )
+    refused = re.search(r"transport '([^']+)' not allowed", said)
+    if refused and refused[1] not in PROTOCOLS:
+        return ProtocolRefused(
+            f"the remote {remote!r} of {where} is reached by {refused[1]}, which is refused: "
+            "repositories are reached by https, ssh and file",
+            hint=f"git -C {where} remote set-url {remote} https://HOST/PATH (or ssh, or a folder); "
+            "another transport only if you name it in GIT_ALLOW_PROTOCOL (file:https:ssh:http), "
+            "and ext and fd never",
             completed=completed,
         )
     if "couldn't find remote ref" in said:

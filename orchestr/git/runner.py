@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self
 
-from orchestr.git.config import IDENTITY, Branch, git_env, lfs_config
+from orchestr.git.config import IDENTITY, Branch, allowed_protocols, git_env, lfs_config
 from orchestr.git.errors import (
     GitFault,
     explain_no_repository,
@@ -113,7 +113,8 @@ class GitPath:
         ``env`` is the environment to add that to (`build_env`)."""
         known = self.build_env() if env is None else env
         argv = ("git", "-C", str(self.path), *state_options(args))
-        return argv, state_environment(args, self.path, known)
+        stated = state_environment(args, self.path, known)
+        return argv, {**stated, "GIT_ALLOW_PROTOCOL": allowed_protocols()}
 
     def run_git(
         self,

@@ -9,11 +9,14 @@ count of its own. Elsewhere, and where a process cannot be read, there is no ans
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.process.tree import LINUX
+
+TRIES, PAUSE = 4, 0.002  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +47,36 @@ class WriteCounter:
                     self._open[process] = os.open(f"/proc/{process}/io", os.O_RDONLY)
 
     def read(self) -> WrittenBytes | None:
-        """Look again; None when it is not known."""
-        if not LINUX:
-            return None
-        root, met = self._root, list[int]()
+        """Look again; None when it is not known.
+
+        Without privileges a process cannot be read in the moment of its end (Linux 6.18); shortly
+        after, its parent's count has what it wrote.
+        """
+        for _ in range(TRIES if LINUX else 0):
+            with suppress(PermissionError):
+                return self._look()
+            time.sleep(PAUSE)
+        return None
+
+    def _look(self) -> WrittenBytes | None:
+        """One walk down the tree. Raises PermissionError after it, where a process hides its count;
+        it is met all the same."""
+        root, met, hidden = self._root, list[int](), False
         written, dirtied, own, todo = 0, 0, 0, [root]
+        self.met = met
         while todo:
             pid = todo.pop()
+            if pid != root:
+                met.append(pid)
             try:
-                counts = self._read_counts(f"{pid}")
+                try:
+                    counts = self._read_counts(f"{pid}")
+                except PermissionError:
+                    counts, hidden = (0, 0), True
                 written, dirtied = written + counts[0], dirtied + counts[1]
                 if pid == root:
                     mine = self._read_counts(f"{pid}/task/{pid}")
                     written, dirtied, own = written - mine[0], dirtied - mine[1], mine[1]
-                else:
-                    met.append(pid)
                 for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
                     children = Path(f"/proc/{pid}/task/{thread}/children").read_bytes()
                     todo += map(int, children.split())
@@ -67,7 +85,8 @@ class WriteCounter:
                     return None  # what ended meanwhile was added to its parent
             except (OSError, ValueError):
                 return None
-        self.met = met
+        if hidden:
+            raise PermissionError
         return WrittenBytes(written, dirtied, own)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from orchestr.errors import UsageError
+from orchestr.sandbox.listen import PROXY_VARIABLES
 from orchestr.sandbox.network_rules import EVERY_HOST, is_loopback, normalise_host, parse_rule
 
 # What an agent needs for answers of its model and to renew its login; no telemetry, no updates.
@@ -192,6 +193,11 @@ def _normalise_known(host: str) -> str | None:
 
 def _is_below(host: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
+
+
+def drop_user_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the variables of the user's own proxy: its password is in them."""
+    return {name: value for name, value in environ.items() if name not in PROXY_VARIABLES}
 
 
 def format_user_proxy(environ: Mapping[str, str]) -> list[str]:

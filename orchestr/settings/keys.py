@@ -241,6 +241,23 @@ def _convert_http_address(value: Any) -> str:
     return text
 
 
+# What git takes for a way to reach a repository: `SCHEME://...`, or `HELPER::...`, a program.
+_SCHEME = re.compile(r"([a-z0-9][a-z0-9+.-]*)(::|://)", re.IGNORECASE)
+CLONE_SCHEMES = ("https", "ssh", "file")
+
+
+def _convert_clone_address(value: Any) -> str:
+    text = _convert_text(value)
+    found = _SCHEME.match(text)
+    named = found is not None and found[2] == "://" and found[1].lower() in CLONE_SCHEMES
+    if text.startswith("-") or (found is not None and not named):
+        raise BadValue(
+            f"{quote_value(text)} is no address that repositories are cloned from",
+            "https://HOST/PATH, ssh://HOST/PATH, USER@HOST:PATH, file:///PATH or a folder",
+        )
+    return text
+
+
 def _convert_network(value: Any) -> tuple[str, ...]:
     """Which hosts can be reached: `all`, `none`, or a list of hosts (`orchestr.sandbox.hosts`)."""
     if isinstance(value, str):
@@ -313,6 +330,7 @@ Text = Annotated[str, Key(_convert_text, plain=True)]
 Texts = Annotated[tuple[str, ...], Key(_convert_texts)]
 Word = Annotated[str, Key(_convert_word, plain=True)]
 Ref = Annotated[str, Key(_convert_ref, plain=True)]
+CloneAddress = Annotated[str, Key(_convert_clone_address, plain=True)]
 HttpAddress = Annotated[str, Key(_convert_http_address, plain=True)]
 Subject = Annotated[str, Key(_convert_subject, plain=True)]
 Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]

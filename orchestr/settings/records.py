@@ -51,7 +51,9 @@ class RepoSettings:
 
     name: str
     path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies")] = None
-    url: Annotated[keys.Text | None, Doc("clone it from here, once, when it is needed")] = None
+    url: Annotated[keys.CloneAddress | None, Doc("clone it from here, once, when it is needed")] = (
+        None
+    )
     create: Annotated[keys.Texts, Doc("or make it with this command, once")] = ()
     base: Annotated[
         keys.Ref | None, Doc("what cells start from; default: the remote's default branch")

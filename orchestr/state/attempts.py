@@ -48,6 +48,7 @@ class Attempt(ExtensibleRecord, frozen=True):
     closed_at: str = ""
     token: str = ""
     tip: str = ""  # where the branch stood when it was closed: what comes after is a person's
+    pictured: bool = False  # its folder says whether its surroundings were compared
 
     @property
     def is_open(self) -> bool:
@@ -174,7 +175,8 @@ def open_attempt(cell_dir: Path, *, key: str, agent: str, model: str | None, sta
     number = max(attempt_numbers(cell_dir), default=0) + 1
     request = fresh_request(cell_dir)
     attempt = Attempt(number, key, agent, start, model or "", fresh=request or "",
-                      opened_at=utc_timestamp(), token=os.urandom(8).hex())  # fmt: skip
+                      opened_at=utc_timestamp(), token=os.urandom(8).hex(), pictured=True,
+    )  # fmt: skip
     write_attempt(cell_dir, attempt)
     for name in (FRESH, REBUILD, PREPARING):
         (cell_dir / name).unlink(missing_ok=True)
@@ -185,8 +187,9 @@ def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
     """Record a new plan before its agent starts."""
     number = min(plan_numbers(cell_dir), default=0) - 1
     plan = Attempt(
-        number, key, agent, start, model or "", opened_at=utc_timestamp(), token=os.urandom(8).hex()
-    )
+        number, key, agent, start, model or "", opened_at=utc_timestamp(),
+        token=os.urandom(8).hex(), pictured=True,
+    )  # fmt: skip
     write_attempt(cell_dir, plan)
     return plan
 

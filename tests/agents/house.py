@@ -91,8 +91,9 @@ class AgentHouse(Workspace):
             case "gemini":
                 folder = self.home / ".gemini"
                 folder.mkdir()
-                auth = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
-                (folder / "settings.json").write_text(json.dumps(auth))
+                settings = {"security": {"auth": {"selectedType": "gemini-api-key"}},
+                            "general": {"maxAttempts": 1}}  # fmt: skip
+                (folder / "settings.json").write_text(json.dumps(settings))
                 return {"GEMINI_API_KEY": "sk-fake", "GOOGLE_GEMINI_BASE_URL": url}
             case _:
                 folder = self.home / ".config" / "opencode"

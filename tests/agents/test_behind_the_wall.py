@@ -13,7 +13,7 @@ from tests.agents.conftest import MakeHouse, program
 from tests.agents.house import AgentHouse
 from tests.agents.model_server import Asked, Fault, Run, Say
 from tests.agents.test_real_agents import QUICK, limit
-from tests.conftest import Sandbox
+from tests.conftest import WALL, Sandbox
 from tests.e2e.workspace import both, wait_for
 from tests.sandbox.walls import BEHIND_THE_WALL
 
@@ -91,6 +91,27 @@ def test_it_is_adopted_after_a_kill_and_goes_on_after_a_limit(house: MakeHouse, 
     # opencode waits and asks again by itself; the others end, and their session is resumed.
     assert bool(ws.journal(kind="attempt.limited")) == (kind != "opencode")
     assert ws.processes() == []
+
+
+def test_an_attempt_of_a_run_without_a_wall_goes_on_behind_it(house: MakeHouse, kind: str) -> None:
+    """Its session lies in the user's own folder, which it does not see any more: it is told all."""
+    if kind == "opencode":
+        pytest.skip("it waits for the end of a limit by itself")
+    gate = threading.Event()
+
+    def fault(asked: Asked, _number: int) -> Fault | None:
+        return None if gate.is_set() or asked.turn != 1 else limit(time.time() + 3600)
+
+    ws = house(kind, [Run("echo one > a.txt"), Run("echo two > b.txt"), Say("Done.")],
+               fault=fault, agent={"retry_after": "1s", "retry_max": "1s"})  # fmt: skip
+    run = ws.spawn("run", "demo", "--yes", env={**QUICK, WALL: "none"})
+    wait_for((ws.cell_dir("a") / "attempts" / "1" / "exit.1.json").exists, "its limit")
+    run.kill()
+    run.wait()
+    gate.set()
+    ws.run("run", "demo", "--yes", code=0, env=QUICK)
+    assert (ws.show("a", "a.txt"), ws.show("a", "b.txt")) == ("one", "two")
+    assert [e["attempt"] for e in ws.journal(kind="attempt.opened")] == [1]
 
 
 def test_it_reaches_its_server_through_proxies_only(house: MakeHouse, kind: str) -> None:

@@ -310,3 +310,20 @@ def test_the_plan_and_the_lock_of_an_attempt_are_hidden(walled: MakeWalled) -> N
         """)  # fmt: skip
     ws.run("run", "demo", code=0)
     assert found(ws) == {"plan": "0", "lock": ""}
+
+
+def test_the_password_of_the_users_proxy_stays_outside(walled: MakeWalled) -> None:
+    """It is in the plan and in the environment that the sandbox was started with."""
+    ws = walled(cells={"a": {}})
+    ws.script(
+        "a",
+        """\
+        cd "$(dirname "$ORCHESTR_PROMPT_FILE")"
+        files=$(grep -rl s3cret . /proc/[0-9]*/environ 2>/dev/null | sort | tr '\\n' ' ')
+        cd "$ORCHESTR_WORKTREE"
+        echo "files: $files" > found
+        echo "variables: $(env | grep -c s3cret)" >> found
+        """,
+    )
+    ws.run("run", "demo", code=0, env={"HTTPS_PROXY": "http://me:s3cret@127.0.0.1:9"})
+    assert found(ws) == {"files": "", "variables": "0"}

@@ -1,9 +1,10 @@
 """Codex: `codex exec --json` in its own sandbox; the agent edits, the engine commits.
 
-Tried with 0.169.0. `sandbox = "workspace-write"` (the default) lets it write in the worktree and in
-temporary folders only and gives its commands no network; git's data of a linked worktree is
-read-only then, so it cannot commit, and need not. Where builds need the network or caches in the
-home folder, `sandbox = "danger-full-access"` switches all of that off, by setting only.
+Tried with 0.169.0 and 0.171.0. `sandbox = "workspace-write"` (the default) lets it write in the
+worktree and in temporary folders only and gives its commands no network; git's data of a linked
+worktree is read-only then, so it cannot commit, and need not. Where builds need the network or
+caches in the home folder, `sandbox = "danger-full-access"` switches all of that off, by setting
+only; behind our wall it is off.
 
 A refused command leaves no item in the stream. Usage is reported at the end
 of a turn, for the whole session, and not for a turn that failed.

@@ -23,7 +23,11 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
 from orchestr.cell.proof.commit_result import prove_attempt
 from orchestr.cell.worktree import clone_guard
-from orchestr.cell.worktree.branch_guard import restore_surroundings, snapshot_branches
+from orchestr.cell.worktree.branch_guard import (
+    restore_surroundings,
+    snapshot_branches,
+    snapshot_clone_again,
+)
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.cell.worktree.commit_style import refuse_bad_message
 from orchestr.cell.worktree.ensure import ensure_worktree
@@ -111,7 +115,7 @@ def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker)
         except PathsNotOwned as refused:
             if not may_return_to_author(ctx, attempt):
                 raise amendment.ownership_failure(ctx, attempt, refused) from None
-            clone_guard.snapshot_clone(ctx, marker.base_ref)
+            snapshot_clone_again(ctx, attempt, marker)
             return_to_author(ctx, attempt, refused)
 
 

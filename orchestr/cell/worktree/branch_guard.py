@@ -10,7 +10,14 @@ from orchestr.cell.worktree import clone_guard
 from orchestr.cell.worktree.clone_refs import keep_commit
 from orchestr.cell.worktree.clone_snapshot import git_commands
 from orchestr.cell.worktree.harm_record import GUARD_HARM, HARM, CloneReport, note_harm
-from orchestr.files import read_json, write_json
+from orchestr.cell.worktree.picture_loss import (
+    GUARD_MARK,
+    MARK,
+    mark_compared,
+    mark_taken,
+    recover_pictures,
+)
+from orchestr.cell.worktree.picture_memory import read_picture, read_picture_file, write_picture
 from orchestr.git.repo import CommitId
 from orchestr.git.trace import GitCommand, moved_ref
 from orchestr.git.worktree_state import WorktreeFinding
@@ -29,13 +36,25 @@ def snapshot_branches(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker
     """Before an agent starts, also for a repair: the picture of what is not its own."""
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     refs = clone_guard.snapshot_clone(ctx, marker.base_ref, folder / HARM)
-    write_json(folder / BRANCHES, _pick_cell_heads(ctx, refs))
+    write_picture(folder / BRANCHES, _pick_cell_heads(ctx, refs), starts=ctx.key)
+    mark_taken(ctx, folder / MARK)
+
+
+def snapshot_clone_again(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> None:
+    """Before its agent goes on in the same attempt: where branches were at its start stays."""
+    clone_guard.snapshot_clone(ctx, marker.base_ref)
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    before = read_picture(folder / BRANCHES)
+    if isinstance(before, dict):
+        write_picture(folder / BRANCHES, before, starts=ctx.key)
+    mark_taken(ctx, folder / MARK)
 
 
 def snapshot_for_guard(ctx: CellContext) -> None:
     """Before checks or reviewers start: the same."""
     refs = clone_guard.snapshot_clone(ctx, "", ctx.dir / GUARD_HARM)
-    write_json(ctx.dir / GUARD_BRANCHES, _pick_cell_heads(ctx, refs))
+    write_picture(ctx.dir / GUARD_BRANCHES, _pick_cell_heads(ctx, refs), starts=ctx.key)
+    mark_taken(ctx, ctx.dir / GUARD_MARK)
 
 
 def restore_surroundings(
@@ -43,24 +62,40 @@ def restore_surroundings(
 ) -> list[str]:
     """After an agent ended, well or badly: put back what is its doing in the clone, branches of
     other cells included. Returns what makes it a failure. Safe to repeat."""
-    harm = clone_guard.restore_clone(ctx, attempt, base_ref, during)
     if attempt is None:
-        return harm
+        return clone_guard.restore_clone(ctx, attempt, base_ref, during)
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     places = (folder / BRANCHES, folder / HARM)
+    is_started = attempt.pictured and (folder / "notes.txt").exists()
+    _recover_pictures(ctx, attempt.number, folder / MARK, *places, must_be_marked=is_started)
+    harm = clone_guard.restore_clone(ctx, attempt, base_ref, during)
     moved = _restore_moved_branches(ctx, attempt.number, *places)
     return [*harm, moved] if moved and moved not in harm else harm
 
 
 def restore_after_guard(ctx: CellContext) -> CloneReport:
     """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
-    report = clone_guard.restore_after_guard(ctx)
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
     places = (ctx.dir / GUARD_BRANCHES, ctx.dir / GUARD_HARM)
+    _recover_pictures(ctx, number, ctx.dir / GUARD_MARK, *places, must_be_marked=False)
+    report = clone_guard.restore_after_guard(ctx)
     moved = _restore_moved_branches(ctx, number, *places)
     report.harm += [moved] if moved and moved not in report.harm else []
     return report
+
+
+def _recover_pictures(
+    ctx: CellContext, number: int, mark: Path, branches: Path, harm_file: Path,
+    *, must_be_marked: bool,
+) -> None:  # fmt: skip
+    """What is to be compared is there, or it is harm that it is not."""
+    lost = recover_pictures(ctx, mark, branches, must_be_marked=must_be_marked)
+    if lost.harm:
+        note_harm(harm_file, lost.harm)
+    for text in lost.warnings:
+        ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
+    mark_compared(ctx, mark, branches)
 
 
 def _pick_cell_heads(ctx: CellContext, refs: Mapping[str, str]) -> dict[str, str]:
@@ -94,7 +129,7 @@ def _restore_moved_branches(ctx: CellContext, number: int, picture: Path, harm_f
     they had been moved to is in the message.
     """
     commands: list[GitCommand] | None = None
-    before = read_json(picture) or {}
+    before = read_picture_file(picture) or {}
     others = [
         cell
         for cell in ctx.run.feature.cells

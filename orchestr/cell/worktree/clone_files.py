@@ -42,6 +42,20 @@ def list_clone_files(common: Path) -> dict[str, Path]:
     return found
 
 
+def list_git_dirs(common: Path) -> dict[str, Path]:
+    """The git folders that have objects of their own, by their name below the common directory:
+    the clone's, and those of submodules."""
+    found = {"": common}
+    folders = [
+        common / "modules",
+        *(one / "modules" for one in _list_folders(common / "worktrees")),
+    ]
+    for folder in folders:
+        for place in _list_module_dirs(folder):
+            found[place.relative_to(common).as_posix()] = place
+    return found
+
+
 def owner_of(name: str) -> str:
     """The folder of the linked worktree or submodule that a file belongs to; empty: the clone."""
     parts = name.split("/")
@@ -76,15 +90,20 @@ def _list_git_dir(place: Path, prefix: str) -> Iterator[tuple[str, Path]]:
                     yield prefix + inner, path
 
 
-def _list_modules(folder: Path, prefix: str, depth: int = 0) -> Iterator[tuple[str, Path]]:
-    """The git folders of submodules; their names may have slashes."""
+def _list_modules(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    """The files in the git folders of submodules."""
+    for place in _list_module_dirs(folder):
+        yield from _list_git_dir(place, f"{prefix}{place.relative_to(folder).as_posix()}/")
+
+
+def _list_module_dirs(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """The git folders of submodules, and of theirs; their names may have slashes."""
     for place in _list_folders(folder):
-        name = f"{prefix}{place.name}/"
         if (place / "config").exists() or (place / "HEAD").exists():
-            yield from _list_git_dir(place, name)
-            yield from _list_modules(place / "modules", f"{name}modules/", depth)
+            yield place
+            yield from _list_module_dirs(place / "modules", depth)
         elif depth < DEEP:
-            yield from _list_modules(place, name, depth + 1)
+            yield from _list_module_dirs(place, depth + 1)
 
 
 def _list_folders(folder: Path) -> list[Path]:

@@ -34,12 +34,15 @@ from orchestr.cell.worktree.clone_snapshot import (
     REPLACED,
     CloneSnapshot,
     common_dir,
+    git_commands,
     is_at_work,
+    objects_folder,
     read_clone_files,
     read_refs,
     read_refs_and_stash,
     read_snapshot,
     snapshot_lock,
+    snapshot_path,
     write_snapshot,
 )
 from orchestr.cell.worktree.harm_record import (
@@ -50,6 +53,8 @@ from orchestr.cell.worktree.harm_record import (
     read_harm,
     write_harm,
 )
+from orchestr.cell.worktree.object_guard import find_lost_objects
+from orchestr.cell.worktree.object_keep import keep_objects
 from orchestr.cell.worktree.worktree_link import find_foreign_link, put_link_back
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -84,7 +89,8 @@ def snapshot_clone(
             picture = _add_to_picture(old, picture)
         if origin is not None:
             picture = clone_origin.add_origin(ctx, picture, base_ref, origin)
-        write_snapshot(ctx, replace(picture, holders=(*others, ctx.key)))
+        keep_objects(objects_folder(snapshot_path(ctx)), common_dir(ctx), extend=bool(others))
+        write_snapshot(ctx, replace(picture, holders=(*others, ctx.key), keeps_objects=True))
     return refs
 
 
@@ -131,6 +137,15 @@ def _restore(
         files.put_back()
         if link:
             put_link_back(ctx.worktree, common)
+        lost = find_lost_objects(
+            objects_folder(snapshot_path(ctx)), common, git_commands(ctx, ctx.key),
+            was_kept=before.keeps_objects,
+        )  # fmt: skip
+        if lost.found:
+            write_harm(harm_file, known, CloneReport([*strays, *lost.found], files.restored))
+        missed, pruned = lost.put_back()  # without them git answers nothing
+        strays += missed
+        known = write_harm(harm_file, known, CloneReport(strays, files.restored))
         origin = clone_origin.read_origin(ctx, base_ref) if base_ref else None
         tips = {base_ref: (origin or {}).get(f"refs/heads/{base_ref}", "")}
         changes = clone_refs.compare_refs(ctx, before, holders, tips)
@@ -139,7 +154,7 @@ def _restore(
         write_harm(harm_file, known, found)
         found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed.harm]
         report = write_harm(harm_file, known, found)
-        warnings = [*files.restored, *files.personal]
+        warnings = [*files.restored, *files.personal, *pruned]
         doubtful = [*clone_refs.keep_personal(ctx, changes), *pushed.doubtful]
         warnings += [f"while {during}, {text}" for text in doubtful]
         after = replace(before, holders=holders, recovered=())

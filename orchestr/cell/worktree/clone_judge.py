@@ -19,8 +19,8 @@ def make_judge(
     """The judge of what the agents of the cell ``key`` changed; ``others`` are at work, too."""
     mine, *theirs = (WriteEvidence(layout, one) for one in (key, *others))
     return FileJudge(
-        commands=_read_record(layout, key),
-        theirs=[command for other in others for command in _read_record(layout, other)],
+        commands=read_record(layout, key),
+        theirs=[command for other in others for command in read_record(layout, other)],
         may_have_written=lambda path, old: mine.judge_file(path, old) is not Wrote.NO,
         others_may_have_written=lambda path, old: any(
             one.judge_file(path, old) is not Wrote.NO for one in theirs
@@ -30,5 +30,6 @@ def make_judge(
     )
 
 
-def _read_record(layout: WorkspaceLayout, key: str) -> list[GitCommand]:
+def read_record(layout: WorkspaceLayout, key: str) -> list[GitCommand]:
+    """What the git of the agents of the cell ``key`` did."""
     return read_commands(key_folder(layout, key) / GIT_RECORD)

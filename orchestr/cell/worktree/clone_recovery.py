@@ -2,8 +2,8 @@
 our git is started, by whatever command comes first.
 
 Agents, checks and reviewers go on when their run is killed, and a pre-flight runs hooks of a clone.
-Only files are compared here, without git; the cells' own ends do the rest, and say what was put
-back.
+Only files are compared here, without git, and then objects, without which git does nothing; the
+cells' own ends do the rest, and say what was put back.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestr.cell.worktree.clone_config import FileJudge, compare_clone_files
-from orchestr.cell.worktree.clone_judge import make_judge
+from orchestr.cell.worktree.clone_judge import make_judge, read_record
 from orchestr.cell.worktree.clone_snapshot import (
+    GUARD,
+    CloneSnapshot,
     clone_key,
     key_folder,
     list_snapshots,
     lock_of,
+    objects_folder,
     parse_snapshot,
     read_clone_files,
     save_snapshot,
     snapshot_file,
 )
+from orchestr.cell.worktree.harm_record import GUARD_HARM, HARM, note_harm
+from orchestr.cell.worktree.object_guard import find_lost_objects
 from orchestr.cell.worktree.user_guard import recover_user_files
 from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
@@ -53,8 +58,32 @@ def _recover(layout: WorkspaceLayout, path: Path, what: str) -> list[str]:
         if found.restored:  # what a person changed is found again by the end, which says it
             found.put_back()
             recovered = (*before.recovered, *found.restored)
-            save_snapshot(path, replace(before, recovered=recovered))
-    return found.restored
+            before = replace(before, recovered=recovered)
+            save_snapshot(path, before)
+        if what != KILLED:  # of those that are at work, the end says which objects are gone
+            return found.restored
+        lost = _put_back_objects(layout, path, before)
+        if lost:
+            save_snapshot(path, replace(before, recovered=(*before.recovered, *lost)))
+    return [*found.restored, *lost]
+
+
+def _put_back_objects(layout: WorkspaceLayout, path: Path, before: CloneSnapshot) -> list[str]:
+    """Put back the objects that are gone. It is harm of the one cell that was at work; where there
+    were others, it is a warning for whoever ends first."""
+    commands = [one for key in before.holders for one in read_record(layout, key)]
+    lost = find_lost_objects(
+        objects_folder(path), Path(before.common), commands, was_kept=before.keeps_objects
+    )
+    if lost.found and len(before.holders) == 1:
+        folder = key_folder(layout, before.holders[0])
+        newest = attempts.current_attempt(folder)
+        if (folder / GUARD).exists() or newest is None:
+            note_harm(folder / GUARD_HARM, lost.found)
+        else:
+            note_harm(attempts.attempt_folder(folder, newest.number) / HARM, lost.found)
+    harm, pruned = lost.put_back()
+    return [*harm, *pruned]
 
 
 def _judge_for(layout: WorkspaceLayout, holders: tuple[str, ...], what: str) -> FileJudge:

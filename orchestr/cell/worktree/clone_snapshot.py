@@ -18,8 +18,8 @@ from typing import Any
 from orchestr.cell.context import GIT_RECORD, CellContext
 from orchestr.cell.worktree.clone_files import list_clone_files
 from orchestr.cell.worktree.file_picture import Entry, Files, parse_files, read_files
-from orchestr.errors import OrchestrError
-from orchestr.files import read_json, write_json
+from orchestr.cell.worktree.object_keep import drop_objects
+from orchestr.cell.worktree.picture_memory import read_picture, remove_picture, write_picture
 from orchestr.git.bases import BASES
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_FATAL, split_records
@@ -39,8 +39,9 @@ GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are 
 @dataclass(frozen=True, slots=True)
 class CloneSnapshot:
     """A clone as it was, with its common directory. ``stash`` is newest first; ``recovered`` says
-    what was put back after a kill, before anybody could say it. ``origin`` holds the bases, and all
-    branches and tags if it is the ``whole_origin``.
+    what was put back after a kill, before anybody could say it; ``keeps_objects``: the clone's
+    objects lie beside it (`orchestr.cell.worktree.object_keep`). ``origin`` holds the bases, and
+    all branches and tags if it is the ``whole_origin``.
 
     One that an earlier version took is not ``whole``: it holds config, hooks, branches and tags,
     and nothing else can be compared."""
@@ -54,6 +55,7 @@ class CloneSnapshot:
     common: str = ""
     recovered: tuple[str, ...] = ()
     whole_origin: bool = False
+    keeps_objects: bool = False
 
     def covers_file(self, name: str) -> bool:
         """Whether the picture says what was in a file."""
@@ -135,7 +137,7 @@ def read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
 def parse_snapshot(path: Path) -> CloneSnapshot | None:
     """A picture by its file; None when there is none, or it cannot be read."""
     try:
-        raw: Any = read_json(path)
+        raw: Any = read_picture(path)
         if raw is None:
             return None
         return CloneSnapshot(
@@ -148,9 +150,10 @@ def parse_snapshot(path: Path) -> CloneSnapshot | None:
             common=str(raw.get("common", "")),
             recovered=tuple(map(str, raw.get("recovered", ()))),
             whole_origin=raw.get("whole_origin") is True,
+            keeps_objects=bool(raw.get("keeps_objects")),
         )
-    except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
-        return None  # no picture, no comparison
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
@@ -161,15 +164,26 @@ def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
 
 def write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
     """Write the picture of the cell's clone; without a holder it is removed."""
-    save_snapshot(snapshot_path(ctx), picture)
+    is_at_work = ctx.key in picture.holders
+    words = {"starts": ctx.key} if is_at_work else {"ends": ctx.key}
+    save_snapshot(snapshot_path(ctx), picture, **words)
 
 
-def save_snapshot(path: Path, picture: CloneSnapshot) -> None:
-    """Write a picture to its file; without a holder it is removed."""
+def save_snapshot(path: Path, picture: CloneSnapshot, **cell: str) -> None:
+    """Write a picture to its file; without a holder it is removed, with the objects that are kept.
+
+    ``cell`` as `write_picture`.
+    """
     if picture.holders:
-        write_json(path, {"schema": 2, **asdict(picture)})
+        write_picture(path, {"schema": 2, **asdict(picture)}, **cell)
     else:
-        path.unlink(missing_ok=True)
+        remove_picture(path)
+        drop_objects(objects_folder(path))
+
+
+def objects_folder(path: Path) -> Path:
+    """Where the objects are kept that belong to the picture at ``path``."""
+    return path.with_suffix(".objects")
 
 
 def list_snapshots(layout: WorkspaceLayout) -> list[Path]:

@@ -17,8 +17,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.clone_config import FileChanges, FileJudge, compare_files
 from orchestr.cell.worktree.clone_snapshot import is_at_work
 from orchestr.cell.worktree.file_picture import Files, parse_files, read_files
-from orchestr.errors import OrchestrError
-from orchestr.files import read_json, write_json
+from orchestr.cell.worktree.picture_memory import read_picture, remove_picture, write_picture
 from orchestr.git.config_files import list_config_files
 from orchestr.process.file_lock import FlockLock
 from orchestr.state.layout import WorkspaceLayout
@@ -43,7 +42,7 @@ def snapshot_user_files(ctx: CellContext) -> None:
     places = list_config_files(ctx.repo)
     configs, others = (tuple(map(str, paths)) for paths in (places.configs, places.others))
     layout = ctx.run.layout
-    with _picture_lock(layout):
+    with user_picture_lock(layout):
         old = _read_picture(layout)
         held = old.holders if old is not None else ()
         holders = tuple(key for key in held if key != ctx.key and is_at_work(ctx, key))
@@ -53,7 +52,8 @@ def snapshot_user_files(ctx: CellContext) -> None:
             files = {**{n: e for n, e in files.items() if n not in known}, **old.files}
             configs = tuple(dict.fromkeys((*old.configs, *configs)))
             others = tuple(dict.fromkeys((*old.others, *others)))
-        _write_picture(layout, UserPicture(configs, others, files, (*holders, ctx.key)))
+        picture = UserPicture(configs, others, files, (*holders, ctx.key))
+        _write_picture(layout, picture, starts=ctx.key)
 
 
 def restore_user_files(ctx: CellContext, make_judge: MakeJudge) -> FileChanges:
@@ -62,7 +62,7 @@ def restore_user_files(ctx: CellContext, make_judge: MakeJudge) -> FileChanges:
     ``make_judge`` is given the other cells that are at work.
     """
     layout = ctx.run.layout
-    with _picture_lock(layout):
+    with user_picture_lock(layout):
         before = _read_picture(layout)
         if before is None or ctx.key not in before.holders:
             return FileChanges()
@@ -70,13 +70,13 @@ def restore_user_files(ctx: CellContext, make_judge: MakeJudge) -> FileChanges:
         found, files = _compare(before, make_judge(holders))
         found.restored[:0] = before.recovered
         after = replace(before, files=files, holders=holders, recovered=())
-        _write_picture(layout, after)
+        _write_picture(layout, after, ends=ctx.key)
     return found
 
 
 def recover_user_files(layout: WorkspaceLayout, make_judge: MakeJudge) -> list[str]:
     """After a kill: the same before anything else; what was put back, for people."""
-    with _picture_lock(layout):
+    with user_picture_lock(layout):
         before = _read_picture(layout)
         if before is None:
             return []
@@ -95,30 +95,32 @@ def _compare(before: UserPicture, judge: FileJudge) -> tuple[FileChanges, Files]
     return found, read_files(places) if found.personal else before.files
 
 
-def _picture_path(layout: WorkspaceLayout) -> Path:
+def user_picture_path(layout: WorkspaceLayout) -> Path:
+    """The file of the picture."""
     return layout.state / "surroundings" / "user.json"
 
 
-def _picture_lock(layout: WorkspaceLayout) -> FlockLock:
+def user_picture_lock(layout: WorkspaceLayout) -> FlockLock:
+    """The lock around taking and comparing the picture."""
     return FlockLock(layout.locks_dir / "surroundings-user.lock")
 
 
 def _read_picture(layout: WorkspaceLayout) -> UserPicture | None:
     """The picture; None when there is none, or it cannot be read."""
     try:
-        raw: Any = read_json(_picture_path(layout))
+        raw: Any = read_picture(user_picture_path(layout))
         if raw is None:
             return None
         names = (tuple(map(str, raw[key])) for key in ("configs", "others", "holders"))
         configs, others, holders = names
         recovered = tuple(map(str, raw.get("recovered", ())))
         return UserPicture(configs, others, parse_files(raw["files"]), holders, recovered)
-    except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
-        return None  # no picture, no comparison
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
-def _write_picture(layout: WorkspaceLayout, picture: UserPicture) -> None:
+def _write_picture(layout: WorkspaceLayout, picture: UserPicture, **cell: str) -> None:
     if not picture.holders:
-        _picture_path(layout).unlink(missing_ok=True)
+        remove_picture(user_picture_path(layout))
         return
-    write_json(_picture_path(layout), {"schema": 1, **asdict(picture)})
+    write_picture(user_picture_path(layout), {"schema": 1, **asdict(picture)}, **cell)

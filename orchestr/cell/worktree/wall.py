@@ -26,6 +26,7 @@ from orchestr.sandbox.config_copies import list_login_copies
 from orchestr.sandbox.hosts import (
     AGENT_HOSTS,
     PACKAGE_HOSTS,
+    drop_user_proxy,
     read_base_url_rules,
     read_package_url_rules,
 )
@@ -309,6 +310,8 @@ def _wrap(
         plan = write_plan(request, sandbox.program, has_scopes=needs_scope(request.limits))
     except (SandboxError, OSError) as error:
         raise _explain_failure(ctx, error) from error
+    if not request.network.has_everything:  # the way out is set inside
+        env = drop_user_proxy(env)
     return wrap_command(plan, argv), env
 
 

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.worktree import picture_memory
 from orchestr.cell.worktree.clone_snapshot import is_open, key_folder
 from orchestr.cell.worktree.file_picture import BIGGEST
 from orchestr.cell.worktree.harm_record import HARM, note_harm
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
-from orchestr.errors import OrchestrError
-from orchestr.files import read_json, write_atomic, write_json
+from orchestr.files import write_atomic
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.tree import is_process_alive, read_create_time
 from orchestr.settings.records import WorkspaceSettings
@@ -119,14 +119,15 @@ def read_guarded_files(paths: Iterable[Path]) -> Files:
 def snapshot_workspace(ctx: CellContext) -> None:
     """Before agents or checks of the cell start: take the picture, unless others hold one."""
     layout, places = ctx.run.layout, ctx.run.settings.workspace
-    with _picture_lock(layout):
+    with workspace_picture_lock(layout):
         old = read_picture(layout)
         others = _still_at_work(layout, old, ctx.key)
         files = old.files if old is not None and others else None
         if files is None:
             files = read_guarded_files(list_guarded_files(places))
         me = (os.getpid(), read_create_time(os.getpid()) or 0.0)
-        write_picture(layout, WorkspacePicture(files, {**others, ctx.key: me}))
+        picture = WorkspacePicture(files, {**others, ctx.key: me})
+        write_workspace_picture(layout, picture, starts=ctx.key)
 
 
 def restore_workspace(ctx: CellContext, number: int, during: str, note: Note) -> WorkspaceReport:
@@ -136,14 +137,15 @@ def restore_workspace(ctx: CellContext, number: int, during: str, note: Note) ->
     """
     layout, places = ctx.run.layout, ctx.run.settings.workspace
     kept = attempts.attempt_folder(ctx.dir, number) / "changed" / "workspace"
-    with _picture_lock(layout):
+    with workspace_picture_lock(layout):
         before = read_picture(layout)
         if before is None or ctx.key not in before.holders:
             return WorkspaceReport()
         others = _still_at_work(layout, before, ctx.key)
         changes = _find_changes(layout, places, before, ctx.key, others)
         report = _put_back(changes, layout.root, kept, during, note)
-        write_picture(layout, WorkspacePicture(_follow_persons(before.files, changes), others))
+        after = WorkspacePicture(_follow_persons(before.files, changes), others)
+        write_workspace_picture(layout, after, ends=ctx.key)
     return report
 
 
@@ -156,7 +158,7 @@ def recover_workspace(layout: WorkspaceLayout, places: WorkspaceSettings | None)
     """
     if not layout.picture_file.exists():
         return WorkspaceReport()
-    with _picture_lock(layout):
+    with workspace_picture_lock(layout):
         before = read_picture(layout)
         if before is None or any(is_process_alive(*owner) for owner in before.holders.values()):
             return WorkspaceReport(is_held=before is not None)
@@ -178,7 +180,7 @@ def recover_workspace(layout: WorkspaceLayout, places: WorkspaceSettings | None)
             report.personal += found.personal
             before = WorkspacePicture(_follow_persons(before.files, changes), before.holders)
         open_ones = {k: o for k, o in before.holders.items() if is_open(layout, k)}
-        write_picture(layout, WorkspacePicture(before.files, open_ones))
+        write_workspace_picture(layout, WorkspacePicture(before.files, open_ones))
     return report
 
 
@@ -313,23 +315,25 @@ def _follow_persons(files: Files, changes: list[FileChange]) -> Files:
 def read_picture(layout: WorkspaceLayout) -> WorkspacePicture | None:
     """The picture; None when there is none, or it cannot be read."""
     try:
-        raw: Any = read_json(layout.picture_file)
+        raw: Any = picture_memory.read_picture(layout.picture_file)
         if raw is None:
             return None
         files = {str(p): (int(mode), str(data)) for p, (mode, data) in raw["files"].items()}
         holders = {str(k): (int(pid), float(at)) for k, (pid, at) in raw["holders"].items()}
         return WorkspacePicture(files, holders)
-    except (OrchestrError, KeyError, TypeError, ValueError, AttributeError):
-        return None  # no picture, no comparison
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
-def write_picture(layout: WorkspaceLayout, picture: WorkspacePicture) -> None:
-    """Write the picture; without a holder it is removed."""
+def write_workspace_picture(
+    layout: WorkspaceLayout, picture: WorkspacePicture, **cell: str
+) -> None:
+    """Write the picture; without a holder it is removed. ``cell`` as `picture_memory`."""
     if picture.holders:
         row = {"schema": 1, "files": picture.files, "holders": dict(picture.holders)}
-        write_json(layout.picture_file, row)
+        picture_memory.write_picture(layout.picture_file, row, **cell)
     else:
-        layout.picture_file.unlink(missing_ok=True)
+        picture_memory.remove_picture(layout.picture_file)
 
 
 def _still_at_work(
@@ -339,5 +343,6 @@ def _still_at_work(
     return {key: owner for key, owner in holders.items() if key != me and is_open(layout, key)}
 
 
-def _picture_lock(layout: WorkspaceLayout) -> FlockLock:
+def workspace_picture_lock(layout: WorkspaceLayout) -> FlockLock:
+    """The lock around taking and comparing the picture."""
     return FlockLock(layout.locks_dir / "surroundings-workspace.lock")
