@@ -20,6 +20,7 @@ try:
             time.sleep(20)
             os._exit(0)
         children.append(pid)
+    time.sleep(3)
     claim()
 except OSError:
     pass
