@@ -53,8 +53,7 @@ echo '{"summary": "no", "issues": [{"title": "no", "description": "no", "severit
 """
 # Pages that a person looks at afterwards, for what reaches the terminal.
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\x07]")
-PAGES = (["status", FEATURE], ["logs", f"{FEATURE}:output-escapes"],
-         ["explain", f"{FEATURE}:reason-escapes"])  # fmt: skip
+PAGES = {"output-escapes": "logs", "reason-escapes": "explain"}  # of which cell
 
 
 class Orchestr:
@@ -88,7 +87,7 @@ class Orchestr:
                 scene.run_code = terminal.run(
                     [sys.executable, "-m", "orchestr", "run", FEATURE, "--yes"]
                 )
-            for words in PAGES:  # those of cells that are not there are soon over
+            for words in list_pages(scene):
                 terminal.run([sys.executable, "-m", "orchestr", *words])
         for attempt in scene.attempts:
             folder = scene.workspace / ".orchestr"
@@ -106,6 +105,15 @@ class Orchestr:
             )
             for a in scene.attempts
         }
+
+
+def list_pages(scene: Scene) -> Iterator[list[str]]:
+    """What the user looks at afterwards."""
+    if {"terminal", "state"} & {attempt.group for attempt in scene.attempts}:
+        yield ["status", FEATURE]
+    for attempt in scene.attempts:
+        if attempt.name in PAGES:
+            yield [PAGES[attempt.name], f"{FEATURE}:{attempt.cell}"]
 
 
 def write_workspace(scene: Scene, *, beside: bool) -> None:

@@ -143,7 +143,7 @@ ATTEMPTS = (
     Attempt("loose-objects", GROUP, "removes loose objects of the clone",
             'rm -rf "$COMMON"/objects/??\n', loses_object("loose"), room=Room.OWN_CLONE),
     Attempt("packs", GROUP, "removes the packs of the clone", 'rm -f "$COMMON"/objects/pack/*\n',
-            loses_object("first"), room=Room.ALONE),
+            loses_object("first"), room=Room.OWN_CLONE),
     Attempt("prune", GROUP, "lets git throw away what no ref holds",
             'free -C "$CLONE" reflog expire --expire=now --all\n'
             'free -C "$CLONE" gc -q --prune=now 2>/dev/null\n', loses_object("dangling"),
