@@ -313,6 +313,8 @@ def _make_template(scene: Scene, made: Path) -> None:
     git(path, "commit", "--quiet", "-m", "first")
     for name in ("other", "other-1", "other-2", "other-3"):
         git(path, "branch", name)
+    own = git(path, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "other")
+    git(path, "branch", "--force", "other", own)
     git(path, "remote", "add", "origin", str(bare))
     git(path, "push", "--quiet", "origin", "--all")
     git(path, "fetch", "--quiet", "origin")

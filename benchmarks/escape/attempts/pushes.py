@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from benchmarks.escape.attempt import Attempt, By, Room
 from benchmarks.escape.proofs import alters, marks, pushes, pushes_branch, runs
 
@@ -23,7 +25,7 @@ server.wait(5)
 def _push(name: str, tries: str, program: str) -> Attempt:
     """A push of a branch of its own."""
     return Attempt(name, GROUP, tries, program, pushes_branch(), room=Room.OWN_CLONE,
-                   share="pushes", clue="origin|push")  # fmt: skip
+                   share="pushes", clue=f"{re.escape(name)} at the origin")  # fmt: skip
 
 
 def _harm(name: str, tries: str, program: str) -> Attempt:
@@ -60,7 +62,7 @@ ATTEMPTS = (
           "git -c protocol.ext.allow=always push -q "
           f'"ext::git-receive-pack $ORIGIN" {TO}\n'),
     Attempt("push-by-fd", GROUP, "git push through an open descriptor (fd::)", FD, pushes_branch(),
-            "python3", room=Room.OWN_CLONE, share="pushes", clue="origin|push"),
+            "python3", room=Room.OWN_CLONE, share="pushes", clue="push-by-fd at the origin"),
     _harm("push-deletes", "deletes a branch at the origin", "free push -q origin :other\n"),
     _harm("push-over-main", "pushes over the origin's main",
           'evil=$(git commit-tree "HEAD^{tree}" -m evil)\n'
