@@ -21,6 +21,7 @@ NAMES = {
     "startup": "the program's and doit's start",
     "nothing": "nothing to do, against make, ninja and doit",
     "overhead": "a cell with an agent that only commits, against a shell script",
+    "checks": "checks in a clean checkout, against the author's worktree",
     "makespan": "random DAGs against the lower bound, waves, doit's own order",
     "worktrees": "32 worktrees at once, against a loop",
     "memory": "the orchestrator with 50 agents that write a lot",

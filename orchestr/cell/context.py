@@ -347,6 +347,11 @@ class CellContext:
         return listed and bool(repo.checks or self.cell.proof.checks or detect)
 
     @property
+    def checks_in_worktree(self) -> bool:
+        """Whether its checks run in the author's worktree, by the settings."""
+        return self.repo_settings.checks_in == "worktree"
+
+    @property
     def timeout(self) -> float:
         limits = self.run.settings.limits
         return self.run.overrides.timeout or self.cell.timeout or limits.timeout

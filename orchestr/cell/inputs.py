@@ -153,6 +153,9 @@ REPO_CHECKS = _checks_input("repos.{repo}.checks", SETTINGS, _of_repo("checks"))
 NO_CHECKS = PhaseInput("checks: none", SPEC, _of_proof("no_checks"))
 DETECT = PhaseInput("repos.{repo}.detect", SETTINGS, _of_repo("detect"))
 TEST_FIRST = PhaseInput("test_first", SPEC, _of_proof("test_first"))
+CHECKS_IN = PhaseInput(
+    "repos.{repo}.checks_in", SETTINGS, lambda ctx: "worktree" if ctx.checks_in_worktree else ""
+)
 REVIEWERS = PhaseInput(
     "reviewers", SPEC, _reviewers, lambda ctx: [list(r.values()) for r in _reviewers(ctx)]
 )
@@ -206,6 +209,7 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
                 ALLOW_PARTIAL,
                 WhenSet((NO_CHECKS,), (NO_CHECKS,)),
                 WhenSet((TEST_FIRST,), (TEST_FIRST,)),
+                WhenSet((CHECKS_IN,), (CHECKS_IN,)),
             ),
         ),
     ),

@@ -1,13 +1,13 @@
 """What a reader of a cell's result has to know beside green and red.
 
 Read from the result files, for `status`, the run's summary, the pull request and the report: that
-nothing was checked, that the tests were red before the work, a blocker that was outvoted, files
-beside the approved plan. Writes nothing.
+nothing was checked, that checks ran in the author's worktree, that the tests were red before the
+work, a blocker that was outvoted, files beside the approved plan. Writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,12 +26,14 @@ from orchestr.state.results import (
 
 TEST_FIRST = "test first"  # the check of a cell with `test_first: true`
 NOT_EVALUATED = "not evaluated"  # begins the note where nothing can show it
+IN_WORKTREE = "its checks ran in the author's worktree, not in a clean checkout of the commit"
 MOST = 5  # names in a line
 
 
 @dataclass(frozen=True, slots=True)
 class ProofNotes:
-    """``unchecked``: why no check is run. ``outvoted``: blockers with evidence that were too few.
+    """``unchecked``: why no check is run. ``in_worktree``: a check ran where the author worked, so
+    it is no proof of what a clean clone does. ``outvoted``: blockers with evidence, too few.
     ``deviation`` is there when the work and the approved plan differ.
     """
 
@@ -39,11 +41,13 @@ class ProofNotes:
     test_first: str = ""
     outvoted: tuple[str, ...] = ()
     deviation: PlanDeviation | None = None
+    in_worktree: bool = False
 
     def lines(self) -> tuple[str, ...]:
         """A line for each, for people."""
         return (
             *((f"no check is run: {self.unchecked}",) if self.unchecked else ()),
+            *((IN_WORKTREE,) if self.in_worktree else ()),
             *((f"test first: {self.test_first}",) if self.test_first else ()),
             *(f"outvoted blocker: {text}" for text in self.outvoted),
             *((describe_deviation(self.deviation),) if self.deviation else ()),
@@ -83,8 +87,10 @@ def read_notes(ctx: CellContext, head: HeadRecord | None) -> ProofNotes:
     if head is None:
         return ProofNotes(unchecked, explain_unproved_tests(ctx))
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
-    rows = valid_checks(checks, review) if ctx.cell.proof.test_first else ()
-    shown = (str(r.get("detail")) for r in rows if isinstance(r, Mapping) and _is_test_first(r))
+    rows = tuple(row for row in valid_checks(checks, review) if isinstance(row, Mapping))
+    in_worktree = ran_in_worktree(rows)
+    rows = rows if ctx.cell.proof.test_first else ()
+    shown = (str(r.get("detail")) for r in rows if _is_test_first(r))
     deviation = PlanDeviation.read(ctx.dir) if ctx.cell.has_plan_phase else None
     if deviation is not None and (deviation.head != head.head or not deviation.is_one):
         deviation = None
@@ -92,7 +98,12 @@ def read_notes(ctx: CellContext, head: HeadRecord | None) -> ProofNotes:
     test_first = next(shown, "") or explain_unproved_tests(ctx)
     if rows and not test_first:  # before the engine could show it
         test_first = f"{NOT_EVALUATED}: orchestr run --force {ctx.name} builds it with that proof"
-    return ProofNotes(unchecked, test_first, outvoted, deviation)
+    return ProofNotes(unchecked, test_first, outvoted, deviation, in_worktree)
+
+
+def ran_in_worktree(rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a check among the ``rows`` ran where the author worked."""
+    return any(row.get("in_worktree") is True for row in rows)
 
 
 def explain_unchecked(ctx: CellContext) -> str:

@@ -116,7 +116,7 @@ class CheckResult:
     tests where the kind knows them. ``stopped``: the run was stopped, this says nothing about the
     code. ``cached``: taken from an earlier run on the same tree. ``unavailable``: the check could
     not be run, so it is not evaluated; ``passed`` is False then, and ``detail`` says what is
-    missing.
+    missing. ``in_worktree``: it ran where the author worked, not in a clean checkout.
     """
 
     name: str
@@ -135,6 +135,7 @@ class CheckResult:
     stopped: bool = False
     cached: bool = False
     unavailable: bool = False
+    in_worktree: bool = False
 
     @property
     def is_red(self) -> bool:

@@ -1,4 +1,4 @@
-"""Results of checks that need not run again: same tree, same check, same environment.
+"""Results of checks that need not run again: same tree, check, environment and kind of place.
 
 One file a result under ``<state>/cache/checks/``. Only what passed is kept: red is always seen
 afresh. An entry that cannot be read, that was changed, or whose evidence is gone counts as none.
@@ -21,6 +21,7 @@ from orchestr.files import read_file, write_atomic
 from orchestr.spec.checks import CheckDef, check_to_row
 
 SCHEMA = 1
+IN_WORKTREE = "worktree"  # the place of checks that run where the author worked
 
 
 def definition_digest(check: CheckDef) -> str:
@@ -29,10 +30,15 @@ def definition_digest(check: CheckDef) -> str:
     return _digest_json([SCHEMA, check.verdict_version, row])
 
 
-def cache_key(check: CheckDef, tree: str, environ: Mapping[str, str]) -> str:
-    """What a result depends on: the head's tree, the check, the variables that it names."""
+def cache_key(
+    check: CheckDef, tree: str, environ: Mapping[str, str], place: str = IN_WORKTREE
+) -> str:
+    """What a result depends on: the head's tree, the check, the variables that it names, and the
+    kind of ``place`` it was made in: what was found in an author's worktree is known there only."""
     named = [[name, environ.get(name)] for name in sorted(set(check.pass_env))]
-    return _digest_json([tree, definition_digest(check), named])
+    # Without a place: as earlier versions wrote it, whose checks ran in the author's worktree.
+    where = [] if place == IN_WORKTREE else [place]
+    return _digest_json([*where, tree, definition_digest(check), named])
 
 
 class ResultCache:

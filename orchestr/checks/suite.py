@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestr.checks import make_check
 from orchestr.checks.base import CheckRequest, CheckResult, CommandWall, Failure
-from orchestr.checks.cache import ResultCache, cache_key
+from orchestr.checks.cache import IN_WORKTREE, ResultCache, cache_key
 from orchestr.checks.room import log_tail
 from orchestr.spec.checks import CheckDef
 
@@ -36,6 +36,10 @@ class SuiteRequest:
     names. ``places`` says where a check is defined, by its name, ``wall`` what stands around its
     programs. ``folder`` takes logs and
     artefacts: ``NNN-name.log`` and ``NNN-name/``; with ``raw_logs`` a log keeps its secrets.
+    ``place`` is the kind of place that ``worktree`` is, for the cache; a result is kept only when
+    ``is_unchanged`` says afterwards that the worktree still shows the head, so that no kill leaves
+    a result that is worth nothing. ``shown_as`` is the path that results name instead of
+    ``worktree``: where their reader can change something.
     """
 
     worktree: Path
@@ -50,6 +54,9 @@ class SuiteRequest:
     places: Mapping[str, str] = field(default_factory=dict)
     raw_logs: bool = False
     wall: CommandWall | None = None
+    place: str = IN_WORKTREE
+    shown_as: Path | None = None
+    is_unchanged: Callable[[], bool] = lambda: True
 
 
 def run_suite(
@@ -80,7 +87,7 @@ def run_suite(
 def _run_one_check(
     check: CheckDef, number: int, request: SuiteRequest, cache: ResultCache | None, slot: Slot
 ) -> CheckResult:
-    key = cache_key(check, request.tree, request.environ)
+    key = cache_key(check, request.tree, request.environ, request.place)
     known = cache.load(key) if cache is not None else None
     if known is not None:
         return replace(known, name=check.name)
@@ -103,9 +110,32 @@ def _run_one_check(
                 wall=request.wall,
             )
         )
-    if cache is not None:
+    result = replace(result, in_worktree=request.place == IN_WORKTREE)
+    if request.shown_as is not None:
+        result = rename_paths(result, request.worktree, request.shown_as)
+    if cache is not None and result.passed and request.is_unchanged():
         cache.save(key, result)
     return result
+
+
+def rename_paths(result: CheckResult, place: Path, shown: Path) -> CheckResult:
+    """A result that names ``shown`` where it named ``place``. Its log stays as it is."""
+
+    def rename(text: str) -> str:
+        return rename_path(text, place, shown)
+
+    failures = tuple(
+        Failure(rename(f.name), rename(f.file), rename(f.message), rename(f.command))
+        for f in result.failures
+    )
+    return replace(result, detail=rename(result.detail), failures=failures)
+
+
+def rename_path(text: str, place: Path, shown: Path) -> str:
+    """``text`` with the path ``shown`` for ``place``, also where that is written without links."""
+    for path in dict.fromkeys((str(place), str(place.resolve()))):
+        text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", lambda _: str(shown), text)
+    return text
 
 
 def file_name_slug(name: str) -> str:
@@ -156,12 +186,16 @@ def _name_results(results: Iterable[CheckResult]) -> str:
     return ", ".join(f"{result.name} ({_first_line(result.detail)})" for result in results)
 
 
-def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> str:
+def evidence_text(
+    results: Sequence[CheckResult],
+    focus: int | None = None,
+    rename: Callable[[str], str] = lambda text: text,
+) -> str:
     """What a repair prompt says of the red checks.
 
     With ``focus`` one failure is shown in full, by its index in `list_failures`: name, file,
     message, the command that reproduces it, the end of the log; the others only by name. Without
-    it all are shown. Empty when nothing is red.
+    it all are shown. Empty when nothing is red. ``rename`` is done to what comes from a log.
     """
     found = list_failures(results)
     if not found:
@@ -171,7 +205,7 @@ def evidence_text(results: Sequence[CheckResult], focus: int | None = None) -> s
     focus = min(focus, len(found) - 1)
     result, failure = found[focus]
     lines = [_failure_heading(result, failure), *_failure_lines(failure, None)]
-    tail = log_tail(Path(result.log)) if result.log else ""
+    tail = rename(log_tail(Path(result.log))) if result.log else ""
     if tail and tail not in failure.message:
         lines += ["", f"End of the output of check {result.name}:", "", _fence_text(tail)]
     others = [_failure_heading(r, f) for i, (r, f) in enumerate(found) if i != focus]

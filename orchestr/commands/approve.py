@@ -14,7 +14,7 @@ from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.agent.verdict import opinion_from_row
 from orchestr.cell.approval import APPROVED, PHASES, REFUSED, ApprovalDecision
 from orchestr.cell.context import CellContext
-from orchestr.cell.notes import describe_deviation, explain_unchecked
+from orchestr.cell.notes import describe_deviation, explain_unchecked, ran_in_worktree
 from orchestr.cell.phases import publish
 from orchestr.cell.pull_request.text import pr_title
 from orchestr.commands.base.options import flag_option, value_option
@@ -181,7 +181,8 @@ def _describe_checks(ctx: CellContext, head: str) -> str:
         + ("" if row.get("passed") is True else f": {headline(str(row.get('detail')))}")
         for row in rows
     ]
-    return f"{clean_line(', '.join(said))} ({ctx.dir / place})\n"
+    where = ", in the author's worktree" if ran_in_worktree(rows) else ""
+    return f"{clean_line(', '.join(said))}{where} ({ctx.dir / place})\n"
 
 
 def _describe_reviews(ctx: CellContext, head: str) -> str:

@@ -7,7 +7,7 @@ anything goes, all of it is kept under `refs/orchestr/` and compared with what i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from doit.cmd_clean import Clean as DoitClean
@@ -16,6 +16,7 @@ from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.worktree.check_pool import remove_idle_worktrees
 from orchestr.cell.worktree.damage import belongs_to_clone
 from orchestr.cell.worktree.discard import remove_cell_worktree
 from orchestr.cell.worktree.misplaced import describe_misplaced, suggest_return
@@ -37,6 +38,7 @@ from orchestr.state.results import PublishRecord
 from orchestr.state.states import CellState
 from orchestr.tasks.generate import CellSelection
 from orchestr.views.terminal.output import write_stdout
+from orchestr.views.terminal.text import format_count
 
 
 class Clean(Verb, DoitClean):  # type: ignore[misc]
@@ -85,9 +87,20 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
                 clean_cell(ctx, kept=params["kept"], dry_run=params["dryrun"])
                 for ctx in session.select_cells(targets)
             ]
+            if not params["dryrun"]:
+                _remove_check_worktrees(session.select_cells(targets))
         if all(one is None for one in done):
             write_stdout("nothing to clean\n")
         return 1 if False in done else 0
+
+
+def _remove_check_worktrees(cells: Iterable[CellContext]) -> None:
+    """Those of the repositories in which no cell has a worktree any more."""
+    for ctx in {ctx.cell.repo: ctx for ctx in cells}.values():
+        removed = remove_idle_worktrees(ctx.run, ctx.cell.repo)
+        if removed:
+            count = format_count(len(removed), "check worktree")
+            write_stdout(f"removed {count} of {ctx.cell.repo}\n")
 
 
 def clean_cell(ctx: CellContext, *, kept: bool = False, dry_run: bool = False) -> bool | None:

@@ -300,7 +300,8 @@ def _rebuild_registry(session: Session, registry: Registry) -> None:
 def _describe_owner(marker: str) -> str:
     feature, cell, rest = (*marker.split("/", 2), "", "")[:3]
     if rest.startswith("checks/"):
-        return f"a check of {feature}:{cell}; the next run ends it"
+        whose = f"a check of {feature}:{cell}" if cell else f"a cross check of {feature}"
+        return f"{whose}; the next run ends it"
     return f"attempt {marker}"
 
 
@@ -321,7 +322,7 @@ def find_orphans(session: Session, features: list[str]) -> list[Diagnostic]:
                 open_markers.add(newest.process_marker(ctx.key))
                 for folder in attempts.agent_folders(ctx.dir, newest.number)[1:]:
                     open_markers.add(reviewer_work(folder, newest.number).marker)
-    here = str(session.layout.worktrees)
+    here = (str(session.layout.worktrees), str(session.layout.state))
     for pid, marker, worktree in list_attempt_processes():
         mine = marker.split("/")[0] in idle and worktree.startswith(here)
         if mine and marker not in open_markers:

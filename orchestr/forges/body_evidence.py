@@ -29,7 +29,9 @@ def render_checks(rows: Sequence[Mapping[str, Any]], unchecked: str = "") -> str
         f"{literal_text(str(row.get('detail', '')), limit=300)}"
         for row in rows
     ]
-    return "### Checks on this head\n\n" + "\n".join(lines)
+    there = any(row.get("in_worktree") is True for row in rows)
+    title = "Checks in the author's worktree" if there else "Checks on this head"
+    return f"### {title}\n\n" + "\n".join(lines)
 
 
 def _check_mark(row: Mapping[str, Any]) -> str:

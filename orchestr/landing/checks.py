@@ -1,9 +1,10 @@
 """What must be green on a candidate: its cells' checks, the feature's, the repository's.
 
 Owns which checks those are; running them is `orchestr.checks.suite`'s, the worktree that shows
-the candidate is `orchestr.cell.worktree.check_worktree`'s. A result for the same tree and the same
-check counts, whoever had it run: so the first candidate on a target that did not move costs
-nothing.
+the candidate is `orchestr.cell.worktree.check_pool`'s. A result for the same tree and the same
+check counts, whoever had it run in a clean checkout: so the first candidate on a target that did
+not move costs nothing. One that was made in an author's worktree, or beside caches that checks of
+cells can write, does not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,9 +21,15 @@ from orchestr.agents.environment import ALLOWED, NETWORK, QUIET
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases import cross_checks
 from orchestr.cell.proof import run_checks
-from orchestr.cell.worktree import check_worktree
+from orchestr.cell.proof.check_request import (
+    CheckPlace,
+    check_environment,
+    describe_place,
+    expose_upstreams,
+)
+from orchestr.cell.worktree.check_pool import CheckPool
+from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.links_back import find_links_back
-from orchestr.cell.worktree.readable_checkout import ensure_upstreams
 from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
@@ -30,6 +38,7 @@ from orchestr.checks.suite import (
     SuiteRequest,
     all_passed,
     evidence_text,
+    rename_path,
     run_suite,
     summarize_results,
 )
@@ -38,6 +47,7 @@ from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.events import LandingChange
 from orchestr.landing.ports import lease_ports
 from orchestr.process.redaction import filter_env
+from orchestr.process.tree import WORKTREE
 from orchestr.spec.checks import CheckDef, check_to_row
 from orchestr.spec.phases import Action
 from orchestr.state.results import digest, read_tree
@@ -48,7 +58,8 @@ KEPT = 40  # candidates whose logs are kept, in each repository
 
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
-    """A candidate to be checked, shown at ``path``; ``content``: the keys of all changes in it."""
+    """A candidate to be checked, shown at ``path``; ``content``: the keys of all changes in it.
+    ``checkout`` is the check worktree at ``path``, for who runs something there."""
 
     repo: str
     path: Path
@@ -58,6 +69,7 @@ class CheckOrder:
     content: frozenset[str] = frozenset()
     stop: threading.Event = field(default_factory=threading.Event)
     warn: Callable[[str], None] = lambda _: None
+    checkout: CheckWorktree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +142,49 @@ def make_default_check(runs: Sequence[FeatureRun], allowed_red: Collection[str] 
             )
         logs = settings.workspace.state / "landing" / order.repo / "logs"
         _prune_logs(logs)
-        with lease_ports(
-            _first_cell_with_ports(runs, order), order.path, order.stop, order.warn
-        ) as ports:
-            request = _make_suite_request(runs, order, logs, ports)
-            results = run_suite(checks, request, cache=cache)
+        with ExitStack() as stack:
+            leased = lease_ports(
+                _first_cell_with_ports(runs, order), order.path, order.stop, order.warn
+            )
+            shown = show_readable_cells(runs, order)
+            request = _make_suite_request(
+                runs, order, logs, stack.enter_context(leased), stack.enter_context(shown)
+            )
+            results = run_suite_unchanged(checks, request, order.checkout, cache)
             for run, more in across:
                 if not (results and results[-1].stopped):
-                    results += run_suite(
-                        more, _make_cross_request(run, request, order), cache=cache
+                    seen = stack.enter_context(
+                        cross_checks.show_cell_trees(run, CheckPool.LANDING, order.stop.is_set)
                     )
-        return combine_results(results)
+                    crossed = _make_cross_request(run, request, order, seen)
+                    results += run_suite_unchanged(more, crossed, order.checkout, cache)
+        return combine_results(results, _rename_for_reader(request))
 
     return check_candidate
 
 
-def combine_results(results: Sequence[SuiteResult]) -> CandidateVerdict:
+def run_suite_unchanged(
+    checks: Sequence[CheckDef],
+    request: SuiteRequest,
+    checkout: CheckWorktree | None,
+    cache: ResultCache,
+) -> tuple[SuiteResult, ...]:
+    """The results of the checks, with a red one when they changed what they were to judge."""
+    results = run_suite(checks, request, cache=cache)
+    harm = run_checks.find_checkout_harm(checkout, request.folder / "left")
+    bad = run_checks.void_harmful_suite(checks, request, cache, harm)
+    return results if bad is None or request.stop.is_set() else (*results, bad)
+
+
+def _rename_for_reader(request: SuiteRequest) -> Callable[[str], str]:
+    """Paths of the check worktree as its reader, the agent of the change, knows them."""
+    shown = request.shown_as
+    return lambda text: text if shown is None else rename_path(text, request.worktree, shown)
+
+
+def combine_results(
+    results: Sequence[SuiteResult], rename: Callable[[str], str] = lambda text: text
+) -> CandidateVerdict:
     """What the results come to. Raises Interrupted when the run was stopped, NotEvaluated when
     the machine lacks what a check needs: that is no verdict, and nothing for an agent to repair.
     """
@@ -160,39 +199,62 @@ def combine_results(results: Sequence[SuiteResult]) -> CandidateVerdict:
         raise NotEvaluated(
             f"not evaluated: {missing}", hint="provide what is missing, then the same command again"
         )
-    text = f"{summarize_results(results)}\n\n{evidence_text(results)}"
+    text = f"{summarize_results(results)}\n\n{evidence_text(results, rename=rename)}"
     logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
     return CandidateVerdict(False, f"{text[:EVIDENCE]}\n{logs}".strip())
 
 
+@contextmanager
+def show_readable_cells(runs: Sequence[FeatureRun], order: CheckOrder) -> Iterator[dict[str, str]]:
+    """The variables of where the upstreams of the candidate's first cell can be read."""
+    own = next(iter(_cells_of_changes(runs, order.changes)), None)
+    if own is None or not own.has_checks:
+        yield {}
+        return
+    with expose_upstreams(own, CheckPool.LANDING, order.stop.is_set) as shown:
+        yield shown
+
+
 def _make_suite_request(
-    runs: Sequence[FeatureRun], order: CheckOrder, logs: Path, ports: tuple[int, ...]
+    runs: Sequence[FeatureRun],
+    order: CheckOrder,
+    logs: Path,
+    ports: tuple[int, ...],
+    more: Mapping[str, str],
 ) -> SuiteRequest:
-    """As in the cell's own worktree, with the same environment; a revert belongs to no cell."""
+    """With the environment of the cell's own checks; a revert belongs to no cell."""
     tree, own = order.tree, next(iter(_cells_of_changes(runs, order.changes)), None)
     if own is not None:
-        env = run_checks.check_environment(own, CommitId(order.commit))
-        env |= {"ORCHESTR_WORKTREE": str(order.path),
-                "GIT_CEILING_DIRECTORIES": str(order.path.resolve().parent)}  # fmt: skip
+        patterns = order.checkout.patterns if order.checkout is not None else ()
+        place = CheckPlace(order.path, CommitId(order.commit), patterns, order.checkout)
+        env = {**check_environment(own, place), **more}
         others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
         tree = digest(tree, others) if others else tree
-        if others and own.has_checks:
-            ensure_upstreams(own)  # one that has landed may have been tidied away
     else:
         env = {**filter_env(Repo(order.path).build_env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
+        env[WORKTREE] = str(order.path)
     return SuiteRequest(
         worktree=order.path,
         head=order.commit,
         tree=tree,
         folder=logs / order.commit[:16],
-        marker=check_worktree.bench_marker(order.path),
+        marker=f"landing-{digest(str(order.path))}",  # another workspace has such paths, too
         env=env,
         environ=os.environ,
         ports=ports,
         stop=order.stop,
+        place=describe_place(_place_users(runs, order), CheckPool.LANDING),
+        shown_as=own.worktree if own is not None else None,
+        is_unchanged=lambda: order.checkout is None or not order.checkout.find_harm(),
         raw_logs=runs[0].settings.workspace.raw_logs,
         wall=wall_checks(_find_cell_of_repo(runs, order.repo), "landing"),
     )
+
+
+def _place_users(runs: Sequence[FeatureRun], order: CheckOrder) -> list[CellContext]:
+    """The cells whose repository, or those of their upstreams, checks of a candidate can read."""
+    found = list(_cells_of_changes(runs, order.changes))
+    return found or [_find_cell_of_repo(runs, order.repo)]
 
 
 def _find_cell_of_repo(runs: Sequence[FeatureRun], repo: str) -> CellContext:
@@ -202,13 +264,16 @@ def _find_cell_of_repo(runs: Sequence[FeatureRun], repo: str) -> CellContext:
     )
 
 
-def _make_cross_request(run: FeatureRun, request: SuiteRequest, order: CheckOrder) -> SuiteRequest:
+def _make_cross_request(
+    run: FeatureRun, request: SuiteRequest, order: CheckOrder, seen: Mapping[str, str]
+) -> SuiteRequest:
     """As after a run: a cross check can read the trees of all cells of its feature."""
     return replace(
         request,
         tree=digest(order.tree, cross_checks.cell_trees(run)),
         folder=request.folder / f"cross-{run.feature.name}",
-        env={**request.env, **cross_checks.expose_cell_trees(run, order.repo)},
+        env={**request.env, **seen},
+        place=describe_place(cross_checks.read_cells(run), CheckPool.LANDING),
     )
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
 
 from orchestr.cell.context import FeatureRun
+from orchestr.cell.worktree.check_pool import CheckPool, remove_idle_worktrees
 from orchestr.errors import Interrupted, NotEvaluated, OrchestrError, Unavailable, explain_os_error
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
@@ -137,13 +138,14 @@ class Lander(LandingSession):
             self._take_answer()
 
     def _tidy_landed_cells(self) -> None:
-        """Worktrees of what landed that checks of a later one needed to read once more."""
+        """Worktrees of what landed that checks of a later one needed to read once more, and those
+        of the cells' checks where no cell needs them any more; the landing's own stay warm."""
         for key in self._offered:
             item = self.queue.items[key]
             if item.stage is Stage.LANDED and not item.change.reverts and not self.undo:
-                after_landing.tidy_landed_cell(
-                    self.cell_context(key), item.change.head, lambda text: None
-                )
+                ctx = self.cell_context(key)
+                after_landing.tidy_landed_cell(ctx, item.change.head, lambda text: None)
+                remove_idle_worktrees(ctx.run, ctx.cell.repo, CheckPool.CELLS, CheckPool.READING)
 
     def begin_landing(self) -> None:
         """Say who lands, what there is to land, and where the targets are."""

@@ -1,11 +1,11 @@
-"""The slow work of a landing, in threads: checks on benches, and repairs by agents."""
+"""The slow work of a landing, in threads: checks in check worktrees, and repairs by agents."""
 
 from __future__ import annotations
 
 import threading
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
+from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree, list_places
 from orchestr.errors import (
     Interrupted,
     NeedsApproval,
@@ -30,7 +30,7 @@ from orchestr.landing.events import (
 )
 from orchestr.landing.repair import repair_head, repair_obstacle
 from orchestr.landing.session import LandingSession
-from orchestr.process.tree import kill_marked
+from orchestr.process.tree import WORKTREE, kill_marked
 
 RETRY_AFTER = 1.0  # s; of a step that failed on the way to a verdict
 
@@ -38,10 +38,8 @@ RETRY_AFTER = 1.0  # s; of a step that failed on the way to a verdict
 def kill_leftover_checks(session: LandingSession) -> None:
     """End the checks that a killed landing left at work; only one lands in a workspace."""
     for name in session.ways:
-        home = session.runs[0].layout.state / "landing" / name
-        for path in home.glob("[0-9]*"):
-            if path.name.isdecimal():
-                kill_marked(bench_marker(path))
+        for path in list_places(session.runs[0].layout, CheckPool.LANDING, name):
+            kill_marked(str(path), variable=WORKTREE)
 
 
 def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
@@ -55,33 +53,32 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
 def check_commit(
     session: LandingSession, spec: CandidateSpec, commit: str, tree: str, stop: threading.Event
 ) -> CandidateVerdict:
-    """Check a commit in a warm worktree that shows it. Raises Interrupted, Unavailable: only a
+    """Check a commit in a check worktree that shows it. Raises Interrupted, Unavailable: only a
     check that ran says something of the commit, no failure on the way to it does.
     """
     name, changes_in = spec.lane.repo, tuple(session.queue.items[key].change for key in spec.keys)
-    number = _take_bench(session, name)
     try:
-        path = session.runs[0].layout.state / "landing" / name / str(number)
-        checkout_commit(_any_cell(session, name), path, CommitId(commit))
-        assert session.check is not None
-        return session.check(
-            CheckOrder(
-                name,
-                path,
-                commit,
-                tree,
-                changes_in,
-                keys_in_candidate(session.queue, spec),
-                stop,
-                session.warn,
+        with lend_check_worktree(
+            _any_cell(session, name), CommitId(commit), CheckPool.LANDING, cancelled=stop.is_set
+        ) as checkout:
+            assert session.check is not None
+            return session.check(
+                CheckOrder(
+                    name,
+                    checkout.path,
+                    commit,
+                    tree,
+                    changes_in,
+                    keys_in_candidate(session.queue, spec),
+                    stop,
+                    session.warn,
+                    checkout,
+                )
             )
-        )
     except (Interrupted, Unavailable):
         raise
     except OrchestrError as error:
         raise as_no_verdict(error, f"{commit[:12]} was not checked") from error
-    finally:
-        session.benches[name].discard(number)
 
 
 def as_no_verdict(error: OrchestrError, what: str) -> Unavailable:
@@ -118,14 +115,6 @@ def check_forge_merge(session: LandingSession, spec: CandidateSpec, commit: str)
         return
     if not result.green:
         session.red.append(f"{where} is RED at {commit[:12]}: {result.detail}")
-
-
-def _take_bench(session: LandingSession, name: str) -> int:
-    with session.mutex:
-        taken = session.benches.setdefault(name, set())
-        number = next(n for n in range(1, len(taken) + 2) if n not in taken)
-        taken.add(number)
-    return number
 
 
 def repair_change(session: LandingSession, action: RepairChange) -> Event:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import psutil
 
 MARKER = "ORCHESTR_ATTEMPT_ID"
+WORKTREE = "ORCHESTR_WORKTREE"  # where it works, for whoever may have to end it there
 LINUX = sys.platform.startswith("linux")
 # A start counted from the epoch moves when the clock is set; elsewhere than on Linux there is no
 # other, and earlier versions noted that one.
@@ -101,12 +102,12 @@ def find_descendants(roots: Iterable[int], among: Table) -> list[Proc]:
     return list(found.values())
 
 
-def filter_marked(marker: str, among: Table) -> list[Proc]:
+def filter_marked(marker: str, among: Table, *, variable: str = MARKER) -> list[Proc]:
     """Processes of this user that carry the marker in the environment they started with."""
     if not marker:
         return []
-    own = os.getpid()
-    return [p for p in among.values() if p.pid != own and _has_marker(p.pid, marker)]
+    own, pair = os.getpid(), f"{variable}={marker}"
+    return [p for p in among.values() if p.pid != own and _has_pair(p.pid, pair)]
 
 
 def find_marked(marker: str) -> list[psutil.Process]:
@@ -120,13 +121,17 @@ def find_marked(marker: str) -> list[psutil.Process]:
     return found
 
 
-def kill_marked(marker: str, *, grace: float = 0) -> int:
+def kill_marked(marker: str, *, grace: float = 0, variable: str = MARKER) -> int:
     """End every process that carries the marker and all that descends from those.
 
     Returns how many there were. ``grace`` seconds lie between SIGTERM and SIGKILL; 0 kills.
+    ``variable`` may be another one that tells whose processes they are.
     """
 
-    return end_processes(track_descendants(lambda now: filter_marked(marker, now)), grace=grace)
+    def find_marked_now(now: Table) -> list[Proc]:
+        return filter_marked(marker, now, variable=variable)
+
+    return end_processes(track_descendants(find_marked_now), grace=grace)
 
 
 def kill_tree(pid: int, create_time: float, *, grace: float) -> int:
@@ -280,9 +285,9 @@ def _boot_time() -> float:
     return 0.0
 
 
-def _has_marker(pid: int, marker: str) -> bool:
+def _has_pair(pid: int, pair: str) -> bool:
     if not LINUX:
-        return _psutil_has_marker(pid, marker)
+        return _psutil_has_pair(pid, pair)
     try:
         if os.stat(f"/proc/{pid}").st_uid != os.geteuid():  # noqa: PTH116
             return False
@@ -290,7 +295,7 @@ def _has_marker(pid: int, marker: str) -> bool:
             environ = stream.read()
     except OSError:
         return False
-    return f"{MARKER}={marker}".encode() in environ.split(b"\0")
+    return os.fsencode(pair) in environ.split(b"\0")
 
 
 def _psutil_create_time(pid: int) -> float | None:
@@ -317,13 +322,14 @@ def _psutil_table() -> Table:
     return found
 
 
-def _psutil_has_marker(pid: int, marker: str) -> bool:
+def _psutil_has_pair(pid: int, pair: str) -> bool:
     import psutil
 
+    name, _, value = pair.partition("=")
     try:
         process = psutil.Process(pid)
         own = process.uids().effective == os.geteuid()
-        return own and process.environ().get(MARKER) == marker
+        return own and process.environ().get(name) == value
     except (psutil.Error, OSError):
         return False
 
@@ -337,7 +343,7 @@ def list_attempt_processes() -> list[tuple[int, str, str]]:
     for proc in read_process_table().values():
         environ = read_environ(proc.pid)
         if environ.get(MARKER):
-            found.append((proc.pid, environ[MARKER], environ.get("ORCHESTR_WORKTREE", "")))
+            found.append((proc.pid, environ[MARKER], environ.get(WORKTREE, "")))
     return found
 
 

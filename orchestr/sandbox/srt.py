@@ -35,7 +35,7 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
     written += [request.worktree] if request.can_write else []
     written += [place for _, place in locate_caches(home, request.env)]
     written += [folder.path for folder in request.config]
-    written += [own for folder in request.config for own, _ in folder.logins]
+    written += [own for folder in request.config for own, _ in folder.logins if own.is_file()]
     guarded = [source for folder in request.config for source, _ in (*folder.copies, *folder.shown)]
     if (request.worktree / ".git").is_file():
         guarded.append(request.worktree / ".git")

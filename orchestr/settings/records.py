@@ -66,9 +66,18 @@ class RepoSettings:
     ] = None
     link: Annotated[keys.InnerPaths, Doc("paths that each worktree gets as links", [".env"])] = ()
     copy: Annotated[keys.InnerPaths, Doc("paths that each worktree gets as copies", [".env"])] = ()
+    cache: Annotated[
+        keys.InnerPaths,
+        Doc("paths that stay in check worktrees while the lock files do", ["node_modules"]),
+    ] = ()
     checks: Annotated[
         tuple[CheckDef, ...], keys.CHECKS, Doc("checks for every cell, before the cell's own")
     ] = ()
+    checks_in: Annotated[
+        str,
+        keys.choice("checkout", "worktree"),
+        Doc("where a cell's checks run: in a clean checkout of the commit, or where its agent did"),
+    ] = "checkout"
     detect: Annotated[keys.Flag, Doc("run what was detected when nothing is configured")] = False
     land_checks: Annotated[
         keys.Texts, Doc("shell commands that must be green on what lands", ["make test"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -85,6 +86,7 @@ class ModelServer:
 
     ``scripts`` maps a text of the prompt (``cell `a` ``) to turns of its own; ``fault`` is asked
     before each turn. ``asked`` are the requests for a turn, ``other`` those for something else.
+    It is a proxy, too: ``tunnels`` are the servers that it stood for, with ``tls`` as one of these.
     """
 
     def __init__(self, script: Sequence[Turn], **scripts: Sequence[Turn]) -> None:
@@ -93,6 +95,8 @@ class ModelServer:
         self.fault: Callable[[Asked, int], Fault | None] = lambda _asked, _number: None
         self.asked: list[Asked] = []
         self.other: list[str] = []
+        self.tunnels: list[str] = []
+        self.tls: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
         handler = type("Handler", (_Handler,), {"model": self})
@@ -139,6 +143,22 @@ class _Handler(BaseHTTPRequestHandler):
         """As a proxy: whatever is asked for in the tunnel is asked of the model."""
         self.send_response(200)
         self.end_headers()
+        self.model.tunnels.append(self.path)
+        if self.model.tls is None:
+            return
+        try:
+            self.request = self.model.tls.wrap_socket(self.request, server_side=True)
+        except OSError:
+            self.close_connection = True
+            return
+        self.setup()
+
+    def finish(self) -> None:
+        """The server closes the socket that it accepted, not one around it."""
+        with suppress(OSError):
+            super().finish()
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.close()
 
     def do_HEAD(self) -> None:
         self._send(200, None)

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from orchestr.supervisor import client
+from tests.agents.certificates import HOST, TRUSTED_BY, make_certificates
 from tests.agents.conftest import MakeHouse, program
 from tests.agents.house import AgentHouse
 from tests.agents.model_server import Asked, Fault, Run, Say
@@ -115,13 +116,16 @@ def test_an_attempt_of_a_run_without_a_wall_goes_on_behind_it(house: MakeHouse, 
 
 
 def test_it_reaches_its_server_through_proxies_only(house: MakeHouse, kind: str) -> None:
-    """No name can be looked up in the sandbox: ours passes it on to the user's own proxy."""
-    ws = house(kind, [Run("echo one > a.txt"), Say("Done.")], address="http://model.test")
-    names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")  # some tunnel to port 80
-    proxies = dict.fromkeys(names, ws.model.url)
-    ws.run("run", "demo", "--yes", code=0, env=proxies)
+    """No name can be looked up in the sandbox: ours looks at its TLS, and passes it on to the
+    user's own proxy."""
+    ws = house(kind, [Run("echo one > a.txt"), Say("Done.")], address=f"https://{HOST}")
+    authority, ws.model.tls = make_certificates(ws.root)
+    names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
+    trust = dict.fromkeys(TRUSTED_BY, str(authority))
+    ws.run("run", "demo", "--yes", code=0, env={**dict.fromkeys(names, ws.model.url), **trust})
     assert ws.show("a", "a.txt") == "one"
     assert len(ws.model.asked) == 2
+    assert f"{HOST}:443" in ws.model.tunnels
 
 
 LOOP = """\

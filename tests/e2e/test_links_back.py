@@ -127,14 +127,14 @@ def test_scripts_of_a_copy_that_start_the_original_are_none(tmp_path: Path) -> N
 
 
 def test_a_set_up_that_installs_into_a_shared_environment_is_none(tmp_path: Path) -> None:
-    """The last cell wins: the first one's checks would test its sibling."""
+    """Whoever was set up last wins: checks would test the source of another checkout."""
     pth = f"{SITE}/__editable__.calc.pth"
     ws = make(tmp_path, link=[".venv"], setup=[f'echo "$PWD/src" > {pth}'])
     ws.spec({"one": {"checks": [CHECK]}, "two": {"checks": [CHECK], "depends_on": ["one"]}})
-    ws.run("run", FEATURE, code=0)
-    ws.edit_spec("do one", "do more")
-    done = ws.run("run", f"{FEATURE}:one", code=1)
-    assert f"leads to {ws.worktree('two')}/src" in both(done)
+    done = ws.run("run", FEATURE, code=1)
+    assert "not evaluated: own source: checks would test other source" in both(done)
+    assert f"leads to {ws.root}/.orchestr/" in both(done)
+    assert list(ws.heads()) == [ws.branch("one"), "main"]
 
 
 def test_landing_and_cross_checks_do_not_count_it_either(tmp_path: Path) -> None:

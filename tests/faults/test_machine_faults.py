@@ -108,11 +108,14 @@ def test_a_dependent_that_a_killed_landing_left_half_brought_up_to_date_lands(
     cells = {"low": {}, "third": {}, "high": {"depends_on": ["low", "third"]}}
     yard = Yard.ready(tmp_path / "w", cells, repos=("app",), landing={"strategy": "squash"})
     yard.run("ignore", f"{FEATURE}:third", code=0)  # so that `high` waits, and low lands alone
-    killed = yard.crash("branch:after#1", "land", FEATURE)
+    killed = yard.crash("journal:after#phase.started", "land", FEATURE)
     assert killed.returncode == -signal.SIGKILL, both(killed)
+    done = yard.run("land", FEATURE, code=1)
+    assert "its evidence is for another head" not in both(done), both(done)
+    assert "it needs third" in done.stdout, both(done)  # nothing else is in its way
     yard.run("ignore", "--undo", f"{FEATURE}:third", code=0)
-    done = yard.run("land", FEATURE, code=0)
-    assert yard.states() == dict.fromkeys(cells, "landed"), both(done)
+    yard.run("land", FEATURE, code=0)
+    assert yard.states() == dict.fromkeys(cells, "landed")
 
 
 @pytest.mark.parametrize("what", ["folder", "pipe", "loop"])

@@ -69,7 +69,7 @@ HARMS: Mapping[str, Harm] = {
     "remotes-file": Harm('mkdir -p "$c/remotes"; echo "URL: /evil" > "$c/remotes/other"',
                          "remotes/other was changed"),
     "replace": Harm("git add -A; git commit -qm work; git replace HEAD HEAD~1",
-                    "replacement", fails=True),
+                    "replacement"),
     "remote-branch": Harm(
         "git update-ref refs/remotes/origin/main $(git commit-tree HEAD^{tree} -m evil)",
         "remote branch origin/main was rewritten", fails=True),
@@ -134,7 +134,7 @@ def test_it_is_said_and_kept(story: Story, name: str) -> None:
     told = [str(e["data"].get("reason")) for e in story.ws.journal() if e.get("cell") == name]
     assert any(HARMS[name].said in text for text in told), told
     assert story.states[name] == ("failed" if HARMS[name].fails else "done"), story.said
-    if not HARMS[name].fails:
+    if not HARMS[name].fails and name != "replace":
         kept = story.ws.cell_dir(name) / "attempts/1/changed"
         assert any(path.is_file() or path.is_symlink() for path in kept.rglob("*"))
 

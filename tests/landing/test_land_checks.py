@@ -96,9 +96,10 @@ def test_benches_are_set_up_as_worktrees_of_cells_are(tmp_path: Path) -> None:
     yard.run("run", FEATURE, code=0)
     done = yard.run("land", FEATURE, code=0)
     assert yard.history() == ["one"], both(done)
-    assert len((root / "setups").read_text().split()) == 2  # the cell's worktree, and the bench
+    setups = (root / "setups").read_text().split()
+    assert len(setups) == 3  # the cell's worktree, the one that its checks have, the landing's
     yard.run("rollback", FEATURE, code=0)
-    assert len((root / "setups").read_text().split()) == 2  # it is warm
+    assert (root / "setups").read_text().split() == setups  # the landing's is warm
 
 
 def test_checks_that_hang_are_ended_with_the_landing(tmp_path: Path) -> None:

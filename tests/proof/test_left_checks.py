@@ -21,9 +21,9 @@ echo end >> "{root}/checks"
 """
 
 
-def killed(make: Make, **cross: Any) -> Workspace:
+def killed(make: Make, checks_in: str = "checkout", **cross: Any) -> Workspace:
     """A workspace whose run was killed in the middle of a check."""
-    ws = make(cells={"one": {}})
+    ws = make(cells={"one": {}}, settings={"repos": {"app": {"checks_in": checks_in}}})
     run = ["sh", "-c", WAITS.format(root=ws.root)]
     slow: Mapping[str, Any] = {"kind": "command", "name": "slow", "run": run}
     if cross:
@@ -53,7 +53,7 @@ def test_the_next_run_ends_the_check_that_a_killed_one_left(workspace: Make, cro
 
 
 def test_a_persons_new_file_beside_a_killed_check_is_kept_and_told(workspace: Make) -> None:
-    ws = killed(workspace)
+    ws = killed(workspace, "worktree")
     (ws.worktree("one") / "notes").mkdir()
     (ws.worktree("one") / "notes" / "mine.txt").write_text("thoughts\n")
     said = both(ws.run("run", FEATURE, code=0))
@@ -63,6 +63,17 @@ def test_a_persons_new_file_beside_a_killed_check_is_kept_and_told(workspace: Ma
     assert git(ws.worktree("one"), "ls-tree", "--name-only", "HEAD").split() == [
         "README.md", "one.txt",
     ]  # fmt: skip
+
+
+def test_a_persons_new_file_beside_a_killed_check_elsewhere_is_theirs(workspace: Make) -> None:
+    """No check can have left it there: it stays, and the run says what it waits for."""
+    ws = killed(workspace)
+    (ws.worktree("one") / "mine.txt").write_text("thoughts\n")
+    assert "uncommitted changes: mine.txt" in both(ws.run("run", FEATURE, code=1))
+    assert (ws.worktree("one") / "mine.txt").read_text() == "thoughts\n"
+    (ws.worktree("one") / "mine.txt").unlink()
+    ws.run("run", FEATURE, code=0)
+    assert ws.starts("one") == ["one 1"]
 
 
 def test_work_that_is_done_again_after_a_kill_in_a_check_stays(workspace: Make) -> None:

@@ -327,3 +327,10 @@ def test_the_password_of_the_users_proxy_stays_outside(walled: MakeWalled) -> No
     )
     ws.run("run", "demo", code=0, env={"HTTPS_PROXY": "http://me:s3cret@127.0.0.1:9"})
     assert found(ws) == {"files": "", "variables": "0"}
+
+
+def test_a_check_that_writes_outside_is_told_why_it_is_red(walled: MakeWalled) -> None:
+    check = {"kind": "command", "run": ["sh", "-c", "touch ~/notes.txt"]}
+    ws = walled(cells={"a": {"checks": [check], "repair": {"checks": 0}}})
+    ws.run("run", "demo", code=1)
+    assert "[sandbox] write in orchestr.toml" in ws.status()["a"]["reason"]

@@ -15,9 +15,7 @@ from typing import Any
 from orchestr.cell.agent.run_reviewers import ReviewCase, collect_opinions
 from orchestr.cell.agent.verdict import SCHEMA, ReviewerOpinion
 from orchestr.cell.context import CellContext
-from orchestr.cell.proof.run_checks import (
-    make_suite_request,
-)
+from orchestr.cell.proof.check_request import make_suite_request, open_check_place
 from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.worktree_guard import guard_worktree
 from orchestr.checks.cache import ResultCache
@@ -48,7 +46,7 @@ def review_head(
     void = partial(attempts.forget_opinions, ctx.dir, number)  # whichever of them did the harm
     with guard_worktree(ctx, head, ctx.dir / GUARD, left, void) as guard:
         try:
-            pictures = take_screenshots(ctx, head, number)
+            pictures = take_screenshots(ctx, head, number, left)
             prompt = build_review_prompt(ctx, head, base, rows, pictures)
             case = ReviewCase(number, head, base, prompt, pictures)
             found = collect_opinions(ctx, ctx.cell.proof.reviewers, case)
@@ -64,19 +62,23 @@ def review_head(
     return found
 
 
-def take_screenshots(ctx: CellContext, head: CommitId, number: int) -> tuple[Path, ...]:
-    """Run the cell's `screenshots`; what they left. One that fails only leaves none."""
+def take_screenshots(ctx: CellContext, head: CommitId, number: int, left: Path) -> tuple[Path, ...]:
+    """Run the cell's `screenshots`; the pictures. One that fails only leaves none. New files in
+    their checkout go to ``left``."""
     wanted = ctx.cell.proof.screenshots
     if not wanted:
         return ()
     folder = attempts.attempt_folder(ctx.dir, number) / "screenshots" / head[:12]
-    request = make_suite_request(ctx, head, folder)
-    results = run_suite(
-        wanted,
-        request,
-        cache=ResultCache(ctx.run.layout.state / "cache" / "checks"),
-        slot=lambda: ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled),
-    )
+    with open_check_place(ctx, head) as (place, more, ports):
+        request = make_suite_request(ctx, place, folder, ports=ports, more=more)
+        results = run_suite(
+            wanted,
+            request,
+            cache=ResultCache(ctx.run.layout.state / "cache" / "checks"),
+            slot=lambda: ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled),
+        )
+        if place.checkout is not None:
+            place.checkout.move_new_files(left)
     ctx.check_cancelled()
     places = [Path(r.folder) for r in results if r.folder and Path(r.folder).is_dir()]
     return tuple(sorted(p for place in places for p in place.rglob("*") if p.is_file()))

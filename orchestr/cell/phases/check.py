@@ -8,7 +8,7 @@ passes through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -36,7 +36,6 @@ from orchestr.state.results import (
 
 if TYPE_CHECKING:
     from orchestr.cell.proof.run_checks import SuiteVerdict
-    from orchestr.checks.base import CheckResult
 
 Rows = tuple[Mapping[str, Any], ...]
 
@@ -174,7 +173,7 @@ def check_until_green(
 
     key, most = phase_digest(ctx, Phase.CHECK), ctx.cell.proof.repair.checks
     attempt = resume_repair(ctx, done, marker, Phase.CHECK)
-    head = checkout_head(ctx, done, marker)
+    head = checkout_head(ctx, done, marker, works_elsewhere=not ctx.checks_in_worktree)
     rows: Rows = ()
     try:
         while True:
@@ -194,9 +193,7 @@ def check_until_green(
                 if not verdict.has_red:
                     raise_not_evaluated(ctx, verdict)
                 red = RedFinding.from_verdict(verdict)
-                words = format_red_checks(
-                    verdict.results, head, first=is_first_repair(ctx, attempt, done)
-                )
+                words = format_red_checks(verdict, head, first=is_first_repair(ctx, attempt, done))
             stop = give_up_reason(ctx, attempt, Phase.CHECK, done.head, red.digest, most)
             if stop is not None or attempt is None:
                 return accept_partial(ctx, red, stop or "", rows, head, done.head, key), red.told
@@ -294,12 +291,13 @@ def repair_head(
     return CommitId(carry_out_repair(ctx, attempt, marker, record).after)
 
 
-def format_red_checks(results: Sequence[CheckResult], head: str, *, first: bool) -> str:
+def format_red_checks(verdict: SuiteVerdict, head: str, *, first: bool) -> str:
     """What the author is told of red checks: in the first round of one failure only."""
     from orchestr.checks.suite import evidence_text, list_failures
 
-    alone = first and len(list_failures(results)) > 1
-    return RED.format(head[:12], evidence_text(results, focus=0 if alone else None))
+    alone = first and len(list_failures(verdict.results)) > 1
+    focus = 0 if alone else None
+    return RED.format(head[:12], evidence_text(verdict.results, focus, verdict.rename))
 
 
 RED = """The checks of this cell were run on your commit {}, and they are red.

@@ -78,17 +78,25 @@ def find_repaired_head(
     return None if unacceptable_reason(ctx, done, marker, head) else head
 
 
-def checkout_head(ctx: CellContext, done: ImplementRecord, marker: WorktreeMarker) -> CommitId:
+def checkout_head(
+    ctx: CellContext,
+    done: ImplementRecord,
+    marker: WorktreeMarker,
+    *,
+    works_elsewhere: bool = False,
+) -> CommitId:
     """Make the worktree ready and return the head that it stands on.
 
     That is the result of `implement` or what came after it on the branch: earlier repairs, or a
-    person who mended what was red. Raises PhaseFailed when it cannot be used.
+    person who mended what was red. ``works_elsewhere``: what follows has checkouts of its own, of
+    the cell and of what it reads. Raises PhaseFailed when it cannot be used.
     """
-    ensure_upstreams(ctx)
+    if not works_elsewhere:
+        ensure_upstreams(ctx)
     if ctx.cell.action is Action.PUSH:
         head = CommitId(done.head)
         kill_leftover_checks(ctx)
-        if ctx.run.registry.lookup(ctx.key) is None:
+        if not works_elsewhere and ctx.run.registry.lookup(ctx.key) is None:
             add_detached(ctx.worktree_owner, ctx.worktree, head, locks=ctx.run.layout.locks_dir)
         return head
     ensure_worktree(ctx, marker)

@@ -1,27 +1,36 @@
 """Cross checks: a feature's checks on the merge of all its cells' heads in one repository.
 
-Made without a checkout of anybody's (`git merge-tree`) and shown in a warm worktree of our own. The
-other cells can be read there through `ORCHESTR_CELL_<NAME>_WORKTREE`. They run as the last step of
-the feature, after its pull requests are open: red fails the run, closes nothing, and lands nothing.
-The result is kept in `cross-checks.json`; the same heads are not checked again while it is green.
+Made without a checkout of anybody's (`git merge-tree`) and shown in a check worktree. The other
+cells can be read there through `ORCHESTR_CELL_<NAME>_WORKTREE`, each in a clean checkout. They run
+as the last step of the feature, after its pull requests are open: red fails the run, closes
+nothing, and lands nothing. The result is kept in `cross-checks.json`; the same heads are not
+checked again while it is green.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun
-from orchestr.cell.proof.run_checks import (
+from orchestr.cell.proof.check_request import (
     CellStopEvent,
+    CheckPlace,
     check_environment,
-    evidence_row,
-    result_details,
+    describe_place,
+    show_cells,
 )
-from orchestr.cell.worktree.check_worktree import bench_marker, checkout_commit
+from orchestr.cell.proof.run_checks import (
+    evidence_row,
+    find_checkout_harm,
+    result_details,
+    void_harmful_suite,
+)
+from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.links_back import explain_links_back
-from orchestr.cell.worktree.readable_checkout import provide_checkout, readable_checkout
 from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
@@ -29,10 +38,8 @@ from orchestr.errors import NotEvaluated, PhaseFailed
 from orchestr.files import read_json, write_json
 from orchestr.git.merge import merge_heads
 from orchestr.git.repo import CommitId
-from orchestr.git.worktrees import add_detached
 from orchestr.process.tree import kill_marked
 from orchestr.spec.checks import CheckDef, check_to_row
-from orchestr.spec.phases import Action
 from orchestr.state.events import EventKind
 from orchestr.state.results import HeadRecord, ImplementOutcome, digest, read_tree
 
@@ -139,38 +146,44 @@ def _check_merge(
         files = ", ".join(merged.conflicts[:5])
         return {"passed": False, "told": f"{names} conflict in {files}", "rows": []}
     logs = run.layout.feature_dir(run.feature.name) / "cross-checks" / repo
-    bench = bench_path(run, repo)
-    tree = checkout_commit(ctx, bench, merged.commit)
-    foreign = explain_links_back(ctx, bench)
-    if foreign is not None:
-        raise NotEvaluated(
-            f"cross checks of {run.feature.name} in {repo} are not evaluated: {foreign}",
-            hint=f"then: orchestr run {run.feature.name} (no agent starts for it)",
+    cache = ResultCache(run.layout.state / "cache" / "checks")
+    with (
+        lend_check_worktree(ctx, merged.commit) as checkout,
+        show_cell_trees(run, CheckPool.READING, ctx.is_cancelled) as shown,
+    ):
+        foreign = explain_links_back(ctx, checkout.path)
+        if foreign is not None:
+            raise NotEvaluated(
+                f"cross checks of {run.feature.name} in {repo} are not evaluated: {foreign}",
+                hint=f"then: orchestr run {run.feature.name} (no agent starts for it)",
+            )
+        place = CheckPlace(checkout.path, merged.commit, checkout.patterns, checkout)
+        request = SuiteRequest(
+            worktree=checkout.path,
+            head=merged.commit,
+            tree=digest(ctx.repo.resolve_tree(merged.commit), cell_trees(run)),
+            folder=logs,
+            marker=cross_checks_marker(run),
+            env={**check_environment(ctx, place), **shown},
+            environ=os.environ,
+            stop=CellStopEvent(ctx),
+            places=dict.fromkeys((check.name for check in checks), run.feature.path),
+            place=describe_place(read_cells(run), CheckPool.CELLS),
+            raw_logs=run.settings.workspace.raw_logs,
+            wall=wall_checks(ctx),
+            is_unchanged=lambda: not checkout.find_harm(),
         )
-    request = SuiteRequest(
-        worktree=bench,
-        head=merged.commit,
-        tree=digest(ctx.repo.resolve_tree(merged.commit), cell_trees(run)),
-        folder=logs,
-        marker=bench_marker(bench),
-        env={
-            **check_environment(ctx, merged.commit),
-            **expose_cell_trees(run, repo),
-            "ORCHESTR_WORKTREE": str(bench),
-        },
-        environ=os.environ,
-        stop=CellStopEvent(ctx),
-        places=dict.fromkeys((check.name for check in checks), run.feature.path),
-        raw_logs=run.settings.workspace.raw_logs,
-        wall=wall_checks(ctx),
-    )
-    results = run_suite(
-        checks,
-        request,
-        cache=ResultCache(run.layout.state / "cache" / "checks"),
-        slot=lambda: run.slot_pool("checks").hold_slot(0.0, run.stop.is_set),
-    )
-    ctx.check_cancelled()
+        results = run_suite(
+            checks,
+            request,
+            cache=cache,
+            slot=lambda: run.slot_pool("checks").hold_slot(0.0, run.stop.is_set),
+        )
+        ctx.check_cancelled()
+        bad = void_harmful_suite(
+            checks, request, cache, find_checkout_harm(checkout, logs / "left")
+        )
+    results = results if bad is None else (*results, bad)
     for result in results:
         run.emit(EventKind.CHECK_DONE, repo=repo, **result_details(result))
     if not any(result.is_red for result in results):
@@ -181,8 +194,6 @@ def _check_merge(
                 hint=f"provide what is missing (logs in {logs}), then: "
                 f"orchestr run {run.feature.name} (no agent starts for it)",
             )
-    if tree.head() != merged.commit:  # nobody's worktree: only the verdict is void
-        return {"passed": False, "told": "a check moved the checkout", "rows": []}
     return {
         "passed": all(result.passed for result in results),
         "told": summarize_results(results),
@@ -191,15 +202,15 @@ def _check_merge(
     }
 
 
-def bench_path(run: FeatureRun, repo: str) -> Path:
-    """The worktree that the cross checks of a repository run in."""
-    return run.layout.state / "cross" / run.feature.name / repo
+def cross_checks_marker(run: FeatureRun) -> str:
+    """ORCHESTR_ATTEMPT_ID of the cross checks of a feature, which run one after the other. The
+    folder is in it: another workspace may have a feature of that name."""
+    return f"{run.feature.name}//checks/{digest(str(run.layout.feature_dir(run.feature.name)))}"
 
 
 def kill_leftover_cross_checks(run: FeatureRun) -> int:
     """End cross checks that a killed run left at work; how many processes there were."""
-    repos = dict.fromkeys(cross.repo for cross in run.feature.cross_checks)
-    return sum(kill_marked(bench_marker(bench_path(run, repo))) for repo in repos)
+    return kill_marked(cross_checks_marker(run)) if run.feature.cross_checks else 0
 
 
 def _blamed_cells(run: FeatureRun, repo: str, blamed: set[str]) -> str:
@@ -213,25 +224,23 @@ def cell_trees(run: FeatureRun) -> dict[str, str | None]:
     return {c.name: read_tree(run.cell_context(c.name).dir) for c in run.feature.cells}
 
 
-def expose_cell_trees(run: FeatureRun, repo: str) -> dict[str, str]:
-    """Where every cell's tree can be read; cells of ``repo``, whose merge is checked, in their
-    worktrees: one that was cleaned away comes back, detached."""
-    found = {}
-    for cell in run.feature.cells:
-        ctx, head = run.cell_context(cell.name), run.cell_context(cell.name).read_head()
-        if head is None:
-            continue
-        where = ctx.worktree
-        if cell.repo != repo or cell.action is Action.PUSH:
-            provide_checkout(ctx, None)
-            where = readable_checkout(ctx)
-        elif not where.exists():
-            locks = run.layout.locks_dir
-            add_detached(ctx.repo, where, CommitId(head.head), locks=locks)
-        name = cell.name.upper().replace("-", "_")
-        found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(where)
-        found[f"ORCHESTR_CELL_{name}_HEAD"] = head.head
-    return found
+def read_cells(run: FeatureRun) -> list[CellContext]:
+    """The cells that a cross check can read."""
+    return [run.cell_context(cell.name) for cell in run.feature.cells]
+
+
+@contextmanager
+def show_cell_trees(
+    run: FeatureRun, pool: CheckPool, cancelled: Callable[[], bool]
+) -> Iterator[dict[str, str]]:
+    """The variables of where every cell's tree can be read: in a clean checkout of its head."""
+    with show_cells(read_cells(run), pool, cancelled) as shown:
+        found = {}
+        for ctx, path in shown:
+            name, head = ctx.cell.name.upper().replace("-", "_"), ctx.read_head()
+            found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(path)
+            found[f"ORCHESTR_CELL_{name}_HEAD"] = head.head if head is not None else ""
+        yield found
 
 
 def _read_results(path: Path) -> dict[str, dict[str, Any]]:

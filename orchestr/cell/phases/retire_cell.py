@@ -18,6 +18,7 @@ from orchestr.cell.agent.stop_agent import has_running_agent, stop_attempt_agent
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.claim import is_own_open
 from orchestr.cell.removed_cells import RemovedCell
+from orchestr.cell.worktree.check_pool import remove_idle_worktrees
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.readable_checkout import remove_checkouts
 from orchestr.cell.worktree.salvage import find_free_ref, is_same_repository
@@ -86,6 +87,7 @@ def retire_cell(
         say(f"kept its head as {ref}\n")
     _move_records(ctx)
     ctx.run.registry.remove(ctx.key)
+    remove_idle_worktrees(ctx.run, ctx.cell.repo)
     journal_step(done=True)
 
 

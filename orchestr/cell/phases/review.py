@@ -261,7 +261,7 @@ def _rerun_checks(
         return verdict.rows, None, ""
     if not verdict.has_red:
         raise_not_evaluated(ctx, verdict)
-    words = check.format_red_checks(verdict.results, head, first=False)
+    words = check.format_red_checks(verdict, head, first=False)
     return verdict.rows, check.RedFinding.from_verdict(verdict), words
 
 

@@ -2,32 +2,31 @@
 head.
 
 The base gets the test files of the change and nothing else of it (`orchestr.git.mixed_tree`), in a
-checkout of its own, and the checks that run tests are run there. A check that is red there counts
+check worktree, and the checks that run tests are run there. A check that is red there counts
 when it is green on the base itself, or when what fails is new: a failure of another name, or lines
 that name a test file of the change. What stays unseen: a change may bring tests that were red
 beside others that were not; one is enough.
-
-The checkout is removed afterwards. A kill in between leaves it, and the next proof writes over it;
-its programs carry the marker of the cell's checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.notes import TEST_FIRST
 from orchestr.cell.ownership import format_paths
-from orchestr.cell.worktree.check_worktree import checkout_commit
+from orchestr.cell.worktree.check_pool import lend_check_worktree
+from orchestr.cell.worktree.check_worktree import CheckWorktree, show_commit
 from orchestr.checks.base import CheckResult, Failure, log_text_of
+from orchestr.checks.cache import IN_WORKTREE
 from orchestr.checks.suite import Slot, SuiteRequest, run_suite, summarize_results
 from orchestr.checks.test_files import find_failing_lines, holds_tests
 from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.git.mixed_tree import list_differences, take_paths
 from orchestr.git.repo import CommitId
-from orchestr.git.worktrees import remove_worktree
+from orchestr.process.tree import WORKTREE
 from orchestr.spec.checks import CheckDef, list_test_checks
 from orchestr.spec.path_patterns import match_paths
 
@@ -70,16 +69,13 @@ def prove_test_first(
     if tree == ctx.repo.resolve_tree(head):
         return _refuse("the change holds nothing but tests, so nothing was done after them")
     with_tests = ctx.repo.commit_tree(tree, [base], "base with tests", date=DATE, identity=IDENTITY)
-    place = ctx.run.layout.state / "test-first" / ctx.run.feature.name / ctx.cell.name
     try:
-        return _compare(ctx, able, files, (base, with_tests), place, request, slot)
+        return _compare(ctx, able, files, (base, with_tests), request, slot)
     except (Interrupted, Unavailable):
         raise
     except OrchestrError as error:
         detail = f"the base cannot be checked out to run the tests on it: {error.reason}"
         return CheckResult(TEST_FIRST, "tests", False, detail, unavailable=True)
-    finally:
-        _remove_place(ctx, place)
 
 
 def find_test_files(ctx: CellContext, base: CommitId, head: CommitId) -> tuple[str, ...]:
@@ -98,13 +94,12 @@ def _compare(
     able: Sequence[CheckDef],
     files: tuple[str, ...],
     commits: tuple[CommitId, CommitId],
-    place: Path,
     request: SuiteRequest,
     slot: Slot,
 ) -> CheckResult:
     base, with_tests = commits
     shown, named = f"base {base[:12]}", format_paths(files)
-    before = _run_on(ctx, able, with_tests, place, request, "with-tests", slot)
+    before = _run_on(ctx, able, with_tests, request, "with-tests", slot)
     red = [result for result in before if result.is_red]
     missing = [result for result in before if result.unavailable]
     if not red and missing:
@@ -113,7 +108,7 @@ def _compare(
     if not red:
         return _refuse(f"{named}: green on the {shown} already, without the change", files)
     again = [check for check in able if check.name in {result.name for result in red}]
-    plain = {r.name: r for r in _run_on(ctx, again, base, place, request, "base", slot)}
+    plain = {r.name: r for r in _run_on(ctx, again, base, request, "base", slot)}
     proved = [result for result in red if _is_red_by_tests(result, plain.get(result.name), files)]
     if not proved:
         detail = summarize_results(red)
@@ -128,23 +123,34 @@ def _run_on(
     ctx: CellContext,
     checks: Sequence[CheckDef],
     commit: CommitId,
-    place: Path,
     request: SuiteRequest,
     name: str,
     slot: Slot,
 ) -> tuple[CheckResult, ...]:
-    checkout_commit(ctx, place, commit)
-    there = replace(
-        request,
-        worktree=place,
-        head=commit,
-        tree=ctx.repo.resolve_tree(commit),
-        folder=request.folder / "test-first" / name,
-        env={**request.env, "ORCHESTR_WORKTREE": str(place), "ORCHESTR_HEAD": commit},
-    )
-    results = run_suite(checks, there, slot=slot)
+    with _show_base(ctx, commit, request) as place:
+        there = replace(
+            request,
+            worktree=place.path,
+            head=commit,
+            tree=ctx.repo.resolve_tree(commit),
+            folder=request.folder / "test-first" / name,
+            env={**request.env, WORKTREE: str(place.path), "ORCHESTR_HEAD": commit},
+        )
+        results = run_suite(checks, there, slot=slot)
     ctx.check_cancelled()
     return results
+
+
+@contextmanager
+def _show_base(
+    ctx: CellContext, commit: CommitId, request: SuiteRequest
+) -> Iterator[CheckWorktree]:
+    """The commit in the check worktree that the head was checked in, which is held still."""
+    if request.place == IN_WORKTREE:
+        with lend_check_worktree(ctx, commit) as place:
+            yield place
+    else:
+        yield show_commit(ctx, request.worktree, commit)
 
 
 def _is_red_by_tests(
@@ -168,10 +174,3 @@ def _first_failures(result: CheckResult) -> str:
 def _refuse(detail: str, files: Sequence[str] = ()) -> CheckResult:
     failure = Failure(TEST_FIRST, file=files[0] if files else "", message=f"{detail}.\n{HOW}")
     return CheckResult(TEST_FIRST, "tests", False, detail, (failure,))
-
-
-def _remove_place(ctx: CellContext, place: Path) -> None:
-    """Nobody works there, and what was made there is no evidence: the logs lie elsewhere."""
-    if place.exists():
-        place.with_name(f"{place.name}.ready").unlink(missing_ok=True)
-        remove_worktree(ctx.repo, place, locks=ctx.run.layout.locks_dir, force=True)

@@ -1,55 +1,68 @@
-"""Run a cell's checks on exactly one head, in its worktree, and leave that as it was.
+"""Run a cell's checks on exactly one head, in a clean checkout of it.
 
 Which checks a cell has, their environment, slots and evidence; what they are is
-`orchestr.checks`'. Before they start `checking.json` says on which head, so that what a killed run
-left in the worktree is put right by the next one. Nothing here decides what follows from red.
+`orchestr.checks`', the checkout is `orchestr.cell.worktree.check_pool`'s. With
+`checks_in = "worktree"` they run where the author worked instead. Before they start `checking.json`
+says on which head, so that what a killed run left is put right by the next one. Nothing here
+decides what follows from red.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
+from orchestr.cell.proof.check_request import (
+    CheckPlace,
+    make_suite_request,
+    open_check_place,
+)
 from orchestr.cell.proof.prove_test_first import prove_test_first
+from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.links_back import explain_links_back
-from orchestr.cell.worktree.ports import lease_cell_ports
-from orchestr.cell.worktree.variables import cell_variables
-from orchestr.cell.worktree.wall import wall_checks
-from orchestr.cell.worktree.worktree_guard import checks_marker, guard_worktree
+from orchestr.cell.worktree.worktree_guard import guard_worktree
 from orchestr.checks.base import CheckResult, Failure
 from orchestr.checks.cache import ResultCache, cache_key, result_as_dict
-from orchestr.checks.suite import SuiteRequest, failure_key, run_suite, summarize_results
+from orchestr.checks.suite import (
+    SuiteRequest,
+    failure_key,
+    rename_path,
+    run_suite,
+    summarize_results,
+)
 from orchestr.checks.weakened_tests import find_weakened_tests
 from orchestr.errors import NotEvaluated
 from orchestr.files import write_json
-from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.attributes import use_attributes_of
 from orchestr.git.repo import CommitId
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
-from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
-from orchestr.state.results import digest, read_tree
 
 OWN = "own source"  # a check of every cell: the checks see the cell's source, not another's
+UNCHANGED = "worktree unchanged"  # red when the checks changed what they were to judge
 WEAKENED = "tests kept"  # the check that every cell with checks has: no test was taken away
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteVerdict:
-    """The results of all checks of one head."""
+    """The results of all checks of one head. ``place`` is where they ran, ``shown`` what their
+    reader knows in its stead."""
 
     results: tuple[CheckResult, ...]
     folder: Path
+    place: Path
+    shown: Path
+
+    def rename(self, text: str) -> str:
+        """What a program printed, with the paths that the author can change something at."""
+        return rename_path(text, self.place, self.shown)
 
     @property
     def passed(self) -> bool:
@@ -91,6 +104,8 @@ def evidence_row(result: CheckResult) -> Mapping[str, Any]:
         "tests": result.tests,
         "failures": [failure.name for failure in result.failures[:20]],
     }
+    if result.in_worktree:
+        row["in_worktree"] = True
     return {**row, "unavailable": True} if result.unavailable else row
 
 
@@ -111,88 +126,93 @@ def cell_checks(ctx: CellContext, where: Path | None = None) -> tuple[CheckDef, 
 def run_checks(
     ctx: CellContext, head: CommitId, base: CommitId, *, attempt: int, phase: Phase = Phase.CHECK
 ) -> SuiteVerdict:
-    """All checks of the cell on ``head``, which its worktree stands on. Raises Interrupted."""
+    """All checks of the cell on ``head``. Raises Interrupted."""
     folder = _make_next_folder(attempts.attempt_folder(ctx.dir, attempt) / "checks")
-    checks = cell_checks(ctx)
-    results: tuple[CheckResult, ...] = ()
-    foreign = explain_links_back(ctx, ctx.worktree) if checks else None
-    if foreign is not None:
-        results = (CheckResult(OWN, "command", False, foreign, unavailable=True),)
-        journal_result(ctx, results[0], phase)
-    elif checks:
-        results = _run_guarded(ctx, checks, base, head, folder, phase)
-        lost = check_weakened_tests(ctx, base, head)
-        if lost is not None:
-            results = (*results, lost)
-            journal_result(ctx, lost, phase)
+    with open_check_place(ctx, head) as (place, more, ports):
+        request = make_suite_request(ctx, place, folder, ports=ports, more=more)
+        results = _run_at(ctx, place, base, request, phase)
     write_json(
         folder / "results.json",
         {"schema": 1, "head": head, "results": [result_as_dict(r) for r in results]},
     )
-    return SuiteVerdict(results, folder)
+    return SuiteVerdict(results, folder, place.path, request.shown_as or place.path)
 
 
-def make_suite_request(ctx: CellContext, head: CommitId, folder: Path) -> SuiteRequest:
-    """What a suite on ``head`` in the cell's worktree is given; its results lie in ``folder``."""
-    return SuiteRequest(
-        worktree=ctx.worktree,
-        head=head,
-        tree=input_digest(ctx, head),
-        folder=folder,
-        marker=checks_marker(ctx),
-        env=check_environment(ctx, head),
-        environ=os.environ,
-        ports=lease_check_ports(ctx),
-        stop=CellStopEvent(ctx),
-        places=locate_checks(ctx),
-        raw_logs=ctx.run.settings.workspace.raw_logs,
-        wall=wall_checks(ctx),
-    )
-
-
-def locate_checks(ctx: CellContext) -> dict[str, str]:
-    """Where each of the cell's checks is defined, by its name, for people."""
-    of_repo = {c.name: f"[repos.{ctx.cell.repo}] checks" for c in ctx.repo_settings.checks}
-    return {**of_repo, **{check.name: ctx.run.feature.path for check in ctx.cell.proof.checks}}
+def _run_at(
+    ctx: CellContext,
+    place: CheckPlace,
+    base: CommitId,
+    request: SuiteRequest,
+    phase: Phase,
+) -> tuple[CheckResult, ...]:
+    checks = cell_checks(ctx, place.path)
+    foreign = explain_links_back(ctx, place.path) if checks else None
+    if foreign is not None:
+        result = CheckResult(OWN, "command", False, foreign, unavailable=True)
+        journal_result(ctx, result, phase)
+        return (result,)
+    if not checks:
+        return ()
+    results = _run_guarded(ctx, checks, base, place, request, phase)
+    lost = check_weakened_tests(ctx, base, place.head)
+    if lost is not None:
+        results = (*results, lost)
+        journal_result(ctx, lost, phase)
+    return results
 
 
 def _run_guarded(
     ctx: CellContext,
     checks: Sequence[CheckDef],
     base: CommitId,
-    head: CommitId,
-    folder: Path,
+    place: CheckPlace,
+    request: SuiteRequest,
     phase: Phase,
 ) -> tuple[CheckResult, ...]:
     def slot() -> AbstractContextManager[object]:
         return ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled)
 
-    request = make_suite_request(ctx, head, folder)
+    def tell(result: CheckResult) -> None:
+        journal_result(ctx, result, phase)
+
     cache = ResultCache(ctx.run.layout.state / "cache" / "checks")
-    with guard_worktree(ctx, head, ctx.dir / GUARD, folder / "left") as guard:
-        results = run_suite(
-            checks,
-            request,
-            cache=cache,
-            slot=slot,
-            listener=lambda result: journal_result(ctx, result, phase),
-        )
+    left, elsewhere = request.folder / "left", place.checkout is not None
+    with guard_worktree(ctx, place.head, ctx.dir / GUARD, left, branch_only=elsewhere) as guard:
+        results = run_suite(checks, request, cache=cache, slot=slot, listener=tell)
         ctx.check_cancelled()
-        first = prove_test_first(ctx, checks, results, base, head, request, slot)
+        harm = find_checkout_harm(place.checkout, left)
+        first = prove_test_first(ctx, checks, results, base, place.head, request, slot)
     ctx.check_cancelled()
     if first is not None:
-        journal_result(ctx, first, phase)
+        tell(first)
         results = (*results, first)
-    harm = guard.harm
-    if harm:
-        for check in checks:  # else the next round would find them passed, and no harm
-            cache.forget_result(cache_key(check, request.tree, request.environ))
-        text = f"while the checks ran, {'; '.join(harm)}"
-        bad = CheckResult("worktree unchanged", "command", False, text,
-                          (Failure("worktree unchanged", message=text),))  # fmt: skip
-        journal_result(ctx, bad, phase)
+    bad = void_harmful_suite(checks, request, cache, [*guard.harm, *harm])
+    if bad is not None:
+        tell(bad)
         results = (*results, bad)
     return results
+
+
+def find_checkout_harm(checkout: CheckWorktree | None, left: Path) -> list[str]:
+    """What programs did to the check worktree; new files in it are moved to ``left``."""
+    if checkout is None:
+        return []
+    harm = checkout.find_harm()
+    checkout.move_new_files(left)
+    return harm
+
+
+def void_harmful_suite(
+    checks: Sequence[CheckDef], request: SuiteRequest, cache: ResultCache, harm: Sequence[str]
+) -> CheckResult | None:
+    """The red result of checks that changed what they were to judge; None where they did not."""
+    if not harm:
+        return None
+    for check in checks:  # else the next round would find them passed, and no harm
+        key = cache_key(check, request.tree, request.environ, request.place)
+        cache.forget_result(key)
+    text = f"while the checks ran, {'; '.join(harm)}"
+    return CheckResult(UNCHANGED, "command", False, text, (Failure(UNCHANGED, message=text),))
 
 
 def raise_not_evaluated(ctx: CellContext, verdict: SuiteVerdict) -> NoReturn:
@@ -236,52 +256,6 @@ def result_details(result: CheckResult) -> dict[str, Any]:
         "log": result.log,
     }  # fmt: skip
     return {**found, "unavailable": True} if result.unavailable else found
-
-
-def input_digest(ctx: CellContext, head: CommitId) -> str:
-    """What a result depends on besides the check: the tree, and the upstreams' where they can be
-    read (`ORCHESTR_UPSTREAM_*_WORKTREE`)."""
-    tree = ctx.repo.resolve_tree(head)
-    others = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
-    return digest(tree, others) if others else tree
-
-
-def check_environment(ctx: CellContext, head: CommitId) -> dict[str, str]:
-    """The allow-listed environment of the cell's checks: no way to push, no secrets."""
-    told = cell_variables(ctx, Attempt(0, "", "", head), Path())
-    for name in ("ORCHESTR_ATTEMPT", "ORCHESTR_PROMPT_FILE"):
-        told.pop(name, None)
-    git = agent_git_env(
-        ctx.repo,
-        ctx.worktree,
-        ctx.run.layout.excludes_file,
-        patterns=ctx.unseen.patterns,
-        record=ctx.git_record,
-    )
-    no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}
-    quiet = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat"}
-    inside = ctx.mark_inside("a check")
-    return {**agent_env(os.environ, ()), **no_gh, **quiet, **told, **git, **inside}
-
-
-def lease_check_ports(ctx: CellContext) -> tuple[int, ...]:
-    """The cell's ports, leased now if they are not; a person's branch has none of its own."""
-    return () if ctx.cell.action is Action.PUSH else lease_cell_ports(ctx, Phase.CHECK)
-
-
-class CellStopEvent(threading.Event):
-    """Set when the run, or this cell alone, is asked to stop."""
-
-    def __init__(self, ctx: CellContext) -> None:
-        super().__init__()
-        self._ctx = ctx
-
-    def is_set(self) -> bool:
-        return self._ctx.is_cancelled()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """As `threading.Event.wait`, seeing a cell's own abort at the latest afterwards."""
-        return self._ctx.run.stop.wait(timeout) or self.is_set()
 
 
 def _make_next_folder(home: Path) -> Path:

@@ -1,90 +1,220 @@
-"""Where merges are checked: warm worktrees of our own, for landing and for cross checks.
+"""Where evidence is made: a worktree of our own that shows exactly one commit, and nothing else.
 
-One worktree a repository and check at once below `<state>`, kept from one time to the next: moving
-a warm one takes a tenth of a second, making one takes ten (git-facts). What is ignored, linked or
-copied stays there (caches); everything else is put to exactly the wanted tree first. Nobody works
-in them, so what a killed process left half done is simply written over. Beside each
-lies `<n>.ready`, written after its set-up: without it, or with other settings, it is set up again.
-What a set-up makes and no rule ignores is in no commit of a cell, so it stays, too; `<n>.made.json`
-lists it.
+It is kept from one commit to the next (`check_pool` owns how many there are): switching a warm one
+costs the changed files, making one costs all of them. Before each use everything is taken out of
+it that the commit does not hold, ignored or not, but for two things: what the repository's set-up
+put there, exactly as that left it (`setup_products`), and the declared caches, as long as the lock
+files are the same (`check_inputs`). Nothing comes from the author's worktree.
+
+Nobody works in it, so what a killed process left half done is written over; a worktree that cannot
+be put right is thrown away and made anew. Beside it lie `<n>.json`, written when the set-up has
+ended (without it, it is set up again), `<n>.index`, our copy of its index, and `<n>.logs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestr.cell.baseline import SetupBaseline, UnseenPaths
+from orchestr.cell.baseline import SetupBaseline, UnseenPaths, hash_file
 from orchestr.cell.context import CellContext
+from orchestr.cell.kit import NO_KIT
+from orchestr.cell.ownership import format_paths
+from orchestr.cell.worktree.check_inputs import SetupInputs, expand_caches, read_setup_inputs
+from orchestr.cell.worktree.discard import move_paths
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.setup import equip_worktree
-from orchestr.errors import OrchestrError
-from orchestr.files import read_file, read_json, write_atomic, write_json
+from orchestr.cell.worktree.setup_products import (
+    SetupProducts,
+    record_products,
+    remove_except,
+    remove_inside,
+    restore_products,
+)
+from orchestr.codec import Record, read_json_record, write_json_record
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.git import exact_checkout
 from orchestr.git.agent_environment import exclude_config
+from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.snapshot import list_new_paths
 from orchestr.git.status import read_changes
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
-from orchestr.git.worktrees import add_detached, clear_stale_locks
-from orchestr.process.tree import kill_marked
-from orchestr.state.results import digest
+from orchestr.git.worktrees import add_detached, clear_stale_locks, delete_tree, remove_worktree
+from orchestr.process.tree import WORKTREE, kill_marked
+
+FIT = (WorktreeFinding.OK, WorktreeFinding.WRONG_BRANCH)
 
 
-def bench_marker(path: Path) -> str:
-    """ORCHESTR_ATTEMPT_ID of what is checked in the worktree at ``path``.
+class CheckoutState(Record, frozen=True):
+    """`<n>.json`: what a check worktree was set up for, and what that put there."""
 
-    The path is in it: another workspace's benches may have the same number.
+    git_dir: str  # see `exact_checkout.describe_git_dir`
+    locks: str
+    setup: str
+    products: SetupProducts
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWorktree:
+    """A worktree that shows ``commit``, lent to one caller.
+
+    ``differing`` are tracked files that git finds changed however often they are checked out (line
+    ends, filters), with their content.
     """
-    return f"bench-{digest(str(path))}"
+
+    path: Path
+    commit: CommitId
+    tree: Repo
+    index: Path
+    git_dir: str
+    patterns: tuple[str, ...] = ()
+    differing: Mapping[str, str] = field(default_factory=dict)
+
+    def find_harm(self) -> list[str]:
+        """What programs have changed since it was lent: another commit, tracked files, index
+        flags, settings of the checkout. New files are none."""
+        if exact_checkout.describe_git_dir(self.path) != self.git_dir:
+            return ["the checkout was damaged"]
+        try:
+            moved = self.tree.head() != self.commit or self.tree.head_branch() is not None
+            flagged = exact_checkout.list_flagged(self.tree)
+            changed = [
+                p
+                for p in exact_checkout.list_tracked_changes(self.tree, self.index)
+                if self.differing.get(p) != hash_file(self.path / p)
+            ]
+        except OrchestrError:
+            return ["the checkout was damaged"]
+        harm = ["something else was checked out"] if moved else []
+        if changed:
+            harm.append(f"tracked files of the worktree were changed: {format_paths(changed)}")
+        if flagged:
+            harm.append(f"index flags were set that hide files: {format_paths(flagged)}")
+        return harm
+
+    def move_new_files(self, left: Path) -> None:
+        """Move what is new and not ignored to the folder ``left``: it may be asked for."""
+        env = {"GIT_INDEX_FILE": str(self.index)}
+        with suppress(OrchestrError, OSError):
+            names = [change.path.rstrip("/") for change in read_changes(self.tree, env=env)
+                     if change.is_new]  # fmt: skip
+            if names:
+                move_paths(self.path, names, left)
 
 
-def checkout_commit(ctx: CellContext, path: Path, commit: CommitId) -> Repo:
+def show_commit(
+    ctx: CellContext, path: Path, commit: CommitId, kind: str = "checks"
+) -> CheckWorktree:
     """The worktree at ``path``, set up and showing exactly ``commit``; ``ctx`` is any cell of its
-    repository. Raises GitError, WorktreeRefused, ProcessFailed for its set-up.
+    repository. The caller has it for itself. ``kind``: see `equip_worktree`. Raises GitError,
+    PhaseFailed for its set-up.
     """
-    repo, layout, settings = ctx.repo, ctx.run.layout, ctx.repo_settings
-    kill_marked(bench_marker(path))  # the check of a killed process, still at work here
-    ready, made = (path.with_name(f"{path.name}.{end}") for end in ("ready", "made.json"))
-    kit = digest("bench with what is made", settings.setup, settings.link, settings.copy)
-    verdict = validate_worktree(repo, path, None)
-    if verdict.finding not in (WorktreeFinding.OK, WorktreeFinding.WRONG_BRANCH):
-        ready.unlink(missing_ok=True)
-        add_detached(repo, path, commit, locks=layout.locks_dir)
-    if not ready.exists() or read_file(ready).decode("utf-8", "replace") != kit:
-        tree = _open_worktree(ctx, path, ())
-        _show_commit(tree, commit)
-        equip_worktree(ctx, path, path.parent)
-        write_json(made, {"paths": [path.rstrip("/") for path in list_new_paths(tree)]})
-        write_atomic(ready, kit.encode())
-    raw = read_json(made)
-    tree = _open_worktree(ctx, path, raw.get("paths", ()) if isinstance(raw, dict) else ())
-    _show_commit(tree, commit)
-    # A tracked file that differs after a reset differs by its line ends or a filter alone.
-    new = [change.path for change in read_changes(tree) if change.is_new or change.submodule]
-    if tree.head() != commit or new:
-        shown = ", ".join(new[:3]) or "another"
-        raise OrchestrError(
-            f"{path} does not show {commit[:12]}, but {shown}",
-            hint=f"git -C {repo.path} worktree remove --force {path}",
-        )
-    return tree
+    kill_marked(str(path), variable=WORKTREE)  # of a process that was killed, still at work here
+    if ctx.repo.resolve_commit(commit) is None:
+        raise GitError(f"{ctx.repo.path} has no commit {commit[:12]}")
+    try:
+        return _show_commit(ctx, path, commit, kind)
+    except (GitError, OSError):
+        discard_check_worktree(ctx.repo, path, locks=ctx.run.layout.locks_dir)
+        return _show_commit(ctx, path, commit, kind)
 
 
-def _open_worktree(ctx: CellContext, path: Path, made: Sequence[str]) -> Repo:
-    """The worktree, whose git passes over the kit and what the set-up has made."""
-    unseen = UnseenPaths(path, ctx.kit, SetupBaseline(folders=tuple(made)))
-    config = exclude_config(ctx.repo, ctx.run.layout.excludes_file, unseen.patterns)
-    return Repo(path, config=config, unseen=unseen)
+def discard_check_worktree(repo: Repo, path: Path, *, locks: Path) -> None:
+    """Remove the worktree and all that belongs to it, whatever state it is in."""
+    for file in path.parent.glob(f"{path.name}.*"):
+        if file.is_file():
+            file.unlink(missing_ok=True)
+    with suppress(OrchestrError):
+        remove_worktree(repo, path, locks=locks, force=True)
+    for left in (path, path.with_name(f"{path.name}.logs")):
+        delete_tree(left)
 
 
-def _show_commit(tree: Repo, commit: CommitId) -> None:
-    """Write over whatever is there: nobody works here, so there is nothing to keep. Twice
-    --force also removes a repository that a check made."""
-    clear_stale_locks(tree.path)
+def state_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def index_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.index")
+
+
+def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> CheckWorktree:
+    state, index = _open_state(ctx, path, commit), index_file(path)
+    tree = Repo(path, config=exact_checkout.CHECKOUT_CONFIG)
+    clear_stale_locks(path)
     abort_operations(tree)
-    git = tree.without_lfs()
-    git.run_git("checkout", "--quiet", "--force", "--detach", commit, "--")
-    git.run_git("reset", "--quiet", "--hard")  # what a hook of the checkout changed
-    kept = tree.unseen.all_patterns if isinstance(tree.unseen, UnseenPaths) else ()
-    keep = [word for pattern in kept for word in ("-e", pattern)]
-    tree.run_git("clean", "-d", "--force", "--force", "--quiet", *keep)
+    exact_checkout.switch_worktree(tree, commit, index)
+    for name in exact_checkout.list_flagged(tree):  # written where a sparse checkout has nothing
+        remove_inside(path, name)
+    inputs = read_setup_inputs(ctx, tree)
+    caches = expand_caches(ctx, tree) if state and state.locks == inputs.locks else ()
+    products = state.products if state and state.setup == inputs.setup else None
+    if products is not None and not restore_products(path, products, caches):
+        products = None
+    kept = (*(products.tops if products else ()), *caches)
+    for name in exact_checkout.list_untracked(tree):
+        remove_except(path, name, kept)
+    if products is None:
+        state = _set_up(ctx, tree, commit, inputs, kind)
+    assert state is not None
+    kept = tuple(dict.fromkeys((*state.products.tops, *expand_caches(ctx, tree))))
+    for name in exact_checkout.list_untracked(tree):
+        if not _is_inside(name, kept) and not any(k.startswith(name) for k in kept):
+            raise GitError(f"{path} cannot be cleaned: {name} stays")
+    unseen = UnseenPaths(path, NO_KIT, SetupBaseline(folders=kept))
+    excludes = exclude_config(ctx.repo, ctx.run.layout.excludes_file, unseen.patterns)
+    return CheckWorktree(
+        path,
+        commit,
+        Repo(path, config={**tree.config, **excludes}, unseen=unseen),
+        index,
+        state.git_dir,
+        unseen.patterns,
+        {p: hash_file(path / p) for p in exact_checkout.list_tracked_changes(tree, index)},
+    )
+
+
+def _open_state(ctx: CellContext, path: Path, commit: CommitId) -> CheckoutState | None:
+    """What is known of the worktree, which is there afterwards; None for one that was just made."""
+    repo, locks = ctx.repo, ctx.run.layout.locks_dir
+    state = None
+    with suppress(CorruptState):
+        state = read_json_record(state_file(path), CheckoutState)
+    fit = validate_worktree(repo, path, None).finding in FIT and index_file(path).exists()
+    if fit and state is not None and state.git_dir == exact_checkout.describe_git_dir(path):
+        return state
+    discard_check_worktree(repo, path, locks=locks)
+    quiet = repo.at_path(repo.path, config=exact_checkout.CHECKOUT_CONFIG)
+    add_detached(quiet, path, commit, locks=locks)
+    return None
+
+
+def _set_up(
+    ctx: CellContext, tree: Repo, commit: CommitId, inputs: SetupInputs, kind: str
+) -> CheckoutState:
+    """Set the worktree up, which holds the commit and caches alone; what came of it."""
+    path = tree.path
+    state_file(path).unlink(missing_ok=True)
+    for name in inputs.submodules:
+        if (path / name).is_dir() and not (path / name).is_symlink():
+            for inside in list((path / name).iterdir()):
+                remove_inside(path, f"{name}/{inside.name}")
+    equip_worktree(ctx, path, path.with_name(f"{path.name}.logs"), kind)
+    exact_checkout.switch_worktree(tree, commit, index_file(path))
+    caches = expand_caches(ctx, tree)
+    filled = [name for name in inputs.submodules if (path / name).is_dir()]  # or empty ones
+    made = [n for n in exact_checkout.list_untracked(tree) if not _is_inside(n, caches)]
+    products = record_products(path, (*made, *filled), caches)
+    state = CheckoutState(
+        exact_checkout.describe_git_dir(path), inputs.locks, inputs.setup, products
+    )
+    write_json_record(state_file(path), state)
+    return state
+
+
+def _is_inside(path: str, places: Collection[str]) -> bool:
+    """Whether a path is one of the places or in one."""
+    path = path.rstrip("/")
+    return any(path == one or path.startswith(f"{one}/") for one in places)

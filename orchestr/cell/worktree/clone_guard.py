@@ -106,16 +106,22 @@ def restore_clone(
     return _restore(ctx, number, base_ref, during, harm_file).harm
 
 
-def restore_after_guard(ctx: CellContext) -> CloneReport:
-    """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
+def restore_after_guard(ctx: CellContext, during: str, *, is_setup: bool = False) -> CloneReport:
+    """After checks, reviewers or a set-up: the same; a person decides nothing by it, so all is
+    returned."""
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
-    during = "it was checked or reviewed"
-    return _restore(ctx, number, "", during, ctx.dir / GUARD_HARM)
+    return _restore(ctx, number, "", during, ctx.dir / GUARD_HARM, is_setup=is_setup)
 
 
 def _restore(
-    ctx: CellContext, number: int, base_ref: str, during: str, harm_file: Path
+    ctx: CellContext,
+    number: int,
+    base_ref: str,
+    during: str,
+    harm_file: Path,
+    *,
+    is_setup: bool = False,
 ) -> CloneReport:
     """Files come first and without git: it does nothing while the config cannot be read, and
     would run what was planted."""
@@ -127,6 +133,7 @@ def _restore(
             return known
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
         common, judge = common_dir(ctx), _make_judge(ctx, number, during, holders)
+        judge = replace(judge, is_setup=is_setup)
         files = clone_config.compare_clone_files(
             common, before.files, read_clone_files(common), judge, before.covers_file
         )
@@ -155,8 +162,9 @@ def _restore(
         found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed.harm]
         report = write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal, *pruned]
-        doubtful = [*clone_refs.keep_personal(ctx, changes), *pushed.doubtful]
-        warnings += [f"while {during}, {text}" for text in doubtful]
+        texts = clone_refs.take_replacements_away(ctx, changes)
+        texts += [*clone_refs.keep_personal(ctx, changes), *pushed.doubtful]
+        warnings += [f"while {during}, {text}" for text in texts]
         after = replace(before, holders=holders, recovered=())
         if origin is not None:
             after = clone_origin.add_origin(ctx, after, base_ref, origin, newer=True)

@@ -65,6 +65,7 @@ class CloneChanges:
     dropped: list[tuple[str, str]] = field(default_factory=list)  # stashes, by the agent
     taken: list[tuple[str, str]] = field(default_factory=list)  # stashes, by a person
     left_stashes: list[tuple[str, str]] = field(default_factory=list)
+    replacements: list[RefChange] = field(default_factory=list)  # made by agents, to be taken away
 
     @property
     def found(self) -> list[str]:
@@ -99,6 +100,9 @@ def compare_refs(
             elif _moved_by_hand(change, theirs, tips):
                 found.left.append(change)
             continue  # fetches of anybody, and our own record
+        if not old and moved_ref(ref, [*own, *theirs]):
+            found.replacements.append(change)
+            continue
         if places is None:
             places = _find_checkouts(ctx)
         at = places.get(ref, [])
@@ -158,21 +162,28 @@ def restore_refs(ctx: CellContext, changes: CloneChanges) -> list[str]:
     for change in changes.harmful:
         new = CommitId(change.new) if change.new else NO_COMMIT
         try:
-            if change.old:
-                ctx.repo.update_ref(change.ref, CommitId(change.old), new)
-            else:
-                ctx.repo.delete_ref(change.ref, new)
+            ctx.repo.update_ref(change.ref, CommitId(change.old), new)
         except GitError as error:
             texts.append(f"{change.text}, and is not put back: {error.reason}")
         else:
-            back = f"put back to {change.old[:12]}" if change.old else "taken away"
-            texts.append(f"{change.text}; it was {back}")
+            texts.append(f"{change.text}; it was put back to {change.old[:12]}")
     for sha, message in reversed(changes.dropped):
         ctx.repo.as_committer().run_git(
             "stash", "store", "-q", "-m", message, sha, answers=ANY_EXIT
         )
     if changes.dropped:
         texts.append(f"{_count_stashes(changes.dropped)}; put back")
+    return texts
+
+
+def take_replacements_away(ctx: CellContext, changes: CloneChanges) -> list[str]:
+    """Take away what agents put in the place of other objects: it shows a person what is not there.
+    No failure, as our own git looks behind it; one sentence for each, for a warning."""
+    texts = []
+    for change in changes.replacements:
+        with suppress(GitError):
+            ctx.repo.delete_ref(change.ref, CommitId(change.new))
+            texts.append(f"{change.text}; it was taken away")
     return texts
 
 

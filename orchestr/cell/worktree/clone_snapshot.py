@@ -34,6 +34,8 @@ REPLACED = "refs/replace/"
 REMOTES = "refs/remotes/"
 PICTURED = ("refs/heads", "refs/tags", REPLACED, REMOTES, BASES)
 GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are at work
+SETTING_UP = "setting-up.json"  # the same while commands of its set-up are
+UNSAMPLED = (GUARD, SETTING_UP)  # work of a cell whose writes no supervisor counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,11 @@ def key_folder(layout: WorkspaceLayout, key: str) -> Path:
 
 
 def is_open(layout: WorkspaceLayout, key: str) -> bool:
-    """Whether agents, checks or reviewers of the cell ``key`` are still at work."""
+    """Whether agents, checks, reviewers or the set-up of the cell ``key`` are still at work."""
     folder = key_folder(layout, key)
     newest = attempts.current_attempt(folder)
-    return (newest is not None and newest.is_open) or (folder / GUARD).exists()
+    is_working = newest is not None and newest.is_open
+    return is_working or any((folder / name).exists() for name in UNSAMPLED)
 
 
 def git_commands(ctx: CellContext, key: str) -> list[GitCommand]:

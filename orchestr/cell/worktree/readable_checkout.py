@@ -1,11 +1,11 @@
 """Where the readers of a cell find its files: a checkout of its head, apart from its worktree.
 
-Agents and checks of its dependents, their reviewers and cross checks are given this folder, so what
-they change, build or leave there is in nobody's worktree and in no pull request. There is one for
-each head, in the cell's folder, made once and shared by all readers; where one of them is in
-another repository it is set up like a worktree. Whenever a reader begins or ends it is put back:
-what was changed is kept below `refs/orchestr/kept/` and named. New files stay as long as another
-reader is at work.
+Agents of its dependents and their reviewers are given this folder, so what they change, build or
+leave there is in nobody's worktree and in no pull request. Checks, whose result counts, read check
+worktrees of their own instead (`orchestr.cell.proof.check_request`). There is one for each head, in
+the cell's folder, made once and shared by all readers; where one of them is in another repository
+it is set up like a worktree. Whenever a reader begins or ends it is put back: what was changed is
+kept below `refs/orchestr/kept/` and named. New files stay as long as another reader is at work.
 
 Beside it lies `<head>.json`, written when it is whole: without it, it is made again.
 """

@@ -40,9 +40,14 @@ def cell_variables(ctx: CellContext, attempt: Attempt, prompt: Path) -> dict[str
         values["ORCHESTR_PLAN_FILE"] = str(plan_file(ctx, attempt))
     for upstream in ctx.upstreams():
         head = HeadRecord.read(upstream.dir)
-        prefix = f"ORCHESTR_UPSTREAM_{upstream.cell.name.upper().replace('-', '_')}"
+        prefix = upstream_prefix(upstream)
         values[f"{prefix}_WORKTREE"] = str(readable_checkout(upstream))
         values[f"{prefix}_BRANCH"] = upstream.cell.branch
         values[f"{prefix}_HEAD"] = head.head if head else ""
         values[f"{prefix}_PR"] = pull_request_url(upstream) or ""
     return values
+
+
+def upstream_prefix(upstream: CellContext) -> str:
+    """How the variables of an upstream begin."""
+    return f"ORCHESTR_UPSTREAM_{upstream.cell.name.upper().replace('-', '_')}"

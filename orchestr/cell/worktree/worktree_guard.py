@@ -1,7 +1,8 @@
-"""While others run in an author's worktree or read it: what they change there is put back.
+"""While checks and reviewers run: what they change of an author's worktree is put back.
 
-Checks run in the worktree, reviewers may find out where it is; both must leave its commit, its
-branch and its files alone, and the clone around it (`surroundings`). What was changed is first
+Reviewers and checks may find out where it is, and with `checks_in = "worktree"` checks run in it.
+All must leave its commit, its branch and its files alone, and the clone around it (`clone_guard`).
+What was changed is first
 kept under the attempt's ref, then undone. Files that a check leaves behind and nobody ignores are
 moved out of the way; that is no harm. A commit on the branch that their git did not make is a
 person's: nothing is undone, and what they say of the former head does not count.
@@ -68,15 +69,21 @@ def guard_worktree(
     record: Path,
     left: Path,
     void: Callable[[], object] = lambda: None,
+    *,
+    branch_only: bool = False,
 ) -> Iterator[GuardReport]:
     """Watch the cell's worktree, which stands clean on ``head``; put it back afterwards.
 
     New files that no rule ignores are moved to the folder ``left``. ``void`` is called after any
     harm, while a kill would still show that: it takes away what its doers have answered. Raises
     PhaseFailed at the end where a person committed meanwhile; the next run takes that commit.
+
+    ``branch_only``: what is guarded against works elsewhere, in a checkout of its own. So only the
+    branch is put back; what changes in the files of the worktree is a person's.
     """
     guard = GuardReport()
-    write_json(record, {"schema": 1, "head": head, "left": str(left)})
+    row = {"schema": 1, "head": head, "left": str(left)}
+    write_json(record, {**row, "branch_only": True} if branch_only else row)
     branch_guard.snapshot_for_guard(ctx)
     try:
         yield guard
@@ -84,12 +91,12 @@ def guard_worktree(
         guard.outside += _restore_clone(ctx)  # first: a planted hook would run in our name
         guard.person_commit = _find_person_commit(ctx, head)
         if guard.person_commit is None:
-            guard.harm += find_harm(ctx, head)
+            guard.harm += _find_moved_branch(ctx, head) if branch_only else find_harm(ctx, head)
         if guard.outside or guard.harm:
             void()
         if guard.harm:
             _reset_to_head(ctx, head)
-        if guard.person_commit is None:
+        if guard.person_commit is None and not branch_only:
             move_new_files(ctx, left)
         record.unlink(missing_ok=True)
     if guard.person_commit is not None:
@@ -117,9 +124,14 @@ def recover_worktree(ctx: CellContext, record: Path) -> None:
         if ctx.worktree.is_dir() and head is not None:
             tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
             moved = tip if belongs_on_branch(ctx) and tip != head else None
-            found = restore_head(ctx, head)
-            # Told, unlike what a check that ended leaves: they may be a person's.
-            found += move_new_files(ctx, Path(str(raw.get("left") or ctx.dir / "left")))
+            if raw.get("branch_only") is True:
+                found = _find_moved_branch(ctx, head)
+                if found:
+                    _reset_to_head(ctx, head)
+            else:
+                found = restore_head(ctx, head)
+                # Told, unlike what a check that ended leaves: they may be a person's.
+                found += move_new_files(ctx, Path(str(raw.get("left") or ctx.dir / "left")))
     record.unlink(missing_ok=True)
     if moved is not None:
         raise ctx.fail(
@@ -192,11 +204,18 @@ def _find_person_commit(ctx: CellContext, head: CommitId) -> CommitId | None:
     return None if moved_ref(ref, git_commands(ctx, ctx.key), [ctx.worktree]) else tip
 
 
-def _find_moved_head(ctx: CellContext, head: CommitId) -> list[str]:
-    repo, name = ctx.worktree_repo, ctx.cell.branch
+def _find_moved_branch(ctx: CellContext, head: CommitId) -> list[str]:
+    name = ctx.cell.branch
     if belongs_on_branch(ctx) and (at := ctx.repo.resolve_commit(f"refs/heads/{name}")) != head:
         what = f"moved to {at[:12]}" if at else "deleted"
         return [f"branch {name} was {what}; it was put back to {head[:12]}"]
+    return []
+
+
+def _find_moved_head(ctx: CellContext, head: CommitId) -> list[str]:
+    repo, name = ctx.worktree_repo, ctx.cell.branch
+    if moved := _find_moved_branch(ctx, head):
+        return moved
     wanted = name if belongs_on_branch(ctx) else None
     if repo.resolve_commit("HEAD") != head or repo.head_branch() != wanted:
         return ["something else was checked out in the worktree; it was put back"]

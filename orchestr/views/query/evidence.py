@@ -18,6 +18,7 @@ from orchestr.cell.agent import verdict as opinions
 from orchestr.cell.agent.run_reviewers import ANSWER, REQUEST
 from orchestr.cell.agent.verdict import ReviewerOpinion, Severity
 from orchestr.cell.context import CellContext
+from orchestr.cell.notes import IN_WORKTREE, ran_in_worktree
 from orchestr.cell.pull_request.text import is_partial
 from orchestr.state import attempts, repairs
 from orchestr.state.repairs import RepairRound
@@ -133,6 +134,8 @@ def _describe_checks(ctx: CellContext, number: int) -> Iterator[str]:
         rows, head = runs[-1].rows, f", on {runs[-1].head[:10]}"
     else:
         rows, head = _read_kept_checks(ctx), ""
+    if ran_in_worktree(rows):
+        yield IN_WORKTREE
     for row in sorted(rows, key=lambda r: r.get("passed") is True)[:MOST]:
         bad = row.get("passed") is not True
         detail = clean_line(headline(str(row.get("detail") or "")))

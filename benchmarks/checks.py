@@ -1,0 +1,106 @@
+"""What a clean checkout for checks costs a round, against checks in the author's worktree.
+
+A repository of 20,000 files, one cell with a check that does nothing, an agent that changes some
+files. Two workspaces on the same origin, one with `checks_in = "worktree"`: in turns each builds
+its cell again (`run --force`), so that every round is a new head. The first round of the checkout
+makes its check worktree; the others switch it. Beside them stands what git alone takes to switch a
+warm worktree between two such heads and to look at its status once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from benchmarks.common import (
+    Figure,
+    Found,
+    Row,
+    Size,
+    Table,
+    big_repository,
+    git,
+    scratch,
+    write_spec,
+)
+from benchmarks.measure import Once, once, program
+
+AGENT = """\
+for n in $(git ls-files | head -n {changed}); do date +%s%N >> "$n"; done
+"""
+TOML = """\
+[workspace]
+repos = "."
+
+[repos.big]
+checks_in = "{place}"
+
+[agents.small]
+kind = "command"
+run = ["sh", "{root}/agent.sh"]
+"""
+CELL = 'c: {repo: big, todo: [change], checks: [{kind: command, run: ["true"]}]}'
+PLACES = ("worktree", "checkout")
+
+
+def prepare(root: Path, origin: Path, place: str, changed: int) -> None:
+    """A fresh workspace on a clone of the origin."""
+    root.mkdir()
+    shutil.copytree(origin / "big.git", root / "big.git")
+    git("clone", "--quiet", str(root / "big.git"), str(root / "big"), cwd=root)
+    (root / "agent.sh").write_text(AGENT.format(changed=changed))
+    (root / "orchestr.toml").write_text(TOML.format(root=root, place=place))
+    write_spec(root, [CELL])
+
+
+def measure_git(root: Path, turns: int) -> float:
+    """The least time that git takes to switch a worktree to the cell's head and back, and to look
+    at it, for one way (s)."""
+    tree = root / "warm"
+    heads = git("for-each-ref", "--format=%(objectname)", "refs/heads", cwd=root / "big.git")
+    one, other = heads.split()[:2]
+    git("worktree", "add", "--quiet", "--detach", str(tree), one, cwd=root / "big")
+    git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*", cwd=root / "big")
+    found = []
+    for _ in range(turns):
+        begin = time.monotonic()
+        for commit in (other, one):
+            git("checkout", "--quiet", "--force", "--detach", commit, cwd=tree)
+            git("status", "--porcelain", cwd=tree)
+        found.append((time.monotonic() - begin) / 2)
+    return min(found)
+
+
+def measure(size: Size) -> Found:
+    """Both in turns."""
+    files, rounds = size.pick(20_000, 20_000, 50), size.pick(8, 5, 2)
+    changed = size.pick(50, 50, 5)
+    runs: dict[str, list[Once]] = {place: [] for place in PLACES}
+    with scratch() as base:
+        big_repository(base, files)
+        shutil.rmtree(base / "big")
+        for place in PLACES:
+            prepare(base / place, base, place, changed)
+        for _ in range(rounds + 1):
+            for place, some in runs.items():
+                some.append(once(program("run", "f", "--force"), base / place))
+        alone = measure_git(base / "checkout", size.pick(5, 5, 1))
+    rows: list[Row] = [
+        {"checks in": place, "first s": some[0].wall,
+         "least s": min(one.wall for one in some[1:]),
+         "cpu s": min(one.cpu for one in some[1:])}
+        for place, some in runs.items()
+    ]  # fmt: skip
+    least = {place: min(one.wall for one in some[1:]) for place, some in runs.items()}
+    more = least["checkout"] - least["worktree"]
+    return Found(
+        [Table(f"a round of checks, {files:,} files, {changed} changed", rows)],
+        [
+            Figure("a round in a checkout / in the worktree", least["checkout"] / least["worktree"],
+                   "x"),
+            Figure("more a round", more, "s"),
+            Figure("git alone: a switch and a status", alone, "s"),
+            Figure("more a round / git alone", more / alone, "x"),
+        ],
+    )  # fmt: skip
