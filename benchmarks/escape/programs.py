@@ -14,7 +14,7 @@ from shlex import quote
 
 from benchmarks.common import ROOT
 from benchmarks.escape.attempt import Attempt
-from benchmarks.escape.scene import PYTHON, Scene
+from benchmarks.escape.scene import PYTHON, SEGMENT, Scene
 
 HEAD = """\
 # {tries}
@@ -54,7 +54,7 @@ def _name_places(scene: Scene, attempt: Attempt) -> str:
         "NAME": attempt.name, "MARK": attempt.mark, "HOME": scene.home, "WS": scene.workspace,
         "CELLS": scene.workspace / ".orchestr/cells/escape", "CLONE": clone,
         "COMMON": clone / ".git", "ORIGIN": origin, "CANARY": scene.canary(attempt.name),
-        "RUN": scene.runtime, "PYTHON": PYTHON, "ORCHESTR": f"{sys.executable} -m orchestr",
+        "RUN": scene.runtime, "PYTHON": PYTHON, "SEGMENT": SEGMENT, "ORCHESTR": f"{sys.executable} -m orchestr",
         "PYTHONPATH_OF_IT": ROOT, "ADDRESS": scene.address, "DISPLAY_NUMBER": scene.display,
         "ABSTRACT": f"escape-{scene.root.name}", "TTY": scene.terminal,
         "GATE": f"gate-{attempt.name}", "UPSTREAM": f"upstream-{attempt.name}",

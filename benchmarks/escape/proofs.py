@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.escape.attempt import Attempt, Proof
-from benchmarks.escape.scene import Scene, git
+from benchmarks.escape.scene import SEGMENT, Scene, git
 
 
 def resolve_path(scene: Scene, attempt: Attempt, path: str) -> Path:
@@ -337,12 +337,12 @@ def ends_run() -> Proof:
     return Proof("the tool was killed", lambda scene, attempt: scene.run_code in (-9, 137))
 
 
-def holds_segment(key: int) -> Proof:
-    """The kernel has the shared memory segment of this key, outside of any wall."""
+def holds_segment() -> Proof:
+    """The kernel has the attempt's shared memory segment, outside of any wall."""
 
     def look(scene: Scene, attempt: Attempt) -> bool:
         lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
-        return any(int(line.split()[0]) == key for line in lines)
+        return any(int(line.split()[0]) == SEGMENT for line in lines)
 
     return Proof("the segment is there", look)
 

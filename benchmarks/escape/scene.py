@@ -23,14 +23,14 @@ from pathlib import Path
 import psutil
 
 from benchmarks.common import ROOT
-from benchmarks.escape.attempt import Attempt, Room
+from benchmarks.escape.attempt import RUN, Attempt, Room
 from benchmarks.escape.bait import ELSEWHERE, furnish_home, make_bait
 from benchmarks.escape.servers import Servers, find_own_address
 
 PLACE = Path("/var/tmp")
-SEGMENT = "0x6f726368"  # the key of a shared memory segment that one attempt makes
+SEGMENT = int(RUN, 16) + 1  # the key of a shared memory segment that one attempt makes
 MOST = 4 << 20  # bytes of a log that are read
-BEGAN = re.compile(r"began-(escape-mark-[a-z0-9-]+?-end)")
+BEGAN = re.compile(rf"began-(escape-mark-[a-z0-9-]+?-{RUN})")
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
 
@@ -200,7 +200,7 @@ class Scene:
                 words = process.cmdline()
                 if marks.intersection(words) or any(str(self.root) in word for word in words):
                     process.send_signal(signal.SIGKILL)
-        subprocess.run(["ipcrm", "-M", SEGMENT], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["ipcrm", "-M", str(SEGMENT)], stderr=subprocess.DEVNULL, check=False)
         for mark in marks:
             for folder in ("/tmp", "/dev/shm"):
                 Path(folder, mark).unlink(missing_ok=True)

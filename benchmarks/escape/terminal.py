@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 from benchmarks.escape.scene import Scene
 
-PATIENCE = 300.0  # s
+PATIENCE = 1200.0  # s
 
 
 class Terminal:

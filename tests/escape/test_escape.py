@@ -7,7 +7,7 @@ import pytest
 from benchmarks.escape.adapters.orchestr import Orchestr
 from benchmarks.escape.attempts import ATTEMPTS
 from benchmarks.escape.judge import Verdict, run_attempts
-from benchmarks.escape.unnoticed import UNNOTICED
+from benchmarks.escape.unnoticed import DEPENDING, UNNOTICED
 
 pytestmark = pytest.mark.slow
 
@@ -22,4 +22,8 @@ def test_nothing_gets_through_unnoticed_but_what_is_documented(wall: str) -> Non
     found = {one.attempt.name: one.verdict for one in results}
     assert [name for name, verdict in found.items() if verdict is Verdict.IDLE] == []
     through = {name for name, verdict in found.items() if verdict is Verdict.NOT}
-    assert through == set(UNNOTICED[wall])
+    documented = set(UNNOTICED[wall])
+    assert through - documented == set()
+    assert documented - through - DEPENDING == set(), (
+        "take them out of benchmarks/escape/unnoticed.py"
+    )

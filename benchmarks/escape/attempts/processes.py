@@ -70,7 +70,7 @@ if last:
 """
 SEGMENT = """\
 libc = ctypes.CDLL(None)
-number = libc.shmget(0x6F726368, 4096, 0o1600)
+number = libc.shmget(int(env["SEGMENT"]), 4096, 0o1600)
 if number >= 0:
     libc.shmat.restype = ctypes.c_void_p
     at = libc.shmat(number, None, 0)
@@ -136,7 +136,7 @@ ATTEMPTS = (
             "leaves a file in /dev/shm", 'echo "$MARK" > "/dev/shm/$MARK"\n',
             marks("/dev/shm/{mark}"), share=SHARE),
     Attempt("shared-memory-segment", GROUP, "leaves a System V segment", SEGMENT,
-            holds_segment(0x6F726368), "python3", share=SHARE),
+            holds_segment(), "python3", share=SHARE),
     Attempt("temporary-file", GROUP, "changes a file of the user in /tmp",
             'echo "$MARK" >> "/tmp/$MARK"\n', marks("/tmp/{mark}"), share=SHARE),
     Attempt("clock", GROUP,
