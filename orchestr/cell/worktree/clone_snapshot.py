@@ -42,7 +42,8 @@ UNSAMPLED = (GUARD, SETTING_UP)  # work of a cell whose writes no supervisor cou
 class CloneSnapshot:
     """A clone as it was, with its common directory. ``stash`` is newest first; ``recovered`` says
     what was put back after a kill, before anybody could say it; ``keeps_objects``: the clone's
-    objects lie beside it (`orchestr.cell.worktree.object_keep`).
+    objects lie beside it (`orchestr.cell.worktree.object_keep`). ``origin`` holds the bases, and
+    all branches and tags if it is the ``whole_origin``.
 
     One that an earlier version took is not ``whole``: it holds config, hooks, branches and tags,
     and nothing else can be compared."""
@@ -55,6 +56,7 @@ class CloneSnapshot:
     whole: bool = True
     common: str = ""
     recovered: tuple[str, ...] = ()
+    whole_origin: bool = False
     keeps_objects: bool = False
 
     def covers_file(self, name: str) -> bool:
@@ -150,6 +152,7 @@ def parse_snapshot(path: Path) -> CloneSnapshot | None:
             whole=bool(raw.get("whole", False)),
             common=str(raw.get("common", "")),
             recovered=tuple(map(str, raw.get("recovered", ()))),
+            whole_origin=raw.get("whole_origin") is True,
             keeps_objects=bool(raw.get("keeps_objects")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
