@@ -7,7 +7,7 @@ get nothing else: no globals, no cwd.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.baseline import UnseenPaths, read_baseline
 from orchestr.cell.kit import NO_KIT, KitPaths, find_kit_paths
+from orchestr.cell.origin_looks import BaseFetch, RemoteHeads
 from orchestr.cell.seal_results import seal_results
 from orchestr.cell.slots import ProviderPause, SlotPool
 from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
@@ -52,25 +53,6 @@ class Overrides:
     agent: str | None = None
     timeout: float | None = None
     ignore_deps: bool = False
-
-
-@dataclass(slots=True)
-class BaseFetch:
-    """The last fetch of a base branch in a run: when (monotonic seconds), and why it failed."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    at: float | None = None
-    error: str | None = None
-
-
-@dataclass(slots=True)
-class RemoteHeads:
-    """The last look of a run at a repository's origin: when (monotonic seconds), and what is there
-    of the cells' branches."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    at: float | None = None
-    heads: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -35,6 +35,13 @@ from orchestr.process.run import (
 RETRIES = 2  # after a verdict that the machine kept it from
 
 
+REFUSED = "Read-only file system"  # EROFS, in every program's words
+OUTSIDE = (
+    "it tried to write outside of its checkout and /tmp, which its sandbox does not allow: "
+    "[sandbox] write in orchestr.toml"
+)
+
+
 class CheckRunner:
     """The frame around one check: the kind only decides (`CheckDefinition.run_and_judge`)."""
 
@@ -105,6 +112,7 @@ class CheckRunner:
         if room is not None and not verdict.passed:
             verdict = judge_missing_variables(verdict, request, self._definition, room.env)
             verdict = _judge_full_disk(verdict, room)
+            verdict = _name_the_wall(verdict, room)
         return verdict
 
 
@@ -120,6 +128,13 @@ def _judge_error(error: Exception) -> CheckVerdict:
     # our own fault must not look like a pass, nor end the run
     words = f"cannot be judged: {type(error).__name__}: {error}"
     return CheckVerdict(False, words, unavailable=True)
+
+
+def _name_the_wall(verdict: CheckVerdict, room: CheckContext) -> CheckVerdict:
+    """Say where a red result may come from its sandbox; red it stays."""
+    if room.request.wall is None or verdict.unavailable or REFUSED not in room.read_log_tail():
+        return verdict
+    return replace(verdict, detail=f"{verdict.detail} ({OUTSIDE})")
 
 
 def _judge_full_disk(verdict: CheckVerdict, room: CheckContext) -> CheckVerdict:

@@ -144,7 +144,7 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
     _cover_caches(table, request, home)
     _cover_work(table, request)
     _cover_config(table, request)
-    for path in find_listening_sockets():
+    for path in find_listening_sockets(home):
         if not path.is_relative_to(request.worktree):
             table.hide(path)
     for name in request.settings.hide:
@@ -265,7 +265,7 @@ def _program_folders(env: Mapping[str, str]) -> list[Path]:
     return [p for p in found if any(p.is_relative_to(e) for e in PRIVATE) and p.is_dir()]
 
 
-def find_listening_sockets(table: Path = Path("/proc/net/unix")) -> list[Path]:
+def find_listening_sockets(home: Path, table: Path = Path("/proc/net/unix")) -> list[Path]:
     """The sockets of services on this machine that lie in folders which can be read inside.
 
     A read-only mount does not keep anybody from connecting to one: of docker, ssh, a multiplexer.
@@ -276,8 +276,11 @@ def find_listening_sockets(table: Path = Path("/proc/net/unix")) -> list[Path]:
         return []
     names = {line.split(None, 7)[7] for line in lines if len(line.split(None, 7)) == 8}
     paths = [Path(name) for name in sorted(names) if name.startswith("/")]
-    hidden = [path for path in paths if not any(path.is_relative_to(p) for p in PRIVATE)]
-    return [path for path in hidden if path.is_socket()]
+    seen = [  # a home may lie in a private folder, and is there all the same
+        path for path in paths
+        if path.is_relative_to(home) or not any(path.is_relative_to(p) for p in PRIVATE)
+    ]  # fmt: skip
+    return [path for path in seen if path.is_socket()]
 
 
 def _describe_network(request: WallRequest) -> dict[str, Any]:

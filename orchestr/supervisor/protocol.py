@@ -49,8 +49,8 @@ class LaunchRecord:
     transcript before this start: what earlier ones wrote (for whoever reads it). ``raw_logs``:
     what is written down keeps its secrets. ``walled``: ``argv`` enters a sandbox, whose own process
     ends everything in it when it is interrupted. ``memory`` and ``disk`` are bytes that the agent
-    and all it started may use and write. ``logins`` are (copy, the user's own file), see
-    `orchestr.supervisor.logins`.
+    and all it started may use and write, ``pids`` how many processes that may be. ``logins`` are
+    (copy, the user's own file), see `orchestr.supervisor.logins`.
     """
 
     argv: tuple[str, ...]
@@ -68,6 +68,7 @@ class LaunchRecord:
     walled: bool = False
     memory: int = 0
     disk: int = 0
+    pids: int = 0
     logins: tuple[tuple[str, str], ...] = ()
 
     def write(self, attempt_dir: Path) -> None:
@@ -141,6 +142,7 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
             walled=raw.get("walled") is True,
             memory=int(raw.get("memory") or 0),
             disk=int(raw.get("disk") or 0),
+            pids=int(raw.get("pids") or 0),
             logins=tuple((str(copy), str(own)) for copy, own in raw.get("logins") or ()),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -90,7 +90,7 @@ class Watchdog:
         self._selector = selectors.DefaultSelector()
         self._agent: subprocess.Popen[bytes] | None = None
         self._status: int | None = None  # of the agent, once reaped
-        self._resources = ResourceWatch(launch.memory, launch.disk)
+        self._resources = ResourceWatch(launch.memory, launch.disk, launch.pids)
         self._left = track_descendants(self._attempt_processes)
         self._childless = False
         self._bytes = 0

@@ -137,12 +137,19 @@ def test_places_follow_the_users_variables() -> None:
     assert (".cargo/registry", Path("/cargo/registry")) in set(locate_caches(Path("/home/me"), env))
 
 
-def test_listening_sockets_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestr.sandbox.wall.PRIVATE", (Path("/run"),))
+@pytest.mark.parametrize("private", [Path("/run"), Path("/tmp")])
+def test_listening_sockets_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: Path
+) -> None:
+    """Also those of a home that lies in a folder which programs have their own one of."""
+    folder = private if private == Path("/run") else tmp_path.parent
+    monkeypatch.setattr("orchestr.sandbox.wall.PRIVATE", (folder,))
+    home = Path("/home/me") if folder == private else tmp_path
     place = tmp_path / "a socket"
     with closing(socket.socket(socket.AF_UNIX)) as service:
         service.bind(str(place))
         service.listen()
-        assert place in find_listening_sockets()
+        assert place in find_listening_sockets(home)
+        assert (place in find_listening_sockets(Path("/home/me"))) == (folder == private)
     place.unlink()
-    assert place not in find_listening_sockets()
+    assert place not in find_listening_sockets(home)

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import psutil
@@ -235,14 +236,14 @@ def test_hooks_of_the_repository_run_behind_the_wall(
         hook.write_text(f"#!/bin/sh\n. ./run-by-hooks.sh {name}\n")
         hook.chmod(0o755)
     home = Path(os.environ["HOME"])
-    ws.script("a", """\
+    ws.script("a", dedent("""\
         echo one > a.txt
         cat > run-by-hooks.sh <<'END'
         echo "token: $GH_TOKEN" >> found; echo "netrc: $(cat ~/.netrc)" >> found
         (echo evil >> ~/notes.txt; touch ~/.ssh/seen) 2>/dev/null || :
         [ "$1" = pre-push ] || git add found
         END
-        """)  # fmt: skip
+        """))  # fmt: skip
     ws.run("run", "demo", code=0)
     assert (home / "notes.txt").read_text() == "plain"
     assert "gho_of_the_user" not in ws.show("a", "found")
@@ -335,3 +336,10 @@ def test_git_works_in_what_a_check_reads_of_another_repository(walled: MakeWalle
     cells = {"low": {"repo": "lib"}, "high": {"depends_on": ["low"], "checks": [check]}}
     ws = walled(repos=("app", "lib"), cells=cells)
     ws.run("run", "demo", code=0)
+
+
+def test_a_check_that_writes_outside_is_told_why_it_is_red(walled: MakeWalled) -> None:
+    check = {"kind": "command", "run": ["sh", "-c", "touch ~/notes.txt"]}
+    ws = walled(cells={"a": {"checks": [check], "repair": {"checks": 0}}})
+    ws.run("run", "demo", code=1)
+    assert "[sandbox] write in orchestr.toml" in ws.status()["a"]["reason"]

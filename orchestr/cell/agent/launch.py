@@ -113,6 +113,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         logins=command.logins,
         memory=limits.memory or 0,
         disk=limits.disk or 0,
+        pids=limits.pids or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=ctx.timeout,

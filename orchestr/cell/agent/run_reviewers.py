@@ -284,6 +284,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         logins=command.logins,
         memory=limits.memory or 0,
         disk=limits.disk or 0,
+        pids=limits.pids or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
         timeout=reviewer.timeout or limits.timeout,

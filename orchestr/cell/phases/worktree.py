@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestr.cell.context import BaseFetch, CellContext
+from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import phase_digest
+from orchestr.cell.origin_looks import BaseFetch
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.claim import claim_branch

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import time
 
-from orchestr.cell.context import CellContext, RemoteHeads
+from orchestr.cell.context import CellContext
+from orchestr.cell.origin_looks import RemoteHeads
 from orchestr.errors import MachineFault, OrchestrError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.body_markers import is_owned_by_other, read_owner

@@ -73,13 +73,15 @@ def restore_surroundings(
     return [*harm, moved] if moved and moved not in harm else harm
 
 
-def restore_after_guard(ctx: CellContext) -> CloneReport:
+def restore_after_guard(
+    ctx: CellContext, during: str = "it was checked or reviewed", *, is_setup: bool = False
+) -> CloneReport:
     """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
     places = (ctx.dir / GUARD_BRANCHES, ctx.dir / GUARD_HARM)
     _recover_pictures(ctx, number, ctx.dir / GUARD_MARK, *places, must_be_marked=False)
-    report = clone_guard.restore_after_guard(ctx)
+    report = clone_guard.restore_after_guard(ctx, during, is_setup=is_setup)
     moved = _restore_moved_branches(ctx, number, *places)
     report.harm += [moved] if moved and moved not in report.harm else []
     return report

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchestr.cell.worktree.clone_files import CONFIGS, is_known_to_git, owner_of
 from orchestr.cell.worktree.file_picture import (
@@ -43,6 +44,12 @@ RISKY = re.compile(
     r"|diff\.(external|.*\.(command|textconv))|merge\..*|url\..*|include(if)?\..*"
     r"|remote\..*|gpg\..*|extensions\..*|http\..*|protocol\..*|uploadpack\..*|receive\..*"
     r"|sequence\.editor|hook\..*|submodule\..*|trace2\..*|safe\..*|(transfer|fetch)\..*"
+)
+# What `git submodule init` and `git lfs install --local` add, as name and value.
+BEGUN = re.compile(
+    r"submodule\..*\.(active=true|url=.*)|lfs\.repositoryformatversion=0"
+    r"|filter\.lfs\.(required=true|process=git-lfs filter-process( --skip)?"
+    r"|(clean|smudge)=git-lfs (clean|smudge)( --skip)? -- %f)"
 )
 
 
@@ -77,7 +84,8 @@ class FileJudge:
     """What is known of the agent, and of the others that are at work in the clone.
 
     ``may_have_written`` answers for the agent and a file: False when it wrote nothing at the time
-    when the file was changed. Changed files are kept in ``kept``.
+    when the file was changed. Changed files are kept in ``kept``. ``is_setup``: it is no agent, but
+    a set-up, which may begin what a worktree needs.
     """
 
     commands: Sequence[GitCommand]
@@ -86,6 +94,7 @@ class FileJudge:
     others_may_have_written: Callable[[Path, bytes | None], bool]
     kept: Path
     during: str
+    is_setup: bool = False
 
     def author_of(self, path: Path, old: bytes | None) -> Author:
         """Who changed a file that git does not write; ``old`` is what was in it."""
@@ -208,6 +217,8 @@ def _compare_config(
     remotes = {key.rpartition(".")[0] for key in before if key.startswith("remote.")}
     differ = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     authors = {key: judge.author_of_setting(key, place, was) for key in differ}
+    begun = [key for key in differ if judge.is_setup and _is_begun(key, before, after)]
+    differ = [key for key in differ if key not in begun]
     mine = [key for key in differ if authors[key] is not Author.PERSON]
     told = [key for key in mine if not _is_daily_work(key, remotes)]
     personal = [
@@ -221,7 +232,7 @@ def _compare_config(
         )
     if not told:
         return
-    if mine == differ:
+    if mine == differ and not begun:
         kept = _plan_restore(name, place, old, new, judge, found)
     else:
         kept = judge.kept / name.lstrip("/")
@@ -239,6 +250,12 @@ def _report_config(
         f"while {judge.during}, {place} was changed ({what});"
         f" it was put back, the changed one is kept as {kept}"
     )
+
+
+def _is_begun(key: str, before: Mapping[str, Any], after: Mapping[str, list[str]]) -> bool:
+    """Whether a setting is new, and of `git submodule init` or `git lfs install`: without it the
+    worktree would be another after the set-up than during it."""
+    return key not in before and all(BEGUN.fullmatch(f"{key}={value}") for value in after[key])
 
 
 def _is_daily_work(key: str, remotes: set[str]) -> bool:

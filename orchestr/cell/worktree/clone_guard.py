@@ -15,13 +15,18 @@ What was found is recorded before anything is put back (`orchestr.cell.worktree.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.worktree import clone_config, clone_refs, user_guard, workspace_guard
+from orchestr.cell.worktree import (
+    clone_config,
+    clone_origin,
+    clone_refs,
+    user_guard,
+    workspace_guard,
+)
 from orchestr.cell.worktree.clone_files import owner_of
 from orchestr.cell.worktree.clone_judge import make_judge
 from orchestr.cell.worktree.clone_snapshot import (
@@ -51,16 +56,11 @@ from orchestr.cell.worktree.harm_record import (
 from orchestr.cell.worktree.object_guard import find_lost_objects
 from orchestr.cell.worktree.object_keep import keep_objects
 from orchestr.cell.worktree.worktree_link import find_foreign_link, put_link_back
-from orchestr.errors import OrchestrError
-from orchestr.git.bases import fetch_base
-from orchestr.git.errors import GitError
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 
 __all__ = ["GUARD", "read_refs", "restore_after_guard", "restore_clone", "snapshot_clone"]
-
-LOOK = "that is not put back, a person has to look at it"
 
 
 def snapshot_clone(
@@ -72,7 +72,7 @@ def snapshot_clone(
     An empty ``base_ref``: for checks and reviewers, the origin is not looked at. ``harm_file`` is
     what an earlier start left behind.
     """
-    tip = _read_origin_base(ctx, base_ref) if base_ref else None
+    origin = clone_origin.read_origin(ctx, base_ref) if base_ref else None
     workspace_guard.snapshot_workspace(ctx)
     user_guard.snapshot_user_files(ctx)
     with snapshot_lock(ctx):
@@ -87,10 +87,10 @@ def snapshot_clone(
         picture = CloneSnapshot(files, refs, stash, common=str(common_dir(ctx)))
         if old is not None and others:
             picture = _add_to_picture(old, picture)
-        origin = {**picture.origin, **({base_ref: tip} if tip else {})}
-        holders = (*others, ctx.key)
+        if origin is not None:
+            picture = clone_origin.add_origin(ctx, picture, base_ref, origin)
         keep_objects(objects_folder(snapshot_path(ctx)), common_dir(ctx), extend=bool(others))
-        write_snapshot(ctx, replace(picture, origin=origin, holders=holders, keeps_objects=True))
+        write_snapshot(ctx, replace(picture, holders=(*others, ctx.key), keeps_objects=True))
     return refs
 
 
@@ -106,16 +106,22 @@ def restore_clone(
     return _restore(ctx, number, base_ref, during, harm_file).harm
 
 
-def restore_after_guard(ctx: CellContext) -> CloneReport:
-    """After checks or reviewers: the same; a person decides nothing by it, so all is returned."""
+def restore_after_guard(ctx: CellContext, during: str, *, is_setup: bool = False) -> CloneReport:
+    """After checks, reviewers or a set-up: the same; a person decides nothing by it, so all is
+    returned."""
     newest = attempts.newest_attempt(ctx.dir)
     number = newest.number if newest else 0
-    during = "it was checked or reviewed"
-    return _restore(ctx, number, "", during, ctx.dir / GUARD_HARM)
+    return _restore(ctx, number, "", during, ctx.dir / GUARD_HARM, is_setup=is_setup)
 
 
 def _restore(
-    ctx: CellContext, number: int, base_ref: str, during: str, harm_file: Path
+    ctx: CellContext,
+    number: int,
+    base_ref: str,
+    during: str,
+    harm_file: Path,
+    *,
+    is_setup: bool = False,
 ) -> CloneReport:
     """Files come first and without git: it does nothing while the config cannot be read, and
     would run what was planted."""
@@ -127,6 +133,7 @@ def _restore(
             return known
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
         common, judge = common_dir(ctx), _make_judge(ctx, number, during, holders)
+        judge = replace(judge, is_setup=is_setup)
         files = clone_config.compare_clone_files(
             common, before.files, read_clone_files(common), judge, before.covers_file
         )
@@ -146,21 +153,21 @@ def _restore(
         missed, pruned = lost.put_back()  # without them git answers nothing
         strays += missed
         known = write_harm(harm_file, known, CloneReport(strays, files.restored))
-        origin = dict(before.origin)
-        tip = _read_origin_base(ctx, base_ref) if base_ref else None
-        changes = clone_refs.compare_refs(ctx, before, holders, {base_ref: tip or ""})
-        pushed = _judge_origin(ctx, base_ref, origin.get(base_ref), tip)
-        if tip:
-            origin[base_ref] = tip
-        found = CloneReport([*strays, *changes.found, *pushed], files.restored)
+        origin = clone_origin.read_origin(ctx, base_ref) if base_ref else None
+        tips = {base_ref: (origin or {}).get(f"refs/heads/{base_ref}", "")}
+        changes = clone_refs.compare_refs(ctx, before, holders, tips)
+        pushed = clone_origin.judge_origin(ctx, base_ref, before, origin)
+        found = CloneReport([*strays, *changes.found, *pushed.harm], files.restored)
         write_harm(harm_file, known, found)
-        found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed]
+        found.harm = [*strays, *clone_refs.restore_refs(ctx, changes), *pushed.harm]
         report = write_harm(harm_file, known, found)
         warnings = [*files.restored, *files.personal, *pruned]
         texts = clone_refs.take_replacements_away(ctx, changes)
-        texts += clone_refs.keep_personal(ctx, changes)
+        texts += [*clone_refs.keep_personal(ctx, changes), *pushed.doubtful]
         warnings += [f"while {during}, {text}" for text in texts]
-        after = replace(before, origin=origin, holders=holders, recovered=())
+        after = replace(before, holders=holders, recovered=())
+        if origin is not None:
+            after = clone_origin.add_origin(ctx, after, base_ref, origin, newer=True)
         if holders:  # for those that are still at work it is the original now
             refs, stash = read_refs_and_stash(ctx.repo)
             after = replace(
@@ -221,37 +228,3 @@ def _make_judge(
 ) -> clone_config.FileJudge:
     kept = attempts.attempt_folder(ctx.dir, number) / "changed"
     return make_judge(ctx.run.layout, ctx.key, others, kept, during)
-
-
-# --- the origin ------------------------------------------------------------------------------
-
-
-def _read_origin_base(ctx: CellContext, base_ref: str) -> str | None:
-    """The base branch at the origin, empty when it is not there; None when it cannot be asked."""
-    ref = f"refs/heads/{base_ref}"
-    try:
-        return ctx.repo.ls_remote("origin", ref).get(ref, "")
-    except OrchestrError:
-        return None
-
-
-def _judge_origin(ctx: CellContext, base_ref: str, old: str | None, tip: str | None) -> list[str]:
-    """What became of the base branch at the origin. Nothing is put back: that is a push."""
-    stacked = any(cell.branch == base_ref for cell in ctx.run.feature.cells)
-    if not old or tip is None or tip == old or stacked:
-        return []
-    if not tip:
-        return [f"branch {base_ref} at the origin was deleted at {old[:12]}; {LOOK}"]
-    repo = ctx.repo
-    if repo.resolve_commit(tip) is None:
-        with suppress(GitError):
-            fetch_base(repo, base_ref, locks=ctx.run.layout.locks_dir)
-    if repo.resolve_commit(tip) is None or repo.resolve_commit(old) is None:
-        return []
-    if not repo.is_ancestor(old, tip):
-        moved = f"from {old[:12]} to {tip[:12]}"
-        return [f"branch {base_ref} at the origin was rewritten {moved}; {LOOK}"]
-    head = repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
-    if head is not None and not repo.is_ancestor(head, old) and repo.is_ancestor(head, tip):
-        return [f"its commits were pushed to {base_ref} at the origin, now {tip[:12]}; {LOOK}"]
-    return []

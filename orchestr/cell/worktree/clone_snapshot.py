@@ -34,13 +34,16 @@ REPLACED = "refs/replace/"
 REMOTES = "refs/remotes/"
 PICTURED = ("refs/heads", "refs/tags", REPLACED, REMOTES, BASES)
 GUARD = "checking.json"  # in a cell's folder while its checks or reviewers are at work
+SETTING_UP = "setting-up.json"  # the same while commands of its set-up are
+UNSAMPLED = (GUARD, SETTING_UP)  # work of a cell whose writes no supervisor counts
 
 
 @dataclass(frozen=True, slots=True)
 class CloneSnapshot:
     """A clone as it was, with its common directory. ``stash`` is newest first; ``recovered`` says
     what was put back after a kill, before anybody could say it; ``keeps_objects``: the clone's
-    objects lie beside it (`orchestr.cell.worktree.object_keep`).
+    objects lie beside it (`orchestr.cell.worktree.object_keep`). ``origin`` holds the bases, and
+    all branches and tags if it is the ``whole_origin``.
 
     One that an earlier version took is not ``whole``: it holds config, hooks, branches and tags,
     and nothing else can be compared."""
@@ -53,6 +56,7 @@ class CloneSnapshot:
     whole: bool = True
     common: str = ""
     recovered: tuple[str, ...] = ()
+    whole_origin: bool = False
     keeps_objects: bool = False
 
     def covers_file(self, name: str) -> bool:
@@ -116,10 +120,11 @@ def key_folder(layout: WorkspaceLayout, key: str) -> Path:
 
 
 def is_open(layout: WorkspaceLayout, key: str) -> bool:
-    """Whether agents, checks or reviewers of the cell ``key`` are still at work."""
+    """Whether agents, checks, reviewers or the set-up of the cell ``key`` are still at work."""
     folder = key_folder(layout, key)
     newest = attempts.current_attempt(folder)
-    return (newest is not None and newest.is_open) or (folder / GUARD).exists()
+    is_working = newest is not None and newest.is_open
+    return is_working or any((folder / name).exists() for name in UNSAMPLED)
 
 
 def git_commands(ctx: CellContext, key: str) -> list[GitCommand]:
@@ -147,6 +152,7 @@ def parse_snapshot(path: Path) -> CloneSnapshot | None:
             whole=bool(raw.get("whole", False)),
             common=str(raw.get("common", "")),
             recovered=tuple(map(str, raw.get("recovered", ()))),
+            whole_origin=raw.get("whole_origin") is True,
             keeps_objects=bool(raw.get("keeps_objects")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -10,18 +10,20 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.worktree.ports import port_variables
 from orchestr.cell.worktree.setup_baseline import read_contents, record_baseline
-from orchestr.cell.worktree.wall import wall_setup
+from orchestr.cell.worktree.setup_guard import guard_setup, is_setup_guarded
+from orchestr.cell.worktree.wall import is_walled, wall_setup
 from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.files import read_json, write_json
 from orchestr.git.repo import Repo
+from orchestr.git.trace import trace_environment
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.network_fault import is_network_away
 from orchestr.process.run import ProcessFailed, ProcessTimeout, secret_values
@@ -65,7 +67,11 @@ def set_up_worktree(ctx: CellContext) -> None:
         mark_setup_pending(ctx, read_contents(ctx))  # what is uncommitted now is not its set-up's
     before = _read_pending(ctx.dir / PENDING)
     try:
-        equip_worktree(ctx, ctx.worktree, ctx.dir)
+        if ctx.repo_settings.setup:
+            with guard_setup(ctx, "setup"):
+                equip_worktree(ctx, ctx.worktree, ctx.dir)
+        else:
+            equip_worktree(ctx, ctx.worktree, ctx.dir)
     except OrchestrError:
         with suppress(OrchestrError):  # a person who looks into it finds it as its commit says
             record_baseline(ctx, head, before)
@@ -98,15 +104,23 @@ def equip_worktree(ctx: CellContext, place: Path, logs: Path, kind: str = "agent
 
 def run_teardown(ctx: CellContext) -> list[str]:
     """The repository's own commands before a removal; what failed, in words."""
-    failed = []
-    for number, command in enumerate(ctx.repo_settings.teardown, start=1):
-        try:
-            _run_step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
-        except Interrupted:
-            raise
-        except OrchestrError as error:
-            failed.append(f"{error.message}\n  hint: {error.hint}")
+    failed: list[str] = []
+    if ctx.repo_settings.teardown:
+        with _note_failure(failed), guard_setup(ctx, "teardown"):
+            for number, command in enumerate(ctx.repo_settings.teardown, start=1):
+                with _note_failure(failed):
+                    _run_step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
     return failed
+
+
+@contextmanager
+def _note_failure(failed: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except Interrupted:
+        raise
+    except OrchestrError as error:
+        failed.append(f"{error.message}\n  hint: {error.hint}")
 
 
 def _copy_whole(source: Path, target: Path) -> None:
@@ -136,6 +150,7 @@ def _run_step(
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     limit = ctx.repo_settings.setup_timeout or ctx.timeout
+    is_traced = is_setup_guarded(ctx, place) and not is_walled(ctx.run)  # inside it moves no ref
     behind = log.with_suffix(".wall")
     behind.mkdir(exist_ok=True)
     argv, env = wall_setup(
@@ -146,6 +161,7 @@ def _run_step(
             **port_variables(ctx),
             WORKTREE: str(place),
             **ctx.mark_inside(f"{what} command {number}"),
+            **(trace_environment(ctx.git_record) if is_traced else {}),
         },
         place=place,
         folder=behind,

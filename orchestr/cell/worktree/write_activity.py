@@ -15,7 +15,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
 
-from orchestr.cell.worktree.clone_snapshot import GUARD, key_folder
+from orchestr.cell.worktree.clone_snapshot import UNSAMPLED, key_folder
 from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.state.results import TRANSCRIPT
@@ -76,8 +76,8 @@ class WriteEvidence:
 
     @property
     def is_checked(self) -> bool:
-        """Whether its checks or reviewers are at work."""
-        return (self._folder / GUARD).exists()
+        """Whether its checks, reviewers or set-up are at work."""
+        return any((self._folder / name).exists() for name in UNSAMPLED)
 
     @property
     def began(self) -> float:
