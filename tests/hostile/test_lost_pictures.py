@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
 import pytest
 import tomli_w
@@ -140,14 +139,15 @@ def test_objects_that_are_removed_after_a_kill(workspace: MakeWorkspace) -> None
     assert ws.starts() == ["one 1"] and ws.states() == {"one": "failed"}
 
 
-def test_a_check_that_removes_objects(workspace: MakeWorkspace, tmp_path: Path) -> None:
-    """It is a warning: the author's agent could not mend what it does not see."""
-    ws = make(workspace, checks=[{"kind": "command", "name": "sly", "run": ["sh", "t.sh"]}])
+def test_a_check_that_removes_objects(workspace: MakeWorkspace) -> None:
+    """It damages its own checkout, too, and is red for that."""
+    check = {"kind": "command", "name": "sly", "run": ["sh", "t.sh"]}
+    ws = make(workspace, checks=[check], repair={"checks": 0})
     ws.script("one", f"cat > t.sh <<'E'\n{LOOSE}E")
-    said = both(ws.run("run", "demo", code=0))
+    said = both(ws.run("run", "demo", code=1))
     assert "while it was checked or reviewed, objects of " in said
     assert git(ws.repos / "app", "fsck", "--full", "--no-dangling") == ""
-    assert ws.states() == {"one": "done"}
+    assert git(ws.repos / "app", "show", "other:mine.txt") == "mine"
 
 
 def test_a_persons_gc_meanwhile(workspace: MakeWorkspace) -> None:
