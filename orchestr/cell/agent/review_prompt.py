@@ -78,7 +78,7 @@ def take_screenshots(ctx: CellContext, head: CommitId, number: int, left: Path) 
             slot=lambda: ctx.run.slot_pool("checks").hold_slot(ctx.priority, ctx.is_cancelled),
         )
         if place.checkout is not None:
-            place.checkout.move_new_files(left)
+            place.checkout.end_round(left)
     ctx.check_cancelled()
     places = [Path(r.folder) for r in results if r.folder and Path(r.folder).is_dir()]
     return tuple(sorted(p for place in places for p in place.rglob("*") if p.is_file()))

@@ -197,9 +197,7 @@ def find_checkout_harm(checkout: CheckWorktree | None, left: Path) -> list[str]:
     """What programs did to the check worktree; new files in it are moved to ``left``."""
     if checkout is None:
         return []
-    harm = checkout.find_harm()
-    checkout.move_new_files(left)
-    return harm
+    return checkout.end_round(left)
 
 
 def void_harmful_suite(

@@ -75,33 +75,38 @@ class CheckWorktree:
     def find_harm(self) -> list[str]:
         """What programs have changed since it was lent: another commit, tracked files, index
         flags, settings of the checkout. New files are none."""
+        return self._look()[0]
+
+    def end_round(self, left: Path) -> list[str]:
+        """The same, and move what is new and not ignored to the folder ``left``: it may be asked
+        for."""
+        harm, names = self._look()
+        if names:
+            with suppress(OSError):
+                move_paths(self.path, names, left)
+        return harm
+
+    def _look(self) -> tuple[list[str], list[str]]:
+        """The harm in words, and the new files, by one look at all files."""
         if exact_checkout.describe_git_dir(self.path) != self.git_dir:
-            return ["the checkout was damaged"]
+            return ["the checkout was damaged"], []
         try:
             moved = self.tree.head() != self.commit or self.tree.head_branch() is not None
             flagged = exact_checkout.list_flagged(self.tree)
-            changed = [
-                p
-                for p in exact_checkout.list_tracked_changes(self.tree, self.index)
-                if self.differing.get(p) != hash_file(self.path / p)
-            ]
+            changes = read_changes(self.tree, env={"GIT_INDEX_FILE": str(self.index)})
         except OrchestrError:
-            return ["the checkout was damaged"]
+            return ["the checkout was damaged"], []
+        changed = [
+            one.path
+            for one in changes
+            if not one.is_new and self.differing.get(one.path) != hash_file(self.path / one.path)
+        ]
         harm = ["something else was checked out"] if moved else []
         if changed:
             harm.append(f"tracked files of the worktree were changed: {format_paths(changed)}")
         if flagged:
             harm.append(f"index flags were set that hide files: {format_paths(flagged)}")
-        return harm
-
-    def move_new_files(self, left: Path) -> None:
-        """Move what is new and not ignored to the folder ``left``: it may be asked for."""
-        env = {"GIT_INDEX_FILE": str(self.index)}
-        with suppress(OrchestrError, OSError):
-            names = [change.path.rstrip("/") for change in read_changes(self.tree, env=env)
-                     if change.is_new]  # fmt: skip
-            if names:
-                move_paths(self.path, names, left)
+        return harm, [one.path.rstrip("/") for one in changes if one.is_new]
 
 
 def show_commit(
@@ -154,13 +159,15 @@ def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> C
     if products is not None and not restore_products(path, products, caches):
         products = None
     kept = (*(products.tops if products else ()), *caches)
-    for name in exact_checkout.list_untracked(tree):
+    untracked = exact_checkout.list_untracked(tree)
+    is_changed = products is None or not all(_is_inside(name, kept) for name in untracked)
+    for name in untracked if is_changed else ():
         remove_except(path, name, kept)
     if products is None:
         state = _set_up(ctx, tree, commit, inputs, kind)
     assert state is not None
     kept = tuple(dict.fromkeys((*state.products.tops, *expand_caches(ctx, tree))))
-    for name in exact_checkout.list_untracked(tree):
+    for name in exact_checkout.list_untracked(tree) if is_changed else ():
         if not _is_inside(name, kept) and not any(k.startswith(name) for k in kept):
             raise GitError(f"{path} cannot be cleaned: {name} stays")
     unseen = UnseenPaths(path, NO_KIT, SetupBaseline(folders=kept))
