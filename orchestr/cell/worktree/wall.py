@@ -7,6 +7,7 @@ is; what it touches outside is then noticed by the guards (`clone_guard`, `works
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -43,6 +44,7 @@ from orchestr.sandbox.wall import (
 from orchestr.settings.records import AgentSettings, SandboxSettings
 from orchestr.supervisor.protocol import LOCK
 
+_GIT_ALONE = re.compile(r"\s*git (?:submodule|lfs)(?: [\w./=@-]+)*\s*")
 COMMAND = "command"  # the kind of agent that may be any program
 CACHES = ("cache", "sandbox")  # in the state folder: package managers' caches, by who uses them
 BLANK = "empty-file"
@@ -168,8 +170,12 @@ def wall_setup(
     kind: str,
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """A set-up command behind the wall: it runs what the worktree holds, so of the user's variables
-    those that look secret stay outside, but for `[repos.X] pass_env`."""
-    if not is_walled(ctx.run):
+    those that look secret stay outside, but for `[repos.X] pass_env`.
+
+    git's own way to fetch submodules and LFS files stays outside: it writes into the clone, wants
+    the user's login, and runs nothing that the worktree holds.
+    """
+    if not is_walled(ctx.run) or _GIT_ALONE.fullmatch(argv[-1]):
         return argv, dict(env)
     passed = set(ctx.repo_settings.pass_env)
     known = {k: v for k, v in env.items() if k in passed or not is_secret_name(k)}
