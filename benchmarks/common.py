@@ -114,11 +114,15 @@ def machine() -> dict[str, Any]:
     }
 
 
-def environment() -> dict[str, str]:
-    """The environment of every measured program; Python keeps bytecode, as it does for users."""
+def environment(sandbox: str = "none") -> dict[str, str]:
+    """The environment of every measured program; Python keeps bytecode, as it does for users.
+
+    What the wall costs is a benchmark of its own (`benchmarks.sandbox`): others are without it.
+    """
     ours = ("ORCHESTR_", "GIT_", "NO_COLOR", "PYTHONDONTWRITEBYTECODE", "PYTHONPROFILEIMPORTTIME")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    return {**kept, **GIT_ENV, "PYTHONPATH": str(ROOT)}
+    wall = {"ORCHESTR_SET_SANDBOX_MODE": sandbox}
+    return {**kept, **GIT_ENV, **wall, "PYTHONPATH": str(ROOT)}
 
 
 def git(*words: str, cwd: Path) -> str:

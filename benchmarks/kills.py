@@ -127,7 +127,7 @@ class House:
         shutil.copytree(self._kept[verb], self.root, symlinks=True)
         at = chance.uniform(0.05, self._seconds[verb])
         quiet = subprocess.DEVNULL
-        with subprocess.Popen(program(*verb), cwd=self.root, env=environment(), stdin=quiet,
+        with subprocess.Popen(program(*verb), cwd=self.root, env=environment("auto"), stdin=quiet,
                               stdout=quiet, stderr=quiet) as child:  # fmt: skip
             with suppress(subprocess.TimeoutExpired):
                 child.wait(at)
@@ -181,7 +181,7 @@ class House:
 
     def _finish(self, verb: Verb) -> int:
         quiet = subprocess.DEVNULL
-        return subprocess.run(program(*verb), cwd=self.root, env=environment(), stdin=quiet,
+        return subprocess.run(program(*verb), cwd=self.root, env=environment("auto"), stdin=quiet,
                               stdout=quiet, stderr=quiet, check=False).returncode  # fmt: skip
 
     def _prepare(self) -> None:

@@ -95,6 +95,9 @@ CHANGES: dict[tuple[Phase, str], tuple[Callable[[Spec], Spec], str, set[Phase]]]
     (C, "repos.{repo}.checks"): (
         lambda s: s.with_repo(checks=()), "repos.app.checks[0]", {C},
     ),
+    (C, "repos.{repo}.checks_in"): (
+        lambda s: s.with_repo(checks_in="worktree"), "repos.app.checks_in", {C},
+    ),
     (C, "repos.{repo}.detect"): (lambda s: s.with_repo(detect=True), "repos.app.detect", {C}),
     (C, "checks"): (
         lambda s: s.with_proof(checks=(command("make", "all"),)), "checks[0].run", {C},
