@@ -56,8 +56,8 @@ def add_origin(
     """The picture with the origin as it was ``found``. What it knows stays the original for those
     that are at work; with ``newer`` it was judged by now."""
     base = f"{HEADS}{base_ref}"
-    gone = picture.origin.keys() - found.keys() if newer and picture.whole_origin else set()
-    known = {ref: sha for ref, sha in picture.origin.items() if ref not in gone}
+    gone = _read_known(picture).keys() - found.keys() if newer and picture.whole_origin else set()
+    known = {ref: sha for ref, sha in _read_known(picture).items() if ref not in gone}
     origin = {**known, **found} if newer else {**found, **known}
     if found[base]:  # a base that is gone goes on being missed
         origin[base] = found[base]
@@ -71,8 +71,8 @@ def judge_origin(
 ) -> OriginReport:
     """Compare the picture with what `read_origin` found now."""
     report = OriginReport()
-    base, before = f"{HEADS}{base_ref}", picture.origin
-    old = before.get(base, before.get(base_ref))  # a picture of an earlier version: short names
+    base, before = f"{HEADS}{base_ref}", _read_known(picture)
+    old = before.get(base)
     if now is None or old is None:
         return report
     report.harm.extend(_judge_base(ctx, base_ref, old, now[base]))
@@ -99,6 +99,12 @@ def judge_origin(
             else:
                 report.doubtful.append(f"{what} at the origin was {how} {names[:12]}, from here")
     return report
+
+
+def _read_known(picture: CloneSnapshot) -> dict[str, str]:
+    """What a picture knows of the origin, by whole names; those of earlier versions are short."""
+    return {ref if ref.startswith("refs/") else f"{HEADS}{ref}": sha
+            for ref, sha in picture.origin.items()}  # fmt: skip
 
 
 def _judge_base(ctx: CellContext, base_ref: str, old: str, tip: str) -> list[str]:
