@@ -24,7 +24,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orchestr.process.redaction import secret_values
 from orchestr.spec.checks import CheckDef
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ class CheckRequest:
     @property
     def secrets(self) -> frozenset[str]:
         """The secret values that its programs may know: theirs, and those of the user."""
+        from orchestr.process.redaction import secret_values
+
         return secret_values(self.env) | secret_values(self.environ)
 
 
