@@ -38,7 +38,6 @@ from orchestr.state.results import PublishRecord
 from orchestr.state.states import CellState
 from orchestr.tasks.generate import CellSelection
 from orchestr.views.terminal.output import write_stdout
-from orchestr.views.terminal.text import format_count
 
 
 class Clean(Verb, DoitClean):  # type: ignore[misc]
@@ -97,10 +96,8 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
 def _remove_check_worktrees(cells: Iterable[CellContext]) -> None:
     """Those of the repositories in which no cell has a worktree any more."""
     for ctx in {ctx.cell.repo: ctx for ctx in cells}.values():
-        removed = remove_idle_worktrees(ctx.run, ctx.cell.repo)
-        if removed:
-            count = format_count(len(removed), "check worktree")
-            write_stdout(f"removed {count} of {ctx.cell.repo}\n")
+        if remove_idle_worktrees(ctx.run, ctx.cell.repo):  # how many there were depends on the load
+            write_stdout(f"removed the check worktrees of {ctx.cell.repo}\n")
 
 
 def clean_cell(ctx: CellContext, *, kept: bool = False, dry_run: bool = False) -> bool | None:

@@ -94,7 +94,7 @@ class CheckWorktree:
             moved = self.tree.head() != self.commit or self.tree.head_branch() is not None
             flagged = exact_checkout.list_flagged(self.tree)
             changes = read_changes(self.tree, env={"GIT_INDEX_FILE": str(self.index)})
-        except OrchestrError:
+        except GitError:  # a fault of the machine is none of the checkout's
             return ["the checkout was damaged"], []
         changed = [
             one.path
