@@ -244,12 +244,17 @@ def _convert_http_address(value: Any) -> str:
 # What git takes for a way to reach a repository: `SCHEME://...`, or `HELPER::...`, a program.
 _SCHEME = re.compile(r"([a-z0-9][a-z0-9+.-]*)(::|://)", re.IGNORECASE)
 CLONE_SCHEMES = ("https", "ssh", "file")
+# Without encryption only from this machine itself.
+_LOCAL_HTTP = re.compile(
+    r"http://(?:[^/@]*@)?(?:[\w.-]+\.)?(?:localhost|127\.0\.0\.1)(?::\d+)?/", re.I
+)
 
 
 def _convert_clone_address(value: Any) -> str:
     text = _convert_text(value)
     found = _SCHEME.match(text)
     named = found is not None and found[2] == "://" and found[1].lower() in CLONE_SCHEMES
+    named = named or _LOCAL_HTTP.match(text) is not None
     if text.startswith("-") or (found is not None and not named):
         raise BadValue(
             f"{quote_value(text)} is no address that repositories are cloned from",
