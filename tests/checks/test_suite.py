@@ -80,9 +80,13 @@ def test_all_are_run_in_order_also_after_a_red_one(request_for: Make, tmp_path: 
 
 def test_a_stopped_suite_ends_with_the_stopped_check(request_for: Make) -> None:
     stop = threading.Event()
-    threading.Timer(0.2, stop.set).start()
 
-    results = run_suite(checks("true", "sleep 60", "true"), request_for(stop=stop))
+    def stop_soon(result: CheckResult) -> None:
+        if not result.stopped:  # the first has ended, so the second is about to run
+            threading.Timer(1.0, stop.set).start()
+
+    todo = checks("true", "sleep 60", "true")
+    results = run_suite(todo, request_for(stop=stop), listener=stop_soon)
 
     assert [r.stopped for r in results] == [False, True]
 
