@@ -1,4 +1,4 @@
-"""What reaches a terminal: nothing that it would obey, whoever wrote the text; and no way around
+"""What reaches a terminal: nothing that it would obey, wherever the text comes from; and no way around
 the door in the code."""
 
 from __future__ import annotations

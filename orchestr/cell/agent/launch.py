@@ -156,7 +156,7 @@ def hide_secrets(ctx: CellContext, text: str) -> str:
 
 
 def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
-    """The next start of this attempt goes on with ``session`` and is told ``words``.
+    """Make the next start of this attempt resume ``session`` with the message ``words``.
 
     Without a session it starts with the whole prompt again. Puts `exit.json` aside: from here
     on the attempt counts as not started.

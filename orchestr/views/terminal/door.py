@@ -1,4 +1,4 @@
-"""The terminal's door: all that we print goes through `make_printable`, whoever wrote the text.
+"""The terminal's door: all that we print goes through `make_printable`, wherever it is from.
 
 Titles, file names, prompts and messages hold what agents, forges and strangers' repositories wrote.
 An escape sequence in it would move the reader's cursor, set the title of their window or paint over
