@@ -38,12 +38,6 @@ PROXY, FORWARD = b"p", b"f"  # one for each descriptor of a message, in its orde
 FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 
 
-def build_listen_command(fd: int, ports: list[int], argv: list[str]) -> list[str]:
-    """The command line that runs ``argv`` behind the listeners; ``ports`` is PLAN."""
-    plan = ",".join(map(str, ports))
-    return [sys.executable, "-I", "-S", __file__, str(fd), plan, "--", *argv]
-
-
 def main(arguments: list[str]) -> int:
     """Make the network, then become ARGV; returns an exit code only when that failed."""
     fd, plan, _separator, *argv = arguments
