@@ -1,5 +1,5 @@
-"""What reaches a terminal: nothing that it would obey, wherever the text comes from; and no way around
-the door in the code."""
+"""What reaches a terminal: nothing that it would obey, wherever the text comes from; and no way
+around the door in the code."""
 
 from __future__ import annotations
 

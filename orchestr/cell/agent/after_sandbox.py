@@ -34,12 +34,12 @@ def raise_if_wall_broke(ctx: CellContext, folder: Path, end: ExitRecord) -> None
         return
     if not launch.walled or end.code not in BROKEN:
         return
-    said: dict[str, str] = {"stdout": "", "stderr": ""}
+    first = {"stdout": "", "stderr": ""}  # what the start printed first
     for record in _read_records(folder / TRANSCRIPT, launch.since):
         stream = str(record.get("stream", "stdout"))
-        if stream not in said or not said[stream]:
-            said[stream] = str(record.get("text", record))
-    why = explain_broken_wall(end.code, said["stdout"].encode(), said["stderr"].encode())
+        if not first.get(stream):
+            first[stream] = str(record.get("text", record))
+    why = explain_broken_wall(end.code, first["stdout"].encode(), first["stderr"].encode())
     if why is None:
         return
     words = _read_text(folder / GO_ON)
