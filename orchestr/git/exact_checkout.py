@@ -50,7 +50,7 @@ def switch_worktree(tree: Repo, commit: CommitId, index: Path) -> None:
 
 
 def keep_index(tree: Repo, index: Path) -> None:
-    """Copy the index of the worktree, which nobody but us has written, to ``index``."""
+    """Copy the index of the worktree, which only we have written, to ``index``."""
     _copy_index(tree.git_dir() / "index", index)
 
 

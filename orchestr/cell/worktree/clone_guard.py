@@ -197,11 +197,7 @@ def _restore_user_files(
     ctx: CellContext, number: int, during: str, harm_file: Path, known: CloneReport
 ) -> CloneReport:
     """The user's config of git; all that is known of harm by then."""
-
-    def make_judge(others: Sequence[str]) -> clone_config.FileJudge:
-        return _make_judge(ctx, number, during, others)
-
-    found = user_guard.restore_user_files(ctx, make_judge)
+    found = user_guard.restore_user_files(ctx, partial(_make_judge, ctx, number, during))
     for text in (*found.restored, *found.personal):
         ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
     return write_harm(harm_file, known, CloneReport(restored=found.restored))

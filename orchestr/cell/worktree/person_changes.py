@@ -23,6 +23,7 @@ from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, make_snapshot_commit
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import Record, read_json_record, write_json_record
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.repo import CommitId
 from orchestr.git.runner import join_records, split_records
 from orchestr.state import attempts
@@ -30,7 +31,6 @@ from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 
 LEFT = "left.json"  # in a cell's folder
-GITLINK = "160000"
 KEPT = (
     "uncommitted changes in its worktree are kept as {ref}, not given to its agent: {paths}; "
     "to have one back: git -C {place} restore --source={ref} -- PATH"

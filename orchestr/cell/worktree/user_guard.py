@@ -67,7 +67,7 @@ def restore_user_files(ctx: CellContext, make_judge: MakeJudge) -> FileChanges:
         if before is None or ctx.key not in before.holders:
             return FileChanges()
         holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
-        found, files = _compare(before, make_judge(holders))
+        found, files = _compare_picture(before, make_judge(holders))
         found.restored[:0] = before.recovered
         after = replace(before, files=files, holders=holders, recovered=())
         _write_picture(layout, after, ends=ctx.key)
@@ -80,14 +80,14 @@ def recover_user_files(layout: WorkspaceLayout, make_judge: MakeJudge) -> list[s
         before = _read_picture(layout)
         if before is None:
             return []
-        found, _ = _compare(before, make_judge(before.holders))
+        found, _ = _compare_picture(before, make_judge(before.holders))
         if found.restored:
             recovered = (*before.recovered, *found.restored)
             _write_picture(layout, replace(before, recovered=recovered))
     return found.restored
 
 
-def _compare(before: UserPicture, judge: FileJudge) -> tuple[FileChanges, Files]:
+def _compare_picture(before: UserPicture, judge: FileJudge) -> tuple[FileChanges, Files]:
     """What was found and put back, and the files as the picture has them from now on."""
     places = {name: Path(name) for name in (*before.configs, *before.others)}
     found = compare_files(places, before.files, read_files(places), judge, before.configs)
