@@ -1,4 +1,4 @@
-"""After an agent's start in a sandbox: whether it was entered, and which hosts it refused."""
+"""After an agent's start in a sandbox: whether it was entered, which hosts it refused."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def _read_text(path: Path) -> str:
 
 
 def is_telemetry(host: str) -> bool:
-    """Whether a host only counts what its program does: refusing it harms nobody."""
+    """Whether a host only counts what its program does: the program works without it."""
     return any(host == one or host.endswith(f".{one}") for one in TELEMETRY_HOSTS)
 
 
 def report_refused_hosts(ctx: CellContext, folder: Path, phase: Phase, attempt: int) -> None:
-    """Warn of the hosts that an agent tried to reach in vain; each start's once."""
+    """Warn once for each start of the hosts that the sandbox kept its agent from."""
     log = folder / REFUSED
     found = [one for one in read_refusals(log) if one.host and not is_telemetry(one.host)]
     if not found:
