@@ -91,6 +91,5 @@ def list_tracked_changes(tree: Repo, index: Path) -> list[str]:
 
 
 def list_flagged(tree: Repo) -> list[str]:
-    """The files that the worktree's index makes git pass over, left out by the user's choice or
-    not; without those that a sparse checkout leaves out."""
+    """The files that index flags hide from git, without those that a sparse checkout leaves out."""
     return [path for paths in find_hidden(tree).values() for path in paths]

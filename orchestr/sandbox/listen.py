@@ -82,7 +82,7 @@ def hand_over_listeners(fd: int, ports: list[int]) -> int:
                 listeners.append(make_listener(family, host, port))
             except OSError as error:
                 if family == _socket.AF_INET6:
-                    continue  # a kernel without IPv6: nobody inside can want it
+                    continue  # a kernel without IPv6: no program inside can use it
                 raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
             kinds += FORWARD
     wanted = 0 if proxy_port in forwarded else proxy_port

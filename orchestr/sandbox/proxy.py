@@ -204,7 +204,7 @@ class Proxy:
         return server
 
     def _find_addresses(self, host: str, port: int) -> list[tuple[str, int]]:
-        """The checked addresses of a host; nobody looks its name up again."""
+        """The checked addresses of a host; its name is not looked up again."""
         if is_loopback(host):
             return loopback_addresses(port)
         known = self.rules.resolve.get(host)
@@ -241,7 +241,7 @@ def with_server(client: socket, server: socket, first: bytes, limit: int | None)
         server.close()
 
 
-def serve(proxy: Proxy, control: socket, parent: int) -> None:
+def serve_sandbox(proxy: Proxy, control: socket, parent: int) -> None:
     """Accept connections until the starter is gone, or its socket is and all connections ended."""
     watch = os.pidfd_open(parent)
     if os.getppid() != parent:
@@ -333,7 +333,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (bound, hard))
     code = 1
     try:
-        serve(Proxy(rules, RefusalLog(log_file)), control, int(parent))
+        serve_sandbox(Proxy(rules, RefusalLog(log_file)), control, int(parent))
         code = 0
     except Exception:
         sys.excepthook(*sys.exc_info())

@@ -144,15 +144,15 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
         if not any(place.is_relative_to(path) for place in PRIVATE):
             table.allow_reading(path)
     for path in request.masked:
-        table.hide(path)
+        table.hide_path(path)
     _cover_caches(table, request, home)
     _cover_work(table, request)
     _cover_config(table, request)
     for path in find_listening_sockets(home):
         if not path.is_relative_to(request.worktree):
-            table.hide(path)
+            table.hide_path(path)
     for name in request.settings.hide:
-        table.hide(_expand(name, home))
+        table.hide_path(_expand(name, home))
     for name in request.settings.show:
         if (shown := _expand(name, home)).exists():
             table.allow_reading(shown)
@@ -161,7 +161,7 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
             table.allow_writing(written)
     return {
         "bwrap": bwrap,
-        "mounts": table.arguments(),
+        "mounts": table.list_words(),
         "network": _describe_network(request),
         "kept": None if request.kept is None else sorted(request.kept),
         "limits": _describe_limits(request.limits, has_scopes=has_scopes),
@@ -176,7 +176,7 @@ def _cover_system(table: MountTable, request: WallRequest) -> None:
     for name in RUN:
         if (SERVICES / name).exists():
             table.allow_reading(SERVICES / name)
-    table.hide(request.hidden)
+    table.hide_path(request.hidden)
 
 
 def _cover_home(table: MountTable, request: WallRequest, home: Path) -> None:
@@ -186,7 +186,7 @@ def _cover_home(table: MountTable, request: WallRequest, home: Path) -> None:
     hidden = list_hidden_places(request, home)
     table.open_folder(home, without=frozenset(p.name for p in hidden if p.parent == home))
     for path in hidden:
-        table.hide(path)
+        table.hide_path(path)
 
 
 def find_home(request: WallRequest) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,9 @@ def common_dir(ctx: CellContext) -> Path:
     return Path(entry.common_dir) if entry is not None else ctx.repo.common_dir()
 
 
-def is_at_work(ctx: CellContext, key: str) -> bool:
-    """Whether agents, checks or reviewers of the cell ``key`` are still at work."""
-    return is_open(ctx.run.layout, key)
+def list_others_at_work(ctx: CellContext, holders: Iterable[str]) -> tuple[str, ...]:
+    """The other cells among the holders of a picture that are still at work."""
+    return tuple(key for key in holders if key != ctx.key and is_open(ctx.run.layout, key))
 
 
 def key_folder(layout: WorkspaceLayout, key: str) -> Path:
@@ -165,9 +165,8 @@ def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
 
 def write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
     """Write the picture of the cell's clone; without a holder it is removed."""
-    is_at_work = ctx.key in picture.holders
-    words = {"starts": ctx.key} if is_at_work else {"ends": ctx.key}
-    save_snapshot(snapshot_path(ctx), picture, **words)
+    change = "starts" if ctx.key in picture.holders else "ends"
+    save_snapshot(snapshot_path(ctx), picture, **{change: ctx.key})
 
 
 def save_snapshot(path: Path, picture: CloneSnapshot, **cell: str) -> None:

@@ -1,6 +1,6 @@
 """What a person changed in a cell's worktree and did not commit: kept, named, in no agent's commit.
 
-Whenever we leave a worktree to nobody (an attempt ended or waits for its provider, a branch was
+Whenever we leave a worktree unattended (an attempt ended or waits for its provider, a branch was
 made ready, a set-up ran), `record_left` writes down what is uncommitted there: `left.json`, with a
 commit below the attempt's ref that holds it. Before the branch is made ready, and again when an
 agent starts, which may be hours later, `set_aside_person_changes` compares: what differs is a
