@@ -95,7 +95,7 @@ def test_it_is_adopted_after_a_kill_and_goes_on_after_a_limit(house: MakeHouse, 
 
 
 def test_an_attempt_of_a_run_without_a_wall_goes_on_behind_it(house: MakeHouse, kind: str) -> None:
-    """Its session lies in a folder of the user, which it cannot see now: it gets the whole prompt."""
+    """Its session lies in the user's own folder, which it cannot see: it gets the whole prompt."""
     if kind == "opencode":
         pytest.skip("it waits for the end of a limit by itself")
     gate = threading.Event()
