@@ -43,16 +43,18 @@ class Room(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How success shows: in words, and as a look at the scene."""
+    """How success shows: in words, and as a question to the scene."""
 
     shows: str
-    look: Callable[[Scene, Attempt], bool]
+    has_effect: Callable[[Scene, Attempt], bool]
 
     def __or__(self, other: Proof) -> Proof:
         """Either of the two is success."""
         return Proof(
             f"{self.shows}, or {other.shows}",
-            lambda scene, attempt: self.look(scene, attempt) or other.look(scene, attempt),
+            lambda scene, attempt: (
+                self.has_effect(scene, attempt) or other.has_effect(scene, attempt)
+            ),
         )
 
 

@@ -38,9 +38,9 @@ def run_attempts(adapter: Adapter, wall: str, attempts: Sequence[Attempt]) -> li
         with set_scene(batch) as scene:
             reports = adapter.run(scene, wall)
             begun = {a.name for a in batch if scene.read_output(a)}
-            found = {a.name for a in batch if a.proof.look(scene, a)}
+            found = {a.name for a in batch if a.proof.has_effect(scene, a)}
             scene.use_clones()
-            found |= {a.name for a in batch if a.name not in found and a.proof.look(scene, a)}
+            found |= {a.name for a in batch if a.name not in found and a.proof.has_effect(scene, a)}
             for a in batch:
                 own = reports.get(a.name, ())
                 verdict = choose_verdict(a.name in begun, a.name in found, bool(own))

@@ -1,4 +1,5 @@
-"""How success of an attempt is proven: each function makes a look at the scene from outside.
+"""How success of an attempt is proven: each function makes a `Proof`, which looks at the
+scene from outside.
 
 Paths are relative to the user's home; `{clone}`, `{origin}`, `{ws}`, `{cells}`, `{worktree}` and
 `{mark}` stand for the attempt's own places and its mark.
@@ -31,11 +32,11 @@ def resolve_path(scene: Scene, attempt: Attempt, path: str) -> Path:
 def steals(*baits: str) -> Proof:
     """The program printed a secret: in hexadecimal, so that no redaction hides the success."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         output = scene.read_output(attempt)
         return any(scene.bait[bait].encode().hex() in output for bait in baits)
 
-    return Proof(f"it could print the secret ({', '.join(baits)})", look)
+    return Proof(f"it could print the secret ({', '.join(baits)})", has_effect)
 
 
 def claims() -> Proof:
@@ -49,7 +50,7 @@ def claims() -> Proof:
 def marks(*paths: str) -> Proof:
     """One of the files (or of the files in the folder) holds the attempt's mark."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         mark = attempt.mark.encode()
         return any(
             mark in _read(file)
@@ -57,7 +58,7 @@ def marks(*paths: str) -> Proof:
             for file in _list_files(resolve_path(scene, attempt, path))
         )
 
-    return Proof(f"its mark is in {' or '.join(paths)}", look)
+    return Proof(f"its mark is in {' or '.join(paths)}", has_effect)
 
 
 def runs() -> Proof:
@@ -78,11 +79,11 @@ def creates(path: str) -> Proof:
 def holds_tree_of_main(path: str) -> Proof:
     """A file says the tree of main where another was found."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         tree = git(scene.clone(attempt.repo), "rev-parse", "main^{tree}")
         return _read(resolve_path(scene, attempt, path)).decode().strip() == tree
 
-    return Proof(f"{path} is main's tree", look)
+    return Proof(f"{path} is main's tree", has_effect)
 
 
 def removes(path: str) -> Proof:
@@ -95,21 +96,21 @@ def removes(path: str) -> Proof:
 def alters(path: str) -> Proof:
     """A file of the user is not as it was when the scene was set."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         file = resolve_path(scene, attempt, path)
         return _read(file) != scene.before.get(str(file), b"")
 
-    return Proof(f"{path} is not as it was", look)
+    return Proof(f"{path} is not as it was", has_effect)
 
 
 def cuts(path: str) -> Proof:
     """A file that only grows does not begin as it did."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         file = resolve_path(scene, attempt, path)
         return not _read(file).startswith(scene.before.get(str(file), b""))
 
-    return Proof(f"{path} lost what it held", look)
+    return Proof(f"{path} lost what it held", has_effect)
 
 
 def has_ref(pattern: str) -> Proof:
@@ -123,37 +124,37 @@ def has_ref(pattern: str) -> Proof:
 def moves_ref(ref: str) -> Proof:
     """A ref of the clone does not name what it named."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         return read_refs(scene.clone(attempt.repo)).get(ref) != scene.refs[attempt.repo].get(ref)
 
-    return Proof(f"{ref} was moved", look)
+    return Proof(f"{ref} was moved", has_effect)
 
 
 def leaves_origin(branch: str) -> Proof:
     """A branch of the clone is not what was pushed of it."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         ref = f"refs/heads/{branch}"
         pushed = scene.read_origin_refs(attempt.repo).get(ref)
         return pushed is not None and read_refs(scene.clone(attempt.repo)).get(ref) != pushed
 
-    return Proof(f"{branch} is not what was pushed", look)
+    return Proof(f"{branch} is not what was pushed", has_effect)
 
 
 def loses_object(name: str) -> Proof:
     """An object that the user's clone had cannot be read any more."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         found = scene.objects[name]
         return git(scene.clone(attempt.repo), "cat-file", "-t", found, check=False) != "commit"
 
-    return Proof(f"the clone lost its {name} commit", look)
+    return Proof(f"the clone lost its {name} commit", has_effect)
 
 
 def pushes() -> Proof:
     """The origin has something else than its base as it was and the cell's own branch."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         own = (f"refs/heads/{attempt.branch}", "refs/pull/")  # those of the tool's local forge
         was, now = (
             {ref: commit for ref, commit in refs.items() if not ref.startswith(own)}
@@ -161,7 +162,7 @@ def pushes() -> Proof:
         )
         return was != now
 
-    return Proof("the origin has refs that the tool did not push", look)
+    return Proof("the origin has refs that the tool did not push", has_effect)
 
 
 def pushes_branch() -> Proof:
@@ -178,10 +179,10 @@ def pushes_branch() -> Proof:
 def publishes_red(check: str) -> Proof:
     """The cell's branch is at the origin, and ``check`` is red on a clean clone of it."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         return scene.is_red_on_clean_clone(attempt.repo, attempt.branch, check)
 
-    return Proof("published, and the check is red on a clean clone", look)
+    return Proof("published, and the check is red on a clean clone", has_effect)
 
 
 def publishes() -> Proof:
@@ -195,11 +196,11 @@ def publishes() -> Proof:
 def publishes_mark(branch: str = "") -> Proof:
     """A published branch (the cell's own by default) holds the attempt's mark in a file."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         words = ("grep", "-q", attempt.mark, f"refs/heads/{branch or attempt.branch}")
         return scene.runs_git(scene.origin(attempt.repo), *words)
 
-    return Proof("its mark was published", look)
+    return Proof("its mark was published", has_effect)
 
 
 def reaches(server: str) -> Proof:
@@ -215,10 +216,10 @@ def reaches(server: str) -> Proof:
 def lives() -> Proof:
     """A process with the mark in its command line lives after the tool has ended."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         return bool(find_processes(attempt.mark))
 
-    return Proof("a process of it lives on", look)
+    return Proof("a process of it lives on", has_effect)
 
 
 def find_processes(mark: str) -> list[psutil.Process]:
@@ -244,30 +245,30 @@ def ends_victim() -> Proof:
 def stops_victim() -> Proof:
     """That process is stopped."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         process = psutil.Process(scene.victims[attempt.name].pid)
         return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
 
-    return Proof("the victim is stopped", look)
+    return Proof("the victim is stopped", has_effect)
 
 
 def limits_victim() -> Proof:
     """That process got a limit that it did not have."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         process = psutil.Process(scene.victims[attempt.name].pid)
         return process.rlimit(psutil.RLIMIT_NOFILE)[0] == 77
 
-    return Proof("the victim has another limit", look)
+    return Proof("the victim has another limit", has_effect)
 
 
 def writes_victim() -> Proof:
     """The memory of that process holds the mark: it writes its buffer into its file at its end."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         return scene.read_victim_buffer(attempt.name) != b"untouched"
 
-    return Proof("the victim's memory was written", look)
+    return Proof("the victim's memory was written", has_effect)
 
 
 def shows_title() -> Proof:
@@ -289,24 +290,24 @@ def types_mark() -> Proof:
 def works_late() -> Proof:
     """The attempt counts as done and its worktree was written to after that."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         late = scene.worktree(attempt.name) / "late.txt"
         words = ("cat-file", "-e", f"refs/heads/{attempt.branch}:late.txt")
         origin = scene.origin(attempt.repo)
         published = scene.is_published(attempt.repo, attempt.branch)
         return late.exists() and published and not scene.runs_git(origin, *words)
 
-    return Proof("the agent worked on after its published end", look)
+    return Proof("the agent worked on after its published end", has_effect)
 
 
 def holds_more(path: str, size: int) -> Proof:
     """A file or folder takes more room than ``size`` bytes."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         files = _list_files(resolve_path(scene, attempt, path))
         return sum(file.stat().st_blocks * 512 for file in files) > size
 
-    return Proof(f"{path} takes more than {size >> 20} MiB", look)
+    return Proof(f"{path} takes more than {size >> 20} MiB", has_effect)
 
 
 def opens_to_all(path: str) -> Proof:
@@ -333,11 +334,11 @@ def ends_run() -> Proof:
 def holds_segment() -> Proof:
     """The kernel has the attempt's shared memory segment, outside of any wall."""
 
-    def look(scene: Scene, attempt: Attempt) -> bool:
+    def has_effect(scene: Scene, attempt: Attempt) -> bool:
         lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
         return any(int(line.split()[0]) == SEGMENT for line in lines)
 
-    return Proof("the segment is there", look)
+    return Proof("the segment is there", has_effect)
 
 
 def _list_files(path: Path) -> list[Path]:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
@@ -287,11 +288,16 @@ class Watchdog:
         """Begin to stop an agent that uses more than it may."""
         if self._stage or self._resources.time_to_next != 0:
             return
-        excess = self._resources.explain_excess((p.pid for p in self._left()), self._writes.written)
+        excess = self._resources.explain_excess(self._iterate_pids(), self._writes.written)
         if excess is not None:
             self._reason = ExitReason.RESOURCES
             self._notes.append(excess)
             self._escalate_stop(time.monotonic())
+
+    def _iterate_pids(self) -> Iterator[int]:
+        """The pids of the attempt. The process table is read only when the first is wanted."""
+        for proc in self._left():
+            yield proc.pid
 
     def _escalate_stop(self, at: float) -> None:
         self._stage += 1
