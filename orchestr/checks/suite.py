@@ -193,7 +193,7 @@ def evidence_text(
 
     With ``focus`` one failure is shown in full, by its index in `list_failures`: name, file,
     message, the command that reproduces it, the end of the log; the others only by name. Without
-    it all are shown. Empty when nothing is red. ``rename`` is done to what comes from a log.
+    it all are shown. Empty when nothing is red. ``rename`` is applied to what comes from a log.
     """
     found = list_failures(results)
     if not found:

@@ -6,9 +6,10 @@ it that the commit does not hold, ignored or not, but for two things: what the r
 put there, exactly as that left it (`setup_products`), and the declared caches, as long as the lock
 files are the same (`check_inputs`). Nothing comes from the author's worktree.
 
-Nobody works in it, so what a killed process left half done is written over; a worktree that cannot
-be put right is thrown away and made anew. Beside it lie `<n>.json`, written when the set-up has
-ended (without it, it is set up again), `<n>.index`, our copy of its index, and `<n>.logs`.
+No agent or person works in it, so what a killed process left half done is written over; a worktree
+that cannot be put right is thrown away and made anew. Beside it lie `<n>.json`, written when the
+set-up has ended (without it, it is set up again), `<n>.index`, our copy of its index, and
+`<n>.logs`.
 """
 
 from __future__ import annotations
