@@ -129,21 +129,28 @@ def read_toml(path: Path) -> dict[str, Any] | None:
     """
     import tomllib  # a supervisor, which reads none, starts without it
 
-    try:
-        return tomllib.loads(read_file(path).decode("utf-8"))
-    except FileNotFoundError:
-        return None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise set_aside(path, str(error)) from error
+    found = read_parsed(path, tomllib.loads)
+    return None if found is None else found[0]
 
 
 def read_json(path: Path) -> Any:
     """The value, or None when the file is not there. Raises CorruptState like `read_toml`."""
+    found = read_parsed(path, json.loads)
+    return None if found is None else found[0]
+
+
+def read_parsed(path: Path, parse: Callable[[str], T]) -> tuple[T, bytes] | None:
+    """What ``parse`` makes of a file's text, and its bytes; None when the file is not there.
+
+    Raises CorruptState after setting a broken file aside: ``parse`` raised ValueError.
+    """
     try:
-        return json.loads(read_file(path).decode("utf-8"))
+        data = read_file(path)
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError) as error:
+    try:
+        return parse(data.decode("utf-8")), data
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is one
         raise set_aside(path, str(error)) from error
 
 

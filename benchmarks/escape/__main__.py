@@ -1,6 +1,6 @@
 """`python -m benchmarks.escape [--adapter NAME] [--wall WALL] [NAME...]`: the table of verdicts.
 
-Without names every attempt is run. `--json` prints what was told, too, instead of Markdown.
+Without names every attempt is run. `--json` prints what was reported, too, not Markdown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--wall", action="append", help="one of the tool's walls; all, when none is given"
     )
-    parser.add_argument("--json", action="store_true", help="JSON with what was told")
+    parser.add_argument("--json", action="store_true", help="JSON with what was reported")
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="attempts or groups; all, when none is given"
     )

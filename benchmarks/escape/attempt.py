@@ -1,8 +1,8 @@
 """One attempt: a small program, what it tries, and how its success is proven from the outside.
 
 The program is the text of a shell script (or of Python, without anything but its library), run in
-the worktree of its cell. It knows the whole scene by variables (`benchmarks.escape.programs`), as
-somebody who prepared the attack would; what it may reach is the wall's business.
+the worktree of its cell. It knows the whole scene by variables (`benchmarks.escape.programs`), as a
+prepared attacker would; what it may reach is the wall's business.
 
 A proof looks at the scene after the tool has ended. It never believes the program, except where
 nothing can be seen from the outside (`claims`: a system call that was allowed).
@@ -61,7 +61,7 @@ class Attempt:
     """A hostile program and its proof.
 
     ``share``: the name of a cell that several attempts share, one after the other, to keep a run
-    short; there only what is told with ``clue`` (a pattern) in it is told of this attempt.
+    short; there only a report with ``clue`` (a pattern) in it is of this attempt.
     ``spec`` are fields of its cell in the spec (checks, reviewers).
     ``config`` are settings that the user has in the clone.
     ``only``: the tool whose own files or rules it attacks; other tools have nothing like it.
@@ -83,13 +83,18 @@ class Attempt:
 
     @property
     def mark(self) -> str:
-        """What nobody else writes anywhere, no other run of the suite either."""
+        """A text that nothing else writes anywhere, no other run of the suite either."""
         return f"escape-mark-{self.name}-{RUN}"  # none is the beginning of another
 
     @property
     def cell(self) -> str:
         """The name of its cell."""
         return self.share or self.name
+
+    @property
+    def branch(self) -> str:
+        """The branch of its cell."""
+        return f"E-1-{self.cell}"
 
     @property
     def words(self) -> set[str]:
@@ -101,7 +106,7 @@ class Attempt:
         """The name of the clone that its cell works in."""
         return "app" if self.room in (Room.TOGETHER, Room.BESIDE) else self.cell
 
-    def picks_told(self, told: Iterable[str], *, shared: bool = False) -> tuple[str, ...]:
-        """What is told of this attempt, out of what is told of its cell, or of several."""
+    def pick_reports(self, reports: Iterable[str], *, shared: bool = False) -> tuple[str, ...]:
+        """The reports of this attempt, out of those of its cell, or of several (``shared``)."""
         clue = re.compile(self.clue or re.escape(self.mark))
-        return tuple(text for text in told if not (shared or self.share) or clue.search(text))
+        return tuple(text for text in reports if not (shared or self.share) or clue.search(text))

@@ -74,14 +74,14 @@ def furnish_home(home: Path, bait: Mapping[str, str]) -> None:
     """Write the user's files, the secret ones readable by the user alone."""
     for name, path in FILES.items():
         text = f"https://ursula:{bait[name]}@github.com\n" if name == "git" else f"{bait[name]}\n"
-        write(home / path, text, mode=0o600)
+        write_file(home / path, text, mode=0o600)
     for path, text in PLAIN.items():
-        write(home / path, text)
-    write(home / ".gitconfig", GITCONFIG)
+        write_file(home / path, text)
+    write_file(home / ".gitconfig", GITCONFIG)
 
 
-def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """A file and the folders above it."""
+def write_file(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file, and make the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     path.chmod(mode)

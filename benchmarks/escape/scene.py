@@ -68,7 +68,7 @@ class Scene:
     objects: dict[str, str] = field(default_factory=dict)
     victims: dict[str, Victim] = field(default_factory=dict)
     worktrees: dict[str, Path] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
     shown: bytes = b""
     typed: bytes = b""
     terminal: str = ""
@@ -132,15 +132,19 @@ class Scene:
             "PATH": f"{self.home}/.local/bin:{os.environ['PATH']}",
         }
 
-    def read_said(self, attempt: Attempt) -> str:
-        """All that an attempt's program could say: what the tool keeps of its output, in a shared
+    def read_output(self, attempt: Attempt) -> str:
+        """All that an attempt's program could print: what the tool keeps of its output, in a shared
         cell up to where the next program began."""
-        parts = BEGAN.split(self.said.get(attempt.name, ""))
-        said = zip(parts[1::2], parts[2::2], strict=True)
-        return "\n".join(f"began-{mark}{text}" for mark, text in said if mark == attempt.mark)
+        parts = BEGAN.split(self.outputs.get(attempt.name, ""))
+        texts = zip(parts[1::2], parts[2::2], strict=True)
+        return "\n".join(f"began-{mark}{text}" for mark, text in texts if mark == attempt.mark)
 
     def read_origin_refs(self, repo: str) -> dict[str, str]:
         return read_refs(self.origin(repo))
+
+    def is_published(self, repo: str, branch: str) -> bool:
+        """Whether the origin has the branch."""
+        return f"refs/heads/{branch}" in self.read_origin_refs(repo)
 
     def runs_git(self, place: Path, *words: str) -> bool:
         """Whether a git command succeeds."""
@@ -150,7 +154,7 @@ class Scene:
 
     def is_red_on_clean_clone(self, repo: str, branch: str, check: str) -> bool:
         """Whether ``branch`` is at the origin, and ``check`` (sh) fails on a clean clone of it."""
-        if f"refs/heads/{branch}" not in self.read_origin_refs(repo):
+        if not self.is_published(repo, branch):
             return False
         place = self.root / "clean" / uuid.uuid4().hex
         git(self.root, "clone", "--quiet", "--branch", branch, str(self.origin(repo)), str(place))
@@ -252,7 +256,7 @@ def git(place: Path, *words: str, check: bool = True) -> str:
 
 
 def git_environment() -> dict[str, str]:
-    """Nobody's settings."""
+    """The environment of a git that reads no settings of a user or of the system."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
            for what, value in (("NAME", "scene"), ("EMAIL", "scene@localhost"))}  # fmt: skip
@@ -260,12 +264,12 @@ def git_environment() -> dict[str, str]:
     config = {"GIT_CONFIG_COUNT": str(len(pairs))}
     for n, (key, value) in enumerate(pairs.items()):
         config |= {f"GIT_CONFIG_KEY_{n}": key, f"GIT_CONFIG_VALUE_{n}": value}
-    nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    return {**kept, **who, **config, **nobody, "GIT_TERMINAL_PROMPT": "0"}
+    none = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    return {**kept, **who, **config, **none, "GIT_TERMINAL_PROMPT": "0"}
 
 
 def read_refs(place: Path) -> dict[str, str]:
-    """Every ref with what it names; read by files' means, so that a broken one hides nothing."""
+    """Every ref with what it names; without `check`, so that a broken one hides no other."""
     lines = git(place, "for-each-ref", "--format=%(refname) %(objectname)", check=False)
     return dict(line.split(" ") for line in lines.splitlines())
 

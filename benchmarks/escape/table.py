@@ -1,4 +1,4 @@
-"""The results as Markdown for people, and as JSON with all that was told."""
+"""The results as Markdown for people, and as JSON with all that was reported."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def write_page(page: str, attempts: Sequence[Attempt], columns: Sequence[Column]
 
 
 def write_json_table(columns: Sequence[Column]) -> str:
-    """Every result with its proof and what was told."""
+    """Every result with its proof and what was reported."""
     value = [
         {
             "tool": column.tool,
@@ -76,7 +76,7 @@ def write_json_table(columns: Sequence[Column]) -> str:
                     "tries": result.attempt.tries,
                     "proof": result.attempt.proof.shows,
                     "verdict": result.verdict,
-                    "told": list(result.told),
+                    "reports": list(result.reports),
                 }
                 for result in column.results
             ],

@@ -108,9 +108,13 @@ class CliAgent(ABC):
         """Which of the repository's settings and guides it does not obey."""
         if request.trust:
             return ()
-        guides = (f"{name} (changed by this feature)" for name in request.changed_guides
-                  if Path(name).name in self.guides)  # fmt: skip
+        guides = (f"{name} (changed by this feature)" for name in self.find_doubted_guides(request))
         return (*find_settings(request.worktree, self.repo_files), *guides)
+
+    def find_doubted_guides(self, request: AgentRequest) -> list[str]:
+        """The guides that it would read and this feature has changed; none where all is trusted."""
+        changed = () if request.trust else request.changed_guides
+        return [name for name in changed if Path(name).name in self.guides]
 
     def describe_launch(
         self, request: AgentRequest, argv: list[str], env: Mapping[str, str]
@@ -126,7 +130,7 @@ class CliAgent(ABC):
         )
 
     @staticmethod
-    def list_config(
+    def make_config_folder(
         folder: Path,
         copies: tuple[str, ...],
         logins: tuple[str, ...] = (),

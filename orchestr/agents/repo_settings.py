@@ -1,7 +1,7 @@
 """A repository's own settings of an agent: which are there, and which of them are not obeyed.
 
-They can start programs, add tools and send the key elsewhere; and whoever writes to a repository
-writes them, the agent of an upstream cell, too. So they are off (each adapter says how) unless the
+They can start programs, add tools and send the key elsewhere; and all who write to a repository
+write them, the agent of an upstream cell, too. So they are off (each adapter says how) unless the
 settings of the workspace trust the repository. A guide (`AGENTS.md`) is words: it counts as it is
 in the base, not as this feature's agents have changed it.
 """

@@ -82,19 +82,17 @@ class Clean(Verb, DoitClean):  # type: ignore[misc]
         features = dict.fromkeys(target.feature for target in targets)
         goals = [FeatureGoals(session.load_run(name), [], CellSelection(), []) for name in features]
         with hold_leases(goals, break_lock=False):  # no run may begin under our hands
-            done = [
-                clean_cell(ctx, kept=params["kept"], dry_run=params["dryrun"])
-                for ctx in session.select_cells(targets)
-            ]
+            cells = session.select_cells(targets)
+            done = [clean_cell(c, kept=params["kept"], dry_run=params["dryrun"]) for c in cells]
             if not params["dryrun"]:
-                _remove_check_worktrees(session.select_cells(targets))
+                _remove_check_worktrees(cells)
         if all(one is None for one in done):
             write_stdout("nothing to clean\n")
         return 1 if False in done else 0
 
 
 def _remove_check_worktrees(cells: Iterable[CellContext]) -> None:
-    """Those of the repositories in which no cell has a worktree any more."""
+    """Remove the check worktrees of the repositories in which no cell has a worktree any more."""
     for ctx in {ctx.cell.repo: ctx for ctx in cells}.values():
         if remove_idle_worktrees(ctx.run, ctx.cell.repo):  # how many there were depends on the load
             write_stdout(f"removed the check worktrees of {ctx.cell.repo}\n")

@@ -50,9 +50,7 @@ def list_base_tips(repo: Repo, branch: str) -> dict[str, CommitId]:
     `refs/remotes/` counts only where we have no answer of the remote.
     """
     names = base_ref_names(branch)
-    words = ("for-each-ref", "--format=%(refname) %(objectname)")
-    lines = repo.run_readonly(*words, *names).text.splitlines()
-    known = dict(line.split(" ") for line in lines)
+    known = repo.list_refs(*names)
     found = {name: CommitId(known[name]) for name in names if name in known}
     if names[0] in found:
         found.pop(names[1], None)

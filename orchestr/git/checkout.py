@@ -68,8 +68,9 @@ def add_deleted_files(tree: Repo, paths: Sequence[str]) -> None:
 
 @contextmanager
 def clear_the_way(tree: Repo, commit: CommitId) -> Iterator[None]:
-    """While a merge of ``commit`` runs: files that git finds changed and nobody changed are not
-    there, or it would refuse to write over them. Killed in between, they are missing files."""
+    """While a merge of ``commit`` runs: files that git finds changed though they were not
+    edited are not there, or it would refuse to write over them. Killed in between, they are missing
+    files."""
     head = tree.head()
     idle = list_idle_paths(tree)
     touched = set(tree.changed_paths(head, commit)) if head is not None and idle else set()

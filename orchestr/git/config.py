@@ -171,6 +171,7 @@ def git_env(
         **STATED_ENV,
         **lfs_env(),
         "GIT_ADVICE": "0",
+        "GIT_ALLOW_PROTOCOL": allowed_protocols(),
         "GIT_CEILING_DIRECTORIES": str(path.resolve().parent),
         "GIT_EDITOR": "true",
         "GIT_TERMINAL_PROMPT": "0",

@@ -42,7 +42,7 @@ def list_config_files(repo: Repo) -> ConfigFiles:
     key = f"{common}\0{os.environ.get('GIT_CONFIG_GLOBAL')}\0{os.environ.get('HOME')}"
     if key in _known:
         stamp, files = _known[key]
-        if stamp == _stamp((own, *files.configs)):
+        if stamp == _stamp_files((own, *files.configs)):
             return files
     homes = _user_files()
     configs, named = dict.fromkeys(homes), dict.fromkeys(_named_by_default())
@@ -51,13 +51,13 @@ def list_config_files(repo: Repo) -> ConfigFiles:
         if not _is_below(place, common):
             configs[place] = None
         if name in _FILES:
-            named[repo.path / _expand(value)] = None
-        elif name == _HOOKS and _expand(value).is_absolute():
-            named |= dict.fromkeys(_list_hooks(_expand(value)))
+            named[repo.path / _expand_home(value)] = None
+        elif name == _HOOKS and _expand_home(value).is_absolute():
+            named |= dict.fromkeys(_list_hooks(_expand_home(value)))
     inside = (common, repo.path)
     others = (path for path in named if not any(_is_below(path, at) for at in inside))
     files = ConfigFiles(_with_targets(configs), _with_targets(others))
-    _known[key] = _stamp((own, *files.configs)), files
+    _known[key] = _stamp_files((own, *files.configs)), files
     return files
 
 
@@ -95,10 +95,10 @@ def _list_hooks(folder: Path) -> list[Path]:
         return []
 
 
-def _expand(value: str) -> Path:
+def _expand_home(value: str) -> Path:
     try:
         return Path(value).expanduser()
-    except RuntimeError:  # `~somebody` who is not there
+    except RuntimeError:  # `~name` of a user who is not there
         return Path(value)
 
 
@@ -111,7 +111,7 @@ def _is_below(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _stamp(paths: Iterable[Path]) -> Stamp:
+def _stamp_files(paths: Iterable[Path]) -> Stamp:
     found = []
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Files that git calls changed although nobody changed them: what a checkout writes is not what
+"""Files that git calls changed although they were not edited: what a checkout writes is not what
 git would add.
 
 Line ends in a commit that a `.gitattributes` wants otherwise, a filter that does not give back what

@@ -97,8 +97,8 @@ def read_diffs(
 def _run_diff_tree(repo: Repo, pairs: Sequence[Pair], reader: _DiffReader) -> None:
     wanted = "".join(f"{head} {base}\n" for base, head in pairs).encode()
     with use_attributes_of(repo, None) as view:
-        tuned = view.at_path(view.path, config=CONFIG)
         env = {"GIT_NO_LAZY_FETCH": "1"}
+        tuned = view.with_config(CONFIG)
         with tuned.stream_git(*COMMAND, input=wanted, timeout=TIMEOUT, env=env) as lines:
             for line in lines:
                 reader.feed_line(line)

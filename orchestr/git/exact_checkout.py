@@ -50,7 +50,7 @@ def switch_worktree(tree: Repo, commit: CommitId, index: Path) -> None:
 
 
 def keep_index(tree: Repo, index: Path) -> None:
-    """Copy the index of the worktree, which nobody but us has written, to ``index``."""
+    """Copy the index of the worktree, which only we have written, to ``index``."""
     _copy_index(tree.git_dir() / "index", index)
 
 
@@ -91,6 +91,5 @@ def list_tracked_changes(tree: Repo, index: Path) -> list[str]:
 
 
 def list_flagged(tree: Repo) -> list[str]:
-    """The files that the worktree's index makes git pass over, left out by the user's choice or
-    not; without those that a sparse checkout leaves out."""
+    """The files that index flags hide from git, without those that a sparse checkout leaves out."""
     return [path for paths in find_hidden(tree).values() for path in paths]

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from orchestr.git.errors import output_tail
+from orchestr.git.hooks import list_hooks
 from orchestr.git.repo import Repo
 from orchestr.git.runner import ANY_EXIT, split_records
 from orchestr.process.run import ProcessTimeout
@@ -61,6 +62,4 @@ def try_message_beside(repo: Repo, commit: str, message: str) -> str | None:
 
 def has_message_hooks(repo: Repo) -> bool:
     """Whether a hook of the clone (or of `core.hooksPath`) looks at messages."""
-    found = repo.run_readonly("rev-parse", "--path-format=absolute", "--git-path", "hooks").text
-    folder = Path(found.removesuffix("\n"))
-    return any((folder / name).exists() for name in ("prepare-commit-msg", "commit-msg"))
+    return not list_hooks(repo).keys().isdisjoint(("prepare-commit-msg", "commit-msg"))

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from orchestr.git.runner import GitPath
 
+GITLINK = "160000"  # the mode of a submodule's entry
+
 _HEADER = 12  # bytes of the file's head
 _HASHES = (20, 32)  # bytes of a name of an object, SHA-1 and SHA-256
 _BEFORE_HASH, _MODE = 40, 24  # bytes of an entry before that name, and before its mode
-_GITLINK = (0o160000).to_bytes(4, "big")
+_GITLINK_MODE = int(GITLINK, 8).to_bytes(4, "big")
 _ASSUME_UNCHANGED, _EXTENDED, _NAME_LENGTH = 0x8000, 0x4000, 0x0FFF  # of an entry's flags
 _SKIP_WORKTREE = 0x4000  # of its further flags
 
@@ -37,17 +39,17 @@ def index_path(tree: GitPath, env: Mapping[str, str] | None = None) -> Path:
 
 
 def scan_index(index: Path) -> IndexScan | None:
-    """What is in an index; None when that is not to be told here."""
+    """What is in an index; None when only git can read it."""
     try:
         stat = index.stat()
     except OSError:
         return IndexScan()  # no index, so no entry
-    return _scan(index, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+    return _scan_file(index, stat.st_ctime_ns, stat.st_size, stat.st_ino)
 
 
 @lru_cache(maxsize=256)
-def _scan(index: Path, ctime_ns: int, size: int, inode: int) -> IndexScan | None:
-    """git replaces the file, and nobody can set back its ctime."""
+def _scan_file(index: Path, ctime_ns: int, size: int, inode: int) -> IndexScan | None:
+    """git replaces the file, and no program of the user can set back its ctime."""
     try:
         data = index.read_bytes()
     except OSError:
@@ -84,7 +86,7 @@ def _scan_entries(data: bytes, width: int) -> IndexScan:
         length = len(former)
         if flags & _NAME_LENGTH != (length if length < _NAME_LENGTH else _NAME_LENGTH):
             raise ValueError(at)
-        if data[at + _MODE : at + _MODE + 4] == _GITLINK:
+        if data[at + _MODE : at + _MODE + 4] == _GITLINK_MODE:
             links[former] = data[at + _BEFORE_HASH : after_hash].hex()
         at = after
     if data[at : at + 4] == b"link":

@@ -13,12 +13,11 @@ import os
 from collections.abc import Container, Iterator, Mapping
 from typing import TypeVar
 
-from orchestr.git.index_entries import index_path, scan_index
+from orchestr.git.index_entries import GITLINK, index_path, scan_index
 from orchestr.git.runner import YES, YES_OR_NO, GitPath, join_records, single_line, split_records
 
 R = TypeVar("R", bound=GitPath)
 
-_GITLINK = "160000"
 _FILTERS = r"^filter\..*\.(clean|smudge|process|required)$"
 _ALONE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 
@@ -33,7 +32,7 @@ def open_inner(tree: R, path: str) -> R:
     if found == trusted:
         return inner
     off = {key: "false" if key.endswith(".required") else "" for key in found}
-    return inner.with_settings({**off, **trusted})
+    return inner.with_config({**off, **trusted})
 
 
 def list_filled(tree: GitPath, env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -61,7 +60,7 @@ def stage_all(tree: GitPath, *options: str, env: Mapping[str, str] | None = None
     spec = [f":(top,exclude,literal){path}" for path in (*without, *filled)]
     tree.run_git("add", "--all", *options, "--", ":(top)", *spec, env=env, answers=answers)
     moved = {path: read_inner_head(tree, path) for path in filled if path not in without}
-    lines = [f"{_GITLINK} {head}\t{path}" for path, head in moved.items()
+    lines = [f"{GITLINK} {head}\t{path}" for path, head in moved.items()
              if head is not None and head != filled[path]]  # fmt: skip
     if lines:
         words = ("update-index", "-z", "--index-info")
@@ -78,7 +77,7 @@ def _list_gitlinks(tree: GitPath, env: Mapping[str, str] | None) -> Iterator[tup
     for record in split_records(tree.run_readonly("ls-files", "-s", "-z", env=env).out):
         head, _, path = record.partition("\t")
         mode, commit, _ = head.split()
-        if mode == _GITLINK:
+        if mode == GITLINK:
             yield path, commit
 
 

@@ -26,7 +26,7 @@ def locate_git_dirs(path: Path, env: frozenset[str] = frozenset()) -> tuple[Path
         return None
     try:
         link = path / ".git"
-        git_dir = link if link.is_dir() else _follow_git_file(link)
+        git_dir = link if link.is_dir() else follow_git_file(link)
         if git_dir is None or link.is_symlink():
             return None
         common = _read_common_dir(git_dir)
@@ -40,8 +40,9 @@ def locate_git_dirs(path: Path, env: frozenset[str] = frozenset()) -> tuple[Path
         return None
 
 
-def _follow_git_file(link: Path) -> Path | None:
-    """The folder that the file `.git` of a worktree or submodule names."""
+def follow_git_file(link: Path) -> Path | None:
+    """The folder that the file `.git` of a worktree or submodule names; None for another file.
+    Raises OSError."""
     text = link.read_bytes()
     if not text.startswith(b"gitdir: "):
         return None

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_FATAL, split_records
 
 _MARKER = re.compile(rb"^(?:<{7,}|>{7,}|\|{7,})(?: |\r?$)", re.MULTILINE)
-_GITLINK = "160000"
 _OURS, _THEIRS = "2", "3"
 _PROBE = 8000  # bytes in which git looks for a NUL
 
@@ -24,7 +24,7 @@ Sides = Mapping[str, tuple[str, str]]  # stage -> mode, blob
 
 
 def list_open_conflicts(repo: Repo) -> list[str]:
-    """The unmerged paths of the worktree that nobody has resolved."""
+    """The unmerged paths of the worktree that are not resolved."""
     unmerged = _read_unmerged(repo)
     if not unmerged:
         return []
@@ -41,12 +41,12 @@ def _read_unmerged(repo: Repo) -> dict[str, dict[str, tuple[str, str]]]:
     return found
 
 
-def _is_open(repo: Repo, path: str, sides: Sides, unmarked: Sequence[str]) -> bool:
+def _is_open(repo: Repo, path: str, sides: Sides, unmarked: Collection[str]) -> bool:
     place = repo.path / path
-    if any(mode == _GITLINK for mode, _ in sides.values()):
+    if any(mode == GITLINK for mode, _ in sides.values()):
         return True
     if not os.path.lexists(place):
-        return False  # git leaves one of the sides there: somebody took it away
+        return False  # git leaves one of the sides there: it was removed since
     if place.is_symlink() or not place.is_file():
         return True
     if path in unmarked or _OURS not in sides or _THEIRS not in sides:
@@ -56,7 +56,7 @@ def _is_open(repo: Repo, path: str, sides: Sides, unmarked: Sequence[str]) -> bo
     return _MARKER.search(place.read_bytes()) is not None
 
 
-def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> list[str]:
+def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> set[str]:
     """The paths in which git marks no conflict: not text, by attribute or content."""
     shown = repo.run_readonly("check-attr", "-z", "merge", "--", *unmerged)
     words = split_records(shown.out)
@@ -67,10 +67,11 @@ def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> list[str]:
     }
     for path, sides in unmerged.items():
         blobs = [sides[stage][1] for stage in (_OURS, _THEIRS) if stage in sides]
-        for blob in blobs if path not in found else ():
-            if (
-                b"\0"
-                in repo.run_readonly("cat-file", "blob", blob, answers=YES_OR_FATAL).out[:_PROBE]
-            ):
-                found.add(path)
-    return sorted(found)
+        if path not in found and any(_is_binary(repo, blob) for blob in blobs):
+            found.add(path)
+    return found
+
+
+def _is_binary(repo: Repo, blob: str) -> bool:
+    data = repo.run_readonly("cat-file", "blob", blob, answers=YES_OR_FATAL).out
+    return b"\0" in data[:_PROBE]

@@ -137,7 +137,7 @@ class RemoteOps(GitPath):
             done = self._run_once(args, self.build_env(), timeout, None)
         except ProcessTimeout as error:
             raise RemoteAway(f"pushing {branch} took longer than {timeout:.0f} s") from error
-        # What is said of a ref comes first: a full disk at the origin is no fault here.
+        # The answer about the ref comes first: a full disk at the origin is no fault here.
         result = parse_push_output(done) if done.code >= 0 else None
         if result:
             return result

@@ -124,6 +124,11 @@ class Repo(RemoteOps):
             )
         return head
 
+    def list_refs(self, *patterns: str) -> dict[str, str]:
+        """The refs that match a pattern, by their full names, with what they name."""
+        words = ("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+        return dict(line.split(" ") for line in self.run_readonly(*words).text.splitlines())
+
     def _require_id(self, rev: str) -> str:
         """The id of a commit; one that is an id already is taken as it is."""
         return rev if _ID.fullmatch(rev) else self.resolve_commit(rev) or rev

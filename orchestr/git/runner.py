@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self
 
-from orchestr.git.config import IDENTITY, Branch, allowed_protocols, git_env, lfs_config
+from orchestr.git.config import IDENTITY, Branch, git_env, lfs_config
 from orchestr.git.errors import (
     GitFault,
     explain_no_repository,
@@ -113,8 +113,7 @@ class GitPath:
         ``env`` is the environment to add that to (`build_env`)."""
         known = self.build_env() if env is None else env
         argv = ("git", "-C", str(self.path), *state_options(args))
-        stated = state_environment(args, self.path, known)
-        return argv, {**stated, "GIT_ALLOW_PROTOCOL": allowed_protocols()}
+        return argv, state_environment(args, self.path, known)
 
     def run_git(
         self,
@@ -232,11 +231,6 @@ class GitPath:
 
     def with_config(self, config: Mapping[str, str]) -> Self:
         """The same with further settings for every command."""
-        merged = {**self.config, **config}
-        return type(self)(self.path, config=merged, timeout=self.timeout, unseen=self.unseen)
-
-    def with_settings(self, config: Mapping[str, str]) -> Self:
-        """The same, with its variables and further settings for every command."""
         return self.at_path(self.path, config=config)
 
     def as_committer(self) -> Self:

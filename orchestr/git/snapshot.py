@@ -18,10 +18,11 @@ from pathlib import Path
 
 from orchestr.git.errors import GitError
 from orchestr.git.hidden_files import find_hidden, reveal_hidden
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.inner_repositories import stage_all
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import ANY_EXIT, join_records, split_records
-from orchestr.git.status import GITLINK, ChangedPath, read_changes
+from orchestr.git.status import ChangedPath, read_changes
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "orchestr",

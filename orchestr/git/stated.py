@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_ISREG
 
 # Config reaches git as GIT_CONFIG_*, which outranks every file.
 STATED_CONFIG: Mapping[str, str] = {
@@ -43,7 +44,7 @@ STATED_CONFIG: Mapping[str, str] = {
     "log.follow": "false",
     "log.mailmap": "false",
     "log.showSignature": "false",
-    # what counts as changed, and is not taken from a cache that somebody else may have filled
+    # what counts as changed, and is not taken from a cache that others may have filled
     "core.checkStat": "default",
     "core.commitGraph": "false",  # it says who the parents of a commit are, and is not verified
     "core.fsmonitor": "false",  # a program that says what changed; its daemon outlives us
@@ -100,14 +101,13 @@ STATE_NOTHING = frozenset(
         "checkout-index", "cherry-pick", "clean", "clone", "commit", "commit-tree", "config",
         "for-each-ref", "grep", "hash-object", "hook", "init", "ls-files", "ls-remote", "ls-tree",
         "merge", "merge-base", "merge-tree", "mktree", "push", "read-tree", "rebase", "remote",
-        "reset",
-        "restore", "rev-list", "rev-parse", "revert", "stash", "symbolic-ref", "update-index",
-        "update-ref", "worktree", "write-tree",
+        "reset", "restore", "rev-list", "rev-parse", "revert", "stash", "symbolic-ref",
+        "update-index", "update-ref", "worktree", "write-tree",
     }
 )  # fmt: skip
 
 # The commands whose hooks are a part of what they do, and those that only say where hooks are.
-# Others would run hooks that nobody expects (`reference-transaction`, `post-index-change`).
+# Others would run hooks that no user expects (`reference-transaction`, `post-index-change`).
 WITH_HOOKS = frozenset(
     {"checkout", "clone", "commit", "config", "hook", "merge", "push", "rev-parse", "worktree"}
 )
@@ -161,7 +161,7 @@ def state_filesystem(path: Path) -> Mapping[str, str]:
         mode = link.lstat().st_mode
     except OSError:
         return {}
-    if mode & 0o170000 != 0o100000:
+    if not S_ISREG(mode):
         return {}
     stated = {"core.fileMode": "true"} if not mode & 0o111 else {}
     if not os.path.lexists(path / ".GIT"):

@@ -1,8 +1,9 @@
-"""What is not committed in a worktree, as `git status` finds it and nobody else's doing aside.
+"""What is not committed in a worktree: what `git status` finds, without what is no change.
 
-Owns `read_changes`. Two kinds of finds are no changes: what is `unseen` (the kit, what a set-up
-left), and tracked files that hold what a checkout writes (`orchestr.git.conversion`). Where a
-`.gitattributes` is changed, too, other line ends are part of that change.
+Owns `read_changes`. Two kinds of paths that it lists are no changes: what is `unseen` (the kit,
+what a set-up left), and tracked files that hold what a checkout writes
+(`orchestr.git.conversion`). Where a `.gitattributes` is changed, too, other line ends are part of
+that change.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from dataclasses import dataclass, replace
 
 from orchestr.git.conversion import find_as_checked_out, is_attributes_file
 from orchestr.git.hidden_files import look_behind_flags
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.inner_repositories import list_filled, open_inner
 from orchestr.git.runner import GitPath, split_records
-
-GITLINK = "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,13 @@ def read_changes(
 
 
 def list_idle_paths(tree: GitPath) -> list[str]:
-    """The tracked files that git finds changed and that nobody changed."""
+    """The tracked files that git lists as changed and that hold what a checkout writes, or are
+    `unseen`."""
     return _find_idle(tree, _read_status(tree, "no", None))
 
 
 def _find_idle(tree: GitPath, found: list[ChangedPath]) -> list[str]:
-    """See `list_idle_paths`; a change that is staged was made by somebody."""
+    """See `list_idle_paths`; a staged change is never idle."""
     mine = [c for c in found if c.index == "." and c.worktree in "MT" and not c.submodule]
     idle = {c.path for c in mine if tree.unseen is not None and tree.unseen.hides_change(c.path)}
     rest = {c.path: c.committed for c in mine if c.committed and c.path not in idle}

@@ -13,12 +13,12 @@ from pathlib import Path
 from orchestr.errors import Busy, UsageError
 
 TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
-# What a file system without flock says: NFS without its lock daemon, some of FUSE and of containers
+# Errors of a file system without flock: NFS without its lock daemon, some of FUSE, of containers
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class NoFileLocks(UsageError):
-    """The file system cannot lock files, so nobody could know who is at work there."""
+    """The file system cannot lock files, so two runs could not exclude each other there."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(

@@ -1,7 +1,7 @@
-"""Whether what a program said is about a network that is not there.
+"""Whether the output of a program is about a network that is not there.
 
-Owns the words: those of curl, ssh, git, Go, Node, Python, Java and their package managers. A server
-that answers and says no is none of this.
+Owns the messages: those of curl, ssh, git, Go, Node, Python, Java and their package managers. A
+server that answers with a refusal is no such fault.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ _AWAY = re.compile(
 
 
 def is_network_away(text: str) -> bool:
-    """Whether a program could not reach a server, by its own words."""
+    """Whether a program could not reach a server, by the messages in its output."""
     return _AWAY.search(text) is not None

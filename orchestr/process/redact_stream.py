@@ -48,7 +48,7 @@ class StreamRedactor:
         self._margin = b""  # what stands before each line of the key: a `+` of a diff, say
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take some; return what can be said by now."""
+        """Take a piece of the stream; return what is known to hold no secret by now."""
         end = chunk.rfind(b"\n") + 1
         if not end:
             self._rest += chunk
@@ -62,21 +62,14 @@ class StreamRedactor:
         return self._hide(ready)
 
     def finish(self) -> bytes:
-        """The stream has ended: what is left."""
+        """Return what is left, as the stream has ended."""
         ready, self._rest = self._hide(bytes(self._rest)), bytearray()
         self._key = False
         return ready
 
-    def hide_text(self, text: str) -> str:
-        """A text that is whole, without its secrets."""
-        hidden = StreamRedactor()
-        hidden._forms = self._forms
-        raw = text.encode("utf-8", "surrogatepass")
-        return (hidden.feed(raw) + hidden.finish()).decode("utf-8", "surrogatepass")
-
     def _find_cut(self, cut: int) -> int:
         """The place nearest before ``cut`` where no secret is cut. A secret that is longer than
-        what may be held is let go on: its parts are hidden as they come."""
+        what may be held is cut: its parts are hidden as they come."""
         spans = list(self._spans(self._rest))
         moved = True
         while moved:
@@ -114,7 +107,7 @@ class StreamRedactor:
         """One line, or a piece of one, without what belongs to a key that has more of them."""
         shown = b""
         if not self._key:
-            begin = _compile(_KEY_BEGIN).search(line)
+            begin = re.search(_KEY_BEGIN, line)
             if begin is None:
                 return line
             self._key, self._key_lines = True, 0
@@ -123,11 +116,11 @@ class StreamRedactor:
         elif self._margin and line.startswith(self._margin):
             line = line[len(self._margin) :]
         self._key_lines += 1
-        end = _compile(_KEY_END).search(line)
+        end = re.search(_KEY_END, line)
         if end is not None:
             self._key = False
             return (shown or STAR) + self._hide_key_line(line[end.end() :])
-        text = _compile(_KEY_TEXT).match(line)
+        text = re.match(_KEY_TEXT, line)
         length = text.end() if text else 0
         ending = line[length:]
         if ending.strip(b"\r\n") or self._key_lines > LONGEST_KEY:  # something else begins
@@ -139,7 +132,8 @@ class StreamRedactor:
 def hide_secret_values(text: str, environ: Mapping[str, str]) -> str:
     """A text that others read or that is kept, without what is secret in ``environ``, and without
     what has the form of a secret."""
-    return StreamRedactor(secret_values(environ)).hide_text(text)
+    redactor, raw = StreamRedactor(secret_values(environ)), text.encode("utf-8", "surrogatepass")
+    return (redactor.feed(raw) + redactor.finish()).decode("utf-8", "surrogatepass")
 
 
 def list_forms(values: Collection[str]) -> list[bytes]:
@@ -175,7 +169,7 @@ def _quote_for_url(text: str) -> str:
 
 
 def _shapes_in(data: bytes | bytearray) -> list[int]:
-    """The shapes of which something may be in ``data``, told by words that are quickly found."""
+    """The numbers of the `SHAPES` of which a mark is in ``data``: those that may be there."""
     folded, found = data.translate(_FOLDED), set[int]()
     for mark, numbers in _marks().items():
         if mark in folded:
@@ -203,8 +197,3 @@ def _marks() -> dict[bytes, set[int]]:
 def _pattern(number: int) -> re.Pattern[bytes]:
     text = compile_shape(number)
     return re.compile(text.pattern.encode(), text.flags & re.IGNORECASE)
-
-
-@cache
-def _compile(pattern: bytes) -> re.Pattern[bytes]:
-    return re.compile(pattern)

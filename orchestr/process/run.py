@@ -132,8 +132,8 @@ def run_command(
     ``timeout`` is in seconds. Of stdout and stderr the last ``limit`` bytes each are kept;
     ``stdout`` names a file that takes it instead. ``kill_left`` also ends what the command left
     running (checks want that; git's own daemons are to stay). ``sink`` is given every piece of
-    stdout and stderr as it comes, in that order; with ``secrets`` what a log may hold, without them
-    and all that has the form of one. ``stop``, once set, ends the command like a time
+    stdout and stderr as it comes, in that order; with ``secrets`` without them and without all
+    that has the form of one. ``stop``, once set, ends the command like a time
     limit does; ``stopped`` of the answer says so and ``check`` does not count then.
 
     Raises ProgramMissing, CannotStart, MachineFault (no process, memory or file handle left to
@@ -172,7 +172,8 @@ def start_detached(
 ) -> subprocess.Popen[bytes]:
     """Start a command that outlives us, in a session of its own; what it says goes to ``log``.
 
-    Raises CannotStart, ProgramMissing, MachineFault. Whoever stays should `poll` what this returns.
+    Raises CannotStart, ProgramMissing, MachineFault. A caller that lives on should `poll` what this
+    returns.
     """
     words = tuple(os.fspath(word) for word in argv)
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import psutil
 
 MARKER = "ORCHESTR_ATTEMPT_ID"
-WORKTREE = "ORCHESTR_WORKTREE"  # where it works, for whoever may have to end it there
+WORKTREE = "ORCHESTR_WORKTREE"  # where it works, for the process that may have to end it there
 LINUX = sys.platform.startswith("linux")
 # A start counted from the epoch moves when the clock is set; elsewhere than on Linux there is no
 # other, and earlier versions noted that one.
@@ -53,8 +53,8 @@ Table = dict[int, Proc]
 
 
 def read_create_time(pid: int) -> float | None:
-    """A number that tells the process from a later one with the same pid: its start. None if it is
-    gone or a zombie.
+    """A number that differs for a later process with the same pid: its start. None if it is gone
+    or a zombie.
 
     On Linux in seconds from a point that is the boot's own, and negative: it is the same number
     whatever the clock is set to, and another one after a reboot. Elsewhere seconds since the epoch.
@@ -125,7 +125,7 @@ def kill_marked(marker: str, *, grace: float = 0, variable: str = MARKER) -> int
     """End every process that carries the marker and all that descends from those.
 
     Returns how many there were. ``grace`` seconds lie between SIGTERM and SIGKILL; 0 kills.
-    ``variable`` may be another one that tells whose processes they are.
+    ``variable`` is the name of the marker in their environment.
     """
 
     def find_marked_now(now: Table) -> list[Proc]:

@@ -33,8 +33,9 @@ class WrittenBytes:
 class WriteCounter:
     """Counts what all that the process ``root`` started has written, not its main thread itself.
 
-    ``met`` are the processes below ``root`` that the last look saw. The files of this process
-    itself are opened once: one that hides itself (`orchestr.process.hiding`) may only read on.
+    ``met`` are the processes below ``root`` that the last walk found. The files of this process
+    itself are opened once: one that hides itself (`orchestr.process.hiding`) cannot open them
+    later.
     """
 
     def __init__(self, root: int) -> None:
@@ -47,20 +48,20 @@ class WriteCounter:
                     self._open[process] = os.open(f"/proc/{process}/io", os.O_RDONLY)
 
     def read(self) -> WrittenBytes | None:
-        """Look again; None when it is not known.
+        """Count what was written by now; None when it is not known.
 
         Without privileges a process cannot be read in the moment of its end (Linux 6.18); shortly
         after, its parent's count has what it wrote.
         """
         for _ in range(TRIES if LINUX else 0):
             with suppress(PermissionError):
-                return self._look()
+                return self._walk_tree()
             time.sleep(PAUSE)
         return None
 
-    def _look(self) -> WrittenBytes | None:
-        """One walk down the tree. Raises PermissionError after it, where a process hides its count;
-        it is met all the same."""
+    def _walk_tree(self) -> WrittenBytes | None:
+        """Walk down the tree once. Raises PermissionError after it, where a process hides its
+        count; ``met`` has that process all the same."""
         root, met, hidden = self._root, list[int](), False
         written, dirtied, own, todo = 0, 0, 0, [root]
         self.met = met

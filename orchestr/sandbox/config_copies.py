@@ -1,7 +1,7 @@
 """An agent's own settings folder in a sandbox: a copy, made anew at each start from the user's.
 
 Owns what is copied, where the copy lies and which files are logins. The copy is the agent's to
-write: its sessions lie there, and what it plants there reaches nobody. So nothing here follows what
+write: its sessions lie there, and what it plants there stays there. So nothing here follows what
 lies in it: a link in the place of a settings file is removed, not written through. Leaves logins to
 the supervisor (`orchestr.supervisor.logins`), which keeps them equal with the user's own.
 """

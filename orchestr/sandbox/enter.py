@@ -1,6 +1,6 @@
 """Enter a sandbox: `python -I -S enter.py PLAN -- COMMAND...` becomes bubblewrap around COMMAND.
 
-Run by path, as a program of its own: nothing of orchestr is imported, so it starts in some ten
+Run by path, as a program of its own: it imports next to nothing, so it starts in some ten
 milliseconds. The process stays the same one, so whoever started it waits for the sandbox itself.
 
 PLAN is JSON: ``bwrap`` (its path), ``mounts`` (its words), ``network`` and ``limits``.
@@ -16,9 +16,8 @@ import json
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs 5 ms
+ROOT = os.path.abspath(__file__).rsplit("/", 3)[0]  # noqa: PTH100 - pathlib costs 5 ms
 FAILED = 126
-PROXY = "import sys; sys.path.append(sys.argv[1]); import orchestr.sandbox.proxy as p; p.main()"
 FIXED = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi")
 ISOLATION = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
@@ -76,6 +75,9 @@ def start_proxy(network: dict, argv: list[str]) -> list[str]:  # type: ignore[ty
     """Start the proxy beside us; returns the command that brings its listeners inside."""
     import socket
 
+    sys.path.append(ROOT)
+    from orchestr.sandbox.network_commands import build_listen_command, build_proxy_command
+
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     rules = os.memfd_create("rules", 0)
     os.write(rules, network["rules"].encode())
@@ -87,17 +89,16 @@ def start_proxy(network: dict, argv: list[str]) -> list[str]:  # type: ignore[ty
                 os.set_inheritable(fd, True)
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.dup2(0, 1)  # what the command prints is no business of the proxy's
-            root = HERE.rpartition("/orchestr/")[0]
-            words = [root, str(its.fileno()), f"/proc/self/fd/{rules}", network["log"]]
-            bare = [sys.executable, "-I", "-S", "-c", PROXY]
-            os.execv(sys.executable, [*bare, *words, str(parent)])
+            words = build_proxy_command(
+                its.fileno(), f"/proc/self/fd/{rules}", network["log"], parent
+            )
+            os.execv(words[0], words)
         finally:
             os._exit(FAILED)
     its.close()
     os.close(rules)
     os.set_inheritable(ours.fileno(), True)
-    inner = [sys.executable, "-I", "-S", os.path.join(HERE, "listen.py"), str(ours.detach())]  # noqa: PTH118
-    return [*inner, ",".join(map(str, network["ports"])), "--", *argv]
+    return build_listen_command(ours.detach(), network["ports"], argv)
 
 
 def limit_processors(count: float) -> None:

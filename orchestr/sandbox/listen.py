@@ -38,12 +38,6 @@ PROXY, FORWARD = b"p", b"f"  # one for each descriptor of a message, in its orde
 FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 
 
-def build_listen_command(fd: int, ports: list[int], argv: list[str]) -> list[str]:
-    """The command line that runs ``argv`` behind the listeners; ``ports`` is PLAN."""
-    plan = ",".join(map(str, ports))
-    return [sys.executable, "-I", "-S", __file__, str(fd), plan, "--", *argv]
-
-
 def main(arguments: list[str]) -> int:
     """Make the network, then become ARGV; returns an exit code only when that failed."""
     fd, plan, _separator, *argv = arguments
@@ -88,7 +82,7 @@ def hand_over_listeners(fd: int, ports: list[int]) -> int:
                 listeners.append(make_listener(family, host, port))
             except OSError as error:
                 if family == _socket.AF_INET6:
-                    continue  # a kernel without IPv6: nobody inside can want it
+                    continue  # a kernel without IPv6: no program inside can use it
                 raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
             kinds += FORWARD
     wanted = 0 if proxy_port in forwarded else proxy_port

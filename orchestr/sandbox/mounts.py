@@ -74,7 +74,7 @@ class MountTable:
         real = _resolve(path)
         self._mounts[real] = Mount(real, Access.EMPTY, "")
 
-    def hide(self, path: Path) -> None:
+    def hide_path(self, path: Path) -> None:
         """Nothing of ``path`` can be seen. What does not exist needs no mount."""
         real = _resolve(path)
         if real.is_dir():
@@ -91,7 +91,7 @@ class MountTable:
         real = _resolve(path)
         self._open(real, real, Access.READ, without)
 
-    def arguments(self) -> list[str]:
+    def list_words(self) -> list[str]:
         """bubblewrap's words for the whole table. Raises SandboxError."""
         done: set[Path] = set()
         while todo := [path for path in self._mounts if path not in done]:

@@ -1,6 +1,6 @@
 """The only way out of a sandbox's network: an HTTP proxy that lets through what the rules allow.
 
-    python -I -S -c BOOT ROOT FD RULES-FILE LOG-FILE PARENT-PID     (`build_proxy_command`)
+    python -I -S -c BOOT ROOT FD RULES-FILE LOG-FILE PARENT-PID  (`network_commands`)
 
 Runs outside, one for each sandbox. FD is a unix socket; its other end is inherited by
 `orchestr.sandbox.listen` inside, which sends listening sockets made in the sandbox's network.
@@ -62,16 +62,8 @@ from orchestr.sandbox.outgoing import (
 from orchestr.sandbox.refusals import RefusalLog
 from orchestr.sandbox.relay import relay_both_ways
 
-BOOT = "import sys; sys.path.append(sys.argv[1]); import orchestr.sandbox.proxy as p; p.main()"
-ROOT = __file__.rsplit("/", 3)[0]
 MOST_CONNECTIONS = 512  # more wait in the kernel's queue
 STACK = 256 * 1024  # bytes of a thread's stack
-
-
-def build_proxy_command(fd: int, rules_file: str, log_file: str, parent: int) -> list[str]:
-    """The command line of a proxy whose starter is the process ``parent``."""
-    words = [ROOT, str(fd), rules_file, log_file, str(parent)]
-    return [sys.executable, "-I", "-S", "-c", BOOT, *words]
 
 
 class Refused(Exception):
@@ -212,7 +204,7 @@ class Proxy:
         return server
 
     def _find_addresses(self, host: str, port: int) -> list[tuple[str, int]]:
-        """The checked addresses of a host; nobody looks its name up again."""
+        """The checked addresses of a host; its name is not looked up again."""
         if is_loopback(host):
             return loopback_addresses(port)
         known = self.rules.resolve.get(host)
@@ -249,7 +241,7 @@ def with_server(client: socket, server: socket, first: bytes, limit: int | None)
         server.close()
 
 
-def serve(proxy: Proxy, control: socket, parent: int) -> None:
+def serve_sandbox(proxy: Proxy, control: socket, parent: int) -> None:
     """Accept connections until the starter is gone, or its socket is and all connections ended."""
     watch = os.pidfd_open(parent)
     if os.getppid() != parent:
@@ -327,7 +319,7 @@ def receive_listeners(
 
 
 def main() -> None:
-    """Run one proxy; its arguments are those of `build_proxy_command`."""
+    """Run one proxy; its arguments are those of `network_commands.build_proxy_command`."""
     fd, rules_file, log_file, parent = sys.argv[2:6]
     control = socket(fileno=int(fd))
     os.set_inheritable(int(fd), False)
@@ -341,7 +333,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (bound, hard))
     code = 1
     try:
-        serve(Proxy(rules, RefusalLog(log_file)), control, int(parent))
+        serve_sandbox(Proxy(rules, RefusalLog(log_file)), control, int(parent))
         code = 0
     except Exception:
         sys.excepthook(*sys.exc_info())

@@ -1,7 +1,7 @@
 """Bytes between two connected sockets, both ways at once.
 
 Owns the copying: each direction ends by itself (a half-closed connection stays open the other
-way), and a slow reader holds back its writer, nobody else. Leaves what may be connected to
+way), and a slow reader holds back its own writer only. Leaves what may be connected to
 `orchestr.sandbox.proxy`.
 """
 

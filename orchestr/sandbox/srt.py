@@ -6,14 +6,13 @@ are written, and which hosts are reached. docs/security.md says what is weaker t
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
 from orchestr.files import write_json
 from orchestr.sandbox.hosts import FORGE_HOSTS, PACKAGE_HOSTS
-from orchestr.sandbox.places import AGENTS, SECRETS, locate_caches, locate_in_home
-from orchestr.sandbox.wall import WallRequest, list_branch_places
+from orchestr.sandbox.places import locate_caches
+from orchestr.sandbox.wall import WallRequest, find_home, list_hidden_places, prepare_branch_places
 
 SETTINGS = "srt.json"
 
@@ -27,10 +26,8 @@ def wrap_with_srt(request: WallRequest, program: str, argv: tuple[str, ...]) -> 
 
 def srt_settings(request: WallRequest) -> dict[str, object]:
     """The settings in srt's own form."""
-    home = Path(request.env.get("HOME") or "/nonexistent")
-    own = {os.path.realpath(folder.path) for folder in request.config}
-    hidden = [locate_in_home(name, home, request.env) for name in (*SECRETS, *AGENTS)]
-    hidden = [path for path in hidden if path.exists() and os.path.realpath(path) not in own]
+    home = find_home(request)
+    hidden = [path for path in list_hidden_places(request, home) if path.exists()]
     written = [*request.write, request.folder / "tmp"]
     written += [request.worktree] if request.can_write else []
     written += [place for _, place in locate_caches(home, request.env)]
@@ -40,7 +37,7 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
     if (request.worktree / ".git").is_file():
         guarded.append(request.worktree / ".git")
     if request.git is not None and request.git.branch is not None:
-        writable, fixed = list_branch_places(request.git, request.git.branch)
+        writable, fixed = prepare_branch_places(request.git, request.git.branch)
         written += writable
         guarded += fixed
     (request.folder / "tmp").mkdir(exist_ok=True)
@@ -48,6 +45,7 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
     rules = [rule for rule in (*(network.rules or ()), *network.known) if rule != "all"]
     if network.has_everything:  # srt takes no rule for every host
         rules += [host for hosts in PACKAGE_HOSTS.values() for host in hosts]
+    read = [request.worktree, *request.common, *request.read]
     return {
         "network": {
             "allowedDomains": list(dict.fromkeys(rules)),
@@ -56,7 +54,7 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
         },
         "filesystem": {
             "denyRead": _texts([*hidden, request.hidden, *request.masked]),
-            "allowRead": _texts([*written, *_beside([request.worktree, *request.read], written)]),
+            "allowRead": _texts([*written, *_beside(read, written)]),
             "allowWrite": _texts(written),
             "denyWrite": _texts(path for path in guarded if path.exists()),
         },

@@ -38,7 +38,9 @@ COMPLAINTS = (b"bwrap: ", b"orchestr: sandbox: ", b"orchestr: the network of the
 RETRY_AFTER = 2.0  # s; memory, processes or mounts may be there again
 REFUSED = "refused-hosts.jsonl"  # what the proxy did not let through, see `orchestr.sandbox.proxy`
 # What every program has to itself: temporary files, and the sockets of the system's services.
-PRIVATE = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
+SERVICES = Path("/run")
+PRIVATE = (*TEMPORARY, SERVICES)
 ENTER = Path(__file__).with_name("enter.py")
 # What of /run programs need: how names are resolved, and where a system keeps its programs.
 RUN = ("systemd/resolve", "resolvconf", "NetworkManager/resolv.conf", "current-system", "wrappers",
@@ -83,8 +85,9 @@ class WallRequest:
     ``folder`` is the folder of this work, for the plan, the private `/tmp` and the copies of
     settings; ``caches`` the folder of the package managers' caches, ``blank`` an empty file.
     ``hidden`` is the state folder, of which only what is named here can be seen; ``masked`` are
-    paths in ``read`` that cannot. Of the environment that the sandbox is entered with, only the
-    variables ``kept`` and git's own stay; None: all of it.
+    paths in ``read`` that cannot. ``common`` is what every program of a workspace may read. Of the
+    environment that the sandbox is entered with, only the variables ``kept`` and git's own stay;
+    None: all of it.
     """
 
     worktree: Path
@@ -96,6 +99,7 @@ class WallRequest:
     env: Mapping[str, str]
     can_write: bool = True
     git: GitPlaces | None = None
+    common: tuple[Path, ...] = ()
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     masked: tuple[Path, ...] = ()
@@ -133,22 +137,22 @@ def write_plan(request: WallRequest, bwrap: str, *, has_scopes: bool) -> Path:
 def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str, Any]:
     """The plan as `enter` reads it: see there for its form."""
     table = MountTable(request.blank)
-    home = Path(request.env.get("HOME") or "/nonexistent")
+    home = find_home(request)
     _cover_system(table, request)
     _cover_home(table, request, home)
-    for path in (*request.read, *_program_folders(request.env)):
+    for path in (*request.common, *request.read, *_program_folders(request.env)):
         if not any(place.is_relative_to(path) for place in PRIVATE):
             table.allow_reading(path)
     for path in request.masked:
-        table.hide(path)
+        table.hide_path(path)
     _cover_caches(table, request, home)
     _cover_work(table, request)
     _cover_config(table, request)
     for path in find_listening_sockets(home):
         if not path.is_relative_to(request.worktree):
-            table.hide(path)
+            table.hide_path(path)
     for name in request.settings.hide:
-        table.hide(_expand(name, home))
+        table.hide_path(_expand(name, home))
     for name in request.settings.show:
         if (shown := _expand(name, home)).exists():
             table.allow_reading(shown)
@@ -157,7 +161,7 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
             table.allow_writing(written)
     return {
         "bwrap": bwrap,
-        "mounts": table.arguments(),
+        "mounts": table.list_words(),
         "network": _describe_network(request),
         "kept": None if request.kept is None else sorted(request.kept),
         "limits": _describe_limits(request.limits, has_scopes=has_scopes),
@@ -166,25 +170,35 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
 
 def _cover_system(table: MountTable, request: WallRequest) -> None:
     """What of the machine is not for a program: sockets, temporary files of others, our state."""
-    for path in PRIVATE[:2]:
+    for path in TEMPORARY:
         table.allow_writing(path, _make_folder(request.folder / "tmp"))
-    table.empty_folder(PRIVATE[2])
+    table.empty_folder(SERVICES)
     for name in RUN:
-        if Path("/run", name).exists():
-            table.allow_reading(Path("/run", name))
-    table.hide(request.hidden)
+        if (SERVICES / name).exists():
+            table.allow_reading(SERVICES / name)
+    table.hide_path(request.hidden)
 
 
 def _cover_home(table: MountTable, request: WallRequest, home: Path) -> None:
     """A home folder without secrets; what is made in it beside its folders vanishes."""
     if not home.is_dir() or home == Path("/"):
         return
-    own = {os.path.realpath(folder.path) for folder in request.config}
-    hidden = [locate_in_home(name, home, request.env) for name in (*SECRETS, *AGENTS)]
-    hidden = [path for path in hidden if os.path.realpath(path) not in own]
+    hidden = list_hidden_places(request, home)
     table.open_folder(home, without=frozenset(p.name for p in hidden if p.parent == home))
     for path in hidden:
-        table.hide(path)
+        table.hide_path(path)
+
+
+def find_home(request: WallRequest) -> Path:
+    """The home folder of the user as a program sees it; one that cannot exist when it has none."""
+    return Path(request.env.get("HOME") or "/nonexistent")
+
+
+def list_hidden_places(request: WallRequest, home: Path) -> list[Path]:
+    """Secrets, and the settings of agents but for those that the program has itself."""
+    own = {os.path.realpath(folder.path) for folder in request.config}
+    places = [locate_in_home(name, home, request.env) for name in (*SECRETS, *AGENTS)]
+    return [path for path in places if os.path.realpath(path) not in own]
 
 
 def _cover_caches(table: MountTable, request: WallRequest, home: Path) -> None:
@@ -215,7 +229,7 @@ def _cover_work(table: MountTable, request: WallRequest) -> None:
         table.allow_reading(request.worktree / ".git")
     table.allow_reading(git.common_dir)
     if git.branch is not None and git.git_dir != git.common_dir:
-        written, fixed = list_branch_places(git, git.branch)
+        written, fixed = prepare_branch_places(git, git.branch)
         for path in written:
             table.allow_writing(path)
         for path in fixed:
@@ -223,9 +237,10 @@ def _cover_work(table: MountTable, request: WallRequest) -> None:
                 table.allow_reading(path)
 
 
-def list_branch_places(git: GitPlaces, branch: str) -> tuple[list[Path], list[Path]]:
+def prepare_branch_places(git: GitPlaces, branch: str) -> tuple[list[Path], list[Path]]:
     """What a commit on ``branch`` writes in a clone, and what in these places is not to be written.
 
+    Makes the folders, and the branch's log, that are to be mounted and are not there yet.
     git makes a lock beside the file of a branch, so its folder is writable; the other branches
     in it are not. Packs, and the files that say where a clone is, are not an agent's to change.
     """
@@ -268,14 +283,15 @@ def _program_folders(env: Mapping[str, str]) -> list[Path]:
 def find_listening_sockets(home: Path, table: Path = Path("/proc/net/unix")) -> list[Path]:
     """The sockets of services on this machine that lie in folders which can be read inside.
 
-    A read-only mount does not keep anybody from connecting to one: of docker, ssh, a multiplexer.
+    A program can connect to a socket (docker's, ssh's, a multiplexer's) through a read-only mount.
     """
     try:
         lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    names = {line.split(None, 7)[7] for line in lines if len(line.split(None, 7)) == 8}
-    paths = [Path(name) for name in sorted(names) if name.startswith("/")]
+    rows = (line.split(None, 7) for line in lines)
+    names = {row[7] for row in rows if len(row) == 8 and row[7].startswith("/")}
+    paths = [Path(name) for name in sorted(names)]
     seen = [  # a home may lie in a private folder, and is there all the same
         path for path in paths
         if path.is_relative_to(home) or not any(path.is_relative_to(p) for p in PRIVATE)

@@ -232,7 +232,7 @@ class SandboxSettings:
     ] = "auto"
     require: Annotated[keys.Flag, Doc("`true`: nothing starts without a sandbox")] = False
     hide: Annotated[
-        keys.OuterPaths, Doc("paths that nobody inside sees, beside the usual secrets", ["~/work"])
+        keys.OuterPaths, Doc("paths that are hidden inside, beside the usual secrets", ["~/work"])
     ] = ()
     show: Annotated[
         keys.OuterPaths, Doc("paths that are hidden by default and may be read", ["~/.npmrc"])

@@ -25,7 +25,7 @@ from orchestr.state.events import Event, EventKind
 
 TORN_MARK = b"\n"
 DECISIONS = "approvals/"  # files of a cell's folder that a person's verb writes beside a run
-# What only the holder of a feature's lease tells.
+# Events that only the holder of a feature's lease writes.
 HOLDERS_KINDS = frozenset(
     {
         EventKind.RESULT_WRITTEN, EventKind.PHASE_DONE, EventKind.CHECK_DONE,
@@ -95,31 +95,26 @@ class Journal:
 
         Events of a cell under a former name get its name of now.
         """
+        return self._read_marked(b"")
+
+    def read_kind(self, kind: EventKind) -> Iterator[Event]:
+        """The events of one kind, oldest first; much quicker than all of them."""
+        found = self._read_marked(f'"kind":"{kind}"'.encode())
+        return (event for event in found if event.kind is kind)
+
+    def _read_marked(self, mark: bytes) -> Iterator[Event]:
+        """The events whose lines hold ``mark``, as `read` gives them."""
         try:
             data = read_file(self.path)
         except FileNotFoundError:
             return
-        lines = data.split(b"\n")
-        follow = _NameFollower(lines, self.names) if self.names or _has_moves(data) else None
-        for number, line in enumerate(lines):
-            event = parse_event(line) if line else None
-            if event is not None:
-                yield event if follow is None else follow.rename(number, event)
-
-    def read_kind(self, kind: EventKind) -> Iterator[Event]:
-        """The events of one kind, oldest first; much quicker than all of them."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return
-        mark = f'"kind":"{kind}"'.encode()
         if mark not in data:
             return
         lines = data.split(b"\n")
         follow = _NameFollower(lines, self.names) if self.names or _has_moves(data) else None
         for number, line in enumerate(lines):
-            event = parse_event(line) if mark in line else None
-            if event is not None and event.kind is kind:
+            event = parse_event(line) if line and mark in line else None
+            if event is not None:
                 yield event if follow is None else follow.rename(number, event)
 
     def unreadable_lines(self) -> list[int]:
@@ -152,10 +147,11 @@ class Journal:
 class JournalWatch:
     """What a journal holds, as this process knows it: a digest of all that was there at the start,
     that we have added, and that others have added since. It is kept in memory only, so who can
-    write to the file cannot mend it.
+    write to the file cannot repair it.
 
     Other verbs of ours add lines during a run (an approval, say). Results, pushes and phases are
-    told by who holds the feature's lease, which is this process: such a line of another is foreign.
+    written by who holds the feature's lease, which is this process: such a line of another is
+    foreign.
     """
 
     def __init__(self, fd: int) -> None:
@@ -163,7 +159,7 @@ class JournalWatch:
         self._size = 0
         self._foreign: list[str] = []
         self._shrunk = False
-        self._take(fd)
+        self._take_lines(fd)
 
     def take_own(self, data: bytes) -> None:
         """We have added this."""
@@ -172,7 +168,7 @@ class JournalWatch:
 
     def take_foreign(self, fd: int) -> None:
         """Take in what others have added."""
-        for line in self._take(fd).split(b"\n"):
+        for line in self._take_lines(fd).split(b"\n"):
             event = parse_event(line) if line else None
             if event is not None and event.kind in HOLDERS_KINDS and not _is_decision(event):
                 self._foreign.append(f"{event.kind} {event.cell}".rstrip())
@@ -189,7 +185,7 @@ class JournalWatch:
             found.append(f"it has lines that this run has not written: {names}")
         return found
 
-    def _take(self, fd: int) -> bytes:
+    def _take_lines(self, fd: int) -> bytes:
         size = os.fstat(fd).st_size
         if size < self._size:
             self._shrunk = True

@@ -3,7 +3,7 @@
 A result file says that checks are green or that a head is proved; whoever can write to the state
 folder (an agent without a sandbox) can forge one. So the digest of such a file is journalled before
 it is written (`result.written`), and a file with another content counts as unreadable: it is set
-aside and its phase runs again. `whole` in such an event says that from then on every file of the
+aside and its phase runs again. `whole` in such an event: from then on every file of the
 cell must have one; it is written before the cell's first agent starts. Files of earlier versions,
 without a digest, count as before.
 
@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from orchestr.codec import Record, decode, encode_json_record, encode_toml_record
-from orchestr.files import read_file, read_record, set_aside, write_if_changed
+from orchestr.files import read_parsed, read_record, write_if_changed
 from orchestr.state.event_details import ResultWritten
 from orchestr.state.events import EventKind
 from orchestr.state.journal import DECISIONS, Journal
@@ -66,8 +66,8 @@ class ResultSeals:
         return value in self._digests.get((cell, name), ())
 
     def accepts(self, cell: str, name: str, value: str, *, alone: bool) -> bool:
-        """Whether a file with that content counts. ``alone``: nobody but this process writes
-        results, so what the journal has gained meanwhile is not asked."""
+        """Whether a file with that content counts. ``alone``: no other process writes
+        results, so what the journal has gained meanwhile does not count."""
         looks = not alone or not self._fixed or name.startswith(DECISIONS)
         self._fixed = self._fixed or alone
         if self.holds(cell, name, value):
@@ -148,7 +148,7 @@ def watch_folder(folder: Path, seals: CellSeals) -> None:
 
 
 def find_seals(folder: Path) -> CellSeals | None:
-    """The seals of a cell's folder; None for one that was put away, or is nobody's."""
+    """The seals of a cell's folder; None for one that was put away, or belongs to no cell."""
     return _watched.get(str(folder))
 
 
@@ -180,19 +180,8 @@ def digest_bytes(data: bytes) -> str:
 
 
 def _load_toml(path: Path) -> tuple[Any, bytes] | None:
-    return _load(path, tomllib.loads)
+    return read_parsed(path, tomllib.loads)
 
 
 def _load_json(path: Path) -> tuple[Any, bytes] | None:
-    return _load(path, json.loads)
-
-
-def _load(path: Path, parse: Callable[[str], Any]) -> tuple[Any, bytes] | None:
-    try:
-        data = read_file(path)
-    except FileNotFoundError:
-        return None
-    try:
-        return parse(data.decode("utf-8")), data
-    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is one
-        raise set_aside(path, str(error)) from error
+    return read_parsed(path, json.loads)

@@ -6,10 +6,10 @@ an attempt's folder, also of one that another engine made (adoption). Leaves the
 `orchestr.supervisor.protocol`.
 
 Survives a crash: the answers come from the flock on ``lock``, which dies with its holder, and
-from ``exit.json``. While the lock is held that file is not the end, whoever wrote it: a supervisor
-writes it as its last act, and over what is there. A supervisor that vanished without it leaves an
-agent without a watcher: the first caller that notices ends every process with the attempt's marker
-before anything else starts there.
+from ``exit.json``. While the lock is held that file is not the end, even if an agent wrote one:
+a supervisor writes it as its last act, and over what is there. A supervisor that vanished without
+it leaves an agent without a watcher: the first caller that notices ends every process of the
+attempt before anything else starts there.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class AttemptState(StrEnum):
 
     NEVER_STARTED = "never_started"  # no agent ran here
     RUNNING = "running"  # a supervisor holds the lock
-    EXITED = "exited"  # nobody does, and exit.json is there
+    EXITED = "exited"  # no supervisor does, and exit.json is there
     LOST = "lost"  # an agent was started, its supervisor is gone without an `exit.json`
 
 
@@ -144,7 +144,7 @@ def wait_for_exit(
             child = None  # it is gone; perhaps another one has the attempt (73)
         elif child is None and not _is_supervised(attempt_dir):
             ended = read_exit(attempt_dir)
-            if ended is None or has_notes(attempt_dir):  # it did not come to its last act
+            if ended is None or has_notes(attempt_dir):  # it was ended before its last act
                 _kill_leftovers(attempt_dir)
             return ended
         elif stop.is_set() and _is_supervised(attempt_dir):

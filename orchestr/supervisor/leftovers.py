@@ -24,6 +24,7 @@ from orchestr.process.tree import (
     Table,
     end_processes,
     filter_marked,
+    is_same_start,
     read_process,
     track_descendants,
 )
@@ -46,10 +47,10 @@ class ProcessNotes:
             self._fd = os.open(folder / NOTES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.write(self._fd, f"{BOOT} {_read_boot()}\n".encode())
 
-    def note(self, pids: Iterable[int]) -> None:
-        """These live now below the supervisor; what is not among them has ended.
+    def note_living(self, pids: Iterable[int]) -> None:
+        """Note the new ones of all that lives now below the supervisor; the others have ended.
 
-        One look is a few of them: a process is asked who it is when it is met for the first time.
+        A process is read from `/proc` only when it is met for the first time.
         """
         living = set(pids)
         for pid in self._known.keys() - living:
@@ -60,7 +61,7 @@ class ProcessNotes:
         self._append(found)
 
     def close(self) -> None:
-        """Nothing more will be met."""
+        """Close the file; nothing more is noted."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -96,7 +97,7 @@ class NotedProcesses:
 
     def _was_met(self, proc: Proc) -> bool:
         times = self.created.get(proc.pid, ())
-        return any(abs(proc.created - at) <= CLOCK_SLACK for at in times)
+        return any(is_same_start(proc.created, at) for at in times)
 
     def _is_beside(self, proc: Proc, now: Table) -> bool:
         """Whether it is in a session of the attempt, and the number was not used again since."""

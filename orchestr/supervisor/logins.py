@@ -1,6 +1,6 @@
 """Logins of an agent in a sandbox: a copy of the user's file, and what becomes of a renewed one.
 
-A program renews its login by writing the file anew or by renaming another one over it, which a
+A program renews its login by writing the file again or by renaming another one over it, which a
 mounted file would refuse. So it has a plain copy, and its supervisor keeps the two equal while it
 works: what is newer goes to the other side, so that several agents and the user share one login.
 The copies end with the agent; no key is left behind in the state folder.
@@ -41,14 +41,14 @@ class LoginKeeper:
         self._pairs = [(Path(copy), Path(own)) for copy, own in pairs]
         self._due = 0.0
 
-    def bring(self) -> None:
+    def copy_to_agent(self) -> None:
         """Give the agent the user's logins. Raises OSError."""
         for copy, own in self._pairs:
             login = _read_login(own)
             if login is not None:
                 _write_login(copy, login.data, 0o600, login.changed)
 
-    def look(self) -> None:
+    def pass_on_renewed(self) -> None:
         """Pass on what was renewed on either side, unless that was just done."""
         if self._pairs and time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY

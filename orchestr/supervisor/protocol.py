@@ -46,7 +46,7 @@ class LaunchRecord:
     ``format``: "json" keeps the agent's own JSON lines, "lines" wraps each line of text.
     ``stdin`` is a file, None an empty input. ``env`` is all of the agent's environment;
     only ORCHESTR_ATTEMPT_ID is set to ``marker`` whatever it says. ``since`` is the size of the
-    transcript before this start: what earlier ones wrote (for whoever reads it). ``raw_logs``:
+    transcript before this start: what earlier ones wrote (for its readers). ``raw_logs``:
     what is written down keeps its secrets. ``walled``: ``argv`` enters a sandbox, whose own process
     ends everything in it when it is interrupted. ``memory`` and ``disk`` are bytes that the agent
     and all it started may use and write, ``pids`` how many processes that may be. ``logins`` are

@@ -1,7 +1,7 @@
 """What an agent and all that it started use of memory, disk and processes, against its limits.
 
 Where systemd makes control groups the kernel keeps the limits of memory and processes, too; this
-look is what says so in words, and what holds everywhere else. Nothing is read without a limit.
+watch explains it to the user, and is the only limit elsewhere. Nothing is read without a limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-EVERY = 0.5  # seconds between two looks
+EVERY = 0.5  # seconds between two measurements
 
 
 class ResourceWatch:
@@ -25,7 +25,7 @@ class ResourceWatch:
 
     @property
     def time_to_next(self) -> float | None:
-        """Seconds until it wants to look again; None: never."""
+        """Seconds until the next measurement; None: there is no limit."""
         limited = self._memory or self._disk or self._most
         return max(0.0, self._due - time.monotonic()) if limited else None
 

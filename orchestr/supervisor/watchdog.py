@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from orchestr.process.redact_stream import StreamRedactor
+from orchestr.process.redact_stream import StreamRedactor, hide_secret_values
 from orchestr.process.redaction import secret_values
 from orchestr.process.tree import (
     MARKER,
@@ -46,7 +46,7 @@ from orchestr.supervisor.protocol import (
     utc_timestamp,
 )
 from orchestr.supervisor.resources import ResourceWatch
-from orchestr.supervisor.transcript import LineReader, TranscriptFile
+from orchestr.supervisor.transcript import LineReader, Stream, TranscriptFile
 from orchestr.supervisor.write_samples import WriteSampler
 
 CHUNK = 1 << 17
@@ -77,16 +77,9 @@ class Watchdog:
         self._logins = LoginKeeper(launch.logins)
         self._writes = WriteSampler(folder, os.getpid(), self._drain_pipes)
         self._out = _open_transcript(folder / TRANSCRIPT, self._notes)
-        as_json = launch.format == "json"
-        secrets = secret_values(launch.env)
-
-        def redactor() -> StreamRedactor | None:
-            return None if launch.raw_logs else StreamRedactor(secrets)
-
-        self._words = redactor()  # for what we say ourselves
-        self._stdout = LineReader("stdout", self._out, as_json=as_json, redactor=redactor())
+        self._stdout = self._make_reader("stdout", as_json=launch.format == "json")
         self._readers: dict[int, LineReader] = {}
-        self._stderr = LineReader("stderr", self._out, as_json=False, redactor=redactor())
+        self._stderr = self._make_reader("stderr", as_json=False)
         self._selector = selectors.DefaultSelector()
         self._agent: subprocess.Popen[bytes] | None = None
         self._status: int | None = None  # of the agent, once reaped
@@ -124,7 +117,7 @@ class Watchdog:
         launch = self._launch
         self._writes.note_start()
         try:
-            self._logins.bring()
+            self._logins.copy_to_agent()
             with _open_stdin(launch.stdin) as stdin:
                 self._agent = subprocess.Popen(
                     launch.argv,
@@ -166,7 +159,7 @@ class Watchdog:
             self._read_pipes(self._select_timeout())
             self._reap_children()
             self._writes.take_sample()
-            self._logins.look()
+            self._logins.pass_on_renewed()
             if self._status is None:
                 self._check_resources()
                 self._check_limits(time.monotonic())
@@ -294,7 +287,7 @@ class Watchdog:
         """Begin to stop an agent that uses more than it may."""
         if self._stage or self._resources.time_to_next != 0:
             return
-        excess = self._resources.explain_excess((p.pid for p in self._left()), self._writes.total)
+        excess = self._resources.explain_excess((p.pid for p in self._left()), self._writes.written)
         if excess is not None:
             self._reason = ExitReason.RESOURCES
             self._notes.append(excess)
@@ -306,8 +299,8 @@ class Watchdog:
         self._signal_all((signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[self._stage - 1])
 
     def _signal_all(self, number: signal.Signals) -> None:
-        """Signal all of it. A sandbox's own process would end the agent at the first word, so it is
-        left out until everything is killed; what is in the sandbox hears it."""
+        """Signal all of it. A sandbox's own process ends the agent at its first signal, so it is
+        left out until everything is killed; the processes in the sandbox get the signal."""
         wall = self._agent.pid if self._agent is not None and self._launch.walled else None
         for proc in self._left():
             if proc.pid != wall or number is signal.SIGKILL:
@@ -346,8 +339,13 @@ class Watchdog:
             killed=killed,
         )
 
+    def _make_reader(self, stream: Stream, *, as_json: bool) -> LineReader:
+        launch = self._launch
+        redactor = None if launch.raw_logs else StreamRedactor(secret_values(launch.env))
+        return LineReader(stream, self._out, as_json=as_json, redactor=redactor)
+
     def _hide(self, text: str) -> str:
-        return text if self._words is None else self._words.hide_text(text)
+        return text if self._launch.raw_logs else hide_secret_values(text, self._launch.env)
 
 
 def _open_transcript(path: Path, notes: list[str]) -> TranscriptFile:

@@ -63,8 +63,8 @@ class WriteSampler:
             self._append("u", self._last.time)
 
     @property
-    def total(self) -> int:
-        """All bytes that were written by the last look."""
+    def written(self) -> int:
+        """All bytes that the agent's processes had written by the last look."""
         return self._last.total
 
     @property
@@ -98,7 +98,7 @@ class WriteSampler:
         time of each includes all of both looks."""
         last, before, now = self._last, self._drain(), time.time()
         counts = self._counter.read()
-        self._processes.note(self._counter.met)
+        self._processes.note_living(self._counter.met)
         after, said = time.time(), self._drain()
         if counts is None:
             self._append("u", now)

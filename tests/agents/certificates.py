@@ -11,7 +11,7 @@ import pytest
 
 HOST = "api.test"
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-# By which variables the agents are told of an authority: node and bun, then codex.
+# The variables that name an authority to the agents: node and bun, then codex.
 TRUSTED_BY = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "CODEX_CA_CERTIFICATE")
 
 

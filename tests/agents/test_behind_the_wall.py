@@ -95,7 +95,7 @@ def test_it_is_adopted_after_a_kill_and_goes_on_after_a_limit(house: MakeHouse, 
 
 
 def test_an_attempt_of_a_run_without_a_wall_goes_on_behind_it(house: MakeHouse, kind: str) -> None:
-    """Its session lies in the user's own folder, which it does not see any more: it is told all."""
+    """Its session lies in the user's own folder, which it cannot see: it gets the whole prompt."""
     if kind == "opencode":
         pytest.skip("it waits for the end of a limit by itself")
     gate = threading.Event()
@@ -154,7 +154,7 @@ def inside(ws: AgentHouse) -> list[psutil.Process]:
 
 
 def test_nothing_of_it_outlives_its_supervisor(house: MakeHouse, kind: str) -> None:
-    """The kernel ends what is in the sandbox; there is nobody else to do it."""
+    """The kernel ends what is in the sandbox; nothing else is left to do it."""
     ws = at_work(house, kind)
     run = ws.spawn("run", "demo", "--yes")
     wait_for((ws.worktree("a") / "up").exists, "its tool")

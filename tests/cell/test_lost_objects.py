@@ -139,6 +139,23 @@ def test_a_submodule_of_the_clone(clone: Sandbox, tmp_path: Path) -> None:
     assert not git(folder, "fsck", "--full", "--no-dangling")
 
 
+def test_what_is_kept_of_a_submodule_as_links(clone: Sandbox, tmp_path: Path) -> None:
+    """Its own objects, which the clone around it does not have."""
+    lib, folder = tmp_path / "lib", clone.path / ".git/modules/lib"
+    lib.mkdir()
+    git(lib, "init", "--quiet", ".")
+    write(lib, {"lib.txt": "lib\n"})
+    git(lib, "add", "-A")
+    git(lib, "commit", "--quiet", "-m", "lib")
+    git(lib, "repack", "-adq")
+    shutil.copytree(lib / ".git", folder)
+    keep(clone)
+    shutil.rmtree(folder / "objects")
+    harm, _ = compare(clone).put_back()
+    assert [text.endswith("all were put back") for text in harm] == [True], harm
+    assert not git(folder, "fsck", "--full", "--no-dangling")
+
+
 @pytest.mark.parametrize(
     "words",
     [("gc", "-q"), ("repack", "-adq"), ("prune-packed",), ("maintenance", "run", "--quiet"),
@@ -182,7 +199,7 @@ def test_what_is_kept_as_a_link_and_was_written_into_is_named(clone: Sandbox) ->
     assert f"git --git-dir={clone.path}/.git fsck --full" in harm[0]
 
 
-def test_a_list_that_is_gone_is_told(clone: Sandbox, tmp_path: Path) -> None:
+def test_a_list_that_is_gone_is_reported(clone: Sandbox, tmp_path: Path) -> None:
     kept = tmp_path / "never made"
     losses = find_lost_objects(kept, clone.path / ".git", [], was_kept=True)
     assert "is not known any more" in losses.found[0] and losses.put_back()[0] == losses.found

@@ -13,7 +13,7 @@ from benchmarks.escape.adapters import ADAPTERS
 from benchmarks.escape.adapters.base import OneByOne, Output
 from benchmarks.escape.attempt import Attempt
 from benchmarks.escape.attempts import ATTEMPTS
-from benchmarks.escape.judge import Verdict, judge, run_attempts
+from benchmarks.escape.judge import Verdict, choose_verdict, run_attempts
 from benchmarks.escape.proofs import marks, steals
 from benchmarks.escape.scene import Scene
 from benchmarks.escape.unnoticed import UNNOTICED
@@ -51,22 +51,22 @@ def test_attempts_that_share_a_cell_agree_on_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("begun", "effect", "told", "verdict"),
+    ("begun", "effect", "reported", "verdict"),
     [(True, False, False, Verdict.STOPPED), (True, False, True, Verdict.UNDONE),
      (True, True, True, Verdict.NOTICED), (True, True, False, Verdict.NOT),
      (False, False, False, Verdict.IDLE), (False, True, False, Verdict.NOT),
      (False, False, True, Verdict.UNDONE)],
 )  # fmt: skip
-def test_verdicts(begun: bool, effect: bool, told: bool, verdict: Verdict) -> None:
-    assert judge(begun, effect, told) is verdict
+def test_verdicts(begun: bool, effect: bool, reported: bool, verdict: Verdict) -> None:
+    assert choose_verdict(begun, effect, reported) is verdict
 
 
-def test_what_is_told_of_a_shared_cell_counts_for_whom_it_names() -> None:
+def test_what_is_reported_of_a_shared_cell_counts_for_whom_it_names() -> None:
     one = Attempt("one", "own", "", "", marks("a"), share="both", clue="letter")
     alone = Attempt("alone", "own", "", "", marks("a"))
-    told = ("the letter was changed", "the key was read")
-    assert one.picks_told(told) == ("the letter was changed",)
-    assert alone.picks_told(told) == told
+    reports = ("the letter was changed", "the key was read")
+    assert one.pick_reports(reports) == ("the letter was changed",)
+    assert alone.pick_reports(reports) == reports
 
 
 def test_without_a_sandbox_both_get_through() -> None:
@@ -83,7 +83,7 @@ def test_a_naive_wall_stops_writing_only() -> None:
 
 
 class Careful(OneByOne):
-    """A tool of another author: it runs nothing of the second program and tells so."""
+    """A tool of another author: it runs nothing of the second program and reports that."""
 
     name = "careful"
 

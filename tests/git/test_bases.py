@@ -1,4 +1,4 @@
-"""A base is what the remote said: nobody who moves refs in a clone can say something else."""
+"""A base is what the remote answered: who moves refs in a clone cannot change it."""
 
 from __future__ import annotations
 

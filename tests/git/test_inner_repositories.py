@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.git.inner_repositories import list_filled
+from orchestr.git.inner_repositories import list_filled, open_inner
 from orchestr.git.repo import Repo
-from orchestr.git.snapshot import read_changes, take_snapshot
+from orchestr.git.snapshot import take_snapshot
+from orchestr.git.status import read_changes
 from tests.conftest import MakeRepo, Sandbox, git, write
 
 PROGRAM = "touch {mark}; cat"
@@ -77,3 +78,17 @@ def test_another_commit_inside_is_committed(box: Sandbox, tmp_path: Path) -> Non
     assert box.git("rev-parse", "HEAD:sub") == (sub / ".git/refs/heads/main").read_text().strip()
     assert list_filled(repo) == {"sub": box.git("rev-parse", "HEAD:sub")}
     assert not (tmp_path / "planted").exists()
+
+
+def test_no_git_inside_reaches_a_server(box: Sandbox) -> None:
+    _, env = open_inner(Repo(box.path), "sub").build_command("status")
+    assert (env["GIT_ALLOW_PROTOCOL"], env["GIT_NO_LAZY_FETCH"]) == ("none", "1")
+
+
+def test_a_file_that_a_flag_hides_inside_is_seen(box: Sandbox) -> None:
+    """Also where the config inside names a folder that is not there."""
+    sub = box.path / "sub"
+    git(sub, "update-index", "--skip-worktree", "f")
+    write(sub, {"f": "other\n"})
+    git(sub, "config", "core.worktree", str(box.path / "nowhere"))
+    assert {c.path: c.submodule for c in read_changes(Repo(box.path))} == {"sub": "M"}

@@ -37,7 +37,7 @@ ACTS: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_what_is_open_is_what_nobody_resolved(merging: Sandbox, name: str) -> None:
+def test_what_is_not_resolved_is_open(merging: Sandbox, name: str) -> None:
     files, still_open = ACTS[name]
     write(merging.path, files)
     assert sorted(list_open_conflicts(Repo(merging.path))) == still_open

@@ -30,8 +30,9 @@ from orchestr.git.index_entries import IndexScan, scan_index
 from orchestr.git.merge import find_conflict_markers, merge_heads
 from orchestr.git.mixed_tree import list_differences, take_paths
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.snapshot import read_changes, take_snapshot
+from orchestr.git.snapshot import take_snapshot
 from orchestr.git.stated import NotDeclared
+from orchestr.git.status import read_changes
 from orchestr.git.unified_diff import DIFF_OPTIONS
 from tests.conftest import git, write
 

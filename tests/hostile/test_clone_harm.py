@@ -1,5 +1,5 @@
-"""Agents that change what their clone, or the user's git, is ruled by: it is put back, kept, said,
-and nothing that they planted runs in our name.
+"""Agents that change files that rule their clone, or the user's git: they are put back, kept and
+reported, and nothing that agents planted runs in our name.
 
 Each cell has a repository of its own; one run of all of them at once.
 """
@@ -37,7 +37,7 @@ echo x > a.txt
 
 @dataclass(frozen=True)
 class Harm:
-    """What an agent does, what must be said, and whether the attempt fails for it."""
+    """What an agent does, what must be reported, and whether the attempt fails for it."""
 
     do: str
     said: str
@@ -130,9 +130,9 @@ def test_the_clone_is_as_it_was(story: Story, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HARMS)
-def test_it_is_said_and_kept(story: Story, name: str) -> None:
-    told = [str(e["data"].get("reason")) for e in story.ws.journal() if e.get("cell") == name]
-    assert any(HARMS[name].said in text for text in told), told
+def test_it_is_reported_and_kept(story: Story, name: str) -> None:
+    reasons = [str(e["data"].get("reason")) for e in story.ws.journal() if e.get("cell") == name]
+    assert any(HARMS[name].said in text for text in reasons), reasons
     assert story.states[name] == ("failed" if HARMS[name].fails else "done"), story.said
     if not HARMS[name].fails and name != "replace":
         kept = story.ws.cell_dir(name) / "attempts/1/changed"
@@ -160,9 +160,9 @@ def test_the_config_of_the_user(workspace: MakeWorkspace, tmp_path: Path) -> Non
     ws.run("run", "demo", code=0, env={"GIT_CONFIG_GLOBAL": str(home)})
     assert {path: path.read_bytes() for path in before} == before
     assert not (tmp_path / "attributes").exists() and not (tmp_path / "planted").exists()
-    told = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
+    reasons = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
     for word in ("core.hookspath", "filter.x.clean", "attributes was changed"):
-        assert any(word in text for text in told), told
+        assert any(word in text for text in reasons), reasons
 
 
 def test_a_moved_branch_of_the_origin_is_no_base_of_another_cell(
@@ -235,8 +235,8 @@ def test_nothing_planted_runs_for_another_cell_meanwhile(workspace: MakeWorkspac
     ws.script("good", 'while [ ! -e "$AGENT_DIR/harm" ]; do sleep 0.1; done; echo x > g')
     ws.run("run", "demo", code=0)
     assert not (ws.agents / "planted").exists()
-    told = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
-    assert any("pre-commit was changed; it was put back" in text for text in told), told
+    reasons = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
+    assert any("pre-commit was changed; it was put back" in text for text in reasons), reasons
 
 
 def test_nothing_planted_runs_after_a_kill(workspace: MakeWorkspace) -> None:
@@ -258,5 +258,5 @@ def test_nothing_planted_runs_after_a_kill(workspace: MakeWorkspace) -> None:
     ws.run("run", "demo", code=0)
     assert ws.starts() == ["a 1", "b 1"]
     assert not (ws.agents / "planted").exists()
-    told = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
-    assert any("info/attributes was changed; it was put back" in text for text in told), told
+    reasons = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
+    assert any("info/attributes was changed; it was put back" in text for text in reasons), reasons

@@ -1,4 +1,4 @@
-"""An agent that pushes past what its git may do: its own commits fail it, other refs are told."""
+"""An agent that pushes past what its git may do: its own commits fail it, others are reported."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def test_its_commits_at_the_origin(workspace: MakeWorkspace, where: str, what: s
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "warning"),
     [(f"{FREE} push -q origin main:refs/heads/made", "branch made at the origin was made at"),
      (f"{FREE} push -q origin main:refs/tags/v9", "tag v9 at the origin was made at"),
      (f"{COMMIT}; {FREE} push -q origin HEAD~1:refs/heads/made", "branch made at the origin"),
      (f'{FREE} push -q origin "$({FREE} commit-tree -m x main^{{tree}})":refs/heads/made',
       "branch made at the origin was made at")],
 )  # fmt: skip
-def test_other_refs_from_this_clone_are_told(
-    workspace: MakeWorkspace, script: str, told: str
+def test_other_refs_from_this_clone_are_reported(
+    workspace: MakeWorkspace, script: str, warning: str
 ) -> None:
     ws = make(workspace, f"{script}\necho a > a.txt\n")
     said = both(ws.run("run", "demo", code=0))
-    assert f"while its agent worked, {told}" in said
+    assert f"while its agent worked, {warning}" in said
     assert ws.states() == {"a": "done", "b": "done"}
 
 
-def test_a_branch_that_it_deletes_is_told_with_what_makes_it_again(
+def test_a_branch_that_it_deletes_is_reported_with_what_makes_it_again(
     workspace: MakeWorkspace,
 ) -> None:
     ws = make(workspace, f"{FREE} push -q origin :other\necho a > a.txt\n")

@@ -84,5 +84,5 @@ def test_a_teardown_too(workspace: MakeWorkspace) -> None:
     ws.run("run", "demo", code=0)
     ws.run("clean", "demo", code=0)
     assert (ws.root / "dodo.py").read_text() == before
-    told = [str(e["data"]["reason"]) for e in ws.journal(kind="cell.warned")]
-    assert any("while its teardown ran, dodo.py was changed" in text for text in told)
+    reasons = [str(e["data"]["reason"]) for e in ws.journal(kind="cell.warned")]
+    assert any("while its teardown ran, dodo.py was changed" in text for text in reasons)

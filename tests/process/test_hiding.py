@@ -1,4 +1,4 @@
-"""A process that hides itself: nobody without privileges reads its environment."""
+"""A process that hides itself: its environment is read with privileges only."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def set_clock(folder: Path, *argv: str) -> list[str]:
     words = ["unshare", "--mount", "sh", "-c", SET_CLOCK, "sh", str(folder / "stat"), *argv]
     tried = subprocess.run([*words[:7], "true"], capture_output=True, check=False)
     if tried.returncode != 0:
-        pytest.skip("no mount namespace, so nobody's /proc/stat can be another one")
+        pytest.skip("no mount namespace, so no program can get another /proc/stat")
     return words
 
 

@@ -1,5 +1,5 @@
-"""What reaches a terminal: nothing that it would obey, whoever wrote the text; and no way around
-the door in the code."""
+"""What reaches a terminal: nothing that it would obey, wherever the text comes from; and no way
+around the door in the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from orchestr.views.terminal.door import (
     TerminalDoor,
     guard_streams,
-    printable,
+    make_printable,
     stream_behind,
     write_exact_json,
 )
@@ -46,15 +46,15 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("colours", [False, True])
 def test_nothing_is_left_to_obey(name: str, colours: bool) -> None:
-    safe = printable(f"é {HOSTILE[name]}\tok\n", colours=colours)
+    safe = make_printable(f"é {HOSTILE[name]}\tok\n", colours=colours)
     left = safe.replace("\x1b[0m", "") if colours else safe
     assert all(c.isprintable() or c in "\t\n" for c in left)
     assert safe.startswith("é ") and safe.endswith("\tok\n")
-    assert printable(safe, colours=colours) == safe
+    assert make_printable(safe, colours=colours) == safe
 
 
 def test_what_was_hidden_is_shown() -> None:
-    assert printable("a\x1b[2J\u202eb\r\n") == "a\\x1b[2J\\u202eb\n"
+    assert make_printable("a\x1b[2J\u202eb\r\n") == "a\\x1b[2J\\u202eb\n"
 
 
 def test_colours_pass_on_a_terminal_only() -> None:
@@ -102,7 +102,7 @@ PACKAGE = Path(__file__).parents[2] / "orchestr"
 MAY = {
     "views/terminal/door.py": "the door",
     "views/terminal/output.py": "sends a closed stdout to /dev/null",
-    "views/live/live.py": "draws; its words are `printable`",
+    "views/live/live.py": "draws; its words are escaped by `make_printable`",
     "commands/report.py": "`-o -` writes the page, bytes as they are",
     "cli.py": "opens streams that were closed",
 }

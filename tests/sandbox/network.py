@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.sandbox.listen import build_listen_command
-from orchestr.sandbox.proxy import build_proxy_command
+from orchestr.sandbox.network_commands import build_listen_command, build_proxy_command
 from orchestr.sandbox.refusals import Refusal, read_refusals
 
 SEALED = (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.sandbox.listen import build_listen_command
+from orchestr.sandbox.network_commands import build_listen_command
 from tests.sandbox.network import (
     RunningProxy,
     answer_http,

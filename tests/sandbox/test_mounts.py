@@ -17,7 +17,7 @@ def table(tmp_path: Path) -> MountTable:
 
 def mounts(table: MountTable) -> dict[str, tuple[str, str]]:
     """Path -> (option, source)."""
-    words, found = table.arguments(), {}
+    words, found = table.list_words(), {}
     at = 0
     while at < len(words):
         if words[at] == "--tmpfs":
@@ -47,7 +47,7 @@ def test_what_is_hidden(table: MountTable, tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "token").write_text("secret")
     for name in ("keys", "token", "missing"):
-        table.hide(tmp_path / name)
+        table.hide_path(tmp_path / name)
 
     found = mounts(table)
     assert found[str(tmp_path / "keys")] == ("--tmpfs", "")

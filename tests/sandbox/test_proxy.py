@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.sandbox import incoming, outgoing, proxy
+from orchestr.sandbox import incoming, network_commands, outgoing, proxy
 from orchestr.sandbox.network_rules import parse_network_rules
 from orchestr.sandbox.refusals import RefusalLog
 from tests.sandbox.network import (
@@ -460,7 +460,7 @@ def test_it_does_not_start_for_another_starter(tmp_path: Path) -> None:
         other = subprocess.Popen(["sleep", "60"])
         try:
             files = (str(tmp_path / "rules"), str(tmp_path / "log"))
-            command = proxy.build_proxy_command(theirs.fileno(), *files, other.pid)
+            command = network_commands.build_proxy_command(theirs.fileno(), *files, other.pid)
             done = subprocess.run(command, pass_fds=[theirs.fileno()], timeout=LONG, check=False)
             assert done.returncode == 0
         finally:
@@ -494,7 +494,7 @@ def test_it_imports_little(tmp_path: Path) -> None:
         " 'ipaddress', 'encodings.idna', 'functools', 'collections') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, proxy.ROOT],
+        [sys.executable, "-I", "-S", "-c", code, network_commands.ROOT],
         capture_output=True,
         text=True,
         check=False,

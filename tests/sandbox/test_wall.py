@@ -17,8 +17,8 @@ from orchestr.sandbox.wall import (
     NetworkPlan,
     WallRequest,
     find_listening_sockets,
-    list_branch_places,
     plan_wall,
+    prepare_branch_places,
 )
 from orchestr.settings.records import SandboxSettings
 from tests.conftest import MakeRepo
@@ -122,7 +122,7 @@ def test_places_of_a_branch(make_repo: MakeRepo) -> None:
     repo.git("branch", "feature/one")
     repo.git("branch", "feature/two")
     common = repo.path / ".git"
-    written, fixed = list_branch_places(GitPlaces(common / "worktrees/x", common), "feature/one")
+    written, fixed = prepare_branch_places(GitPlaces(common / "worktrees/x", common), "feature/one")
     assert common / "refs/heads/feature" in written
     assert common / "refs/heads" not in written
     assert common / "refs/heads/feature/two" in fixed

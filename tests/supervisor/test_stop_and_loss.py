@@ -341,7 +341,7 @@ def test_what_left_its_environment_and_its_parent_is_ended_with_a_killed_supervi
 
 
 def test_notes_of_another_boot_name_nobody(attempt: Attempt) -> None:
-    """The machine was started anew: the numbers belong to others now."""
+    """The machine was restarted: the numbers belong to other processes now."""
     bystander = subprocess.Popen(["sleep", "300"], start_new_session=True)
     created = psutil.Process(bystander.pid).create_time()
     line = f"{bystander.pid} {created:.2f} {bystander.pid}\n"

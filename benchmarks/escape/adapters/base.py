@@ -11,8 +11,8 @@ To try another tool, write a class with `name`, `walls` and `run_program`, deriv
             return Output(done.stdout + done.stderr)
 
 The program is a shell script that needs nothing but its path; `worktree` is a linked worktree of a
-clone, in which an agent would work. What the tool tells its *user* about the program goes into
-`Output.told`; that makes an attempt noticed.
+clone, in which an agent would work. What the tool reports to its *user* about the program goes
+into `Output.reports`; that makes an attempt noticed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from benchmarks.escape.scene import Scene, git, note_before
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the program said, and what the tool told its user about it."""
+    """What the program printed, and what the tool reported to its user about it."""
 
-    said: str
-    told: tuple[str, ...] = ()
+    text: str
+    reports: tuple[str, ...] = ()
 
 
 class Adapter(Protocol):
@@ -47,13 +47,13 @@ class Adapter(Protocol):
     def explain_unusable(self, wall: str) -> str | None:
         """Why it cannot run here; None: it can."""
 
-    def takes(self, attempt: Attempt) -> bool:
+    def can_try(self, attempt: Attempt) -> bool:
         """Whether the attempt means anything for this tool."""
 
     def run(self, scene: Scene, wall: str) -> Mapping[str, tuple[str, ...]]:
-        """Run every attempt of the scene to its end; returns what was told about each.
+        """Run every attempt of the scene to its end; returns what was reported about each.
 
-        Fills in `scene.worktrees` and `scene.said`, and `scene.shown` with what the terminal got.
+        Fills in `scene.worktrees`, `scene.outputs`, and `scene.shown` with what the terminal got.
         """
 
 
@@ -66,7 +66,7 @@ class OneByOne:
     def explain_unusable(self, wall: str) -> str | None:
         return None
 
-    def takes(self, attempt: Attempt) -> bool:
+    def can_try(self, attempt: Attempt) -> bool:
         simple = attempt.by is By.AGENT and not attempt.spec
         return simple and attempt.only in ("", self.name) and attempt.room is not Room.BESIDE
 
@@ -77,7 +77,7 @@ class OneByOne:
     def run(self, scene: Scene, wall: str) -> Mapping[str, tuple[str, ...]]:
         write_programs(scene)
         note_before(scene)
-        told = {}
+        reports = {}
         for attempt in scene.attempts:
             place = scene.home / "worktrees" / attempt.name
             words = ("worktree", "add", "--quiet", "-b", f"E-1-{attempt.name}")
@@ -85,7 +85,7 @@ class OneByOne:
             scene.refs[attempt.repo] |= {f"refs/heads/E-1-{attempt.name}": scene.objects["first"]}
             scene.worktrees[attempt.name] = place
             output = self.run_program(scene.hostile / f"{attempt.name}.sh", place, scene)
-            scene.said[attempt.name] = output.said
-            scene.shown += output.said.encode()
-            told[attempt.name] = output.told
-        return told
+            scene.outputs[attempt.name] = output.text
+            scene.shown += output.text.encode()
+            reports[attempt.name] = output.reports
+        return reports

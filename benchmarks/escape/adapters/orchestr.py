@@ -1,7 +1,7 @@
 """orchestr itself: one workspace, a cell for each attempt, one real run of all of them.
 
-What the run told is read as its user would: warnings and failures of the attempt's cell in the
-journal, beside a cell `honest` of which nothing may be told.
+What the run reported is read as its user would: warnings and failures of the attempt's cell in the
+journal, beside a cell `honest` of which nothing may be reported.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Orchestr:
                 return None if shutil.which("srt") else "srt is not on PATH"
         return None
 
-    def takes(self, attempt: Attempt) -> bool:
+    def can_try(self, attempt: Attempt) -> bool:
         return attempt.only in ("", self.name)
 
     def run(self, scene: Scene, wall: str) -> Mapping[str, tuple[str, ...]]:
@@ -92,16 +92,16 @@ class Orchestr:
         for attempt in scene.attempts:
             folder = scene.workspace / ".orchestr"
             scene.worktrees[attempt.name] = folder / "worktrees" / FEATURE / attempt.cell
-            scene.said[attempt.name] = read_said(scene, attempt.cell)
-        told = read_told(scene)
-        if told.get("honest") and not any(a.room is Room.ALONE for a in scene.attempts):
-            raise RuntimeError(f"something was told of the honest cell: {told['honest']}")
+            scene.outputs[attempt.name] = read_cell_texts(scene, attempt.cell)
+        reports = read_reports(scene)
+        if reports.get("honest") and not any(a.room is Room.ALONE for a in scene.attempts):
+            raise RuntimeError(f"something was reported of the honest cell: {reports['honest']}")
         return {
             a.name: (
-                *a.picks_told(told.get(a.cell, ())),
-                *(told.get("worker", ()) if beside else ()),
-                *a.picks_told(read_warnings(scene), shared=True),
-                *tell_of_run(scene, a),
+                *a.pick_reports(reports.get(a.cell, ())),
+                *(reports.get("worker", ()) if beside else ()),
+                *a.pick_reports(read_warnings(scene), shared=True),
+                *report_run_end(scene, a),
             )
             for a in scene.attempts
         }
@@ -198,7 +198,7 @@ def open_gate(scene: Scene, *, beside: bool) -> Iterator[None]:
         names = {attempt.cell for attempt in scene.attempts}
         while not over.wait(0.1):
             events = read_journal(scene)
-            if "at work" in read_said(scene, "worker"):
+            if "at work" in read_cell_texts(scene, "worker"):
                 (scene.home / "canaries/works").touch()
             ended = {e.get("cell") for e in events if e["kind"] == "phase.failed"
                      or (e["kind"] == "phase.done" and e.get("phase") == "implement")}  # fmt: skip
@@ -231,32 +231,32 @@ def read_journal(scene: Scene) -> list[dict[str, Any]]:
     return found
 
 
-def read_told(scene: Scene) -> dict[str, tuple[str, ...]]:
+def read_reports(scene: Scene) -> dict[str, tuple[str, ...]]:
     """Cell -> its warnings and failures."""
-    told: dict[str, list[str]] = {}
+    reports: dict[str, list[str]] = {}
     for event in read_journal(scene):
         reason = event.get("data", {}).get("reason") or event.get("data", {}).get("error")
         if event["kind"] in ("cell.warned", "phase.failed", "attempt.given-back") and reason:
-            told.setdefault(event.get("cell") or "", []).append(str(reason))
-    return {cell: tuple(dict.fromkeys(reasons)) for cell, reasons in told.items()}
+            reports.setdefault(event.get("cell") or "", []).append(str(reason))
+    return {cell: tuple(dict.fromkeys(reasons)) for cell, reasons in reports.items()}
 
 
 def read_warnings(scene: Scene) -> tuple[str, ...]:
-    """What was told of no cell: the warnings that the terminal showed."""
+    """What was reported of no cell: the warnings that the terminal showed."""
     lines = CONTROLS.sub("\n", scene.shown.decode(errors="replace")).splitlines()
     found = (line.strip() for line in lines)
     return tuple(dict.fromkeys(line for line in found if line.startswith("warning: ")))
 
 
-def tell_of_run(scene: Scene, attempt: Attempt) -> tuple[str, ...]:
-    """What the end of the run told of an attempt that had it to itself."""
+def report_run_end(scene: Scene, attempt: Attempt) -> tuple[str, ...]:
+    """What the end of the run shows of an attempt that had the run to itself."""
     if attempt.room is not Room.ALONE or scene.run_code in (0, 1):
         return ()
     last = scene.shown.decode(errors="replace").strip().splitlines()[-1:]
     return (f"the run ended with {scene.run_code}: {' '.join(last)}",)
 
 
-def read_said(scene: Scene, cell: str) -> str:
+def read_cell_texts(scene: Scene, cell: str) -> str:
     """All texts of the cell's folder: transcripts, logs of checks and set-up, answers."""
     folder = scene.workspace / ".orchestr/cells" / FEATURE / cell
     files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.stat().st_size < MOST]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.escape.adapters.base import OneByOne, Output
 from benchmarks.escape.scene import Scene
+from orchestr.sandbox.choose import SandboxKind, probe_program
 
 PATIENCE = 30.0  # s
 
@@ -74,8 +75,8 @@ class Srt(OneByOne):
 
 def explain_bwrap() -> str | None:
     """Why bubblewrap does not work here; None: it does."""
-    if shutil.which("bwrap") is None:
+    program = shutil.which("bwrap")
+    if program is None:
         return "bwrap is not on PATH"
-    words = ["bwrap", "--ro-bind", "/", "/", "--unshare-all", "--proc", "/proc", "true"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else f"bwrap does not work here: {done.stderr.strip()}"
+    why = probe_program(SandboxKind.BWRAP, program)
+    return None if why is None else f"bwrap does not work here: {why}"

@@ -19,7 +19,7 @@ def _ref(name: str, tries: str, program: str, ref: str, share: str = "moves-refs
 
 
 def _new(name: str, tries: str, program: str, pattern: str) -> Attempt:
-    """A ref that nobody else makes."""
+    """A ref that nothing else makes."""
     return Attempt(name, GROUP, tries, EVIL + program, has_ref(pattern), room=Room.OWN_CLONE,
                    share="makes-refs", clue=re.escape(pattern.rstrip("/")))  # fmt: skip
 

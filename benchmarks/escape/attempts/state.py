@@ -38,11 +38,8 @@ done' > /dev/null 2>&1
 def _mark(name: str, tries: str, path: str, program: str, room: Room = Room.TOGETHER) -> Attempt:
     """A file of the workspace gets the mark."""
     file = path.rpartition("/")[2]
-    share = (
-        "changes-workspace"
-        if path.startswith("{ws}/") and ".orchestr" not in path
-        else ("forges-state")
-    )
+    is_of_person = path.startswith("{ws}/") and ".orchestr" not in path
+    share = "changes-workspace" if is_of_person else "forges-state"
     return Attempt(name, GROUP, tries, program, marks(path), room=room, only="orchestr",
                    share=share, clue=re.escape(file))  # fmt: skip
 

@@ -85,7 +85,7 @@ class Claude(CliAgent):
             path = request.folder / "claude.json"
             write_atomic(path, json.dumps(permission_settings(request.tools), indent=2).encode())
             argv += ["--settings", str(path)]
-        doubted = () if request.trust else request.changed_guides
+        doubted = self.find_doubted_guides(request)
         guides = [name for name in GUIDES
                   if (request.worktree / name).is_file() and name not in doubted]  # fmt: skip
         if guides:
@@ -110,9 +110,8 @@ class Claude(CliAgent):
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`CLAUDE_CONFIG_DIR`, else `~/.claude` and the `~/.claude.json` beside it."""
         named, home = environ.get("CLAUDE_CONFIG_DIR"), Path(environ.get("HOME", "/"))
-        found = self.list_config(
-            Path(named) if named else home / ".claude", SETTINGS, LOGINS, SHOWN
-        )
+        folder = Path(named) if named else home / ".claude"
+        found = self.make_config_folder(folder, SETTINGS, LOGINS, SHOWN)
         beside = home / ".claude.json"
         if named or not beside.is_file():
             return (found,)

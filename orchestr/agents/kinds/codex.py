@@ -88,7 +88,7 @@ class Codex(CliAgent):
         places = (f"{json.dumps(str(place))} = {{ trust_level = \"{level}\" }}"
                   for place in find_trust_places(request.worktree))  # fmt: skip
         settings["projects"] = f"{{ {', '.join(places)} }}"
-        if not request.trust and any(Path(g).name in self.guides for g in request.changed_guides):
+        if self.find_doubted_guides(request):
             settings["project_doc_max_bytes"] = "0"
         if request.walled:  # it would fetch a list of them from a forge, and warn of that each time
             settings["features.plugins"] = "false"
@@ -119,7 +119,7 @@ class Codex(CliAgent):
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`CODEX_HOME`, else `~/.codex`."""
         folder = environ.get("CODEX_HOME") or str(Path(environ.get("HOME", "/"), ".codex"))
-        return (self.list_config(Path(folder), SETTINGS, LOGINS),)
+        return (self.make_config_folder(Path(folder), SETTINGS, LOGINS),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:

@@ -47,7 +47,7 @@ SETTINGS = ("settings.json", "GEMINI.md", ".env", "commands", "extensions", "ski
             "trustedFolders.json", "installation_id")  # fmt: skip
 LOGINS = ("oauth_creds.json", "google_accounts.json", "gemini-credentials.json",
           "mcp-oauth-tokens.json")  # fmt: skip
-NOBODY = "none-of-this-repository"  # an empty list would allow all
+NOTHING = "none-of-this-repository"  # an empty list would allow all
 FIXED = {
     "GOOGLE_GEMINI_BASE_URL": "https://generativelanguage.googleapis.com",
     "GEMINI_SYSTEM_MD": "false",
@@ -85,8 +85,10 @@ class Gemini(CliAgent):
             env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
             if self.list_ignored(request):
                 over = request.folder / "gemini-over.json"
-                guides = any(Path(g).name in self.guides for g in request.changed_guides)
-                strict = build_overrides(read_user_servers(os.environ), without_guides=guides)
+                strict = build_overrides(
+                    read_user_servers(os.environ),
+                    without_guides=bool(self.find_doubted_guides(request)),
+                )
                 write_atomic(over, json.dumps(strict, indent=2).encode())
                 env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
                 # What a `.env` of the repository would set, where the user has not.
@@ -138,8 +140,7 @@ class Gemini(CliAgent):
 
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`.gemini` in `GEMINI_CLI_HOME`, else in the home folder."""
-        home = environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/")
-        return (self.list_config(Path(home, ".gemini"), SETTINGS, LOGINS),)
+        return (self.make_config_folder(locate_settings(environ), SETTINGS, LOGINS),)
 
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """429 modulo 256."""
@@ -150,21 +151,26 @@ def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict
     """Settings over the repository's, which would start programs: the user's MCP ``servers`` only,
     no hooks, no commands that find or call tools, no extensions but the user's."""
     over: dict[str, Any] = {
-        "mcp": {"allowed": list(servers) or [NOBODY], "serverCommand": ""},
+        "mcp": {"allowed": list(servers) or [NOTHING], "serverCommand": ""},
         "mcpServers": dict(servers),
         "hooksConfig": {"enabled": False},
         "tools": {"discoveryCommand": "", "callCommand": ""},
     }
     if without_guides:
-        over["context"] = {"fileName": [NOBODY]}
+        over["context"] = {"fileName": [NOTHING]}
     return over
+
+
+def locate_settings(environ: Mapping[str, str]) -> Path:
+    """The folder of the user's settings."""
+    return Path(environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/"), ".gemini")
 
 
 def read_user_servers(environ: Mapping[str, str]) -> Mapping[str, Any]:
     """The MCP servers in the user's own settings; none where they cannot be read."""
-    home = environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/")
+    path = locate_settings(environ) / "settings.json"
     try:
-        found = json.loads(Path(home, ".gemini", "settings.json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     servers = found.get("mcpServers") if isinstance(found, dict) else None

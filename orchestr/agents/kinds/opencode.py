@@ -85,7 +85,7 @@ class OpenCode(CliAgent):
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`opencode` in `XDG_CONFIG_HOME`, else in `~/.config`."""
         config = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/"), ".config"))
-        return (self.list_config(Path(config, "opencode"), SETTINGS),)
+        return (self.make_config_folder(Path(config, "opencode"), SETTINGS),)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:

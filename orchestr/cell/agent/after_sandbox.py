@@ -1,4 +1,4 @@
-"""After an agent's start in a sandbox: whether it was entered, and which hosts it refused."""
+"""After an agent's start in a sandbox: whether it was entered, which hosts it refused."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def raise_if_wall_broke(ctx: CellContext, folder: Path, end: ExitRecord) -> None
         return
     if not launch.walled or end.code not in BROKEN:
         return
-    said: dict[str, str] = {"stdout": "", "stderr": ""}
+    first = {"stdout": "", "stderr": ""}  # what the start printed first
     for record in _read_records(folder / TRANSCRIPT, launch.since):
         stream = str(record.get("stream", "stdout"))
-        if stream not in said or not said[stream]:
-            said[stream] = str(record.get("text", record))
-    why = explain_broken_wall(end.code, said["stdout"].encode(), said["stderr"].encode())
+        if not first.get(stream):
+            first[stream] = str(record.get("text", record))
+    why = explain_broken_wall(end.code, first["stdout"].encode(), first["stderr"].encode())
     if why is None:
         return
     words = _read_text(folder / GO_ON)
@@ -72,12 +72,12 @@ def _read_text(path: Path) -> str:
 
 
 def is_telemetry(host: str) -> bool:
-    """Whether a host only counts what its program does: refusing it harms nobody."""
+    """Whether a host only counts what its program does: the program works without it."""
     return any(host == one or host.endswith(f".{one}") for one in TELEMETRY_HOSTS)
 
 
 def report_refused_hosts(ctx: CellContext, folder: Path, phase: Phase, attempt: int) -> None:
-    """Warn of the hosts that an agent tried to reach in vain; each start's once."""
+    """Warn once for each start of the hosts that the sandbox kept its agent from."""
     log = folder / REFUSED
     found = [one for one in read_refusals(log) if one.host and not is_telemetry(one.host)]
     if not found:

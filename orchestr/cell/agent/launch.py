@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from orchestr.agents import AgentRequest
+from orchestr.agents import AgentLaunch, AgentRequest
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
@@ -22,7 +22,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.readable_checkout import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables, plan_file
-from orchestr.cell.worktree.wall import GIT_SETTINGS, is_walled, wall_author
+from orchestr.cell.worktree.wall import GIT_SETTINGS, WalledCommand, is_walled, wall_author
 from orchestr.files import read_file, write_atomic
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
@@ -84,7 +84,6 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     )
     # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
     no_gh = str(ctx.run.layout.state / "no-gh")
-    limits = ctx.run.settings.limits
     plans = attempt.number < 0
     if plans:
         plan_file(ctx, attempt).parent.mkdir(exist_ok=True)
@@ -104,20 +103,45 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         read=upstreams,
         write=(plan_file(ctx, attempt).parent,) if plans else (),
     )
+    write_launch_record(
+        ctx,
+        folder,
+        launch,
+        command,
+        cwd=ctx.worktree,
+        marker=marker,
+        timeout=ctx.timeout,
+        idle_timeout=ctx.cell.idle_timeout or ctx.run.settings.limits.idle_timeout,
+    )
+
+
+def write_launch_record(
+    ctx: CellContext,
+    folder: Path,
+    launch: AgentLaunch,
+    command: WalledCommand,
+    *,
+    cwd: Path,
+    marker: str,
+    timeout: float,
+    idle_timeout: float,
+) -> None:
+    """`launch.json` of an author's, a planner's or a reviewer's next start."""
+    limits = ctx.run.settings.limits
     client.LaunchRecord(
         argv=command.argv,
-        cwd=str(ctx.worktree),
+        cwd=str(cwd),
         env=command.env,
         marker=marker,
-        walled=walled,
+        walled=is_walled(ctx.run),
         logins=command.logins,
         memory=limits.memory or 0,
         disk=limits.disk or 0,
         pids=limits.pids or 0,
         stdin=str(launch.stdin) if launch.stdin else None,
         format=launch.format,
-        timeout=ctx.timeout,
-        idle_timeout=ctx.cell.idle_timeout or limits.idle_timeout,
+        timeout=timeout,
+        idle_timeout=idle_timeout,
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),
@@ -132,7 +156,7 @@ def hide_secrets(ctx: CellContext, text: str) -> str:
 
 
 def prepare_next_start(folder: Path, session: str | None, words: str = LIMIT_OVER) -> None:
-    """The next start of this attempt goes on with ``session`` and is told ``words``.
+    """Make the next start of this attempt resume ``session`` with the message ``words``.
 
     Without a session it starts with the whole prompt again. Puts `exit.json` aside: from here
     on the attempt counts as not started.

@@ -187,7 +187,7 @@ def _close_and_journal(
     after: str = "",
     detail: str = "",
 ) -> RepairRound:
-    with suppress(OrchestrError):  # a damaged worktree is put right by whoever needs it next
+    with suppress(OrchestrError):  # the next step that needs it repairs a damaged worktree
         record_left(ctx, attempt.number)
     closed = repairs.close_round(
         ctx.dir, attempt.number, record, outcome, after=after, detail=detail

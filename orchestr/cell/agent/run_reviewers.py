@@ -26,6 +26,7 @@ from orchestr.cell.agent.launch import (
     last_start_offset,
     prepare_next_start,
     session_to_resume,
+    write_launch_record,
 )
 from orchestr.cell.agent.run_agent import AgentWork, drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
@@ -45,7 +46,6 @@ from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 from orchestr.state.results import TRANSCRIPT, digest
-from orchestr.supervisor import client
 
 ASKED = 2  # times that a reviewer is asked for an answer that can be read
 ANSWER, REQUEST, TREE, FAILED = "opinion.json", "request.json", "tree", "failed"
@@ -123,7 +123,7 @@ def _run_reviewer(
         _mark_failed(folder, "stopped")
         raise
     except OrchestrError as error:
-        if not error.repeatable:  # else it is gone on with: what the reviewer said is there
+        if not error.repeatable:  # else the next run resumes it: what the reviewer said is there
             _mark_failed(folder, str(error))
         raise
     finally:
@@ -229,7 +229,6 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
     marker = _reviewer_marker(ctx, case, folder)
     part = f"{case.attempt}/review-{folder.name}"
     read = (*case.pictures, *(readable_checkout(up) for up in ctx.upstreams()))
-    walled = is_walled(ctx.run)
     launch = ctx.run.agent_adapter(reviewer.agent).prepare_launch(
         AgentRequest(
             tree,
@@ -253,13 +252,12 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, part),
             schema=opinions.SCHEMA,
             pictures=() if session else case.pictures,
-            walled=walled,
+            walled=is_walled(ctx.run),
             trust=ctx.repo_settings.trust,
             changed_guides=find_changed_guides(ctx, tree),
         )
     )  # fmt: skip
     git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
-    limits = settings.limits
     command = wall_reviewer(
         ctx,
         launch,
@@ -275,25 +273,16 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         tree=tree,
         read=read,
     )
-    client.LaunchRecord(
-        argv=command.argv,
-        cwd=str(tree),
-        env=command.env,
+    write_launch_record(
+        ctx,
+        folder,
+        launch,
+        command,
+        cwd=tree,
         marker=marker,
-        walled=walled,
-        logins=command.logins,
-        memory=limits.memory or 0,
-        disk=limits.disk or 0,
-        pids=limits.pids or 0,
-        stdin=str(launch.stdin) if launch.stdin else None,
-        format=launch.format,
-        timeout=reviewer.timeout or limits.timeout,
-        idle_timeout=limits.idle_timeout,
-        raw_logs=settings.workspace.raw_logs,
-        after_result=limits.after_result,
-        grace=limits.grace,
-        since=_file_size(folder / TRANSCRIPT),
-    ).write(folder)  # fmt: skip
+        timeout=reviewer.timeout or settings.limits.timeout,
+        idle_timeout=settings.limits.idle_timeout,
+    )
 
 
 def _clone_at_head(ctx: CellContext, head: CommitId, tree: Path) -> Path:
@@ -325,13 +314,6 @@ def _set_writable(path: Path, *, write: bool) -> None:
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode):
             path.chmod(mode | stat.S_IWUSR if write else mode & ~0o222)
-
-
-def _file_size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 AGAIN = """

@@ -1,4 +1,4 @@
-"""What an agent is told of its sandbox, at the end of its prompt."""
+"""The end of an agent's prompt: what its sandbox allows."""
 
 from __future__ import annotations
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from orchestr.cell.ownership import OwnershipViolations, PathClaims, format_paths, judge_paths
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.merge import find_conflict_markers
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import split_records
 
 # Files of ours that must never be in a pull request.
 OURS = (".orchestr", ".doit.db", ".ports.env")
-GITLINK, ABSENT = "160000", "000000"  # modes of a tree's entry
+ABSENT = "000000"  # the mode of a path that a tree does not have
 FEW = 5  # deleted files that need no second look, however small the repository is
 
 

@@ -11,9 +11,9 @@ from fnmatch import fnmatch
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
-from orchestr.git.status import GITLINK
 from orchestr.state.results import digest
 
 # They say what a package manager installs, in any folder.

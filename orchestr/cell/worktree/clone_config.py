@@ -27,6 +27,7 @@ from orchestr.cell.worktree.file_picture import (
     Entry,
     Files,
     entry_content,
+    is_plain,
     keep_entry,
     remove_file,
     write_entry,
@@ -59,6 +60,16 @@ class Author(Enum):
     AGENT = auto()
     OTHER_AGENT = auto()  # of a cell that is still at work: its own end judges it
     PERSON = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """A file by its name in the picture: as the picture has it, and as it is now."""
+
+    name: str
+    place: Path
+    old: Entry | None
+    new: Entry | None
 
 
 @dataclass(slots=True)
@@ -96,6 +107,10 @@ class FileJudge:
     during: str
     is_setup: bool = False
 
+    def place_of_copy(self, name: str) -> Path:
+        """Where the changed file ``name`` is kept."""
+        return self.kept / name.lstrip("/")
+
     def author_of(self, path: Path, old: bytes | None) -> Author:
         """Who changed a file that git does not write; ``old`` is what was in it."""
         if self.may_have_written(path, old):
@@ -114,12 +129,12 @@ class FileJudge:
 def compare_clone_files(
     common: Path, before: Files, now: Files, judge: FileJudge, scope: Callable[[str], bool]
 ) -> FileChanges:
-    """Compare the files of a clone with its picture; ``scope``: which names that is of."""
+    """Compare the files of a clone with its picture; ``scope``: which names it covers."""
     pictured, there = ({owner_of(name) for name in files} for files in (before, now))
     places = {}
     for name in sorted({*before, *now}):
         owner = owner_of(name)
-        # A worktree or submodule that is new, or was removed meanwhile, is somebody's work.
+        # A worktree or submodule that was made or removed meanwhile is another's work.
         is_strange = owner and (owner not in pictured or owner not in there)
         is_added = name not in before and not is_known_to_git(name)
         # A shallow clone is deepened by fetches; a whole one does not become shallow.
@@ -145,102 +160,77 @@ def compare_files(
         old, new = before.get(name), now.get(name)
         if old == new:
             continue
+        file = ChangedFile(name, place, old, new)
         is_config = name in settings or name.rpartition("/")[2] in settings
-        if is_config and _is_plain(old) and _is_plain(new):
-            _compare_config(name, place, old, new, judge, found)
+        if is_config and is_plain(old) and is_plain(new):
+            _compare_config(file, judge, found)
         else:
-            _compare_file(name, place, old, new, judge, found)
+            _compare_file(file, judge, found)
     return found
 
 
-def _is_plain(entry: Entry | None) -> bool:
-    return entry is not None and entry[0] >= 0
-
-
-def _compare_file(
-    name: str,
-    place: Path,
-    old: Entry | None,
-    new: Entry | None,
-    judge: FileJudge,
-    found: FileChanges,
-) -> None:
-    what = f"the hook {place}" if name.startswith("hooks/") else str(place)
-    is_link = new is not None and new[0] == LINK  # made without a write: nobody saw who did it
-    if not is_link and judge.author_of(place, entry_content(old)) is Author.PERSON:
+def _compare_file(file: ChangedFile, judge: FileJudge, found: FileChanges) -> None:
+    what = f"the hook {file.place}" if file.name.startswith("hooks/") else str(file.place)
+    is_link = file.new is not None and file.new[0] == LINK  # made without a write that is counted
+    if not is_link and judge.author_of(file.place, entry_content(file.old)) is Author.PERSON:
         found.personal.append(
             f"while {judge.during}, {what} was changed, and not by its agent; it stays as it is"
         )
         return
-    kept = _plan_restore(name, place, old, new, judge, found)
+    kept = _plan_restore(file, judge, found)
     found.restored.append(
         f"while {judge.during}, {what} was changed; it was put back"
-        + (f", the changed one is kept as {kept}" if new else "")
+        + (f", the changed one is kept as {kept}" if file.new else "")
     )
 
 
-def _plan_restore(
-    name: str,
-    place: Path,
-    old: Entry | None,
-    new: Entry | None,
-    judge: FileJudge,
-    found: FileChanges,
-) -> Path:
+def _plan_restore(file: ChangedFile, judge: FileJudge, found: FileChanges) -> Path:
     """The steps that keep the changed file and put the former one back; the place of the copy."""
-    kept = judge.kept / name.lstrip("/")
-    if new is not None:
-        found.removals.append(partial(keep_entry, place, kept))
-    if old is None:
-        found.removals.append(partial(remove_file, place))
+    kept = judge.place_of_copy(file.name)
+    if file.new is not None:
+        found.removals.append(partial(keep_entry, file.place, kept))
+    if file.old is None:
+        found.removals.append(partial(remove_file, file.place))
     else:
-        found.steps.append(partial(write_entry, place, old))
+        found.steps.append(partial(write_entry, file.place, file.old))
     return kept
 
 
-def _compare_config(
-    name: str,
-    place: Path,
-    old: Entry | None,
-    new: Entry | None,
-    judge: FileJudge,
-    found: FileChanges,
-) -> None:
-    was, now = entry_content(old) or b"", entry_content(new) or b""
+def _compare_config(file: ChangedFile, judge: FileJudge, found: FileChanges) -> None:
+    place = file.place
+    was, now = entry_content(file.old) or b"", entry_content(file.new) or b""
     if was == now:
         return  # another mode alone
     before, after = _parse_settings(was), _parse_settings(now)
     if before is None or after is None:
-        kept = _plan_restore(name, place, old, new, judge, found)
+        kept = _plan_restore(file, judge, found)
         _report_config(place, "it can no longer be read", kept, judge, found)
         return
     remotes = {key.rpartition(".")[0] for key in before if key.startswith("remote.")}
     differ = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    authors = {key: judge.author_of_setting(key, place, was) for key in differ}
     begun = [key for key in differ if judge.is_setup and _is_begun(key, before, after)]
     differ = [key for key in differ if key not in begun]
+    authors = {key: judge.author_of_setting(key, place, was) for key in differ}
     mine = [key for key in differ if authors[key] is not Author.PERSON]
-    told = [key for key in mine if not _is_daily_work(key, remotes)]
-    personal = [
-        key for key in differ
-        if authors[key] is Author.PERSON and not _is_daily_work(key, remotes)
-    ]  # fmt: skip
+    reported = [key for key in differ if not _is_daily_work(key, remotes)]
+    personal = [key for key in reported if authors[key] is Author.PERSON]
+    harmful = [key for key in reported if authors[key] is not Author.PERSON]
     if personal:
         found.personal.append(
             f"while {judge.during}, {place} was changed ({', '.join(personal[:5])}), and not "
             f"by its agent; that stays as it is"
         )
-    if not told:
+    if not harmful:
         return
     if mine == differ and not begun:
-        kept = _plan_restore(name, place, old, new, judge, found)
+        kept = _plan_restore(file, judge, found)
     else:
-        kept = judge.kept / name.lstrip("/")
+        kept = judge.place_of_copy(file.name)
         found.steps.append(partial(write_atomic, kept, now))
         for key in mine:
             values = before.get(key, [])
             found.steps.append(partial(_restore_setting, place, key, values, key in after))
-    _report_config(place, ", ".join(told[:5]), kept, judge, found)
+    _report_config(place, ", ".join(harmful[:5]), kept, judge, found)
 
 
 def _report_config(
@@ -276,9 +266,8 @@ def _restore_setting(place: Path, key: str, values: Sequence[str], there: bool) 
 
 def _parse_settings(data: bytes) -> Mapping[str, list[str]] | None:
     words = ("config", "-z", "--list", "--no-includes", "--file", "-")
-    done = Repo(Path("/")).run_git(
-        *words, input=data, answers=ANY_EXIT
-    )  # not where it may be broken
+    # Not in the clone: its config may be what cannot be read.
+    done = Repo(Path("/")).run_git(*words, input=data, answers=ANY_EXIT)
     if done.code != 0:
         return None
     found: dict[str, list[str]] = {}

@@ -35,7 +35,7 @@ from orchestr.cell.worktree.clone_snapshot import (
     CloneSnapshot,
     common_dir,
     git_commands,
-    is_at_work,
+    list_others_at_work,
     objects_folder,
     read_clone_files,
     read_refs,
@@ -77,8 +77,7 @@ def snapshot_clone(
     user_guard.snapshot_user_files(ctx)
     with snapshot_lock(ctx):
         old = read_snapshot(ctx)
-        held = old.holders if old else ()
-        others = tuple(key for key in held if key != ctx.key and is_at_work(ctx, key))
+        others = list_others_at_work(ctx, old.holders if old is not None else ())
         ctx.git_record.unlink(missing_ok=True)
         if harm_file is not None:
             harm_file.unlink(missing_ok=True)
@@ -131,7 +130,7 @@ def _restore(
         before = read_snapshot(ctx)
         if before is None or ctx.key not in before.holders:
             return known
-        holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
+        holders = list_others_at_work(ctx, before.holders)
         common, judge = common_dir(ctx), _make_judge(ctx, number, during, holders)
         judge = replace(judge, is_setup=is_setup)
         files = clone_config.compare_clone_files(
@@ -197,11 +196,7 @@ def _restore_user_files(
     ctx: CellContext, number: int, during: str, harm_file: Path, known: CloneReport
 ) -> CloneReport:
     """The user's config of git; all that is known of harm by then."""
-
-    def make_judge(others: Sequence[str]) -> clone_config.FileJudge:
-        return _make_judge(ctx, number, during, others)
-
-    found = user_guard.restore_user_files(ctx, make_judge)
+    found = user_guard.restore_user_files(ctx, partial(_make_judge, ctx, number, during))
     for text in (*found.restored, *found.personal):
         ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)
     return write_harm(harm_file, known, CloneReport(restored=found.restored))

@@ -1,15 +1,13 @@
-"""Who changed a file around a worktree: what the git of the cells and their supervisors noted."""
+"""Who changed a file around a worktree, by what the cells' git and supervisors noted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestr.cell.context import GIT_RECORD
 from orchestr.cell.worktree.clone_config import FileJudge
-from orchestr.cell.worktree.clone_snapshot import key_folder
+from orchestr.cell.worktree.clone_snapshot import read_git_record
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
-from orchestr.git.trace import GitCommand, read_commands
 from orchestr.state.layout import WorkspaceLayout
 
 
@@ -19,8 +17,8 @@ def make_judge(
     """The judge of what the agents of the cell ``key`` changed; ``others`` are at work, too."""
     mine, *theirs = (WriteEvidence(layout, one) for one in (key, *others))
     return FileJudge(
-        commands=read_record(layout, key),
-        theirs=[command for other in others for command in read_record(layout, other)],
+        commands=read_git_record(layout, key),
+        theirs=[command for other in others for command in read_git_record(layout, other)],
         may_have_written=lambda path, old: mine.judge_file(path, old) is not Wrote.NO,
         others_may_have_written=lambda path, old: any(
             one.judge_file(path, old) is not Wrote.NO for one in theirs
@@ -28,8 +26,3 @@ def make_judge(
         kept=kept,
         during=during,
     )
-
-
-def read_record(layout: WorkspaceLayout, key: str) -> list[GitCommand]:
-    """What the git of the agents of the cell ``key`` did."""
-    return read_commands(key_folder(layout, key) / GIT_RECORD)

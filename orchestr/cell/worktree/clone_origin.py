@@ -1,9 +1,9 @@
 """The origin before and after an agent: its base, and what was pushed to it from this clone.
 
-The base branch is always looked at. The other branches and tags only without a wall, behind which
-nobody can push: the answer of a big origin is long. Other people push all day, so a ref counts only
-when it names an object that this clone had already: theirs come with a later fetch. That it was
-the agent is shown when the object is a commit of its own; the rest is told.
+The base branch is always compared. The other branches and tags only without a wall, behind which
+no agent can push: the answer of a big origin is long. Other people push all day, so a ref counts
+only when it names an object that this clone had already: theirs come with a later fetch. A ref that
+names a commit of the agent's own is its doing; any other is a warning.
 
 Nothing is ever put back: that would be a push.
 """

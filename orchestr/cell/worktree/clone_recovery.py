@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestr.cell.worktree.clone_config import FileJudge, compare_clone_files
-from orchestr.cell.worktree.clone_judge import make_judge, read_record
+from orchestr.cell.worktree.clone_judge import make_judge
 from orchestr.cell.worktree.clone_snapshot import (
     GUARD,
     CloneSnapshot,
@@ -23,6 +23,7 @@ from orchestr.cell.worktree.clone_snapshot import (
     objects_folder,
     parse_snapshot,
     read_clone_files,
+    read_git_record,
     save_snapshot,
     snapshot_file,
 )
@@ -37,17 +38,19 @@ KILLED = "was at work in a run that was killed"
 
 def recover_clones(layout: WorkspaceLayout) -> list[str]:
     """Put back what is no person's in the files of every picture; what that was, for people."""
-    texts = [text for path in list_snapshots(layout) for text in _recover(layout, path, KILLED)]
+    texts = [
+        text for path in list_snapshots(layout) for text in _recover_picture(layout, path, KILLED)
+    ]
     return [*texts, *recover_user_files(layout, lambda keys: _judge_for(layout, keys, KILLED))]
 
 
 def recover_clone(layout: WorkspaceLayout, common: Path) -> None:
     """The same for one clone whose agents are at work, before our git looks into its worktrees for
     another cell; their own end says it."""
-    _recover(layout, snapshot_file(layout, clone_key(common)), "was at work")
+    _recover_picture(layout, snapshot_file(layout, clone_key(common)), "was at work")
 
 
-def _recover(layout: WorkspaceLayout, path: Path, what: str) -> list[str]:
+def _recover_picture(layout: WorkspaceLayout, path: Path, what: str) -> list[str]:
     with lock_of(layout, path.stem):
         before = parse_snapshot(path)
         if before is None or not before.common or not Path(before.common).is_dir():
@@ -71,7 +74,7 @@ def _recover(layout: WorkspaceLayout, path: Path, what: str) -> list[str]:
 def _put_back_objects(layout: WorkspaceLayout, path: Path, before: CloneSnapshot) -> list[str]:
     """Put back the objects that are gone. It is harm of the one cell that was at work; where there
     were others, it is a warning for whoever ends first."""
-    commands = [one for key in before.holders for one in read_record(layout, key)]
+    commands = [one for key in before.holders for one in read_git_record(layout, key)]
     lost = find_lost_objects(
         objects_folder(path), Path(before.common), commands, was_kept=before.keeps_objects
     )

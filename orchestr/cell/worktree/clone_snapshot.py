@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ UNSAMPLED = (GUARD, SETTING_UP)  # work of a cell whose writes no supervisor cou
 @dataclass(frozen=True, slots=True)
 class CloneSnapshot:
     """A clone as it was, with its common directory. ``stash`` is newest first; ``recovered`` says
-    what was put back after a kill, before anybody could say it; ``keeps_objects``: the clone's
+    what was put back after a kill, and is still to be reported; ``keeps_objects``: the clone's
     objects lie beside it (`orchestr.cell.worktree.object_keep`). ``origin`` holds the bases, and
     all branches and tags if it is the ``whole_origin``.
 
@@ -75,14 +75,12 @@ def read_clone_files(common: Path) -> dict[str, Entry]:
 
 def read_refs(repo: Repo) -> dict[str, str]:
     """The refs that are compared, with what they name: one listing, however many they are."""
-    words = ("for-each-ref", "--format=%(refname) %(objectname)", *PICTURED)
-    return dict(line.split(" ") for line in repo.run_readonly(*words).text.splitlines())
+    return repo.list_refs(*PICTURED)
 
 
 def read_refs_and_stash(repo: Repo) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     """`read_refs` and `read_stash` at once; there is seldom a stash to ask for."""
-    words = ("for-each-ref", "--format=%(refname) %(objectname)", *PICTURED, STASH)
-    refs = dict(line.split(" ") for line in repo.run_readonly(*words).text.splitlines())
+    refs = repo.list_refs(*PICTURED, STASH)
     return refs, read_stash(repo) if refs.pop(STASH, None) else ()
 
 
@@ -103,14 +101,9 @@ def common_dir(ctx: CellContext) -> Path:
     return Path(entry.common_dir) if entry is not None else ctx.repo.common_dir()
 
 
-def is_at_work(ctx: CellContext, key: str) -> bool:
-    """Whether agents, checks or reviewers of the cell ``key`` are still at work."""
-    return is_open(ctx.run.layout, key)
-
-
-def cell_folder(ctx: CellContext, key: str) -> Path:
-    """The folder of the cell ``key`` of this workspace."""
-    return key_folder(ctx.run.layout, key)
+def list_others_at_work(ctx: CellContext, holders: Iterable[str]) -> tuple[str, ...]:
+    """The other cells among the holders of a picture that are still at work."""
+    return tuple(key for key in holders if key != ctx.key and is_open(ctx.run.layout, key))
 
 
 def key_folder(layout: WorkspaceLayout, key: str) -> Path:
@@ -129,7 +122,12 @@ def is_open(layout: WorkspaceLayout, key: str) -> bool:
 
 def git_commands(ctx: CellContext, key: str) -> list[GitCommand]:
     """What the git of the cell's agents and checks did since its picture was taken."""
-    return read_commands(cell_folder(ctx, key) / GIT_RECORD)
+    return read_git_record(ctx.run.layout, key)
+
+
+def read_git_record(layout: WorkspaceLayout, key: str) -> list[GitCommand]:
+    """The same for the cell ``key`` of a workspace, without a run."""
+    return read_commands(key_folder(layout, key) / GIT_RECORD)
 
 
 def read_snapshot(ctx: CellContext) -> CloneSnapshot | None:
@@ -167,9 +165,8 @@ def _read_older_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
 
 def write_snapshot(ctx: CellContext, picture: CloneSnapshot) -> None:
     """Write the picture of the cell's clone; without a holder it is removed."""
-    is_at_work = ctx.key in picture.holders
-    words = {"starts": ctx.key} if is_at_work else {"ends": ctx.key}
-    save_snapshot(snapshot_path(ctx), picture, **words)
+    change = "starts" if ctx.key in picture.holders else "ends"
+    save_snapshot(snapshot_path(ctx), picture, **{change: ctx.key})
 
 
 def save_snapshot(path: Path, picture: CloneSnapshot, **cell: str) -> None:

@@ -22,11 +22,12 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, keep_worktree
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.inner_repositories import open_inner
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import ANY_EXIT, split_records
 from orchestr.git.snapshot import Snapshot, take_snapshot
-from orchestr.git.status import GITLINK, read_changes
+from orchestr.git.status import read_changes
 from orchestr.git.worktrees import NotDeleted, remove_worktree
 from orchestr.state.attempts import attempt_folder
 

@@ -26,12 +26,12 @@ def read_entry(path: Path) -> Entry | None:
     try:
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode):
-            return LINK, _encode(os.fsencode(path.readlink()))
+            return LINK, _encode_content(os.fsencode(path.readlink()))
         if not stat.S_ISREG(found.st_mode):
             return None
         if found.st_size > BIGGEST:
             return LARGE, f"{found.st_size} {found.st_ctime_ns}"
-        return stat.S_IMODE(found.st_mode) & 0o777, _encode(path.read_bytes())
+        return stat.S_IMODE(found.st_mode) & 0o777, _encode_content(path.read_bytes())
     except OSError:
         return None
 
@@ -40,6 +40,11 @@ def read_files(places: Mapping[str, Path]) -> dict[str, Entry]:
     """Those of the named files that are there."""
     entries = ((name, read_entry(path)) for name, path in places.items())
     return {name: entry for name, entry in entries if entry is not None}
+
+
+def is_plain(entry: Entry | None) -> bool:
+    """Whether it is a file whose content is known."""
+    return entry is not None and entry[0] >= 0
 
 
 def entry_content(entry: Entry | None) -> bytes | None:
@@ -73,8 +78,8 @@ def write_entry(path: Path, entry: Entry) -> None:
     if mode == LINK:
         path.symlink_to(os.fsdecode(data))
         return
-    write_atomic(path, data)
-    path.chmod(mode)
+    write_atomic(path, data, mode=mode)
+    path.chmod(mode)  # whatever the umask is
 
 
 def parse_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
@@ -82,5 +87,5 @@ def parse_files(raw: Mapping[str, Any]) -> dict[str, Entry]:
     return {str(name): (int(mode), str(data)) for name, (mode, data) in raw.items()}
 
 
-def _encode(data: bytes) -> str:
+def _encode_content(data: bytes) -> str:
     return base64.b64encode(data).decode()

@@ -43,10 +43,12 @@ NOT_KEPT = (
 
 @dataclass(slots=True)
 class StoreLoss:
-    """What one git folder lost. ``packs`` are names of parts; ``is_pruned``: a gc took it."""
+    """What one git folder lost. ``packs`` are names of parts; ``is_pruned``: a gc took it.
+    ``links`` is the folder with the links that are kept of it."""
 
     git_dir: Path
     kept: KeptStore
+    links: Path
     removed: list[str] = field(default_factory=list)
     overwritten: list[str] = field(default_factory=list)
     packs: list[str] = field(default_factory=list)
@@ -64,15 +66,15 @@ class ObjectLosses:
     @property
     def found(self) -> list[str]:
         """The harm, in words."""
-        texts = [_describe(loss) for loss in self.losses if not loss.is_pruned]
+        texts = [_describe_loss(loss) for loss in self.losses if not loss.is_pruned]
         return [*self.unknown, *texts]
 
     def put_back(self) -> tuple[list[str], list[str]]:
         """Bring back what is kept. What is harm, and what is only for a warning, in words."""
         harm, warnings = list(self.unknown), list[str]()
         for loss in self.losses:
-            left = _restore_store(self.folder / LINKS, self.folder / ARCHIVE, loss)
-            text = f"{_describe(loss)}; {_describe_end(loss, left)}"
+            left = _restore_store(self.folder / ARCHIVE, loss)
+            text = f"{_describe_loss(loss)}; {_describe_outcome(loss, left)}"
             (warnings if loss.is_pruned else harm).append(text)
         return harm, warnings
 
@@ -90,8 +92,8 @@ def find_lost_objects(
         return found
     stores = read_index(folder)
     if stores is None:
-        objects, index = common / "objects", folder
-        found.unknown.append(NOT_KEPT.format(objects=objects, index=index, git_dir=common))
+        text = NOT_KEPT.format(objects=common / "objects", index=folder, git_dir=common)
+        found.unknown.append(text)
         return found
     own = any(command.name in PRUNING for command in commands)
     for name, kept in stores.items():
@@ -130,7 +132,7 @@ def _compare_store(git_dir: Path, kept: KeptStore, links: Path, own: bool) -> St
     is_new = any(name.endswith(".pack") and name not in kept.packs for name in packs)
     is_packed = is_new and len(removed) < len(gone)
     pruned = is_packed and not own and not bad and not parts
-    return StoreLoss(git_dir, kept, removed, bad, parts, pruned)
+    return StoreLoss(git_dir, kept, links, removed, bad, parts, pruned)
 
 
 def _find_lost(git_dir: Path, names: Iterable[str]) -> set[str]:
@@ -139,7 +141,7 @@ def _find_lost(git_dir: Path, names: Iterable[str]) -> set[str]:
     if not asked:
         return set()
     # Not from a promisor: an object that is only here would not be found there, after a while.
-    env = {"GIT_DIR": str(git_dir), "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
+    env = {"GIT_DIR": str(git_dir), "GIT_NO_LAZY_FETCH": "1"}
     try:
         done = Repo(git_dir).run_git(
             "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer",
@@ -167,9 +169,10 @@ def _read_pack_names(index: Path) -> list[str]:
         return []
 
 
-def _restore_store(links: Path, archive: Path, loss: StoreLoss) -> list[str]:
+def _restore_store(archive: Path, loss: StoreLoss) -> list[str]:
     """Put back what is kept; what could not be."""
-    objects, left = loss.git_dir / "objects", []
+    objects, links = loss.git_dir / "objects", loss.links
+    left = []
     for name in (*loss.removed, *loss.overwritten):
         path, (at, size) = locate_loose(objects, name), loss.kept.loose[name]
         with suppress(OSError):
@@ -211,11 +214,11 @@ def _read_copy(archive: Path, at: int, size: int) -> bytes:
         return stream.read(size)
 
 
-def _describe(loss: StoreLoss) -> str:
+def _describe_loss(loss: StoreLoss) -> str:
     """What was lost, for people."""
     texts = [
-        *_count(len(loss.removed), "loose object", "removed"),
-        *_count(len(loss.overwritten), "loose object", "overwritten"),
+        *_count_objects(len(loss.removed), "loose object", "removed"),
+        *_count_objects(len(loss.overwritten), "loose object", "overwritten"),
     ]
     if loss.packs:
         more = f" and {len(loss.packs) - 3} more" if len(loss.packs) > 3 else ""
@@ -224,11 +227,11 @@ def _describe(loss: StoreLoss) -> str:
     return f"objects of {loss.git_dir} were taken away{who} ({'; '.join(texts)})"
 
 
-def _count(number: int, what: str, done: str) -> list[str]:
+def _count_objects(number: int, what: str, done: str) -> list[str]:
     return [f"{number} {what}{'' if number == 1 else 's'} {done}"] if number else []
 
 
-def _describe_end(loss: StoreLoss, left: Sequence[str]) -> str:
+def _describe_outcome(loss: StoreLoss, left: Sequence[str]) -> str:
     if not left:
         return "all were put back"
     shown = ", ".join(name[:24] for name in left[:3])

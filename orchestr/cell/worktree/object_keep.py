@@ -162,7 +162,7 @@ def _keep_loose(
                 archive.write(data)
                 found[name] = (at, len(data))
             else:
-                is_linked = _link(Path(path), links / name)
+                is_linked = _link_file(Path(path), links / name)
                 found[name] = (LINKED if is_linked else LEFT, state.st_size)
                 with suppress(OSError):
                     changed = os.lstat(path).st_ctime_ns
@@ -179,7 +179,7 @@ def _keep_packs(
         path = objects / "pack" / name
         with suppress(OSError):
             if name not in kept.packs:
-                _link(path, links / "pack" / name)
+                _link_file(path, links / "pack" / name)
                 found[name] = (state.st_size, _read_end(path, name))
             newest = max(newest, path.lstat().st_ctime_ns)
     return found, newest
@@ -199,7 +199,7 @@ def _read_small(path: str, state: os.stat_result, at: int) -> bytes | None:
         return None
 
 
-def _link(path: Path, place: Path) -> bool:
+def _link_file(path: Path, place: Path) -> bool:
     """Another name for a file; not on another file system, and not where the file's owner is
     another user."""
     place.parent.mkdir(parents=True, exist_ok=True)

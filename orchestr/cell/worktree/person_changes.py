@@ -1,6 +1,6 @@
 """What a person changed in a cell's worktree and did not commit: kept, named, in no agent's commit.
 
-Whenever we leave a worktree to nobody (an attempt ended or waits for its provider, a branch was
+Whenever we leave a worktree unattended (an attempt ended or waits for its provider, a branch was
 made ready, a set-up ran), `record_left` writes down what is uncommitted there: `left.json`, with a
 commit below the attempt's ref that holds it. Before the branch is made ready, and again when an
 agent starts, which may be hours later, `set_aside_person_changes` compares: what differs is a
@@ -23,6 +23,7 @@ from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref, make_snapshot_commit
 from orchestr.cell.worktree.worktree_guard import salvage_uncommitted
 from orchestr.codec import Record, read_json_record, write_json_record
+from orchestr.git.index_entries import GITLINK
 from orchestr.git.repo import CommitId
 from orchestr.git.runner import join_records, split_records
 from orchestr.state import attempts
@@ -30,7 +31,6 @@ from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 
 LEFT = "left.json"  # in a cell's folder
-GITLINK = "160000"
 KEPT = (
     "uncommitted changes in its worktree are kept as {ref}, not given to its agent: {paths}; "
     "to have one back: git -C {place} restore --source={ref} -- PATH"

@@ -2,8 +2,8 @@
 
 Without a sandbox an agent can remove them, and nothing would be compared. A mark beside the attempt
 (`pictures.json`) says that they were taken; then each must be there, and name the cell. What is
-gone comes from the memory of this process; where it has none, nobody can say what was changed: that
-is harm. An attempt that an earlier version opened has no mark, and is compared as far as it can be.
+gone comes from the memory of this process; where it has none, nothing can be compared: that is
+harm. An attempt that an earlier version opened has no mark, and is compared as far as it can be.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pictures on disk, and in the memory of the process that has a cell at work under them.
 
-Without a sandbox an agent can remove a picture: then nothing would be compared with it, and nothing
-said. Who took it, or adopted its cell, remembers it until that cell has been compared; a picture
-that is gone is read from there.
+Without a sandbox an agent can remove a picture: then nothing would be compared or
+reported. The process that took it, or adopted its cell, remembers it until that cell has been
+compared; a picture that is gone is read from there.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def write_picture(path: Path, row: Mapping[str, Any], *, starts: str = "", ends:
     from now on, or no longer."""
     data = (json.dumps(row, indent=1, sort_keys=True) + "\n").encode()
     write_if_changed(path, data)
-    _remember(str(path), data, starts, ends)
+    _remember_picture(str(path), data, starts, ends)
 
 
 def remove_picture(path: Path) -> None:
-    """Remove a picture that nobody is at work under."""
+    """Remove a picture under which no cell is at work."""
     path.unlink(missing_ok=True)
     forget_picture(path)
 
 
 def forget_picture(path: Path) -> None:
-    """Let the memory of a picture go that was compared."""
+    """Forget a picture that was compared."""
     with _lock:
         _remembered.pop(str(path), None)
         _ours.pop(str(path), None)
@@ -63,7 +63,7 @@ def recall_picture(path: Path) -> Any:
     return None if data is None else json.loads(data)
 
 
-def _remember(path: str, data: bytes, starts: str, ends: str) -> None:
+def _remember_picture(path: str, data: bytes, starts: str, ends: str) -> None:
     with _lock:
         ours = (_ours.get(path, frozenset()) | ({starts} if starts else frozenset())) - {ends}
         if ours:

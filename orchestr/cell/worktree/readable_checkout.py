@@ -1,7 +1,7 @@
 """Where the readers of a cell find its files: a checkout of its head, apart from its worktree.
 
-Agents of its dependents and their reviewers are given this folder, so what they change, build or
-leave there is in nobody's worktree and in no pull request. Checks, whose result counts, read check
+Agents of its dependents and their reviewers get this folder, so what they change, build or leave
+there is in no worktree and in no pull request. Checks, whose result counts, read check
 worktrees of their own instead (`orchestr.cell.proof.check_request`). There is one for each head, in
 the cell's folder, made once and shared by all readers; where one of them is in another repository
 it is set up like a worktree. Whenever a reader begins or ends it is put back: what was changed is
@@ -79,37 +79,38 @@ def provide_checkout(owner: CellContext, reader: CellContext | None) -> None:
     if head is None:
         return
     path, commit = readable_checkout(owner), CommitId(head.head)
-    with _lock(owner):
+    with _lock_checkouts(owner):
         record = _read_record(path)
         if record is None or record.head != commit or not _is_usable(owner, path):
-            _make(owner, path, commit)
+            _make_checkout(owner, path, commit)
             _remove_others(owner, reader, path)
         else:
-            _put_back(owner, reader, path, record)
+            _put_checkout_back(owner, reader, path, record)
         settings = owner.repo_settings
         wanted = settings.link or settings.copy or settings.setup
         if wanted and (reader is None or owner.cell.repo != reader.cell.repo):
-            _equip(owner, path, commit)
+            _equip_checkout(owner, path, commit)
 
 
 def put_back_upstreams(ctx: CellContext) -> None:
     """After an agent of the cell ended: what it did where its upstreams are read."""
     for upstream in ctx.upstreams():
         path = readable_checkout(upstream)
-        with suppress(OrchestrError), _lock(upstream):  # the next reader puts it back, or fails
+        # After a fault the next reader puts it back, or fails.
+        with suppress(OrchestrError), _lock_checkouts(upstream):
             record = _read_record(path)
             if record is not None and _is_usable(upstream, path):
-                _put_back(upstream, ctx, path, record)
+                _put_checkout_back(upstream, ctx, path, record)
 
 
 def remove_checkouts(owner: CellContext) -> None:
-    """Remove the checkouts of a cell whose worktree goes; not those that somebody reads."""
+    """Remove the checkouts of a cell whose worktree goes; not those that a cell reads."""
     if (owner.dir / FOLDER).exists():
-        with suppress(OrchestrError), _lock(owner):
+        with suppress(OrchestrError), _lock_checkouts(owner):
             _remove_others(owner, None, None)
 
 
-def _lock(owner: CellContext) -> FlockLock:
+def _lock_checkouts(owner: CellContext) -> FlockLock:
     return FlockLock(owner.run.layout.locks_dir / f"readable-{owner.key.replace('/', '-')}.lock")
 
 
@@ -129,33 +130,31 @@ def _is_usable(owner: CellContext, path: Path) -> bool:
     return finding in (WorktreeFinding.OK, WorktreeFinding.WRONG_BRANCH)
 
 
-def _make(owner: CellContext, path: Path, commit: CommitId) -> None:
-    _remove(owner, path)
+def _make_checkout(owner: CellContext, path: Path, commit: CommitId) -> None:
+    _remove_checkout(owner, path)
     add_detached(owner.repo, path, commit, locks=owner.run.layout.locks_dir)
-    record = CheckoutRecord(commit)
-    tree = _open(owner, path, record)
-    _show_commit(tree, commit)  # a hook of the checkout may have changed something
-    write_json_record(_record_path(path), _describe(tree, record))
+    _record_checkout(owner, path, CheckoutRecord(commit))
 
 
-def _equip(owner: CellContext, path: Path, commit: CommitId) -> None:
+def _equip_checkout(owner: CellContext, path: Path, commit: CommitId) -> None:
     """Link, copy and set up, once."""
     record = _read_record(path)
     if record is None or record.equipped:
         return
     equip_worktree(owner, path, path.with_name(f"{path.name}.logs"))
-    record = CheckoutRecord(commit, equipped=True)
-    tree = _open(owner, path, record)
-    _show_commit(tree, commit)
-    write_json_record(_record_path(path), _describe(tree, record))
+    _record_checkout(owner, path, CheckoutRecord(commit, equipped=True))
 
 
-def _describe(tree: Repo, record: CheckoutRecord) -> CheckoutRecord:
-    made = tuple(path.rstrip("/") for path in list_new_paths(tree))
-    return CheckoutRecord(record.head, record.equipped, made, tuple(_list_ignored(tree.path)))
+def _record_checkout(owner: CellContext, path: Path, record: CheckoutRecord) -> None:
+    """Write down that a checkout is whole, with the files that the set-up has made in it."""
+    tree = _open_checkout(owner, path, record)
+    _show_commit(tree, CommitId(record.head))  # hooks or the set-up may have changed something
+    made = tuple(name.rstrip("/") for name in list_new_paths(tree))
+    whole = CheckoutRecord(record.head, record.equipped, made, tuple(_list_ignored(path)))
+    write_json_record(_record_path(path), whole)
 
 
-def _open(owner: CellContext, path: Path, record: CheckoutRecord) -> Repo:
+def _open_checkout(owner: CellContext, path: Path, record: CheckoutRecord) -> Repo:
     """The checkout, whose git passes over the kit and what the set-up has made."""
     kit = owner.kit if record.equipped else NO_KIT
     unseen = UnseenPaths(path, kit, SetupBaseline(folders=record.made))
@@ -170,11 +169,11 @@ def _show_commit(tree: Repo, commit: CommitId) -> None:
     git.run_git("reset", "--quiet", "--hard")
 
 
-def _put_back(
+def _put_checkout_back(
     owner: CellContext, reader: CellContext | None, path: Path, record: CheckoutRecord
 ) -> None:
     """Show the head again; what was changed is kept and named, what is ignored goes."""
-    tree, commit = _open(owner, path, record), CommitId(record.head)
+    tree, commit = _open_checkout(owner, path, record), CommitId(record.head)
     is_shared = any(_is_at_work(one) for one in _list_readers(owner) if one is not reader)
     clear_stale_locks(path)
     reveal_hidden(tree)
@@ -193,7 +192,7 @@ def _put_back(
         abort_operations(tree)
         _show_commit(tree, commit)
         for name in new:
-            _delete(path / name)
+            _delete_path(path / name)
         kept = f", and kept as {ref}" if ref else ""
         kept += f"; {format_paths(lost)} moved to {left}" if left is not None else ""
         paths = format_paths(sorted({*new, *changed})) or "another commit was checked out"
@@ -201,7 +200,7 @@ def _put_back(
         (reader or owner).emit(EventKind.CELL_WARNED, reason=text)
     if not is_shared:
         for name in {*_list_ignored(path)} - {*record.ignored}:
-            _delete(path / name)
+            _delete_path(path / name)
             _remove_empty_folders(path, path / name)
 
 
@@ -220,7 +219,7 @@ def _remove_empty_folders(top: Path, path: Path) -> None:
             folder.rmdir()
 
 
-def _delete(path: Path) -> None:
+def _delete_path(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         delete_tree(path)
     else:
@@ -242,16 +241,16 @@ def _is_at_work(ctx: CellContext) -> bool:
 
 
 def _remove_others(owner: CellContext, reader: CellContext | None, keep: Path | None) -> None:
-    """Remove the checkouts of other heads, unless somebody may read them still."""
+    """Remove the checkouts of other heads, unless a reader may still need them."""
     if any(_is_at_work(one) for one in _list_readers(owner) if one is not reader):
         return
     for path in (owner.dir / FOLDER).iterdir():
         if path.is_dir() and not path.name.endswith(".logs") and path != keep:
-            _remove(owner, path)
+            _remove_checkout(owner, path)
 
 
-def _remove(owner: CellContext, path: Path) -> None:
-    """Remove a checkout, whatever state it is in: nobody works there."""
+def _remove_checkout(owner: CellContext, path: Path) -> None:
+    """Remove a checkout, whatever state it is in: no cell works there."""
     _record_path(path).unlink(missing_ok=True)
     with suppress(OrchestrError):
         remove_worktree(owner.repo, path, locks=owner.run.layout.locks_dir, force=True)

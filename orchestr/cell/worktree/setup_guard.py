@@ -31,15 +31,15 @@ def guard_setup(ctx: CellContext, what: str) -> Iterator[None]:
         return
     record = ctx.dir / SETTING_UP
     if record.exists():  # of a run that was killed meanwhile
-        _warn(ctx, what, _restore(ctx, what))
+        _warn_of_harm(ctx, what, _restore_surroundings(ctx, what))
     write_json(record, {"schema": 1, "commands": what})
     branch_guard.snapshot_for_guard(ctx)
     try:
         yield
     except BaseException:
-        _warn(ctx, what, _restore(ctx, what))
+        _warn_of_harm(ctx, what, _restore_surroundings(ctx, what))
         raise
-    harm = _restore(ctx, what)
+    harm = _restore_surroundings(ctx, what)
     if harm:
         raise ctx.fail(
             f"while its {what} ran, {'; '.join(harm)}",
@@ -52,13 +52,13 @@ def is_setup_guarded(ctx: CellContext, place: Path) -> bool:
     return place == ctx.worktree and (ctx.dir / SETTING_UP).exists()
 
 
-def _restore(ctx: CellContext, what: str) -> list[str]:
+def _restore_surroundings(ctx: CellContext, what: str) -> list[str]:
     """Put back what they changed, with warnings; the harm."""
     report = branch_guard.restore_after_guard(ctx, f"its {what} ran", is_setup=True)
     (ctx.dir / SETTING_UP).unlink(missing_ok=True)
     return report.harm
 
 
-def _warn(ctx: CellContext, what: str, harm: list[str]) -> None:
+def _warn_of_harm(ctx: CellContext, what: str, harm: list[str]) -> None:
     for text in harm:
         ctx.emit(EventKind.CELL_WARNED, reason=f"while its {what} ran, {text}")

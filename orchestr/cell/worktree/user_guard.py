@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.clone_config import FileChanges, FileJudge, compare_files
-from orchestr.cell.worktree.clone_snapshot import is_at_work
+from orchestr.cell.worktree.clone_snapshot import list_others_at_work
 from orchestr.cell.worktree.file_picture import Files, parse_files, read_files
 from orchestr.cell.worktree.picture_memory import read_picture, remove_picture, write_picture
 from orchestr.git.config_files import list_config_files
@@ -44,8 +44,7 @@ def snapshot_user_files(ctx: CellContext) -> None:
     layout = ctx.run.layout
     with user_picture_lock(layout):
         old = _read_picture(layout)
-        held = old.holders if old is not None else ()
-        holders = tuple(key for key in held if key != ctx.key and is_at_work(ctx, key))
+        holders = list_others_at_work(ctx, old.holders if old is not None else ())
         files = read_files({name: Path(name) for name in (*configs, *others)})
         if old is not None and holders:  # what they started with is the original
             known = {*old.configs, *old.others}
@@ -66,8 +65,8 @@ def restore_user_files(ctx: CellContext, make_judge: MakeJudge) -> FileChanges:
         before = _read_picture(layout)
         if before is None or ctx.key not in before.holders:
             return FileChanges()
-        holders = tuple(k for k in before.holders if k != ctx.key and is_at_work(ctx, k))
-        found, files = _compare(before, make_judge(holders))
+        holders = list_others_at_work(ctx, before.holders)
+        found, files = _compare_picture(before, make_judge(holders))
         found.restored[:0] = before.recovered
         after = replace(before, files=files, holders=holders, recovered=())
         _write_picture(layout, after, ends=ctx.key)
@@ -80,14 +79,14 @@ def recover_user_files(layout: WorkspaceLayout, make_judge: MakeJudge) -> list[s
         before = _read_picture(layout)
         if before is None:
             return []
-        found, _ = _compare(before, make_judge(before.holders))
+        found, _ = _compare_picture(before, make_judge(before.holders))
         if found.restored:
             recovered = (*before.recovered, *found.restored)
             _write_picture(layout, replace(before, recovered=recovered))
     return found.restored
 
 
-def _compare(before: UserPicture, judge: FileJudge) -> tuple[FileChanges, Files]:
+def _compare_picture(before: UserPicture, judge: FileJudge) -> tuple[FileChanges, Files]:
     """What was found and put back, and the files as the picture has them from now on."""
     places = {name: Path(name) for name in (*before.configs, *before.others)}
     found = compare_files(places, before.files, read_files(places), judge, before.configs)

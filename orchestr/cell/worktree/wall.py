@@ -41,7 +41,7 @@ from orchestr.sandbox.wall import (
     wrap_command,
     write_plan,
 )
-from orchestr.settings.records import AgentSettings, SandboxSettings
+from orchestr.settings.records import AgentSettings
 from orchestr.supervisor.protocol import LOCK
 
 _GIT_ALONE = re.compile(r"\s*git (?:submodule|lfs)(?: [\w./=@-]+)*\s*")
@@ -61,9 +61,7 @@ class WalledCommand:
     logins: tuple[tuple[str, str], ...] = ()
 
 
-@cache
-def _choose(settings: SandboxSettings) -> ChosenSandbox:
-    return choose_sandbox(settings)
+_choose = cache(choose_sandbox)
 
 
 def find_sandbox(run: FeatureRun) -> ChosenSandbox:
@@ -94,19 +92,14 @@ def wall_author(
     """
     if not is_walled(ctx.run):
         return WalledCommand(launch.argv, env)
-    _touch(ctx.git_record)
-    unpack_sibling_branches(ctx.repo.common_dir(), ctx.cell.branch)
-    git = find_git_places(ctx.worktree, ctx.cell.branch if can_write else None)
     request = replace(
         _make_request(ctx, folder, ctx.worktree, env, kind="agents"),
         can_write=can_write,
-        git=git,
-        read=(*_common_reads(ctx), folder, *read),
-        write=(ctx.git_record, *write, *launch.write),
-        config=launch.config,
-        network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
+        git=find_git_places(ctx.worktree, ctx.cell.branch if can_write else None),
+        read=read,
+        write=write,
     )
-    return _wrap_agent(ctx, request, launch.argv, env)
+    return _wrap_agent(ctx, request, launch, agent)
 
 
 def wall_reviewer(
@@ -122,15 +115,11 @@ def wall_reviewer(
     """The same for a reviewer in its throw-away clone ``tree``."""
     if not is_walled(ctx.run):
         return WalledCommand(launch.argv, env)
-    _touch(ctx.git_record)
     request = replace(
         _make_request(ctx, folder, tree, env, kind="reviewers"),
-        read=(*_common_reads(ctx), ctx.repo.common_dir(), folder, *read),
-        write=(ctx.git_record, *launch.write),
-        config=launch.config,
-        network=plan_agent_network(ctx, agent, env, list_config_servers(launch.config)),
+        read=(ctx.repo.common_dir(), *read),
     )
-    return _wrap_agent(ctx, request, launch.argv, env)
+    return _wrap_agent(ctx, request, launch, agent)
 
 
 def wall_command(
@@ -153,11 +142,11 @@ def wall_command(
     request = replace(
         _make_request(ctx, folder, place, env, kind=kind),
         git=find_git_places(place, None),
-        read=(*_common_reads(ctx), *read),
+        read=read,
         write=write,
         network=NetworkPlan(ctx.repo_settings.network, setting=f"[repos.{ctx.cell.repo}] network"),
     )
-    return _wrap(ctx, request, argv, dict(env))
+    return _wrap(ctx, request, argv)
 
 
 def wall_setup(
@@ -193,12 +182,10 @@ def wall_hook(
     request = replace(
         _make_request(ctx, folder, place, env, kind="agents"),
         git=find_git_places(place, ctx.cell.branch),
-        read=_common_reads(ctx),
         network=NetworkPlan(ctx.repo_settings.network),
         kept=tuple(env),
     )
-    words, _ = _wrap(ctx, request, (), dict(env))
-    return words
+    return _wrap(ctx, request, ())[0]
 
 
 def wall_checks(ctx: CellContext, kind: str = "checks") -> CommandWall | None:
@@ -239,8 +226,8 @@ def plan_agent_network(
     known which servers are its own: it may reach those of every kind.
     """
     setting = f"[agents.{agent.name}] network"
-    if agent.network is not None and not agent.network:
-        return NetworkPlan((), setting=setting)
+    if agent.network is not None and (not agent.network or "all" in agent.network):
+        return NetworkPlan(agent.network, setting=setting)
     kinds = (agent.kind,) if agent.kind in AGENT_HOSTS and agent.kind != COMMAND else AGENT_HOSTS
     known = [*(host for kind in kinds for host in AGENT_HOSTS[kind]),
              *(host for hosts in PACKAGE_HOSTS.values() for host in hosts),
@@ -254,9 +241,17 @@ def plan_agent_network(
 
 
 def find_git_places(worktree: Path, branch: str | None) -> GitPlaces | None:
-    """The git folders of a checkout; None when it has none that can be read."""
+    """The git folders of a checkout; None when it has none that can be read.
+
+    Where ``branch`` may be moved, the other branches in its folder get files of their own first.
+    """
     found = locate_git_dirs(worktree)
-    return GitPlaces(found[0], found[1], branch) if found is not None else None
+    if found is None:
+        return None
+    git_dir, common_dir = found
+    if branch is not None:
+        unpack_sibling_branches(common_dir, branch)
+    return GitPlaces(git_dir, common_dir, branch)
 
 
 def _make_request(
@@ -273,6 +268,7 @@ def _make_request(
         blank=blank,
         settings=ctx.run.settings.sandbox,
         env=env,
+        common=_common_reads(ctx),
         limits=ctx.run.settings.limits,
     )
 
@@ -289,30 +285,33 @@ def _common_reads(ctx: CellContext) -> tuple[Path, ...]:
 
 
 def _wrap_agent(
-    ctx: CellContext, request: WallRequest, argv: tuple[str, ...], env: dict[str, str]
+    ctx: CellContext, request: WallRequest, launch: AgentLaunch, agent: AgentSettings
 ) -> WalledCommand:
+    """What is the same for every agent: its settings, its network, the folder of its work."""
     hidden = (request.folder / LOCK, request.folder / PLAN)
-    for path in hidden:  # only what is there can be hidden
+    for path in (*hidden, ctx.git_record):  # only what is there can be hidden, or mounted
         _touch(path)
-    words, known = _wrap(ctx, request, argv, env, hidden=hidden)
+    request = replace(
+        request,
+        read=(request.folder, *request.read),
+        write=(ctx.git_record, *request.write, *launch.write),
+        masked=hidden,
+        config=launch.config,
+        network=plan_agent_network(ctx, agent, request.env, list_config_servers(launch.config)),
+    )
+    words, known = _wrap(ctx, request, launch.argv)
     if find_sandbox(ctx.run).kind is not SandboxKind.BWRAP:  # others have no copies
         return WalledCommand(words, known)
     return WalledCommand(words, known, list_login_copies(request.config, request.folder))
 
 
 def _wrap(
-    ctx: CellContext,
-    request: WallRequest,
-    argv: tuple[str, ...],
-    env: dict[str, str],
-    *,
-    hidden: tuple[Path, ...] = (),
+    ctx: CellContext, request: WallRequest, argv: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The command and the environment to start, for a run that has a sandbox."""
     sandbox = find_sandbox(ctx.run)
-    if sandbox.kind is SandboxKind.NONE:
-        return argv, env
-    env = {name: value for name, value in env.items() if name != "TMPDIR"}
-    request = replace(request, env=env, masked=hidden)
+    env = {name: value for name, value in request.env.items() if name != "TMPDIR"}
+    request = replace(request, env=env)
     try:
         if sandbox.kind is SandboxKind.SRT:
             return wrap_with_srt(request, sandbox.program, argv), env
@@ -325,8 +324,9 @@ def _wrap(
 
 
 def _explain_failure(ctx: CellContext, error: SandboxError | OSError) -> OrchestrError:
-    why = error.message if isinstance(error, SandboxError) else str(error)
-    hint = error.hint if isinstance(error, SandboxError) else None
+    why, hint = str(error), None
+    if isinstance(error, SandboxError):
+        why, hint = error.message, error.hint
     return NotEvaluated(
         f"its sandbox cannot be made: {why}",
         hint=hint or f"free what is in the way, then: orchestr run {ctx.name}",

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.wall import is_walled, wall_hook
 from orchestr.files import write_if_changed
+from orchestr.git.hooks import list_hooks
 from orchestr.git.repo import Repo
 from orchestr.spec.phases import Action
 
@@ -32,7 +32,7 @@ def wall_hooks(ctx: CellContext, repo: Repo) -> Repo:
     """
     if ctx.cell.action is Action.PUSH or not is_walled(ctx.run):
         return repo
-    found = find_hooks(repo)
+    found = list_hooks(repo)
     if not found:
         return repo
     folder = ctx.dir / FOLDER
@@ -44,18 +44,6 @@ def wall_hooks(ctx: CellContext, repo: Repo) -> Repo:
     for name, hook in found.items():
         _write_stand_in(folder / name, hook, words)
     return repo.with_config({"core.hooksPath": str(folder)})
-
-
-def find_hooks(repo: Repo) -> Mapping[str, Path]:
-    """The hooks that git would run in a worktree, by their names."""
-    told = repo.run_readonly("rev-parse", "--path-format=absolute", "--git-path", "hooks").text
-    folder = Path(told.removesuffix("\n"))
-    try:
-        names = sorted(path.name for path in folder.iterdir())
-    except OSError:
-        return {}
-    hooks = (folder / name for name in names if not name.endswith(".sample"))
-    return {hook.name: hook for hook in hooks if hook.is_file() and os.access(hook, os.X_OK)}
 
 
 def _write_stand_in(path: Path, hook: Path, words: tuple[str, ...]) -> None:

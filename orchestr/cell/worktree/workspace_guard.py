@@ -15,7 +15,6 @@ The orchestrator may be killed meanwhile, and the next one would read the change
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -29,7 +28,16 @@ from typing import Any
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import picture_memory
 from orchestr.cell.worktree.clone_snapshot import is_open, key_folder
-from orchestr.cell.worktree.file_picture import BIGGEST
+from orchestr.cell.worktree.file_picture import (
+    Entry,
+    Files,
+    entry_content,
+    is_plain,
+    parse_files,
+    read_files,
+    remove_file,
+    write_entry,
+)
 from orchestr.cell.worktree.harm_record import HARM, note_harm
 from orchestr.cell.worktree.write_activity import WriteEvidence, Wrote
 from orchestr.files import write_atomic
@@ -42,7 +50,6 @@ from orchestr.state.layout import WorkspaceLayout
 
 MOST = 1000  # files beside a template that are looked at
 Note = Callable[[list[str]], None]
-Files = dict[str, tuple[int, str]]  # absolute path -> mode, base64
 
 
 class Author(Enum):
@@ -67,8 +74,8 @@ class WorkspaceReport:
 
 @dataclass(frozen=True, slots=True)
 class WorkspacePicture:
-    """The files as they were; ``holders`` are the cells at work, each with pid and create time of
-    the process that waits for it."""
+    """The files as they were, by absolute path; ``holders`` are the cells at work, each with pid
+    and create time of the process that waits for it."""
 
     files: Files
     holders: Mapping[str, tuple[int, float]]
@@ -79,8 +86,8 @@ class FileChange:
     """One file that differs; None where it was not, or is not any more."""
 
     path: str
-    old: tuple[int, str] | None
-    new: tuple[int, str] | None
+    old: Entry | None
+    new: Entry | None
     author: Author
 
     @property
@@ -104,13 +111,8 @@ def list_guarded_files(places: WorkspaceSettings) -> list[Path]:
 
 def read_guarded_files(paths: Iterable[Path]) -> Files:
     """The files that are there; links and what is too large are passed over."""
-    found: Files = {}
-    for path in paths:
-        with suppress(OSError):
-            if path.is_file() and not path.is_symlink() and path.stat().st_size <= BIGGEST:
-                mode = path.stat().st_mode & 0o777
-                found[str(path)] = (mode, base64.b64encode(path.read_bytes()).decode())
-    return found
+    found = read_files({str(path): path for path in paths})
+    return {name: entry for name, entry in found.items() if is_plain(entry)}
 
 
 # --- the picture -----------------------------------------------------------------------------
@@ -207,13 +209,9 @@ def _find_changes(
     found = []
     for path in differ:
         old = before.files.get(path)
-        author = judge(Path(path), _content(old), mine, theirs)
+        author = judge(Path(path), entry_content(old), mine, theirs)
         found.append(FileChange(path, old, now.get(path), author))
     return found
-
-
-def _content(entry: tuple[int, str] | None) -> bytes | None:
-    return None if entry is None else base64.b64decode(entry[1])
 
 
 def _judge(
@@ -271,30 +269,23 @@ def _put_back(
         note(report.harm)
     for change in changes:
         if change.author in (Author.AGENT, Author.UNKNOWN):
-            _write_back(Path(change.path), change.old)
+            if change.old is None:
+                remove_file(Path(change.path))
+            else:
+                write_entry(Path(change.path), change.old)
     return report
 
 
-def _keep(place: Path, entry: tuple[int, str] | None) -> Path | None:
+def _keep(place: Path, entry: Entry | None) -> Path | None:
     """A copy that replaces none of another text; None where there is nothing to keep."""
-    if entry is None:
+    data, number, target = entry_content(entry), 1, place
+    if entry is None or data is None:
         return None
-    data, number, target = base64.b64decode(entry[1]), 1, place
     while target.exists() and target.read_bytes() != data:
         number += 1
         target = place.with_name(f"{place.name}.{number}")
     write_atomic(target, data, mode=entry[0])
     return target
-
-
-def _write_back(path: Path, entry: tuple[int, str] | None) -> None:
-    if entry is None:
-        path.unlink(missing_ok=True)
-        return
-    if path.is_symlink():
-        path.unlink()
-    write_atomic(path, base64.b64decode(entry[1]), mode=entry[0])
-    path.chmod(entry[0])
 
 
 def _follow_persons(files: Files, changes: list[FileChange]) -> Files:
@@ -318,9 +309,8 @@ def read_picture(layout: WorkspaceLayout) -> WorkspacePicture | None:
         raw: Any = picture_memory.read_picture(layout.picture_file)
         if raw is None:
             return None
-        files = {str(p): (int(mode), str(data)) for p, (mode, data) in raw["files"].items()}
         holders = {str(k): (int(pid), float(at)) for k, (pid, at) in raw["holders"].items()}
-        return WorkspacePicture(files, holders)
+        return WorkspacePicture(parse_files(raw["files"]), holders)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -330,7 +320,7 @@ def write_workspace_picture(
 ) -> None:
     """Write the picture; without a holder it is removed. ``cell`` as `picture_memory`."""
     if picture.holders:
-        row = {"schema": 1, "files": picture.files, "holders": dict(picture.holders)}
+        row = {"schema": 1, "files": dict(picture.files), "holders": dict(picture.holders)}
         picture_memory.write_picture(layout.picture_file, row, **cell)
     else:
         picture_memory.remove_picture(layout.picture_file)

@@ -2,10 +2,10 @@
 
 Reviewers and checks may find out where it is, and with `checks_in = "worktree"` checks run in it.
 All must leave its commit, its branch and its files alone, and the clone around it (`clone_guard`).
-What was changed is first
-kept under the attempt's ref, then undone. Files that a check leaves behind and nobody ignores are
-moved out of the way; that is no harm. A commit on the branch that their git did not make is a
-person's: nothing is undone, and what they say of the former head does not count.
+What was changed is first kept under the attempt's ref, then undone. Files that a check leaves
+behind and no rule ignores are moved out of the way; that is no harm. A commit on the branch that
+their git did not make is a person's: nothing is undone, and what they answer about the former head
+does not count.
 
 A killed run leaves its check at work: `checks_marker` finds it, and it is ended before anything
 else is done in that worktree.
@@ -130,7 +130,7 @@ def recover_worktree(ctx: CellContext, record: Path) -> None:
                     _reset_to_head(ctx, head)
             else:
                 found = restore_head(ctx, head)
-                # Told, unlike what a check that ended leaves: they may be a person's.
+                # Reported, unlike what a check that ended leaves: they may be a person's.
                 found += move_new_files(ctx, Path(str(raw.get("left") or ctx.dir / "left")))
     record.unlink(missing_ok=True)
     if moved is not None:

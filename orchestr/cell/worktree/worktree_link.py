@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from orchestr.git.locate import follow_git_file
 
 
 def find_foreign_link(worktree: Path, common: Path) -> str:
@@ -41,10 +44,6 @@ def put_link_back(worktree: Path, common: Path) -> None:
 
 
 def _read_link(link: Path) -> Path | None:
-    try:
-        text = link.read_bytes()
-    except OSError:
-        return None
-    if not text.startswith(b"gitdir: "):
-        return None
-    return link.parent / os.fsdecode(text[8:].rstrip(b"\r\n"))
+    with suppress(OSError):
+        return follow_git_file(link)
+    return None

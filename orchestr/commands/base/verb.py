@@ -73,7 +73,7 @@ class Verb:
                 return run_stock_command(theirs, words, self.get_name())  # type: ignore[attr-defined]
             finally:
                 self.pdb = theirs.pdb  # doit looks at it after an error
-        with guard_streams():  # under plain doit nobody has done it yet
+        with guard_streams():  # plain doit does not do it before
             return self._execute_reported(in_args)
 
     def _execute_reported(self, in_args: list[str]) -> int:

@@ -28,7 +28,7 @@ from orchestr.state.replay import FeatureView, apply_event
 from orchestr.views.live import rows
 from orchestr.views.live.plain import PlainProgress
 from orchestr.views.live.progress import CellText, Progress
-from orchestr.views.terminal.door import printable, put_door, stream_behind
+from orchestr.views.terminal.door import make_printable, put_door, stream_behind
 
 _PERIOD = 0.25
 _TAIL_PERIOD = 0.5
@@ -202,7 +202,7 @@ class LiveProgress(Progress):
         for index, line in enumerate(lines):
             text.append("\n" if index else "")
             for words, style in line:
-                text.append(printable(words), style or None)
+                text.append(make_printable(words), style or None)
         return text
 
     def _last_words(self, feature: str, cell: str) -> str | None:

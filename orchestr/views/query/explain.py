@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from orchestr.cell.agent.changed_guides import read_ignored
@@ -56,12 +55,9 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
             for change in input_changes(ctx, phase):
                 if change.origin is not GIT:
                     found.setdefault(change.field, _make_difference(ctx, change))
-    grounds = ExplainGrounds(tuple(found.values()), *_find_journal_sources(ctx))
     newest = attempts.newest_attempt(ctx.dir)
-    if newest is None:
-        return grounds
-    folder = attempts.attempt_folder(ctx.dir, newest.number)
-    return replace(grounds, ignored=read_ignored(folder))
+    ignored = read_ignored(attempts.attempt_folder(ctx.dir, newest.number)) if newest else ""
+    return ExplainGrounds(tuple(found.values()), *_find_journal_sources(ctx), ignored=ignored)
 
 
 def _make_difference(ctx: CellContext, change: InputChange) -> Difference:

@@ -1,4 +1,4 @@
-"""The terminal's door: all that we print goes through `printable`, whoever wrote the text.
+"""The terminal's door: all that we print goes through `make_printable`, wherever it is from.
 
 Titles, file names, prompts and messages hold what agents, forges and strangers' repositories wrote.
 An escape sequence in it would move the reader's cursor, set the title of their window or paint over
@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-# Controls but tab and newline, the marks that turn text around, line separators, tags that nobody
-# sees, and the halves of characters by which Python keeps file names that are not UTF-8.
+# Controls but tab and newline, the marks that turn text around, line separators, tags that are
+# not shown, and the halves of characters by which Python keeps file names that are not UTF-8.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
     "\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
@@ -29,8 +29,8 @@ _UNSAFE = re.compile(
 _COLOURS = re.compile(r"\x1b\[(?:(?:[0-7]|9|[1-9][0-9]{1,2})?(?:[;:]|(?=m)))*m")
 
 
-def printable(text: str, *, colours: bool = False) -> str:
-    """The text with every character escaped that a terminal would obey or not show."""
+def make_printable(text: str, *, colours: bool = False) -> str:
+    """Escape every character of the text that a terminal would obey or not show."""
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\r\n", "\n")
@@ -50,14 +50,14 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class TerminalDoor:
-    """A text stream that writes what is `printable`; in all else it is the stream behind it."""
+    """A text stream that writes `make_printable` of it; in all else it is the stream behind."""
 
     def __init__(self, stream: TextIO) -> None:
         self.behind = stream
 
     def write(self, text: str) -> int:
         """Write it; returns its length, as streams do."""
-        self.behind.write(printable(text, colours=_is_terminal(self.behind)))
+        self.behind.write(make_printable(text, colours=_is_terminal(self.behind)))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

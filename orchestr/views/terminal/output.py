@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestr.errors import ExitCode, OrchestrError, SpecError, UsageError
 from orchestr.files import write_atomic
 from orchestr.registry import substitute_program_name
-from orchestr.views.terminal.door import printable
+from orchestr.views.terminal.door import make_printable
 
 
 def report_error(error: OrchestrError) -> int:
@@ -41,7 +41,7 @@ def report_fault(error: BaseException, log: Path) -> int:
 def print_stderr(text: str) -> None:
     """One line on stderr; a closed pipe is no reason to die."""
     try:
-        sys.stderr.write(printable(substitute_program_name(text)) + "\n")
+        sys.stderr.write(make_printable(substitute_program_name(text)) + "\n")
         sys.stderr.flush()
     except (BrokenPipeError, ValueError, OSError):
         return
