@@ -22,23 +22,13 @@ from benchmarks.common import (
     big_repository,
     git,
     scratch,
+    write_agent,
     write_spec,
 )
-from benchmarks.measure import Once, once, program
+from benchmarks.measure import in_turns, program
 
 AGENT = """\
 for n in $(git ls-files | head -n {changed}); do date +%s%N >> "$n"; done
-"""
-TOML = """\
-[workspace]
-repos = "."
-
-[repos.big]
-checks_in = "{place}"
-
-[agents.small]
-kind = "command"
-run = ["sh", "{root}/agent.sh"]
 """
 CELL = 'c: {repo: big, todo: [change], checks: [{kind: command, run: ["true"]}]}'
 PLACES = ("worktree", "checkout")
@@ -49,8 +39,7 @@ def prepare(root: Path, origin: Path, place: str, changed: int) -> None:
     root.mkdir()
     shutil.copytree(origin / "big.git", root / "big.git")
     git("clone", "--quiet", str(root / "big.git"), str(root / "big"), cwd=root)
-    (root / "agent.sh").write_text(AGENT.format(changed=changed))
-    (root / "orchestr.toml").write_text(TOML.format(root=root, place=place))
+    write_agent(root, AGENT.format(changed=changed), f'[repos.big]\nchecks_in = "{place}"\n')
     write_spec(root, [CELL])
 
 
@@ -76,29 +65,26 @@ def measure(size: Size) -> Found:
     """Both in turns."""
     files, rounds = size.pick(20_000, 20_000, 50), size.pick(8, 5, 2)
     changed = size.pick(50, 50, 5)
-    runs: dict[str, list[Once]] = {place: [] for place in PLACES}
     with scratch() as base:
         big_repository(base, files)
         shutil.rmtree(base / "big")
         for place in PLACES:
             prepare(base / place, base, place, changed)
-        for _ in range(rounds + 1):
-            for place, some in runs.items():
-                some.append(once(program("run", "f", "--force"), base / place))
+        programs = {place: (program("run", "f", "--force"), base / place) for place in PLACES}
+        first = in_turns(programs, 1, warm=False)
+        later = in_turns(programs, rounds, warm=False)
         alone = measure_git(base / "checkout", size.pick(5, 5, 1))
     rows: list[Row] = [
-        {"checks in": place, "first s": some[0].wall,
-         "least s": min(one.wall for one in some[1:]),
-         "cpu s": min(one.cpu for one in some[1:])}
-        for place, some in runs.items()
+        {"checks in": place, "first s": first[place].wall,
+         "least s": some.least, "cpu s": some.cpu}
+        for place, some in later.items()
     ]  # fmt: skip
-    least = {place: min(one.wall for one in some[1:]) for place, some in runs.items()}
-    more = least["checkout"] - least["worktree"]
+    checkout, worktree = later["checkout"].least, later["worktree"].least
+    more = checkout - worktree
     return Found(
         [Table(f"a round of checks, {files:,} files, {changed} changed", rows)],
         [
-            Figure("a round in a checkout / in the worktree", least["checkout"] / least["worktree"],
-                   "x"),
+            Figure("a round in a checkout / in the worktree", checkout / worktree, "x"),
             Figure("more a round", more, "s"),
             Figure("git alone: a switch and a status", alone, "s"),
             Figure("more a round / git alone", more / alone, "x"),

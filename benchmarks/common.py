@@ -31,6 +31,15 @@ GIT_ENV = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+SETTINGS = """\
+[workspace]
+repos = "."
+
+[agents.scripted]
+kind = "command"
+run = ["sh", "{root}/agent.sh"]
+
+"""
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -125,6 +134,14 @@ def environment(sandbox: str = "none") -> dict[str, str]:
     return {**kept, **GIT_ENV, **wall, "PYTHONPATH": str(ROOT)}
 
 
+def start_quietly(argv: Sequence[str], cwd: Path, sandbox: str = "none") -> subprocess.Popen[bytes]:
+    """Start a measured program without input and output."""
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        argv, cwd=cwd, env=environment(sandbox), stdin=quiet, stdout=quiet, stderr=quiet
+    )
+
+
 def git(*words: str, cwd: Path) -> str:
     """Run git for the preparation of a benchmark."""
     done = subprocess.run(
@@ -170,6 +187,12 @@ def big_repository(root: Path, files: int, name: str = "big") -> Path:
                    input=bytes(stream), check=True)  # fmt: skip
     git("clone", "--quiet", str(bare), str(clone), cwd=root)
     return clone
+
+
+def write_agent(root: Path, script: str, more: str = "") -> None:
+    """`agent.sh`, and `orchestr.toml` with it as the agent; ``more`` are further settings."""
+    (root / "agent.sh").write_text(script)
+    (root / "orchestr.toml").write_text(SETTINGS.format(root=root) + more)
 
 
 def write_spec(root: Path, cells: Sequence[str]) -> None:

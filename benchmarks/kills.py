@@ -21,19 +21,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.common import (
-    Figure,
-    Found,
-    Row,
-    Size,
-    Table,
-    big_repository,
-    environment,
-    scratch,
-    write_spec,
-)
+from benchmarks.common import Figure, Found, Row, Size, Table, scratch, start_quietly
 from benchmarks.measure import clock, program
-from benchmarks.recovery import End, look
+from benchmarks.recovery import End, look, prepare
 
 CELLS = {"a": "one", "b": "one", "c": "two", "d": "two"}
 AFTER = {"b": "a", "d": "a, c"}
@@ -47,14 +37,7 @@ echo "$ORCHESTR_CELL $ORCHESTR_ATTEMPT" >> {root}/book
 sleep 0.3
 echo "part $ORCHESTR_CELL" > "$ORCHESTR_CELL.txt"
 """
-TOML = """\
-[workspace]
-repos = "."
-
-[agents.steady]
-kind = "command"
-run = ["sh", "{root}/agent.sh"]
-
+MORE = """\
 [limits]
 jobs = 2
 
@@ -92,16 +75,16 @@ def measure(size: Size) -> Found:
             chance = random.Random(number)
             case = house.kill(RUN if number % 2 == 0 else LAND, chance)
             rows[f"{case.verb}: {case.victim}"] += 1
-            found = house.explain(case)
+            found = house.find_wrong(case)
             if found:
                 wrong.append({"kill": number, "verb": case.verb, "victim": case.victim,
                               "at s": round(case.at, 2), "ends": str(case.ends),
                               "wrong": "; ".join(found)})  # fmt: skip
     table: list[Row] = [{"killed": name, "times": count} for name, count in sorted(rows.items())]
-    paid = sum("agents started" in str(row["wrong"]) for row in wrong)
+    extra = sum("agents started" in str(row["wrong"]) for row in wrong)
     figures = [
         Figure(f"after {kills} random kills: wrong ends", float(len(wrong)), "", 0),
-        Figure("agents started for a fault of the machine", float(paid), "", 0),
+        Figure("agents started for a fault of the machine", float(extra), "", 0),
     ]
     tables = [Table("kills", table)] + ([Table("wrong ends", wrong)] if wrong else [])
     return Found(tables, figures, [])
@@ -113,7 +96,9 @@ class House:
     def __init__(self, base: Path) -> None:
         self.root = base / "w"
         self._kept: dict[Verb, Path] = {RUN: base / "before-run", LAND: base / "before-land"}
-        self._prepare()
+        agent, more = AGENT.format(root=self.root), MORE.format(root=self.root)
+        prepare(self.root, CELLS, AFTER, agent, more)
+        (self.root / "book").touch()
         shutil.copytree(self.root, self._kept[RUN], symlinks=True)
         self._seconds: dict[Verb, float] = {RUN: clock(lambda: self._finish(RUN))}
         shutil.copytree(self.root, self._kept[LAND], symlinks=True)
@@ -126,12 +111,10 @@ class House:
         shutil.rmtree(self.root)
         shutil.copytree(self._kept[verb], self.root, symlinks=True)
         at = chance.uniform(0.05, self._seconds[verb])
-        quiet = subprocess.DEVNULL
-        with subprocess.Popen(program(*verb), cwd=self.root, env=environment("auto"), stdin=quiet,
-                              stdout=quiet, stderr=quiet) as child:  # fmt: skip
+        with start_quietly(program(*verb), self.root, "auto") as child:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(at)
-            victim = "nobody"
+            victim = "none"
             if child.poll() is None:
                 victim = self._kill_one(child.pid, chance)
             ends = [child.wait()]
@@ -139,7 +122,7 @@ class House:
             ends.append(self._finish(verb))
         return Case(verb[0], victim, at, tuple(ends))
 
-    def explain(self, case: Case) -> list[str]:
+    def find_wrong(self, case: Case) -> list[str]:
         """What is not as it was to be."""
         wanted = self._wanted[RUN if case.verb == "run" else LAND]
         found = look(self.root)
@@ -169,7 +152,7 @@ class House:
             kind = _kind_of(proc, pid)
             proc.send_signal(signal.SIGKILL)
             return kind
-        return "nobody"
+        return "none"
 
     def _processes(self) -> list[psutil.Process]:
         """Those that name the workspace on their command line: supervisors, agents, git."""
@@ -180,22 +163,8 @@ class House:
         return found
 
     def _finish(self, verb: Verb) -> int:
-        quiet = subprocess.DEVNULL
-        return subprocess.run(program(*verb), cwd=self.root, env=environment("auto"), stdin=quiet,
-                              stdout=quiet, stderr=quiet, check=False).returncode  # fmt: skip
-
-    def _prepare(self) -> None:
-        self.root.mkdir()
-        for name in ("one", "two"):
-            big_repository(self.root, 20, name)
-        (self.root / "agent.sh").write_text(AGENT.format(root=self.root))
-        (self.root / "book").touch()
-        (self.root / "orchestr.toml").write_text(TOML.format(root=self.root))
-        cells = []
-        for name, repo in CELLS.items():
-            after = f", depends_on: [{AFTER[name]}]" if name in AFTER else ""
-            cells.append(f"{name}: {{repo: {repo}, todo: [part {name}]{after}}}")
-        write_spec(self.root, cells)
+        with start_quietly(program(*verb), self.root, "auto") as child:
+            return child.wait()
 
 
 def _descendants(proc: psutil.Process) -> list[psutil.Process]:

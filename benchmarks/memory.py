@@ -23,6 +23,7 @@ from benchmarks.common import (
     big_repository,
     environment,
     scratch,
+    write_agent,
     write_spec,
 )
 from benchmarks.measure import Watch, clock, program
@@ -33,25 +34,13 @@ yes 'a line of what an agent says while it works, as long as such lines are, mor
     | head -c {size}
 echo done > "$ORCHESTR_CELL.txt"
 """
-TOML = """\
-[workspace]
-repos = "."
-
-[agents.loud]
-kind = "command"
-run = ["sh", "{root}/agent.sh"]
-
-[limits]
-jobs = {jobs}
-"""
 
 
 def run(root: Path, agents: int, size: int) -> tuple[Row, float]:
     """One run: its row, and the orchestrator's peak in MB."""
     root.mkdir()
     big_repository(root, 20)
-    (root / "agent.sh").write_text(AGENT.format(size=size))
-    (root / "orchestr.toml").write_text(TOML.format(root=root, jobs=agents))
+    write_agent(root, AGENT.format(size=size), f"[limits]\njobs = {agents}\n")
     write_spec(root, [f"c{n}: {{repo: big, todo: [part {n}]}}" for n in range(agents)])
     argv = program("run", "f")
     with (root / "out.txt").open("wb") as out, subprocess.Popen(

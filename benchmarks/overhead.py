@@ -27,6 +27,7 @@ from benchmarks.common import (
     big_repository,
     git,
     scratch,
+    write_agent,
     write_spec,
 )
 from benchmarks.measure import Once, once, program
@@ -51,17 +52,6 @@ git push --quiet origin "HEAD:refs/heads/T-$1"
 test "$(git ls-remote origin "refs/heads/T-$1" | cut -f1)" = "$(git rev-parse HEAD)"
 """
 SCRIPT = "seq -f c%g 0 {last} | ROOT=$PWD xargs -P {jobs} -n 1 sh cell.sh\n"
-TOML = """\
-[workspace]
-repos = "."
-
-[agents.small]
-kind = "command"
-run = ["sh", "{root}/agent.sh"]
-
-[limits]
-jobs = {jobs}
-"""
 
 
 def prepare(root: Path, origin: Path, cells: int, jobs: int) -> None:
@@ -69,11 +59,10 @@ def prepare(root: Path, origin: Path, cells: int, jobs: int) -> None:
     root.mkdir()
     shutil.copytree(origin / "big.git", root / "big.git")
     git("clone", "--quiet", str(root / "big.git"), str(root / "big"), cwd=root)
-    (root / "agent.sh").write_text(AGENT)
+    write_agent(root, AGENT, f"[limits]\njobs = {jobs}\n")
     (root / "cell.sh").write_text(CELL)
     (root / "script.sh").write_text(SCRIPT.format(last=cells - 1, jobs=jobs))
     (root / "trees").mkdir()
-    (root / "orchestr.toml").write_text(TOML.format(root=root, jobs=jobs))
     write_spec(root, [f"c{n}: {{repo: big, todo: [part {n}]}}" for n in range(cells)])
 
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import signal
 import statistics
-import subprocess
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +26,10 @@ from benchmarks.common import (
     Size,
     Table,
     big_repository,
-    environment,
     git,
     scratch,
+    start_quietly,
+    write_agent,
     write_spec,
 )
 from benchmarks.measure import clock, once, program
@@ -41,17 +42,7 @@ echo working
 sleep {seconds}
 echo "part $ORCHESTR_CELL" > "$ORCHESTR_CELL.txt"
 """
-TOML = """\
-[workspace]
-repos = "."
-
-[agents.steady]
-kind = "command"
-run = ["sh", "{root}/agent.sh"]
-
-[limits]
-jobs = 3
-"""
+JOBS = "[limits]\njobs = 3\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +55,20 @@ class End:
     starts: dict[str, int]
 
 
-def prepare(root: Path, seconds: float) -> None:
-    """A fresh workspace."""
+def prepare(
+    root: Path, cells: Mapping[str, str], after: Mapping[str, str], agent: str, more: str
+) -> None:
+    """A fresh workspace with two repositories: ``cells`` by their repository, ``after`` by what
+    they depend on; ``agent`` is the script of all, ``more`` are settings."""
     root.mkdir()
-    for name in ("one", "two"):
-        big_repository(root, 20, name)
-    (root / "agent.sh").write_text(AGENT.format(root=root, seconds=seconds))
-    (root / "orchestr.toml").write_text(TOML.format(root=root))
-    cells = []
-    for name, repo in CELLS.items():
-        after = f", depends_on: [{AFTER[name]}]" if name in AFTER else ""
-        cells.append(f"{name}: {{repo: {repo}, todo: [part {name}]{after}}}")
-    write_spec(root, cells)
+    for repo in ("one", "two"):
+        big_repository(root, 20, repo)
+    write_agent(root, agent, more)
+    lines = []
+    for name, repo in cells.items():
+        depends = f", depends_on: [{after[name]}]" if name in after else ""
+        lines.append(f"{name}: {{repo: {repo}, todo: [part {name}]{depends}}}")
+    write_spec(root, lines)
 
 
 def look(root: Path) -> End:
@@ -100,10 +93,7 @@ def interrupted(root: Path, lines: int) -> tuple[float, float, int]:
     """Seconds until the kill, seconds of the same command then, journal lines at the kill."""
     journal = root / ".orchestr" / "journal" / "f.jsonl"
     begin = time.perf_counter()
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        program("run", "f"), cwd=root, env=environment(), stdin=quiet, stdout=quiet, stderr=quiet
-    ) as child:
+    with start_quietly(program("run", "f"), root) as child:
         while child.poll() is None and written(journal) < lines:
             time.sleep(0.005)
         if child.poll() is None:
@@ -132,7 +122,7 @@ def measure(size: Size) -> Found:
         def fresh() -> Path:
             if root.exists():
                 root.rename(base / f"old-{time.monotonic_ns()}")
-            prepare(root, seconds)
+            prepare(root, CELLS, AFTER, AGENT.format(root=root, seconds=seconds), JOBS)
             return root
 
         whole = clock(lambda: once(program("run", "f"), fresh()))

@@ -35,7 +35,7 @@ from orchestr.spec.checks import CheckBase
 # No program sends itself SIGKILL: the kernel does for want of memory, a person, or a container's
 # limit. 128 + 9 is what a shell says of a program of its own.
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-KILLED_WORDS = "killed by SIGKILL: too little memory (dmesg tells), or somebody did it by hand"
+KILLED_WORDS = "killed by SIGKILL: too little memory (see dmesg), or a person ended it"
 RETRY_AFTER = 1.0  # s
 
 

@@ -32,9 +32,7 @@ from orchestr.process.run import (
     redact,
 )
 
-RETRIES = 2  # after a verdict that the machine kept it from
-
-
+RETRIES = 2  # when the machine prevented a verdict
 REFUSED = "Read-only file system"  # EROFS, in every program's words
 OUTSIDE = (
     "it tried to write outside of its checkout and /tmp, which its sandbox does not allow: "

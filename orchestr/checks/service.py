@@ -60,9 +60,7 @@ class Service:
         """Raises CheckFailed when it has ended already, CannotStart when it never began."""
         if self._thread.is_alive():
             return
-        if isinstance(self._error, CheckUnavailable):
-            raise self._error
-        if isinstance(self._error, Unavailable):
+        if isinstance(self._error, (CheckUnavailable, Unavailable)):
             raise self._error
         if isinstance(self._error, CannotStart):
             error = self._error

@@ -34,8 +34,8 @@ class SuiteRequest:
     ``tree`` is the hash of the head's tree (for the cache). ``env`` is the allow-listed
     environment of every check; of ``environ``, the user's, a check gets what its ``pass_env``
     names. ``places`` says where a check is defined, by its name, ``wall`` what stands around its
-    programs. ``folder`` takes logs and
-    artefacts: ``NNN-name.log`` and ``NNN-name/``; with ``raw_logs`` a log keeps its secrets.
+    programs. ``folder`` takes logs and artefacts: ``NNN-name.log`` and ``NNN-name/``; with
+    ``raw_logs`` a log keeps its secrets.
     ``place`` is the kind of place that ``worktree`` is, for the cache; a result is kept only when
     ``is_unchanged`` says afterwards that the worktree still shows the head, so that no kill leaves
     a result that is worth nothing. ``shown_as`` is the path that results name instead of
@@ -57,6 +57,15 @@ class SuiteRequest:
     place: str = IN_WORKTREE
     shown_as: Path | None = None
     is_unchanged: Callable[[], bool] = lambda: True
+
+    def rename_paths(self, text: str) -> str:
+        """``text`` with ``shown_as`` for ``worktree``, also where that is written without links."""
+        if self.shown_as is None:
+            return text
+        shown = str(self.shown_as)
+        for path in dict.fromkeys((str(self.worktree), str(self.worktree.resolve()))):
+            text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", lambda _: shown, text)
+        return text
 
 
 def run_suite(
@@ -112,30 +121,19 @@ def _run_one_check(
         )
     result = replace(result, in_worktree=request.place == IN_WORKTREE)
     if request.shown_as is not None:
-        result = rename_paths(result, request.worktree, request.shown_as)
+        result = _rename_result(result, request.rename_paths)
     if cache is not None and result.passed and request.is_unchanged():
         cache.save(key, result)
     return result
 
 
-def rename_paths(result: CheckResult, place: Path, shown: Path) -> CheckResult:
-    """A result that names ``shown`` where it named ``place``. Its log stays as it is."""
-
-    def rename(text: str) -> str:
-        return rename_path(text, place, shown)
-
+def _rename_result(result: CheckResult, rename: Callable[[str], str]) -> CheckResult:
+    """The result with renamed paths. Its log stays as it is."""
     failures = tuple(
         Failure(rename(f.name), rename(f.file), rename(f.message), rename(f.command))
         for f in result.failures
     )
     return replace(result, detail=rename(result.detail), failures=failures)
-
-
-def rename_path(text: str, place: Path, shown: Path) -> str:
-    """``text`` with the path ``shown`` for ``place``, also where that is written without links."""
-    for path in dict.fromkeys((str(place), str(place.resolve()))):
-        text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", lambda _: str(shown), text)
-    return text
 
 
 def file_name_slug(name: str) -> str:
@@ -195,7 +193,7 @@ def evidence_text(
 
     With ``focus`` one failure is shown in full, by its index in `list_failures`: name, file,
     message, the command that reproduces it, the end of the log; the others only by name. Without
-    it all are shown. Empty when nothing is red. ``rename`` is done to what comes from a log.
+    it all are shown. Empty when nothing is red. ``rename`` is applied to what comes from a log.
     """
     found = list_failures(results)
     if not found:

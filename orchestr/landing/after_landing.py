@@ -101,9 +101,7 @@ def retarget_pull_requests(ctx: CellContext, target: str, warn: Warn) -> None:
             pr = newest_pr(dep)
             if pr is not None and pr.state is PRState.OPEN and pr.base == ctx.cell.branch:
                 pr = ctx.run.forge.edit_pull_request(dep.repo_ref, pr.number, base=target)
-        except Unavailable:
-            raise
-        except ForgeAway:
+        except (Unavailable, ForgeAway):
             raise
         except OrchestrError as error:
             warn(f"{dep.name}: its pull request could not be put onto {target}: {error.message}")

@@ -26,6 +26,7 @@ from orchestr.cell.proof.check_request import (
     check_environment,
     describe_place,
     expose_upstreams,
+    input_digest,
 )
 from orchestr.cell.worktree.check_pool import CheckPool
 from orchestr.cell.worktree.check_worktree import CheckWorktree
@@ -38,8 +39,6 @@ from orchestr.checks.suite import (
     SuiteRequest,
     all_passed,
     evidence_text,
-    rename_path,
-    run_suite,
     summarize_results,
 )
 from orchestr.errors import Interrupted, NotEvaluated
@@ -50,7 +49,7 @@ from orchestr.process.redaction import filter_env
 from orchestr.process.tree import WORKTREE
 from orchestr.spec.checks import CheckDef, check_to_row
 from orchestr.spec.phases import Action
-from orchestr.state.results import digest, read_tree
+from orchestr.state.results import digest
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
 KEPT = 40  # candidates whose logs are kept, in each repository
@@ -150,36 +149,17 @@ def make_default_check(runs: Sequence[FeatureRun], allowed_red: Collection[str] 
             request = _make_suite_request(
                 runs, order, logs, stack.enter_context(leased), stack.enter_context(shown)
             )
-            results = run_suite_unchanged(checks, request, order.checkout, cache)
+            results = run_checks.run_suite_unchanged(checks, request, order.checkout, cache)
             for run, more in across:
                 if not (results and results[-1].stopped):
                     seen = stack.enter_context(
                         cross_checks.show_cell_trees(run, CheckPool.LANDING, order.stop.is_set)
                     )
                     crossed = _make_cross_request(run, request, order, seen)
-                    results += run_suite_unchanged(more, crossed, order.checkout, cache)
-        return combine_results(results, _rename_for_reader(request))
+                    results += run_checks.run_suite_unchanged(more, crossed, order.checkout, cache)
+        return combine_results(results, request.rename_paths)
 
     return check_candidate
-
-
-def run_suite_unchanged(
-    checks: Sequence[CheckDef],
-    request: SuiteRequest,
-    checkout: CheckWorktree | None,
-    cache: ResultCache,
-) -> tuple[SuiteResult, ...]:
-    """The results of the checks, with a red one when they changed what they were to judge."""
-    results = run_suite(checks, request, cache=cache)
-    harm = run_checks.find_checkout_harm(checkout, request.folder / "left")
-    bad = run_checks.void_harmful_suite(checks, request, cache, harm)
-    return results if bad is None or request.stop.is_set() else (*results, bad)
-
-
-def _rename_for_reader(request: SuiteRequest) -> Callable[[str], str]:
-    """Paths of the check worktree as its reader, the agent of the change, knows them."""
-    shown = request.shown_as
-    return lambda text: text if shown is None else rename_path(text, request.worktree, shown)
 
 
 def combine_results(
@@ -207,7 +187,7 @@ def combine_results(
 @contextmanager
 def show_readable_cells(runs: Sequence[FeatureRun], order: CheckOrder) -> Iterator[dict[str, str]]:
     """The variables of where the upstreams of the candidate's first cell can be read."""
-    own = next(iter(_cells_of_changes(runs, order.changes)), None)
+    own = _first_cell(runs, order)
     if own is None or not own.has_checks:
         yield {}
         return
@@ -223,13 +203,12 @@ def _make_suite_request(
     more: Mapping[str, str],
 ) -> SuiteRequest:
     """With the environment of the cell's own checks; a revert belongs to no cell."""
-    tree, own = order.tree, next(iter(_cells_of_changes(runs, order.changes)), None)
+    tree, own = order.tree, _first_cell(runs, order)
     if own is not None:
         patterns = order.checkout.patterns if order.checkout is not None else ()
         place = CheckPlace(order.path, CommitId(order.commit), patterns, order.checkout)
         env = {**check_environment(own, place), **more}
-        others = {up.cell.name: read_tree(up.dir) for up in own.upstreams()}
-        tree = digest(tree, others) if others else tree
+        tree = input_digest(own, tree)
     else:
         env = {**filter_env(Repo(order.path).build_env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
         env[WORKTREE] = str(order.path)
@@ -247,18 +226,18 @@ def _make_suite_request(
         shown_as=own.worktree if own is not None else None,
         is_unchanged=lambda: order.checkout is None or not order.checkout.find_harm(),
         raw_logs=runs[0].settings.workspace.raw_logs,
-        wall=wall_checks(_find_cell_of_repo(runs, order.repo), "landing"),
+        wall=wall_checks(find_cell_of_repo(runs, order.repo), "landing"),
     )
 
 
 def _place_users(runs: Sequence[FeatureRun], order: CheckOrder) -> list[CellContext]:
     """The cells whose repository, or those of their upstreams, checks of a candidate can read."""
     found = list(_cells_of_changes(runs, order.changes))
-    return found or [_find_cell_of_repo(runs, order.repo)]
+    return found or [find_cell_of_repo(runs, order.repo)]
 
 
-def _find_cell_of_repo(runs: Sequence[FeatureRun], repo: str) -> CellContext:
-    """Any cell of the repository: the wall around checks is the same for all of them."""
+def find_cell_of_repo(runs: Sequence[FeatureRun], repo: str) -> CellContext:
+    """Any cell of the repository: its settings and the wall around checks are the same for all."""
     return next(
         run.cell_context(c.name) for run in runs for c in run.feature.cells if c.repo == repo
     )
@@ -275,6 +254,10 @@ def _make_cross_request(
         env={**request.env, **seen},
         place=describe_place(cross_checks.read_cells(run), CheckPool.LANDING),
     )
+
+
+def _first_cell(runs: Sequence[FeatureRun], order: CheckOrder) -> CellContext | None:
+    return next(iter(_cells_of_changes(runs, order.changes)), None)
 
 
 def _first_cell_with_ports(runs: Sequence[FeatureRun], order: CheckOrder) -> CellContext | None:

@@ -1,8 +1,8 @@
-"""Hold candidates while a landing works: no ref of a person's names them, and `git gc` takes those.
+"""Hold candidates while a landing works: `git gc` deletes commits that no ref leads to.
 
-Each has a ref, `refs/orchestr/landing/COMMIT`, from when it is made until nobody can ask for it any
-more. What is lost all the same (an earlier version held none) is made again before anything asks
-for it: the same parts on the same base give the same commit, so a verdict on it still counts.
+Each has a ref, `refs/orchestr/landing/COMMIT`, from when it is made until no step can ask for it
+any more. What is lost all the same (an earlier version held none) is made again before anything
+asks for it: the same parts on the same base give the same commit, so a verdict on it still counts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def hold_known_candidates(session: LandingSession) -> Iterable[Made]:
 
 
 def release_candidates(session: LandingSession) -> None:
-    """Take the refs away of candidates that nobody can ask for any more."""
+    """Delete the refs of candidates that no step can ask for any more."""
     wanted = {f"{HELD}{one.commit}" for one in _list_wanted(session.queue)}
     for name in session.ways:
         repo = session.repo(name)

@@ -50,7 +50,6 @@ class LandingSession:
     fresh: set[str] = field(default_factory=set)  # keys of what landed in this process
     red: list[str] = field(default_factory=list)
     flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
-    mutex: threading.Lock = field(default_factory=threading.Lock)
     _by_name: dict[str, FeatureRun] = field(init=False)
 
     def __post_init__(self) -> None:

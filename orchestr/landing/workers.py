@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree, list_places
 from orchestr.errors import (
     Interrupted,
@@ -15,7 +14,7 @@ from orchestr.errors import (
 )
 from orchestr.git.repo import CommitId
 from orchestr.landing.changes import changed_paths_of
-from orchestr.landing.checks import CandidateVerdict, CheckOrder
+from orchestr.landing.checks import CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
 from orchestr.landing.events import (
     CandidateSpec,
@@ -58,8 +57,9 @@ def check_commit(
     """
     name, changes_in = spec.lane.repo, tuple(session.queue.items[key].change for key in spec.keys)
     try:
+        any_cell = find_cell_of_repo(session.runs, name)
         with lend_check_worktree(
-            _any_cell(session, name), CommitId(commit), CheckPool.LANDING, cancelled=stop.is_set
+            any_cell, CommitId(commit), CheckPool.LANDING, cancelled=stop.is_set
         ) as checkout:
             assert session.check is not None
             return session.check(
@@ -93,14 +93,6 @@ def as_no_verdict(error: OrchestrError, what: str) -> Unavailable:
         "and no agent is started for it",
         retry_after=RETRY_AFTER,
     )
-
-
-def _any_cell(session: LandingSession, name: str) -> CellContext:
-    """Some cell of a repository, for its settings."""
-    return next(
-        run.cell_context(cell.name) for run in session.runs for cell in run.feature.cells
-        if cell.repo == name
-    )  # fmt: skip
 
 
 def check_forge_merge(session: LandingSession, spec: CandidateSpec, commit: str) -> None:

@@ -1,12 +1,12 @@
 """Try again what the machine or the network kept from an answer: bounded, and never silent.
 
-Owns how often and after which pauses. What may be tried again is said by the error itself
+Owns how often and after which pauses. The error itself says what may be tried again
 (`orchestr.errors.Unavailable.retry_after`); that the work can be done twice is the caller's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from orchestr.errors import OrchestrError, Unavailable, explain_os_error
@@ -41,11 +41,13 @@ class Backoff:
     """The pauses of one piece of work: the first is what the error asks for, then doubled."""
 
     def __init__(self) -> None:
-        self._factors: Iterator[int] = (1 << turn for turn in range(62))
+        self._factor = 1
 
     def next_after(self, error: Unavailable) -> float:
         """Seconds to wait after this error."""
-        return min(LONGEST, (error.retry_after or 0.0) * next(self._factors))
+        seconds = min(LONGEST, (error.retry_after or 0.0) * self._factor)
+        self._factor *= 2
+        return seconds
 
 
 def as_unavailable(error: BaseException) -> Unavailable | None:

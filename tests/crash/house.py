@@ -68,6 +68,11 @@ class House(Workspace):
         assert done.returncode != -signal.SIGSEGV, both(done)  # faulthandler says where
         return done
 
+    def kill_at(self, at: str, *args: str) -> None:
+        """`orchestr ARGS`, killed ``at`` a step, or ended well where it never came there."""
+        killed = self.crash(at, *args)
+        assert killed.returncode in (-9, 0), both(killed)
+
     def steps(self, *args: str) -> list[str]:
         """The steps of an undisturbed run, as `POINT:WHEN:N NAME`."""
         book = self.root / "steps"

@@ -16,29 +16,31 @@ STEPS = ("journal:after", "write:after", "push:after", "open:after", "edit:after
          "rename:before", "rename:after")  # fmt: skip
 
 
+def build_and_edit(house: House, old: str, new: str) -> list[str]:
+    """Build the feature, then put ``new`` for ``old`` in its spec; the starts of agents so far."""
+    house.run("run", FEATURE, code=0)
+    house.edit_spec(old, new)
+    return house.starts()
+
+
 def open_prs(house: House) -> dict[str, str]:
     return {pr["head"]: pr["base"] for pr in house.prs().values() if pr["state"] == "open"}
 
 
 def test_a_kill_at_any_step_of_a_rename(tmp_path: Path) -> None:
-    def begin(house: House) -> list[str]:
-        house.run("run", FEATURE, code=0)
-        house.edit_spec("jira: T-1", "jira: T-2")
-        return house.starts()
-
+    edit = ("jira: T-1", "jira: T-2")
     house = House.build(tmp_path / "undisturbed")
-    begin(house)
+    build_and_edit(house, *edit)
     cases = points(house.steps("run", FEATURE), *STEPS)
     wanted = {"T-2-low": "main", "T-2-high": "T-2-low"}
     assert open_prs(house) == wanted
     assert len(cases) > 20
 
     def act(house: House, at: str) -> None:
-        paid = begin(house)
-        killed = house.crash(at, "run", FEATURE)
-        assert killed.returncode in (-9, 0), both(killed)
+        starts = build_and_edit(house, *edit)
+        house.kill_at(at, "run", FEATURE)
         house.run("run", FEATURE, code=0)
-        assert house.starts() == paid, at
+        assert house.starts() == starts, at
         assert open_prs(house) == wanted, at
         assert len(house.prs()) == 4, at
         left = git(house.repos / "app.git", "for-each-ref", "--format=%(refname:short)",
@@ -54,25 +56,20 @@ def test_a_kill_at_any_step_of_a_rename(tmp_path: Path) -> None:
 def test_a_kill_at_any_step_of_an_acceptance(tmp_path: Path) -> None:
     """The result stands, or it is as stale as before: then the same command lets it stand."""
 
-    def begin(house: House) -> list[str]:
-        house.run("run", FEATURE, code=0)
-        house.edit_spec("- do low", "- do low, in other words")
-        return house.starts()
-
+    edit = ("- do low", "- do low, in other words")
     words = ("accept", f"{FEATURE}:low", "--yes")
     house = House.build(tmp_path / "undisturbed")
-    begin(house)
+    build_and_edit(house, *edit)
     cases = points(house.steps(*words), "journal:after", "write:before", "write:after")
     assert len(cases) > 3
 
     def act(house: House, at: str) -> None:
-        paid = begin(house)
-        killed = house.crash(at, *words)
-        assert killed.returncode in (-9, 0), both(killed)
+        starts = build_and_edit(house, *edit)
+        house.kill_at(at, *words)
         house.run(*words, code=0)
         house.run("accept", FEATURE, "--yes", code=0)
         house.run("run", FEATURE, code=0)
-        assert house.starts() == paid, at
+        assert house.starts() == starts, at
         house.sound()
 
     at_each(cases, tmp_path, act)
@@ -91,22 +88,15 @@ HIGH = """\
 def test_a_kill_at_any_step_of_a_retirement(tmp_path: Path) -> None:
     """Called again it ends: one pull request closed, the commits under a ref, nothing left over."""
     words = ("retire", f"{FEATURE}:high", "--yes")
-
-    def begin(house: House) -> str:
-        house.run("run", FEATURE, code=0)
-        head = git(house.repos / "app", "rev-parse", "T-1-high")
-        house.edit_spec(HIGH, "")
-        return head
-
     house = House.build(tmp_path / "undisturbed")
-    begin(house)
+    build_and_edit(house, HIGH, "")
     cases = points(house.steps(*words), *STEPS, "write:before", "journal:before")
     assert len(cases) > 5
 
     def act(house: House, at: str) -> None:
-        head = begin(house)
-        killed = house.crash(at, *words)
-        assert killed.returncode in (-9, 0), both(killed)
+        build_and_edit(house, HIGH, "")
+        head = git(house.repos / "app", "rev-parse", "T-1-high")
+        house.kill_at(at, *words)
         house.run(*words)  # exit 2 where nothing was left to retire
         states = {pr["head"]: pr["state"] for pr in house.prs().values()}
         assert states == {"T-1-low": "open", "T-1-high": "closed"}, at
@@ -122,25 +112,20 @@ def test_a_kill_at_any_step_of_a_retirement(tmp_path: Path) -> None:
 
 
 def test_a_kill_at_any_step_of_a_cells_new_name(tmp_path: Path) -> None:
-    """`was:`: records, worktree, claim and pull request go on under the new name, unpaid."""
-
-    def begin(house: House) -> list[str]:
-        house.run("run", FEATURE, code=0)
-        house.edit_spec("  high:\n", "  top:\n    was: high\n")
-        return house.starts()
-
+    """`was:`: records, worktree, claim and pull request go on under the new name; no agent starts
+    again."""
+    edit = ("  high:\n", "  top:\n    was: high\n")
     house = House.build(tmp_path / "undisturbed")
-    begin(house)
+    build_and_edit(house, *edit)
     cases = points(house.steps("run", FEATURE), *STEPS)
     assert len(cases) > 5
     branches = {pr["head"] for pr in house.prs().values() if pr["state"] == "open"}
 
     def act(house: House, at: str) -> None:
-        paid = begin(house)
-        killed = house.crash(at, "run", FEATURE)
-        assert killed.returncode in (-9, 0), both(killed)
+        starts = build_and_edit(house, *edit)
+        house.kill_at(at, "run", FEATURE)
         house.run("run", FEATURE, code=0)
-        assert house.starts() == paid, at
+        assert house.starts() == starts, at
         assert house.states() == {"low": "done", "top": "done"}, at
         assert {pr["head"] for pr in house.prs().values()} == branches, at
         assert not house.cell_dir("high").exists() and house.cell_dir("top").is_dir(), at

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-# How a call ends. `after`: git has done it, and nobody hears of that.
+# How a call ends. `after`: git has done it, and its caller does not learn that.
 KILL = "kill -9 $$"
 AFTER = '"$real" "$@" >/dev/null 2>&1; kill -9 $$'
 NO_MEMORY = 'echo "fatal: Out of memory, malloc failed (tried to allocate 9 bytes)" >&2; exit 128'

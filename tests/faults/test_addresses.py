@@ -1,4 +1,4 @@
-"""Ways to a repository that run a command or wait for ever are refused, and said to be."""
+"""Ways to a repository that run a command or wait for ever are refused, with the reason."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def use_setup(yard: Yard, net: Path) -> None:
     (yard.root / "orchestr.toml").write_text(text.replace("[repos.app]\n", f"[repos.app]\n{line}"))
 
 
-def no_verdict(yard: Yard, said: str) -> None:
-    """Nobody was asked to mend anything, and what was proven is as it was."""
+def assert_no_repair(yard: Yard, said: str) -> None:
+    """No agent was asked for a repair, and none was started again."""
     assert not yard.journal(kind="land.repair"), said
     assert [line.split()[0] for line in yard.starts()].count("start") == 1, said
     assert "its agent mends" not in said and "a fault in orchestr" not in said, said
@@ -44,7 +44,7 @@ def test_a_set_up_without_network_is_no_red_check(tmp_path: Path) -> None:
     yard.somebody_pushes({"else": "1\n"})  # so that the candidate has to be checked
     done = yard.run("land", FEATURE, code=1, env={"ORCHESTR_SET_LIMITS_RETRIES": "1"})
     assert "EAI_AGAIN" in done.stderr and "tried again" in done.stderr, both(done)
-    no_verdict(yard, both(done))
+    assert_no_repair(yard, both(done))
     assert yard.head("one") == head
     net.touch()
     yard.run("land", FEATURE, code=0)
@@ -71,7 +71,7 @@ def test_a_candidate_that_git_gc_took_is_made_again(tmp_path: Path) -> None:
     subprocess.run(gc.split(), check=True)
     (yard.root / "before.sh").unlink()
     done = yard.run("land", FEATURE, code=0)
-    no_verdict(yard, both(done))
+    assert_no_repair(yard, both(done))
     yard.always_green(("app",))
     assert yard.states() == {"one": "landed"}
     assert not git(clone, "for-each-ref", "refs/orchestr/landing")
@@ -83,7 +83,7 @@ def test_a_check_that_was_killed_is_not_evaluated(tmp_path: Path) -> None:
     (yard.root / "before.sh").write_text("kill -9 $$\n")
     done = yard.run("land", FEATURE, code=1)
     assert "not evaluated" in both(done) and "killed by SIGKILL" in both(done), both(done)
-    no_verdict(yard, both(done))
+    assert_no_repair(yard, both(done))
     (yard.root / "before.sh").unlink()
     yard.run("land", FEATURE, code=0)
 
@@ -133,8 +133,8 @@ def test_what_is_no_file_is_named_and_starts_no_agent(what: str, name: str, tmp_
     with pytest.raises(OSError, match=path.name):
         read_file(path)
     done = yard.run("run", FEATURE)
-    no_verdict(yard, both(done))
-    if name != "attempts/1/exit.json":  # which nobody needs any more
+    assert_no_repair(yard, both(done))
+    if name != "attempts/1/exit.json":  # which nothing reads any more
         assert done.returncode == 2 and str(path) in done.stderr, both(done)
 
 
@@ -144,5 +144,5 @@ def test_a_lost_marker_of_what_has_landed_starts_no_agent(tmp_path: Path) -> Non
     (yard.cell_dir("one") / "worktree.toml").unlink()
     for words in (["run", FEATURE], ["land", FEATURE]):
         done = yard.run(*words, code=0)
-        no_verdict(yard, both(done))
+        assert_no_repair(yard, both(done))
     assert yard.states() == {"one": "landed"}

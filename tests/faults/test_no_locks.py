@@ -1,4 +1,4 @@
-"""A file system without flock (NFS without its daemon, some containers): what is said of it."""
+"""A file system without flock (NFS without its daemon, some containers): what the message says."""
 
 from __future__ import annotations
 

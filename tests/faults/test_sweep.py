@@ -38,7 +38,7 @@ class Sweep:
         self.calls = broken.calls()
         self.book, self.states, self.trees = Counter(yard.book()), yard.states(), yard.trees()
 
-    def hit(self, at: int, how: str, times: int) -> None:
+    def end_calls(self, at: int, how: str, times: int) -> None:
         """End ``times`` calls from the ``at``-th on, then finish, and look at what came of it."""
         shutil.rmtree(self.root)
         shutil.copytree(self.kept, self.root, symlinks=True)
@@ -63,14 +63,14 @@ class Sweep:
         finally:
             yard.end()
 
-    def each(self, how: str, times: int) -> None:
+    def end_each_call(self, how: str, times: int) -> None:
         failed = []
         step = max(1, self.calls // STEPS)
         sweeps = [(one, number) for one in HOWS.values() for number in TIMES]
         first = 1 if ALL else 1 + step * sweeps.index((how, times)) // len(sweeps)
         for at in range(first, self.calls + 1, step):
             try:
-                self.hit(at, how, times)
+                self.end_calls(at, how, times)
             except AssertionError as error:
                 failed.append(f"--- {at} ---\n{error}")
         assert not failed, f"{len(failed)} of {self.calls // step}\n" + "\n".join(failed)
@@ -80,11 +80,11 @@ class Sweep:
 @pytest.mark.parametrize("how", HOWS)
 def test_any_git_of_a_run_may_be_killed(how: str, times: int, tmp_path: Path) -> None:
     yard = Yard.ready(tmp_path / "w", CELLS, repos=("app",), build=False)
-    Sweep(yard, "run").each(HOWS[how], times)
+    Sweep(yard, "run").end_each_call(HOWS[how], times)
 
 
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("how", HOWS)
 def test_any_git_of_a_landing_may_be_killed(how: str, times: int, tmp_path: Path) -> None:
     yard = Yard.ready(tmp_path / "w", CELLS, repos=("app",), landing={"strategy": "squash"})
-    Sweep(yard, "land").each(HOWS[how], times)
+    Sweep(yard, "land").end_each_call(HOWS[how], times)

@@ -1,4 +1,4 @@
-"""Evidence is of the commit: checks see what a clean clone of it holds, and nothing else."""
+"""Checks judge the commit: they see what a clean clone of it holds, and nothing else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check(script: str, name: str = "t") -> dict[str, Any]:
     return {"kind": "command", "name": name, "run": ["sh", "-c", script]}
 
 
-def hiding(make: Make, way: str, **repo: Any) -> Workspace:
+def make_hiding(make: Make, way: str, **repo: Any) -> Workspace:
     """A cell whose check is green in its worktree and red on a clean clone."""
     needs = check(NEEDS.get(way, "grep -q ok state"))
     if way not in NEEDS:
@@ -59,7 +59,7 @@ def add_files(ws: Workspace, files: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("way", HIDING)
 def test_what_no_commit_holds_makes_no_check_green(workspace: Make, way: str) -> None:
-    ws = hiding(workspace, way)
+    ws = make_hiding(workspace, way)
     done = ws.run("run", FEATURE, code=1)
     assert "red: t" in both(done)
     assert not ws.prs()
@@ -69,8 +69,8 @@ def test_what_no_commit_holds_makes_no_check_green(workspace: Make, way: str) ->
 def test_a_landing_does_not_count_what_was_found_in_an_authors_worktree(
     workspace: Make, way: str
 ) -> None:
-    """It is said everywhere that the checks ran there, and it lands nothing that is red."""
-    ws = hiding(workspace, way, checks_in="worktree")
+    """Every view says that the checks ran there, and nothing red lands."""
+    ws = make_hiding(workspace, way, checks_in="worktree")
     ws.run("run", FEATURE, code=0)
     assert "Checks in the author's worktree" in ws.pr("one")["body"]
     assert "its checks ran in the author's worktree" in both(ws.run("status", FEATURE, code=0))
@@ -85,7 +85,7 @@ def test_a_landing_does_not_count_what_was_found_in_an_authors_worktree(
 @pytest.mark.parametrize("way", ["ignored", "assume unchanged"])
 def test_cross_checks_do_not_see_it_either(workspace: Make, way: str) -> None:
     """Nor through the variable that leads to what a cell came to."""
-    ws = hiding(workspace, way)
+    ws = make_hiding(workspace, way)
     there = NEEDS.get(way, "grep -q ok state")
     crossed = {"repo": "app", **check(f'cd "$ORCHESTR_CELL_ONE_WORKTREE" && {there}')}
     ws.spec({"one": {}}, cross_checks=[crossed])
@@ -106,7 +106,7 @@ def test_checks_leave_the_authors_worktree_alone(workspace: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "harm"),
     [
         ("echo x >> README.md", "tracked files of the worktree were changed: README.md"),
         ("git commit -q --allow-empty -m mine", "something else was checked out"),
@@ -119,20 +119,20 @@ def test_checks_leave_the_authors_worktree_alone(workspace: Make) -> None:
     ],
 )
 def test_checks_that_change_what_they_judge_are_red(
-    workspace: Make, script: str, told: str
+    workspace: Make, script: str, harm: str
 ) -> None:
     """And the next round finds nothing of it."""
     ws = workspace(cells={"one": {"checks": [check(script)], "repair": {"checks": 0}}})
     done = ws.run("run", FEATURE, code=1)
     assert "worktree unchanged (while the checks ran, " in both(done)
-    assert told in both(done)
+    assert harm in both(done)
     ws.spec({"one": {"checks": [check('test "$(cat README.md)" = "# a repository"')]}})
     ws.run("run", FEATURE, code=0)
     assert ws.starts() == ["one 1"]
 
 
 def test_what_one_round_leaves_is_gone_in_the_next(workspace: Make) -> None:
-    """Ignored or not, a folder that nobody may write to, a repository inside."""
+    """Ignored or not, a folder without write permission, a repository inside."""
     dirt = "mkdir -p gen/deep new; echo x > gen/deep/x; git init -q new/inner; chmod 500 gen/deep"
     clean = 'test -z "$(git ls-files --others)" && test ! -e gen && test ! -e new'
     ws = workspace(cells={"one": {"checks": [check(f"{clean} && {dirt}")]}})
@@ -144,7 +144,7 @@ def test_what_one_round_leaves_is_gone_in_the_next(workspace: Make) -> None:
 
 
 def test_messages_name_the_worktree_that_their_reader_works_in(workspace: Make) -> None:
-    """An agent that is told the path of a check worktree would mend it there."""
+    """An agent that reads the path of a check worktree would repair that."""
     red = check('test -e good.txt || { echo "bad file: $PWD/one.txt"; exit 1; }')
     ws = workspace(cells={"one": {"checks": [red]}})
     ws.script("one", f'cat "$ORCHESTR_PROMPT_FILE" >> {ws.root}/prompts\n'
@@ -169,7 +169,7 @@ def test_checks_see_an_upstream_as_it_is_committed(workspace: Make) -> None:
 # ---- set-up and caches -------------------------------------------------------------------------
 
 
-def set_up(make: Make, tmp: Path, checks: str, **repo: Any) -> tuple[Workspace, Path]:
+def make_with_setup(make: Make, tmp: Path, checks: str, **repo: Any) -> tuple[Workspace, Path]:
     """A workspace whose set-up keeps a book and makes `dep/tool`, which is ignored."""
     book = tmp / "setups"
     ws = make(
@@ -182,64 +182,65 @@ def set_up(make: Make, tmp: Path, checks: str, **repo: Any) -> tuple[Workspace, 
     return ws, book
 
 
-def setups(book: Path) -> int:
+def count_setups(book: Path) -> int:
     """How often a check worktree was set up."""
     return sum("/worktrees/" not in line for line in book.read_text().splitlines())
 
 
-def again(ws: Workspace, script: str = "date +%N > more.txt", code: int = 0) -> str:
+def build_next_head(ws: Workspace, script: str = "date +%N > more.txt", code: int = 0) -> str:
     """The next head of cell one."""
     ws.script("one", script)
     return both(ws.run("run", "--force", FEATURE, code=code))
 
 
 def test_a_set_up_runs_once_and_again_for_other_lock_files(workspace: Make, tmp_path: Path) -> None:
-    ws, book = set_up(workspace, tmp_path, "cmp dep/tool uv.lock")
+    ws, book = make_with_setup(workspace, tmp_path, "cmp dep/tool uv.lock")
     ws.run("run", FEATURE, code=0)
-    again(ws)
-    assert setups(book) == 1
-    again(ws, "echo 2 > uv.lock")
-    assert setups(book) == 2
+    build_next_head(ws)
+    assert count_setups(book) == 1
+    build_next_head(ws, "echo 2 > uv.lock")
+    assert count_setups(book) == 2
 
 
 def test_what_a_set_up_made_is_put_back_as_it_was(workspace: Make, tmp_path: Path) -> None:
     """What a check adds to it goes; what it writes over is made again."""
-    ws, book = set_up(workspace, tmp_path, "test ! -e dep/new && cmp dep/tool uv.lock && "
-                      "echo x > dep/new && { test ! -e evil || { touch -r dep/tool keep; "
-                      "echo 7 > dep/tool; touch -r keep dep/tool; rm keep; }; }")  # fmt: skip
+    script = ("test ! -e dep/new && cmp dep/tool uv.lock && echo x > dep/new && "
+              "{ test ! -e evil || { touch -r dep/tool keep; "
+              "echo 7 > dep/tool; touch -r keep dep/tool; rm keep; }; }")  # fmt: skip
+    ws, book = make_with_setup(workspace, tmp_path, script)
     ws.run("run", FEATURE, code=0)
-    again(ws, "echo x > evil")
-    assert setups(book) == 1
-    again(ws)
-    assert setups(book) == 2
+    build_next_head(ws, "echo x > evil")
+    assert count_setups(book) == 1
+    build_next_head(ws)
+    assert count_setups(book) == 2
 
 
 def test_a_cache_stays_as_long_as_the_lock_files_do(workspace: Make, tmp_path: Path) -> None:
     """A landing has its own: what checks of cells left in theirs makes nothing green there."""
     count = f"mkdir -p built; echo x >> built/n; wc -l < built/n >> {tmp_path}/counts"
-    ws, _ = set_up(workspace, tmp_path, count, cache=["built"])
+    ws, _ = make_with_setup(workspace, tmp_path, count, cache=["built"])
     ws.run("run", FEATURE, code=0)
-    again(ws)
-    again(ws, "echo 2 > uv.lock")
+    build_next_head(ws)
+    build_next_head(ws, "echo 2 > uv.lock")
     ws.run("land", FEATURE, "--yes", code=0)
     assert (tmp_path / "counts").read_text().split() == ["1", "2", "1", "1"]
 
 
 def test_a_link_in_place_of_a_cache_is_not_followed(workspace: Make, tmp_path: Path) -> None:
     """A commit that names a place outside loses the link, not the place."""
-    ws, _ = set_up(workspace, tmp_path, "true", cache=["built/deep"])
+    ws, _ = make_with_setup(workspace, tmp_path, "true", cache=["built/deep"])
     (tmp_path / "mine" / "deep").mkdir(parents=True)
     (tmp_path / "mine" / "deep" / "file").write_text("mine\n")
     ws.script("one", f"ln -s {tmp_path}/mine built; git add -f built; echo 3 > uv.lock")
     ws.run("run", FEATURE, code=0)
-    again(ws, "echo 4 > uv.lock")
+    build_next_head(ws, "echo 4 > uv.lock")
     assert (tmp_path / "mine" / "deep" / "file").read_text() == "mine\n"
 
 
 # ---- what is there afterwards ------------------------------------------------------------------
 
 
-def checkouts(ws: Workspace) -> list[str]:
+def list_checkouts(ws: Workspace) -> list[str]:
     """The check worktrees that git lists."""
     listed = git(ws.repos / "app", "worktree", "list", "--porcelain").splitlines()
     state = ws.root / ".orchestr"
@@ -252,11 +253,11 @@ def test_cells_share_check_worktrees_which_go_with_the_last_of_them(workspace: M
     cells = {name: {"checks": [check("true")]} for name in ("a", "b", "c", "d")}
     ws = workspace(cells=cells, settings={"checks": {"jobs": 2}})
     ws.run("run", FEATURE, code=0)
-    assert set(checkouts(ws)) <= {"checkouts/app/1", "checkouts/app/2"}
+    assert set(list_checkouts(ws)) <= {"checkouts/app/1", "checkouts/app/2"}
     ws.run("clean", f"{FEATURE}:a", code=0)
-    assert checkouts(ws)
+    assert list_checkouts(ws)
     ws.run("clean", FEATURE, code=0)
-    assert checkouts(ws) == []
+    assert list_checkouts(ws) == []
     assert not list((ws.root / ".orchestr" / "checkouts").glob("app/*"))
     nothing_to_do(ws)
 
@@ -265,7 +266,7 @@ def test_they_go_when_everything_has_landed(workspace: Make) -> None:
     ws = workspace(cells={"one": {"checks": [check("true")]}})
     ws.run("run", FEATURE, code=0)
     ws.run("land", FEATURE, "--yes", code=0)
-    assert not [path for path in checkouts(ws) if path.startswith("checkouts")]
+    assert not [path for path in list_checkouts(ws) if path.startswith("checkouts")]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +281,7 @@ def test_a_check_worktree_that_is_damaged_is_made_right(workspace: Make, harm: s
     place = ws.root / ".orchestr" / "checkouts" / "app" / "1"
     assert place.is_dir()
     subprocess.run(["sh", "-c", harm.format(place)], check=False)
-    again(ws)
+    build_next_head(ws)
     assert git(place, "status", "--porcelain") == ""
 
 

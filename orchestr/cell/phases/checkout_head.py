@@ -88,7 +88,7 @@ def checkout_head(
     """Make the worktree ready and return the head that it stands on.
 
     That is the result of `implement` or what came after it on the branch: earlier repairs, or a
-    person who mended what was red. ``works_elsewhere``: what follows has checkouts of its own, of
+    person who repaired what was red. ``works_elsewhere``: what follows has checkouts of its own, of
     the cell and of what it reads. Raises PhaseFailed when it cannot be used.
     """
     if not works_elsewhere:

@@ -25,15 +25,14 @@ from orchestr.cell.proof.check_request import (
 )
 from orchestr.cell.proof.run_checks import (
     evidence_row,
-    find_checkout_harm,
     result_details,
-    void_harmful_suite,
+    run_suite_unchanged,
 )
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.cache import ResultCache
-from orchestr.checks.suite import SuiteRequest, run_suite, summarize_results
+from orchestr.checks.suite import SuiteRequest, summarize_results
 from orchestr.errors import NotEvaluated, PhaseFailed
 from orchestr.files import read_json, write_json
 from orchestr.git.merge import merge_heads
@@ -173,17 +172,14 @@ def _check_merge(
             wall=wall_checks(ctx),
             is_unchanged=lambda: not checkout.find_harm(),
         )
-        results = run_suite(
+        results = run_suite_unchanged(
             checks,
             request,
-            cache=cache,
+            checkout,
+            cache,
             slot=lambda: run.slot_pool("checks").hold_slot(0.0, run.stop.is_set),
         )
         ctx.check_cancelled()
-        bad = void_harmful_suite(
-            checks, request, cache, find_checkout_harm(checkout, logs / "left")
-        )
-    results = results if bad is None else (*results, bad)
     for result in results:
         run.emit(EventKind.CHECK_DONE, repo=repo, **result_details(result))
     if not any(result.is_red for result in results):
@@ -236,10 +232,10 @@ def show_cell_trees(
     """The variables of where every cell's tree can be read: in a clean checkout of its head."""
     with show_cells(read_cells(run), pool, cancelled) as shown:
         found = {}
-        for ctx, path in shown:
-            name, head = ctx.cell.name.upper().replace("-", "_"), ctx.read_head()
-            found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(path)
-            found[f"ORCHESTR_CELL_{name}_HEAD"] = head.head if head is not None else ""
+        for ctx, checkout in shown:
+            name = ctx.cell.name.upper().replace("-", "_")
+            found[f"ORCHESTR_CELL_{name}_WORKTREE"] = str(checkout.path)
+            found[f"ORCHESTR_CELL_{name}_HEAD"] = checkout.commit
         yield found
 
 

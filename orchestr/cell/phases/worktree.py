@@ -95,7 +95,7 @@ def decide(record: CellRecord, inputs: WorktreeInputs) -> Decision[WorktreeStep]
 
 
 def _has_lost_marker(record: CellRecord) -> bool:
-    """Whether a result is there whose marker somebody took away: it says what that was."""
+    """Whether a result is there whose marker was removed: the result says what that was."""
     is_fresh = record.fresh_request is not None
     return record.marker is None and record.implemented is not None and not is_fresh
 

@@ -72,13 +72,13 @@ def expose_upstreams(
 ) -> Iterator[dict[str, str]]:
     """The variables of where the upstreams of a cell can be read while its checks run."""
     with show_cells(ctx.upstreams(), pool, cancelled) as shown:
-        yield {f"{upstream_prefix(up)}_WORKTREE": str(path) for up, path in shown}
+        yield {f"{upstream_prefix(up)}_WORKTREE": str(there.path) for up, there in shown}
 
 
 @contextmanager
 def show_cells(
     cells: Iterable[CellContext], pool: CheckPool, cancelled: Callable[[], bool]
-) -> Iterator[list[tuple[CellContext, Path]]]:
+) -> Iterator[list[tuple[CellContext, CheckWorktree]]]:
     """What cells came to, in a checkout each: as it is committed, not as their authors' worktrees
     are now. Those without a result are left out."""
     with ExitStack() as stack:
@@ -87,7 +87,7 @@ def show_cells(
             head = ctx.read_head()
             if head is not None:
                 lent = lend_check_worktree(ctx, CommitId(head.head), pool, cancelled=cancelled)
-                found.append((ctx, stack.enter_context(lent).path))
+                found.append((ctx, stack.enter_context(lent)))
         yield found
 
 
@@ -104,7 +104,7 @@ def make_suite_request(
     return SuiteRequest(
         worktree=place.path,
         head=place.head,
-        tree=input_digest(ctx, place.head),
+        tree=input_digest(ctx, ctx.repo.resolve_tree(place.head)),
         folder=folder,
         marker=checks_marker(ctx),
         env={**check_environment(ctx, place), **(more or {})},
@@ -148,20 +148,19 @@ def locate_checks(ctx: CellContext) -> dict[str, str]:
     return {**of_repo, **{check.name: ctx.run.feature.path for check in ctx.cell.proof.checks}}
 
 
-def input_digest(ctx: CellContext, head: CommitId) -> str:
-    """What a result depends on besides the check: the tree, and the upstreams' where they can be
-    read (`ORCHESTR_UPSTREAM_*_WORKTREE`)."""
-    tree = ctx.repo.resolve_tree(head)
+def input_digest(ctx: CellContext, tree: str) -> str:
+    """What a result depends on besides the check: the tree that is checked, and the upstreams'
+    where they can be read (`ORCHESTR_UPSTREAM_*_WORKTREE`)."""
     others = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
     return digest(tree, others) if others else tree
 
 
 def check_environment(ctx: CellContext, place: CheckPlace) -> dict[str, str]:
     """The allow-listed environment of the cell's checks: no way to push, no secrets."""
-    told = cell_variables(ctx, Attempt(0, "", "", place.head), Path())
-    told[WORKTREE] = str(place.path)
+    cell = cell_variables(ctx, Attempt(0, "", "", place.head), Path())
+    cell[WORKTREE] = str(place.path)
     for name in ("ORCHESTR_ATTEMPT", "ORCHESTR_PROMPT_FILE"):
-        told.pop(name, None)
+        cell.pop(name, None)
     git = agent_git_env(
         ctx.repo,
         place.path,
@@ -172,7 +171,7 @@ def check_environment(ctx: CellContext, place: CheckPlace) -> dict[str, str]:
     no_gh = {"GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh")}
     quiet = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat"}
     inside = ctx.mark_inside("a check")
-    return {**agent_env(os.environ, ()), **no_gh, **quiet, **told, **git, **inside}
+    return {**agent_env(os.environ, ()), **no_gh, **quiet, **cell, **git, **inside}
 
 
 def lease_check_ports(ctx: CellContext) -> tuple[int, ...]:

@@ -9,18 +9,14 @@ decides what follows from red.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.proof.check_request import (
-    CheckPlace,
-    make_suite_request,
-    open_check_place,
-)
+from orchestr.cell.proof.check_request import CheckPlace, make_suite_request, open_check_place
 from orchestr.cell.proof.prove_test_first import prove_test_first
 from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.clone_guard import GUARD
@@ -28,13 +24,7 @@ from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.worktree_guard import guard_worktree
 from orchestr.checks.base import CheckResult, Failure
 from orchestr.checks.cache import ResultCache, cache_key, result_as_dict
-from orchestr.checks.suite import (
-    SuiteRequest,
-    failure_key,
-    rename_path,
-    run_suite,
-    summarize_results,
-)
+from orchestr.checks.suite import Slot, SuiteRequest, failure_key, run_suite, summarize_results
 from orchestr.checks.weakened_tests import find_weakened_tests
 from orchestr.errors import NotEvaluated
 from orchestr.files import write_json
@@ -52,17 +42,12 @@ WEAKENED = "tests kept"  # the check that every cell with checks has: no test wa
 
 @dataclass(frozen=True, slots=True)
 class SuiteVerdict:
-    """The results of all checks of one head. ``place`` is where they ran, ``shown`` what their
-    reader knows in its stead."""
+    """The results of all checks of one head. ``rename`` puts the paths that the author can change
+    something at into what a program printed."""
 
     results: tuple[CheckResult, ...]
     folder: Path
-    place: Path
-    shown: Path
-
-    def rename(self, text: str) -> str:
-        """What a program printed, with the paths that the author can change something at."""
-        return rename_path(text, self.place, self.shown)
+    rename: Callable[[str], str]
 
     @property
     def passed(self) -> bool:
@@ -135,7 +120,7 @@ def run_checks(
         folder / "results.json",
         {"schema": 1, "head": head, "results": [result_as_dict(r) for r in results]},
     )
-    return SuiteVerdict(results, folder, place.path, request.shown_as or place.path)
+    return SuiteVerdict(results, folder, request.rename_paths)
 
 
 def _run_at(
@@ -191,6 +176,20 @@ def _run_guarded(
         tell(bad)
         results = (*results, bad)
     return results
+
+
+def run_suite_unchanged(
+    checks: Sequence[CheckDef],
+    request: SuiteRequest,
+    checkout: CheckWorktree | None,
+    cache: ResultCache,
+    slot: Slot = nullcontext,
+) -> tuple[CheckResult, ...]:
+    """The results of the checks, with a red one when they changed what they were to judge."""
+    results = run_suite(checks, request, cache=cache, slot=slot)
+    harm = find_checkout_harm(checkout, request.folder / "left")
+    bad = void_harmful_suite(checks, request, cache, harm)
+    return results if bad is None or request.stop.is_set() else (*results, bad)
 
 
 def find_checkout_harm(checkout: CheckWorktree | None, left: Path) -> list[str]:

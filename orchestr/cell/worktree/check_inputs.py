@@ -16,7 +16,7 @@ from orchestr.git.repo import Repo
 from orchestr.git.runner import split_records
 from orchestr.state.results import digest
 
-# What a package manager installs is a matter of these, in any folder.
+# They say what a package manager installs, in any folder.
 LOCK_FILES = frozenset(
     {
         "Cargo.lock", "Gemfile.lock", "Package.resolved", "Pipfile.lock", "Podfile.lock",

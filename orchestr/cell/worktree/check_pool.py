@@ -3,8 +3,8 @@
 A pool is a folder of numbered worktrees for each repository; whoever needs one takes the first that
 is free and has it for itself (a flock, which ends with its holder). Cells and cross checks share
 one pool, which is never larger than the number of checks that may run at once. The checkouts that
-only show what another cell came to have a pool of their own, so that nobody who holds one of the
-first waits for a second. A landing has its own: what a check of a cell left in a cache must not
+only show what another cell came to have a pool of their own, so that no holder of one of the first
+waits for a second. A landing has its own: what a check of a cell left in a cache must not
 make a landing green.
 """
 

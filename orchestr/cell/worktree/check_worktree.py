@@ -6,14 +6,15 @@ it that the commit does not hold, ignored or not, but for two things: what the r
 put there, exactly as that left it (`setup_products`), and the declared caches, as long as the lock
 files are the same (`check_inputs`). Nothing comes from the author's worktree.
 
-Nobody works in it, so what a killed process left half done is written over; a worktree that cannot
-be put right is thrown away and made anew. Beside it lie `<n>.json`, written when the set-up has
-ended (without it, it is set up again), `<n>.index`, our copy of its index, and `<n>.logs`.
+No agent or person works in it, so what a killed process left half done is written over; a worktree
+that cannot be put right is thrown away and made anew. Beside it lie `<n>.json`, written when the
+set-up has ended (without it, it is set up again), `<n>.index`, our copy of its index, and
+`<n>.logs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.setup import equip_worktree
 from orchestr.cell.worktree.setup_products import (
     SetupProducts,
+    is_inside,
     record_products,
     remove_except,
     remove_inside,
@@ -133,20 +135,24 @@ def discard_check_worktree(repo: Repo, path: Path, *, locks: Path) -> None:
             file.unlink(missing_ok=True)
     with suppress(OrchestrError):
         remove_worktree(repo, path, locks=locks, force=True)
-    for left in (path, path.with_name(f"{path.name}.logs")):
+    for left in (path, _logs_folder(path)):
         delete_tree(left)
 
 
-def state_file(path: Path) -> Path:
+def _state_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def index_file(path: Path) -> Path:
+def _index_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.index")
 
 
+def _logs_folder(path: Path) -> Path:
+    return path.with_name(f"{path.name}.logs")
+
+
 def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> CheckWorktree:
-    state, index = _open_state(ctx, path, commit), index_file(path)
+    state, index = _open_state(ctx, path, commit), _index_file(path)
     tree = Repo(path, config=exact_checkout.CHECKOUT_CONFIG)
     clear_stale_locks(path)
     abort_operations(tree)
@@ -160,7 +166,7 @@ def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> C
         products = None
     kept = (*(products.tops if products else ()), *caches)
     untracked = exact_checkout.list_untracked(tree)
-    is_changed = products is None or not all(_is_inside(name, kept) for name in untracked)
+    is_changed = products is None or not all(is_inside(name, kept) for name in untracked)
     for name in untracked if is_changed else ():
         remove_except(path, name, kept)
     if products is None:
@@ -168,7 +174,7 @@ def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> C
     assert state is not None
     kept = tuple(dict.fromkeys((*state.products.tops, *expand_caches(ctx, tree))))
     for name in exact_checkout.list_untracked(tree) if is_changed else ():
-        if not _is_inside(name, kept) and not any(k.startswith(name) for k in kept):
+        if not is_inside(name, kept) and not any(k.startswith(name) for k in kept):
             raise GitError(f"{path} cannot be cleaned: {name} stays")
     unseen = UnseenPaths(path, NO_KIT, SetupBaseline(folders=kept))
     excludes = exclude_config(ctx.repo, ctx.run.layout.excludes_file, unseen.patterns)
@@ -188,8 +194,8 @@ def _open_state(ctx: CellContext, path: Path, commit: CommitId) -> CheckoutState
     repo, locks = ctx.repo, ctx.run.layout.locks_dir
     state = None
     with suppress(CorruptState):
-        state = read_json_record(state_file(path), CheckoutState)
-    fit = validate_worktree(repo, path, None).finding in FIT and index_file(path).exists()
+        state = read_json_record(_state_file(path), CheckoutState)
+    fit = validate_worktree(repo, path, None).finding in FIT and _index_file(path).exists()
     if fit and state is not None and state.git_dir == exact_checkout.describe_git_dir(path):
         return state
     discard_check_worktree(repo, path, locks=locks)
@@ -203,25 +209,19 @@ def _set_up(
 ) -> CheckoutState:
     """Set the worktree up, which holds the commit and caches alone; what came of it."""
     path = tree.path
-    state_file(path).unlink(missing_ok=True)
+    _state_file(path).unlink(missing_ok=True)
     for name in inputs.submodules:
         if (path / name).is_dir() and not (path / name).is_symlink():
             for inside in list((path / name).iterdir()):
                 remove_inside(path, f"{name}/{inside.name}")
-    equip_worktree(ctx, path, path.with_name(f"{path.name}.logs"), kind)
-    exact_checkout.switch_worktree(tree, commit, index_file(path))
+    equip_worktree(ctx, path, _logs_folder(path), kind)
+    exact_checkout.switch_worktree(tree, commit, _index_file(path))
     caches = expand_caches(ctx, tree)
     filled = [name for name in inputs.submodules if (path / name).is_dir()]  # or empty ones
-    made = [n for n in exact_checkout.list_untracked(tree) if not _is_inside(n, caches)]
+    made = [n for n in exact_checkout.list_untracked(tree) if not is_inside(n, caches)]
     products = record_products(path, (*made, *filled), caches)
     state = CheckoutState(
         exact_checkout.describe_git_dir(path), inputs.locks, inputs.setup, products
     )
-    write_json_record(state_file(path), state)
+    write_json_record(_state_file(path), state)
     return state
-
-
-def _is_inside(path: str, places: Collection[str]) -> bool:
-    """Whether a path is one of the places or in one."""
-    path = path.rstrip("/")
-    return any(path == one or path.startswith(f"{one}/") for one in places)

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
@@ -67,10 +67,7 @@ def set_up_worktree(ctx: CellContext) -> None:
         mark_setup_pending(ctx, read_contents(ctx))  # what is uncommitted now is not its set-up's
     before = _read_pending(ctx.dir / PENDING)
     try:
-        if ctx.repo_settings.setup:
-            with guard_setup(ctx, "setup"):
-                equip_worktree(ctx, ctx.worktree, ctx.dir)
-        else:
+        with guard_setup(ctx, "setup") if ctx.repo_settings.setup else nullcontext():
             equip_worktree(ctx, ctx.worktree, ctx.dir)
     except OrchestrError:
         with suppress(OrchestrError):  # a person who looks into it finds it as its commit says
@@ -105,11 +102,12 @@ def equip_worktree(ctx: CellContext, place: Path, logs: Path, kind: str = "agent
 def run_teardown(ctx: CellContext) -> list[str]:
     """The repository's own commands before a removal; what failed, in words."""
     failed: list[str] = []
-    if ctx.repo_settings.teardown:
-        with _note_failure(failed), guard_setup(ctx, "teardown"):
-            for number, command in enumerate(ctx.repo_settings.teardown, start=1):
-                with _note_failure(failed):
-                    _run_step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
+    if not ctx.repo_settings.teardown:
+        return failed
+    with _note_failure(failed), guard_setup(ctx, "teardown"):
+        for number, command in enumerate(ctx.repo_settings.teardown, start=1):
+            with _note_failure(failed):
+                _run_step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
     return failed
 
 
@@ -181,7 +179,8 @@ def _run_step(
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
-            words, hint = f"{what} command {number} failed: {error.reason}", all_said(log)
+            words = f"{what} command {number} failed: {error.reason}"
+            hint = f"all that it said: {log}"
             after = _retry_after(error)
             if after is None:
                 raise ctx.fail(words, hint=hint) from error
@@ -190,11 +189,6 @@ def _run_step(
             delete_tree(behind)
     if done.stopped:
         raise Interrupted(f"stopped during {what}", cell=ctx.name)
-
-
-def all_said(log: Path) -> str:
-    """The hint that names a command's log."""
-    return f"all that it said: {log}"
 
 
 def _retry_after(error: OrchestrError) -> float | None:

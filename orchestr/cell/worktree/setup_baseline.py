@@ -79,9 +79,9 @@ def record_baseline(ctx: CellContext, head: CommitId, before: Mapping[str, str])
 
 
 def record_idle_paths(ctx: CellContext) -> None:
-    """After a merge or a reset of ours in a worktree that was clean: what git still finds changed
-    in tracked files is nobody's work (a filter with other bytes each time, modes that the disk does
-    not keep)."""
+    """Record what git still finds changed in tracked files after a merge or a reset of ours in a
+    worktree that was clean: no agent or person did that (a filter with other bytes each time, modes
+    that the disk does not keep)."""
     repo = ctx.worktree_repo
     found = [c.path for c in read_changes(repo, untracked="no") if not c.submodule]
     if found:

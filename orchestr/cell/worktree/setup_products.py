@@ -50,14 +50,20 @@ def restore_products(place: Path, products: SetupProducts, caches: Collection[st
 def remove_except(place: Path, path: str, kept: Collection[str]) -> None:
     """Delete ``path`` in the worktree; what is ``kept`` and the folders on the way to it stay."""
     path = path.rstrip("/")
-    inside = [one for one in kept if one.startswith(f"{path}/")]
-    if path in kept or any(path.startswith(f"{one}/") for one in kept):
+    if is_inside(path, kept):
         return
+    inside = [one for one in kept if one.startswith(f"{path}/")]
     if not inside:
         remove_inside(place, path)
         return
     for entry in sorted((place / path).iterdir()):
         remove_except(place, f"{path}/{entry.name}", inside)
+
+
+def is_inside(path: str, places: Collection[str]) -> bool:
+    """Whether a path is one of the places or in one."""
+    path = path.rstrip("/")
+    return any(path == one or path.startswith(f"{one}/") for one in places)
 
 
 def remove_inside(place: Path, path: str) -> None:
