@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+# What strerror, and git's csum-file.c, say of a full disk.
+NO_ROOM = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
+
 
 class ExitCode(IntEnum):
     """Exit codes of ``orchestr`` (docs/verbs.md). Plain ``doit`` keeps its own."""
@@ -245,8 +248,7 @@ def as_disk_full(error: OrchestrError) -> DiskFull | None:
     """
     if isinstance(error, DiskFull):
         return error
-    signs = ("No space left on device", "Disk quota exceeded", "(limits.min_disk_mb)")
-    if not any(text in error.message for text in signs):
+    if not any(text in error.message for text in (*NO_ROOM, "(limits.min_disk_mb)")):
         return None
     return DiskFull(error.reason, cell=error.cell)
 

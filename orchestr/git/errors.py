@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from orchestr.errors import DiskFull, MachineFault, OrchestrError, Unavailable
+from orchestr.errors import NO_ROOM, DiskFull, MachineFault, OrchestrError, Unavailable
 from orchestr.git.config import PROTOCOLS
 from orchestr.process.run import CompletedCommand, describe_exit_code
 
@@ -33,7 +33,7 @@ _MACHINE_FAULT = re.compile(
     rb"|Input/output error|Stale file handle"
     rb"|died of signal (?!2\b|13\b)\d+"
 )
-_NO_ROOM = re.compile(rb"No space left on device|Disk quota exceeded")
+_NO_ROOM = re.compile("|".join(NO_ROOM).encode())
 _FAR = re.compile(rb"^remote: .*$", re.MULTILINE)  # the server's own words are about the server
 
 

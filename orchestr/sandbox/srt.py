@@ -12,7 +12,13 @@ from pathlib import Path
 from orchestr.files import write_json
 from orchestr.sandbox.hosts import FORGE_HOSTS, PACKAGE_HOSTS
 from orchestr.sandbox.places import locate_caches
-from orchestr.sandbox.wall import WallRequest, find_home, list_hidden_places, prepare_branch_places
+from orchestr.sandbox.wall import (
+    WallRequest,
+    find_home,
+    find_program_folders,
+    list_hidden_places,
+    prepare_branch_places,
+)
 
 SETTINGS = "srt.json"
 
@@ -45,7 +51,7 @@ def srt_settings(request: WallRequest) -> dict[str, object]:
     rules = [rule for rule in (*(network.rules or ()), *network.known) if rule != "all"]
     if network.has_everything:  # srt takes no rule for every host
         rules += [host for hosts in PACKAGE_HOSTS.values() for host in hosts]
-    read = [request.worktree, *request.common, *request.read]
+    read = [request.worktree, *request.common, *request.read, *find_program_folders(request)]
     return {
         "network": {
             "allowedDomains": list(dict.fromkeys(rules)),

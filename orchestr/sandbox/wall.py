@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from orchestr.sandbox.places import (
     locate_caches,
     locate_in_home,
 )
+from orchestr.sandbox.programs import list_path_folders, list_program_folders
 from orchestr.settings.records import LimitSettings, SandboxSettings
 
 PLAN = "wall.json"
@@ -87,7 +88,7 @@ class WallRequest:
     ``hidden`` is the state folder, of which only what is named here can be seen; ``masked`` are
     paths in ``read`` that cannot. ``common`` is what every program of a workspace may read. Of the
     environment that the sandbox is entered with, only the variables ``kept`` and git's own stay;
-    None: all of it.
+    None: all of it. ``program`` is what is started: a path, or a name on PATH.
     """
 
     worktree: Path
@@ -97,6 +98,7 @@ class WallRequest:
     blank: Path
     settings: SandboxSettings
     env: Mapping[str, str]
+    program: str = ""
     can_write: bool = True
     git: GitPlaces | None = None
     common: tuple[Path, ...] = ()
@@ -140,9 +142,11 @@ def plan_wall(request: WallRequest, bwrap: str, *, has_scopes: bool) -> dict[str
     home = find_home(request)
     _cover_system(table, request)
     _cover_home(table, request, home)
-    for path in (*request.common, *request.read, *_program_folders(request.env)):
+    for path in (*request.common, *request.read):
         if not any(place.is_relative_to(path) for place in PRIVATE):
             table.allow_reading(path)
+    for path in find_program_folders(request):
+        table.allow_reading(path)
     for path in request.masked:
         table.hide_path(path)
     _cover_caches(table, request, home)
@@ -274,10 +278,27 @@ def _cover_config(table: MountTable, request: WallRequest) -> None:
                 table.allow_reading(Path(os.path.realpath(folder.path), name), source)
 
 
-def _program_folders(env: Mapping[str, str]) -> list[Path]:
-    """The folders of PATH that lie where a sandbox shows nothing of its own accord."""
-    found = [Path(name) for name in env.get("PATH", "").split(os.pathsep) if name.startswith("/")]
-    return [p for p in found if any(p.is_relative_to(e) for e in PRIVATE) and p.is_dir()]
+def find_program_folders(request: WallRequest) -> list[Path]:
+    """Where programs lie that a sandbox does not show of its own accord: those on PATH in a private
+    folder; the program itself also among the settings of agents.
+
+    Never a folder that holds the home folder, our state or a whole private folder.
+    """
+    home = find_home(request)
+    agents = [Path(os.path.realpath(locate_in_home(n, home, request.env))) for n in AGENTS]
+    own = set(list_program_folders(request.program, request.env))
+    kept = (home, request.hidden, *PRIVATE)
+    return [
+        path
+        for path in dict.fromkeys((*list_path_folders(request.env), *own))
+        if (path in own if _is_in(path, agents)
+            else _is_in(path, PRIVATE) and not path.is_relative_to(home))
+        and not any(one.is_relative_to(path) for one in kept)
+    ]  # fmt: skip
+
+
+def _is_in(path: Path, places: Sequence[Path]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
 
 
 def find_listening_sockets(home: Path, table: Path = Path("/proc/net/unix")) -> list[Path]:

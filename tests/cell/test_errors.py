@@ -27,10 +27,13 @@ def test_the_message_names_the_cell_and_the_reason_does_not() -> None:
     assert OrchestrError("no such verb").message == "no such verb"
 
 
-def test_a_full_disk_keeps_the_cell_of_the_error() -> None:
-    full = as_disk_full(PhaseFailed("git: No space left on device", cell="f:api"))
+@pytest.mark.parametrize(
+    "said", ["git: No space left on device", "index.lock' write error. Out of diskspace"]
+)
+def test_a_full_disk_keeps_the_cell_of_the_error(said: str) -> None:
+    full = as_disk_full(PhaseFailed(said, cell="f:api"))
     assert isinstance(full, DiskFull)
-    assert (full.cell, full.reason) == ("f:api", "git: No space left on device")
+    assert (full.cell, full.reason) == ("f:api", said)
 
 
 def test_the_journal_has_the_reason_without_the_cell(tmp_path: Path) -> None:

@@ -153,3 +153,30 @@ def test_listening_sockets_are_found(
         assert (place in find_listening_sockets(Path("/home/me"))) == (folder == private)
     place.unlink()
     assert place not in find_listening_sockets(home)
+
+
+def test_a_program_is_seen_wherever_it_is_installed(request_for: Any, tmp_path: Path) -> None:
+    """In a folder of node's modules, in a virtual environment, among its own agent's settings."""
+    modules, venv = tmp_path / "npm/node_modules", tmp_path / "venv"
+    links = (
+        ("npm/node_modules/.bin/cli", "npm/node_modules/@a/cli/cli.js"),
+        ("venv/bin/tool", "lib/tool"),
+        ("home/bin/agent", "home/.opencode/bin/opencode"),
+    )
+    for link, target in links:
+        (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / target).write_text("#!/bin/sh\n")
+        (tmp_path / target).chmod(0o755)
+        (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / link).symlink_to(tmp_path / target)
+    (venv / "pyvenv.cfg").touch()
+    home = tmp_path / "home"
+    env = {"HOME": str(home), "PATH": f"{venv / 'bin'}:{home}:{home / 'bin'}:/tmp"}
+    found = mounts(request_for(env=env, program=str(modules / ".bin" / "cli")))
+    for place in (modules, venv, tmp_path / "lib"):
+        assert found[str(place)] == "--ro-bind"
+    assert found[str(home)] == found[str(home / ".opencode")] == "--tmpfs"
+    assert found["/tmp"] == "--bind"
+    assert str(home / ".opencode/bin") not in found
+    found = mounts(request_for(env=env, program="agent"))
+    assert found[str(home / ".opencode/bin")] == "--ro-bind"

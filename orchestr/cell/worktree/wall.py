@@ -311,7 +311,7 @@ def _wrap(
     """The command and the environment to start, for a run that has a sandbox."""
     sandbox = find_sandbox(ctx.run)
     env = {name: value for name, value in request.env.items() if name != "TMPDIR"}
-    request = replace(request, env=env)
+    request = replace(request, env=env, program=argv[0] if argv else "")
     try:
         if sandbox.kind is SandboxKind.SRT:
             return wrap_with_srt(request, sandbox.program, argv), env
