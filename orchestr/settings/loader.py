@@ -23,6 +23,7 @@ from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
+    FollowSettings,
     ForgeSettings,
     LandingSettings,
     LimitSettings,
@@ -101,6 +102,7 @@ class _SettingsLoader:
         landing = LandingSettings(**self._convert_section("landing", raw.get("landing", {})))
         notify = NotifySettings(**self._convert_section("notify", raw.get("notify", {})))
         sandbox = SandboxSettings(**self._convert_section("sandbox", raw.get("sandbox", {})))
+        follow = FollowSettings(**self._convert_section("follow", raw.get("follow", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -115,6 +117,7 @@ class _SettingsLoader:
             landing=landing,
             notify=notify,
             sandbox=sandbox,
+            follow=follow,
         )
 
     def _read_file(self) -> dict[str, Any]:
@@ -296,9 +299,9 @@ class _SettingsLoader:
         except OrchestrError as error:
             self._add_problem(("forge", "kind"), error.message, error.hint)
             return ForgeSettings(**given)
-        for key in ("program", "patience"):
+        for key, of in (("program", "github"), ("patience", "github"), ("ci", "local")):
             if key in given and key not in declared.keys:
-                hint = 'it is for kind = "github"'
+                hint = f'it is for kind = "{of}"'
                 self._add_problem(("forge", key), f"kind `{kind}` has no `{key}`", hint)
         return ForgeSettings(**given)
 

@@ -272,6 +272,37 @@ class ForgeSettings:
     patience: Annotated[
         keys.Duration, Doc("how long one request to `github` may wait for an answer")
     ] = 300.0
+    ci: Annotated[
+        keys.Text | None, Doc("of kind `local`: run in a checkout of each pushed head", "sh ci.sh")
+    ] = None
+    labels: Annotated[keys.Texts, Doc("every pull request gets these labels")] = ()
+    reviewers: Annotated[keys.Texts, Doc("who is asked to review every pull request")] = ()
+    assignees: Annotated[keys.Texts, Doc("who every pull request is assigned to")] = ()
+    milestone: Annotated[keys.Text | None, Doc("the milestone of every pull request")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSettings:
+    """How open pull requests are followed (docs/follow.md)."""
+
+    trusted: Annotated[
+        keys.Texts, Doc("logins whose comments count, beside those with write access")
+    ] = ()
+    bots: Annotated[keys.Texts, Doc("bots whose comments count")] = ()
+    bundle: Annotated[keys.Duration, Doc("how long after the last comment an agent is asked")] = (
+        90.0
+    )
+    shortest: Annotated[keys.Duration, Doc("pause between two looks while things happen")] = 60.0
+    longest: Annotated[keys.Duration, Doc("pause between two looks when nothing does")] = 600.0
+    quota: Annotated[
+        int, keys.count(1, 100), Doc("percent of the forge's hourly quota that may be used")
+    ] = 60
+    hands_off: Annotated[keys.Text, Doc("a pull request with this label is left alone")] = (
+        "orchestr: hands off"
+    )
+    status: Annotated[
+        keys.Flag, Doc("whether each head gets the commit status `orchestr/feature`")
+    ] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +357,7 @@ class Settings:
     landing: LandingSettings = field(default_factory=LandingSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    follow: FollowSettings = field(default_factory=FollowSettings)
 
     def repo_settings(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""

@@ -81,10 +81,11 @@ def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RepairRounds:
-    """Rounds of repair; 0 means none."""
+    """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened."""
 
     checks: fields.Rounds = 4
     reviews: fields.Rounds = 3
+    follow: fields.Rounds = 3
 
 
 ANYWHERE = StandsIn("cell", "defaults", "feature")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestr.state.detail_fields import Details, Number, Text
+from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 
 
@@ -393,4 +394,5 @@ EventDetails = (
     | ReviewDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen | LandQueue
     | LandRepair | LandAllowed | LandDone | LandParked | LandUpdate | LandUndone
     | ForgeUnreachable | ForgeWaits | ResultWritten | CellMoved | CellRetired | CellAccepted
+    | FollowNoted | FollowParked | FollowCleared | FollowAnswered
 )  # fmt: skip

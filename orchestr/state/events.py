@@ -70,6 +70,10 @@ class EventKind(StrEnum):
     LAND_PARKED = "land.parked"
     LAND_UPDATE = "land.update"
     LAND_UNDONE = "land.undone"
+    FOLLOW_NOTED = "follow.noted"
+    FOLLOW_PARKED = "follow.parked"
+    FOLLOW_CLEARED = "follow.cleared"
+    FOLLOW_ANSWERED = "follow.answered"
     FORGE_AWAY = "forge.away"
     FORGE_WAITS = "forge.waits"
 

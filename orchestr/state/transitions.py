@@ -57,7 +57,9 @@ from orchestr.state.event_details import (
     WorktreeRemoved,
 )
 from orchestr.state.events import Event
+from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
+from orchestr.state.landing_transitions import apply_follow, apply_landing
 from orchestr.state.phase_marks import (
     PHASES,
     merge_marks,
@@ -195,7 +197,9 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
                 pr_review=details.review if seen or fresh else cell.pr_review,
             )
         case LandDone() | LandParked() | LandUndone():
-            return _apply_landing(cell, details, event)
+            return apply_landing(cell, details, event)
+        case FollowParked() | FollowCleared():
+            return apply_follow(cell, details, event)
         case PushDone():
             return replace(cell, pr_checks=None)  # they were of another head
         case RepairOpened():
@@ -235,37 +239,12 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | CellMoved()
             | CellRetired()
             | AttemptGivenBack()
+            | FollowNoted()
+            | FollowAnswered()
         ):
             return cell
         case _:
             assert_never(details)
-
-
-LAND = "land"  # where a cell is that was not landed; no phase of a spec
-
-
-def _apply_landing(
-    cell: CellView, details: LandDone | LandParked | LandUndone, event: Event
-) -> CellView:
-    """Landed, left to a person, or rolled back."""
-    if isinstance(details, LandParked):
-        told = details.state == CellState.MERGE_CONFLICT
-        return replace(
-            cell,
-            state=CellState.MERGE_CONFLICT if told else CellState.NEEDS_PERSON,
-            phase=LAND,
-            reason=details.reason,
-            hint=details.hint,
-            finished_at=event.ts,
-        )
-    where = f"{details.target} at {(details.commit or '')[:12]}"
-    if isinstance(details, LandDone):
-        state, reason = CellState.LANDED, f"landed on {where}"
-    else:
-        state, reason = CellState.ROLLED_BACK, f"rolled back on {where}"
-    # A rollback names the commits that it reverts; the head is the one that landed.
-    head = details.head or "" if isinstance(details, LandDone) else cell.landed_head
-    return replace(cell, state=state, reason=reason, hint=None, landing=state, landed_head=head)
 
 
 def _resting_state(cell: CellView, phases: Mapping[str, str]) -> CellState:

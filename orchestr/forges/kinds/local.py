@@ -18,5 +18,6 @@ def make_local_forge(settings: Settings, stop: Event | None, told: WaitListener 
 
 KIND = ForgeKind(
     make_local_forge,
+    keys=("ci",),
     where="the pull requests are drafts on the local forge, one file each below {forge_dir}/",
 )

@@ -60,6 +60,7 @@ from orchestr.state.event_details import (
     WorktreeRemoved,
 )
 from orchestr.state.events import Event
+from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
@@ -256,7 +257,16 @@ def _event_words(event: Event) -> list[str]:
             hint = _text(details.hint)
             told = f"NOT LANDED: {headline(details.reason)}"
             return [told, *([f"hint: {hint}"] if hint else [])]
-        case PrIntended() | PrSeen() | LandQueue() | LandUpdate():
+        case FollowNoted():
+            return [f"{headline(details.what)}: {headline(details.why or details.action)}"]
+        case FollowParked():
+            hint = _text(details.hint)
+            told = f"NEEDS A PERSON: {headline(details.reason)}"
+            return [told, *([f"hint: {hint}"] if hint else [])]
+        case FollowAnswered():
+            commit = _text(details.commit)[:10]
+            return [f"answered a thread{f' with {commit}' if commit else ''}"]
+        case FollowCleared() | PrIntended() | PrSeen() | LandQueue() | LandUpdate():
             return []
 
 

@@ -21,10 +21,10 @@ from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.cell_state import interpret_view
+from orchestr.state.landing_transitions import LAND
 from orchestr.state.replay import CellView, replay, reset_interrupted
 from orchestr.state.results import ImplementOutcome, PlanRecord, WorktreeMarker
 from orchestr.state.states import CellState
-from orchestr.state.transitions import LAND
 from orchestr.tasks.stale import stale_phases
 from orchestr.views.model import CellFacts, CrossFacts, FeatureStatus
 

@@ -14,8 +14,8 @@ from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.event_details import CellForgotten, LandRepair, PhaseStarted
 from orchestr.state.events import Event
+from orchestr.state.landing_transitions import LAND
 from orchestr.state.replay import CellState, CellView
-from orchestr.state.transitions import LAND
 from orchestr.views.model import FeatureStatus, next_command, word_for_now
 from orchestr.views.terminal.text import (
     clean_line,
