@@ -172,7 +172,7 @@ class FeatureRun:
         return self._forge
 
     def share_forge(self, other: FeatureRun) -> None:
-        """Ask the forge through another run, so that one process counts what it asks in one place."""
+        """Ask the forge through another run: one process then counts its questions in one place."""
         self._forge = other.forge
 
     def _emit_forge_wait(self, host: str, reason: str, wait: float) -> None:

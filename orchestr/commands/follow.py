@@ -73,7 +73,7 @@ def follow_features(
 
 def show_events(run: FeatureRun) -> None:
     """Print what happens in a look, and send the news of it."""
-    progress, notifier = PlainProgress([run.plan]), Notifier([run])
+    progress, notifier = PlainProgress([run.plan], sys.stderr), Notifier([run])
 
     def listen(event: Event) -> None:
         progress.show_event(event)

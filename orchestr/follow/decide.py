@@ -305,7 +305,8 @@ def _bound(
     cell: FollowedCell, facts: PullRequestFacts, step: Repair | TakeBase, digest: str
 ) -> Step:
     """The step, or a person when the rounds are used up or the last one changed nothing."""
-    done = [one for one in cell.memory.rounds if one.pr == facts.node_id]
+    done = [one for one in cell.memory.rounds if one.pr == facts.node_id
+            and one.outcome not in (repairs.ABORTED, repairs.VOID)]  # fmt: skip
     if len(done) >= cell.rounds:
         text = f"{len(done)} of {cell.rounds} rounds made" if cell.rounds else "no rounds allowed"
         return _hand_over(cell, facts, f"{step.why} ({text})")

@@ -24,7 +24,7 @@ _NOISE = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|^\d{4}-\d\d-\d\dT[\d:.]+Z ?|##\[[a-z]+\]", re.MULTILINE
 )
 # A path with a folder or a suffix: `src/app.py:12`, `File "x.py", line 3`, `main.go:4:2`.
-_PATH = re.compile(r"(?<![\w./@-])((?:[\w.@+-]+/)*[\w.@+-]+\.[A-Za-z]\w{0,9})(?=[:\s\"'),\]#]|$)")
+_PATH = re.compile(r"(?<![\w./@-])(/?(?:[\w.@+-]+/)*[\w.@+-]+\.[A-Za-z]\w{0,9})(?=[:\s\"'),\]#]|$)")
 _QUOTED = re.compile(r"[`'\"‘“]([A-Za-z_][\w.:$]{2,80})[`'\"’”]")
 _NAMED = re.compile(
     r"(?:undefined|unresolved reference|cannot find symbol|undeclared|no module named|unknown"
@@ -92,10 +92,10 @@ def find_missing_names(log: str) -> tuple[str, ...]:
 
 def match_changed_paths(named: Iterable[str], changed: Iterable[str]) -> tuple[str, ...]:
     """Which of the ``changed`` paths of a repository a log names: the whole path, or the end of a
-    longer one (`/home/runner/work/app/app/src/x.py`)."""
-    found = []
-    names = tuple(named)
-    for path in changed:
-        if any(name == path or name.endswith(f"/{path}") for name in names):
-            found.append(path)
-    return tuple(found)
+    longer one (`/home/runner/work/app/app/src/x.py`); of several the longest."""
+    every = tuple(changed)
+    found = set()
+    for name in named:
+        ends = [path for path in every if name == path or name.endswith(f"/{path}")]
+        found |= {max(ends, key=len)} if ends else set()
+    return tuple(path for path in every if path in found)

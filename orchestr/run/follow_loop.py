@@ -157,8 +157,8 @@ class Follower:
             return result
         forge = require_following_forge(runs[0])
         self._logs = LogReader(forge, self._logs.known if self._logs else {})
-        for run in runs:
-            run._forge = forge
+        for run in runs[1:]:
+            run.share_forge(runs[0])
         try:
             found = look_at_features(runs, self._logs)
             for run in runs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestr.views.terminal.text import clean_line, clip
@@ -11,7 +11,10 @@ MARKS = {"good": "✓", "wait": "·", "person": "!", "left alone": "-"}
 
 
 def describe_look(
-    at: str, features: Mapping[str, list[Mapping[str, Any]]], skipped: Mapping[str, str], away: str
+    at: str,
+    features: Mapping[str, Sequence[Mapping[str, Any]]],
+    skipped: Mapping[str, str],
+    away: str,
 ) -> str:
     """The table of one look. A row has cell, state, why, hint and url."""
     lines = []
