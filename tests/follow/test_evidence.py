@@ -30,9 +30,7 @@ def test_of_a_long_log_the_first_error_and_the_end_stay() -> None:
 
 
 def test_a_signature_stays_when_numbers_and_folders_differ() -> None:
-    other = (
-        LOG.replace("49", "48").replace("/home/runner/work/app", "/tmp/x9").replace("12:", "13:")
-    )
+    other = LOG.replace("49", "48").replace("/home/runner/work/app", "/tmp/x9")
     assert evidence.sign_failure(CHECK, LOG) == evidence.sign_failure(CHECK, other)
     assert evidence.sign_failure(CHECK, LOG) != evidence.sign_failure(CHECK, "E KeyError: 'x'")
 
@@ -43,7 +41,7 @@ def test_named_paths_meet_changed_ones() -> None:
     assert named[0] == "web/a.ts"
     changed = ["src/price.py", "price.py", "tests/test_price.py", "web/a.ts", "src/other.py"]
     assert evidence.match_changed_paths(named, changed) == (
-        "src/price.py", "price.py", "tests/test_price.py", "web/a.ts",
+        "src/price.py", "tests/test_price.py", "web/a.ts",
     )  # fmt: skip
 
 
