@@ -64,7 +64,7 @@ def prepare_round(
         known = open_repair(
             owner, attempt, Phase.CHECK, done.head, CommitId(head.head), red=step.digest,
             why=step.why, words=ask_for_repair(facts, step.red, step.threads, found_in),
-            of=cell.rounds,
+            of=cell.rounds, asked_by=repairs.FOLLOW,
         )  # fmt: skip
     mine = FollowRound(
         "repair", owner.cell.name, attempt.number, known.number, step.digest, head.head,
