@@ -33,7 +33,7 @@ FOR = value_option(
 class Follow(PlainVerb):
     """Follows features over their repositories until every pull request is merged or closed."""
 
-    doc_purpose = "follow open pull requests: red CI, comments, conflicts, answers"
+    doc_purpose = "bring open pull requests to a merge: red CI, comments, conflicts"
     doc_usage = "[FEATURE ...]"
     help_group = "land"
     examples = (
