@@ -14,6 +14,7 @@ from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.agent.verdict import opinion_from_row
 from orchestr.cell.approval import APPROVED, PHASES, REFUSED, ApprovalDecision
 from orchestr.cell.context import CellContext
+from orchestr.cell.gates import current_gate_digest
 from orchestr.cell.notes import describe_deviation, explain_unchecked, ran_in_worktree
 from orchestr.cell.phases import publish
 from orchestr.cell.pull_request.text import pr_title
@@ -36,7 +37,6 @@ from orchestr.state.results import (
     check_word,
     read_url,
 )
-from orchestr.views.query.status import current_gate_digest
 from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
 from orchestr.views.terminal.text import clean_line, headline
 
