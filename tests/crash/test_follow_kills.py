@@ -21,6 +21,7 @@ def commented(tmp_path: Path) -> House:
     """A built feature; somebody has asked for a change at the pull request of `low`."""
     house = House.build(tmp_path / "w")
     house.settings(**FAST, limits={"grace": "0.3s"})
+    house.script(CELL, 'test -z "$ORCHESTR_ROUND" || echo renamed >> low.txt')
     house.run("run", FEATURE, code=0)
     url = house.result(CELL, "pr-url", FEATURE)
     house.run("comment", url, "please rename it", "--as", "rita", code=0)
