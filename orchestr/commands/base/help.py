@@ -27,7 +27,7 @@ THEIRS = {
     "forget_all": "every feature",
 }
 ARGUMENTS = {
-    "jobs": "N", "only": "CELL", "model": "MODEL", "agent": "AGENT", "timeout": "TIME",
+    "jobs": "N", "only": "CELL", "model": "MODEL", "agent": "AGENT", "timeout": "TIME", "for": "TIME",
     "budget": "USD", "budget_tokens": "N", "format": "FORMAT", "output": "FILE", "attempt": "N",
     "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM",
 }  # fmt: skip
