@@ -215,9 +215,11 @@ def _land(run: FeatureRun, request: Request, record: HandoffRecord) -> tuple[int
         run.listener = notifier.show_event
         observe_pull_requests(run)
         code = land_features([run], quiet=request.json, notifier=notifier)
-    events = [event for event in run.journal.read()
-              if event.ts >= record.started_at and str(event.kind).startswith(("land.", "pr."))]  # fmt: skip
-    rows = tuple({"at": e.ts, "kind": str(e.kind), "cell": e.cell, **e.data} for e in events)
+    rows = tuple(
+        {"at": event.ts, "kind": str(event.kind), "cell": event.cell, **event.data}
+        for event in run.journal.read()
+        if event.ts >= record.started_at and str(event.kind).startswith(("land.", "pr."))
+    )
     result = "landed" if code == ExitCode.DONE else "not all of it has landed"
     done = replace(record.actions[-1], result=result, at=utc_timestamp())
     return code, replace(record, actions=(*record.actions[:-1], done), landing=rows)

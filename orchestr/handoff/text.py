@@ -191,8 +191,9 @@ def render_feature_summary(
     reviews = sum(len(one.reviews) for one in facts)
     files = sum(len(one.paths) + one.more_paths for one in facts)
     added, removed = sum(one.added for one in facts), sum(one.removed for one in facts)
+    prs = sum(url != "-" for _, url, _ in rows)
     counts = (
-        f"{_count(sum(url != '-' for _, url, _ in rows), 'pull request')}, {_count(files, 'file')}, +{added} −{removed};"
+        f"{_count(prs, 'pull request')}, {_count(files, 'file')}, +{added} −{removed};"
         f" {_count(green, 'check')} green, {_count(reviews, 'review')}"
     )
     lines = [
