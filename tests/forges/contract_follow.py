@@ -341,7 +341,7 @@ class FollowContract:
         assert reviews[0].comment.may_write
         assert world.facts(number).threads == ()
 
-    # --- our answers -------------------------------------------------------------------------------
+    # --- our answers -----------------------------------------------------------------------------
 
     def test_an_answer_at_a_place_is_given_once_and_resolves_nothing(
         self, world: FollowWorld
@@ -392,7 +392,7 @@ class FollowContract:
         assert answer.is_ours
         assert "like that" in answer.body
 
-    # --- labels, reviewers, draft ------------------------------------------------------------------
+    # --- labels, reviewers, draft ----------------------------------------------------------------
 
     def test_labels_of_people_are_seen(self, world: FollowWorld) -> None:
         world.branch("one", "a")
