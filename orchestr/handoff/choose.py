@@ -56,7 +56,7 @@ def set_base(choices: Choices, word: str, cells: Collection[str]) -> Choices:
     try:
         check_branch(branch)
     except BadValue as error:
-        raise UsageError(error.message, hint=error.hint) from None
+        raise UsageError(error.message, hint=error.hint or "--base java-sdk=release-2") from None
     return replace(choices, bases={**choices.bases, name: branch})
 
 
