@@ -27,9 +27,10 @@ THEIRS = {
     "forget_all": "every feature",
 }
 ARGUMENTS = {
-    "jobs": "N", "only": "CELL", "model": "MODEL", "agent": "AGENT", "timeout": "TIME", "for": "TIME",
-    "budget": "USD", "budget_tokens": "N", "format": "FORMAT", "output": "FILE", "attempt": "N",
-    "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM",
+    "jobs": "N", "only": "CELL", "model": "MODEL", "agent": "AGENT", "timeout": "TIME",
+    "for": "TIME", "budget": "USD", "budget_tokens": "N", "format": "FORMAT", "output": "FILE",
+    "attempt": "N", "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM",
+    "as": "NAME", "on": "PATH", "reply": "ID", "resolve": "ID", "label": "NAME", "unlabel": "NAME",
     "pr": "FILE", "feature": "FEATURE", "ref": "BRANCH",
 }  # fmt: skip
 Example = tuple[str, str]  # what is typed after `orchestr`, what it does
