@@ -65,9 +65,12 @@ def plan_feature(run: FeatureRun, cells: Sequence[FollowedCell]) -> dict[str, St
 
 
 def act_on_feature(
-    run: FeatureRun, cells: Sequence[FollowedCell], forge: FollowingForge, warn: Warn
-) -> FeatureLook:
-    """Do what comes next for every cell. Raises ForgeAway, Interrupted, Unavailable."""
+    run: FeatureRun, cells: Sequence[FollowedCell], forge: FollowingForge, warn: Warn, *,
+    begins: bool = True,
+) -> FeatureLook:  # fmt: skip
+    """Do what comes next for every cell. ``begins`` False: nothing new is begun, only what has
+    ended is settled. Raises ForgeAway, Interrupted, Unavailable.
+    """
     look, rules, now = FeatureLook(), make_rules(run), datetime.now(UTC)
     busy: set[str] = set()  # owners that get a round in this look
     for cell in cells:
@@ -79,7 +82,8 @@ def act_on_feature(
         step = decide(cell, rules, now)
         look.facts[cell.name] = cell.facts
         try:
-            step = _carry_out(ctx, cell, step, forge, busy, look, warn)
+            if begins:
+                step = _carry_out(ctx, cell, step, forge, busy, look, warn)
         except (ForgeAway, Interrupted, Unavailable):
             raise
         except OrchestrError as error:

@@ -76,6 +76,11 @@ class LookResult:
         return known and not any(one.is_open for one in self.features.values())
 
     @property
+    def has_built(self) -> bool:
+        """Whether cells were built."""
+        return any(one.build for one in self.features.values())
+
+    @property
     def has_changed(self) -> bool:
         """Whether something was done or found."""
         return any(one.changed or one.build for one in self.features.values())
@@ -106,7 +111,7 @@ class Follower:
         with self._hold_follow_leases():
             while True:
                 result = self._look_and_build()
-                if self.options.once and result.has_changed and not self.stop.is_set():
+                if self.options.once and result.has_built and not self.stop.is_set():
                     result = self._look_again(result)
                 self.show(result)
                 if self.options.once or result.is_over or self.stop.is_set():
@@ -144,12 +149,12 @@ class Follower:
 
     def _look_again(self, before: LookResult) -> LookResult:
         """After what was done: how it stands now, with the answers that became possible."""
-        after = self._look_and_build(build=False)
+        after = self._look_and_build(begins=False)
         after.failed = before.failed
         after.points += before.points
         return after
 
-    def _look_and_build(self, *, build: bool = True) -> LookResult:
+    def _look_and_build(self, *, begins: bool = True) -> LookResult:
         session = Session(self.root)  # made anew: specs and records change meanwhile
         result = LookResult(datetime.now(UTC).isoformat(timespec="seconds"))
         runs = self._load_open_features(session, result)
@@ -162,7 +167,7 @@ class Follower:
         try:
             found = look_at_features(runs, self._logs)
             for run in runs:
-                self._act(run, found[run.feature.name], result)
+                self._act(run, found[run.feature.name], result, begins=begins)
         except (ForgeAway, Unavailable) as error:
             result.away = error.message
             if error.message != self._said_away:
@@ -174,7 +179,7 @@ class Follower:
         finally:
             result.points, result.remaining = forge_points(runs[0])
         self._said_away = ""
-        if build:
+        if begins:
             self._build(session, result)
         return result
 
@@ -194,15 +199,18 @@ class Follower:
             runs.append(run)
         return runs
 
-    def _act(self, run: FeatureRun, cells: Sequence[FollowedCell], result: LookResult) -> None:
+    def _act(
+        self, run: FeatureRun, cells: Sequence[FollowedCell], result: LookResult, *, begins: bool
+    ) -> None:
         name = run.feature.name
         goals = FeatureGoals(run, [], CellSelection(), [])
         try:
             with hold_leases([goals], break_lock=False):
                 run.id = new_run_id()
                 self.prepare_run(run)
-                result.features[name] = act_on_feature(run, cells, require_following_forge(run),
-                                                       self.warn)  # fmt: skip
+                forge = require_following_forge(run)
+                look = act_on_feature(run, cells, forge, self.warn, begins=begins)
+                result.features[name] = look
         except Busy as error:
             result.skipped[name] = error.message
 

@@ -130,8 +130,9 @@ def test_no_change_is_answered_with_the_reason(followed: Make) -> None:
 
 
 def test_a_bot_that_answers_each_answer_makes_no_loop(followed: Make) -> None:
-    ws = followed({"a": {"repair": {"follow": 2}}}, settings={"follow": {"bundle": "0.1s",
-                                                                         "bots": ["bert"]}})  # fmt: skip
+    ws = followed(
+        {"a": {"repair": {"follow": 2}}}, settings={"follow": {"bundle": "0.1s", "bots": ["bert"]}}
+    )
     ws.script("a", 'echo "$ORCHESTR_ROUND" >> a.txt')
     ws.run("run", "demo", code=0)
     url = ws.result("a", "pr-url")

@@ -28,8 +28,8 @@ THEIRS = {
 }
 ARGUMENTS = {
     "jobs": "N", "only": "CELL", "model": "MODEL", "agent": "AGENT", "timeout": "TIME",
-    "for": "TIME", "budget": "USD", "budget_tokens": "N", "format": "FORMAT", "output": "FILE",
-    "attempt": "N", "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM",
+    "budget": "USD", "budget_tokens": "N", "format": "FORMAT", "output": "FILE", "attempt": "N",
+    "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM", "for": "TIME",
     "as": "NAME", "on": "PATH", "reply": "ID", "resolve": "ID", "label": "NAME", "unlabel": "NAME",
     "pr": "FILE", "feature": "FEATURE", "ref": "BRANCH",
 }  # fmt: skip
