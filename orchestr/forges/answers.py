@@ -10,7 +10,8 @@ import re
 
 from orchestr.forges.followed import Thread
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_.:/-]|-(?=-)")  # `--` ends an HTML comment
+_UNFIT = re.compile(r"[^A-Za-z0-9_.:/#=+@-]|-(?=-)")  # `--` ends an HTML comment
+_MARKER = re.compile(r"^<!-- orchestr:answer \S+ -->\s*$\n?", re.MULTILINE)
 QUOTED = 200  # characters of the line that a general answer quotes
 
 
@@ -37,3 +38,8 @@ def quote_first_line(thread: Thread) -> str:
 def has_answer(body: str, key: str) -> bool:
     """Whether a text of ours is the answer with this key."""
     return answer_marker(key) in body
+
+
+def hide_markers(body: str) -> str:
+    """A text as people see it on a forge's page."""
+    return _MARKER.sub("", body).rstrip()
