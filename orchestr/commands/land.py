@@ -30,6 +30,7 @@ from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease, read_lease
 from orchestr.run.check_signing import refuse_unsigned_landing
+from orchestr.run.final_report import report_at_end, report_run
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.notify import Notifier
 from orchestr.run.signals import InterruptHandler
@@ -95,11 +96,16 @@ class Land(PlainVerb):
             hold_leases(goals, break_lock=False),
             hold_landing_lease(runs),
         ):
-            for goal in goals:
-                goal.run.listener = notifier.show_event
-                observe_pull_requests(goal.run)
-            return land_features(runs, strategy=strategy, undo=self.undo, again=again,
-                                 allowed_red=red, notifier=notifier)  # fmt: skip
+            run_id = new_run_id()
+            for run in runs:
+                run.id = run_id
+                run.listener = notifier.show_event
+            with report_at_end(runs, self.name, notifier) as end:
+                for run in runs:
+                    observe_pull_requests(run)
+                end.code = land_features(runs, strategy=strategy, undo=self.undo, again=again,
+                                         allowed_red=red, notifier=notifier)  # fmt: skip
+            return end.code
 
 
 def find_red_cross_checks(runs: Sequence[FeatureRun]) -> dict[str, str]:
@@ -366,6 +372,7 @@ def land_after_run(goals: Sequence[FeatureGoals], notifier: Notifier, *, as_json
         for run, listener in listeners:
             run.listener = listener
         finish_run(goals, code)
+        report_run(goals, code, None, notifier, quiet=as_json)
     return code
 
 
