@@ -40,6 +40,7 @@ from orchestr.views.run_report.model import (
     CheckLine,
     CrossCheckLine,
     FeatureReport,
+    FollowUp,
     PullRequestLine,
     ReviewIssueLine,
     ReviewLine,
@@ -93,6 +94,11 @@ def build_run_report(runs: Sequence[FeatureRun], frame: RunFrame) -> RunReport:
 def redact_report(report: RunReport, hide: Redact) -> RunReport:
     """The same without secrets, every text of it bounded."""
     return decode(_redact_values(encode(report), hide), RunReport)
+
+
+def redact_follow_ups(items: Iterable[FollowUp], hide: Redact) -> list[FollowUp]:
+    """The same without secrets, every text of it bounded."""
+    return [decode(_redact_values(encode(item), hide), FollowUp) for item in items]
 
 
 def _redact_values(value: Any, hide: Redact) -> Any:
@@ -186,6 +192,7 @@ class _CellBuilder:
         base = facts.base or view.base or self.status.plan.cell(self.name).base or ""
         origin = run_events.find_worktree_origin(self.events, self.name, self.frame.run)
         end = view.finished_at or self.frame.finished_at
+        began = touched and (view.started_at or "") >= self.frame.started_at  # in this run
         return CellReport(
             name=self.name,
             repo=self.ctx.cell.repo,
@@ -211,7 +218,7 @@ class _CellBuilder:
             approvals=tuple(gate_words(gate) for gate in facts.approvals),
             works=run_events.make_work_lines(self.works, now),
             costs=run_events.sum_by_phase(self.works, now),
-            seconds=seconds_between(view.started_at, end) if touched else None,
+            seconds=seconds_between(view.started_at, end) if began else None,
             denied=(*self._list_denied(), *filter(run_events.is_denial, warnings)),
             beside_plan=self._list_beside_plan(),
             harm=self._list_harm(),
