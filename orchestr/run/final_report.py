@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,11 @@ REPORT_MD, REPORT_JSON, REPORT_HTML = "report.md", "report.json", "report.html"
 
 @dataclass(slots=True)
 class Ending:
-    """How what is reported ended: its exit code, for `report_at_end`."""
+    """How what is reported ended, for `report_at_end`: its exit code; of a landing, by
+    FEATURE/CELL, why something did not land and what to do."""
 
     code: int = int(ExitCode.DONE)
+    left: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -64,7 +66,8 @@ def report_at_end(
         end.code = int(ExitCode.FAULT)
         raise
     finally:
-        announce_report(write_final_report(runs, verb, end.code), runs, notifier)
+        folder = write_final_report(runs, verb, end.code, left=end.left)
+        announce_report(folder, runs, notifier)
 
 
 def report_run(
@@ -74,6 +77,7 @@ def report_run(
     notifier: Notifier,
     *,
     quiet: bool = False,
+    left: Mapping[str, tuple[str, str]] | None = None,
 ) -> None:
     """The report at the end of a `run`; ``happened``: its events, None when it did something.
 
@@ -83,7 +87,7 @@ def report_run(
         return
     runs = [goal.run for goal in goals]
     selected = {goal.run.feature.name: goal.cells for goal in goals}
-    folder = write_final_report(runs, "run", code, selected=selected)
+    folder = write_final_report(runs, "run", code, selected=selected, left=left)
     announce_report(folder, runs, notifier, quiet=quiet)
 
 
@@ -128,19 +132,21 @@ def write_final_report(
     code: int,
     *,
     selected: Mapping[str, Sequence[str]] | None = None,
+    left: Mapping[str, tuple[str, str]] | None = None,
 ) -> Path | None:
     """Write the report of the runs, which share their id, and return its folder.
 
     ``verb`` is run, land, rollback or follow, ``code`` the exit code. ``selected``: by feature the
-    cells that it was about (a feature that is missing: all). None where nothing happened, where
-    there is a report already, and where it could not be written, which is a warning.
+    cells that it was about (a feature that is missing: all), ``left``: see `Ending`. None where
+    nothing happened, where there is a report already, and where it could not be written, which is
+    a warning.
     """
     layout, run_id = runs[0].layout, runs[0].id
     folder = layout.run_report_dir(run_id)
     try:
         if not run_id or (folder / REPORT_JSON).exists():
             return None
-        return _write_report(runs, folder, verb, code, selected or {})
+        return _write_report(runs, folder, verb, code, selected or {}, left or {})
     except Exception as error:  # whatever it is: the run is worth more than its report
         text = str(error).splitlines()[:1]
         why = f"{type(error).__name__}: {text[0] if text else ''}"
@@ -154,6 +160,7 @@ def _write_report(
     verb: str,
     code: int,
     selected: Mapping[str, Sequence[str]],
+    left: Mapping[str, tuple[str, str]],
 ) -> Path | None:
     from orchestr.registry import substitute_program_name
     from orchestr.views.html.run_page import run_report_html
@@ -178,6 +185,7 @@ def _write_report(
         finished_at=max(ends, default=utc_timestamp()),
         exit=int(code),
         selected=selected,
+        left=left,
     )
     report = build_run_report(runs, frame)
     text = substitute_program_name(report_markdown(report))

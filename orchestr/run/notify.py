@@ -87,7 +87,7 @@ def _run_message(event: Event, view: FeatureView, code: float | None) -> dict[st
         return None
     fields = end_fields(view, int(ExitCode.FAILED))
     told = ", ".join(f"{n} {CellState(state).label}" for state, n in fields["counts"].items())
-    text = f"{event.feature}: the run failed: {told}"
+    text = f"{event.feature}: the run ended with exit {int(code)}: {told}"
     return _make_message("failed", event, text, command, state="failed", **fields)
 
 

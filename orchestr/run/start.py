@@ -171,7 +171,9 @@ def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
 
 def typed_command() -> str:
     """What the user typed; secrets in it are hidden."""
-    typed = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:1000]
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    typed = " ".join([name, *sys.argv[1:]])[:1000]
     return redact(typed, secret_values(os.environ))
 
 

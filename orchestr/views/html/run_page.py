@@ -16,10 +16,11 @@ from orchestr.views.run_report.markdown import (
     cost_words,
     count_words,
     figure_words,
+    phase_words,
     pull_request_words,
 )
-from orchestr.views.run_report.model import DONE, CellReport, RunReport, outcome_look
-from orchestr.views.terminal.text import format_duration
+from orchestr.views.run_report.model import BUILT, DONE, CellReport, RunReport, outcome_look
+from orchestr.views.terminal.text import format_count, format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def run_report_html(report: RunReport) -> str:
         token=report.token,
         cost=cost_words(figures),
         figure=figure_words,
+        phase=phase_words,
         version=f"orchestr {report.version}",
     )
 
@@ -59,14 +61,14 @@ def run_report_html(report: RunReport) -> str:
 def _make_tiles(report: RunReport) -> list[tuple[str, str, str]]:
     """Label, value and remark of the figures at the top."""
     cells = [cell for one in report.features for cell in one.cells]
-    done = sum(CellState(cell.state).counts_as_done for cell in cells)
+    done = sum(CellState(cell.state) in BUILT for cell in cells)
     figures = [figure for cell in cells for figure in cell.costs]
     cost, _, tokens = cost_words(figures).partition("; ")
     left = sum(len(one.follow_ups) for one in report.features)
     touched = sum(cell.touched for cell in cells)
     return [
         ("Cells done", f"{done} of {len(cells)}", count_words(report.counts)),
-        ("Took", format_duration(report.seconds), f"worked on {touched}"),
+        ("Took", format_duration(report.seconds), f"{format_count(touched, 'cell')} touched"),
         ("Cost of this run", cost, tokens),
         ("Pull requests", str(len(report.pull_requests)), ""),
         ("Follow-ups", str(left), "orchestr runs --follow-ups" if left else ""),

@@ -7,7 +7,7 @@ agents, programs and other people wrote is redacted here, in one place, before a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,7 @@ from orchestr.views.run_report.model import (
     CrossCheckLine,
     FeatureReport,
     FollowUp,
+    LandingLine,
     PullRequestLine,
     ReviewIssueLine,
     ReviewLine,
@@ -59,6 +60,7 @@ class RunFrame:
     """What a run is, beside its journals. Times are ISO-8601 UTC.
 
     ``selected``: by feature, the cells that the run was about; a feature that is missing: all.
+    ``left``: by FEATURE/CELL, why a landing left something out and what to do.
     """
 
     run: str
@@ -68,6 +70,7 @@ class RunFrame:
     finished_at: str
     exit: int
     selected: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    left: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @cache_record_reads()
@@ -127,7 +130,9 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
             run.cell_context(plan.name), status, frame, by_cell.get(plan.name, ()), line
         ).build_cell()
         for plan in run.plan.cells
-        if names is None or plan.name in names
+        if names is None
+        or plan.name in names
+        or status.cell_state(plan.name) is CellState.IGNORED  # skipped, and a reader has to know
     )
     forge = next((e.details.forge for e in mine if isinstance(e.details, RunFinished)), None)
     return FeatureReport(
@@ -140,7 +145,7 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
             CrossCheckLine(one.repo, one.passed, one.told, one.commit, one.logs)
             for one in status.cross
         ),
-        landing=tuple(run_events.list_landings(mine)),
+        landing=tuple(_list_landings(run.feature.name, mine, frame)),
         follow=tuple(run_events.list_follow_lines(mine)),
         actions=tuple(run_events.list_actions(mine)),
         follow_ups=tuple(list_follow_ups(run, status)),
@@ -148,6 +153,16 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
         forge_away=dict(status.view.forge_away),
         forge=dict(forge or {}),
     )
+
+
+def _list_landings(feature: str, mine: Sequence[Event], frame: RunFrame) -> Iterator[LandingLine]:
+    """Where each cell went by the journal, and why the others went nowhere."""
+    found = {line.cell: line for line in run_events.list_landings(mine)}
+    yield from found.values()
+    for key, (why, hint) in frame.left.items():
+        owner, _, cell = key.partition("~")[0].partition("/")
+        if owner == feature and cell not in found:
+            yield LandingLine(cell, "not landed", reason=why, hint=hint)
 
 
 def _group_by_cell(events: Iterable[Event]) -> dict[str, list[Event]]:
@@ -241,6 +256,9 @@ class _CellBuilder:
 
     def _find_next(self, state: CellState) -> str:
         feature = self.status.feature.name
+        _, hint = self.frame.left.get(f"{feature}/{self.name}", ("", ""))
+        if hint.startswith("orchestr "):
+            return hint.splitlines()[0]
         if self.frame.verb == "land" and state is CellState.DONE:
             return f"orchestr land {feature}"
         if self.frame.verb == "rollback" and state is CellState.LANDED:

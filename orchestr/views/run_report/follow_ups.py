@@ -15,6 +15,7 @@ from typing import Any
 from orchestr.views.run_report.model import FollowUp
 
 # The cells of the spec are named like those that they follow; the key, and so the branches, differ.
+REFUSED = ("Cc", "Cf", "Cs", "Cn")  # categories of characters
 NOTHING = "# no follow-ups\n"
 
 
@@ -61,7 +62,7 @@ def _item_texts(item: FollowUp) -> list[str]:
 
 
 def todo_text(text: str) -> str:
-    """The text without what a spec refuses: control characters, blanks at its ends."""
+    """The text without what a spec refuses or what turns text around, and blanks at its ends."""
     lines = re.sub(r"\r\n?|[\u0085\u2028\u2029]", "\n", text)
-    kept = (c for c in lines if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Cn"))
+    kept = (c for c in lines if c in "\n\t" or unicodedata.category(c) not in REFUSED)
     return "".join(kept).strip()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestr.state.states import CellState
-from orchestr.views.run_report.model import outcome_look
+from orchestr.views.run_report.model import BUILT, outcome_look
 from orchestr.views.terminal.text import (
     clean_line,
     format_dollars,
@@ -132,8 +132,8 @@ def cell_words(counts: Mapping[str, int]) -> str:
 
 
 def count_done(counts: Mapping[str, int]) -> int:
-    """The cells in a state with which nothing is left to be built."""
-    return sum(n for state, n in counts.items() if _state_of(state).is_good)
+    """The cells that are built, landed or rolled back; those that are ignored are not."""
+    return sum(n for state, n in counts.items() if _state_of(state) in BUILT)
 
 
 def count_failed(counts: Mapping[str, int]) -> int:

@@ -71,6 +71,12 @@ def cost_words(figures: Iterable[CostFigure]) -> str:
     return f"{words}; {format_tokens(whole.tokens[0] + whole.tokens[2])}"
 
 
+def phase_words(figure: CostFigure) -> str:
+    """`implement`, `check repair`, `review`."""
+    plain = figure.what in ("attempt", figure.phase)
+    return figure.phase if plain else f"{figure.phase} {figure.what}"
+
+
 def figure_words(figure: CostFigure) -> str:
     """`$0.03`, `$0.03 + unknown` or `unknown`."""
     return format_dollars(figure.cost_known_usd, figure.cost_usd is not None)
@@ -203,7 +209,7 @@ def _work_table(cell: CellReport) -> str:
             f"| {name} | {literal_text(agent)} | {work.state}{note} "
             f"| {format_duration(work.seconds)} | {cost} |"
         )
-    by_phase = [f"{one.phase} {one.what}: {figure_words(one)}" for one in cell.costs]
+    by_phase = [f"{phase_words(one)}: {figure_words(one)}" for one in cell.costs]
     return "\n".join([*lines, "", f"By phase: {'; '.join(by_phase)}."])
 
 

@@ -17,6 +17,7 @@ from orchestr.errors import ExitCode
 from orchestr.state.states import CellState
 
 DONE = "done"  # the token that a report ends with where nothing is left
+BUILT = frozenset({CellState.DONE, CellState.LANDED, CellState.ROLLED_BACK})  # not: ignored
 
 
 @dataclass(frozen=True, slots=True)
