@@ -76,7 +76,7 @@ def encode(value: Any, order: Literal["deterministic"] | None = None) -> dict[st
     """A record as JSON or TOML values, fields in their order; ``order`` sorts sets and mappings."""
     table: dict[str, Any] = msgspec.to_builtins(value, order=order)
     if isinstance(value, ExtensibleRecord):
-        table |= table.pop(UNKNOWN)
+        table |= table.pop(UNKNOWN, {})  # none with `omit_defaults`
     return table
 
 

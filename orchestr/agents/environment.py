@@ -8,20 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestr.process.missing_variable import TOOL_VARIABLES
+from orchestr.process.allowed_variables import ALLOWED, NETWORK, QUIET
 from orchestr.process.redaction import filter_env
 
-ALLOWED = (
-    "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "TMPDIR",
-    "USER", "LOGNAME", "SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
-    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    *TOOL_VARIABLES,
-)  # fmt: skip
-# The way to the provider: an agent behind a company's proxy cannot do without.
-NETWORK = (
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
-    "http_proxy", "https_proxy", "no_proxy", "all_proxy", "NODE_EXTRA_CA_CERTS",
-)  # fmt: skip
+__all__ = ["ALLOWED", "NETWORK", "QUIET", "agent_env"]
 
 
 def agent_env(
@@ -41,7 +31,3 @@ def agent_env(
         **{name: value for name, value in env.items() if name not in without},
         **filter_env(environ, pass_env),
     }
-
-
-# What keeps tools from waiting for a person.
-QUIET = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat", "GH_PROMPT_DISABLED": "1"}

@@ -171,6 +171,10 @@ class FeatureRun:
             self._forge = make_forge(self.settings, self.stop, self._emit_forge_wait)
         return self._forge
 
+    def share_forge(self, other: FeatureRun) -> None:
+        """Ask the forge through another run: one process then counts its questions in one place."""
+        self._forge = other.forge
+
     def _emit_forge_wait(self, host: str, reason: str, wait: float) -> None:
         self.emit(EventKind.FORGE_WAITS, host=host, reason=reason, wait_s=round(wait, 1))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import claims_of
+from orchestr.cell.pull_request.options import options_table
 from orchestr.errors import MachineFault, OrchestrError
 from orchestr.spec.checks import CheckDef, Reviewer, check_to_row
 from orchestr.spec.phases import Action, Phase
@@ -159,6 +160,9 @@ CHECKS_IN = PhaseInput(
 REVIEWERS = PhaseInput(
     "reviewers", SPEC, _reviewers, lambda ctx: [list(r.values()) for r in _reviewers(ctx)]
 )
+TYPE = PhaseInput("metadata.type", SPEC, _of_feature("type"))
+SIBLINGS_IN_CI = PhaseInput("siblings_in_ci", SPEC, _of_feature("siblings_in_ci"))
+PULL_REQUEST = PhaseInput("pull_request", _spec_or_settings("pull_request"), options_table)
 SCREENSHOTS = _checks_input("screenshots", SPEC, _of_proof("screenshots"))
 
 PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
@@ -237,6 +241,9 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
             PhaseInput("scenarios", SPEC, _of_feature("scenarios")),
             TODO,
         ),
+        WhenSet((TYPE,), (TYPE,)),
+        WhenSet((SIBLINGS_IN_CI,), (SIBLINGS_IN_CI,)),
+        WhenSet((PULL_REQUEST,), (PULL_REQUEST,)),
     ),
 }
 

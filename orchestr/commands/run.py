@@ -41,6 +41,7 @@ from orchestr.tasks.loader import FeatureTaskLoader
 from orchestr.views.live.choose import make_progress
 from orchestr.views.terminal.output import print_stderr, write_stdout_safely
 
+FOLLOWED = (ExitCode.DONE, ExitCode.FAILED)  # ends of a run after which it can be followed
 MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
 
@@ -55,6 +56,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ("run mlkem:java-sdk", "one cell and what it needs"),
         ("run mlkem --failed", "what failed or was blocked, again"),
         ("run mlkem:java-sdk --force", "a new attempt, though nothing changed"),
+        ("run mlkem --follow", "then follow its pull requests until they are merged"),
         ("run mlkem --dry-run", "only show what would run, and why"),
         ("run mlkem -j 5 --budget 10 --yes", "5 agents, 10 dollars at most"),
     )
@@ -87,7 +89,14 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             makes_repositories = any(word.startswith("repo:") for word in theirs)
             loader.features = None if makes_repositories else ()
             return int(super().execute(params, theirs))
-        return self._build_targets(session, loader, ours, theirs, params)
+        code = self._build_targets(session, loader, ours, theirs, params)
+        if not params["follow"] or params["dry_run"] or code not in FOLLOWED:
+            return code
+        from orchestr.commands.follow import follow_features
+        from orchestr.run.follow_loop import FollowOptions
+
+        names = tuple(dict.fromkeys(t.feature for t in session.parse_targets(ours)))
+        return follow_features(session, FollowOptions(names), yes=True, as_json=params["json"])
 
     def _build_targets(self, session: Session, loader: FeatureTaskLoader[Session],
                words: Sequence[str], theirs: Sequence[str], params: Any) -> int:  # fmt: skip

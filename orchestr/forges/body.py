@@ -20,6 +20,7 @@ from orchestr.spec.records import Cell, Feature
 __all__ = ["PRLink", "render_block", "render_title", "splice_block"]
 
 TITLE_LIMIT = 250  # characters; GitHub takes 256
+DEFAULT_TYPE = "feat"  # of a conventional commit
 TODO_BUDGET = 20_000  # characters of todos in a body; GitHub takes 65,536 in all
 
 
@@ -38,10 +39,16 @@ class PRLink:
         return cls(pr.url, pr.state, pr.draft)
 
 
-def render_title(feature: Feature, cell: Cell) -> str:
-    """One line: ``feat(platform): TITLE (KEY) [CELL]``; ``test(REPO): TITLE (KEY)`` for push."""
+def render_title(feature: Feature, cell: Cell, type_: str | None = None) -> str:
+    """One line: ``feat(platform): TITLE (KEY) [CELL]``; ``test(REPO): TITLE (KEY)`` for push.
+
+    ``type_`` instead of the feature's own type. A type that ends with ``!`` marks a breaking
+    change, which release tools want behind the scope: ``feat(platform)!: ...``.
+    """
     push = cell.action is Action.PUSH
-    start = f"{'test' if push else 'feat'}({one_line(cell.repo)}): "
+    kind = type_ or ("test" if push else feature.type or DEFAULT_TYPE)
+    mark = "!" if kind.endswith("!") else ""
+    start = f"{kind.removesuffix('!')}({one_line(cell.repo)}){mark}: "
     end = f" ({one_line(feature.key)})" + ("" if push else f" [{cell.name}]")
     words = one_line(cell.title or feature.title or feature.name)
     room = max(TITLE_LIMIT - len(start) - len(end), 20)
@@ -61,13 +68,14 @@ def render_block(
     partial: bool = False,
     summary: str = "",
     evidence: Sequence[str] = (),
+    depends_on: str = "",
 ) -> str:
     """Our part of the body, between its two markers.
 
     ``base`` is the branch the pull request goes into, ``stack`` the same-repository upstreams
     that the cell's branch starts from, ``links`` the pull requests known now, by cell.
     ``summary`` is foreign text, shown literally; ``evidence`` are sections of
-    `orchestr.forges.body_evidence`.
+    `orchestr.forges.body_evidence`, ``depends_on`` the lines of `orchestr.forges.depends_on`.
     """
     paragraphs = [
         f"**{literal_text(feature.title or feature.name)}**"
@@ -84,6 +92,7 @@ def render_block(
         _merge_order(feature, cell, links),
         *_relative_sections(feature, cell, links),
         _render_section("Scenarios", [inline_code(name) for name in feature.scenarios]),
+        depends_on,
     ]
     return wrap_block(feature.name, cell.name, "\n\n".join(p for p in paragraphs if p))
 

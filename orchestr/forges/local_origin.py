@@ -123,6 +123,14 @@ class Origin:
             )  # fmt: skip
             return done.text.strip() == "0"
 
+    def can_merge(self, tip: str, head: str) -> bool:
+        """Whether ``head`` merges into ``tip`` without a conflict; both must be known."""
+        with self._translate_git_errors():
+            self._fetch_missing_branches()
+            if self.objects.merge_base(tip, head) is None:
+                return False
+            return self.objects.merge_trees(tip, head).tree is not None
+
     # --- writing ---------------------------------------------------------------------------
 
     def keep_pull_refs(self, heads: Mapping[int, str]) -> None:

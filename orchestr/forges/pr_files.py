@@ -19,21 +19,34 @@ from typing import Any
 
 from orchestr.codec import SCHEMA, InvalidRecord, decode, encode
 from orchestr.errors import CorruptState
-from orchestr.files import read_json, read_toml, set_aside, sync_folder, write_json, write_toml
+from orchestr.files import read_toml, set_aside, sync_folder, write_toml
 from orchestr.forges.base import ForgeError, PullRequest
 
 _FILE = re.compile(r"([1-9]\d*)\.toml")
 _EVER = re.compile(r"(?:refs/pull/)?([1-9]\d*)(?:\.toml.*|/head)")
 _ASKED = ("checks", "review", "merged_as")  # only known for the answer that they came with
-_KNOWN = {*PullRequest.__slots__, "base_sha"}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPullRequest:
-    """A pull request, and where its base was when we last looked (`orchestr.forges.local`)."""
+    """A pull request and what stands beside it in its file.
+
+    ``base_sha`` is where its base was when we last looked (`orchestr.forges.local_repos`),
+    ``closed_by`` who closed it without a merge.
+    """
 
     pr: PullRequest
     base_sha: str = ""
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
+    closed_by: str = ""
+
+
+_LISTS = ("labels", "reviewers", "assignees")
+_TEXTS = ("milestone", "closed_by")
+_KNOWN = {*PullRequest.__slots__, "base_sha", *_LISTS, *_TEXTS}
 
 
 def read_pull_requests(folder: Path) -> dict[int, StoredPullRequest]:
@@ -79,14 +92,6 @@ def create_pull_request(folder: Path, kept: StoredPullRequest) -> bool:
     return True
 
 
-def add_comment(folder: Path, number: int, body: str) -> None:
-    """Keep a comment in ``<n>.comments.json``, once; the oldest first."""
-    path = folder / f"{number}.comments.json"
-    said = list((read_json(path) or {}).get("comments", []))
-    if body not in said:
-        write_json(path, {"schema": SCHEMA, "comments": [*said, body]})
-
-
 def next_number(folder: Path, refs: Iterable[str]) -> int:
     """One more than every number that a file or a ref at the origin has ever had."""
     names = [*refs, *(path.name for path in folder.iterdir())]
@@ -94,7 +99,11 @@ def next_number(folder: Path, refs: Iterable[str]) -> int:
 
 
 def _as_table(kept: StoredPullRequest) -> dict[str, Any]:
-    return {"schema": SCHEMA, **encode(kept.pr), "base_sha": kept.base_sha}
+    """What the file holds; what is empty beside the pull request itself is left out."""
+    lists = {name: list(getattr(kept, name)) for name in _LISTS}
+    texts = {name: getattr(kept, name) for name in _TEXTS}
+    more = {name: value for name, value in {**lists, **texts}.items() if value}
+    return {"schema": SCHEMA, **encode(kept.pr), "base_sha": kept.base_sha, **more}
 
 
 def _read_pull_request(path: Path, number: int) -> StoredPullRequest | None:
@@ -126,4 +135,7 @@ def _parse_table(table: dict[str, Any], number: int) -> StoredPullRequest:
     pr = decode({k: v for k, v in table.items() if k not in _ASKED}, PullRequest)
     if pr.number != number:
         raise InvalidRecord(f"field 'number' is {pr.number}")
-    return StoredPullRequest(pr, decode(table.get("base_sha", ""), str))
+    lists = {name: decode(table.get(name, []), tuple[str, ...]) for name in _LISTS}
+    texts = {name: decode(table.get(name, ""), str) for name in ("base_sha", *_TEXTS)}
+    beside: dict[str, Any] = {**lists, **texts}
+    return StoredPullRequest(pr, **beside)

@@ -50,7 +50,7 @@ def repair_head(
     """One repair of ``head``. Returns the new head; raises what the phases raise."""
     done = read_toml(ctx.dir / RECORD)
     if done is None or (done.get("number"), done.get("head")) != (number, head):
-        _prepare_repair(ctx, trouble, detail, target, tip)
+        prepare_repair(ctx, trouble, detail, target, tip)
         write_toml(ctx.dir / RECORD, {"schema": 1, "number": number, "head": head})
     perform_open_phases(ctx, (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
     (ctx.dir / EVIDENCE).unlink(missing_ok=True)
@@ -60,7 +60,8 @@ def repair_head(
     return mended.head
 
 
-def _prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str, tip: str) -> None:
+def prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str, tip: str) -> None:
+    """Ask the next attempt to take ``target`` in as it is at ``tip``. Raises PhaseFailed."""
     marker = WorktreeMarker.read(ctx.dir)
     if marker is None:
         raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")

@@ -47,6 +47,9 @@ ENTER = Path(__file__).with_name("enter.py")
 RUN = ("systemd/resolve", "resolvconf", "NetworkManager/resolv.conf", "current-system", "wrappers",
        "opengl-driver", "nscd", "cloud-init")  # fmt: skip
 
+# Our own interpreter and modules: what every program of a workspace may read.
+OWN_PLACES = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2])
+
 
 @dataclass(frozen=True, slots=True)
 class GitPlaces:
@@ -109,6 +112,13 @@ class WallRequest:
     config: tuple[ConfigFolder, ...] = ()
     network: NetworkPlan = field(default_factory=NetworkPlan)
     limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+def locate_shared_places(state: Path, kind: str, repo: str) -> tuple[Path, Path]:
+    """In the state folder: the empty file of every wall, and the folder of the caches that programs
+    of one ``kind`` share in a repository (``blank`` and ``caches`` of a `WallRequest`)."""
+    folder = state / "cache" / "sandbox"
+    return folder / "empty-file", folder / kind / repo
 
 
 def explain_broken_wall(code: int | None, output: bytes, errors: bytes) -> str | None:

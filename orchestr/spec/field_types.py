@@ -25,6 +25,7 @@ _FEATURE = re.compile(r"[a-z][a-z0-9_-]*")
 _CELL = re.compile(r"[a-z][a-z0-9-]*")
 _REPO = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
+_COMMIT_TYPE = re.compile(r"[a-z][a-z0-9-]{0,29}!?")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DURATION_HINT = "write it like 90s, 30m, 2h or 500ms, or as whole seconds"
 
@@ -120,6 +121,16 @@ def check_word(value: str) -> str:
         raise BadValue(
             f"{quote_value(value)} is not a plain name{_odd_character_note(value)}",
             _option_hint(value),
+        )
+    return value
+
+
+def check_commit_type(value: str) -> str:
+    """The type of a conventional commit: `feat`, `fix`, or `feat!` for one that breaks users."""
+    if not _COMMIT_TYPE.fullmatch(value):
+        raise BadValue(
+            f"{quote_value(value)} is no type of a conventional commit{_odd_character_note(value)}",
+            "write feat, fix, perf, docs, refactor, chore, ...; feat! for a breaking change",
         )
     return value
 

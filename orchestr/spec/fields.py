@@ -66,6 +66,9 @@ CellName = Annotated[
 ]
 RepoName = Annotated[str, Rule(field_types.check_repo_name)]
 Key = Annotated[str, Rule(field_types.check_key)]
+CommitType = Annotated[
+    str, Rule(field_types.check_commit_type, schema={"pattern": "^[a-z][a-z0-9-]*!?$"})
+]
 BranchName = Annotated[str, Rule(field_types.check_branch)]
 BaseName = Annotated[str, Rule(field_types.check_ref)]
 

@@ -19,6 +19,7 @@ from orchestr.spec import cache as compiled_specs
 from orchestr.spec.declare import OnlyForAgents, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES
 from orchestr.spec.phases import Action
+from orchestr.spec.pull_request import join_options
 from orchestr.spec.records import Cell, Feature
 
 
@@ -195,9 +196,13 @@ def _make_feature(
 def _make_cell(name: str, key: str, fields: Any, model: Any) -> Cell:
     """A cell's own words, else the defaults; what only agents have stays away from a push."""
     from orchestr.spec.check_models import resolve_proof
-    from orchestr.spec.record_models import record_values, stated_values
+    from orchestr.spec.record_models import make_record, record_values, stated_values
 
     stated = record_values(Cell, stated_values(Cell, model.defaults, fields))
+    levels = [stated_values(Cell, level).get("pull_request") for level in (model.defaults, fields)]
+    if any(level is not None for level in levels):  # a cell adds to what the defaults say
+        options = join_options([make_record(level) for level in levels if level is not None])
+        stated["pull_request"] = options
     made = {
         "name": name,
         "branch": f"{key}-{stated.get('was') or name}",  # a new name alone moves no branch

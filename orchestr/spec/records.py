@@ -16,6 +16,7 @@ from orchestr.spec import fields
 from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
 from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
+from orchestr.spec.pull_request import NO_OPTIONS, PullRequestOptions
 
 NOWHERE = StandsIn()
 IN_METADATA = StandsIn("metadata")
@@ -72,6 +73,9 @@ class Cell:
     was: Annotated[
         fields.CellName | None, Doc("the cell's former name: what was built under it is kept")
     ] = None
+    pull_request: Annotated[
+        PullRequestOptions, IN_DEFAULTS, Doc("labels, people and milestone of its pull request")
+    ] = NO_OPTIONS
 
     @property
     def has_plan_phase(self) -> bool:
@@ -118,6 +122,14 @@ class Feature:
         IN_METADATA,
         Doc("the feature's former name: what was built under it is kept"),
     ] = None
+    type: Annotated[
+        fields.CommitType | None,
+        IN_METADATA,
+        Doc("type of a conventional commit, for titles; default: `feat`", "fix"),
+    ] = None
+    siblings_in_ci: Annotated[
+        bool, Doc("`true`: each pull request names those of the other repositories for its CI")
+    ] = False
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""

@@ -15,6 +15,7 @@ from orchestr.codec import ExtensibleRecord, read_toml_record, replace, write_to
 from orchestr.files import write_atomic
 from orchestr.state import attempts
 
+FOLLOW = "follow"
 OPEN, CHANGED, UNCHANGED, REFUSED = "open", "changed", "unchanged", "refused"
 FAILED, ABORTED, VOID = "failed", "aborted", "void"
 COUNTED = (CHANGED, UNCHANGED, REFUSED)
@@ -25,7 +26,8 @@ class RepairRound(ExtensibleRecord, frozen=True):
 
     ``origin`` is the head of `implement.toml`, ``before`` and ``after`` are heads around it.
     ``starts`` is how many starts of the agent there were when this one had been asked for.
-    ``last`` closes the series: the phase gave up, or was done, after it.
+    ``last`` closes the series: the phase gave up, or was done, after it. ``asked_by`` is `follow`
+    for one that came from the open pull request: no phase has to want it.
     """
 
     number: int
@@ -39,6 +41,7 @@ class RepairRound(ExtensibleRecord, frozen=True):
     after: str = ""
     detail: str = ""
     last: bool = False
+    asked_by: str = ""
 
 
 def _rounds_folder(cell_dir: Path, attempt: int) -> Path:

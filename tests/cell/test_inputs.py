@@ -12,6 +12,7 @@ from orchestr.cell.inputs import declared_inputs, phase_digest
 from orchestr.settings.records import AgentSettings
 from orchestr.spec.checks import Contract, Reviewer, ReviewRule
 from orchestr.spec.phases import Action, Phase
+from orchestr.spec.pull_request import PullRequestOptions
 from tests.cell.contexts import BARE, Spec, command
 
 W, PL, I, C, R, P = Phase  # noqa: E741  in the order in which they run
@@ -122,6 +123,15 @@ CHANGES: dict[tuple[Phase, str], tuple[Callable[[Spec], Spec], str, set[Phase]]]
     (P, "title"): (lambda s: s.with_cell(title="Add more"), "title", {P}),
     (P, "feature_title"): (lambda s: s.with_feature(title="Another"), "feature_title", {P}),
     (P, "jira"): (lambda s: s.with_feature(jira="F-2"), "jira", {P}),
+    (P, "metadata.type"): (lambda s: s.with_feature(type="fix"), "metadata.type", {P}),
+    (P, "siblings_in_ci"): (
+        lambda s: s.with_feature(siblings_in_ci=True), "siblings_in_ci", {P},
+    ),
+    (P, "pull_request"): (
+        lambda s: s.with_cell(pull_request=PullRequestOptions(labels=("sdk",), ready=True)),
+        "pull_request",
+        {P},
+    ),
     (P, "scenarios"): (lambda s: s.with_feature(scenarios=()), "scenarios[0]", {P}),
 }  # fmt: skip
 

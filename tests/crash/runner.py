@@ -50,6 +50,10 @@ POINTS = {
     "equip": "orchestr.cell.worktree.setup:equip_worktree",
     "history": "orchestr.cell.worktree.take_out_kit:filter_history",
     "go-on": "orchestr.cell.agent.return_to_author:prepare_next_start",
+    "round": "orchestr.state.repairs:begin_round",
+    "memory": "orchestr.follow.memory:FollowMemory.write",
+    "attached": "orchestr.process.attached:run_attached",
+    "answer": "orchestr.forges.local:LocalForge.answer_once",
 }
 lock = threading.Lock()
 seen: dict[str, int] = {}

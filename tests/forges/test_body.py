@@ -47,6 +47,16 @@ def test_titles_name_what_where_and_which_cell() -> None:
     ]
 
 
+def test_titles_start_with_the_type_of_the_feature() -> None:
+    fix, breaking = (dataclasses.replace(FEATURE, type=kind) for kind in ("fix", "feat!"))
+    assert [render_title(fix, cell) for cell in FEATURE.cells[:2]] == [
+        "test(tests): Pure ML-KEM-768 key encapsulation (DSPX-2399)",
+        "fix(platform): Pure ML-KEM-768 key encapsulation (DSPX-2399) [proto]",
+    ]
+    title = render_title(breaking, FEATURE.cell("proto"))
+    assert title == "feat(platform)!: Pure ML-KEM-768 key encapsulation (DSPX-2399) [proto]"
+
+
 def test_a_long_title_keeps_its_key_and_cell() -> None:
     cell = dataclasses.replace(FEATURE.cell("proto"), title="long\n" * 200)
     title = render_title(FEATURE, cell)

@@ -52,7 +52,7 @@ class LocalWorld(World):
 
     def comments(self, number: int) -> list[str]:
         path = self.file(number).with_suffix(".comments.json")
-        return list(json.loads(path.read_text())["comments"])
+        return [row["body"] for row in json.loads(path.read_text())["comments"]]
 
     def go_away(self) -> None:
         self.origin.rename(self.origin.with_name("gone"))

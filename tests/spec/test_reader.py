@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from textwrap import dedent
@@ -11,7 +12,9 @@ import pytest
 from orchestr.errors import SpecError
 from orchestr.settings.loader import load_settings
 from orchestr.settings.records import Settings
+from orchestr.spec.cache import decode_compiled, encode_compiled
 from orchestr.spec.phases import Action, Phase
+from orchestr.spec.pull_request import PullRequestOptions
 from orchestr.spec.reader import compile_spec, read_all_specs, read_feature
 from orchestr.spec.records import Cell, Feature
 
@@ -267,3 +270,30 @@ def test_ten_thousand_cells_in_a_row_need_no_recursion() -> None:
     (problem,) = caught.value.problems
     assert problem.message.startswith("cells wait for each other: c0 -> c1 -> ")
     assert "9982 more" in problem.message
+
+
+def test_options_of_pull_requests_are_joined_cell_over_defaults() -> None:
+    feature, _ = read(
+        """
+        apiVersion: orchestr/v1
+        kind: Feature
+        metadata: {name: demo, type: fix!}
+        siblings_in_ci: true
+        defaults: {pull_request: {labels: [a, b], milestone: v1, ready: true}}
+        cells:
+          one: {repo: r, todo: [x], pull_request: {labels: [b, c], milestone: v2, ready: false}}
+          two: {repo: s, todo: [x]}
+        """
+    )
+    assert (feature.type, feature.siblings_in_ci) == ("fix!", True)
+    assert [cell.pull_request for cell in feature.cells] == [
+        PullRequestOptions(("a", "b", "c"), milestone="v2", ready=False),
+        PullRequestOptions(("a", "b"), milestone="v1", ready=True),
+    ]
+    assert decode_compiled(json.loads(json.dumps(encode_compiled((feature, ()))))) == (feature, ())
+
+
+def test_a_type_that_is_none_is_refused() -> None:
+    with pytest.raises(SpecError) as caught:
+        read(small("demo").replace("{name: demo}", "{name: demo, type: Feature}"))
+    assert "`Feature` is no type of a conventional commit" in str(caught.value)

@@ -115,8 +115,8 @@ def test_the_schema_names_both_forms_and_every_field() -> None:
     assert sorted(cell["properties"]) == [
         "action", "adopt", "agent", "allow_partial", "allow_skipped_tests", "approve", "base",
         "branch", "checks", "depends_on", "idle_timeout", "model", "owned_paths", "phases", "ports",
-        "repair", "repo", "review_rule", "reviewers", "screenshots", "shared_paths", "test_first",
-        "timeout", "title", "todo", "track_base", "was",
+        "pull_request", "repair", "repo", "review_rule", "reviewers", "screenshots", "shared_paths",
+        "test_first", "timeout", "title", "todo", "track_base", "was",
     ]  # fmt: skip
     assert schema["$defs"]["OpentdfFeature"]["properties"]["repos"]["propertyNames"] == {
         "pattern": "^[a-z][a-z0-9-]*$",

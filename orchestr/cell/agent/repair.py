@@ -46,7 +46,7 @@ def author_attempt(ctx: CellContext, done: ImplementRecord) -> Attempt | None:
 
 def open_repair(
     ctx: CellContext, attempt: Attempt, phase: Phase, origin: str, head: CommitId, *,
-    red: str, why: str, words: str, of: int,
+    red: str, why: str, words: str, of: int, asked_by: str = "",
 ) -> RepairRound:  # fmt: skip
     """Begin a round: record it and journal it. `carry_out_repair` does it."""
     known = repairs.read_rounds(ctx.dir, attempt.number)
@@ -55,7 +55,8 @@ def open_repair(
     place = sum(one.outcome in repairs.COUNTED for one in going) + 1
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     starts = len(list(folder.glob("exit.*.json"))) + 1
-    record = RepairRound(number, str(phase), origin, head, red, why, starts)
+    record = RepairRound(number, str(phase), origin, head, red, why, starts,
+                         asked_by=asked_by)  # fmt: skip
     repairs.begin_round(ctx.dir, attempt.number, record, words)
     ctx.emit(
         EventKind.REPAIR_OPENED, phase=phase, attempt=attempt.number, round=place, of=of, why=why

@@ -151,7 +151,7 @@ def _pass_head_through(
     from orchestr.cell.phases.checkout_head import end_repair, find_repaired_head
 
     old = record.checks
-    end_repair(ctx, done, Phase.CHECK)
+    end_repair(ctx, done, marker, Phase.CHECK)
     head = old.head if old is not None and old.origin == done.head else done.head
     repaired = find_repaired_head(ctx, done, marker, Phase.CHECK, head)
     if repaired is not None:

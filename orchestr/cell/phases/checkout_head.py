@@ -51,13 +51,21 @@ def resume_repair(
     return attempts.read_attempt(ctx.dir, attempt.number)
 
 
-def end_repair(ctx: CellContext, done: ImplementRecord, phase: Phase) -> None:
-    """End the repair that a phase had begun, where the phase has nothing to prove any more."""
+def end_repair(
+    ctx: CellContext, done: ImplementRecord, marker: WorktreeMarker, phase: Phase
+) -> None:
+    """End the repair that a phase had begun, where the phase has nothing to prove any more; one
+    that came from the open pull request is carried out."""
     attempt = author_attempt(ctx, done)
     record = (
         repairs.find_open_round(repairs.read_rounds(ctx.dir, attempt.number)) if attempt else None
     )
-    if attempt is not None and record is not None and record.phase == phase:
+    if attempt is None or record is None or record.phase != phase:
+        return
+    if record.asked_by == repairs.FOLLOW and record.origin == done.head:
+        ensure_worktree(ctx, marker)
+        carry_out_repair(ctx, attempt, marker, record)
+    else:
         call_off_repair(ctx, attempt, record)
 
 

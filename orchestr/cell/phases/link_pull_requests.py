@@ -6,7 +6,7 @@ writes is what `publish` wrote, with the addresses that are known now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.publish import update_pull_request
@@ -14,6 +14,7 @@ from orchestr.cell.pull_request.text import body_block, feature_links
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.body import PRLink
+from orchestr.forges.followed import DressingForge
 from orchestr.state.results import NO_PR, PublishRecord
 
 
@@ -40,11 +41,45 @@ def link_pull_requests(run: FeatureRun, urls: Mapping[str, str]) -> None:
             by_repo.setdefault(ctx.cell.repo, []).append(ctx)
     links = feature_links(run) if by_repo else {}
     for mine in by_repo.values():
+        numbers: dict[str, int] = {}
         found = run.forge.find_pull_requests(mine[0].repo_ref, [ctx.cell.branch for ctx in mine])
         for ctx in mine:
             for pr in found.get(ctx.cell.branch, ()):
                 if pr.url == urls[ctx.cell.name] and pr.state is PRState.OPEN:
+                    numbers[ctx.cell.name] = pr.number
                     _update_body(ctx, pr, links)
+        _link_stacks(mine, numbers)
+
+
+def _link_stacks(cells: Sequence[CellContext], numbers: Mapping[str, int]) -> None:
+    """Tell a forge that knows stacks of those in one repository. Elsewhere their bases show them,
+    so a forge that cannot is no fault."""
+    forge = cells[0].run.forge
+    if not isinstance(forge, DressingForge):
+        return
+    for chain in find_chains({ctx.cell.name: ctx.plan.stack for ctx in cells}, numbers):
+        forge.link_stack(cells[0].repo_ref, [numbers[name] for name in chain])
+
+
+def find_chains(
+    stacks: Mapping[str, Sequence[str]], there: Collection[str]
+) -> list[tuple[str, ...]]:
+    """The longest chains of cells that each stand on exactly one, the bottom one first. Pure.
+
+    ``stacks``: cell -> the cells that its branch starts from, of those in ``there``. A cell that
+    two stand on ends its chain: forges know no trees.
+    """
+    below = {n: s[0] for n, s in stacks.items() if n in there and len(s) == 1 and s[0] in there}
+    above = {down: [n for n, d in below.items() if d == down] for down in below.values()}
+    chains = []
+    for bottom in (name for name in stacks if name in there):
+        starts = bottom not in below or len(above[below[bottom]]) > 1
+        chain = [bottom]
+        while len(above.get(chain[-1], ())) == 1:
+            chain.append(above[chain[-1]][0])
+        if starts and len(chain) > 1:
+            chains.append(tuple(chain))
+    return chains
 
 
 def _update_body(ctx: CellContext, pr: PullRequest, links: Mapping[str, PRLink]) -> None:

@@ -20,6 +20,7 @@ from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.push_head import push_head
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
+from orchestr.cell.pull_request.dress import dress_pull_request
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.pull_request.former_branches import (
     close_former_prs,
@@ -28,7 +29,14 @@ from orchestr.cell.pull_request.former_branches import (
     read_former_prs,
     refuse_unmerged_commits,
 )
-from orchestr.cell.pull_request.text import body_block, evidence_digest, pr_title, pr_titles
+from orchestr.cell.pull_request.text import (
+    body_block,
+    evidence_digest,
+    former_titles,
+    opens_as_draft,
+    pr_title,
+    pr_titles,
+)
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.forges.base import PRExists, PRState, PullRequest
 from orchestr.forges.body import splice_block
@@ -183,7 +191,10 @@ def run(ctx: CellContext) -> PhaseResult:
             return PhaseResult.built("its pull request is merged", url=pr.url)
         case PublishStep.PUSH if head is not None:
             pr, head = _publish_head(ctx, head)
-            PublishRecord(inputs.key, head.head, pr.url, pr_title(ctx)).write(ctx.dir)
+            dressed = dress_pull_request(ctx, pr)
+            PublishRecord(inputs.key, head.head, pr.url, pr_title(ctx), dressed=dressed).write(
+                ctx.dir
+            )
             ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
             return PhaseResult.built(decision.why or "", url=pr.url, base=pr.base)
         case _:
@@ -268,7 +279,7 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
                 base=base,
                 title=title,
                 body=splice_block("", block),
-                draft=ctx.run.settings.forge.draft,
+                draft=opens_as_draft(ctx),
             )
         except PRExists as error:
             found = error.pr
@@ -278,7 +289,8 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
             ctx.emit(EventKind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
             return made
     known = PublishRecord.read(ctx.dir)
-    given = {known.title} if known is not None else set()  # a forgotten cell has no record
+    # A forgotten cell has no record, and one of an early version no title.
+    given = {known.title} if known is not None and known.title else {*former_titles(ctx)}
     ours = found.title in {*given, *pr_titles(ctx)}  # else a person wrote it: it stays
     return update_pull_request(ctx, found, block, base=base, title=title if ours else None)
 

@@ -156,7 +156,7 @@ def _pass_head_through(
     from orchestr.cell.agent.repair import author_attempt
     from orchestr.cell.phases.checkout_head import end_repair, find_repaired_head
 
-    end_repair(ctx, done, Phase.REVIEW)
+    end_repair(ctx, done, marker, Phase.REVIEW)
     old = record.review
     known = old.head if old is not None and old.origin == checks.head else checks.head
     repaired = find_repaired_head(ctx, done, marker, Phase.REVIEW, known)

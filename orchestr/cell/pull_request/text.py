@@ -8,11 +8,14 @@ from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.notes import NOT_EVALUATED, read_notes
+from orchestr.cell.pull_request.options import pull_request_options
 from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
+from orchestr.forges.depends_on import list_depends_on, render_depends_on
 from orchestr.forges.markdown_escape import literal_text
 from orchestr.process.redact_stream import hide_secret_values
+from orchestr.spec.phases import Action
 from orchestr.state import repairs
 from orchestr.state.results import (
     CHECKS,
@@ -39,7 +42,18 @@ def pr_title(ctx: CellContext) -> str:
 
 def pr_titles(ctx: CellContext) -> tuple[str, str]:
     """The title of a whole pull request, and of a partial one."""
-    title = hide_secret_values(body.render_title(ctx.run.feature, ctx.cell), os.environ)
+    return _title_forms(ctx, None)
+
+
+def former_titles(ctx: CellContext) -> tuple[str, str]:
+    """The two titles that a version without `metadata.type` gave."""
+    kind = "test" if ctx.cell.action is Action.PUSH else body.DEFAULT_TYPE
+    return _title_forms(ctx, kind)
+
+
+def _title_forms(ctx: CellContext, type_: str | None) -> tuple[str, str]:
+    title = body.render_title(ctx.run.feature, ctx.cell, type_)
+    title = hide_secret_values(title, os.environ)
     return title, f"[partial] {title}"[: body.TITLE_LIMIT]
 
 
@@ -52,13 +66,14 @@ def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> s
     marker = WorktreeMarker.read(ctx.dir)
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
     notes = read_notes(ctx, ctx.read_head())
+    known = feature_links(ctx.run) if links is None else links
     text = body.render_block(
         ctx.run.feature,
         ctx.cell,
         base=marker.base_ref if marker else "",
-        links=feature_links(ctx.run) if links is None else links,
+        links=known,
         stack=ctx.plan.stack,
-        draft=ctx.run.settings.forge.draft,
+        draft=_shows_draft(ctx),
         partial=is_partial(ctx),
         evidence=(
             body_evidence.render_checks(valid_checks(checks, review), notes.unchecked),
@@ -67,6 +82,7 @@ def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> s
             body_evidence.render_repairs(counted_repairs(ctx)),
             body_evidence.render_reviews(review.items if review else ()),
         ),
+        depends_on=render_depends_on(list_depends_on(ctx.run.feature, ctx.cell, known)),
     )
     return hide_secret_values(text, os.environ)  # it is for more eyes than ours
 
@@ -91,6 +107,28 @@ def is_partial(ctx: CellContext) -> bool:
     if review is not None and review.checks is not None:
         return review.partial  # checked again there: the verdict of before is void
     return any(e is not None and e.partial for e in (checks, review))
+
+
+def is_evidence_green(ctx: CellContext) -> bool:
+    """Whether all that was checked passed, and nothing stayed red that the spec allows to."""
+    checks, review = (Evidence.read(ctx.dir / name) for name in (CHECKS, REVIEW))
+    rows = valid_checks(checks, review)
+    return not is_partial(ctx) and all(row.get("passed") is True for row in rows)
+
+
+def opens_as_draft(ctx: CellContext) -> bool:
+    """Whether a pull request that is opened now is a draft."""
+    ready = pull_request_options(ctx).ready
+    if ready is None:
+        return ctx.run.settings.forge.draft
+    return not (ready and is_evidence_green(ctx))
+
+
+def _shows_draft(ctx: CellContext) -> bool:
+    """Whether the pull request is a draft with this text: as this run saw it, else as it opens."""
+    draft, url = opens_as_draft(ctx), pull_request_url(ctx)
+    seen = (pr for pr in observed_prs(ctx.run, ctx.cell) if pr.url == url)
+    return draft and next((pr.draft for pr in seen if pr.state is PRState.OPEN), draft)
 
 
 def evidence_digest(ctx: CellContext) -> str:
@@ -127,7 +165,7 @@ def pr_link(ctx: CellContext) -> PRLink:
             return PRLink.from_pull_request(pr)  # a forgotten cell keeps its pull request
     if url is None:
         return PRLink()
-    return PRLink(url, PRState.OPEN, ctx.run.settings.forge.draft)
+    return PRLink(url, PRState.OPEN, opens_as_draft(ctx))
 
 
 def pull_request_url(ctx: CellContext) -> str | None:

@@ -22,32 +22,29 @@ from orchestr.errors import NotEvaluated, OrchestrError
 from orchestr.git.locate import locate_git_dirs
 from orchestr.git.push_place import list_remote_hosts
 from orchestr.process.redaction import is_secret_name
-from orchestr.sandbox.choose import ChosenSandbox, SandboxKind, choose_sandbox, needs_scope
+from orchestr.sandbox.choose import ChosenSandbox, SandboxKind, choose_sandbox
 from orchestr.sandbox.config_copies import list_login_copies
+from orchestr.sandbox.enclose import enclose_command
 from orchestr.sandbox.hosts import (
     AGENT_HOSTS,
     PACKAGE_HOSTS,
-    drop_user_proxy,
     read_base_url_rules,
     read_package_url_rules,
 )
 from orchestr.sandbox.mounts import SandboxError
-from orchestr.sandbox.srt import wrap_with_srt
 from orchestr.sandbox.wall import (
+    OWN_PLACES,
     PLAN,
     GitPlaces,
     NetworkPlan,
     WallRequest,
-    wrap_command,
-    write_plan,
+    locate_shared_places,
 )
 from orchestr.settings.records import AgentSettings
 from orchestr.supervisor.protocol import LOCK
 
 _GIT_ALONE = re.compile(r"\s*git (?:submodule|lfs)(?: [\w./=@-]+)*\s*")
 COMMAND = "command"  # the kind of agent that may be any program
-CACHES = ("cache", "sandbox")  # in the state folder: package managers' caches, by who uses them
-BLANK = "empty-file"
 # git's own record of resolved conflicts is the user's; it is not an agent's to add to.
 GIT_SETTINGS = {"rerere.enabled": "false"}
 
@@ -258,13 +255,13 @@ def _make_request(
     ctx: CellContext, folder: Path, place: Path, env: Mapping[str, str], *, kind: str
 ) -> WallRequest:
     state = ctx.run.layout.state
-    blank = state.joinpath(*CACHES, BLANK)
+    blank, caches = locate_shared_places(state, kind, ctx.cell.repo)
     _touch(blank)
     return WallRequest(
         worktree=place,
         folder=folder,
         hidden=state,
-        caches=state.joinpath(*CACHES, kind, ctx.cell.repo),
+        caches=caches,
         blank=blank,
         settings=ctx.run.settings.sandbox,
         env=env,
@@ -276,11 +273,8 @@ def _make_request(
 def _common_reads(ctx: CellContext) -> tuple[Path, ...]:
     """What every program of a cell may read, wherever it lies: the workspace without its state,
     the main checkout, our excludes, and our own interpreter."""
-    import sys
-
     layout = ctx.run.layout
-    found = (layout.root, ctx.repo_path, layout.excludes_file.parent, Path(sys.prefix),
-             Path(sys.base_prefix), Path(__file__).parents[3])  # fmt: skip
+    found = (layout.root, ctx.repo_path, layout.excludes_file.parent, *OWN_PLACES)
     return tuple(path for path in found if path.exists())
 
 
@@ -309,18 +303,10 @@ def _wrap(
     ctx: CellContext, request: WallRequest, argv: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command and the environment to start, for a run that has a sandbox."""
-    sandbox = find_sandbox(ctx.run)
-    env = {name: value for name, value in request.env.items() if name != "TMPDIR"}
-    request = replace(request, env=env, program=argv[0] if argv else "")
     try:
-        if sandbox.kind is SandboxKind.SRT:
-            return wrap_with_srt(request, sandbox.program, argv), env
-        plan = write_plan(request, sandbox.program, has_scopes=needs_scope(request.limits))
+        return enclose_command(request, find_sandbox(ctx.run), argv)
     except (SandboxError, OSError) as error:
         raise _explain_failure(ctx, error) from error
-    if not request.network.has_everything:  # the way out is set inside
-        env = drop_user_proxy(env)
-    return wrap_command(plan, argv), env
 
 
 def _explain_failure(ctx: CellContext, error: SandboxError | OSError) -> OrchestrError:

@@ -29,7 +29,8 @@ THEIRS = {
 ARGUMENTS = {
     "jobs": "N", "only": "CELL", "model": "MODEL", "agent": "AGENT", "timeout": "TIME",
     "budget": "USD", "budget_tokens": "N", "format": "FORMAT", "output": "FILE", "attempt": "N",
-    "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM",
+    "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM", "for": "TIME",
+    "pr": "FILE", "feature": "FEATURE", "ref": "BRANCH",
 }  # fmt: skip
 Example = tuple[str, str]  # what is typed after `orchestr`, what it does
 

@@ -80,6 +80,7 @@ IGNORE_DEPS = flag_option(
 SKIP_PREFLIGHT = flag_option(
     "skip_preflight", "start in spite of what the pre-flight found", long="skip-preflight"
 )
+FOLLOW = flag_option("follow", "then follow the pull requests, as `orchestr follow` does")
 RUN = (
     JOBS,
     ONLY,
@@ -96,5 +97,6 @@ RUN = (
     BREAK_LOCK,
     IGNORE_DEPS,
     SKIP_PREFLIGHT,
+    FOLLOW,
     JSON,
 )

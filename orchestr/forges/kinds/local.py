@@ -10,10 +10,17 @@ from orchestr.settings.records import Settings
 
 
 def make_local_forge(settings: Settings, stop: Event | None, told: WaitListener | None) -> Forge:
-    """The local forge. It waits for nothing outside this machine."""
+    """The local forge. It waits for nothing outside this machine, but for its own CI."""
     from orchestr.forges.local import LocalForge  # most verbs name a forge and never ask it
 
-    return LocalForge(settings.workspace.state / "forge")
+    forge = LocalForge(settings.workspace.state / "forge")
+    if settings.forge.ci is not None:
+        from functools import partial
+
+        from orchestr.forges.local_ci_wall import make_local_ci
+
+        forge.make_ci = partial(make_local_ci, settings, stop, told)
+    return forge
 
 
 KIND = ForgeKind(

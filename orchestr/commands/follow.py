@@ -1,0 +1,133 @@
+"""`follow [FEATURE ...]`: what happens at open pull requests becomes work, bounded."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from orchestr.cell.context import FeatureRun
+from orchestr.commands.base.options import JSON, YES, flag_option, value_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import ExitCode, UsageError
+from orchestr.follow.decide import Rest
+from orchestr.run.follow_loop import Follower, FollowOptions, LookResult, list_followed
+from orchestr.run.notify import Notifier
+from orchestr.run.start import paid_agents
+from orchestr.run.workspace import Session
+from orchestr.spec.field_types import parse_duration
+from orchestr.state.events import Event
+from orchestr.views.live.plain import PlainProgress
+from orchestr.views.terminal.follow import describe_look
+from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
+
+ONCE = flag_option("once", "one look and what comes of it, then the end (for cron and CI)")
+FOR = value_option(
+    "for",
+    "stop after this time, e.g. 8h",
+)
+
+
+class Follow(PlainVerb):
+    """Follows features over their repositories until every pull request is merged or closed."""
+
+    doc_purpose = "bring open pull requests to a merge: red CI, comments, conflicts"
+    doc_usage = "[FEATURE ...]"
+    help_group = "land"
+    examples = (
+        ("follow", "every feature with an open pull request, until all are merged"),
+        ("follow mlkem --once", "one look, what comes of it, the answers"),
+        ("follow mlkem --for 8h", "through the night"),
+    )
+    cmd_options = (ONCE, FOR, YES, JSON)
+
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
+        """ExitCode 1 when a person is needed, or a build failed."""
+        seconds = None
+        if params["for"] is not None:
+            try:
+                seconds = parse_duration(params["for"])
+            except ValueError as error:
+                raise UsageError(f"--for: {error}", hint="e.g. 8h, 45m") from error
+        options = FollowOptions(list_followed(session, args), bool(params["once"]), seconds)
+        return follow_features(session, options, yes=params["yes"], as_json=params["json"])
+
+
+def follow_features(
+    session: Session, options: FollowOptions, *, yes: bool, as_json: bool = False
+) -> int:
+    """Follow, after a question where it may cost money. The exit code."""
+    names = options.features or tuple(sorted(session.specs.features))
+    if not confirm_following([session.load_run(name) for name in names], yes=yes):
+        return int(ExitCode.DONE)
+    follower = Follower(
+        session.root, options, lambda result: show_result(result, as_json=as_json),
+        lambda text: print_stderr(f"warning: {text}"), show_events,
+    )  # fmt: skip
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: follower.stop.set())
+    return int(follower.follow())
+
+
+def show_events(run: FeatureRun) -> None:
+    """Print what happens in a look, and send the news of it."""
+    progress, notifier = PlainProgress([run.plan], sys.stderr), Notifier([run])
+
+    def listen(event: Event) -> None:
+        progress.show_event(event)
+        notifier.show_event(event)
+
+    run.listener = listen
+
+
+def confirm_following(runs: Sequence[FeatureRun], *, yes: bool) -> bool:
+    """Ask before paid agents may start or a real forge is written to."""
+    reasons = []
+    for run in runs:
+        paid = paid_agents(run, [cell.name for cell in run.feature.cells])
+        if paid:
+            reasons.append(f"It may start agents that cost money: {', '.join(sorted(paid))}.")
+        if run.forge.real:
+            reasons.append(f"It pushes, answers and sets statuses at {run.forge.kind}.")
+    if yes or not reasons:
+        return True
+    for reason in dict.fromkeys(reasons):
+        print_stderr(reason)
+    if ask_yes_no("Continue?", unheard="this needs a confirmation and there is no terminal"):
+        return True
+    print_stderr("Aborted.")
+    return False
+
+
+def show_result(result: LookResult, *, as_json: bool) -> None:
+    """One look, as a table or as one line of JSON."""
+    features = {name: rows_of(name, result) for name in result.features}
+    if as_json:
+        value = {"at": result.at, "features": features, "skipped": result.skipped,
+                 "away": result.away, "points": result.points}  # fmt: skip
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        return
+    write_stdout(describe_look(result.at, features, result.skipped, result.away))
+    sys.stdout.flush()
+
+
+def rows_of(feature: str, result: LookResult) -> list[dict[str, Any]]:
+    """The cells of a feature with what comes next for each."""
+    look = result.features[feature]
+    rows = []
+    for cell, step in look.steps.items():
+        facts = look.facts.get(cell)
+        rest = isinstance(step, Rest)
+        hint = step.hint.replace("CELL", f"{feature}:{cell}") if isinstance(step, Rest) else ""
+        rows.append({
+            "cell": cell,
+            "state": step.state if isinstance(step, Rest) else "work",
+            "step": "rest" if rest else type(step).__name__.lower(),
+            "why": step.why,
+            "hint": hint,
+            "url": facts.pr.url if facts is not None else None,
+        })  # fmt: skip
+    return rows

@@ -1,0 +1,237 @@
+"""What is there to follow: the records of the cells, and one question to the forge for all.
+
+Reads records, the forge and logs of red checks; starts and writes nothing. A log is read once for
+each run of a check.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from orchestr.cell.agent.repair import author_attempt
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.errors import OrchestrError, UsageError
+from orchestr.follow import evidence
+from orchestr.follow.decide import list_red_checks
+from orchestr.follow.facts import FollowedCell, RedCheck
+from orchestr.follow.memory import FollowMemory
+from orchestr.forges.base import PRState
+from orchestr.forges.followed import CiCheck, FollowingForge, PullRequestFacts, PullRequestKey
+from orchestr.git.find_word import has_word
+from orchestr.git.repo import CommitId
+from orchestr.spec.path_patterns import match_paths
+from orchestr.state.landing_transitions import FOLLOW
+from orchestr.state.results import (
+    NO_PR,
+    HeadRecord,
+    ImplementRecord,
+    PublishRecord,
+    WorktreeMarker,
+)
+from orchestr.state.view import CellView
+
+_NUMBER = re.compile(r"/pull/(\d+)/?$")
+STATUS = "orchestr/feature"  # our own commit status: no evidence for itself
+
+
+@dataclass(slots=True)
+class LogReader:
+    """Logs of red checks, each read once a process."""
+
+    forge: FollowingForge
+    known: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def read_log(self, ctx: CellContext, check: CiCheck) -> str:
+        """The log, or the check's own words where it has none."""
+        key = (ctx.cell.repo, check.id or f"{check.name} {check.url}")
+        if key not in self.known:
+            log = self.forge.read_check_log(ctx.repo_ref, check)
+            notes = [f"{a.path}:{a.line}: {a.message}" for a in check.annotations]
+            self.known[key] = "\n".join(part for part in (check.summary, *notes, log) if part)
+        return self.known[key]
+
+
+def require_following_forge(run: FeatureRun) -> FollowingForge:
+    """The forge, which can be followed. Raises UsageError."""
+    forge = run.forge
+    if not isinstance(forge, FollowingForge):
+        raise UsageError(
+            f"pull requests at the forge `{forge.kind}` cannot be followed",
+            hint=f"orchestr status {run.feature.name} --fetch shows how they stand",
+        )
+    return forge
+
+
+def look_at_features(runs: Sequence[FeatureRun], logs: LogReader) -> dict[str, list[FollowedCell]]:
+    """Feature -> its cells, as they are now. Raises ForgeAway, ForgeError."""
+    keys = {
+        (run.feature.name, cell.name): key
+        for run in runs
+        for cell in run.feature.cells
+        if (key := find_pull_request(run.cell_context(cell.name))) is not None
+    }
+    answers = logs.forge.read_facts(tuple(dict.fromkeys(keys.values())))
+    found: dict[str, list[FollowedCell]] = {}
+    for run in runs:
+        name = run.feature.name
+        facts = {cell: answers.get(key) for (feature, cell), key in keys.items() if feature == name}
+        found[name] = [_describe_cell(run, cell.name, facts, logs) for cell in run.feature.cells]
+    return found
+
+
+def find_pull_request(ctx: CellContext) -> PullRequestKey | None:
+    """The pull request that the records of a cell name, None when there is none."""
+    done = PublishRecord.read(ctx.dir)
+    number = _NUMBER.search(done.url) if done is not None and done.url != NO_PR else None
+    return None if number is None else PullRequestKey(ctx.repo_ref, int(number[1]))
+
+
+def _describe_cell(
+    run: FeatureRun, name: str, facts: Mapping[str, PullRequestFacts | None], logs: LogReader
+) -> FollowedCell:
+    ctx = run.cell_context(name)
+    mine = facts.get(name)
+    done, head = PublishRecord.read(ctx.dir), HeadRecord.read(ctx.dir)
+    result = ImplementRecord.read(ctx.dir)
+    cell = FollowedCell(
+        name,
+        ctx.cell.repo,
+        published=done.head if done is not None else "",
+        why_open=_explain_open(done, head, result),
+        failed=_explain_failure(run.past.cell(name)),
+        rounds=ctx.cell.proof.repair.follow,
+        can_repair=result is not None and author_attempt(ctx, result) is not None,
+        memory=FollowMemory.read(ctx.dir),
+        facts=mine,
+    )
+    if mine is None or mine.pr.state is not PRState.OPEN:
+        return cell
+    mine = replace(mine, checks=tuple(c for c in mine.checks if c.name != STATUS))
+    unmerged = _list_unmerged_upstreams(ctx, facts)
+    return replace(
+        cell,
+        facts=mine,
+        was_pushed=frozenset(pushed_commits(run.journal, name)),
+        below=_find_below(ctx, mine, facts),
+        unmerged=unmerged,
+        red=tuple(_read_red(ctx, check, logs, unmerged) for check in list_red_checks(mine)),
+    )
+
+
+def _explain_open(
+    done: PublishRecord | None, head: HeadRecord | None, result: ImplementRecord | None
+) -> str:
+    if done is None or head is None or result is None:
+        return "it is not built yet"
+    return "" if done.head == head.head else "its newest head is not published yet"
+
+
+def _explain_failure(view: CellView) -> str:
+    """Why the last run of a cell ended badly; what follow itself has parked is none."""
+    if not view.state.is_bad or view.phase == FOLLOW:
+        return ""
+    return view.reason or view.state.label
+
+
+def _find_below(
+    ctx: CellContext, mine: PullRequestFacts, facts: Mapping[str, PullRequestFacts | None]
+) -> str:
+    """The cell whose branch is the base of the pull request, while its own is open."""
+    for other in ctx.run.feature.cells:
+        theirs = facts.get(other.name)
+        here = other.repo == ctx.cell.repo and other.branch == mine.pr.base
+        if here and theirs is not None and theirs.pr.state is PRState.OPEN:
+            return other.name
+    return ""
+
+
+def _list_unmerged_upstreams(
+    ctx: CellContext, facts: Mapping[str, PullRequestFacts | None]
+) -> dict[str, str]:
+    """Direct and further upstreams in other repositories whose pull request is open: addresses."""
+    found: dict[str, str] = {}
+    for up in _list_upstreams(ctx):
+        theirs = facts.get(up.cell.name)
+        is_open = theirs is not None and theirs.pr.state is PRState.OPEN
+        if is_open and theirs is not None and up.cell.repo != ctx.cell.repo:
+            found[up.cell.name] = theirs.pr.url
+    return found
+
+
+def _list_upstreams(ctx: CellContext) -> list[CellContext]:
+    """All upstreams, near ones first, each once."""
+    found: dict[str, CellContext] = {}
+    todo = ctx.upstreams()
+    while todo:
+        up = todo.pop(0)
+        if up.cell.name not in found:
+            found[up.cell.name] = up
+            todo += up.upstreams()
+    return list(found.values())
+
+
+def _read_red(
+    ctx: CellContext, check: CiCheck, logs: LogReader, unmerged: Mapping[str, str]
+) -> RedCheck:
+    log = logs.read_log(ctx, check)
+    return RedCheck(
+        check,
+        evidence.find_causal_part(log),
+        evidence.sign_failure(check, log),
+        _find_owners(ctx, evidence.find_paths(check, log)),
+        _find_missing(ctx, evidence.find_missing_names(log), unmerged),
+    )
+
+
+def _find_owners(ctx: CellContext, named: Sequence[str]) -> tuple[str, ...]:
+    """The cells whose change the output names by path: the cell itself, then its upstreams."""
+    if not named:
+        return ()
+    found = []
+    for one in (ctx, *_list_upstreams(ctx)):
+        changed = list_changed_paths(one)
+        contracts = [c.path for c in ctx.run.feature.contracts if c.owner == one.cell.name]
+        is_contract = match_paths(contracts)
+        if evidence.match_changed_paths(named, changed) or any(map(is_contract, named)):
+            found.append(one.cell.name)
+    return tuple(found)
+
+
+def list_changed_paths(ctx: CellContext) -> list[str]:
+    """What the head of a cell changes; nothing where git cannot say."""
+    head = HeadRecord.read(ctx.dir)
+    if head is None:
+        return []
+    try:
+        return ctx.repo.changed_paths(head.base, head.head)
+    except OrchestrError:
+        return []
+
+
+def _find_missing(
+    ctx: CellContext, names: Sequence[str], unmerged: Mapping[str, str]
+) -> dict[str, str]:
+    """Names that the output misses -> the upstream elsewhere whose change brings them: they are in
+    what it adds, and were not there before."""
+    found: dict[str, str] = {}
+    for cell in unmerged:
+        up = ctx.run.cell_context(cell)
+        marker, head = WorktreeMarker.read(up.dir), HeadRecord.read(up.dir)
+        if marker is None or head is None:
+            continue
+        for name in names[:20]:
+            if name not in found and _brings(up, name, marker.base, head.head):
+                found[name] = cell
+    return found
+
+
+def _brings(up: CellContext, name: str, base: str, head: str) -> bool:
+    word = name.rsplit(".", 1)[-1]
+    try:
+        there = has_word(up.repo, CommitId(head), word)
+        return there and not has_word(up.repo, CommitId(base), word)
+    except OrchestrError:
+        return False

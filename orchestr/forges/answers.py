@@ -1,0 +1,39 @@
+"""The form of our answers in conversations on a forge: a hidden key makes each one unique.
+
+Pure, and the same for every forge. A kill between sending an answer and recording it leaves open
+whether it took: the key in the text is what says so at the next try.
+"""
+
+from __future__ import annotations
+
+import re
+
+from orchestr.forges.followed import Thread
+
+_UNFIT = re.compile(r"[^A-Za-z0-9_.:/-]|-(?=-)")  # `--` ends an HTML comment
+QUOTED = 200  # characters of the line that a general answer quotes
+
+
+def answer_marker(key: str) -> str:
+    """The line that carries the key of an answer; people do not see it."""
+    return f"<!-- orchestr:answer {_UNFIT.sub('_', key)} -->"
+
+
+def write_answer(thread: Thread, body: str, key: str) -> str:
+    """The text of an answer. The general conversation has no threads, so an answer in it quotes
+    what it answers."""
+    quote = "" if thread.path else quote_first_line(thread)
+    return f"{quote}{body.strip()}\n\n{answer_marker(key)}"
+
+
+def quote_first_line(thread: Thread) -> str:
+    """The author and the first line of what a thread begins with, as a quotation."""
+    first = thread.comments[0]
+    said = next((line.strip() for line in first.body.splitlines() if line.strip()), "")
+    said = said if len(said) <= QUOTED else f"{said[:QUOTED]}..."
+    return f"> {first.author}: {said}\n\n"
+
+
+def has_answer(body: str, key: str) -> bool:
+    """Whether a text of ours is the answer with this key."""
+    return answer_marker(key) in body

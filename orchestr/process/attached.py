@@ -1,0 +1,34 @@
+"""A program of ours that uses our own streams, waited for to its end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+
+def run_attached(argv: Sequence[str], cwd: Path) -> int:
+    """Run a program with our environment; what it prints on stdout goes to stderr. Its exit code.
+
+    A signal that asks us to end is passed on, and its end is waited for: it ends what it started
+    itself. Ctrl+C reaches it from the terminal.
+    """
+    asked: list[int] = []
+    child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        if number != signal.SIGINT or not sys.stdin.isatty():
+            child.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    old = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    return 128 - code if code < 0 else code

@@ -1,0 +1,33 @@
+"""How a look at open pull requests is shown: a line for each cell, and what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestr.views.terminal.text import clean_line, clip
+
+MARKS = {"good": "✓", "wait": "·", "person": "!", "left alone": "-"}
+
+
+def describe_look(
+    at: str,
+    features: Mapping[str, Sequence[Mapping[str, Any]]],
+    skipped: Mapping[str, str],
+    away: str,
+) -> str:
+    """The table of one look. A row has cell, state, why, hint and url."""
+    lines = []
+    for feature, rows in features.items():
+        width = max((len(str(row["cell"])) for row in rows), default=4)
+        lines.append(f"{feature}, looked at {at}")
+        for row in rows:
+            mark = MARKS.get(str(row["state"]), "→")
+            why = clip(clean_line(str(row["why"])), 200)
+            lines.append(f"  {mark} {row['cell']!s:<{width}}  {why}")
+            if row.get("hint"):
+                lines.append(f"    {'':<{width}}  next: {row['hint']}")
+    lines += [f"{name}: not looked at, {why}" for name, why in skipped.items()]
+    if away:
+        lines.append(f"the forge could not be asked: {away}")
+    return "\n".join(lines) + "\n" if lines else "no pull request is open\n"
