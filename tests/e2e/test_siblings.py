@@ -104,8 +104,7 @@ def test_the_documented_job_checks_out_what_the_body_names(
         (ws.repos / f"{name}.git").rename(hosted / name)
     settings = tmp_path / "gitconfig"
     settings.write_text(
-        f'[url "file://{tmp_path}/hosted/"]\n\tinsteadOf = {HOST}/\n'
-        "[protocol]\n\tallow = always\n"
+        f'[url "file://{tmp_path}/hosted/"]\n\tinsteadOf = {HOST}/\n[protocol]\n\tallow = always\n'
     )
     checkout = job / "web"
     git(tmp_path, "clone", "-q", str(ws.repos / "web.git"), str(checkout))

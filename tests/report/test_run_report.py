@@ -313,7 +313,7 @@ def test_runs_are_read_from_a_journal() -> None:
 def test_the_list_as_a_table_and_for_programs() -> None:
     counts = {"done": 2, "failed": 1, "ignored": 1}
     row = RunRow("r1", "run", "orchestr run demo", ("demo",), START, END, 60.0, 1, "failed",
-                 counts, 3, None, 0.6, "/s/reports/runs/r1")  # fmt: skip
+                 counts, 2, 1, 3, None, 0.6, "/s/reports/runs/r1")  # fmt: skip
     header, line = runs_text([row]).splitlines()
     assert header.split() == ["RUN", "STARTED", "TOOK", "OUTCOME", "CELLS", "COST", "REPORT",
                               "COMMAND"]  # fmt: skip

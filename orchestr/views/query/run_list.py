@@ -32,7 +32,7 @@ from orchestr.state.run_activity import is_idle
 from orchestr.state.timeline import make_timeline
 from orchestr.state.view import FeatureView
 from orchestr.views.query.run_events import WORKS, sum_by_phase
-from orchestr.views.run_report.listing import RunRow
+from orchestr.views.run_report.listing import RunRow, count_done, count_failed
 from orchestr.views.run_report.model import outcome_word, sum_costs
 from orchestr.views.terminal.text import seconds_between
 
@@ -114,6 +114,8 @@ def rows_of_journal(feature: str, events: Sequence[Event], *, live: bool) -> lis
                 exit=one.exit,
                 outcome="running" if at_work else _outcome_of(one),
                 counts=one.counts,
+                done=count_done(one.counts),
+                failed=count_failed(one.counts),
                 works=whole.works,
                 cost_usd=whole.cost_usd,
                 cost_known_usd=whole.cost_known_usd,
@@ -169,6 +171,8 @@ def _merge_rows(a: RunRow, b: RunRow) -> RunRow:
         exit=max(a.exit, b.exit) if a.exit is not None and b.exit is not None else None,
         outcome=a.outcome if a.outcome != "up to date" else b.outcome,
         counts=dict(counts),
+        done=a.done + b.done,
+        failed=a.failed + b.failed,
         works=a.works + b.works,
         cost_usd=sum(row.cost_usd or 0.0 for row in known)
         if known and all(row.cost_usd is not None for row in known)
@@ -211,12 +215,8 @@ def _read_folder(folder: Path, known: RunRow | None, layout: WorkspaceLayout) ->
 
 def _row_of_report(report: Mapping[str, Any], folder: Path) -> RunRow:
     """Raises KeyError and the like for what is no report."""
-    figures = [
-        figure
-        for feature in report["features"]
-        for cell in feature["cells"]
-        for figure in cell["costs"]
-    ]
+    cells = [cell for feature in report["features"] for cell in feature["cells"]]
+    counts = {str(state): int(n) for state, n in report["counts"].items()}
     return RunRow(
         run=folder.name,
         verb=str(report["verb"]),
@@ -227,8 +227,10 @@ def _row_of_report(report: Mapping[str, Any], folder: Path) -> RunRow:
         seconds=report["seconds"],
         exit=int(report["exit"]),
         outcome=str(report["outcome"]),
-        counts={str(state): int(n) for state, n in report["counts"].items()},
-        works=len(figures),
+        counts=counts,
+        done=sum(not cell["open"] and cell["state"] != "ignored" for cell in cells),
+        failed=count_failed(counts),
+        works=sum(len(cell["costs"]) for cell in cells),
         cost_usd=report["cost_usd"],
         cost_known_usd=float(report["cost_known_usd"]),
         report=str(folder),

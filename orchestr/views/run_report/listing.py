@@ -21,13 +21,15 @@ from orchestr.views.terminal.text import (
     parse_local_time,
 )
 
+FAILED = (CellState.FAILED, CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON)
 HEADER = ("RUN", "STARTED", "TOOK", "OUTCOME", "CELLS", "COST", "REPORT", "COMMAND")
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """One run. ``exit`` None: it has not ended, or it is not known. ``counts``: cells that it
-    touched by state; of a run with a report, all that it was about. ``cost_usd`` None with
+    touched by state; of a run with a report, all that it was about. ``done`` are those of which it
+    left nothing to do, ``failed`` those that ended badly by themselves. ``cost_usd`` None with
     ``cost_known_usd`` 0 and no ``works``: no agent worked. ``report`` is the folder, if any.
     """
 
@@ -41,6 +43,8 @@ class RunRow:
     exit: int | None = None
     outcome: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    done: int = 0
+    failed: int = 0
     works: int = 0
     cost_usd: float | None = None
     cost_known_usd: float = 0.0
@@ -62,7 +66,7 @@ def runs_text(rows: Sequence[RunRow], *, columns: int = 0, colour: bool = False)
             format_started(row.started_at),
             format_duration(row.seconds),
             outcome,
-            cell_words(row.counts),
+            cell_words(row),
             format_dollars(row.cost_known_usd, row.cost_usd is not None) if row.works else "-",
             "yes" if row.report else "-",
             clean_line(row.command),
@@ -85,7 +89,7 @@ def row_text(row: RunRow) -> str:
         ("started", format_started(row.started_at)),
         ("took", format_duration(row.seconds)),
         ("exit", "-" if row.exit is None else str(row.exit)),
-        ("cells", cell_words(row.counts)),
+        ("cells", cell_words(row)),
     ]
     lines = [f"run {row.run}: {row.outcome}; no report of it was written"]
     lines += [f"  {name}: {value}" for name, value in told if value]
@@ -105,8 +109,8 @@ def row_values(row: RunRow) -> dict[str, Any]:
         "exit": row.exit,
         "outcome": row.outcome,
         "counts": dict(row.counts),
-        "done": count_done(row.counts),
-        "failed": count_failed(row.counts),
+        "done": row.done,
+        "failed": row.failed,
         "cost_usd": row.cost_usd if row.works else None,
         "cost_known_usd": row.cost_known_usd,
         "report": row.report or None,
@@ -119,28 +123,19 @@ def format_started(ts: str) -> str:
     return at.strftime("%Y-%m-%d %H:%M") if at else "-"
 
 
-def cell_words(counts: Mapping[str, int]) -> str:
-    """`5 done, 1 failed`; what is neither is counted as other."""
-    done, failed = count_done(counts), count_failed(counts)
-    other = sum(counts.values()) - done - failed
-    words = [
-        f"{done} done",
-        f"{failed} failed" if failed else "",
-        f"{other} other" if other else "",
-    ]
-    return ", ".join(word for word in words if word) if counts else "-"
+def cell_words(row: RunRow) -> str:
+    """`5 done, 1 failed, 2 other`."""
+    other = sum(row.counts.values()) - row.done - row.failed
+    words = [f"{row.done} done", f"{row.failed} failed" if row.failed else "",
+             f"{other} other" if other else ""]  # fmt: skip
+    return ", ".join(word for word in words if word) if row.counts else "-"
 
 
 def count_done(counts: Mapping[str, int]) -> int:
     """The cells that are built, landed or rolled back; those that are ignored are not."""
-    return sum(n for state, n in counts.items() if _state_of(state) in BUILT)
+    return sum(counts.get(state.value, 0) for state in BUILT)
 
 
 def count_failed(counts: Mapping[str, int]) -> int:
-    """The cells that ended badly."""
-    return sum(n for state, n in counts.items() if _state_of(state).is_bad)
-
-
-def _state_of(word: str) -> CellState:
-    """The state; one of a newer version counts as neither done nor failed."""
-    return CellState(word) if word in list(CellState) else CellState.PENDING
+    """The cells that ended badly by themselves; those that they block do not count."""
+    return sum(counts.get(state.value, 0) for state in FAILED)
