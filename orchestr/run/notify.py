@@ -96,9 +96,10 @@ def end_fields(view: FeatureView, code: int) -> dict[str, Any]:
     pull requests, the exit code, and where the report is, once it is there."""
     cells = list(view.cells.values())
     found = Counter(cell.state.value for cell in cells)
+    states = sorted(CellState, key=lambda state: not state.counts_as_done)
     urls = dict.fromkeys(cell.pr_url for cell in cells if cell.pr_url)
     return {
-        "counts": {state.value: found[state.value] for state in CellState if found[state.value]},
+        "counts": {state.value: found[state.value] for state in states if found[state.value]},
         "prs": [url for url in urls if url != NO_PR],
         "exit": code,
         "report": None,

@@ -69,7 +69,7 @@ def test_a_command_hears_of_failures_and_of_the_end(workspace: MakeWorkspace) ->
     only, end = told(ws)
     assert (end["kind"], end["text"]) == (
         "failed",
-        "demo: the run ended with exit 1: 1 failed, 1 done",
+        "demo: the run ended with exit 1: 1 done, 1 failed",
     )
     assert (end["exit"], end["next"]) == (1, "orchestr status demo")
     assert Path(end["report"]).read_text().startswith("<!doctype html>")

@@ -129,7 +129,7 @@ def test_markdown_shows_all_and_runs_nothing() -> None:
     text = report_markdown(report(GOOD, BAD))
     for words in (
         "# Run 20260518T120000Z-abcd: failed",
-        "- cells: 1 failed, 1 done",
+        "- cells: 1 done, 1 failed",
         "- cost: $0.60 + unknown; 120 tokens",
         "| a | ✓ done | aaaaaaaaaa | https://forge.example/app/pull/1 (draft, created) |",
         "- worktree: `/w/a` (recreated)",

@@ -180,12 +180,18 @@ def make_work_lines(works: Sequence[Span], now: float) -> tuple[WorkLine, ...]:
             span.state,
             str(span.data.get("agent") or ""),
             str(span.data.get("model") or ""),
-            headline(span.note),
+            _describe_note(span),
             round(span.seconds(now), 3),
             *_read_cost(span),
         )
         for span in works
     )
+
+
+def _describe_note(span: Span) -> str:
+    """How it ended; of a repair, which cannot say that, what it was for."""
+    note = headline(span.note)
+    return f"for {note}" if note and span.kind is SpanKind.REPAIR else note
 
 
 def sum_by_phase(works: Sequence[Span], now: float) -> tuple[CostFigure, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from orchestr.forges.markdown_escape import inline_code, literal_text, render_link
 from orchestr.state.states import CellState
 from orchestr.views.run_report.model import (
+    BUILT,
     CellReport,
     CostFigure,
     FeatureReport,
@@ -53,10 +54,9 @@ def report_markdown(report: RunReport) -> str:
 
 
 def count_words(counts: dict[str, int]) -> str:
-    """`5 done, 1 failed`, in the order of the states."""
-    found = [
-        f"{counts[state.value]} {state.label}" for state in CellState if counts.get(state.value)
-    ]
+    """`5 done, 1 failed`: what is built first, then in the order of the states."""
+    states = sorted(CellState, key=lambda state: state not in BUILT)
+    found = [f"{counts[state.value]} {state.label}" for state in states if counts.get(state.value)]
     return ", ".join(found) or "none"
 
 
@@ -109,7 +109,7 @@ def _list(title: str, lines: Iterable[str], *, literal: bool = True) -> str:
 def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
     title = f": {literal_text(feature.title)}" if feature.title else ""
     yield f"## {feature.name}{title}"
-    yield f"{feature.key} is {feature.state.replace('_', ' ')}."
+    yield f"{feature.key}: {feature.state.replace('_', ' ')}"
     yield _cell_table(feature.cells)
     yield _list("Warnings", feature.warnings)
     yield _list(
