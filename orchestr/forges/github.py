@@ -2,7 +2,8 @@
 
 Owns what each call of the Protocol asks of GitHub and in which order. Leaves the program and the
 meaning of failures to `.github_api`, pacing and retries to `.github_rate_limit`, the queries to
-`.github_query`, the repository behind a clone to `.github_remote`.
+`.github_query`, the repository behind a clone to `.github_remote`, what happens after a pull
+request opened to `.github_follow` and `.github_dress`.
 
 What survives a crash: nothing is kept here. Each call asks GitHub first or is refused by GitHub
 when it was done already: a second open one of the same head and base, an edit to what is there.
@@ -22,7 +23,6 @@ from urllib.parse import quote
 
 from orchestr.forges import github_query as query
 from orchestr.forges.base import (
-    ApiUsage,
     ForgeAway,
     ForgeError,
     MergeMethod,
@@ -32,9 +32,11 @@ from orchestr.forges.base import (
     RepoRef,
     WaitListener,
 )
-from orchestr.forges.github_api import OLDEST, GitHubApi, RequestRefused
+from orchestr.forges.github_api import OLDEST, RequestRefused
+from orchestr.forges.github_dress import GitHubDressing
+from orchestr.forges.github_follow import GitHubFollowing
 from orchestr.forges.github_rate_limit import PATIENCE
-from orchestr.forges.github_remote import RepoSlug, read_repo_slug
+from orchestr.forges.github_remote import RepoSlug
 
 Found = dict[str, tuple[PullRequest, ...]]
 PAGES = 20  # of pull requests of one branch; more is not believed
@@ -42,8 +44,8 @@ _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
 
 
-class GitHubForge:
-    """``program`` is gh, ``patience`` the seconds that a request may wait for GitHub."""
+class GitHubForge(GitHubFollowing, GitHubDressing):
+    """The forge; how it is made says `GitHubBase`."""
 
     kind = "github"
     real = True
@@ -56,14 +58,8 @@ class GitHubForge:
         stop: threading.Event | None = None,
         told: WaitListener | None = None,
     ) -> None:
-        self.api = GitHubApi(program, patience, stop, told)
-        self._slugs: dict[RepoRef, RepoSlug] = {}
+        super().__init__(program, patience=patience, stop=stop, told=told)
         self._desks: dict[RepoSlug, QueryBatcher] = {}
-        self._mutex = threading.Lock()
-
-    @property
-    def usage(self) -> ApiUsage:
-        return self.api.usage
 
     # --- the Protocol ----------------------------------------------------------------------
 
@@ -77,7 +73,7 @@ class GitHubForge:
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
         """See `Forge.open_pull_request`. GitHub refuses a second one of the same head and base."""
-        slug = self._slug_for(repo)
+        slug = self.slug_for(repo)
         asked = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
         try:
             made = self.api.send_rest_request(slug.host, "POST", f"repos/{slug}/pulls", asked)
@@ -97,7 +93,7 @@ class GitHubForge:
         base: str | None = None,
     ) -> PullRequest:
         """See `Forge.edit_pull_request`."""
-        slug = self._slug_for(repo)
+        slug = self.slug_for(repo)
         path = f"repos/{slug}/pulls/{number}"
         given = {"title": title, "body": body, "base": base}
         changes = {key: value for key, value in given.items() if value is not None}
@@ -115,7 +111,7 @@ class GitHubForge:
 
     def close_pull_request(self, repo: RepoRef, number: int) -> PullRequest:
         """See `ClosingForge.close_pull_request`."""
-        slug = self._slug_for(repo)
+        slug = self.slug_for(repo)
         path = f"repos/{slug}/pulls/{number}"
         pr = query.pull_request_from_rest(self.api.send_rest_request(slug.host, "GET", path))
         if pr.state is not PRState.OPEN:
@@ -127,13 +123,13 @@ class GitHubForge:
 
     def has_open_into(self, repo: RepoRef, base: str) -> bool:
         """See `ClosingForge.has_open_into`."""
-        slug = self._slug_for(repo)
+        slug = self.slug_for(repo)
         path = f"repos/{slug}/pulls?state=open&per_page=1&base={quote(base, safe='')}"
         return bool(self.api.send_rest_request(slug.host, "GET", path))
 
     def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
         """See `Forge.comment_once`. Not sent twice when GitHub leaves open whether it took it."""
-        slug = self._slug_for(repo)
+        slug = self.slug_for(repo)
         names = {"owner": slug.owner, "name": slug.name, "number": number}
         data = self.api.send_graphql_query(slug.host, query.COMMENTS, names)
         if body in query.read_own_comments(data):
@@ -165,7 +161,7 @@ class GitHubForge:
 
     def enqueue_pull_request(self, repo: RepoRef, number: int, *, sha: str) -> None:
         """See `MergingForge.enqueue_pull_request`."""
-        slug = self._slug_for(repo)
+        slug = self.slug_for(repo)
         node, draft, queued = self._read_queue_state(slug, number)
         if queued:
             return
@@ -177,14 +173,14 @@ class GitHubForge:
 
     def is_queued(self, repo: RepoRef, number: int) -> bool:
         """See `MergingForge.is_queued`."""
-        return self._read_queue_state(self._slug_for(repo), number)[2]
+        return self._read_queue_state(self.slug_for(repo), number)[2]
 
     def _read_queue_state(self, slug: RepoSlug, number: int) -> tuple[str, bool, bool]:
         names = {"owner": slug.owner, "name": slug.name, "number": number}
         return query.read_queue_state(self.api.send_graphql_query(slug.host, query.QUEUED, names))
 
     def _merge_at_head(self, repo: RepoRef, number: int, asked: dict[str, str]) -> PullRequest:
-        slug, sha = self._slug_for(repo), asked["sha"]
+        slug, sha = self.slug_for(repo), asked["sha"]
         path = f"repos/{slug}/pulls/{number}"
         refused = self._press_merge_button(slug, path, asked)
         if refused is not None and "draft" in refused.message:
@@ -214,7 +210,7 @@ class GitHubForge:
             if version < OLDEST:
                 have, want = (".".join(map(str, v)) for v in (version, OLDEST))
                 return f"gh {have} is too old, {want} or newer is needed"
-            slugs = [self._slug_for(ref) for ref in repos if ref.path.is_dir() or ref.url]
+            slugs = [self.slug_for(ref) for ref in repos if ref.path.is_dir() or ref.url]
             for host in dict.fromkeys(slug.host for slug in slugs):
                 if not self.api.has_login(host):
                     return f"gh is not logged in to {host}: gh auth login --hostname {host}"
@@ -246,22 +242,13 @@ class GitHubForge:
             if pr.state is PRState.OPEN:
                 return pr
         raise ForgeAway(
-            f"{self._slug_for(repo).url}: GitHub says that {head} has a pull request, but does not"
+            f"{self.slug_for(repo).url}: GitHub says that {head} has a pull request, but does not"
             " show it yet",
             hint="the same command again",
         )
 
-    def _slug_for(self, repo: RepoRef) -> RepoSlug:
-        with self._mutex:
-            known = self._slugs.get(repo)
-        if known is None:
-            known = read_repo_slug(repo)
-            with self._mutex:
-                self._slugs[repo] = known
-        return known
-
     def _batcher_for(self, repo: RepoRef) -> QueryBatcher:
-        slug = self._slug_for(repo)
+        slug = self.slug_for(repo)
         with self._mutex:
             if slug not in self._desks:
                 self._desks[slug] = QueryBatcher(lambda heads: self._query_branches(slug, heads))

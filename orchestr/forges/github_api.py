@@ -16,7 +16,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +32,7 @@ from orchestr.process.run import (
     secret_values,
 )
 
+TEXT_LIMIT = 64 << 20  # bytes of a text that are kept, its end: the default of `run_command`
 TIMEOUT = 60.0  # s for one request; GitHub itself gives up on a query after 10 s
 OLDEST = (2, 17)  # has `gh auth token`
 _STATUS = re.compile(r"HTTP/[\d.]+ (\d{3})\b")
@@ -48,6 +49,9 @@ _FIXED = {
 }
 
 
+Tolerates = Callable[[Any], bool]  # whether an error beside the data of a query may be passed over
+
+
 class RequestRefused(ForgeError):
     """The host understood and said no (422, 405, 409): ``status``, and ``errors`` as given."""
 
@@ -56,6 +60,10 @@ class RequestRefused(ForgeError):
         super().__init__("; ".join([message, *said]) if message else "; ".join(said))
         self.status = status
         self.errors = errors
+
+
+class RequestMissing(ForgeError):
+    """The host does not know it, or does not show it to this login (404)."""
 
 
 def hide_secrets(text: str) -> str:
@@ -109,14 +117,42 @@ class GitHubApi:
 
         Raises ForgeError, ForgeAway.
         """
+        data, _ = self.send_partial_query(host, query, variables, is_optional_field_error)
+        return data
+
+    def send_partial_query(
+        self,
+        host: str,
+        query: str,
+        variables: Mapping[str, Any],
+        tolerates: Tolerates,
+        *,
+        again: bool = True,
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """A GraphQL query; its ``data`` and the errors that ``tolerates`` passes over: what they
+        name was not delivered.
+
+        ``again`` False: a query that the host gave up on is not sent a second time (it may be too
+        large for it). Raises ForgeError, ForgeAway.
+        """
         asked = {"query": query, "variables": dict(variables)}
-        body = self._send_request(host, ["graphql"], asked, writes=False, again=True).body
+        body = self._send_request(
+            host, ["graphql"], asked, writes=False, again=again, tolerates=tolerates
+        ).body
         data: dict[str, Any] = body["data"]
         limit = data.get("rateLimit")
         if isinstance(limit, dict):
             self.usage.points += int(limit.get("cost") or 0)
             self.usage.remaining = limit.get("remaining")
-        return data
+        return data, list(body.get("errors") or [])
+
+    def fetch_text(self, host: str, path: str) -> str:
+        """What is at a path that answers with text, at most `TEXT_LIMIT` bytes.
+
+        Raises RequestMissing, RequestRefused, ForgeError, ForgeAway.
+        """
+        words = ["--method", "GET", path]
+        return self._send_request(host, words, None, writes=False, again=True, is_text=True).text
 
     def has_login(self, host: str) -> bool:
         """Whether gh has a login for the host; asks no network, and the token stays unseen."""
@@ -133,7 +169,15 @@ class GitHubApi:
     # --- one request -------------------------------------------------------------------------
 
     def _send_request(
-        self, host: str, words: list[str], body: Any, *, writes: bool, again: bool
+        self,
+        host: str,
+        words: list[str],
+        body: Any,
+        *,
+        writes: bool,
+        again: bool,
+        tolerates: Tolerates | None = None,
+        is_text: bool = False,
     ) -> ApiAnswer:
         argv = ["api", "--hostname", host, "--include", *words]
         data = None
@@ -148,7 +192,7 @@ class GitHubApi:
             except ProcessTimeout as error:
                 why = f"gh did not answer within {TIMEOUT:.0f} s"
                 raise Retry(why, done=True) from error
-            answer = judge_answer(host, done, words[-1])
+            answer = judge_answer(host, done, words[-1], tolerates, is_text=is_text)
             left = answer.headers.get("x-ratelimit-remaining", "")
             if left.isdigit() and self.usage.remaining is None:
                 self.usage.remaining = int(left)
@@ -173,13 +217,25 @@ class GitHubApi:
             ) from error
 
 
-def judge_answer(host: str, done: CompletedCommand, path: str) -> ApiAnswer:
-    """The answer in what gh printed. Raises Retry, RequestRefused, ForgeError."""
+def judge_answer(
+    host: str,
+    done: CompletedCommand,
+    path: str,
+    tolerates: Tolerates | None = None,
+    *,
+    is_text: bool = False,
+) -> ApiAnswer:
+    """The answer in what gh printed. ``is_text``: it need not be JSON.
+
+    Raises Retry, RequestMissing, RequestRefused, ForgeError.
+    """
     answer = parse_answer(done.text)
+    if answer is None and is_text and done.dropped and done.code == 0:  # its head is gone
+        return ApiAnswer(200, {}, None, done.text)
     if answer is None:
         _raise_no_answer(host, done)
     if path == "graphql" and answer.status == 200:
-        _judge_graphql(host, answer)
+        _judge_graphql(host, answer, tolerates or is_optional_field_error)
     elif 300 <= answer.status < 400:  # gh does not send a body twice
         raise ForgeError(
             f"{host}: {path} has moved: {answer.message}",
@@ -187,7 +243,7 @@ def judge_answer(host: str, done: CompletedCommand, path: str) -> ApiAnswer:
         )
     elif answer.status >= 400:
         _judge_status(host, answer, path)
-    elif answer.body is None and answer.text.strip():
+    elif answer.body is None and answer.text.strip() and not is_text:
         raise Retry("the answer is not JSON (a proxy's page?)", done=True)
     return answer
 
@@ -243,12 +299,12 @@ def _judge_status(host: str, answer: ApiAnswer, path: str) -> None:
     raise RequestRefused(status, message, listed)
 
 
-def _judge_graphql(host: str, answer: ApiAnswer) -> None:
+def _judge_graphql(host: str, answer: ApiAnswer, tolerates: Tolerates) -> None:
     """A query is answered with 200 whatever happened; errors stand beside the data."""
     body = answer.body
     if not isinstance(body, dict):
         raise Retry("the answer is not JSON (a proxy's page?)")
-    errors = [e for e in body.get("errors") or [] if not _is_optional_field_error(e)]
+    errors = [e for e in body.get("errors") or [] if not tolerates(e)]
     for error in errors:
         kind, message = (
             str(error.get("type", "")),
@@ -261,13 +317,14 @@ def _judge_graphql(host: str, answer: ApiAnswer) -> None:
         if kind in ("FORBIDDEN", "INSUFFICIENT_SCOPES"):
             raise _forbidden_error(host, answer, message)
         if kind in ("", "INTERNAL", "SERVICE_UNAVAILABLE") and "locations" not in error:
-            raise Retry(message)  # "Something went wrong while executing your query"
+            # "Something went wrong while executing your query", also after its time limit
+            raise Retry(message, done=True)
         raise ForgeError(f"{host}: {message}")
     if not isinstance(body.get("data"), dict):
         raise Retry("the answer holds no data")
 
 
-def _is_optional_field_error(error: Any) -> bool:
+def is_optional_field_error(error: Any) -> bool:
     """Not every token may read checks and reviews; the pull request is there all the same."""
     path = error.get("path") or [] if isinstance(error, dict) else []
     return any(step in path for step in ("statusCheckRollup", "reviewDecision"))
@@ -306,9 +363,9 @@ def _forbidden_error(host: str, answer: ApiAnswer, message: str) -> ForgeError:
     return ForgeError(f"{host} does not allow it: {message}", hint=way)
 
 
-def _not_found_error(host: str, path: str, message: str) -> ForgeError:
+def _not_found_error(host: str, path: str, message: str) -> RequestMissing:
     where = "" if path == "graphql" else f" ({path})"
-    return ForgeError(
+    return RequestMissing(
         f"{host}: {message}{where}: it is not there, or gh's login may not see it",
         hint=f"gh auth status --hostname {host}; git remote -v in the clone",
     )

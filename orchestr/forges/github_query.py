@@ -74,7 +74,7 @@ def read_branches(
             if pulls["pageInfo"]["hasNextPage"]:
                 more[branch] = str(pulls["pageInfo"]["endCursor"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable_error(error) from error
+        raise unreadable_error(error) from error
     return found, more
 
 
@@ -123,7 +123,7 @@ def pull_request_from_rest(pull: Any) -> PullRequest:
             merged_as=pull.get("merge_commit_sha") if state is PRState.MERGED else None,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable_error(error) from error
+        raise unreadable_error(error) from error
 
 
 QUEUED = """\
@@ -154,7 +154,7 @@ def read_queue_state(data: Mapping[str, Any]) -> tuple[str, bool, bool]:
         pull = data["repository"]["pullRequest"]
         return str(pull["id"]), bool(pull["isDraft"]), bool(pull["isInMergeQueue"])
     except (KeyError, TypeError) as error:
-        raise _unreadable_error(error) from error
+        raise unreadable_error(error) from error
 
 
 COMMENTS = """\
@@ -173,7 +173,44 @@ def read_own_comments(data: Mapping[str, Any]) -> list[str]:
         nodes = data["repository"]["pullRequest"]["comments"]["nodes"]
         return [str(node["body"]) for node in nodes if node["viewerDidAuthor"]]
     except (KeyError, TypeError) as error:
-        raise _unreadable_error(error) from error
+        raise unreadable_error(error) from error
+
+
+REVIEWERS = """\
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) {
+      author { login }
+      reviewRequests(first: 100) {
+        nodes { requestedReviewer {
+          __typename ... on User { login } ... on Bot { login } ... on Team { combinedSlug }
+        } }
+      }
+      reviews(last: 100) {
+        nodes { author { login } onBehalfOf(first: 10) { nodes { combinedSlug } } }
+      }
+    }
+  }
+  rateLimit { cost remaining }
+}
+"""
+
+
+def read_reviewers(data: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Who wrote a pull request, and who was asked for a review or has reviewed: logins and
+    `ORG/TEAM`."""
+    try:
+        pull = data["repository"]["pullRequest"]
+        found: list[str] = []
+        for node in pull["reviewRequests"]["nodes"]:
+            who = (node or {}).get("requestedReviewer") or {}
+            found += [str(who[key]) for key in ("login", "combinedSlug") if who.get(key)]
+        for review in pull["reviews"]["nodes"]:
+            found += [str(review["author"]["login"])] if review["author"] else []
+            found += [str(team["combinedSlug"]) for team in review["onBehalfOf"]["nodes"]]
+        return str((pull["author"] or {}).get("login") or ""), found
+    except (KeyError, TypeError) as error:
+        raise unreadable_error(error) from error
 
 
 def build_rights_query(count: int) -> str:
@@ -187,7 +224,7 @@ def build_rights_query(count: int) -> str:
     return f"{head}  viewer {{ login }}\n{asked}  rateLimit {{ cost remaining }}\n}}\n"
 
 
-def _unreadable_error(error: Exception) -> ForgeError:
+def unreadable_error(error: Exception) -> ForgeError:
     return ForgeError(
         f"GitHub's answer cannot be read: {type(error).__name__} {error}",
         hint="a newer orchestr may know it; gh api graphql shows what the host says",

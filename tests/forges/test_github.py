@@ -346,7 +346,7 @@ def test_questions_during_a_query_share_the_next_one(world: GitHubWorld, github:
     desk = world.forge._batcher_for(world.repo)
     github.forget_counts()
     with ThreadPoolExecutor(10) as pool:
-        with github._lock:  # the first query stands
+        with github.lock:  # the first query stands
             first = pool.submit(world.forge.find_pull_requests, world.repo, names[:1])
             until(lambda: desk._turn.locked() and not desk._waiting)
             rest = [
@@ -374,7 +374,7 @@ def test_one_who_fails_leaves_the_others_their_own_try(
     desk = world.forge._batcher_for(world.repo)
     github.fail(401)
     with ThreadPoolExecutor(3) as pool:
-        with github._lock:
+        with github.lock:
             first = pool.submit(world.forge.find_pull_requests, world.repo, ["a"])
             until(lambda: desk._turn.locked() and not desk._waiting)
             second = pool.submit(world.forge.find_pull_requests, world.repo, ["b"])

@@ -13,11 +13,28 @@ import pytest
 
 from orchestr.errors import Interrupted
 from orchestr.forges.base import ForgeAway
-from orchestr.forges.github_query import COMMENTS, build_branches_query, build_rights_query
+from orchestr.forges.github_facts import (
+    BaseQuestion,
+    BehindQuestion,
+    PageKind,
+    PageQuestion,
+    PullQuestion,
+    build_query,
+)
+from orchestr.forges.github_query import (
+    COMMENTS,
+    ENQUEUE,
+    QUEUED,
+    REVIEWERS,
+    UNDRAFT,
+    build_branches_query,
+    build_rights_query,
+)
 from orchestr.forges.github_rate_limit import RequestPacer, Retry
 from orchestr.forges.github_remote import RepoSlug, parse_remote_url
+from orchestr.forges.github_said import GENERAL, IN_THREAD
 
-EXCERPT = Path(__file__).parent / "github_schema.graphql"
+EXCERPT = Path(__file__).parent / "github_stub" / "schema.graphql"
 WHOLE = "ORCHESTR_TEST_GITHUB_SCHEMA"  # a file with GitHub's whole public schema
 
 
@@ -68,7 +85,14 @@ def test_a_slug_knows_its_page() -> None:
 
 def queries() -> list[str]:
     many, _ = build_branches_query("o", "r", dict.fromkeys(f"b{n}" for n in range(50)))
-    return [many, COMMENTS, build_rights_query(0), build_rights_query(3)]
+    slug = RepoSlug("github.com", "o", "r")
+    pages = [PageQuestion("x", kind, None, number) for kind in PageKind for number in (0, 7)]
+    pages = [page for page in pages if not page.number or page.kind is PageKind.CONTEXTS]
+    pulls = [PullQuestion(slug, n) for n in (1, 2)]
+    rest = [BaseQuestion(slug, "main"), BehindQuestion(slug, "main", "one"), *pages]
+    facts = [build_query(each)[0] for each in ([*pulls, *rest], pulls, rest)]
+    fixed = [COMMENTS, QUEUED, UNDRAFT, ENQUEUE, REVIEWERS, GENERAL, IN_THREAD]
+    return [many, build_rights_query(0), build_rights_query(3), *fixed, *facts]
 
 
 def test_the_queries_fit_the_schema() -> None:

@@ -14,7 +14,7 @@ from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.event_details import CellForgotten, LandRepair, PhaseStarted
 from orchestr.state.events import Event
-from orchestr.state.landing_transitions import LAND
+from orchestr.state.landing_transitions import FOLLOW, LAND
 from orchestr.state.replay import CellState, CellView
 from orchestr.views.model import FeatureStatus, next_command, word_for_now
 from orchestr.views.terminal.text import (
@@ -363,6 +363,8 @@ def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | 
         lines += [f"look: {worktree}"] if worktree else []
         command = f"orchestr run {cell}"
         command += f" && orchestr land {feature}" if view.phase == LAND else ""
+        if view.phase == FOLLOW:
+            command = f"orchestr follow {feature} --once"
     elif state.is_good and forecast is not None and forecast.would is ForecastOutcome.RUN:
         command = f"orchestr run {feature}:{name}"
     else:
