@@ -14,7 +14,7 @@ from orchestr.commands.base.person import login_name
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, UsageError
 from orchestr.forges import make_forge
-from orchestr.forges.answers import hide_markers
+from orchestr.forges.answers import hide_marker
 from orchestr.forges.base import RepoRef
 from orchestr.forges.comment_files import LONGEST, CommentRow, clean_body, row_name
 from orchestr.forges.followed import Dressing, Verdict
@@ -217,7 +217,7 @@ def describe(looked: LookedAt) -> str:
     for place, row in enumerate(looked.comments):
         lines += ["", f"{row_name(place)} {_describe_row(row)}"]
         lines += [
-            f"  {printable_line(line)}".rstrip() for line in hide_markers(row.body).splitlines()
+            f"  {printable_line(line)}".rstrip() for line in hide_marker(row.body).splitlines()
         ]
     if not looked.comments:
         lines += ["  nothing was said"]
