@@ -137,7 +137,7 @@ def read_text(words: list[str]) -> str:
 def act(forge: LocalForge, repo: RepoRef, number: int, params: Any, text: str) -> Iterator[str]:
     """Do what the options ask for; a line for each thing done. Raises ForgeError, UsageError."""
     name = f"{repo.name}#{number}"
-    author = clean_line(clean_body(params["as"] or "")) or read_own_name(repo)
+    author = clean_body(clean_line(params["as"] or "")) or read_own_name(repo)
     if params["reopen"]:
         forge.reopen_pull_request(repo, number)
         yield f"{name}: opened again"
@@ -147,9 +147,10 @@ def act(forge: LocalForge, repo: RepoRef, number: int, params: Any, text: str) -
     if params["resolve"]:
         forge.resolve_thread(repo, number, params["resolve"])
         yield f"{name}: {params['resolve']} is resolved"
-    if params["label"]:
-        forge.dress_pull_request(repo, number, Dressing(labels=tuple(params["label"])))
-        yield f"{name}: labelled {', '.join(map(clean_line, params['label']))}"
+    labels = tuple(clean_line(label) for label in params["label"])
+    if labels:
+        forge.dress_pull_request(repo, number, Dressing(labels=labels))
+        yield f"{name}: labelled {', '.join(labels)}"
     for label in params["unlabel"]:
         forge.remove_label(repo, number, label)
         yield f"{name}: no label {clean_line(label)}"

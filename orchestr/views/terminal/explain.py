@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orchestr.plan.dag import CellForecast, ForecastOutcome
@@ -372,6 +372,14 @@ def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | 
     if not command:
         return [*lines, "next: nothing to be done"]
     return [*lines, f"next: {word_for_now(command, alive=status.live is not None)}"]
+
+
+def find_next_command(status: FeatureStatus, name: str) -> str:
+    """The command that brings a cell on, once no run is at work; empty when there is none."""
+    if status.cell_state(name) is CellState.IGNORED:
+        return ""  # it was left as it is on purpose
+    last = _next_step_lines(replace(status, live=None), name, None)[-1].removeprefix("next: ")
+    return "" if last == "nothing to be done" else last
 
 
 def _approve_command(status: FeatureStatus, name: str) -> str:
