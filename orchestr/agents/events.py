@@ -149,6 +149,14 @@ class ErrorReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionDenied:
+    """A tool that the model wanted to use and was not let use, as the agent's end lists it."""
+
+    tool: str
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputLine:
     """A line that is no event: what went to stderr, or plain text."""
 
@@ -166,6 +174,7 @@ Event = (
     | UsageLimit
     | AgentResult
     | ErrorReport
+    | ActionDenied
     | OutputLine
 )
 Record = Mapping[str, Any]

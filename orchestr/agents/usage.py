@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestr.agents.events import (
+    ActionDenied,
     AgentResult,
     ErrorReport,
     Event,
@@ -109,7 +110,7 @@ class UsageTally:
                 self.limit = None
             case SubagentEvent(ToolUse()):
                 self.tools, self.limit = self.tools + 1, None
-            case ToolResult() | Note() | SubagentEvent():
+            case ToolResult() | Note() | ActionDenied() | SubagentEvent():
                 pass
             case TokenUsage():
                 if event and not (event.id and event.id in self._ids):

@@ -30,6 +30,7 @@ from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease, read_lease
 from orchestr.run.check_signing import refuse_unsigned_landing
+from orchestr.run.final_report import Ending, report_at_end, report_run
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.notify import Notifier
 from orchestr.run.signals import InterruptHandler
@@ -95,11 +96,18 @@ class Land(PlainVerb):
             hold_leases(goals, break_lock=False),
             hold_landing_lease(runs),
         ):
-            for goal in goals:
-                goal.run.listener = notifier.show_event
-                observe_pull_requests(goal.run)
-            return land_features(runs, strategy=strategy, undo=self.undo, again=again,
-                                 allowed_red=red, notifier=notifier)  # fmt: skip
+            run_id = new_run_id()
+            for run in runs:
+                run.id = run_id
+                run.listener = notifier.show_event
+            with report_at_end(runs, self.name, notifier) as end:
+                for run in runs:
+                    observe_pull_requests(run)
+                end.code = land_features(
+                    runs, strategy=strategy, undo=self.undo, again=again, allowed_red=red,
+                    notifier=notifier, ending=end,
+                )  # fmt: skip
+            return end.code
 
 
 def find_red_cross_checks(runs: Sequence[FeatureRun]) -> dict[str, str]:
@@ -171,8 +179,10 @@ def land_features(
     quiet: bool = False,
     allowed_red: Mapping[str, str] | None = None,
     notifier: Notifier | None = None,
+    ending: Ending | None = None,
 ) -> int:
-    """Land features whose leases are held. Returns the exit code."""
+    """Land features whose leases are held. Returns the exit code; ``ending`` gets what did not land
+    and why, for the report."""
     allowed = allowed_red or {}
     run_id = new_run_id()
     for run in runs:
@@ -208,6 +218,9 @@ def land_features(
         for ctx in tried:
             if lander.queue.items[ctx.key].stage is not Stage.LANDED:
                 withdraw_proven_head(ctx)
+    if ending is not None:
+        ending.left = {end.key: (end.why, end.hint) for end in outcome.ends
+                       if end.stage is not Stage.LANDED}  # fmt: skip
     for run in runs if notifier is not None else ():
         tell_landing(run, outcome, notifier, undo=undo)
     if quiet:
@@ -348,13 +361,13 @@ def land_after_run(goals: Sequence[FeatureGoals], notifier: Notifier, *, as_json
     """
     runs = [run for run in runs_to_land(goals) if not all_landed(run)]
     listeners = [(goal.run, goal.run.listener) for goal in goals]
-    code = int(ExitCode.FAILED)
+    code, ending = int(ExitCode.FAILED), Ending()
     try:
         with hold_landing_lease(runs):
             for run in runs:
                 observe_pull_requests(run)
                 run.listener = run.listener if as_json else notifier.show_event
-            code = land_features(runs, quiet=as_json, notifier=notifier)
+            code = land_features(runs, quiet=as_json, notifier=notifier, ending=ending)
     except (Interrupted, KeyboardInterrupt):
         code = int(ExitCode.INTERRUPTED)
         raise
@@ -366,6 +379,7 @@ def land_after_run(goals: Sequence[FeatureGoals], notifier: Notifier, *, as_json
         for run, listener in listeners:
             run.listener = listener
         finish_run(goals, code)
+        report_run(goals, code, None, notifier, quiet=as_json, left=ending.left)
     return code
 
 

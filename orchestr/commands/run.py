@@ -15,6 +15,7 @@ from orchestr.cell.context import Overrides
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
+from orchestr.run.final_report import report_run
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.notify import Notifier
 from orchestr.run.reporter import Reporter
@@ -140,16 +141,21 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             for goal in goals:
                 free_leftover_ports(goal.run)
             lands = partial(land.lands_after_run, goals) if merge else no_landing
-            code = self._run_tasks(session, loader, goals, theirs, params, notifier, lands)
+            happened: list[Event] = []
+            code = self._run_tasks(
+                session, loader, goals, theirs, params, notifier, lands, happened
+            )
             if code or not lands():
+                report_run(goals, code, happened, notifier, quiet=params["json"])
                 return code
             return land.land_after_run(goals, notifier, as_json=params["json"])
 
     def _run_tasks(self, session: Session, loader: FeatureTaskLoader[Session],
              goals: list[FeatureGoals], theirs: Sequence[str], params: Any,
-             notifier: Notifier, lands: Callable[[], bool]) -> int:  # fmt: skip
+             notifier: Notifier, lands: Callable[[], bool], happened: list[Event],
+             ) -> int:  # fmt: skip
+        """``happened`` is filled with the events of the run."""
         runs = {goal.run.feature.name: goal.run for goal in goals}
-        happened: list[Event] = []
         slots = session.settings.limits.jobs
         plans = [goal.run.plan for goal in goals]
         progress = make_progress(

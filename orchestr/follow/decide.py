@@ -135,6 +135,8 @@ def _find_stop(cell: FollowedCell, facts: PullRequestFacts, rules: Rules) -> Res
 def _find_move(cell: FollowedCell, facts: PullRequestFacts) -> Step | None:
     """Heads that differ: a push of somebody else, a push of ours that is not shown yet."""
     head = facts.pr.head_sha
+    if cell.landed_below:
+        return Build(f"{cell.landed_below}, which it stands on, is merged: its base is another one")
     if head == cell.published:
         return Rest(WAIT, cell.why_open) if cell.why_open else None
     if head in cell.was_pushed:

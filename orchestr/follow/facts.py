@@ -32,9 +32,9 @@ class FollowedCell:
 
     ``published`` is the head that its records say stands at the forge, empty when there is none.
     ``why_open`` is why it is not done here yet (empty: it is), ``failed`` why its last run failed,
-    if it did. ``was_pushed`` are the commits that
-    we pushed for it. ``below`` is the cell of the same repository whose branch is this one's base,
-    if its pull request is open. ``can_repair``: an agent of ours made it. ``facts`` None: it has no
+    if it did. ``was_pushed`` are the commits that we pushed for it. ``below`` is the cell of the
+    same repository whose branch is this one's base, if its pull request is open, ``landed_below``
+    that cell if it is merged. ``can_repair``: an agent of ours made it. ``facts`` None: it has no
     pull request to follow.
     """
 
@@ -45,6 +45,7 @@ class FollowedCell:
     failed: str = ""
     was_pushed: frozenset[str] = frozenset()
     below: str = ""
+    landed_below: str = ""
     can_repair: bool = True
     rounds: int = 3
     memory: FollowMemory = field(default_factory=FollowMemory)

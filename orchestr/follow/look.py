@@ -115,7 +115,8 @@ def _describe_cell(
         cell,
         facts=mine,
         was_pushed=frozenset(pushed_commits(run.journal, name)),
-        below=_find_below(ctx, mine, facts),
+        below=_find_below(ctx, mine, facts, PRState.OPEN),
+        landed_below=_find_below(ctx, mine, facts, PRState.MERGED),
         unmerged=unmerged,
         red=tuple(_read_red(ctx, check, logs, unmerged) for check in list_red_checks(mine)),
     )
@@ -137,13 +138,14 @@ def _explain_failure(view: CellView) -> str:
 
 
 def _find_below(
-    ctx: CellContext, mine: PullRequestFacts, facts: Mapping[str, PullRequestFacts | None]
-) -> str:
-    """The cell whose branch is the base of the pull request, while its own is open."""
+    ctx: CellContext, mine: PullRequestFacts, facts: Mapping[str, PullRequestFacts | None],
+    state: PRState,
+) -> str:  # fmt: skip
+    """The cell whose branch is the base of the pull request, if its own is in this state."""
     for other in ctx.run.feature.cells:
         theirs = facts.get(other.name)
         here = other.repo == ctx.cell.repo and other.branch == mine.pr.base
-        if here and theirs is not None and theirs.pr.state is PRState.OPEN:
+        if here and theirs is not None and theirs.pr.state is state:
             return other.name
     return ""
 

@@ -62,9 +62,15 @@ def _find_outcome(ctx: CellContext, round_: FollowRound, failed: str) -> str | N
         return repairs.VOID
     if record.outcome == repairs.OPEN:
         return repairs.FAILED if failed else None
-    if record.outcome in (repairs.CHANGED, repairs.UNCHANGED) and not published:
-        return repairs.FAILED if failed else None
+    if record.outcome in (repairs.CHANGED, repairs.UNCHANGED):
+        there = published and head is not None and _holds(owner, head.head, record.after)
+        return record.outcome if there else repairs.FAILED if failed else None
     return record.outcome
+
+
+def _holds(owner: CellContext, head: str, commit: str) -> bool:
+    """Whether the published head has what a round made: the phases may not have come to it yet."""
+    return head == commit or owner.repo.is_ancestor(commit, head)
 
 
 def _answer_threads(

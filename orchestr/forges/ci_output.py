@@ -28,7 +28,7 @@ MESSAGE = 4000  # characters
 
 _CHECK = re.compile(r"::check (.*\S)\s+(success|failure)\s*")
 _ERROR = re.compile(r"::error (.*?)::(.*)")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\\[[0-?]*[ -/]*[@-~]")
+_CONTROL = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class CiOutput:

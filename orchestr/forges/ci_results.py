@@ -73,7 +73,7 @@ def is_run_requested(folder: Path, result: CiResult) -> bool:
         asked = read_json(_request_file(folder, result.sha))
         return asked is not None and decode(asked, dict[str, int]).get("run", 0) >= result.run
     except (CorruptState, InvalidRecord):
-        return True  # somebody asked
+        return True  # a person asked
 
 
 def drop_old_results(folder: Path) -> None:

@@ -20,7 +20,7 @@ from orchestr.forges.base import ForgeError
 
 OURS = "orchestr"  # the author of what this program says
 LONGEST = 65_536  # characters of a comment; GitHub's own limit
-_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNFIT = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class CommentRow(ExtensibleRecord, frozen=True, kw_only=True, omit_defaults=True):

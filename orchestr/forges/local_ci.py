@@ -60,6 +60,8 @@ TRIES = 3  # of a run that the machine was in the way of
 NOT_RUN = (126, 127)  # of a shell: not executable, not found
 KEPT = 1 << 16  # bytes of output that are looked at for what the sandbox says
 POLL = 0.1  # seconds
+# What is printed stands in the log in its order, and no line of one stream cuts one of the other.
+IN_ONE_STREAM = 'exec 2>&1; eval "$1"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ CiWall = Callable[
 
 class LocalCi:
     """Runs ``command`` (of `sh -c`) where it is missing; ``stop`` ends it, ``told`` hears of the
-    wait. ``timeout`` is in seconds."""
+    wait. ``timeout`` is in seconds. ``inside`` are the variables that make verbs for people refuse
+    to work in it: agents wrote what it runs."""
 
     def __init__(
         self,
@@ -112,12 +115,14 @@ class LocalCi:
         stop: threading.Event | None = None,
         told: WaitListener | None = None,
         timeout: float = TIMEOUT,
+        inside: Mapping[str, str] | None = None,
     ) -> None:
         self.command = command
         self.timeout = timeout
         self._wall = wall
         self._stop = stop or threading.Event()
         self._told = told
+        self._inside = dict(inside or {})
 
     def is_missing(self, results: Path, result: CiResult | None) -> bool:
         """Whether CI has to run on a commit whose result this is."""
@@ -192,7 +197,7 @@ class LocalCi:
             _clear_work(work)
         if outcome is None:
             return
-        log = output.finish()
+        log = output.finish() or f"{outcome.reason}\n".encode()
         again = old is not None and old.is_machine_fault and old.command == self.command
         result = CiResult(
             sha=order.sha,
@@ -207,7 +212,7 @@ class LocalCi:
             is_machine_fault=outcome.is_machine_fault,
             tries=1 + (old.tries if old is not None and again else 0),
         )
-        write_result(order.results, result, log or f"{outcome.reason}\n".encode())
+        write_result(order.results, result, log)
         drop_old_results(order.results)
 
     def _run_in_checkout(
@@ -220,8 +225,8 @@ class LocalCi:
             base = {f"refs/remotes/origin/{order.base}": order.base_sha}
             export_commit(order.objects, order.sha, tree, refs=base, origin=order.origin)
             body.write_text(order.body, encoding="utf-8", errors="replace")
-            argv: tuple[str, ...] = ("sh", "-c", self.command)
-            env = build_ci_environment(os.environ, order, body)
+            argv: tuple[str, ...] = ("sh", "-c", IN_ONE_STREAM, "ci", self.command)
+            env = build_ci_environment(os.environ, order, body) | self._inside
             if self._wall is not None:
                 place = CiPlace(tree, work, (body, order.objects.common_dir()))
                 argv, env = self._wall(order.repo, place, argv, env)

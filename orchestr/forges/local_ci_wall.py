@@ -7,6 +7,7 @@ from threading import Event
 
 from orchestr.forges.base import ForgeError, RepoRef, WaitListener
 from orchestr.forges.local_ci import CiPlace, CiWall, LocalCi
+from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.sandbox.choose import SandboxKind, choose_sandbox
 from orchestr.sandbox.enclose import enclose_command
 from orchestr.sandbox.mounts import SandboxError
@@ -18,7 +19,11 @@ CACHES = "ci"  # who shares the caches: not with checks, whose evidence they cou
 
 def make_local_ci(settings: Settings, stop: Event | None, told: WaitListener | None) -> LocalCi:
     """The CI of `[forge] ci`, which is set. Raises ForgeError, see `make_ci_wall`."""
-    return LocalCi(settings.forge.ci or "", wall=make_ci_wall(settings), stop=stop, told=told)
+    places = settings.workspace
+    inside = mark_inside(Surrounding(str(places.root), str(places.state), cell="", role="CI"))
+    return LocalCi(
+        settings.forge.ci or "", wall=make_ci_wall(settings), stop=stop, told=told, inside=inside
+    )
 
 
 def make_ci_wall(settings: Settings) -> CiWall | None:

@@ -73,7 +73,7 @@ class LocalFacts(LocalRepos):
         for repo in dict.fromkeys(key.repo for key in keys):
             numbers = [key.number for key in keys if key.repo == repo]
             seen |= {PullRequestKey(repo, one.kept.pr.number): one
-                     for one in self._look_at(repo, numbers)}  # fmt: skip
+                     for one in self.look_at(repo, numbers)}  # fmt: skip
         if self.ci is not None:
             orders = {(o.repo.name, o.sha): o for one in seen.values() for o in _list_orders(one)}
             self.ci.run_missing(list(orders.values()))
@@ -132,7 +132,11 @@ class LocalFacts(LocalRepos):
             checks = _sum_up(self._read_checks(repo, pr.head_sha, is_awaited=True))
         return replace(pr, checks=checks, review=review)
 
-    def _look_at(self, repo: RepoRef, numbers: Sequence[int]) -> list[LookedAt]:
+    def look_at(self, repo: RepoRef, numbers: Sequence[int]) -> list[LookedAt]:
+        """The pull requests of these numbers as they are, without running CI.
+
+        Raises ForgeAway, ForgeError.
+        """
         folder = self.repo_folder(repo)
         if not repo.path.exists() and not pr_files.read_pull_requests(folder):
             return []

@@ -12,8 +12,10 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +31,7 @@ from orchestr.state.event_details import CheckDone, RunFinished
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.replay import CellView, FeatureView, apply_event
+from orchestr.state.results import NO_PR
 from orchestr.state.states import CellState
 from orchestr.views.live.progress import Progress
 from orchestr.views.terminal.output import print_stderr
@@ -50,12 +53,7 @@ def derive_message(view: FeatureView, event: Event) -> tuple[FeatureView, dict[s
     after = apply_event(view, event)
     details = event.details
     if isinstance(details, RunFinished):
-        made = any(cell.run == event.run for cell in after.cells.values())
-        if details.exit != int(ExitCode.DONE) or not made:
-            return after, None
-        landed = any(cell.state is CellState.LANDED for cell in after.cells.values())
-        text = f"{event.feature}: {'landed' if landed else 'done'}"
-        return after, _make_message("done", event, text, f"orchestr status {event.feature}")
+        return after, _run_message(event, after, details.exit)
     if isinstance(details, CheckDone) and not event.cell and not details.passed:
         what = f"{details.name} in {details.repo}"
         why = headline(details.detail)[:LONGEST]
@@ -71,6 +69,41 @@ def derive_message(view: FeatureView, event: Event) -> tuple[FeatureView, dict[s
     if new.state is CellState.APPROVAL and not asks_for_approval(new):
         return after, None  # it stands behind the one that asks
     return after, _cell_message(kind, event, new)
+
+
+def _run_message(event: Event, view: FeatureView, code: float | None) -> dict[str, Any] | None:
+    """The news of a run's end. None where there is none: nothing was made, a person stopped it, or
+    it only waits for an approval, which was told."""
+    states = [cell.state for cell in view.cells.values()]
+    command = f"orchestr status {event.feature}"
+    if code == ExitCode.DONE:
+        if not any(cell.run == event.run for cell in view.cells.values()):
+            return None
+        landed = CellState.LANDED in states
+        text = f"{event.feature}: {'landed' if landed else 'done'}"
+        return _make_message("done", event, text, command, **end_fields(view, int(code)))
+    waits = CellState.APPROVAL in states and not any(state.is_bad for state in states)
+    if code != ExitCode.FAILED or waits:
+        return None
+    fields = end_fields(view, int(ExitCode.FAILED))
+    told = ", ".join(f"{n} {CellState(state).label}" for state, n in fields["counts"].items())
+    text = f"{event.feature}: the run ended with exit {int(code)}: {told}"
+    return _make_message("failed", event, text, command, state="failed", **fields)
+
+
+def end_fields(view: FeatureView, code: int) -> dict[str, Any]:
+    """What the news of an end has besides: how many cells are in which state, the addresses of the
+    pull requests, the exit code, and where the report is, once it is there."""
+    cells = list(view.cells.values())
+    found = Counter(cell.state.value for cell in cells)
+    states = sorted(CellState, key=lambda state: not state.counts_as_done)
+    urls = dict.fromkeys(cell.pr_url for cell in cells if cell.pr_url)
+    return {
+        "counts": {state.value: found[state.value] for state in states if found[state.value]},
+        "prs": [url for url in urls if url != NO_PR],
+        "exit": code,
+        "report": None,
+    }
 
 
 def _cell_message(kind: str, event: Event, cell: CellView) -> dict[str, Any]:
@@ -111,6 +144,8 @@ class Notifier(Progress):
         self._secrets = secret_values(os.environ)
         self._warned = False
         self._limits: set[tuple[str | None, str]] = set()
+        self._ends: list[dict[str, Any]] = []  # news of the end, which name the report
+        self._report: Path | None = None
         self._thread: threading.Thread | None = None
         if self._settings.is_enabled:
             self._thread = threading.Thread(
@@ -124,8 +159,14 @@ class Notifier(Progress):
             return
         with self._lock:
             self._views[event.feature], message = derive_message(self._views[event.feature], event)
-        if message is not None:
+        if message is not None and "report" in message:
+            self._ends.append(message)
+        elif message is not None:
             self._queue_message(message)
+
+    def add_report(self, path: Path) -> None:
+        """Name the report in the news of the end, which are sent when this is closed."""
+        self._report = path
 
     def _queue_message(self, message: dict[str, Any]) -> None:
         if self._thread is None or message["kind"] not in self._settings.on:
@@ -152,13 +193,19 @@ class Notifier(Progress):
         why = "; ".join(headline(one) for one in left)[:LONGEST]
         event = Event(EventKind.LAND_QUEUE, utc_timestamp(), run.id, name)
         more = {"reason": why, "state": "failed"} if left else {}
-        self._queue_message(
+        code = ExitCode.FAILED if left else ExitCode.DONE
+        self._ends.append(
             _make_message("failed" if left else "done", event, f"{text}: {why}" if why else text,
-                          f"orchestr status {name}", **more)
+                          f"orchestr status {name}", **more,
+                          **end_fields(self._views[name], int(code)))
         )  # fmt: skip
 
     def close(self) -> None:
-        """Send what is queued, for as long as one message may take."""
+        """Send the news of the end and what is queued, for as long as one message may take."""
+        for message in self._ends:
+            shown = str(self._report) if self._report is not None else None
+            self._queue_message({**message, "report": shown})
+        self._ends = []
         thread, self._thread = self._thread, None
         if thread is None:
             return

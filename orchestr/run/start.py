@@ -166,8 +166,15 @@ def next_run_line(run: FeatureRun, command: str, what: str = "") -> str:
 
 def lease_record(features: tuple[str, ...], jobs: int) -> LeaseRecord:
     """The lease record of this process."""
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
-    return LeaseRecord.for_this_process(command=command, features=features, jobs=jobs)
+    return LeaseRecord.for_this_process(command=typed_command()[:200], features=features, jobs=jobs)
+
+
+def typed_command() -> str:
+    """What the user typed; secrets in it are hidden."""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    typed = " ".join([name, *sys.argv[1:]])[:1000]
+    return redact(typed, secret_values(os.environ))
 
 
 def new_run_id() -> str:
@@ -194,6 +201,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
             cells=goal.cells,
             force=bool(params["force"]),
             fresh=bool(params["fresh"]),
+            command=typed_command(),
         )
         if params["force"] or params["fresh"]:
             forget_forced_cells(goal, fresh=bool(params["fresh"]))

@@ -13,6 +13,7 @@ from orchestr.state.view import CellView
 
 FOLLOW = "follow"  # where a cell is whose pull request needs a person; no phase of a spec
 LAND = "land"  # where a cell is that was not landed; no phase of a spec
+AFTER_PHASES = (LAND, FOLLOW)  # what holds a cell there says no phase of it
 
 
 def apply_landing(

@@ -52,6 +52,14 @@ class WorkspaceLayout:
         return self.state / "forge"
 
     @property
+    def run_reports_dir(self) -> Path:
+        """A folder for each run that has a report, named as the run."""
+        return self.state / "reports" / "runs"
+
+    def run_report_dir(self, run: str) -> Path:
+        return self.run_reports_dir / run
+
+    @property
     def excludes_file(self) -> Path:
         return self.state / "git" / "excludes"
 

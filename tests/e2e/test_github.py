@@ -41,6 +41,7 @@ def test_each_question_is_asked_once_a_repository(house: Make) -> None:
     assert first == {
         "graphql": 4,  # 2 repositories: before the tasks, and for the links
         "POST pulls": 3,
+        "GET stacks": 1,  # a chain: whether GitHub has stacks
     }
     assert {pr["head"]: pr["base"] for pr in ws.prs().values()} == {
         "T-1-a": "main", "T-1-b": "T-1-a", "T-1-w": "main",

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,7 +66,13 @@ def test_a_command_hears_of_failures_and_of_the_end(workspace: MakeWorkspace) ->
     ws = workspace(cells={"a": {}, "b": {}}, settings={"notify": {"command": CATCH}})
     ws.script("a", "echo 'it is hunter2-secret'; exit 3\n")
     ws.run("run", "demo", env={"MY_TOKEN": "hunter2-secret"}, code=1)
-    (only,) = told(ws)
+    only, end = told(ws)
+    assert (end["kind"], end["text"]) == (
+        "failed",
+        "demo: the run ended with exit 1: 1 done, 1 failed",
+    )
+    assert (end["exit"], end["next"]) == (1, "orchestr status demo")
+    assert Path(end["report"]).read_text().startswith("<!doctype html>")
     assert {k: only[k] for k in ("v", "kind", "feature", "cell", "state", "phase")} == {
         "v": 1, "kind": "failed", "feature": "demo", "cell": "a", "state": "failed",
         "phase": "implement",
@@ -75,9 +82,11 @@ def test_a_command_hears_of_failures_and_of_the_end(workspace: MakeWorkspace) ->
     assert "hunter2" not in (ws.root / "env.txt").read_text()
     ws.script("a", None)
     ws.run("run", "demo", code=0)
-    assert [n["kind"] for n in told(ws)] == ["failed", "done"]
+    assert [n["kind"] for n in told(ws)] == ["failed", "failed", "done"]
+    end = told(ws)[-1]
+    assert (end["counts"], end["exit"], len(end["prs"])) == ({"done": 2}, 0, 2)
     nothing_to_do(ws)
-    assert len(told(ws)) == 2  # a run that did nothing is no news
+    assert len(told(ws)) == 3  # a run that did nothing is no news
 
 
 def test_a_webhook_hears_what_it_asked_for(workspace: MakeWorkspace, hook: Hook) -> None:
@@ -115,7 +124,7 @@ def test_a_webhook_that_fails_is_named_once_and_fails_nothing(
     for cell in ("a", "b"):
         ws.script(cell, "exit 3\n")
     said = both(ws.run("run", "demo", env=DIRECT, code=1))
-    assert len(hook.got) == 2, said
+    assert len(hook.got) == 3, said
     assert said.count("warning: [notify] 127.0.0.1: ") == 1
     assert why in said
     assert "T0KEN" not in said
@@ -157,6 +166,7 @@ def test_a_gate_is_told_once_and_a_red_cross_check_too(
     ], "b, behind it, asks nobody"
     ws.run("approve", "demo:a", "--yes", code=0)
     ws.run("run", "demo", env=DIRECT, code=1)
-    (red,) = hook.got[1:]
+    red, end = hook.got[1:]
+    assert (end["kind"], end["text"]) == ("failed", "demo: the run ended with exit 1: 2 done")
     assert red["kind"] == "failed"
     assert red["text"] == "demo: cross check whole in app is red: exit 1, not 0"

@@ -63,27 +63,27 @@ class FollowWorld(World):
         thread: str = "",
         is_bot: bool = False,
     ) -> None:
-        """Somebody writes a comment: general, at a place, or as a reply in the thread of an id."""
+        """A comment is written: general, at a place, or as a reply in the thread of an id."""
 
     @abstractmethod
     def review(self, number: int, verdict: Verdict, body: str, *, author: str = "rita") -> None:
-        """Somebody submits a review of the head as it is now."""
+        """A person submits a review of the head as it is now."""
 
     @abstractmethod
     def resolve(self, number: int, thread: str) -> None:
-        """Somebody resolves a thread."""
+        """A person resolves a thread."""
 
     @abstractmethod
     def label(self, number: int, name: str, *, remove: bool = False) -> None:
-        """Somebody adds or removes a label."""
+        """A person adds or removes a label."""
 
     @abstractmethod
     def close_as(self, number: int, author: str) -> None:
-        """Somebody closes it without a merge."""
+        """A person closes it without a merge."""
 
     @abstractmethod
     def reopen(self, number: int) -> None:
-        """Somebody opens it again."""
+        """A person opens it again."""
 
     @abstractmethod
     def run_ci(self, sha: str, *said: Said) -> None:

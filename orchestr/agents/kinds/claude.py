@@ -17,6 +17,7 @@ from pathlib import Path
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
 from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.events import (
+    ActionDenied,
     AgentResult,
     ErrorReport,
     Event,
@@ -268,6 +269,9 @@ def _parse_result_record(record: Record) -> tuple[Event, ...]:
             count_or_zero(record.get("num_turns")),
         )
     )
+    for denied in mappings(record.get("permission_denials")):
+        name, given = text_or_empty(denied.get("tool_name")), denied.get("tool_input")
+        found.append(ActionDenied(name, summarize_value(given)))
     if not ok and record.get("api_error_status") in LIMITING and not is_final_error(text):
         found.append(UsageLimit(None, text[:200]))
     return tuple(found)

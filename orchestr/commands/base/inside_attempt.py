@@ -42,8 +42,9 @@ def refuse_inside_attempt(program: str, words: Sequence[str]) -> None:
     with suppress(OSError):
         _note_refusal(session, work, shlex.join([*program.split(), *words])[:LONGEST])
     cell = work.cell.replace("/", ":", 1)
+    when = f"while cell {cell} is worked on" if cell else "in the checkout that it runs in"
     raise InsideAttempt(
-        f"`{program}` is for people; {work.role} called it while cell {cell} is worked on",
+        f"`{program}` is for people; {work.role} called it {when}",
         hint="finish the work in the worktree and end; a person, or the run, does the rest. "
         "Allowed here: `orchestr status`, `orchestr explain` and others that only read",
     )
@@ -51,6 +52,8 @@ def refuse_inside_attempt(program: str, words: Sequence[str]) -> None:
 
 def _note_refusal(session: Session, work: Surrounding, command: str) -> None:
     feature, _, cell = work.cell.partition("/")
+    if not feature:  # CI of the local forge runs for a commit, not for a cell
+        return
     reason = f"{work.role} called `{command}`; that is for people and was refused"
     session.open_journal(feature).append(
         Event(

@@ -85,19 +85,19 @@ class CellDetail:
 
 def report_html(page: FeaturePage, live: BoardControls | None = None) -> str:
     """The whole page."""
-    return _jinja_environment().get_template("page.html.j2").render(**_template_context(page, live))
+    return jinja_environment().get_template("page.html.j2").render(**_template_context(page, live))
 
 
 def body_html(page: FeaturePage, live: BoardControls) -> str:
     """What the board replaces when something happened."""
-    return _jinja_environment().get_template("body.html.j2").render(**_template_context(page, live))
+    return jinja_environment().get_template("body.html.j2").render(**_template_context(page, live))
 
 
 def index_html(
     features: list[tuple[str, str, StateBadge, str]], live: BoardControls, problems: list[str]
 ) -> str:
     """The board's first page: name, title, state and counts of every feature."""
-    template = _jinja_environment().get_template("index.html.j2")
+    template = jinja_environment().get_template("index.html.j2")
     return template.render(features=features, live=live, problems=problems, version=_version_text())
 
 
@@ -194,7 +194,8 @@ def _note_lines(notes: ProofNotes) -> tuple[str, ...]:
 
 
 @cache
-def _jinja_environment() -> Environment:
+def jinja_environment() -> Environment:
+    """The templates' surroundings, the same for every page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(

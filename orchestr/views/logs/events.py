@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orchestr.agents.events import (
+    ActionDenied,
     AgentResult,
     ErrorReport,
     Event,
@@ -104,6 +105,8 @@ class EventFormatter:
                     return []
                 self._said = text
                 return [(f"✗ {said}", "red") if final else (f"note: {said}", "dim")]
+            case ActionDenied():
+                return []  # it was shown when it was tried
             case OutputLine(text):
                 return [(printable_line(line), "") for line in text.splitlines()]
             case SessionStarted(session_id):
@@ -220,6 +223,8 @@ def describe_event(event: Event) -> str:
             return f"{'error' if final else 'note'}: {text[: 8 * WORDS]}"
         case SessionStarted():
             return describe_session(event)
+        case ActionDenied(tool, what):
+            return f"denied: {tool} {what}"
         case TokenUsage():
             return ""
 

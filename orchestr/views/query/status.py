@@ -20,7 +20,7 @@ from orchestr.process.lease import read_lease
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.cell_state import interpret_view
-from orchestr.state.landing_transitions import LAND
+from orchestr.state.landing_transitions import AFTER_PHASES
 from orchestr.state.replay import CellView, replay, reset_interrupted
 from orchestr.state.results import WorktreeMarker
 from orchestr.state.states import CellState
@@ -74,7 +74,7 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         phases[view.phase] = view.phases.get(view.phase, "pending")
     newest = attempts.current_attempt(ctx.dir)
     shown: CellState | None = CellState.IGNORED if view.ignored and not state.is_moving else None
-    settled = state in SETTLED and not stale and view.phase != LAND
+    settled = state in SETTLED and not stale and view.phase not in AFTER_PHASES
     at_rest = state in (CellState.PENDING, CellState.DONE) or settled
     if shown is None and at_rest:
         shown = CellState.PENDING if stale else CellState.DONE

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.event_details import CellForgotten, LandRepair, PhaseStarted
 from orchestr.state.events import Event
-from orchestr.state.landing_transitions import LAND
+from orchestr.state.landing_transitions import FOLLOW, LAND
 from orchestr.state.replay import CellState, CellView
 from orchestr.views.model import FeatureStatus, next_command, word_for_now
 from orchestr.views.terminal.text import (
@@ -363,6 +363,8 @@ def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | 
         lines += [f"look: {worktree}"] if worktree else []
         command = f"orchestr run {cell}"
         command += f" && orchestr land {feature}" if view.phase == LAND else ""
+        if view.phase == FOLLOW:
+            command = f"orchestr follow {feature} --once"
     elif state.is_good and forecast is not None and forecast.would is ForecastOutcome.RUN:
         command = f"orchestr run {feature}:{name}"
     else:
@@ -370,6 +372,14 @@ def _next_step_lines(status: FeatureStatus, name: str, forecast: CellForecast | 
     if not command:
         return [*lines, "next: nothing to be done"]
     return [*lines, f"next: {word_for_now(command, alive=status.live is not None)}"]
+
+
+def find_next_command(status: FeatureStatus, name: str) -> str:
+    """The command that brings a cell on, once no run is at work; empty when there is none."""
+    if status.cell_state(name) is CellState.IGNORED:
+        return ""  # it was left as it is on purpose
+    last = _next_step_lines(replace(status, live=None), name, None)[-1].removeprefix("next: ")
+    return "" if last == "nothing to be done" else last
 
 
 def _approve_command(status: FeatureStatus, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestr.views.terminal.text import clean_line, clip
+from orchestr.views.terminal.text import clean_line, clip, format_clock
 
 MARKS = {"good": "✓", "wait": "·", "person": "!", "left alone": "-"}
 
@@ -16,17 +16,19 @@ def describe_look(
     skipped: Mapping[str, str],
     away: str,
 ) -> str:
-    """The table of one look. A row has cell, state, why, hint and url."""
+    """The table of one look at ``at`` (ISO-8601). A row has cell, state, why, hint and url."""
     lines = []
     for feature, rows in features.items():
         width = max((len(str(row["cell"])) for row in rows), default=4)
-        lines.append(f"{feature}, looked at {at}")
+        lines.append(f"{feature}, looked at {format_clock(at)}")
         for row in rows:
             mark = MARKS.get(str(row["state"]), "→")
             why = clip(clean_line(str(row["why"])), 200)
             lines.append(f"  {mark} {row['cell']!s:<{width}}  {why}")
             if row.get("hint"):
                 lines.append(f"    {'':<{width}}  next: {row['hint']}")
+        if rows and all(row["state"] == "good" for row in rows):
+            lines.append(f"  next: orchestr handoff {feature}")
     lines += [f"{name}: not looked at, {why}" for name, why in skipped.items()]
     if away:
         lines.append(f"the forge could not be asked: {away}")

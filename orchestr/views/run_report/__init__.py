@@ -1,0 +1,1 @@
+"""The report of one run: its record, and the same as Markdown, JSON and YAML."""
