@@ -35,6 +35,7 @@ _STATUSES = {
     "PENDING": CheckState.PENDING,
     "EXPECTED": CheckState.PENDING,
 }
+ACTIONS = "github-actions"  # the app whose check runs are jobs with a log
 Node = Mapping[str, Any]
 Access = Collection[tuple[RepoSlug, str]]  # logins that may write to a repository
 
@@ -199,7 +200,8 @@ def name_check(entry: Node) -> str:
 def identify_run(entry: Node) -> str:
     """What REST knows it by: ``job/N`` of GitHub Actions, which has a log, else ``run/N``."""
     number = entry["databaseId"] or str(entry["permalink"]).rstrip("/").rpartition("/")[2]
-    return f"{'job' if _workflow_run(entry) else 'run'}/{number}"
+    app = ((entry["checkSuite"] or {}).get("app") or {}).get("slug")
+    return f"{'job' if app == ACTIONS else 'run'}/{number}"
 
 
 def tip_of(ref: Node | None) -> str:

@@ -103,6 +103,19 @@ class State:
             self.pull(number, slug).update(fields)
             self.save()
 
+    def rename(self, old: str, new: str) -> None:
+        """Somebody renames a repository; its old name leads to it still."""
+        with self.lock:
+            self.renamed[old] = new
+            self.repos[new] = self.repos.pop(old)
+            self.pulls[new] = self.pulls.pop(old, [])
+            for pull in self.pulls[new]:
+                pull["slug"] = new
+            for kept in (self.said, self.threads):
+                for key in [key for key in kept if key.startswith(f"{old}#")]:
+                    kept[key.replace(old, new, 1)] = kept.pop(key)
+            self.save()
+
     def foreign(self, head: str, slug: str | None = None) -> None:
         """Somebody opens a pull request from a branch of that name in a fork."""
         with self.lock:
