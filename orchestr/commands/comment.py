@@ -14,11 +14,13 @@ from orchestr.commands.base.person import login_name
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, UsageError
 from orchestr.forges import make_forge
-from orchestr.forges.base import ForgeError, RepoRef
+from orchestr.forges.answers import hide_marker
+from orchestr.forges.base import RepoRef
 from orchestr.forges.comment_files import LONGEST, CommentRow, clean_body, row_name
 from orchestr.forges.followed import Dressing, Verdict
 from orchestr.forges.local import LocalForge
 from orchestr.forges.local_facts import LookedAt
+from orchestr.forges.local_repos import missing_pull_request
 from orchestr.git.errors import GitError
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_NO
@@ -84,7 +86,7 @@ class Comment(PlainVerb):
             return int(ExitCode.DONE)
         looked = forge.look_at(repo, [number])
         if not looked:
-            raise ForgeError(f"{repo.name} has no pull request {number}", hint="orchestr status")
+            raise missing_pull_request(repo, number)
         if params["json"]:
             write_stdout(json.dumps(as_table(looked[0]), indent=2) + "\n")
         else:
@@ -214,7 +216,9 @@ def describe(looked: LookedAt) -> str:
     lines += [f"  {name}: {', '.join(map(clean_line, v))}" for name, v in beside.items() if v]
     for place, row in enumerate(looked.comments):
         lines += ["", f"{row_name(place)} {_describe_row(row)}"]
-        lines += [f"  {printable_line(line)}".rstrip() for line in row.body.splitlines()]
+        lines += [
+            f"  {printable_line(line)}".rstrip() for line in hide_marker(row.body).splitlines()
+        ]
     if not looked.comments:
         lines += ["  nothing was said"]
     return "\n".join(lines) + "\n"

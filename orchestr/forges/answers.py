@@ -11,7 +11,9 @@ import re
 from orchestr.forges.followed import Thread
 from orchestr.forges.markdown_escape import literal_text
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_.:/-]|-(?=-)")  # `--` ends an HTML comment
+_UNFIT = re.compile(r"[^A-Za-z0-9_.:/#=+@-]|-(?=-)")  # `--` ends an HTML comment
+_MARKER = re.compile(r"(?:^|\n)<!-- orchestr:answer \S+ -->\Z")
+LONGEST = 60_000  # characters of an answer: forges refuse what is longer than 65,536
 QUOTED = 200  # characters of the line that a general answer quotes
 
 
@@ -24,7 +26,9 @@ def write_answer(thread: Thread, body: str, key: str) -> str:
     """The text of an answer. The general conversation has no threads, so an answer in it quotes
     what it answers."""
     quote = "" if thread.path else quote_first_line(thread)
-    body = body.strip().replace("<!--", "&lt;!--")  # a comment left open would hide the key
+    body = body.strip()[:LONGEST].replace(
+        "<!--", "&lt;!--"
+    )  # a comment left open would hide the key
     return f"{quote}{body}\n\n{answer_marker(key)}"
 
 
@@ -37,5 +41,10 @@ def quote_first_line(thread: Thread) -> str:
 
 def has_answer(body: str, key: str) -> bool:
     """Whether a text of ours is the answer with this key: its last line says so. What stands above
-    may be somebody else's words."""
+    may be a person's words."""
     return body.rstrip().endswith(answer_marker(key))
+
+
+def hide_marker(body: str) -> str:
+    """A text as people see it on a forge's page."""
+    return _MARKER.sub("", body.rstrip()).rstrip()

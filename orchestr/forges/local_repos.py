@@ -135,7 +135,14 @@ def get_pull_request(look: LockedRepo, repo: RepoRef, number: int) -> StoredPull
     try:
         return look.kept[number]
     except KeyError:
-        raise ForgeError(f"{repo.name} has no pull request {number}") from None
+        raise missing_pull_request(repo, number) from None
+
+
+def missing_pull_request(repo: RepoRef, number: int) -> ForgeError:
+    """The error for a number that no pull request has."""
+    return ForgeError(
+        f"{repo.name} has no pull request {number}", hint="orchestr status shows which there are"
+    )
 
 
 def require_open(pr: PullRequest, what: str) -> None:

@@ -99,7 +99,9 @@ def test_what_the_forge_refuses_is_said(ws: Workspace) -> None:
         (("other#1",), "other has no pull request 1"),
         (("app#1", "x", "--reply", "c7"), "has no thread 'c7'"),
     ):
-        assert error in both(ws.run("comment", *words, code=1))
+        refused = both(ws.run("comment", *words, code=1))
+        assert error in refused
+        assert "hint: " in refused
 
 
 def test_another_forge_has_its_own_page(ws: Workspace) -> None:
