@@ -253,6 +253,21 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 
 
+HOMES = {"platform-proto": "proto", "platform-service": "service", "platform-go-sdk": "sdk",
+         "java-sdk": "sdk", "web-sdk": "lib"}  # fmt: skip
+
+
+def take_comments(cell: str) -> None:
+    """What people wrote at the pull request becomes a line of the cell's notes."""
+    asked = Path(setting("ORCHESTR_REPAIR_FILE")).read_text(encoding="utf-8")
+    for said in re.findall(r"^> [^:\n]+: (.+)$", asked, re.MULTILINE):
+        notes = Path(HOMES[cell], "NOTES.md")
+        text = notes.read_text(encoding="utf-8") if notes.is_file() else "# Notes\n\n"
+        if f"- {said}\n" not in text:
+            notes.write_text(f"{text}- {said}\n", encoding="utf-8")
+            say(f"  edit {notes}: {said}")
+
+
 def main() -> int:
     cell = setting("ORCHESTR_CELL")
     prompt = Path(setting("ORCHESTR_PROMPT_FILE")).read_text(encoding="utf-8")
@@ -267,6 +282,8 @@ def main() -> int:
         say(f"repair, round {setting('ORCHESTR_ROUND')}: the {repair} was red")
     say(f"working in {setting('ORCHESTR_REPO')} on {setting('ORCHESTR_BRANCH')}")
     play()
+    if os.environ.get("ORCHESTR_REPAIR_FILE"):
+        take_comments(cell)
     print(f"done: {cell}", flush=True)
     return 0
 

@@ -153,7 +153,7 @@ def _say_step(ctx: CellContext, step: Step) -> bool:
         ctx.emit(EventKind.FOLLOW_PARKED, reason=parked, hint=hint)
     elif memory.parked and not parked:
         ctx.emit(EventKind.FOLLOW_CLEARED)
-    elif text != memory.noted and not isinstance(step, Rest):
+    elif text != memory.noted and not isinstance(step, (Rest, Repair)):  # a repair says so itself
         ctx.emit(EventKind.FOLLOW_NOTED, what=step.why, action=state)
     if (text, parked) == (memory.noted, memory.parked):
         return False

@@ -19,8 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestr.cell.context import FeatureRun
+from orchestr.cell.phases.cross_checks import cross_check_reasons
 from orchestr.errors import Busy, ExitCode, Interrupted, OrchestrError, Unavailable
-from orchestr.follow.decide import PARK, Rest
+from orchestr.follow.decide import LEFT, PARK, Rest
 from orchestr.follow.facts import FollowedCell
 from orchestr.follow.look import (
     LogReader,
@@ -38,6 +39,7 @@ from orchestr.run.workspace import Session
 from orchestr.settings.records import FollowSettings
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
+from orchestr.tasks.stale import stale_phases
 
 HOURLY = 5000  # points of a forge's quota in an hour, where it says only what is left
 
@@ -220,12 +222,25 @@ class Follower:
             if not look.build or self.stop.is_set():
                 continue
             only = [word for cell in look.build for word in ("--only", cell)]
-            words = ["run", name, *only, "--yes", "--skip-preflight"]
-            argv = [sys.executable, "-m", "orchestr", *words]
-            code = run_attached(argv, session.root)
-            if code == ExitCode.INTERRUPTED:
-                self.stop.set()
+            code = self._run_feature(session, name, *only)
+            left = any(isinstance(s, Rest) and s.state in (PARK, LEFT) for s in look.steps.values())
+            if code == ExitCode.DONE and not left and lacks_cross_checks_alone(self.root, name):
+                code = self._run_feature(session, name)
             result.failed |= code not in (ExitCode.DONE, ExitCode.BUSY)
+
+    def _run_feature(self, session: Session, name: str, *words: str) -> int:
+        argv = (sys.executable, "-m", "orchestr", "run", name, *words, "--yes", "--skip-preflight")
+        code = run_attached(argv, session.root)
+        if code == ExitCode.INTERRUPTED:
+            self.stop.set()
+        return code
+
+
+def lacks_cross_checks_alone(root: Path, feature: str) -> bool:
+    """Whether a run of the whole feature would do nothing but its cross checks."""
+    run = Session(root).load_run(feature)
+    cells = [run.cell_context(cell.name) for cell in run.feature.cells]
+    return bool(cross_check_reasons(run)) and not any(stale_phases(ctx) for ctx in cells)
 
 
 def choose_pause(last: float, result: LookResult, settings: FollowSettings) -> float:
