@@ -33,6 +33,7 @@ from orchestr.follow.tick import FeatureLook, act_on_feature
 from orchestr.forges.base import ForgeAway
 from orchestr.process.attached import run_attached
 from orchestr.process.lease import Lease, read_lease
+from orchestr.run.final_report import report_at_end
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.start import hold_leases, lease_record, new_run_id
 from orchestr.run.workspace import Session
@@ -103,26 +104,41 @@ class Follower:
     warn: Warn
     prepare_run: Callable[[FeatureRun], None] = lambda _run: None
     stop: threading.Event = field(default_factory=threading.Event)
+    id: str = field(default_factory=new_run_id)  # of all its looks: they have one report
     _logs: LogReader | None = None
     _said_away: str = ""
 
     def follow(self) -> ExitCode:
-        """Look until there is nothing to follow, the time is over, or a signal says so."""
+        """Look until there is nothing to follow, the time is over, or a signal says so; then write
+        the report of it all."""
+        with self._hold_follow_leases():
+            session = Session(self.root)
+            names = self.options.features or tuple(sorted(session.specs.features))
+            runs = [session.load_run(name) for name in names]
+            for run in runs:
+                run.id = self.id
+            if not runs:
+                return self._look_until_end()
+            with report_at_end(runs, "follow") as ending:
+                code = self._look_until_end()
+                ending.code = int(code)
+            return code
+
+    def _look_until_end(self) -> ExitCode:
         end = None if self.options.seconds is None else time.monotonic() + self.options.seconds
         pause = 0.0
-        with self._hold_follow_leases():
-            while True:
-                result = self._look_and_build()
-                if self.options.once and result.has_built and not self.stop.is_set():
-                    result = self._look_again(result)
-                self.show(result)
-                if self.options.once or result.is_over or self.stop.is_set():
-                    return self._exit_code(result)
-                pause = choose_pause(pause, result, Session(self.root).settings.follow)
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    return self._exit_code(result)
-                self.stop.wait(pause if left is None else min(pause, left))
+        while True:
+            result = self._look_and_build()
+            if self.options.once and result.has_built and not self.stop.is_set():
+                result = self._look_again(result)
+            self.show(result)
+            if self.options.once or result.is_over or self.stop.is_set():
+                return self._exit_code(result)
+            pause = choose_pause(pause, result, Session(self.root).settings.follow)
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return self._exit_code(result)
+            self.stop.wait(pause if left is None else min(pause, left))
 
     def _exit_code(self, result: LookResult) -> ExitCode:
         if self.stop.is_set():
@@ -208,7 +224,7 @@ class Follower:
         goals = FeatureGoals(run, [], CellSelection(), [])
         try:
             with hold_leases([goals], break_lock=False):
-                run.id = new_run_id()
+                run.id = self.id
                 self.prepare_run(run)
                 forge = require_following_forge(run)
                 look = act_on_feature(run, cells, forge, self.warn, begins=begins)
