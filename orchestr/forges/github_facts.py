@@ -21,7 +21,7 @@ from typing import Any
 from orchestr.forges.github_remote import RepoSlug
 
 PULLS = 50  # in one query
-CONNECTIONS = 249  # in one query: 2 points
+CONNECTIONS = 349  # in one query: 3 points; 50 pull requests with 149 open threads and bases
 PAGE_SIZE = 50  # of one list, the first time and later
 
 _SAID = (
@@ -112,10 +112,11 @@ class PullQuestion:
 
 @dataclass(frozen=True, slots=True)
 class BaseQuestion:
-    """Where a branch is, its checks, and whether pull requests into it must be up to date."""
+    """Where a branch is, its checks, and whether pull requests into it must be up to date; of the
+    default branch without ``branch``."""
 
     slug: RepoSlug
-    branch: str
+    branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +240,16 @@ def _write_question(n: int, question: Question) -> tuple[str, _Given]:
             )
             return _in_repository(n, slug, text, {"n": ("Int!", number)})
         case BaseQuestion(slug, branch):
+            ref = f"ref(qualifiedName: $b{n})" if branch else "ref: defaultBranchRef"
             text = (
-                f"ref(qualifiedName: $b{n}) {{ target {{ oid ... on Commit {{ statusCheckRollup"
+                f"{ref} {{ name target {{ oid ... on Commit {{ statusCheckRollup"
                 f" {{ id {PageKind.CONTEXTS.select()} }} }} }}"
                 " branchProtectionRule { requiresStrictStatusChecks }"
                 " rules(first: 50) { nodes { parameters { ... on RequiredStatusChecksParameters"
                 " { strictRequiredStatusChecksPolicy } } } } }"
             )
-            return _in_repository(n, slug, text, {"b": ("String!", f"refs/heads/{branch}")})
+            named = {"b": ("String!", f"refs/heads/{branch}")} if branch else {}
+            return _in_repository(n, slug, text, named)
         case BehindQuestion(slug, base, head):
             text = (
                 f"ref(qualifiedName: $b{n}) {{ compare(headRef: $h{n})"

@@ -153,6 +153,8 @@ def test_fifty_pull_requests_are_one_query_of_two_points(
     world: GitHubFollowWorld, github: GitHub
 ) -> None:
     keys = many(world, 50)
+    GitHubForge().read_facts(keys)
+    assert (github.requests, github.points) == ({"graphql": 1}, 2), "the first look, too"
     for number in range(1, 21):
         github.say_at(number, "why?", "a", 1)
         github.say(number, "and this?")
