@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestr.cell.pull_request.siblings import (
+    SiblingCheckout,
     addresses_of_branch,
     addresses_of_feature,
     ask_forge,
@@ -22,7 +25,7 @@ from orchestr.cell.pull_request.siblings import (
 from orchestr.commands.base.options import JSON, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, OrchestrError, UsageError
-from orchestr.forges.depends_on import PullRequestAddress, read_depends_on
+from orchestr.forges.depends_on import ORIGINS_FILE, PullRequestAddress, read_depends_on
 from orchestr.run.workspace import Session
 from orchestr.settings.loader import find_workspace
 from orchestr.views.terminal.output import print_stderr, write_stdout
@@ -76,6 +79,7 @@ class Siblings(PlainVerb):
         addresses = _leave_out_strangers(addresses, any_owner=params["any_owner"])
         found, warnings = ask_forge(runs, addresses) if runs else ([], [])
         found = found or [describe_address(address) for address in addresses]
+        found = [_fill_clone(one, read_origins(os.environ)) for one in found]
         for text in (*(f"not the address of a pull request: {one}" for one in others), *warnings):
             print_stderr(f"warning: {text}")
         if params["json"]:
@@ -95,6 +99,23 @@ def _leave_out_strangers(
     for url in strangers:
         print_stderr(f"warning: {url} is of another owner and left out (--any-owner takes it)")
     return kept
+
+
+def read_origins(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where CI of the local forge says that repositories can be cloned from: behind the wall the
+    workspace's state cannot be read. Empty elsewhere."""
+    named = environ.get(ORIGINS_FILE)
+    if not named:
+        return {}
+    try:
+        found = json.loads(_read_text(Path(named)))
+    except ValueError:
+        return {}
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def _fill_clone(one: SiblingCheckout, origins: Mapping[str, str]) -> SiblingCheckout:
+    return one if one.clone else replace(one, clone=origins.get(one.repository, ""))
 
 
 def _find_session(*, needed: bool) -> Session | None:

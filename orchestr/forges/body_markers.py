@@ -44,6 +44,13 @@ def read_owner(body: str) -> tuple[str, str] | None:
     return None
 
 
+def read_block(body: str) -> str | None:
+    """Our part of a body with its markers, as `wrap_block` makes it; None when there is none."""
+    lines = body.replace("\r\n", "\n").split("\n")
+    whole = next((span for span in _find_spans(lines) if span.whole), None)
+    return None if whole is None else "\n".join(lines[whole.first : whole.last + 1])
+
+
 def is_owned_by_other(body: str, feature: str, cell: str, former: Iterable[str] = ()) -> bool:
     """Whether the markers in a body name another cell than this one; ``former`` are names that it
     had before, as ``feature/cell``."""

@@ -15,6 +15,8 @@ from orchestr.forges.base import PRState
 from orchestr.forges.body import PRLink
 from orchestr.spec.records import Cell, Feature
 
+# Of CI of the local forge: a JSON file with the origins of what the body names, by repository.
+ORIGINS_FILE = "ORCHESTR_CI_ORIGINS_FILE"
 MOST = 100  # lines that are read of one body
 _LINE = re.compile(
     r"^[ \t]*Depends-On:[ \t]*<?([^\s<>]+?)>?[ \t]*\r?$", re.IGNORECASE | re.MULTILINE

@@ -3,7 +3,7 @@
 Owns what each call of the Protocol asks of GitHub and in which order. Leaves the program and the
 meaning of failures to `.github_api`, pacing and retries to `.github_rate_limit`, the queries to
 `.github_query`, the repository behind a clone to `.github_remote`, what happens after a pull
-request opened to `.github_follow` and `.github_dress`.
+request opened to `.github_follow` and `.github_dress`, its merge to `.github_merge`.
 
 What survives a crash: nothing is kept here. Each call asks GitHub first or is refused by GitHub
 when it was done already: a second open one of the same head and base, an edit to what is there.
@@ -25,7 +25,6 @@ from orchestr.forges import github_query as query
 from orchestr.forges.base import (
     ForgeAway,
     ForgeError,
-    MergeMethod,
     PRExists,
     PRState,
     PullRequest,
@@ -35,6 +34,7 @@ from orchestr.forges.base import (
 from orchestr.forges.github_api import OLDEST, RequestRefused
 from orchestr.forges.github_dress import GitHubDressing
 from orchestr.forges.github_follow import GitHubFollowing
+from orchestr.forges.github_merge import GitHubMerging
 from orchestr.forges.github_rate_limit import PATIENCE
 from orchestr.forges.github_remote import RepoSlug
 
@@ -44,7 +44,7 @@ _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
 
 
-class GitHubForge(GitHubFollowing, GitHubDressing):
+class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging):
     """The forge; how it is made says `GitHubBase`."""
 
     kind = "github"
@@ -136,72 +136,6 @@ class GitHubForge(GitHubFollowing, GitHubDressing):
             return
         path = f"repos/{slug}/issues/{number}/comments"
         self.api.send_rest_request(slug.host, "POST", path, {"body": body}, again=False)
-
-    def merge_pull_request(
-        self, repo: RepoRef, number: int, *, sha: str, method: MergeMethod = MergeMethod.MERGE
-    ) -> PullRequest:
-        """See `Forge.merge_pull_request`. GitHub itself compares the head with ``sha``."""
-        return self._merge_at_head(repo, number, {"sha": sha, "merge_method": str(method)})
-
-    def land_pull_request(
-        self,
-        repo: RepoRef,
-        number: int,
-        *,
-        sha: str,
-        method: MergeMethod,
-        title: str,
-        message: str,
-    ) -> PullRequest:
-        """See `MergingForge.land_pull_request`."""
-        asked = {"sha": sha, "merge_method": str(method)}
-        if method is not MergeMethod.REBASE:  # which keeps the commits' own words
-            asked |= {"commit_title": title, "commit_message": message}
-        return self._merge_at_head(repo, number, asked)
-
-    def enqueue_pull_request(self, repo: RepoRef, number: int, *, sha: str) -> None:
-        """See `MergingForge.enqueue_pull_request`."""
-        slug = self.slug_for(repo)
-        node, draft, queued = self._read_queue_state(slug, number)
-        if queued:
-            return
-        if draft:
-            self.api.send_graphql_query(slug.host, query.UNDRAFT, {"id": node})
-        data = self.api.send_graphql_query(slug.host, query.ENQUEUE, {"id": node, "sha": sha})
-        if not (data.get("enqueuePullRequest") or {}).get("mergeQueueEntry"):
-            raise ForgeError(f"{slug.url}/pull/{number} was not taken into GitHub's merge queue")
-
-    def is_queued(self, repo: RepoRef, number: int) -> bool:
-        """See `MergingForge.is_queued`."""
-        return self._read_queue_state(self.slug_for(repo), number)[2]
-
-    def _read_queue_state(self, slug: RepoSlug, number: int) -> tuple[str, bool, bool]:
-        names = {"owner": slug.owner, "name": slug.name, "number": number}
-        return query.read_queue_state(self.api.send_graphql_query(slug.host, query.QUEUED, names))
-
-    def _merge_at_head(self, repo: RepoRef, number: int, asked: dict[str, str]) -> PullRequest:
-        slug, sha = self.slug_for(repo), asked["sha"]
-        path = f"repos/{slug}/pulls/{number}"
-        refused = self._press_merge_button(slug, path, asked)
-        if refused is not None and "draft" in refused.message:
-            node, _, _ = self._read_queue_state(slug, number)
-            self.api.send_graphql_query(slug.host, query.UNDRAFT, {"id": node})
-            refused = self._press_merge_button(slug, path, asked)
-        pr = query.pull_request_from_rest(self.api.send_rest_request(slug.host, "GET", path))
-        if pr.state is PRState.MERGED and pr.head_sha == sha:
-            return pr
-        why = refused.message if refused else f"it is {pr.state} at {pr.head_sha[:12]}"
-        raise ForgeError(f"{pr.url} was not merged at {sha[:12]}: {why}") from refused
-
-    def _press_merge_button(
-        self, slug: RepoSlug, path: str, asked: dict[str, str]
-    ) -> RequestRefused | None:
-        """The merge button; what GitHub says against it."""
-        try:
-            self.api.send_rest_request(slug.host, "PUT", f"{path}/merge", asked)
-        except RequestRefused as error:
-            return error
-        return None
 
     def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.explain_unusable`."""

@@ -21,7 +21,7 @@ from typing import Any
 from orchestr.forges.github_remote import RepoSlug
 
 PULLS = 50  # in one query
-CONNECTIONS = 249  # in one query: 2 points
+CONNECTIONS = 349  # in one query: 3 points; 50 pull requests with 149 open threads and bases
 PAGE_SIZE = 50  # of one list, the first time and later
 
 _SAID = (

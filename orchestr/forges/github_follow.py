@@ -5,7 +5,7 @@ Owns the calls behind `FollowingForge`; the questions and their answers are
 
 Nothing is kept but what makes a later question cheaper, and a wrong guess of that costs a query,
 never a fact: which threads and bases to ask about at once, comments of resolved threads,
-annotations of checks that ended, who may write (half an hour).
+annotations of checks that ended, how far a commit is behind another, who may write (half an hour).
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class GitHubFollowing(GitHubBase):
         self._pulls_a_query = PULLS
         self._expected: dict[PullQuestion, tuple[Question, ...]] = {}
         self._lasting: dict[ListKey, PagedList] = {}
+        self._behind: dict[tuple[RepoSlug, str, str], int] = {}
         self._access: dict[tuple[RepoSlug, str], tuple[bool, float]] = {}
         self._statuses: dict[tuple[RepoSlug, str, str], tuple[str, str]] = {}
 
@@ -85,7 +86,7 @@ class GitHubFollowing(GitHubBase):
         self, host: str, pulls: Sequence[PullQuestion]
     ) -> dict[PullQuestion, PullRequestFacts]:
         with self._mutex:
-            reading = FactsReading(kept=dict(self._lasting))
+            reading = FactsReading(kept=dict(self._lasting), behind=dict(self._behind))
             expected = [each for pull in pulls for each in self._expected.get(pull, ())]
         self._ask_all(host, reading, list(dict.fromkeys([*pulls, *expected])))
         for slug, name in reading.names.items():
@@ -95,6 +96,7 @@ class GitHubFollowing(GitHubBase):
         made = {pull: reading.make_facts(pull, access) for pull in pulls}
         with self._mutex:
             self._lasting |= reading.find_lasting()
+            self._behind |= reading.behind
             for slug, sha, said in reading.find_own_statuses():
                 self._statuses[slug, sha, FEATURE_STATUS] = said
             for pull in pulls:

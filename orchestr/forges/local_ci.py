@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.errors import OrchestrError, explain_os_error
-from orchestr.files import is_disk_full
+from orchestr.files import is_disk_full, write_json
 from orchestr.forges.base import ForgeAway, RepoRef, WaitListener
 from orchestr.forges.ci_output import CiOutput
 from orchestr.forges.ci_results import (
@@ -35,6 +35,7 @@ from orchestr.forges.ci_results import (
     read_result,
     write_result,
 )
+from orchestr.forges.depends_on import ORIGINS_FILE, read_depends_on
 from orchestr.forges.followed import CheckState
 from orchestr.git.export import export_commit
 from orchestr.git.repo import Repo
@@ -60,6 +61,7 @@ TRIES = 3  # of a run that the machine was in the way of
 NOT_RUN = (126, 127)  # of a shell: not executable, not found
 KEPT = 1 << 16  # bytes of output that are looked at for what the sandbox says
 POLL = 0.1  # seconds
+ORIGINS = "origins.json"
 # What is printed stands in the log in its order, and no line of one stream cuts one of the other.
 IN_ONE_STREAM = 'exec 2>&1; eval "$1"'
 
@@ -105,7 +107,8 @@ CiWall = Callable[
 class LocalCi:
     """Runs ``command`` (of `sh -c`) where it is missing; ``stop`` ends it, ``told`` hears of the
     wait. ``timeout`` is in seconds. ``inside`` are the variables that make verbs for people refuse
-    to work in it: agents wrote what it runs."""
+    to work in it: agents wrote what it runs. ``locate`` names the folder of a repository's origin,
+    empty where it is none: what a pull request depends on must be readable in it."""
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class LocalCi:
         told: WaitListener | None = None,
         timeout: float = TIMEOUT,
         inside: Mapping[str, str] | None = None,
+        locate: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.command = command
         self.timeout = timeout
@@ -123,6 +127,7 @@ class LocalCi:
         self._stop = stop or threading.Event()
         self._told = told
         self._inside = dict(inside or {})
+        self._locate = locate
 
     def is_missing(self, results: Path, result: CiResult | None) -> bool:
         """Whether CI has to run on a commit whose result this is."""
@@ -149,7 +154,8 @@ class LocalCi:
         if self._told is not None:
             names = ", ".join(f"{o.repo.name} {o.branch}" for o in orders)
             longest = self.timeout * ((len(orders) + JOBS - 1) // JOBS)
-            self._told("local CI", f"running {self.command!r} on {names}", longest)
+            reason = f"{self.command!r} runs on {names}, for {longest / 60:.0f} min at most"
+            self._told("local CI", reason, 0.0)
         halt = threading.Event()
         with ThreadPoolExecutor(JOBS, "local-ci") as pool:
             runs: list[Future[None]] = []
@@ -226,9 +232,20 @@ class LocalCi:
             export_commit(order.objects, order.sha, tree, refs=base, origin=order.origin)
             body.write_text(order.body, encoding="utf-8", errors="replace")
             argv: tuple[str, ...] = ("sh", "-c", IN_ONE_STREAM, "ci", self.command)
+            origins = self._locate_siblings(order.body)
+            write_json(body.with_name(ORIGINS), origins)
             env = build_ci_environment(os.environ, order, body) | self._inside
             if self._wall is not None:
-                place = CiPlace(tree, work, (body, order.objects.common_dir()))
+                place = CiPlace(
+                    tree,
+                    work,
+                    (
+                        body,
+                        body.with_name(ORIGINS),
+                        order.objects.common_dir(),
+                        *map(Path, origins.values()),
+                    ),
+                )
                 argv, env = self._wall(order.repo, place, argv, env)
             done = run_command(
                 argv, cwd=tree, env=env, timeout=self.timeout, check=False, limit=KEPT,
@@ -246,6 +263,13 @@ class LocalCi:
             return None
         named_red = any(c.state is CheckState.FAILURE for c in output.checks.values())
         return judge_end(done, named_red=named_red, is_full=is_disk_full(work))
+
+    def _locate_siblings(self, body: str) -> dict[str, str]:
+        """The origins of the repositories of this forge that a body's `Depends-On` lines name."""
+        addresses, _ = read_depends_on(body)
+        names = dict.fromkeys(a.repository for a in addresses if not a.host)
+        found = {name: self._locate(name) for name in names}
+        return {name: folder for name, folder in found.items() if folder}
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +312,7 @@ def build_ci_environment(environ: Mapping[str, str], order: CiOrder, body: Path)
         "ORCHESTR_CI_SHA": order.sha,
         "ORCHESTR_CI_BODY_FILE": str(body),
         "ORCHESTR_CI_ORIGIN": str(order.origin or ""),
+        ORIGINS_FILE: str(body.with_name(ORIGINS)),
     }
     return {**filter_env(environ, (*ALLOWED, *NETWORK)), **QUIET, **more}
 

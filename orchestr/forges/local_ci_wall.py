@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from threading import Event
 
+from orchestr.errors import OrchestrError
 from orchestr.forges.base import ForgeError, RepoRef, WaitListener
 from orchestr.forges.local_ci import CiPlace, CiWall, LocalCi
+from orchestr.forges.local_origin import local_path
+from orchestr.git.repo import Repo
+from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.sandbox.choose import SandboxKind, choose_sandbox
 from orchestr.sandbox.enclose import enclose_command
 from orchestr.sandbox.mounts import SandboxError
 from orchestr.sandbox.wall import OWN_PLACES, NetworkPlan, WallRequest, locate_shared_places
 from orchestr.settings.records import Settings
+from orchestr.settings.repo_paths import repo_path
 
 CACHES = "ci"  # who shares the caches: not with checks, whose evidence they could change
 
@@ -22,8 +28,28 @@ def make_local_ci(settings: Settings, stop: Event | None, told: WaitListener | N
     places = settings.workspace
     inside = mark_inside(Surrounding(str(places.root), str(places.state), cell="", role="CI"))
     return LocalCi(
-        settings.forge.ci or "", wall=make_ci_wall(settings), stop=stop, told=told, inside=inside
+        settings.forge.ci or "",
+        wall=make_ci_wall(settings),
+        stop=stop,
+        told=told,
+        inside=inside,
+        locate=partial(locate_origin, settings),
     )
+
+
+def locate_origin(settings: Settings, name: str) -> str:
+    """The folder of a repository's origin; empty where it is none (an address may hold a login)."""
+    path = repo_path(settings, name)
+    if not path.is_dir():
+        return ""
+    try:
+        done = Repo(path).run_readonly(
+            "remote", "get-url", "--", "origin", answers=YES_OR_NO_REMOTE
+        )
+    except OrchestrError:
+        return ""
+    folder = local_path(done.text.strip(), path) if done.code == 0 else None
+    return str(folder.resolve()) if folder is not None and folder.is_dir() else ""
 
 
 def make_ci_wall(settings: Settings) -> CiWall | None:

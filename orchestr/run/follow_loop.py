@@ -198,6 +198,7 @@ class Follower:
                 result.skipped[name] = f"`{holder.command}` (pid {holder.pid}) works on it"
                 continue
             run.stop = self.stop
+            self.prepare_run(run)  # what a look waits for is shown, too
             runs.append(run)
         return runs
 
@@ -209,7 +210,6 @@ class Follower:
         try:
             with hold_leases([goals], break_lock=False):
                 run.id = new_run_id()
-                self.prepare_run(run)
                 forge = require_following_forge(run)
                 look = act_on_feature(run, cells, forge, self.warn, begins=begins)
                 result.features[name] = look

@@ -284,7 +284,6 @@ def test_a_forced_cell_keeps_its_plan_and_a_forgotten_plan_is_made_again(
         (["demo:b", "--yes"], "demo:b has no gate"),
         (["demo:a", "--gate", "plan", "--yes"], "demo:a has no gate 'plan'"),
         (["demo:a", "--yes"], "nothing to approve at its gate `publish` yet"),
-        (["demo", "--yes"], "'demo' is a feature"),
         (["demo:a", "--reason", "x"], "--reason is for --reject"),
     ],
 )
@@ -328,3 +327,20 @@ def test_a_publication_is_shown_with_its_evidence(workspace: MakeWorkspace) -> N
     shown = both(ws.run("approve", "demo:a", "--yes", code=0))
     assert f"  checks: fine passed, broken RED: exit 1, not 0 ({ws.cell_dir('a')}" in shown
     assert "    eve: 1 other: I read it.\n    - skippable: A name (a.txt:1)\n" in shown
+
+
+def test_a_feature_or_a_pattern_means_every_gate_that_waits(workspace: MakeWorkspace) -> None:
+    ws = gated(workspace, {"a1": {"approve": "publish"}, "a2": {"approve": "publish"}, "b": {}})
+    assert "nothing of demo waits" in ws.run("approve", "demo", "--yes", code=0).stdout
+    ws.run("run", "demo", code=1)
+    shown = ws.run("approve", "demo:a*", "--yes", code=0).stdout
+    for name in ("a1", "a2"):
+        assert f"What demo:{name} would publish" in shown
+        assert f"demo:{name}: what it would publish is approved" in shown
+        assert f"  --- {name}.txt\n  new file mode 100644\n  @@ -0,0 +1 @@\n  +" in shown
+    assert shown.count("  commits:\n    ") == 2
+    for name in ("a1", "a2"):
+        assert f"    Feature `demo`, cell `{name}` of 3 (T-1), repository `app`." in shown
+    assert "nothing of demo waits" in ws.run("approve", "demo", "--yes", code=0).stdout
+    ws.run("run", "demo", code=0)
+    assert len(ws.prs()) == 3

@@ -70,9 +70,7 @@ def test_bodies_and_refs_name_what_a_pull_request_depends_on(built: Workspace) -
     line = f"lib {ws.head('core', 'lib')} local://lib/pull/1 {origin}\n"
     assert ws.run("siblings", "--ref", ws.branch("app"), code=0).stdout == line
     every = ws.run("siblings", "--feature", "demo", code=0).stdout
-    assert [row.split()[2] for row in every.splitlines()] == [
-        "local://lib/pull/1", "local://lib/pull/2", "local://app/pull/1", "local://web/pull/1",
-    ] or len(every.splitlines()) == 4  # fmt: skip
+    assert sorted(row.split()[2] for row in every.splitlines()) == sorted(ws.prs())
     done = ws.run("siblings", "--ref", "nope", code=2)
     assert "no cell has the branch 'nope'" in done.stderr
 

@@ -75,11 +75,12 @@ def test_comments_below_threads_would_cost_ten_times_as_much() -> None:
     assert Price(parse(text), variables).points == 27
 
 
-def test_a_query_takes_what_two_points_pay_and_leaves_the_rest() -> None:
-    now, later = take_questions([*pulls(60), *threads(60)])
+def test_a_query_takes_what_three_points_pay_and_leaves_the_rest() -> None:
+    now, later = take_questions([*pulls(60), *threads(160)])
     assert len([q for q in now if isinstance(q, PullQuestion)]) == 50
     assert sum(map(count_connections, now)) == CONNECTIONS
-    assert len(now) + len(later) == 120
+    assert count_points(now) == 3
+    assert len(now) + len(later) == 220
     assert take_questions(pulls(60), 12)[0] == pulls(12)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestr.forges import github_rate_limit
+from orchestr.forges import github_merge, github_rate_limit
 from orchestr.forges.answers import answer_marker
-from orchestr.forges.base import ForgeAway, ForgeError
+from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import (
     CheckState,
     CiCheck,
@@ -493,3 +493,32 @@ def test_a_chain_is_linked_where_github_has_stacks(
     assert [stack["pulls"] for stack in github.stacks[SLUG]] == [[low, mid, top]]
     assert "other pull requests" in (forge.link_stack(world.repo, [low, top]) or "")
     assert forge.link_stack(world.repo, [low]) is not None
+
+
+def test_a_stack_is_merged_from_below(
+    world: GitHubFollowWorld, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub's merge button does not take them, its other way takes all below with it."""
+    monkeypatch.setattr(github_merge, "MERGE_PAUSE", 0.01)
+    world.branch("low", "a")
+    sha = world.branch("mid", "b", start="low")
+    world.branch("top", "c", start="mid")
+    low, mid, top = world.pull("low"), world.pull("mid", "low"), world.pull("top", "mid")
+    github.offers_stacks = True
+    assert world.forge.link_stack(world.repo, [low, mid, top]) is None
+    merge = world.forge.merge_pull_request
+
+    with pytest.raises(ForgeError, match=f"#{low} below it in its stack is not merged yet"):
+        merge(world.repo, mid, sha=sha)
+    head = github.pull(low)["head_sha"]
+    assert merge(world.repo, low, sha=head).state is PRState.MERGED
+    git(world.clone, "push", "-q", "origin", ":low")
+    with pytest.raises(ForgeError, match="Head branch was modified"):
+        merge(world.repo, mid, sha=head)
+    github.change(mid, merging={"sha": sha})  # by a process that was killed
+    monkeypatch.setattr(github_merge, "MERGE_LOOKS", 3)
+    with pytest.raises(ForgeAway, match="still being merged"):
+        merge(world.repo, mid, sha=sha)
+    github.change(mid, merging=None)
+    assert merge(world.repo, mid, sha=sha).state is PRState.MERGED
+    assert github.pull(top)["state"] == "open"

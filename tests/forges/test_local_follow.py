@@ -149,7 +149,7 @@ def test_ci_runs_in_a_checkout_of_its_commit_with_a_clean_environment(
     seen = {path.name: path.read_text() for path in (out / str(number)).iterdir()}
     env = dict(line.split("=", 1) for line in seen["env"].splitlines() if "=" in line)
     ours = {name: value for name, value in env.items() if name.startswith("ORCHESTR_CI_")}
-    assert ours.pop("ORCHESTR_CI_BODY_FILE")
+    assert ours.pop("ORCHESTR_CI_BODY_FILE") and ours.pop("ORCHESTR_CI_ORIGINS_FILE")
     assert ours == {
         "ORCHESTR_CI_REPO": "platform",
         "ORCHESTR_CI_BRANCH": "one",

@@ -47,7 +47,7 @@ def find_plan_deviation(ctx: CellContext, head: HeadRecord) -> PlanDeviation | N
     names = list_named_paths(text)
     changed = ctx.repo.changed_paths(head.base, head.head)
     beside = tuple(path for path in changed if not is_named(path, names)) if names else ()
-    said = _read_explanation(ctx) if beside else ""
+    said = read_last_words(ctx) if beside else ""
     return PlanDeviation(head.head, beside, bool(names) or not changed, said)
 
 
@@ -91,12 +91,13 @@ def is_named(path: str, names: Iterable[str]) -> bool:
     return False
 
 
-def _read_explanation(ctx: CellContext) -> str:
-    """What the author said last, without secrets; empty where there is nothing."""
+def read_last_words(ctx: CellContext, limit: int = EXPLAINED) -> str:
+    """What the author said last, without secrets, its end cut at ``limit`` characters; empty where
+    there is nothing."""
     done = ImplementRecord.read(ctx.dir)
     attempt = attempts.read_attempt(ctx.dir, done.attempt) if done and done.attempt else None
     if attempt is None:
         return ""
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
     text = redact(read_last_answer(ctx, attempt), launch_secrets(folder))
-    return clean_text(text, EXPLAINED).strip()
+    return clean_text(text, limit).strip()

@@ -19,6 +19,7 @@ from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.push_head import push_head
 from orchestr.cell.phases.run_phase import PhaseResult
+from orchestr.cell.pull_request.chosen_base import apply_chosen_base
 from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
 from orchestr.cell.pull_request.dress import dress_pull_request
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
@@ -32,10 +33,9 @@ from orchestr.cell.pull_request.former_branches import (
 from orchestr.cell.pull_request.text import (
     body_block,
     evidence_digest,
-    former_titles,
     opens_as_draft,
+    own_titles,
     pr_title,
-    pr_titles,
 )
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.forges.base import PRExists, PRState, PullRequest
@@ -267,7 +267,8 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
 
     A ``new_branch`` has none: a forge closes what loses its branch. So it is not asked.
     """
-    forge, base, title = ctx.run.forge, pr_base(ctx), pr_title(ctx)
+    forge, title = ctx.run.forge, pr_title(ctx)
+    base = apply_chosen_base(ctx.dir, pr_base(ctx))
     block = body_block(ctx)
     found = None if new_branch else _find_open_pr(ctx)
     if found is None:
@@ -288,10 +289,7 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
         else:
             ctx.emit(EventKind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
             return made
-    known = PublishRecord.read(ctx.dir)
-    # A forgotten cell has no record, and one of an early version no title.
-    given = {known.title} if known is not None and known.title else {*former_titles(ctx)}
-    ours = found.title in {*given, *pr_titles(ctx)}  # else a person wrote it: it stays
+    ours = found.title in own_titles(ctx, PublishRecord.read(ctx.dir))
     return update_pull_request(ctx, found, block, base=base, title=title if ours else None)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.notes import NOT_EVALUATED, read_notes
+from orchestr.cell.pull_request.chosen_base import apply_chosen_base
 from orchestr.cell.pull_request.options import pull_request_options
 from orchestr.forges import body, body_evidence
 from orchestr.forges.base import PRState
@@ -27,6 +28,7 @@ from orchestr.state.results import (
     ImplementOutcome,
     ImplementRecord,
     PlanDeviation,
+    PublishRecord,
     WorktreeMarker,
     digest,
     read_line,
@@ -45,10 +47,15 @@ def pr_titles(ctx: CellContext) -> tuple[str, str]:
     return _title_forms(ctx, None)
 
 
-def former_titles(ctx: CellContext) -> tuple[str, str]:
-    """The two titles that a version without `metadata.type` gave."""
+def own_titles(ctx: CellContext, known: PublishRecord | None) -> set[str]:
+    """The titles that we gave the pull request: any other one is a person's, and stays.
+
+    ``known`` is the record of its publication. A forgotten cell has none, and one of an early
+    version no title: then those count that a version without `metadata.type` gave.
+    """
     kind = "test" if ctx.cell.action is Action.PUSH else body.DEFAULT_TYPE
-    return _title_forms(ctx, kind)
+    given = {known.title} if known is not None and known.title else {*_title_forms(ctx, kind)}
+    return {*given, *pr_titles(ctx)}
 
 
 def _title_forms(ctx: CellContext, type_: str | None) -> tuple[str, str]:
@@ -57,11 +64,18 @@ def _title_forms(ctx: CellContext, type_: str | None) -> tuple[str, str]:
     return title, f"[partial] {title}"[: body.TITLE_LIMIT]
 
 
-def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> str:
+def body_block(
+    ctx: CellContext,
+    links: Mapping[str, PRLink] | None = None,
+    *,
+    draft: bool | None = None,
+    base: str | None = None,
+) -> str:
     """Our part of the text, from what is known now. Equal facts give an equal text.
 
     ``links`` are the feature's (`feature_links`), for a caller that writes several bodies at one
-    moment; by default they are read here.
+    moment; by default they are read here. ``draft`` and ``base`` are what the pull request is going
+    to have, where it is changed with its text.
     """
     marker = WorktreeMarker.read(ctx.dir)
     checks, review = Evidence.read(ctx.dir / CHECKS), Evidence.read(ctx.dir / REVIEW)
@@ -70,10 +84,10 @@ def body_block(ctx: CellContext, links: Mapping[str, PRLink] | None = None) -> s
     text = body.render_block(
         ctx.run.feature,
         ctx.cell,
-        base=marker.base_ref if marker else "",
+        base=base or apply_chosen_base(ctx.dir, marker.base_ref if marker else ""),
         links=known,
         stack=ctx.plan.stack,
-        draft=_shows_draft(ctx),
+        draft=_shows_draft(ctx) if draft is None else draft,
         partial=is_partial(ctx),
         evidence=(
             body_evidence.render_checks(valid_checks(checks, review), notes.unchecked),

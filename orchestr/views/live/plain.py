@@ -240,7 +240,7 @@ def _event_words(event: Event) -> list[str]:
             return [f"forge away for {_text(details.repo)}: {_text(details.reason)}"]
         case ForgeWaits():
             wait = details.wait_s
-            more = f", goes on in {format_duration(wait)}" if wait is not None else ""
+            more = f", goes on in {format_duration(wait)}" if wait else ""
             return [f"waiting for {_text(details.host)}: {_text(details.reason)}{more}"]
         case AttemptClosed() | PushIntended() | ResultWritten():
             return []

@@ -7,23 +7,22 @@ could not write down any more.
 from __future__ import annotations
 
 from orchestr.cell import approval
-from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.gates import current_gate_digest
 from orchestr.cell.notes import read_notes
-from orchestr.cell.phases import cross_checks, publish
+from orchestr.cell.phases import cross_checks
 from orchestr.cell.pull_request.text import pull_request_url
 from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.cell.worktree.signing import sign_command
 from orchestr.files import cache_record_reads
 from orchestr.process.lease import read_lease
-from orchestr.spec.checks import Gate
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.cell_state import interpret_view
 from orchestr.state.landing_transitions import AFTER_PHASES
 from orchestr.state.replay import CellView, replay, reset_interrupted
-from orchestr.state.results import ImplementOutcome, PlanRecord, WorktreeMarker
+from orchestr.state.results import WorktreeMarker
 from orchestr.state.states import CellState
 from orchestr.tasks.stale import stale_phases
 from orchestr.views.model import CellFacts, CrossFacts, FeatureStatus
@@ -121,18 +120,6 @@ def read_gates(ctx: CellContext) -> tuple[dict[str, str | None], ...]:
             row[word] = (getattr(said, word) or None) if said is not None else None
         found.append(row)
     return tuple(found)
-
-
-def current_gate_digest(ctx: CellContext, gate: Gate) -> str | None:
-    """The digest of what a gate is about now; None while there is nothing to look at."""
-    if gate is Gate.PLAN:
-        planned, text = PlanRecord.read(ctx.dir), read_plan(ctx)
-        if not ctx.cell.has_plan_phase or planned is None or not planned.digest or text is None:
-            return None
-        return approval.plan_digest(text, ctx.cell.todo)
-    head = ctx.read_head()
-    ready = head is not None and head.outcome is not ImplementOutcome.NO_CHANGE_NEEDED
-    return publish.gate_digest(ctx, head) if ready and head is not None else None
 
 
 SETTLED = (

@@ -80,6 +80,19 @@ def write_stdout(text: str) -> None:
     sys.stdout.write(substitute_program_name(text))
 
 
+def write_paged(text: str) -> None:
+    """Part of the answer on stdout, through the user's pager where a person reads it."""
+    from orchestr.process.terminal_program import page_text
+
+    shown = substitute_program_name(text)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        sys.stdout.write(shown)
+        return
+    sys.stdout.flush()
+    if not page_text(shown, os.environ):
+        sys.stdout.write(shown)
+
+
 def silence_stdout() -> None:
     """After a closed pipe: what Python still holds for stdout goes nowhere."""
     try:

@@ -51,6 +51,8 @@ class RestDoor(People):
             ("GET", f"pulls/{number}", self._get),
             ("PATCH", f"pulls/{number}", self._edit),
             ("PUT", f"pulls/{number}/merge", self._press),
+            ("PUT", f"pulls/{number}/merge-async", self._merge_later),
+            ("GET", f"pulls/{number}/merge-async/(\\w+)", self._merge_now),
             ("POST", f"issues/{number}/comments", self._comment),
             ("POST", f"pulls/{number}/comments/{number}/replies", self._reply),
             ("GET", f"issues/{number}", self._get_issue),
@@ -102,11 +104,40 @@ class RestDoor(People):
             raise Refusal(405, "Pull Request is still a draft")
         if self.protected:
             raise Refusal(405, self.protected)
+        if self.find_stack(slug, int(number)) is not None:
+            raise Refusal(405, "This pull request is part of a stack: use the asynchronous merge")
         quicker, self.quicker = self.quicker, None
         if quicker is not None:
             quicker()
         self.merge(slug, int(number), asked)
         return 200, {"merged": True}
+
+    def _merge_later(self, slug: str, number: str, asked: Mapping[str, Any]) -> Answer:
+        pull = self.one(slug, int(number))
+        if pull.get("merging"):
+            raise Refusal(409, "A merge request already exists for this pull request")
+        pull["merging"] = dict(asked)
+        self.save()
+        return 202, {"status": "pending", "details": {"message": "enqueued", "uuid": "u1"}}
+
+    def _merge_now(self, slug: str, number: str, uuid: str, _: Any) -> Answer:
+        """GitHub gets round to it: this one with all below it."""
+        stack = self.find_stack(slug, int(number))
+        assert stack is not None
+        for each in stack["pulls"][: stack["pulls"].index(int(number)) + 1]:
+            pull = self.one(slug, each)
+            if pull["state"] == "open":
+                asked = self.one(slug, int(number)).pop("merging", {})
+                try:
+                    self.merge(slug, each, asked)
+                except Refusal as refusal:
+                    return 200, {"status": "failed", "details": refusal.body}
+                self.follow(slug)
+        return 200, {"status": "merged", "details": {"message": "Pull request was merged."}}
+
+    def find_stack(self, slug: str, number: int) -> Row | None:
+        """The stack that a pull request is in."""
+        return next((s for s in self.stacks.get(slug, []) if number in s["pulls"]), None)
 
     def shown(self, pull: Mapping[str, Any]) -> dict[str, Any]:
         """A pull request as REST shows it."""
@@ -125,6 +156,7 @@ class RestDoor(People):
             "merge_commit_sha": pull.get("made"),
             "created_at": pull["created_at"],
             "updated_at": pull["updated_at"],
+            "stack": self.find_stack(pull["slug"], pull["number"]),
         }
 
     # --- what is said --------------------------------------------------------------------------
@@ -264,15 +296,15 @@ class RestDoor(People):
 
     def _list_stacks(self, slug: str, wanted: Mapping[str, str]) -> Answer:
         number = int(wanted["pull_request"])
-        return 200, [s for s in map(_show_stack, self._stacks(slug))
-                     if number in [p["number"] for p in s["pull_requests"]]]  # fmt: skip
+        found = [stack for stack in self._stacks(slug) if number in stack["pulls"]]
+        return 200, [self._show_stack(slug, stack) for stack in found]
 
     def _make_stack(self, slug: str, asked: Mapping[str, Any]) -> Answer:
         stacks = self._stacks(slug)
         self._must_be_chain(slug, asked["pull_requests"])
         stacks.append({"number": 40 + len(stacks), "pulls": list(asked["pull_requests"])})
         self.save()
-        return 201, _show_stack(stacks[-1])
+        return 201, self._show_stack(slug, stacks[-1])
 
     def _add_to_stack(self, slug: str, number: str, asked: Mapping[str, Any]) -> Answer:
         for stack in self._stacks(slug):
@@ -280,7 +312,7 @@ class RestDoor(People):
                 self._must_be_chain(slug, [stack["pulls"][-1], *asked["pull_requests"]])
                 stack["pulls"] += asked["pull_requests"]
                 self.save()
-                return 200, _show_stack(stack)
+                return 200, self._show_stack(slug, stack)
         raise Refusal(404, "Not Found")
 
     def _must_be_chain(self, slug: str, numbers: list[int]) -> None:
@@ -289,7 +321,11 @@ class RestDoor(People):
             if high["base"] != low["head"]:
                 raise invalid("Pull requests must form a stack")
 
-
-def _show_stack(stack: Row) -> Row:
-    pulls = [{"number": number} for number in stack["pulls"]]
-    return {"number": stack["number"], "pull_requests": pulls}
+    def _show_stack(self, slug: str, stack: Row) -> Row:
+        pulls = [self.one(slug, number) for number in stack["pulls"]]
+        merged = [pull["updated_at"] if pull["state"] == "merged" else None for pull in pulls]
+        rows = [
+            {"number": pull["number"], "merged_at": at}
+            for pull, at in zip(pulls, merged, strict=True)
+        ]
+        return {"number": stack["number"], "pull_requests": rows}
