@@ -38,6 +38,7 @@ from orchestr.handoff.prepare import (
 )
 from orchestr.handoff.records import ActionKind, Choice, HandoffAction, HandoffRecord
 from orchestr.run.check_signing import refuse_unsigned_landing
+from orchestr.run.final_report import report_at_end
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.notify import Notifier
 from orchestr.run.start import hold_leases, lease_record, new_run_id
@@ -213,8 +214,10 @@ def _land(run: FeatureRun, request: Request, record: HandoffRecord) -> tuple[int
     """Land the feature; what the journal says of it belongs to the record."""
     with Notifier([run]) as notifier, hold_landing_lease([run]):
         run.listener = notifier.show_event
-        observe_pull_requests(run)
-        code = land_features([run], quiet=request.json, notifier=notifier)
+        with report_at_end([run], "land", notifier) as end:
+            observe_pull_requests(run)
+            end.code = land_features([run], quiet=request.json, notifier=notifier, ending=end)
+    code = end.code
     rows = tuple(
         {"at": event.ts, "kind": str(event.kind), "cell": event.cell, **event.data}
         for event in run.journal.read()

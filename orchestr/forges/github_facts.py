@@ -112,10 +112,11 @@ class PullQuestion:
 
 @dataclass(frozen=True, slots=True)
 class BaseQuestion:
-    """Where a branch is, its checks, and whether pull requests into it must be up to date."""
+    """Where a branch is, its checks, and whether pull requests into it must be up to date; of the
+    default branch without ``branch``."""
 
     slug: RepoSlug
-    branch: str
+    branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +240,16 @@ def _write_question(n: int, question: Question) -> tuple[str, _Given]:
             )
             return _in_repository(n, slug, text, {"n": ("Int!", number)})
         case BaseQuestion(slug, branch):
+            ref = f"ref(qualifiedName: $b{n})" if branch else "ref: defaultBranchRef"
             text = (
-                f"ref(qualifiedName: $b{n}) {{ target {{ oid ... on Commit {{ statusCheckRollup"
+                f"{ref} {{ name target {{ oid ... on Commit {{ statusCheckRollup"
                 f" {{ id {PageKind.CONTEXTS.select()} }} }} }}"
                 " branchProtectionRule { requiresStrictStatusChecks }"
                 " rules(first: 50) { nodes { parameters { ... on RequiredStatusChecksParameters"
                 " { strictRequiredStatusChecksPolicy } } } } }"
             )
-            return _in_repository(n, slug, text, {"b": ("String!", f"refs/heads/{branch}")})
+            named = {"b": ("String!", f"refs/heads/{branch}")} if branch else {}
+            return _in_repository(n, slug, text, named)
         case BehindQuestion(slug, base, head):
             text = (
                 f"ref(qualifiedName: $b{n}) {{ compare(headRef: $h{n})"

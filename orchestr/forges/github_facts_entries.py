@@ -168,6 +168,15 @@ def read_check(entry: Node, below: PagedList | None) -> CiCheck:
     )
 
 
+def sum_checks(checks: Collection[CiCheck]) -> str | None:
+    """What a pull request shows of its checks, as `PullRequest.checks` has it. GitHub's own sum
+    counts our status, which says of others what this one would then say of itself."""
+    states = {check.state for check in checks}
+    if states & {CheckState.FAILURE, CheckState.CANCELLED}:
+        return "failure"
+    return "pending" if CheckState.PENDING in states else "success" if states else None
+
+
 def read_run_state(entry: Node) -> CheckState:
     if entry["status"] != "COMPLETED":
         return CheckState.PENDING

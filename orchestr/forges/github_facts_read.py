@@ -40,6 +40,7 @@ from orchestr.forges.github_facts_entries import (
     read_review_comment,
     rollup_at_head,
     rollup_of,
+    sum_checks,
     tip_of,
     wants_newest,
 )
@@ -95,12 +96,8 @@ class FactsReading:
         match question:
             case PullQuestion():
                 return self._read_pull(question, answer["pullRequest"], is_denied=is_denied)
-            case BaseQuestion(slug, branch):
-                self.bases[slug, branch] = answer["ref"] or {}
-                if is_denied:
-                    self.withheld.add(question)
-                rollup = rollup_of(answer["ref"])
-                return self._read_list(rollup, PageKind.CONTEXTS) if rollup else []
+            case BaseQuestion():
+                return self._read_base(question, answer["ref"], is_denied=is_denied)
             case BehindQuestion(slug):
                 compared = (answer["ref"] or {}).get("compare")
                 if compared:
@@ -123,6 +120,18 @@ class FactsReading:
         if rollup:
             more += self._read_list(rollup, PageKind.CONTEXTS, question.number)
         return more
+
+    def _read_base(
+        self, question: BaseQuestion, ref: Node | None, *, is_denied: bool
+    ) -> list[Question]:
+        branch = question.branch or (str(ref["name"]) if ref else "")
+        named = BaseQuestion(question.slug, branch)
+        self.asked.add(named)
+        self.bases[named.slug, branch] = ref or {}
+        if is_denied:
+            self.withheld.add(named)
+        rollup = rollup_of(ref)
+        return self._read_list(rollup, PageKind.CONTEXTS) if rollup else []
 
     def _read_list(self, owner: Node, kind: PageKind, number: int = 0) -> list[Question]:
         """The first page of a list, which came with its owner."""
@@ -271,12 +280,13 @@ class FactsReading:
             None, (self._read_thread(entry) for entry in self._entries(pull, PageKind.THREADS))
         )
         reviews = (read_review(e) for e in said if e["__typename"] == "PullRequestReview")
+        checks = self._read_checks(rollup_at_head(pull), question.number)
         return PullRequestFacts(
-            pr=pr,
+            pr=replace(pr, checks=sum_checks(checks)),
             node_id=str(pull["id"]),
             mergeability=self._read_mergeability(slug, pull, base),
             labels=tuple(str(label["name"]) for label in self._entries(pull, PageKind.LABELS)),
-            checks=self._read_checks(rollup_at_head(pull), question.number),
+            checks=checks,
             threads=tuple(threads),
             reviews=tuple(filter(None, reviews)),
             base_sha=tip_of(base) or tip_of(pull["baseRef"]),

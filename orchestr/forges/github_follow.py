@@ -87,7 +87,7 @@ class GitHubFollowing(GitHubBase):
     ) -> dict[PullQuestion, PullRequestFacts]:
         with self._mutex:
             reading = FactsReading(kept=dict(self._lasting), behind=dict(self._behind))
-            expected = [each for pull in pulls for each in self._expected.get(pull, ())]
+            expected = [each for pull in pulls for each in self._expect(pull)]
         self._ask_all(host, reading, list(dict.fromkeys([*pulls, *expected])))
         for slug, name in reading.names.items():
             self.follow_rename(slug, name)
@@ -100,8 +100,16 @@ class GitHubFollowing(GitHubBase):
             for slug, sha, said in reading.find_own_statuses():
                 self._statuses[slug, sha, FEATURE_STATUS] = said
             for pull in pulls:
-                self._expected[pull] = tuple(_expect(reading, pull))
+                branch = reading.find_base(pull)
+                if branch is not None:
+                    base = BaseQuestion(pull.slug, branch)
+                    self._expected[pull] = (base, *reading.find_open_threads(pull))
         return {pull: facts for pull, facts in made.items() if facts is not None}
+
+    def _expect(self, pull: PullQuestion) -> tuple[Question, ...]:
+        """What a reading of a pull request will want beside it: what the last one wanted, at first
+        the default branch, which most are for."""
+        return self._expected.get(pull) or (BaseQuestion(pull.slug),)
 
     def _ask_all(self, host: str, reading: FactsReading, asked: Sequence[Question]) -> None:
         """Ask until nothing is left to ask."""
@@ -280,14 +288,6 @@ class GitHubFollowing(GitHubBase):
                     break
                 return match[1]
         raise ForgeError(f"{slug.url}: the thread at {thread.path} is gone")
-
-
-def _expect(reading: FactsReading, pull: PullQuestion) -> list[Question]:
-    """What the next reading of a pull request will want beside it."""
-    branch = reading.find_base(pull)
-    if branch is None:
-        return []
-    return [BaseQuestion(pull.slug, branch), *reading.find_open_threads(pull)]
 
 
 def find_status(combined: Any, context: str) -> tuple[str, str]:

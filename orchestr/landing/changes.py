@@ -6,7 +6,9 @@ Reads result files, journal and git; decides nothing about order (`orchestr.land
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.phases.publish import pr_base
 from orchestr.cell.phases.run_phase import phase_module
+from orchestr.cell.pull_request.chosen_base import apply_chosen_base
 from orchestr.cell.pull_request.text import is_partial, pr_title
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError, Unavailable
@@ -82,6 +84,11 @@ def hold_reason(ctx: CellContext, head: HeadRecord | None) -> str:
             return f"{phase}: {why}" if head is not None else NOT_BUILT
     if head is None:
         return NOT_BUILT
+    own = pr_base(ctx)
+    chosen = apply_chosen_base(ctx.dir, own)
+    if chosen != own:  # what a person sent elsewhere does not land here
+        what = f"its pull request is for {chosen} since the hand-off"
+        return f"{what}: write `base: {chosen}` in its spec"
     return "it is partial: something of it is red" if is_partial(ctx) else ""
 
 

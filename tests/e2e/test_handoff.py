@@ -116,6 +116,11 @@ def test_another_base_stays(ws: Workspace) -> None:
     ws.edit_spec("title: The demo", "title: Another title")
     ws.run("run", "demo", code=0)
     assert ws.pr("app")["base"] == "release" and "Goes into `release`" in ws.pr("app")["body"]
+    done = ws.run("land", "demo", code=1)
+    assert (
+        "its pull request is for release since the hand-off: write `base: release`" in done.stdout
+    )
+    assert (ws.pr("core")["state"], ws.pr("app")["state"]) == ("merged", "open")
 
 
 def test_landing_is_part_of_the_record(ws: Workspace) -> None:

@@ -29,14 +29,18 @@ def documented_step() -> str:
     )
 
 
-def run_step(script: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """As a runner of CI does it: `bash -e`, in the checkout."""
-    programs = cwd.parent / "programs"
-    programs.mkdir(exist_ok=True)
-    program = programs / "orchestr"
+def make_program(folder: Path) -> Path:
+    """`orchestr`, as an installation puts it on the PATH."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "orchestr"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m orchestr "$@"\n')
     program.chmod(0o755)
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    return program
+
+
+def run_step(script: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """As a runner of CI does it: `bash -e`, in the checkout."""
+    path = f"{make_program(cwd.parent / 'programs').parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-e", "-c", script], cwd=cwd, env={**os.environ, **env, "PATH": path},
         capture_output=True, text=True, check=False,
@@ -127,6 +131,27 @@ def test_the_documented_job_checks_out_what_the_body_names(
 
     event.write_text(json.dumps({"ref": "refs/heads/main"}))  # a push: no pull request
     assert run_step("orchestr siblings", checkout, env).stdout == ""
+
+
+def test_ci_of_the_local_forge_takes_the_siblings(workspace: MakeWorkspace, tmp_path: Path) -> None:
+    """Green only with the upstream's change: on its own base this CI is red."""
+    program = make_program(tmp_path / "programs")
+    ws = workspace(
+        repos=(),
+        cells={"core": {"repo": "lib"}, "app": {"repo": "app", "depends_on": ["core"]}},
+        settings={"forge": {"ci": f"PATH='{program.parent}':$PATH sh ci.sh"}},
+    )
+    step = PAGE.split("```sh\n")[1].split("```")[0]
+    ws.repo("lib", {"ci.sh": "true\n"})
+    ws.repo("app", {"ci.sh": f"set -e\n{step}test -e siblings/lib/core.txt\n"})
+    ws.run("run", "demo", code=0)
+    ws.run("follow", "demo", "--once", code=0)
+    results = {}
+    for path in (ws.root / ".orchestr" / "forge" / "app" / "ci").glob("*.json"):
+        results[path.stem] = json.loads(path.read_text())
+    heads = ws.heads("app")
+    assert "success" in json.dumps(results[heads[ws.branch("app")]])
+    assert "failure" in json.dumps(results[heads["main"]])
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,12 @@ def said(number: int, login: str = "rita", **more: Any) -> Node:
 
 def base(**more: Any) -> Node:
     target = {"oid": TIP, "statusCheckRollup": more.pop("rollup", None)}
-    return {"target": target, "branchProtectionRule": None, "rules": listed()} | more
+    return {
+        "name": "main",
+        "target": target,
+        "branchProtectionRule": None,
+        "rules": listed(),
+    } | more
 
 
 def answer(node: Node | None) -> Node:
@@ -163,6 +168,18 @@ def facts(reading: FactsReading, access: Any = ()) -> Any:
 def test_a_pull_request_that_is_gone_is_none() -> None:
     reading, more = read(None)
     assert (facts(reading), more) == (None, [])
+
+
+def test_the_default_branch_need_not_be_named() -> None:
+    reading = FactsReading()
+    data = {"r0": answer(pull()), "r1": {"nameWithOwner": "o/r", "ref": base()}}
+    assert reading.read_answers([PULL, BaseQuestion(SLUG)], data, ()) == []
+    assert facts(reading).base_sha == TIP
+    reading = FactsReading()
+    other = answer(pull(baseRefName="low"))
+    assert reading.read_answers([PULL, BaseQuestion(SLUG)], data | {"r0": other}, ()) == [
+        BaseQuestion(SLUG, "low")
+    ]
 
 
 def test_another_form_than_asked_for_is_an_error() -> None:
@@ -271,6 +288,8 @@ def test_statuses_are_checks_but_our_own_is_not() -> None:
     assert (found.name, found.state, found.id, found.is_required, found.summary) == (
         "buildkite", CheckState.FAILURE, "", True, "red",
     )  # fmt: skip
+    assert facts(reading).pr.checks == "failure"
+    assert facts(read(pull(rollup=rollup(ours)))[0]).pr.checks is None
     assert reading.find_own_statuses() == [(SLUG, HEAD, ("pending", "red"))]
 
 

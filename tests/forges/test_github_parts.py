@@ -89,7 +89,12 @@ def queries() -> list[str]:
     pages = [PageQuestion("x", kind, None, number) for kind in PageKind for number in (0, 7)]
     pages = [page for page in pages if not page.number or page.kind is PageKind.CONTEXTS]
     pulls = [PullQuestion(slug, n) for n in (1, 2)]
-    rest = [BaseQuestion(slug, "main"), BehindQuestion(slug, "main", "one"), *pages]
+    rest = [
+        BaseQuestion(slug),
+        BaseQuestion(slug, "main"),
+        BehindQuestion(slug, "main", "one"),
+        *pages,
+    ]
     facts = [build_query(each)[0] for each in ([*pulls, *rest], pulls, rest)]
     fixed = [COMMENTS, QUEUED, UNDRAFT, ENQUEUE, REVIEWERS, GENERAL, IN_THREAD]
     return [many, build_rights_query(0), build_rights_query(3), *fixed, *facts]

@@ -9,7 +9,7 @@ commit. Reads only.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.text import feature_links, pull_request_url
@@ -110,7 +110,7 @@ def ask_forge(
     for address in addresses:
         plain, ctx, pr = describe_address(address), owners.get(address.url), seen.get(address.url)
         if ctx is None:
-            found.append(plain)
+            found.append(replace(plain, clone=plain.clone or _find_clone(runs, plain.repository)))
             continue
         commit = pr.head_sha if pr is not None else None
         found.append(
@@ -143,6 +143,13 @@ def _find_pull_requests(
             continue
         found |= {pr.url.rstrip("/"): pr for prs in answer.values() for pr in prs}
     return found, warnings
+
+
+def _find_clone(runs: Sequence[FeatureRun], name: str) -> str:
+    """The origin of a repository of the workspace. In the sandbox of the local CI the records are
+    hidden, and the settings and clones below the workspace are not."""
+    cells = (run.cell_context(c.name) for run in runs for c in run.feature.cells if c.repo == name)
+    return next((_origin_of(ctx) for ctx in cells), "")
 
 
 def _origin_of(ctx: CellContext) -> str:

@@ -72,6 +72,7 @@ class GraphDoor(People):
             return self._ref(slug, qualifiedName.removeprefix("refs/heads/"))
 
         return {"pullRequests": pulls, "pullRequest": one, "isArchived": False, "ref": ref,
+                "defaultBranchRef": lambda _info: self._ref(slug, "main"),
                 "nameWithOwner": slug, "viewerPermission": self.permission}  # fmt: skip
 
     def _queued(self, slug: str, pull: Row) -> Callable[..., bool]:
