@@ -33,6 +33,7 @@ from orchestr.follow.tick import FeatureLook, act_on_feature
 from orchestr.forges.base import ForgeAway
 from orchestr.process.attached import run_attached
 from orchestr.process.lease import Lease, read_lease
+from orchestr.run.final_report import announce_report, write_final_report
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.start import hold_leases, lease_record, new_run_id
 from orchestr.run.workspace import Session
@@ -72,6 +73,13 @@ class LookResult:
         return any(isinstance(step, Rest) and step.state == PARK for step in steps)
 
     @property
+    def told(self) -> tuple[object, ...]:
+        """All that is shown of it but the time."""
+        steps = {name: {cell: step.why for cell, step in one.steps.items()}
+                 for name, one in self.features.items()}  # fmt: skip
+        return steps, self.skipped, self.away
+
+    @property
     def is_over(self) -> bool:
         """Whether no pull request is open any more."""
         known = not self.away and not self.skipped
@@ -103,26 +111,45 @@ class Follower:
     warn: Warn
     prepare_run: Callable[[FeatureRun], None] = lambda _run: None
     stop: threading.Event = field(default_factory=threading.Event)
+    id: str = field(default_factory=new_run_id)
     _logs: LogReader | None = None
+    _acted: dict[str, FeatureRun] = field(default_factory=dict)
     _said_away: str = ""
+    _has_changed: bool = False
 
     def follow(self) -> ExitCode:
         """Look until there is nothing to follow, the time is over, or a signal says so."""
         end = None if self.options.seconds is None else time.monotonic() + self.options.seconds
-        pause = 0.0
         with self._hold_follow_leases():
-            while True:
-                result = self._look_and_build()
-                if self.options.once and result.has_built and not self.stop.is_set():
-                    result = self._look_again(result)
+            result = self._look_until(end)
+            self._report(result)
+        return self._exit_code(result)
+
+    def _look_until(self, end: float | None) -> LookResult:
+        """The last look. One that is like the one before it is not shown again."""
+        pause, shown = 0.0, None
+        while True:
+            result = self._look_and_build()
+            self._has_changed |= result.has_changed
+            if self.options.once and result.has_built and not self.stop.is_set():
+                result = self._look_again(result)
+            if self.options.once or result.told != shown:
                 self.show(result)
-                if self.options.once or result.is_over or self.stop.is_set():
-                    return self._exit_code(result)
-                pause = choose_pause(pause, result, Session(self.root).settings.follow)
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    return self._exit_code(result)
-                self.stop.wait(pause if left is None else min(pause, left))
+            shown = result.told
+            if self.options.once or result.is_over or self.stop.is_set():
+                return result
+            pause = choose_pause(pause, result, Session(self.root).settings.follow)
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return result
+            self.stop.wait(pause if left is None else min(pause, left))
+
+    def _report(self, result: LookResult) -> None:
+        """The final report, where anything was done."""
+        runs = list(self._acted.values())
+        if runs and self._has_changed:
+            folder = write_final_report(runs, "follow", int(self._exit_code(result)))
+            announce_report(folder, runs, None)
 
     def _exit_code(self, result: LookResult) -> ExitCode:
         if self.stop.is_set():
@@ -209,7 +236,8 @@ class Follower:
         goals = FeatureGoals(run, [], CellSelection(), [])
         try:
             with hold_leases([goals], break_lock=False):
-                run.id = new_run_id()
+                run.id = self.id
+                self._acted[name] = run
                 forge = require_following_forge(run)
                 look = act_on_feature(run, cells, forge, self.warn, begins=begins)
                 result.features[name] = look

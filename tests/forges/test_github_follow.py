@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from orchestr.forges import github_merge, github_rate_limit
-from orchestr.forges.answers import answer_marker
+from orchestr.forges.answers import answer_marker, strip_said
 from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import (
     CheckState,
     CiCheck,
     Dressing,
     Mergeability,
+    PullRequestFacts,
     PullRequestKey,
     StatusState,
     Verdict,
@@ -23,7 +24,7 @@ from orchestr.forges.followed import (
 from orchestr.forges.github import GitHubForge
 from tests.forges.contract import git
 from tests.forges.contract_follow import FollowContract, FollowWorld, Said
-from tests.forges.github_stub import GH, NO_GH, GitHub
+from tests.forges.github_stub import GH, HOST, NO_GH, GitHub
 
 pytestmark = pytest.mark.skipif(GH is None, reason=NO_GH)
 PATIENCE = 3.0  # s; the first wait is a hundredth of a second
@@ -56,7 +57,7 @@ class GitHubFollowWorld(FollowWorld):
         self.github.merge(SLUG, number, {"sha": self.github.pull(number)["head_sha"]})
 
     def comments(self, number: int) -> list[str]:
-        return self.github.comments[f"{SLUG}#{number}"]
+        return [strip_said(body) for body in self.github.comments[f"{SLUG}#{number}"]]
 
     def go_away(self) -> None:
         self.github.away = True
@@ -169,6 +170,7 @@ def test_fifty_pull_requests_are_one_query_of_two_points(
     assert world.forge.usage.remaining == github.remaining
 
 
+@pytest.mark.slow
 def test_a_query_that_is_too_large_for_github_is_halved(
     world: GitHubFollowWorld, github: GitHub
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_query_that_is_too_large_for_github_is_halved(
         world.forge.read_facts(keys)
 
 
+@pytest.mark.slow
 def test_long_lists_are_read_to_their_end(world: GitHubFollowWorld, github: GitHub) -> None:
     sha = world.branch("one", "a")
     number = world.pull("one")
@@ -524,3 +527,81 @@ def test_a_stack_is_merged_from_below(
     github.change(mid, merging=None)
     assert merge(world.repo, mid, sha=sha).state is PRState.MERGED
     assert github.pull(top)["state"] == "open"
+
+
+# --- failures at each call -------------------------------------------------------------------
+
+BUSY = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes."}
+KINDS = (
+    "graphql", "GET collaborators", "GET actions/jobs", "GET check-runs", "POST actions/jobs",
+    "GET commits", "POST statuses", "POST issues/N/comments", "POST pulls/N/comments",
+    "GET issues", "POST issues/N/labels", "POST issues/N/assignees", "POST pulls/N/requested",
+    "GET milestones", "PATCH issues", "GET pulls", "GET stacks",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 502},
+        {"status": 0, "late": True},
+        {"status": 403, "headers": {"Retry-After": "1"}, "body": BUSY},
+        {"status": 200, "body": "<html>a page of a proxy</html>", "late": True},
+    ],
+    ids=str,
+)
+def test_every_call_may_fail_once_and_nothing_is_done_twice(
+    world: GitHubFollowWorld, github: GitHub, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    """What raises because nobody knows whether it was done is done by the same call again."""
+    lane = github_rate_limit.RequestPacer(HOST, 300, wait=lambda _seconds, _stop: False)
+    monkeypatch.setattr(github_rate_limit, "_LANES", {HOST: lane})
+    github.milestones = ["m1"]
+    forge, repo = world.forge, world.repo
+    sha = world.branch("one", "a")
+    number = world.pull("one")
+    github.report_check(sha, "unit", "FAILURE", log=["boom"])
+    github.say(number, "what?", "rita")
+    github.say_at(number, "why?", "a", 1)
+    for kind in KINDS:
+        github.fail(times=1, kind=kind, **fault)
+    seen: list[PullRequestFacts] = []
+
+    def dress() -> None:
+        wanted = Dressing(("big",), ("ruth", "o/crypto"), ("ruth",), "m1")
+        assert forge.dress_pull_request(repo, number, wanted) == []
+
+    def answer() -> None:
+        for thread in seen[-1].threads:
+            forge.answer_once(repo, number, thread, "so", f"k{thread.path}")
+
+    for act in (
+        lambda: seen.append(world.facts(number)),
+        lambda: forge.read_check_log(repo, seen[-1].checks[0]),
+        lambda: forge.rerun_check(repo, seen[-1].checks[0]),
+        lambda: forge.set_commit_status(repo, "c" * 40, "x", StatusState.PENDING, "hm"),
+        dress,
+        answer,
+        lambda: forge.mark_ready(repo, number),
+        lambda: forge.link_stack(repo, [number, number]),
+        lambda: seen.append(world.facts(number)),
+    ):
+        for _ in range(3):
+            try:
+                act()
+                break
+            except ForgeAway as away:
+                assert "not known" in away.message
+        else:
+            pytest.fail("it does not end")
+
+    assert [fault.times for fault in github.faults] == [0] * len(KINDS)
+    before, after = seen
+    assert [c.body for t in before.threads for c in t.comments] == ["what?", "why?"]
+    assert sorted(c.is_ours for t in after.threads for c in t.comments) == [False] * 2 + [True] * 2
+    assert (after.labels, after.pr.draft) == (("big",), False)
+    assert after.checks[0].state is CheckState.PENDING
+    pull = github.pull(number)
+    assert (pull["reviewers"], pull["assignees"]) == (["ruth", "o/crypto"], ["ruth"])
+    assert github.statuses["c" * 40]["x"]["state"] == "pending"

@@ -152,7 +152,7 @@ def _outcome_of(found: _Found) -> str:
         if found.exit == 0 and found.idle:
             return "up to date"
         return outcome_word(found.verb, found.exit, found.counts)
-    if found.verb == "run":
+    if found.verb in ("run", "follow"):
         return "interrupted"
     # A landing of an earlier version does not say how it ended.
     landed = any(state in found.counts for state in ("landed", "rolled_back"))
