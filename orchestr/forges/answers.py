@@ -14,6 +14,8 @@ from orchestr.forges.markdown_escape import literal_text
 _UNFIT = re.compile(r"[^A-Za-z0-9_.:/#=+@-]|-(?=-)")  # `--` ends an HTML comment
 _MARKER = re.compile(r"(?:^|\n)<!-- orchestr:answer \S+ -->\Z")
 LONGEST = 60_000  # characters of an answer: forges refuse what is longer than 65,536
+_SAID = "<!-- orchestr:said -->"
+_OURS = re.compile(r"<!-- orchestr:(said|answer [A-Za-z0-9_.:/-]+) -->\s*\Z")
 QUOTED = 200  # characters of the line that a general answer quotes
 
 
@@ -48,3 +50,20 @@ def has_answer(body: str, key: str) -> bool:
 def hide_marker(body: str) -> str:
     """A text as people see it on a forge's page."""
     return _MARKER.sub("", body.rstrip()).rstrip()
+
+
+def mark_said(body: str) -> str:
+    """A text of ours that answers nothing, with a hidden line that says whose it is: the login may
+    be that of a person who writes there, too."""
+    return f"{body}\n\n{_SAID}"
+
+
+def is_marked(body: str) -> bool:
+    """Whether a text of this login is orchestr's: its last line says so."""
+    return _OURS.search(body) is not None
+
+
+def strip_said(body: str) -> str:
+    """A text as it was before `mark_said`."""
+    text = body.rstrip()
+    return text.removesuffix(_SAID).removesuffix("\n\n") if text.endswith(_SAID) else body

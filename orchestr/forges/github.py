@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestr.forges import github_query as query
+from orchestr.forges.answers import mark_said, strip_said
 from orchestr.forges.base import (
     ForgeAway,
     ForgeError,
@@ -132,10 +133,11 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging):
         slug = self.slug_for(repo)
         names = {"owner": slug.owner, "name": slug.name, "number": number}
         data = self.api.send_graphql_query(slug.host, query.COMMENTS, names)
-        if body in query.read_own_comments(data):
+        if body in map(strip_said, query.read_own_comments(data)):
             return
         path = f"repos/{slug}/issues/{number}/comments"
-        self.api.send_rest_request(slug.host, "POST", path, {"body": body}, again=False)
+        asked = {"body": mark_said(body)}
+        self.api.send_rest_request(slug.host, "POST", path, asked, again=False)
 
     def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.explain_unusable`."""

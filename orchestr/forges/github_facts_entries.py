@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestr.forges.answers import is_marked, strip_said
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.followed import (
     Annotation,
@@ -98,18 +99,22 @@ def read_comment(entry: Node, slug: RepoSlug, access: Access) -> Comment:
 
 def read_review_comment(entry: Node) -> Comment:
     review = entry["pullRequestReview"] or {}
-    return _make_comment(entry, may_write=bool(review.get("authorCanPushToRepository")))
+    return _make_comment(
+        entry, may_write=bool(entry["viewerDidAuthor"] or review.get("authorCanPushToRepository"))
+    )
 
 
 def _make_comment(entry: Node, *, may_write: bool) -> Comment:
+    body = str(entry["body"]).replace("\r\n", "\n")
+    is_ours = bool(entry["viewerDidAuthor"]) and is_marked(body)
     return Comment(
         id=str(entry["id"]),
         author=name_author(entry["author"]),
-        body=str(entry["body"]),
+        body=strip_said(body) if is_ours else body,
         created_at=str(entry.get("submittedAt") or entry["createdAt"]),
         may_write=may_write,
         is_bot=_is_bot(entry),
-        is_ours=bool(entry["viewerDidAuthor"]),
+        is_ours=is_ours,
         url=str(entry["url"]),
     )
 

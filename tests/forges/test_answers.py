@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from orchestr.forges.answers import answer_marker, has_answer, write_answer
+from orchestr.forges.answers import (
+    answer_marker,
+    has_answer,
+    is_marked,
+    mark_said,
+    strip_said,
+    write_answer,
+)
 from orchestr.forges.followed import Comment, Thread
 
 
@@ -31,3 +38,12 @@ def test_quoted_and_given_words_are_never_a_key() -> None:
 def test_a_key_cannot_end_its_comment() -> None:
     assert answer_marker("a --> b") == "<!-- orchestr:answer a__-__b -->"
     assert answer_marker("a-->b").count("-->") == 1
+
+
+def test_what_we_say_is_marked_and_shown_without_the_mark() -> None:
+    text = mark_said("bye\n\nnow")
+    assert is_marked(text)
+    assert is_marked(write_answer(thread("why?"), "so", "k-1"))
+    assert strip_said(text + "\n") == "bye\n\nnow"
+    assert strip_said("hello ") == "hello "
+    assert not is_marked(f"> {text}\n\nI say")

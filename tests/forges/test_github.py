@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from orchestr.forges import github_rate_limit
+from orchestr.forges.answers import strip_said
 from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoRef
 from orchestr.forges.github import GitHubForge
 from orchestr.forges.github_query import build_branches_query
@@ -42,7 +43,7 @@ class GitHubWorld(World):
         self.github.merge("o/platform", number, {"sha": self.github.pull(number)["head_sha"]})
 
     def comments(self, number: int) -> list[str]:
-        return self.github.comments[f"o/platform#{number}"]
+        return [strip_said(body) for body in self.github.comments[f"o/platform#{number}"]]
 
     def go_away(self) -> None:
         self.github.away = True

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from graphql import parse
 
+from orchestr.forges.answers import mark_said
 from orchestr.forges.base import ForgeError
 from orchestr.forges.followed import CheckState, Mergeability
 from orchestr.forges.github_facts import (
@@ -345,7 +346,7 @@ def test_who_may_write_is_not_read_from_an_association() -> None:
     bot = {"__typename": "Bot", "login": "renovate"}
     nodes += [
         said(5, author=bot, authorAssociation="CONTRIBUTOR"),
-        said(6, "me", viewerDidAuthor=True),
+        said(6, "me", viewerDidAuthor=True, body=mark_said("ours")),
         said(7, author=None, authorAssociation="MEMBER"),
         said(8, "hidden", isMinimized=True, authorAssociation="MEMBER"),
     ]
@@ -356,6 +357,13 @@ def test_who_may_write_is_not_read_from_an_association() -> None:
     assert [(c.author, c.is_bot, c.is_ours) for c in found[5:]] == [
         ("renovate[bot]", True, False), ("me", False, True), ("", False, False),
     ]  # fmt: skip
+
+
+def test_a_person_with_the_login_of_gh_is_not_orchestr() -> None:
+    """Who has one login reviews under it what orchestr wrote under it: that counts."""
+    nodes = [said(1, "me", viewerDidAuthor=True), said(2, "rita", body=mark_said("forged"))]
+    found = [t.comments[0] for t in facts(read(pull(timelineItems=listed(*nodes)))[0]).threads]
+    assert [(c.is_ours, c.may_write) for c in found] == [(False, True), (False, False)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestr.forges import github_merge, github_rate_limit
-from orchestr.forges.answers import answer_marker
+from orchestr.forges.answers import answer_marker, strip_said
 from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import (
     CheckState,
@@ -57,7 +57,7 @@ class GitHubFollowWorld(FollowWorld):
         self.github.merge(SLUG, number, {"sha": self.github.pull(number)["head_sha"]})
 
     def comments(self, number: int) -> list[str]:
-        return self.github.comments[f"{SLUG}#{number}"]
+        return [strip_said(body) for body in self.github.comments[f"{SLUG}#{number}"]]
 
     def go_away(self) -> None:
         self.github.away = True
