@@ -28,6 +28,7 @@ from orchestr.handoff.carry_out import carry_out, find_pull_requests, refuse_cha
 from orchestr.handoff.choose import FLAGS, Choices, read_flags
 from orchestr.handoff.prepare import (
     Draft,
+    Interrupted,
     Readiness,
     begin_record,
     find_interrupted,
@@ -118,14 +119,15 @@ def _read_request(run: FeatureRun, params: Any) -> Request:
 
 def _hand_over(run: FeatureRun, request: Request) -> int:
     """Under the lease: go on with what was cut off, or begin."""
-    interrupted = find_interrupted(run, request.choices)
-    if interrupted is not None and only_landing_is_left(interrupted[1]):
-        return _go_on(run, request, *interrupted)
+    before = find_interrupted(run, request.choices)
+    goes_on = before is not None and before.why_not is None
+    if before is not None and goes_on and only_landing_is_left(before.record):
+        return _go_on(run, request, before)
     readiness = read_readiness(run)
     if readiness.obstacles:
         return _refuse(run, readiness, request)
-    if interrupted is not None:
-        return _go_on(run, request, *interrupted)
+    if before is not None and goes_on:
+        return _go_on(run, request, before)
     draft = _choose(run, readiness, request)
     if draft is None:
         print_stderr("Nothing was changed.")
@@ -138,18 +140,22 @@ def _hand_over(run: FeatureRun, request: Request) -> int:
         return int(ExitCode.DONE)
     prs = find_pull_requests(run, draft.texts)
     refuse_changes(run, draft.texts, prs)
+    if before is not None:
+        print_stderr(f"the hand-off of {before.record.started_at} is given up: {before.why_not}")
+        finish_record(before.path, before.record, f"given up: {before.why_not}")
     name, email = read_git_identity(run.cell_context(run.feature.cells[0].name))
     by = f"{name} <{email}> ({login_name()})"
     path, record = begin_record(run, draft, by=by, command=lease_record((), 1).command)
     return _perform(run, request, path, record)
 
 
-def _go_on(run: FeatureRun, request: Request, path: Path, record: HandoffRecord) -> int:
+def _go_on(run: FeatureRun, request: Request, before: Interrupted) -> int:
     """What was shown and chosen then is done now."""
+    record = before.record
     left = [action for action in record.actions if action.result is None]
     print_stderr(f"going on with the hand-off of {record.started_at}:")
     print_stderr(actions_text(left).rstrip("\n"))
-    return _perform(run, request, path, record)
+    return _perform(run, request, before.path, record)
 
 
 def _choose(run: FeatureRun, readiness: Readiness, request: Request) -> Draft | None:

@@ -102,6 +102,8 @@ def decide(cell: FollowedCell, rules: Rules, now: datetime) -> Step:
     stopped = _find_stop(cell, facts, rules)
     if stopped is not None:
         return stopped
+    if cell.asks:
+        return Rest(WAIT, "it waits for a person's yes", "orchestr approve CELL")
     if cell.memory.open_rounds:
         return Build("a round that was begun goes on")
     if cell.failed:
@@ -127,8 +129,8 @@ def _find_stop(cell: FollowedCell, facts: PullRequestFacts, rules: Rules) -> Res
     if pr.state is PRState.CLOSED:
         who = facts.closed_by or "a person"
         return Rest(PARK, f"{who} closed {pr.url} without a merge",
-                    "open it again at the forge to go on, or retire the cell: "
-                    "orchestr retire CELL")  # fmt: skip
+                    "open it again at the forge to go on; or take the cell out of its spec, "
+                    "then: orchestr retire CELL")  # fmt: skip
     return None
 
 

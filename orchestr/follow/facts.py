@@ -32,10 +32,10 @@ class FollowedCell:
 
     ``published`` is the head that its records say stands at the forge, empty when there is none.
     ``why_open`` is why it is not done here yet (empty: it is), ``failed`` why its last run failed,
-    if it did. ``was_pushed`` are the commits that we pushed for it. ``below`` is the cell of the
-    same repository whose branch is this one's base, if its pull request is open, ``landed_below``
-    that cell if it is merged. ``can_repair``: an agent of ours made it. ``facts`` None: it has no
-    pull request to follow.
+    if it did, ``asks`` that it waits for a person's yes. ``was_pushed`` are the commits that we
+    pushed for it. ``below`` is the cell of the same repository whose branch is this one's base, if
+    its pull request is open, ``landed_below`` that cell if it is merged. ``can_repair``: an agent
+    of ours made it. ``facts`` None: it has no pull request to follow.
     """
 
     name: str
@@ -43,6 +43,7 @@ class FollowedCell:
     published: str = ""
     why_open: str = ""
     failed: str = ""
+    asks: bool = False
     was_pushed: frozenset[str] = frozenset()
     below: str = ""
     landed_below: str = ""

@@ -31,6 +31,7 @@ from orchestr.state.results import (
     PublishRecord,
     WorktreeMarker,
 )
+from orchestr.state.states import CellState
 from orchestr.state.view import CellView
 
 _NUMBER = re.compile(r"/pull/(\d+)/?$")
@@ -101,7 +102,8 @@ def _describe_cell(
         ctx.cell.repo,
         published=done.head if done is not None else "",
         why_open=_explain_open(done, head, result),
-        failed=_explain_failure(run.past.cell(name)),
+        failed=explain_failure(run.past.cell(name)),
+        asks=run.past.cell(name).state is CellState.APPROVAL,
         rounds=ctx.cell.proof.repair.follow,
         can_repair=result is not None and author_attempt(ctx, result) is not None,
         memory=FollowMemory.read(ctx.dir),
@@ -130,9 +132,10 @@ def _explain_open(
     return "" if done.head == head.head else "its newest head is not published yet"
 
 
-def _explain_failure(view: CellView) -> str:
-    """Why the last run of a cell ended badly; what follow itself has parked is none."""
-    if not view.state.is_bad or view.phase == FOLLOW:
+def explain_failure(view: CellView) -> str:
+    """Why the last run of a cell ended badly; what a person stopped, or follow itself has left to
+    a person, is none."""
+    if not view.state.is_bad or view.phase == FOLLOW or view.state is CellState.ABORTED:
         return ""
     return view.reason or view.state.label
 

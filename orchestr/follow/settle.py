@@ -15,6 +15,7 @@ from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.follow.decide import list_threads
 from orchestr.follow.facts import FollowedCell
+from orchestr.follow.look import explain_failure
 from orchestr.follow.memory import ANSWERED, FollowMemory, FollowRound
 from orchestr.follow.prepare import find_round, replace_round
 from orchestr.follow.words import answer_with_commit, answer_without_change
@@ -28,14 +29,11 @@ from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import last_words
 
 
-def settle_rounds(
-    ctx: CellContext, cell: FollowedCell, forge: FollowingForge, failed: str
-) -> FollowMemory:
-    """Deal with every round that has ended; the memory after it. ``failed`` is why the last run of
-    the owner ended badly, if it did. Raises ForgeAway, ForgeError."""
+def settle_rounds(ctx: CellContext, cell: FollowedCell, forge: FollowingForge) -> FollowMemory:
+    """Deal with every round that has ended; the memory after it. Raises ForgeAway, ForgeError."""
     memory = cell.memory
     for round_ in memory.open_rounds:
-        outcome = _find_outcome(ctx, round_, failed)
+        outcome = _find_outcome(ctx.run.cell_context(round_.owner), round_)
         if outcome is None:
             continue
         if cell.facts is not None:
@@ -47,9 +45,9 @@ def settle_rounds(
     return memory
 
 
-def _find_outcome(ctx: CellContext, round_: FollowRound, failed: str) -> str | None:
+def _find_outcome(owner: CellContext, round_: FollowRound) -> str | None:
     """How a round ended; None while it is not over or not published."""
-    owner = ctx.run.cell_context(round_.owner)
+    failed = explain_failure(owner.run.past.cell(owner.cell.name))
     head, done = HeadRecord.read(owner.dir), PublishRecord.read(owner.dir)
     published = head is not None and done is not None and done.head == head.head
     if round_.kind == "merge":

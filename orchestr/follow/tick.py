@@ -78,7 +78,7 @@ def act_on_feature(
         _note_pull_request(ctx, cell.facts)
         before = cell.memory
         cell = replace(cell, memory=note_reruns(ctx, cell))
-        cell = replace(cell, memory=settle_rounds(ctx, cell, forge, cell.failed))
+        cell = replace(cell, memory=settle_rounds(ctx, cell, forge))
         step = decide(cell, rules, now)
         look.facts[cell.name] = cell.facts
         try:

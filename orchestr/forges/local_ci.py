@@ -319,12 +319,13 @@ def build_ci_environment(environ: Mapping[str, str], order: CiOrder, body: Path)
 
 def sweep_leftovers(results: Path) -> None:
     """Delete what runs left that were killed, and end what they left running."""
-    work = results / "work"
-    for folder in sorted(work.iterdir()) if work.is_dir() else []:
-        lock = FlockLock(_lock_file(results, folder.name))
+    names = {path.name for path in (results / "work").glob("*")}
+    names |= {path.stem for path in results.glob("*.lock")}
+    for name in sorted(names):
+        lock = FlockLock(_lock_file(results, name))
         if lock.try_acquire():
             try:
-                _clear_work(folder)
+                _clear_work(_work_folder(results, name))
             finally:
                 _give_back(lock)
 

@@ -58,12 +58,6 @@ class LocalComments(LocalRepos):
             rows[place] = replace_record(rows[place], is_resolved=True)
             comment_files.write_comments(look.folder, number, rows)
 
-    def read_comments(self, repo: RepoRef, number: int) -> tuple[CommentRow, ...]:
-        """What was said so far, the oldest first. Raises ForgeError for no such pull request."""
-        with self.lock_and_refresh(repo) as look:
-            get_pull_request(look, repo, number)
-            return comment_files.read_comments(look.folder, number)
-
     def _say_once(
         self, repo: RepoRef, number: int, row: CommentRow, is_same: Callable[[str], bool]
     ) -> None:

@@ -18,7 +18,6 @@ from orchestr.forges.local_repos import (
     require_open,
     resolve_head_and_base,
 )
-from orchestr.forges.pr_files import StoredPullRequest
 
 
 class LocalDressing(LocalRepos):
@@ -107,11 +106,6 @@ class LocalDressing(LocalRepos):
             require_open(old.pr, what)
             new = replace(old, pr=replace(old.pr, state=state), closed_by=clean_body(author))
             return self.save_if_changed(look, old, new)
-
-
-def read_dressing(kept: StoredPullRequest) -> Dressing:
-    """What a pull request has."""
-    return Dressing(kept.labels, kept.reviewers, kept.assignees, kept.milestone or None)
 
 
 def _join(old: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:

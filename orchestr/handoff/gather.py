@@ -55,6 +55,7 @@ from orchestr.state.results import (
     PublishRecord,
     valid_checks,
 )
+from orchestr.state.states import CellState as JournalState
 from orchestr.tasks.loader import ignored_cells
 from orchestr.tasks.stale import stale_phases
 
@@ -73,6 +74,8 @@ def _read_cell_state(ctx: CellContext, ignored: bool) -> CellState:
         stale.pop(Phase.WORKTREE, None)  # it is looked at in every run, whatever is there
     head, done = ctx.read_head(), PublishRecord.read(ctx.dir)
     url = done.url if done is not None and done.url != NO_PR else None
+    view = ctx.run.past.cell(ctx.cell.name)
+    parked = view.state in (JournalState.NEEDS_PERSON, JournalState.MERGE_CONFLICT)
     return CellState(
         name=ctx.name,
         stale=tuple(f"{phase}: {why}" for phase, why in stale.items()),
@@ -81,6 +84,7 @@ def _read_cell_state(ctx: CellContext, ignored: bool) -> CellState:
         url=url,
         is_green=is_evidence_green(ctx),
         is_ignored=ignored,
+        needs_person=(view.reason or str(view.state)) if parked else None,
         pr=find_pull_request(ctx, url),
         away=ctx.run.forge_away.get(ctx.cell.repo) if url is not None else None,
     )

@@ -156,22 +156,28 @@ def finish_record(path: Path, record: HandoffRecord, outcome: str) -> HandoffRec
     return done
 
 
-def find_interrupted(run: FeatureRun, choices: Choices) -> tuple[Path, HandoffRecord] | None:
-    """The hand-off that was cut off and that this command goes on with: nothing was chosen now, or
-    the same as then. Another one is closed."""
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A hand-off that was cut off; ``why_not`` this command does not go on with it, None if it
+    does."""
+
+    path: Path
+    record: HandoffRecord
+    why_not: str | None = None
+
+
+def find_interrupted(run: FeatureRun, choices: Choices) -> Interrupted | None:
+    """The hand-off that was cut off. This command goes on with it when it chooses nothing or the
+    same, and the texts are of the heads of now."""
     newest = read_newest(run.layout, run.feature.name)
     if newest is None or newest[1].finished_at is not None:
         return None
     path, record = newest
     if choices.choice is not None and choices.key != record.choices:
-        finish_record(path, record, "given up: something else was chosen")
-        return None
-    if only_landing_is_left(record):  # which moves heads itself
-        return path, record
-    if _is_current(run, record.texts):
-        return path, record
-    finish_record(path, record, "given up: a head changed")
-    return None
+        return Interrupted(path, record, "something else was chosen")
+    if only_landing_is_left(record) or _is_current(run, record.texts):  # a landing moves heads
+        return Interrupted(path, record)
+    return Interrupted(path, record, "a head changed")
 
 
 def only_landing_is_left(record: HandoffRecord) -> bool:

@@ -24,6 +24,7 @@ class CellState:
     url: str | None = None
     is_green: bool = True
     is_ignored: bool = False
+    needs_person: str | None = None  # why, by the journal: a landing or `follow` gave up
     pr: PullRequest | None = None
     away: str | None = None  # why the forge could not be asked
 
@@ -66,6 +67,8 @@ def _cell_obstacles(feature: str, cell: CellState) -> Iterator[Obstacle]:
         yield obstacle("it has no result yet", again)
     if cell.stale:
         yield obstacle(f"it is not up to date: {cell.stale[0]}", again)
+    if cell.needs_person is not None:
+        yield obstacle(f"it needs a person: {cell.needs_person}", f"orchestr explain {cell.name}")
     if not cell.is_green:
         yield obstacle(
             "something in its checks or reviews stayed red", f"orchestr explain {cell.name}"

@@ -21,6 +21,7 @@ BEGIN, END = "<!-- orchestr:handoff -->", "<!-- orchestr:handoff end -->"
 WORDS = 2000  # characters of an agent's last words
 LINES = 40  # lines of an agent's last words, of a plan
 PATHS = 60  # paths of a change that are listed
+NAME = 200  # characters of a path or of the name of a check
 ROWS = 60  # checks that are listed
 _PART = re.compile(
     rf"^{re.escape(BEGIN)}\r?\n.*?^{re.escape(END)}[ \t]*\r?$", re.DOTALL | re.MULTILINE
@@ -134,11 +135,16 @@ def _render_changes(facts: HandoffFacts) -> list[str]:
     if not files:
         return []
     shown = facts.paths[:PATHS]
-    lines = [f"- {inline_code(p.path)} {_count_lines(p)}" for p in shown]
+    lines = [f"- {inline_code(_shorten(p.path))} {_count_lines(p)}" for p in shown]
     if files > len(shown):
         lines.append(f"- and {files - len(shown)} more")
     total = f"{_count(files, 'file')}, +{facts.added} −{facts.removed}"
     return [f"{total}, at {inline_code(facts.head[:12])}:", "", *lines]
+
+
+def _shorten(name: str) -> str:
+    """A path or the name of a check; of a long one its end."""
+    return name if len(name) <= NAME else f"…{name[1 - NAME :]}"
 
 
 def _count_lines(path: ChangedPath) -> str:
@@ -153,7 +159,7 @@ def _render_test_plan(facts: HandoffFacts) -> list[str]:
     for row in facts.checks[:ROWS]:
         mark = "x" if row.get("passed") is True else " "
         detail = literal_text(str(row.get("detail") or check_word(row)), limit=300)
-        lines.append(f"- [{mark}] {inline_code(str(row.get('name', '?')))}: {detail}")
+        lines.append(f"- [{mark}] {inline_code(_shorten(str(row.get('name', '?'))))}: {detail}")
     if len(facts.checks) > ROWS:
         lines.append(f"- and {len(facts.checks) - ROWS} more")
     for row in facts.reviews[:ROWS]:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestr.cell.context import FeatureRun
@@ -38,6 +37,7 @@ from orchestr.run.goals import FeatureGoals
 from orchestr.run.start import hold_leases, lease_record, new_run_id
 from orchestr.run.workspace import Session
 from orchestr.settings.records import FollowSettings
+from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
 from orchestr.tasks.stale import stale_phases
@@ -129,7 +129,7 @@ class Follower:
         """The last look. One that is like the one before it is not shown again."""
         pause, shown = 0.0, None
         while True:
-            result = self._look_and_build()
+            result = self._look_safely()
             self._has_changed |= result.has_changed
             if self.options.once and result.has_built and not self.stop.is_set():
                 result = self._look_again(result)
@@ -176,6 +176,24 @@ class Follower:
                 stack.callback(lease.release)
             yield
 
+    def _look_safely(self) -> LookResult:
+        """One look. What is wrong with a spec or an answer ends `--once`; a loop says it and looks
+        again: it may be mended meanwhile."""
+        try:
+            return self._look_and_build()
+        except Interrupted:
+            raise
+        except OrchestrError as error:
+            if self.options.once:
+                raise
+            return self._say_away(LookResult(utc_timestamp(), away=error.message))
+
+    def _say_away(self, result: LookResult) -> LookResult:
+        if result.away != self._said_away:
+            self.warn(f"{result.away}; it is asked again")
+        self._said_away = result.away
+        return result
+
     def _look_again(self, before: LookResult) -> LookResult:
         """After what was done: how it stands now, with the answers that became possible."""
         after = self._look_and_build(begins=False)
@@ -185,7 +203,7 @@ class Follower:
 
     def _look_and_build(self, *, begins: bool = True) -> LookResult:
         session = Session(self.root)  # made anew: specs and records change meanwhile
-        result = LookResult(datetime.now(UTC).isoformat(timespec="seconds"))
+        result = LookResult(utc_timestamp())
         runs = self._load_open_features(session, result)
         if not runs:
             return result
@@ -199,10 +217,7 @@ class Follower:
                 self._act(run, found[run.feature.name], result, begins=begins)
         except (ForgeAway, Unavailable) as error:
             result.away = error.message
-            if error.message != self._said_away:
-                self.warn(f"{error.message}; it is asked again")
-            self._said_away = error.message
-            return result
+            return self._say_away(result)
         except Interrupted:
             self.stop.set()
         finally:

@@ -222,3 +222,33 @@ def test_a_wait_that_github_asks_for_is_told(house: Make) -> None:
     (event,) = ws.journal(kind="forge.waits")
     assert event["data"]["host"] == HOST
     assert len(ws.github.every()) == 1
+
+
+def test_a_feature_is_dressed_and_handed_over(house: Make) -> None:
+    options = {"labels": ["sdk"], "milestone": "none such"}
+    ws = house({"a": {"pull_request": options}, "w": {"repo": "web", "depends_on": ["a"]}},
+               repos=("app", "web"))  # fmt: skip
+    done = ws.run("run", "demo", code=0)
+    assert "does not get everything: " in both(done) and "none such" in both(done)
+    assert ws.pr("a")["labels"] == ["sdk"]
+    assert f"Depends-On: https://{HOST}/o/app/pull/1\n" in ws.pr("w")["body"]
+    siblings = ws.run("siblings", "--ref", ws.branch("w"), code=0).stdout
+    assert siblings.startswith(f"o/app {ws.head('a')} https://{HOST}/o/app/pull/1 ")
+
+    ws.github.change(1, "o/web", checks="FAILURE")
+    refused = ws.run("handoff", "demo", "--ready", "--yes", code=1)
+    assert "demo:w: CI of https://" in refused.stdout
+    assert "next: orchestr follow demo --once" in refused.stdout
+    ws.github.change(1, "o/web", checks="SUCCESS")
+
+    ws.github.forget_counts()
+    ws.github.fail(403, 1, kind="PATCH pulls")
+    ws.run("handoff", "demo", "--ready", "--yes", code=1)
+    assert "going on" in ws.run("handoff", "demo", "--ready", "--yes", code=0).stderr
+    assert not any(pr["draft"] for pr in ws.prs().values())
+    assert ws.pr("w")["body"].startswith("<!-- orchestr:handoff -->")
+    # Each time two looks a repository, before it is shown and before it is sent; each text once
+    # beside the refused one, each state with looks at it.
+    expected = {"graphql": 2 * 4 + 2 * 2, "PATCH pulls/N": 3, "GET pulls/N": 2}
+    assert ws.github.requests == expected
+    assert "nothing to do" in ws.run("handoff", "demo", "--ready", "--yes", code=0).stdout

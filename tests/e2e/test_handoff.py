@@ -174,6 +174,16 @@ def test_a_hand_off_that_was_cut_off_goes_on(ws: Workspace) -> None:
     ]  # fmt: skip
     assert record["outcome"] == "done" and ws.pr("core")["body"] == body
 
+    del record["finished_at"], record["outcome"]
+    record["actions"][-1]["result"] = None
+    path.write_text(json.dumps(record))
+    done = ws.run("handoff", "demo", "--ready", "--base", "app=main", "--yes", code=0)
+    assert "nothing to do" in done.stdout and records(ws) == [record]  # nothing else began
+    ws.run("run", "demo:app", "--force", code=0)
+    done = ws.run("handoff", "demo", "--ready", "--yes", code=0)
+    assert "is given up: a head changed" in done.stderr
+    assert [r["outcome"] for r in records(ws)] == ["given up: a head changed", "done"]
+
 
 @pytest.mark.parametrize("step", [0, 1, 4, 6])
 def test_a_kill_at_a_record_repeats_nothing(built: Workspace, step: int) -> None:

@@ -44,6 +44,7 @@ def test_green_is_green_merged_too_and_so_is_a_cell_without_a_pull_request() -> 
         ({"is_ignored": True}, "it is ignored", "orchestr ignore --undo f:a"),
         ({"head": None}, "no result yet", "orchestr run f:a"),
         ({"stale": ("check: changed",)}, "not up to date: check: changed", "orchestr run f:a"),
+        ({"needs_person": "a conflict"}, "needs a person: a conflict", "orchestr explain f:a"),
         ({"is_green": False}, "stayed red", "orchestr explain f:a"),
         ({"published": "b" * 40}, "an older head", "orchestr run f:a"),
         ({"away": "no network"}, "could not be asked", "orchestr status f --fetch"),
