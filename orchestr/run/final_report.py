@@ -169,10 +169,13 @@ def _write_report(
     from orchestr.views.run_report.markdown import report_markdown
 
     run_id = runs[0].id
-    mine = [event for run in runs for event in run.journal.read() if event.run == run_id]
-    if code == ExitCode.DONE and is_idle(mine):
+    by_run = [(run, [e for e in run.journal.read() if e.run == run_id]) for run in runs]
+    mine = [event for _, events in by_run for event in events]
+    # A look that found nothing new is made every minute; a person who is needed was told before.
+    if is_idle(mine) and (code == ExitCode.DONE or verb == "follow"):
         forget_begin(runs[0].layout, run_id)
         return None
+    runs = [run for run, events in by_run if events or verb != "follow"]
     begun = _read_begin(folder)
     starts = [e.ts for e in mine if isinstance(e.details, RunStarted)]
     ends = [e.ts for e in mine if isinstance(e.details, RunFinished)]

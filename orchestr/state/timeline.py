@@ -194,9 +194,9 @@ class _TimelineBuilder:
         )  # fmt: skip
 
     def _end_phase(self, cell: str, at: float, state: str) -> None:
-        self._end_phase_agents(cell, at, state)
         span = self.phases.pop(cell, None)
-        if span is not None:
+        if span is not None:  # a round that `follow` opened goes on in the phase that begins
+            self._end_phase_agents(cell, at, state)
             self.closed.append(replace(span, end=max(at, span.start), state=state))
 
     def _end_phase_agents(self, cell: str, at: float, state: str) -> None:

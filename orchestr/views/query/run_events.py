@@ -40,10 +40,16 @@ REFUSED_VERB = "that is for people and was refused"  # of `commands.base.inside_
 REFUSED_HOSTS = "its sandbox refused "  # of `cell.agent.after_sandbox`
 
 
-def select_run_events(events: Iterable[Event], run: str, start: str, end: str) -> list[Event]:
+def select_run_events(
+    events: Iterable[Event], run: str, start: str, end: str, *, whole: bool = False
+) -> list[Event]:
     """The events of a run. ``start`` and ``end`` are journal times; those between them that have
-    no run count, too."""
-    return [e for e in events if e.run == run or (not e.run and start <= e.ts <= end)]
+    no run count, too. ``whole``: all between them count: a follow works by runs of their own."""
+    return [
+        event
+        for event in events
+        if event.run == run or ((whole or not event.run) and start <= event.ts <= end)
+    ]
 
 
 # ---- how it came about ---------------------------------------------------------------------------

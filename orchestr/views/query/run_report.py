@@ -119,7 +119,7 @@ def _redact_values(value: Any, hide: Redact) -> Any:
 
 def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
     events = list(run.journal.read())
-    mine = run_events.select_run_events(events, frame.run, frame.started_at, frame.finished_at)
+    mine = _select_mine(events, frame)
     status = feature_status(run)
     upstreams = {plan.name: plan.upstreams for plan in run.plan.cells}
     line = make_timeline(events, upstreams)
@@ -152,6 +152,13 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
         warnings=(*run_events.list_warnings(mine, ""), *status.view.surprises),
         forge_away=dict(status.view.forge_away),
         forge=dict(forge or {}),
+    )
+
+
+def _select_mine(events: Iterable[Event], frame: RunFrame) -> list[Event]:
+    whole = frame.verb == "follow"
+    return run_events.select_run_events(
+        events, frame.run, frame.started_at, frame.finished_at, whole=whole
     )
 
 
@@ -188,9 +195,7 @@ class _CellBuilder:
         self.status = status
         self.frame = frame
         self.events = events
-        self.mine = run_events.select_run_events(
-            events, frame.run, frame.started_at, frame.finished_at
-        )
+        self.mine = _select_mine(events, frame)
         self.works: list[Span] = run_events.select_works(
             line, self.name, frame.started_at, frame.finished_at
         )
