@@ -115,6 +115,7 @@ class Follower:
     _logs: LogReader | None = None
     _acted: dict[str, FeatureRun] = field(default_factory=dict)
     _said_away: str = ""
+    _settings: FollowSettings = field(default_factory=FollowSettings)
     _has_changed: bool = False
 
     def follow(self) -> ExitCode:
@@ -138,7 +139,7 @@ class Follower:
             shown = result.told
             if self.options.once or result.is_over or self.stop.is_set():
                 return result
-            pause = choose_pause(pause, result, Session(self.root).settings.follow)
+            pause = choose_pause(pause, result, self._settings)
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 return result
@@ -198,11 +199,14 @@ class Follower:
         """After what was done: how it stands now, with the answers that became possible."""
         after = self._look_and_build(begins=False)
         after.failed = before.failed
+        if after.away:  # then what was seen before is the newest that is known
+            after.features, after.skipped = before.features, before.skipped
         after.points += before.points
         return after
 
     def _look_and_build(self, *, begins: bool = True) -> LookResult:
         session = Session(self.root)  # made anew: specs and records change meanwhile
+        self._settings = session.settings.follow
         result = LookResult(utc_timestamp())
         runs = self._load_open_features(session, result)
         if not runs:
