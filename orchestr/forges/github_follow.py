@@ -40,6 +40,7 @@ from orchestr.forges.github_facts import (
 from orchestr.forges.github_facts_entries import PagedList
 from orchestr.forges.github_facts_read import FEATURE_STATUS, FactsReading
 from orchestr.forges.github_log import LOG_LIMIT, find_failed_part, keep_end
+from orchestr.forges.github_rate_limit import OutcomeUnknown
 from orchestr.forges.github_remote import RepoSlug
 from orchestr.forges.github_said import (
     GENERAL,
@@ -48,7 +49,7 @@ from orchestr.forges.github_said import (
     read_thread_page,
 )
 
-QUERIES = 60  # for one reading; what is then not read to its end is incomplete
+QUERIES = 60  # for the lists of one reading; what is then not read to its end is incomplete
 SMALLEST = 12  # pull requests: a query that is not too large for GitHub
 ACCESS_LASTS = 1800.0  # s
 SUMMARY_LIMIT = 20_000  # bytes of a check's own words in its log
@@ -112,9 +113,13 @@ class GitHubFollowing(GitHubBase):
         return self._expected.get(pull) or (BaseQuestion(pull.slug),)
 
     def _ask_all(self, host: str, reading: FactsReading, asked: Sequence[Question]) -> None:
-        """Ask until nothing is left to ask."""
+        """Ask until nothing is left to ask, or what is left can be called incomplete.
+
+        Raises ForgeAway when a pull request was not even asked about: its absence would say that
+        it is gone.
+        """
         waiting = list(asked)
-        for _ in range(QUERIES):
+        for _ in range(QUERIES + len(waiting) // SMALLEST):
             if not waiting:
                 return
             now, later = take_questions(waiting, self._pulls_a_query)
@@ -123,6 +128,10 @@ class GitHubFollowing(GitHubBase):
                 continue
             more = reading.read_answers(now, *answer)
             waiting = list(dict.fromkeys([*later, *more]))
+        if any(isinstance(question, PullQuestion) for question in waiting):
+            raise ForgeAway(
+                f"{host} could not be asked about all pull requests", hint="try again later"
+            )
 
     def _ask(
         self, host: str, questions: Sequence[Question]
@@ -137,9 +146,7 @@ class GitHubFollowing(GitHubBase):
         is_small = asked <= SMALLEST
         try:
             return self.api.send_partial_query(host, text, variables, is_tolerable, again=is_small)
-        except ForgeAway:
-            if is_small:
-                raise
+        except OutcomeUnknown:
             self._pulls_a_query = max(asked // 2, SMALLEST)
             return None
 

@@ -35,6 +35,10 @@ REPORTED_WAIT = 2.0  # s; waits from here on are reported to the user
 THIS_MACHINE = "github.localhost"  # GitHub's name for a development server: no limits to respect
 
 
+class OutcomeUnknown(ForgeAway):
+    """A request that is not to be repeated may have been carried out, or was too large to be."""
+
+
 class Retry(Exception):
     """The request was not served now. ``after`` is in seconds, where the answer said so.
 
@@ -127,7 +131,7 @@ class RequestPacer:
                     result = request()
                 except Retry as retry:
                     if retry.done and not again:
-                        raise ForgeAway(
+                        raise OutcomeUnknown(
                             f"{self.host}: {retry.reason}; whether it was done is not known"
                         ) from retry
                     spent += self._wait_before_retry(retry, spent, step, stop, on_wait)

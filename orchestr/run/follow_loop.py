@@ -29,7 +29,7 @@ from orchestr.follow.look import (
     require_following_forge,
 )
 from orchestr.follow.tick import FeatureLook, act_on_feature
-from orchestr.forges.base import ForgeAway
+from orchestr.forges.base import ForgeAway, ForgeError
 from orchestr.process.attached import run_attached
 from orchestr.process.lease import Lease, read_lease
 from orchestr.run.final_report import announce_report, write_final_report
@@ -212,9 +212,10 @@ class Follower:
         for run in runs[1:]:
             run.share_forge(runs[0])
         try:
-            found = look_at_features(runs, self._logs)
+            found = self._look_at_all(runs, self._logs, result)
             for run in runs:
-                self._act(run, found[run.feature.name], result, begins=begins)
+                if run.feature.name in found:
+                    self._act(run, found[run.feature.name], result, begins=begins)
         except (ForgeAway, Unavailable) as error:
             result.away = error.message
             return self._say_away(result)
@@ -226,6 +227,28 @@ class Follower:
         if begins:
             self._build(session, result)
         return result
+
+    def _look_at_all(
+        self, runs: Sequence[FeatureRun], logs: LogReader, result: LookResult
+    ) -> dict[str, list[FollowedCell]]:
+        """All features with one question; each alone where a repository of one cannot be read, so
+        that it does not keep the others from being followed."""
+        try:
+            return look_at_features(runs, logs)
+        except ForgeAway:
+            raise
+        except ForgeError:
+            if len(runs) == 1:
+                raise
+        found: dict[str, list[FollowedCell]] = {}
+        for run in runs:
+            try:
+                found |= look_at_features([run], logs)
+            except ForgeAway:
+                raise
+            except ForgeError as error:
+                result.skipped[run.feature.name] = error.message
+        return found
 
     def _load_open_features(self, session: Session, result: LookResult) -> list[FeatureRun]:
         """The features that have a pull request and on which no run is at work."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestr.forges import github_merge, github_rate_limit
+from orchestr.forges import github_follow, github_merge, github_rate_limit
 from orchestr.forges.answers import answer_marker, strip_said
 from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import (
@@ -175,7 +175,15 @@ def test_a_query_that_is_too_large_for_github_is_halved(
     world: GitHubFollowWorld, github: GitHub
 ) -> None:
     keys = many(world, 40)
+    github.fail(403, headers={"Retry-After": "999"}, body=BUSY)
+    with pytest.raises(ForgeAway, match="no more requests"):
+        world.forge.read_facts(keys)
+    github_rate_limit._LANES.clear()  # time goes by
+    github.forget_counts()
+    world.forge.read_facts(keys)
+    assert github.requests == {"graphql": 1}, "a limit says nothing of the size"
     github.heavy = 20
+    github.forget_counts()
     assert len(world.forge.read_facts(keys)) == 40
     assert github.requests["graphql"] <= 5
     github.forget_counts()
@@ -228,6 +236,20 @@ def test_write_access_is_asked_once_for_a_login(world: GitHubFollowWorld, github
     assert github.requests[asked] == 1
     assert github.requests["GET collaborators/mia/permission"] == 1
     assert github.requests["GET collaborators/joe/permission"] == 0
+
+
+def test_what_has_no_end_is_incomplete_and_what_was_not_asked_is_no_answer(
+    world: GitHubFollowWorld, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = many(world, 3)
+    for n in range(60):
+        github.say(1, f"word {n}", "joe")
+    monkeypatch.setattr(github_follow, "QUERIES", 1)
+    found = world.forge.read_facts(keys)
+    assert [found[key].is_complete for key in keys] == [False, True, True]
+    monkeypatch.setattr(github_follow, "PULLS", 2)
+    with pytest.raises(ForgeAway, match="could not be asked about all"):
+        GitHubForge().read_facts(keys)
 
 
 # --- what is not delivered is not there ------------------------------------------------------

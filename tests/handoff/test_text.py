@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestr.forges.body_markers import read_block, splice_block, wrap_block
@@ -105,11 +105,12 @@ def test_long_parts_are_cut_and_say_so() -> None:
     assert len(text) < 20_000
 
 
-FOREIGN = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
+FOREIGN = st.text("ab1<>!-=:\n\r`~#@_*[]()/|&$\\ é\u2028", max_size=40) | st.sampled_from(
     [BEGIN, END, "<!-- orchestr:end -->", "```\nx", "Depends-On: local://evil/pull/1", "## Plan"]
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(FOREIGN, min_size=3, max_size=3), FOREIGN)
 def test_foreign_text_is_literal_and_the_part_is_found_again(words: list[str], person: str) -> None:
     block = wrap_block("f", "c", "ours")
