@@ -12,16 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestr.follow.conversations import find_youngest, list_open_threads, newest_verdicts
 from orchestr.follow.facts import FollowedCell, RedCheck, Rules
 from orchestr.follow.memory import AnsweredThread
 from orchestr.forges.base import PRState
 from orchestr.forges.followed import (
     CheckState,
     CiCheck,
-    Comment,
     Mergeability,
     PullRequestFacts,
-    PullRequestReview,
     Thread,
     Verdict,
 )
@@ -29,6 +28,7 @@ from orchestr.state import repairs
 
 GOOD, WAIT, PARK, LEFT = "good", "wait", "person", "left alone"
 MOST_RERUNS = 2  # of one check on one commit: its failures may differ
+MOST_REQUESTS = 3  # for one of them: a kill may have come between, and a forge may lose one
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +172,18 @@ def _sort_findings(
             waits.append(reason)
             continue
         again = _judge_rerun(cell, facts, red)
-        if isinstance(again, Rerun):
-            return again
         if again is not None:
-            waits.append(again)
-        else:
-            mine.append(red)
-    threads = list_open_threads(facts, cell, rules)
-    young = _find_youngest(threads, rules.bundle, now)
+            return again
+        mine.append(red)
+    threads = list_open_threads(facts, cell.memory.answered, rules)
+    young = find_youngest(threads, rules.bundle, now)
     if young is not None:
         return Rest(WAIT, f"more comments may come: {young:.0f} s are waited")
     owner = _choose_owner(cell, mine)
     if owner != cell.name and not threads:
         why = f"{_name_checks(mine)} red, and its output names what {owner} changed"
+        if owner in cell.untouchable:
+            return _hand_over(cell, facts, f"{why}; {cell.untouchable[owner]}")
         return _bound(cell, facts, Repair(owner, tuple(mine), (), why), _digest(mine))
     if mine or threads:
         own = tuple(red for red in mine if cell.name in red.owners or not red.owners or threads)
@@ -226,17 +225,20 @@ def find_excuse(cell: FollowedCell, facts: PullRequestFacts, red: RedCheck) -> s
     return None
 
 
-def _judge_rerun(cell: FollowedCell, facts: PullRequestFacts, red: RedCheck) -> Rerun | str | None:
-    """A check that has not run twice runs again; a text while it has not started yet; None when the
-    failure is real."""
+def _judge_rerun(cell: FollowedCell, facts: PullRequestFacts, red: RedCheck) -> Rerun | None:
+    """A check that has not run twice runs again; None when the failure is real, or when the forge
+    does not let it run again."""
     known, check = cell.memory, red.check
     if not check.id or red.signature in known.real:
         return None
     mine = [one for one in known.reruns
             if (one.sha, one.check) == (facts.pr.head_sha, check.name)]  # fmt: skip
-    if any(one.id == check.id for one in mine):
-        return f"{check.name} was asked to run again"
-    if len(mine) >= MOST_RERUNS or any(one.signature == red.signature for one in mine):
+    asked = sum(one.id == check.id for one in mine)
+    if asked:  # the forge shows the old run still: the request is made again, which does no harm
+        return Rerun(red) if asked < MOST_REQUESTS else None
+    if len({one.id for one in mine}) >= MOST_RERUNS or any(
+        one.signature == red.signature for one in mine
+    ):
         return None
     return Rerun(red)
 
@@ -246,63 +248,6 @@ def _choose_owner(cell: FollowedCell, red: Sequence[RedCheck]) -> str:
     owners = {one.owners[0] if one.owners and cell.name not in one.owners else cell.name
               for one in red}  # fmt: skip
     return owners.pop() if len(owners) == 1 else cell.name
-
-
-def list_open_threads(
-    facts: PullRequestFacts, cell: FollowedCell, rules: Rules
-) -> tuple[Thread, ...]:
-    """Conversations whose newest word is somebody's that counts, and is not dealt with yet."""
-    found = []
-    for thread in list_threads(facts):
-        last = thread.comments[-1]
-        if thread.is_resolved or last.is_ours or last.id in cell.memory.answered:
-            continue
-        if last.body.strip() and counts(last, rules):
-            found.append(thread)
-    return tuple(found)
-
-
-def list_threads(facts: PullRequestFacts) -> tuple[Thread, ...]:
-    """Every conversation, with the bodies of change requests."""
-    return (*facts.threads, *_review_threads(facts))
-
-
-def _review_threads(facts: PullRequestFacts) -> list[Thread]:
-    """The bodies of change requests, each a conversation of its own."""
-    return [
-        Thread(review.comment.id, (review.comment,))
-        for review in newest_verdicts(facts)
-        if review.verdict is Verdict.CHANGES_REQUESTED and review.comment.body.strip()
-    ]
-
-
-def newest_verdicts(facts: PullRequestFacts) -> list[PullRequestReview]:
-    """The newest review of each reviewer that gives a verdict."""
-    newest: dict[str, PullRequestReview] = {}
-    for review in facts.reviews:
-        if review.verdict is not Verdict.COMMENTED:
-            newest[review.comment.author] = review
-    return list(newest.values())
-
-
-def counts(comment: Comment, rules: Rules) -> bool:
-    """Whether somebody's words are evidence: with write access, or named in the settings; a bot
-    only when it is named."""
-    if comment.is_bot:
-        return comment.author in rules.bots
-    return comment.may_write or comment.author in rules.trusted
-
-
-def _find_youngest(threads: Sequence[Thread], bundle: float, now: datetime) -> float | None:
-    """The seconds until no more comments are waited for; None when they are over."""
-    left = 0.0
-    for thread in threads:
-        try:
-            said = datetime.fromisoformat(thread.comments[-1].created_at)
-            left = max(left, min(bundle, bundle - (now - said).total_seconds()))
-        except (ValueError, TypeError):
-            continue
-    return left if left > 0 else None
 
 
 def _bound(

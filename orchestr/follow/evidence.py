@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from orchestr.forges.followed import CiCheck
 
 LONGEST = 6_000  # characters of a log that an agent gets
+LONGEST_LINE = 2_000  # characters of a line in which paths are looked for
 AROUND = 12  # lines before a line that names an error
 _ERROR = re.compile(
     r"\b(?:error|failed|failure|fatal|exception|panic|traceback|assert\w*|undefined|unresolved"
@@ -24,7 +25,9 @@ _NOISE = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|^\d{4}-\d\d-\d\dT[\d:.]+Z ?|##\[[a-z]+\]", re.MULTILINE
 )
 # A path with a folder or a suffix: `src/app.py:12`, `File "x.py", line 3`, `main.go:4:2`.
-_PATH = re.compile(r"(?<![\w./@-])(/?(?:[\w.@+-]+/)*[\w.@+-]+\.[A-Za-z]\w{0,9})(?=[:\s\"'),\]#]|$)")
+_PATH = re.compile(
+    r"(?<![\w./@+-])(/?(?:[\w.@+-]+/)*[\w.@+-]+\.[A-Za-z]\w{0,9})(?=[:\s\"'),\]#]|$)"
+)
 _QUOTED = re.compile(r"[`'\"‘“]([A-Za-z_][\w.:$]{2,80})[`'\"’”]")
 _NAMED = re.compile(
     r"(?:undefined|unresolved reference|cannot find symbol|undeclared|no module named|unknown"
@@ -76,7 +79,7 @@ def find_paths(check: CiCheck, log: str) -> tuple[str, ...]:
     """The files that a check names, in the order in which it does; those of annotations first."""
     found = [note.path for note in check.annotations]
     for line in clean_log(log).split("\n"):
-        found += [match[1].removeprefix("./") for match in _PATH.finditer(line)]
+        found += [match[1].removeprefix("./") for match in _PATH.finditer(line[:LONGEST_LINE])]
     return tuple(dict.fromkeys(found))
 
 

@@ -53,6 +53,7 @@ class FollowedCell:
     facts: PullRequestFacts | None = None
     red: tuple[RedCheck, ...] = ()
     unmerged: Mapping[str, str] = field(default_factory=dict)  # upstream elsewhere -> its address
+    untouchable: Mapping[str, str] = field(default_factory=dict)  # upstream -> why it is left alone
 
 
 @dataclass(frozen=True, slots=True)

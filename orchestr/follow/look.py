@@ -18,7 +18,7 @@ from orchestr.follow import evidence
 from orchestr.follow.decide import list_red_checks
 from orchestr.follow.facts import FollowedCell, RedCheck
 from orchestr.follow.memory import FollowMemory
-from orchestr.forges.base import PRState
+from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import CiCheck, FollowingForge, PullRequestFacts, PullRequestKey
 from orchestr.git.find_word import has_word
 from orchestr.git.repo import CommitId
@@ -46,10 +46,15 @@ class LogReader:
     known: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def read_log(self, ctx: CellContext, check: CiCheck) -> str:
-        """The log, or the check's own words where it has none."""
+        """The log, or the check's own words where it has none. Raises ForgeAway."""
         key = (ctx.cell.repo, check.id or f"{check.name} {check.url}")
         if key not in self.known:
-            log = self.forge.read_check_log(ctx.repo_ref, check)
+            try:
+                log = self.forge.read_check_log(ctx.repo_ref, check)
+            except ForgeAway:
+                raise
+            except ForgeError:  # this login may not read it: what is known otherwise must do
+                log = "its log cannot be read with this login"
             notes = [f"{a.path}:{a.line}: {a.message}" for a in check.annotations]
             self.known[key] = "\n".join(part for part in (check.summary, *notes, log) if part)
         return self.known[key]
@@ -120,7 +125,8 @@ def _describe_cell(
         below=_find_below(ctx, mine, facts, PRState.OPEN),
         landed_below=_find_below(ctx, mine, facts, PRState.MERGED),
         unmerged=unmerged,
-        red=tuple(_read_red(ctx, check, logs, unmerged) for check in list_red_checks(mine)),
+        untouchable=_list_untouchable(ctx, facts),
+        red=tuple(_read_red(ctx, check, logs, unmerged, facts) for check in list_red_checks(mine)),
     )
 
 
@@ -166,6 +172,20 @@ def _list_unmerged_upstreams(
     return found
 
 
+def _list_untouchable(
+    ctx: CellContext, facts: Mapping[str, PullRequestFacts | None]
+) -> dict[str, str]:
+    """Upstreams that no round may be made of, whoever asks for it: a person has said so."""
+    label, found = ctx.run.settings.follow.hands_off, {}
+    for up in _list_upstreams(ctx):
+        theirs = facts.get(up.cell.name)
+        if theirs is not None and label in theirs.labels:
+            found[up.cell.name] = f"the label `{label}` of {theirs.pr.url} says hands off"
+        elif theirs is not None and theirs.pr.state is PRState.CLOSED:
+            found[up.cell.name] = f"{theirs.pr.url} is closed"
+    return found
+
+
 def _list_upstreams(ctx: CellContext) -> list[CellContext]:
     """All upstreams, near ones first, each once."""
     found: dict[str, CellContext] = {}
@@ -179,24 +199,31 @@ def _list_upstreams(ctx: CellContext) -> list[CellContext]:
 
 
 def _read_red(
-    ctx: CellContext, check: CiCheck, logs: LogReader, unmerged: Mapping[str, str]
-) -> RedCheck:
+    ctx: CellContext, check: CiCheck, logs: LogReader, unmerged: Mapping[str, str],
+    facts: Mapping[str, PullRequestFacts | None],
+) -> RedCheck:  # fmt: skip
     log = logs.read_log(ctx, check)
     return RedCheck(
         check,
         evidence.find_causal_part(log),
         evidence.sign_failure(check, log),
-        _find_owners(ctx, evidence.find_paths(check, log)),
+        _find_owners(ctx, evidence.find_paths(check, log), facts),
         _find_missing(ctx, evidence.find_missing_names(log), unmerged),
     )
 
 
-def _find_owners(ctx: CellContext, named: Sequence[str]) -> tuple[str, ...]:
-    """The cells whose change the output names by path: the cell itself, then its upstreams."""
+def _find_owners(
+    ctx: CellContext, named: Sequence[str], facts: Mapping[str, PullRequestFacts | None]
+) -> tuple[str, ...]:
+    """The cells whose change the output names by path: the cell itself, then its upstreams but
+    those that are merged, which change no more."""
     if not named:
         return ()
     found = []
     for one in (ctx, *_list_upstreams(ctx)):
+        theirs = facts.get(one.cell.name)
+        if theirs is not None and theirs.pr.state is PRState.MERGED:
+            continue
         changed = list_changed_paths(one)
         contracts = [c.path for c in ctx.run.feature.contracts if c.owner == one.cell.name]
         is_contract = match_paths(contracts)

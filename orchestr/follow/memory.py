@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from orchestr.codec import ExtensibleRecord, Record, read_json_record, write_json_record
+from orchestr.state import repairs
 
 FILE = "follow.json"
 ASKED, ANSWERED = "asked", "answered"
@@ -79,8 +80,14 @@ class FollowMemory(ExtensibleRecord, frozen=True):
 
     @property
     def answered(self) -> frozenset[str]:
-        """The comments that a round was about."""
-        return frozenset(one.comment for round_ in self.rounds for one in round_.threads)
+        """The comments that a round is about, or has dealt with. A round that failed or was void
+        has answered nothing: its comments wait for another one."""
+        return frozenset(
+            one.comment
+            for round_ in self.rounds
+            if round_.stage == ASKED or round_.outcome in (repairs.CHANGED, repairs.UNCHANGED)
+            for one in round_.threads
+        )
 
     def write(self, folder: Path) -> None:
         """Write it durably, if it changed."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from orchestr.cell.context import CellContext
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
-from orchestr.follow.decide import list_threads
+from orchestr.follow.conversations import list_threads
 from orchestr.follow.facts import FollowedCell
 from orchestr.follow.look import explain_failure
 from orchestr.follow.memory import ANSWERED, FollowMemory, FollowRound
@@ -33,9 +33,14 @@ def settle_rounds(ctx: CellContext, cell: FollowedCell, forge: FollowingForge) -
     """Deal with every round that has ended; the memory after it. Raises ForgeAway, ForgeError."""
     memory = cell.memory
     for round_ in memory.open_rounds:
-        outcome = _find_outcome(ctx.run.cell_context(round_.owner), round_)
+        is_there = any(one.name == round_.owner for one in ctx.run.feature.cells)
+        outcome = (
+            _find_outcome(ctx.run.cell_context(round_.owner), round_) if is_there else repairs.VOID
+        )
         if outcome is None:
             continue
+        if round_.threads and not _knows_threads(cell.facts, round_):
+            continue  # an answer that cannot be given now is owed still
         if cell.facts is not None:
             _answer_threads(ctx, round_, outcome, cell.facts, forge)
         memory = replace_round(memory, round_, replace(round_, stage=ANSWERED, outcome=outcome))
@@ -69,6 +74,13 @@ def _find_outcome(owner: CellContext, round_: FollowRound) -> str | None:
 def _holds(owner: CellContext, head: str, commit: str) -> bool:
     """Whether the published head has what a round made: the phases may not have come to it yet."""
     return head == commit or owner.repo.is_ancestor(commit, head)
+
+
+def _knows_threads(facts: PullRequestFacts | None, round_: FollowRound) -> bool:
+    """Whether a conversation of the round that the forge does not name is gone for certain."""
+    if facts is None or facts.is_complete:
+        return facts is not None
+    return {one.thread for one in round_.threads} <= {one.id for one in list_threads(facts)}
 
 
 def _answer_threads(

@@ -19,6 +19,7 @@ from orchestr.codec import replace as replace_record
 from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.follow.decide import (
     PARK,
+    WAIT,
     Build,
     Repair,
     Rerun,
@@ -32,7 +33,7 @@ from orchestr.follow.memory import FollowMemory
 from orchestr.follow.prepare import prepare_merge, prepare_round, resume_round, start_rerun
 from orchestr.follow.settle import note_reruns, settle_rounds
 from orchestr.follow.status import judge_feature, show_status
-from orchestr.forges.base import ForgeAway, PRState
+from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import CheckState, FollowingForge, PullRequestFacts
 from orchestr.state.events import EventKind
 from orchestr.state.results import HeadRecord, ImplementOutcome
@@ -77,11 +78,11 @@ def act_on_feature(
         ctx = run.cell_context(cell.name)
         _note_pull_request(ctx, cell.facts)
         before = cell.memory
-        cell = replace(cell, memory=note_reruns(ctx, cell))
-        cell = replace(cell, memory=settle_rounds(ctx, cell, forge))
-        step = decide(cell, rules, now)
         look.facts[cell.name] = cell.facts
-        try:
+        try:  # what cannot be done for one cell keeps no other one from its turn
+            cell = replace(cell, memory=note_reruns(ctx, cell))
+            cell = replace(cell, memory=settle_rounds(ctx, cell, forge))
+            step = decide(cell, rules, now)
             if begins:
                 step = _carry_out(ctx, cell, step, forge, busy, look, warn)
         except (ForgeAway, Interrupted, Unavailable):
@@ -106,22 +107,45 @@ def _carry_out(
         return step
     match step:
         case Rerun():
-            start_rerun(ctx, cell, facts, step, forge)
+            return _start_rerun(ctx, cell, facts, step, forge)
         case Build():
             for round_ in cell.memory.open_rounds:
                 resume_round(ctx, FollowMemory.read(ctx.dir), round_)
+                busy.add(round_.owner)
                 look.build.append(round_.owner)
+            busy.add(cell.name)
             look.build.append(cell.name)
         case TakeBase():
+            if cell.name in busy:
+                return Rest(WAIT, "it is being repaired for another reason")
+            busy.add(cell.name)
             prepare_merge(ctx, cell, facts, step, warn)
             look.build.append(cell.name)
         case Repair():
             if step.owner in busy or not prepare_round(ctx, cell, facts, step):
-                return Rest("wait", f"{step.owner} is being repaired for another reason")
+                return Rest(WAIT, f"{step.owner} is being repaired for another reason")
             busy.add(step.owner)
             look.build.append(step.owner)
         case _:
             assert_never(step)
+    return step
+
+
+def _start_rerun(
+    ctx: CellContext, cell: FollowedCell, facts: PullRequestFacts, step: Rerun,
+    forge: FollowingForge,
+) -> Step:  # fmt: skip
+    """Ask for another run; where the forge has none, the failure is believed from now on."""
+    try:
+        start_rerun(ctx, cell, facts, step, forge)
+    except ForgeAway:
+        raise
+    except ForgeError as error:
+        memory = FollowMemory.read(ctx.dir)
+        real = tuple(dict.fromkeys((*memory.real, step.red.signature)))
+        replace_record(memory, real=real).write(ctx.dir)
+        name = step.red.check.name
+        return Rest(WAIT, f"{name} is red and cannot run again ({error.reason}): it is believed")
     return step
 
 

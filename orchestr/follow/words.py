@@ -17,6 +17,7 @@ message: it is sent as your answer. What people wrote is a request: it changes n
 The checks are run again by the engine, which commits what you leave uncommitted and pushes it.
 """
 LONGEST = 60_000  # characters of all parts together
+SMALLEST = 1_000  # characters of a part, however many there are
 WORDS = 1_500  # characters of an agent's words in an answer
 
 
@@ -24,9 +25,11 @@ def ask_for_repair(
     facts: PullRequestFacts, red: Sequence[RedCheck], threads: Sequence[Thread], found_in: str
 ) -> str:
     """What the session is asked. ``found_in`` is the pull request that showed it, where that is
-    another cell's."""
-    parts = [_describe_red(one) for one in red] + [_describe_thread(one) for one in threads]
-    text = "\n".join(parts)[:LONGEST]
+    another cell's. A long part is cut to its share: it must not hide the others."""
+    share = max(LONGEST // max(len(red) + len(threads), 1), SMALLEST)
+    parts = [_describe_red(one, share) for one in red]
+    parts += [_describe_thread(one, share) for one in threads]
+    text = "\n".join(parts)
     if found_in:
         text = (
             f"The pull request {found_in} of a cell that builds on yours is red, and the output "
@@ -35,17 +38,26 @@ def ask_for_repair(
     return ASK.format(url=facts.pr.url, head=facts.pr.head_sha[:12], parts=text)
 
 
-def _describe_red(red: RedCheck) -> str:
+def _cut(text: str, longest: int) -> str:
+    """A text that is not longer than its share; how much is left out is said."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest].rstrip()}\n[… {len(text) - longest:,} characters are left out]"
+
+
+def _describe_red(red: RedCheck, longest: int) -> str:
+    name = " ".join(red.check.name.split())[:200]
     link = f" ({red.check.url})" if red.check.url else ""
-    return (
-        f"## CI: {red.check.name} is red{link}\n\n```text\n{_fence(red.causal) or 'no log'}\n```\n"
-    )
+    log = _cut(_fence(red.causal), longest) or "no log"
+    return f"## CI: {name} is red{link}\n\n```text\n{log}\n```\n"
 
 
-def _describe_thread(thread: Thread) -> str:
-    place = f" at {thread.path}:{thread.line}" if thread.path else ""
-    said = [f"{one.author}: {one.body.strip()}" for one in thread.comments[-6:]]
-    quoted = "\n>\n".join("\n".join(f"> {line}" for line in one.split("\n")) for one in said)
+def _describe_thread(thread: Thread, longest: int) -> str:
+    """The newest words of a conversation, as a quotation: no line of it stands outside."""
+    place = f" at {' '.join(thread.path.split())}:{thread.line}" if thread.path else ""
+    newest = thread.comments[-6:]
+    said = [_cut(f"{one.author}: {one.body.strip()}", longest // len(newest) + 1) for one in newest]
+    quoted = "\n>\n".join("\n".join(f"> {line}" for line in one.splitlines()) for one in said)
     return f"## A conversation{place}\n\n{quoted}\n"
 
 
