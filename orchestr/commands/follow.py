@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from orchestr.cell.context import FeatureRun
@@ -62,24 +63,41 @@ def follow_features(
     names = options.features or tuple(sorted(session.specs.features))
     if not confirm_following([session.load_run(name) for name in names], yes=yes):
         return int(ExitCode.DONE)
-    follower = Follower(
-        session.root, options, lambda result: show_result(result, as_json=as_json),
-        lambda text: print_stderr(f"warning: {text}"), show_events,
-    )  # fmt: skip
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: follower.stop.set())
-    return int(follower.follow())
+    with EventPrinter() as printer:
+        follower = Follower(
+            session.root, options, lambda result: show_result(result, as_json=as_json),
+            lambda text: print_stderr(f"warning: {text}"), printer.listen_to,
+        )  # fmt: skip
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: follower.stop.set())
+        return int(follower.follow())
 
 
-def show_events(run: FeatureRun) -> None:
-    """Print what happens in a look, and send the news of it."""
-    progress, notifier = PlainProgress([run.plan], sys.stderr), Notifier([run])
+class EventPrinter:
+    """Prints what happens in the looks, and sends the news of it: one sender for each feature."""
 
-    def listen(event: Event) -> None:
-        progress.show_event(event)
-        notifier.show_event(event)
+    def __init__(self) -> None:
+        self._senders: dict[str, Notifier] = {}
+        self._stack = ExitStack()
 
-    run.listener = listen
+    def __enter__(self) -> EventPrinter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def listen_to(self, run: FeatureRun) -> None:
+        """Print and send the events of a run from now on."""
+        name = run.feature.name
+        if name not in self._senders:
+            self._senders[name] = self._stack.enter_context(Notifier([run]))
+        progress, sender = PlainProgress([run.plan], sys.stderr), self._senders[name]
+
+        def listen(event: Event) -> None:
+            progress.show_event(event)
+            sender.show_event(event)
+
+        run.listener = listen
 
 
 def confirm_following(runs: Sequence[FeatureRun], *, yes: bool) -> bool:

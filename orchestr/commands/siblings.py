@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,6 @@ from orchestr.settings.loader import find_workspace
 from orchestr.views.terminal.output import print_stderr, write_stdout
 
 MAX_BYTES = 32 << 20  # of a text; GitHub's events have at most 25 MB
-STDIN = Path("/dev/stdin")
 BODY_FILE, EVENT_FILE = "ORCHESTR_CI_BODY_FILE", "GITHUB_EVENT_PATH"
 
 
@@ -132,7 +132,7 @@ def _find_session(*, needed: bool) -> Session | None:
 def _read_body(named: str | None) -> str:
     """The text of the pull request. Raises UsageError where none is given."""
     if named == "-":
-        return _read_text(STDIN)
+        return sys.stdin.read(MAX_BYTES)
     if named is not None:
         return _read_text(Path(named))
     if os.environ.get(BODY_FILE):

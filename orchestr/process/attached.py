@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+STDERR = 2  # the stream itself: what a child writes goes around our own wrapping of it
+
 
 def run_attached(argv: Sequence[str], cwd: Path) -> int:
     """Run a program with our environment; what it prints on stdout goes to stderr. Its exit code.
@@ -17,7 +19,7 @@ def run_attached(argv: Sequence[str], cwd: Path) -> int:
     itself. Ctrl+C reaches it from the terminal.
     """
     asked: list[int] = []
-    child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
+    child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=STDERR)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         asked.append(number)

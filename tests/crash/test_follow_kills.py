@@ -11,7 +11,7 @@ import pytest
 from tests.crash.house import FEATURE, House, both
 
 pytestmark = pytest.mark.slow
-FAST = {"follow": {"bundle": "0.1s"}}
+FAST = {"follow": {"bundle": "0.001s"}}
 ONCE = ("follow", FEATURE, "--once", "--yes")
 CELL = "low"
 

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.e2e.conftest import MakeWorkspace
@@ -131,6 +132,20 @@ def test_a_landing_and_its_rollback(workspace: MakeWorkspace) -> None:
     (line,) = undone["features"][0]["landing"]
     assert (line["what"], line["commit"]) == ("rolled back", ws.heads()["main"])
     assert [row["verb"] for row in listed(ws)] == ["rollback", "land", "run"]
+
+
+@pytest.mark.slow
+def test_a_run_over_two_features_that_lands_one_has_one_report(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}}, delivery="merge")
+    ws.spec({"x": {}}, feature="other")
+    ws.run("run", "demo", "other", code=0)
+    (report,) = reports(ws)
+    assert (report["verb"], report["outcome"], report["next"]) == ("run", "done", "done")
+    demo, other = report["features"]
+    assert (demo["state"], demo["landing"][0]["what"]) == ("landed", "landed")
+    assert (other["state"], other["landing"]) == ("done", [])
+    (row,) = listed(ws)
+    assert (row["features"], row["counts"]) == (["demo", "other"], {"landed": 1, "done": 1})
 
 
 def test_a_killed_run_is_listed_as_interrupted(workspace: MakeWorkspace) -> None:

@@ -16,7 +16,7 @@ from tests.e2e.workspace import Workspace, both
 CI = """\
 if [ -f "{agents}/ci-$ORCHESTR_CI_BRANCH.sh" ]; then . "{agents}/ci-$ORCHESTR_CI_BRANCH.sh"; fi
 """
-FAST = {"follow": {"bundle": "0.1s"}}
+FAST = {"follow": {"bundle": "0.001s"}}
 Make = Callable[..., Workspace]
 
 
@@ -131,14 +131,16 @@ def test_no_change_is_answered_with_the_reason(followed: Make) -> None:
 
 def test_a_bot_that_answers_each_answer_makes_no_loop(followed: Make) -> None:
     ws = followed(
-        {"a": {"repair": {"follow": 2}}}, settings={"follow": {"bundle": "0.1s", "bots": ["bert"]}}
+        {"a": {"repair": {"follow": 2}}},
+        settings={"follow": {"bundle": "0.001s", "bots": ["bert"]}},
     )
     ws.script("a", 'echo "$ORCHESTR_ROUND" >> a.txt')
     ws.run("run", "demo", code=0)
     url = ws.result("a", "pr-url")
     for n in range(2):
         ws.run("comment", url, f"still wrong {n}", "--as", "bert", "--bot", code=0)
-        assert follow(ws)["a"]["state"] == "good"
+        found = follow(ws)["a"]
+        assert found["state"] == "good", found
     ws.run("comment", url, "still wrong", "--as", "bert", "--bot", code=0)
     found = follow(ws, code=1)["a"]
     assert found["state"] == "person"
