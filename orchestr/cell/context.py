@@ -55,6 +55,9 @@ class Overrides:
     ignore_deps: bool = False
 
 
+FOLLOWED_BY = "ORCHESTR_FOLLOWED_BY"  # the variable of a run that `follow` begins: its id
+
+
 @dataclass(slots=True)
 class FeatureRun:
     """One feature in one run. ``listener`` sees every event after the journal has it."""
@@ -82,6 +85,7 @@ class FeatureRun:
     fetches: dict[tuple[str, str], BaseFetch] = field(default_factory=dict)  # by repository, base
     origins: dict[str, RemoteHeads] = field(default_factory=dict)  # by repository
     landing: bool = False  # it lands: nothing in it waits for a person
+    followed: bool = False  # `follow` has begun it: what a person closed stays closed
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from doit.cmd_run import Run as DoitRun
 from doit.runner import MThreadRunner
 
 from orchestr.cell.budget import RunBudget, SpendingCap
-from orchestr.cell.context import Overrides
+from orchestr.cell.context import FOLLOWED_BY, Overrides
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
@@ -110,6 +111,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         for target in targets:
             run = session.load_run(target.feature, overrides=_make_overrides(session, params))
             run.purse = purse
+            run.followed = bool(os.environ.get(FOLLOWED_BY))
         goals = choose_goals(session, targets, params)
         forced = params["force"] or params["fresh"]
         if params["dry_run"]:

@@ -26,8 +26,10 @@ from orchestr.forges.followed import (
 )
 from orchestr.state import repairs
 
+UNPUBLISHED = "its newest head is not published yet"
 GOOD, WAIT, PARK, LEFT = "good", "wait", "person", "left alone"
 MOST_RERUNS = 2  # of one check on one commit: its failures may differ
+MOST_BUILDS = 3  # for one reason on one head: a run that changes nothing is no help
 MOST_REQUESTS = 3  # for one of them: a kill may have come between, and a forge may lose one
 
 
@@ -56,9 +58,12 @@ class Rerun:
 @dataclass(frozen=True, slots=True)
 class Build:
     """The cell's phases run: a round that was begun goes on, or commits that were pushed from
-    elsewhere become its head."""
+    elsewhere become its head. ``key`` is what it is for, on which head; empty where it is not
+    counted. ``is_push``: somebody pushed."""
 
     why: str
+    key: str = ""
+    is_push: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ Step = Rest | Rerun | Build | TakeBase | Repair
 def decide(cell: FollowedCell, rules: Rules, now: datetime) -> Step:
     """What comes next for a cell."""
     facts = cell.facts
+    if facts is None and cell.is_unchanged:
+        return Rest(GOOD, "no change was needed")
     if facts is None:
         return Rest(WAIT, cell.why_open or "it has no pull request")
     stopped = _find_stop(cell, facts, rules)
@@ -106,11 +113,13 @@ def decide(cell: FollowedCell, rules: Rules, now: datetime) -> Step:
         return Rest(WAIT, "it waits for a person's yes", "orchestr approve CELL")
     if cell.memory.open_rounds:
         return Build("a round that was begun goes on")
-    if cell.failed:
-        return Rest(PARK, f"its last run failed: {cell.failed}", "orchestr explain CELL")
     moved = _find_move(cell, facts)
+    if cell.failed and (moved is None or not moved.is_push or moved.key in cell.memory.builds):
+        return Rest(PARK, f"its last run failed: {cell.failed}", "orchestr explain CELL")
     if moved is not None:
-        return moved
+        return _bound_builds(cell, facts, moved)
+    if cell.why_open:
+        return Rest(WAIT, cell.why_open)
     if not facts.is_complete:
         return Rest(WAIT, "the forge has not delivered all that happened there; it is asked again")
     based = _find_base_work(cell, facts)
@@ -134,16 +143,32 @@ def _find_stop(cell: FollowedCell, facts: PullRequestFacts, rules: Rules) -> Res
     return None
 
 
-def _find_move(cell: FollowedCell, facts: PullRequestFacts) -> Step | None:
-    """Heads that differ: a push of somebody else, a push of ours that is not shown yet."""
+def _find_move(cell: FollowedCell, facts: PullRequestFacts) -> Build | None:
+    """What a run has to bring together: a base that is merged, heads that differ, an upstream that
+    changed while a kill kept its dependents from following."""
     head = facts.pr.head_sha
     if cell.landed_below:
-        return Build(f"{cell.landed_below}, which it stands on, is merged: its base is another one")
-    if head == cell.published:
-        return Rest(WAIT, cell.why_open) if cell.why_open else None
-    if head in cell.was_pushed:
-        return Rest(WAIT, f"the forge still shows {head[:12]}, an earlier head of ours")
-    return Build(f"somebody pushed {head[:12]} to its branch: that is its head now")
+        why = f"{cell.landed_below}, which it stands on, is merged: its base is another one"
+    elif head in cell.was_pushed and head != cell.published:
+        why = f"the forge shows {head[:12]}, an earlier head of ours"
+    elif head != cell.published:
+        why = f"somebody pushed {head[:12]} to its branch: that is its head now"
+        return Build(why, f"{head} {why}", is_push=True)
+    elif cell.stale or cell.why_open == UNPUBLISHED:
+        why = cell.stale or cell.why_open
+    else:
+        return None
+    return Build(why, f"{head} {why}")
+
+
+def _bound_builds(cell: FollowedCell, facts: PullRequestFacts, step: Build) -> Step:
+    """The step, or a person where runs for the same reason have changed nothing."""
+    if cell.memory.builds.count(step.key) < MOST_BUILDS:
+        return step
+    why = f"{facts.pr.url}: {step.why}, and {MOST_BUILDS} runs have not changed that"
+    return Rest(
+        PARK, why, f"compare {facts.pr.head} there with the one here: orchestr explain CELL"
+    )
 
 
 def _find_base_work(cell: FollowedCell, facts: PullRequestFacts) -> Step | None:

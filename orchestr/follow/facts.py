@@ -31,7 +31,8 @@ class FollowedCell:
     """One cell as follow sees it.
 
     ``published`` is the head that its records say stands at the forge, empty when there is none.
-    ``why_open`` is why it is not done here yet (empty: it is), ``failed`` why its last run failed,
+    ``why_open`` is why it is not done here yet (empty: it is), ``stale`` what it builds on changed
+    since, ``is_unchanged`` that its work was to change nothing, ``failed`` why its last run failed,
     if it did, ``asks`` that it waits for a person's yes. ``was_pushed`` are the commits that we
     pushed for it. ``below`` is the cell of the same repository whose branch is this one's base, if
     its pull request is open, ``landed_below`` that cell if it is merged. ``can_repair``: an agent
@@ -43,6 +44,8 @@ class FollowedCell:
     published: str = ""
     why_open: str = ""
     failed: str = ""
+    stale: str = ""
+    is_unchanged: bool = False
     asks: bool = False
     was_pushed: frozenset[str] = frozenset()
     below: str = ""

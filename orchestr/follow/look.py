@@ -15,7 +15,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.follow import evidence
-from orchestr.follow.decide import list_red_checks
+from orchestr.follow.decide import UNPUBLISHED, list_red_checks
 from orchestr.follow.facts import FollowedCell, RedCheck
 from orchestr.follow.memory import FollowMemory
 from orchestr.forges.base import ForgeAway, ForgeError, PRState
@@ -23,13 +23,16 @@ from orchestr.forges.followed import CiCheck, FollowingForge, PullRequestFacts, 
 from orchestr.git.find_word import has_word
 from orchestr.git.repo import CommitId
 from orchestr.spec.path_patterns import match_paths
+from orchestr.spec.phases import Action
 from orchestr.state.landing_transitions import FOLLOW
 from orchestr.state.results import (
     NO_PR,
     HeadRecord,
+    ImplementOutcome,
     ImplementRecord,
     PublishRecord,
     WorktreeMarker,
+    read_tree,
 )
 from orchestr.state.states import CellState
 from orchestr.state.view import CellView
@@ -101,17 +104,19 @@ def _describe_cell(
     ctx = run.cell_context(name)
     mine = facts.get(name)
     done, head = PublishRecord.read(ctx.dir), HeadRecord.read(ctx.dir)
-    result = ImplementRecord.read(ctx.dir)
+    result, memory = ImplementRecord.read(ctx.dir), FollowMemory.read(ctx.dir)
     cell = FollowedCell(
         name,
         ctx.cell.repo,
         published=done.head if done is not None else "",
         why_open=_explain_open(done, head, result),
-        failed=explain_failure(run.past.cell(name)),
+        failed=_explain_last_failure(ctx, memory),
+        stale=_find_stale_upstream(ctx),
+        is_unchanged=head is not None and head.outcome is ImplementOutcome.NO_CHANGE_NEEDED,
         asks=run.past.cell(name).state is CellState.APPROVAL,
         rounds=ctx.cell.proof.repair.follow,
         can_repair=result is not None and author_attempt(ctx, result) is not None,
-        memory=FollowMemory.read(ctx.dir),
+        memory=memory,
         facts=mine,
     )
     if mine is None or mine.pr.state is not PRState.OPEN:
@@ -135,7 +140,26 @@ def _explain_open(
 ) -> str:
     if done is None or head is None or result is None:
         return "it is not built yet"
-    return "" if done.head == head.head else "its newest head is not published yet"
+    return "" if done.head == head.head else UNPUBLISHED
+
+
+def _find_stale_upstream(ctx: CellContext) -> str:
+    """The upstream that changed since the cell was built on it, in words."""
+    marker = WorktreeMarker.read(ctx.dir)
+    if marker is None or ctx.cell.action is Action.PUSH:
+        return ""
+    for up in ctx.upstreams():
+        tree, known = read_tree(up.dir), marker.upstreams.get(up.cell.name)
+        if None not in (tree, known) and tree != known:
+            return f"upstream {up.cell.name} has another tree"
+    return ""
+
+
+def _explain_last_failure(ctx: CellContext, memory: FollowMemory) -> str:
+    """As `explain_failure`; once follow has left the cell to a person, what it was left for."""
+    view = ctx.run.past.cell(ctx.cell.name)
+    is_parked = view.state is CellState.NEEDS_PERSON and view.phase == FOLLOW
+    return memory.failed if is_parked else explain_failure(view)
 
 
 def explain_failure(view: CellView) -> str:

@@ -62,7 +62,8 @@ class FollowMemory(ExtensibleRecord, frozen=True):
     ``flaky`` are signatures of failures that were gone when the check ran again, ``real`` of those
     that were not. ``noted`` is what was last said about the cell, so that an unchanged pull request
     is not journalled again. ``statuses`` maps commits to the commit status that they have,
-    ``parked`` is why a person is needed.
+    ``parked`` is why a person is needed, ``failed`` the failure of a run because of which that is
+    so. ``builds`` are the newest reasons, each with its head, for which a run was started.
     """
 
     rounds: tuple[FollowRound, ...] = ()
@@ -71,6 +72,8 @@ class FollowMemory(ExtensibleRecord, frozen=True):
     real: tuple[str, ...] = ()
     noted: str = ""
     parked: str = ""
+    failed: str = ""
+    builds: tuple[str, ...] = ()
     statuses: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property

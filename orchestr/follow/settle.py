@@ -63,6 +63,9 @@ def _find_outcome(owner: CellContext, round_: FollowRound) -> str | None:
     record = find_round(owner, round_)
     if record is None:
         return repairs.VOID
+    newest = attempts.newest_attempt(owner.dir)
+    if record.outcome == repairs.OPEN and newest and newest.number > round_.attempt:
+        return repairs.VOID  # the work began anew: what was asked in the old session is not done
     if record.outcome == repairs.OPEN:
         return repairs.FAILED if failed else None
     if record.outcome in (repairs.CHANGED, repairs.UNCHANGED):

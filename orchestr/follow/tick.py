@@ -39,6 +39,7 @@ from orchestr.state.events import EventKind
 from orchestr.state.results import HeadRecord, ImplementOutcome
 
 Warn = Callable[[str], None]
+KEPT = 12  # reasons of builds that are remembered
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ def act_on_feature(
             step = Rest(PARK, error.reason, error.hint or "")
         look.steps[cell.name] = step
         look.is_open |= cell.facts is not None and cell.facts.pr.state is PRState.OPEN
-        look.changed |= _say_step(ctx, step) or FollowMemory.read(ctx.dir) != before
+        look.changed |= _say_step(ctx, step, cell.failed) or FollowMemory.read(ctx.dir) != before
     look.build = _add_dependents(run, look.build, look.steps)
     _show_feature_status(run, look, cells, forge, warn)
     return look
@@ -109,6 +110,10 @@ def _carry_out(
         case Rerun():
             return _start_rerun(ctx, cell, facts, step, forge)
         case Build():
+            if step.key:
+                memory = FollowMemory.read(ctx.dir)
+                builds = (*memory.builds, step.key)[-KEPT:]
+                replace_record(memory, builds=builds).write(ctx.dir)
             for round_ in cell.memory.open_rounds:
                 resume_round(ctx, FollowMemory.read(ctx.dir), round_)
                 busy.add(round_.owner)
@@ -165,7 +170,7 @@ def _is_left(step: Rest) -> bool:
     return step.state not in ("good", "wait")
 
 
-def _say_step(ctx: CellContext, step: Step) -> bool:
+def _say_step(ctx: CellContext, step: Step, failed: str) -> bool:
     """Journal a step that is another one than last time."""
     memory = FollowMemory.read(ctx.dir)
     state = step.state if isinstance(step, Rest) else type(step).__name__.lower()
@@ -181,7 +186,9 @@ def _say_step(ctx: CellContext, step: Step) -> bool:
         ctx.emit(EventKind.FOLLOW_NOTED, what=step.why, action=state)
     if (text, parked) == (memory.noted, memory.parked):
         return False
-    replace_record(memory, noted=text, parked=parked).write(ctx.dir)
+    replace_record(memory, noted=text, parked=parked, failed=failed if parked else "").write(
+        ctx.dir
+    )
     return True
 
 

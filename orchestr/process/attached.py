@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 STDERR = 2  # the stream itself: what a child writes goes around our own wrapping of it
 
 
-def run_attached(argv: Sequence[str], cwd: Path) -> int:
-    """Run a program with our environment; what it prints on stdout goes to stderr. Its exit code.
+def run_attached(argv: Sequence[str], cwd: Path, more: Mapping[str, str] | None = None) -> int:
+    """Run a program with our environment and ``more``; what it prints on stdout goes to stderr.
+    Its exit code.
 
     A signal that asks us to end is passed on, and its end is waited for: it ends what it started
     itself. Ctrl+C reaches it from the terminal.
     """
     asked: list[int] = []
-    child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=STDERR)
+    child = subprocess.Popen(
+        argv, cwd=cwd, env={**os.environ, **(more or {})}, stdin=subprocess.DEVNULL,
+        stdout=STDERR,
+    )  # fmt: skip
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         asked.append(number)

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestr.cell.context import FeatureRun
+from orchestr.cell.context import FOLLOWED_BY, FeatureRun
 from orchestr.cell.phases.cross_checks import cross_check_reasons
 from orchestr.errors import Busy, ExitCode, Interrupted, OrchestrError, Unavailable
 from orchestr.follow.decide import LEFT, PARK, Rest
@@ -300,7 +300,7 @@ class Follower:
 
     def _run_feature(self, session: Session, name: str, *words: str) -> int:
         argv = (sys.executable, "-m", "orchestr", "run", name, *words, "--yes", "--skip-preflight")
-        code = run_attached(argv, session.root)
+        code = run_attached(argv, session.root, {FOLLOWED_BY: self.id})
         if code == ExitCode.INTERRUPTED:
             self.stop.set()
         return code

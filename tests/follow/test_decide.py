@@ -107,7 +107,21 @@ def test_what_rests(given: dict[str, Any], state: str, words: str) -> None:
 def test_a_push_of_somebody_else_is_the_head_and_one_of_ours_is_waited_for() -> None:
     other = facts(head_sha="b" * 40)
     assert isinstance(step(cell(other)), Build)
-    assert rest(cell(other, was_pushed=frozenset(("b" * 40,))))[0] == WAIT
+    ours = cell(other, was_pushed=frozenset(("b" * 40,)))
+    for one in (cell(other), ours, cell(stale="upstream b has another tree"),
+                cell(why_open="its newest head is not published yet")):  # fmt: skip
+        found = step(one)
+        assert isinstance(found, Build)
+        tried = replace(one, memory=known(builds=(found.key,) * 3))
+        assert rest(tried)[0] == PARK, "a run that changes nothing is not made for ever"
+        if found.is_push:  # it may be what mends the failure, and is tried once
+            assert isinstance(step(replace(one, failed="red")), Build)
+        assert rest(replace(tried, failed="red"))[1] == "its last run failed: red"
+
+
+def test_a_cell_that_was_to_change_nothing_is_good() -> None:
+    one = FollowedCell("a", "app", is_unchanged=True)
+    assert rest(one) == (GOOD, "no change was needed")
 
 
 def test_a_red_check_runs_once_more_and_is_real_when_it_is_red_again() -> None:

@@ -203,6 +203,8 @@ def run(ctx: CellContext) -> PhaseResult:
 
 def _publish_head(ctx: CellContext, head: HeadRecord) -> tuple[PullRequest, HeadRecord]:
     """Ask for the approval, push, and return the pull request and the head that it shows."""
+    if ctx.run.followed:
+        refuse_closed_pr(ctx)
     record_plan_deviation(ctx, head)
     if Gate.PUBLISH in ctx.cell.proof.approve:
         value, title = gate_digest(ctx, head), pr_title(ctx)
@@ -260,6 +262,20 @@ def _wait_for_head(ctx: CellContext, pr: PullRequest, head: HeadRecord) -> PullR
         found = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch])[ctx.cell.branch]
         pr = next((other for other in found if other.number == pr.number), pr)
     return pr
+
+
+def refuse_closed_pr(ctx: CellContext) -> None:
+    """In a run that nobody has asked for: a pull request that a person closed is not replaced.
+
+    Raises PhaseFailed.
+    """
+    branch, url = ctx.cell.branch, read_url(ctx.dir) or ""
+    prs = ctx.run.forge.find_pull_requests(ctx.repo_ref, [branch]).get(branch, ())
+    if closed_reason(prs, url) is not None and all(pr.state is PRState.CLOSED for pr in prs):
+        raise ctx.fail(
+            f"{url} was closed meanwhile: what was made is kept here and not pushed",
+            hint=f"open it again at the forge, then: orchestr run {ctx.name}",
+        )
 
 
 def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequest:
