@@ -290,8 +290,11 @@ def _bound(
 
 
 def _hand_over(cell: FollowedCell, facts: PullRequestFacts, why: str) -> Rest:
-    more = f"`repair: {{follow: {max(cell.rounds, 1) + 3}}}` in the spec"
-    hint = f"commit to {facts.pr.head} and push, or answer there; more rounds: {more}"
+    hint = f"commit to {facts.pr.head} and push, or answer there"
+    if cell.can_repair:
+        hint += f"; more rounds: `repair: {{follow: {max(cell.rounds, 1) + 3}}}` in the spec"
+    else:
+        hint += "; its commits are not one of our agents'"
     return Rest(PARK, f"{facts.pr.url}: {why}", hint)
 
 
