@@ -14,6 +14,7 @@ from orchestr.cell.context import FeatureRun
 from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
+from orchestr.errors import OrchestrError
 from orchestr.registry import substitute_program_name
 from orchestr.run.start import make_tail_reader
 from orchestr.run.workspace import Session
@@ -23,6 +24,7 @@ from orchestr.views.live.choose import can_draw
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import print_stderr, terminal_columns
 from orchestr.views.terminal.status import status_json, status_text
+from orchestr.views.terminal.text import clean_line
 
 EVERY = 1.0  # s between two looks of --watch
 FETCH_EVERY = 60.0  # s between two questions of --watch --fetch to the forge
@@ -75,10 +77,42 @@ class Status(PlainVerb):
             text = status_text(found, datetime.now(UTC), colour=colour, columns=terminal_columns())
             text = substitute_program_name(text)
             sys.stdout.write(text)
+            if params["fetch"]:
+                for line in list_red_checks(session, names):
+                    sys.stdout.write(f"{clean_line(line)}\n")
             sys.stdout.flush()
             if not params["watch"]:
                 return int(away)
             time.sleep(EVERY)
+
+
+def list_red_checks(session: Session, names: list[str]) -> list[str]:
+    """A line for each red check of CI: its cell, its name with the matrix entry, its address."""
+    from orchestr.follow.look import find_pull_request  # only where the forge is asked
+    from orchestr.forges.followed import CheckState, FollowingForge
+
+    runs = [session.load_run(name) for name in names]
+    forge = runs[0].forge
+    if not isinstance(forge, FollowingForge):
+        return []
+    keys = {
+        f"{run.feature.name}:{cell.name}": key
+        for run in runs
+        for cell in run.feature.cells
+        if (key := find_pull_request(run.cell_context(cell.name))) is not None
+    }
+    try:
+        found = forge.read_facts(tuple(dict.fromkeys(keys.values())))
+    except OrchestrError as error:
+        print_stderr(f"warning: {error.message}")
+        return []
+    return [
+        f"CI is red at {name}: {check.name}{f' ({check.url})' if check.url else ''}"
+        for name, key in keys.items()
+        if key in found
+        for check in found[key].checks
+        if check.state is CheckState.FAILURE
+    ]
 
 
 def watch_status(session: Session, names: list[str], *, fetched: bool) -> int:

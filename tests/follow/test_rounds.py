@@ -63,6 +63,7 @@ def test_red_ci_runs_once_more_then_the_session_repairs_it(followed: Make) -> No
     before = ws.head("a")
     found = follow(ws)["a"]
     assert (found["state"], found["step"]) == ("work", "rerun"), found
+    assert "CI is red at demo:a: ci (" in ws.run("status", "demo", "--fetch", code=0).stdout
     assert ws.head("a") == before
     found = follow(ws)["a"]
     assert (found["state"], found["why"]) == ("good", "it can be merged")
