@@ -53,7 +53,7 @@ def _find_undone(thread: Thread, answered: Collection[str]) -> int:
 
 
 def asks_something(thread: Thread, place: int, rules: Rules) -> bool:
-    """Whether a comment of a thread is somebody's that counts."""
+    """Whether a comment of a thread has words that count and are not ours."""
     said = thread.comments[place]
     return not said.is_ours and bool(said.body.strip()) and counts(said, rules)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,9 @@ class Night(GitHubHouse):
         self.away = 0
         self.points: list[int] = []
 
-    def run_ci(self) -> None:
+    def run_ci(self, repos: Sequence[str] = REPOS) -> None:
         """CI of every open pull request and of every base, where a commit has no result yet."""
-        for repo in REPOS:
+        for repo in repos:
             heads = self.heads(repo)
             branches = {pr["head"] for pr in self.prs(repo).values() if pr["state"] == "open"}
             for branch in sorted(branches | {"main"}):
@@ -64,9 +64,9 @@ class Night(GitHubHouse):
         names = git(self.repos / f"{repo}.git", "ls-tree", "--name-only", sha).split()
         return path in names and text in git(self.repos / f"{repo}.git", "show", f"{sha}:{path}")
 
-    def look(self) -> Rows:
+    def look(self, repos: Sequence[str] = REPOS) -> Rows:
         """CI, then `follow --once`: the rows by cell."""
-        self.run_ci()
+        self.run_ci(repos)
         done = self.run("follow", "demo", "--once", "--json", "--yes")
         assert done.returncode in (0, 1), both(done)
         value = json.loads(done.stdout.splitlines()[-1])
@@ -74,10 +74,10 @@ class Night(GitHubHouse):
         self.points.append(value["points"])
         return {row["cell"]: row for row in value["features"]["demo"]}
 
-    def until(self, is_so: Callable[[Rows], bool], most: int = 6) -> Rows:
+    def until(self, is_so: Callable[[Rows], bool], repos: Sequence[str] = REPOS) -> Rows:
         """Look until it is so; a night must not need more looks than these."""
-        for _ in range(most):
-            rows = self.look()
+        for _ in range(6):
+            rows = self.look(repos)
             if is_so(rows):
                 return rows
         raise AssertionError(rows)
@@ -118,6 +118,34 @@ def is_bad_upstream(ws: Night, repo: str, sha: str) -> list[str]:
     """Red until the upstream's good work is used; the log names the upstream's file."""
     ok = ws.has(repo, sha, "upstream-ok", "good")
     return [] if ok else ["../proto/api.txt:1: error: bad"]
+
+
+def test_a_refusal_for_one_pull_request_stops_no_other(tmp_path: Path) -> None:
+    """A conversation is locked, a log may not be read, a check may not run again: for good."""
+    ws = Night.at_github(tmp_path / "w", {"a": {}, "b": {}}, agent=AGENT, settings=SETTINGS)
+    assert isinstance(ws, Night)
+    try:
+        ws.script("b", GOOD_IN_A_ROUND.format("b"))
+        ws.script("a", 'echo "round $ORCHESTR_ROUND" >> a.txt')
+        ws.run("run", "demo", code=0)
+        urls = {pr["head"]: pr["number"] for pr in ws.prs().values()}
+        ws.github.say_at(urls["T-1-a"], "rename it", "a.txt", 1)
+        ws.judges["T-1-b"] = is_bad("b.txt")
+        locked = {"body": {"message": "this conversation is locked"}, "times": 99}
+        ws.github.fail(403, kind="POST pulls/N/comments", **locked)
+        ws.github.fail(403, kind="GET actions/jobs", **locked)
+        ws.github.fail(403, kind="POST actions/jobs", **locked)
+        rows = ws.until(lambda rows: rows["b"]["state"] == "good", REPOS[1:2])
+        assert rows["a"]["state"] == "person"
+        assert "locked" in rows["a"]["why"]
+        ws.github.faults.clear()
+        ws.until(all_good, REPOS[1:2])
+        key = ws.github.key_of(urls["T-1-a"], "o/app")
+        said = [c["body"] for t in ws.github.threads[key] for c in t["comments"]]
+        assert sum("<!-- orchestr:answer" in body for body in said) == 1, said
+        assert Counter(ws.starts()) == {"a 1": 2, "b 1": 2}
+    finally:
+        ws.end()
 
 
 def test_a_night_at_github(night: Night) -> None:

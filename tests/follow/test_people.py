@@ -62,6 +62,16 @@ def test_a_pull_request_that_is_closed_in_a_round_stays_closed(followed: Make) -
     assert found["a"]["state"] == "good"
 
 
+def test_a_pull_request_that_is_merged_in_a_round_gets_no_successor(followed: Make) -> None:
+    ws = followed({"a": {}})
+    child = begin_round(ws)
+    git(ws.repos / "app.git", "update-ref", "refs/heads/main", ws.head("a"))
+    end_round(ws, child)
+    assert [pr["state"] for pr in ws.prs().values()] == ["merged"], child.said()
+    assert follow(ws)["a"]["why"] == "merged"
+    assert len(ws.starts()) == 2
+
+
 def test_words_and_a_push_in_a_round_are_not_lost(followed: Make) -> None:
     ws = followed({"a": {}})
     child = begin_round(ws)

@@ -265,17 +265,19 @@ def _wait_for_head(ctx: CellContext, pr: PullRequest, head: HeadRecord) -> PullR
 
 
 def refuse_closed_pr(ctx: CellContext) -> None:
-    """In a run that nobody has asked for: a pull request that a person closed is not replaced.
-
-    Raises PhaseFailed.
+    """In a run that `follow` began: a pull request that a person closed or merged meanwhile
+    is not replaced by another one. Raises PhaseFailed.
     """
     branch, url = ctx.cell.branch, read_url(ctx.dir) or ""
     prs = ctx.run.forge.find_pull_requests(ctx.repo_ref, [branch]).get(branch, ())
-    if closed_reason(prs, url) is not None and all(pr.state is PRState.CLOSED for pr in prs):
-        raise ctx.fail(
-            f"{url} was closed meanwhile: what was made is kept here and not pushed",
-            hint=f"open it again at the forge, then: orchestr run {ctx.name}",
-        )
+    state = next((pr.state for pr in prs if pr.url == url), PRState.OPEN)
+    if state is PRState.OPEN or any(pr.state is PRState.OPEN for pr in prs):
+        return
+    again = "open it again at the forge, then" if state is PRState.CLOSED else "for another one"
+    raise ctx.fail(
+        f"{url} was {state} meanwhile: what was made after it is kept here and not pushed",
+        hint=f"{again}: orchestr run {ctx.name}",
+    )
 
 
 def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequest:
