@@ -208,7 +208,8 @@ def _sort_findings(
     if owner != cell.name and not threads:
         why = f"{_name_checks(mine)} red, and its output names what {owner} changed"
         if owner in cell.untouchable:
-            return _hand_over(cell, facts, f"{why}; {cell.untouchable[owner]}")
+            hint = f"let {owner} be repaired (open, without the label), or push to {facts.pr.head}"
+            return Rest(PARK, f"{facts.pr.url}: {why}; {cell.untouchable[owner]}", hint)
         return _bound(cell, facts, Repair(owner, tuple(mine), (), why), _digest(mine))
     if mine or threads:
         own = tuple(red for red in mine if cell.name in red.owners or not red.owners or threads)
