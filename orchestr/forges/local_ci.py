@@ -57,6 +57,7 @@ from orchestr.state.journal import utc_timestamp
 
 TIMEOUT = 600.0  # seconds for one run
 JOBS = 2  # runs at once
+NAMED = 4  # commits that a message names
 TRIES = 3  # of a run that the machine was in the way of
 NOT_RUN = (126, 127)  # of a shell: not executable, not found
 KEPT = 1 << 16  # bytes of output that are looked at for what the sandbox says
@@ -152,9 +153,9 @@ class LocalCi:
         for folder in {order.results for order in orders}:
             sweep_leftovers(folder)
         if self._told is not None:
-            names = ", ".join(f"{o.repo.name} {o.branch}" for o in orders)
-            longest = self.timeout * ((len(orders) + JOBS - 1) // JOBS)
-            reason = f"{self.command!r} runs on {names}, for {longest / 60:.0f} min at most"
+            names = ", ".join(f"{o.repo.name} {o.branch}" for o in orders[:NAMED])
+            more = f" and {len(orders) - NAMED} more" if len(orders) > NAMED else ""
+            reason = f"on {names}{more}, each for at most {self.timeout / 60:.0f} min"
             self._told("local CI", reason, 0.0)
         halt = threading.Event()
         with ThreadPoolExecutor(JOBS, "local-ci") as pool:

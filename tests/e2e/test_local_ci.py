@@ -42,7 +42,7 @@ def test_ci_has_what_a_pull_request_depends_on(workspace: MakeWorkspace, wall: s
 
     logs = [path.read_text() for path in (ws.root / ".orchestr/forge").glob("*/ci/*.log")]
     assert done.returncode == ExitCode.DONE, "\n".join([both(done), *logs])
-    assert "waiting for local CI: 'sh " in done.stderr
+    assert "waiting for local CI: on " in done.stderr
     assert done.stdout.count("it can be merged") == 2
     assert any("attempt 1" in log for log in logs), logs  # the file of the other repository
 
