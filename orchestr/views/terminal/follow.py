@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestr.views.terminal.text import clean_line, clip, format_clock
 
+MERGED = "merged"
 MARKS = {"good": "✓", "wait": "·", "person": "!", "left alone": "-"}
 
 
@@ -27,7 +28,8 @@ def describe_look(
             lines.append(f"  {mark} {row['cell']!s:<{width}}  {why}")
             if row.get("hint"):
                 lines.append(f"    {'':<{width}}  next: {row['hint']}")
-        if rows and all(row["state"] == "good" for row in rows):
+        is_good = all(row["state"] == "good" for row in rows)
+        if is_good and any(row["why"] != MERGED for row in rows):
             lines.append(f"  next: orchestr handoff {feature}")
     lines += [f"{name}: not looked at, {why}" for name, why in skipped.items()]
     if away:
