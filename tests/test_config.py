@@ -417,7 +417,10 @@ def test_any_toml_gives_settings_or_problems(
 ) -> None:
     import tomli_w
 
-    root = tmp_path_factory.getbasetemp()
+    root = (
+        tmp_path_factory.getbasetemp() / "any-toml"
+    )  # above other tests' folders it would be theirs
+    root.mkdir(exist_ok=True)
     (root / "orchestr.toml").write_bytes(tomli_w.dumps(table).encode("utf-8"))
     try:
         load_settings(root, {"ORCHESTR_SET_LIMITS_JOBS": "2", "ORCHESTR_SET_FORGE_DRAFT": "x"})

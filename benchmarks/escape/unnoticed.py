@@ -147,10 +147,12 @@ UNNOTICED: Mapping[str, Mapping[str, str]] = {
     "bwrap": {},
     "srt": {},
 }
-# They depend on the user (root may do more) or on the kernel and its settings (Yama, IPv6).
+# They depend on the user (root may do more), on the kernel and its settings (Yama, IPv6), or on the
+# moment: what is written in the user's folders is noticed when a look at the disk falls into it.
 DEPENDING: frozenset[str] = frozenset({
     "environment-of-ancestors", "check-reads-ancestors", "mounts-of-others", "unmount-covers",
     "typed-input-elsewhere", "clock", "kernel-setting", "memory-by-ptrace", "memory-by-proc",
     "memory-by-vm-readv", "victim-written", "victim-written-by-writev", "host-by-v6",
     "forge-by-mapped-address", "abstract-socket",
+    "document", "document-removed", "hard-link-out",
 })  # fmt: skip

@@ -76,7 +76,8 @@ def at_github(ws: AgentHouse) -> GitHub:
         github.add(f"o/{name}", repos / "origins" / f"{name}.git", repos / name)
     path = ws.root / "orchestr.toml"
     local, real = 'kind = "local"', 'kind = "github"\npatience = "5s"'
-    path.write_text(path.read_text().replace(local, real))
+    lines = path.read_text().replace(local, real).splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("ci = ")))
     return github
 
 
