@@ -210,10 +210,14 @@ def close(
 
 
 def reopen(cell_dir: Path, attempt: Attempt, phase: str) -> Attempt:
-    """Record that agents of an attempt work again, in phase `check` or `review`."""
-    if attempt.state == phase:
-        return attempt
-    opened = replace(attempt, state=phase)
+    """Record that agents of an attempt work again, in phase `check` or `review`.
+
+    What its file says counts: the caller may have read it before a reviewer's end closed it.
+    """
+    known = read_attempt(cell_dir, attempt.number) or attempt
+    if known.state == phase:
+        return known
+    opened = replace(known, state=phase)
     write_attempt(cell_dir, opened)
     return opened
 
