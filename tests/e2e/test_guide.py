@@ -55,7 +55,7 @@ VARYING = (
     (re.compile(r"\d\d:\d\d:\d\d"), "TIME"),
     (re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}"), "RUN"),
     (re.compile(r"pid \d+"), "PID"),
-    (re.compile(r"\b\d+\.\d s"), "TOOK"),
+    (re.compile(r"\b\d+\.\d s|\b\d+ min \d\d s"), "TOOK"),
     (re.compile(r"(?<= at )[0-9a-f]{10,12}\b|\b[0-9a-f]{12}\b|(?<=of )[0-9a-f]{10}\b"), "COMMIT"),
     (re.compile(r" +"), " "),  # columns are as wide as a time
 )

@@ -21,7 +21,7 @@ env = dict(line.split("=", 1) for line in Path(".ports.env").read_text().splitli
 assert [env[f"ORCHESTR_PORT_{i}"] for i in range(10)] == list(map(str, ports)), env
 servers = [socket.create_server(("127.0.0.1", port)) for port in ports]
 (room / f"{cell}.bound").write_text(" ".join(map(str, ports)))
-end = time.monotonic() + 60
+end = time.monotonic() + 150
 while len(list(room.glob("*.bound"))) < wanted:
     assert time.monotonic() < end, "the others did not come"
     time.sleep(0.05)
@@ -45,7 +45,7 @@ def binding(root: Path, cells: int, slots: int, together: int) -> tuple[Workspac
         cells={f"c{i}": {"ports": True} for i in range(cells)},
         settings={
             "ports": {"base": base, "slots": slots},
-            "limits": {"jobs": cells},
+            "limits": {"jobs": cells, "timeout": "200s", "idle_timeout": "200s"},
             "agents": {"sh": {"env": {"AGENT_TOGETHER": str(together)}}},
         },
     )
