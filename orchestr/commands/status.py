@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestr.cell.context import FeatureRun
+from orchestr.cell.context import FeatureRun, observed_prs
 from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
@@ -87,7 +87,8 @@ class Status(PlainVerb):
 
 
 def list_red_checks(session: Session, names: list[str]) -> list[str]:
-    """A line for each red check of CI: its cell, its name with the matrix entry, its address."""
+    """A line for each red check of CI: its cell, its name with the matrix entry, its address. The
+    forge is asked only where the look before showed that CI is red."""
     from orchestr.follow.look import find_pull_request  # only where the forge is asked
     from orchestr.forges.followed import CheckState, FollowingForge
 
@@ -99,10 +100,11 @@ def list_red_checks(session: Session, names: list[str]) -> list[str]:
         f"{run.feature.name}:{cell.name}": key
         for run in runs
         for cell in run.feature.cells
-        if (key := find_pull_request(run.cell_context(cell.name))) is not None
+        if any(pr.checks == CheckState.FAILURE for pr in observed_prs(run, cell))
+        and (key := find_pull_request(run.cell_context(cell.name))) is not None
     }
     try:
-        found = forge.read_facts(tuple(dict.fromkeys(keys.values())))
+        found = {} if not keys else forge.read_facts(tuple(dict.fromkeys(keys.values())))
     except OrchestrError as error:
         print_stderr(f"warning: {error.message}")
         return []

@@ -63,7 +63,6 @@ def test_red_ci_runs_once_more_then_the_session_repairs_it(followed: Make) -> No
     before = ws.head("a")
     found = follow(ws)["a"]
     assert (found["state"], found["step"]) == ("work", "rerun"), found
-    assert "CI is red at demo:a: ci (" in ws.run("status", "demo", "--fetch", code=0).stdout
     assert ws.head("a") == before
     found = follow(ws)["a"]
     assert (found["state"], found["why"]) == ("good", "it can be merged")
@@ -92,6 +91,7 @@ def test_red_on_the_base_is_waited_for(followed: Make) -> None:
     ci(ws, "main", "echo error; exit 1")
     found = follow(ws)["a"]
     assert (found["state"], found["why"]) == ("wait", "ci is red on main, too")
+    assert "CI is red at demo:a: ci (" in ws.run("status", "demo", "--fetch", code=0).stdout
     assert ws.starts() == ["a 1"]
 
 
