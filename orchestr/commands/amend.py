@@ -15,6 +15,7 @@ from orchestr.cell import amendment
 from orchestr.cell.amendment import Amendment, AmendmentItem
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import attempt_key
+from orchestr.cell.upstreams import list_all_upstreams
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
@@ -111,23 +112,11 @@ def _check_item(ctx: CellContext, item: AmendmentItem) -> None:
     if owner.action is Action.PUSH:
         raise ctx.fail(f"cell {item.owner} is a person's work: no agent reads its todo",
                        hint=f"on branch {owner.branch}: {item.todo}")  # fmt: skip
-    if item.owner not in _all_upstreams(ctx):
+    if item.owner not in [up.cell.name for up in list_all_upstreams(ctx)]:
         raise ctx.fail(
             f"it does not depend on {item.owner}, so it would not wait for the amendment",
             hint=f"add {item.owner} to `depends_on` of {ctx.cell.name} in {where}",
         )
-
-
-def _all_upstreams(ctx: CellContext) -> set[str]:
-    """Every cell that this one builds on."""
-    found: set[str] = set()
-    ahead = list(ctx.plan.upstreams)
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead += ctx.run.plan.cell(name).upstreams
-    return found
 
 
 def _build_edited_spec(session: Session, ctx: CellContext, path: Path, found: Amendment) -> bytes:

@@ -80,7 +80,7 @@ class Comment(PlainVerb):
             raise UsageError("the text is one word", hint="put it in quotes: 'like this'")
         repo, number = find_pull_request(session, args[0])
         refuse_together(params)
-        lines = list(act(forge, repo, number, params, read_text(args[1:])))
+        lines = list(perform_actions(forge, repo, number, params, read_text(args[1:])))
         if lines:
             write_stdout("".join(f"{line}\n" for line in lines))
             return int(ExitCode.DONE)
@@ -136,7 +136,9 @@ def read_text(words: list[str]) -> str:
     return clean_body(text)
 
 
-def act(forge: LocalForge, repo: RepoRef, number: int, params: Any, text: str) -> Iterator[str]:
+def perform_actions(
+    forge: LocalForge, repo: RepoRef, number: int, params: Any, text: str
+) -> Iterator[str]:
     """Do what the options ask for; a line for each thing done. Raises ForgeError, UsageError."""
     name = f"{repo.name}#{number}"
     author = clean_body(clean_line(params["as"] or "")) or read_own_name(repo)

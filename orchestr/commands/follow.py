@@ -10,25 +10,21 @@ from contextlib import ExitStack
 from typing import Any
 
 from orchestr.cell.context import FeatureRun
-from orchestr.commands.base.options import JSON, YES, flag_option, value_option
+from orchestr.commands.base.options import JSON, YES, flag_option, read_duration, value_option
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import ExitCode, UsageError
+from orchestr.errors import ExitCode
 from orchestr.follow.decide import Rest
 from orchestr.run.follow_loop import Follower, FollowOptions, LookResult, list_followed
 from orchestr.run.notify import Notifier
 from orchestr.run.start import paid_agents
 from orchestr.run.workspace import Session
-from orchestr.spec.field_types import parse_duration
 from orchestr.state.events import Event
 from orchestr.views.live.plain import PlainProgress
 from orchestr.views.terminal.follow import describe_look
-from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
+from orchestr.views.terminal.output import confirm_reasons, print_stderr, write_stdout
 
 ONCE = flag_option("once", "one look and what comes of it, then the end (for cron and CI)")
-FOR = value_option(
-    "for",
-    "stop after this time, e.g. 8h",
-)
+FOR = value_option("for", "stop after this time, e.g. 8h")
 
 
 class Follow(PlainVerb):
@@ -46,12 +42,7 @@ class Follow(PlainVerb):
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """ExitCode 1 when a person is needed, or a build failed."""
-        seconds = None
-        if params["for"] is not None:
-            try:
-                seconds = parse_duration(params["for"])
-            except ValueError as error:
-                raise UsageError(f"--for: {error}", hint="e.g. 8h, 45m") from error
+        seconds = read_duration(params, "for", "8h, 45m")
         options = FollowOptions(list_followed(session, args), bool(params["once"]), seconds)
         return follow_features(session, options, yes=params["yes"], as_json=params["json"])
 
@@ -70,7 +61,7 @@ def follow_features(
         )  # fmt: skip
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: follower.stop.set())
-        return int(follower.follow())
+        return int(follower.look_until_done())
 
 
 class EventPrinter:
@@ -109,14 +100,7 @@ def confirm_following(runs: Sequence[FeatureRun], *, yes: bool) -> bool:
             reasons.append(f"It may start agents that cost money: {', '.join(sorted(paid))}.")
         if run.forge.real:
             reasons.append(f"It pushes, answers and sets statuses at {run.forge.kind}.")
-    if yes or not reasons:
-        return True
-    for reason in dict.fromkeys(reasons):
-        print_stderr(reason)
-    if ask_yes_no("Continue?", unheard="this needs a confirmation and there is no terminal"):
-        return True
-    print_stderr("Aborted.")
-    return False
+    return yes or not reasons or confirm_reasons(reasons)
 
 
 def show_result(result: LookResult, *, as_json: bool) -> None:
@@ -128,7 +112,8 @@ def show_result(result: LookResult, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
         sys.stdout.flush()
         return
-    write_stdout(describe_look(result.at, features, result.skipped, result.away))
+    ready = [name for name, look in result.features.items() if look.is_ready]
+    write_stdout(describe_look(result.at, features, result.skipped, result.away, ready))
     sys.stdout.flush()
 
 
@@ -138,14 +123,13 @@ def rows_of(feature: str, result: LookResult) -> list[dict[str, Any]]:
     rows = []
     for cell, step in look.steps.items():
         facts = look.facts.get(cell)
-        rest = isinstance(step, Rest)
-        hint = step.hint.replace("CELL", f"{feature}:{cell}") if isinstance(step, Rest) else ""
+        rest = step if isinstance(step, Rest) else None
         rows.append({
             "cell": cell,
-            "state": step.state if isinstance(step, Rest) else "work",
-            "step": "rest" if rest else type(step).__name__.lower(),
+            "state": rest.state if rest else "work",
+            "step": type(step).__name__.lower(),
             "why": step.why,
-            "hint": hint,
+            "hint": rest.hint.replace("CELL", f"{feature}:{cell}") if rest else "",
             "url": facts.pr.url if facts is not None else None,
         })  # fmt: skip
     return rows

@@ -48,7 +48,13 @@ from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
 from orchestr.views.terminal.handoff import action_line, actions_text, obstacles_text, texts_text
-from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_paged, write_stdout
+from orchestr.views.terminal.output import (
+    UNHEARD,
+    ask_yes_no,
+    print_stderr,
+    write_paged,
+    write_stdout,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +185,7 @@ def _choose(run: FeatureRun, readiness: Readiness, request: Request) -> Draft | 
     if request.yes:
         return draft
     print_stderr(actions_text(draft.actions).rstrip("\n"))
-    told = "this needs a confirmation and there is no terminal"
-    return draft if ask_yes_no("Use these texts?", unheard=told) else None
+    return draft if ask_yes_no("Use these texts?", unheard=UNHEARD) else None
 
 
 def _check_possible(run: FeatureRun, choice: Choice) -> None:

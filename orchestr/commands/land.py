@@ -45,7 +45,7 @@ from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
 from orchestr.views.terminal.landing import LandingRow, event_line, preview_text, summary_text
-from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
+from orchestr.views.terminal.output import confirm_reasons, print_stderr, write_stdout
 
 DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip
@@ -274,14 +274,7 @@ def confirm_landing(
         paid = set() if undo or not run.settings.landing.repairs else paid_agents(run, names)
         if paid:
             reasons.append(f"Repairs may start agents that cost money: {', '.join(sorted(paid))}.")
-    if yes or not reasons:
-        return True
-    for reason in dict.fromkeys(reasons):
-        print_stderr(reason)
-    if ask_yes_no("Continue?", unheard="this needs a confirmation and there is no terminal"):
-        return True
-    print_stderr("Aborted.")
-    return False
+    return yes or not reasons or confirm_reasons(reasons)
 
 
 def print_preview(lander: Lander) -> int:

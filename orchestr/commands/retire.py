@@ -22,7 +22,7 @@ from orchestr.run.start import lease_record
 from orchestr.run.workspace import Session
 from orchestr.state.events import EventKind
 from orchestr.state.layout import create_state_dirs
-from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
+from orchestr.views.terminal.output import confirm_reasons, write_stdout
 
 
 class Retire(PlainVerb):
@@ -71,9 +71,8 @@ def _retire_word(session: Session, word: str, params: Any) -> int:
             return _describe(ctx, others, stop=params["stop"])
         real = ctx.run.forge.real and found.url is not None
         if real and not params["yes"]:
-            print_stderr(f"{found.url} will be closed.")
-            if not ask_yes_no("Continue?", unheard="this closes a pull request"):
-                print_stderr("Aborted.")
+            closed = [f"{found.url} will be closed."]
+            if not confirm_reasons(closed, unheard="this closes a pull request"):
                 return int(ExitCode.DONE)
         user = login_name()
         retire_cell(ctx, user=user, others=others, stop=params["stop"], say=write_stdout)

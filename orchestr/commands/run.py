@@ -14,6 +14,7 @@ from doit.runner import MThreadRunner
 from orchestr.cell.budget import RunBudget, SpendingCap
 from orchestr.cell.context import FOLLOWED_BY, Overrides
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
+from orchestr.commands.base.options import read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
 from orchestr.run.final_report import report_run
@@ -33,7 +34,6 @@ from orchestr.run.start import (
     run_preflight,
 )
 from orchestr.run.workspace import Session
-from orchestr.spec.field_types import parse_duration
 from orchestr.spec.phases import Delivery
 from orchestr.state.events import Event, EventKind
 from orchestr.state.layout import create_state_dirs
@@ -245,10 +245,5 @@ def _make_overrides(session: Session, params: Any) -> Overrides:
     if agent is not None and agent not in session.settings.agents:
         known = ", ".join(session.settings.agents) or "none"
         raise UsageError(f"there is no agent {agent!r} in orchestr.toml", hint=f"agents: {known}")
-    timeout = None
-    if params["timeout"] is not None:
-        try:
-            timeout = parse_duration(params["timeout"])
-        except ValueError as error:
-            raise UsageError(f"--timeout: {error}", hint="e.g. 45m, 90s or 2h") from error
+    timeout = read_duration(params, "timeout", "45m, 90s or 2h")
     return Overrides(params["model"], agent, timeout, params["ignore_deps"])

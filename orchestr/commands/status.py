@@ -89,27 +89,27 @@ class Status(PlainVerb):
 def list_red_checks(session: Session, names: list[str]) -> list[str]:
     """A line for each red check of CI: its cell, its name with the matrix entry, its address. The
     forge is asked only where the look before showed that CI is red."""
-    from orchestr.follow.look import find_pull_request  # only where the forge is asked
+    from orchestr.follow.look import list_pull_requests  # only where the forge is asked
     from orchestr.forges.followed import CheckState, FollowingForge
 
     runs = [session.load_run(name) for name in names]
     forge = runs[0].forge
     if not isinstance(forge, FollowingForge):
         return []
-    keys = {
-        f"{run.feature.name}:{cell.name}": key
+    red = {
+        (run.feature.name, cell.name)
         for run in runs
         for cell in run.feature.cells
         if any(pr.checks == CheckState.FAILURE for pr in observed_prs(run, cell))
-        and (key := find_pull_request(run.cell_context(cell.name))) is not None
     }
+    keys = {name: key for name, key in list_pull_requests(runs).items() if name in red}
     try:
         found = {} if not keys else forge.read_facts(tuple(dict.fromkeys(keys.values())))
     except OrchestrError as error:
         print_stderr(f"warning: {error.message}")
         return []
     return [
-        f"CI is red at {name}: {check.name}{f' ({check.url})' if check.url else ''}"
+        f"CI is red at {':'.join(name)}: {check.name}{f' ({check.url})' if check.url else ''}"
         for name, key in keys.items()
         if key in found
         for check in found[key].checks

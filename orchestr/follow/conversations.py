@@ -38,7 +38,7 @@ def list_open_threads(
         asks = [n for n in range(begin, len(thread.comments)) if asks_something(thread, n, rules)]
         if asks:
             until = thread.comments[: asks[-1] + 1]
-            heard = tuple(one for one in until if one.is_ours or counts(one, rules))
+            heard = tuple(one for one in until if one.is_ours or is_trusted(one, rules))
             found.append(replace(thread, comments=heard))
     return tuple(found)
 
@@ -55,7 +55,7 @@ def _find_undone(thread: Thread, answered: Collection[str]) -> int:
 def asks_something(thread: Thread, place: int, rules: Rules) -> bool:
     """Whether a comment of a thread has words that count and are not ours."""
     said = thread.comments[place]
-    return not said.is_ours and bool(said.body.strip()) and counts(said, rules)
+    return not said.is_ours and bool(said.body.strip()) and is_trusted(said, rules)
 
 
 def list_threads(facts: PullRequestFacts) -> tuple[Thread, ...]:
@@ -89,8 +89,8 @@ def newest_verdicts(facts: PullRequestFacts) -> list[PullRequestReview]:
     return list(newest.values())
 
 
-def counts(comment: Comment, rules: Rules) -> bool:
-    """Whether somebody's words are evidence: with write access, or named in the settings; a bot
+def is_trusted(comment: Comment, rules: Rules) -> bool:
+    """Whether a comment counts: its author has write access, or is named in the settings; a bot
     only when it is named."""
     if comment.is_bot:
         return comment.author in rules.bots

@@ -42,6 +42,16 @@ class Rest:
     why: str
     hint: str = ""
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether nothing goes on without a person."""
+        return self.state == PARK
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a person decides here, so that nothing is built by itself."""
+        return self.state in (PARK, LEFT)
+
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
@@ -68,10 +78,12 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class TakeBase:
-    """The base is merged into the branch. ``has_conflict``: by its agent, else by git alone."""
+    """The base is merged into the branch. ``has_conflict``: by its agent, else by git alone.
+    ``digest`` is empty: a base that moves is another one each time."""
 
     has_conflict: bool
     why: str
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +192,7 @@ def _find_base_work(cell: FollowedCell, facts: PullRequestFacts) -> Step | None:
                         "dealt with first")  # fmt: skip
         if not cell.can_repair:
             return _hand_over(cell, facts, f"it conflicts with {base}")
-        return _bound(cell, facts, TakeBase(True, f"it conflicts with {base}"), "")
+        return _bound_rounds(cell, facts, TakeBase(True, f"it conflicts with {base}"))
     if facts.mergeability is Mergeability.BEHIND and not cell.below:
         return TakeBase(False, f"{base} has moved, and must be in the branch before it is merged")
     return None
@@ -210,7 +222,7 @@ def _sort_findings(
         if owner in cell.untouchable:
             hint = f"let {owner} be repaired (open, without the label), or push to {facts.pr.head}"
             return Rest(PARK, f"{facts.pr.url}: {why}; {cell.untouchable[owner]}", hint)
-        return _bound(cell, facts, Repair(owner, tuple(mine), (), why), _digest(mine))
+        return _bound_rounds(cell, facts, Repair(owner, tuple(mine), (), why))
     if mine or threads:
         own = tuple(red for red in mine if cell.name in red.owners or not red.owners or threads)
         parts = [f"{_name_checks(own)} red"] if own else []
@@ -218,7 +230,7 @@ def _sort_findings(
         step = Repair(cell.name, own, tuple(threads), " and ".join(parts))
         if not cell.can_repair:
             return _hand_over(cell, facts, step.why)
-        return _bound(cell, facts, step, step.digest)
+        return _bound_rounds(cell, facts, step)
     return _describe_rest(facts, waits)
 
 
@@ -276,16 +288,15 @@ def _choose_owner(cell: FollowedCell, red: Sequence[RedCheck]) -> str:
     return owners.pop() if len(owners) == 1 else cell.name
 
 
-def _bound(
-    cell: FollowedCell, facts: PullRequestFacts, step: Repair | TakeBase, digest: str
-) -> Step:
+def _bound_rounds(cell: FollowedCell, facts: PullRequestFacts, step: Repair | TakeBase) -> Step:
     """The step, or a person when the rounds are used up or the last one changed nothing."""
     done = [one for one in cell.memory.rounds if one.pr == facts.node_id
             and one.outcome not in (repairs.ABORTED, repairs.VOID)]  # fmt: skip
     if len(done) >= cell.rounds:
         text = f"{len(done)} of {cell.rounds} rounds made" if cell.rounds else "no rounds allowed"
         return _hand_over(cell, facts, f"{step.why} ({text})")
-    if done and digest and done[-1].red == digest and done[-1].outcome == repairs.UNCHANGED:
+    last = done[-1] if done and step.digest else None
+    if last is not None and (last.red, last.outcome) == (step.digest, repairs.UNCHANGED):
         return _hand_over(cell, facts, f"{step.why}, and the last round changed nothing")
     return step
 
@@ -302,10 +313,6 @@ def _hand_over(cell: FollowedCell, facts: PullRequestFacts, why: str) -> Rest:
 def _name_checks(red: Sequence[RedCheck]) -> str:
     names = [one.check.name for one in red]
     return f"{', '.join(names[:3])}{' …' * (len(names) > 3)} {'is' if len(names) == 1 else 'are'}"
-
-
-def _digest(red: Sequence[RedCheck]) -> str:
-    return Repair("", tuple(red), (), "").digest
 
 
 def list_red_checks(facts: PullRequestFacts) -> tuple[CiCheck, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 
 from orchestr.forges.followed import CiCheck
 
@@ -38,8 +39,10 @@ _NAMED = re.compile(
 _VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{7,64}\b|\d+|/(?:tmp|home|runner|github)\S*", re.I)
 
 
+@lru_cache(maxsize=4)
 def clean_log(text: str) -> str:
-    """A log without colours, clocks and marks, its lines without trailing blanks."""
+    """A log without colours, clocks and marks, its lines without trailing blanks. Kept, because
+    cause, signature, paths and names are read from the same log one after the other."""
     lines = _NOISE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 
@@ -54,16 +57,18 @@ def find_causal_part(log: str, longest: int = LONGEST) -> str:
         return text
     lines = text.split("\n")
     first = next((n for n, line in enumerate(lines) if _ERROR.search(line)), None)
-    end = _take_tail(lines, longest // 3)
     if first is None:
-        return _take_tail(lines, longest)
+        return _take_tail(text, longest)
+    end = _take_tail(text, longest // 3)
     start = max(0, first - AROUND)
     head = "\n".join(lines[start:])[: longest - len(end) - 20]
     return f"{head}\n[…]\n{end}"
 
 
-def _take_tail(lines: Sequence[str], longest: int) -> str:
-    return "\n".join(lines)[-longest:].partition("\n")[2] or "\n".join(lines)[-longest:]
+def _take_tail(text: str, longest: int) -> str:
+    """The end of a text, from the begin of a line where it has one."""
+    tail = text[-longest:]
+    return tail.partition("\n")[2] or tail
 
 
 def sign_failure(check: CiCheck, log: str) -> str:

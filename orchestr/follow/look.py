@@ -6,19 +6,20 @@ each run of a check.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestr.cell.agent.repair import author_attempt
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.upstreams import list_all_upstreams
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.follow import evidence
 from orchestr.follow.decide import UNPUBLISHED, list_red_checks
 from orchestr.follow.facts import FollowedCell, RedCheck
 from orchestr.follow.memory import FollowMemory
 from orchestr.forges.base import ForgeAway, ForgeError, PRState
+from orchestr.forges.depends_on import parse_address
 from orchestr.forges.followed import CiCheck, FollowingForge, PullRequestFacts, PullRequestKey
 from orchestr.git.find_word import has_word
 from orchestr.git.repo import CommitId
@@ -26,7 +27,6 @@ from orchestr.spec.path_patterns import match_paths
 from orchestr.spec.phases import Action
 from orchestr.state.landing_transitions import FOLLOW
 from orchestr.state.results import (
-    NO_PR,
     HeadRecord,
     ImplementOutcome,
     ImplementRecord,
@@ -36,9 +36,6 @@ from orchestr.state.results import (
 )
 from orchestr.state.states import CellState
 from orchestr.state.view import CellView
-
-_NUMBER = re.compile(r"/pull/(\d+)/?$")
-STATUS = "orchestr/feature"  # our own commit status: no evidence for itself
 
 
 @dataclass(slots=True)
@@ -76,12 +73,7 @@ def require_following_forge(run: FeatureRun) -> FollowingForge:
 
 def look_at_features(runs: Sequence[FeatureRun], logs: LogReader) -> dict[str, list[FollowedCell]]:
     """Feature -> its cells, as they are now. Raises ForgeAway, ForgeError."""
-    keys = {
-        (run.feature.name, cell.name): key
-        for run in runs
-        for cell in run.feature.cells
-        if (key := find_pull_request(run.cell_context(cell.name))) is not None
-    }
+    keys = list_pull_requests(runs)
     answers = logs.forge.read_facts(tuple(dict.fromkeys(keys.values())))
     found: dict[str, list[FollowedCell]] = {}
     for run in runs:
@@ -94,8 +86,18 @@ def look_at_features(runs: Sequence[FeatureRun], logs: LogReader) -> dict[str, l
 def find_pull_request(ctx: CellContext) -> PullRequestKey | None:
     """The pull request that the records of a cell name, None when there is none."""
     done = PublishRecord.read(ctx.dir)
-    number = _NUMBER.search(done.url) if done is not None and done.url != NO_PR else None
-    return None if number is None else PullRequestKey(ctx.repo_ref, int(number[1]))
+    address = parse_address(done.url) if done is not None else None
+    return None if address is None else PullRequestKey(ctx.repo_ref, address.number)
+
+
+def list_pull_requests(runs: Sequence[FeatureRun]) -> dict[tuple[str, str], PullRequestKey]:
+    """(Feature, cell) -> the pull request that its records name, of all cells that have one."""
+    return {
+        (run.feature.name, cell.name): key
+        for run in runs
+        for cell in run.feature.cells
+        if (key := find_pull_request(run.cell_context(cell.name))) is not None
+    }
 
 
 def _describe_cell(
@@ -121,11 +123,9 @@ def _describe_cell(
     )
     if mine is None or mine.pr.state is not PRState.OPEN:
         return cell
-    mine = replace(mine, checks=tuple(c for c in mine.checks if c.name != STATUS))
     unmerged = _list_unmerged_upstreams(ctx, facts)
     return replace(
         cell,
-        facts=mine,
         was_pushed=frozenset(pushed_commits(run.journal, name)),
         below=_find_below(ctx, mine, facts, PRState.OPEN),
         landed_below=_find_below(ctx, mine, facts, PRState.MERGED),
@@ -188,7 +188,7 @@ def _list_unmerged_upstreams(
 ) -> dict[str, str]:
     """Direct and further upstreams in other repositories whose pull request is open: addresses."""
     found: dict[str, str] = {}
-    for up in _list_upstreams(ctx):
+    for up in list_all_upstreams(ctx):
         theirs = facts.get(up.cell.name)
         is_open = theirs is not None and theirs.pr.state is PRState.OPEN
         if is_open and theirs is not None and up.cell.repo != ctx.cell.repo:
@@ -201,25 +201,13 @@ def _list_untouchable(
 ) -> dict[str, str]:
     """Upstreams that no round may be made of, whoever asks for it: a person has said so."""
     label, found = ctx.run.settings.follow.hands_off, {}
-    for up in _list_upstreams(ctx):
+    for up in list_all_upstreams(ctx):
         theirs = facts.get(up.cell.name)
         if theirs is not None and label in theirs.labels:
             found[up.cell.name] = f"the label `{label}` of {theirs.pr.url} says hands off"
         elif theirs is not None and theirs.pr.state is PRState.CLOSED:
             found[up.cell.name] = f"{theirs.pr.url} is closed"
     return found
-
-
-def _list_upstreams(ctx: CellContext) -> list[CellContext]:
-    """All upstreams, near ones first, each once."""
-    found: dict[str, CellContext] = {}
-    todo = ctx.upstreams()
-    while todo:
-        up = todo.pop(0)
-        if up.cell.name not in found:
-            found[up.cell.name] = up
-            todo += up.upstreams()
-    return list(found.values())
 
 
 def _read_red(
@@ -244,7 +232,7 @@ def _find_owners(
     if not named:
         return ()
     found = []
-    for one in (ctx, *_list_upstreams(ctx)):
+    for one in (ctx, *list_all_upstreams(ctx)):
         theirs = facts.get(one.cell.name)
         if theirs is not None and theirs.pr.state is PRState.MERGED:
             continue

@@ -16,6 +16,7 @@ from orchestr.state import repairs
 
 FILE = "follow.json"
 ASKED, ANSWERED = "asked", "answered"
+REPAIR, MERGE = "repair", "merge"  # kinds of rounds
 
 
 class AnsweredThread(Record, frozen=True):

@@ -18,7 +18,7 @@ from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.follow.decide import Repair, Rerun, TakeBase
 from orchestr.follow.facts import FollowedCell
-from orchestr.follow.memory import ANSWERED, FollowMemory, FollowRound
+from orchestr.follow.memory import ANSWERED, MERGE, REPAIR, FollowMemory, FollowRound
 from orchestr.follow.memory import Rerun as KnownRerun
 from orchestr.follow.words import ask_for_repair
 from orchestr.forges.followed import FollowingForge, PullRequestFacts
@@ -67,7 +67,7 @@ def prepare_round(
             of=cell.rounds, asked_by=repairs.FOLLOW,
         )  # fmt: skip
     mine = FollowRound(
-        "repair", owner.cell.name, attempt.number, known.number, step.digest, head.head,
+        REPAIR, owner.cell.name, attempt.number, known.number, step.digest, head.head,
         facts.node_id, step.answers,
     )  # fmt: skip
     replace(cell.memory, rounds=(*cell.memory.rounds, mine)).write(ctx.dir)
@@ -103,7 +103,7 @@ def prepare_merge(
         raise OrchestrError(f"{ctx.name}: {step.why}")
     done = ImplementRecord.read(ctx.dir)
     mine = FollowRound(
-        "merge", ctx.cell.name, done.attempt if done else 0, 0, f"{base} {tip}", head.head,
+        MERGE, ctx.cell.name, done.attempt if done else 0, 0, f"{base} {tip}", head.head,
         facts.node_id,
     )  # fmt: skip
     replace(cell.memory, rounds=(*cell.memory.rounds, mine)).write(ctx.dir)
@@ -113,7 +113,7 @@ def prepare_merge(
 def resume_round(ctx: CellContext, memory: FollowMemory, round_: FollowRound) -> None:
     """Finish writing what a kill cut off, so that the next run goes on with the round."""
     owner = ctx.run.cell_context(round_.owner)
-    if round_.kind == "repair":
+    if round_.kind == REPAIR:
         known = find_round(owner, round_)
         if known is not None and known.outcome == repairs.OPEN and (owner.dir / CHECKS).exists():
             void_evidence(owner)

@@ -16,7 +16,7 @@ from orchestr.errors import OrchestrError
 from orchestr.follow.conversations import list_threads
 from orchestr.follow.facts import FollowedCell
 from orchestr.follow.look import explain_failure
-from orchestr.follow.memory import ANSWERED, FollowMemory, FollowRound
+from orchestr.follow.memory import ANSWERED, MERGE, FollowMemory, FollowRound
 from orchestr.follow.prepare import find_round, replace_round
 from orchestr.follow.words import answer_with_commit, answer_without_change
 from orchestr.forges.followed import CheckState, FollowingForge, PullRequestFacts
@@ -55,7 +55,7 @@ def _find_outcome(owner: CellContext, round_: FollowRound) -> str | None:
     failed = explain_failure(owner.run.past.cell(owner.cell.name))
     head, done = HeadRecord.read(owner.dir), PublishRecord.read(owner.dir)
     published = head is not None and done is not None and done.head == head.head
-    if round_.kind == "merge":
+    if round_.kind == MERGE:
         if published and head is not None and head.head != round_.before:
             (owner.dir / EVIDENCE).unlink(missing_ok=True)
             return repairs.CHANGED

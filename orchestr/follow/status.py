@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from orchestr.cell.context import CellContext
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
-from orchestr.follow.decide import GOOD, PARK, Rest, Step
-from orchestr.follow.look import STATUS
+from orchestr.follow.decide import GOOD, Rest, Step
 from orchestr.follow.memory import FollowMemory
 from orchestr.forges.base import PRState
 from orchestr.forges.followed import (
+    FEATURE_STATUS,
     CheckState,
     FollowingForge,
     PullRequestFacts,
@@ -38,7 +38,7 @@ def judge_feature(
             names = [c.name for c in one.checks if c.state is CheckState.FAILURE]
             red += [f"{name}: {names[0]} is red"] if names else []
     for name, step in steps.items():
-        if isinstance(step, Rest) and step.state == PARK:
+        if isinstance(step, Rest) and step.needs_person:
             red.append(f"{name}: {step.why}")
     red += [f"cross checks: {line}" for line in cross]
     if red:
@@ -66,9 +66,9 @@ def show_status(
     if memory.statuses.get(sha) == value:
         return ""
     try:
-        forge.set_commit_status(ctx.repo_ref, sha, STATUS, state, text)
+        forge.set_commit_status(ctx.repo_ref, sha, FEATURE_STATUS, state, text)
     except OrchestrError as error:
-        return f"{ctx.name}: the status {STATUS} could not be set: {error.message}"
+        return f"{ctx.name}: the status {FEATURE_STATUS} could not be set: {error.message}"
     kept = dict([*memory.statuses.items(), (sha, value)][-KEPT:])
     replace(memory, statuses=kept).write(ctx.dir)
     return ""

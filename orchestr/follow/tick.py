@@ -18,6 +18,7 @@ from orchestr.cell.pull_request.observe import pull_request_changed
 from orchestr.codec import replace as replace_record
 from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.follow.decide import (
+    GOOD,
     PARK,
     WAIT,
     Build,
@@ -34,7 +35,7 @@ from orchestr.follow.prepare import prepare_merge, prepare_round, resume_round, 
 from orchestr.follow.settle import note_reruns, settle_rounds
 from orchestr.follow.status import judge_feature, show_status
 from orchestr.forges.base import ForgeAway, ForgeError, PRState
-from orchestr.forges.followed import CheckState, FollowingForge, PullRequestFacts
+from orchestr.forges.followed import FollowingForge, PullRequestFacts
 from orchestr.state.events import EventKind
 from orchestr.state.results import HeadRecord, ImplementOutcome
 
@@ -53,17 +54,17 @@ class FeatureLook:
     is_open: bool = False
     changed: bool = False
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing is left to do at its open pull requests but to merge them."""
+        steps = self.steps.values()
+        return self.is_open and all(isinstance(s, Rest) and s.state == GOOD for s in steps)
+
 
 def make_rules(run: FeatureRun) -> Rules:
     """The rules of the settings."""
     said = run.settings.follow
     return Rules(frozenset(said.trusted), frozenset(said.bots), said.bundle, said.hands_off)
-
-
-def plan_feature(run: FeatureRun, cells: Sequence[FollowedCell]) -> dict[str, Step]:
-    """What would be done now, by what is known. Starts and writes nothing."""
-    rules, now = make_rules(run), datetime.now(UTC)
-    return {cell.name: decide(cell, rules, now) for cell in cells}
 
 
 def act_on_feature(
@@ -161,13 +162,9 @@ def _add_dependents(run: FeatureRun, names: Sequence[str], steps: Mapping[str, S
     for plan in run.plan.cells:
         if any(up in wanted for up in plan.upstreams):
             wanted.add(plan.name)
-    left = {name for name, step in steps.items() if isinstance(step, Rest) and _is_left(step)}
+    left = {name for name, step in steps.items() if isinstance(step, Rest) and step.is_left}
     wanted -= left - set(names)
     return [plan.name for plan in run.plan.cells if plan.name in wanted]
-
-
-def _is_left(step: Rest) -> bool:
-    return step.state not in ("good", "wait")
 
 
 def _say_step(ctx: CellContext, step: Step, failed: str) -> bool:
@@ -175,10 +172,11 @@ def _say_step(ctx: CellContext, step: Step, failed: str) -> bool:
     memory = FollowMemory.read(ctx.dir)
     state = step.state if isinstance(step, Rest) else type(step).__name__.lower()
     text = f"{state}: {step.why}"
-    parked = step.why if isinstance(step, Rest) and step.state == PARK else ""
-    if parked and parked != memory.parked:
-        hint = step.hint if isinstance(step, Rest) else ""
-        hint = hint.replace("CELL", ctx.name) or f"orchestr explain {ctx.name}"
+    parked = ""
+    if isinstance(step, Rest) and step.needs_person:
+        parked = step.why
+    if isinstance(step, Rest) and parked and parked != memory.parked:
+        hint = step.hint.replace("CELL", ctx.name) or f"orchestr explain {ctx.name}"
         ctx.emit(EventKind.FOLLOW_PARKED, reason=parked, hint=hint)
     elif memory.parked and not parked:
         ctx.emit(EventKind.FOLLOW_CLEARED)
@@ -196,21 +194,12 @@ def _note_pull_request(ctx: CellContext, facts: PullRequestFacts | None) -> None
     """Journal how the pull request stands, where that is new: `status` shows it."""
     if facts is None:
         return
-    pr = replace(facts.pr, checks=facts.pr.checks or sum_checks(facts))
+    pr = facts.pr
     if pull_request_changed(ctx.run.past.cell(ctx.cell.name), pr):
         ctx.emit(
             EventKind.PR_SEEN, url=pr.url, state=str(pr.state), draft=pr.draft, checks=pr.checks,
             review=pr.review,
         )  # fmt: skip
-
-
-def sum_checks(facts: PullRequestFacts) -> str | None:
-    """All checks in a word: failure, pending, success; None without any."""
-    states = {check.state for check in facts.checks}
-    for state in (CheckState.FAILURE, CheckState.PENDING, CheckState.SUCCESS):
-        if state in states:
-            return str(state)
-    return None
 
 
 def _show_feature_status(

@@ -42,7 +42,7 @@ class CiOutput:
         self._line = bytearray()
         self._places: list[Annotation] = []
 
-    def feed(self, chunk: bytes) -> None:
+    def add_output(self, chunk: bytes) -> None:
         """Take the next piece of stdout or stderr."""
         room = HEAD - len(self._head)
         self._head += chunk[: max(room, 0)]
@@ -55,14 +55,14 @@ class CiOutput:
             self._read_line()
         self._extend_line(rest)
 
-    def finish(self) -> bytes:
+    def finish_log(self) -> bytes:
         """The log: both ends of the output, what was left out between them is said."""
         self._read_line()
         self._trim()
         gap = f"\n[... {self.dropped} bytes ...]\n".encode() if self.dropped else b""
         return bytes(self._head) + gap + bytes(self._tail)
 
-    def judge(self, state: CheckState, summary: str) -> tuple[CiCheck, ...]:
+    def judge_checks(self, state: CheckState, summary: str) -> tuple[CiCheck, ...]:
         """The checks of a run that ended as ``state`` says, with its own words about that.
 
         A run that ended red, or found nothing out, has a check that says so besides those that it

@@ -18,6 +18,8 @@ from typing import Protocol, runtime_checkable
 
 from orchestr.forges.base import PullRequest, RepoRef
 
+FEATURE_STATUS = "orchestr/feature"  # our commit status, which is about the whole feature
+
 
 class CheckState(StrEnum):
     """How a check of CI stands. Skipped and neutral ones count as success."""
@@ -115,6 +117,7 @@ class Mergeability(StrEnum):
 class PullRequestFacts:
     """A pull request with all that happened to it.
 
+    ``pr.checks`` and ``pr.review`` are filled; our own status is not one of ``checks``.
     ``node_id`` is its identity, also after its repository was renamed. ``base_sha`` is where its
     base branch is now, ``base_checks`` the checks of that commit. ``closed_by`` is who closed it
     without a merge, empty where that is not known.

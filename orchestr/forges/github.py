@@ -30,13 +30,11 @@ from orchestr.forges.base import (
     PRState,
     PullRequest,
     RepoRef,
-    WaitListener,
 )
 from orchestr.forges.github_api import OLDEST, RequestRefused
 from orchestr.forges.github_dress import GitHubDressing
 from orchestr.forges.github_follow import GitHubFollowing
 from orchestr.forges.github_merge import GitHubMerging
-from orchestr.forges.github_rate_limit import PATIENCE
 from orchestr.forges.github_remote import RepoSlug
 
 Found = dict[str, tuple[PullRequest, ...]]
@@ -51,15 +49,8 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging):
     kind = "github"
     real = True
 
-    def __init__(
-        self,
-        program: str = "gh",
-        *,
-        patience: float = PATIENCE,
-        stop: threading.Event | None = None,
-        told: WaitListener | None = None,
-    ) -> None:
-        super().__init__(program, patience=patience, stop=stop, told=told)
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._desks: dict[RepoSlug, QueryBatcher] = {}
 
     # --- the Protocol ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestr.forges.followed import (
+    FEATURE_STATUS,
     CiCheck,
     Mergeability,
     PullRequestFacts,
@@ -47,7 +48,6 @@ from orchestr.forges.github_facts_entries import (
 from orchestr.forges.github_query import pull_request_from_node, unreadable_error
 from orchestr.forges.github_remote import RepoSlug
 
-FEATURE_STATUS = "orchestr/feature"  # our own commit status: no check of anybody's CI
 # What a login may be kept from without a loss: it only makes an answer finer.
 _OPTIONAL = frozenset({"branchProtectionRule", "rules", "reviewDecision"})
 _MASKED = ("BLOCKED", "DRAFT")  # states that hide whether the branch is behind, too

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from orchestr.forges.answers import has_answer, write_answer
 from orchestr.forges.base import ForgeAway, ForgeError, RepoRef
 from orchestr.forges.followed import (
+    FEATURE_STATUS,
     CiCheck,
     PullRequestFacts,
     PullRequestKey,
@@ -38,7 +39,7 @@ from orchestr.forges.github_facts import (
     take_questions,
 )
 from orchestr.forges.github_facts_entries import PagedList
-from orchestr.forges.github_facts_read import FEATURE_STATUS, FactsReading
+from orchestr.forges.github_facts_read import FactsReading
 from orchestr.forges.github_log import LOG_LIMIT, find_failed_part, keep_end
 from orchestr.forges.github_rate_limit import OutcomeUnknown
 from orchestr.forges.github_remote import RepoSlug

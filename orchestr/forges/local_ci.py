@@ -204,14 +204,14 @@ class LocalCi:
             _clear_work(work)
         if outcome is None:
             return
-        log = output.finish() or f"{outcome.reason}\n".encode()
+        log = output.finish_log() or f"{outcome.reason}\n".encode()
         again = old is not None and old.is_machine_fault and old.command == self.command
         result = CiResult(
             sha=order.sha,
             run=1 + (old.run if old is not None else 0),
             command=self.command,
             state=outcome.state,
-            checks=output.judge(outcome.state, outcome.reason),
+            checks=output.judge_checks(outcome.state, outcome.reason),
             seconds=round(time.monotonic() - begin, 3),
             finished_at=utc_timestamp(),
             exit=outcome.exit,
@@ -250,7 +250,7 @@ class LocalCi:
                 argv, env = self._wall(order.repo, place, argv, env)
             done = run_command(
                 argv, cwd=tree, env=env, timeout=self.timeout, check=False, limit=KEPT,
-                kill_left=True, sink=output.feed, secrets=secrets, stop=halt,
+                kill_left=True, sink=output.add_output, secrets=secrets, stop=halt,
             )  # fmt: skip
         except ProcessTimeout as error:
             code = error.completed.code

@@ -32,7 +32,7 @@ from orchestr.forges.body import PRLink, splice_block
 from orchestr.git.diff import DiffLimits, read_diffs
 from orchestr.git.repo import CommitId
 from orchestr.handoff.decide import digest_seen
-from orchestr.handoff.readiness import CellState
+from orchestr.handoff.readiness import CellReadiness
 from orchestr.handoff.records import Choice, HandoffRecord, PullRequestText
 from orchestr.handoff.text import (
     WORDS,
@@ -55,28 +55,28 @@ from orchestr.state.results import (
     PublishRecord,
     valid_checks,
 )
-from orchestr.state.states import CellState as JournalState
+from orchestr.state.states import CellState
 from orchestr.tasks.loader import ignored_cells
 from orchestr.tasks.stale import stale_phases
 
 COUNTS_ONLY = DiffLimits(file=0, pair=0, total=0, files=200)
 
 
-def read_cell_states(run: FeatureRun) -> list[CellState]:
+def read_cells(run: FeatureRun) -> list[CellReadiness]:
     """Every cell in merge order: by its records, and as the forge showed it."""
     ignored = ignored_cells(run)
-    return [_read_cell_state(run.cell_context(p.name), p.name in ignored) for p in run.plan.cells]
+    return [_read_cell(run.cell_context(p.name), p.name in ignored) for p in run.plan.cells]
 
 
-def _read_cell_state(ctx: CellContext, ignored: bool) -> CellState:
+def _read_cell(ctx: CellContext, ignored: bool) -> CellReadiness:
     stale = stale_phases(ctx)
     if ctx.cell.track_base:
         stale.pop(Phase.WORKTREE, None)  # it is looked at in every run, whatever is there
     head, done = ctx.read_head(), PublishRecord.read(ctx.dir)
     url = done.url if done is not None and done.url != NO_PR else None
     view = ctx.run.past.cell(ctx.cell.name)
-    parked = view.state in (JournalState.NEEDS_PERSON, JournalState.MERGE_CONFLICT)
-    return CellState(
+    parked = view.state in (CellState.NEEDS_PERSON, CellState.MERGE_CONFLICT)
+    return CellReadiness(
         name=ctx.name,
         stale=tuple(f"{phase}: {why}" for phase, why in stale.items()),
         head=head.head if head is not None else None,
@@ -225,7 +225,7 @@ def _current_base(ctx: CellContext, pr: PullRequest, own: str) -> str:
     return apply_chosen_base(ctx.dir, own) if pr.state is PRState.OPEN else pr.base
 
 
-def select_cells(states: Collection[CellState], skipped: Collection[str]) -> list[str]:
+def select_cells(states: Collection[CellReadiness], skipped: Collection[str]) -> list[str]:
     """The cells whose open pull requests are handed over, in the order of ``states``."""
     names = [state.name.rpartition(":")[2] for state in states
              if state.pr is not None and state.pr.state is PRState.OPEN]  # fmt: skip

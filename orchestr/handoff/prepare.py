@@ -16,11 +16,11 @@ from orchestr.handoff.gather import (
     describe_cross_checks,
     find_pull_request,
     make_texts,
-    read_cell_states,
+    read_cells,
     read_facts,
     select_cells,
 )
-from orchestr.handoff.readiness import CellState, Obstacle, find_obstacles
+from orchestr.handoff.readiness import CellReadiness, Obstacle, find_obstacles
 from orchestr.handoff.records import (
     ActionKind,
     Choice,
@@ -38,7 +38,7 @@ from orchestr.state.journal import utc_timestamp
 class Readiness:
     """All cells as they are, and what is in the way."""
 
-    states: list[CellState]
+    states: list[CellReadiness]
     obstacles: list[Obstacle]
     cross_checks: list[str]  # a line for each repository whose cross checks are green
 
@@ -50,7 +50,7 @@ class Readiness:
 
 def read_readiness(run: FeatureRun) -> Readiness:
     """Whether a feature can be handed over; the forge was observed before."""
-    states = read_cell_states(run)
+    states = read_cells(run)
     red, green = describe_cross_checks(run)
     return Readiness(states, find_obstacles(run.feature.name, states, red), green)
 
@@ -105,7 +105,7 @@ def make_draft(run: FeatureRun, readiness: Readiness, choices: Choices) -> Draft
     return Draft(choices, tuple(texts), prs, summary, tuple(n for n in edited if n in facts))
 
 
-def _summary_row(state: CellState, choices: Choices) -> tuple[str, str, str]:
+def _summary_row(state: CellReadiness, choices: Choices) -> tuple[str, str, str]:
     name = state.name.rpartition(":")[2]
     if state.pr is None:
         return name, "-", "no pull request"

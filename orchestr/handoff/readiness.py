@@ -13,7 +13,7 @@ from orchestr.forges.base import PRState, PullRequest
 
 
 @dataclass(frozen=True, slots=True)
-class CellState:
+class CellReadiness:
     """What is known of one cell. ``stale`` are the reasons of phases that would run, ``head`` its
     proved commit, ``url`` its pull request (None: it opens none), ``pr`` what the forge shows."""
 
@@ -39,7 +39,7 @@ class Obstacle:
 
 
 def find_obstacles(
-    feature: str, cells: Sequence[CellState], cross_checks: Sequence[str] = ()
+    feature: str, cells: Sequence[CellReadiness], cross_checks: Sequence[str] = ()
 ) -> list[Obstacle]:
     """Everything that is in the way, in the order of ``cells``; nothing means it may begin."""
     found = [obstacle for cell in cells for obstacle in _first_of(_cell_obstacles(feature, cell))]
@@ -56,37 +56,37 @@ def _first_of(obstacles: Iterator[Obstacle]) -> Iterable[Obstacle]:
     return [one for one in [next(obstacles, None)] if one is not None]
 
 
-def _cell_obstacles(feature: str, cell: CellState) -> Iterator[Obstacle]:
-    def obstacle(why: str, command: str) -> Obstacle:
+def _cell_obstacles(feature: str, cell: CellReadiness) -> Iterator[Obstacle]:
+    def report(why: str, command: str) -> Obstacle:
         return Obstacle(cell.name, why, command)
 
     again = f"orchestr run {cell.name}"
     if cell.is_ignored:
-        yield obstacle("it is ignored", f"orchestr ignore --undo {cell.name}")
+        yield report("it is ignored", f"orchestr ignore --undo {cell.name}")
     if cell.head is None:
-        yield obstacle("it has no result yet", again)
+        yield report("it has no result yet", again)
     if cell.stale:
-        yield obstacle(f"it is not up to date: {cell.stale[0]}", again)
+        yield report(f"it is not up to date: {cell.stale[0]}", again)
     if cell.needs_person is not None:
-        yield obstacle(f"it needs a person: {cell.needs_person}", f"orchestr explain {cell.name}")
+        yield report(f"it needs a person: {cell.needs_person}", f"orchestr explain {cell.name}")
     if not cell.is_green:
-        yield obstacle(
+        yield report(
             "something in its checks or reviews stayed red", f"orchestr explain {cell.name}"
         )
     if cell.url is None:
         return
     if cell.published != cell.head:
-        yield obstacle("its pull request is of an older head", again)
+        yield report("its pull request is of an older head", again)
     if cell.away is not None:
-        yield obstacle(
+        yield report(
             f"the forge could not be asked: {cell.away}", f"orchestr status {feature} --fetch"
         )
     if cell.pr is None:
-        yield obstacle(f"{cell.url} is gone", again)
+        yield report(f"{cell.url} is gone", again)
     elif cell.pr.state is PRState.CLOSED:
-        yield obstacle(f"{cell.url} was closed without a merge", again)
+        yield report(f"{cell.url} was closed without a merge", again)
     elif cell.pr.head_sha != cell.head and cell.pr.state is PRState.OPEN:
         shown, proved = cell.pr.head_sha[:12], str(cell.head)[:12]
-        yield obstacle(f"{cell.url} shows {shown}, proved is {proved}", f"orchestr run {feature}")
+        yield report(f"{cell.url} shows {shown}, proved is {proved}", f"orchestr run {feature}")
     elif cell.pr.checks == "failure" and cell.pr.state is PRState.OPEN:
-        yield obstacle(f"CI of {cell.url} is red", f"orchestr follow {feature} --once")
+        yield report(f"CI of {cell.url} is red", f"orchestr follow {feature} --once")

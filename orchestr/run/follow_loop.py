@@ -20,7 +20,7 @@ from pathlib import Path
 from orchestr.cell.context import FOLLOWED_BY, FeatureRun
 from orchestr.cell.phases.cross_checks import cross_check_reasons
 from orchestr.errors import Busy, ExitCode, Interrupted, OrchestrError, Unavailable
-from orchestr.follow.decide import LEFT, PARK, Rest
+from orchestr.follow.decide import Rest
 from orchestr.follow.facts import FollowedCell
 from orchestr.follow.look import (
     LogReader,
@@ -70,10 +70,10 @@ class LookResult:
     def needs_person(self) -> bool:
         """Whether a cell waits for a person."""
         steps = [step for one in self.features.values() for step in one.steps.values()]
-        return any(isinstance(step, Rest) and step.state == PARK for step in steps)
+        return any(isinstance(step, Rest) and step.needs_person for step in steps)
 
     @property
-    def told(self) -> tuple[object, ...]:
+    def shown_content(self) -> tuple[object, ...]:
         """All that is shown of it but the time."""
         steps = {name: {cell: step.why for cell, step in one.steps.items()}
                  for name, one in self.features.items()}  # fmt: skip
@@ -118,7 +118,7 @@ class Follower:
     _settings: FollowSettings = field(default_factory=FollowSettings)
     _has_changed: bool = False
 
-    def follow(self) -> ExitCode:
+    def look_until_done(self) -> ExitCode:
         """Look until there is nothing to follow, the time is over, or a signal says so."""
         end = None if self.options.seconds is None else time.monotonic() + self.options.seconds
         with self._hold_follow_leases():
@@ -134,9 +134,9 @@ class Follower:
             self._has_changed |= result.has_changed
             if self.options.once and result.has_built and not self.stop.is_set():
                 result = self._look_again(result)
-            if self.options.once or result.told != shown:
+            if self.options.once or result.shown_content != shown:
                 self.show(result)
-            shown = result.told
+            shown = result.shown_content
             if self.options.once or result.is_over or self.stop.is_set():
                 return result
             pause = choose_pause(pause, result, self._settings)
@@ -179,7 +179,7 @@ class Follower:
 
     def _look_safely(self) -> LookResult:
         """One look. What is wrong with a spec or an answer ends `--once`; a loop says it and looks
-        again: it may be mended meanwhile."""
+        again: a person may correct it meanwhile."""
         try:
             return self._look_and_build()
         except Interrupted:
@@ -293,7 +293,7 @@ class Follower:
                 continue
             only = [word for cell in look.build for word in ("--only", cell)]
             code = self._run_feature(session, name, *only)
-            left = any(isinstance(s, Rest) and s.state in (PARK, LEFT) for s in look.steps.values())
+            left = any(isinstance(s, Rest) and s.is_left for s in look.steps.values())
             if code == ExitCode.DONE and not left and lacks_cross_checks_alone(self.root, name):
                 code = self._run_feature(session, name)
             result.failed |= code not in (ExitCode.DONE, ExitCode.BUSY)

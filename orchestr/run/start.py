@@ -38,7 +38,7 @@ from orchestr.tasks.finish_feature import link_published_cells
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import last_words
-from orchestr.views.terminal.output import ask_yes_no, print_stderr
+from orchestr.views.terminal.output import confirm_reasons, print_stderr
 
 
 def run_preflight(goals: Sequence[FeatureGoals], *, skip: bool, forced: bool) -> bool:
@@ -93,17 +93,15 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
     if not reasons:
         return True
     jobs = goals[0].run.settings.limits.jobs
-    print_stderr(
+    what = (
         f"This run may start {cells} {'cell' if cells == 1 else 'cells'}, "
         f"{jobs} agents at once, in worktrees below "
         f"{goals[0].run.layout.worktrees}."
     )
-    for reason in dict.fromkeys(reasons):
-        print_stderr(f"It uses {reason}.")
-    if ask_yes_no("Continue?", unheard="this run needs a confirmation and there is no terminal"):
-        return True
-    print_stderr("Aborted.")
-    return False
+    return confirm_reasons(
+        [what, *(f"It uses {reason}." for reason in reasons)],
+        unheard="this run needs a confirmation and there is no terminal",
+    )
 
 
 def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:

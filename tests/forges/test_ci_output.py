@@ -14,8 +14,8 @@ from orchestr.process.run import CompletedCommand
 def read(*chunks: bytes) -> CiOutput:
     output = CiOutput()
     for chunk in chunks:
-        output.feed(chunk)
-    output.finish()
+        output.add_output(chunk)
+    output.finish_log()
     return output
 
 
@@ -25,7 +25,7 @@ def test_lines_are_read_wherever_they_are_cut() -> None:
     whole = read(text)
     assert whole.checks == read(*(bytes([byte]) for byte in text)).checks
     places = (Annotation("a.py", 3, "no 100%"),)
-    assert whole.judge(CheckState.SUCCESS, "") == (
+    assert whole.judge_checks(CheckState.SUCCESS, "") == (
         CiCheck("unit (a@b)", CheckState.FAILURE, annotations=places),
         CiCheck("lint", CheckState.SUCCESS),
     )
@@ -33,16 +33,16 @@ def test_lines_are_read_wherever_they_are_cut() -> None:
 
 def test_a_check_that_is_named_twice_is_what_it_was_last() -> None:
     output = read(b"::check a failure\n::check a success\n")
-    assert output.judge(CheckState.SUCCESS, "") == (CiCheck("a", CheckState.SUCCESS),)
+    assert output.judge_checks(CheckState.SUCCESS, "") == (CiCheck("a", CheckState.SUCCESS),)
 
 
 def test_a_red_end_is_seen_besides_green_checks() -> None:
     output = read(b"::check a success\n::error file=b,line=1::m\n")
-    assert output.judge(CheckState.FAILURE, "exit 1") == (
+    assert output.judge_checks(CheckState.FAILURE, "exit 1") == (
         CiCheck("a", CheckState.SUCCESS),
         CiCheck("ci", CheckState.FAILURE, summary="exit 1", annotations=(Annotation("b", 1, "m"),)),
     )
-    assert read(b"::check ci success\n").judge(CheckState.CANCELLED, "x") == (
+    assert read(b"::check ci success\n").judge_checks(CheckState.CANCELLED, "x") == (
         CiCheck("ci", CheckState.CANCELLED, summary="x"),
     )
 
@@ -50,7 +50,7 @@ def test_a_red_end_is_seen_besides_green_checks() -> None:
 def test_places_after_the_last_check_belong_to_it() -> None:
     output = read(b"::check a failure\n::error file=b::m\n")
     places = (Annotation("b", 0, "m"),)
-    assert output.judge(CheckState.SUCCESS, "")[0].annotations == places
+    assert output.judge_checks(CheckState.SUCCESS, "")[0].annotations == places
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_places_are_in_the_checkout(properties: str, found: tuple[str, int] | No
 
 def test_everything_is_bounded() -> None:
     output = CiOutput()
-    output.feed(b"first line\n")
+    output.add_output(b"first line\n")
     for number in range(300):
-        output.feed(f"::check {number} success\n".encode())
-        output.feed(b"::error file=a,line=1::m\n" * 300 + b"z" * 20_000 + b"\n")
-    output.feed(b"\n::check " + b"n" * 100_000 + b" success\nlast line\n")
-    log = output.finish()
+        output.add_output(f"::check {number} success\n".encode())
+        output.add_output(b"::error file=a,line=1::m\n" * 300 + b"z" * 20_000 + b"\n")
+    output.add_output(b"\n::check " + b"n" * 100_000 + b" success\nlast line\n")
+    log = output.finish_log()
     assert log.startswith(b"first line\n")
     assert log.endswith(b"last line\n")
     assert len(log) <= ci_output.HEAD + ci_output.TAIL + 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
@@ -52,15 +52,6 @@ class GitHubWorld(World):
         before = self.github.total
         act()
         return self.github.total - before
-
-
-@pytest.fixture
-def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
-    with GitHub(tmp_path) as stub:
-        for name, value in stub.env().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(github_rate_limit, "_LANES", {})
-        yield stub
 
 
 @pytest.fixture

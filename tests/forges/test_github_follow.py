@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +115,6 @@ class GitHubFollowWorld(FollowWorld):
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         rows = self.github.statuses.get(sha, {})
         return {name: (row["state"], row["description"]) for name, row in rows.items()}
-
-
-@pytest.fixture
-def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
-    with GitHub(tmp_path) as stub:
-        for name, value in stub.env().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(github_rate_limit, "_LANES", {})
-        yield stub
 
 
 @pytest.fixture

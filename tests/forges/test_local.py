@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -24,6 +21,7 @@ from orchestr.git.repo import Repo
 from orchestr.settings.records import ForgeSettings, WorkspaceSettings
 
 from .contract import ForgeContract, World, git
+from .killed_at import is_killed_at
 
 # What looks at an origin: over a transport, or into its folder.
 LOOKS = ("ls-remote", "for-each-ref", "fetch", "push")
@@ -390,27 +388,8 @@ def test_of_two_processes_that_open_at_once_one_wins(world: LocalWorld) -> None:
 
 def killed_at(line: int, act: Callable[[], object]) -> bool:
     """Fork, act, and SIGKILL the fork at the n-th line it runs in our forge; True if it was."""
-    child = os.fork()
-    if child == 0:  # pragma: no cover
-        left = line
-
-        def trace(frame: FrameType, event: str, arg: object) -> Any:
-            nonlocal left
-            name = frame.f_code.co_filename
-            if "/orchestr/forges/" not in name and not name.endswith("/orchestr/files.py"):
-                return None
-            if event == "line":
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        try:
-            sys.settrace(trace)
-            act()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    own = "/orchestr/files.py"
+    return is_killed_at(line, act, lambda name: "/orchestr/forges/" in name or name.endswith(own))
 
 
 @pytest.mark.slow

@@ -5,15 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -29,6 +25,7 @@ from orchestr.settings.records import ForgeSettings, SandboxSettings, WorkspaceS
 from tests.sandbox.walls import why_no_wall
 
 from .contract_follow import Said, by_name
+from .killed_at import is_killed_at
 from .test_local_follow import LocalFollowWorld
 
 
@@ -384,27 +381,8 @@ def test_a_result_that_cannot_be_read_is_none(
 
 def killed_in_any_thread(line: int, act: Callable[[], object]) -> bool:
     """Fork, act, and SIGKILL the fork at the n-th line that any of its threads runs in the CI."""
-    child = os.fork()
-    if child == 0:  # pragma: no cover
-        left = line
-
-        def trace(frame: FrameType, event: str, arg: object) -> Any:
-            nonlocal left
-            if not frame.f_code.co_filename.endswith(("local_ci.py", "ci_results.py", "export.py")):
-                return None
-            if event == "line":
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        try:
-            threading.settrace(trace)
-            sys.settrace(trace)
-            act()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    files = ("local_ci.py", "ci_results.py", "export.py")
+    return is_killed_at(line, act, lambda name: name.endswith(files))
 
 
 @pytest.mark.slow

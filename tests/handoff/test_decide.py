@@ -17,12 +17,12 @@ from orchestr.handoff.choose import (
     read_line,
 )
 from orchestr.handoff.decide import digest_seen, find_change_since, list_actions
-from orchestr.handoff.readiness import CellState, find_obstacles
+from orchestr.handoff.readiness import CellReadiness, find_obstacles
 from orchestr.handoff.records import ActionKind, Choice, HandoffAction, PullRequestText
 
 HEAD, URL, AT = "a" * 40, "local://app/pull/1", "2026-01-01T00:00:00+00:00"
 PR = PullRequest(1, URL, "t", "b", "F-1-a", "main", HEAD, True, PRState.OPEN, AT, AT)
-GREEN = CellState("f:a", head=HEAD, published=HEAD, url=URL, pr=PR)
+GREEN = CellReadiness("f:a", head=HEAD, published=HEAD, url=URL, pr=PR)
 TEXT = PullRequestText("a", "app", 1, URL, HEAD, "main", "t", "new", True, digest_seen(PR))
 
 
@@ -32,7 +32,7 @@ def change(**values: object) -> PullRequest:
 
 def test_green_is_green_merged_too_and_so_is_a_cell_without_a_pull_request() -> None:
     merged = dataclasses.replace(GREEN, pr=change(state=PRState.MERGED, head_sha="b" * 40))
-    for cells in ([GREEN], [merged], [GREEN, CellState("f:n", head=HEAD, published=HEAD)]):
+    for cells in ([GREEN], [merged], [GREEN, CellReadiness("f:n", head=HEAD, published=HEAD)]):
         assert find_obstacles("f", cells) == []
     pending = dataclasses.replace(GREEN, pr=change(checks="pending"))
     assert find_obstacles("f", [pending]) == []
@@ -65,7 +65,7 @@ def test_what_is_not_green_has_a_way_back(
 def test_cross_checks_and_nothing_at_all_are_obstacles_of_the_feature() -> None:
     [red] = find_obstacles("f", [GREEN], ["cross checks in app: red"])
     assert (red.cell, red.command) == ("", "orchestr run f")
-    [none] = find_obstacles("f", [CellState("f:n", head=HEAD, published=HEAD)])
+    [none] = find_obstacles("f", [CellReadiness("f:n", head=HEAD, published=HEAD)])
     assert none.why == "none of its cells has a pull request"
 
 

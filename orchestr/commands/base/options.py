@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestr.errors import UsageError
+from orchestr.spec.field_types import parse_duration
+
 
 def flag_option(name: str, help_: str, *, short: str = "", long: str = "") -> dict[str, Any]:
     """A switch that is off by default."""
@@ -44,6 +47,16 @@ def repeated_option(name: str, help_: str) -> dict[str, Any]:
         "default": [],
         "help": help_,
     }
+
+
+def read_duration(params: Any, name: str, examples: str) -> float | None:
+    """The seconds that an option names, None when it is not given. Raises UsageError."""
+    if params[name] is None:
+        return None
+    try:
+        return parse_duration(params[name])
+    except ValueError as error:
+        raise UsageError(f"--{name}: {error}", hint=f"e.g. {examples}") from error
 
 
 JSON = flag_option(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from orchestr.views.terminal.text import clean_line, clip, format_clock
 
-MERGED = "merged"
 MARKS = {"good": "✓", "wait": "·", "person": "!", "left alone": "-"}
 
 
+Rows = Sequence[Mapping[str, Any]]
+
+
 def describe_look(
-    at: str,
-    features: Mapping[str, Sequence[Mapping[str, Any]]],
-    skipped: Mapping[str, str],
-    away: str,
-) -> str:
-    """The table of one look at ``at`` (ISO-8601). A row has cell, state, why, hint and url."""
+    at: str, features: Mapping[str, Rows], skipped: Mapping[str, str], away: str,
+    ready: Collection[str] = (),
+) -> str:  # fmt: skip
+    """The table of one look at ``at`` (ISO-8601). A row has cell, state, why, hint and url;
+    ``ready`` are the features whose pull requests can be handed over."""
     lines = []
     for feature, rows in features.items():
         width = max((len(str(row["cell"])) for row in rows), default=4)
@@ -28,8 +29,7 @@ def describe_look(
             lines.append(f"  {mark} {row['cell']!s:<{width}}  {why}")
             if row.get("hint"):
                 lines.append(f"    {'':<{width}}  next: {row['hint']}")
-        is_good = all(row["state"] == "good" for row in rows)
-        if is_good and any(row["why"] != MERGED for row in rows):
+        if feature in ready:
             lines.append(f"  next: orchestr handoff {feature}")
     lines += [f"{name}: not looked at, {why}" for name, why in skipped.items()]
     if away:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
 from orchestr.errors import ExitCode, OrchestrError, SpecError, UsageError
 from orchestr.files import write_atomic
 from orchestr.registry import substitute_program_name
 from orchestr.views.terminal.door import make_printable
+
+UNHEARD = "this needs a confirmation and there is no terminal"
 
 
 def report_error(error: OrchestrError) -> int:
@@ -54,6 +57,19 @@ def ask_yes_no(question: str, *, unheard: str) -> bool:
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def confirm_reasons(reasons: Iterable[str], *, unheard: str = UNHEARD) -> bool:
+    """Say what would happen, each line once, and ask whether to go on; a no is said.
+
+    Raises UsageError (``unheard``) without a terminal.
+    """
+    for reason in dict.fromkeys(reasons):
+        print_stderr(reason)
+    if ask_yes_no("Continue?", unheard=unheard):
+        return True
+    print_stderr("Aborted.")
+    return False
 
 
 def write_stdout_safely(text: str) -> None:
