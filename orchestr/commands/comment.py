@@ -167,7 +167,7 @@ def perform_actions(
 
 
 def make_row(params: Any, author: str, text: str) -> CommentRow | None:
-    """The comment or review that is asked for; None when nothing is said. Raises UsageError."""
+    """The comment or review that is asked for; None without text and verdict. Raises UsageError."""
     path, line, verdict = "", 0, ""
     if params["on"]:
         found = _PLACE.fullmatch(params["on"])

@@ -69,7 +69,7 @@ class Rerun:
 class Build:
     """The cell's phases run: a round that was begun goes on, or commits that were pushed from
     elsewhere become its head. ``key`` is what it is for, on which head; empty where it is not
-    counted. ``is_push``: somebody pushed."""
+    counted. ``is_push``: the commits are not ours."""
 
     why: str
     key: str = ""
@@ -251,7 +251,7 @@ def _describe_rest(facts: PullRequestFacts, waits: Sequence[str]) -> Rest:
 
 
 def find_excuse(cell: FollowedCell, facts: PullRequestFacts, red: RedCheck) -> str | None:
-    """Why a red check is not this cell's, and nobody is asked; None when it may be."""
+    """Why a red check is not this cell's, and no agent is asked; None when it may be."""
     name = red.check.name
     base = next((check for check in facts.base_checks if check.name == name), None)
     if base is not None and base.state is CheckState.FAILURE:

@@ -39,7 +39,7 @@ def ask_for_repair(
 
 
 def _cut(text: str, longest: int) -> str:
-    """A text that is not longer than its share; how much is left out is said."""
+    """A text that is not longer than its share; it ends with how much is left out."""
     if len(text) <= longest:
         return text
     return f"{text[:longest].rstrip()}\n[… {len(text) - longest:,} characters are left out]"

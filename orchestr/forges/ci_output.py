@@ -56,7 +56,7 @@ class CiOutput:
         self._extend_line(rest)
 
     def finish_log(self) -> bytes:
-        """The log: both ends of the output, what was left out between them is said."""
+        """The log: both ends of the output, with how much was left out between them."""
         self._read_line()
         self._trim()
         gap = f"\n[... {self.dropped} bytes ...]\n".encode() if self.dropped else b""

@@ -1,7 +1,7 @@
 """Labels, reviewers, assignees, milestone, ready and stacks at GitHub: `DressingForge`.
 
 Each call looks first and adds only what is missing: a reviewer who has reviewed is not asked
-again, a milestone that a person chose stays. What GitHub does not take is said in words.
+again, a milestone that a person chose stays. What GitHub does not take is returned in words.
 """
 
 from __future__ import annotations

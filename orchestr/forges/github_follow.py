@@ -1,4 +1,4 @@
-"""Following pull requests at GitHub: what is asked, and what is said and done there.
+"""Following pull requests at GitHub: the questions, answers in threads, reruns, statuses.
 
 Owns the calls behind `FollowingForge`; the questions and their answers are
 `orchestr.forges.github_facts` and `.github_facts_read`, the form of our answers `.answers`.

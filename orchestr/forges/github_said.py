@@ -1,4 +1,4 @@
-"""What we said in a conversation at GitHub, so that nothing is said twice. Pure: queries, reading.
+"""Our words in a conversation at GitHub, so that no answer is sent twice. Pure: queries, reading.
 
 Pages are read from the newest comment backwards.
 """

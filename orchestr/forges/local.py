@@ -6,7 +6,7 @@ merged when its base has come to contain it, closed when its branch is gone, and
 base below when the branch it was stacked on was merged and deleted.
 
 Owns opening, editing and merging, and puts the parts together: what a look makes of a pull request
-(`local_repos`), what is said (`local_comments`), labels and states (`local_dress`), CI and all that
+(`local_repos`), comments (`local_comments`), labels and states (`local_dress`), CI and all that
 is followed (`local_facts`). Leaves the files to `pr_files`, the refs to `local_origin`.
 
 What survives a crash: every call holds a flock of the repository, so there is one open pull

@@ -106,7 +106,7 @@ CiWall = Callable[
 
 
 class LocalCi:
-    """Runs ``command`` (of `sh -c`) where it is missing; ``stop`` ends it, ``told`` hears of the
+    """Runs ``command`` (of `sh -c`) where it is missing; ``stop`` ends it, ``on_wait`` hears of the
     wait. ``timeout`` is in seconds. ``inside`` are the variables that make verbs for people refuse
     to work in it: agents wrote what it runs. ``locate`` names the folder of a repository's origin,
     empty where it is none: what a pull request depends on must be readable in it."""
@@ -117,7 +117,7 @@ class LocalCi:
         *,
         wall: CiWall | None = None,
         stop: threading.Event | None = None,
-        told: WaitListener | None = None,
+        on_wait: WaitListener | None = None,
         timeout: float = TIMEOUT,
         inside: Mapping[str, str] | None = None,
         locate: Callable[[str], str] = lambda _: "",
@@ -126,7 +126,7 @@ class LocalCi:
         self.timeout = timeout
         self._wall = wall
         self._stop = stop or threading.Event()
-        self._told = told
+        self._on_wait = on_wait
         self._inside = dict(inside or {})
         self._locate = locate
 
@@ -152,11 +152,11 @@ class LocalCi:
             return
         for folder in {order.results for order in orders}:
             sweep_leftovers(folder)
-        if self._told is not None:
+        if self._on_wait is not None:
             names = ", ".join(f"{o.repo.name} {o.branch}" for o in orders[:NAMED])
             more = f" and {len(orders) - NAMED} more" if len(orders) > NAMED else ""
             reason = f"on {names}{more}, each for at most {self.timeout / 60:.0f} min"
-            self._told("local CI", reason, 0.0)
+            self._on_wait("local CI", reason, 0.0)
         halt = threading.Event()
         with ThreadPoolExecutor(JOBS, "local-ci") as pool:
             runs: list[Future[None]] = []

@@ -23,7 +23,7 @@ from orchestr.settings.repo_paths import repo_path
 CACHES = "ci"  # who shares the caches: not with checks, whose evidence they could change
 
 
-def make_local_ci(settings: Settings, stop: Event | None, told: WaitListener | None) -> LocalCi:
+def make_local_ci(settings: Settings, stop: Event | None, on_wait: WaitListener | None) -> LocalCi:
     """The CI of `[forge] ci`, which is set. Raises ForgeError, see `make_ci_wall`."""
     places = settings.workspace
     inside = mark_inside(Surrounding(str(places.root), str(places.state), cell="", role="CI"))
@@ -31,7 +31,7 @@ def make_local_ci(settings: Settings, stop: Event | None, told: WaitListener | N
         settings.forge.ci or "",
         wall=make_ci_wall(settings),
         stop=stop,
-        told=told,
+        on_wait=on_wait,
         inside=inside,
         locate=partial(locate_origin, settings),
     )

@@ -171,7 +171,7 @@ def _write_report(
     run_id = runs[0].id
     by_run = [(run, [e for e in run.journal.read() if e.run == run_id]) for run in runs]
     mine = [event for _, events in by_run for event in events]
-    # A look that found nothing new is made every minute; a person who is needed was told before.
+    # A look that found nothing new is made every minute; the need of a person was reported before.
     if is_idle(mine) and (code == ExitCode.DONE or verb == "follow"):
         forget_begin(runs[0].layout, run_id)
         return None

@@ -73,7 +73,7 @@ def derive_message(view: FeatureView, event: Event) -> tuple[FeatureView, dict[s
 
 def _run_message(event: Event, view: FeatureView, code: float | None) -> dict[str, Any] | None:
     """The news of a run's end. None where there is none: nothing was made, a person stopped it, or
-    it only waits for an approval, which was told."""
+    it only waits for an approval, which has its own message."""
     states = [cell.state for cell in view.cells.values()]
     command = f"orchestr status {event.feature}"
     if code == ExitCode.DONE:
@@ -86,8 +86,8 @@ def _run_message(event: Event, view: FeatureView, code: float | None) -> dict[st
     if code != ExitCode.FAILED or waits:
         return None
     fields = end_fields(view, int(ExitCode.FAILED))
-    told = ", ".join(f"{n} {CellState(state).label}" for state, n in fields["counts"].items())
-    text = f"{event.feature}: the run ended with exit {int(code)}: {told}"
+    counted = ", ".join(f"{n} {CellState(state).label}" for state, n in fields["counts"].items())
+    text = f"{event.feature}: the run ended with exit {int(code)}: {counted}"
     return _make_message("failed", event, text, command, state="failed", **fields)
 
 

@@ -21,10 +21,10 @@ def apply_landing(
 ) -> CellView:
     """Landed, left to a person, or rolled back."""
     if isinstance(details, LandParked):
-        told = details.state == CellState.MERGE_CONFLICT
+        has_conflict = details.state == CellState.MERGE_CONFLICT
         return replace(
             cell,
-            state=CellState.MERGE_CONFLICT if told else CellState.NEEDS_PERSON,
+            state=CellState.MERGE_CONFLICT if has_conflict else CellState.NEEDS_PERSON,
             phase=LAND,
             reason=details.reason,
             hint=details.hint,

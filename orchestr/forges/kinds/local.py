@@ -9,7 +9,7 @@ from orchestr.settings.kinds import ForgeKind
 from orchestr.settings.records import Settings
 
 
-def make_local_forge(settings: Settings, stop: Event | None, told: WaitListener | None) -> Forge:
+def make_local_forge(settings: Settings, stop: Event | None, on_wait: WaitListener | None) -> Forge:
     """The local forge. It waits for nothing outside this machine, but for its own CI."""
     from orchestr.forges.local import LocalForge  # most verbs name a forge and never ask it
 
@@ -19,7 +19,7 @@ def make_local_forge(settings: Settings, stop: Event | None, told: WaitListener 
 
         from orchestr.forges.local_ci_wall import make_local_ci
 
-        forge.make_ci = partial(make_local_ci, settings, stop, told)
+        forge.make_ci = partial(make_local_ci, settings, stop, on_wait)
     return forge
 
 

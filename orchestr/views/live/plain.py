@@ -261,8 +261,8 @@ def _event_words(event: Event) -> list[str]:
             return [f"{headline(details.what)}: {headline(details.why or details.action)}"]
         case FollowParked():
             hint = _text(details.hint)
-            told = f"NEEDS A PERSON: {headline(details.reason)}"
-            return [told, *([f"hint: {hint}"] if hint else [])]
+            line = f"NEEDS A PERSON: {headline(details.reason)}"
+            return [line, *([f"hint: {hint}"] if hint else [])]
         case FollowAnswered():
             commit = _text(details.commit)[:10]
             return [f"answered a thread{f' with {commit}' if commit else ''}"]

@@ -83,7 +83,7 @@ def runs_text(rows: Sequence[RunRow], *, columns: int = 0, colour: bool = False)
 
 def row_text(row: RunRow) -> str:
     """What is known of a run without a report."""
-    told = [
+    rows = [
         ("command", clean_line(row.command)),
         ("features", ", ".join(row.features)),
         ("started", format_started(row.started_at)),
@@ -92,7 +92,7 @@ def row_text(row: RunRow) -> str:
         ("cells", cell_words(row)),
     ]
     lines = [f"run {row.run}: {row.outcome}; no report of it was written"]
-    lines += [f"  {name}: {value}" for name, value in told if value]
+    lines += [f"  {name}: {value}" for name, value in rows if value]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,7 @@
 """The report of a run as Markdown: `report.md`, and what `orchestr runs RUN-ID` prints.
 
 Pure. Texts of agents, programs and people are literal (`orchestr.forges.markdown_escape`): pasted
-into an issue they call nobody and hide nothing. The last line is the token that a script reads.
+into an issue they mention no login, hide nothing. The last line is the token that a script reads.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class CostFigure:
     """What a kind of work cost. ``what`` is attempt, repair or review.
 
     ``cost_usd`` is None when a part is unknown, ``cost_known_usd`` the part that is known.
-    ``tokens`` are input, cached (a part of the input) and output; None when no agent told any.
+    ``tokens`` are input, cached (a part of the input) and output; None when no agent reported any.
     """
 
     phase: str

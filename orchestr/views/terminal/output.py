@@ -60,7 +60,7 @@ def ask_yes_no(question: str, *, unheard: str) -> bool:
 
 
 def confirm_reasons(reasons: Iterable[str], *, unheard: str = UNHEARD) -> bool:
-    """Say what would happen, each line once, and ask whether to go on; a no is said.
+    """Say what would happen, each line once, and ask whether to go on.
 
     Raises UsageError (``unheard``) without a terminal.
     """
