@@ -20,6 +20,18 @@ class Stage(StrEnum):
     PARKED = "parked"  # a person has to look
 
 
+class Rung(StrEnum):
+    """How a conflicted merge was resolved without an agent, the surest first. A candidate has the
+    highest rung that one of its files needed; a red one is made again by the rungs above it.
+    """
+
+    GIT = ""  # git's own merge: nothing conflicted
+    RECORDED = "recorded"  # as the same conflict was resolved before, in what has landed
+    REGENERATE = "regenerate"  # generated files, written again by their generator
+    STRUCTURE = "structure"  # both sides' entries, blocks or keys
+    UNION = "union"  # both sides' lines, where the settings allow it
+
+
 class Trouble(StrEnum):
     """Why a change cannot land as it is; the words are those of the cell's states."""
 
@@ -105,6 +117,9 @@ class Candidate:
     green: bool | None = None
     early: bool = False
     detail: str = ""
+    rung: Rung = Rung.GIT
+    resolved: tuple[str, ...] = ()
+    generating: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -147,11 +162,15 @@ class TargetSeen:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A candidate was made; nothing holds it but our knowledge of it."""
+    """A candidate was made; nothing holds it but our knowledge of it. For ``rung``, ``resolved``
+    and ``generating`` see `Candidate`."""
 
     spec: CandidateSpec
     commit: str
     tree: str
+    rung: Rung = Rung.GIT
+    resolved: tuple[str, ...] = ()
+    generating: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +312,10 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class MakeCandidate:
-    """Answer: Made, Conflicted."""
+    """Answer: Made, Conflicted. ``above``: only by rungs above this one, which was red."""
 
     spec: CandidateSpec
+    above: Rung | None = None
 
 
 @dataclass(frozen=True, slots=True)

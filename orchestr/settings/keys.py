@@ -223,6 +223,44 @@ def _convert_checks(value: Any) -> list[Any]:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class GeneratedFiles:
+    """Files that a program writes. ``paths``: gitignore patterns; ``run``: the words of the command
+    that writes them again, run at the top of the repository.
+    """
+
+    paths: tuple[str, ...]
+    run: tuple[str, ...]
+
+
+def _convert_generated(value: Any) -> tuple[GeneratedFiles, ...]:
+    example = '[{paths = ["package-lock.json"], run = ["npm", "install", "--package-lock-only"]}]'
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise BadValue(f"must be a list of tables, got {kind_of(value)}", f"like {example}")
+    found = []
+    for index, item in enumerate(value):
+        if unknown := [name for name in item if name not in ("paths", "run")]:
+            raise BadValue(
+                f"item {index} has no key {quote_value(unknown[0])}", "known: paths, run"
+            )
+        paths = _convert_path_patterns(item.get("paths", []))
+        run = _convert_texts(item.get("run", []))
+        if not paths or not run or not run[0].strip():
+            raise BadValue(f"item {index} must have `paths` and `run`", f"like {example}")
+        found.append(GeneratedFiles(paths, run))
+    return tuple(found)
+
+
+RUNGS = ("recorded", "regenerate", "structure", "union")
+
+
+def _convert_rungs(value: Any) -> tuple[str, ...]:
+    for word in _convert_texts(value):
+        if word not in RUNGS:
+            raise BadValue(f"there is no rung {quote_value(word)}", suggest_name(word, RUNGS))
+    return tuple(value)
+
+
 STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
 NEWS = ("done", "failed", "waiting", "approval")
 
@@ -342,6 +380,8 @@ Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]
 Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
 InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
 PathPatterns = Annotated[tuple[str, ...], Key(_convert_path_patterns)]
+Generated = Annotated[tuple[GeneratedFiles, ...], Key(_convert_generated)]
+Rungs = Annotated[tuple[str, ...], Key(_convert_rungs)]
 Environment = Annotated[Mapping[str, str], Key(_convert_environment)]
 Flag = Annotated[bool, Key(_convert_flag)]
 Duration = Annotated[float, Key(field_types.parse_duration, plain=True)]

@@ -86,6 +86,17 @@ class RepoSettings:
         keys.Strategy | None, Doc("how changes land; default: `landing.strategy`")
     ] = None
     land: Annotated[keys.Land | None, Doc("how a target moves; default: `landing.land`")] = None
+    generated: Annotated[
+        keys.Generated,
+        Doc(
+            "files that a command writes: after a conflict it is run again",
+            [{"paths": ["api.pb.go"], "run": ["make", "proto"]}],
+        ),
+    ] = ()
+    union: Annotated[
+        keys.PathPatterns,
+        Doc("files of which a conflict may keep both sides' lines", ["CHANGELOG.md"]),
+    ] = ()
     trust: Annotated[
         keys.Flag,
         Doc("`true`: agents obey their own settings in it (hooks, MCP servers) and changed guides"),
@@ -323,6 +334,9 @@ class LandingSettings:
     disjoint: Annotated[
         keys.Flag, Doc("changes of different paths are not checked on each other")
     ] = False
+    rungs: Annotated[
+        keys.Rungs, Doc("what resolves a conflict before an agent is asked; `[]`: nothing")
+    ] = keys.RUNGS
     delete_branches: Annotated[keys.Flag, Doc("delete branches that have landed")] = False
     keep_worktrees: Annotated[keys.Flag, Doc("keep the worktrees of what has landed")] = False
 
