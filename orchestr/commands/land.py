@@ -23,7 +23,12 @@ from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing import changes
 from orchestr.landing.candidates import BuiltCandidate
 from orchestr.landing.changes import LANDED_ONCE
-from orchestr.landing.events import CandidateSpec, Event, Stage, Trouble
+from orchestr.landing.events import (
+    CandidateSpec,
+    Event,
+    Stage,
+    Trouble,
+)
 from orchestr.landing.land import Lander
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
