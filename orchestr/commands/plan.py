@@ -15,6 +15,7 @@ from orchestr.errors import ExitCode, UsageError
 from orchestr.files import cache_record_reads
 from orchestr.plan.dag import find_overlaps
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.conflicts import forecast_features
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.preflight import check_prerequisites
 from orchestr.run.workspace import Session
@@ -24,6 +25,7 @@ from orchestr.views.model import cross_lines
 from orchestr.views.query.cell_work import list_cell_work
 from orchestr.views.query.proposed_checks import propose_checks
 from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.conflicts import conflict_lines, conflicts_json
 from orchestr.views.terminal.output import print_stderr
 from orchestr.views.terminal.plan import DiskSpace, plan_json, plan_text
 
@@ -86,6 +88,7 @@ def print_plan(
         forecasts = forecast_selection(run, goal.selection, cells, forced=chosen)
         status = feature_status(run, fresh=False)
         facts = status.facts
+    forecast = forecast_features(session, [run.feature.name])
     work = list_cell_work(run)
     stale = [f.name for f in forecasts if Phase.IMPLEMENT in f.phases]
     hints = ((name, acceptance_hint(run.cell_context(name))) for name in stale)
@@ -96,6 +99,7 @@ def print_plan(
         value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
                           proposals=propose_checks(run), work=work,
                           findings=[asdict(finding) for finding in findings])  # fmt: skip
+        value["conflicts"] = conflicts_json(forecast.conflicts)
         value["cross_checks"] = [
             {"repo": one.repo, "passed": one.passed, "told": one.told or None}
             for one in status.cross
@@ -118,6 +122,7 @@ def print_plan(
         )
     )
     sys.stdout.writelines(f"{line}\n" for line in cross_lines(status))
+    sys.stdout.writelines(f"{line}\n" for line in conflict_lines(forecast, run.feature.name))
     return bad
 
 
