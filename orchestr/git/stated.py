@@ -58,6 +58,7 @@ STATED_CONFIG: Mapping[str, str] = {
     "status.showUntrackedFiles": "normal",
     "status.submoduleSummary": "false",
     # how trees are merged
+    "merge.conflictStyle": "diff3",  # who resolves it sees what both sides began with
     "merge.default": "orchestr-none",  # no such driver: git's own three-way merge
     "merge.directoryRenames": "conflict",
     "merge.log": "false",

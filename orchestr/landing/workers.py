@@ -13,16 +13,18 @@ from orchestr.errors import (
     as_disk_full,
 )
 from orchestr.git.repo import CommitId
+from orchestr.landing.actions import (
+    CheckCandidate,
+    RepairChange,
+)
 from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
 from orchestr.landing.events import (
     CandidateSpec,
-    CheckCandidate,
     Checked,
     Event,
     Parked,
-    RepairChange,
     Repaired,
     RepairStarted,
     Trouble,
