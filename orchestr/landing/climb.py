@@ -38,11 +38,10 @@ from orchestr.landing.events import (
     HeadMoved,
     Made,
     Parked,
-    Rung,
     Trouble,
 )
 from orchestr.landing.generators import Generator, find_generator
-from orchestr.landing.ladder import LadderMerge, read_ladder_rules
+from orchestr.landing.ladder import LadderMerge, lower_rung, read_ladder_rules
 from orchestr.landing.session import LandingSession
 from orchestr.landing.workers import as_no_verdict
 from orchestr.spec.path_patterns import match_paths
@@ -85,7 +84,10 @@ def generate_files(session: LandingSession, action: Generate) -> Made | Conflict
         if full := as_disk_full(error):
             raise full from error
         red = f"its generator failed: {error.message}"
-        return make_candidate(session, MakeCandidate(spec, Rung.REGENERATE, red))
+        known = session.queue.candidates[spec].rung
+        # No lower than what it came to, and without generators: so no result comes twice.
+        built = assemble_candidate(session, spec, lower_rung(known), generates=False)
+        return describe_built(session, spec, built, red)
     built = assemble_candidate(session, spec, written=written)
     return describe_built(session, spec, built)
 
