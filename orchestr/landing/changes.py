@@ -126,7 +126,10 @@ def assemble_candidate(
     generates: bool = True,
 ) -> BuiltCandidate:
     """Build the candidate; the same spec gives the same commit again. For ``above`` and ``written``
-    see `Climb`; ``generates`` False: no file is left to a generator. Raises KeyError for a change of a feature that this landing was not asked for."""
+    see `Climb`; ``generates`` False: no file is left to a generator.
+
+    Raises KeyError for a change of a feature that this landing was not asked for.
+    """
     recipes = [make_recipe(session, key, CommitId(head)) for key, head in spec.parts]
     rules = read_ladder_rules(session.runs[0].settings, spec.lane.repo)
     if not generates:
