@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +36,11 @@ class CachedForecast(Record, frozen=True):
 
 def rules_digest(rules: LadderRules) -> str:
     """A digest of what decides how a conflict is resolved, our own version included."""
-    row = json.dumps([orchestr.__version__, encode(rules, order="deterministic")])
+    recorded: list[str] = []
+    if rules.recorded is not None and rules.recorded.is_dir():
+        recorded = sorted(path.name for path in rules.recorded.iterdir())
+    plain = encode(replace(rules, recorded=None), order="deterministic")
+    row = json.dumps([orchestr.__version__, plain, recorded])
     return hashlib.sha256(row.encode("ascii")).hexdigest()[:16]
 
 

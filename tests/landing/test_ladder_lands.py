@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,12 @@ ONE_TWO: Mapping[str, Mapping[str, Any]] = {"one": {}, "two": {}}
 LOCK = "mkdir -p parts; echo $ORCHESTR_CELL > parts/$ORCHESTR_CELL; cat parts/* > lock.txt\n"
 
 
-def build(root: Path, scripts: Mapping[str, str], cls: type[Yard] = Yard, *, repairs: int = 0,
-          **repo: Any) -> Yard:  # fmt: skip
-    cells = {name: {} for name in scripts}
-    made = cls.ready(root, cells, repos=("app",), scripts=scripts, build=False,
+def build(
+    root: Path, scripts: Mapping[str, str], cls: type[Yard] = Yard, *, repairs: int = 0, **repo: Any
+) -> Yard:
+    cells: dict[str, dict[str, Any]] = {name: {} for name in scripts}
+    return cls.ready(root, cells, repos=("app",), scripts=scripts, repo=repo,
                      landing={"repairs": repairs})  # fmt: skip
-    settings = made.settings()
-    settings["repos"]["app"].update(repo)
-    made.configure(settings)
-    made.run("run", FEATURE, code=0)
-    return made
 
 
 def test_a_union_lands_and_says_so_everywhere(tmp_path: Path) -> None:
@@ -40,7 +35,7 @@ def test_a_union_lands_and_says_so_everywhere(tmp_path: Path) -> None:
     assert "resolved   its conflict in notes.txt by union" in done.stderr
     assert "(resolved by union: notes.txt)" in done.stdout
     assert git(yard.repos / "app.git", "show", "main:notes.txt") == "of one\nof two"
-    yard.landed(ONE_TWO)
+    yard.landed(ONE_TWO, ("app",))
     told = [e["data"].get("resolved") for e in yard.journal(kind="land.done")]
     assert sorted(told, key=bool) == [[], ["union: notes.txt"]]
     assert "conflicts resolved by union: notes.txt" in yard.run("explain", f"{FEATURE}:two").stdout
@@ -53,14 +48,15 @@ def test_a_union_lands_and_says_so_everywhere(tmp_path: Path) -> None:
 
 
 def test_a_lock_file_is_written_again_by_its_generator(tmp_path: Path) -> None:
-    generated = [{"paths": ["lock.txt"], "run": ["sh", "-c", "cat parts/* > lock.txt; date > junk"]}]
+    write_again = ["sh", "-c", "cat parts/* > lock.txt; date > junk"]
+    generated = [{"paths": ["lock.txt"], "run": write_again}]
     yard = build(tmp_path / "w", {"one": LOCK, "two": LOCK}, generated=generated)
     done = yard.run("land", FEATURE, code=0)
     assert "generate   writes lock.txt again" in done.stderr, both(done)
     assert git(yard.repos / "app.git", "show", "main:lock.txt") == "one\ntwo"
     assert yard.files() == ["README.md", "lock.txt", "parts/one", "parts/two"]
     assert "regenerate: lock.txt" in git(yard.repos / "app.git", "log", "-1", "--format=%B", "main")
-    yard.landed(ONE_TWO)
+    yard.landed(ONE_TWO, ("app",))
 
 
 def test_a_generator_that_fails_leaves_the_conflict_with_its_words(tmp_path: Path) -> None:
@@ -78,7 +74,7 @@ def test_a_generator_that_fails_leaves_the_conflict_with_its_words(tmp_path: Pat
 def test_what_an_agent_resolved_once_is_not_asked_again(tmp_path: Path) -> None:
     resolve = (
         'if grep -q "<<<<<<<" notes.txt 2>/dev/null; then printf "both\\n" > notes.txt\n'
-        f"git commit -qam merged; else echo first >> notes.txt; fi\n"
+        "git commit -qam merged; else echo first >> notes.txt; fi\n"
     )
     scripts = {"one": "echo second >> notes.txt\n", "two": resolve}
     yard = build(tmp_path / "w", scripts, repairs=1)
@@ -110,8 +106,6 @@ def test_the_merge_button_gets_a_branch_that_has_the_merge(tmp_path: Path) -> No
     assert "updated    its branch has that merge" in done.stderr, both(done)
     assert git(hub.repos / "app.git", "show", "main:notes.txt") == "of one\nof two"
     git(hub.repos / "app.git", "merge-base", "--is-ancestor", before, "main")
-    hub.landed(ONE_TWO)
+    hub.landed(ONE_TWO, ("app",))
     told = [e["data"].get("resolved") for e in hub.journal(kind="land.done")]
     assert ["union: notes.txt"] in told
-    rows = json.dumps(hub.github.comments) if hasattr(hub.github, "comments") else ""
-    assert not rows or "resolved by union: notes.txt" in rows
