@@ -110,6 +110,11 @@ def merge_by_ladder(
     return LadderMerge(tree, rung, paths, generating)
 
 
+def lower_rung(rung: Rung) -> Rung:
+    """The rung below one that is not git's own."""
+    return ORDER[ORDER.index(rung) - 1]
+
+
 def _climb(options: Iterator[_Resolution], above: Rung | None) -> _Resolution | None:
     """The lowest rung that resolves a file, above ``above`` where there is one; else the highest
     of those that do."""
