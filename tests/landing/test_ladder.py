@@ -79,6 +79,19 @@ def test_what_the_repository_says_of_a_file_counts(tmp_path: Path, attribute: st
     assert merged.tree is None and merged.conflicts == ("log.md",)
 
 
+def test_a_union_of_the_repository_never_defines_a_name_twice(tmp_path: Path) -> None:
+    """`merge=union` lets git keep both sides' lines: two functions of one name would be silent."""
+    base = {"app.py": "x = 1\n", ".gitattributes": "*.py merge=union\n"}
+    fork = Fork(tmp_path / "r", base)
+    a = fork.commit("a", {"app.py": "x = 1\n\n\ndef f(a):\n    return 1\n"})
+    b = fork.commit("b", {"app.py": "x = 1\n\n\ndef f(b):\n    return 2\n"})
+    assert fork.repo.merge_trees(a, b).tree is not None
+    merged = merge_by_ladder(fork.repo, a, b, LadderRules())
+    assert merged.tree is None and merged.conflicts == ("app.py",)
+    c = fork.commit("c", {"app.py": "x = 1\n\n\ndef g():\n    return 2\n"})
+    assert merge_by_ladder(fork.repo, a, c, LadderRules()).rung is Rung.GIT
+
+
 @pytest.mark.parametrize("kind", ["deleted", "link", "folder"])
 def test_no_conflict_of_two_contents_is_left_alone(fork: Fork, kind: str) -> None:
     a, _ = both_sides(fork)
