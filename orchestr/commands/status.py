@@ -15,7 +15,9 @@ from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError
+from orchestr.landing.forecast_pulls import NO_FOREIGN
 from orchestr.registry import substitute_program_name
+from orchestr.run.conflicts import add_forecast, fetch_foreign
 from orchestr.run.start import make_tail_reader
 from orchestr.run.workspace import Session
 from orchestr.state.layout import create_state_dirs
@@ -63,11 +65,13 @@ class Status(PlainVerb):
         if not names:
             print_stderr(f"no specs in {session.settings.workspace.specs}")
         asked_at = float("-inf")
-        away = False
+        away, foreign = False, NO_FOREIGN
         while True:
             if params["fetch"] and time.monotonic() - asked_at >= FETCH_EVERY:
                 away, asked_at = fetch_pull_requests(session, names), time.monotonic()
+                foreign = fetch_foreign(session, names)
             found = [feature_status(session.load_run(name)) for name in names]
+            found = add_forecast(session, found, foreign)
             if params["json"]:
                 sys.stdout.write(json.dumps(status_json(found), indent=2) + "\n")
                 return int(away)

@@ -1,5 +1,7 @@
 """Where a branch stands, read from git's files: a thousand cells are looked at without a process.
 
+Also the base branches as we know them (`orchestr.git.bases`), for views that look often.
+
 Only the plain layout is read here: a clone with a `.git` folder and refs as files. Anything else
 (a linked worktree, a bare repository, reftable, a symbolic ref) raises `GitMustSay`.
 """
@@ -10,9 +12,11 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from orchestr.git.repo import CommitId
+from orchestr.git.bases import base_ref_names, find_base
+from orchestr.git.repo import CommitId, Repo
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_READ = ("refs/heads/", "refs/remotes/origin/", "refs/orchestr/base/")  # of packed refs
 
 
 class GitMustSay(Exception):
@@ -22,15 +26,29 @@ class GitMustSay(Exception):
 def read_branch_tip(clone: Path, branch: str) -> CommitId | None:
     """The commit of a local branch of the clone, None when there is no such branch.
 
-    A loose file outranks `packed-refs`, as in git. Raises GitMustSay.
+    Raises GitMustSay.
     """
+    return _read_ref(clone, f"refs/heads/{branch}")
+
+
+def read_base_tip(clone: Path, branch: str) -> CommitId | None:
+    """Where a base branch is, as far as it is known here: as `orchestr.git.bases.find_base`, which
+    is asked where the files cannot answer. Raises GitError."""
+    try:
+        return next(filter(None, (_read_ref(clone, ref) for ref in base_ref_names(branch))), None)
+    except GitMustSay:
+        return find_base(Repo(clone), branch)
+
+
+def _read_ref(clone: Path, ref: str) -> CommitId | None:
+    """The commit of a ref; a loose file outranks `packed-refs`, as in git. Raises GitMustSay."""
     folder = clone / ".git"
     if not (folder / "HEAD").is_file() or (folder / "reftable").exists():
         raise GitMustSay
     try:
-        text = (folder / "refs" / "heads" / branch).read_text(encoding="ascii").strip()
+        text = (folder / ref).read_text(encoding="ascii").strip()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return _read_packed_tip(folder / "packed-refs", branch)
+        return _read_packed_tip(folder / "packed-refs", ref)
     except (OSError, UnicodeDecodeError):
         raise GitMustSay from None
     if not _COMMIT.fullmatch(text):
@@ -38,24 +56,25 @@ def read_branch_tip(clone: Path, branch: str) -> CommitId | None:
     return CommitId(text)
 
 
-def _read_packed_tip(path: Path, branch: str) -> CommitId | None:
+def _read_packed_tip(path: Path, ref: str) -> CommitId | None:
     try:
         stat = path.stat()
-        packed = _read_packed_heads(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        packed = _read_packed_refs(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError):
         raise GitMustSay from None
-    found = packed.get(branch)
+    found = packed.get(ref)
     return CommitId(found) if found is not None else None
 
 
 @lru_cache(maxsize=64)
-def _read_packed_heads(path: Path, mtime_ns: int, size: int, inode: int) -> dict[str, str]:
-    """The branches in `packed-refs`; git replaces the file, so the three numbers identify it."""
-    heads: dict[str, str] = {}
+def _read_packed_refs(path: Path, mtime_ns: int, size: int, inode: int) -> dict[str, str]:
+    """The refs in `packed-refs` that are asked for here; git replaces the file, so the three
+    numbers identify it."""
+    found: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         commit, _, ref = line.partition(" ")
-        if ref.startswith("refs/heads/") and _COMMIT.fullmatch(commit):
-            heads[ref.removeprefix("refs/heads/")] = commit
-    return heads
+        if ref.startswith(_READ) and _COMMIT.fullmatch(commit):
+            found[ref] = commit
+    return found

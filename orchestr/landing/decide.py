@@ -4,7 +4,8 @@ A lane (repository and target branch) is worked on as a pipeline, as Zuul does: 
 candidate stands on the target, each other one on the nearest candidate before it that has not
 failed, all on the assumption that those before them land. Only a candidate whose base is the
 target itself is judged: green lands, red or conflict is repaired or parked and those behind are
-made again without it. The window grows by one with each landing and is halved by a failure.
+made again without it. The window grows by one with each landing and is halved by a failure; which
+candidates in it are worth a check is `orchestr.landing.pipeline`'s.
 """
 
 from __future__ import annotations
@@ -12,24 +13,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
-from orchestr.landing.events import (
+from orchestr.landing.actions import (
     Action,
-    Candidate,
-    CandidateSpec,
     CheckCandidate,
-    GroupClosed,
-    GroupOpened,
+    Generate,
     LandCandidate,
-    Lane,
     MakeCandidate,
-    Parked,
     RecordEvent,
     RepairChange,
     Retarget,
+    UpdateBranch,
+    Verify,
+)
+from orchestr.landing.events import (
+    Candidate,
+    CandidateSpec,
+    GroupClosed,
+    GroupOpened,
+    Lane,
+    Parked,
+    Rung,
     Split,
     Stage,
     Trouble,
-    Verify,
 )
 from orchestr.landing.pipeline import PipelineSlot, build_pipeline, order_changes
 from orchestr.landing.queue import Queue, QueueItem
@@ -70,6 +76,9 @@ def _decide_lane(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> Iterator[A
             yield MakeCandidate(spec)
             continue
         open_needs = _has_open_needs(q, slot)
+        if candidate.generating:
+            yield Generate(spec, candidate.commit, candidate.generating)
+            continue
         if candidate.failed and candidate.early and not open_needs:
             if candidate.commit:
                 yield CheckCandidate(spec, candidate.commit, again=True)
@@ -78,14 +87,20 @@ def _decide_lane(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> Iterator[A
             yield CheckCandidate(spec, candidate.commit)
             continue
         if spec.base != q.tips[lane] or open_needs or slot.ahead:
-            if not candidate.commit and len(spec.parts) > 1:
+            if not candidate.commit and len(spec.parts) > 1 and not slot.ahead:
                 yield RecordEvent(Split(spec))
             continue
         if candidate.failed:
             yield _handle_failure(q, slot, candidate)
         elif not landing:
             landing = True
-            yield _open_group(q, slot) or LandCandidate(spec, candidate.commit)
+            yield _open_group(q, slot) or _land_candidate(q, spec, candidate)
+
+
+def _land_candidate(q: Queue, spec: CandidateSpec, candidate: Candidate) -> Action:
+    if candidate.rung is not Rung.GIT and spec.lane.repo in q.rules.buttons:
+        return UpdateBranch(spec, candidate.commit)
+    return LandCandidate(spec, candidate.commit)
 
 
 def is_doomed(q: Queue, spec: CandidateSpec) -> bool:
@@ -133,8 +148,13 @@ def _handle_failure(q: Queue, slot: PipelineSlot, candidate: Candidate) -> Actio
     if len(slot.parts) > 1:
         return RecordEvent(Split(candidate.spec))
     (item,) = slot.parts
+    if candidate.commit and candidate.rung is not Rung.GIT:  # what resolves more may be right
+        red = f"resolved by {candidate.rung}, it was red: {candidate.detail}"
+        return MakeCandidate(candidate.spec, candidate.rung, red)
     trouble = Trouble.RED if candidate.commit else Trouble.CONFLICT
-    detail = candidate.detail if candidate.commit else ", ".join(candidate.conflicts)
+    detail = candidate.detail
+    if not candidate.commit:
+        detail = "\n".join(filter(None, (", ".join(candidate.conflicts), candidate.detail)))
     if item.repairs < q.rules.repairs and not item.change.reverts:
         return RepairChange(item.change.key, trouble, item.repairs + 1, detail)
     tries = f" after {item.repairs} repairs" if item.repairs else ""

@@ -181,34 +181,35 @@ def build_pipeline(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> list[Pip
     ways = [(-1.0, next(ticket), _Node(0))]
     slots: dict[CandidateSpec, PipelineSlot] = {}
     open_slots, machines = 0, q.rules.machines
+
+    def follow(node: _Node, use: float, passed: tuple[PipelineSlot, ...], ahead: bool) -> None:
+        if use >= LEAST_USE or not slots:
+            heapq.heappush(ways, (-use, next(ticket), _Node(node.at + 1, passed, use, ahead)))
+
     while ways and len(slots) < q.window_size(lane):
-        _, _, node = heapq.heappop(ways)
-        if (node.use < LEAST_USE and slots) or node.at >= len(batches):
+        node = heapq.heappop(ways)[-1]
+        if node.at >= len(batches):
             continue
-        parts = batches[node.at]
-        slot = _place_slot(q, lane, parts, node)
+        slot = _place_slot(q, lane, batches[node.at], node)
         if slot is None:  # what it needs failed, and is judged first
-            heapq.heappush(
-                ways,
-                (-node.use, next(ticket), _Node(node.at + 1, node.passed, node.use, node.ahead)),
-            )
+            follow(node, node.use, node.passed, node.ahead)
             continue
         if slot.spec is None:
             continue
-        slots.setdefault(slot.spec, slot)
-        fails = 1.0 if slot.has_failed else 0.0
-        if slot.is_open:
+        known = slots.get(slot.spec)
+        if slot.is_open and known is None:
+            if machines and open_slots >= machines:
+                continue
             open_slots += 1
-            if machines:
-                fails = combine_risks(risks[item.change.key] for item in parts)
-        if machines and open_slots >= machines:
-            break
+        if known is None or known.ahead:  # the one that is judged stands for both
+            slots[slot.spec] = slot
+        fails = 1.0 if slot.has_failed else 0.0
+        if slot.is_open and machines:
+            fails = combine_risks(risks[item.change.key] for item in slot.parts)
         if fails < 1.0:
-            on = _Node(node.at + 1, (*node.passed, slot), node.use * (1.0 - fails), node.ahead)
-            heapq.heappush(ways, (-on.use, next(ticket), on))
+            follow(node, node.use * (1.0 - fails), (*node.passed, slot), node.ahead)
         if fails > 0.0:
-            over = _Node(node.at + 1, node.passed, node.use * fails, node.ahead or slot.is_open)
-            heapq.heappush(ways, (-over.use, next(ticket), over))
+            follow(node, node.use * fails, node.passed, node.ahead or slot.is_open)
     return list(slots.values())
 
 
@@ -219,7 +220,8 @@ def _place_slot(
     base: str | None = q.tips[lane]
     chain: frozenset[str] = frozenset()
     if below is not None:
-        base = below.candidate.commit if below.candidate is not None else None
+        made = below.candidate
+        base = made.commit if made is not None and not made.generating else None
         chain = below.chain
     keys = frozenset(item.change.key for item in parts)
     missing = (

@@ -28,6 +28,7 @@ from orchestr.landing.events import (
     Event,
     GroupClosed,
     GroupOpened,
+    HeadMoved,
     LandAgain,
     Landed,
     LandingChange,
@@ -137,13 +138,18 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_items(q, *(replace(item, again=item.undone) for item in asked))
         case TargetSeen(lane, tip):
             return _with_target_tip(q, lane, tip)
-        case Made(spec, commit, tree):
+        case Made(spec, commit, tree, rung, resolved, generating, steps):
             q = replace(q, wave=q.wave + 1)
-            return _with_candidate(q, Candidate(spec, commit, tree))
-        case Conflicted(spec, key, paths):
-            return _with_candidate(
-                q, Candidate(spec, "", conflicts=paths, detail=key, early=_is_early(q, spec))
-            )
+            made = Candidate(spec, commit, tree, rung=rung, resolved=resolved,
+                             generating=generating, steps=steps)  # fmt: skip
+            return _with_candidate(q, made)
+        case Conflicted(spec, _, paths, red):
+            early = _is_early(q, spec)
+            return _with_candidate(q, Candidate(spec, "", conflicts=paths, detail=red, early=early))
+        case HeadMoved(key, head, paths):
+            item = q.items[key]
+            change = replace(item.change, head=head, paths=paths, hold="")
+            return _with_items(q, replace(item, change=change))
         case Checked(spec, commit, green, detail, seconds):
             q = _with_check_seconds(q, spec.lane, seconds)
             known = q.candidates.get(spec)

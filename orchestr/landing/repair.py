@@ -17,7 +17,9 @@ from orchestr.cell.phases.run_phase import phase_module, run_phase
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.codec import replace
 from orchestr.files import read_toml, write_atomic, write_toml
-from orchestr.landing.events import Trouble
+from orchestr.landing.events import (
+    Trouble,
+)
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.results import (
@@ -66,7 +68,10 @@ def prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str,
     if marker is None:
         raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")
     if trouble is Trouble.CONFLICT:
-        what = f"This branch conflicts with `{target}` in {detail}."
+        files, _, rest = detail.partition("\n")
+        what = "\n\n".join(
+            filter(None, (f"This branch conflicts with `{target}` in {files}.", rest))
+        )
     else:
         what = f"Merged with `{target}` as it is now, this branch is red: {detail}"
     text = (

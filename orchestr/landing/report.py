@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
-from orchestr.landing.events import LandingChange, Lane, Stage, Trouble
+from orchestr.landing.events import (
+    LandingChange,
+    Lane,
+    Stage,
+    Trouble,
+)
 from orchestr.landing.queue import QueueItem, find_obstacle
 from orchestr.landing.session import LandingSession
 from orchestr.state.cell_state import asks_for_approval

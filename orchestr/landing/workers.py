@@ -13,16 +13,18 @@ from orchestr.errors import (
     as_disk_full,
 )
 from orchestr.git.repo import CommitId
+from orchestr.landing.actions import (
+    CheckCandidate,
+    RepairChange,
+)
 from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
 from orchestr.landing.events import (
     CandidateSpec,
-    CheckCandidate,
     Checked,
     Event,
     Parked,
-    RepairChange,
     Repaired,
     RepairStarted,
     Trouble,
@@ -46,7 +48,7 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     spec = action.spec
     tree = session.tree_of(action)[1]
     result = check_commit(session, spec, action.commit, tree, session.flying[action])
-    return Checked(spec, action.commit, result.green, result.detail)
+    return Checked(spec, action.commit, result.green, result.detail, result.seconds)
 
 
 def check_commit(

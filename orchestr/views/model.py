@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestr.cell.notes import NO_NOTES, ProofNotes
 from orchestr.cell.removed_cells import RemovedCell
+from orchestr.landing.forecast import NO_FORECAST, ConflictForecast
 from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Feature
@@ -81,6 +82,7 @@ class FeatureStatus:
     live: str | None = None
     cross: tuple[CrossFacts, ...] = ()
     removed: tuple[RemovedCell, ...] = ()  # that are built, and that no spec names
+    forecast: ConflictForecast = NO_FORECAST  # of what concerns this feature
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view", interpret_view(self.view, self.plan))

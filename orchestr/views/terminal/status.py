@@ -22,6 +22,7 @@ from orchestr.views.model import (
     spending_words,
     word_for_now,
 )
+from orchestr.views.terminal.conflicts import conflict_lines, conflicts_json
 from orchestr.views.terminal.text import (
     clean_line,
     format_clock,
@@ -64,6 +65,7 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
             {"repo": c.repo, "passed": c.passed, "told": c.told or None, "commit": c.commit or None}
             for c in status.cross
         ],
+        "conflicts": conflicts_json(status.forecast.conflicts),
         "removed": [
             {"name": c.name, "repo": c.repo or None, "branch": c.branch or None, "pr": c.url,
              "worktree": c.worktree}
@@ -201,6 +203,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
         lines += _note_lines(status, cell.name)
     lines += [f"  {line}" for line in proof_lines(status, [c.name for c in status.plan.cells])]
     lines += [f"  {line}" for line in cross_lines(status)]
+    lines += conflict_lines(status.forecast, status.feature.name, indent="  ")
     for gone in status.removed:
         lines.append(f"  {clean_line(gone.description)}")
         lines.append(f"{' ' * _REASON_COLUMNS}hint: {clean_line(gone.remedy)}")
