@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -20,6 +20,7 @@ from orchestr.landing.events import (
     LandingChange,
     Lane,
     QueueRules,
+    Rung,
     Stage,
 )
 from orchestr.landing.queue import Queue, find_obstacle, replay
@@ -46,6 +47,7 @@ class Case:
     clash: float
     moves: float
     kills: float
+    buttons: frozenset[str] = frozenset()
 
 
 @st.composite
@@ -79,12 +81,14 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.sampled_from((0.0, 0.05, 0.3))),
         draw(st.sampled_from((0.0, 0.1, 0.4))),
         draw(st.sampled_from((0.0, 0.02, 0.15))),
+        frozenset(lane.repo for lane in lanes if rng.random() < 0.3),
     )
 
 
 def world_of(case: Case) -> World:
     rng = random.Random(case.seed)
-    world = World(rng, list(case.changes), moves=case.moves, kills=case.kills)
+    world = World(rng, list(case.changes), buttons=case.buttons, moves=case.moves,
+                  kills=case.kills)  # fmt: skip
     keys = [c.key for c in case.changes]
     for change in case.changes:
         if rng.random() < case.bad:
@@ -97,6 +101,8 @@ def world_of(case: Case) -> World:
             if one.lane == other.lane and rng.random() < case.clash:
                 kind = world.clash if rng.random() < 0.5 else world.conflict
                 kind.add(frozenset((one.key, other.key)))
+                climbs = [(r, rng.random() < 0.6) for r in list(Rung)[1:] if rng.random() < 0.4]
+                world.climbs[frozenset((one.key, other.key))] = tuple(climbs)
     assert len(keys) == len(set(keys))
     return world
 
@@ -133,6 +139,8 @@ def test_the_same_in_many_more_worlds(case: Case, rules: QueueRules) -> None:
 
 
 def holds(case: Case, rules: QueueRules) -> None:
+    if case.buttons:  # a forge merges one pull request at a time
+        rules = replace(rules, buttons=case.buttons, batch=1)
     world = world_of(case)
     q, journal = world.run(rules)
     at_rest(q)
