@@ -75,10 +75,12 @@ class CheckOrder:
 
 @dataclass(frozen=True, slots=True)
 class CandidateVerdict:
-    """The verdict on one candidate; ``detail`` is the evidence when it is red, else a note."""
+    """The verdict on one candidate; ``detail`` is the evidence when it is red, else a note.
+    ``seconds``: what those checks took that ran; 0 when all results were known."""
 
     green: bool
     detail: str = ""
+    seconds: float = 0.0
 
 
 Check = Callable[[CheckOrder], CandidateVerdict]
@@ -172,10 +174,12 @@ def combine_results(
     """
     if not results or results[-1].stopped:
         raise Interrupted("stopped; the same command goes on")
+    seconds = sum(result.seconds for result in results if not result.cached)
     if all_passed(results):
         known = sum(result.cached for result in results)
         note = f"{len(results)} check{'s' if len(results) > 1 else ''}"
-        return CandidateVerdict(True, f"{note}, {known} known from this tree" if known else note)
+        note = f"{note}, {known} known from this tree" if known else note
+        return CandidateVerdict(True, note, seconds)
     if not any(result.is_red for result in results):
         missing = "; ".join(f"{r.name}: {r.detail}" for r in results if r.unavailable)
         raise NotEvaluated(
@@ -183,7 +187,7 @@ def combine_results(
         )
     text = f"{summarize_results(results)}\n\n{evidence_text(results, rename=rename)}"
     logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
-    return CandidateVerdict(False, f"{text[:EVIDENCE]}\n{logs}".strip())
+    return CandidateVerdict(False, f"{text[:EVIDENCE]}\n{logs}".strip(), seconds)
 
 
 @contextmanager

@@ -51,16 +51,21 @@ from orchestr.landing.events import (
     Verified,
 )
 
+SLOW_CHECK = 60.0  # s; below it a batch saves less than the round costs in which it is halved
+FIRST_BATCH = 2  # of a landing that adapts; doubled by each that lands, 1 after one that is red
+
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A change and how far it is. ``seq``: when it became eligible; ``limit``: the most changes in
+    """A change and how far it is. ``seq``: when it became eligible, ``wave``: how many candidates
+    had been made by then; ``limit``: the most changes in
     a candidate with it (0: the rules'); ``tidy``: Landed, Retargeted, Verified as 0, 1, 2.
     """
 
     change: LandingChange
     stage: Stage = Stage.WAITING
     seq: int = 0
+    wave: int = 0
     repairs: int = 0
     limit: int = 0
     trouble: Trouble | None = None
@@ -88,9 +93,21 @@ class Queue:
     intents: Mapping[Lane, tuple[CandidateSpec, str]] = field(default_factory=dict)
     groups: Mapping[str, bool] = field(default_factory=dict)  # True: its first push may happen
     seq: int = 0
+    wave: int = 0  # one more with each candidate that is made
+    batches: Mapping[Lane, int] = field(default_factory=dict)
+    check_seconds: Mapping[Lane, float] = field(default_factory=dict)
+    green: int = 0  # changes that landed since the start of this process
+    red: int = 0  # and that were red on their target
 
     def window_size(self, lane: Lane) -> int:
         return self.windows.get(lane, self.rules.window)
+
+    def batch_size(self, lane: Lane) -> int:
+        """The most changes in one candidate of the lane now."""
+        if not self.rules.adapt:
+            return self.rules.batch
+        slow = self.check_seconds.get(lane, 0.0) >= SLOW_CHECK
+        return min(self.rules.batch, self.batches.get(lane, FIRST_BATCH)) if slow else 1
 
 
 def replay(events: Iterable[Event], rules: QueueRules | None = None) -> Queue:
@@ -122,6 +139,7 @@ def _fold_event(q: Queue, event: Event) -> Queue:
         case TargetSeen(lane, tip):
             return _with_target_tip(q, lane, tip)
         case Made(spec, commit, tree, rung, resolved, generating, steps):
+            q = replace(q, wave=q.wave + 1)
             made = Candidate(spec, commit, tree, rung=rung, resolved=resolved,
                              generating=generating, steps=steps)  # fmt: skip
             return _with_candidate(q, made)
@@ -132,7 +150,8 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             item = q.items[key]
             change = replace(item.change, head=head, paths=paths, hold="")
             return _with_items(q, replace(item, change=change))
-        case Checked(spec, commit, green, detail):
+        case Checked(spec, commit, green, detail, seconds):
+            q = _with_check_seconds(q, spec.lane, seconds)
             known = q.candidates.get(spec)
             if known is None or known.commit != commit:
                 return q
@@ -157,9 +176,11 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             q = _with_items(
                 q, *(replace(q.items[k], limit=half) for k in spec.keys if k in q.items)
             )
+            q = replace(q, batches={**q.batches, spec.lane: 1})
             return _with_halved_window(q, spec.lane)
         case RepairStarted(key, trouble, number, detail):
             item = q.items[key]
+            q = _with_red(q, item, trouble)
             q = _with_items(q, replace(item, stage=Stage.REPAIRING, repairs=number, trouble=trouble,
                                  detail=detail, limit=1))  # fmt: skip
             again = item.stage is Stage.REPAIRING  # its agent failed, and is asked once more
@@ -172,6 +193,7 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_items(q, replace(item, change=change, stage=Stage.WAITING))
         case Parked(key, trouble, reason):
             failed = q.items[key].stage is Stage.QUEUED
+            q = _with_red(q, q.items[key], trouble)
             q = _park_item(q, key, trouble, reason)
             return _with_halved_window(q, q.items[key].change.lane) if failed else q
         case Retargeted(key):
@@ -196,7 +218,7 @@ def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
         stage = Stage.WAITING if asked and item.stage is Stage.PARKED else item.stage
         items[key] = replace(item, stage=stage, frozen=not asked)
     kept = {spec: one for spec, one in _standing_candidates(q).items() if not one.failed}
-    return replace(q, items=items, windows={}, candidates=kept)
+    return replace(q, items=items, windows={}, candidates=kept, batches={}, green=0, red=0)
 
 
 def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
@@ -237,9 +259,29 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
                            first=undone.first or start, landed="", earlier=())  # fmt: skip
             q = _with_items(q, back)
     window = min(q.rules.ceiling, q.window_size(spec.lane) + 1)
-    return _with_target_tip(
-        replace(q, windows={**q.windows, spec.lane: window}), spec.lane, event.tip
+    batch = q.batches.get(spec.lane, FIRST_BATCH)
+    if len(spec.parts) >= min(batch, q.rules.batch):
+        batch = min(2 * batch, q.rules.batch)
+    q = replace(
+        q,
+        windows={**q.windows, spec.lane: window},
+        batches={**q.batches, spec.lane: batch},
+        green=q.green + len(spec.parts),
     )
+    return _with_target_tip(q, spec.lane, event.tip)
+
+
+def _with_red(q: Queue, item: QueueItem, trouble: Trouble) -> Queue:
+    """Count a change that was red on its target."""
+    return replace(q, red=q.red + (trouble is Trouble.RED and item.stage is Stage.QUEUED))
+
+
+def _with_check_seconds(q: Queue, lane: Lane, seconds: float) -> Queue:
+    """What a check takes there; the newest count for half. One that was known took no time."""
+    if not seconds:
+        return q
+    before = q.check_seconds.get(lane, seconds)
+    return replace(q, check_seconds={**q.check_seconds, lane: (before + seconds) / 2})
 
 
 def _park_item(q: Queue, key: str, trouble: Trouble, reason: str) -> Queue:
@@ -256,7 +298,8 @@ def _with_candidate(q: Queue, candidate: Candidate) -> Queue:
 
 
 def _with_halved_window(q: Queue, lane: Lane) -> Queue:
-    floor = min(q.rules.floor, q.rules.window)
+    # What keeps no machine from its work costs nothing: the likelihood says what is worth a check.
+    floor = min(max(q.rules.floor, q.rules.machines), q.rules.window)
     window = max(floor, q.window_size(lane) // 2)
     return replace(q, windows={**q.windows, lane: window})
 
@@ -303,14 +346,14 @@ def _settle_eligibility(q: Queue) -> Queue:
             eligible = find_obstacle(q, item) is None
             if item.stage is Stage.WAITING and eligible:
                 q = replace(q, seq=q.seq + 1)
-                q = _with_items(q, replace(item, stage=Stage.QUEUED, seq=q.seq))
+                q = _with_items(q, replace(item, stage=Stage.QUEUED, seq=q.seq, wave=q.wave))
                 changed = True
             elif item.stage is Stage.QUEUED and not eligible:
                 q = _with_items(q, replace(item, stage=Stage.WAITING))
                 changed = True
             elif item.stage is Stage.QUEUED and _overtakes_its_needs(q, item):
                 q = replace(q, seq=q.seq + 1)
-                q = _with_items(q, replace(item, seq=q.seq))
+                q = _with_items(q, replace(item, seq=q.seq, wave=q.wave))
                 changed = True
     return q
 

@@ -48,7 +48,7 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     spec = action.spec
     tree = session.tree_of(action)[1]
     result = check_commit(session, spec, action.commit, tree, session.flying[action])
-    return Checked(spec, action.commit, result.green, result.detail)
+    return Checked(spec, action.commit, result.green, result.detail, result.seconds)
 
 
 def check_commit(
