@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestr.landing.causes import Blamed, Cause
+
 
 class Stage(StrEnum):
     """Where a change stands."""
@@ -107,7 +109,8 @@ class CandidateSpec:
 class Candidate:
     """A made candidate. ``commit`` "" means conflict, in ``conflicts``; a commit equal to the
     base means that there is nothing left to land. ``early``: something it needs in another
-    repository had not landed when it was checked, so red does not count yet.
+    repository had not landed when it was checked, so red does not count yet. ``causes``: see
+    `Checked`.
     """
 
     spec: CandidateSpec
@@ -120,6 +123,7 @@ class Candidate:
     rung: Rung = Rung.GIT
     resolved: tuple[str, ...] = ()
     generating: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -184,12 +188,15 @@ class Conflicted:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The verdict on exactly this commit."""
+    """The verdict on exactly this commit. ``causes``: the changes that the output of what is red
+    names, as `choose_causes` has them.
+    """
 
     spec: CandidateSpec
     commit: str
     green: bool
     detail: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +309,8 @@ class LandAgain:
 
 Event = (
     Started | Offered | LandAgain | TargetSeen | Made | Conflicted | Checked | GroupOpened
-    | GroupClosed | LandIntended | Landed | NotLanded | Split | RepairStarted | Repaired | Parked
-    | Retargeted | Verified | Lost
+    | GroupClosed | LandIntended | Landed | NotLanded | Split | RepairStarted | Blamed | Repaired
+    | Parked | Retargeted | Verified | Lost
 )  # fmt: skip
 
 
@@ -368,9 +375,9 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """Only the event is to be journalled: GroupOpened, GroupClosed, Split, Parked."""
+    """Only the event is to be journalled: GroupOpened, GroupClosed, Split, Blamed, Parked."""
 
-    event: GroupOpened | GroupClosed | Split | Parked
+    event: GroupOpened | GroupClosed | Split | Blamed | Parked
 
 
 Action = (

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from orchestr.landing.causes import Blamed, Cause, list_paths
 from orchestr.landing.events import (
     Candidate,
     CandidateSpec,
@@ -49,30 +50,7 @@ from orchestr.landing.events import (
     Trouble,
     Verified,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class QueueItem:
-    """A change and how far it is. ``seq``: when it became eligible; ``limit``: the most changes in
-    a candidate with it (0: the rules'); ``tidy``: Landed, Retargeted, Verified as 0, 1, 2.
-    """
-
-    change: LandingChange
-    stage: Stage = Stage.WAITING
-    seq: int = 0
-    repairs: int = 0
-    limit: int = 0
-    trouble: Trouble | None = None
-    detail: str = ""
-    before: str = ""
-    after: str = ""
-    tidy: int = 2
-    frozen: bool = False  # its group is not asked for in this process
-    undone: str = ""  # the head that was rolled back: it lands again only when asked to
-    first: str = ""  # the target before the first landing of what was rolled back
-    again: str = ""  # the head that a person asked to land again
-    landed: str = ""  # the head that landed before this one
-    earlier: tuple[tuple[str, str], ...] = ()  # the target before and after those landings
+from orchestr.landing.queue_item import QueueItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +104,14 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_candidate(
                 q, Candidate(spec, "", conflicts=paths, detail=key, early=_is_early(q, spec))
             )
-        case Checked(spec, commit, green, detail):
+        case Checked(spec, commit, green, detail, causes):
             known = q.candidates.get(spec)
             if known is None or known.commit != commit:
                 return q
-            early = _is_early(q, spec)
-            return _with_candidate(q, replace(known, green=green, detail=detail, early=early))
+            return _with_candidate(
+                q,
+                replace(known, green=green, detail=detail, early=_is_early(q, spec), causes=causes),
+            )
         case GroupOpened(group, _):
             return replace(q, groups={**q.groups, group: True})
         case GroupClosed(group, _, _):
@@ -154,10 +134,16 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_halved_window(q, spec.lane)
         case RepairStarted(key, trouble, number, detail):
             item = q.items[key]
-            q = _with_items(q, replace(item, stage=Stage.REPAIRING, repairs=number, trouble=trouble,
-                                 detail=detail, limit=1))  # fmt: skip
-            again = item.stage is Stage.REPAIRING  # its agent failed, and is asked once more
+            begun = item.with_new_work() if item.stage is Stage.LANDED else item
+            q = _with_items(q, replace(begun, stage=Stage.REPAIRING, repairs=number,
+                                       trouble=trouble, detail=detail, limit=1))  # fmt: skip
+            # Its agent failed and is asked once more, or another change failed because of it.
+            again = item.stage in (Stage.REPAIRING, Stage.LANDED)
             return q if again else _with_halved_window(q, item.change.lane)
+        case Blamed(key, cause, detail):
+            item = replace(q.items[key], stage=Stage.WAITING, trouble=Trouble.RED, detail=detail,
+                           blames=cause, blame_failed="", limit=1)  # fmt: skip
+            return _with_halved_window(_with_items(q, item), item.change.lane)
         case Repaired(key, head, paths):
             item = q.items[key]
             if item.stage is not Stage.REPAIRING:
@@ -182,15 +168,26 @@ def _fold_event(q: Queue, event: Event) -> Queue:
 def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
     """A new process: full windows, another try for what was parked, others' changes stand still.
 
-    Verdicts that were green stay (nobody pays for them twice), red ones and conflicts do not.
+    Verdicts that were green stay (nobody pays for them twice), red ones and conflicts do not. What
+    waits for a cause goes on waiting where that is under way, else it is tried again.
     """
     items: dict[str, QueueItem] = {}
     for key, item in q.items.items():
         asked = item.change.group in groups
         stage = Stage.WAITING if asked and item.stage is Stage.PARKED else item.stage
-        items[key] = replace(item, stage=stage, frozen=not asked)
+        blames = item.blames if _is_under_way(q, item.blames, groups) else None
+        items[key] = replace(item, stage=stage, frozen=not asked, blames=blames, blame_failed="")
     kept = {spec: one for spec, one in _standing_candidates(q).items() if not one.failed}
     return replace(q, items=items, windows={}, candidates=kept)
+
+
+def _is_under_way(q: Queue, cause: Cause | None, groups: tuple[str, ...]) -> bool:
+    """Whether a cause is being repaired, or its new head is on its way, in these groups."""
+    item = q.items.get(cause.key) if cause is not None else None
+    if cause is None or item is None or item.change.group not in groups:
+        return False
+    on_its_way = item.stage in (Stage.QUEUED, Stage.WAITING) and item.change.head != cause.head
+    return item.stage is Stage.REPAIRING or on_its_way
 
 
 def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
@@ -203,8 +200,8 @@ def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
     if old.stage is Stage.LANDED and change.head in ("", old.change.head):
         return _with_items(q, replace(old, frozen=False))
     if old.stage is Stage.LANDED:  # new work on what has landed: it lands, too
-        earlier = (*old.earlier, (old.before, old.after)) if old.after else old.earlier
-        return _with_items(q, QueueItem(change, landed=old.change.head, earlier=earlier))
+        kept = old.with_new_work()
+        return _with_items(q, QueueItem(change, landed=kept.landed, earlier=kept.earlier))
     if old.change.head == change.head or old.stage is Stage.REPAIRING:
         head = old.change.head if old.stage is Stage.REPAIRING else change.head
         return _with_items(q, replace(old, change=replace(change, head=head), frozen=False))
@@ -237,8 +234,15 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
 
 
 def _park_item(q: Queue, key: str, trouble: Trouble, reason: str) -> Queue:
-    item = q.items[key]
-    return _with_items(q, replace(item, stage=Stage.PARKED, trouble=trouble, detail=reason))
+    """It is left to a person; one that has landed stays landed. What waits for it waits no more."""
+    item = replace(q.items[key], detail=reason, blames=None, blame_failed="")
+    if item.is_repair_of_landed:
+        item = item.as_it_landed()
+    else:
+        item = replace(item, stage=Stage.PARKED, trouble=trouble)
+    behind = [one for one in q.items.values() if one.blames and one.blames.key == key]
+    why = reason.partition("\n")[0].rstrip(":") or "it was left to a person"
+    return _with_items(q, item, *(replace(one, blame_failed=why) for one in behind))
 
 
 def _with_items(q: Queue, *items: QueueItem) -> Queue:
@@ -297,7 +301,9 @@ def _settle_eligibility(q: Queue) -> Queue:
             eligible = find_obstacle(q, item) is None
             if item.stage is Stage.WAITING and eligible:
                 q = replace(q, seq=q.seq + 1)
-                q = _with_items(q, replace(item, stage=Stage.QUEUED, seq=q.seq))
+                if item.blames is not None:
+                    q = _with_red_void(q, item.change.key)
+                q = _with_items(q, replace(item, stage=Stage.QUEUED, seq=q.seq, blames=None))
                 changed = True
             elif item.stage is Stage.QUEUED and not eligible:
                 q = _with_items(q, replace(item, stage=Stage.WAITING))
@@ -309,10 +315,23 @@ def _settle_eligibility(q: Queue) -> Queue:
     return q
 
 
+def _with_red_void(q: Queue, key: str) -> Queue:
+    """What was red because of another change is checked once more: on the same target, too, where
+    the cause is in another repository."""
+    void = {spec: replace(one, early=True) for spec, one in q.candidates.items()
+            if key in spec.keys and one.green is False}  # fmt: skip
+    return replace(q, candidates={**q.candidates, **void})
+
+
 def _overtakes_its_needs(q: Queue, item: QueueItem) -> bool:
     """Whether it stands before something it needs that came back into the queue."""
     needs = (q.items[need] for need in item.change.needs)
     return any(n.stage is Stage.QUEUED and n.seq > item.seq for n in needs)
+
+
+def _has_landed_anew(q: Queue, cause: Cause) -> bool:
+    item = q.items.get(cause.key)
+    return item is not None and item.stage is Stage.LANDED and item.change.head != cause.head
 
 
 def find_obstacle(q: Queue, item: QueueItem) -> str | None:
@@ -323,6 +342,9 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
         return item.change.hold
     if item.undone and item.undone == item.change.head != item.again:
         return "it was rolled back and has no new head since"
+    if item.blames is not None and not _has_landed_anew(q, item.blames):
+        what = list_paths(item.blames.paths)
+        return f"it waits for {item.blames.key}, whose change in {what} made it red"
     for need in item.change.needs:
         upstream = q.items.get(need)
         if upstream is None:

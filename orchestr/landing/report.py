@@ -8,7 +8,8 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
 from orchestr.landing.events import LandingChange, Lane, Stage, Trouble
-from orchestr.landing.queue import QueueItem, find_obstacle
+from orchestr.landing.queue import find_obstacle
+from orchestr.landing.queue_item import QueueItem
 from orchestr.landing.session import LandingSession
 from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.events import EventKind

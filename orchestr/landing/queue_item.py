@@ -1,0 +1,50 @@
+"""A change in the merge queue and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from orchestr.landing.causes import Cause
+from orchestr.landing.events import LandingChange, Stage, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A change and how far it is. ``seq``: when it became eligible; ``limit``: the most changes in
+    a candidate with it (0: the rules'); ``tidy``: Landed, Retargeted, Verified as 0, 1, 2.
+    """
+
+    change: LandingChange
+    stage: Stage = Stage.WAITING
+    seq: int = 0
+    repairs: int = 0
+    limit: int = 0
+    trouble: Trouble | None = None
+    detail: str = ""
+    before: str = ""
+    after: str = ""
+    tidy: int = 2
+    frozen: bool = False  # its group is not asked for in this process
+    undone: str = ""  # the head that was rolled back: it lands again only when asked to
+    first: str = ""  # the target before the first landing of what was rolled back
+    again: str = ""  # the head that a person asked to land again
+    landed: str = ""  # the head that landed before this one
+    earlier: tuple[tuple[str, str], ...] = ()  # the target before and after those landings
+    blames: Cause | None = None  # it is tried again when that has landed with another head
+    blame_failed: str = ""  # why that does not come
+
+    @property
+    def is_repair_of_landed(self) -> bool:
+        """Whether it has landed, and its agent works on what another change was red for."""
+        return self.stage is Stage.REPAIRING and self.landed == self.change.head != ""
+
+    def with_new_work(self) -> QueueItem:
+        """A landed change to which work is added: what it landed as is kept."""
+        earlier = (*self.earlier, (self.before, self.after)) if self.after else self.earlier
+        return replace(self, landed=self.change.head, earlier=earlier, before="", after="")
+
+    def as_it_landed(self) -> QueueItem:
+        """A landed change again, to which no work was added."""
+        before, after = self.earlier[-1] if self.earlier else ("", "")
+        return replace(self, stage=Stage.LANDED, trouble=None, landed="", before=before,
+                       after=after, earlier=self.earlier[:-1])  # fmt: skip
