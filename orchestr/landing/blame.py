@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from orchestr.landing.causes import Blamed, Cause, list_paths
+from orchestr.landing.causes import Blamed, Cause, list_paths, name_cell
 from orchestr.landing.events import (
     Action,
     Candidate,
@@ -32,9 +32,11 @@ def route_red(q: Queue, item: QueueItem, candidate: Candidate) -> Action | None:
     if not candidate.commit or not causes or causes[0].key == key or item.change.reverts:
         return None
     if len(causes) > 1:
-        named = " and ".join(f"{list_paths(c.paths)} of {c.key}" for c in causes)
+        named = " and ".join(f"{list_paths(c.paths)} of {name_cell(c.key)}" for c in causes)
         why = f"no cell has all that its output names: {named}"
-        return RecordEvent(Parked(key, Trouble.RED, f"red: {why}\n{candidate.detail}"))
+        return RecordEvent(
+            Parked(key, Trouble.RED, f"red: {why}\n{candidate.detail}", causes[0].key)
+        )
     (cause,) = causes
     other = q.items.get(cause.key)
     why = _find_reason_against(q, item, cause)
@@ -62,8 +64,12 @@ def decide_blames(q: Queue) -> Iterator[Action]:
 
 
 def _is_to_be_repaired(q: Queue, cause: Cause) -> bool:
-    """Whether nothing has been done about a cause yet."""
+    """Whether nothing has been done about a cause yet, and its target is not being moved to it: a
+    head that lands must not be another one by then."""
     item = q.items[cause.key]
+    intent = q.intents.get(item.change.lane)
+    if intent is not None and cause.key in intent[0].keys:
+        return False
     return item.change.head == cause.head and item.stage in (Stage.LANDED, Stage.QUEUED)
 
 
@@ -71,13 +77,13 @@ def _find_reason_against(q: Queue, item: QueueItem, cause: Cause) -> str:
     """Why it is of no use to wait for a cause; "" where it is."""
     other = q.items.get(cause.key)
     if other is None:
-        return f"nothing is known of {cause.key}"
+        return f"nothing is known of {name_cell(cause.key)}"
     if _waits_for(q, cause.key, item.change.key):
-        return f"{cause.key} cannot land before {item.change.key}"
+        return f"{name_cell(cause.key)} cannot land before {name_cell(item.change.key)}"
     if _is_stuck(q, other, frozenset()):
         if other.stage is Stage.PARKED:
-            return f"{cause.key} needs a person"
-        return f"{cause.key} does not land: {find_obstacle(q, other)}"
+            return f"{name_cell(cause.key)} needs a person"
+        return f"{name_cell(cause.key)} does not land: {find_obstacle(q, other)}"
     if _is_to_be_repaired(q, cause) and other.repairs >= q.rules.repairs:
         return (
             f"it is so after {other.repairs} repairs" if other.repairs else "no repair is allowed"
@@ -116,11 +122,11 @@ def _without_waits(item: QueueItem) -> QueueItem:
 
 
 def _leave_to_person(item: QueueItem, cause: Cause, why: str, detail: str) -> Parked:
-    text = f"red because of {list_paths(cause.paths)}, which {cause.key} changed; {why}"
-    return Parked(item.change.key, Trouble.RED, f"{text}\n{detail}".rstrip())
+    text = f"red because of {list_paths(cause.paths)}, which {name_cell(cause.key)} changed; {why}"
+    return Parked(item.change.key, Trouble.RED, f"{text}\n{detail}".rstrip(), cause.key)
 
 
 def _describe_for_cause(item: QueueItem, cause: Cause) -> str:
     """What the agent of a cause is shown: which change is red because of it, and the evidence."""
-    what = f"{item.change.key} is red on it, and the output names what this cell changed"
+    what = f"{name_cell(item.change.key)} is red on it, and the output names what this cell changed"
     return f"{what}: {list_paths(cause.paths)}.\n{item.detail}"

@@ -67,8 +67,13 @@ def describe_causes(own: str, causes: Sequence[Cause]) -> str:
     if causes[0].key == own:
         return ""
     return "its output names " + " and ".join(
-        f"{list_paths(one.paths)}, which {one.key} changed" for one in causes
+        f"{list_paths(one.paths)}, which {name_cell(one.key)} changed" for one in causes
     )
+
+
+def name_cell(key: str) -> str:
+    """A change as people write its cell."""
+    return key.replace("/", ":", 1)
 
 
 def list_paths(paths: Sequence[str], most: int = 3) -> str:

@@ -273,9 +273,12 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
+    """It is left to a person; ``cause``: the change that made it red, where that is another one."""
+
     key: str
     trouble: Trouble
     reason: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,9 +150,9 @@ def _fold_event(q: Queue, event: Event) -> Queue:
                 return q
             change = replace(item.change, head=head, paths=paths, hold="")
             return _with_items(q, replace(item, change=change, stage=Stage.WAITING))
-        case Parked(key, trouble, reason):
+        case Parked(key, trouble, reason, cause):
             failed = q.items[key].stage is Stage.QUEUED
-            q = _park_item(q, key, trouble, reason)
+            q = _park_item(q, key, trouble, reason, cause)
             return _with_halved_window(q, q.items[key].change.lane) if failed else q
         case Retargeted(key):
             return _with_items(q, replace(q.items[key], tidy=max(1, q.items[key].tidy)))
@@ -215,8 +215,12 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
     spec = event.spec
     steps = event.steps or ((spec.base, event.commit),) * len(spec.parts)
     q = _without_intent(q, spec)
-    for (key, _), (before, after) in zip(spec.parts, steps, strict=True):
+    for (key, head), (before, after) in zip(spec.parts, steps, strict=True):
         item = q.items[key]
+        if item.change.head != head and not item.change.reverts:  # it got another one meanwhile
+            new = replace(item, landed=head, earlier=(*item.earlier, (before, after)))
+            q = _with_items(q, new)
+            continue
         if item.stage is not Stage.LANDED:
             item = replace(item, stage=Stage.LANDED, before=before, after=after, tidy=0,
                            trouble=None, detail="", limit=0, again="")  # fmt: skip
@@ -233,9 +237,9 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
     )
 
 
-def _park_item(q: Queue, key: str, trouble: Trouble, reason: str) -> Queue:
+def _park_item(q: Queue, key: str, trouble: Trouble, reason: str, cause: str = "") -> Queue:
     """It is left to a person; one that has landed stays landed. What waits for it waits no more."""
-    item = replace(q.items[key], detail=reason, blames=None, blame_failed="")
+    item = replace(q.items[key], detail=reason, blames=None, blame_failed="", cause=cause)
     if item.is_repair_of_landed:
         item = item.as_it_landed()
     else:

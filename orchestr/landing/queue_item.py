@@ -32,6 +32,7 @@ class QueueItem:
     earlier: tuple[tuple[str, str], ...] = ()  # the target before and after those landings
     blames: Cause | None = None  # it is tried again when that has landed with another head
     blame_failed: str = ""  # why that does not come
+    cause: str = ""  # the change that made it red, when it was left to a person
 
     @property
     def is_repair_of_landed(self) -> bool:

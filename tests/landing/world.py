@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from orchestr.landing.causes import Cause
 from orchestr.landing.decide import decide_actions, is_doomed, keys_in_candidate
 from orchestr.landing.events import (
     Action,
@@ -28,6 +29,7 @@ from orchestr.landing.events import (
     NotLanded,
     Offered,
     Parked,
+    Part,
     QueueRules,
     RecordEvent,
     RepairChange,
@@ -50,6 +52,8 @@ KILLS = 30  # processes that are killed in one world at most
 class World:
     """``bad``: heads that are red by themselves; ``clash``: pairs that are red or (``conflict``)
     cannot be merged together; ``cures``: how many repairs a bad change needs (99: no end).
+    ``harm``: (key, cause): red while what has landed of the cause, or its head where nothing has,
+    is not cured. ``lies``: how often the output of what is red names others, who did nothing.
     """
 
     rng: random.Random
@@ -59,13 +63,15 @@ class World:
     conflict: set[frozenset[str]] = field(default_factory=set)
     cures: dict[str, int] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)  # agents that give up
+    harm: set[tuple[str, str]] = field(default_factory=set)
+    lies: float = 0.0
     moves: float = 0.0  # how often somebody else moves a target before a push
     kills: float = 0.0
     tips: dict[Lane, str] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     content: dict[str, tuple[str, ...]] = field(default_factory=dict)  # commit -> keys in it
     green: set[str] = field(default_factory=set)
-    landings: list[tuple[Lane, str, str, tuple[str, ...]]] = field(default_factory=list)
+    landings: list[tuple[Lane, str, str, tuple[Part, ...]]] = field(default_factory=list)
     checks: int = 0
     steps: int = 0
     killed: int = 0
@@ -103,15 +109,38 @@ class World:
         self._commit(name, spec.base, content)
         return Made(spec, name, f"tree of {name}")
 
-    def check(self, spec: CandidateSpec, commit: str) -> Event:
+    def seen_head(self, q: Queue, key: str) -> str:
+        """What a check sees of another change: what has landed of it, else its head."""
+        landed = [head for _, _, _, parts in self.landings for k, head in parts if k == key]
+        return landed[-1] if landed else q.items[key].change.head
+
+    def is_cured(self, key: str, head: str) -> bool:
+        return int(head.rpartition("#")[2]) >= self.cures.get(key, 99)
+
+    def find_causes(self, q: Queue, key: str, head: str, red: bool) -> list[Cause]:
+        """Who is to blame, and who is named without blame."""
+        found = [Cause(other, self.seen_head(q, other), ("a.txt",))
+                 for one, other in sorted(self.harm)
+                 if one == key and not self.is_cured(other, self.seen_head(q, other))]  # fmt: skip
+        if red and not found and self.rng.random() < self.lies:
+            keys = [c.key for c in self.changes]
+            named = self.rng.sample(keys, min(len(keys), self.rng.choice((1, 1, 1, 2))))
+            found = [Cause(k, head if k == key else self.seen_head(q, k), ("b.txt",))
+                     for k in named]  # fmt: skip
+        return found
+
+    def check(self, q: Queue, spec: CandidateSpec, commit: str) -> Event:
         self.checks += 1
         content = self.content[commit]
         heads = dict(spec.parts)
         red = any(head in self.bad for head in heads.values())
         red |= any(pair <= set(content) for pair in self.clash)
+        causes = [c for key, head in spec.parts for c in self.find_causes(q, key, head, red)]
+        red |= bool(causes)
         if not red:
             self.green.add(commit)
-        return Checked(spec, commit, not red, "red" if red else "")
+        alone = tuple(causes) if len(spec.parts) == 1 else ()
+        return Checked(spec, commit, not red, "red" if red else "", alone)
 
     def land(self, spec: CandidateSpec, commit: str) -> Event:
         tip = self.tips[spec.lane]
@@ -120,12 +149,12 @@ class World:
         if tip != spec.base:
             return NotLanded(spec, tip)
         assert commit in self.green, f"{commit} lands and was not checked green"
-        landed = {key for *_, keys in self.landings for key in keys}
-        for key in spec.keys:
-            before = {*landed, *spec.keys[: spec.keys.index(key)]}
-            assert key not in landed, f"{key} lands twice"
-            assert before.issuperset(self.needs[key]), f"{key} lands before what it needs"
-        self.landings.append((spec.lane, tip, commit, spec.keys))
+        landed = {part for *_, parts in self.landings for part in parts}
+        for part in spec.parts:
+            before = {key for key, _ in landed} | set(spec.keys[: spec.parts.index(part)])
+            assert part not in landed, f"{part} lands twice"
+            assert before.issuperset(self.needs[part[0]]), f"{part} lands before what it needs"
+        self.landings.append((spec.lane, tip, commit, spec.parts))
         self.tips[spec.lane] = commit
         return Landed(spec, commit, commit)
 
@@ -149,7 +178,7 @@ class World:
                 assert not is_doomed(q, spec), f"{commit} is asked about and nobody needs it"
                 mine = {k for k, i in q.items.items() if i.change.lane == spec.lane}
                 assert set(self.content[commit]) == keys_in_candidate(q, spec) & mine
-                return self.check(spec, commit)
+                return self.check(q, spec, commit)
             case LandCandidate(spec, commit, intended):
                 return self.land(spec, commit) if intended else LandIntended(spec, commit)
             case RepairChange(key, trouble, number, detail, started):
