@@ -128,5 +128,5 @@ def _leave_to_person(item: QueueItem, cause: Cause, why: str, detail: str) -> Pa
 
 def _describe_for_cause(item: QueueItem, cause: Cause) -> str:
     """What the agent of a cause is shown: which change is red because of it, and the evidence."""
-    what = f"{name_cell(item.change.key)} is red on it, and the output names what this cell changed"
-    return f"{what}: {list_paths(cause.paths)}.\n{item.detail}"
+    what = f"{name_cell(item.change.key)} is red on it, and its output names"
+    return f"{what} {list_paths(cause.paths)}, which this cell changed\n{item.detail}"
