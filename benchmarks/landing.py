@@ -25,28 +25,30 @@ from unittest.mock import patch
 from benchmarks.common import GIT_ENV, Figure, Found, Size, Table, big_repository, git, scratch
 from benchmarks.measure import seconds
 from orchestr.git.repo import CommitId, Repo
+from orchestr.landing.actions import (
+    CheckCandidate,
+    LandCandidate,
+    MakeCandidate,
+    RecordEvent,
+    Retarget,
+    Verify,
+)
 from orchestr.landing.candidates import Recipe, build_candidate
 from orchestr.landing.decide import decide_actions
 from orchestr.landing.events import (
-    CheckCandidate,
     Checked,
     Event,
-    LandCandidate,
     Landed,
     LandingChange,
     LandIntended,
     Lane,
     Made,
-    MakeCandidate,
     Offered,
     QueueRules,
-    RecordEvent,
-    Retarget,
     Retargeted,
     Started,
     TargetSeen,
     Verified,
-    Verify,
 )
 from orchestr.landing.queue import apply_event, replay
 

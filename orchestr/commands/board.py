@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from orchestr.process.lease import read_lease
 from orchestr.process.redaction import redact, secret_values
 from orchestr.process.run import run_command, start_detached
 from orchestr.registry import VERBS
+from orchestr.run.conflicts import add_forecast
 from orchestr.run.workspace import Session
 from orchestr.views.board.app import BoardApp as App
 from orchestr.views.board.app import BoardSource, HttpError
@@ -131,6 +132,7 @@ class WorkspaceSource(BoardSource):
             session = self._open_session(feature)
             gatherer = self._gatherers.setdefault(feature, FeaturePageBuilder())
             page = gatherer.build_page(session.load_run(feature))
+            page = replace(page, status=add_forecast(session, [page.status])[0])
             now = time.monotonic()
             self._pages[feature] = CachedPage(version, now + max(KEPT, 2 * (now - begin)), page)
             return page

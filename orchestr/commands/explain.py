@@ -13,6 +13,7 @@ from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.files import cache_record_reads
 from orchestr.registry import substitute_program_name
+from orchestr.run.conflicts import add_forecast
 from orchestr.run.workspace import Session, suggest_name
 from orchestr.spec.phases import Phase
 from orchestr.tasks.loader import select_unignored
@@ -48,7 +49,7 @@ class Explain(PlainVerb):
         parts: list[str] = []
         for target in session.parse_targets(args):
             run = session.load_run(target.feature)
-            status = feature_status(run)
+            (status,) = add_forecast(session, [feature_status(run)])
             upstream = _find_cell_name(run, params["if_changed"]) if params["if_changed"] else None
             forced = [upstream] if upstream else []
             forecasts = {

@@ -17,13 +17,19 @@ from typing import Any
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.cross_checks import red_cross_checks
 from orchestr.cell.pull_request.observe import observe_pull_requests
+from orchestr.commands.base.expected_conflicts import print_expected_conflicts
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing import changes
 from orchestr.landing.candidates import BuiltCandidate
 from orchestr.landing.changes import LANDED_ONCE
-from orchestr.landing.events import CandidateSpec, Event, Stage, Trouble
+from orchestr.landing.events import (
+    CandidateSpec,
+    Event,
+    Stage,
+    Trouble,
+)
 from orchestr.landing.land import Lander
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
@@ -82,7 +88,10 @@ class Land(PlainVerb):
         goals = [FeatureGoals(run, [], CellSelection(), []) for run in runs]
         again = bool(params.get("again"))
         if params["dry_run"]:
-            return preview_landing(runs, strategy=strategy, undo=self.undo, again=again)
+            code = preview_landing(runs, strategy=strategy, undo=self.undo, again=again)
+            if not self.undo:
+                print_expected_conflicts(session, [run.feature.name for run in runs])
+            return code
         check_built(runs)
         red = {} if self.undo else find_red_cross_checks(runs)
         if red and not params["allow_red"]:

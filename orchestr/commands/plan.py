@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestr.cell.phases.accept_result import acceptance_hint
 from orchestr.commands.base import options
+from orchestr.commands.base.expected_conflicts import print_expected_conflicts
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, UsageError
 from orchestr.files import cache_record_reads
@@ -26,7 +27,7 @@ from orchestr.views.query.cell_work import list_cell_work
 from orchestr.views.query.proposed_checks import propose_checks
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.conflicts import conflict_lines, conflicts_json
-from orchestr.views.terminal.output import print_stderr
+from orchestr.views.terminal.output import print_stderr, write_stdout
 from orchestr.views.terminal.plan import DiskSpace, plan_json, plan_text
 
 DEFAULTS: dict[str, Any] = {"only": [], "failed": False, "ignore_deps": False}
@@ -57,7 +58,9 @@ class Plan(PlainVerb):
             from orchestr.commands.land import preview_landing
 
             names = dict.fromkeys(target.feature for target in session.parse_targets(args))
-            return preview_landing([session.load_run(name) for name in names])
+            code = preview_landing([session.load_run(name) for name in names])
+            print_expected_conflicts(session, names)
+            return code
         chosen = {**DEFAULTS, "only": params["only"], "ignore_deps": params["ignore_deps"]}
         bad = False
         for goal in choose_goals(session, session.parse_targets(args), chosen):
@@ -99,6 +102,8 @@ def print_plan(
         value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
                           proposals=propose_checks(run), work=work,
                           findings=[asdict(finding) for finding in findings])  # fmt: skip
+        for row, claim in zip(value["overlaps"], found, strict=True):
+            row["hint"] = claim.hint
         value["conflicts"] = conflicts_json(forecast.conflicts)
         value["cross_checks"] = [
             {"repo": one.repo, "passed": one.passed, "told": one.told or None}
@@ -122,7 +127,7 @@ def print_plan(
         )
     )
     sys.stdout.writelines(f"{line}\n" for line in cross_lines(status))
-    sys.stdout.writelines(f"{line}\n" for line in conflict_lines(forecast, run.feature.name))
+    write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad
 
 

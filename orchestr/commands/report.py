@@ -6,12 +6,14 @@ The module is not called `report`, because that one turns errors into text.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
+from orchestr.run.conflicts import add_forecast
 from orchestr.run.workspace import Session
 from orchestr.views.terminal.output import print_stderr, write_output
 
@@ -45,9 +47,9 @@ class Report(PlainVerb):
         from orchestr.views.query.report import FeaturePageBuilder
 
         name = session.parse_target(args[0]).feature
-        data = report_html(FeaturePageBuilder().build_page(session.load_run(name))).encode(
-            "utf-8", "replace"
-        )
+        page = FeaturePageBuilder().build_page(session.load_run(name))
+        (status,) = add_forecast(session, [page.status])
+        data = report_html(replace(page, status=status)).encode("utf-8", "replace")
         if params["output"] == "-":
             sys.stdout.buffer.write(data)
             return 0

@@ -15,14 +15,14 @@ from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError
+from orchestr.landing.forecast_pulls import NO_FOREIGN
 from orchestr.registry import substitute_program_name
-from orchestr.run.conflicts import forecast_features
+from orchestr.run.conflicts import add_forecast, fetch_foreign
 from orchestr.run.start import make_tail_reader
 from orchestr.run.workspace import Session
 from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import FeatureView, replay
 from orchestr.views.live.choose import can_draw
-from orchestr.views.model import FeatureStatus
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.output import print_stderr, terminal_columns
 from orchestr.views.terminal.status import status_json, status_text
@@ -65,12 +65,13 @@ class Status(PlainVerb):
         if not names:
             print_stderr(f"no specs in {session.settings.workspace.specs}")
         asked_at = float("-inf")
-        away = False
+        away, foreign = False, NO_FOREIGN
         while True:
             if params["fetch"] and time.monotonic() - asked_at >= FETCH_EVERY:
                 away, asked_at = fetch_pull_requests(session, names), time.monotonic()
+                foreign = fetch_foreign(session, names)
             found = [feature_status(session.load_run(name)) for name in names]
-            found = add_forecast(session, found)
+            found = add_forecast(session, found, foreign)
             if params["json"]:
                 sys.stdout.write(json.dumps(status_json(found), indent=2) + "\n")
                 return int(away)
@@ -87,15 +88,6 @@ class Status(PlainVerb):
             if not params["watch"]:
                 return int(away)
             time.sleep(EVERY)
-
-
-def add_forecast(session: Session, found: list[FeatureStatus]) -> list[FeatureStatus]:
-    """The same, each with the conflicts that are expected of it."""
-    views = {status.feature.name: status.view for status in found}
-    forecast = forecast_features(session, views, views)
-    return [
-        replace(status, forecast=forecast.select_feature(status.feature.name)) for status in found
-    ]
 
 
 def list_red_checks(session: Session, names: list[str]) -> list[str]:

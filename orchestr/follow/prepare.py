@@ -25,7 +25,10 @@ from orchestr.forges.followed import FollowingForge, PullRequestFacts
 from orchestr.git.bases import fetch_base, list_base_tips
 from orchestr.git.repo import CommitId
 from orchestr.landing.after_landing import Warn, merge_target_into_branch
-from orchestr.landing.events import Trouble
+from orchestr.landing.events import (
+    Trouble,
+)
+from orchestr.landing.ladder import merge_by_ladder, read_ladder_rules
 from orchestr.landing.repair import EVIDENCE, prepare_repair
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts, repairs
@@ -95,9 +98,10 @@ def prepare_merge(
         raise ctx.fail(f"its base {base} cannot be found", hint=f"git -C {repo.path} fetch origin")
     if repo.is_ancestor(tip, CommitId(head.head)):
         return  # the forge has not seen yet that it is there
-    merged = repo.merge_trees(CommitId(head.head), tip, None)
-    if merged.tree is not None:
-        merge_target_into_branch(ctx, base, tip, None, warn)
+    rules = read_ladder_rules(ctx.run.settings, ctx.cell.repo)
+    merged = merge_by_ladder(repo, CommitId(head.head), tip, rules)
+    if merged.tree is not None and not merged.generating:
+        merge_target_into_branch(ctx, base, tip, None, warn, rules)
         return
     if not cell.can_repair:
         raise OrchestrError(f"{ctx.name}: {step.why}")
@@ -107,7 +111,9 @@ def prepare_merge(
         facts.node_id,
     )  # fmt: skip
     replace(cell.memory, rounds=(*cell.memory.rounds, mine)).write(ctx.dir)
-    prepare_repair(ctx, Trouble.CONFLICT, ", ".join(merged.conflicts[:5]), base, tip)
+    prepare_repair(
+        ctx, Trouble.CONFLICT, ", ".join((merged.conflicts or merged.generating)[:5]), base, tip
+    )
 
 
 def resume_round(ctx: CellContext, memory: FollowMemory, round_: FollowRound) -> None:

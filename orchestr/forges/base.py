@@ -199,6 +199,21 @@ class ClosingForge(Protocol):
         ...
 
 
+LISTED = 100  # open pull requests of one base that are looked at, those changed last
+
+
+@runtime_checkable
+class ListingForge(Protocol):
+    """A forge that can list what others want to merge, for the forecast of conflicts. Optional."""
+
+    def list_open_into(self, repo: RepoRef, base: str) -> tuple[PullRequest, ...]:
+        """The open pull requests for this base, whoever made them: those changed last, at most
+        `LISTED`. Their commits are at the origin below ``refs/pull/N/head``. One question.
+        Raises ForgeError, ForgeAway.
+        """
+        ...
+
+
 @runtime_checkable
 class MergingForge(Protocol):
     """A forge with a merge button and a merge queue of its own, for the landing of its changes.

@@ -24,6 +24,7 @@ from urllib.parse import quote
 from orchestr.forges import github_query as query
 from orchestr.forges.answers import mark_said, strip_said
 from orchestr.forges.base import (
+    LISTED,
     ForgeAway,
     ForgeError,
     PRExists,
@@ -118,6 +119,16 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging):
         slug = self.slug_for(repo)
         path = f"repos/{slug}/pulls?state=open&per_page=1&base={quote(base, safe='')}"
         return bool(self.api.send_rest_request(slug.host, "GET", path))
+
+    def list_open_into(self, repo: RepoRef, base: str) -> tuple[PullRequest, ...]:
+        """See `ListingForge.list_open_into`."""
+        slug = self.slug_for(repo)
+        path = f"repos/{slug}/pulls?state=open&sort=updated&direction=desc&per_page={LISTED}"
+        path += f"&base={quote(base, safe='')}"
+        listed = self.api.send_rest_request(slug.host, "GET", path)
+        if not isinstance(listed, list):
+            raise query.unreadable_error(TypeError(type(listed).__name__))
+        return tuple(map(query.pull_request_from_rest, listed))
 
     def comment_once(self, repo: RepoRef, number: int, body: str) -> None:
         """See `Forge.comment_once`. Not sent twice when GitHub leaves open whether it took it."""

@@ -23,6 +23,7 @@ from dataclasses import replace
 
 from orchestr.forges import pr_files
 from orchestr.forges.base import (
+    LISTED,
     ForgeError,
     MergeMethod,
     PRExists,
@@ -154,6 +155,11 @@ class LocalForge(LocalFacts, LocalComments, LocalDressing):
 
     def has_open_into(self, repo: RepoRef, base: str) -> bool:
         """See `ClosingForge.has_open_into`."""
+        return bool(self.list_open_into(repo, base))
+
+    def list_open_into(self, repo: RepoRef, base: str) -> tuple[PullRequest, ...]:
+        """See `ListingForge.list_open_into`."""
         with self.lock_and_refresh(repo) as look:
             prs = [kept.pr for kept in look.kept.values()]
-        return any(pr.base == base and pr.state is PRState.OPEN for pr in prs)
+        found = [pr for pr in prs if pr.base == base and pr.state is PRState.OPEN]
+        return tuple(sorted(found, key=lambda pr: pr.updated_at, reverse=True)[:LISTED])

@@ -53,7 +53,12 @@ def _is_open(repo: Repo, path: str, sides: Sides, unmarked: Collection[str]) -> 
         now = repo.run_readonly("hash-object", "--", path).text.strip()
         if now in {blob for _, blob in sides.values()}:
             return True
-    return _MARKER.search(place.read_bytes()) is not None
+    return has_conflict_markers(place.read_bytes())
+
+
+def has_conflict_markers(data: bytes) -> bool:
+    """Whether a text holds a line with which git marks a conflict."""
+    return _MARKER.search(data) is not None
 
 
 def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> set[str]:

@@ -47,6 +47,7 @@ from orchestr.git.runner import (
     split_records,
 )
 from orchestr.git.status import read_changes
+from orchestr.git.tree_merge import MergeTreeResult, read_merge_answer
 from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.process.run import CompletedCommand, ProcessTimeout, run_command
 
@@ -84,14 +85,6 @@ class WorktreeMergeResult:
     """A merge in a worktree; ``conflicts`` are the unmerged paths left there."""
 
     clean: bool
-    conflicts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MergeTreeResult:
-    """A merge without a checkout: its tree, or the paths in conflict."""
-
-    tree: TreeId | None
     conflicts: tuple[str, ...] = ()
 
 
@@ -373,16 +366,13 @@ class Repo(RemoteOps):
                 for side in (ours, theirs)
             )
         ours, theirs = (self._require_id(side) for side in (ours, theirs))
-        words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
+        words = ("merge-tree", "--write-tree", "-z", "--no-messages")
         with use_attributes_of(self, ours) as repo:
             done = repo.run_git(*words, ours, theirs, answers=YES_OR_NO)
         answer = split_records(done.out)
         if not answer:  # unknown commits give 1 and no tree (2.39)
             raise git_failed(done, str(self.path))
-        tree, *conflicts = answer
-        if done.code == 0:
-            return MergeTreeResult(TreeId(tree))
-        return MergeTreeResult(None, tuple(conflicts))
+        return read_merge_answer(answer, clean=done.code == 0)
 
 
 @cache

@@ -58,6 +58,7 @@ STATED_CONFIG: Mapping[str, str] = {
     "status.showUntrackedFiles": "normal",
     "status.submoduleSummary": "false",
     # how trees are merged
+    "merge.conflictStyle": "diff3",  # who resolves it sees what both sides began with
     "merge.default": "orchestr-none",  # no such driver: git's own three-way merge
     "merge.directoryRenames": "conflict",
     "merge.log": "false",
@@ -100,8 +101,8 @@ STATE_NOTHING = frozenset(
         "am", "bisect", "branch", "cat-file", "check-attr", "check-ignore", "checkout",
         "checkout-index", "cherry-pick", "clean", "clone", "commit", "commit-tree", "config",
         "for-each-ref", "grep", "hash-object", "hook", "init", "ls-files", "ls-remote", "ls-tree",
-        "merge", "merge-base", "merge-tree", "mktree", "push", "read-tree", "rebase", "remote",
-        "reset", "restore", "rev-list", "rev-parse", "revert", "stash", "symbolic-ref",
+        "merge", "merge-base", "merge-file", "merge-tree", "mktree", "push", "read-tree", "rebase",
+        "remote", "reset", "restore", "rev-list", "rev-parse", "revert", "stash", "symbolic-ref",
         "update-index", "update-ref", "worktree", "write-tree",
     }
 )  # fmt: skip

@@ -32,7 +32,8 @@ from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
 from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import clear_stale_locks
-from orchestr.landing.candidates import newest_commit_date
+from orchestr.landing.candidates import commit_message, list_merge_trailers, newest_commit_date
+from orchestr.landing.ladder import LadderMerge, LadderRules, merge_by_ladder
 from orchestr.landing.repair import perform_open_phases
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -108,10 +109,12 @@ def retarget_pull_requests(ctx: CellContext, target: str, warn: Warn) -> None:
 
 
 def merge_target_into_branch(
-    ctx: CellContext, target: str, tip: CommitId, landed: CommitId | None, warn: Warn
-) -> str | None:
+    ctx: CellContext, target: str, tip: CommitId, landed: CommitId | None, warn: Warn,
+    rules: LadderRules | None = None,
+) -> str | None:  # fmt: skip
     """Merge the new target into a dependent's branch. Returns its new head, None when nothing was
-    done. ``landed`` is the upstream's head that landed: work the two have in common.
+    done. ``landed`` is the upstream's head that landed: work the two have in common. ``rules``:
+    what may resolve a conflict; nothing without them.
     """
     repo, done, newest_one = (
         ctx.repo,
@@ -128,13 +131,27 @@ def merge_target_into_branch(
     if repo.resolve_commit(old) is None or repo.is_ancestor(tip, old):
         return None
     common = repo.merge_base(old, landed) if landed and not repo.is_ancestor(landed, tip) else None
-    merged = repo.merge_trees(old, tip, common)
-    if merged.tree is None:
-        files = ", ".join(merged.conflicts[:5])
+    allowed = rules or LadderRules(rungs=frozenset())
+    merged = merge_by_ladder(repo, old, tip, allowed, own_base=common)
+    if merged.tree is None or merged.generating:
+        files = ", ".join((merged.conflicts or merged.generating)[:5])
         warn(f"{ctx.name}: {target} conflicts with its branch in {files}; its next landing asks"
              " its agent")  # fmt: skip
         return None
-    text = f"Merge {target} into {ctx.cell.branch}\n"
+    return commit_target_merge(ctx, target, tip, merged, warn)
+
+
+def commit_target_merge(
+    ctx: CellContext, target: str, tip: CommitId, merged: LadderMerge, warn: Warn
+) -> str | None:
+    """Bring a cell's branch to its merge with the target, and do its phases on that head. Returns
+    the head, None when the branch must not be touched. Raises what the phases raise.
+    """
+    done = ImplementRecord.read(ctx.dir)
+    if done is None or merged.tree is None:
+        return None
+    repo, old = ctx.repo, CommitId(done.head)
+    text = commit_message(f"Merge {target} into {ctx.cell.branch}", list_merge_trailers(merged))
     date = newest_commit_date(repo, (old, tip))
     new = make_lasting_commit(
         repo.with_config(ctx.sign_config), LastingCommit(merged.tree, (old, tip), text, date)

@@ -11,17 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from orchestr.landing.actions import Action, CheckCandidate, RecordEvent, RepairChange
 from orchestr.landing.causes import Blamed, Cause, list_paths, name_cell
-from orchestr.landing.events import (
-    Action,
-    Candidate,
-    CheckCandidate,
-    Parked,
-    RecordEvent,
-    RepairChange,
-    Stage,
-    Trouble,
-)
+from orchestr.landing.events import Candidate, Parked, Stage, Trouble
 from orchestr.landing.queue import Queue, find_obstacle
 from orchestr.landing.queue_item import QueueItem
 

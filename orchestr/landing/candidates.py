@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from orchestr.cell.ownership import format_paths
 from orchestr.errors import OrchestrError
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
-from orchestr.git.repo import CommitId, MergeTreeResult, Repo, TreeId
+from orchestr.git.repo import CommitId, Repo, TreeId
+from orchestr.landing.events import (
+    Rung,
+)
+from orchestr.landing.ladder import LadderMerge, LadderRules, merge_by_ladder
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
 REVERTS = "Orchestr-Reverts"
+RESOLVED = "Orchestr-Resolved"  # `RUNG: PATH, PATH`, of a merge that git alone could not make
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Recipe:
 @dataclass(frozen=True, slots=True)
 class BuiltCandidate:
     """``commit`` None: ``key`` conflicts in ``conflicts``. ``steps``: the target before and
-    after each part.
+    after each part. For ``rung``, ``resolved`` and ``generating`` see `events.Candidate`.
     """
 
     commit: CommitId | None
@@ -51,33 +57,63 @@ class BuiltCandidate:
     steps: tuple[tuple[str, str], ...] = ()
     key: str = ""
     conflicts: tuple[str, ...] = ()
+    rung: Rung = Rung.GIT
+    resolved: tuple[str, ...] = ()
+    generating: tuple[str, ...] = ()
 
 
-def build_candidate(repo: Repo, base: CommitId, recipes: Sequence[Recipe]) -> BuiltCandidate:
-    """The candidate of these changes, in this order, on ``base``. Raises OrchestrError."""
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """How conflicts are resolved. ``above``: the rung of a red result, see `merge_by_ladder`;
+    ``written``: the tree in which the generators have written their files, instead of the merge's.
+    """
+
+    rules: LadderRules = field(default_factory=LadderRules)
+    above: Rung | None = None
+    written: TreeId | None = None
+
+
+def build_candidate(
+    repo: Repo, base: CommitId, recipes: Sequence[Recipe], climb: Climb | None = None
+) -> BuiltCandidate:
+    """The candidate of these changes, in this order, on ``base``. Raises OrchestrError.
+
+    Files that a generator must write are left to it in a candidate of one change only; in one of
+    several they are a conflict, so that it is made in halves.
+    """
+    climb = climb or Climb()
     at, steps = base, []
+    rung, resolved, generating = Rung.GIT, dict[str, None](), tuple[str, ...]()
     for recipe in recipes:
-        made = _add_change(repo, at, recipe)
-        if isinstance(made, MergeTreeResult):
-            return BuiltCandidate(None, key=recipe.key, conflicts=made.conflicts)
+        made, merge = _add_change(repo, at, recipe, climb)
+        left = merge.generating if len(recipes) > 1 else ()
+        if made is None or left:
+            return BuiltCandidate(None, key=recipe.key, conflicts=merge.conflicts or left)
         steps.append((str(at), str(made)))
         at = made
-    return BuiltCandidate(at, repo.resolve_tree(at), tuple(steps))
+        rung = max(rung, merge.rung, key=tuple(Rung).index)
+        resolved |= dict.fromkeys(merge.resolved)
+        generating = merge.generating
+    tree = repo.resolve_tree(at)
+    return BuiltCandidate(at, tree, tuple(steps), rung=rung, resolved=tuple(resolved),
+                          generating=generating)  # fmt: skip
 
 
-def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeTreeResult:
-    """One change on ``base``; the base itself when nothing of it is missing there."""
+def _add_change(
+    repo: Repo, base: CommitId, recipe: Recipe, climb: Climb
+) -> tuple[CommitId | None, LadderMerge]:
+    """One change on ``base``; the base itself when nothing of it is missing there, None when it
+    conflicts."""
+    clean = LadderMerge(None)
     if recipe.undo is not None:
         before, after = recipe.undo
-        merged = repo.merge_trees(base, before, after)
-        return (
-            merged
-            if merged.tree is None
-            else _commit_change(repo, base, recipe, merged.tree, (base,))
-        )
+        merged = _merge(repo, base, before, climb, after)
+        if merged.tree is None:
+            return None, merged
+        return _commit_change(repo, base, recipe, merged, (base,)), merged
     head = recipe.head
     if repo.is_ancestor(head, base) and not recipe.again:
-        return base
+        return base, clean
     if recipe.own_base is None and repo.merge_base(base, head) is None:
         raise OrchestrError(
             f"{recipe.key.replace('/', ':')}: its head {head[:12]} shares no history with what it "
@@ -88,16 +124,40 @@ def _add_change(repo: Repo, base: CommitId, recipe: Recipe) -> CommitId | MergeT
     if recipe.made_on is not None and not repo.is_ancestor(recipe.made_on[1], base):
         raise _explain_rewritten_target(repo, base, recipe.key, *recipe.made_on)
     if recipe.strategy == "fast-forward" and repo.is_ancestor(base, head):
-        return head
+        return head, clean
     linear = recipe.strategy in ("squash", "rebase") or repo.is_ancestor(head, base)
-    merged = repo.merge_trees(base, head, recipe.own_base)
+    merged = _merge(repo, base, head, climb, recipe.own_base)
     if merged.tree is None:
-        return merged
-    if recipe.strategy == "rebase":
+        return None, merged
+    if recipe.strategy == "rebase" and merged.rung is Rung.GIT:
         moved = _rebase_change(repo, base, recipe)
         if moved is not None and repo.resolve_tree(moved) == merged.tree:
-            return moved  # else merges inside the branch resolved something: one commit then
-    return _commit_change(repo, base, recipe, merged.tree, (base,) if linear else (base, head))
+            return moved, merged  # else merges inside the branch resolved something: one commit
+    parents = (base,) if linear else (base, head)
+    return _commit_change(repo, base, recipe, merged, parents), merged
+
+
+def _merge(
+    repo: Repo, base: CommitId, theirs: CommitId, climb: Climb, own_base: CommitId | None
+) -> LadderMerge:
+    merged = merge_by_ladder(repo, base, theirs, climb.rules, own_base=own_base, above=climb.above)
+    if climb.written is None or not merged.generating:
+        return merged
+    return replace(merged, tree=climb.written, generating=())
+
+
+def list_merge_trailers(merged: LadderMerge) -> tuple[tuple[str, str], ...]:
+    """The trailers that say how a merge's conflicts were resolved; none where git made it."""
+    if merged.rung is Rung.GIT:
+        return ()
+    return ((RESOLVED, f"{merged.rung}: {format_paths(merged.resolved, most=20)}"),)
+
+
+def read_resolutions(repo: Repo, before: str, after: str) -> tuple[str, ...]:
+    """How merges in ``before..after`` were resolved, by their trailers; each once."""
+    form = f"%(trailers:key={RESOLVED},valueonly,unfold)"
+    shown = repo.run_readonly("log", f"--format={form}", f"{before}..{after}", "--").text
+    return tuple(dict.fromkeys(line for line in shown.splitlines() if line))
 
 
 def _explain_rewritten_target(
@@ -117,12 +177,17 @@ def _explain_rewritten_target(
 
 
 def _commit_change(
-    repo: Repo, base: CommitId, recipe: Recipe, tree: TreeId, parents: tuple[CommitId, ...]
+    repo: Repo,
+    base: CommitId,
+    recipe: Recipe,
+    merged: LadderMerge,
+    parents: tuple[CommitId, ...],
 ) -> CommitId:
-    if tree == repo.resolve_tree(base):
+    tree = merged.tree
+    if tree is None or (tree == repo.resolve_tree(base) and not merged.generating):
         return base
     date = newest_commit_date(repo, (base, recipe.undo[1] if recipe.undo else recipe.head))
-    message = commit_message(recipe.title, recipe.trailers)
+    message = commit_message(recipe.title, (*recipe.trailers, *list_merge_trailers(merged)))
     return make_lasting_commit(repo, LastingCommit(tree, parents, message, date))
 
 

@@ -14,18 +14,29 @@ from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError, Unavailable
 from orchestr.git.errors import GitError
 from orchestr.git.merge import merge_heads
-from orchestr.git.repo import CommitId, Repo
+from orchestr.git.repo import CommitId, Repo, TreeId
 from orchestr.landing.candidates import (
     ATTEMPT,
     CELL,
     FEATURE,
     REVERTS,
     BuiltCandidate,
+    Climb,
     Recipe,
     build_candidate,
     landed_by_trailers,
 )
-from orchestr.landing.events import CandidateSpec, LandingChange, Lane, Offered, Stage
+from orchestr.landing.events import (
+    CandidateSpec,
+    Conflicted,
+    LandingChange,
+    Lane,
+    Made,
+    Offered,
+    Rung,
+    Stage,
+)
+from orchestr.landing.ladder import read_ladder_rules
 from orchestr.landing.session import LandingSession, may_check_apart
 from orchestr.spec.phases import Phase
 from orchestr.state.results import HeadRecord, ImplementOutcome, ImplementRecord
@@ -34,6 +45,7 @@ from orchestr.state.states import CellState
 NOT_BUILT = "it is not built"
 NEEDS_APPROVAL = "the cell needs approval"
 IGNORED = "it is ignored"
+HELD = "refs/orchestr/landing/"  # candidates, see `orchestr.landing.hold_candidates`
 LANDED_ONCE = (CellState.LANDED, CellState.ROLLED_BACK)
 
 
@@ -103,11 +115,29 @@ def changed_paths_of(ctx: CellContext, head: str) -> frozenset[str] | None:
         return None
 
 
-def assemble_candidate(session: LandingSession, spec: CandidateSpec) -> BuiltCandidate:
-    """Build the candidate; the same spec gives the same commit again. Raises KeyError for a change
-    of a feature that this landing was not asked for."""
+def assemble_candidate(
+    session: LandingSession,
+    spec: CandidateSpec,
+    above: Rung | None = None,
+    written: TreeId | None = None,
+) -> BuiltCandidate:
+    """Build the candidate; the same spec gives the same commit again. For ``above`` and ``written``
+    see `Climb`. Raises KeyError for a change of a feature that this landing was not asked for."""
     recipes = [make_recipe(session, key, CommitId(head)) for key, head in spec.parts]
-    return build_candidate(session.repo(spec.lane.repo), CommitId(spec.base), recipes)
+    rules = read_ladder_rules(session.runs[0].settings, spec.lane.repo)
+    climb = Climb(rules, above, written)
+    return build_candidate(session.repo(spec.lane.repo), CommitId(spec.base), recipes, climb)
+
+
+def describe_built(
+    session: LandingSession, spec: CandidateSpec, built: BuiltCandidate, red: str = ""
+) -> Made | Conflicted:
+    """The answer for a built candidate, which is held from now on. ``red``: see `Conflicted`."""
+    if built.commit is None or built.tree is None:
+        return Conflicted(spec, built.key, built.conflicts, red)
+    session.repo(spec.lane.repo).update_ref(f"{HELD}{built.commit}", built.commit)
+    return Made(spec, built.commit, built.tree, built.rung, built.resolved, built.generating,
+                built.steps)  # fmt: skip
 
 
 def make_recipe(session: LandingSession, key: str, head: CommitId) -> Recipe:

@@ -45,7 +45,9 @@ from orchestr.checks.suite import (
 )
 from orchestr.errors import Interrupted, NotEvaluated
 from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.events import LandingChange
+from orchestr.landing.events import (
+    LandingChange,
+)
 from orchestr.landing.ports import lease_ports
 from orchestr.process.redaction import filter_env
 from orchestr.process.tree import WORKTREE

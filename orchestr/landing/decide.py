@@ -13,25 +13,30 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from orchestr.landing.blame import decide_blames, route_red
-from orchestr.landing.events import (
+from orchestr.landing.actions import (
     Action,
-    Candidate,
-    CandidateSpec,
     CheckCandidate,
-    GroupClosed,
-    GroupOpened,
+    Generate,
     LandCandidate,
-    Lane,
     MakeCandidate,
-    Parked,
     RecordEvent,
     RepairChange,
     Retarget,
+    UpdateBranch,
+    Verify,
+)
+from orchestr.landing.blame import decide_blames, route_red
+from orchestr.landing.events import (
+    Candidate,
+    CandidateSpec,
+    GroupClosed,
+    GroupOpened,
+    Lane,
+    Parked,
+    Rung,
     Split,
     Stage,
     Trouble,
-    Verify,
 )
 from orchestr.landing.queue import Queue
 from orchestr.landing.queue_item import QueueItem
@@ -82,6 +87,9 @@ def _decide_lane(q: Queue, lane: Lane) -> Iterator[Action]:
             yield MakeCandidate(spec)
             continue
         open_needs = _has_open_needs(q, slot)
+        if candidate.generating:
+            yield Generate(spec, candidate.commit, candidate.generating)
+            continue
         if candidate.failed and candidate.early and not open_needs:
             if candidate.commit:
                 yield CheckCandidate(spec, candidate.commit, again=True)
@@ -97,7 +105,13 @@ def _decide_lane(q: Queue, lane: Lane) -> Iterator[Action]:
             yield _handle_failure(q, slot, candidate)
         elif not landing:
             landing = True
-            yield _open_group(q, slot) or LandCandidate(spec, candidate.commit)
+            yield _open_group(q, slot) or _land_candidate(q, spec, candidate)
+
+
+def _land_candidate(q: Queue, spec: CandidateSpec, candidate: Candidate) -> Action:
+    if candidate.rung is not Rung.GIT and spec.lane.repo in q.rules.buttons:
+        return UpdateBranch(spec, candidate.commit)
+    return LandCandidate(spec, candidate.commit)
 
 
 def build_pipeline(q: Queue, lane: Lane) -> list[PipelineSlot]:
@@ -114,7 +128,8 @@ def build_pipeline(q: Queue, lane: Lane) -> list[PipelineSlot]:
         base: str | None = tip
         chain: frozenset[str] = frozenset()
         if below is not None:
-            base = below.candidate.commit if below.candidate is not None else None
+            made = below.candidate
+            base = made.commit if made is not None and not made.generating else None
             chain = below.chain
         keys = frozenset(item.change.key for item in parts)
         missing = (
@@ -234,11 +249,16 @@ def _handle_failure(q: Queue, slot: PipelineSlot, candidate: Candidate) -> Actio
     if len(slot.parts) > 1:
         return RecordEvent(Split(candidate.spec))
     (item,) = slot.parts
+    if candidate.commit and candidate.rung is not Rung.GIT:  # what resolves more may be right
+        red = f"resolved by {candidate.rung}, it was red: {candidate.detail}"
+        return MakeCandidate(candidate.spec, candidate.rung, red)
     routed = route_red(q, item, candidate)
     if routed is not None:
         return routed
     trouble = Trouble.RED if candidate.commit else Trouble.CONFLICT
-    detail = candidate.detail if candidate.commit else ", ".join(candidate.conflicts)
+    detail = candidate.detail
+    if not candidate.commit:
+        detail = "\n".join(filter(None, (", ".join(candidate.conflicts), candidate.detail)))
     if item.repairs < q.rules.repairs and not item.change.reverts:
         return RepairChange(item.change.key, trouble, item.repairs + 1, detail)
     tries = f" after {item.repairs} repairs" if item.repairs else ""

@@ -1,7 +1,8 @@
-"""The words of the merge queue: changes, candidates, what happened, what is to be done.
+"""The words of the merge queue: changes, candidates, what happened.
 
-Pure data. `orchestr.landing.queue` reads events and returns actions, `orchestr.landing.land`
-performs them, `orchestr.landing.journal` keeps the events. Commits are opaque strings here.
+Pure data. `orchestr.landing.queue` folds events, `orchestr.landing.decide` returns the
+`orchestr.landing.actions` that should be under way, `orchestr.landing.land` performs them,
+`orchestr.landing.journal` keeps the events. Commits are opaque strings here.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class LandingChange:
 class QueueRules:
     """``window``: candidates at once in a lane at the start, ``floor`` its least; ``batch``: the
     most changes in one candidate; ``repairs``: how often a change's own agent may try again;
-    ``disjoint``: changes of different paths are not checked on top of each other.
+    ``disjoint``: changes of different paths are not checked on top of each other; ``buttons``: the
+    repositories whose forge makes the merge.
     """
 
     window: int = 20
@@ -87,6 +89,7 @@ class QueueRules:
     batch: int = 1
     repairs: int = 2
     disjoint: bool = False
+    buttons: frozenset[str] = frozenset()
 
 
 Part = tuple[str, str]  # a change's key and the head of it that is meant
@@ -124,6 +127,7 @@ class Candidate:
     resolved: tuple[str, ...] = ()
     generating: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = ()
+    steps: tuple[tuple[str, str], ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -167,7 +171,8 @@ class TargetSeen:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A candidate was made; nothing holds it but our knowledge of it. For ``rung``, ``resolved``
-    and ``generating`` see `Candidate`."""
+    and ``generating`` see `Candidate`; ``steps``: the target before and after each part.
+    """
 
     spec: CandidateSpec
     commit: str
@@ -175,15 +180,28 @@ class Made:
     rung: Rung = Rung.GIT
     resolved: tuple[str, ...] = ()
     generating: tuple[str, ...] = ()
+    steps: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Conflicted:
-    """It could not be made: ``key`` conflicts with what is below it, in ``paths``."""
+    """It could not be made: ``key`` conflicts with what is below it, in ``paths``. ``red``: what
+    was red of it as a lower rung had resolved it, or why its generator failed.
+    """
 
     spec: CandidateSpec
     key: str
     paths: tuple[str, ...]
+    red: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMoved:
+    """The target was merged into a change's branch without an agent, and all phases agreed."""
+
+    key: str
+    head: str
+    paths: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,78 +329,7 @@ class LandAgain:
 
 
 Event = (
-    Started | Offered | LandAgain | TargetSeen | Made | Conflicted | Checked | GroupOpened
-    | GroupClosed | LandIntended | Landed | NotLanded | Split | RepairStarted | Blamed | Repaired
-    | Parked | Retargeted | Verified | Lost
+    Started | Offered | LandAgain | TargetSeen | Made | Conflicted | HeadMoved | Checked
+    | GroupOpened | GroupClosed | LandIntended | Landed | NotLanded | Split | RepairStarted
+    | Blamed | Repaired | Parked | Retargeted | Verified | Lost
 )  # fmt: skip
-
-
-# --- what is to be done: each may be done twice -------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class MakeCandidate:
-    """Answer: Made, Conflicted. ``above``: only by rungs above this one, which was red."""
-
-    spec: CandidateSpec
-    above: Rung | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckCandidate:
-    """Answer: Checked. ``again``: the first verdict came too early."""
-
-    spec: CandidateSpec
-    commit: str
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LandCandidate:
-    """Move the target from ``spec.base`` to ``commit`` by compare-and-swap.
-
-    Answer: LandIntended first unless ``intended``, then Landed or NotLanded.
-    """
-
-    spec: CandidateSpec
-    commit: str
-    intended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RepairChange:
-    """Let the change's own agent mend it. Answer: RepairStarted first unless ``started``, then
-    Repaired, Parked, or RepairStarted with the next number where its agent failed.
-    """
-
-    key: str
-    trouble: Trouble
-    number: int
-    detail: str = ""
-    started: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Retarget:
-    """Answer: Retargeted."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """Answer: Verified."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecordEvent:
-    """Only the event is to be journalled: GroupOpened, GroupClosed, Split, Blamed, Parked."""
-
-    event: GroupOpened | GroupClosed | Split | Blamed | Parked
-
-
-Action = (
-    MakeCandidate | CheckCandidate | LandCandidate | RepairChange | Retarget | Verify | RecordEvent
-)

@@ -201,6 +201,6 @@ def describe_outcome(conflict: ExpectedConflict, *, has_agent: bool) -> str:
     """What the landing will do about it; ``has_agent``: the second one's agent may repair."""
     if not conflict.left:
         return RUNG_WORDS[conflict.rung]
-    if conflict.pair.second.kind is HeadKind.PULL_REQUEST:
-        return "whoever lands second has to resolve it"
-    return "its agent will be asked" if has_agent else "a person has to resolve it"
+    words = "its agent will be asked" if has_agent else "a person has to resolve it"
+    foreign = conflict.pair.first.kind is HeadKind.PULL_REQUEST
+    return f"{words} if that lands first" if foreign else words

@@ -31,8 +31,8 @@ from orchestr.landing.forecast import (
 )
 from orchestr.landing.forecast_cache import ForecastCache, rules_digest
 from orchestr.landing.ladder import LadderRules, merge_by_ladder, read_ladder_rules
+from orchestr.plan.edge_suggestion import suggest_edges
 from orchestr.settings.repo_paths import repo_path
-from orchestr.spec.locate import locate_cell_fields
 from orchestr.spec.phases import Action
 from orchestr.state.results import WorktreeMarker
 from orchestr.state.states import CellState
@@ -73,9 +73,9 @@ def forecast_conflicts(
     for repo, heads in by_repo.items():
         if not any(head.asked for head in heads):
             continue
-        foreign = [head for head in others if head.lane.repo == repo]
+        foreign = [head for head in others if head.lane.repo == repo]  # they are there already
         try:
-            found += _forecast_repository(runs[0], repo, [*heads, *foreign], survey)
+            found += _forecast_repository(runs[0], repo, [*foreign, *heads], survey)
         except (OrchestrError, OSError) as error:
             what = error.message if isinstance(error, OrchestrError) else str(error)
             survey.notes.append(f"conflicts in {repo} are not known: {what.splitlines()[0]}")
@@ -243,17 +243,8 @@ def _make_hint(conflict: ExpectedConflict, contexts: Mapping[str, CellContext]) 
     if first is None:
         return ""
     if first.run is second.run:
-        return suggest_edge(second, first.cell.name)
+        feature, root = second.run.feature, second.run.layout.root
+        (edge,) = suggest_edges(feature, root, [(first.cell.name, second.cell.name)])
+        return f"{edge}, then: orchestr run {second.name}"
     names = " ".join(dict.fromkeys((first.run.feature.name, second.run.feature.name)))
     return f"orchestr land {names} --dry-run shows what the second meets when the first has landed"
-
-
-def suggest_edge(ctx: CellContext, upstream: str) -> str:
-    """`write depends_on: [...] in CELL (specs/a.yaml:7), then: orchestr run FEATURE:CELL`."""
-    file = ctx.run.feature.path
-    line, _ = locate_cell_fields(ctx.run.layout.root, file, [[ctx.cell.name]], at_key=True)[0]
-    place = f"{file}:{line}" if line else str(file)
-    edges = ", ".join([*ctx.cell.depends_on, upstream])
-    return (
-        f"write `depends_on: [{edges}]` in {ctx.cell.name} ({place}), then: orchestr run {ctx.name}"
-    )

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.changes import assemble_candidate
-from orchestr.landing.events import Candidate, Made
+from orchestr.landing.changes import HELD, assemble_candidate, describe_built
+from orchestr.landing.events import (
+    Candidate,
+    Made,
+)
 from orchestr.landing.queue import Queue
 from orchestr.landing.session import LandingSession
-
-HELD = "refs/orchestr/landing/"
 
 
 def hold_candidate(repo: Repo, commit: str) -> None:
@@ -31,11 +32,9 @@ def hold_known_candidates(session: LandingSession) -> Iterable[Made]:
         repo = session.repo(candidate.spec.lane.repo)
         if repo.resolve_commit(candidate.commit) is None:
             built = assemble_candidate(session, candidate.spec)
-            if built.commit is None or built.tree is None:
-                continue  # it is made again, and then conflicts
-            if built.commit != candidate.commit:
-                yield Made(candidate.spec, built.commit, built.tree)
-            hold_candidate(repo, built.commit)
+            made = describe_built(session, candidate.spec, built)
+            if isinstance(made, Made) and made.commit != candidate.commit:
+                yield made  # one that conflicts now is made again, and then says so
         else:
             hold_candidate(repo, candidate.commit)
 

@@ -3,28 +3,44 @@
 git's own merge is the first rung (`Rung`); where it conflicts, each conflicted file is resolved by
 the lowest rung that can, and a file that none can resolve leaves the merge conflicted. Nothing here
 says that a result is right: it is checked as any other candidate, and a red one is made again by
-the rungs above.
+the rungs above. The same commits and the same recorded resolutions give the same tree.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from orchestr.git.conflicts import ConflictedFile, read_conflicted_files, write_resolved_tree
+from orchestr.git.open_conflicts import has_conflict_markers
 from orchestr.git.repo import CommitId, Repo, TreeId
-from orchestr.landing.events import Rung
+from orchestr.landing.events import (
+    Rung,
+)
+from orchestr.landing.generators import find_generator
+from orchestr.landing.recorded import find_recorded_resolution
+from orchestr.landing.resolve.conflict import FileConflict
+from orchestr.landing.resolve.structure import resolve_structure
+from orchestr.landing.resolve.union import resolve_union
 from orchestr.settings.keys import RUNGS, GeneratedFiles
 from orchestr.settings.records import Settings
+from orchestr.spec.path_patterns import match_paths
+
+ORDER = tuple(Rung)
 
 
 @dataclass(frozen=True, slots=True)
 class LadderRules:
     """What a repository allows. ``rungs``: those that may be used; ``generated``: what a command
-    writes; ``union``: gitignore patterns of files that may keep both sides' lines.
+    writes; ``union``: gitignore patterns of files that may keep both sides' lines; ``recorded``:
+    the folder of recorded resolutions.
     """
 
     rungs: frozenset[Rung] = frozenset(map(Rung, RUNGS))
     generated: tuple[GeneratedFiles, ...] = ()
     union: tuple[str, ...] = ()
+    recorded: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +57,20 @@ class LadderMerge:
     conflicts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Resolution:
+    """``data`` None: its generator writes it."""
+
+    rung: Rung
+    data: bytes | None
+
+
 def read_ladder_rules(settings: Settings, repo: str) -> LadderRules:
     """What the settings allow for a repository."""
     mine = settings.repo_settings(repo)
-    return LadderRules(frozenset(map(Rung, settings.landing.rungs)), mine.generated, mine.union)
+    folder = settings.workspace.state / "landing" / repo / "resolutions"
+    rungs = frozenset(map(Rung, settings.landing.rungs))
+    return LadderRules(rungs, mine.generated, mine.union, folder)
 
 
 def merge_by_ladder(
@@ -56,8 +82,64 @@ def merge_by_ladder(
     own_base: CommitId | None = None,
     above: Rung | None = None,
 ) -> LadderMerge:
-    """Merge ``theirs`` into ``ours``. ``own_base`` overrides git's merge base; ``above``: a file
-    that git conflicts in is resolved only by rungs above this one. Raises GitError.
+    """Merge ``theirs`` into ``ours``. ``own_base`` overrides git's merge base; ``above``: the rung
+    of the result that was red: at least one file is resolved by a rung above it. Raises GitError.
     """
     merged = repo.merge_trees(ours, theirs, own_base)
-    return LadderMerge(merged.tree, conflicts=merged.conflicts)
+    if merged.tree is not None or merged.marked is None or not rules.rungs:
+        return LadderMerge(merged.tree, conflicts=merged.conflicts)
+    files = read_conflicted_files(repo, ours, merged)
+    if files is None:
+        return LadderMerge(None, conflicts=merged.conflicts)
+
+    marked = merged.marked
+
+    def has_file(path: str) -> bool:
+        return bool(repo.run_readonly("ls-tree", marked, "--", path).out)
+
+    found = [(file, _climb(_list_options(file, rules, has_file), above)) for file in files]
+    done = [(file, one) for file, one in found if one is not None]
+    rung = max((one.rung for _, one in done), key=ORDER.index, default=Rung.GIT)
+    is_higher = above is None or ORDER.index(rung) > ORDER.index(above)
+    if len(done) < len(files) or not is_higher:
+        left = [file.path for file, one in found if one is None]
+        return LadderMerge(None, conflicts=tuple(left) or merged.conflicts)
+    tree = write_resolved_tree(repo, merged.marked, [(file, one.data) for file, one in done])
+    paths = tuple(file.path for file, _ in done)
+    generating = tuple(file.path for file, one in done if one.rung is Rung.REGENERATE)
+    return LadderMerge(tree, rung, paths, generating)
+
+
+def _climb(options: Iterator[_Resolution], above: Rung | None) -> _Resolution | None:
+    """The lowest rung that resolves a file, above ``above`` where there is one; else the highest
+    of those that do."""
+    found = None
+    for found in options:
+        if above is None or ORDER.index(found.rung) > ORDER.index(above):
+            break
+    return found
+
+
+def _list_options(
+    file: ConflictedFile, rules: LadderRules, has_file: Callable[[str], bool]
+) -> Iterator[_Resolution]:
+    """What each rung makes of a file, lowest rung first."""
+    conflict = FileConflict(file.path, file.base, file.ours, file.theirs)
+    for rung in ORDER:
+        if rung not in rules.rungs:
+            continue
+        data: bytes | None = None
+        if rung is Rung.REGENERATE:
+            if find_generator(file.path, rules.generated, has_file) is not None:
+                yield _Resolution(rung, None)
+            continue
+        if not file.is_plain:
+            continue  # the repository says how it is merged, or that it is not
+        if rung is Rung.RECORDED and rules.recorded is not None:
+            data = find_recorded_resolution(rules.recorded, file.marked)
+        elif rung is Rung.STRUCTURE:
+            data = resolve_structure(conflict)
+        elif rung is Rung.UNION and rules.union and match_paths(rules.union)(file.path):
+            data = resolve_union(conflict)
+        if data is not None and not has_conflict_markers(data):
+            yield _Resolution(rung, data)

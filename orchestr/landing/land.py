@@ -21,49 +21,51 @@ from typing import TypeVar, assert_never
 from orchestr.cell.context import FeatureRun
 from orchestr.cell.worktree.check_pool import CheckPool, remove_idle_worktrees
 from orchestr.errors import Interrupted, NotEvaluated, OrchestrError, Unavailable, explain_os_error
-from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
-from orchestr.landing import after_landing, changes, workers
+from orchestr.landing import after_landing, changes, climb, workers
+from orchestr.landing.actions import (
+    Action,
+    CheckCandidate,
+    Generate,
+    LandCandidate,
+    MakeCandidate,
+    RecordEvent,
+    RepairChange,
+    Retarget,
+    UpdateBranch,
+    Verify,
+)
+from orchestr.landing.candidates import read_resolutions
 from orchestr.landing.causes import Blamed
 from orchestr.landing.checks import make_default_check
 from orchestr.landing.decide import decide_actions, is_doomed
 from orchestr.landing.events import (
-    Action,
-    CandidateSpec,
-    CheckCandidate,
-    Conflicted,
     Event,
     LandAgain,
-    LandCandidate,
     Landed,
     LandIntended,
     Lost,
-    Made,
-    MakeCandidate,
     NotLanded,
     Offered,
     Parked,
-    RecordEvent,
-    RepairChange,
     RepairStarted,
-    Retarget,
     Retargeted,
     Stage,
     Started,
     TargetSeen,
     Trouble,
     Verified,
-    Verify,
 )
 from orchestr.landing.finish_updates import finish_updates
 from orchestr.landing.hold_candidates import (
-    hold_candidate,
     hold_known_candidates,
     release_candidates,
 )
 from orchestr.landing.journal import LandingJournal
+from orchestr.landing.ladder import read_ladder_rules
 from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
+from orchestr.landing.recorded import record_resolutions
 from orchestr.landing.report import LandingOutcome, journal_blamed, journal_parked, outcome_of_item
 from orchestr.landing.session import FORGE, PUSH, LandingSession
 from orchestr.process.back_off import try_until_available
@@ -198,7 +200,7 @@ class Lander(LandingSession):
 
     def _is_slow(self, action: Action) -> bool:
         match action:
-            case CheckCandidate():
+            case CheckCandidate() | Generate() | UpdateBranch():
                 return True
             case RepairChange():
                 return action.started
@@ -211,7 +213,9 @@ class Lander(LandingSession):
         """Stop checks that nobody can ask about any more; one whose tree is wanted goes on."""
         wanted = {self.tree_of(a) for a in actions if isinstance(a, CheckCandidate)}
         for action, gone in self.flying.items():
-            if not isinstance(action, CheckCandidate) or self.tree_of(action) in wanted:
+            if not isinstance(action, CheckCandidate | Generate):
+                continue
+            if isinstance(action, CheckCandidate) and self.tree_of(action) in wanted:
                 continue
             if is_doomed(self.queue, action.spec):
                 gone.set()
@@ -220,11 +224,12 @@ class Lander(LandingSession):
         if action in self.flying:
             return
         checks = [one for one in self.flying if isinstance(one, CheckCandidate)]
-        if isinstance(action, CheckCandidate):
-            if len(checks) >= self.runs[0].settings.landing.jobs:
-                return
-            if self.tree_of(action) in map(self.tree_of, checks):
-                return  # its result will be known for this tree
+        at_work = sum(isinstance(one, CheckCandidate | Generate) for one in self.flying)
+        is_check = isinstance(action, CheckCandidate | Generate)
+        if is_check and at_work >= self.runs[0].settings.landing.jobs:
+            return
+        if isinstance(action, CheckCandidate) and self.tree_of(action) in map(self.tree_of, checks):
+            return  # its result will be known for this tree
         if isinstance(action, RepairChange):
             self.cell_context(action.key).emit(
                 EventKind.LAND_REPAIR, number=action.number, trouble=str(action.trouble),
@@ -249,6 +254,10 @@ class Lander(LandingSession):
         match action:
             case CheckCandidate():
                 return workers.check_candidate(self, action)
+            case Generate():
+                return climb.generate_files(self, action)
+            case UpdateBranch():
+                return climb.update_branch(self, action)
             case LandCandidate(spec, commit, _):
                 return move_target(self, spec, commit)
             case _:
@@ -305,8 +314,8 @@ class Lander(LandingSession):
 
     def _perform_action(self, action: Action) -> list[Event]:
         match action:
-            case MakeCandidate(spec):
-                return [self._make_candidate(spec)]
+            case MakeCandidate():
+                return [climb.make_candidate(self, action)]
             case LandCandidate(spec, commit, intended):
                 return [move_target(self, spec, commit) if intended else LandIntended(spec, commit)]
             case RepairChange(key, trouble, number, detail, _):
@@ -317,8 +326,8 @@ class Lander(LandingSession):
                 return self._try_action(action, lambda: self._verify_landing(key))
             case RecordEvent(event):
                 return [event]
-            case CheckCandidate():
-                raise AssertionError("checks run in threads")
+            case CheckCandidate() | Generate() | UpdateBranch():
+                raise AssertionError("these run in threads")
             case _:
                 assert_never(action)
 
@@ -332,16 +341,6 @@ class Lander(LandingSession):
             self.warn(f"{error.message}; the next `orchestr land` tries again")
             self._given_up.add(action)
             return []
-
-    def _make_candidate(self, spec: CandidateSpec) -> Event:
-        try:
-            built = changes.assemble_candidate(self, spec)
-        except GitError as error:  # such as an object that a `git gc` took meanwhile
-            raise workers.as_no_verdict(error, f"{', '.join(spec.keys)} was not merged") from error
-        if built.commit is None or built.tree is None:
-            return Conflicted(spec, built.key, built.conflicts)
-        hold_candidate(self.repo(spec.lane.repo), built.commit)
-        return Made(spec, built.commit, built.tree)
 
     def _retarget_dependents(self, key: str) -> list[Event]:
         item = self.queue.items[key]
@@ -377,10 +376,15 @@ class Lander(LandingSession):
             for e in ctx.run.journal.read()
         )
         if not told:
+            resolved = read_resolutions(ctx.repo, item.before, item.after) if item.before else ()
             ctx.emit(kind, target=change.lane.target, commit=item.after, before=item.before,
-                     head=change.head)  # fmt: skip
+                     head=change.head, resolved=list(resolved))  # fmt: skip
         if change.reverts:
             return [Verified(key)]
+        if item.before and item.after:
+            folder = read_ladder_rules(ctx.run.settings, ctx.cell.repo).recorded
+            assert folder is not None
+            record_resolutions(ctx.repo, folder, CommitId(item.before), CommitId(change.head))
         state = after_landing.confirm_merged(ctx, self.warn)
         after_landing.tidy_landed_cell(ctx, change.head, self.warn)
         return [Verified(key, state)]

@@ -27,7 +27,11 @@ from orchestr.git.errors import PushStatus
 from orchestr.git.repo import Branch, CommitId
 from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.candidates import commit_message
-from orchestr.landing.events import CandidateSpec, Landed, NotLanded
+from orchestr.landing.events import (
+    CandidateSpec,
+    Landed,
+    NotLanded,
+)
 from orchestr.landing.session import API, FORGE, PUSH, LandingSession
 
 POLL = 5.0  # s between two looks at the forge's queue
@@ -101,7 +105,10 @@ def landed_event(session: LandingSession, spec: CandidateSpec, commit: str, tip:
     """The answer for a candidate that is in the target, with what each of its parts came to."""
     if len(spec.parts) == 1 or commit == spec.base:
         return Landed(spec, commit, tip)
-    try:
+    known = session.queue.candidates.get(spec)
+    if known is not None and known.commit == commit and known.steps:
+        return Landed(spec, commit, tip, known.steps)
+    try:  # made by an earlier version
         steps = changes.assemble_candidate(session, spec).steps
     except KeyError:  # a batch with a feature that this process was not asked for
         steps = ()

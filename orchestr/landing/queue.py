@@ -29,6 +29,7 @@ from orchestr.landing.events import (
     Event,
     GroupClosed,
     GroupOpened,
+    HeadMoved,
     LandAgain,
     Landed,
     LandingChange,
@@ -98,12 +99,17 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_items(q, *(replace(item, again=item.undone) for item in asked))
         case TargetSeen(lane, tip):
             return _with_target_tip(q, lane, tip)
-        case Made(spec, commit, tree):
-            return _with_candidate(q, Candidate(spec, commit, tree))
-        case Conflicted(spec, key, paths):
-            return _with_candidate(
-                q, Candidate(spec, "", conflicts=paths, detail=key, early=_is_early(q, spec))
-            )
+        case Made(spec, commit, tree, rung, resolved, generating, steps):
+            made = Candidate(spec, commit, tree, rung=rung, resolved=resolved,
+                             generating=generating, steps=steps)  # fmt: skip
+            return _with_candidate(q, made)
+        case Conflicted(spec, _, paths, red):
+            early = _is_early(q, spec)
+            return _with_candidate(q, Candidate(spec, "", conflicts=paths, detail=red, early=early))
+        case HeadMoved(key, head, paths):
+            item = q.items[key]
+            change = replace(item.change, head=head, paths=paths, hold="")
+            return _with_items(q, replace(item, change=change))
         case Checked(spec, commit, green, detail, causes):
             known = q.candidates.get(spec)
             if known is None or known.commit != commit:

@@ -67,7 +67,10 @@ def prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str,
     if marker is None:
         raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")
     if trouble is Trouble.CONFLICT:
-        what = f"This branch conflicts with `{target}` in {detail}."
+        files, _, rest = detail.partition("\n")
+        what = "\n\n".join(
+            filter(None, (f"This branch conflicts with `{target}` in {files}.", rest))
+        )
     else:
         what = f"Merged with `{target}` as it is now, this branch is red: {detail}"
     text = (

@@ -15,8 +15,16 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import OrchestrError
 from orchestr.git.bases import keep_base
 from orchestr.git.repo import CommitId, Repo
+from orchestr.landing.actions import (
+    Action,
+    CheckCandidate,
+)
 from orchestr.landing.checks import Check
-from orchestr.landing.events import Action, CheckCandidate, Event, Lane, QueueRules
+from orchestr.landing.events import (
+    Event,
+    Lane,
+    QueueRules,
+)
 from orchestr.landing.queue import Queue
 from orchestr.settings.repo_paths import repo_path
 
@@ -61,8 +69,9 @@ class LandingSession:
         # A forge merges one pull request at a time: what is between would be unchecked.
         batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
         disjoint = any(may_check_apart(run, name) for run in self.runs for name in self.ways)
+        buttons = frozenset(name for name, way in self.ways.items() if way != PUSH)
         return QueueRules(window=landing.window, floor=landing.floor, batch=batch,
-                     repairs=landing.repairs, disjoint=disjoint)  # fmt: skip
+                     repairs=landing.repairs, disjoint=disjoint, buttons=buttons)  # fmt: skip
 
     def repo(self, name: str) -> Repo:
         """The main clone of a repository; commits are signed as the user does, or as the

@@ -14,17 +14,19 @@ from orchestr.errors import (
 )
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
+from orchestr.landing.actions import (
+    CheckCandidate,
+    RepairChange,
+)
 from orchestr.landing.causes import describe_causes
 from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
 from orchestr.landing.events import (
     CandidateSpec,
-    CheckCandidate,
     Checked,
     Event,
     Parked,
-    RepairChange,
     Repaired,
     RepairStarted,
     Trouble,

@@ -340,6 +340,8 @@ class LandAllowed(Details, frozen=True, tag="land.allowed"):
 
 
 class LandingDetails(Details, frozen=True):
+    """``resolved``: how conflicts on the way were resolved without an agent, `RUNG: PATH, ...`."""
+
     target: Text = None
     before: Text = None
     commit: Text = None
@@ -347,6 +349,7 @@ class LandingDetails(Details, frozen=True):
     head: Text = None
     strategy: Text = None
     reverts: Text = None
+    resolved: list[Any] | None = None
 
 
 class LandDone(LandingDetails, frozen=True, tag="land.done"):

@@ -16,7 +16,7 @@ UI: dict[str, Any] = {"owned_paths": ["web/**", "src/ui.txt"]}
 WORDS = (
     "api (src/**) and ui (src/ui.txt) may change the same paths, and neither depends on the other"
 )
-HINT = "  hint: add a depends_on edge between them, or narrow owned_paths"
+HINT = "  hint: write `depends_on: [api]` in ui ({}), or narrow owned_paths"
 
 
 def line_of(ws: Workspace, text: str) -> int:
@@ -24,11 +24,15 @@ def line_of(ws: Workspace, text: str) -> int:
     return next(n for n, line in enumerate(lines, 1) if text in line)
 
 
+def hint_of(ws: Workspace) -> str:
+    return HINT.format(f"specs/{FEATURE}.yaml:{line_of(ws, '  ui:')}")
+
+
 def test_open_pull_requests_are_warned_about(workspace: Make) -> None:
     ws = workspace(cells={"api": API, "ui": UI})
     place = f"specs/{FEATURE}.yaml:{line_of(ws, 'src/ui.txt')}:7"
     told = ws.run("plan", FEATURE, code=0).stdout
-    assert f"\n{place}: warning: {WORDS}\n{HINT}\n" in told
+    assert f"\n{place}: warning: {WORDS}\n{hint_of(ws)}\n" in told
     assert f"{place}: warning: {WORDS}" in ws.run("validate", code=0).stdout
     for cell, path in (("api", "src/api.txt"), ("ui", "web/ui.txt")):
         ws.script(cell, f"mkdir -p {path.rpartition('/')[0]}; echo x > {path}")
@@ -49,14 +53,15 @@ def test_what_the_queue_would_merge_is_an_error_before_anything_starts(
             ws.edit_spec(f"  {cell}:\n    repo:", f"  {cell}:\n    path:")
     place = f"specs/{FEATURE}.yaml:{line_of(ws, 'src/ui.txt')}:7"
     told = ws.run("plan", FEATURE, code=2).stdout
-    assert f"\n{place}: error: {WORDS}\n{HINT}\n" in told
+    assert f"\n{place}: error: {WORDS}\n{hint_of(ws)}\n" in told
     value = json.loads(ws.run("plan", FEATURE, "--json", code=2).stdout)
     assert value["overlaps"] == [{"cell_a": "api", "cell_b": "ui",
-                                  "pattern_a": "src/**", "pattern_b": "src/ui.txt"}]  # fmt: skip
+                                  "pattern_a": "src/**", "pattern_b": "src/ui.txt",
+                                  "hint": hint_of(ws).strip().removeprefix("hint: ")}]  # fmt: skip
     told = ws.run("validate", code=2).stdout
-    assert f"{place}: error: {WORDS}\n{HINT}\n" in told and "good" not in told
+    assert f"{place}: error: {WORDS}\n{hint_of(ws)}\n" in told and "good" not in told
     done = ws.run("run", FEATURE, "--yes", code=2)
-    assert f"error: {place}: {WORDS}\n{HINT}\n" in done.stderr
+    assert f"error: {place}: {WORDS}\n{hint_of(ws)}\n" in done.stderr
     assert ws.starts() == [] and ws.journal() == []
     assert not ws.worktree("api").exists()
 

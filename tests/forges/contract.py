@@ -21,6 +21,7 @@ from orchestr.forges.base import (
     Forge,
     ForgeAway,
     ForgeError,
+    ListingForge,
     MergeMethod,
     PRExists,
     PRState,
@@ -281,6 +282,10 @@ class ForgeContract:
             True,
             False,
         )
+        assert isinstance(forge, ListingForge)
+        (listed,) = forge.list_open_into(world.repo, "low")
+        assert (listed.number, listed.head, listed.head_sha) == (high, "high", head)
+        assert forge.list_open_into(world.repo, "x&y") == ()
         for _ in range(2):
             closed = forge.close_pull_request(world.repo, high)
             assert (closed.state, closed.head_sha) == (PRState.CLOSED, head)

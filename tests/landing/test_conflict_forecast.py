@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestr.run.workspace import Session
 from tests.conftest import git, write
 from tests.e2e.workspace import Workspace
 from tests.faults.broken_git import BrokenGit
@@ -133,3 +134,41 @@ def test_cells_of_a_feature_and_their_target(tmp_path: Path) -> None:
         assert (target["first_kind"], target["hint"]) == ("target", words)
     finally:
         street.end()
+
+
+def test_other_peoples_pull_requests_count_where_the_forge_is_asked(street: Street) -> None:
+    elsewhere = street.root / "elsewhere"
+    git(street.root, "clone", "--quiet", str(street.repos / "app.git"), str(elsewhere))
+    write(elsewhere, {"notes.txt": "theirs\n"})
+    git(elsewhere, "checkout", "--quiet", "-b", "theirs")
+    git(elsewhere, "add", "-A")
+    git(elsewhere, "commit", "--quiet", "-m", "theirs")
+    git(elsewhere, "push", "--quiet", "origin", "theirs")
+    run = Session(street.root).load_run("pay")
+    made = run.forge.open_pull_request(
+        run.cell_context("card").repo_ref,
+        head="theirs",
+        base="main",
+        title="t",
+        body="",
+        draft=False,
+    )
+    refs = git(street.repos / "app", "for-each-ref")
+    words = (
+        f"card will conflict with {made.url} in notes.txt: its agent will be asked if that lands"
+    )
+    for args in (("status", "pay", "--fetch"), ("land", "pay", "--dry-run")):
+        assert words in street.run(*args).stdout
+    assert words in street.run("plan", "pay", "--land", code=0).stdout
+    assert git(street.repos / "app", "for-each-ref") == refs
+    assert made.url not in street.run("status", "pay", code=0).stdout
+    assert made.url not in street.run("status", "docs", "--fetch", code=0).stdout
+
+
+def test_explain_and_report_have_it(street: Street) -> None:
+    words = "card will conflict with demo:api in notes.txt: its agent will be asked"
+    assert f"\nlanding\n  ≠ {words}\n" in street.run("explain", "pay:card", code=0).stdout
+    assert "conflict" not in street.run("explain", "docs:text", code=0).stdout
+    page = street.run("report", "pay", "-o", "-", code=0).stdout
+    assert "Expected conflicts" in page and "demo:api" in page and HINT in page
+    assert "Expected conflicts" not in street.run("report", "docs", "-o", "-", code=0).stdout

@@ -6,27 +6,29 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
+from orchestr.landing.actions import (
+    Action,
+    CheckCandidate,
+    LandCandidate,
+    MakeCandidate,
+    RecordEvent,
+    RepairChange,
+)
 from orchestr.landing.decide import decide_actions
 from orchestr.landing.events import (
-    Action,
     CandidateSpec,
-    CheckCandidate,
     Checked,
     Conflicted,
     Event,
     GroupOpened,
-    LandCandidate,
     Landed,
     LandingChange,
     LandIntended,
     Lane,
     Lost,
     Made,
-    MakeCandidate,
     Offered,
     QueueRules,
-    RecordEvent,
-    RepairChange,
     Split,
     Stage,
     Started,

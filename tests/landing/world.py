@@ -10,38 +10,40 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from orchestr.landing.actions import (
+    Action,
+    CheckCandidate,
+    LandCandidate,
+    MakeCandidate,
+    RecordEvent,
+    RepairChange,
+    Retarget,
+    Verify,
+)
 from orchestr.landing.causes import Cause
 from orchestr.landing.decide import decide_actions, is_doomed, keys_in_candidate
 from orchestr.landing.events import (
-    Action,
     CandidateSpec,
-    CheckCandidate,
     Checked,
     Conflicted,
     Event,
-    LandCandidate,
     Landed,
     LandingChange,
     LandIntended,
     Lane,
     Made,
-    MakeCandidate,
     NotLanded,
     Offered,
     Parked,
     Part,
     QueueRules,
-    RecordEvent,
-    RepairChange,
     Repaired,
     RepairStarted,
-    Retarget,
     Retargeted,
     Started,
     TargetSeen,
     Trouble,
     Verified,
-    Verify,
 )
 from orchestr.landing.queue import Queue, apply_event, replay
 

@@ -96,7 +96,7 @@ def equip_worktree(ctx: CellContext, place: Path, logs: Path, kind: str = "agent
     for name in expand_names(settings.copy, ctx.repo_path):
         _copy_whole(ctx.repo_path / name, place / name)
     for number, command in enumerate(settings.setup, start=1):
-        _run_step(ctx, "setup", number, command, place, logs, kind)
+        run_setup_command(ctx, "setup", number, command, place, logs, kind)
 
 
 def run_teardown(ctx: CellContext) -> list[str]:
@@ -107,7 +107,7 @@ def run_teardown(ctx: CellContext) -> list[str]:
     with _note_failure(failed), guard_setup(ctx, "teardown"):
         for number, command in enumerate(ctx.repo_settings.teardown, start=1):
             with _note_failure(failed):
-                _run_step(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
+                run_setup_command(ctx, "teardown", number, command, ctx.worktree, ctx.dir)
     return failed
 
 
@@ -136,7 +136,7 @@ def _copy_whole(source: Path, target: Path) -> None:
     half.rename(target)
 
 
-def _run_step(
+def run_setup_command(
     ctx: CellContext,
     what: str,
     number: int,
@@ -145,6 +145,8 @@ def _run_step(
     logs: Path,
     kind: str = "agents",
 ) -> None:
+    """Run a shell command of the repository in ``place``, its output in ``logs``. ``what`` names it
+    in messages. Raises as `set_up_worktree`."""
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     limit = ctx.repo_settings.setup_timeout or ctx.timeout

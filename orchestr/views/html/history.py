@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from orchestr.registry import substitute_program_name
 from orchestr.spec.phases import Delivery
 from orchestr.state.states import CellState
 from orchestr.state.timeline import Span, SpanKind
@@ -16,6 +17,7 @@ from orchestr.views.html import escape
 from orchestr.views.html.model import FeaturePage
 from orchestr.views.html.section_records import StateBadge
 from orchestr.views.html.sections import state_badge
+from orchestr.views.terminal.conflicts import shown_name
 from orchestr.views.terminal.text import format_clock, format_dollars, format_duration, headline
 
 KINDS = (SpanKind.CHECK, SpanKind.REPAIR, SpanKind.REVIEW, SpanKind.APPROVAL)
@@ -55,6 +57,18 @@ class LandingEntry:
     commit: str
     at: float | None
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictEntry:
+    """Two heads that will conflict: the later one, what it meets, in which files."""
+
+    name: str
+    other: str
+    paths: tuple[str, ...]
+    outcome: str
+    hint: str
+    bad: bool
 
 
 def history_entries(page: FeaturePage, cell: str) -> list[HistoryEntry]:
@@ -121,6 +135,23 @@ def cross_check_entries(page: FeaturePage) -> list[CrossCheckEntry]:
             words = escape.make_visible(one.told) + (f"; output in {one.logs}" if one.logs else "")
         found.append(CrossCheckEntry(one.repo, one.commit, verdicts, words, one.passed is False))
     return found
+
+
+def conflict_entries(page: FeaturePage) -> list[ConflictEntry]:
+    """What a landing is expected to meet, what needs an agent or a person first."""
+    name = page.status.feature.name
+    found = sorted(page.status.forecast.conflicts, key=lambda one: not one.left)
+    return [
+        ConflictEntry(
+            shown_name(one.pair.second, name),
+            shown_name(one.pair.first, name),
+            one.paths,
+            one.outcome,
+            substitute_program_name(one.hint),
+            bool(one.left),
+        )
+        for one in found
+    ]
 
 
 def landing_entries(page: FeaturePage) -> list[LandingEntry]:

@@ -136,6 +136,8 @@ def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str
         "away": status.view.forge_away,
         "cross": history.cross_check_entries(page),
         "landings": history.landing_entries(page),
+        "conflicts": history.conflict_entries(page),
+        "forecast_notes": status.forecast.notes,
         "live": live,
         "policy": security_policy(live),
         "version": _version_text(),

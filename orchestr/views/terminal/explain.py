@@ -17,6 +17,7 @@ from orchestr.state.events import Event
 from orchestr.state.landing_transitions import FOLLOW, LAND
 from orchestr.state.replay import CellState, CellView
 from orchestr.views.model import FeatureStatus, next_command, word_for_now
+from orchestr.views.terminal.conflicts import conflict_lines
 from orchestr.views.terminal.text import (
     clean_line,
     clip,
@@ -117,6 +118,8 @@ def explain_text(
         lines.append(f"  log: {clean_line(log)}")
     if grounds.last is not None:
         lines.append(f"  journal: {_source_line(grounds.last)}")
+    conflicts = conflict_lines(status.forecast, feature, name, indent="  ")
+    lines += ["", "landing", *conflicts] if conflicts else []
     *ways, following = _next_step_lines(status, name, forecast)
     ways += [f"or:   {accept} lets its result stand"] if accept else []
     lines += ["", *ways, following]

@@ -1,0 +1,1 @@
+"""Patches that were written side by side, landed by any engine (README.md)."""

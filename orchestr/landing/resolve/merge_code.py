@@ -1,0 +1,341 @@
+"""The three-way merge of trees of code, JSON and TOML.
+
+Parts are matched by what they are and by name, not by line. What one side alone changed is taken;
+what both added at one place stays, ours first, when nothing depends on the order and no name is
+twice; everything else is refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from orchestr.landing.resolve.effects import are_independent
+from orchestr.landing.resolve.groups import lay_out_group, merge_elements
+from orchestr.landing.resolve.languages import PYTHON, Kind, Language
+from orchestr.landing.resolve.names import Sort, classify_item
+from orchestr.landing.resolve.order import union_imports
+from orchestr.landing.resolve.python_parts import (
+    is_docstring,
+    is_from_import,
+    merge_docstrings,
+    merge_from_imports,
+)
+from orchestr.landing.resolve.sequence import SequenceRules, match_members, merge_sequences
+from orchestr.landing.resolve.tree import (
+    Block,
+    Group,
+    Item,
+    Node,
+    Refused,
+    Token,
+    iterate_tokens,
+    join_keys,
+    join_sources,
+    move_item,
+)
+from orchestr.landing.resolve.trivia import merge_white_space
+
+
+class Scope(Enum):
+    """Where items stand: it says whether their order counts."""
+
+    MODULE = "module"
+    TYPE = "type"
+    FUNCTION = "function"
+    IMPORTS = "imports"
+    DATA = "data"
+
+
+_TYPES = frozenset(
+    {
+        "class", "interface", "struct", "enum", "trait", "impl", "record", "union", "extension",
+        "message", "service", "object",
+    }
+)  # fmt: skip
+_EMPTY = Block()
+Nodes = tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class TreeMerge:
+    """How trees of one language are merged."""
+
+    language: Language
+
+    def merge_blocks(self, base: Block, ours: Block, theirs: Block, scope: Scope) -> Block:
+        """Both sides' edits of a sequence of items. Raises Refused."""
+        rules = SequenceRules[Item](
+            identify=lambda item: self._identify(item, scope),
+            merge=lambda old, mine, other: self._merge_item(old, mine, other, scope),
+            same=_is_same,
+            join=lambda mine, other: self._join_items(mine, other, scope),
+            check_beside=lambda new, old, now, behind: _check_beside(new, old, now, behind, scope),
+        )
+        items = merge_sequences(base.items, ours.items, theirs.items, rules)
+        self._check_names(items, (base, ours, theirs), scope)
+        return Block(tuple(items), merge_white_space(base.tail, ours.tail, theirs.tail))
+
+    # --- items -----------------------------------------------------------------------------
+
+    def _classify(self, item: Item, scope: Scope) -> tuple[Sort, str | None]:
+        sort, name = classify_item(item, self.language)
+        return (Sort.IMPORT, name) if scope is Scope.IMPORTS else (sort, name)
+
+    def _identify(self, item: Item, scope: Scope) -> str | None:
+        sort, name = self._classify(item, scope)
+        return f"{sort.value} {name}" if name else None
+
+    def _merge_item(self, base: Item, ours: Item, theirs: Item, scope: Scope) -> Item:
+        if theirs.source in (ours.source, base.source):
+            return ours
+        if ours.source == base.source:
+            return theirs
+        inner = self._find_scope(base, scope)
+        if self.language is PYTHON and all(
+            is_from_import(item.head) for item in (base, ours, theirs)
+        ):
+            head = merge_from_imports(base.head, ours.head, theirs.head)
+        else:
+            head = self._merge_nodes(base.head, ours.head, theirs.head, inner)
+        end = merge_white_space(base.end, ours.end, theirs.end)
+        return Item(head, end, self._merge_bodies(base.body, ours.body, theirs.body, inner))
+
+    def _merge_bodies(
+        self, base: Block | None, ours: Block | None, theirs: Block | None, scope: Scope
+    ) -> Block | None:
+        sources = [body.source if body else None for body in (base, ours, theirs)]
+        if sources[1] == sources[2] or sources[2] == sources[0]:
+            return ours
+        if sources[1] == sources[0]:
+            return theirs
+        if not ours or not theirs:
+            raise Refused("one side took away what the other changed")
+        return self.merge_blocks(base or _EMPTY, ours, theirs, scope)
+
+    def _find_scope(self, item: Item, outer: Scope) -> Scope:
+        if self.language.kind in (Kind.JSON, Kind.TOML):
+            return Scope.DATA
+        sort, _ = classify_item(item, self.language)
+        words = [node.text for node in item.head if isinstance(node, Token)]
+        if sort is Sort.IMPORT or words[:1] == ["import"]:
+            return Scope.IMPORTS
+        if sort is Sort.DEFINITION:
+            if words and _TYPES & set(words):
+                return Scope.TYPE
+            return Scope.MODULE if {"mod", "namespace", "module"} & set(words) else Scope.FUNCTION
+        if self.language.kind is Kind.INDENTED:
+            return outer
+        is_list = len(item.head) == 2 and words in (["const"], ["var"], ["type"])
+        return Scope.TYPE if is_list else Scope.FUNCTION
+
+    def _join_items(self, ours: list[Item], theirs: list[Item], scope: Scope) -> list[Item]:
+        """What both sides added at one place. Raises Refused."""
+        if any(not item.end.endswith("\n") for item in (*ours, *theirs)):
+            raise Refused("both sides added to one line")
+        own = list(ours)
+        left = []
+        for item in theirs:
+            twin = self._find_twin(own, item, scope)
+            if twin is None:
+                left.append(item)
+            elif own[twin].key == item.key and _is_same(own[twin], item):
+                if self._classify(item, scope)[0] is Sort.STATEMENT:
+                    raise Refused("both sides added the same statement")
+            else:
+                own[twin] = self._merge_twins(own[twin], item, scope)
+        if not left:
+            return own
+        return self._order_joined(own, left, scope)
+
+    def _find_twin(self, items: list[Item], wanted: Item, scope: Scope) -> int | None:
+        sort, name = self._classify(wanted, scope)
+        for at, item in enumerate(items):
+            if item.key == wanted.key:
+                return at
+            if name and sort is not Sort.STATEMENT and self._classify(item, scope)[1] == name:
+                return at
+        return None
+
+    def _merge_twins(self, ours: Item, theirs: Item, scope: Scope) -> Item:
+        """One name that both sides added: fine for imports and tables of data."""
+        if self.language is PYTHON and is_from_import(ours.head) and is_from_import(theirs.head):
+            return replace(ours, head=merge_from_imports(None, ours.head, theirs.head))
+        if self.language.kind is Kind.TOML and ours.body is not None and theirs.body is not None:
+            body = self.merge_blocks(_EMPTY, ours.body, theirs.body, Scope.DATA)
+            return replace(ours, body=body)
+        raise Refused("both sides added the same name")
+
+    def _order_joined(self, ours: list[Item], theirs: list[Item], scope: Scope) -> list[Item]:
+        if scope is Scope.DATA:
+            return [*ours, *theirs]
+        own_imports = self._count_imports(ours, scope)
+        imports = self._count_imports(theirs, scope)
+        if own_imports and imports:
+            united = union_imports(ours[:own_imports], theirs[:imports])
+            own_rest, rest = ours[own_imports:], theirs[imports:]
+            if own_rest and rest:
+                return [*united, *self._order_joined(own_rest, rest, scope)]
+            return [*united, *own_rest, *rest]
+        if imports:
+            return self._order_joined_rest(theirs, ours, scope)
+        return self._order_joined_rest(ours, theirs, scope)
+
+    def _count_imports(self, items: list[Item], scope: Scope) -> int:
+        count = 0
+        while count < len(items) and self._classify(items[count], scope)[0] is Sort.IMPORT:
+            count += 1
+        return count
+
+    def _order_joined_rest(self, ours: list[Item], theirs: list[Item], scope: Scope) -> list[Item]:
+        own_loose = [item for item in ours if self._is_loose(item, scope)]
+        loose = [item for item in theirs if self._is_loose(item, scope)]
+        fields = scope is Scope.TYPE and self.language.kind is Kind.BRACED
+        apart = not own_loose or are_independent(own_loose, theirs)
+        if not fields and not (apart and (not loose or are_independent(ours, loose))):
+            raise Refused("the order of what both sides added may count")
+        for item in (*ours, *theirs):
+            _check_case(item)
+        first = theirs[0]
+        if _is_tall(ours[-1]) and _is_tall(first) and "\n" not in first.lead:
+            lead = next((item.lead for item in theirs[1:] if "\n" in item.lead), "\n" + first.lead)
+            first = move_item(first, lead if not lead.strip() else "\n" + first.lead)
+        return [*ours, first, *theirs[1:]]
+
+    def _is_loose(self, item: Item, scope: Scope) -> bool:
+        """Whether it runs where it stands, so that its place may count."""
+        sort, name = self._classify(item, scope)
+        if sort is Sort.VALUE and scope is Scope.TYPE:
+            return self.language.kind is Kind.INDENTED
+        return sort in (Sort.STATEMENT, Sort.VALUE) or name is None
+
+    def _check_names(self, merged: Sequence[Item], versions: Sequence[Block], scope: Scope) -> None:
+        """Refuse a definition that stands more often than in any version."""
+        known = [Counter(self._list_names(block.items, scope)) for block in versions]
+        for name, count in Counter(self._list_names(merged, scope)).items():
+            if count > max(counts[name] for counts in known):
+                raise Refused(f"{name} would be defined twice")
+
+    def _list_names(self, items: Sequence[Item], scope: Scope) -> list[str]:
+        found = [self._classify(item, scope) for item in items]
+        sorts = (Sort.DEFINITION, Sort.CASE, Sort.IMPORT, *(
+            () if scope is Scope.FUNCTION else (Sort.VALUE,)
+        ))  # fmt: skip
+        return [name for sort, name in found if name and sort in sorts]
+
+    # --- heads -----------------------------------------------------------------------------
+
+    def _merge_nodes(
+        self, base: Nodes, ours: Nodes, theirs: Nodes, scope: Scope
+    ) -> tuple[Node, ...]:
+        sources = [join_sources(nodes) for nodes in (base, ours, theirs)]
+        if sources[1] == sources[2] or sources[2] == sources[0]:
+            return ours
+        if sources[1] == sources[0]:
+            return theirs
+        if self.language is PYTHON and all(map(is_docstring, (base, ours, theirs))):
+            return merge_docstrings(base, ours, theirs)
+        if join_keys(ours) != join_keys(base) != join_keys(theirs):
+            self._check_skeleton(base, ours, theirs)
+        position = {id(node): at for at, node in enumerate(base)}
+
+        def merge_one(old: Node, mine: Node, other: Node) -> Node:
+            if isinstance(old, Token) and isinstance(mine, Token) and isinstance(other, Token):
+                return replace(
+                    mine,
+                    lead=merge_white_space(old.lead, mine.lead, other.lead),
+                    tail=merge_white_space(old.tail, mine.tail, other.tail),
+                )
+            if isinstance(old, Group) and isinstance(mine, Group) and isinstance(other, Group):
+                before = base[: position[id(old)]]
+                return self._merge_groups(old, mine, other, scope, before)
+            raise Refused("not the same shape")
+
+        def refuse(*_: object) -> list[Node]:
+            raise Refused("both sides changed the same line")
+
+        rules = SequenceRules[Node](
+            identify=_identify_node,
+            merge=merge_one,
+            same=lambda old, new: "".join(old.source.split()) == "".join(new.source.split()),
+            join=refuse,
+            check_beside=lambda *_: None,
+        )
+        return tuple(merge_sequences(base, ours, theirs, rules))
+
+    def _check_skeleton(self, base: Nodes, ours: Nodes, theirs: Nodes) -> None:
+        """Refuse a line of which both sides changed more than what stands in brackets."""
+        changed = []
+        for side in (ours, theirs):
+            pairs = match_members(base, side, _identify_node)
+            changed.append(len(pairs) != len(base) or len(pairs) != len(side))
+        if all(changed) and join_keys(ours) != join_keys(theirs):
+            raise Refused("both sides changed the same line")
+
+    def _merge_groups(
+        self, base: Group, ours: Group, theirs: Group, scope: Scope, before: Nodes
+    ) -> Group:
+        if theirs.source in (ours.source, base.source):
+            return ours
+        if ours.source == base.source:
+            return theirs
+        if any(group.block for group in (base, ours, theirs)):
+            blocks = [
+                group.block or (None if group.elements else _EMPTY)
+                for group in (base, ours, theirs)
+            ]
+            if blocks[0] is None or blocks[1] is None or blocks[2] is None:
+                raise Refused("not the same shape")
+            block = self.merge_blocks(blocks[0], blocks[1], blocks[2], scope)
+            merged = lay_out_group([], base, ours, theirs, self.language)
+            return replace(merged, block=block)
+        inner = Scope.DATA if scope is Scope.DATA else Scope.FUNCTION
+        elements = merge_elements(
+            base.elements,
+            ours.elements,
+            theirs.elements,
+            language=self.language,
+            before=before,
+            opening=base.opening.text,
+            merge_nodes=lambda old, mine, other: self._merge_nodes(old, mine, other, inner),
+        )
+        return lay_out_group(elements, base, ours, theirs, self.language)
+
+
+def _identify_node(node: Node) -> str | None:
+    return node.opening.text if isinstance(node, Group) else None
+
+
+def _is_same(old: Item, new: Item) -> bool:
+    """Whether only white space differs, comments included."""
+    return "".join(old.source.split()) == "".join(new.source.split())
+
+
+def _is_tall(item: Item) -> bool:
+    return "\n" in item.source.strip()
+
+
+def _check_case(item: Item) -> None:
+    """Refuse a case that catches everything, or that falls through to the next one."""
+    words = [token.text for token in iterate_tokens(item)]
+    if words[0] == "default" or words[:2] == ["case", "_"]:
+        raise Refused("a case that must stand last")
+
+
+def _check_beside(
+    new: list[Item], old: list[Item], now: list[Item], behind: bool, scope: Scope
+) -> None:
+    """Refuse an addition that uses what its neighbour lost, or that may never be reached."""
+    if scope in (Scope.IMPORTS, Scope.DATA):
+        return
+    used, lost, kept = (
+        {token.text for item in items for token in iterate_tokens(item) if token.kind == "word"}
+        for items in (new, old, now)
+    )
+    if used & (lost - kept):
+        raise Refused("an addition uses a name that the other side took away")
+    leaves = {"return", "break", "continue", "raise", "throw", "goto"} & (kept - lost)
+    if behind and scope is Scope.FUNCTION and leaves:
+        raise Refused("an addition may not be reached any more")

@@ -1,0 +1,58 @@
+"""In which order names and imports are sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from orchestr.landing.resolve.tree import Item, move_item
+
+Order = Callable[[str], tuple[object, ...]]
+
+_ORDERS: tuple[Order, ...] = (
+    lambda text: (text,),
+    lambda text: (text.lower(),),
+    lambda text: (text.strip("\"'`").lstrip(".").lower(), text),
+    # constants, then classes, then the rest, as isort and ruff sort names
+    lambda text: (0 if text.isupper() and len(text) > 1 else 1 if text[:1].isupper() else 2, text),
+    lambda text: (
+        0 if text.isupper() and len(text) > 1 else 1 if text[:1].isupper() else 2,
+        text.lower(),
+    ),
+)
+
+
+def find_order(*lists: Sequence[str]) -> Order | None:
+    """The order that all these lists are in; None where there is none, or no list of two."""
+    if all(len(texts) < 2 for texts in lists):
+        return None
+    for order in _ORDERS:
+        ranks = ([order(text) for text in texts] for texts in lists)
+        if all(rank == sorted(rank, key=repr_rank) for rank in ranks):
+            return order
+    return None
+
+
+def repr_rank(rank: tuple[object, ...]) -> tuple[str, ...]:
+    """A rank as something that can be compared."""
+    return tuple(str(part) for part in rank)
+
+
+def union_imports(ours: list[Item], theirs: list[Item]) -> list[Item]:
+    """Both sides' import lines, none of which is the same; sorted where each side's are."""
+    everything = [*ours, *theirs]
+    plain = all("\n" not in item.lead for item in (*ours[1:], *theirs[1:]))
+    same = ours[0].lead == theirs[0].lead and all(item.end.endswith("\n") for item in everything)
+    order = find_order([item.key for item in everything]) or find_order(
+        *([item.key for item in items] for items in (ours, theirs))
+    )
+    if len(ours) == 1 == len(theirs):
+        order = _ORDERS[0]
+    if not plain or not same or order is None:
+        return everything
+    chosen = order
+    everything.sort(key=lambda item: repr_rank(chosen(item.key)))
+    first = ours[0].lead
+    indentation = first.rpartition("\n")[2]
+    return [
+        move_item(item, first if at == 0 else indentation) for at, item in enumerate(everything)
+    ]

@@ -1,0 +1,188 @@
+"""The three-way merge of sequences whose members can be merged themselves. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Generic, Protocol, TypeVar
+
+from orchestr.landing.resolve.tree import Refused
+
+MOST = 20_000  # members of one sequence
+
+
+class Keyed(Protocol):
+    """A member: ``key`` says what it is, ``source`` is its text."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+
+M = TypeVar("M", bound=Keyed)
+Identify = Callable[[M], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A change: base members ``start`` to ``stop`` became the side's ``first`` to ``last``."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    @property
+    def is_insertion(self) -> bool:
+        return self.start == self.stop
+
+
+@dataclass(frozen=True)
+class SequenceRules(Generic[M]):
+    """How members are merged. Each function may raise Refused.
+
+    ``identify``: what makes a changed member the same one (a name); None: nothing does.
+    ``merge``: one member that both have, from base, ours, theirs. ``same``: whether a side left a
+    member alone. ``join``: what both inserted at one place. ``check_beside``: whether one side's
+    insertion may stand directly beside what the other replaced (the old members, the new ones, and
+    whether it stands behind them).
+    """
+
+    identify: Identify[M]
+    merge: Callable[[M, M, M], M]
+    same: Callable[[M, M], bool]
+    join: Callable[[list[M], list[M]], list[M]]
+    check_beside: Callable[[list[M], list[M], list[M], bool], None]
+
+
+def merge_sequences(
+    base: Sequence[M], ours: Sequence[M], theirs: Sequence[M], rules: SequenceRules[M]
+) -> list[M]:
+    """Both sides' edits of ``base``. Raises Refused where they meet in the same members, or where
+    the rules do not allow it."""
+    if max(len(base), len(ours), len(theirs)) > MOST:
+        raise Refused("too many parts")
+    our_pairs = match_members(base, ours, rules.identify)
+    their_pairs = match_members(base, theirs, rules.identify)
+    our_gaps = {gap.start: gap for gap in _find_gaps(our_pairs, len(base), len(ours))}
+    their_gaps = {gap.start: gap for gap in _find_gaps(their_pairs, len(base), len(theirs))}
+    _check_overlaps(base, ours, theirs, our_gaps, their_gaps)
+    _check_neighbours(base, ours, theirs, our_gaps, their_gaps, rules)
+    _check_neighbours(base, theirs, ours, their_gaps, our_gaps, rules)
+    merged: list[M] = []
+    for at in range(len(base) + 1):
+        merged += _insert_at(at, ours, theirs, our_gaps, their_gaps, rules)
+        if at == len(base):
+            break
+        mine, other = our_pairs.get(at), their_pairs.get(at)
+        if mine is not None and other is not None:
+            merged.append(rules.merge(base[at], ours[mine], theirs[other]))
+        elif mine is not None or other is not None:
+            kept = ours[mine] if mine is not None else theirs[other or 0]
+            if not rules.same(base[at], kept):
+                raise Refused("one side changed what the other took away")
+    return merged
+
+
+def match_members(base: Sequence[M], side: Sequence[M], identify: Identify[M]) -> dict[int, int]:
+    """Which member of a side is which of the base: the longest runs of equal ones first, and
+    between them those of the same identity."""
+    pairs: dict[int, int] = {}
+    matcher = SequenceMatcher(
+        None, [item.key for item in base], [item.key for item in side], autojunk=False
+    )
+    for tag, b0, b1, s0, s1 in matcher.get_opcodes():
+        if tag == "equal":
+            pairs.update(zip(range(b0, b1), range(s0, s1), strict=True))
+        elif tag == "replace":
+            old = [identify(item) or f"\0{at}" for at, item in enumerate(base[b0:b1])]
+            new = [identify(item) or f"\1{at}" for at, item in enumerate(side[s0:s1])]
+            inner = SequenceMatcher(None, old, new, autojunk=False)
+            for block in inner.get_matching_blocks():
+                for step in range(block.size):
+                    pairs[b0 + block.a + step] = s0 + block.b + step
+    return pairs
+
+
+def _find_gaps(pairs: dict[int, int], base: int, side: int) -> list[Gap]:
+    gaps: list[Gap] = []
+    start = first = 0
+    for at, other in [*sorted(pairs.items()), (base, side)]:
+        if at > start or other > first:
+            gaps.append(Gap(start, at, first, other))
+        start, first = at + 1, other + 1
+    return gaps
+
+
+def _check_overlaps(
+    base: Sequence[M],
+    ours: Sequence[M],
+    theirs: Sequence[M],
+    our_gaps: dict[int, Gap],
+    their_gaps: dict[int, Gap],
+) -> None:
+    """Refuse what both replaced, unless both did the same, or only took away."""
+    for mine in our_gaps.values():
+        for other in their_gaps.values():
+            inside = other.is_insertion and mine.start < other.start < mine.stop
+            around = mine.is_insertion and other.start < mine.start < other.stop
+            if inside or around:
+                raise Refused("one side added inside of what the other replaced")
+            if max(mine.start, other.start) >= min(mine.stop, other.stop):
+                continue
+            new = _keys(ours, mine), _keys(theirs, other)
+            if new == ([], []) or ((mine.start, mine.stop) == (other.start, other.stop)
+                                   and new[0] == new[1]):  # fmt: skip
+                continue
+            raise Refused("both sides replaced the same part")
+
+
+def _keys(side: Sequence[M], gap: Gap) -> list[str]:
+    return [item.key for item in side[gap.first : gap.last]]
+
+
+def _check_neighbours(
+    base: Sequence[M],
+    side: Sequence[M],
+    other: Sequence[M],
+    gaps: dict[int, Gap],
+    other_gaps: dict[int, Gap],
+    rules: SequenceRules[M],
+) -> None:
+    """Look at each of a side's insertions that touches what the other replaced."""
+    for gap in gaps.values():
+        if not gap.is_insertion:
+            continue
+        for near in other_gaps.values():
+            if not near.is_insertion and gap.start in (near.start, near.stop):
+                rules.check_beside(
+                    list(side[gap.first : gap.last]),
+                    list(base[near.start : near.stop]),
+                    list(other[near.first : near.last]),
+                    gap.start == near.stop,
+                )
+
+
+def _insert_at(
+    at: int,
+    ours: Sequence[M],
+    theirs: Sequence[M],
+    our_gaps: dict[int, Gap],
+    their_gaps: dict[int, Gap],
+    rules: SequenceRules[M],
+) -> list[M]:
+    mine, other = our_gaps.get(at), their_gaps.get(at)
+    own = list(ours[mine.first : mine.last]) if mine else []
+    foreign = list(theirs[other.first : other.last]) if other else []
+    if not mine or not other or not own or not foreign:
+        return own + foreign
+    if mine.is_insertion and other.is_insertion:
+        return rules.join(own, foreign)
+    if mine.is_insertion:
+        return own + foreign  # it stands before what the other replaced
+    if other.is_insertion:
+        return foreign + own
+    return own  # both replaced the same by the same
