@@ -6,32 +6,27 @@ it one process in a workspace; another one is refused with the name of the holde
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.cross_checks import red_cross_checks
 from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.expected_conflicts import print_expected_conflicts
+from orchestr.commands.base.landing_preview import change_name, print_preview, replace_change_keys
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
-from orchestr.landing import changes
-from orchestr.landing.candidates import BuiltCandidate
 from orchestr.landing.changes import LANDED_ONCE
 from orchestr.landing.events import (
-    CandidateSpec,
     Event,
     Stage,
     Trouble,
 )
 from orchestr.landing.land import Lander
-from orchestr.landing.queue import find_obstacle
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease, read_lease
@@ -50,7 +45,7 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
-from orchestr.views.terminal.landing import LandingRow, event_line, preview_text, summary_text
+from orchestr.views.terminal.landing import LandingRow, event_line, summary_text
 from orchestr.views.terminal.output import confirm_reasons, print_stderr, write_stdout
 
 DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
@@ -286,42 +281,6 @@ def confirm_landing(
     return yes or not reasons or confirm_reasons(reasons)
 
 
-def print_preview(lander: Lander) -> int:
-    """The order and the conflicts, found by making the candidates; nothing is checked, moved or
-    journalled.
-    """
-    lander.book = _NullJournal()  # type: ignore[assignment]
-    lander.begin_landing()
-    queue = lander.queue
-    tips = dict(queue.tips)
-    mine = [i for i in queue.items.values() if not i.frozen and i.stage is not Stage.LANDED]
-    mine.sort(key=lambda i: (i.seq == 0, i.seq, i.change.order))
-    many = len(lander.runs) > 1
-    rows = []
-    for item in mine:
-        change = item.change
-        row = LandingRow(change_name(change.key, many), str(change.lane), "ready")
-        why = find_obstacle(queue, item) if item.stage is Stage.WAITING else None
-        if why:
-            rows.append(replace(row, state="waiting", why=replace_change_keys(why, many)))
-            continue
-        spec = CandidateSpec(change.lane, ((change.key, change.head),), tips[change.lane])
-        built: BuiltCandidate = changes.assemble_candidate(lander, spec)
-        if built.commit is None:
-            paths = ", ".join(built.conflicts[:5])
-            rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
-            continue
-        tips[change.lane] = built.commit
-        rows.append(replace(row, commit="" if built.commit == spec.base else built.commit))
-    write_stdout(preview_text(rows, undo=lander.undo))
-    return int(ExitCode.FAILED if any(row.state != "ready" for row in rows) else ExitCode.DONE)
-
-
-class _NullJournal:
-    def append(self, event: Event) -> None:
-        """A preview writes nothing down."""
-
-
 STATES = {Trouble.CONFLICT: "conflict", Trouble.APPROVAL: "approval"}
 
 
@@ -334,23 +293,9 @@ def summary_rows(outcome: LandingOutcome, *, many: bool) -> list[LandingRow]:
             state = STATES.get(end.trouble, "person") if end.trouble else "person"
         rows.append(
             LandingRow(change_name(end.key, many), str(end.lane), state, end.commit, end.fresh,
-                replace_change_keys(end.why, many), end.hint, end.link)
+                replace_change_keys(end.why, many), end.hint, end.link, end.resolved)
         )  # fmt: skip
     return rows
-
-
-def change_name(key: str, many: bool) -> str:
-    """A change as a person knows it; a rollback's is that of its cell."""
-    feature, _, cell = key.partition("~")[0].partition("/")
-    return f"{feature}:{cell}" if many else cell
-
-
-def replace_change_keys(text: str, many: bool) -> str:
-    """A reason with the keys of other changes as people write them."""
-    return re.sub(
-        r"^it (needs|waits for) ([^\s,]+),",
-        lambda m: f"it {m[1]} {change_name(m[2], many)},", text,
-    )  # fmt: skip
 
 
 def lands_after_run(goals: Sequence[FeatureGoals]) -> bool:

@@ -104,7 +104,7 @@ def print_plan(
                           findings=[asdict(finding) for finding in findings])  # fmt: skip
         for row, claim in zip(value["overlaps"], found, strict=True):
             row["hint"] = claim.hint
-        value["conflicts"] = conflicts_json(forecast.conflicts)
+        value["conflicts"] = conflicts_json(forecast)
         value["cross_checks"] = [
             {"repo": one.repo, "passed": one.passed, "told": one.told or None}
             for one in status.cross

@@ -15,7 +15,6 @@ from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError
-from orchestr.landing.forecast_pulls import NO_FOREIGN
 from orchestr.registry import substitute_program_name
 from orchestr.run.conflicts import add_forecast, fetch_foreign
 from orchestr.run.start import make_tail_reader
@@ -65,7 +64,7 @@ class Status(PlainVerb):
         if not names:
             print_stderr(f"no specs in {session.settings.workspace.specs}")
         asked_at = float("-inf")
-        away, foreign = False, NO_FOREIGN
+        away, foreign = False, None
         while True:
             if params["fetch"] and time.monotonic() - asked_at >= FETCH_EVERY:
                 away, asked_at = fetch_pull_requests(session, names), time.monotonic()

@@ -61,6 +61,11 @@ def use_attributes_of(repo: R, commit: str | None) -> Iterator[R]:
         yield repo.at_path(folder, env=env, config={"core.attributesFile": os.devnull})
 
 
+def mentions_attribute(repo: GitPath, commit: str, word: str) -> bool:
+    """Whether an attribute file of ``commit`` holds a word; its attributes are kept once read."""
+    return any(word.encode() in data for _, data in _read_attribute_files(repo, commit))
+
+
 def _make_git_dir(repo: GitPath, place: Path) -> None:
     """A git folder that shares a clone's objects, and where a shallow or partial clone ends, but
     none of its config, attributes, hooks and refs."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from orchestr.git.attributes import use_attributes_of
-from orchestr.git.mixed_tree import put_files
-from orchestr.git.repo import MergeTreeResult, Repo, TreeId
-from orchestr.git.runner import single_line, split_records
+from orchestr.git.attributes import mentions_attribute, use_attributes_of
+from orchestr.git.mixed_tree import list_differences, put_files
+from orchestr.git.repo import CommitId, MergeTreeResult, Repo, TreeId
+from orchestr.git.runner import ANY_EXIT, join_records, single_line, split_records
 from orchestr.git.tree_merge import ConflictSides
 
 BASE, OURS, THEIRS = 1, 2, 3
@@ -45,7 +45,7 @@ def read_conflicted_files(
     modes = {path: _find_mode(sides) for path, sides in merged.sides.items()}
     if None in modes.values():
         return None
-    plain = _list_plain(repo, ours, modes)
+    plain = _list_with(repo, ours, modes, _PLAIN)
     found = []
     for path, sides in merged.sides.items():
         blobs = [_read_blob(repo, sides[stage][1]) if stage in sides else None
@@ -57,6 +57,39 @@ def read_conflicted_files(
             return None
         found.append(
             ConflictedFile(path, mode, base, mine, other, sides[OURS][1], marked, path in plain)
+        )
+    return tuple(found)
+
+
+def read_union_files(
+    repo: Repo, ours: str, theirs: str, base: str | None
+) -> tuple[ConflictedFile, ...]:
+    """The files that both sides changed and of which git kept both sides' lines, because the
+    repository's attributes say `merge=union`. ``base`` None: git's merge base.
+    """
+    if not mentions_attribute(repo, ours, "union"):
+        return ()
+    start = base or repo.merge_base(ours, theirs)
+    if start is None:
+        return ()
+    entries = [list_differences(repo, CommitId(start), CommitId(side)) for side in (ours, theirs)]
+    mine, other = entries
+    paths = [path for path in mine if path in other and mine[path] != other[path]
+             and {mine[path][0], other[path][0]} <= set(_FILES)]  # fmt: skip
+    found = []
+    for path in _list_with(repo, ours, paths, {"merge": ("union",)}):
+        known = repo.run_readonly("cat-file", "blob", f"{start}:{path}", answers=ANY_EXIT)
+        found.append(
+            ConflictedFile(
+                path,
+                mine[path][0],
+                known.out if known.code == 0 else None,
+                _read_blob(repo, mine[path][1]),
+                _read_blob(repo, other[path][1]),
+                mine[path][1],
+                b"",
+                True,
+            )
         )
     return tuple(found)
 
@@ -93,13 +126,19 @@ def _find_mode(sides: ConflictSides) -> str | None:
     return theirs if sides[BASE][0] == ours else ours
 
 
-def _list_plain(repo: Repo, commit: str, paths: Iterable[str]) -> set[str]:
+def _list_with(
+    repo: Repo, commit: str, paths: Iterable[str], wanted: Mapping[str, tuple[str, ...]]
+) -> list[str]:
+    """The paths whose attributes, as ``commit`` has them, all have one of the wanted values."""
+    names = list(paths)
+    if not names:
+        return []
     with use_attributes_of(repo, commit) as quiet:
-        shown = quiet.run_readonly("check-attr", "-z", *_PLAIN, "--", *paths)
-    words = split_records(shown.out)
+        words = ("check-attr", "-z", "--stdin", *wanted)
+        answer = split_records(quiet.run_git(*words, input=join_records(names)).out)
     odd = {
         path
-        for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=True)
-        if value not in _PLAIN[name]
+        for path, name, value in zip(answer[::3], answer[1::3], answer[2::3], strict=True)
+        if value not in wanted[name]
     }
-    return set(words[::3]) - odd
+    return [path for path in names if path not in odd]

@@ -5,6 +5,8 @@ Reads result files, journal and git; decides nothing about order (`orchestr.land
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.publish import pr_base
 from orchestr.cell.phases.run_phase import phase_module
@@ -120,11 +122,18 @@ def assemble_candidate(
     spec: CandidateSpec,
     above: Rung | None = None,
     written: TreeId | None = None,
+    *,
+    generates: bool = True,
 ) -> BuiltCandidate:
     """Build the candidate; the same spec gives the same commit again. For ``above`` and ``written``
-    see `Climb`. Raises KeyError for a change of a feature that this landing was not asked for."""
+    see `Climb`; ``generates`` False: no file is left to a generator.
+
+    Raises KeyError for a change of a feature that this landing was not asked for.
+    """
     recipes = [make_recipe(session, key, CommitId(head)) for key, head in spec.parts]
     rules = read_ladder_rules(session.runs[0].settings, spec.lane.repo)
+    if not generates:
+        rules = replace(rules, rungs=rules.rungs - {Rung.REGENERATE})
     climb = Climb(rules, above, written)
     return build_candidate(session.repo(spec.lane.repo), CommitId(spec.base), recipes, climb)
 

@@ -5,7 +5,7 @@ branch of a change the merge that was checked. Each may be done twice.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
@@ -30,7 +30,7 @@ from orchestr.landing.actions import (
     MakeCandidate,
     UpdateBranch,
 )
-from orchestr.landing.after_landing import commit_target_merge
+from orchestr.landing.after_landing import commit_target_merge, newest_pr
 from orchestr.landing.changes import assemble_candidate, changed_paths_of, describe_built
 from orchestr.landing.checks import find_cell_of_repo
 from orchestr.landing.events import (
@@ -38,11 +38,12 @@ from orchestr.landing.events import (
     HeadMoved,
     Made,
     Parked,
-    Rung,
     Trouble,
 )
 from orchestr.landing.generators import Generator, find_generator
-from orchestr.landing.ladder import LadderMerge, read_ladder_rules
+from orchestr.landing.ladder import LadderMerge, lower_rung, read_ladder_rules
+from orchestr.landing.queue_item import QueueItem
+from orchestr.landing.recorded import record_resolutions
 from orchestr.landing.session import LandingSession
 from orchestr.landing.workers import as_no_verdict
 from orchestr.spec.path_patterns import match_paths
@@ -85,7 +86,10 @@ def generate_files(session: LandingSession, action: Generate) -> Made | Conflict
         if full := as_disk_full(error):
             raise full from error
         red = f"its generator failed: {error.message}"
-        return make_candidate(session, MakeCandidate(spec, Rung.REGENERATE, red))
+        known = session.queue.candidates[spec].rung
+        # No lower than what it came to, and without generators: so no result comes twice.
+        built = assemble_candidate(session, spec, lower_rung(known), generates=False)
+        return describe_built(session, spec, built, red)
     built = assemble_candidate(session, spec, written=written)
     return describe_built(session, spec, built)
 
@@ -152,3 +156,17 @@ def update_branch(session: LandingSession, action: UpdateBranch) -> HeadMoved | 
     if head is None:
         return Parked(key, Trouble.CONFLICT, f"{what}, but its branch cannot be moved")
     return HeadMoved(key, head, changed_paths_of(ctx, CommitId(head)))
+
+
+def keep_resolutions(ctx: CellContext, item: QueueItem, resolved: Sequence[str]) -> None:
+    """Record how conflicts in what has landed were resolved, for the next time; and say at the pull
+    request which ones were resolved without its author. Raises ForgeAway, ForgeError, GitError."""
+    folder = read_ladder_rules(ctx.run.settings, ctx.cell.repo).recorded
+    if folder is not None and item.before:
+        record_resolutions(ctx.repo, folder, CommitId(item.before), CommitId(item.change.head))
+    pr = newest_pr(ctx) if resolved else None
+    if pr is not None:
+        words = "; ".join(f"by {one}" for one in resolved)
+        body = f"Landed on `{item.change.lane.target}`, its conflicts resolved {words}. "
+        body += "The result was checked as it landed."
+        ctx.run.forge.comment_once(ctx.repo_ref, pr.number, body)

@@ -74,9 +74,9 @@ class PairMerge:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedConflict:
-    """Two heads that will conflict in ``paths``. ``left`` are those that no rung of the ladder
-    resolves; without any, ``rung`` is the highest that is needed. ``hint``: what a person can do,
-    "" where the landing needs nothing.
+    """Two heads that will conflict in ``paths``. Where no rung of the ladder resolves some file,
+    they are those files, and ``left`` names them; else ``rung`` is the highest that is needed.
+    ``hint``: what a person can do, "" where the landing needs nothing.
     """
 
     pair: HeadPair
@@ -108,9 +108,6 @@ class ConflictForecast:
         """What concerns one feature; the notes are about all."""
         found = tuple(one for one in self.conflicts if one.concerns(feature))
         return ConflictForecast(found, self.notes)
-
-
-NO_FORECAST = ConflictForecast()
 
 
 def choose_pairs(

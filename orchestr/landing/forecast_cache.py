@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import orchestr
 from orchestr.codec import Record, decode, encode
 from orchestr.files import read_file, write_atomic
 from orchestr.landing.forecast import PairMerge
-from orchestr.landing.ladder import LadderRules
+
+if TYPE_CHECKING:
+    from orchestr.landing.ladder import LadderRules
 
 T = TypeVar("T")
 PAIRS = 4000  # merges kept for a repository
@@ -27,16 +30,22 @@ HEADS = 1000  # heads whose paths are kept
 
 class CachedForecast(Record, frozen=True):
     """The file. ``paths``: `base head` -> the paths that differ (null: too many to keep);
-    ``merges``: `digest first second` -> what the ladder made of it."""
+    ``merges``: `digest first second` -> what the ladder made of it, without a digest where git
+    merges them by itself."""
 
     paths: Mapping[str, tuple[str, ...] | None] = {}
     merges: Mapping[str, PairMerge] = {}
 
 
 def rules_digest(rules: LadderRules) -> str:
-    """A digest of what decides how a conflict is resolved, our own version included."""
-    row = json.dumps([orchestr.__version__, encode(rules, order="deterministic")])
-    return hashlib.sha256(row.encode("ascii")).hexdigest()[:16]
+    """A digest of what decides how a conflict is resolved: the settings, the recorded resolutions
+    that there are, our own version."""
+    recorded = 0
+    with suppress(OSError):
+        recorded = rules.recorded.stat().st_mtime_ns if rules.recorded is not None else 0
+    row = encode(replace(rules, recorded=None), order="deterministic")
+    text = json.dumps([orchestr.__version__, row, recorded])
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
 
 class ForecastCache:
@@ -46,6 +55,7 @@ class ForecastCache:
         self._path = path
         known = _read(path)
         self._paths, self._merges = dict(known.paths), dict(known.merges)
+        self._conflicted = any(key.count(" ") > 1 for key in self._merges)
         self._used: dict[str, None] = {}
         self._changed = False
 
@@ -59,13 +69,17 @@ class ForecastCache:
         self._paths[f"{base} {head}"] = paths
         self._changed = True
 
-    def find_merge(self, digest: str, first: str, second: str) -> PairMerge | None:
-        key = f"{digest} {first} {second}"
+    def find_merge(self, first: str, second: str, digest: Callable[[], str]) -> PairMerge | None:
+        """What is known of the pair; ``digest`` is asked for only where git alone conflicts."""
+        pair = f"{first} {second}"
+        key = pair if pair in self._merges or not self._conflicted else f"{digest()} {pair}"
         self._used[key] = None
         return self._merges.get(key)
 
     def add_merge(self, digest: str, first: str, second: str, merge: PairMerge) -> None:
-        self._merges[f"{digest} {first} {second}"] = merge
+        pair = f"{first} {second}"
+        key = pair if merge.is_clean else f"{digest} {pair}"
+        self._merges[key], self._used[key] = merge, None
         self._changed = True
 
     def save(self) -> None:

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import OrchestrError
@@ -30,13 +32,15 @@ from orchestr.landing.forecast import (
     interpret_merges,
 )
 from orchestr.landing.forecast_cache import ForecastCache, rules_digest
-from orchestr.landing.ladder import LadderRules, merge_by_ladder, read_ladder_rules
 from orchestr.plan.edge_suggestion import suggest_edges
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state.results import WorktreeMarker
 from orchestr.state.states import CellState
 from orchestr.state.view import FeatureView
+
+if TYPE_CHECKING:
+    from orchestr.landing.ladder import LadderRules
 
 MERGES = 50  # new ones in one command
 PATHS = 5000  # of one head; one with more of them is merged with all others
@@ -133,15 +137,21 @@ def _forecast_repository(
     run: FeatureRun, name: str, heads: Sequence[PublishedHead], survey: _Survey
 ) -> list[ExpectedConflict]:
     repo = Repo(repo_path(run.settings, name))
-    cache = ForecastCache(run.layout.state / "cache" / "forecast" / f"{name}.json")
-    rules = read_ladder_rules(run.settings, name)
+    known_pairs = ForecastCache(run.layout.state / "cache" / "forecast" / f"{name}.json")
     every = [*heads, *_list_targets(repo, heads)]
-    paths = _find_paths(repo, cache, every)
+    paths = _find_paths(repo, known_pairs, every)
     merges = list[tuple[HeadPair, PairMerge]]()
     new = list[HeadPair]()
-    digest = rules_digest(rules)
+
+    @cache
+    def read_rules() -> tuple[LadderRules, str]:
+        from orchestr.landing.ladder import read_ladder_rules  # not where nothing conflicts
+
+        rules = read_ladder_rules(run.settings, name)
+        return rules, rules_digest(rules)
+
     for pair in choose_pairs(every, paths):
-        known = cache.find_merge(digest, *pair.commits)
+        known = known_pairs.find_merge(*pair.commits, lambda: read_rules()[1])
         if known is not None:
             merges.append((pair, known))
         elif survey.merged + len(new) < MERGES:
@@ -149,10 +159,12 @@ def _forecast_repository(
         else:
             survey.left += 1
     survey.merged += len(new)
-    for pair, merge in _merge_pairs(repo, new, rules):
-        cache.add_merge(digest, *pair.commits, merge)
-        merges.append((pair, merge))
-    cache.save()
+    if new:
+        rules, digest = read_rules()
+        for pair, merge in _merge_pairs(repo, new, rules):
+            known_pairs.add_merge(digest, *pair.commits, merge)
+            merges.append((pair, merge))
+    known_pairs.save()
     return interpret_merges(merges)
 
 
@@ -192,8 +204,8 @@ def _merge_pairs(
     repo: Repo, pairs: Sequence[HeadPair], rules: LadderRules
 ) -> Iterator[tuple[HeadPair, PairMerge]]:
     """What comes of each; pairs that git cannot merge (unrelated, gone) are left out."""
-    if not pairs:
-        return
+    from orchestr.landing.ladder import merge_by_ladder
+
     with use_scratch_objects(repo) as scratch:
         for pair in pairs:
             try:

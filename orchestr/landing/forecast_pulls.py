@@ -27,7 +27,6 @@ class ForeignHeads:
     notes: tuple[str, ...] = ()
 
 
-NO_FOREIGN = ForeignHeads()
 PULLS = 30  # of one target, those changed last
 
 

@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestr.git.conflicts import ConflictedFile, read_conflicted_files, write_resolved_tree
+from orchestr.git.conflicts import (
+    ConflictedFile,
+    read_conflicted_files,
+    read_union_files,
+    write_resolved_tree,
+)
 from orchestr.git.open_conflicts import has_conflict_markers
 from orchestr.git.repo import CommitId, Repo, TreeId
 from orchestr.landing.events import (
@@ -86,13 +91,17 @@ def merge_by_ladder(
     of the result that was red: at least one file is resolved by a rung above it. Raises GitError.
     """
     merged = repo.merge_trees(ours, theirs, own_base)
-    if merged.tree is not None or merged.marked is None or not rules.rungs:
+    marked = merged.tree or merged.marked
+    if not rules.rungs or marked is None:
         return LadderMerge(merged.tree, conflicts=merged.conflicts)
-    files = read_conflicted_files(repo, ours, merged)
-    if files is None:
-        return LadderMerge(None, conflicts=merged.conflicts)
-
-    marked = merged.marked
+    if merged.tree is None:
+        files = read_conflicted_files(repo, ours, merged)
+        if files is None:
+            return LadderMerge(None, conflicts=merged.conflicts)
+    else:
+        files = _list_unsafe_unions(repo, ours, theirs, own_base)
+        if not files:
+            return LadderMerge(merged.tree)
 
     def has_file(path: str) -> bool:
         return bool(repo.run_readonly("ls-tree", marked, "--", path).out)
@@ -104,10 +113,26 @@ def merge_by_ladder(
     if len(done) < len(files) or not is_higher:
         left = [file.path for file, one in found if one is None]
         return LadderMerge(None, conflicts=tuple(left) or merged.conflicts)
-    tree = write_resolved_tree(repo, merged.marked, [(file, one.data) for file, one in done])
+    tree = write_resolved_tree(repo, marked, [(file, one.data) for file, one in done])
     paths = tuple(file.path for file, _ in done)
     generating = tuple(file.path for file, one in done if one.rung is Rung.REGENERATE)
     return LadderMerge(tree, rung, paths, generating)
+
+
+def _list_unsafe_unions(
+    repo: Repo, ours: CommitId, theirs: CommitId, own_base: CommitId | None
+) -> tuple[ConflictedFile, ...]:
+    """The files that the repository lets git unite, and in which that defines a name twice."""
+    found = read_union_files(repo, ours, theirs, own_base)
+    return tuple(
+        file for file in found
+        if resolve_union(FileConflict(file.path, file.base, file.ours, file.theirs)) is None
+    )  # fmt: skip
+
+
+def lower_rung(rung: Rung) -> Rung:
+    """The rung below one that is not git's own."""
+    return ORDER[ORDER.index(rung) - 1]
 
 
 def _climb(options: Iterator[_Resolution], above: Rung | None) -> _Resolution | None:

@@ -62,10 +62,8 @@ from orchestr.landing.hold_candidates import (
     release_candidates,
 )
 from orchestr.landing.journal import LandingJournal
-from orchestr.landing.ladder import read_ladder_rules
 from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
-from orchestr.landing.recorded import record_resolutions
 from orchestr.landing.report import LandingOutcome, journal_blamed, journal_parked, outcome_of_item
 from orchestr.landing.session import FORGE, PUSH, LandingSession
 from orchestr.process.back_off import try_until_available
@@ -375,16 +373,13 @@ class Lander(LandingSession):
             e.kind is kind and e.cell == ctx.cell.name and e.data.get("commit") == item.after
             for e in ctx.run.journal.read()
         )
+        resolved = read_resolutions(ctx.repo, item.before, item.after) if item.before else ()
         if not told:
-            resolved = read_resolutions(ctx.repo, item.before, item.after) if item.before else ()
             ctx.emit(kind, target=change.lane.target, commit=item.after, before=item.before,
                      head=change.head, resolved=list(resolved))  # fmt: skip
         if change.reverts:
             return [Verified(key)]
-        if item.before and item.after:
-            folder = read_ladder_rules(ctx.run.settings, ctx.cell.repo).recorded
-            assert folder is not None
-            record_resolutions(ctx.repo, folder, CommitId(item.before), CommitId(change.head))
+        climb.keep_resolutions(ctx, item, resolved)
         state = after_landing.confirm_merged(ctx, self.warn)
         after_landing.tidy_landed_cell(ctx, change.head, self.warn)
         return [Verified(key, state)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.landing.candidates import read_resolutions
 from orchestr.landing.causes import Blamed, list_paths, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
 from orchestr.landing.events import LandingChange, Lane, Parked, Stage, Trouble
@@ -31,6 +32,7 @@ class ChangeOutcome:
     why: str = ""
     hint: str = ""
     link: str = ""
+    resolved: str = ""  # how its conflicts were resolved without an agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
               change.key in session.fresh, link=_pull_request_link(session, change))  # fmt: skip
     match item.stage:
         case Stage.LANDED:
-            return end
+            return replace(end, resolved=_read_resolved(session, item)) if end.fresh else end
         case Stage.PARKED:
             return replace(end, why=item.detail, hint="\n".join(suggest_commands(session, item)))
         case _:
@@ -72,6 +74,11 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
                     f"or orchestr run {name} --fresh && orchestr land {name}"
                 )
             return replace(end, commit="", why=why, hint=hint)
+
+
+def _read_resolved(session: LandingSession, item: QueueItem) -> str:
+    repo = session.repo(item.change.lane.repo)
+    return ", ".join(read_resolutions(repo, item.before, item.after) if item.before else ())
 
 
 def _asking_cell(ctx: CellContext) -> CellContext:

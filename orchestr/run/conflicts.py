@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestr.cell.context import FeatureRun
 from orchestr.errors import OrchestrError
-from orchestr.landing.forecast import NO_FORECAST, ConflictForecast
-from orchestr.landing.forecast_merges import forecast_conflicts
-from orchestr.landing.forecast_pulls import NO_FOREIGN, ForeignHeads, fetch_foreign_heads
 from orchestr.run.workspace import Session
 from orchestr.spec.records import Feature
 from orchestr.state.results import HEAD
 from orchestr.state.view import FeatureView
 from orchestr.views.model import FeatureStatus
 
+if TYPE_CHECKING:
+    from orchestr.landing.forecast import ConflictForecast
+    from orchestr.landing.forecast_pulls import ForeignHeads
+
 
 def fetch_foreign(session: Session, names: Collection[str]) -> ForeignHeads:
     """Ask the forge for other people's open pull requests into what these features land on."""
+    from orchestr.landing.forecast_pulls import fetch_foreign_heads
+
     return fetch_foreign_heads(load_neighbours(session, names), names)
 
 
@@ -30,24 +34,31 @@ def forecast_features(
     session: Session,
     names: Collection[str],
     views: Mapping[str, FeatureView] | None = None,
-    foreign: ForeignHeads = NO_FOREIGN,
-) -> ConflictForecast:
+    foreign: ForeignHeads | None = None,
+) -> ConflictForecast | None:
     """What the heads of these features will conflict with. ``views``: newer than those that the
-    session has read; ``foreign``: other people's, where they were asked for."""
+    session has read; ``foreign``: other people's, where they were asked for. None where nothing is
+    built."""
     known = [name for name in session.specs.features if name in names]
     if not any(has_heads(session, session.specs.features[name]) for name in known):
-        return NO_FORECAST
+        return None
+    from orchestr.landing.forecast_merges import forecast_conflicts
+
     runs = load_neighbours(session, names)
+    if foreign is None:
+        return forecast_conflicts(runs, names, views)
     forecast = forecast_conflicts(runs, names, views, foreign.heads)
     return replace(forecast, notes=(*forecast.notes, *foreign.notes))
 
 
 def add_forecast(
-    session: Session, found: Sequence[FeatureStatus], foreign: ForeignHeads = NO_FOREIGN
+    session: Session, found: Sequence[FeatureStatus], foreign: ForeignHeads | None = None
 ) -> list[FeatureStatus]:
     """The same, each with the conflicts that are expected of it."""
     views = {status.feature.name: status.view for status in found}
     forecast = forecast_features(session, views, views, foreign)
+    if forecast is None:
+        return list(found)
     return [
         replace(status, forecast=forecast.select_feature(status.feature.name)) for status in found
     ]

@@ -17,6 +17,12 @@ LAND = "land"  # where a cell is that was not landed; no phase of a spec
 AFTER_PHASES = (LAND, FOLLOW)  # what holds a cell there says no phase of it
 
 
+def describe_resolved(details: LandDone | LandUndone) -> str:
+    """How conflicts were resolved on the way, as a further clause; "" where there were none."""
+    found = [str(one) for one in details.resolved or ()]
+    return f"; conflicts resolved by {', by '.join(found)}" if found else ""
+
+
 def apply_landing(
     cell: CellView, details: LandDone | LandKept | LandParked | LandUndone | LandWaits, event: Event
 ) -> CellView:
@@ -45,7 +51,7 @@ def apply_landing(
             hint=details.hint,
             finished_at=event.ts,
         )
-    where = f"{details.target} at {(details.commit or '')[:12]}"
+    where = f"{details.target} at {(details.commit or '')[:12]}{describe_resolved(details)}"
     if isinstance(details, LandDone):
         state, reason = CellState.LANDED, f"landed on {where}"
     else:

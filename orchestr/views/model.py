@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestr.cell.notes import NO_NOTES, ProofNotes
 from orchestr.cell.removed_cells import RemovedCell
-from orchestr.landing.forecast import NO_FORECAST, ConflictForecast
 from orchestr.plan.dag import FeaturePlan
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Feature
@@ -20,6 +19,9 @@ from orchestr.state.cell_state import describe_cell, interpret_view
 from orchestr.state.replay import CellState, CellView, FeatureState, FeatureView, summarize_states
 from orchestr.state.view import READS
 from orchestr.views.terminal.text import clean_line, format_dollars, format_tokens
+
+if TYPE_CHECKING:  # most commands make no forecast, and start without what makes it
+    from orchestr.landing.forecast import ConflictForecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class FeatureStatus:
     live: str | None = None
     cross: tuple[CrossFacts, ...] = ()
     removed: tuple[RemovedCell, ...] = ()  # that are built, and that no spec names
-    forecast: ConflictForecast = NO_FORECAST  # of what concerns this feature
+    forecast: ConflictForecast | None = None  # of what concerns it, where a command made one
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view", interpret_view(self.view, self.plan))

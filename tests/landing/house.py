@@ -39,14 +39,15 @@ class Yard(House):
     def ready(
         cls, root: Path, cells: Mapping[str, Mapping[str, Any]] = CHAIN, *, build: bool = True,
         landing: Mapping[str, Any] | None = None, repos: tuple[str, ...] = ("app", "web"),
-        scripts: Mapping[str, str] | None = None,
+        scripts: Mapping[str, str] | None = None, repo: Mapping[str, Any] | None = None,
     ) -> Yard:  # fmt: skip
-        """Built: every cell has its pull request. ``scripts``: what a cell's agent does."""
+        """Built: every cell has its pull request. ``scripts``: what a cell's agent does; ``repo``:
+        more settings of every repository."""
         check = CHECK.replace("BOOK", str(root / "checks.book")).replace(
             "BEFORE", str(root / "before.sh")
         )
         settings = {
-            "repos": {name: {"land_checks": [check]} for name in repos},
+            "repos": {name: {"land_checks": [check], **(repo or {})} for name in repos},
             "landing": dict(landing or {}),
         }
         made = cls.build(root, cells, agent=PLAIN, repos=repos, settings=settings)
@@ -114,13 +115,15 @@ class Yard(House):
             ]  # fmt: skip
         assert not any(line.startswith("dirty") for line in self.checks())
 
-    def landed(self, cells: Mapping[str, Any] = CHAIN) -> None:
+    def landed(
+        self, cells: Mapping[str, Any] = CHAIN, repos: tuple[str, ...] = ("app", "web")
+    ) -> None:
         """All of it landed, once, and everything says so."""
         assert self.states() == dict.fromkeys(cells, "landed")
         assert {pr["state"] for pr in self.prs().values()} == {"merged"}
         told = [e["cell"] for e in self.journal(kind="land.done")]
         assert sorted(told) == sorted(cells)
-        self.always_green()
+        self.always_green(repos)
         self.sound()
 
     def queue_events(self, name: str) -> list[dict[str, Any]]:

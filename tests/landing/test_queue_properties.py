@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -21,6 +21,7 @@ from orchestr.landing.events import (
     LandingChange,
     Lane,
     QueueRules,
+    Rung,
     Stage,
 )
 from orchestr.landing.queue import Queue, find_obstacle, replay
@@ -45,6 +46,7 @@ class Case:
     clash: float
     moves: float
     kills: float
+    buttons: frozenset[str] = frozenset()
     harm: float = 0.0
     lies: float = 0.0
 
@@ -77,6 +79,7 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.sampled_from((0.0, 0.05, 0.3))),
         draw(st.sampled_from((0.0, 0.1, 0.4))),
         draw(st.sampled_from((0.0, 0.02, 0.15))),
+        frozenset(lane.repo for lane in lanes if rng.random() < 0.3),
         draw(st.sampled_from((0.0, 0.1, 0.4))),
         draw(st.sampled_from((0.0, 0.5))),
     )
@@ -84,8 +87,8 @@ def cases(draw: st.DrawFn) -> Case:
 
 def world_of(case: Case) -> World:
     rng = random.Random(case.seed)
-    world = World(rng, list(case.changes), moves=case.moves, kills=case.kills,
-                  lies=case.lies)  # fmt: skip
+    world = World(rng, list(case.changes), buttons=case.buttons, moves=case.moves,
+                  kills=case.kills, lies=case.lies)  # fmt: skip
     keys = [c.key for c in case.changes]
     for change in case.changes:
         if rng.random() < case.bad:
@@ -98,6 +101,8 @@ def world_of(case: Case) -> World:
             if one.lane == other.lane and rng.random() < case.clash:
                 kind = world.clash if rng.random() < 0.5 else world.conflict
                 kind.add(frozenset((one.key, other.key)))
+                climbs = [(r, rng.random() < 0.6) for r in list(Rung)[1:] if rng.random() < 0.4]
+                world.climbs[frozenset((one.key, other.key))] = tuple(climbs)
     world.harm = {(one, other) for one in keys for other in keys
                   if one != other and rng.random() < case.harm / len(keys)}  # fmt: skip
     assert len(keys) == len(set(keys))
@@ -136,6 +141,8 @@ def test_the_same_in_many_more_worlds(case: Case, rules: QueueRules) -> None:
 
 
 def holds(case: Case, rules: QueueRules) -> None:
+    if case.buttons:  # a forge merges one pull request at a time
+        rules = replace(rules, buttons=case.buttons, batch=1)
     world = world_of(case)
     q, journal = world.run(rules)
     at_rest(q)

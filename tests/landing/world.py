@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from orchestr.landing.actions import (
     Action,
     CheckCandidate,
+    Generate,
     LandCandidate,
     MakeCandidate,
     RecordEvent,
     RepairChange,
     Retarget,
+    UpdateBranch,
     Verify,
 )
 from orchestr.landing.causes import Cause
@@ -27,6 +29,7 @@ from orchestr.landing.events import (
     Checked,
     Conflicted,
     Event,
+    HeadMoved,
     Landed,
     LandingChange,
     LandIntended,
@@ -40,6 +43,7 @@ from orchestr.landing.events import (
     Repaired,
     RepairStarted,
     Retargeted,
+    Rung,
     Started,
     TargetSeen,
     Trouble,
@@ -47,13 +51,15 @@ from orchestr.landing.events import (
 )
 from orchestr.landing.queue import Queue, apply_event, replay
 
+ORDER = tuple(Rung)
 KILLS = 30  # processes that are killed in one world at most
 
 
 @dataclass
 class World:
     """``bad``: heads that are red by themselves; ``clash``: pairs that are red or (``conflict``)
-    cannot be merged together; ``cures``: how many repairs a bad change needs (99: no end).
+    cannot be merged together, but by ``climbs`` (each rung that makes something of them, and
+    whether that is right); ``cures``: how many repairs a bad change needs (99: no end).
     ``harm``: (key, cause): red while what has landed of the cause, or its head where nothing has,
     is not cured. ``lies``: how often the output of what is red names others, who did nothing.
     """
@@ -63,8 +69,10 @@ class World:
     bad: set[str] = field(default_factory=set)
     clash: set[frozenset[str]] = field(default_factory=set)
     conflict: set[frozenset[str]] = field(default_factory=set)
+    climbs: dict[frozenset[str], tuple[tuple[Rung, bool], ...]] = field(default_factory=dict)
     cures: dict[str, int] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)  # agents that give up
+    buttons: frozenset[str] = frozenset()  # repositories whose forge makes the merge
     harm: set[tuple[str, str]] = field(default_factory=set)
     lies: float = 0.0
     moves: float = 0.0  # how often somebody else moves a target before a push
@@ -72,6 +80,10 @@ class World:
     tips: dict[Lane, str] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     content: dict[str, tuple[str, ...]] = field(default_factory=dict)  # commit -> keys in it
+    wrong: set[str] = field(default_factory=set)  # commits that a rung resolved wrongly
+    half: set[str] = field(default_factory=set)  # commits that a generator has to finish
+    resolved: set[str] = field(default_factory=set)  # commits that git alone cannot make
+    taken: dict[str, tuple[str, ...]] = field(default_factory=dict)  # head -> keys of the target
     green: set[str] = field(default_factory=set)
     landings: list[tuple[Lane, str, str, tuple[Part, ...]]] = field(default_factory=list)
     checks: int = 0
@@ -101,15 +113,45 @@ class World:
 
     # --- performing ------------------------------------------------------------------------
 
-    def make(self, spec: CandidateSpec) -> Event:
-        content = self.content[spec.base]
-        for key in spec.keys:
-            if any(frozenset((key, other)) in self.conflict for other in content):
-                return Conflicted(spec, key, ("a.txt",))
+    def make(self, spec: CandidateSpec, above: Rung | None = None) -> Event:
+        content, name, rung = self.content[spec.base], spec.base, Rung.GIT
+        wrong = half = False
+        for key, head in spec.parts:
+            others = [o for o in content if o not in self.taken.get(head, ())]
+            pairs = [frozenset((key, o)) for o in others if frozenset((key, o)) in self.conflict]
+            for pair in pairs:
+                known = [(r, right) for r, right in self.climbs.get(pair, ())
+                         if above is None or ORDER.index(r) > ORDER.index(above)]  # fmt: skip
+                if not known or (known[0][0] is Rung.REGENERATE and len(spec.parts) > 1):
+                    return Conflicted(spec, key, ("a.txt",), "red" if above else "")
+                rung = max(rung, known[0][0], key=ORDER.index)
+                name = f"{name}~{known[0][0]}"
+                wrong |= not known[0][1]
+                half |= known[0][0] is Rung.REGENERATE
             content = (*content, key)
-        name = f"{spec.base}/" + "+".join(f"{k}={h}" for k, h in spec.parts)
+            name = f"{name}/{key}={head}"
         self._commit(name, spec.base, content)
-        return Made(spec, name, f"tree of {name}")
+        self.wrong |= {name} if wrong else set()
+        self.half |= {name} if half else set()
+        self.resolved |= {name} if rung else set()
+        files = ("a.txt",) if rung else ()
+        return Made(spec, name, f"tree of {name}", rung, files, files if half else ())
+
+    def generate(self, spec: CandidateSpec, commit: str) -> Event:
+        if self.rng.random() < 0.3:  # its generator fails
+            return self.make(spec, Rung.REGENERATE)
+        name = self._commit(f"{commit}!", spec.base, self.content[commit])
+        self.wrong |= {name} if commit in self.wrong else set()
+        self.resolved.add(name)
+        return Made(spec, name, f"tree of {name}", Rung.REGENERATE, ("a.txt",))
+
+    def update_branch(self, spec: CandidateSpec, commit: str) -> Event:
+        ((key, head),) = spec.parts
+        assert commit in self.green and commit in self.resolved
+        self.taken[f"{head}^"] = self.content[spec.base]
+        if head in self.bad:
+            self.bad.add(f"{head}^")
+        return HeadMoved(key, f"{head}^")
 
     def seen_head(self, q: Queue, key: str) -> str:
         """What a check sees of another change: what has landed of it, else its head."""
@@ -117,7 +159,7 @@ class World:
         return landed[-1] if landed else q.items[key].change.head
 
     def is_cured(self, key: str, head: str) -> bool:
-        return int(head.rpartition("#")[2]) >= self.cures.get(key, 99)
+        return int(head.rpartition("#")[2].rstrip("^")) >= self.cures.get(key, 99)
 
     def find_causes(self, q: Queue, key: str, head: str, red: bool) -> list[Cause]:
         """Who is to blame, and who is named without blame."""
@@ -136,7 +178,7 @@ class World:
         content = self.content[commit]
         heads = dict(spec.parts)
         red = any(head in self.bad for head in heads.values())
-        red |= any(pair <= set(content) for pair in self.clash)
+        red |= any(pair <= set(content) for pair in self.clash) or commit in self.wrong
         causes = [c for key, head in spec.parts for c in self.find_causes(q, key, head, red)]
         red |= bool(causes)
         if not red:
@@ -151,6 +193,8 @@ class World:
         if tip != spec.base:
             return NotLanded(spec, tip)
         assert commit in self.green, f"{commit} lands and was not checked green"
+        assert commit not in self.half | self.wrong
+        assert commit not in self.resolved or spec.lane.repo not in self.buttons
         landed = {part for *_, parts in self.landings for part in parts}
         for part in spec.parts:
             before = {key for key, _ in landed} | set(spec.keys[: spec.parts.index(part)])
@@ -174,11 +218,17 @@ class World:
 
     def perform(self, q: Queue, action: Action) -> Event:
         match action:
-            case MakeCandidate(spec):
-                return self.make(spec)
+            case MakeCandidate(spec, above, _):
+                return self.make(spec, above)
+            case Generate(spec, commit, _):
+                assert commit in self.half
+                return self.generate(spec, commit)
+            case UpdateBranch(spec, commit):
+                return self.update_branch(spec, commit)
             case CheckCandidate(spec, commit, _):
                 assert not is_doomed(q, spec), f"{commit} is asked about and nobody needs it"
                 mine = {k for k, i in q.items.items() if i.change.lane == spec.lane}
+                assert commit not in self.half
                 assert set(self.content[commit]) == keys_in_candidate(q, spec) & mine
                 return self.check(q, spec, commit)
             case LandCandidate(spec, commit, intended):

@@ -140,7 +140,8 @@ def cross_check_entries(page: FeaturePage) -> list[CrossCheckEntry]:
 def conflict_entries(page: FeaturePage) -> list[ConflictEntry]:
     """What a landing is expected to meet, what needs an agent or a person first."""
     name = page.status.feature.name
-    found = sorted(page.status.forecast.conflicts, key=lambda one: not one.left)
+    forecast = page.status.forecast
+    found = sorted(forecast.conflicts if forecast else (), key=lambda one: not one.left)
     return [
         ConflictEntry(
             shown_name(one.pair.second, name),

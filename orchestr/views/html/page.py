@@ -137,7 +137,7 @@ def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str
         "cross": history.cross_check_entries(page),
         "landings": history.landing_entries(page),
         "conflicts": history.conflict_entries(page),
-        "forecast_notes": status.forecast.notes,
+        "forecast_notes": status.forecast.notes if status.forecast else (),
         "live": live,
         "policy": security_policy(live),
         "version": _version_text(),

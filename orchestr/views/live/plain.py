@@ -63,6 +63,7 @@ from orchestr.state.events import Event
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandKept, LandWaits
+from orchestr.state.landing_transitions import describe_resolved
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
 
@@ -250,7 +251,8 @@ def _event_words(event: Event) -> list[str]:
         case LandAllowed():
             return [f"may land in spite of red cross checks: {headline(details.reason)}"]
         case LandDone():
-            return [f"landed on {_text(details.target)} at {_text(details.commit)[:10]}"]
+            more = describe_resolved(details)
+            return [f"landed on {_text(details.target)} at {_text(details.commit)[:10]}{more}"]
         case LandUndone():
             commit = _text(details.commit)[:10]
             return [f"rolled back on {_text(details.target)} at {commit}"]

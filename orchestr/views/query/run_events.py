@@ -24,6 +24,7 @@ from orchestr.state.event_details import (
 from orchestr.state.events import Event, EventKind
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.landing_details import LandWaits
+from orchestr.state.landing_transitions import describe_resolved
 from orchestr.state.spans import parse_time
 from orchestr.state.timeline import Span, SpanKind, Timeline
 from orchestr.views.run_report.model import (
@@ -104,8 +105,9 @@ def _describe_action(event: Event) -> str:
             return f"opened {'the draft ' if draft else ''}{url}"
         case PrUpdated(url=url):
             return f"updated {url}"
-        case LandDone(target=target, before=before, commit=commit):
-            return f"moved {target} from {(before or '')[:10]} to {(commit or '')[:10]}"
+        case LandDone(target=target, before=before, commit=commit) as done:
+            moved = f"moved {target} from {(before or '')[:10]} to {(commit or '')[:10]}"
+            return moved + describe_resolved(done)
         case LandUndone(target=target, commit=commit):
             return f"reverted on {target}, at {(commit or '')[:10]}"
         case LandUpdate(new=new):
@@ -123,9 +125,11 @@ def list_landings(events: Iterable[Event]) -> Iterator[LandingLine]:
         match event.details:
             case LandDone() | LandUndone() as done:
                 what = "landed" if isinstance(done, LandDone) else "rolled back"
+                reason = describe_resolved(done).removeprefix("; ")
                 found[event.cell] = LandingLine(
-                    event.cell, what, done.target or "", done.commit or "", done.before or ""
-                )
+                    event.cell, what, done.target or "", done.commit or "", done.before or "",
+                    reason,
+                )  # fmt: skip
             case LandParked(reason=reason, hint=hint):
                 found[event.cell] = LandingLine(
                     event.cell, "not landed", reason=reason or "", hint=hint or ""

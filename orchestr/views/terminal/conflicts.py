@@ -5,22 +5,25 @@ Pure. `orchestr.landing.forecast` says what is expected.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestr.landing.forecast import ConflictForecast, ExpectedConflict, HeadKind, PublishedHead
 from orchestr.state.states import CellState
 from orchestr.views.terminal.text import clean_line
+
+if TYPE_CHECKING:
+    from orchestr.landing.forecast import ConflictForecast, ExpectedConflict, PublishedHead
 
 FILES = 3  # named in a line
 LINES = 10  # conflicts that a text shows
 
 
 def conflict_lines(
-    forecast: ConflictForecast, feature: str = "", cell: str = "", *, indent: str = ""
+    forecast: ConflictForecast | None, feature: str = "", cell: str = "", *, indent: str = ""
 ) -> list[str]:
     """A line a conflict and its hint, then the notes. ``feature``: whose cells need no feature in
     their names; ``cell``: only what concerns it."""
+    if forecast is None:
+        return []
     name = f"{feature}:{cell}"
     found = [one for one in forecast.conflicts if not cell or name in one.names]
     found.sort(key=lambda one: not one.left)
@@ -45,12 +48,12 @@ def conflict_words(one: ExpectedConflict, feature: str = "") -> str:
 
 def shown_name(head: PublishedHead, feature: str = "") -> str:
     """A head as a person knows it."""
-    if head.kind is HeadKind.TARGET:
+    if head.kind.value == "target":
         return str(head.lane)
     return clean_line(head.name.removeprefix(f"{feature}:") if feature else head.name)
 
 
-def conflicts_json(conflicts: Sequence[ExpectedConflict]) -> list[dict[str, Any]]:
+def conflicts_json(forecast: ConflictForecast | None) -> list[dict[str, Any]]:
     """Every conflict as docs/json.md describes it."""
     return [
         {
@@ -66,5 +69,5 @@ def conflicts_json(conflicts: Sequence[ExpectedConflict]) -> list[dict[str, Any]
             "outcome": one.outcome,
             "hint": one.hint or None,
         }
-        for one in conflicts
+        for one in (forecast.conflicts if forecast is not None else ())
     ]

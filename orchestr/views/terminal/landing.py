@@ -15,11 +15,14 @@ from orchestr.landing.events import (
     Conflicted,
     Event,
     GroupOpened,
+    HeadMoved,
     Landed,
+    Made,
     NotLanded,
     Parked,
     Repaired,
     RepairStarted,
+    Rung,
     Split,
     Trouble,
 )
@@ -41,6 +44,7 @@ class LandingRow:
     why: str = ""
     hint: str = ""
     link: str = ""
+    resolved: str = ""  # how its conflicts were resolved
 
 
 def event_line(event: Event, *, many: bool = False) -> str | None:
@@ -55,6 +59,15 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
         return key.replace("/", ":") if many else key.partition("/")[2]
 
     match event:
+        case Made(_, _, _, rung, resolved, generating) if generating:
+            return labelled_line(
+                event.spec, "generate", f"writes {', '.join(generating[:5])} again"
+            )
+        case Made(spec, _, _, rung, resolved) if rung is not Rung.GIT:
+            what = f"its conflict in {', '.join(resolved[:5])} by {rung}"
+            return labelled_line(spec, "resolved", what)
+        case HeadMoved(key, head):
+            return labelled_line(key, "updated", f"its branch has that merge, at {head[:12]}")
         case Checked(spec, commit, True, detail):
             return labelled_line(
                 spec, "green", f"{spec.lane} at {commit[:12]} ({first_line(detail)})"
@@ -114,6 +127,7 @@ def summary_text(
     for row in rows:
         symbol, words, style = _state_look(row, done)
         note = row.link if row.state != "waiting" else row.why
+        note += f"  (resolved by {row.resolved})" if row.resolved else ""
         shown.append((row.name, f"{symbol} {words}", row.target, row.commit[:12] or "-", note))
         styles.append((f"{symbol} {words}", style))
     lines = format_table(("CELL", "STATE", "TARGET", "COMMIT", ""), shown)
@@ -158,6 +172,7 @@ def preview_text(rows: Sequence[LandingRow], *, undo: bool = False) -> str:
     shown = []
     for number, row in enumerate(rows, start=1):
         note = row.why or ("nothing left to land" if not row.commit else "")
+        note = note or (f"resolved by {row.resolved}" if row.resolved else "")
         shown.append((f"{number:2}", row.name, row.target, row.state, row.commit[:12] or "-", note))
     lines = format_table(("  ", "CELL", "TARGET", "STATE", "CANDIDATE", ""), shown)
     bad = sum(row.state != "ready" for row in rows)

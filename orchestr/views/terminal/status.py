@@ -66,7 +66,7 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
             {"repo": c.repo, "passed": c.passed, "told": c.told or None, "commit": c.commit or None}
             for c in status.cross
         ],
-        "conflicts": conflicts_json(status.forecast.conflicts),
+        "conflicts": conflicts_json(status.forecast),
         "removed": [
             {"name": c.name, "repo": c.repo or None, "branch": c.branch or None, "pr": c.url,
              "worktree": c.worktree}

@@ -1,0 +1,68 @@
+"""What a landing would do, shown without doing it; and changes by the names that people know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from orchestr.cell.ownership import format_paths
+from orchestr.errors import ExitCode
+from orchestr.landing import changes
+from orchestr.landing.events import CandidateSpec, Event, Stage
+from orchestr.landing.land import Lander
+from orchestr.landing.queue import find_obstacle
+from orchestr.views.terminal.landing import LandingRow, preview_text
+from orchestr.views.terminal.output import write_stdout
+
+
+def print_preview(lander: Lander) -> int:
+    """The order and the conflicts, found by making the candidates; nothing is checked, moved or
+    journalled.
+    """
+    lander.book = _NullJournal()  # type: ignore[assignment]
+    lander.begin_landing()
+    queue = lander.queue
+    tips = dict(queue.tips)
+    mine = [i for i in queue.items.values() if not i.frozen and i.stage is not Stage.LANDED]
+    mine.sort(key=lambda i: (i.seq == 0, i.seq, i.change.order))
+    many = len(lander.runs) > 1
+    rows = []
+    for item in mine:
+        change = item.change
+        row = LandingRow(change_name(change.key, many), str(change.lane), "ready")
+        why = find_obstacle(queue, item) if item.stage is Stage.WAITING else None
+        if why:
+            rows.append(replace(row, state="waiting", why=replace_change_keys(why, many)))
+            continue
+        spec = CandidateSpec(change.lane, ((change.key, change.head),), tips[change.lane])
+        built = changes.assemble_candidate(lander, spec)
+        if built.commit is None:
+            paths = ", ".join(built.conflicts[:5])
+            rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
+            continue
+        tips[change.lane] = built.commit
+        how = f"{built.rung}: {format_paths(built.resolved)}" if built.resolved else ""
+        commit = "" if built.commit == spec.base else built.commit
+        rows.append(replace(row, commit=commit, resolved=how))
+    write_stdout(preview_text(rows, undo=lander.undo))
+    return int(ExitCode.FAILED if any(row.state != "ready" for row in rows) else ExitCode.DONE)
+
+
+class _NullJournal:
+    def append(self, event: Event) -> None:
+        """A preview writes nothing down."""
+
+
+def change_name(key: str, many: bool) -> str:
+    """A change as a person knows it; a rollback's is that of its cell."""
+    feature, _, cell = key.partition("~")[0].partition("/")
+    return f"{feature}:{cell}" if many else cell
+
+
+def replace_change_keys(text: str, many: bool) -> str:
+    """A reason with the keys of other changes as people write them."""
+    return re.sub(
+        r"^it (needs|waits for) ([^\s,]+),",
+        lambda m: f"it {m[1]} {change_name(m[2], many)},",
+        text,
+    )
