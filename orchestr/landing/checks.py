@@ -79,12 +79,13 @@ class CheckOrder:
 @dataclass(frozen=True, slots=True)
 class CandidateVerdict:
     """The verdict on one candidate; ``detail`` is the evidence when it is red, else a note.
-    ``named``: the files that its output names where it is about what is red; ``mentioned``: all
-    that it names.
+    ``seconds``: what those checks took that ran; 0 when all results were known. ``named``: the
+    files that its output names where it is about what is red; ``mentioned``: all that it names.
     """
 
     green: bool
     detail: str = ""
+    seconds: float = 0.0
     named: tuple[str, ...] = ()
     mentioned: tuple[str, ...] = ()
 
@@ -180,10 +181,12 @@ def combine_results(
     """
     if not results or results[-1].stopped:
         raise Interrupted("stopped; the same command goes on")
+    seconds = sum(result.seconds for result in results if not result.cached)
     if all_passed(results):
         known = sum(result.cached for result in results)
         note = f"{len(results)} check{'s' if len(results) > 1 else ''}"
-        return CandidateVerdict(True, f"{note}, {known} known from this tree" if known else note)
+        note = f"{note}, {known} known from this tree" if known else note
+        return CandidateVerdict(True, note, seconds)
     if not any(result.is_red for result in results):
         missing = "; ".join(f"{r.name}: {r.detail}" for r in results if r.unavailable)
         raise NotEvaluated(
@@ -191,9 +194,8 @@ def combine_results(
         )
     text = f"{summarize_results(results)}\n\n{evidence_text(results, rename=rename)}"
     logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
-    return CandidateVerdict(
-        False, f"{text[:EVIDENCE]}\n{logs}".strip(), *_find_named_files(results)
-    )
+    evidence = f"{text[:EVIDENCE]}\n{logs}".strip()
+    return CandidateVerdict(False, evidence, seconds, *_find_named_files(results))
 
 
 def _find_named_files(results: Sequence[SuiteResult]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -61,7 +61,8 @@ class LandingChange:
     ``order`` is the place in the plan; every change stands behind all that it ``needs``.
     ``group`` is the feature. ``hold`` says why it must not land by itself (a phase is not done, an
     approval is missing); "" when nothing speaks against it. ``paths`` are those it changes, None
-    when unknown; they count only with `QueueRules.disjoint`.
+    when unknown; they count only with `QueueRules.disjoint`. ``risk`` is the probability that it is
+    red on its target by itself (`orchestr.landing.likelihood`), None when unknown.
     """
 
     key: str
@@ -73,13 +74,15 @@ class LandingChange:
     hold: str = ""
     paths: frozenset[str] | None = None
     reverts: str = ""
+    risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
     """``window``: candidates at once in a lane at the start, ``floor`` its least; ``batch``: the
-    most changes in one candidate; ``repairs``: how often a change's own agent may try again;
-    ``disjoint``: changes of different paths are not checked on top of each other; ``buttons``: the
+    most changes in one candidate; ``adapt``: fewer, by what the landing shows; ``repairs``: how
+    often a change's own agent may try again; ``disjoint``: changes of different paths are not
+    checked on top of each other; ``machines``: checks at once, 0 when unknown; ``buttons``: the
     repositories whose forge makes the merge.
     """
 
@@ -89,6 +92,8 @@ class QueueRules:
     batch: int = 1
     repairs: int = 2
     disjoint: bool = False
+    machines: int = 0
+    adapt: bool = False
     buttons: frozenset[str] = frozenset()
 
 
@@ -206,14 +211,15 @@ class HeadMoved:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The verdict on exactly this commit. ``causes``: the changes that the output of what is red
-    names, as `choose_causes` has them.
+    """The verdict on exactly this commit; ``seconds``: what it took, 0 when unknown. ``causes``:
+    the changes that the output of what is red names, as `choose_causes` has them.
     """
 
     spec: CandidateSpec
     commit: str
     green: bool
     detail: str = ""
+    seconds: float = 0.0
     causes: tuple[Cause, ...] = ()
 
 

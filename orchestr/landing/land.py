@@ -56,6 +56,7 @@ from orchestr.landing.events import (
     Trouble,
     Verified,
 )
+from orchestr.landing.evidence import rate_changes
 from orchestr.landing.finish_updates import finish_updates
 from orchestr.landing.hold_candidates import (
     hold_known_candidates,
@@ -153,7 +154,7 @@ class Lander(LandingSession):
         workers.kill_leftover_checks(self)
         groups = tuple(self._group_name(run) for run in self.runs)
         self.append(Started(groups))
-        offers = [offer for run in self.runs for offer in self._list_offers(run)]
+        offers = rate_changes(self, [o for run in self.runs for o in self._list_offers(run)])
         lanes = dict.fromkeys([offer.change.lane for offer in offers])
         lanes |= dict.fromkeys(self.queue.intents)
         tips = {lane: self.fetch_target_tip(lane) for lane in lanes if lane.target}
@@ -361,7 +362,8 @@ class Lander(LandingSession):
                 self.warn,
             )
             if head is not None:
-                found += [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
+                offers = [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
+                found += rate_changes(self, offers)
         return [*found, Retargeted(key)]
 
     def _verify_landing(self, key: str) -> list[Event]:

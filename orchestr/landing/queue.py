@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from orchestr.landing.causes import Blamed, Cause, list_paths
+from orchestr.landing.causes import Blamed, list_paths
 from orchestr.landing.events import (
     Candidate,
     CandidateSpec,
@@ -51,7 +51,10 @@ from orchestr.landing.events import (
     Trouble,
     Verified,
 )
-from orchestr.landing.queue_item import QueueItem
+from orchestr.landing.queue_item import QueueItem, has_landed_anew, is_under_way, park_change
+
+SLOW_CHECK = 60.0  # s; below it a batch saves less than the round costs in which it is halved
+FIRST_BATCH = 2  # of a landing that adapts; doubled by each that lands, 1 after one that is red
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,21 @@ class Queue:
     intents: Mapping[Lane, tuple[CandidateSpec, str]] = field(default_factory=dict)
     groups: Mapping[str, bool] = field(default_factory=dict)  # True: its first push may happen
     seq: int = 0
+    wave: int = 0  # one more with each candidate that is made
+    batches: Mapping[Lane, int] = field(default_factory=dict)
+    check_seconds: Mapping[Lane, float] = field(default_factory=dict)
+    green: int = 0  # changes that landed since the start of this process
+    red: int = 0  # and that were red on their target
 
     def window_size(self, lane: Lane) -> int:
         return self.windows.get(lane, self.rules.window)
+
+    def batch_size(self, lane: Lane) -> int:
+        """The most changes in one candidate of the lane now."""
+        if not self.rules.adapt:
+            return self.rules.batch
+        slow = self.check_seconds.get(lane, 0.0) >= SLOW_CHECK
+        return min(self.rules.batch, self.batches.get(lane, FIRST_BATCH)) if slow else 1
 
 
 def replay(events: Iterable[Event], rules: QueueRules | None = None) -> Queue:
@@ -100,6 +115,7 @@ def _fold_event(q: Queue, event: Event) -> Queue:
         case TargetSeen(lane, tip):
             return _with_target_tip(q, lane, tip)
         case Made(spec, commit, tree, rung, resolved, generating, steps):
+            q = replace(q, wave=q.wave + 1)
             made = Candidate(spec, commit, tree, rung=rung, resolved=resolved,
                              generating=generating, steps=steps)  # fmt: skip
             return _with_candidate(q, made)
@@ -110,7 +126,8 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             item = q.items[key]
             change = replace(item.change, head=head, paths=paths, hold="")
             return _with_items(q, replace(item, change=change))
-        case Checked(spec, commit, green, detail, causes):
+        case Checked(spec, commit, green, detail, seconds, causes):
+            q = _with_check_seconds(q, spec.lane, seconds)
             known = q.candidates.get(spec)
             if known is None or known.commit != commit:
                 return q
@@ -130,16 +147,18 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             q = _with_target_tip(_without_intent(q, spec), spec.lane, tip)
             if refused:
                 for key in spec.keys:
-                    q = _park_item(q, key, Trouble.RED, refused)
+                    q = _with_items(q, *park_change(q.items, key, Trouble.RED, refused))
             return q
         case Split(spec):
             half = max(1, len(spec.parts) // 2)
             q = _with_items(
                 q, *(replace(q.items[k], limit=half) for k in spec.keys if k in q.items)
             )
+            q = replace(q, batches={**q.batches, spec.lane: 1})
             return _with_halved_window(q, spec.lane)
         case RepairStarted(key, trouble, number, detail):
             item = q.items[key]
+            q = _with_red(q, item, trouble)
             begun = item.with_new_work() if item.stage is Stage.LANDED else item
             q = _with_items(q, replace(begun, stage=Stage.REPAIRING, repairs=number,
                                        trouble=trouble, detail=detail, limit=1))  # fmt: skip
@@ -158,7 +177,8 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_items(q, replace(item, change=change, stage=Stage.WAITING))
         case Parked(key, trouble, reason, cause):
             failed = q.items[key].stage is Stage.QUEUED
-            q = _park_item(q, key, trouble, reason, cause)
+            q = _with_red(q, q.items[key], trouble)
+            q = _with_items(q, *park_change(q.items, key, trouble, reason, cause))
             return _with_halved_window(q, q.items[key].change.lane) if failed else q
         case Retargeted(key):
             return _with_items(q, replace(q.items[key], tidy=max(1, q.items[key].tidy)))
@@ -181,19 +201,10 @@ def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
     for key, item in q.items.items():
         asked = item.change.group in groups
         stage = Stage.WAITING if asked and item.stage is Stage.PARKED else item.stage
-        blames = item.blames if _is_under_way(q, item.blames, groups) else None
+        blames = item.blames if is_under_way(q.items, item.blames, groups) else None
         items[key] = replace(item, stage=stage, frozen=not asked, blames=blames, blame_failed="")
     kept = {spec: one for spec, one in _standing_candidates(q).items() if not one.failed}
-    return replace(q, items=items, windows={}, candidates=kept)
-
-
-def _is_under_way(q: Queue, cause: Cause | None, groups: tuple[str, ...]) -> bool:
-    """Whether a cause is being repaired, or its new head is on its way, in these groups."""
-    item = q.items.get(cause.key) if cause is not None else None
-    if cause is None or item is None or item.change.group not in groups:
-        return False
-    on_its_way = item.stage in (Stage.QUEUED, Stage.WAITING) and item.change.head != cause.head
-    return item.stage is Stage.REPAIRING or on_its_way
+    return replace(q, items=items, windows={}, candidates=kept, batches={}, green=0, red=0)
 
 
 def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
@@ -238,21 +249,29 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
                            first=undone.first or start, landed="", earlier=())  # fmt: skip
             q = _with_items(q, back)
     window = min(q.rules.ceiling, q.window_size(spec.lane) + 1)
-    return _with_target_tip(
-        replace(q, windows={**q.windows, spec.lane: window}), spec.lane, event.tip
+    batch = q.batches.get(spec.lane, FIRST_BATCH)
+    if len(spec.parts) >= min(batch, q.rules.batch):
+        batch = min(2 * batch, q.rules.batch)
+    q = replace(
+        q,
+        windows={**q.windows, spec.lane: window},
+        batches={**q.batches, spec.lane: batch},
+        green=q.green + len(spec.parts),
     )
+    return _with_target_tip(q, spec.lane, event.tip)
 
 
-def _park_item(q: Queue, key: str, trouble: Trouble, reason: str, cause: str = "") -> Queue:
-    """It is left to a person; one that has landed stays landed. What waits for it waits no more."""
-    item = replace(q.items[key], detail=reason, blames=None, blame_failed="", cause=cause)
-    if item.is_repair_of_landed:
-        item = item.as_it_landed()
-    else:
-        item = replace(item, stage=Stage.PARKED, trouble=trouble)
-    behind = [one for one in q.items.values() if one.blames and one.blames.key == key]
-    why = reason.partition("\n")[0].rstrip(":") or "it was left to a person"
-    return _with_items(q, item, *(replace(one, blame_failed=why) for one in behind))
+def _with_red(q: Queue, item: QueueItem, trouble: Trouble) -> Queue:
+    """Count a change that was red on its target."""
+    return replace(q, red=q.red + (trouble is Trouble.RED and item.stage is Stage.QUEUED))
+
+
+def _with_check_seconds(q: Queue, lane: Lane, seconds: float) -> Queue:
+    """What a check takes there; the newest count for half. One that was known took no time."""
+    if not seconds:
+        return q
+    before = q.check_seconds.get(lane, seconds)
+    return replace(q, check_seconds={**q.check_seconds, lane: (before + seconds) / 2})
 
 
 def _with_items(q: Queue, *items: QueueItem) -> Queue:
@@ -264,7 +283,8 @@ def _with_candidate(q: Queue, candidate: Candidate) -> Queue:
 
 
 def _with_halved_window(q: Queue, lane: Lane) -> Queue:
-    floor = min(q.rules.floor, q.rules.window)
+    # What keeps no machine from its work costs nothing: the likelihood says what is worth a check.
+    floor = min(max(q.rules.floor, q.rules.machines), q.rules.window)
     window = max(floor, q.window_size(lane) // 2)
     return replace(q, windows={**q.windows, lane: window})
 
@@ -313,14 +333,16 @@ def _settle_eligibility(q: Queue) -> Queue:
                 q = replace(q, seq=q.seq + 1)
                 if item.blames is not None:
                     q = _with_red_void(q, item.change.key)
-                q = _with_items(q, replace(item, stage=Stage.QUEUED, seq=q.seq, blames=None))
+                q = _with_items(
+                    q, replace(item, stage=Stage.QUEUED, seq=q.seq, wave=q.wave, blames=None)
+                )
                 changed = True
             elif item.stage is Stage.QUEUED and not eligible:
                 q = _with_items(q, replace(item, stage=Stage.WAITING))
                 changed = True
             elif item.stage is Stage.QUEUED and _overtakes_its_needs(q, item):
                 q = replace(q, seq=q.seq + 1)
-                q = _with_items(q, replace(item, seq=q.seq))
+                q = _with_items(q, replace(item, seq=q.seq, wave=q.wave))
                 changed = True
     return q
 
@@ -339,11 +361,6 @@ def _overtakes_its_needs(q: Queue, item: QueueItem) -> bool:
     return any(n.stage is Stage.QUEUED and n.seq > item.seq for n in needs)
 
 
-def _has_landed_anew(q: Queue, cause: Cause) -> bool:
-    item = q.items.get(cause.key)
-    return item is not None and item.stage is Stage.LANDED and item.change.head != cause.head
-
-
 def find_obstacle(q: Queue, item: QueueItem) -> str | None:
     """Why a waiting change is not eligible, in words; None when it is."""
     if item.frozen:
@@ -352,7 +369,7 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
         return item.change.hold
     if item.undone and item.undone == item.change.head != item.again:
         return "it was rolled back and has no new head since"
-    if item.blames is not None and not _has_landed_anew(q, item.blames):
+    if item.blames is not None and not has_landed_anew(q.items, item.blames):
         what = list_paths(item.blames.paths)
         return f"it waits for {item.blames.key}, whose change in {what} made it red"
     for need in item.change.needs:

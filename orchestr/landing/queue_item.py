@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from orchestr.landing.causes import Cause
@@ -10,13 +11,15 @@ from orchestr.landing.events import LandingChange, Stage, Trouble
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A change and how far it is. ``seq``: when it became eligible; ``limit``: the most changes in
-    a candidate with it (0: the rules'); ``tidy``: Landed, Retargeted, Verified as 0, 1, 2.
+    """A change and how far it is. ``seq``: when it became eligible, ``wave``: how many candidates
+    had been made by then; ``limit``: the most changes in a candidate with it (0: the rules');
+    ``tidy``: Landed, Retargeted, Verified as 0, 1, 2.
     """
 
     change: LandingChange
     stage: Stage = Stage.WAITING
     seq: int = 0
+    wave: int = 0
     repairs: int = 0
     limit: int = 0
     trouble: Trouble | None = None
@@ -49,3 +52,34 @@ class QueueItem:
         before, after = self.earlier[-1] if self.earlier else ("", "")
         return replace(self, stage=Stage.LANDED, trouble=None, landed="", before=before,
                        after=after, earlier=self.earlier[:-1])  # fmt: skip
+
+
+def park_change(
+    items: Mapping[str, QueueItem], key: str, trouble: Trouble, reason: str, cause: str = ""
+) -> tuple[QueueItem, ...]:
+    """It is left to a person; one that has landed stays landed. What waits for it waits no more."""
+    item = replace(items[key], detail=reason, blames=None, blame_failed="", cause=cause)
+    if item.is_repair_of_landed:
+        item = item.as_it_landed()
+    else:
+        item = replace(item, stage=Stage.PARKED, trouble=trouble)
+    why = reason.partition("\n")[0].rstrip(":") or "it was left to a person"
+    behind = [one for one in items.values() if one.blames and one.blames.key == key]
+    return (item, *(replace(one, blame_failed=why) for one in behind))
+
+
+def is_under_way(
+    items: Mapping[str, QueueItem], cause: Cause | None, groups: tuple[str, ...]
+) -> bool:
+    """Whether a cause is being repaired, or its new head is on its way, in these groups."""
+    item = items.get(cause.key) if cause is not None else None
+    if cause is None or item is None or item.change.group not in groups:
+        return False
+    on_its_way = item.stage in (Stage.QUEUED, Stage.WAITING) and item.change.head != cause.head
+    return item.stage is Stage.REPAIRING or on_its_way
+
+
+def has_landed_anew(items: Mapping[str, QueueItem], cause: Cause) -> bool:
+    """Whether a cause has landed with another head than the one that was to blame."""
+    item = items.get(cause.key)
+    return item is not None and item.stage is Stage.LANDED and item.change.head != cause.head

@@ -52,7 +52,7 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     tree = session.tree_of(action)[1]
     result = check_commit(session, spec, action.commit, tree, session.flying[action])
     if result.green:
-        return Checked(spec, action.commit, True, result.detail)
+        return Checked(spec, action.commit, True, result.detail, result.seconds)
     try:
         causes = find_causes(session, spec, result)
     except GitError as error:
@@ -60,7 +60,7 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     said = describe_causes(spec.keys[0], causes) if len(spec.keys) == 1 else ""
     first, _, rest = result.detail.partition("\n")
     detail = f"{first.rstrip(':')}; {said}\n{rest}".rstrip() if said else result.detail
-    return Checked(spec, action.commit, False, detail, causes)
+    return Checked(spec, action.commit, False, detail, result.seconds, causes)
 
 
 def check_commit(

@@ -18,6 +18,8 @@ HINT = "orchestr land demo pay --dry-run shows what the second meets when the fi
 # Cells that add their line to notes.txt, at the same place, or have a file of their own.
 NOTES = 'echo "$ORCHESTR_CELL" >> notes.txt\n'
 
+FUNCTION = 'printf "def $ORCHESTR_CELL():\\n    return 1\\n" > both.py\n'
+
 
 class Street(Workspace):
     """Three features in one repository; the cells named in ``noting`` change the same file."""
@@ -111,10 +113,18 @@ def test_a_broken_cache_is_made_again(street: Street, text: str) -> None:
 
 
 def test_cells_of_a_feature_and_their_target(tmp_path: Path) -> None:
-    cells = {"api": {}, "ui": {}, "far": {"depends_on": ["ui"]}}
-    street = Street.build(tmp_path / "w", {"demo": cells}, "api", "ui")
+    cells = {"api": {}, "ui": {}, "far": {"depends_on": ["ui"]}, "one": {}, "two": {}}
+    street = Street.make(tmp_path / "w", cells=cells)
+    assert isinstance(street, Street)
+    scripts = {"api": NOTES, "ui": NOTES, "one": FUNCTION, "two": FUNCTION}
+    for cell, text in scripts.items():
+        street.script(cell, text)
+    street.run("run", "demo", code=0)
     try:
-        (row,) = street.conflicts("demo")
+        row, other = street.conflicts("demo")
+        assert (other["first"], other["second"]) == ("demo:one", "demo:two")
+        assert (other["paths"], other["unresolved"]) == (["both.py"], [])
+        assert (other["rung"], other["hint"]) == ("structure", None)
         # What far has from ui is told at ui only.
         assert (row["first"], row["second"]) == ("demo:api", "demo:ui")
         edge = "write `depends_on: [api]` in ui (specs/demo.yaml:14), then: orchestr run demo:ui"
@@ -127,7 +137,12 @@ def test_cells_of_a_feature_and_their_target(tmp_path: Path) -> None:
         git(clone, "push", "--quiet", "origin", "HEAD:main")
         git(clone, "update-ref", "refs/orchestr/base/origin/main", "HEAD")  # as a fetch of ours
         found = {(row["first"], row["second"]): row for row in street.conflicts("demo")}
-        assert set(found) == {("main", "demo:api"), ("main", "demo:ui"), ("demo:api", "demo:ui")}
+        assert set(found) == {
+            ("main", "demo:api"),
+            ("main", "demo:ui"),
+            ("demo:api", "demo:ui"),
+            ("demo:one", "demo:two"),
+        }
         target = found["main", "demo:ui"]
         tip = git(clone, "rev-parse", "HEAD")[:12]
         words = f"git -C {street.worktree('ui')} merge {tip}, then: orchestr run demo:ui"

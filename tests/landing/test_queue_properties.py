@@ -35,6 +35,8 @@ RULES = st.builds(
     batch=st.integers(1, 5),
     repairs=st.integers(0, 2),
     disjoint=st.booleans(),
+    machines=st.sampled_from((0, 1, 2, 4)),
+    adapt=st.booleans(),
 )
 
 
@@ -68,8 +70,11 @@ def cases(draw: st.DrawFn) -> Case:
             paths = frozenset(rng.sample("abcdef", rng.randint(1, 2)))
             hold = "not done" if rng.random() < 0.05 else ""
             known = paths if rng.random() < 0.8 else None
+            risk = rng.choice((None, 0.01, 0.1, 0.5, 0.9))
             changes.append(
-                LandingChange(key, lane, f"{key}#0", order, f"f{group}", needs, hold, known)
+                LandingChange(
+                    key, lane, f"{key}#0", order, f"f{group}", needs, hold, known, risk=risk
+                )
             )
             keys.append(key)
     return Case(

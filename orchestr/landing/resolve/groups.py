@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from orchestr.landing.resolve.languages import PYTHON, SCRIPT, Kind, Language
-from orchestr.landing.resolve.names import name_element
+from orchestr.landing.resolve.names import identify_element, name_element
 from orchestr.landing.resolve.order import find_order, repr_rank
 from orchestr.landing.resolve.sequence import SequenceRules, merge_sequences
 from orchestr.landing.resolve.texts import merge_flag
@@ -49,7 +49,7 @@ def merge_elements(
         return _join_elements(mine, other, language, before, opening)
 
     rules = SequenceRules[Element](
-        identify=lambda element: name_element(element, language),
+        identify=lambda element: identify_element(element, language),
         merge=merge_one,
         same=lambda old, new: (
             "".join(old.source.split()).rstrip(",") == "".join(new.source.split()).rstrip(",")

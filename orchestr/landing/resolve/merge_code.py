@@ -14,9 +14,10 @@ from enum import Enum
 
 from orchestr.landing.resolve.effects import are_independent
 from orchestr.landing.resolve.groups import lay_out_group, merge_elements
-from orchestr.landing.resolve.languages import PYTHON, Kind, Language
-from orchestr.landing.resolve.names import Sort, classify_item
+from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
+from orchestr.landing.resolve.names import Sort, classify_item, decorators_of
 from orchestr.landing.resolve.order import union_imports
+from orchestr.landing.resolve.prose import join_prose
 from orchestr.landing.resolve.python_parts import (
     is_docstring,
     is_from_import,
@@ -47,6 +48,7 @@ class Scope(Enum):
     FUNCTION = "function"
     IMPORTS = "imports"
     DATA = "data"
+    PROSE = "prose"
 
 
 _TYPES = frozenset(
@@ -55,15 +57,19 @@ _TYPES = frozenset(
         "message", "service", "object",
     }
 )  # fmt: skip
+_SAME_NAME = frozenset({"overload", "getter", "setter", "deleter", "register"})
 _EMPTY = Block()
+_LOOSE = (Scope.DATA, Scope.PROSE)  # no order that counts, and nothing is run
 Nodes = tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class TreeMerge:
-    """How trees of one language are merged."""
+    """How trees of one language are merged; the words are those of each side's file."""
 
     language: Language
+    our_words: frozenset[str] = frozenset()
+    their_words: frozenset[str] = frozenset()
 
     def merge_blocks(self, base: Block, ours: Block, theirs: Block, scope: Scope) -> Block:
         """Both sides' edits of a sequence of items. Raises Refused."""
@@ -86,7 +92,11 @@ class TreeMerge:
 
     def _identify(self, item: Item, scope: Scope) -> str | None:
         sort, name = self._classify(item, scope)
-        return f"{sort.value} {name}" if name else None
+        if name is None or self.language is not PYTHON or sort is not Sort.DEFINITION:
+            return f"{sort.value} {name}" if name else None
+        # overloads and the setter of a property have the name of what they belong to
+        before = {token.text for node in decorators_of(item.head) for token in iterate_tokens(node)}
+        return f"{sort.value} {name} {sorted(before & _SAME_NAME)}"
 
     def _merge_item(self, base: Item, ours: Item, theirs: Item, scope: Scope) -> Item:
         if theirs.source in (ours.source, base.source):
@@ -116,8 +126,8 @@ class TreeMerge:
         return self.merge_blocks(base or _EMPTY, ours, theirs, scope)
 
     def _find_scope(self, item: Item, outer: Scope) -> Scope:
-        if self.language.kind in (Kind.JSON, Kind.TOML):
-            return Scope.DATA
+        if outer in _LOOSE:
+            return outer
         sort, _ = classify_item(item, self.language)
         words = [node.text for node in item.head if isinstance(node, Token)]
         if sort is Sort.IMPORT or words[:1] == ["import"]:
@@ -142,7 +152,7 @@ class TreeMerge:
             if twin is None:
                 left.append(item)
             elif own[twin].key == item.key and _is_same(own[twin], item):
-                if self._classify(item, scope)[0] is Sort.STATEMENT:
+                if self._classify(item, scope)[0] is Sort.STATEMENT and scope not in _LOOSE:
                     raise Refused("both sides added the same statement")
             else:
                 own[twin] = self._merge_twins(own[twin], item, scope)
@@ -163,14 +173,14 @@ class TreeMerge:
         """One name that both sides added: fine for imports and tables of data."""
         if self.language is PYTHON and is_from_import(ours.head) and is_from_import(theirs.head):
             return replace(ours, head=merge_from_imports(None, ours.head, theirs.head))
-        if self.language.kind is Kind.TOML and ours.body is not None and theirs.body is not None:
-            body = self.merge_blocks(_EMPTY, ours.body, theirs.body, Scope.DATA)
-            return replace(ours, body=body)
+        same = join_keys(ours.head) == join_keys(theirs.head)
+        if scope in _LOOSE and same and ours.body is not None and theirs.body is not None:
+            return replace(ours, body=self.merge_blocks(_EMPTY, ours.body, theirs.body, scope))
         raise Refused("both sides added the same name")
 
     def _order_joined(self, ours: list[Item], theirs: list[Item], scope: Scope) -> list[Item]:
-        if scope is Scope.DATA:
-            return [*ours, *theirs]
+        if scope in _LOOSE:
+            return join_prose(ours, theirs) if scope is Scope.PROSE else [*ours, *theirs]
         own_imports = self._count_imports(ours, scope)
         imports = self._count_imports(theirs, scope)
         if own_imports and imports:
@@ -192,10 +202,17 @@ class TreeMerge:
     def _order_joined_rest(self, ours: list[Item], theirs: list[Item], scope: Scope) -> list[Item]:
         own_loose = [item for item in ours if self._is_loose(item, scope)]
         loose = [item for item in theirs if self._is_loose(item, scope)]
-        fields = scope is Scope.TYPE and self.language.kind is Kind.BRACED
-        apart = not own_loose or are_independent(own_loose, theirs)
-        if not fields and not (apart and (not loose or are_independent(ours, loose))):
-            raise Refused("the order of what both sides added may count")
+        if self.language is PYTHON and (own_loose or loose):
+            own_loose, loose = ours, theirs  # a decorator, a class's body are run where they stand
+        if (
+            own_loose
+            and loose
+            and not are_independent(
+                own_loose, loose, self.our_words, self.their_words, self.language
+            )
+        ):
+            shown = own_loose[0].key.partition("\n")[0][:80]
+            raise Refused(f"the order of what both sides added may count: {shown}")
         for item in (*ours, *theirs):
             _check_case(item)
         first = theirs[0]
@@ -209,6 +226,8 @@ class TreeMerge:
         sort, name = self._classify(item, scope)
         if sort is Sort.VALUE and scope is Scope.TYPE:
             return self.language.kind is Kind.INDENTED
+        if scope is Scope.MODULE and self.language is GO and sort is not Sort.STATEMENT:
+            return False
         return sort in (Sort.STATEMENT, Sort.VALUE) or name is None
 
     def _check_names(self, merged: Sequence[Item], versions: Sequence[Block], scope: Scope) -> None:
@@ -220,10 +239,12 @@ class TreeMerge:
 
     def _list_names(self, items: Sequence[Item], scope: Scope) -> list[str]:
         found = [self._classify(item, scope) for item in items]
-        sorts = (Sort.DEFINITION, Sort.CASE, Sort.IMPORT, *(
-            () if scope is Scope.FUNCTION else (Sort.VALUE,)
-        ))  # fmt: skip
-        return [name for sort, name in found if name and sort in sorts]
+        allowed = {Sort.STATEMENT}
+        if scope is Scope.FUNCTION:
+            allowed.add(Sort.VALUE)
+        if self.language is PYTHON:
+            allowed.add(Sort.IMPORT)  # the same import twice does no harm there
+        return [name for sort, name in found if name and sort not in allowed]
 
     # --- heads -----------------------------------------------------------------------------
 
@@ -291,7 +312,7 @@ class TreeMerge:
             block = self.merge_blocks(blocks[0], blocks[1], blocks[2], scope)
             merged = lay_out_group([], base, ours, theirs, self.language)
             return replace(merged, block=block)
-        inner = Scope.DATA if scope is Scope.DATA else Scope.FUNCTION
+        inner = scope if scope in _LOOSE else Scope.FUNCTION
         elements = merge_elements(
             base.elements,
             ours.elements,
@@ -328,7 +349,7 @@ def _check_beside(
     new: list[Item], old: list[Item], now: list[Item], behind: bool, scope: Scope
 ) -> None:
     """Refuse an addition that uses what its neighbour lost, or that may never be reached."""
-    if scope in (Scope.IMPORTS, Scope.DATA):
+    if scope in (Scope.IMPORTS, *_LOOSE):
         return
     used, lost, kept = (
         {token.text for item in items for token in iterate_tokens(item) if token.kind == "word"}

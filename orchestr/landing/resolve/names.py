@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
+from orchestr.landing.resolve.languages import GO, PYTHON, RUST, Kind, Language
+from orchestr.landing.resolve.prose import find_line_name
 from orchestr.landing.resolve.tree import Element, Group, Item, Node, Token, iterate_tokens
 
 
@@ -63,12 +64,21 @@ def classify_item(item: Item, language: Language) -> tuple[Sort, str | None]:
     match language.kind:
         case Kind.TOML:
             return _classify_toml(item)
+        case Kind.JSON:
+            return Sort.VALUE, "root"
+        case Kind.PROSE | Kind.YAML:
+            return _classify_line(nodes[0])
         case Kind.INDENTED:
             return _classify_python(nodes, words, first)
         case Kind.BRACED:
             return _classify_braced(nodes, words, first, language)
         case _:
             return Sort.STATEMENT, None
+
+
+def decorators_of(head: tuple[Node, ...]) -> tuple[Node, ...]:
+    """What stands in the lines before a definition."""
+    return head[: len(head) - len(_skip_decorators(head))]
 
 
 def _skip_decorators(head: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -87,6 +97,13 @@ def _skip_decorators(head: tuple[Node, ...]) -> tuple[Node, ...]:
 
 def _lead(node: Node) -> str:
     return node.lead if isinstance(node, Token) else node.opening.lead
+
+
+def _classify_line(node: Node) -> tuple[Sort, str | None]:
+    if not isinstance(node, Token):
+        return Sort.STATEMENT, None
+    sorts = {"heading": Sort.CASE, "key": Sort.VALUE, "definition": Sort.VALUE}
+    return sorts.get(node.kind, Sort.STATEMENT), find_line_name(node)
 
 
 def _classify_toml(item: Item) -> tuple[Sort, str | None]:
@@ -155,12 +172,12 @@ def _classify_braced(
         return (Sort.IMPORT if words[1] == "include" else Sort.STATEMENT), name
     plain = [word for word in words if word not in _MODIFIERS]
     if first in ("import", "use", "using") or plain[:1] in (["import"], ["use"]):
-        return Sort.IMPORT, _text(nodes)
+        return Sort.IMPORT, " ".join(words)
     if first in ("case", "default"):
         head = _text(nodes).partition(":")[0]
         return Sort.CASE, head
     if first in _CONTROL and first not in ("default", "new"):
-        return Sort.STATEMENT, first if first in ("return", "else", "try") else None
+        return Sort.STATEMENT, _text(_before_block(nodes))
     called = _name_test(nodes, words)
     if called is not None:
         return Sort.CASE, called
@@ -171,7 +188,14 @@ def _classify_braced(
             return Sort.DEFINITION, _name_definition(nodes[at + 1 :], language)
         if isinstance(node, Group):
             break
-    return _classify_member(nodes, words, plain)
+    return _classify_member(nodes, words, plain, language)
+
+
+def _before_block(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    for at, node in enumerate(nodes):
+        if isinstance(node, Group) and node.opening.text == "{":
+            return nodes[:at]
+    return nodes[:1] if isinstance(nodes[0], Token) and nodes[0].text == "return" else nodes
 
 
 def _name_test(nodes: tuple[Node, ...], words: list[str]) -> str | None:
@@ -204,8 +228,11 @@ def _name_definition(nodes: tuple[Node, ...], language: Language) -> str | None:
 
 
 def _classify_member(
-    nodes: tuple[Node, ...], words: list[str], plain: list[str]
+    nodes: tuple[Node, ...], words: list[str], plain: list[str], language: Language
 ) -> tuple[Sort, str | None]:
+    if language is RUST and "=>" in words:
+        arm = next(at for at, node in enumerate(nodes) if node.key == "=>")
+        return Sort.CASE, _text(nodes[:arm])
     groups = [node for node in nodes if isinstance(node, Group)]
     round_ = next((node for node in groups if node.opening.text == "("), None)
     has_body = bool(groups) and groups[-1].opening.text == "{" and isinstance(nodes[-1], Group)
@@ -266,3 +293,14 @@ def name_element(element: Element, language: Language) -> str | None:
     if len(words) > 1 and not operators:  # a typed parameter
         return words[0] if language is GO else words[-1]
     return None
+
+
+def identify_element(element: Element, language: Language) -> str | None:
+    """What makes a changed element the same one: its name, or what its brackets begin with."""
+    first = element.nodes[0]
+    if len(element.nodes) == 1 and isinstance(first, Group):
+        return first.opening.text + (first.elements[0].key if first.elements else "")
+    last = element.nodes[-1]
+    if isinstance(last, Group) and last.block is not None and len(element.nodes) > 1:
+        return "{}"  # a function without a name
+    return name_element(element, language)

@@ -1,4 +1,4 @@
-"""In which order names and imports are sorted."""
+"""The orders in which names and imports are sorted, and their union."""
 
 from __future__ import annotations
 

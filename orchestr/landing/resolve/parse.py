@@ -237,7 +237,9 @@ class _Parser:
                 depth -= 1
                 if depth < 0:
                     break
-            elif depth == 0 and token.text == ";":
+            elif depth == 0 and (
+                token.text == ";" or (token.text == "=>" and self.language is RUST)
+            ):
                 return False
             elif depth == 0 and token.text == ",":
                 commas += 1

@@ -83,7 +83,8 @@ def merge_sequences(
         elif mine is not None or other is not None:
             kept = ours[mine] if mine is not None else theirs[other or 0]
             if not rules.same(base[at], kept):
-                raise Refused("one side changed what the other took away")
+                shown = base[at].key.partition("\n")[0][:80]
+                raise Refused(f"one side changed what the other took away: {shown}")
     return merged
 
 
@@ -137,7 +138,8 @@ def _check_overlaps(
             if new == ([], []) or ((mine.start, mine.stop) == (other.start, other.stop)
                                    and new[0] == new[1]):  # fmt: skip
                 continue
-            raise Refused("both sides replaced the same part")
+            shown = base[max(mine.start, other.start)].key.partition("\n")[0][:80]
+            raise Refused(f"both sides replaced the same part: {shown}")
 
 
 def _keys(side: Sequence[M], gap: Gap) -> list[str]:

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+import re
+
 from orchestr.landing.resolve.conflict import FileConflict
+from orchestr.landing.resolve.data import verify_value
+from orchestr.landing.resolve.external import merge_with_tool
 from orchestr.landing.resolve.languages import PYTHON, Kind, Language, find_language
 from orchestr.landing.resolve.merge_code import Scope, TreeMerge
 from orchestr.landing.resolve.parse import parse_tree
+from orchestr.landing.resolve.prose import parse_lines
 from orchestr.landing.resolve.texts import ThreeTexts, read_three_texts
 from orchestr.landing.resolve.tree import Refused
 from orchestr.landing.resolve.verify import check_python, verify_merge
 
+_WORD = re.compile(r"\w+")
+_SCOPES = {
+    Kind.JSON: Scope.DATA,
+    Kind.TOML: Scope.DATA,
+    Kind.YAML: Scope.DATA,
+    Kind.PROSE: Scope.PROSE,
+}
+
 
 def resolve_structure(conflict: FileConflict) -> bytes | None:
-    """The file with both sides' edits; None where they cannot be proven to go together."""
+    """The file with both sides' edits; None where they cannot be proven to go together.
+
+    Our own rules come first, so that what they can resolve does not depend on what is installed;
+    then mergiraf, where there is one (`orchestr.landing.resolve.external`).
+    """
     texts = read_three_texts(conflict)
+    if texts is None:
+        return None
     language = find_language(conflict.path)
-    if texts is None or language is None:
-        return None
     try:
-        return texts.encode(merge_texts(texts, language))
+        if language is None:
+            raise Refused("no rule is made for this kind of file")
+        merged: str | None = merge_texts(texts, language)
     except (Refused, RecursionError):
-        return None
+        merged = merge_with_tool(texts)
+    return None if merged is None else texts.encode(merged)
 
 
 def merge_texts(texts: ThreeTexts, language: Language) -> str:
     """The merged text. Raises Refused with the reason."""
     if language is PYTHON:
         check_python(texts)
-    base, ours, theirs = (
-        parse_tree(text, language) for text in (texts.base, texts.ours, texts.theirs)
-    )
-    scope = Scope.DATA if language.kind in (Kind.JSON, Kind.TOML) else Scope.MODULE
-    merged = TreeMerge(language).merge_blocks(base, ours, theirs, scope).source
+    parse = parse_lines if language.kind in (Kind.PROSE, Kind.YAML) else parse_tree
+    base, ours, theirs = (parse(text, language) for text in (texts.base, texts.ours, texts.theirs))
+    scope = _SCOPES.get(language.kind, Scope.MODULE)
+    words = (frozenset(_WORD.findall(text)) for text in (texts.ours, texts.theirs))
+    merged = TreeMerge(language, *words).merge_blocks(base, ours, theirs, scope).source
     verify_merge(texts, merged, language)
+    if scope is Scope.DATA:
+        verify_value(texts, merged, language)
     return merged

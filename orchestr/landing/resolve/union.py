@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable
-
 from orchestr.git.errors import GitError
 from orchestr.git.merge_file import ConflictRegion, Region, read_merge_regions
 from orchestr.landing.resolve.conflict import FileConflict
+from orchestr.landing.resolve.definitions import count_definitions, defines_twice
+from orchestr.landing.resolve.languages import Kind, find_language
 from orchestr.landing.resolve.texts import read_three_texts
-
-# What a line must not define twice. An indented definition counts with its indentation: a method
-# is another thing than a function, and two methods of one name may be of two classes.
-_DEFINES = re.compile(
-    r"""^(?P<indent>[ \t]*)(?:
-        (?:(?:export|default|pub(?:\([^)]*\))?|public|private|protected|static|async|abstract|final
-            |const|unsafe|inline)\s+)*
-        (?:def|class|func(?:\s*\([^)]*\))?|function\*?|fn|interface|struct|enum|trait|type|mod)
-        \s+(?P<name>\w+)
-        | (?P<heading>\#{1,6}\s+\S.*?)\s*$
-        | (?P<key>["']?[\w.\-]+["']?)\s*(?:=(?!=)|:(?=\s|$))
-        | \[(?P<table>[^\[\]]+)\]\s*$
-    )""",
-    re.VERBOSE,
-)
 
 
 def resolve_union(conflict: FileConflict) -> bytes | None:
@@ -38,14 +21,15 @@ def resolve_union(conflict: FileConflict) -> bytes | None:
         regions = read_merge_regions(texts.base, texts.ours, texts.theirs)
     except GitError:
         return None
-    if any(_defines_twice(region) for region in regions if isinstance(region, ConflictRegion)):
+    language = find_language(conflict.path)
+    is_data = language is None or language.kind in (Kind.JSON, Kind.TOML, Kind.YAML)
+    conflicts = [region for region in regions if isinstance(region, ConflictRegion)]
+    if any(_defines_twice(region, is_data=is_data) for region in conflicts):
         return None
     lines = [line for region in regions for line in _unite_region(region)]
-    versions = [text.split("\n") for text in (texts.base, texts.ours, texts.theirs)]
-    counts = [_count_definitions(version) for version in versions]
-    for name, count in _count_definitions(lines).items():
-        if count > max(known[name] for known in counts) and not name.lstrip().startswith("="):
-            return None
+    versions = (text.split("\n") for text in (texts.base, texts.ours, texts.theirs))
+    if defines_twice(lines, versions):
+        return None
     return texts.encode("".join(line + "\n" for line in lines))
 
 
@@ -64,23 +48,13 @@ def _unite_region(region: Region) -> tuple[str, ...]:
     return (*ours[: len(ours) - end], *theirs[begin:])
 
 
-def _defines_twice(region: ConflictRegion) -> bool:
-    """Whether both sides define a name here that the other side has, too."""
-    united = _count_definitions(_unite_region(region))
-    most = [_count_definitions(side) for side in (region.ours, region.theirs)]
-    return any(count > max(known[name] for known in most) for name, count in united.items())
-
-
-def _count_definitions(lines: Iterable[str]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for line in lines:
-        found = _DEFINES.match(line)
-        if found is None:
-            continue
-        kind = found.lastgroup or ""
-        if kind == "key" or found["key"]:
-            counts[f"={found['indent']}{found['key']}"] += 1
-        else:
-            name = found["name"] or found["heading"] or found["table"]
-            counts[f"{found['indent']}{name}"] += 1
-    return counts
+def _defines_twice(region: ConflictRegion, *, is_data: bool) -> bool:
+    """Whether the region defines a name more often than one side alone does; keys and assigned
+    names count where both changed the same lines, or where the file has no local ones."""
+    united = count_definitions(_unite_region(region))
+    known = [count_definitions(side) for side in (region.ours, region.theirs)]
+    return any(
+        count > max(counts[name] for counts in known)
+        for name, count in united.items()
+        if is_data or region.base or not name.startswith("=")
+    )
