@@ -13,9 +13,9 @@ from orchestr.landing.resolve.tree import NameTwice, Refused
 
 
 def resolve_union(conflict: FileConflict) -> bytes | None:
-    """The file with what both sides added, ours first: part by part where it is code that
-    can be read so, else the lines of each conflicted region, as git's ``union``. None where that would give
-    a name two meanings (a function, a class, a key, a heading).
+    """The file with what both sides added, ours first: part by part where it is code that can be
+    read so, else the lines of each conflicted region, as git's ``union``. None where that would
+    give a name two meanings (a function, a class, a key, a heading).
     """
     texts = read_three_texts(conflict)
     if texts is None:
