@@ -4,13 +4,13 @@ A lane (repository and target branch) is worked on as a pipeline, as Zuul does: 
 candidate stands on the target, each other one on the nearest candidate before it that has not
 failed, all on the assumption that those before them land. Only a candidate whose base is the
 target itself is judged: green lands, red or conflict is repaired or parked and those behind are
-made again without it. The window grows by one with each landing and is halved by a failure.
+made again without it. The window grows by one with each landing and is halved by a failure; which
+candidates in it are worth a check is `orchestr.landing.pipeline`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
 from orchestr.landing.actions import (
@@ -25,6 +25,7 @@ from orchestr.landing.actions import (
     UpdateBranch,
     Verify,
 )
+from orchestr.landing.blame import decide_blames, route_red
 from orchestr.landing.events import (
     Candidate,
     CandidateSpec,
@@ -37,23 +38,15 @@ from orchestr.landing.events import (
     Stage,
     Trouble,
 )
-from orchestr.landing.queue import Queue, QueueItem
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineSlot:
-    """A place in a lane's pipeline. ``spec`` None: what it stands on is not made yet."""
-
-    parts: tuple[QueueItem, ...]
-    spec: CandidateSpec | None
-    candidate: Candidate | None
-    chain: frozenset[str]  # every change in it and below it, down to the target
+from orchestr.landing.pipeline import PipelineSlot, build_pipeline, order_changes
+from orchestr.landing.queue import Queue
+from orchestr.landing.queue_item import QueueItem
 
 
 def decide_actions(q: Queue) -> tuple[Action, ...]:
     """Everything that should be under way now, what comes first first."""
     found: list[Action] = []
-    for item in _in_queue_order(q.items.values()):
+    for item in sorted(q.items.values(), key=lambda i: (i.seq, i.change.order, i.change.key)):
         if item.frozen:
             continue
         if item.stage is Stage.LANDED and item.tidy < 2:
@@ -63,20 +56,22 @@ def decide_actions(q: Queue) -> tuple[Action, ...]:
             found.append(
                 RepairChange(item.change.key, item.trouble, item.repairs, item.detail, True)
             )
+    found += decide_blames(q)
     # The first of every lane before the second of any: checks may be fewer than lanes.
-    lanes = zip_longest(*(_decide_lane(q, lane) for lane in sorted(q.tips)))
+    order = order_changes(q)
+    lanes = zip_longest(*(_decide_lane(q, lane, order) for lane in sorted(q.tips)))
     found += (action for action in chain.from_iterable(lanes) if action is not None)
     found += _close_groups(q)
     return tuple(dict.fromkeys(found))  # two lanes may open the same group
 
 
-def _decide_lane(q: Queue, lane: Lane) -> Iterator[Action]:
+def _decide_lane(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> Iterator[Action]:
     intent = q.intents.get(lane)
     if intent is not None:  # a push that may have happened comes before everything else
         yield LandCandidate(intent[0], intent[1], intended=True)
         return
     landing = False
-    for slot in build_pipeline(q, lane):
+    for slot in build_pipeline(q, lane, order):
         spec, candidate = slot.spec, slot.candidate
         if spec is None:
             continue
@@ -94,8 +89,8 @@ def _decide_lane(q: Queue, lane: Lane) -> Iterator[Action]:
         elif candidate.commit and candidate.green is None and not candidate.is_empty:
             yield CheckCandidate(spec, candidate.commit)
             continue
-        if spec.base != q.tips[lane] or open_needs:
-            if not candidate.commit and len(spec.parts) > 1:
+        if spec.base != q.tips[lane] or open_needs or slot.ahead:
+            if not candidate.commit and len(spec.parts) > 1 and not slot.ahead:
                 yield RecordEvent(Split(spec))
             continue
         if candidate.failed:
@@ -109,41 +104,6 @@ def _land_candidate(q: Queue, spec: CandidateSpec, candidate: Candidate) -> Acti
     if candidate.rung is not Rung.GIT and spec.lane.repo in q.rules.buttons:
         return UpdateBranch(spec, candidate.commit)
     return LandCandidate(spec, candidate.commit)
-
-
-def build_pipeline(q: Queue, lane: Lane) -> list[PipelineSlot]:
-    """The lane's candidates in order, no more than its window, each with what it stands on."""
-    tip = q.tips[lane]
-    slots: list[PipelineSlot] = []
-    queued = [i for i in q.items.values() if i.stage is Stage.QUEUED and i.change.lane == lane]
-    for parts in _make_batches(q, _in_queue_order(queued)):
-        if len(slots) >= q.window_size(lane):
-            break
-        below = next(
-            (s for s in reversed(slots) if not _has_failed(s) and _must_stand_on(q, s, parts)), None
-        )
-        base: str | None = tip
-        chain: frozenset[str] = frozenset()
-        if below is not None:
-            made = below.candidate
-            base = made.commit if made is not None and not made.generating else None
-            chain = below.chain
-        keys = frozenset(item.change.key for item in parts)
-        missing = (
-            need
-            for item in parts
-            for need in item.change.needs
-            if q.items[need].change.lane == lane and q.items[need].stage is not Stage.LANDED
-        )
-        if not keys | chain >= set(missing):
-            continue  # what it needs failed, and is judged first
-        spec = None
-        if base is not None:
-            heads = tuple((item.change.key, item.change.head) for item in parts)
-            spec = CandidateSpec(lane, heads, base)
-        found = q.candidates.get(spec) if spec is not None else None
-        slots.append(PipelineSlot(parts, spec, found, chain | keys))
-    return slots
 
 
 def is_doomed(q: Queue, spec: CandidateSpec) -> bool:
@@ -166,62 +126,21 @@ def is_doomed(q: Queue, spec: CandidateSpec) -> bool:
 
 def keys_in_candidate(q: Queue, spec: CandidateSpec) -> frozenset[str]:
     """The keys of all changes that a candidate holds: landed in its lane, below it, its own."""
-    found = {k for k, i in q.items.items() if i.stage is Stage.LANDED}
+    return frozenset(heads_in_candidate(q, spec))
+
+
+def heads_in_candidate(q: Queue, spec: CandidateSpec) -> dict[str, str]:
+    """The changes that a candidate holds, and which head of each; what has landed in other lanes,
+    too."""
+    landed = {k: i.change.head if i.stage is Stage.LANDED else i.landed for k, i in q.items.items()}
+    found: dict[str, str] = {}
     commits = {c.commit: c for c in q.candidates.values() if c.spec.lane == spec.lane and c.commit}
     below: CandidateSpec | None = spec
     while below is not None:
-        found.update(below.keys)
+        found = {**dict(below.parts), **found}
         under = commits.get(below.base)
         below = under.spec if under is not None and below.base != q.tips.get(spec.lane) else None
-    return frozenset(found)
-
-
-def _has_failed(slot: PipelineSlot) -> bool:
-    return slot.candidate is not None and slot.candidate.failed
-
-
-def _must_stand_on(q: Queue, slot: PipelineSlot, parts: tuple[QueueItem, ...]) -> bool:
-    """Whether ``parts`` are to be checked on top of this slot."""
-    if not q.rules.disjoint:
-        return True
-    keys = {item.change.key for item in slot.parts}
-    if any(keys & set(item.change.needs) for item in parts):
-        return True
-    ours, theirs = _combined_paths(parts), _combined_paths(slot.parts)
-    return ours is None or theirs is None or bool(ours & theirs)
-
-
-def _combined_paths(parts: tuple[QueueItem, ...]) -> frozenset[str] | None:
-    known = [item.change.paths for item in parts]
-    if any(paths is None for paths in known):
-        return None
-    return frozenset().union(*(paths or () for paths in known))
-
-
-def _in_queue_order(items: Iterable[QueueItem]) -> list[QueueItem]:
-    return sorted(items, key=lambda i: (i.seq, i.change.order, i.change.key))
-
-
-def _make_batches(q: Queue, items: list[QueueItem]) -> Iterator[tuple[QueueItem, ...]]:
-    batch: list[QueueItem] = []
-    room = 0
-    for item in items:
-        limit = min(item.limit or q.rules.batch, q.rules.batch)
-        # One that waits for another lane never joins: two batches could wait for each other.
-        if batch and len(batch) < min(room, limit) and not _waits_for_other_lane(q, item):
-            batch.append(item)
-            room = min(room, limit)
-            continue
-        if batch:
-            yield tuple(batch)
-        batch, room = [item], limit
-    if batch:
-        yield tuple(batch)
-
-
-def _waits_for_other_lane(q: Queue, item: QueueItem) -> bool:
-    needs = (q.items[need] for need in item.change.needs)
-    return any(n.stage is not Stage.LANDED and n.change.lane != item.change.lane for n in needs)
+    return {**{key: head for key, head in landed.items() if head}, **found}
 
 
 def _has_open_needs(q: Queue, slot: PipelineSlot) -> bool:
@@ -242,6 +161,9 @@ def _handle_failure(q: Queue, slot: PipelineSlot, candidate: Candidate) -> Actio
     if candidate.commit and candidate.rung is not Rung.GIT:  # what resolves more may be right
         red = f"resolved by {candidate.rung}, it was red: {candidate.detail}"
         return MakeCandidate(candidate.spec, candidate.rung, red)
+    routed = route_red(q, item, candidate)
+    if routed is not None:
+        return routed
     trouble = Trouble.RED if candidate.commit else Trouble.CONFLICT
     detail = candidate.detail
     if not candidate.commit:
@@ -273,12 +195,19 @@ def _close_groups(q: Queue) -> Iterator[RecordEvent]:
     """A group is over when nothing of it can move any more."""
     for group in q.groups:
         members = _in_plan_order(i for i in q.items.values() if i.change.group == group)
-        moving = (Stage.QUEUED, Stage.REPAIRING)
-        if any(i.frozen or i.stage in moving or i.tidy < 2 for i in members):
+        if any(_is_moving(i) for i in members):
             continue
         landed = tuple(i.change.key for i in members if i.stage is Stage.LANDED)
         left = tuple(i.change.key for i in members if i.stage is not Stage.LANDED)
         yield RecordEvent(GroupClosed(group, landed, left))
+
+
+def _is_moving(item: QueueItem) -> bool:
+    """Whether something of it is still to come, or is not known in this process."""
+    under_way = item.stage in (Stage.QUEUED, Stage.REPAIRING) or (
+        item.stage is Stage.LANDED and item.tidy < 2
+    )
+    return item.frozen or under_way or item.blames is not None
 
 
 def _in_plan_order(items: Iterable[QueueItem]) -> list[QueueItem]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestr.landing.causes import Blamed, Cause
+
 
 class Stage(StrEnum):
     """Where a change stands."""
@@ -59,7 +61,8 @@ class LandingChange:
     ``order`` is the place in the plan; every change stands behind all that it ``needs``.
     ``group`` is the feature. ``hold`` says why it must not land by itself (a phase is not done, an
     approval is missing); "" when nothing speaks against it. ``paths`` are those it changes, None
-    when unknown; they count only with `QueueRules.disjoint`.
+    when unknown; they count only with `QueueRules.disjoint`. ``risk`` is the probability that it is
+    red on its target by itself (`orchestr.landing.likelihood`), None when unknown.
     """
 
     key: str
@@ -71,13 +74,15 @@ class LandingChange:
     hold: str = ""
     paths: frozenset[str] | None = None
     reverts: str = ""
+    risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
     """``window``: candidates at once in a lane at the start, ``floor`` its least; ``batch``: the
-    most changes in one candidate; ``repairs``: how often a change's own agent may try again;
-    ``disjoint``: changes of different paths are not checked on top of each other; ``buttons``: the
+    most changes in one candidate; ``adapt``: fewer, by what the landing shows; ``repairs``: how
+    often a change's own agent may try again; ``disjoint``: changes of different paths are not
+    checked on top of each other; ``machines``: checks at once, 0 when unknown; ``buttons``: the
     repositories whose forge makes the merge.
     """
 
@@ -87,6 +92,8 @@ class QueueRules:
     batch: int = 1
     repairs: int = 2
     disjoint: bool = False
+    machines: int = 0
+    adapt: bool = False
     buttons: frozenset[str] = frozenset()
 
 
@@ -110,7 +117,8 @@ class CandidateSpec:
 class Candidate:
     """A made candidate. ``commit`` "" means conflict, in ``conflicts``; a commit equal to the
     base means that there is nothing left to land. ``early``: something it needs in another
-    repository had not landed when it was checked, so red does not count yet.
+    repository had not landed when it was checked, so red does not count yet. ``causes``: see
+    `Checked`.
     """
 
     spec: CandidateSpec
@@ -123,6 +131,7 @@ class Candidate:
     rung: Rung = Rung.GIT
     resolved: tuple[str, ...] = ()
     generating: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -202,12 +211,16 @@ class HeadMoved:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The verdict on exactly this commit."""
+    """The verdict on exactly this commit; ``seconds``: what it took, 0 when unknown. ``causes``:
+    the changes that the output of what is red names, as `choose_causes` has them.
+    """
 
     spec: CandidateSpec
     commit: str
     green: bool
     detail: str = ""
+    seconds: float = 0.0
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,9 +297,12 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
+    """It is left to a person; ``cause``: the change that made it red, where that is another one."""
+
     key: str
     trouble: Trouble
     reason: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,5 +337,5 @@ class LandAgain:
 Event = (
     Started | Offered | LandAgain | TargetSeen | Made | Conflicted | HeadMoved | Checked
     | GroupOpened | GroupClosed | LandIntended | Landed | NotLanded | Split | RepairStarted
-    | Repaired | Parked | Retargeted | Verified | Lost
+    | Blamed | Repaired | Parked | Retargeted | Verified | Lost
 )  # fmt: skip

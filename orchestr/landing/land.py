@@ -36,6 +36,7 @@ from orchestr.landing.actions import (
     Verify,
 )
 from orchestr.landing.candidates import read_resolutions
+from orchestr.landing.causes import Blamed
 from orchestr.landing.checks import make_default_check
 from orchestr.landing.decide import decide_actions, is_doomed
 from orchestr.landing.events import (
@@ -55,6 +56,7 @@ from orchestr.landing.events import (
     Trouble,
     Verified,
 )
+from orchestr.landing.evidence import rate_changes
 from orchestr.landing.finish_updates import finish_updates
 from orchestr.landing.hold_candidates import (
     hold_known_candidates,
@@ -63,7 +65,7 @@ from orchestr.landing.hold_candidates import (
 from orchestr.landing.journal import LandingJournal
 from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
-from orchestr.landing.report import LandingOutcome, journal_parked, outcome_of_item
+from orchestr.landing.report import LandingOutcome, journal_blamed, journal_parked, outcome_of_item
 from orchestr.landing.session import FORGE, PUSH, LandingSession
 from orchestr.process.back_off import try_until_available
 from orchestr.state.events import EventKind
@@ -152,7 +154,7 @@ class Lander(LandingSession):
         workers.kill_leftover_checks(self)
         groups = tuple(self._group_name(run) for run in self.runs)
         self.append(Started(groups))
-        offers = [offer for run in self.runs for offer in self._list_offers(run)]
+        offers = rate_changes(self, [o for run in self.runs for o in self._list_offers(run)])
         lanes = dict.fromkeys([offer.change.lane for offer in offers])
         lanes |= dict.fromkeys(self.queue.intents)
         tips = {lane: self.fetch_target_tip(lane) for lane in lanes if lane.target}
@@ -174,10 +176,12 @@ class Lander(LandingSession):
     def append(self, event: Event) -> None:
         """Journal, count, show; what a feature's own journal must show goes there first."""
         if isinstance(event, Parked):
-            journal_parked(self, event.key, event.trouble, event.reason)
+            journal_parked(self, event)
+        elif isinstance(event, Blamed):
+            journal_blamed(self, event)
         elif isinstance(event, NotLanded) and event.refused:
             for key in event.spec.keys:
-                journal_parked(self, key, Trouble.RED, event.refused)
+                journal_parked(self, Parked(key, Trouble.RED, event.refused))
         elif isinstance(event, Landed):
             self.fresh.update(event.spec.keys if event.commit != event.spec.base else ())
         self.book.append(event)
@@ -358,7 +362,8 @@ class Lander(LandingSession):
                 self.warn,
             )
             if head is not None:
-                found += [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
+                offers = [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
+                found += rate_changes(self, offers)
         return [*found, Retargeted(key)]
 
     def _verify_landing(self, key: str) -> list[Event]:

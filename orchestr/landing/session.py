@@ -33,6 +33,7 @@ PUSH, API, FORGE = (
     "api",
     "forge",
 )  # how a target is moved, see `orchestr.landing.move_target`
+MOST = 16  # changes in one candidate where the landing chooses how many
 
 
 @dataclass(slots=True)
@@ -67,11 +68,12 @@ class LandingSession:
     def rules(self) -> QueueRules:
         landing = self.runs[0].settings.landing
         # A forge merges one pull request at a time: what is between would be unchecked.
-        batch = landing.batch if set(self.ways.values()) <= {PUSH} else 1
+        batch = (landing.batch or MOST) if set(self.ways.values()) <= {PUSH} else 1
         disjoint = any(may_check_apart(run, name) for run in self.runs for name in self.ways)
         buttons = frozenset(name for name, way in self.ways.items() if way != PUSH)
         return QueueRules(window=landing.window, floor=landing.floor, batch=batch,
-                     repairs=landing.repairs, disjoint=disjoint, buttons=buttons)  # fmt: skip
+                     repairs=landing.repairs, disjoint=disjoint, buttons=buttons,
+                     machines=landing.jobs, adapt=not landing.batch)  # fmt: skip
 
     def repo(self, name: str) -> Repo:
         """The main clone of a repository; commits are signed as the user does, or as the

@@ -161,8 +161,10 @@ def _convert_flag(value: Any) -> bool:
     return value
 
 
-def _count_between(least: int, most: int) -> Convert:
+def _count_between(least: int, most: int, auto: bool = False) -> Convert:
     def convert_count(value: Any) -> int:
+        if auto and value == "auto":
+            return 0
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadValue(f"must be a whole number, got {_describe_value(value)}")
         if not least <= value <= most:
@@ -354,9 +356,9 @@ def path_key(usual: str | None = None) -> Key:
     return Key(_convert_path, plain=True, path=True, usual=usual)
 
 
-def count(least: int, most: int) -> Key:
-    """The mark of a whole number between two others."""
-    return Key(_count_between(least, most))
+def count(least: int, most: int, *, auto: bool = False) -> Key:
+    """The mark of a whole number between two others; with ``auto`` also `"auto"`, which is 0."""
+    return Key(_count_between(least, most, auto))
 
 
 def choice(*known: str) -> Key:
@@ -365,9 +367,7 @@ def choice(*known: str) -> Key:
 
 
 CHECKS = Key(_convert_checks)
-DEFAULT_AGENT = Key(
-    _convert_word, plain=True
-)  # [agents] default stands beside the agents' own tables
+DEFAULT_AGENT = Key(_convert_word, plain=True)  # it stands beside the agents' own tables
 
 Text = Annotated[str, Key(_convert_text, plain=True)]
 Texts = Annotated[tuple[str, ...], Key(_convert_texts)]

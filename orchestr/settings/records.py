@@ -324,7 +324,11 @@ class LandingSettings:
     land: Annotated[keys.Land | None, Doc("how a target moves; default: by the forge")] = None
     window: Annotated[int, keys.count(1, 100), Doc("candidates checked at once, at the start")] = 20
     floor: Annotated[int, keys.count(1, 100), Doc("the fewest candidates checked at once")] = 3
-    batch: Annotated[int, keys.count(1, 100), Doc("changes in one candidate")] = 1
+    batch: Annotated[
+        int,
+        keys.count(1, 100, auto=True),
+        Doc("changes in one candidate; `auto`: as many as pay", "auto"),
+    ] = 0
     jobs: Annotated[int, keys.count(1, 100), Doc("checks at once")] = 2
     repairs: Annotated[
         int,
