@@ -34,6 +34,7 @@ from orchestr.landing.events import (
     LandingChange,
     LandIntended,
     Lane,
+    LaneStopped,
     Lost,
     Made,
     NotLanded,
@@ -92,6 +93,7 @@ class Queue:
     candidates: Mapping[CandidateSpec, Candidate] = field(default_factory=dict)
     intents: Mapping[Lane, tuple[CandidateSpec, str]] = field(default_factory=dict)
     groups: Mapping[str, bool] = field(default_factory=dict)  # True: its first push may happen
+    stopped: Mapping[Lane, LaneStopped] = field(default_factory=dict)
     seq: int = 0
     wave: int = 0  # one more with each candidate that is made
     batches: Mapping[Lane, int] = field(default_factory=dict)
@@ -138,6 +140,8 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_items(q, *(replace(item, again=item.undone) for item in asked))
         case TargetSeen(lane, tip):
             return _with_target_tip(q, lane, tip)
+        case LaneStopped(lane):
+            return replace(q, stopped={**q.stopped, lane: event})
         case Made(spec, commit, tree, rung, resolved, generating, steps):
             q = replace(q, wave=q.wave + 1)
             made = Candidate(spec, commit, tree, rung=rung, resolved=resolved,
@@ -218,7 +222,8 @@ def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
         stage = Stage.WAITING if asked and item.stage is Stage.PARKED else item.stage
         items[key] = replace(item, stage=stage, frozen=not asked)
     kept = {spec: one for spec, one in _standing_candidates(q).items() if not one.failed}
-    return replace(q, items=items, windows={}, candidates=kept, batches={}, green=0, red=0)
+    q = replace(q, batches={}, green=0, red=0, stopped={})
+    return replace(q, items=items, windows={}, candidates=kept)
 
 
 def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
@@ -372,6 +377,8 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
         return item.change.hold
     if item.undone and item.undone == item.change.head != item.again:
         return "it was rolled back and has no new head since"
+    if item.change.lane in q.stopped:
+        return q.stopped[item.change.lane].reason
     for need in item.change.needs:
         upstream = q.items.get(need)
         if upstream is None:
