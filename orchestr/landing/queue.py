@@ -53,7 +53,7 @@ from orchestr.landing.events import (
 )
 
 SLOW_CHECK = 60.0  # s; below it a batch saves less than the round costs in which it is halved
-FIRST_BATCH = 2  # of a landing that adapts; doubled by each that lands, 1 after one that is red
+FIRST_BATCH = 1  # of a landing that adapts; doubled by each that lands, 1 after one that is red
 
 
 @dataclass(frozen=True, slots=True)
