@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.common import environment, git
 from benchmarks.cooperbench.scene import TARGET, Scene
 
-LADDERS = ("none", "union-tests", "default", "full")
+LADDERS = ("none", "union-tests", "default", "full", "wide")
 LANDED = "Cooperbench-Landed"  # trailer of a commit that lands a branch without merging it
 
 
@@ -70,7 +70,7 @@ def make_shell_engine(command: str) -> Engine:
             "COOPERBENCH_BRANCHES": " ".join(map(scene.branch, scene.names)),
             "COOPERBENCH_CHECK": str(scene.check),
             "COOPERBENCH_LADDER": ladder,
-            "COOPERBENCH_UNION": "" if ladder in ("none", "default") else "\n".join(scene.union),
+            "COOPERBENCH_UNION": "\n".join(list_union(scene, ladder)),
         }
         done = subprocess.run(
             ["sh", "-c", command], cwd=work, env=env, stdin=subprocess.DEVNULL,
@@ -90,6 +90,11 @@ def make_shell_engine(command: str) -> Engine:
         return Outcome(dict.fromkeys(landed, ""), left)
 
     return land
+
+
+def list_union(scene: Scene, ladder: str) -> tuple[str, ...]:
+    """The patterns of files that may keep both sides' lines with a ladder."""
+    return {"none": (), "default": (), "wide": ("*",)}.get(ladder, scene.union)
 
 
 def find_landed(scene: Scene) -> list[str]:

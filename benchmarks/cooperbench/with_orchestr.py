@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import git, orchestr
-from benchmarks.cooperbench.engines import EngineBroke, Outcome
+from benchmarks.cooperbench.engines import EngineBroke, Outcome, list_union
 from benchmarks.cooperbench.scene import Scene
 from orchestr.landing.events import Checked, Conflicted, Event, Landed, Made
 from orchestr.landing.journal import LandingJournal
@@ -31,9 +31,7 @@ cells:
     todo: [Replay {name}]
     checks: [{{kind: command, run: [{check}]}}]
 """
-RUNGS: dict[str, tuple[str, ...] | None] = {
-    "none": (), "union-tests": ("union",), "default": None, "full": None,
-}  # fmt: skip
+RUNGS = {"none": [], "union-tests": ["union"]}  # the others: all, as by default
 
 
 def land_with_orchestr(scene: Scene, ladder: str) -> Outcome:
@@ -64,8 +62,7 @@ def _make_workspace(scene: Scene, root: Path, ladder: str) -> None:
     root.mkdir()
     git("clone", "--quiet", str(scene.origin), str(root / "app"), cwd=scene.folder)
     (root / "replay.sh").write_text(AGENT.format(folder=scene.folder))
-    rungs = RUNGS[ladder]
-    union = [] if ladder in ("none", "default") else list(scene.union)
+    union = list(list_union(scene, ladder))
     lines = [
         '[workspace]\nrepos = "."',
         f"[repos.app]\nunion = {json.dumps(union)}",
@@ -73,8 +70,8 @@ def _make_workspace(scene: Scene, root: Path, ladder: str) -> None:
         "[limits]\njobs = 2",
         "[landing]\nrepairs = 0\njobs = 2",
     ]
-    if rungs is not None:
-        lines.append(f"rungs = {json.dumps(list(rungs))}")
+    if ladder in RUNGS:
+        lines.append(f"rungs = {json.dumps(RUNGS[ladder])}")
     (root / "orchestr.toml").write_text("\n".join(lines) + "\n")
     (root / "specs").mkdir()
     for name in scene.names:

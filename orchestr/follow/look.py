@@ -13,8 +13,8 @@ from orchestr.cell.agent.repair import author_attempt
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.upstreams import list_all_upstreams
+from orchestr.checks import log_evidence
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.follow import evidence
 from orchestr.follow.decide import UNPUBLISHED, list_red_checks
 from orchestr.follow.facts import FollowedCell, RedCheck
 from orchestr.follow.memory import FollowMemory
@@ -215,12 +215,13 @@ def _read_red(
     facts: Mapping[str, PullRequestFacts | None],
 ) -> RedCheck:  # fmt: skip
     log = logs.read_log(ctx, check)
+    noted = [note.path for note in check.annotations]
     return RedCheck(
         check,
-        evidence.find_causal_part(log),
-        evidence.sign_failure(check, log),
-        _find_owners(ctx, evidence.find_paths(check, log), facts),
-        _find_missing(ctx, evidence.find_missing_names(log), unmerged),
+        log_evidence.find_causal_part(log),
+        log_evidence.sign_failure(check.name, log, noted),
+        _find_owners(ctx, log_evidence.find_paths(log, noted), facts),
+        _find_missing(ctx, log_evidence.find_missing_names(log), unmerged),
     )
 
 
@@ -239,7 +240,7 @@ def _find_owners(
         changed = list_changed_paths(one)
         contracts = [c.path for c in ctx.run.feature.contracts if c.owner == one.cell.name]
         is_contract = match_paths(contracts)
-        if evidence.match_changed_paths(named, changed) or any(map(is_contract, named)):
+        if log_evidence.match_changed_paths(named, changed) or any(map(is_contract, named)):
             found.append(one.cell.name)
     return tuple(found)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestr.landing.causes import Blamed
 from orchestr.landing.events import (
     CandidateSpec,
     GroupClosed,
@@ -96,9 +97,9 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """Only the event is to be journalled: GroupOpened, GroupClosed, Split, Parked."""
+    """Only the event is to be journalled: GroupOpened, GroupClosed, Split, Blamed, Parked."""
 
-    event: GroupOpened | GroupClosed | Split | Parked
+    event: GroupOpened | GroupClosed | Split | Blamed | Parked
 
 
 Action = (

@@ -35,6 +35,8 @@ from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.kinds.command import CommandCheck
+from orchestr.checks.log_evidence import find_causal_paths
+from orchestr.checks.room import log_tail
 from orchestr.checks.suite import (
     SuiteRequest,
     all_passed,
@@ -54,6 +56,7 @@ from orchestr.spec.phases import Action
 from orchestr.state.results import digest
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
+LOG_LINES, LOG_SIZE = 4000, 400_000  # of the end of a log in which files are looked for
 KEPT = 40  # candidates whose logs are kept, in each repository
 
 
@@ -76,11 +79,15 @@ class CheckOrder:
 @dataclass(frozen=True, slots=True)
 class CandidateVerdict:
     """The verdict on one candidate; ``detail`` is the evidence when it is red, else a note.
-    ``seconds``: what those checks took that ran; 0 when all results were known."""
+    ``seconds``: what those checks took that ran; 0 when all results were known. ``named``: the
+    files that its output names where it is about what is red; ``mentioned``: all that it names.
+    """
 
     green: bool
     detail: str = ""
     seconds: float = 0.0
+    named: tuple[str, ...] = ()
+    mentioned: tuple[str, ...] = ()
 
 
 Check = Callable[[CheckOrder], CandidateVerdict]
@@ -187,7 +194,25 @@ def combine_results(
         )
     text = f"{summarize_results(results)}\n\n{evidence_text(results, rename=rename)}"
     logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
-    return CandidateVerdict(False, f"{text[:EVIDENCE]}\n{logs}".strip(), seconds)
+    evidence = f"{text[:EVIDENCE]}\n{logs}".strip()
+    return CandidateVerdict(False, evidence, seconds, *_find_named_files(results))
+
+
+def _find_named_files(results: Sequence[SuiteResult]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files that red checks name, as `find_causal_paths`; what a failure is in comes first."""
+    sure: list[str] = []
+    every: list[str] = []
+    for result in results:
+        if not result.is_red:
+            continue
+        texts = [failure.message for failure in result.failures] or [result.detail]
+        if result.log:
+            texts.append(log_tail(Path(result.log), LOG_LINES, LOG_SIZE))
+        files = [failure.file for failure in result.failures if failure.file]
+        found = [find_causal_paths(text) for text in texts]
+        sure += [*files, *(path for one, _ in found for path in one)]
+        every += [*files, *(path for _, one in found for path in one)]
+    return tuple(dict.fromkeys(sure)), tuple(dict.fromkeys(every))
 
 
 @contextmanager

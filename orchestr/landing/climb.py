@@ -42,7 +42,7 @@ from orchestr.landing.events import (
 )
 from orchestr.landing.generators import Generator, find_generator
 from orchestr.landing.ladder import LadderMerge, lower_rung, read_ladder_rules
-from orchestr.landing.queue import QueueItem
+from orchestr.landing.queue_item import QueueItem
 from orchestr.landing.recorded import record_resolutions
 from orchestr.landing.session import LandingSession
 from orchestr.landing.workers import as_no_verdict

@@ -25,6 +25,7 @@ from orchestr.landing.actions import (
     UpdateBranch,
     Verify,
 )
+from orchestr.landing.blame import decide_blames, route_red
 from orchestr.landing.events import (
     Candidate,
     CandidateSpec,
@@ -38,7 +39,8 @@ from orchestr.landing.events import (
     Trouble,
 )
 from orchestr.landing.pipeline import PipelineSlot, build_pipeline, order_changes
-from orchestr.landing.queue import Queue, QueueItem
+from orchestr.landing.queue import Queue
+from orchestr.landing.queue_item import QueueItem
 
 
 def decide_actions(q: Queue) -> tuple[Action, ...]:
@@ -54,6 +56,7 @@ def decide_actions(q: Queue) -> tuple[Action, ...]:
             found.append(
                 RepairChange(item.change.key, item.trouble, item.repairs, item.detail, True)
             )
+    found += decide_blames(q)
     # The first of every lane before the second of any: checks may be fewer than lanes.
     order = order_changes(q)
     lanes = zip_longest(*(_decide_lane(q, lane, order) for lane in sorted(q.tips)))
@@ -125,14 +128,21 @@ def is_doomed(q: Queue, spec: CandidateSpec) -> bool:
 
 def keys_in_candidate(q: Queue, spec: CandidateSpec) -> frozenset[str]:
     """The keys of all changes that a candidate holds: landed in its lane, below it, its own."""
-    found = {k for k, i in q.items.items() if i.stage is Stage.LANDED}
+    return frozenset(heads_in_candidate(q, spec))
+
+
+def heads_in_candidate(q: Queue, spec: CandidateSpec) -> dict[str, str]:
+    """The changes that a candidate holds, and which head of each; what has landed in other lanes,
+    too."""
+    landed = {k: i.change.head if i.stage is Stage.LANDED else i.landed for k, i in q.items.items()}
+    found: dict[str, str] = {}
     commits = {c.commit: c for c in q.candidates.values() if c.spec.lane == spec.lane and c.commit}
     below: CandidateSpec | None = spec
     while below is not None:
-        found.update(below.keys)
+        found = {**dict(below.parts), **found}
         under = commits.get(below.base)
         below = under.spec if under is not None and below.base != q.tips.get(spec.lane) else None
-    return frozenset(found)
+    return {**{key: head for key, head in landed.items() if head}, **found}
 
 
 def _has_open_needs(q: Queue, slot: PipelineSlot) -> bool:
@@ -153,6 +163,9 @@ def _handle_failure(q: Queue, slot: PipelineSlot, candidate: Candidate) -> Actio
     if candidate.commit and candidate.rung is not Rung.GIT:  # what resolves more may be right
         red = f"resolved by {candidate.rung}, it was red: {candidate.detail}"
         return MakeCandidate(candidate.spec, candidate.rung, red)
+    routed = route_red(q, item, candidate)
+    if routed is not None:
+        return routed
     trouble = Trouble.RED if candidate.commit else Trouble.CONFLICT
     detail = candidate.detail
     if not candidate.commit:
@@ -184,12 +197,19 @@ def _close_groups(q: Queue) -> Iterator[RecordEvent]:
     """A group is over when nothing of it can move any more."""
     for group in q.groups:
         members = _in_plan_order(i for i in q.items.values() if i.change.group == group)
-        moving = (Stage.QUEUED, Stage.REPAIRING)
-        if any(i.frozen or i.stage in moving or i.tidy < 2 for i in members):
+        if any(_is_moving(i) for i in members):
             continue
         landed = tuple(i.change.key for i in members if i.stage is Stage.LANDED)
         left = tuple(i.change.key for i in members if i.stage is not Stage.LANDED)
         yield RecordEvent(GroupClosed(group, landed, left))
+
+
+def _is_moving(item: QueueItem) -> bool:
+    """Whether something of it is still to come, or is not known in this process."""
+    under_way = item.stage in (Stage.QUEUED, Stage.REPAIRING) or (
+        item.stage is Stage.LANDED and item.tidy < 2
+    )
+    return item.frozen or under_way or item.blames is not None
 
 
 def _in_plan_order(items: Iterable[QueueItem]) -> list[QueueItem]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestr.landing.causes import Blamed, Cause
+
 
 class Stage(StrEnum):
     """Where a change stands."""
@@ -115,7 +117,8 @@ class CandidateSpec:
 class Candidate:
     """A made candidate. ``commit`` "" means conflict, in ``conflicts``; a commit equal to the
     base means that there is nothing left to land. ``early``: something it needs in another
-    repository had not landed when it was checked, so red does not count yet.
+    repository had not landed when it was checked, so red does not count yet. ``causes``: see
+    `Checked`.
     """
 
     spec: CandidateSpec
@@ -128,6 +131,7 @@ class Candidate:
     rung: Rung = Rung.GIT
     resolved: tuple[str, ...] = ()
     generating: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -217,13 +221,16 @@ class HeadMoved:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The verdict on exactly this commit; ``seconds``: what it took, 0 when unknown."""
+    """The verdict on exactly this commit; ``seconds``: what it took, 0 when unknown. ``causes``:
+    the changes that the output of what is red names, as `choose_causes` has them.
+    """
 
     spec: CandidateSpec
     commit: str
     green: bool
     detail: str = ""
     seconds: float = 0.0
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +307,12 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
+    """It is left to a person; ``cause``: the change that made it red, where that is another one."""
+
     key: str
     trouble: Trouble
     reason: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,5 +347,5 @@ class LandAgain:
 Event = (
     Started | Offered | LandAgain | TargetSeen | LaneStopped | Made | Conflicted | HeadMoved
     | Checked | GroupOpened | GroupClosed | LandIntended | Landed | NotLanded | Split
-    | RepairStarted | Repaired | Parked | Retargeted | Verified | Lost
+    | RepairStarted | Blamed | Repaired | Parked | Retargeted | Verified | Lost
 )  # fmt: skip

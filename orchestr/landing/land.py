@@ -36,6 +36,7 @@ from orchestr.landing.actions import (
     Verify,
 )
 from orchestr.landing.candidates import read_resolutions
+from orchestr.landing.causes import Blamed
 from orchestr.landing.checks import make_default_check
 from orchestr.landing.decide import decide_actions, is_doomed
 from orchestr.landing.events import (
@@ -64,7 +65,7 @@ from orchestr.landing.hold_candidates import (
 from orchestr.landing.journal import LandingJournal
 from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
-from orchestr.landing.report import LandingOutcome, journal_parked, outcome_of_item
+from orchestr.landing.report import LandingOutcome, journal_blamed, journal_parked, outcome_of_item
 from orchestr.landing.session import FORGE, PUSH, LandingSession
 from orchestr.landing.stop_lane import find_stop, look_at_targets
 from orchestr.process.back_off import try_until_available
@@ -178,10 +179,12 @@ class Lander(LandingSession):
     def append(self, event: Event) -> None:
         """Journal, count, show; what a feature's own journal must show goes there first."""
         if isinstance(event, Parked):
-            journal_parked(self, event.key, event.trouble, event.reason)
+            journal_parked(self, event)
+        elif isinstance(event, Blamed):
+            journal_blamed(self, event)
         elif isinstance(event, NotLanded) and event.refused:
             for key in event.spec.keys:
-                journal_parked(self, key, Trouble.RED, event.refused)
+                journal_parked(self, Parked(key, Trouble.RED, event.refused))
         elif isinstance(event, Landed):
             self.fresh.update(event.spec.keys if event.commit != event.spec.base else ())
         self.book.append(event)

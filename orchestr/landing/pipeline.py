@@ -24,7 +24,8 @@ from orchestr.landing.likelihood import (
     combine_risks,
     risk_class,
 )
-from orchestr.landing.queue import Queue, QueueItem
+from orchestr.landing.queue import Queue
+from orchestr.landing.queue_item import QueueItem
 
 LEAST_USE = 0.05  # a verdict that is used less likely than that is not paid for,
 LEAST_AHEAD = 0.3  # nor this one of a candidate for the case that something before it fails

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from orchestr.landing.causes import Blamed, list_paths
 from orchestr.landing.events import (
     Candidate,
     CandidateSpec,
@@ -51,35 +52,10 @@ from orchestr.landing.events import (
     Trouble,
     Verified,
 )
+from orchestr.landing.queue_item import QueueItem, has_landed_anew, is_under_way, park_change
 
 SLOW_CHECK = 60.0  # s; below it a batch saves less than the round costs in which it is halved
 FIRST_BATCH = 1  # of a landing that adapts; doubled by each that lands, 1 after one that is red
-
-
-@dataclass(frozen=True, slots=True)
-class QueueItem:
-    """A change and how far it is. ``seq``: when it became eligible, ``wave``: how many candidates
-    had been made by then; ``limit``: the most changes in
-    a candidate with it (0: the rules'); ``tidy``: Landed, Retargeted, Verified as 0, 1, 2.
-    """
-
-    change: LandingChange
-    stage: Stage = Stage.WAITING
-    seq: int = 0
-    wave: int = 0
-    repairs: int = 0
-    limit: int = 0
-    trouble: Trouble | None = None
-    detail: str = ""
-    before: str = ""
-    after: str = ""
-    tidy: int = 2
-    frozen: bool = False  # its group is not asked for in this process
-    undone: str = ""  # the head that was rolled back: it lands again only when asked to
-    first: str = ""  # the target before the first landing of what was rolled back
-    again: str = ""  # the head that a person asked to land again
-    landed: str = ""  # the head that landed before this one
-    earlier: tuple[tuple[str, str], ...] = ()  # the target before and after those landings
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +130,15 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             item = q.items[key]
             change = replace(item.change, head=head, paths=paths, hold="")
             return _with_items(q, replace(item, change=change))
-        case Checked(spec, commit, green, detail, seconds):
+        case Checked(spec, commit, green, detail, seconds, causes):
             q = _with_check_seconds(q, spec.lane, seconds)
             known = q.candidates.get(spec)
             if known is None or known.commit != commit:
                 return q
-            early = _is_early(q, spec)
-            return _with_candidate(q, replace(known, green=green, detail=detail, early=early))
+            return _with_candidate(
+                q,
+                replace(known, green=green, detail=detail, early=_is_early(q, spec), causes=causes),
+            )
         case GroupOpened(group, _):
             return replace(q, groups={**q.groups, group: True})
         case GroupClosed(group, _, _):
@@ -173,7 +151,7 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             q = _with_target_tip(_without_intent(q, spec), spec.lane, tip)
             if refused:
                 for key in spec.keys:
-                    q = _park_item(q, key, Trouble.RED, refused)
+                    q = _with_items(q, *park_change(q.items, key, Trouble.RED, refused))
             return q
         case Split(spec):
             half = max(1, len(spec.parts) // 2)
@@ -185,20 +163,26 @@ def _fold_event(q: Queue, event: Event) -> Queue:
         case RepairStarted(key, trouble, number, detail):
             item = q.items[key]
             q = _with_red(q, item, trouble)
-            q = _with_items(q, replace(item, stage=Stage.REPAIRING, repairs=number, trouble=trouble,
-                                 detail=detail, limit=1))  # fmt: skip
-            again = item.stage is Stage.REPAIRING  # its agent failed, and is asked once more
+            begun = item.with_new_work() if item.stage is Stage.LANDED else item
+            q = _with_items(q, replace(begun, stage=Stage.REPAIRING, repairs=number,
+                                       trouble=trouble, detail=detail, limit=1))  # fmt: skip
+            # Its agent failed and is asked once more, or another change failed because of it.
+            again = item.stage in (Stage.REPAIRING, Stage.LANDED)
             return q if again else _with_halved_window(q, item.change.lane)
+        case Blamed(key, cause, detail):
+            item = replace(q.items[key], stage=Stage.WAITING, trouble=Trouble.RED, detail=detail,
+                           blames=cause, blame_failed="", limit=1)  # fmt: skip
+            return _with_halved_window(_with_items(q, item), item.change.lane)
         case Repaired(key, head, paths):
             item = q.items[key]
             if item.stage is not Stage.REPAIRING:
                 return q
             change = replace(item.change, head=head, paths=paths, hold="")
             return _with_items(q, replace(item, change=change, stage=Stage.WAITING))
-        case Parked(key, trouble, reason):
+        case Parked(key, trouble, reason, cause):
             failed = q.items[key].stage is Stage.QUEUED
             q = _with_red(q, q.items[key], trouble)
-            q = _park_item(q, key, trouble, reason)
+            q = _with_items(q, *park_change(q.items, key, trouble, reason, cause))
             return _with_halved_window(q, q.items[key].change.lane) if failed else q
         case Retargeted(key):
             return _with_items(q, replace(q.items[key], tidy=max(1, q.items[key].tidy)))
@@ -214,13 +198,15 @@ def _fold_event(q: Queue, event: Event) -> Queue:
 def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
     """A new process: full windows, another try for what was parked, others' changes stand still.
 
-    Verdicts that were green stay (nobody pays for them twice), red ones and conflicts do not.
+    Verdicts that were green stay (nobody pays for them twice), red ones and conflicts do not. What
+    waits for a cause goes on waiting where that is under way, else it is tried again.
     """
     items: dict[str, QueueItem] = {}
     for key, item in q.items.items():
         asked = item.change.group in groups
         stage = Stage.WAITING if asked and item.stage is Stage.PARKED else item.stage
-        items[key] = replace(item, stage=stage, frozen=not asked)
+        blames = item.blames if is_under_way(q.items, item.blames, groups) else None
+        items[key] = replace(item, stage=stage, frozen=not asked, blames=blames, blame_failed="")
     kept = {spec: one for spec, one in _standing_candidates(q).items() if not one.failed}
     q = replace(q, batches={}, green=0, red=0, stopped={})
     return replace(q, items=items, windows={}, candidates=kept)
@@ -236,8 +222,8 @@ def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
     if old.stage is Stage.LANDED and change.head in ("", old.change.head):
         return _with_items(q, replace(old, frozen=False))
     if old.stage is Stage.LANDED:  # new work on what has landed: it lands, too
-        earlier = (*old.earlier, (old.before, old.after)) if old.after else old.earlier
-        return _with_items(q, QueueItem(change, landed=old.change.head, earlier=earlier))
+        kept = old.with_new_work()
+        return _with_items(q, QueueItem(change, landed=kept.landed, earlier=kept.earlier))
     if old.change.head == change.head or old.stage is Stage.REPAIRING:
         head = old.change.head if old.stage is Stage.REPAIRING else change.head
         return _with_items(q, replace(old, change=replace(change, head=head), frozen=False))
@@ -251,8 +237,12 @@ def _apply_landed(q: Queue, event: Landed) -> Queue:
     spec = event.spec
     steps = event.steps or ((spec.base, event.commit),) * len(spec.parts)
     q = _without_intent(q, spec)
-    for (key, _), (before, after) in zip(spec.parts, steps, strict=True):
+    for (key, head), (before, after) in zip(spec.parts, steps, strict=True):
         item = q.items[key]
+        if item.change.head != head and not item.change.reverts:  # it got another one meanwhile
+            new = replace(item, landed=head, earlier=(*item.earlier, (before, after)))
+            q = _with_items(q, new)
+            continue
         if item.stage is not Stage.LANDED:
             item = replace(item, stage=Stage.LANDED, before=before, after=after, tidy=0,
                            trouble=None, detail="", limit=0, again="")  # fmt: skip
@@ -287,11 +277,6 @@ def _with_check_seconds(q: Queue, lane: Lane, seconds: float) -> Queue:
         return q
     before = q.check_seconds.get(lane, seconds)
     return replace(q, check_seconds={**q.check_seconds, lane: (before + seconds) / 2})
-
-
-def _park_item(q: Queue, key: str, trouble: Trouble, reason: str) -> Queue:
-    item = q.items[key]
-    return _with_items(q, replace(item, stage=Stage.PARKED, trouble=trouble, detail=reason))
 
 
 def _with_items(q: Queue, *items: QueueItem) -> Queue:
@@ -351,7 +336,11 @@ def _settle_eligibility(q: Queue) -> Queue:
             eligible = find_obstacle(q, item) is None
             if item.stage is Stage.WAITING and eligible:
                 q = replace(q, seq=q.seq + 1)
-                q = _with_items(q, replace(item, stage=Stage.QUEUED, seq=q.seq, wave=q.wave))
+                if item.blames is not None:
+                    q = _with_red_void(q, item.change.key)
+                q = _with_items(
+                    q, replace(item, stage=Stage.QUEUED, seq=q.seq, wave=q.wave, blames=None)
+                )
                 changed = True
             elif item.stage is Stage.QUEUED and not eligible:
                 q = _with_items(q, replace(item, stage=Stage.WAITING))
@@ -361,6 +350,14 @@ def _settle_eligibility(q: Queue) -> Queue:
                 q = _with_items(q, replace(item, seq=q.seq, wave=q.wave))
                 changed = True
     return q
+
+
+def _with_red_void(q: Queue, key: str) -> Queue:
+    """What was red because of another change is checked once more: on the same target, too, where
+    the cause is in another repository."""
+    void = {spec: replace(one, early=True) for spec, one in q.candidates.items()
+            if key in spec.keys and one.green is False}  # fmt: skip
+    return replace(q, candidates={**q.candidates, **void})
 
 
 def _overtakes_its_needs(q: Queue, item: QueueItem) -> bool:
@@ -379,6 +376,9 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
         return "it was rolled back and has no new head since"
     if item.change.lane in q.stopped:
         return q.stopped[item.change.lane].reason
+    if item.blames is not None and not has_landed_anew(q.items, item.blames):
+        what = list_paths(item.blames.paths)
+        return f"it waits for {item.blames.key}, whose change in {what} made it red"
     for need in item.change.needs:
         upstream = q.items.get(need)
         if upstream is None:

@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.landing.candidates import read_resolutions
+from orchestr.landing.causes import Blamed, list_paths, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
-from orchestr.landing.events import (
-    LandingChange,
-    Lane,
-    Stage,
-    Trouble,
-)
-from orchestr.landing.queue import QueueItem, find_obstacle
+from orchestr.landing.events import LandingChange, Lane, Parked, Stage, Trouble
+from orchestr.landing.queue import find_obstacle
+from orchestr.landing.queue_item import QueueItem
+from orchestr.landing.repair import restore_proven_head
 from orchestr.landing.session import LandingSession
 from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.events import EventKind
@@ -102,31 +100,57 @@ def _pull_request_link(session: LandingSession, change: LandingChange) -> str:
     return done.url if done is not None and done.url != NO_PR else ""
 
 
-def journal_parked(session: LandingSession, key: str, trouble: Trouble, reason: str) -> None:
+def journal_parked(session: LandingSession, event: Parked) -> None:
     """A change is left to a person: both sides and the commands. What waits at a gate has been
-    told by its phase.
+    told by its phase. One that has landed before stays landed where its records can be put back.
     """
-    item = session.queue.items[key]
-    if item.change.reverts or item.frozen or trouble is Trouble.APPROVAL:
+    item, trouble = session.queue.items[event.key], event.trouble
+    if item.change.reverts or item.frozen:
         return
-    ctx, target = session.cell_context(key), item.change.lane.target
-    sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {target}"
-    sides += f" ({session.queue.tips[item.change.lane][:12]})"
-    hint = "; ".join(suggest_commands(session, item, trouble))
-    ctx.emit(EventKind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {reason}", hint=hint)
+    ctx, lane = session.cell_context(event.key), item.change.lane
+    first = event.reason.partition("\n")[0].rstrip(":")
+    if item.is_repair_of_landed and restore_proven_head(ctx):
+        why = f"it stays as it landed: {first}"
+        ctx.emit(EventKind.LAND_KEPT, target=lane.target, head=item.change.head,
+                 commit=item.earlier[-1][1] if item.earlier else "", reason=why)  # fmt: skip
+        return
+    if trouble is Trouble.APPROVAL:
+        return
+    sides = f"{ctx.cell.branch} ({item.change.head[:12]}) onto {lane.target}"
+    sides += f" ({session.queue.tips[lane][:12]})"
+    hint = "; ".join(suggest_commands(session, item, trouble, event.cause))
+    ctx.emit(EventKind.LAND_PARKED, state=str(trouble), reason=f"{sides}: {event.reason}",
+             hint=hint)  # fmt: skip
+
+
+def journal_blamed(session: LandingSession, event: Blamed) -> None:
+    """A change waits for the one that made it red."""
+    cause = name_cell(event.cause.key)
+    what = f"it waits for {cause}, whose change in {list_paths(event.cause.paths)} made it red"
+    session.cell_context(event.key).emit(
+        EventKind.LAND_WAITS, cause=cause, reason=f"{what}\n{event.detail}".rstrip()
+    )
 
 
 def suggest_commands(
-    session: LandingSession, item: QueueItem, trouble: Trouble | None = None
+    session: LandingSession, item: QueueItem, trouble: Trouble | None = None, cause: str = ""
 ) -> list[str]:
     """What a person types to look at it, and to go on."""
     change, target = item.change, item.change.lane.target
     ctx = session.cell_context(change.reverts or change.key)
     name = ctx.run.feature.name
+    cause = cause or item.cause
     if change.reverts:
         return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
     if (trouble or item.trouble) is Trouble.APPROVAL:
         return [f"orchestr approve {ctx.name}", f"orchestr run {name} && orchestr land {name}"]
+    if cause:
+        feature, named = cause.partition("/")[0], name_cell(cause)
+        if not session.has_feature(feature):  # together they are repaired
+            return [f"orchestr logs {named}", f"orchestr land {feature} {name}"]
+        branch = session.cell_context(cause).cell.branch
+        mend = f"mend it on {branch}, then: orchestr run {named}"
+        return [f"orchestr logs {named}", f"{mend} && orchestr land {name}"]
     look = f"orchestr logs {ctx.name}"
     if (trouble or item.trouble) is Trouble.CONFLICT:
         there = (

@@ -12,11 +12,13 @@ from orchestr.errors import (
     Unavailable,
     as_disk_full,
 )
+from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
 from orchestr.landing.actions import (
     CheckCandidate,
     RepairChange,
 )
+from orchestr.landing.causes import describe_causes
 from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
@@ -29,6 +31,7 @@ from orchestr.landing.events import (
     RepairStarted,
     Trouble,
 )
+from orchestr.landing.find_causes import find_causes
 from orchestr.landing.repair import repair_head, repair_obstacle
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import WORKTREE, kill_marked
@@ -48,7 +51,16 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     spec = action.spec
     tree = session.tree_of(action)[1]
     result = check_commit(session, spec, action.commit, tree, session.flying[action])
-    return Checked(spec, action.commit, result.green, result.detail, result.seconds)
+    if result.green:
+        return Checked(spec, action.commit, True, result.detail, result.seconds)
+    try:
+        causes = find_causes(session, spec, result)
+    except GitError as error:
+        raise as_no_verdict(error, f"the cause of {action.commit[:12]} was not found") from error
+    said = describe_causes(spec.keys[0], causes) if len(spec.keys) == 1 else ""
+    first, _, rest = result.detail.partition("\n")
+    detail = f"{first.rstrip(':')}; {said}\n{rest}".rstrip() if said else result.detail
+    return Checked(spec, action.commit, False, detail, result.seconds, causes)
 
 
 def check_commit(

@@ -12,6 +12,7 @@ from typing import Any
 from orchestr.state.detail_fields import Details, Number, Text
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
+from orchestr.state.landing_details import LandKept, LandWaits
 
 
 class RunStarted(Details, frozen=True, tag="run.started"):
@@ -395,7 +396,8 @@ EventDetails = (
     | WorktreeRemoved | AttemptOpened | AttemptStarted | AttemptAdopted | AttemptLimited
     | AttemptExited | AttemptGivenBack | AttemptClosed | CheckDone | RepairOpened | RepairClosed
     | ReviewDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen | LandQueue
-    | LandRepair | LandAllowed | LandDone | LandParked | LandUpdate | LandUndone
+    | LandRepair | LandAllowed | LandDone | LandParked | LandWaits | LandKept
+    | LandUpdate | LandUndone
     | ForgeUnreachable | ForgeWaits | ResultWritten | CellMoved | CellRetired | CellAccepted
     | FollowNoted | FollowParked | FollowCleared | FollowAnswered
 )  # fmt: skip

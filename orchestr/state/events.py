@@ -68,6 +68,8 @@ class EventKind(StrEnum):
     LAND_ALLOWED = "land.allowed"
     LAND_DONE = "land.done"
     LAND_PARKED = "land.parked"
+    LAND_WAITS = "land.waits"
+    LAND_KEPT = "land.kept"
     LAND_UPDATE = "land.update"
     LAND_UNDONE = "land.undone"
     FOLLOW_NOTED = "follow.noted"

@@ -7,7 +7,8 @@ from dataclasses import replace
 from orchestr.state.event_details import LandDone, LandParked, LandUndone
 from orchestr.state.events import Event
 from orchestr.state.follow_details import FollowCleared, FollowParked
-from orchestr.state.phase_marks import resting_state
+from orchestr.state.landing_details import LandKept, LandWaits
+from orchestr.state.phase_marks import PHASES, merge_marks, resting_state
 from orchestr.state.states import CellState
 from orchestr.state.view import CellView
 
@@ -23,9 +24,23 @@ def describe_resolved(details: LandDone | LandUndone) -> str:
 
 
 def apply_landing(
-    cell: CellView, details: LandDone | LandParked | LandUndone, event: Event
+    cell: CellView, details: LandDone | LandKept | LandParked | LandUndone | LandWaits, event: Event
 ) -> CellView:
-    """Landed, left to a person, or rolled back."""
+    """Landed, left to a person, rolled back, or waiting for another cell, which says nothing of its
+    own work."""
+    if isinstance(details, LandWaits):
+        return replace(cell, phase=LAND, reason=details.reason, hint=None)
+    if isinstance(details, LandKept):
+        return replace(
+            cell,
+            state=CellState.LANDED,
+            phases=merge_marks(cell.phases, dict.fromkeys(PHASES, "done")),
+            reason=details.reason,
+            hint=None,
+            finished_at=event.ts,
+            landing=CellState.LANDED,
+            landed_head=details.head or cell.landed_head,
+        )
     if isinstance(details, LandParked):
         has_conflict = details.state == CellState.MERGE_CONFLICT
         return replace(

@@ -59,6 +59,7 @@ from orchestr.state.event_details import (
 from orchestr.state.events import Event
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
+from orchestr.state.landing_details import LandKept, LandWaits
 from orchestr.state.landing_transitions import apply_follow, apply_landing
 from orchestr.state.phase_marks import (
     PHASES,
@@ -196,7 +197,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
                 pr_checks=details.checks if seen or fresh else cell.pr_checks,
                 pr_review=details.review if seen or fresh else cell.pr_review,
             )
-        case LandDone() | LandParked() | LandUndone():
+        case LandDone() | LandKept() | LandParked() | LandUndone() | LandWaits():
             return apply_landing(cell, details, event)
         case FollowParked() | FollowCleared():
             return apply_follow(cell, details, event)

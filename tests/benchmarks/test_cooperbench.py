@@ -1,4 +1,4 @@
-"""The benchmark of patches written side by side, on its own small set: what lands, what is judged."""
+"""The benchmark of patches written side by side, on its own set: what lands, what is judged."""
 
 from __future__ import annotations
 

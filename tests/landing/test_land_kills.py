@@ -39,12 +39,14 @@ class Copies:
     states: dict[str, str] = None  # type: ignore[assignment]
     book: dict[str, int] = None  # type: ignore[assignment]
     verb: str = "land"
+    twice: tuple[str, ...] = ()  # the cells that land twice
 
     @classmethod
     def of(
-        cls, yard: Yard, cells: dict[str, dict[str, object]], code: int = 0, verb: str = "land"
-    ) -> Copies:
-        made = cls(yard.root, yard.root.with_name("kept"), cells, code, verb=verb)
+        cls, yard: Yard, cells: dict[str, dict[str, object]], code: int = 0, verb: str = "land",
+        twice: tuple[str, ...] = (),
+    ) -> Copies:  # fmt: skip
+        made = cls(yard.root, yard.root.with_name("kept"), cells, code, verb=verb, twice=twice)
         shutil.copytree(yard.root, made.kept, symlinks=True)
         steps = yard.root / "steps"
         done = yard.crash("count", verb, FEATURE, env={"CRASH_STEPS": str(steps)})
@@ -83,11 +85,14 @@ class Copies:
                 for repo in ("app", "web"):
                     history = yard.history(repo)
                     times = 1 if self.verb == "land" else 2  # landed, and reverted
-                    assert len(set(history)) * times == len(history), history
+                    more_often = [cell for cell in self.twice if cell in history]
+                    assert len(set(history)) * times == len(history) - len(more_often), history
                 yard.always_green()
                 assert dict(yard.book()) == self.book
                 for kind in ("land.done", "land.undone"):
                     told = [e["cell"] for e in yard.journal(kind=kind)]
+                    for cell in self.twice if kind == "land.done" else ():
+                        told.remove(cell)
                     assert sorted(set(told)) == sorted(told), told
                 yard.sound()
             except AssertionError as error:

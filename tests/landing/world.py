@@ -22,6 +22,7 @@ from orchestr.landing.actions import (
     UpdateBranch,
     Verify,
 )
+from orchestr.landing.causes import Cause
 from orchestr.landing.decide import decide_actions, is_doomed, keys_in_candidate
 from orchestr.landing.events import (
     CandidateSpec,
@@ -37,6 +38,7 @@ from orchestr.landing.events import (
     NotLanded,
     Offered,
     Parked,
+    Part,
     QueueRules,
     Repaired,
     RepairStarted,
@@ -58,6 +60,8 @@ class World:
     """``bad``: heads that are red by themselves; ``clash``: pairs that are red or (``conflict``)
     cannot be merged together, but by ``climbs`` (each rung that makes something of them, and
     whether that is right); ``cures``: how many repairs a bad change needs (99: no end).
+    ``harm``: (key, cause): red while what has landed of the cause, or its head where nothing has,
+    is not cured. ``lies``: how often the output of what is red names others, who did nothing.
     """
 
     rng: random.Random
@@ -69,6 +73,8 @@ class World:
     cures: dict[str, int] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)  # agents that give up
     buttons: frozenset[str] = frozenset()  # repositories whose forge makes the merge
+    harm: set[tuple[str, str]] = field(default_factory=set)
+    lies: float = 0.0
     moves: float = 0.0  # how often somebody else moves a target before a push
     kills: float = 0.0
     slow: bool = True  # checks take minutes
@@ -80,7 +86,7 @@ class World:
     resolved: set[str] = field(default_factory=set)  # commits that git alone cannot make
     taken: dict[str, tuple[str, ...]] = field(default_factory=dict)  # head -> keys of the target
     green: set[str] = field(default_factory=set)
-    landings: list[tuple[Lane, str, str, tuple[str, ...]]] = field(default_factory=list)
+    landings: list[tuple[Lane, str, str, tuple[Part, ...]]] = field(default_factory=list)
     checks: int = 0
     steps: int = 0
     killed: int = 0
@@ -148,16 +154,39 @@ class World:
             self.bad.add(f"{head}^")
         return HeadMoved(key, f"{head}^")
 
-    def check(self, spec: CandidateSpec, commit: str) -> Event:
+    def seen_head(self, q: Queue, key: str) -> str:
+        """What a check sees of another change: what has landed of it, else its head."""
+        landed = [head for _, _, _, parts in self.landings for k, head in parts if k == key]
+        return landed[-1] if landed else q.items[key].change.head
+
+    def is_cured(self, key: str, head: str) -> bool:
+        return int(head.rpartition("#")[2].rstrip("^")) >= self.cures.get(key, 99)
+
+    def find_causes(self, q: Queue, key: str, head: str, red: bool) -> list[Cause]:
+        """Who is to blame, and who is named without blame."""
+        found = [Cause(other, self.seen_head(q, other), ("a.txt",))
+                 for one, other in sorted(self.harm)
+                 if one == key and not self.is_cured(other, self.seen_head(q, other))]  # fmt: skip
+        if red and not found and self.rng.random() < self.lies:
+            keys = [c.key for c in self.changes]
+            named = self.rng.sample(keys, min(len(keys), self.rng.choice((1, 1, 1, 2))))
+            found = [Cause(k, head if k == key else self.seen_head(q, k), ("b.txt",))
+                     for k in named]  # fmt: skip
+        return found
+
+    def check(self, q: Queue, spec: CandidateSpec, commit: str) -> Event:
         self.checks += 1
         content = self.content[commit]
         heads = dict(spec.parts)
         red = any(head in self.bad for head in heads.values())
         red |= any(pair <= set(content) for pair in self.clash) or commit in self.wrong
+        causes = [c for key, head in spec.parts for c in self.find_causes(q, key, head, red)]
+        red |= bool(causes)
         if not red:
             self.green.add(commit)
+        alone = tuple(causes) if len(spec.parts) == 1 else ()
         seconds = 600.0 if self.slow else 0.0  # slow checks make batches worth their while
-        return Checked(spec, commit, not red, "red" if red else "", seconds)
+        return Checked(spec, commit, not red, "red" if red else "", seconds, alone)
 
     def land(self, spec: CandidateSpec, commit: str) -> Event:
         tip = self.tips[spec.lane]
@@ -168,12 +197,12 @@ class World:
         assert commit in self.green, f"{commit} lands and was not checked green"
         assert commit not in self.half | self.wrong
         assert commit not in self.resolved or spec.lane.repo not in self.buttons
-        landed = {key for *_, keys in self.landings for key in keys}
-        for key in spec.keys:
-            before = {*landed, *spec.keys[: spec.keys.index(key)]}
-            assert key not in landed, f"{key} lands twice"
-            assert before.issuperset(self.needs[key]), f"{key} lands before what it needs"
-        self.landings.append((spec.lane, tip, commit, spec.keys))
+        landed = {part for *_, parts in self.landings for part in parts}
+        for part in spec.parts:
+            before = {key for key, _ in landed} | set(spec.keys[: spec.parts.index(part)])
+            assert part not in landed, f"{part} lands twice"
+            assert before.issuperset(self.needs[part[0]]), f"{part} lands before what it needs"
+        self.landings.append((spec.lane, tip, commit, spec.parts))
         self.tips[spec.lane] = commit
         return Landed(spec, commit, commit)
 
@@ -203,7 +232,7 @@ class World:
                 mine = {k for k, i in q.items.items() if i.change.lane == spec.lane}
                 assert commit not in self.half
                 assert set(self.content[commit]) == keys_in_candidate(q, spec) & mine
-                return self.check(spec, commit)
+                return self.check(q, spec, commit)
             case LandCandidate(spec, commit, intended):
                 return self.land(spec, commit) if intended else LandIntended(spec, commit)
             case RepairChange(key, trouble, number, detail, started):

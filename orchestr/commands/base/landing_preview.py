@@ -61,4 +61,8 @@ def change_name(key: str, many: bool) -> str:
 
 def replace_change_keys(text: str, many: bool) -> str:
     """A reason with the keys of other changes as people write them."""
-    return re.sub(r"^it needs ([^\s,]+),", lambda m: f"it needs {change_name(m[1], many)},", text)
+    return re.sub(
+        r"^it (needs|waits for) ([^\s,]+),",
+        lambda m: f"it {m[1]} {change_name(m[2], many)},",
+        text,
+    )

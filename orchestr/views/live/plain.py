@@ -62,6 +62,7 @@ from orchestr.state.event_details import (
 from orchestr.state.events import Event
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
+from orchestr.state.landing_details import LandKept, LandWaits
 from orchestr.state.landing_transitions import describe_resolved
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
@@ -259,6 +260,8 @@ def _event_words(event: Event) -> list[str]:
             hint = _text(details.hint)
             told = f"NOT LANDED: {headline(details.reason)}"
             return [told, *([f"hint: {hint}"] if hint else [])]
+        case LandWaits() | LandKept():
+            return [headline(details.reason)]
         case FollowNoted():
             return [f"{headline(details.what)}: {headline(details.why or details.action)}"]
         case FollowParked():

@@ -40,6 +40,8 @@ TELLING = frozenset(
         EventKind.APPROVAL_REFUSED,
         EventKind.LAND_DONE,
         EventKind.LAND_PARKED,
+        EventKind.LAND_WAITS,
+        EventKind.LAND_KEPT,
         EventKind.LAND_UNDONE,
         EventKind.LAND_REPAIR,
     }

@@ -23,6 +23,7 @@ from orchestr.state.event_details import (
 )
 from orchestr.state.events import Event, EventKind
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
+from orchestr.state.landing_details import LandWaits
 from orchestr.state.landing_transitions import describe_resolved
 from orchestr.state.spans import parse_time
 from orchestr.state.timeline import Span, SpanKind, Timeline
@@ -133,6 +134,8 @@ def list_landings(events: Iterable[Event]) -> Iterator[LandingLine]:
                 found[event.cell] = LandingLine(
                     event.cell, "not landed", reason=reason or "", hint=hint or ""
                 )
+            case LandWaits(reason=reason):
+                found[event.cell] = LandingLine(event.cell, "not landed", reason=reason or "")
             case _:
                 pass
     yield from found.values()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestr.landing.causes import Blamed, list_paths
 from orchestr.landing.events import (
     CandidateSpec,
     Checked,
@@ -94,6 +95,9 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
         case RepairStarted(key, trouble, number, _):
             what = "a conflict" if trouble is Trouble.CONFLICT else "what is red"
             return labelled_line(key, "repairing", f"its agent mends {what} (repair {number})")
+        case Blamed(key, cause, _):
+            what = f"{shown_name(cause.key)}, whose change in {list_paths(cause.paths)} made it red"
+            return labelled_line(key, "waits", f"for {what}")
         case Repaired(key, head):
             return labelled_line(key, "repaired", f"its new head is {head[:12]}")
         case Parked(key, trouble, reason):

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestr.state.cell_state import describe_cell
+from orchestr.state.landing_transitions import LAND
 from orchestr.state.replay import CellState, CellView
 from orchestr.state.results import PlanDeviation
 from orchestr.views.model import (
@@ -226,7 +227,8 @@ def _note_lines(status: FeatureStatus, name: str) -> list[str]:
     if state is CellState.WAITING:
         until = f", goes on at {format_clock(view.waiting_until)}" if view.waiting_until else ""
         return [f"  {describe_cell(state, view).symbol} {name}: {told}{until}"]
-    if state is CellState.PENDING and told:
+    waits = state is CellState.DONE and view.phase == LAND
+    if told and (state is CellState.PENDING or waits):
         return [f"  {state.symbol} {name}: {told}"]
     if not state.is_bad and state is not CellState.APPROVAL:
         return []

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from orchestr.follow import evidence
-from orchestr.forges.followed import Annotation, CheckState, CiCheck
+from orchestr.checks import log_evidence as evidence
 
-CHECK = CiCheck("test (java@main-main)", CheckState.FAILURE, id="1")
+CHECK = "test (java@main-main)"
 LOG = """\
 2026-05-01T12:00:00.1234567Z ##[group]Run pytest
 2026-05-01T12:00:00.2234567Z \x1b[31mE       assert 49 == 50\x1b[0m
@@ -36,8 +35,7 @@ def test_a_signature_stays_when_numbers_and_folders_differ() -> None:
 
 
 def test_named_paths_meet_changed_ones() -> None:
-    noted = CiCheck("lint", CheckState.FAILURE, annotations=(Annotation("web/a.ts", 3, "no"),))
-    named = evidence.find_paths(noted, LOG)
+    named = evidence.find_paths(LOG, ["web/a.ts"])
     assert named[0] == "web/a.ts"
     changed = ["src/price.py", "price.py", "tests/test_price.py", "web/a.ts", "src/other.py"]
     assert evidence.match_changed_paths(named, changed) == (
@@ -54,3 +52,18 @@ def test_names_that_an_error_misses() -> None:
     found = evidence.find_missing_names(log)
     assert {"proto.Kem", "kem_api"} <= set(found)
     assert "fine" not in found
+
+
+def test_files_that_only_passed_are_no_cause() -> None:
+    log = (
+        "tests/test_old.py ..s.                     [ 40%]\n"
+        "tests/test_far.py::test_it PASSED          [ 60%]\n"
+        "ok  \texample.com/pkg.go\t0.01s\n"
+        "src/pay.py:3: TypeError\n"
+        "it read settings.toml\n"
+    )
+    sure, named = evidence.find_causal_paths(log)
+    assert sure == ("src/pay.py",) and named == ("src/pay.py", "settings.toml")
+    sure, named = evidence.find_causal_paths("tests/test_old.py .. [99%]\nwrong in e.txt\n")
+    assert sure == () and named == ("e.txt",)
+    assert evidence.find_causal_paths("assert 1 == 2\n") == ((), ())

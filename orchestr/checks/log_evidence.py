@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from orchestr.forges.followed import CiCheck
-
 LONGEST = 6_000  # characters of a log that an agent gets
 LONGEST_LINE = 2_000  # characters of a line in which paths are looked for
 AROUND = 12  # lines before a line that names an error
@@ -28,6 +26,11 @@ _NOISE = re.compile(
 # A path with a folder or a suffix: `src/app.py:12`, `File "x.py", line 3`, `main.go:4:2`.
 _PATH = re.compile(
     r"(?<![\w./@+-])(/?(?:[\w.@+-]+/)*[\w.@+-]+\.[A-Za-z]\w{0,9})(?=[:\s\"'),\]#]|$)"
+)
+_PLACE = re.compile(r"\.[A-Za-z]\w{0,9}(?::\d|\(\d|['\"],? line \d)")
+# What a runner of tests says of what passed: `a.py ..s [ 50%]`, `a.py::test PASSED`, `ok pkg 0.1s`.
+_PASSED = re.compile(
+    r"\bPASS(?:ED)?\b|^\s*(?:ok|\u2713|\u2714)\s|\bok$|^[\w./@+-]+\s+[.sx]+(?:\s+\[ *\d+%\])?$"
 )
 _QUOTED = re.compile(r"[`'\"‘“]([A-Za-z_][\w.:$]{2,80})[`'\"’”]")
 _NAMED = re.compile(
@@ -71,19 +74,34 @@ def _take_tail(text: str, longest: int) -> str:
     return tail.partition("\n")[2] or tail
 
 
-def sign_failure(check: CiCheck, log: str) -> str:
-    """A short name of a failure that stays the same when it happens again: of the check's name and
-    the lines that name an error, without what varies."""
+def sign_failure(name: str, log: str, noted: Iterable[str] = ()) -> str:
+    """A short name of a failure that stays the same when it happens again: of the check's name, the
+    lines that name an error, without what varies, and the paths of its annotations (``noted``)."""
     red = [line for line in clean_log(log).split("\n") if _ERROR.search(line)]
     words = [_VARYING.sub("#", line).strip().lower() for line in red[:20]]
-    text = "\n".join((check.name, *words, *(a.path for a in check.annotations)))
+    text = "\n".join((name, *words, *noted))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def find_paths(check: CiCheck, log: str) -> tuple[str, ...]:
-    """The files that a check names, in the order in which it does; those of annotations first."""
-    found = [note.path for note in check.annotations]
-    for line in clean_log(log).split("\n"):
+def find_paths(log: str, noted: Iterable[str] = ()) -> tuple[str, ...]:
+    """The files that a check names, in the order in which it does; those of annotations
+    (``noted``) first."""
+    return _list_paths(noted, clean_log(log).split("\n"))
+
+
+def find_causal_paths(log: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files that lines about an error name, or places in a file (`a.py:3`, `File "a.py", line
+    3`); then those that the other lines name. What only lists what passed is left out: a runner of
+    tests names every file that it looks at."""
+    short = (line[:LONGEST_LINE] for line in clean_log(log).split("\n"))
+    lines = [line for line in short if not _PASSED.search(line)]
+    sure = [line for line in lines if _ERROR.search(line) or _PLACE.search(line)]
+    return _list_paths((), sure), _list_paths((), lines)
+
+
+def _list_paths(noted: Iterable[str], lines: Iterable[str]) -> tuple[str, ...]:
+    found = list(noted)
+    for line in lines:
         found += [match[1].removeprefix("./") for match in _PATH.finditer(line[:LONGEST_LINE])]
     return tuple(dict.fromkeys(found))
 

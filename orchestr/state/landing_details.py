@@ -1,0 +1,21 @@
+"""What events about a landing that another cell holds up say (`orchestr.state.event_details`)."""
+
+from __future__ import annotations
+
+from orchestr.state.detail_fields import Details, Text
+
+
+class LandWaits(Details, frozen=True, tag="land.waits"):
+    """It is red because of another cell, ``cause`` (`feature:cell`), and waits for its landing."""
+
+    cause: Text = None
+    reason: Text = None
+
+
+class LandKept(Details, frozen=True, tag="land.kept"):
+    """What has landed stays as it landed: a repair that another cell needed has failed."""
+
+    target: Text = None
+    commit: Text = None
+    head: Text = None
+    reason: Text = None
