@@ -61,8 +61,8 @@ def test_each_question_is_asked_once_a_repository(house: Make) -> None:
     ws.github.forget_counts()
     ws.status()
     assert ws.github.total == 0, "status asks files only"
-    ws.run("status", "--fetch", code=0)
-    assert ws.github.requests == {"graphql": 2}
+    ws.run("status", "--fetch", code=0)  # also what others want to merge into each target
+    assert ws.github.requests == {"graphql": 2, "GET pulls": 2}
 
 
 def test_status_shows_checks_and_reviews_of_the_last_look(house: Make) -> None:

@@ -14,6 +14,7 @@ from orchestr.landing.resolve.texts import merge_flag
 from orchestr.landing.resolve.tree import (
     Element,
     Group,
+    NameTwice,
     Node,
     Refused,
     Token,
@@ -110,7 +111,7 @@ def _join_elements(
             raise Refused("both sides added the same argument")
     names = {name for element in ours if (name := name_element(element, language))}
     if any(name_element(element, language) in names for element in left):
-        raise Refused("both sides added the same name")
+        raise NameTwice("both sides added the same name")
     if not display and opening == "(" and language in (PYTHON, SCRIPT):
         stars = [
             any(_begins_with(item, "*", "**", "...") for item in side) for side in (ours, left)
@@ -144,7 +145,7 @@ def _check_twice(
     counts = [Counter(name_element(element, language) for element in side) for side in versions]
     for name, count in Counter(name_element(item, language) for item in merged).items():
         if name is not None and count > max(1, *(known[name] for known in counts)):
-            raise Refused(f"{name} would stand twice")
+            raise NameTwice(f"{name} would stand twice")
 
 
 def lay_out_group(

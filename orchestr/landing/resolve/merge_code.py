@@ -29,6 +29,7 @@ from orchestr.landing.resolve.tree import (
     Block,
     Group,
     Item,
+    NameTwice,
     Node,
     Refused,
     Token,
@@ -65,11 +66,14 @@ Nodes = tuple[Node, ...]
 
 @dataclass(frozen=True)
 class TreeMerge:
-    """How trees of one language are merged; the words are those of each side's file."""
+    """How trees of one language are merged; the words are those of each side's file. With
+    ``any_order``, ours stays first of what both sides added also where the order may count.
+    """
 
     language: Language
     our_words: frozenset[str] = frozenset()
     their_words: frozenset[str] = frozenset()
+    any_order: bool = False
 
     def merge_blocks(self, base: Block, ours: Block, theirs: Block, scope: Scope) -> Block:
         """Both sides' edits of a sequence of items. Raises Refused."""
@@ -176,7 +180,7 @@ class TreeMerge:
         same = join_keys(ours.head) == join_keys(theirs.head)
         if scope in _LOOSE and same and ours.body is not None and theirs.body is not None:
             return replace(ours, body=self.merge_blocks(_EMPTY, ours.body, theirs.body, scope))
-        raise Refused("both sides added the same name")
+        raise NameTwice("both sides added the same name")
 
     def _order_joined(self, ours: list[Item], theirs: list[Item], scope: Scope) -> list[Item]:
         if scope in _LOOSE:
@@ -205,7 +209,8 @@ class TreeMerge:
         if self.language is PYTHON and (own_loose or loose):
             own_loose, loose = ours, theirs  # a decorator, a class's body are run where they stand
         if (
-            own_loose
+            not self.any_order
+            and own_loose
             and loose
             and not are_independent(
                 own_loose, loose, self.our_words, self.their_words, self.language
@@ -235,7 +240,7 @@ class TreeMerge:
         known = [Counter(self._list_names(block.items, scope)) for block in versions]
         for name, count in Counter(self._list_names(merged, scope)).items():
             if count > max(counts[name] for counts in known):
-                raise Refused(f"{name} would be defined twice")
+                raise NameTwice(f"{name} would be defined twice")
 
     def _list_names(self, items: Sequence[Item], scope: Scope) -> list[str]:
         found = [self._classify(item, scope) for item in items]

@@ -43,15 +43,16 @@ def resolve_structure(conflict: FileConflict) -> bytes | None:
     return None if merged is None else texts.encode(merged)
 
 
-def merge_texts(texts: ThreeTexts, language: Language) -> str:
-    """The merged text. Raises Refused with the reason."""
+def merge_texts(texts: ThreeTexts, language: Language, *, any_order: bool = False) -> str:
+    """The merged text; for ``any_order`` see `TreeMerge`. Raises Refused with the reason."""
     if language is PYTHON:
         check_python(texts)
     parse = parse_lines if language.kind in (Kind.PROSE, Kind.YAML) else parse_tree
     base, ours, theirs = (parse(text, language) for text in (texts.base, texts.ours, texts.theirs))
     scope = _SCOPES.get(language.kind, Scope.MODULE)
-    words = (frozenset(_WORD.findall(text)) for text in (texts.ours, texts.theirs))
-    merged = TreeMerge(language, *words).merge_blocks(base, ours, theirs, scope).source
+    mine, other = (frozenset(_WORD.findall(text)) for text in (texts.ours, texts.theirs))
+    merging = TreeMerge(language, mine, other, any_order)
+    merged = merging.merge_blocks(base, ours, theirs, scope).source
     verify_merge(texts, merged, language)
     if scope is Scope.DATA:
         verify_value(texts, merged, language)

@@ -17,6 +17,10 @@ class Refused(Exception):
     """The merge cannot be proven here; the file stays conflicted."""
 
 
+class NameTwice(Refused):
+    """Both sides give one name another meaning: no order and no choice of lines is right."""
+
+
 @dataclass(frozen=True)
 class Token:
     """``kind``: word, number, string, op, line (of prose), newline (inside a head)."""

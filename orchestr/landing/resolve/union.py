@@ -6,22 +6,37 @@ from orchestr.git.errors import GitError
 from orchestr.git.merge_file import ConflictRegion, Region, read_merge_regions
 from orchestr.landing.resolve.conflict import FileConflict
 from orchestr.landing.resolve.definitions import count_definitions, defines_twice
-from orchestr.landing.resolve.languages import Kind, find_language
-from orchestr.landing.resolve.texts import read_three_texts
+from orchestr.landing.resolve.languages import Kind, Language, find_language
+from orchestr.landing.resolve.structure import merge_texts
+from orchestr.landing.resolve.texts import ThreeTexts, read_three_texts
+from orchestr.landing.resolve.tree import NameTwice, Refused
 
 
 def resolve_union(conflict: FileConflict) -> bytes | None:
-    """The file with both sides' lines of each conflicted region, ours first, as git's ``union``;
-    None where that would define a name twice (a function, a class, a key, a heading).
+    """The file with what both sides added, ours first: part by part where it is code that can be
+    read so, else the lines of each conflicted region, as git's ``union``. None where that would
+    give a name two meanings (a function, a class, a key, a heading).
     """
     texts = read_three_texts(conflict)
     if texts is None:
         return None
+    language = find_language(conflict.path)
+    try:
+        if language is not None and language.kind in (Kind.INDENTED, Kind.BRACED):
+            return texts.encode(merge_texts(texts, language, any_order=True))
+    except NameTwice:
+        return None  # by lines it might look as if one meaning went on with the other's lines
+    except (Refused, RecursionError):
+        pass
+    merged = _unite_lines(texts, language)
+    return None if merged is None else texts.encode(merged)
+
+
+def _unite_lines(texts: ThreeTexts, language: Language | None) -> str | None:
     try:
         regions = read_merge_regions(texts.base, texts.ours, texts.theirs)
     except GitError:
         return None
-    language = find_language(conflict.path)
     is_data = language is None or language.kind in (Kind.JSON, Kind.TOML, Kind.YAML)
     conflicts = [region for region in regions if isinstance(region, ConflictRegion)]
     if any(_defines_twice(region, is_data=is_data) for region in conflicts):
@@ -30,7 +45,7 @@ def resolve_union(conflict: FileConflict) -> bytes | None:
     versions = (text.split("\n") for text in (texts.base, texts.ours, texts.theirs))
     if defines_twice(lines, versions):
         return None
-    return texts.encode("".join(line + "\n" for line in lines))
+    return "".join(line + "\n" for line in lines)
 
 
 def _unite_region(region: Region) -> tuple[str, ...]:
