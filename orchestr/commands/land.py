@@ -216,8 +216,8 @@ def land_features(
             print_stderr(f"{time.strftime('%H:%M:%S')} {text}")
 
     lander = Lander(runs, listener=print_event, on_slow=print_wait,
-                    warn=lambda t: print_stderr(f"warning: {t}"), strategy=strategy, undo=undo, again=again,
-                    allowed_red=frozenset(allowed))  # fmt: skip
+                    warn=lambda t: print_stderr(f"warning: {t}"), strategy=strategy, undo=undo,
+                    again=again, allowed_red=frozenset(allowed))  # fmt: skip
     if dry_run:
         return print_preview(lander)
     for run in runs if not quiet else ():
