@@ -140,8 +140,9 @@ def _forecast_repository(
     known_pairs = ForecastCache(run.layout.state / "cache" / "forecast" / f"{name}.json")
     every = [*heads, *_list_targets(repo, heads)]
     paths = _find_paths(repo, known_pairs, every)
-    merges = list[tuple[HeadPair, PairMerge]]()
+    merges: dict[HeadPair, PairMerge] = {}
     new = list[HeadPair]()
+    pairs = choose_pairs(every, paths)
 
     @cache
     def read_rules() -> tuple[LadderRules, str]:
@@ -150,10 +151,10 @@ def _forecast_repository(
         rules = read_ladder_rules(run.settings, name)
         return rules, rules_digest(rules)
 
-    for pair in choose_pairs(every, paths):
+    for pair in pairs:
         known = known_pairs.find_merge(*pair.commits, lambda: read_rules()[1])
         if known is not None:
-            merges.append((pair, known))
+            merges[pair] = known
         elif survey.merged + len(new) < MERGES:
             new.append(pair)
         else:
@@ -163,9 +164,9 @@ def _forecast_repository(
         rules, digest = read_rules()
         for pair, merge in _merge_pairs(repo, new, rules):
             known_pairs.add_merge(digest, *pair.commits, merge)
-            merges.append((pair, merge))
+            merges[pair] = merge
     known_pairs.save()
-    return interpret_merges(merges)
+    return interpret_merges([(pair, merges[pair]) for pair in pairs if pair in merges])
 
 
 def _list_targets(repo: Repo, heads: Sequence[PublishedHead]) -> list[PublishedHead]:
@@ -250,8 +251,10 @@ def _make_hint(conflict: ExpectedConflict, contexts: Mapping[str, CellContext]) 
     if second is None:
         return ""
     if conflict.pair.first.kind is HeadKind.TARGET:
-        commit = conflict.pair.first.commit[:12]
-        return f"git -C {second.worktree} merge {commit}, then: orchestr run {second.name}"
+        if not second.worktree.exists():
+            return ""
+        merge = f"git -C {second.worktree} merge {conflict.pair.first.commit[:12]}"
+        return f"{merge}, resolve and commit, then: orchestr run {second.name}"
     if first is None:
         return ""
     if first.run is second.run:
