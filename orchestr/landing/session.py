@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestr.cell.context import CellContext, FeatureRun
-from orchestr.errors import OrchestrError
 from orchestr.git.bases import keep_base
+from orchestr.git.errors import NoSuchRef
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.actions import (
     Action,
@@ -92,11 +92,11 @@ class LandingSession:
         return self._by_name[feature].cell_context(cell.partition("~")[0])
 
     def fetch_target_tip(self, lane: Lane) -> str:
-        """Where the target is at the origin, fetched. Raises GitError, OrchestrError."""
+        """Where the target is at the origin, fetched. Raises GitError."""
         repo, ref = self.repo(lane.repo), f"refs/heads/{lane.target}"
         tip = repo.ls_remote("origin", ref).get(ref)
         if tip is None:
-            raise OrchestrError(
+            raise NoSuchRef(
                 f"repository {lane.repo} has no branch {lane.target} at its origin",
                 hint=f"push it there, or set [repos.{lane.repo}] base in orchestr.toml",
             )

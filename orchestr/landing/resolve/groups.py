@@ -102,6 +102,8 @@ def _join_elements(
 ) -> list[Element]:
     display = _is_display(before, opening)
     known = {element.key: element for element in ours}
+    if len({*known, *(element.key for element in theirs)}) < max(len(ours), len(theirs)):
+        raise Refused("one side added the same more than once")
     left = []
     for element in theirs:
         twin = known.get(element.key)
@@ -142,6 +144,10 @@ def _check_twice(
     merged: Sequence[Element], versions: Sequence[Sequence[Element]], language: Language
 ) -> None:
     """Refuse a name or a string that stands more often than in any version."""
+    keys = [Counter(element.key for element in side) for side in versions]
+    for key, count in Counter(element.key for element in merged).items():
+        if count > max(1, *(known[key] for known in keys)):
+            raise Refused("both sides added the same at two places")
     counts = [Counter(name_element(element, language) for element in side) for side in versions]
     for name, count in Counter(name_element(item, language) for item in merged).items():
         if name is not None and count > max(1, *(known[name] for known in counts)):

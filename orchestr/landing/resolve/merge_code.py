@@ -7,15 +7,17 @@ twice; everything else is refused.
 
 from __future__ import annotations
 
+import builtins
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from keyword import kwlist
 
 from orchestr.landing.resolve.effects import are_independent
 from orchestr.landing.resolve.groups import lay_out_group, merge_elements
 from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
-from orchestr.landing.resolve.names import Sort, classify_item, decorators_of
+from orchestr.landing.resolve.names import KEYWORDS, Sort, classify_item, decorators_of
 from orchestr.landing.resolve.order import union_imports
 from orchestr.landing.resolve.prose import join_prose
 from orchestr.landing.resolve.python_parts import (
@@ -33,6 +35,7 @@ from orchestr.landing.resolve.tree import (
     Node,
     Refused,
     Token,
+    first_token,
     iterate_tokens,
     join_keys,
     join_sources,
@@ -59,6 +62,8 @@ _TYPES = frozenset(
     }
 )  # fmt: skip
 _SAME_NAME = frozenset({"overload", "getter", "setter", "deleter", "register"})
+_LEAVES_CASE = frozenset({"break", "return", "throw", "continue", "goto"})
+_COMMON_WORDS = frozenset({*kwlist, *dir(builtins), "self", "cls", "this", *KEYWORDS})
 _EMPTY = Block()
 _LOOSE = (Scope.DATA, Scope.PROSE)  # no order that counts, and nothing is run
 Nodes = tuple[Node, ...]
@@ -149,20 +154,21 @@ class TreeMerge:
         """What both sides added at one place. Raises Refused."""
         if any(not item.end.endswith("\n") for item in (*ours, *theirs)):
             raise Refused("both sides added to one line")
-        own = list(ours)
-        left = []
-        for item in theirs:
-            twin = self._find_twin(own, item, scope)
+        shared = {item.key for item in ours} & {item.key for item in theirs}
+        if any(item.key in shared for item in (*_repeated(ours), *_repeated(theirs))):
+            raise Refused("both sides added the same, one of them more than once")
+        joined: list[Item] = []
+        own_first = first = 0
+        for at, item in enumerate(theirs):
+            twin = self._find_twin(ours, item, scope)
             if twin is None:
-                left.append(item)
-            elif own[twin].key == item.key and _is_same(own[twin], item):
-                if self._classify(item, scope)[0] is Sort.STATEMENT and scope not in _LOOSE:
-                    raise Refused("both sides added the same statement")
-            else:
-                own[twin] = self._merge_twins(own[twin], item, scope)
-        if not left:
-            return own
-        return self._order_joined(own, left, scope)
+                continue
+            if twin < own_first:
+                raise Refused("both sides added the same in another order")
+            joined += self._order_joined(ours[own_first:twin], theirs[first:at], scope)
+            joined.append(self._merge_twins(ours[twin], item, scope))
+            own_first, first = twin + 1, at + 1
+        return [*joined, *self._order_joined(ours[own_first:], theirs[first:], scope)]
 
     def _find_twin(self, items: list[Item], wanted: Item, scope: Scope) -> int | None:
         sort, name = self._classify(wanted, scope)
@@ -174,7 +180,11 @@ class TreeMerge:
         return None
 
     def _merge_twins(self, ours: Item, theirs: Item, scope: Scope) -> Item:
-        """One name that both sides added: fine for imports and tables of data."""
+        """What both sides added: the same once, and one name for imports and tables of data."""
+        if ours.key == theirs.key and _is_same(ours, theirs):
+            if self._classify(ours, scope)[0] is Sort.STATEMENT and scope not in _LOOSE:
+                raise Refused("both sides added the same statement")
+            return ours
         if self.language is PYTHON and is_from_import(ours.head) and is_from_import(theirs.head):
             return replace(ours, head=merge_from_imports(None, ours.head, theirs.head))
         same = join_keys(ours.head) == join_keys(theirs.head)
@@ -183,6 +193,8 @@ class TreeMerge:
         raise NameTwice("both sides added the same name")
 
     def _order_joined(self, ours: list[Item], theirs: list[Item], scope: Scope) -> list[Item]:
+        if not ours or not theirs:
+            return [*ours, *theirs]
         if scope in _LOOSE:
             return join_prose(ours, theirs) if scope is Scope.PROSE else [*ours, *theirs]
         own_imports = self._count_imports(ours, scope)
@@ -218,8 +230,8 @@ class TreeMerge:
         ):
             shown = own_loose[0].key.partition("\n")[0][:80]
             raise Refused(f"the order of what both sides added may count: {shown}")
-        for item in (*ours, *theirs):
-            _check_case(item)
+        for items in (ours, theirs):
+            _check_cases(items, self.language)
         first = theirs[0]
         if _is_tall(ours[-1]) and _is_tall(first) and "\n" not in first.lead:
             lead = next((item.lead for item in theirs[1:] if "\n" in item.lead), "\n" + first.lead)
@@ -241,6 +253,10 @@ class TreeMerge:
         for name, count in Counter(self._list_names(merged, scope)).items():
             if count > max(counts[name] for counts in known):
                 raise NameTwice(f"{name} would be defined twice")
+        texts = [Counter(item.key for item in block.items) for block in versions]
+        for key, count in Counter(item.key for item in merged).items():
+            if count > max(1, *(counts[key] for counts in texts)):
+                raise Refused("both sides added the same at two places")
 
     def _list_names(self, items: Sequence[Item], scope: Scope) -> list[str]:
         found = [self._classify(item, scope) for item in items]
@@ -334,6 +350,11 @@ def _identify_node(node: Node) -> str | None:
     return node.opening.text if isinstance(node, Group) else None
 
 
+def _repeated(items: list[Item]) -> list[Item]:
+    counts = Counter(item.key for item in items)
+    return [item for item in items if counts[item.key] > 1]
+
+
 def _is_same(old: Item, new: Item) -> bool:
     """Whether only white space differs, comments included."""
     return "".join(old.source.split()) == "".join(new.source.split())
@@ -343,11 +364,19 @@ def _is_tall(item: Item) -> bool:
     return "\n" in item.source.strip()
 
 
-def _check_case(item: Item) -> None:
-    """Refuse a case that catches everything, or that falls through to the next one."""
-    words = [token.text for token in iterate_tokens(item)]
-    if words[0] == "default" or words[:2] == ["case", "_"]:
-        raise Refused("a case that must stand last")
+def _check_cases(items: list[Item], language: Language) -> None:
+    """Refuse a case that catches everything, and a last one that falls through to the next."""
+    for item in items:
+        words = [token.text for token in iterate_tokens(item)]
+        if words[0] == "default" or words[:2] == ["case", "_"]:
+            raise Refused("a case that must stand last")
+    last = items[-1]
+    is_label = first_token(last.head).text == "case" and last.head[-1].key == ":"
+    if not is_label or language.kind is not Kind.BRACED or language is GO:
+        return
+    end = last.body.items[-1] if last.body and last.body.items else last
+    if first_token(end.head).text not in _LEAVES_CASE:
+        raise Refused("a case that falls through to the next one")
 
 
 def _check_beside(
@@ -360,7 +389,7 @@ def _check_beside(
         {token.text for item in items for token in iterate_tokens(item) if token.kind == "word"}
         for items in (new, old, now)
     )
-    if used & (lost - kept):
+    if (used & (lost - kept)) - _COMMON_WORDS:
         raise Refused("an addition uses a name that the other side took away")
     leaves = {"return", "break", "continue", "raise", "throw", "goto"} & (kept - lost)
     if behind and scope is Scope.FUNCTION and leaves:

@@ -45,7 +45,7 @@ _CONTROL = frozenset(
         "delete", "new", "goto", "case", "default", "print", "panic",
     }
 )  # fmt: skip
-_IMPORTS = frozenset({"import", "from", "use", "using", "include"})
+KEYWORDS = _BRACED_WORDS | _MODIFIERS | _CONTROL
 _TESTS = frozenset(
     {
         "it", "test", "describe", "context", "suite", "beforeEach", "afterEach", "before",

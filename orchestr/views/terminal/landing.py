@@ -17,6 +17,7 @@ from orchestr.landing.events import (
     GroupOpened,
     HeadMoved,
     Landed,
+    LaneStopped,
     Made,
     NotLanded,
     Parked,
@@ -102,6 +103,8 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
         case Parked(key, trouble, reason):
             state = CellState(trouble)
             return labelled_line(key, "stopped", f"{state.label}: {first_line(reason)}")
+        case LaneStopped(lane, reason):
+            return f"{lane}: nothing lands there now: {first_line(reason)}"
         case Split(spec):
             return labelled_line(spec, "split", "red together, tried in halves")
         case _:
