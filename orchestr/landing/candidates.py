@@ -26,6 +26,10 @@ REVERTS = "Orchestr-Reverts"
 RESOLVED = "Orchestr-Resolved"  # `RUNG: PATH, PATH`, of a merge that git alone could not make
 
 
+class TargetReplaced(OrchestrError):
+    """The target was rewritten, or replaced by another history: nothing may be merged into it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """One change. ``own_base``: its own work is ``own_base..head``, None where git's merge base
@@ -115,7 +119,7 @@ def _add_change(
     if repo.is_ancestor(head, base) and not recipe.again:
         return base, clean
     if recipe.own_base is None and repo.merge_base(base, head) is None:
-        raise OrchestrError(
+        raise TargetReplaced(
             f"{recipe.key.replace('/', ':')}: its head {head[:12]} shares no history with what it "
             f"lands on, {base[:12]}: that branch was replaced",
             hint="put the branch back at the origin (its reflog, or any clone of it), then the "
@@ -162,12 +166,12 @@ def read_resolutions(repo: Repo, before: str, after: str) -> tuple[str, ...]:
 
 def _explain_rewritten_target(
     repo: Repo, base: CommitId, key: str, branch: str, start: CommitId
-) -> OrchestrError:
+) -> TargetReplaced:
     """The error that names the commits which were taken out of the target and would come back."""
     name = key.replace("/", ":")
     listed = repo.run_readonly("log", "--format=%h %s", f"{base}..{start}", "--").text.splitlines()
     more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
-    return OrchestrError(
+    return TargetReplaced(
         f"{name}: {branch} was rewritten at the origin: {'; '.join(listed[:3])}{more} was taken "
         "out there since it was made, and landing it would bring that back",
         hint="in its worktree: git fetch origin && git rebase --onto "

@@ -66,6 +66,8 @@ def decide_actions(q: Queue) -> tuple[Action, ...]:
 
 
 def _decide_lane(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> Iterator[Action]:
+    if lane in q.stopped:  # also a push that may have happened: it is looked for next time
+        return
     intent = q.intents.get(lane)
     if intent is not None:  # a push that may have happened comes before everything else
         yield LandCandidate(intent[0], intent[1], intended=True)

@@ -174,6 +174,16 @@ class TargetSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneStopped:
+    """Nothing can land there in this process: the origin does not answer, its branch is gone or was
+    replaced. The changes of other lanes go on; the next process looks again."""
+
+    lane: Lane
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """A candidate was made; nothing holds it but our knowledge of it. For ``rung``, ``resolved``
     and ``generating`` see `Candidate`; ``steps``: the target before and after each part.
@@ -335,7 +345,7 @@ class LandAgain:
 
 
 Event = (
-    Started | Offered | LandAgain | TargetSeen | Made | Conflicted | HeadMoved | Checked
-    | GroupOpened | GroupClosed | LandIntended | Landed | NotLanded | Split | RepairStarted
-    | Blamed | Repaired | Parked | Retargeted | Verified | Lost
+    Started | Offered | LandAgain | TargetSeen | LaneStopped | Made | Conflicted | HeadMoved
+    | Checked | GroupOpened | GroupClosed | LandIntended | Landed | NotLanded | Split
+    | RepairStarted | Blamed | Repaired | Parked | Retargeted | Verified | Lost
 )  # fmt: skip

@@ -67,6 +67,8 @@ from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
 from orchestr.landing.report import LandingOutcome, journal_blamed, journal_parked, outcome_of_item
 from orchestr.landing.session import FORGE, PUSH, LandingSession
+from orchestr.landing.slow_work import find_slow_work
+from orchestr.landing.stop_lane import find_stop, look_at_targets
 from orchestr.process.back_off import try_until_available
 from orchestr.state.events import EventKind
 
@@ -81,6 +83,7 @@ class Lander(LandingSession):
     book: LandingJournal = field(init=False)
     _offered: set[str] = field(default_factory=set)
     _given_up: set[Action] = field(default_factory=set)
+    _announced: dict[Action, float] = field(default_factory=dict)
     _answers: handover.Queue[tuple[Action, Event | OrchestrError]] = field(
         default_factory=handover.Queue
     )
@@ -138,6 +141,8 @@ class Lander(LandingSession):
                 self._tidy_landed_cells()
                 return self.outcome()
             self._take_answer()
+            for action in find_slow_work(self.flying, self._announced):
+                self.on_slow(action)
 
     def _tidy_landed_cells(self) -> None:
         """Worktrees of what landed that checks of a later one needed to read once more, and those
@@ -157,7 +162,7 @@ class Lander(LandingSession):
         offers = rate_changes(self, [o for run in self.runs for o in self._list_offers(run)])
         lanes = dict.fromkeys([offer.change.lane for offer in offers])
         lanes |= dict.fromkeys(self.queue.intents)
-        tips = {lane: self.fetch_target_tip(lane) for lane in lanes if lane.target}
+        tips, stops = look_at_targets(self, [lane for lane in lanes if lane.target])
         for key, item in self.queue.items.items():
             tip = tips.get(item.change.lane)
             mine = item.stage is Stage.LANDED and item.after and not item.frozen
@@ -168,6 +173,8 @@ class Lander(LandingSession):
             self.append(offer)
         for lane, tip in tips.items():
             self.append(TargetSeen(lane, tip))
+        for stop in stops:
+            self.append(stop)
         items = [self.queue.items[key] for key in sorted(self._offered)]
         back = tuple((i.change.key, i.undone) for i in items if i.undone == i.change.head != "")
         if self.again and back:
@@ -287,7 +294,7 @@ class Lander(LandingSession):
         elif isinstance(answer, NotEvaluated):
             self._leave_unevaluated(action, answer)
         elif isinstance(answer, OrchestrError):
-            raise answer
+            self.append(find_stop(self, action, answer, self._offered))
         else:
             self.append(answer)
 
@@ -309,7 +316,11 @@ class Lander(LandingSession):
     # --- quick actions ---------------------------------------------------------------------
 
     def _perform_quick_action(self, action: Action) -> list[Event]:
-        return self._try_until_available(lambda: self._perform_action(action), self.runs[0].stop)
+        stop = self.runs[0].stop
+        try:
+            return self._try_until_available(lambda: self._perform_action(action), stop)
+        except OrchestrError as error:
+            return [find_stop(self, action, error, self._offered)]
 
     def _perform_action(self, action: Action) -> list[Event]:
         match action:
@@ -354,13 +365,8 @@ class Lander(LandingSession):
             known = self.queue.items.get(dep.key)
             if known is None or known.stage not in (Stage.WAITING, Stage.PARKED):
                 continue
-            head = after_landing.merge_target_into_branch(
-                dep,
-                lane.target,
-                CommitId(self.queue.tips[lane]),
-                CommitId(item.change.head),
-                self.warn,
-            )
+            tip, landed = CommitId(self.queue.tips[lane]), CommitId(item.change.head)
+            head = after_landing.update_dependent(dep, lane.target, tip, landed, self.warn)
             if head is not None:
                 offers = [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
                 found += rate_changes(self, offers)

@@ -27,7 +27,8 @@ from orchestr.landing.likelihood import (
 from orchestr.landing.queue import Queue
 from orchestr.landing.queue_item import QueueItem
 
-LEAST_USE = 0.05  # a verdict that is used less likely than that is not paid for
+LEAST_USE = 0.05  # a verdict that is used less likely than that is not paid for,
+LEAST_AHEAD = 0.3  # nor this one of a candidate for the case that something before it fails
 BATCH_RISK = 0.5  # over the number of machines: what is under way may hold one red change
 
 
@@ -184,7 +185,7 @@ def build_pipeline(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> list[Pip
     open_slots, machines = 0, q.rules.machines
 
     def follow(node: _Node, use: float, passed: tuple[PipelineSlot, ...], ahead: bool) -> None:
-        if use >= LEAST_USE or not slots:
+        if use >= (LEAST_AHEAD if ahead else LEAST_USE) or not slots:
             heapq.heappush(ways, (-use, next(ticket), _Node(node.at + 1, passed, use, ahead)))
 
     while ways and len(slots) < q.window_size(lane):

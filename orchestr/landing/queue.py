@@ -35,6 +35,7 @@ from orchestr.landing.events import (
     LandingChange,
     LandIntended,
     Lane,
+    LaneStopped,
     Lost,
     Made,
     NotLanded,
@@ -54,7 +55,7 @@ from orchestr.landing.events import (
 from orchestr.landing.queue_item import QueueItem, has_landed_anew, is_under_way, park_change
 
 SLOW_CHECK = 60.0  # s; below it a batch saves less than the round costs in which it is halved
-FIRST_BATCH = 2  # of a landing that adapts; doubled by each that lands, 1 after one that is red
+FIRST_BATCH = 1  # of a landing that adapts; doubled by each that lands, 1 after one that is red
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Queue:
     candidates: Mapping[CandidateSpec, Candidate] = field(default_factory=dict)
     intents: Mapping[Lane, tuple[CandidateSpec, str]] = field(default_factory=dict)
     groups: Mapping[str, bool] = field(default_factory=dict)  # True: its first push may happen
+    stopped: Mapping[Lane, LaneStopped] = field(default_factory=dict)
     seq: int = 0
     wave: int = 0  # one more with each candidate that is made
     batches: Mapping[Lane, int] = field(default_factory=dict)
@@ -114,6 +116,8 @@ def _fold_event(q: Queue, event: Event) -> Queue:
             return _with_items(q, *(replace(item, again=item.undone) for item in asked))
         case TargetSeen(lane, tip):
             return _with_target_tip(q, lane, tip)
+        case LaneStopped(lane):
+            return replace(q, stopped={**q.stopped, lane: event})
         case Made(spec, commit, tree, rung, resolved, generating, steps):
             q = replace(q, wave=q.wave + 1)
             made = Candidate(spec, commit, tree, rung=rung, resolved=resolved,
@@ -204,7 +208,8 @@ def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
         blames = item.blames if is_under_way(q.items, item.blames, groups) else None
         items[key] = replace(item, stage=stage, frozen=not asked, blames=blames, blame_failed="")
     kept = {spec: one for spec, one in _standing_candidates(q).items() if not one.failed}
-    return replace(q, items=items, windows={}, candidates=kept, batches={}, green=0, red=0)
+    q = replace(q, batches={}, green=0, red=0, stopped={})
+    return replace(q, items=items, windows={}, candidates=kept)
 
 
 def _apply_offered(q: Queue, change: LandingChange, landed: bool) -> Queue:
@@ -369,6 +374,8 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
         return item.change.hold
     if item.undone and item.undone == item.change.head != item.again:
         return "it was rolled back and has no new head since"
+    if item.change.lane in q.stopped:
+        return q.stopped[item.change.lane].reason
     if item.blames is not None and not has_landed_anew(q.items, item.blames):
         what = list_paths(item.blames.paths)
         return f"it waits for {item.blames.key}, whose change in {what} made it red"

@@ -73,6 +73,9 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
                     f"orchestr land {name} --again (as it was), "
                     f"or orchestr run {name} --fresh && orchestr land {name}"
                 )
+            stop = session.queue.stopped.get(change.lane)
+            if stop is not None and why == stop.reason:
+                hint = stop.hint or f"orchestr land {name}"
             return replace(end, commit="", why=why, hint=hint)
 
 

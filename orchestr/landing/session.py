@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestr.cell.context import CellContext, FeatureRun
-from orchestr.errors import OrchestrError
 from orchestr.git.bases import keep_base
+from orchestr.git.errors import NoSuchRef
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.actions import (
     Action,
@@ -41,7 +41,8 @@ class LandingSession:
     """The state of one landing over the features of ``runs``, whose leases the caller holds.
 
     ``check`` is the seam for checks: called in a thread, with a worktree that shows exactly the
-    candidate. ``listener`` sees every event after the book has it. ``undo``: roll back instead.
+    candidate. ``listener`` sees every event after the book has it, ``on_slow`` what is waited for
+    longer than some seconds. ``undo``: roll back instead.
     ``again``: what was rolled back lands once more.
     ``allowed_red``: features that land although their cross checks are red.
     """
@@ -50,6 +51,7 @@ class LandingSession:
     check: Check | None = None
     listener: Callable[[Event], None] | None = None
     warn: Callable[[str], None] = field(default=lambda text: None)
+    on_slow: Callable[[Action], None] = field(default=lambda action: None)
     undo: bool = False
     strategy: str | None = None
     again: bool = False
@@ -92,11 +94,11 @@ class LandingSession:
         return self._by_name[feature].cell_context(cell.partition("~")[0])
 
     def fetch_target_tip(self, lane: Lane) -> str:
-        """Where the target is at the origin, fetched. Raises GitError, OrchestrError."""
+        """Where the target is at the origin, fetched. Raises GitError."""
         repo, ref = self.repo(lane.repo), f"refs/heads/{lane.target}"
         tip = repo.ls_remote("origin", ref).get(ref)
         if tip is None:
-            raise OrchestrError(
+            raise NoSuchRef(
                 f"repository {lane.repo} has no branch {lane.target} at its origin",
                 hint=f"push it there, or set [repos.{lane.repo}] base in orchestr.toml",
             )

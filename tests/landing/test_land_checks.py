@@ -13,7 +13,7 @@ import pytest
 from orchestr.state.ports import is_free
 from tests.crash.house import wait_for
 from tests.e2e.test_kit import free_base
-from tests.landing.house import FEATURE, Yard, both
+from tests.landing.house import FEATURE, Yard, both, git
 
 pytestmark = pytest.mark.slow
 
@@ -115,26 +115,40 @@ def test_checks_that_hang_are_ended_with_the_landing(tmp_path: Path) -> None:
     assert yard.history() == []
 
 
-def test_checks_end_when_an_origin_goes_away(tmp_path: Path) -> None:
-    """The landing fails with what the origin of one lane says; the check of the other is ended."""
+def test_an_origin_that_goes_away_stops_its_own_changes_only(tmp_path: Path) -> None:
+    """The other repository's change lands; the reason is at the end, and the exit code is 1."""
     root = tmp_path / "w"
-    yard = Yard.ready(root, {"one": {}, "two": {"repo": "web"}})
+    yard = Yard.ready(root, {"one": {}, "two": {"repo": "web"}, "on": {"depends_on": ["one"]}})
     (root / "before.sh").write_text(
-        f"case $PWD in */web/*) echo $$ > {root / 'pid'}; sleep 600;; esac\n"
+        f"case $PWD in */app/*) touch {root / 'busy'};; esac\n"
         f"while [ ! -e {root / 'go'} ]; do sleep 0.1; done\n"
     )
     land = yard.spawn("land", FEATURE)
-    wait_for(lambda: (root / "pid").exists() and (root / "pid").read_text().strip(), "the check")
+    wait_for((root / "busy").exists, "the check")
     origin = yard.repos / "app.git"
     origin.rename(root / "away.git")
     (root / "go").touch()
     assert land.ended() == 1, land.said()
-    assert "does not answer" in land.said()
-    assert not Path(f"/proc/{(root / 'pid').read_text().strip()}").exists()
+    assert "app:main: nothing lands there now: " in land.said() and yard.history("web") == ["two"]
+    again = yard.run("land", FEATURE, code=1)  # from its start on it is not there
+    assert "does not answer" in both(again) and yard.states()["two"] == "landed"
     (root / "away.git").rename(origin)
-    (root / "before.sh").unlink()
     yard.run("land", FEATURE, code=0)
-    assert (yard.history(), yard.history("web")) == (["one"], ["two"])
+    assert (yard.history(), yard.history("web")) == (["one", "on"], ["two"])
+
+
+def test_a_target_of_another_history_stops_its_own_changes_only(tmp_path: Path) -> None:
+    yard = Yard.ready(tmp_path / "w", {"one": {}, "two": {"repo": "web"}})
+    origin = yard.repos / "app.git"
+    first, tree = yard.main(), git(origin, "rev-parse", "main^{tree}")
+    git(origin, "update-ref", "refs/heads/main", git(origin, "commit-tree", "-m", "other", tree))
+    done = yard.run("land", FEATURE, code=1)
+    assert "shares no history with what it lands on" in done.stdout, both(done)
+    assert "put the branch back at the origin" in done.stdout
+    assert yard.history("web") == ["two"] and yard.states()["one"] == "done"
+    git(origin, "update-ref", "refs/heads/main", first)
+    yard.run("land", FEATURE, code=0)
+    assert yard.history() == ["one"]
 
 
 # Binds all of its cell's ports for a while, as a service under test does.
