@@ -113,4 +113,4 @@ def test_a_kill_at_any_step_of_a_cause_s_repair(tmp_path: Path) -> None:
     wanted = points(copies.steps, "journal:after")
     cases = [c for c in wanted if int(c.rpartition("#")[2]) >= number - 1]
     assert len(cases) > 15
-    copies.each(thin(cases, 5))
+    copies.each(thin(cases, 10))
