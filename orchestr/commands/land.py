@@ -20,6 +20,7 @@ from orchestr.commands.base.landing_preview import change_name, print_preview, r
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
+from orchestr.landing.actions import Action
 from orchestr.landing.changes import LANDED_ONCE
 from orchestr.landing.events import (
     Event,
@@ -45,7 +46,9 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
-from orchestr.views.terminal.landing import LandingRow, event_line, summary_text
+from orchestr.views.live.plain import event_lines
+from orchestr.views.live.progress import CellLabels
+from orchestr.views.terminal.landing import LandingRow, action_line, event_line, summary_text
 from orchestr.views.terminal.output import confirm_reasons, print_stderr, write_stdout
 
 DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
@@ -207,9 +210,14 @@ def land_features(
         if text and not dry_run and not quiet:
             print_stderr(f"{time.strftime('%H:%M:%S')} {text}")
 
-    lander = Lander(runs, listener=print_event, warn=lambda t: print_stderr(f"warning: {t}"),
-                    strategy=strategy, undo=undo, again=again,
-                    allowed_red=frozenset(allowed))  # fmt: skip
+    def print_wait(action: Action) -> None:
+        text = action_line(action, many=many)
+        if text and not quiet:
+            print_stderr(f"{time.strftime('%H:%M:%S')} {text}")
+
+    lander = Lander(runs, listener=print_event, on_slow=print_wait,
+                    warn=lambda t: print_stderr(f"warning: {t}"), strategy=strategy, undo=undo,
+                    again=again, allowed_red=frozenset(allowed))  # fmt: skip
     if dry_run:
         return print_preview(lander)
     for run in runs if not quiet else ():
@@ -234,15 +242,22 @@ def land_features(
     return int(ExitCode.DONE if outcome.ok else ExitCode.FAILED)
 
 
+WAITS = (EventKind.CELL_WAITING, EventKind.FORGE_WAITS, EventKind.ATTEMPT_LIMITED)
+
+
 def print_cell_warnings(run: FeatureRun) -> None:
-    """Print what the phases of a repair warn of, beside what the run's listener does with it."""
-    listener = run.listener
+    """Print what the phases of a repair warn of and wait for, beside what the run's listener does
+    with it."""
+    listener, labels = run.listener, CellLabels([run.plan])
 
     def listen(event: JournalEvent) -> None:
         if listener is not None:
             listener(event)
         if event.kind is EventKind.CELL_WARNED:
             print_stderr(f"warning: {run.feature.name}:{event.cell}: {event.data['reason']}")
+        elif event.kind in WAITS:
+            for line in event_lines(event, labels):
+                print_stderr(line)
 
     run.listener = listen
 

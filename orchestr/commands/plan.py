@@ -91,7 +91,7 @@ def print_plan(
         forecasts = forecast_selection(run, goal.selection, cells, forced=chosen)
         status = feature_status(run, fresh=False)
         facts = status.facts
-    forecast = forecast_features(session, [run.feature.name])
+        forecast = forecast_features(session, [run.feature.name])
     work = list_cell_work(run)
     stale = [f.name for f in forecasts if Phase.IMPLEMENT in f.phases]
     hints = ((name, acceptance_hint(run.cell_context(name))) for name in stale)

@@ -26,7 +26,7 @@ from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.readable_checkout import remove_checkouts
 from orchestr.cell.worktree.setup import run_teardown
 from orchestr.codec import replace
-from orchestr.errors import OrchestrError, Unavailable
+from orchestr.errors import Interrupted, NeedsApproval, OrchestrError, Unavailable
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
@@ -161,6 +161,25 @@ def commit_target_merge(
     replace(done, head=new, tree=merged.tree).write(ctx.dir)
     perform_open_phases(ctx, AFTER_UPDATE)
     return new
+
+
+def update_dependent(
+    ctx: CellContext, target: str, tip: CommitId, landed: CommitId, warn: Warn
+) -> str | None:
+    """`merge_target_into_branch` for a dependent of what has landed. Its own phases do not hold up
+    what has landed: one that waits for a person or is red is the next run's. Raises Interrupted,
+    Unavailable."""
+    try:
+        return merge_target_into_branch(ctx, target, tip, landed, warn)
+    except (Interrupted, Unavailable):
+        raise
+    except NeedsApproval:
+        return None  # its phase has asked
+    except OrchestrError as error:
+        warn(
+            f"{ctx.name} has {target} merged in now: {error.reason}; next: orchestr run {ctx.name}"
+        )
+        return None
 
 
 def move_branch(ctx: CellContext, old: CommitId, new: CommitId, warn: Warn) -> bool:

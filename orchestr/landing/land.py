@@ -67,6 +67,7 @@ from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
 from orchestr.landing.report import LandingOutcome, journal_blamed, journal_parked, outcome_of_item
 from orchestr.landing.session import FORGE, PUSH, LandingSession
+from orchestr.landing.slow_work import find_slow_work
 from orchestr.landing.stop_lane import find_stop, look_at_targets
 from orchestr.process.back_off import try_until_available
 from orchestr.state.events import EventKind
@@ -82,6 +83,7 @@ class Lander(LandingSession):
     book: LandingJournal = field(init=False)
     _offered: set[str] = field(default_factory=set)
     _given_up: set[Action] = field(default_factory=set)
+    _announced: dict[Action, float] = field(default_factory=dict)
     _answers: handover.Queue[tuple[Action, Event | OrchestrError]] = field(
         default_factory=handover.Queue
     )
@@ -139,6 +141,8 @@ class Lander(LandingSession):
                 self._tidy_landed_cells()
                 return self.outcome()
             self._take_answer()
+            for action in find_slow_work(self.flying, self._announced):
+                self.on_slow(action)
 
     def _tidy_landed_cells(self) -> None:
         """Worktrees of what landed that checks of a later one needed to read once more, and those
@@ -361,13 +365,8 @@ class Lander(LandingSession):
             known = self.queue.items.get(dep.key)
             if known is None or known.stage not in (Stage.WAITING, Stage.PARKED):
                 continue
-            head = after_landing.merge_target_into_branch(
-                dep,
-                lane.target,
-                CommitId(self.queue.tips[lane]),
-                CommitId(item.change.head),
-                self.warn,
-            )
+            tip, landed = CommitId(self.queue.tips[lane]), CommitId(item.change.head)
+            head = after_landing.update_dependent(dep, lane.target, tip, landed, self.warn)
             if head is not None:
                 offers = [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
                 found += rate_changes(self, offers)

@@ -41,7 +41,8 @@ class LandingSession:
     """The state of one landing over the features of ``runs``, whose leases the caller holds.
 
     ``check`` is the seam for checks: called in a thread, with a worktree that shows exactly the
-    candidate. ``listener`` sees every event after the book has it. ``undo``: roll back instead.
+    candidate. ``listener`` sees every event after the book has it, ``on_slow`` what is waited for
+    longer than some seconds. ``undo``: roll back instead.
     ``again``: what was rolled back lands once more.
     ``allowed_red``: features that land although their cross checks are red.
     """
@@ -50,6 +51,7 @@ class LandingSession:
     check: Check | None = None
     listener: Callable[[Event], None] | None = None
     warn: Callable[[str], None] = field(default=lambda text: None)
+    on_slow: Callable[[Action], None] = field(default=lambda action: None)
     undo: bool = False
     strategy: str | None = None
     again: bool = False

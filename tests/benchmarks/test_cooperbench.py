@@ -103,3 +103,32 @@ def test_the_journal_of_a_landing_says_what_landed_how() -> None:
     assert outcome.landed == {"a": "", "b": "union"}
     assert outcome.left == {"c": "conflict: x.py"}
     assert outcome.candidates == 4
+
+
+SHOP = {
+    "shipping": "", "reduced-rate": "", "count": "", "symbol": "", "rename": "",
+    "discount": "structure", "convert": "structure", "round-down": "structure",
+    "names": "structure",
+}  # fmt: skip
+SITE = {
+    "plum": "", "currency": "", "about": "", "mango": "", "fig": "structure",
+    "kiwi": "structure", "help": "structure", "press": "structure", "jobs": "structure",
+    "apple-2": "structure",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "expected"), [("shop", SHOP), ("site", SITE)])
+def test_the_ladder_lands_all_but_what_contradicts(
+    tasks: dict[str, Task], tmp_path: Path, name: str, expected: dict[str, str]
+) -> None:
+    """19 of 24 without an agent; of two that contradict or are red together the first one lands."""
+    result = land_task(tasks[name], "orchestr", "default", tmp_path / name)
+    assert result.verdict is not None and result.verdict.green, result.verdict
+    assert landed(result) == expected
+    names = list(SETS[name].patches)
+    left = {names[int(n.removeprefix("feature")) - 1]: w for n, w in result.outcome.left.items()}
+    assert {n: why.partition(":")[0] for n, why in left.items()} == {
+        "shop": {"round-up": "conflict", "separator": "conflict", "links": "red"},
+        "site": {"apple-3": "conflict", "melon": "red"},
+    }[name]

@@ -145,8 +145,8 @@ def test_cells_of_a_feature_and_their_target(tmp_path: Path) -> None:
         }
         target = found["main", "demo:ui"]
         tip = git(clone, "rev-parse", "HEAD")[:12]
-        words = f"git -C {street.worktree('ui')} merge {tip}, resolve and commit, then: orchestr run demo:ui"
-        assert (target["first_kind"], target["hint"]) == ("target", words)
+        words = f"git -C {street.worktree('ui')} merge {tip}, resolve and commit, then: "
+        assert (target["first_kind"], target["hint"]) == ("target", f"{words}orchestr run demo:ui")
     finally:
         street.end()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestr.plan.dag import find_overlaps, overlap_severity
+from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.plan.path_overlap import can_overlap
 from orchestr.spec.path_patterns import match_paths, parse_glob
 from orchestr.spec.phases import Delivery
@@ -171,3 +173,11 @@ def test_an_overlap_is_an_error_where_a_merge_queue_would_meet_it(
     delivery: Delivery, severity: str
 ) -> None:
     assert overlap_severity(replace(cells(("x",), ("x",)), delivery=delivery)) == severity
+
+
+def test_the_edge_is_for_the_later_wave_with_what_it_waits_for_already(tmp_path: Path) -> None:
+    feature = cells(("a",), (), ("a",), edges={0: (1,)})  # c0 is in the second wave, c2 is not
+    (problem,) = overlap_problems(replace(feature, path="f"), tmp_path)
+    assert problem.hint == "write `depends_on: [c1, c2]` in c0 (f), or narrow owned_paths"
+    (problem,) = overlap_problems(replace(cells(("a",), ("a",)), path="f"), tmp_path)
+    assert problem.hint == "write `depends_on: [c0]` in c1 (f), or narrow owned_paths"

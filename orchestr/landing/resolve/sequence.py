@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -10,6 +11,9 @@ from typing import Generic, Protocol, TypeVar
 from orchestr.landing.resolve.tree import Refused
 
 MOST = 20_000  # members of one sequence
+EDITED = 0.8  # of the words of a member without a name, to be the same one after a change
+EDITED_WORDS = 12  # the least, signs included, to tell
+_WORDS = re.compile(r"\w+|[^\w\s]")
 
 
 class Keyed(Protocol):
@@ -105,7 +109,18 @@ def match_members(base: Sequence[M], side: Sequence[M], identify: Identify[M]) -
             for block in inner.get_matching_blocks():
                 for step in range(block.size):
                     pairs[b0 + block.a + step] = s0 + block.b + step
+            if len(old) == len(new) == 1 and _is_edited(base[b0].key, side[s0].key):
+                pairs[b0] = s0
     return pairs
+
+
+def _is_edited(old: str, new: str) -> bool:
+    """Whether the one member in the place of another is that one with an edit: long, and most of
+    its words in the same order."""
+    words, others = _WORDS.findall(old), _WORDS.findall(new)
+    if len(words) < EDITED_WORDS:
+        return False
+    return SequenceMatcher(None, words, others, autojunk=False).ratio() >= EDITED
 
 
 def _find_gaps(pairs: dict[int, int], base: int, side: int) -> list[Gap]:

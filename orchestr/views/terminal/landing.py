@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestr.landing.actions import (
+    Action,
+    CheckCandidate,
+    Generate,
+    LandCandidate,
+    UpdateBranch,
+)
 from orchestr.landing.causes import Blamed, list_paths
 from orchestr.landing.events import (
     CandidateSpec,
@@ -56,8 +63,7 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
         return f"{', '.join(names):16}  {word:{WORDS}}  {rest}".rstrip()
 
     def shown_name(key: str) -> str:
-        key = key.partition("~")[0]
-        return key.replace("/", ":") if many else key.partition("/")[2]
+        return name_change(key, many=many)
 
     match event:
         case Made(_, _, _, rung, resolved, generating) if generating:
@@ -109,6 +115,29 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
             return labelled_line(spec, "split", "red together, tried in halves")
         case _:
             return None
+
+
+def action_line(action: Action, *, many: bool = False) -> str | None:
+    """What a landing waits for, in a line; None for what has said so itself."""
+    match action:
+        case CheckCandidate(spec, commit, _):
+            word, what = "checking", f"{spec.lane} at {commit[:12]}"
+        case Generate(spec, _, paths):
+            word, what = "writing", f"{', '.join(paths[:5])} by its generator, for {spec.lane}"
+        case UpdateBranch(spec, _):
+            word, what = "updating", f"its branch, for {spec.lane}"
+        case LandCandidate(spec, commit, _):
+            word, what = "waiting", f"for the forge to move {spec.lane} to {commit[:12]}"
+        case _:
+            return None
+    names = [name_change(key, many=many) for key in spec.keys]
+    return f"{', '.join(names):16}  {word:{WORDS}}  {what}"
+
+
+def name_change(key: str, *, many: bool) -> str:
+    """A change as people know it: its cell, with the feature where there are several."""
+    key = key.partition("~")[0]
+    return key.replace("/", ":") if many else key.partition("/")[2]
 
 
 def first_line(text: str) -> str:
