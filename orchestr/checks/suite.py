@@ -38,8 +38,9 @@ class SuiteRequest:
     ``raw_logs`` a log keeps its secrets.
     ``place`` is the kind of place that ``worktree`` is, for the cache; a result is kept only when
     ``is_unchanged`` says afterwards that the worktree still shows the head, so that no kill leaves
-    a result that is worth nothing. ``shown_as`` is the path that results name instead of
-    ``worktree``: where their reader can change something.
+    a result that is worth nothing. ``read_inputs`` gives what stands for ``tree`` where a check
+    names what it ``reads``; None: that is not looked at. ``shown_as`` is the path that results name
+    instead of ``worktree``: where their reader can change something.
     """
 
     worktree: Path
@@ -57,6 +58,7 @@ class SuiteRequest:
     place: str = IN_WORKTREE
     shown_as: Path | None = None
     is_unchanged: Callable[[], bool] = lambda: True
+    read_inputs: Callable[[tuple[str, ...]], str] | None = None
 
     def rename_paths(self, text: str) -> str:
         """``text`` with ``shown_as`` for ``worktree``, also where that is written without links."""
@@ -93,10 +95,18 @@ def run_suite(
     return tuple(results)
 
 
+def result_key(check: CheckDef, request: SuiteRequest) -> str:
+    """Under which a result of the check is kept: the whole tree counts, or what it reads of it."""
+    inputs = request.tree
+    if check.reads and request.read_inputs is not None:
+        inputs = request.read_inputs(check.reads)
+    return cache_key(check, inputs, request.environ, request.place)
+
+
 def _run_one_check(
     check: CheckDef, number: int, request: SuiteRequest, cache: ResultCache | None, slot: Slot
 ) -> CheckResult:
-    key = cache_key(check, request.tree, request.environ, request.place)
+    key = result_key(check, request)
     known = cache.load(key) if cache is not None else None
     if known is not None:
         return replace(known, name=check.name)

@@ -86,9 +86,9 @@ def confirm_merged(ctx: CellContext, warn: Warn) -> str:
 
 
 def _knows_pr_state(ctx: CellContext, pr: PullRequest) -> bool:
-    """Whether this run knows the pull request in this state already."""
+    """Whether this run knows this very pull request in this state already."""
     known = ctx.run.seen.get(f"{ctx.cell.repo}:{ctx.cell.branch}", ())
-    return bool(known) and known[0].state is pr.state
+    return bool(known) and (known[0].state, known[0].number) == (pr.state, pr.number)
 
 
 def retarget_pull_requests(ctx: CellContext, target: str, warn: Warn) -> None:

@@ -28,6 +28,7 @@ from orchestr.cell.proof.check_request import (
     expose_upstreams,
     input_digest,
 )
+from orchestr.cell.proof.read_inputs import make_input_reader
 from orchestr.cell.worktree.check_pool import CheckPool
 from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.links_back import find_links_back
@@ -234,12 +235,12 @@ def _make_suite_request(
     more: Mapping[str, str],
 ) -> SuiteRequest:
     """With the environment of the cell's own checks; a revert belongs to no cell."""
-    tree, own = order.tree, _first_cell(runs, order)
+    tree, others, own = order.tree, "", _first_cell(runs, order)
     if own is not None:
         patterns = order.checkout.patterns if order.checkout is not None else ()
         place = CheckPlace(order.path, CommitId(order.commit), patterns, order.checkout)
         env = {**check_environment(own, place), **more}
-        tree = input_digest(own, tree)
+        tree, others = input_digest(own, tree), input_digest(own, "")
     else:
         env = {**filter_env(Repo(order.path).build_env(), (*ALLOWED, *NETWORK, "GIT_*")), **QUIET}
         env[WORKTREE] = str(order.path)
@@ -247,6 +248,7 @@ def _make_suite_request(
         worktree=order.path,
         head=order.commit,
         tree=tree,
+        read_inputs=make_input_reader(Repo(order.path), order.commit, others),
         folder=logs / order.commit[:16],
         marker=f"landing-{digest(str(order.path))}",  # another workspace has such paths, too
         env=env,
@@ -278,9 +280,11 @@ def _make_cross_request(
     run: FeatureRun, request: SuiteRequest, order: CheckOrder, seen: Mapping[str, str]
 ) -> SuiteRequest:
     """As after a run: a cross check can read the trees of all cells of its feature."""
+    trees = cross_checks.cell_trees(run)
     return replace(
         request,
-        tree=digest(order.tree, cross_checks.cell_trees(run)),
+        tree=digest(order.tree, trees),
+        read_inputs=make_input_reader(Repo(order.path), order.commit, digest(trees)),
         folder=request.folder / f"cross-{run.feature.name}",
         env={**request.env, **seen},
         place=describe_place(cross_checks.read_cells(run), CheckPool.LANDING),

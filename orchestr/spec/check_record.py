@@ -17,6 +17,7 @@ class CheckBase:
 
     ``env`` is set for the check's programs; ``pass_env`` names variables of the user that they
     see too. The values of both are part of the check's inputs (see `orchestr.checks.cache`).
+    ``reads`` are the paths whose content decides what it says; empty: the whole tree.
 
     What a kind declares beside its fields: ``kind``, its name in files; ``usual_timeout``, the
     seconds of a check that names none; ``makes_screenshots``, whether it may stand under
@@ -34,6 +35,10 @@ class CheckBase:
     cwd: Annotated[fields.WorkFolder, Doc("folder in the worktree")] = ""
     env: Annotated[Pairs, Table(fields.OwnVariable, fields.Argument)] = ()
     pass_env: fields.Variables = ()
+    reads: Annotated[
+        tuple[fields.Pattern, ...],
+        Doc("paths that alone decide it, as in .gitignore; default: all", ["src/**"]),
+    ] = ()
 
     @classmethod
     def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:

@@ -19,16 +19,27 @@ from orchestr.spec.check_record import CheckBase
 
 Row = list[Any]
 Decode = Callable[[Any], Any]
+READS = "reads"  # the field of `CheckBase` that rows have last
 
 
 def check_to_row(check: CheckBase) -> Row:
-    """A check as JSON values: its kind, then its fields by position."""
-    return [str(check.kind), *record_to_row(check)]
+    """A check as JSON values: its kind, then its fields by position.
+
+    ``reads`` stands last, and only where it says something: the rows of all other checks, and the
+    digests made from them, are those of the versions that did not have it.
+    """
+    names = [name for name in field_names(type(check)) if name != READS]
+    row = [str(check.kind), *(to_plain_value(getattr(check, name)) for name in names)]
+    return [*row, to_plain_value(check.reads)] if check.reads else row
 
 
 def check_from_row(row: Row) -> CheckBase:
     """The check that `check_to_row` wrote. Raises KeyError, TypeError or ValueError for others."""
-    check: CheckBase = record_from_row(find_kind(row[0]), row[1:])
+    kind, values = find_kind(row[0]), list(row[1:])
+    names = field_names(kind)
+    reads = values.pop() if len(values) == len(names) else []
+    values.insert(names.index(READS), reads)
+    check: CheckBase = record_from_row(kind, values)
     return check
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestr.cell.proof.read_inputs import make_input_reader
 from orchestr.checks import cache
 from orchestr.checks.base import CheckResult, Failure, clean_text
 from orchestr.checks.cache import ResultCache, cache_key
@@ -26,10 +27,11 @@ from orchestr.checks.suite import (
     run_suite,
     summarize_results,
 )
+from orchestr.git.repo import Repo
 from orchestr.spec.check_kinds import list_kinds
-from orchestr.spec.checks import CheckDef
+from orchestr.spec.checks import CheckDef, check_from_row, check_to_row
 from tests.checks.conftest import define, sh
-from tests.conftest import write
+from tests.conftest import git, write
 
 Make = Callable[..., SuiteRequest]
 
@@ -123,6 +125,43 @@ def test_another_definition_another_key() -> None:
     assert cache_key(one, "t", {}) != cache_key(two, "t", {})
     assert cache_key(one, "t", {"HOME": "/x"}) == cache_key(one, "t", {})
     assert cache_key(replace(one, name="other"), "t", {}) == cache_key(one, "t", {})  # type: ignore[type-var]
+
+
+def test_what_a_check_reads_decides_whether_it_runs_again(
+    request_for: Make, tmp_path: Path
+) -> None:
+    clone, kept = tmp_path / "clone", ResultCache(tmp_path / "cache")
+    clone.mkdir()
+    git(clone, "init", "--quiet")
+    run = sh(f"echo x >> {tmp_path / 'book'}")
+    check = define(kind="command", name="web", run=run, reads=["web/**"])
+
+    def is_run(files: dict[str, str], others: str = "") -> bool:
+        write(clone, files)
+        git(clone, "add", "-A")
+        tree = git(clone, "write-tree")
+        reader = make_input_reader(Repo(clone), tree, others)
+        request = request_for(tree=f"{tree}{others}", read_inputs=reader)
+        (result,) = run_suite([check], request, cache=kept)
+        return not result.cached
+
+    assert is_run({"web/a.js": "1", "api/a.go": "1"})
+    assert not is_run({"api/a.go": "2"}) and not is_run({"README.md": "new"})
+    assert is_run({"web/a.js": "2"}) and is_run({"web/b/c.js": "1"})
+    assert is_run({"api/go.sum": "1"}) and is_run({".gitattributes": "* text"})
+    assert is_run({}, "another upstream")
+    check = define(kind="command", name="web", run=run, reads=["wbe/**"])  # a typing error
+    assert is_run({}) and is_run({"api/a.go": "3"}) and not is_run({})
+
+
+def test_a_check_that_names_nothing_keeps_its_row() -> None:
+    """Digests are made of rows: an update must not run every check once more."""
+    (plain,) = checks("true")
+    named = define(kind="command", name="c1", run=sh("true"), pass_env=["MODE"], reads=["a/", "b"])
+    row = check_to_row(plain)
+    assert row[:6] == ["command", "c1", plain.timeout, "", [], ["MODE"]]
+    assert check_to_row(named) == [*row, ["a/", "b"]]
+    assert (check_from_row(row), check_from_row([*row, ["a/", "b"]])) == (plain, named)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "x" * 64, None])

@@ -52,7 +52,7 @@ def test_a_kill_at_any_step_up_the_ladder(tmp_path: Path) -> None:
     assert read_main(yard, "parts.py").count("def ") == 2
     cases = points(copies.steps, "journal:after", "bench:after", "commits:after", "push:after")
     assert len(cases) > 20
-    copies.each(thin(cases, 6))
+    copies.each(thin(cases, 14))
 
 
 def test_a_generator_dies_with_the_landing_and_leaves_half_a_file(tmp_path: Path) -> None:

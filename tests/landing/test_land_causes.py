@@ -84,6 +84,27 @@ def test_a_cause_whose_repair_fails_stays_landed_and_the_other_needs_a_person(
     yard.end()
 
 
+def test_a_cross_check_goes_to_the_cell_of_another_repository_that_it_names(tmp_path: Path) -> None:
+    cells: dict[str, dict[str, object]] = {
+        "lib": {"repo": "app"},
+        "ui": {"repo": "web", "depends_on": ["lib"]},
+    }
+    script = REPAIRS.replace("e.txt", "lib.txt")
+    yard = Yard.ready(tmp_path / "w", cells, build=False, scripts={"lib": script})
+    gate, lib = tmp_path / "gate", "$ORCHESTR_CELL_LIB_WORKTREE/lib.txt"
+    run = f"[ ! -e {gate} ] || grep -q right {lib} || {{ echo error in {lib}; exit 1; }}"
+    check = {"repo": "web", "kind": "command", "name": "together", "run": ["sh", "-c", run]}
+    yard.spec(cells, cross_checks=[check])
+    yard.run("run", FEATURE, code=0)
+    gate.touch()  # from now on it is red, and the target is another one than the cells were made on
+    yard.somebody_pushes({"x": "1"}, "web")
+    done = yard.run("land", FEATURE, code=0)
+    assert "its output names lib.txt, which demo:lib changed" in done.stderr, both(done)
+    assert yard.history() == ["lib", "lib"] and yard.history("web")[-1] == "ui"
+    assert agents(yard) == ["start lib 2"]
+    yard.end()
+
+
 def test_a_kill_at_any_step_of_a_cause_s_repair(tmp_path: Path) -> None:
     yard = make_yard(tmp_path)
     copies = Copies.of(yard, CELLS, twice=("e",))
@@ -92,4 +113,7 @@ def test_a_kill_at_any_step_of_a_cause_s_repair(tmp_path: Path) -> None:
     wanted = points(copies.steps, "journal:after")
     cases = [c for c in wanted if int(c.rpartition("#")[2]) >= number - 1]
     assert len(cases) > 15
-    copies.each(thin(cases, 5))
+    # Among them: its results are put aside, and no attempt has begun.
+    begun = next(n for n, step in enumerate(copies.steps[first:]) if "phase.started" in step)
+    place = copies.steps[first + begun].split()[0].rpartition(":")[2]
+    copies.each(list(dict.fromkeys([f"journal:after#{place}", *thin(cases, 12)])))

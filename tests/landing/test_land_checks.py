@@ -13,7 +13,7 @@ import pytest
 from orchestr.state.ports import is_free
 from tests.crash.house import wait_for
 from tests.e2e.test_kit import free_base
-from tests.landing.house import FEATURE, Yard, both, git
+from tests.landing.house import FEATURE, PLAIN, Yard, both, git
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +149,22 @@ def test_a_target_of_another_history_stops_its_own_changes_only(tmp_path: Path) 
     git(origin, "update-ref", "refs/heads/main", first)
     yard.run("land", FEATURE, code=0)
     assert yard.history() == ["one"]
+
+
+def test_a_check_whose_paths_did_not_change_is_not_run_again_in_a_landing(tmp_path: Path) -> None:
+    """Each candidate has another tree than what its cell was checked on, but for what is read."""
+    root = tmp_path / "w"
+    run = ["sh", "-c", f"echo $ORCHESTR_CELL >> {root / 'runs'}"]
+    cells = {
+        name: {"checks": [{"kind": "command", "run": run, "reads": reads}]}
+        for name, reads in (("one", ["one.txt"]), ("two", ["two.txt"]), ("three", ["*.txt"]))
+    }
+    yard = Yard.build(root, cells, agent=PLAIN, repos=("app",))
+    yard.run("run", FEATURE, code=0)
+    first = (root / "runs").read_text().split()
+    yard.run("land", FEATURE, code=0)
+    again = (root / "runs").read_text().split()[len(first) :]
+    assert sorted(first) == ["one", "three", "two"] and again == ["three"]
 
 
 # Binds all of its cell's ports for a while, as a service under test does.

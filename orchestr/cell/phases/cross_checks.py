@@ -23,6 +23,7 @@ from orchestr.cell.proof.check_request import (
     describe_place,
     show_cells,
 )
+from orchestr.cell.proof.read_inputs import make_input_reader
 from orchestr.cell.proof.run_checks import (
     evidence_row,
     result_details,
@@ -161,6 +162,7 @@ def _check_merge(
             worktree=checkout.path,
             head=merged.commit,
             tree=digest(ctx.repo.resolve_tree(merged.commit), cell_trees(run)),
+            read_inputs=make_input_reader(ctx.repo, merged.commit, digest(cell_trees(run))),
             folder=logs,
             marker=cross_checks_marker(run),
             env={**check_environment(ctx, place), **shown},

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestr.agents.environment import agent_env
 from orchestr.cell.context import CellContext
+from orchestr.cell.proof.read_inputs import make_input_reader
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.ensure import find_checkout
@@ -105,6 +106,7 @@ def make_suite_request(
         worktree=place.path,
         head=place.head,
         tree=input_digest(ctx, ctx.repo.resolve_tree(place.head)),
+        read_inputs=make_input_reader(ctx.repo, place.head, input_digest(ctx, "")),
         folder=folder,
         marker=checks_marker(ctx),
         env={**check_environment(ctx, place), **(more or {})},

@@ -23,8 +23,15 @@ from orchestr.cell.worktree.clone_guard import GUARD
 from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.worktree_guard import guard_worktree
 from orchestr.checks.base import CheckResult, Failure
-from orchestr.checks.cache import ResultCache, cache_key, result_as_dict
-from orchestr.checks.suite import Slot, SuiteRequest, failure_key, run_suite, summarize_results
+from orchestr.checks.cache import ResultCache, result_as_dict
+from orchestr.checks.suite import (
+    Slot,
+    SuiteRequest,
+    failure_key,
+    result_key,
+    run_suite,
+    summarize_results,
+)
 from orchestr.checks.weakened_tests import find_weakened_tests
 from orchestr.errors import NotEvaluated
 from orchestr.files import write_json
@@ -206,8 +213,7 @@ def void_harmful_suite(
     if not harm:
         return None
     for check in checks:  # else the next round would find them passed, and no harm
-        key = cache_key(check, request.tree, request.environ, request.place)
-        cache.forget_result(key)
+        cache.forget_result(result_key(check, request))
     text = f"while the checks ran, {'; '.join(harm)}"
     return CheckResult(UNCHANGED, "command", False, text, (Failure(UNCHANGED, message=text),))
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from orchestr.cell.ownership import format_paths
 from orchestr.errors import ExitCode
 from orchestr.landing import changes
+from orchestr.landing.candidates import TargetReplaced
 from orchestr.landing.events import CandidateSpec, Event, Stage
 from orchestr.landing.land import Lander
+from orchestr.landing.pipeline import order_changes
 from orchestr.landing.queue import find_obstacle
 from orchestr.views.terminal.landing import LandingRow, preview_text
 from orchestr.views.terminal.output import write_stdout
@@ -24,7 +26,8 @@ def print_preview(lander: Lander) -> int:
     queue = lander.queue
     tips = dict(queue.tips)
     mine = [i for i in queue.items.values() if not i.frozen and i.stage is not Stage.LANDED]
-    mine.sort(key=lambda i: (i.seq == 0, i.seq, i.change.order))
+    places = {item.change.key: n for n, item in enumerate(order_changes(queue))}
+    mine.sort(key=lambda i: (places.get(i.change.key, len(places)), i.change.order))
     many = len(lander.runs) > 1
     rows = []
     for item in mine:
@@ -35,7 +38,11 @@ def print_preview(lander: Lander) -> int:
             rows.append(replace(row, state="waiting", why=replace_change_keys(why, many)))
             continue
         spec = CandidateSpec(change.lane, ((change.key, change.head),), tips[change.lane])
-        built = changes.assemble_candidate(lander, spec)
+        try:
+            built = changes.assemble_candidate(lander, spec)
+        except TargetReplaced as error:
+            rows.append(replace(row, state="waiting", why=error.message, hint=error.hint or ""))
+            continue
         if built.commit is None:
             paths = ", ".join(built.conflicts[:5])
             rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))

@@ -161,6 +161,8 @@ def lay_out_group(
     style = ours if _is_tall(ours) != _is_tall(base) or not theirs.elements else theirs
     if _is_tall(theirs) == _is_tall(base):
         style = ours if ours.elements else theirs
+    if not style.elements:
+        style = next((group for group in (ours, theirs, base) if group.elements), style)
     tall = _is_tall(style)
     origins = {id(item): _is_tall(side) for side in (ours, theirs) for item in side.elements}
     between = _find_lead(style)

@@ -18,7 +18,7 @@ from orchestr.landing.resolve.effects import are_independent
 from orchestr.landing.resolve.groups import lay_out_group, merge_elements
 from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
 from orchestr.landing.resolve.names import KEYWORDS, Sort, classify_item, decorators_of
-from orchestr.landing.resolve.order import union_imports
+from orchestr.landing.resolve.order import sort_imports, union_imports
 from orchestr.landing.resolve.prose import join_prose
 from orchestr.landing.resolve.python_parts import (
     is_docstring,
@@ -90,6 +90,8 @@ class TreeMerge:
             check_beside=lambda new, old, now, behind: _check_beside(new, old, now, behind, scope),
         )
         items = merge_sequences(base.items, ours.items, theirs.items, rules)
+        if scope is Scope.IMPORTS:
+            items = sort_imports(items, (base, ours, theirs))
         self._check_names(items, (base, ours, theirs), scope)
         return Block(tuple(items), merge_white_space(base.tail, ours.tail, theirs.tail))
 
@@ -154,30 +156,28 @@ class TreeMerge:
         """What both sides added at one place. Raises Refused."""
         if any(not item.end.endswith("\n") for item in (*ours, *theirs)):
             raise Refused("both sides added to one line")
-        shared = {item.key for item in ours} & {item.key for item in theirs}
-        if any(item.key in shared for item in (*_repeated(ours), *_repeated(theirs))):
+        labels = [[self._label(item, scope) for item in items] for items in (ours, theirs)]
+        shared = set(labels[0]) & set(labels[1])
+        if any(count > 1 and label in shared for side in labels
+               for label, count in Counter(side).items()):  # fmt: skip
             raise Refused("both sides added the same, one of them more than once")
         joined: list[Item] = []
         own_first = first = 0
-        for at, item in enumerate(theirs):
-            twin = self._find_twin(ours, item, scope)
-            if twin is None:
+        for at in range(len(theirs)):
+            if labels[1][at] not in shared:
                 continue
+            twin = labels[0].index(labels[1][at])
             if twin < own_first:
                 raise Refused("both sides added the same in another order")
             joined += self._order_joined(ours[own_first:twin], theirs[first:at], scope)
-            joined.append(self._merge_twins(ours[twin], item, scope))
+            joined.append(self._merge_twins(ours[twin], theirs[at], scope))
             own_first, first = twin + 1, at + 1
         return [*joined, *self._order_joined(ours[own_first:], theirs[first:], scope)]
 
-    def _find_twin(self, items: list[Item], wanted: Item, scope: Scope) -> int | None:
-        sort, name = self._classify(wanted, scope)
-        for at, item in enumerate(items):
-            if item.key == wanted.key:
-                return at
-            if name and sort is not Sort.STATEMENT and self._classify(item, scope)[1] == name:
-                return at
-        return None
+    def _label(self, item: Item, scope: Scope) -> str:
+        """What both sides must not add in two ways: a name, else the whole item."""
+        sort, name = self._classify(item, scope)
+        return name if name and sort is not Sort.STATEMENT else item.key
 
     def _merge_twins(self, ours: Item, theirs: Item, scope: Scope) -> Item:
         """What both sides added: the same once, and one name for imports and tables of data."""
@@ -285,8 +285,10 @@ class TreeMerge:
 
         def merge_one(old: Node, mine: Node, other: Node) -> Node:
             if isinstance(old, Token) and isinstance(mine, Token) and isinstance(other, Token):
+                if mine.text not in (old.text, other.text) and other.text != old.text:
+                    raise Refused("both sides changed the same words")
                 return replace(
-                    mine,
+                    mine if mine.text != old.text else other,
                     lead=merge_white_space(old.lead, mine.lead, other.lead),
                     tail=merge_white_space(old.tail, mine.tail, other.tail),
                 )
@@ -348,11 +350,6 @@ class TreeMerge:
 
 def _identify_node(node: Node) -> str | None:
     return node.opening.text if isinstance(node, Group) else None
-
-
-def _repeated(items: list[Item]) -> list[Item]:
-    counts = Counter(item.key for item in items)
-    return [item for item in items if counts[item.key] > 1]
 
 
 def _is_same(old: Item, new: Item) -> bool:

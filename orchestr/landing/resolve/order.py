@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from orchestr.landing.resolve.tree import Item, move_item
+from orchestr.landing.resolve.tree import Block, Item, move_item
 
 Order = Callable[[str], tuple[object, ...]]
 
@@ -35,6 +35,16 @@ def find_order(*lists: Sequence[str]) -> Order | None:
 def repr_rank(rank: tuple[object, ...]) -> tuple[str, ...]:
     """A rank as something that can be compared."""
     return tuple(str(part) for part in rank)
+
+
+def sort_imports(merged: list[Item], versions: Sequence[Block]) -> list[Item]:
+    """The lines of an import list, sorted where all versions are and nothing parts them."""
+    order = find_order(*([item.key for item in block.items] for block in versions))
+    leads = {item.lead for item in merged}
+    if order is None or len(leads) != 1 or leads.pop().strip():
+        return merged
+    chosen = order
+    return sorted(merged, key=lambda item: repr_rank(chosen(item.key)))
 
 
 def union_imports(ours: list[Item], theirs: list[Item]) -> list[Item]:

@@ -212,8 +212,8 @@ class _Parser:
         if self.language.kind is not Kind.BRACED or opening.text == "[":
             return False
         if opening.text == "(":
-            words = [node.text for node in before if isinstance(node, Token)]
-            return self.language is GO and len(before) == 1 and words[0] in _GO_LISTS
+            words = [node.text if isinstance(node, Token) else "" for node in before]
+            return self.language is GO and len(words) == 1 and words[0] in _GO_LISTS
         return not self._looks_like_list()
 
     def _looks_like_list(self) -> bool:

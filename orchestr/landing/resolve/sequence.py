@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,6 +12,9 @@ from typing import Generic, Protocol, TypeVar
 from orchestr.landing.resolve.tree import Refused
 
 MOST = 20_000  # members of one sequence
+MOST_PAIRS = 200_000  # equal members of two sequences; finding runs takes as many steps
+MOST_WORDS = 5_000  # of one member, to compare it word by word
+MOST_GAPS = 1_000  # changes of one side to one sequence
 EDITED = 0.8  # of the words of a member without a name, to be the same one after a change
 EDITED_WORDS = 12  # the least, signs included, to tell
 _WORDS = re.compile(r"\w+|[^\w\s]")
@@ -73,6 +77,8 @@ def merge_sequences(
     their_pairs = match_members(base, theirs, rules.identify)
     our_gaps = {gap.start: gap for gap in _find_gaps(our_pairs, len(base), len(ours))}
     their_gaps = {gap.start: gap for gap in _find_gaps(their_pairs, len(base), len(theirs))}
+    if max(len(our_gaps), len(their_gaps)) > MOST_GAPS:
+        raise Refused("too many changes")
     _check_overlaps(base, ours, theirs, our_gaps, their_gaps)
     _check_neighbours(base, ours, theirs, our_gaps, their_gaps, rules)
     _check_neighbours(base, theirs, ours, their_gaps, our_gaps, rules)
@@ -95,22 +101,31 @@ def merge_sequences(
 def match_members(base: Sequence[M], side: Sequence[M], identify: Identify[M]) -> dict[int, int]:
     """Which member of a side is which of the base: the longest runs of equal ones first, and
     between them those of the same identity."""
-    pairs: dict[int, int] = {}
-    matcher = SequenceMatcher(
-        None, [item.key for item in base], [item.key for item in side], autojunk=False
-    )
-    for tag, b0, b1, s0, s1 in matcher.get_opcodes():
+    old, new = [item.key for item in base], [item.key for item in side]
+    least, begin, end = min(len(old), len(new)), 0, 0
+    while begin < least and old[begin] == new[begin]:
+        begin += 1
+    while end < least - begin and old[-1 - end] == new[-1 - end]:
+        end += 1
+    pairs = {at: at for at in range(begin)}
+    pairs.update((len(old) - at, len(new) - at) for at in range(1, end + 1))
+    old, new = old[begin : len(old) - end], new[begin : len(new) - end]
+    counts = Counter(old)
+    if sum(counts[key] for key in new) > MOST_PAIRS:
+        raise Refused("too many parts that are the same")
+    for tag, b0, b1, s0, s1 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        first, other = b0 + begin, s0 + begin
         if tag == "equal":
-            pairs.update(zip(range(b0, b1), range(s0, s1), strict=True))
+            pairs.update((first + step, other + step) for step in range(b1 - b0))
         elif tag == "replace":
-            old = [identify(item) or f"\0{at}" for at, item in enumerate(base[b0:b1])]
-            new = [identify(item) or f"\1{at}" for at, item in enumerate(side[s0:s1])]
-            inner = SequenceMatcher(None, old, new, autojunk=False)
+            names = [identify(base[at]) or f"\0{at}" for at in range(first, b1 + begin)]
+            others = [identify(side[at]) or f"\1{at}" for at in range(other, s1 + begin)]
+            inner = SequenceMatcher(None, names, others, autojunk=False)
             for block in inner.get_matching_blocks():
                 for step in range(block.size):
-                    pairs[b0 + block.a + step] = s0 + block.b + step
-            if len(old) == len(new) == 1 and _is_edited(base[b0].key, side[s0].key):
-                pairs[b0] = s0
+                    pairs[first + block.a + step] = other + block.b + step
+            if len(names) == len(others) == 1 and _is_edited(base[first].key, side[other].key):
+                pairs[first] = other
     return pairs
 
 
@@ -118,7 +133,7 @@ def _is_edited(old: str, new: str) -> bool:
     """Whether the one member in the place of another is that one with an edit: long, and most of
     its words in the same order."""
     words, others = _WORDS.findall(old), _WORDS.findall(new)
-    if len(words) < EDITED_WORDS:
+    if not EDITED_WORDS <= len(words) <= MOST_WORDS or len(others) > MOST_WORDS:
         return False
     return SequenceMatcher(None, words, others, autojunk=False).ratio() >= EDITED
 

@@ -38,7 +38,7 @@ def resolve_structure(conflict: FileConflict) -> bytes | None:
         if language is None:
             raise Refused("no rule is made for this kind of file")
         merged: str | None = merge_texts(texts, language)
-    except (Refused, RecursionError):
+    except Exception:  # also a fault in a rule: it must not stop a landing, there are rungs above
         merged = merge_with_tool(texts)
     return None if merged is None else texts.encode(merged)
 

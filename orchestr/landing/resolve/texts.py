@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orchestr.landing.resolve.conflict import FileConflict
 
-LARGEST = 2 << 20  # bytes of one version; what is larger is data that no rule here is made for
+LARGEST = 512 << 10  # bytes of one version: more takes many seconds, and is data most often
 
 
 @dataclass(frozen=True, slots=True)

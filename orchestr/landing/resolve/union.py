@@ -9,7 +9,7 @@ from orchestr.landing.resolve.definitions import count_definitions, defines_twic
 from orchestr.landing.resolve.languages import Kind, Language, find_language
 from orchestr.landing.resolve.structure import merge_texts
 from orchestr.landing.resolve.texts import ThreeTexts, read_three_texts
-from orchestr.landing.resolve.tree import NameTwice, Refused
+from orchestr.landing.resolve.tree import NameTwice
 
 
 def resolve_union(conflict: FileConflict) -> bytes | None:
@@ -26,7 +26,7 @@ def resolve_union(conflict: FileConflict) -> bytes | None:
             return texts.encode(merge_texts(texts, language, any_order=True))
     except NameTwice:
         return None  # by lines it might look as if one meaning went on with the other's lines
-    except (Refused, RecursionError):
+    except Exception:  # refused, or a fault in a rule: there are still the lines
         pass
     merged = _unite_lines(texts, language)
     return None if merged is None else texts.encode(merged)

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from orchestr.landing.resolve.conflict import FileConflict
-from orchestr.landing.resolve.structure import resolve_structure
+from orchestr.landing.resolve.languages import find_language
+from orchestr.landing.resolve.structure import merge_texts, resolve_structure
+from orchestr.landing.resolve.texts import read_three_texts
+from orchestr.landing.resolve.tree import Refused
 from orchestr.landing.resolve.union import resolve_union
 
 Data = dict[str, Any]
@@ -111,7 +115,12 @@ def test_keys_mean_both_edits(path: str, base: Data, ours: list[Edit], theirs: l
 def resolve_both(path: str, base: str, ours: str, theirs: str) -> str | None:
     """The merge; what one direction refuses, the other refuses."""
     data = [text.encode() for text in (base, ours, theirs)]
-    merged = resolve_structure(FileConflict(path, data[0], data[1], data[2]))
+    conflict = FileConflict(path, data[0], data[1], data[2])
+    merged = resolve_structure(conflict)
+    three, language = read_three_texts(conflict), find_language(path)
+    assert three and language
+    with suppress(Refused):
+        merge_texts(three, language)  # a fault in a rule is no refusal
     swapped = resolve_structure(FileConflict(path, data[0], data[2], data[1]))
     assert (merged is None) == (swapped is None)
     again = resolve_structure(FileConflict(path, data[0], data[1], data[2]))
@@ -179,6 +188,8 @@ def test_blocks_of_both_sides(data: st.DataObject, path: str, base: dict[str, in
     wanted = merge_mappings(base, dict(ours), dict(theirs))
     if merged is None:
         return
+    if wanted is None and path == "a.md":
+        return  # the same heading from both: their entries stand below one
     assert wanted is not None
     assert_nothing_lost(texts, merged)
     for name, body in wanted.items():
