@@ -38,20 +38,23 @@ def land_with_orchestr(scene: Scene, ladder: str) -> Outcome:
     """Build every patch as a cell, then land them all. Raises EngineBroke."""
     root = scene.folder / "work"
     _make_workspace(scene, root, ladder)
-    run = orchestr("run", *scene.names, "--yes", cwd=root)
-    if run.returncode not in (0, 1):
-        raise EngineBroke(f"run: exit {run.returncode}: {(run.stdout + run.stderr)[-500:]}")
+    said = ""
+    for name in scene.names:  # one after the other: they land in the order in which they were done
+        run = orchestr("run", name, "--yes", cwd=root)
+        said += run.stdout + run.stderr
+        if run.returncode not in (0, 1):
+            raise EngineBroke(f"run {name}: exit {run.returncode}: {said[-500:]}")
     before, begin = scene.count_checks(), time.monotonic()
     land = orchestr("land", *scene.names, "--yes", cwd=root)
     wall = time.monotonic() - begin
-    (scene.folder / "run.log").write_text(run.stdout + run.stderr)
+    (scene.folder / "run.log").write_text(said)
     (scene.folder / "land.log").write_text(land.stdout + land.stderr)
     if land.returncode not in (0, 1):
         raise EngineBroke(f"land: exit {land.returncode}: {(land.stdout + land.stderr)[-500:]}")
     outcome = read_outcome(list(LandingJournal(root / ".orchestr/landing/queue.jsonl").read()))
     for name in scene.names:
         if name not in outcome.landed:
-            outcome.left.setdefault(name, "not built: its own checks are red")
+            outcome.left.setdefault(name, "not built: see run.log")
     not_built = sum(why.startswith("not built") for why in outcome.left.values())
     outcome.built = len(scene.names) - not_built
     outcome.wall, outcome.checks = wall, scene.count_checks() - before
@@ -67,7 +70,6 @@ def _make_workspace(scene: Scene, root: Path, ladder: str) -> None:
         '[workspace]\nrepos = "."',
         f"[repos.app]\nunion = {json.dumps(union)}",
         f'[agents.replay]\nkind = "command"\nrun = ["sh", {json.dumps(str(root / "replay.sh"))}]',
-        "[limits]\njobs = 1",  # cells may land in the order in which they were done
         "[landing]\nrepairs = 0\njobs = 2",
     ]
     if ladder in RUNGS:

@@ -222,7 +222,10 @@ def land_features(
         return print_preview(lander)
     for run in runs if not quiet else ():
         print_cell_warnings(run)
-    tried = [] if undo else [ctx for ctx in cells_of(runs) if restore_proven_head(ctx)]
+    # A repair that a kill cut off goes on: its cell is not put back.
+    at_work = {k for k, item in lander.queue.items.items() if item.stage is Stage.REPAIRING}
+    rest = [ctx for ctx in cells_of(runs) if ctx.key not in at_work and not undo]
+    tried = [ctx for ctx in rest if restore_proven_head(ctx)]
     try:
         with InterruptHandler(runs):
             outcome = lander.land_all()

@@ -285,8 +285,10 @@ class TreeMerge:
 
         def merge_one(old: Node, mine: Node, other: Node) -> Node:
             if isinstance(old, Token) and isinstance(mine, Token) and isinstance(other, Token):
+                if mine.text not in (old.text, other.text) and other.text != old.text:
+                    raise Refused("both sides changed the same words")
                 return replace(
-                    mine,
+                    mine if mine.text != old.text else other,
                     lead=merge_white_space(old.lead, mine.lead, other.lead),
                     tail=merge_white_space(old.tail, mine.tail, other.tail),
                 )

@@ -308,6 +308,13 @@ MERGES = {
         "import os\nimport time\nfrom a import c\n",
         "import os\nimport time\nfrom a import b, c\n",
     ),
+    "markdown: a paragraph that one side edits, and lines around it of the other": (
+        "a.md",
+        "# A\n\none two three four five six seven eight nine ten eleven twelve.\n\nend\n",
+        "# A\n\none two three four five six seven eight nine ten 11 twelve.\n\nend\n",
+        "# A\n\n\none two three four five six seven eight nine ten eleven twelve.\n\nmore\n\nend\n",
+        "# A\n\n\none two three four five six seven eight nine ten 11 twelve.\n\nmore\n\nend\n",
+    ),
     "python: a star stays last": (
         "a.py",
         "def f(a): ...\n",
