@@ -17,7 +17,6 @@ from orchestr.cell.phases.run_phase import phase_module, run_phase
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.codec import replace
 from orchestr.files import read_toml, write_atomic, write_toml
-from orchestr.git.repo import CommitId
 from orchestr.landing.events import Trouble
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -102,9 +101,11 @@ def _keep_proven_head(ctx: CellContext, marker: WorktreeMarker) -> None:
 
 
 def restore_proven_head(ctx: CellContext) -> bool:
-    """Put back what proves the published head, when a repair failed and left no work of its own.
+    """Put back what proves the published head, when a repair failed.
 
-    False when there is nothing to put back: there are newer commits, or its agent is at work.
+    The branch may stand where the failed attempt left it: that work is kept, and is proven by
+    nothing. False when there is nothing to put back: a person has committed since, or its agent is
+    at work.
     """
     folder, head = ctx.dir / PROVEN, ctx.read_head()
     kept, marker = ImplementRecord.read(folder), WorktreeMarker.read(folder)
@@ -114,26 +115,13 @@ def restore_proven_head(ctx: CellContext) -> bool:
     if ImplementRecord.read(ctx.dir) is not None or newest is None or newest.is_open:
         return False
     tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}")
-    if tip is None or not (tip == head.head or _is_only_merged(ctx, head.head, tip, newest.tip)):
+    if tip not in (head.head, newest.tip):
         return False
     marker.write(ctx.dir)
     for name in PROOFS:
         if (folder / name).exists():
             shutil.copy2(folder / name, ctx.dir / name)
     return True
-
-
-def _is_only_merged(ctx: CellContext, head: str, tip: CommitId, left: str) -> bool:
-    """Whether all that an attempt added to its branch, which it left at ``left``, is the target
-    that was merged in before its agent began."""
-    marker, repo = WorktreeMarker.read(ctx.dir), ctx.repo
-    if marker is None or tip != left or repo.resolve_commit(marker.base) is None:
-        return False
-    if repo.is_ancestor(tip, marker.base):
-        return repo.is_ancestor(head, tip)
-    parents = repo.run_readonly("rev-list", "--parents", "-1", tip, "--").text.split()[1:]
-    whole = repo.merge_trees(CommitId(head), CommitId(marker.base))
-    return parents == [head, marker.base] and whole.tree == repo.resolve_tree(tip)
 
 
 def withdraw_proven_head(ctx: CellContext) -> None:
