@@ -62,7 +62,7 @@ class BuiltCandidate:
     key: str = ""
     conflicts: tuple[str, ...] = ()
     rung: Rung = Rung.GIT
-    resolved: tuple[str, ...] = ()
+    resolved: tuple[tuple[Rung, str], ...] = ()
     generating: tuple[str, ...] = ()
 
 
@@ -87,7 +87,7 @@ def build_candidate(
     """
     climb = climb or Climb()
     at, steps = base, []
-    rung, resolved, generating = Rung.GIT, dict[str, None](), tuple[str, ...]()
+    rung, resolved, generating = Rung.GIT, dict[tuple[Rung, str], None](), tuple[str, ...]()
     for recipe in recipes:
         made, merge = _add_change(repo, at, recipe, climb)
         left = merge.generating if len(recipes) > 1 else ()
@@ -152,9 +152,16 @@ def _merge(
 
 def list_merge_trailers(merged: LadderMerge) -> tuple[tuple[str, str], ...]:
     """The trailers that say how a merge's conflicts were resolved; none where git made it."""
-    if merged.rung is Rung.GIT:
-        return ()
-    return ((RESOLVED, f"{merged.rung}: {format_paths(merged.resolved, most=20)}"),)
+    return tuple((RESOLVED, text) for text in describe_resolutions(merged.resolved))
+
+
+def describe_resolutions(resolved: Sequence[tuple[Rung, str]]) -> tuple[str, ...]:
+    """`RUNG: PATH, PATH` for each rung that resolved a file, the lowest first."""
+    return tuple(
+        f"{rung}: {format_paths([path for by, path in resolved if by is rung], most=20)}"
+        for rung in Rung
+        if any(by is rung for by, _ in resolved)
+    )
 
 
 def read_resolutions(repo: Repo, before: str, after: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from orchestr.landing.actions import (
     UpdateBranch,
 )
 from orchestr.landing.after_landing import commit_target_merge, newest_pr
+from orchestr.landing.candidates import describe_resolutions
 from orchestr.landing.changes import assemble_candidate, changed_paths_of, describe_built
 from orchestr.landing.checks import find_cell_of_repo
 from orchestr.landing.events import (
@@ -142,7 +143,7 @@ def update_branch(session: LandingSession, action: UpdateBranch) -> HeadMoved | 
     (key,) = spec.keys
     ctx = session.cell_context(key)
     merged = LadderMerge(TreeId(candidate.tree), candidate.rung, candidate.resolved)
-    what = f"resolved by {candidate.rung} in {', '.join(candidate.resolved)}"
+    what = f"resolved by {', by '.join(describe_resolutions(candidate.resolved))}"
     try:
         head = commit_target_merge(ctx, spec.lane.target, CommitId(spec.base), merged, session.warn)
     except (Interrupted, Unavailable):

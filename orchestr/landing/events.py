@@ -118,7 +118,9 @@ class Candidate:
     """A made candidate. ``commit`` "" means conflict, in ``conflicts``; a commit equal to the
     base means that there is nothing left to land. ``early``: something it needs in another
     repository had not landed when it was checked, so red does not count yet. ``causes``: see
-    `Checked`.
+    `Checked`. ``rung``: the highest that a file in ``resolved`` needed, each of which has its own.
+    ``generating``: files that a generator has to write yet; until then ``commit`` has the target's,
+    and nothing stands on it. ``steps``: the target before and after each part.
     """
 
     spec: CandidateSpec
@@ -129,7 +131,7 @@ class Candidate:
     early: bool = False
     detail: str = ""
     rung: Rung = Rung.GIT
-    resolved: tuple[str, ...] = ()
+    resolved: tuple[tuple[Rung, str], ...] = ()
     generating: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
@@ -193,7 +195,7 @@ class Made:
     commit: str
     tree: str
     rung: Rung = Rung.GIT
-    resolved: tuple[str, ...] = ()
+    resolved: tuple[tuple[Rung, str], ...] = ()
     generating: tuple[str, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
 

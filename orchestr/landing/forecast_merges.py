@@ -214,7 +214,10 @@ def _merge_pairs(
                 made = merge_by_ladder(scratch, ours, theirs, rules)
             except OrchestrError:
                 continue
-            yield pair, PairMerge(made.rung, made.resolved, made.conflicts)
+            yield (
+                pair,
+                PairMerge(made.rung, tuple(path for _, path in made.resolved), made.conflicts),
+            )
 
 
 @contextmanager

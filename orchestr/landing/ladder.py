@@ -50,14 +50,14 @@ class LadderRules:
 
 @dataclass(frozen=True, slots=True)
 class LadderMerge:
-    """The merged tree; None: ``conflicts`` are left. ``rung``: the highest that a file needed, for
-    the files in ``resolved``. ``generating``: those of them that their generator must still write;
-    the tree has the target's.
+    """The merged tree; None: ``conflicts`` are left. ``rung``: the highest that a file needed;
+    ``resolved``: each file with its own. ``generating``: those of them that their generator must
+    still write; the tree has the target's.
     """
 
     tree: TreeId | None
     rung: Rung = Rung.GIT
-    resolved: tuple[str, ...] = ()
+    resolved: tuple[tuple[Rung, str], ...] = ()
     generating: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
 
@@ -114,7 +114,7 @@ def merge_by_ladder(
         left = [file.path for file, one in found if one is None]
         return LadderMerge(None, conflicts=tuple(left) or merged.conflicts)
     tree = write_resolved_tree(repo, marked, [(file, one.data) for file, one in done])
-    paths = tuple(file.path for file, _ in done)
+    paths = tuple((one.rung, file.path) for file, one in done)
     generating = tuple(file.path for file, one in done if one.rung is Rung.REGENERATE)
     return LadderMerge(tree, rung, paths, generating)
 

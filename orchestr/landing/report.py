@@ -81,7 +81,7 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
 
 def _read_resolved(session: LandingSession, item: QueueItem) -> str:
     repo = session.repo(item.change.lane.repo)
-    return ", ".join(read_resolutions(repo, item.before, item.after) if item.before else ())
+    return ", by ".join(read_resolutions(repo, item.before, item.after) if item.before else ())
 
 
 def _asking_cell(ctx: CellContext) -> CellContext:

@@ -65,7 +65,7 @@ def test_union_only_where_it_is_allowed(fork: Fork) -> None:
     alone = LadderRules(frozenset({Rung.UNION}))
     assert merge_by_ladder(fork.repo, a, b, alone).conflicts == ("log.md",)
     merged = merge_by_ladder(fork.repo, a, b, replace(alone, union=("*.md",)))
-    assert (merged.rung, merged.resolved) == (Rung.UNION, ("log.md",))
+    assert (merged.rung, merged.resolved) == (Rung.UNION, ((Rung.UNION, "log.md"),))
     assert fork.read(merged.tree, "log.md") == f"of a\nof b\n{LINES}"
     assert fork.read(merged.tree, "new") == "of b\n"  # and all that git merged by itself
 

@@ -32,7 +32,7 @@ def test_a_union_lands_and_says_so_everywhere(tmp_path: Path) -> None:
     dry = yard.run("land", FEATURE, "--dry-run", code=0)
     assert "resolved by union: notes.txt" in dry.stdout
     done = yard.run("land", FEATURE, code=0)
-    assert "resolved   its conflict in notes.txt by union" in done.stderr
+    assert "resolved   by union: notes.txt" in done.stderr
     assert "(resolved by union: notes.txt)" in done.stdout
     assert git(yard.repos / "app.git", "show", "main:notes.txt") == "of one\nof two"
     yard.landed(ONE_TWO, ("app",))

@@ -135,8 +135,9 @@ class World:
         self.wrong |= {name} if wrong else set()
         self.half |= {name} if half else set()
         self.resolved |= {name} if rung else set()
-        files = ("a.txt",) if rung else ()
-        return Made(spec, name, f"tree of {name}", rung, files, files if half else ())
+        resolved = ((rung, "a.txt"),) if rung else ()
+        generating = ("a.txt",) if half else ()
+        return Made(spec, name, f"tree of {name}", rung, resolved, generating)
 
     def generate(self, spec: CandidateSpec, commit: str) -> Event:
         if self.rng.random() < 0.3:  # its generator fails
@@ -144,7 +145,7 @@ class World:
         name = self._commit(f"{commit}!", spec.base, self.content[commit])
         self.wrong |= {name} if commit in self.wrong else set()
         self.resolved.add(name)
-        return Made(spec, name, f"tree of {name}", Rung.REGENERATE, ("a.txt",))
+        return Made(spec, name, f"tree of {name}", Rung.REGENERATE, ((Rung.REGENERATE, "a.txt"),))
 
     def update_branch(self, spec: CandidateSpec, commit: str) -> Event:
         ((key, head),) = spec.parts

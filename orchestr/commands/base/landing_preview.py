@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from orchestr.cell.ownership import format_paths
 from orchestr.errors import ExitCode
 from orchestr.landing import changes
-from orchestr.landing.candidates import TargetReplaced
+from orchestr.landing.candidates import TargetReplaced, describe_resolutions
 from orchestr.landing.events import CandidateSpec, Event, Stage
 from orchestr.landing.land import Lander
 from orchestr.landing.pipeline import order_changes
@@ -48,7 +47,7 @@ def print_preview(lander: Lander) -> int:
             rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
             continue
         tips[change.lane] = built.commit
-        how = f"{built.rung}: {format_paths(built.resolved)}" if built.resolved else ""
+        how = ", by ".join(describe_resolutions(built.resolved))
         commit = "" if built.commit == spec.base else built.commit
         rows.append(replace(row, commit=commit, resolved=how))
     write_stdout(preview_text(rows, undo=lander.undo))

@@ -19,7 +19,7 @@ from orchestr.landing.resolve.groups import lay_out_group, merge_elements
 from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
 from orchestr.landing.resolve.names import KEYWORDS, Sort, classify_item, decorators_of
 from orchestr.landing.resolve.order import sort_imports, union_imports
-from orchestr.landing.resolve.prose import join_prose
+from orchestr.landing.resolve.prose import join_prose, tighten_entries
 from orchestr.landing.resolve.python_parts import (
     is_docstring,
     is_from_import,
@@ -90,6 +90,8 @@ class TreeMerge:
             check_beside=lambda new, old, now, behind: _check_beside(new, old, now, behind, scope),
         )
         items = merge_sequences(base.items, ours.items, theirs.items, rules)
+        if scope is Scope.PROSE:
+            items = tighten_entries(list(items), (base, ours, theirs))
         if scope is Scope.IMPORTS:
             items = sort_imports(items, (base, ours, theirs))
         self._check_names(items, (base, ours, theirs), scope)

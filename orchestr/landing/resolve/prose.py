@@ -7,7 +7,7 @@ table rows and fenced blocks. YAML nests by indentation alone; an item is a line
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from orchestr.landing.resolve.languages import MARKDOWN, Kind, Language
@@ -219,3 +219,30 @@ def join_prose(ours: list[Item], theirs: list[Item]) -> list[Item]:
     if isinstance(token, Token) and token.kind == "heading" and "\n" not in theirs[0].lead:
         theirs = [move_item(theirs[0], "\n" + theirs[0].lead), *theirs[1:]]
     return [*ours, *theirs]
+
+
+def tighten_entries(items: list[Item], versions: Sequence[Block]) -> list[Item]:
+    """The merged items, without blank lines between entries where no version has any there: each
+    side's entry was the first of its list, below the blank line that stands above a list."""
+    if any(_list_gaps(block.items) for block in versions):
+        return items
+    gaps = set(_list_gaps(items))
+    return [
+        move_item(item, item.lead.rpartition("\n")[2]) if at in gaps else item
+        for at, item in enumerate(items)
+    ]
+
+
+def _list_gaps(items: Sequence[Item]) -> list[int]:
+    """The places of entries that follow an entry after a blank line."""
+    return [
+        at
+        for at in range(1, len(items))
+        if _is_entry(items[at - 1]) and _is_entry(items[at])
+        and "\n" in items[at].lead and not items[at].lead.strip()
+    ]  # fmt: skip
+
+
+def _is_entry(item: Item) -> bool:
+    token = item.head[0]
+    return isinstance(token, Token) and token.kind == "entry"

@@ -15,6 +15,7 @@ from orchestr.landing.actions import (
     LandCandidate,
     UpdateBranch,
 )
+from orchestr.landing.candidates import describe_resolutions
 from orchestr.landing.causes import Blamed, list_paths
 from orchestr.landing.events import (
     CandidateSpec,
@@ -71,8 +72,8 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
                 event.spec, "generate", f"writes {', '.join(generating[:5])} again"
             )
         case Made(spec, _, _, rung, resolved) if rung is not Rung.GIT:
-            what = f"its conflict in {', '.join(resolved[:5])} by {rung}"
-            return labelled_line(spec, "resolved", what)
+            what = ", by ".join(describe_resolutions(resolved))
+            return labelled_line(spec, "resolved", f"by {what}")
         case HeadMoved(key, head):
             return labelled_line(key, "updated", f"its branch has that merge, at {head[:12]}")
         case Checked(spec, commit, True, detail):

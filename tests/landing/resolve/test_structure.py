@@ -201,6 +201,20 @@ MERGES = {
         "    - run: |\n        ours: 1\n    - name: theirs\n      run: b\n"
         "  lint:\n    steps: []\n  docs:\n    steps: []\n",
     ),
+    "first entries of a list stand together": (
+        "CHANGELOG.md",
+        "## Unreleased\n\n- old\n",
+        "## Unreleased\n\n- ours\n- old\n",
+        "## Unreleased\n\n- theirs\n- old\n",
+        "## Unreleased\n\n- ours\n- theirs\n- old\n",
+    ),
+    "entries with blank lines between keep them": (
+        "CHANGELOG.md",
+        "- one\n\n- two\n",
+        "- ours\n\n- one\n\n- two\n",
+        "- theirs\n\n- one\n\n- two\n",
+        "- ours\n\n- theirs\n\n- one\n\n- two\n",
+    ),
     "markdown: items and headings": (
         "CHANGELOG.md",
         "# Log\n\n## Unreleased\n### Added\n- a\n\n## 1.0\n- x\n",
