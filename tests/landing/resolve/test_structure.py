@@ -210,10 +210,10 @@ MERGES = {
     ),
     "entries with blank lines between keep them": (
         "CHANGELOG.md",
-        "- one\n\n- two\n",
-        "- ours\n\n- one\n\n- two\n",
-        "- theirs\n\n- one\n\n- two\n",
-        "- ours\n\n- theirs\n\n- one\n\n- two\n",
+        "# L\n\n- one\n\n- two\n",
+        "# L\n\n- ours\n\n- one\n\n- two\n",
+        "# L\n\n- theirs\n\n- one\n\n- two\n",
+        "# L\n\n- ours\n\n- theirs\n\n- one\n\n- two\n",
     ),
     "markdown: items and headings": (
         "CHANGELOG.md",
@@ -229,7 +229,7 @@ MERGES = {
         "Version 2\n---------\n\n-   Ours :issue:`1`\n    more\n\n\nVersion 1\n"
         "---------\n\n-   Old.\n",
         "Version 2\n---------\n\n-   Theirs.\n\n\nVersion 1\n---------\n\n-   Old.\n",
-        "Version 2\n---------\n\n-   Ours :issue:`1`\n    more\n\n-   Theirs.\n\n\n"
+        "Version 2\n---------\n\n-   Ours :issue:`1`\n    more\n-   Theirs.\n\n\n"
         "Version 1\n---------\n\n-   Old.\n",
     ),
     "go: imports, fields, methods": (
