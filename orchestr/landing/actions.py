@@ -70,7 +70,7 @@ class LandCandidate:
 
 @dataclass(frozen=True, slots=True)
 class RepairChange:
-    """Let the change's own agent mend it. Answer: RepairStarted first unless ``started``, then
+    """Let the change's own agent repair it. Answer: RepairStarted first unless ``started``, then
     Repaired, Parked, or RepairStarted with the next number where its agent failed.
     """
 

@@ -21,7 +21,7 @@ from orchestr.landing.forecast_merges import list_published_heads
 
 @dataclass(frozen=True, slots=True)
 class ForeignHeads:
-    """What the forge told: heads, and in a sentence each what could not be asked."""
+    """What the forge said: heads, and in a sentence each what could not be asked."""
 
     heads: tuple[PublishedHead, ...] = ()
     notes: tuple[str, ...] = ()

@@ -377,12 +377,12 @@ class Lander(LandingSession):
         change = item.change
         ctx = self.cell_context(change.reverts or key)
         kind = EventKind.LAND_UNDONE if change.reverts else EventKind.LAND_DONE
-        told = any(
+        is_recorded = any(
             e.kind is kind and e.cell == ctx.cell.name and e.data.get("commit") == item.after
             for e in ctx.run.journal.read()
         )
         resolved = read_resolutions(ctx.repo, item.before, item.after) if item.before else ()
-        if not told:
+        if not is_recorded:
             ctx.emit(kind, target=change.lane.target, commit=item.after, before=item.before,
                      head=change.head, resolved=list(resolved))  # fmt: skip
         if change.reverts:

@@ -21,8 +21,8 @@ def find_slow_work(
     found = []
     for action in flying:
         first = began.setdefault(action, now)
-        told = isinstance(action, CheckCandidate | Generate | LandCandidate | UpdateBranch)
-        if told and now - first >= LONG:
+        is_shown = isinstance(action, CheckCandidate | Generate | LandCandidate | UpdateBranch)
+        if is_shown and now - first >= LONG:
             began[action] = float("inf")
             found.append(action)
     return found

@@ -6,6 +6,7 @@ on, and Python nests by indentation. What does not fit (a bracket that nothing c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -48,7 +49,7 @@ def parse_tree(text: str, language: Language) -> Block:
     if language.kind is Kind.INDENTED:
         block = replace(block, items=_nest_by_indentation(block.items))
     elif language.kind is Kind.TOML:
-        block = replace(block, items=_nest_below_headers(block.items))
+        block = replace(block, items=_nest_below(block.items, _is_table_header))
     if block.source != text:
         raise Refused("the tree is not the text")
     return block
@@ -162,7 +163,7 @@ class _Parser:
                 self.at += 1
                 token = replace(token, tail=token.tail + start.source)
             block = self.read_block(CLOSERS[token.text])
-            block = replace(block, items=_nest_below_labels(block.items))
+            block = replace(block, items=_nest_below(block.items, _is_label))
             group = Group(token, self._read_closing(), block=block)
         else:
             elements = self._read_elements(CLOSERS[token.text])
@@ -308,13 +309,11 @@ def _opens_suite(item: Item) -> bool:
     return isinstance(last, Token) and last.text == ":"
 
 
-def _nest_below_labels(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Give every case of a switch the lines behind it."""
+def _nest_below(items: tuple[Item, ...], opens: Callable[[Item], bool]) -> tuple[Item, ...]:
+    """Give every item that opens a block the lines behind it, up to the next one that does."""
     found: list[Item] = []
     for item in items:
-        first, last = item.head[0], item.head[-1]
-        words = isinstance(first, Token) and isinstance(last, Token)
-        if words and first_token((first,)).text in _LABELS and first_token((last,)).text == ":":
+        if opens(item):
             found.append(replace(item, body=Block()))
         elif found and (body := found[-1].body) is not None:
             found[-1] = replace(found[-1], body=replace(body, items=(*body.items, item)))
@@ -323,14 +322,13 @@ def _nest_below_labels(items: tuple[Item, ...]) -> tuple[Item, ...]:
     return tuple(found)
 
 
-def _nest_below_headers(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Give every table header of TOML the lines behind it."""
-    found: list[Item] = []
-    for item in items:
-        if isinstance(item.head[0], Group):
-            found.append(replace(item, body=Block()))
-        elif found and (body := found[-1].body) is not None:
-            found[-1] = replace(found[-1], body=replace(body, items=(*body.items, item)))
-        else:
-            found.append(item)
-    return tuple(found)
+def _is_label(item: Item) -> bool:
+    """Whether it is a case of a switch."""
+    first, last = item.head[0], item.head[-1]
+    words = isinstance(first, Token) and isinstance(last, Token)
+    return words and first_token((first,)).text in _LABELS and first_token((last,)).text == ":"
+
+
+def _is_table_header(item: Item) -> bool:
+    """Whether it is a header of TOML."""
+    return isinstance(item.head[0], Group)
