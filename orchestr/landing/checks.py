@@ -58,6 +58,7 @@ from orchestr.state.results import digest
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
 LOG_LINES, LOG_SIZE = 4000, 400_000  # of the end of a log in which files are looked for
+NO_CHECKS = "no checks"  # the note of a candidate that nothing was asked of
 KEPT = 40  # candidates whose logs are kept, in each repository
 
 
@@ -143,7 +144,7 @@ def make_default_check(runs: Sequence[FeatureRun], allowed_red: Collection[str] 
     def check_candidate(order: CheckOrder) -> CandidateVerdict:
         checks, across = collect_checks(runs, order), collect_cross_checks(strict, order)
         if not checks and not across:
-            return CandidateVerdict(True, "no checks")
+            return CandidateVerdict(True, NO_CHECKS)
         foreign = find_links_back(runs[0], order.repo, order.path)
         if foreign:
             raise NotEvaluated(

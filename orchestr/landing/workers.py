@@ -20,7 +20,7 @@ from orchestr.landing.actions import (
 )
 from orchestr.landing.causes import describe_causes
 from orchestr.landing.changes import changed_paths_of
-from orchestr.landing.checks import CandidateVerdict, CheckOrder, find_cell_of_repo
+from orchestr.landing.checks import NO_CHECKS, CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
 from orchestr.landing.events import (
     CandidateSpec,
@@ -29,6 +29,7 @@ from orchestr.landing.events import (
     Parked,
     Repaired,
     RepairStarted,
+    Rung,
     Trouble,
 )
 from orchestr.landing.find_causes import find_causes
@@ -36,6 +37,9 @@ from orchestr.landing.repair import repair_head, repair_obstacle
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import WORKTREE, kill_marked
 
+# Rungs that make something that neither side has seen: with no check, nothing shows it is right.
+NEED_CHECKS = (Rung.STRUCTURE, Rung.UNION)
+UNSEEN = "no check of the cell or its repository shows that the merge is right"
 RETRY_AFTER = 1.0  # s; of a step that failed on the way to a verdict
 
 
@@ -52,6 +56,9 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     tree = session.tree_of(action)[1]
     result = check_commit(session, spec, action.commit, tree, session.flying[action])
     if result.green:
+        known = session.queue.candidates.get(spec)
+        if result.detail == NO_CHECKS and known is not None and known.rung in NEED_CHECKS:
+            return Checked(spec, action.commit, False, UNSEEN, result.seconds)
         return Checked(spec, action.commit, True, result.detail, result.seconds)
     try:
         causes = find_causes(session, spec, result)

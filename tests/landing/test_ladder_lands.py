@@ -109,3 +109,14 @@ def test_the_merge_button_gets_a_branch_that_has_the_merge(tmp_path: Path) -> No
     hub.landed(ONE_TWO, ("app",))
     told = [e["data"].get("resolved") for e in hub.journal(kind="land.done")]
     assert ["union: notes.txt"] in told
+
+
+def test_without_any_check_an_agent_is_asked_as_before(tmp_path: Path) -> None:
+    """Nothing would show that the lines of both are right together."""
+    scripts = {"one": NOTES, "two": NOTES}
+    yard = build(tmp_path / "w", scripts, union=["notes.txt"], land_checks=[])
+    done = yard.run("land", FEATURE, code=1)
+    assert yard.history() == ["one"], both(done)
+    assert "≠ two merge conflict: conflict in notes.txt" in done.stdout
+    (parked,) = yard.journal(kind="land.parked")
+    assert "no check of the cell or its repository shows" in parked["data"]["reason"]
