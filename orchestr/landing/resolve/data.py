@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from orchestr.landing.resolve.languages import Kind, Language
-from orchestr.landing.resolve.order import find_order
+from orchestr.landing.resolve.order import find_order, may_be_command
 from orchestr.landing.resolve.sequence import SequenceRules, merge_sequences
 from orchestr.landing.resolve.texts import ThreeTexts
 from orchestr.landing.resolve.tree import Refused
@@ -93,6 +93,9 @@ class _Entry:
 def _merge_lists(base: list[Value], ours: list[Value], theirs: list[Value]) -> list[Value]:
     def join(mine: list[_Entry], other: list[_Entry]) -> list[_Entry]:
         known = {entry.key for entry in mine}
+        words = [str(entry.value) for entry in (*mine, *other)]
+        if mine != other and may_be_command(words) and not known.isdisjoint(e.key for e in other):
+            raise Refused("both sides added the same word to what may be a command")
         return [*mine, *(entry for entry in other if entry.key not in known)]
 
     rules = SequenceRules[_Entry](

@@ -2,7 +2,8 @@
 
 Nothing is known of what a call does, but its author wrote it without the other side's new names:
 what stands nowhere in a side's file is nothing that this side's code can read or write. So only
-names that both sides know count. A method's call is taken for a write of what it is called on.
+names that both sides know count. A method's call is taken for a write of what it is called on, a
+call whose result nothing takes for a write of its arguments: it is made for what it does.
 """
 
 from __future__ import annotations
@@ -132,6 +133,11 @@ def _visit(node: ast.AST, effects: Effects) -> None:
         effects.names |= bound
     if isinstance(node, ast.AugAssign):
         _visit_target(node.target, effects)
+    if isinstance(node, ast.Expr):
+        call = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(call, ast.Call):
+            for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+                _visit_target(value, effects)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         _visit_target(node.func.value, effects)
     if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
@@ -173,6 +179,7 @@ def _collect_items(items: Iterable[Item], effects: Effects) -> None:
         if _leaves(item):
             raise Refused("what stands behind may not be reached")
         _collect_line(item.head, effects)
+        effects.writes |= _list_handed_over(item.head)
         if item.body:
             _collect_items(item.body.items, effects)
 
@@ -181,6 +188,23 @@ def _leaves(item: Item) -> bool:
     first = next(iterate_tokens(item)).text
     words = {token.text for token in iterate_tokens(item) if token.kind == "word"}
     return first == "else" or bool(words & (_LEAVES - _ONLY_BARE if first == "if" else _LEAVES))
+
+
+def _list_handed_over(nodes: Sequence[Node]) -> set[str]:
+    """The names among the arguments of a call whose result nothing takes."""
+    ended = isinstance(nodes[-1], Token) and nodes[-1].text == ";"
+    call = nodes[:-1] if ended else nodes
+    path = [node.text if isinstance(node, Token) else "(" for node in call[:-1]]
+    if path[:1] in (["await"], ["go"]):
+        del path[0]
+    group = call[-1] if call else None
+    if not isinstance(group, Group) or group.opening.text != "(" or not path:
+        return set()
+    if any(text in _KEYWORDS or not (text[:1].isalpha() or text in "._") for text in path):
+        return set()
+    found = ("".join(token.text for token in iterate_tokens(part)) for part in group.elements)
+    names = (text.lstrip("&*") for text in found)
+    return {name for name in names if name.replace(".", "").isidentifier()}
 
 
 def _collect_line(nodes: Sequence[Node], effects: Effects) -> None:

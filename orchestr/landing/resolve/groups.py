@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from orchestr.landing.resolve.cases import check_numbers
 from orchestr.landing.resolve.languages import PYTHON, SCRIPT, Kind, Language
 from orchestr.landing.resolve.names import identify_element, name_element
-from orchestr.landing.resolve.order import find_order, repr_rank
+from orchestr.landing.resolve.order import find_order, may_be_command, repr_rank
 from orchestr.landing.resolve.sequence import SequenceRules, merge_sequences
 from orchestr.landing.resolve.texts import merge_flag
 from orchestr.landing.resolve.tree import (
@@ -105,8 +106,12 @@ def _join_elements(
     if len({*known, *(element.key for element in theirs)}) < max(len(ours), len(theirs)):
         raise Refused("one side added the same more than once")
     left = []
+    keys = [element.key for element in (*ours, *theirs)]
+    is_same = keys[: len(ours)] == keys[len(ours) :]
     for element in theirs:
         twin = known.get(element.key)
+        if twin is not None and not is_same and may_be_command(keys):
+            raise Refused("both sides added the same word to what may be a command")
         if twin is None:
             left.append(element)
         elif not display or not _is_unordered(element) or twin.source != element.source:
@@ -114,13 +119,14 @@ def _join_elements(
     names = {name for element in ours if (name := name_element(element, language))}
     if any(name_element(element, language) in names for element in left):
         raise NameTwice("both sides added the same name")
+    stars = [any(_begins_with(item, "*", "**", "...") for item in side) for side in (ours, left)]
+    if opening == "{" and ours and left and any(stars):
+        raise Refused("what is spread into a mapping may replace what the other side added")
     if not display and opening == "(" and language in (PYTHON, SCRIPT):
-        stars = [
-            any(_begins_with(item, "*", "**", "...") for item in side) for side in (ours, left)
-        ]
-        if all(any(_is_positional(item) for item in side) for side in (ours, left)) or all(stars):
+        by_place = [any(_is_positional(item, language) for item in side) for side in (ours, left)]
+        if all(by_place) or all(stars):
             raise Refused("both sides added by position")
-        if stars[0] or (any(map(_is_positional, left)) and not stars[1]):
+        if stars[0] or (by_place[1] and not stars[1]):
             return [*left, *ours]  # what counts by position comes first, a star last
     return [*ours, *left]
 
@@ -134,16 +140,17 @@ def _begins_with(element: Element, *words: str) -> bool:
     return first_token(element.nodes).text in words
 
 
-def _is_positional(element: Element) -> bool:
-    """Whether an argument has no name, or a parameter no default."""
+def _is_positional(element: Element, language: Language) -> bool:
+    """Whether an argument has no name, or a parameter no default; JavaScript names no arguments."""
     named = any(isinstance(node, Token) and node.text == "=" for node in element.nodes)
-    return not named and not _begins_with(element, "*", "**", "...")
+    return not (named and language is PYTHON) and not _begins_with(element, "*", "**", "...")
 
 
 def _check_twice(
     merged: Sequence[Element], versions: Sequence[Sequence[Element]], language: Language
 ) -> None:
     """Refuse a name or a string that stands more often than in any version."""
+    check_numbers(*([element.nodes for element in side] for side in versions))
     keys = [Counter(element.key for element in side) for side in versions]
     for key, count in Counter(element.key for element in merged).items():
         if count > max(1, *(known[key] for known in keys)):

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from keyword import kwlist
 
+from orchestr.landing.resolve.cases import check_cases, check_numbers
 from orchestr.landing.resolve.effects import are_independent
 from orchestr.landing.resolve.groups import lay_out_group, merge_elements
 from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
 from orchestr.landing.resolve.names import KEYWORDS, Sort, classify_item, decorators_of
 from orchestr.landing.resolve.order import sort_imports, union_imports
-from orchestr.landing.resolve.prose import join_prose, tighten_entries
+from orchestr.landing.resolve.prose import check_shared_prose, join_prose, tighten_entries
 from orchestr.landing.resolve.python_parts import (
     is_docstring,
     is_from_import,
@@ -35,7 +36,6 @@ from orchestr.landing.resolve.tree import (
     Node,
     Refused,
     Token,
-    first_token,
     iterate_tokens,
     join_keys,
     join_sources,
@@ -62,7 +62,6 @@ _TYPES = frozenset(
     }
 )  # fmt: skip
 _SAME_NAME = frozenset({"overload", "getter", "setter", "deleter", "register"})
-_LEAVES_CASE = frozenset({"break", "return", "throw", "continue", "goto"})
 _COMMON_WORDS = frozenset({*kwlist, *dir(builtins), "self", "cls", "this", *KEYWORDS})
 _EMPTY = Block()
 _LOOSE = (Scope.DATA, Scope.PROSE)  # no order that counts, and nothing is run
@@ -163,6 +162,8 @@ class TreeMerge:
         if any(count > 1 and label in shared for side in labels
                for label, count in Counter(side).items()):  # fmt: skip
             raise Refused("both sides added the same, one of them more than once")
+        if scope is Scope.PROSE and labels[0] != labels[1]:
+            check_shared_prose([item for item in theirs if self._label(item, scope) in shared])
         joined: list[Item] = []
         own_first = first = 0
         for at in range(len(theirs)):
@@ -232,8 +233,7 @@ class TreeMerge:
         ):
             shown = own_loose[0].key.partition("\n")[0][:80]
             raise Refused(f"the order of what both sides added may count: {shown}")
-        for items in (ours, theirs):
-            _check_cases(items, self.language)
+        check_cases(ours, theirs, self.language)
         first = theirs[0]
         if _is_tall(ours[-1]) and _is_tall(first) and "\n" not in first.lead:
             lead = next((item.lead for item in theirs[1:] if "\n" in item.lead), "\n" + first.lead)
@@ -251,6 +251,10 @@ class TreeMerge:
 
     def _check_names(self, merged: Sequence[Item], versions: Sequence[Block], scope: Scope) -> None:
         """Refuse a definition that stands more often than in any version."""
+        if scope is Scope.TYPE:
+            check_numbers(*([item.head for item in block.items] for block in versions))
+        if scope is Scope.FUNCTION and self.language not in (PYTHON, GO):
+            self._check_locals(merged, versions, scope)
         known = [Counter(self._list_names(block.items, scope)) for block in versions]
         for name, count in Counter(self._list_names(merged, scope)).items():
             if count > max(counts[name] for counts in known):
@@ -260,12 +264,27 @@ class TreeMerge:
             if count > max(1, *(counts[key] for counts in texts)):
                 raise Refused("both sides added the same at two places")
 
+    def _check_locals(
+        self, merged: Sequence[Item], versions: Sequence[Block], scope: Scope
+    ) -> None:
+        """Refuse a new name that both sides assign, each for itself."""
+        counts = [
+            Counter(
+                name for sort, name in (self._classify(item, scope) for item in items)
+                if name and sort is Sort.VALUE
+            )
+            for items in (merged, *(block.items for block in versions))
+        ]  # fmt: skip
+        for name, count in counts[0].items():
+            if not counts[1][name] and count > max(counts[2][name], counts[3][name]):
+                raise NameTwice(f"both sides give {name} a meaning")
+
     def _list_names(self, items: Sequence[Item], scope: Scope) -> list[str]:
         found = [self._classify(item, scope) for item in items]
         allowed = {Sort.STATEMENT}
         if scope is Scope.FUNCTION:
             allowed.add(Sort.VALUE)
-        if self.language is PYTHON:
+        if self.language is PYTHON:  # bindings of names: see `verify_merge`
             allowed.add(Sort.IMPORT)  # the same import twice does no harm there
         return [name for sort, name in found if name and sort not in allowed]
 
@@ -361,21 +380,6 @@ def _is_same(old: Item, new: Item) -> bool:
 
 def _is_tall(item: Item) -> bool:
     return "\n" in item.source.strip()
-
-
-def _check_cases(items: list[Item], language: Language) -> None:
-    """Refuse a case that catches everything, and a last one that falls through to the next."""
-    for item in items:
-        words = [token.text for token in iterate_tokens(item)]
-        if words[0] == "default" or words[:2] == ["case", "_"]:
-            raise Refused("a case that must stand last")
-    last = items[-1]
-    is_label = first_token(last.head).text == "case" and last.head[-1].key == ":"
-    if not is_label or language.kind is not Kind.BRACED or language is GO:
-        return
-    end = last.body.items[-1] if last.body and last.body.items else last
-    if first_token(end.head).text not in _LEAVES_CASE:
-        raise Refused("a case that falls through to the next one")
 
 
 def _check_beside(

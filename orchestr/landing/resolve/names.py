@@ -171,7 +171,8 @@ def _classify_braced(
         name = _text(nodes)
         return (Sort.IMPORT if words[1] == "include" else Sort.STATEMENT), name
     plain = [word for word in words if word not in _MODIFIERS]
-    if first in ("import", "use", "using") or plain[:1] in (["import"], ["use"]):
+    imports = ("import", "using", "use") if language is RUST else ("import", "using")
+    if first in imports or (plain and plain[0] in imports[::2]):
         return Sort.IMPORT, " ".join(words)
     if first in ("case", "default"):
         head = _text(nodes).partition(":")[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
 from orchestr.landing.resolve.tree import Block, Item, move_item
 
@@ -30,6 +31,15 @@ def find_order(*lists: Sequence[str]) -> Order | None:
         if all(rank == sorted(rank, key=repr_rank) for rank in ranks):
             return order
     return None
+
+
+_OPTION_OR_NUMBER = re.compile(r"[rbuf]{0,2}[\"'`]?(?:-|\+?\d[\d.]*(?:\W|$))")
+
+
+def may_be_command(texts: Iterable[str]) -> bool:
+    """Whether a list may be the words of a command, as an option or a number among them shows:
+    there the same word twice means two things."""
+    return any(_OPTION_OR_NUMBER.match(text) for text in texts)
 
 
 def repr_rank(rank: tuple[object, ...]) -> tuple[str, ...]:

@@ -221,6 +221,15 @@ def join_prose(ours: list[Item], theirs: list[Item]) -> list[Item]:
     return [*ours, *theirs]
 
 
+def check_shared_prose(items: list[Item]) -> None:
+    """Refuse a paragraph or a fenced block that both sides added among others: it says something
+    about what stands beside it (as "Example:" does), and both need their own."""
+    for item in items:
+        token = item.head[0]
+        if isinstance(token, Token) and token.kind in ("line", "fence"):
+            raise Refused("both sides added the same paragraph beside others")
+
+
 def tighten_entries(items: list[Item], versions: Sequence[Block]) -> list[Item]:
     """The merged items, without blank lines between entries where no version has any there: each
     side's entry was the first of its list, below the blank line that stands above a list."""

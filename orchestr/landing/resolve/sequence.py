@@ -120,6 +120,7 @@ def match_members(base: Sequence[M], side: Sequence[M], identify: Identify[M]) -
         elif tag == "replace":
             names = [identify(base[at]) or f"\0{at}" for at in range(first, b1 + begin)]
             others = [identify(side[at]) or f"\1{at}" for at in range(other, s1 + begin)]
+            _hide_ambiguous(names, others)
             inner = SequenceMatcher(None, names, others, autojunk=False)
             for block in inner.get_matching_blocks():
                 for step in range(block.size):
@@ -127,6 +128,15 @@ def match_members(base: Sequence[M], side: Sequence[M], identify: Identify[M]) -
             if len(names) == len(others) == 1 and _is_edited(base[first].key, side[other].key):
                 pairs[first] = other
     return pairs
+
+
+def _hide_ambiguous(names: list[str], others: list[str]) -> None:
+    """Take away names that stand more often on one side: which is the same one is a guess."""
+    old, new = Counter(names), Counter(others)
+    for found, mark in ((names, "\0"), (others, "\1")):
+        for at, name in enumerate(found):
+            if old[name] and new[name] and old[name] != new[name]:
+                found[at] = f"{mark}{at}"
 
 
 def _is_edited(old: str, new: str) -> bool:

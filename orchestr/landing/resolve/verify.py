@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from functools import lru_cache
 
+from orchestr.landing.resolve.bindings import check_bindings
 from orchestr.landing.resolve.languages import PYTHON, Kind, Language
 from orchestr.landing.resolve.texts import ThreeTexts
 from orchestr.landing.resolve.tree import Refused
@@ -27,8 +28,12 @@ def verify_merge(texts: ThreeTexts, merged: str, language: Language | None) -> N
     _check_words(*counts)
     if language is not None and language.kind in (Kind.INDENTED, Kind.BRACED):
         _check_names(*counts[:3])
-    if language is PYTHON and not _is_python(merged):
-        raise Refused("the merged file does not compile")
+        versions = (texts.base, texts.ours, texts.theirs)
+        _check_names(*(_count_code_words(text, language) for text in versions))
+    if language is PYTHON:
+        if not _is_python(merged):
+            raise Refused("the merged file does not compile")
+        check_bindings(texts.base, texts.ours, texts.theirs)
     old = {text for side in (texts.base, texts.ours, texts.theirs) for text in _find_markers(side)}
     if set(_find_markers(merged)) - old:
         raise Refused("conflict markers are left")
@@ -53,6 +58,13 @@ def _check_names(base: Counter[str], ours: Counter[str], theirs: Counter[str]) -
         for word, count in other.items():
             if count > base[word] > 0 == side[word] and not word.isdigit():
                 raise Refused(f"one side uses {word!r}, which the other took out of the file")
+
+
+def _count_code_words(text: str, language: Language) -> Counter[str]:
+    """The words outside of comments and strings: a mention of a name is no use of it."""
+    return Counter(
+        piece[0] for piece in language.pieces.finditer(text) if piece.lastgroup == "word"
+    )
 
 
 def check_python(texts: ThreeTexts) -> None:
