@@ -5,7 +5,7 @@ branch of a change the merge that was checked. Each may be done twice.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from orchestr.cell.context import CellContext
@@ -44,7 +44,7 @@ from orchestr.landing.events import (
 from orchestr.landing.generators import Generator, find_generator
 from orchestr.landing.ladder import LadderMerge, lower_rung, read_ladder_rules
 from orchestr.landing.queue_item import QueueItem
-from orchestr.landing.recorded import record_resolutions
+from orchestr.landing.recorded import record_or_warn
 from orchestr.landing.session import LandingSession
 from orchestr.landing.workers import as_no_verdict
 from orchestr.spec.path_patterns import match_paths
@@ -159,12 +159,16 @@ def update_branch(session: LandingSession, action: UpdateBranch) -> HeadMoved | 
     return HeadMoved(key, head, changed_paths_of(ctx, CommitId(head)))
 
 
-def keep_resolutions(ctx: CellContext, item: QueueItem, resolved: Sequence[str]) -> None:
+def keep_resolutions(
+    ctx: CellContext, item: QueueItem, resolved: Sequence[str], warn: Callable[[str], None]
+) -> None:
     """Record how conflicts in what has landed were resolved, for the next time; and say at the pull
-    request which ones were resolved without its author. Raises ForgeAway, ForgeError, GitError."""
+    request which ones were resolved without its author. A folder that cannot be written is warned
+    of: the work has landed. Raises ForgeAway, ForgeError, GitError, and OSError on a full disk."""
     folder = read_ladder_rules(ctx.run.settings, ctx.cell.repo).recorded
     if folder is not None and item.before:
-        record_resolutions(ctx.repo, folder, CommitId(item.before), CommitId(item.change.head))
+        head = CommitId(item.change.head)
+        record_or_warn(ctx.repo, folder, CommitId(item.before), head, warn)
     pr = newest_pr(ctx) if resolved else None
     if pr is not None:
         words = "; ".join(f"by {one}" for one in resolved)

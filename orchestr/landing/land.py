@@ -387,7 +387,7 @@ class Lander(LandingSession):
                      head=change.head, resolved=list(resolved))  # fmt: skip
         if change.reverts:
             return [Verified(key)]
-        climb.keep_resolutions(ctx, item, resolved)
+        climb.keep_resolutions(ctx, item, resolved, self.warn)
         state = after_landing.confirm_merged(ctx, self.warn)
         after_landing.tidy_landed_cell(ctx, change.head, self.warn)
         return [Verified(key, state)]

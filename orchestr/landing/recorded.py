@@ -9,9 +9,11 @@ checked green. The records lie in ``<state>/landing/REPO/resolutions/ID/`` as tw
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,6 +98,19 @@ def record_resolutions(repo: Repo, folder: Path, base: CommitId, head: CommitId)
     if found:
         _remove_oldest(folder)
     return found
+
+
+def record_or_warn(
+    repo: Repo, folder: Path, base: CommitId, head: CommitId, warn: Callable[[str], None]
+) -> None:
+    """Record what can be recorded: what landed is not held up by a folder that cannot be written.
+    Raises GitError, and OSError on a full disk."""
+    try:
+        record_resolutions(repo, folder, base, head)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        warn(f"how conflicts were resolved is not kept for the next time: {error}")
 
 
 def _record_merge(repo: Repo, folder: Path, commit: str, ours: str, theirs: str) -> list[str]:
