@@ -6,6 +6,7 @@ uses a name that the other took out of the file. Python compiles where all three
 
 from __future__ import annotations
 
+import keyword
 import re
 import warnings
 from collections import Counter
@@ -17,6 +18,7 @@ from orchestr.landing.resolve.texts import ThreeTexts
 from orchestr.landing.resolve.tree import Refused
 
 _WORD = re.compile(r"\w+")
+_PYTHON_KEYWORDS = frozenset(keyword.kwlist)
 _MARKER = re.compile(r"^(<{7}|>{7})( |$)", re.MULTILINE)
 
 
@@ -27,9 +29,11 @@ def verify_merge(texts: ThreeTexts, merged: str, language: Language | None) -> N
     ]
     _check_words(*counts)
     if language is not None and language.kind in (Kind.INDENTED, Kind.BRACED):
-        _check_names(*counts[:3])
+        keywords = _PYTHON_KEYWORDS if language is PYTHON else frozenset()
+        _check_names(counts[0], counts[1], counts[2], keywords)
         versions = (texts.base, texts.ours, texts.theirs)
-        _check_names(*(_count_code_words(text, language) for text in versions))
+        base, ours, theirs = (_count_code_words(text, language) for text in versions)
+        _check_names(base, ours, theirs, keywords)
     if language is PYTHON:
         if not _is_python(merged):
             raise Refused("the merged file does not compile")
@@ -53,10 +57,13 @@ def _check_words(
             raise Refused(f"{word!r} is lost, or has come back")
 
 
-def _check_names(base: Counter[str], ours: Counter[str], theirs: Counter[str]) -> None:
+def _check_names(
+    base: Counter[str], ours: Counter[str], theirs: Counter[str], keywords: frozenset[str]
+) -> None:
+    """Raises Refused for a name that one side uses and the other took away; a keyword is none."""
     for side, other in ((ours, theirs), (theirs, ours)):
         for word, count in other.items():
-            if count > base[word] > 0 == side[word] and not word.isdigit():
+            if count > base[word] > 0 == side[word] and not (word.isdigit() or word in keywords):
                 raise Refused(f"one side uses {word!r}, which the other took out of the file")
 
 

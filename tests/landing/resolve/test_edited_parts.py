@@ -40,3 +40,14 @@ def test_another_call_in_its_place_is_not_the_same_one() -> None:
 
 def test_the_same_key_with_two_values_is_refused() -> None:
     assert merge(add("cache"), add("cache").replace('"cache": False', '"cache": None')) is None
+
+
+def test_a_keyword_that_one_side_no_longer_needs_is_no_name() -> None:
+    base = "def a():\n    pass\n\n\ndef z():\n    return 1\n"
+    ours = base.replace("    pass", "    return 2")
+    more = "\n\nclass B(Exception):\n    pass\n"
+    theirs = base.replace("    pass", "    pass\n\n\ndef b():\n    pass") + more
+    sides = (text.encode() for text in (base, ours + more.replace("B", "C"), theirs))
+    merged = resolve_structure(FileConflict("names.py", *sides))
+    assert merged is not None
+    assert b"class B" in merged and b"class C" in merged and b"return 2" in merged
