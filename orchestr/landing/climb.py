@@ -35,6 +35,7 @@ from orchestr.landing.candidates import describe_resolutions
 from orchestr.landing.changes import assemble_candidate, changed_paths_of, describe_built
 from orchestr.landing.checks import find_cell_of_repo
 from orchestr.landing.events import (
+    GENERATOR_FAILED,
     Conflicted,
     HeadMoved,
     Made,
@@ -86,7 +87,7 @@ def generate_files(session: LandingSession, action: Generate) -> Made | Conflict
     except OrchestrError as error:
         if full := as_disk_full(error):
             raise full from error
-        red = f"its generator failed: {error.message}"
+        red = f"{GENERATOR_FAILED}: {error.reason}"
         known = session.queue.candidates[spec].rung
         # No lower than what it came to, and without generators: so no result comes twice.
         built = assemble_candidate(session, spec, lower_rung(known), generates=False)

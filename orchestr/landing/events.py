@@ -200,6 +200,9 @@ class Made:
     steps: tuple[tuple[str, str], ...] = ()
 
 
+GENERATOR_FAILED = "its generator failed"  # what `Conflicted.red` begins with where that is so
+
+
 @dataclass(frozen=True, slots=True)
 class Conflicted:
     """It could not be made: ``key`` conflicts with what is below it, in ``paths``. ``red``: what

@@ -1,8 +1,8 @@
 """Which files a program writes, and the command that writes them again after a conflict.
 
 What a repository declares comes first (`[repos.X] generated`), then lock files that everybody's
-tools write. A command whose program is not installed counts as none: the file is left to the next
-rung of the ladder.
+tools write. A known tool that is not installed counts as none: the file is left to the next rung of
+the ladder. A declared command is run in any case, so that a wrong one is shown.
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ def test_a_generator_that_fails_leaves_the_conflict_with_its_words(tmp_path: Pat
     assert "≠ two merge conflict: conflict in lock.txt" in done.stdout
     (parked,) = yard.journal(kind="land.parked")
     assert "its generator failed" in parked["data"]["reason"]
+    assert "enter.py" not in parked["data"]["reason"], "the command as the settings have it"
+    assert "in lock.txt; its generator failed" in done.stderr
     assert yard.head("two") == before and yard.states()["two"] == "merge_conflict"
 
 

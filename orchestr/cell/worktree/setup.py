@@ -8,6 +8,7 @@ after the last command: whoever comes after a kill or a failure does the whole k
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -181,7 +182,8 @@ def run_setup_command(
                 stop=ctx.run.stop,
             )
         except OrchestrError as error:
-            words = f"{what} command {number} failed: {error.reason}"
+            reason = error.reason.replace(shlex.join(argv), command)  # without the wall around it
+            words = f"{what} command {number} failed: {reason}"
             hint = f"all that it said: {log}"
             after = _retry_after(error)
             if after is None:

@@ -18,6 +18,7 @@ from orchestr.landing.actions import (
 from orchestr.landing.candidates import describe_resolutions
 from orchestr.landing.causes import Blamed, list_paths
 from orchestr.landing.events import (
+    GENERATOR_FAILED,
     CandidateSpec,
     Checked,
     Conflicted,
@@ -82,8 +83,10 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
             )
         case Checked(spec, commit, _, detail):
             return labelled_line(spec, "RED", f"{spec.lane} at {commit[:12]}: {first_line(detail)}")
-        case Conflicted(spec, key, paths):
-            return labelled_line(key, "CONFLICT", f"with {spec.lane} in {', '.join(paths[:5])}")
+        case Conflicted(spec, key, paths, red):
+            why = f"; {first_line(red)}" if red.startswith(GENERATOR_FAILED) else ""
+            shown = ", ".join(paths[:5])
+            return labelled_line(key, "CONFLICT", f"with {spec.lane} in {shown}{why}")
         case GroupOpened(group, keys):
             cells = ", ".join(key.partition("/")[2].partition("~")[0] for key in keys)
             return f"{group.partition('~')[0]}: its first push is next; to follow: {cells}"
