@@ -36,25 +36,22 @@ class ConflictedFile:
 
 def read_conflicted_files(
     repo: Repo, ours: str, merged: MergeTreeResult
-) -> tuple[ConflictedFile, ...] | None:
-    """Every path in conflict, with the attributes of the commit ``ours``; None when one of them is
-    no conflict of two contents (deleted, renamed twice, a link, another mode, too large).
+) -> tuple[ConflictedFile, ...]:
+    """The paths in conflict, with the attributes of the commit ``ours``, but for those that are no
+    conflict of two contents (deleted, renamed twice, a link, another mode, too large).
     """
-    if merged.marked is None or not merged.sides:
-        return None
-    modes = {path: _find_mode(sides) for path, sides in merged.sides.items()}
-    if None in modes.values():
-        return None
+    known = {path: _find_mode(sides) for path, sides in merged.sides.items()}
+    modes = {path: mode for path, mode in known.items() if mode is not None}
     plain = _list_with(repo, ours, modes, _PLAIN)
     found = []
-    for path, sides in merged.sides.items():
+    for path, mode in modes.items():
+        sides = merged.sides[path]
         blobs = [_read_blob(repo, sides[stage][1]) if stage in sides else None
                  for stage in (BASE, OURS, THEIRS)]  # fmt: skip
         marked = repo.run_readonly("cat-file", "blob", f"{merged.marked}:{path}").out
         base, mine, other = blobs
-        mode = modes[path]
-        if mine is None or other is None or mode is None or len(marked) > LARGEST:
-            return None
+        if mine is None or other is None or len(marked) > LARGEST:
+            continue
         found.append(
             ConflictedFile(path, mode, base, mine, other, sides[OURS][1], marked, path in plain)
         )

@@ -194,10 +194,18 @@ RUNG_WORDS: Mapping[Rung, str] = {
 }
 
 
-def describe_outcome(conflict: ExpectedConflict, *, has_agent: bool) -> str:
-    """What the landing will do about it; ``has_agent``: the second one's agent may repair."""
-    if not conflict.left:
-        return RUNG_WORDS[conflict.rung]
+# Rungs that make something that neither side has seen: with no check, nothing shows it is right.
+NEED_CHECKS = (Rung.STRUCTURE, Rung.UNION)
+UNSEEN = "no check of the cell or its repository shows that the merge is right"
+
+
+def describe_outcome(conflict: ExpectedConflict, *, has_agent: bool, has_checks: bool) -> str:
+    """What the landing will do about it; ``has_agent``: the second one's agent may repair;
+    ``has_checks``: something is checked of what lands."""
     words = "its agent will be asked" if has_agent else "a person has to resolve it"
+    if not conflict.left and (has_checks or conflict.rung not in NEED_CHECKS):
+        return RUNG_WORDS[conflict.rung]
+    if not conflict.left:
+        words = f"{words} ({UNSEEN})"
     foreign = conflict.pair.first.kind is HeadKind.PULL_REQUEST
     return f"{words} if that lands first" if foreign else words

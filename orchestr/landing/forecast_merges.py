@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.errors import OrchestrError
 from orchestr.git.branch_tip import read_base_tip
 from orchestr.git.path_changes import read_changed_paths
@@ -120,6 +121,11 @@ def find_target(ctx: CellContext) -> str:
         bottom = ctx.run.cell_context(bottom.plan.stack[0])
     marker = WorktreeMarker.read(bottom.dir)
     return bottom.cell.base or (marker.base_ref if marker is not None else "")
+
+
+def has_landing_checks(ctx: CellContext) -> bool:
+    """Whether anything is checked of what the cell lands, by spec and settings."""
+    return ctx.has_checks or bool(ctx.repo_settings.land_checks)
 
 
 def _list_below(run: FeatureRun, name: str) -> set[str]:
@@ -244,7 +250,11 @@ def _explain_conflict(
     second = contexts.get(conflict.pair.second.name)
     repairs = second is not None and second.cell.action is not Action.PUSH
     has_agent = second is not None and repairs and second.run.settings.landing.repairs > 0
-    outcome = describe_outcome(conflict, has_agent=has_agent)
+    if second is not None and has_agent:  # what its agent has tried is a person's now
+        state = second.run.past.cell(second.cell.name).state
+        has_agent = state is not CellState.MERGE_CONFLICT
+    has_checks = second is None or has_landing_checks(second)
+    outcome = describe_outcome(conflict, has_agent=has_agent, has_checks=has_checks)
     hint = _make_hint(conflict, contexts) if conflict.left else ""
     return replace(conflict, outcome=outcome, hint=hint)
 
@@ -257,6 +267,8 @@ def _make_hint(conflict: ExpectedConflict, contexts: Mapping[str, CellContext]) 
         if not second.worktree.exists():
             return ""
         merge = f"git -C {second.worktree} merge {conflict.pair.first.commit[:12]}"
+        if unfinished_operation(Repo(second.worktree)) is not None:
+            merge = f"git -C {second.worktree} status"
         return f"{merge}, resolve and commit, then: orchestr run {second.name}"
     if first is None:
         return ""

@@ -96,8 +96,6 @@ def merge_by_ladder(
         return LadderMerge(merged.tree, conflicts=merged.conflicts)
     if merged.tree is None:
         files = read_conflicted_files(repo, ours, merged)
-        if files is None:
-            return LadderMerge(None, conflicts=merged.conflicts)
     else:
         files = _list_unsafe_unions(repo, ours, theirs, own_base)
         if not files:
@@ -110,9 +108,11 @@ def merge_by_ladder(
     done = [(file, one) for file, one in found if one is not None]
     rung = max((one.rung for _, one in done), key=ORDER.index, default=Rung.GIT)
     is_higher = above is None or ORDER.index(rung) > ORDER.index(above)
-    if len(done) < len(files) or not is_higher:
-        left = [file.path for file, one in found if one is None]
-        return LadderMerge(None, conflicts=tuple(left) or merged.conflicts)
+    solved = {file.path for file, _ in done}
+    left = tuple(path for path in merged.conflicts if path not in solved)
+    left = left or tuple(file.path for file, one in found if one is None)
+    if left or not is_higher:
+        return LadderMerge(None, conflicts=left or merged.conflicts or tuple(solved))
     tree = write_resolved_tree(repo, marked, [(file, one.data) for file, one in done])
     paths = tuple((one.rung, file.path) for file, one in done)
     generating = tuple(file.path for file, one in done if one.rung is Rung.REGENERATE)
@@ -166,5 +166,6 @@ def _list_options(
             data = resolve_structure(conflict)
         elif rung is Rung.UNION and rules.union and match_paths(rules.union)(file.path):
             data = resolve_union(conflict)
-        if data is not None and not has_conflict_markers(data):
+        marks = has_conflict_markers(file.ours) or has_conflict_markers(file.theirs)
+        if data is not None and (marks or not has_conflict_markers(data)):
             yield _Resolution(rung, data)

@@ -115,9 +115,9 @@ def record_or_warn(
 
 def _record_merge(repo: Repo, folder: Path, commit: str, ours: str, theirs: str) -> list[str]:
     merged = repo.merge_trees(ours, theirs)
-    files = read_conflicted_files(repo, ours, merged) if merged.tree is None else None
+    files = read_conflicted_files(repo, ours, merged)
     found = []
-    for file in files or ():
+    for file in files:
         known = normalize_conflict(file.marked)
         shown = repo.run_readonly("cat-file", "blob", f"{commit}:{file.path}", answers=ANY_EXIT)
         if known is None or shown.code != 0 or has_conflict_markers(shown.out):

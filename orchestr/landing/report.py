@@ -10,6 +10,7 @@ from orchestr.landing.candidates import read_resolutions
 from orchestr.landing.causes import Blamed, list_paths, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
 from orchestr.landing.events import LandingChange, Lane, Parked, Stage, Trouble
+from orchestr.landing.forecast import UNSEEN
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.queue_item import QueueItem
 from orchestr.landing.repair import restore_proven_head
@@ -160,4 +161,9 @@ def suggest_commands(
         where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
         look = f"git -C {where} {'status' if there else f'merge origin/{target}'}"
     mend = f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
-    return [look, f"{mend} && orchestr land {name}"]
+    found = [look, f"{mend} && orchestr land {name}"]
+    if UNSEEN in item.detail:
+        repo = ctx.cell.repo
+        more = f"give the cell `checks:` or [repos.{repo}] land_checks, and orchestr land {name} "
+        found.append(f"{more}resolves it by itself where they are green")
+    return found

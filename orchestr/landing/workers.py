@@ -29,17 +29,14 @@ from orchestr.landing.events import (
     Parked,
     Repaired,
     RepairStarted,
-    Rung,
     Trouble,
 )
 from orchestr.landing.find_causes import find_causes
+from orchestr.landing.forecast import NEED_CHECKS, UNSEEN
 from orchestr.landing.repair import repair_head, repair_obstacle
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import WORKTREE, kill_marked
 
-# Rungs that make something that neither side has seen: with no check, nothing shows it is right.
-NEED_CHECKS = (Rung.STRUCTURE, Rung.UNION)
-UNSEEN = "no check of the cell or its repository shows that the merge is right"
 RETRY_AFTER = 1.0  # s; of a step that failed on the way to a verdict
 
 

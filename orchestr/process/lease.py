@@ -164,13 +164,14 @@ def _busy_error(
     """Who, since when, and what to do next."""
     names = (holder.features if holder else ()) or wanted or (path.stem,)
     feature, all_names = names[0], ", ".join(names)
+    verb = "is" if len(names) == 1 else "are"
     if holder is None or not holder.pid:
         return Busy(
-            f"{all_names} is busy: a process that does not say who it is holds {path}",
+            f"{all_names} {verb} busy: a process that does not say who it is holds {path}",
             hint=f"wait, then try again; see orchestr status {feature}, orchestr doctor",
         )
     who = (
-        f"{all_names} is busy: pid {holder.pid} ({holder.user} on {holder.host}) "
+        f"{all_names} {verb} busy: pid {holder.pid} ({holder.user} on {holder.host}) "
         f"runs `{holder.command}` since {holder.started_at}"
     )
     if breaking:

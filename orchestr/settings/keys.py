@@ -140,8 +140,7 @@ def _convert_inner_paths(value: Any) -> tuple[str, ...]:
 
 def _convert_environment(value: Any) -> Mapping[str, str]:
     if not isinstance(value, dict):
-        hint = 'write env = {NAME = "value"}'
-        raise BadValue(f"must be a table of texts, got {kind_of(value)}", hint)
+        raise BadValue(f"must be a table of texts, got {kind_of(value)}", 'like {NAME = "value"}')
     for name, text in value.items():
         if not isinstance(text, str) or "\0" in text:
             raise BadValue(
@@ -166,7 +165,8 @@ def _count_between(least: int, most: int, auto: bool = False) -> Convert:
         if auto and value == "auto":
             return 0
         if isinstance(value, bool) or not isinstance(value, int):
-            raise BadValue(f"must be a whole number, got {_describe_value(value)}")
+            more = ' or "auto"' if auto else ""
+            raise BadValue(f"must be a whole number{more}, got {_describe_value(value)}")
         if not least <= value <= most:
             raise BadValue(f"must be between {least} and {most:,}, got {str(value)[:20]}")
         return value

@@ -115,7 +115,9 @@ def test_what_will_happen_is_said(
     first: PublishedHead, merge: PairMerge, has_agent: bool, words: str
 ) -> None:
     (found,) = interpret_merges([(HeadPair(first, head("y")), merge)])
-    assert describe_outcome(found, has_agent=has_agent) == words
+    assert describe_outcome(found, has_agent=has_agent, has_checks=True) == words
+    unseen = describe_outcome(found, has_agent=has_agent, has_checks=False)
+    assert (unseen == words) is (merge.rung is not Rung.UNION)
 
 
 def test_a_conflict_is_known_only_under_the_same_rules(tmp_path: Path) -> None:

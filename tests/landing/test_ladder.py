@@ -201,3 +201,25 @@ def test_the_commit_says_how_it_was_resolved(fork: Fork) -> None:
         assert build_candidate(fork.repo, a, [recipe], Climb(rules)) == built  # and always so
     plain = build_candidate(fork.repo, fork.main, [recipe], Climb(rules))
     assert plain.commit and read_resolutions(fork.repo, fork.main, plain.commit) == ()
+
+
+def test_what_stays_in_conflict_is_named_and_nothing_else(fork: Fork) -> None:
+    """A link beside it does not keep a file from its rung, and is what the conflict is about."""
+    git(fork.path, "checkout", "--quiet", "-B", "a", "main")
+    (fork.path / "link").symlink_to("other")
+    a = fork.commit(None, {"log.md": f"of a\n{LINES}"})
+    git(fork.path, "checkout", "--quiet", "-B", "b", "main")
+    (fork.path / "link").symlink_to("lock.txt")
+    b = fork.commit(None, {"log.md": f"of b\n{LINES}"})
+    merged = merge_by_ladder(fork.repo, a, b, LadderRules(union=("*.md",)))
+    assert merged.tree is None and merged.conflicts == ("link",)
+
+
+def test_a_text_about_conflict_markers_is_merged(fork: Fork) -> None:
+    shown = "<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> topic\n"
+    start = fork.commit("start", {"git.md": f"{LINES}\n{shown}"})
+    a = fork.commit("a", {"git.md": f"of a\n{LINES}\n{shown}"}, start=start)
+    b = fork.commit("b", {"git.md": f"of b\n{LINES}\n{shown}"}, start=start)
+    rules = LadderRules(frozenset({Rung.UNION}), union=("*.md",))
+    merged = merge_by_ladder(fork.repo, a, b, rules)
+    assert fork.read(merged.tree, "git.md") == f"of a\nof b\n{LINES}\n{shown}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from orchestr.cell.ownership import format_paths
 from orchestr.errors import ExitCode
 from orchestr.landing import changes
 from orchestr.landing.candidates import TargetReplaced, describe_resolutions
 from orchestr.landing.events import CandidateSpec, Event, Stage
+from orchestr.landing.forecast import NEED_CHECKS, UNSEEN
+from orchestr.landing.forecast_merges import has_landing_checks
 from orchestr.landing.land import Lander
 from orchestr.landing.pipeline import order_changes
 from orchestr.landing.queue import find_obstacle
@@ -43,8 +46,14 @@ def print_preview(lander: Lander) -> int:
             rows.append(replace(row, state="waiting", why=error.message, hint=error.hint or ""))
             continue
         if built.commit is None:
-            paths = ", ".join(built.conflicts[:5])
-            rows.append(replace(row, state="conflict", why=f"conflicts in {paths}"))
+            why = f"conflicts in {format_paths(built.conflicts)}"
+            rows.append(replace(row, state="conflict", why=why))
+            continue
+        needs = not change.reverts and built.rung in NEED_CHECKS
+        if needs and not has_landing_checks(lander.cell_context(change.key)):
+            paths = ", ".join(path for _, path in built.resolved[:5])
+            why = f"conflicts in {paths}, and {UNSEEN}"
+            rows.append(replace(row, state="conflict", why=why))
             continue
         tips[change.lane] = built.commit
         how = ", by ".join(describe_resolutions(built.resolved))
