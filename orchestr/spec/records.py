@@ -16,6 +16,7 @@ from orchestr.spec import fields
 from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
 from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
+from orchestr.spec.product import Product, Statements, Structure
 from orchestr.spec.pull_request import NO_OPTIONS, PullRequestOptions
 
 NOWHERE = StandsIn()
@@ -132,6 +133,23 @@ class Feature:
         bool, Doc("`true`: each pull request names those of the other repositories for its CI")
     ] = False
     parts: Annotated[tuple[tuple[str, str], ...], NOWHERE] = ()
+    intent: Annotated[
+        fields.Text | None, Doc("why the feature is wanted, for agents", "Keys outlive quantum.")
+    ] = None
+    product: Annotated[Product | None, Doc("what kind of thing it makes or changes", "cli")] = None
+    structure: Annotated[
+        Structure | None,
+        Doc(
+            "what of the product can be seen from outside; its fields follow from `product`",
+            {"entrypoint": "keys", "commands": [{"name": "keys list"}]},
+        ),
+    ] = None
+    done_means: Annotated[
+        Statements, Doc("what holds when it is done", ["a key made by Java is read by Go"])
+    ] = ()
+    non_goals: Annotated[
+        Statements, Doc("what is not part of it", ["hybrid keys", "a migration of old keys"])
+    ] = ()
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""
