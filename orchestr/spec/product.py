@@ -67,7 +67,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CliCommand:
     """A command of a program."""
 
     name: Annotated[fields.Line, Doc("the words behind the entrypoint", "keys list")]
@@ -75,7 +75,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class PublicFunction:
     """A public function of a library."""
 
     name: Annotated[fields.Line, Doc("as its users write it", "keys.wrap")]
@@ -103,10 +103,11 @@ class Structure:
         fields.Line | None, Doc("of a cli: how it is started", "python -m keys")
     ] = None
     commands: Annotated[
-        tuple[Command, ...], Doc("of a cli: its commands", [{"name": "keys list"}])
+        tuple[CliCommand, ...], Doc("of a cli: its commands", [{"name": "keys list"}])
     ] = ()
     functions: Annotated[
-        tuple[Function, ...], Doc("of a library: its public functions", [{"name": "keys.wrap"}])
+        tuple[PublicFunction, ...],
+        Doc("of a library: its public functions", [{"name": "keys.wrap"}]),
     ] = ()
     endpoints: Annotated[
         tuple[Endpoint, ...],

@@ -9,7 +9,7 @@ import pytest
 from orchestr.cell.agent.goal import describe_goal
 from orchestr.errors import SpecError
 from orchestr.spec import cache
-from orchestr.spec.product import Command, Product, Structure
+from orchestr.spec.product import CliCommand, Product, Structure
 from orchestr.spec.reader import compile_spec
 from orchestr.spec.records import Feature
 
@@ -32,7 +32,7 @@ def test_all_of_it_is_read_kept_and_put_into_words() -> None:
     feature = read(CLI)
 
     assert feature.structure == Structure(
-        entrypoint="keys", commands=(Command("list", "prints all"), Command("wrap"))
+        entrypoint="keys", commands=(CliCommand("list", "prints all"), CliCommand("wrap"))
     )
     assert (feature.product, feature.done_means) == (Product.CLI, ("it works",))
     assert feature.non_goals == ("1.10", "yes")
