@@ -11,7 +11,7 @@ from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.provenance import load_origins
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, OrchestrError, UsageError
-from orchestr.files import read_file, write_atomic
+from orchestr.files import read_file, write_atomic, write_if_changed
 from orchestr.git.repo import Repo
 from orchestr.git.signatures import check_signature, find_signing_key, sign_data
 from orchestr.provenance.attest import make_statements
@@ -72,26 +72,17 @@ def write_signed(file: Path, data: bytes, place: Repo, *, signed: bool) -> str:
     """
     signature = file.with_name(f"{file.name}.sig")
     key = find_signing_key(place) if signed else None
-    made = (
-        sign_data(key, data, place)
-        if key is not None and not _is_signed(file, data, place)
-        else b""
-    )
-    if made or key is None or _read(file) != data:
-        signature.unlink(missing_ok=True)
-        write_atomic(file, data)
-    if key is None:
-        return "not signed (--unsigned)" if not signed else "not signed: git has no user.signingKey"
-    if made:
-        write_atomic(signature, made)
+    if key is not None and _read(file) == data and signature.exists():
+        verdict = check_signature(place, data, signature)
+        if verdict.valid:
+            return f"signed already, by {verdict.signer}"
+    made = sign_data(key, data, place) if key is not None else None
+    signature.unlink(missing_ok=True)
+    write_if_changed(file, data)
+    if key is None or made is None:
+        return "not signed: git has no user.signingKey" if signed else "not signed (--unsigned)"
+    write_atomic(signature, made)
     return f"signed with {key.key} ({key.form})"
-
-
-def _is_signed(file: Path, data: bytes, place: Repo) -> bool:
-    signature = file.with_name(f"{file.name}.sig")
-    if _read(file) != data or not signature.exists():
-        return False
-    return check_signature(place, data, signature).valid
 
 
 def _read(file: Path) -> bytes | None:

@@ -118,7 +118,7 @@ def _cell_reader(session: Session, origins: Origins) -> Callable[[str, str], Cel
         name = origins.repo_of(feature, cell)
         if not name:
             return CellNow(origin, ())
-        made = make_statements(origin, Repo(repo_path(session.settings, name)), name)
-        return CellNow(origin, made.statements, made.refused)
+        repo = Repo(repo_path(session.settings, name))
+        return CellNow(origin, make_statements(origin, repo, name, only_whole=False).statements)
 
     return read_cell

@@ -27,15 +27,20 @@ class MadeStatements:
     notes: tuple[str, ...] = ()
 
 
-def make_statements(origin: CellOrigin, repo: Repo, name: str) -> MadeStatements:
-    """The statements of a cell's head and of its landings; ``name`` is the repository's."""
+def make_statements(
+    origin: CellOrigin, repo: Repo, name: str, *, only_whole: bool = True
+) -> MadeStatements:
+    """The statements of a cell's head and of its landings; ``name`` is the repository's.
+
+    Not ``only_whole``: also of a head that is refused, to compare with an earlier one.
+    """
     found: list[Mapping[str, Any]] = []
     refused, notes = "", []
     if origin.head is None:
         notes.append("it has no head yet")
     else:
         refused = explain_unfit(origin.head, repo) or ""
-        found += head_statements(origin.head) if not refused else ()
+        found += head_statements(origin.head) if not refused or not only_whole else ()
     for landing in origin.landings:
         tree = find_tree(repo, landing.commit)
         if tree is None:

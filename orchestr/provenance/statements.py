@@ -116,7 +116,8 @@ def read_statements(path: Path) -> Iterator[FoundStatement]:
 
 
 def find_differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """The paths of the fields in which two statements differ: `predicate.checks.head`. Pure."""
+    """The paths of the fields in which two statements differ: `predicate.checks.commit`. An
+    entry of a list goes by its name, if it has the same in both. Pure."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             below = f"{path}.{key}" if path else str(key)
@@ -126,7 +127,9 @@ def find_differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
                 yield from find_differences(old[key], new[key], below)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for number, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from find_differences(one, other, f"{path}[{number}]")
+            name = _table(one).get("name")
+            key = name if name and name == _table(other).get("name") else number
+            yield from find_differences(one, other, f"{path}[{key}]")
     elif type(old) is not type(new) or old != new:
         yield path
 

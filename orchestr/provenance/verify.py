@@ -51,7 +51,6 @@ class CellNow:
 
     origin: CellOrigin
     statements: Sequence[Mapping[str, Any]]
-    refused: str = ""
 
 
 def judge_commit(
@@ -135,7 +134,7 @@ def _explain_absent(kind: str, now: CellNow) -> str:
         return "the journal knows no such landing"
     if head is None:
         return "its records are gone"
-    return now.refused or f"the records are of head {head.head[:12]} now"
+    return f"the records are of head {head.head[:12]} now"
 
 
 def _judge_head(kinds: set[str], subject: Subject, now: CellNow, name: str) -> Iterator[Point]:

@@ -98,7 +98,7 @@ def test_a_changed_record_is_named_and_is_not_attested(attested: Yard) -> None:
     record.write_text(record.read_text().replace('"exit 0"', '"exit 0 "'))
     failed = failed_points(attested, attested.head("low"))
     assert failed["seal"] == f"{FEATURE}:low: checks.json is not as orchestr wrote it"
-    assert "records" in failed
+    assert "differs from the records in predicate.files[checks.json]" in failed["records"]
     assert record.exists()  # it is evidence: not set aside
     done = attested.run("attest", FEATURE, code=1)
     assert "checks.json in its folder: the content is none that orchestr wrote" in done.stderr
@@ -118,7 +118,7 @@ def test_another_prompt_than_the_agent_was_given_is_named(attested: Yard) -> Non
     [
         ('"agent":"sh"', '"agent":"gpt"', "records", "buildDefinition.internalParameters.agent"),
         ('"gitTree":"', '"gitTree":"0', "subject", "is about tree 0"),
-        ('"result":"passed"', '"result":"skipped"', "records", "checks.results[0].result"),
+        ('"result":"passed"', '"result":"skipped"', "records", "checks.results[unit].result"),
         ("urn:orchestr:evidence:v1", "urn:other", "statement", "no statement of evidence"),
         ('{"_type":"https://in-toto.io/Statement/v1"', '{"_type":"x"', "statement", "no in-toto"),
     ],
@@ -187,6 +187,8 @@ def test_a_signature_is_by_gits_key_and_for_these_bytes(attested: Yard, tmp_path
     allowed.write_text(f"tess@example.org {key.with_suffix('.pub').read_text()}")
     done = attested.run("verify", head, "--signed", env=env, code=0)
     assert f"{FILE} is signed by tess@example.org" in done.stdout
+    said = attested.run("attest", FEATURE, env=env, code=0).stdout
+    assert "signed already, by tess@example.org" in said
     file = attested.root / ".orchestr" / "attestations" / FILE
     file.write_bytes(file.read_bytes() + b"\n")
     assert "signature" in both(attested.run("verify", head, env=env, code=1))
