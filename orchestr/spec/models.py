@@ -25,6 +25,46 @@ from orchestr.spec.yaml_source import Document
 
 __all__ = ["NATIVE", "OPENTDF", "form_of", "validate_document"]
 
+# What `orchestr.spec.document` fills in before anything is validated: here for the JSON schema and
+# for the nearest name of an unknown field.
+EXPANDED = {
+    "vars": (
+        dict[str, Any] | None,
+        Field(
+            None,
+            description="texts by name, for `${name}` in the texts of this spec",
+            examples=[{"mechanism": "mlkem"}],
+        ),
+    ),
+    "include": (
+        str | list[str] | None,
+        Field(
+            None,
+            description="files whose cells, defaults and vars are added; relative to this file",
+            examples=["parts/sdks.yaml", ["parts/sdks.yaml", "parts/defaults.yaml"]],
+        ),
+    ),
+    "extends": (
+        str | None,
+        Field(
+            None,
+            description="a file whose fields hold where this one says nothing else",
+            examples=["parts/base.yaml"],
+        ),
+    ),
+}
+MATRIX = {
+    "for_": (
+        dict[str, list[Any]] | None,
+        Field(
+            None,
+            alias="for",
+            description="one cell for each value of `${axis}`; of several axes, for each pair",
+            examples=[{"lang": ["java", "web", "go"]}],
+        ),
+    ),
+}
+
 
 def _fields_at(place: str) -> dict[str, Any]:
     """The fields of a part of the file, from all records that may have some there."""
@@ -42,7 +82,7 @@ def _make_model(name: str, description: str, fields: Mapping[str, Any]) -> type[
     return model
 
 
-_CELL = _fields_at("cell")
+_CELL = {**_fields_at("cell"), **MATRIX}
 _OPENTDF_CELL = {name: field for name, field in _CELL.items() if name != "repo"}
 
 Metadata = _make_model("Metadata", "Who the feature is.", _fields_at("metadata"))
@@ -67,6 +107,7 @@ def _make_form(
         "metadata": (Metadata, Field(examples=[{"name": "my-feature"}])),
         "defaults": (Defaults, Field(default_factory=Defaults)),
         **_fields_at("feature"),
+        **EXPANDED,
         "apiVersion": (Literal[version], Field(examples=[version])),
         section: (dict[CellName, cell], cells),  # type: ignore[valid-type]
     }

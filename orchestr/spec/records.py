@@ -94,7 +94,8 @@ class Feature:
     """What one spec file describes. ``key`` is the Jira key, else the name.
 
     ``cells`` stand in the order of the file. ``path`` is the spec file, relative to the
-    workspace. ``digest`` is the sha256 of its bytes.
+    workspace. ``digest`` is the sha256 of its bytes; ``parts`` are the files that it takes in, each
+    with the sha256 of its bytes.
     """
 
     name: Annotated[fields.FeatureName, IN_METADATA, Doc(example="my-feature")]
@@ -130,6 +131,7 @@ class Feature:
     siblings_in_ci: Annotated[
         bool, Doc("`true`: each pull request names those of the other repositories for its CI")
     ] = False
+    parts: Annotated[tuple[tuple[str, str], ...], NOWHERE] = ()
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""
