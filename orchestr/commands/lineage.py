@@ -51,7 +51,7 @@ class Lineage(PlainVerb):
         if params["number"] is not None and params["number"] < 0:
             raise UsageError("-n wants a number from 0 up")
         origins = load_origins(session)
-        clones = find_clones(session, origins, params["repo"])
+        clones = find_clones(session, params["repo"])
         place = find_path(session, clones, args[0], params["repo"])
         meant = None if place is not None else find_commit(clones, args[0])
         if place is None and meant is None:

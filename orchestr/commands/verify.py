@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from orchestr.provenance.verify import (
 )
 from orchestr.registry import substitute_program_name
 from orchestr.run.workspace import Session
-from orchestr.settings.repo_paths import repo_path
 from orchestr.views.terminal.output import write_stdout
 
 
@@ -58,10 +57,10 @@ class Verify(PlainVerb):
         if len(args) != 1:
             raise UsageError("`verify` wants one commit", hint="orchestr verify COMMIT")
         origins = load_origins(session)
-        clones = find_clones(session, origins, params["repo"])
+        clones = find_clones(session, params["repo"])
         name, commit = require_commit(clones, args[0], "verify")
         folder = Path.cwd() / params["attestations"] if params["attestations"] else origins.folder
-        points = _find_points(session, origins, clones[name], name, commit, folder,
+        points = _find_points(session, origins, clones, name, commit, folder,
                               signed=params["signed"])  # fmt: skip
         good = bool(points) and all(one.ok for one in points)
         if params["json"]:
@@ -80,7 +79,7 @@ class Verify(PlainVerb):
 def _find_points(
     session: Session,
     origins: Origins,
-    repo: Repo,
+    clones: Mapping[str, Repo],
     name: str,
     commit: str,
     folder: Path,
@@ -93,11 +92,11 @@ def _find_points(
         found = [one for file in files for one in read_statements(file)]
     except OSError as error:
         raise OrchestrError(f"cannot read {error.filename}: {error.strerror}") from error
-    subject = Subject(name, commit, repo.resolve_tree(commit))
-    points = judge_commit(subject, found, _cell_reader(session, origins))
+    subject = Subject(name, commit, clones[name].resolve_tree(commit))
+    points = judge_commit(subject, found, _cell_reader(origins, clones))
     if not points:
         near = list(origins.of_repository(name))
-        trace = trace_commits(repo, near).get(commit)
+        trace = trace_commits(clones[name], near).get(commit)
         return judge_without_statement(subject, found, near, trace)
     mine = sorted({one.file for one in found if commit in one.commits})
     points += list_bad_lines(found, mine)
@@ -110,15 +109,17 @@ def _find_points(
     return points
 
 
-def _cell_reader(session: Session, origins: Origins) -> Callable[[str, str], CellNow]:
+def _cell_reader(origins: Origins, clones: Mapping[str, Repo]) -> Callable[[str, str], CellNow]:
     """What makes the statements of a cell again, from its records as they are."""
 
     def read_cell(feature: str, cell: str) -> CellNow:
+        if not origins.knows(feature, cell):
+            return CellNow()
         origin = origins.find(feature, cell)
         name = origins.repo_of(feature, cell)
-        if not name:
-            return CellNow(origin, ())
-        repo = Repo(repo_path(session.settings, name))
-        return CellNow(origin, make_statements(origin, repo, name, only_whole=False).statements)
+        if name not in clones:
+            return CellNow(origin.head, origin.landings)
+        made = make_statements(origin, clones[name], name, only_whole=False)
+        return CellNow(origin.head, origin.landings, made.statements)
 
     return read_cell

@@ -43,8 +43,13 @@ class Origins:
         _, events = self._events(feature)
         return list(dict.fromkeys([*named, *sorted({e.cell for e in events if e.cell})]))
 
+    def knows(self, feature: str, cell: str) -> bool:
+        """Whether a spec or a journal has such a cell. Names in trailers and statements are
+        anybody's text: nothing is read for others."""
+        return feature in self.list_features() and cell in self.list_cells(feature)
+
     def find(self, feature: str, cell: str) -> CellOrigin:
-        """What is known of a cell; nothing but its name for one without records."""
+        """What is known of a cell that `knows` has; for one without records its name alone."""
         if (feature, cell) not in self._found:
             journal, events = self._events(feature)
             records = CellRecords(self._layout, journal, events, feature, cell)
@@ -71,10 +76,6 @@ class Origins:
                 return one.repo
         found = self._found.get((feature, cell))
         return found.records.repo if found is not None else ""
-
-    def list_repositories(self) -> list[str]:
-        """The repositories of all specs, sorted."""
-        return sorted({cell.repo for one in self._features.values() for cell in one.cells})
 
     @property
     def folder(self) -> Path:

@@ -58,7 +58,8 @@ def _commit_lines(one: TracedCommit) -> Iterator[str]:
     line = one.line
     yield f"{line.commit[:SHORT]} {clip(clean_line(line.subject), 100)}"
     yield f"  by {clean_line(line.author)}, {line.date}"
-    yield f"  {describe_trace(one.trace) if one.trace is not None else UNKNOWN}"
+    # Names in trailers are anybody's text.
+    yield f"  {clean_line(describe_trace(one.trace)) if one.trace is not None else UNKNOWN}"
     if one.resolved:
         yield f"  conflicts resolved without an agent: {clean_line(one.resolved)}"
 

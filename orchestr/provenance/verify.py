@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestr.git.signatures import SignatureVerdict
 from orchestr.provenance.gather import CellOrigin
+from orchestr.provenance.records import HeadFact, LandingFact
 from orchestr.provenance.statements import (
     EVIDENCE,
     LANDING,
@@ -47,10 +48,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class CellNow:
-    """A cell as its records are now: its origin, and the statements that they give."""
+    """A cell as its records are now, and the statements that they give; empty without records."""
 
-    origin: CellOrigin
-    statements: Sequence[Mapping[str, Any]]
+    head: HeadFact | None = None
+    landings: Sequence[LandingFact] = ()
+    statements: Sequence[Mapping[str, Any]] = ()
 
 
 def judge_commit(
@@ -129,7 +131,7 @@ def _judge_statement(
 
 
 def _explain_absent(kind: str, now: CellNow) -> str:
-    head = now.origin.head
+    head = now.head
     if kind == LANDING:
         return "the journal knows no such landing"
     if head is None:
@@ -139,7 +141,7 @@ def _explain_absent(kind: str, now: CellNow) -> str:
 
 def _judge_head(kinds: set[str], subject: Subject, now: CellNow, name: str) -> Iterator[Point]:
     """Are the statements complete, the files ours, and the checks green on exactly this head?"""
-    fact = now.origin.head
+    fact = now.head
     if fact is None or fact.head != subject.commit:
         return
     wanted = {EVIDENCE} if fact.outcome != ImplementOutcome.CHANGED else {EVIDENCE, PROVENANCE}
@@ -163,7 +165,7 @@ def _judge_head(kinds: set[str], subject: Subject, now: CellNow, name: str) -> I
 
 def _judge_landing(subject: Subject, now: CellNow, name: str) -> Iterator[Point]:
     """Did the merge queue check exactly this commit?"""
-    for one in now.origin.landings:
+    for one in now.landings:
         if one.commit != subject.commit:
             continue
         if one.green is True:

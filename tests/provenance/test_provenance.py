@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import git
+from tests.conftest import git, write
+from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import both
 from tests.landing.house import FEATURE, Yard
 
@@ -194,6 +195,37 @@ def test_a_signature_is_by_gits_key_and_for_these_bytes(attested: Yard, tmp_path
     assert "signature" in both(attested.run("verify", head, env=env, code=1))
     attested.run("attest", FEATURE, "--unsigned", env=env, code=0)
     assert not file.with_name(f"{FILE}.sig").exists()
+
+
+def test_a_persons_commit_on_a_cells_branch_and_names_that_lie(workspace: MakeWorkspace) -> None:
+    """Two commits on the branch, one of each hand; then one whose trailers name no cell."""
+    ws = workspace(cells={"one": {}})
+    ws.run("run", FEATURE, code=0)
+    agents, app = ws.head("one"), ws.worktree("one")
+    write(app, {"more.txt": "by hand\n"})
+    git(app, "add", "more.txt")
+    git(app, "commit", "--quiet", "-m", "more")
+    ws.run("run", FEATURE, code=0)
+    ws.run("attest", FEATURE, code=0)
+    head = ws.head("one")
+    found = {
+        commit: json.loads(ws.run("lineage", commit, "--json", code=0).stdout)["commits"][0]
+        for commit in (agents, head)
+    }
+    assert [one["made_by"]["role"] for one in found.values()] == ["attempt", "person"]
+    said = ws.run("verify", head, code=0).stdout
+    assert "evidence of demo:one" in said and "provenance of" not in said
+    done = ws.run("verify", agents, code=1)
+    assert "it is of demo:one; only heads and landed commits have one" in done.stdout
+    message = "lies\n\nOrchestr-Feature: ../../../demo\nOrchestr-Cell: \x1b[31mred\n"
+    lying = git(app, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", message)
+    done = ws.run("lineage", lying, code=0)
+    assert "landing of ../../../demo:" in done.stdout and "\x1b" not in done.stdout
+    (ws.root / "specs" / f"{FEATURE}.yaml").rename(ws.root / "kept.yaml")
+    ws.spec({"two": {}}, feature="other")
+    said = ws.run("lineage", head, code=0).stdout
+    assert "no spec names it any more" in said and "demo:one: head" in said
+    assert "verified" in ws.run("verify", head, code=0).stdout
 
 
 def test_what_landed_is_traced_attested_and_verified(yard: Yard) -> None:

@@ -32,24 +32,31 @@ def cell_contexts(session: Session) -> dict[str, CellContext]:
     return found
 
 
-def find_clones(session: Session, origins: Origins, named: str | None) -> dict[str, Repo]:
+def find_clones(session: Session, named: str | None) -> dict[str, Repo]:
     """The clones of the workspace's repositories that are here, by name; ``named``: that one alone.
 
-    Raises UsageError for a name that no spec has, and where that clone is not here.
+    Raises UsageError for a name that neither specs nor settings have, and where it is not here.
     """
-    known = origins.list_repositories()
-    if named is not None and named not in known:
-        hint = suggest_name(named, known) or f"repositories: {', '.join(known)}"
-        raise UsageError(f"no spec has a repository {named!r}", hint=hint)
+    places = _locate_clones(session)
+    if named is not None and named not in places:
+        hint = suggest_name(named, places) or f"repositories: {', '.join(sorted(places))}"
+        raise UsageError(f"the workspace has no repository {named!r}", hint=hint)
     found: dict[str, Repo] = {}
-    for name in [named] if named is not None else known:
-        repo = Repo(repo_path(session.settings, name))
+    for name in [named] if named is not None else sorted(places):
+        repo = Repo(places[name])
         if repo.path.is_dir() and repo.explain_unusable() is None:
             found[name] = repo
     if named is not None and not found:
-        place = repo_path(session.settings, named)
-        raise UsageError(f"repository {named!r} is not at {place}", hint="orchestr doctor")
+        raise UsageError(f"repository {named!r} is not at {places[named]}", hint="orchestr doctor")
     return found
+
+
+def _locate_clones(session: Session) -> dict[str, Path]:
+    """Where the clone of each repository is that a spec or the settings name."""
+    places = {name: repo_path(session.settings, name) for name in session.settings.repos}
+    for ctx in cell_contexts(session).values():  # a feature knows where what it pushes lies
+        places[ctx.cell.repo] = ctx.repo_path
+    return places
 
 
 def find_commit(clones: dict[str, Repo], word: str) -> tuple[str, CommitId] | None:
