@@ -171,27 +171,27 @@ class Document:
             texts = bool(path) and path[-1] in _TEXT_LISTS
             return [self._build_value(item, (*path, i), texts) for i, item in enumerate(node.value)]
         table: dict[str, Any] = {}
-        first: dict[str, Place] = {}
+        first: dict[str, Any] = {}
         for key, value in node.value:
-            place = place_of(key.start_mark, self.file)
             if not isinstance(key, yaml.ScalarNode):
-                self._add_problem(place, path, "a key must be a text, not a list or a mapping")
+                self._add_problem(key, path, "a key must be a text, not a list or a mapping")
                 continue
             name = key.value
             if key.tag == f"{_TAG}merge":
                 hint = "write the fields out, or use `defaults:` for what all cells share"
-                self._add_problem(place, path, "merge keys (`<<`) are not read", hint)
+                self._add_problem(key, path, "merge keys (`<<`) are not read", hint)
             elif name in first:
-                there = f"in line {first[name].line}"
-                if first[name].file != place.file:
-                    there += f" of {first[name].file}"
-                message = f"key {quote_value(name)} is here twice, first {there}"
-                self._add_problem(place, (*path, name), message, "remove or rename one of them")
+                here, before = (place_of(k.start_mark, self.file) for k in (key, first[name]))
+                other = f" of {before.file}" if before.file != here.file else ""
+                message = (
+                    f"key {quote_value(name)} is here twice, first in line {before.line}{other}"
+                )
+                self._add_problem(key, (*path, name), message, "remove or rename one of them")
             else:
-                first[name] = place
+                first[name] = key
                 built = table[name] = self._build_value(value, (*path, name), False)
                 if built is None:
-                    self._add_problem(place, (*path, name), *EMPTY)
+                    self._add_problem(key, (*path, name), *EMPTY)
         return table
 
     def _read_scalar(self, node: Any, path: Path_, as_text: bool) -> Any:
@@ -211,13 +211,11 @@ class Document:
         return text
 
     def _report_bad_tag(self, node: Any, path: Path_) -> None:
-        place = place_of(node.start_mark, self.file)
         message = f"unknown tag {quote_value(node.tag)}"
-        self._add_problem(place, path, message, f'{NEEDS_QUOTES} "..."')
+        self._add_problem(node, path, message, f'{NEEDS_QUOTES} "..."')
 
-    def _add_problem(
-        self, place: Place, path: Path_, message: str, hint: str | None = None
-    ) -> None:
+    def _add_problem(self, node: Any, path: Path_, message: str, hint: str | None = None) -> None:
+        place = place_of(node.start_mark, self.file)
         self.problems.append(make_problem_at(place, self.file, path, message, hint))
 
 
