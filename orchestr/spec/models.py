@@ -93,7 +93,13 @@ NativeCell = _make_model("NativeCell", "A cell of `cells:`.", _CELL)
 OpentdfCell = _make_model(
     "OpentdfCell",
     "A cell of `repos:`; only the key `tests` may leave `path` out.",
-    {**_OPENTDF_CELL, "path": (RepoName | None, None)},
+    {
+        **_OPENTDF_CELL,
+        "path": (
+            RepoName | None,
+            Field(None, description="the repository's name", examples=["java-sdk"]),
+        ),
+    },
 )
 
 
@@ -101,14 +107,27 @@ def _make_form(
     name: str, description: str, version: str, section: str, cell: type[StrictModel]
 ) -> type[StrictModel]:
     example = {"repo" if section == "cells" else "path": "my-repository", "todo": ["..."]}
-    cells = Field(min_length=1, examples=[{"my-cell": example}])
+    cells = Field(min_length=1, description="the cells by name", examples=[{"my-cell": example}])
     fields = {
-        "kind": (Literal["Feature"], Field(examples=["Feature"])),
-        "metadata": (Metadata, Field(examples=[{"name": "my-feature"}])),
-        "defaults": (Defaults, Field(default_factory=Defaults)),
+        "kind": (Literal["Feature"], Field(description="always `Feature`", examples=["Feature"])),
+        "metadata": (
+            Metadata,
+            Field(description="who the feature is", examples=[{"name": "my-feature"}]),
+        ),
+        "defaults": (
+            Defaults,
+            Field(
+                default_factory=Defaults,
+                description="what holds for every cell that does not say otherwise",
+                examples=[{"timeout": "30m"}],
+            ),
+        ),
         **_fields_at("feature"),
         **EXPANDED,
-        "apiVersion": (Literal[version], Field(examples=[version])),
+        "apiVersion": (
+            Literal[version],
+            Field(description="the form of this file", examples=[version]),
+        ),
         section: (dict[CellName, cell], cells),  # type: ignore[valid-type]
     }
     return _make_model(name, description, fields)

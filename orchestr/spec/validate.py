@@ -124,8 +124,22 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "orchestr feature spec",
         "oneOf": [references[form, "validation"] for form in forms],
-        "$defs": _without_null(definitions),
+        "$defs": add_examples(without_null(definitions)),
     }
+
+
+def add_examples(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Give the fields an example that have none and whose type names one: a choice, a flag."""
+    for model in definitions.values():
+        for field in model.get("properties", {}).values():
+            known = [*field.get("enum", []), *([field["const"]] if "const" in field else [])]
+            if field.get("type") == "boolean":
+                known = [True]
+            elif not known and field.get("default") is not None:
+                known = [field["default"]]
+            if known:
+                field.setdefault("examples", known)
+    return definitions
 
 
 def _needed_fields(section: str, names: list[str], cell: dict[str, Any]) -> dict[str, Any]:
@@ -140,13 +154,13 @@ def _needed_fields(section: str, names: list[str], cell: dict[str, Any]) -> dict
     }
 
 
-def _without_null(schema: Any) -> Any:
+def without_null(schema: Any) -> Any:
     """Leaving a field out is the only way to say nothing: the reader refuses empty values."""
     if isinstance(schema, list):
-        return [_without_null(item) for item in schema]
+        return [without_null(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    result = {key: _without_null(value) for key, value in schema.items()}
+    result = {key: without_null(value) for key, value in schema.items()}
     choices = result.get("anyOf", [])
     if {"type": "null"} in choices:
         left = [choice for choice in choices if choice != {"type": "null"}]

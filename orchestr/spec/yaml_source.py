@@ -26,6 +26,7 @@ from orchestr.errors import Problem, SpecError
 from orchestr.spec.declare import TextItems, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
 from orchestr.spec.places import Place, field_name, make_problem_at, place_of
+from orchestr.spec.product import Route
 from orchestr.spec.records import Cell, Feature
 from orchestr.spec.split_texts import SplitText, find_split_texts
 from orchestr.spec.syntax_hints import NEEDS_QUOTES, explain_syntax_error
@@ -41,7 +42,7 @@ Path_ = tuple[str | int, ...]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-_TEXT_LISTS = frozenset(list_marked_fields(TextItems, Feature, Cell))
+_TEXT_LISTS = frozenset(list_marked_fields(TextItems, Feature, Cell, Route))
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?[0-9]{1,17}\.[0-9]{0,17}", re.ASCII)
 # What YAML does not allow in a stream, by name, so that we can give line and column.
