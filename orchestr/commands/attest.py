@@ -82,7 +82,7 @@ def write_signed(file: Path, data: bytes, place: Repo, *, signed: bool) -> str:
     if key is None or made is None:
         return "not signed: git has no user.signingKey" if signed else "not signed (--unsigned)"
     write_atomic(signature, made)
-    return f"signed with {key.key} ({key.form})"
+    return f"signed with {key.label} ({key.form})"
 
 
 def _read(file: Path) -> bytes | None:

@@ -38,6 +38,13 @@ class SigningKey:
     key: str
     program: str
 
+    @property
+    def label(self) -> str:
+        """For people: the path or id; of a public key in words only its kind."""
+        if self.form == "ssh" and self.key.startswith(("key::", "ssh-")):
+            return f"{self.key.removeprefix('key::').split(' ')[0]} key of the ssh agent"
+        return self.key
+
 
 @dataclass(frozen=True, slots=True)
 class SignatureVerdict:
@@ -128,7 +135,7 @@ def _take_signature(key: SigningKey, done: CompletedCommand) -> bytes:
     if done.code == 0 and done.out:
         return done.out
     raise CannotSign(
-        f"{key.program} cannot sign with {key.key}: {output_tail(done.err, 2)}",
+        f"{key.program} cannot sign with {key.label}: {output_tail(done.err, 2)}",
         hint="unlock the key (ssh-add, gpg), or leave it out: orchestr attest FEATURE --unsigned",
     )
 

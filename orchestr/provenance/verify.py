@@ -135,7 +135,7 @@ def _explain_absent(kind: str, now: CellNow) -> str:
     if kind == LANDING:
         return "the journal knows no such landing"
     if head is None:
-        return "its records are gone"
+        return "it has no records here (cleaned away, or renamed since: attest it again)"
     return f"the records are of head {head.head[:12]} now"
 
 
@@ -188,6 +188,7 @@ def judge_without_statement(
     ``trace`` is what the records know of the commit, ``origins`` are the cells of its repository.
     """
     points: list[Point] = []
+    attestable = False
     for one in found:
         if subject.tree in one.trees:
             name = ":".join(one.cell)
@@ -198,11 +199,12 @@ def judge_without_statement(
         landed = any(one.commit == subject.commit for one in origin.landings)
         is_head = origin.head is not None and origin.head.head == subject.commit
         if landed or is_head:
+            attestable = True
             what = "landed" if landed else "is the head of"
             name = origin.records.name
             text = f"it {what} {name} and has none: orchestr attest {origin.records.feature}"
             points.append(Point("statement", False, text))
-    if not points and trace is not None:
+    if trace is not None and not attestable:
         text = f"it is of {trace.feature}:{trace.cell}; only heads and landed commits have one"
         points.append(Point("statement", False, text))
     return list(dict.fromkeys(points))

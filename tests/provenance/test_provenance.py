@@ -193,6 +193,12 @@ def test_a_signature_is_by_gits_key_and_for_these_bytes(attested: Yard, tmp_path
     file = attested.root / ".orchestr" / "attestations" / FILE
     file.write_bytes(file.read_bytes() + b"\n")
     assert "signature" in both(attested.run("verify", head, env=env, code=1))
+    locked = tmp_path / "locked"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "word", "-f", str(locked)],
+                   check=True)  # fmt: skip
+    config.write_text(config.read_text().replace(f"{key}.pub", str(locked)))
+    done = attested.run("attest", FEATURE, env={**env, "SSH_AUTH_SOCK": ""}, code=1)
+    assert f"cannot sign with {locked}" in done.stderr and "--unsigned" in done.stderr
     attested.run("attest", FEATURE, "--unsigned", env=env, code=0)
     assert not file.with_name(f"{FILE}.sig").exists()
 
