@@ -136,10 +136,10 @@ def test_a_matrix_is_named_as_it_is_written() -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_has_its_place_once(text: str, found: str | None) -> None:
-    told = errors(text)
+    lines = errors(text)
     if found is not None:
-        assert told[0] == found
-    assert len({line.partition(" ")[0] for line in told}) == len(told)
+        assert lines[0] == found
+    assert len({line.partition(" ")[0] for line in lines}) == len(lines)
 
 
 def test_a_wrong_value_is_shown_where_it_is_written() -> None:
