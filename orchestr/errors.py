@@ -34,7 +34,8 @@ class Problem:
     """One thing wrong in a spec or in the settings, with its place.
 
     ``line`` and ``column`` count from 1; 0 means unknown. ``severity`` is ``error`` or
-    ``warning``; warnings never stop anything.
+    ``warning``; warnings never stop anything. ``spec`` is the spec that takes ``file`` in, where
+    that is another file (`include:`, `extends:`).
     """
 
     file: str
@@ -44,6 +45,12 @@ class Problem:
     message: str
     hint: str | None = None
     severity: str = "error"
+    spec: str = ""
+
+    @property
+    def spec_file(self) -> str:
+        """The spec, or the settings, that the problem belongs to."""
+        return self.spec or self.file
 
     @property
     def location(self) -> str:
@@ -54,6 +61,7 @@ class Problem:
     def __str__(self) -> str:
         field = f"{self.field}: " if self.field else ""
         text = f"{self.location}: {self.severity}: {field}{self.message}"
+        text += f" (read for {self.spec})" if self.spec else ""
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 

@@ -126,7 +126,7 @@ def _build_edited_spec(session: Session, ctx: CellContext, path: Path, found: Am
         raise OrchestrError(f"{path} cannot be read: {error.strerror}") from error
     agents = session.settings.agents.keys()
     for item in found.items:
-        data = append_todo(data, ctx.run.feature.path, item.owner, item.todo, agents)
+        data = append_todo(data, ctx.run.feature.path, item.owner, item.todo, agents, session.root)
     return data
 
 

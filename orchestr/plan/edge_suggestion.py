@@ -15,8 +15,8 @@ def suggest_edges(feature: Feature, root: Path, pairs: Sequence[tuple[str, str]]
     """
     places = locate_cell_fields(root, feature.path, [[cell] for _, cell in pairs], at_key=True)
     found = []
-    for (upstream, name), (line, _) in zip(pairs, places, strict=True):
+    for (upstream, name), (file, line, _) in zip(pairs, places, strict=True):
         edges = ", ".join([*feature.cell(name).depends_on, upstream])
-        place = f"{feature.path}:{line}" if line else feature.path
+        place = f"{file}:{line}" if line else file
         found.append(f"write `depends_on: [{edges}]` in {name} ({place})")
     return found

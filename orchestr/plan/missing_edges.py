@@ -81,7 +81,6 @@ def missing_edge_problems(feature: Feature, root: Path) -> list[Problem]:
     places = locate_cell_fields(root, feature.path, paths)
     return [
         Problem(
-            feature.path,
             *place,
             "",
             f"the todo of {edge.cell} seems to use what {edge.upstream} makes, and does not wait "

@@ -40,7 +40,6 @@ def overlap_problems(feature: Feature, root: Path) -> list[Problem]:
     severity = overlap_severity(feature)
     return [
         Problem(
-            feature.path,
             *place,
             "",
             f"{over.cell_a} ({over.pattern_a}) and {over.cell_b} ({over.pattern_b}) may change the "

@@ -36,7 +36,7 @@ from orchestr.run.final_report import announce_report, write_final_report
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.start import hold_leases, lease_record, new_run_id
 from orchestr.run.workspace import Session
-from orchestr.settings.records import FollowSettings
+from orchestr.settings.news_records import FollowSettings
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection

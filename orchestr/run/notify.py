@@ -25,7 +25,7 @@ from orchestr.errors import ExitCode, OrchestrError
 from orchestr.process.redaction import redact, secret_values
 from orchestr.process.run import filter_env
 from orchestr.process.run import run_command as run_process
-from orchestr.settings.records import NotifySettings
+from orchestr.settings.news_records import NotifySettings
 from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.event_details import CheckDone, RunFinished
 from orchestr.state.events import Event, EventKind

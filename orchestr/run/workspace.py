@@ -98,7 +98,7 @@ class Session:
             return found
         if self.specs.problems and not self.specs.features:
             raise SpecError(self.specs.problems)
-        mine = [p for p in self.specs.problems if Path(p.file).stem == name]
+        mine = [p for p in self.specs.problems if Path(p.spec_file).stem == name]
         if mine:
             raise SpecError(mine)
         raise UsageError(
@@ -159,7 +159,7 @@ class Session:
 
     def find_spec_warnings(self, feature: Feature) -> list[Problem]:
         """What is odd in the file of a feature."""
-        return [warning for warning in self.specs.warnings if warning.file == feature.path]
+        return [warning for warning in self.specs.warnings if warning.spec_file == feature.path]
 
     def open_journal(self, feature: str, run: str = "") -> Journal:
         record = self.specs.features.get(feature)

@@ -29,13 +29,15 @@ class Key:
 
     ``convert`` makes the record's value of the file's, or raises BadValue. ``plain`` says that a
     variable's text is the value as it is. A ``path`` is made absolute; ``usual`` is the path of a
-    workspace that names none, with ``<state>`` for the folder of the state.
+    workspace that names none, with ``<state>`` for the folder of the state. ``choices`` are words
+    that it may be.
     """
 
     convert: Convert
     plain: bool = False
     path: bool = False
     usual: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 def parse_variable_text(key: Key, text: str) -> Any:
@@ -119,9 +121,8 @@ def _convert_variables(value: Any) -> tuple[str, ...]:
 
 def _check_variable_name(name: str) -> None:
     if not name.isascii() or not name.replace("_", "a").isalnum() or name[0].isdigit():
-        raise BadValue(
-            f"{quote_value(name)} cannot be a variable's name", "use letters, digits and `_`"
-        )
+        raise BadValue(f"{quote_value(name)} cannot be a variable's name",
+                       "use letters, digits and `_`")  # fmt: skip
 
 
 def _convert_path_patterns(value: Any) -> tuple[str, ...]:
@@ -143,9 +144,8 @@ def _convert_environment(value: Any) -> Mapping[str, str]:
         raise BadValue(f"must be a table of texts, got {kind_of(value)}", 'like {NAME = "value"}')
     for name, text in value.items():
         if not isinstance(text, str) or "\0" in text:
-            raise BadValue(
-                f"{quote_value(name)} must be a text, got {kind_of(text)}", "put it in quotes"
-            )
+            raise BadValue(f"{quote_value(name)} must be a text, got {kind_of(text)}",
+                           "put it in quotes")  # fmt: skip
         if not name:
             raise BadValue("a variable's name is empty")
         _check_variable_name(name)
@@ -184,9 +184,8 @@ def _convert_dollars(value: Any) -> float:
 
 def _convert_price(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadValue(
-            f"must be dollars per million tokens, got {_describe_value(value)}", "like 3.0"
-        )
+        raise BadValue(f"must be dollars per million tokens, got {_describe_value(value)}",
+                       "like 3.0")  # fmt: skip
     if not 0 <= value <= 1_000_000:
         raise BadValue("must be between 0 and 1,000,000", "dollars per million tokens")
     return float(value)
@@ -358,12 +357,12 @@ def path_key(usual: str | None = None) -> Key:
 
 def count(least: int, most: int, *, auto: bool = False) -> Key:
     """The mark of a whole number between two others; with ``auto`` also `"auto"`, which is 0."""
-    return Key(_count_between(least, most, auto))
+    return Key(_count_between(least, most, auto), choices=("auto",) if auto else ())
 
 
 def choice(*known: str) -> Key:
     """The mark of one of several words."""
-    return Key(_one_of(*known), plain=True)
+    return Key(_one_of(*known), plain=True, choices=known)
 
 
 CHECKS = Key(_convert_checks)

@@ -20,14 +20,13 @@ from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.news_records import FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
-    FollowSettings,
     ForgeSettings,
     LandingSettings,
     LimitSettings,
-    NotifySettings,
     PortSettings,
     RepoSettings,
     SandboxSettings,

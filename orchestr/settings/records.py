@@ -14,6 +14,7 @@ from typing import Annotated
 
 from orchestr.settings import keys
 from orchestr.settings.kinds import AGENT_KINDS
+from orchestr.settings.news_records import FollowSettings, NotifySettings
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc
 
@@ -23,19 +24,27 @@ class WorkspaceSettings:
     """Where things lie; every path is absolute."""
 
     root: Path
-    specs: Annotated[Path, keys.path_key("specs"), Doc("folder of the specs (`*.yaml`, `*.yml`)")]
-    state: Annotated[Path, keys.path_key(".orchestr"), Doc("everything that orchestr keeps")]
+    specs: Annotated[
+        Path, keys.path_key("specs"), Doc("folder of the specs (`*.yaml`, `*.yml`)", "specs")
+    ]
+    state: Annotated[
+        Path, keys.path_key(".orchestr"), Doc("everything that orchestr keeps", ".orchestr")
+    ]
     worktrees: Annotated[
-        Path, keys.path_key("<state>/worktrees"), Doc("`<state>` stands for the state folder")
+        Path,
+        keys.path_key("<state>/worktrees"),
+        Doc("`<state>` stands for the state folder", "../worktrees"),
     ]
     repos: Annotated[
-        Path, keys.path_key(".."), Doc("where a repository named in a spec is looked for")
+        Path, keys.path_key(".."), Doc("where a repository named in a spec is looked for", "..")
     ]
     unsigned: Annotated[keys.Flag, Doc("`true`: commits in agents' worktrees are not signed")] = (
         False
     )
     prompt: Annotated[
-        Path | None, keys.path_key(), Doc("template of the agents' prompt; default: built in")
+        Path | None,
+        keys.path_key(),
+        Doc("template of the agents' prompt; default: built in", "prompts/cell.md.j2"),
     ] = None
     trailers: Annotated[
         keys.Trailers, Doc("lines that end every commit message", ["Signed-off-by: A Name <a@b.c>"])
@@ -50,19 +59,26 @@ class RepoSettings:
     """What is known of one repository; all of it is optional."""
 
     name: str
-    path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies")] = None
-    url: Annotated[keys.CloneAddress | None, Doc("clone it from here, once, when it is needed")] = (
+    path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies", "../app")] = (
         None
     )
-    create: Annotated[keys.Texts, Doc("or make it with this command, once")] = ()
-    base: Annotated[
-        keys.Ref | None, Doc("what cells start from; default: the remote's default branch")
+    url: Annotated[
+        keys.CloneAddress | None,
+        Doc("clone it from here, once, when it is needed", "https://github.com/my-org/app"),
     ] = None
-    tools: Annotated[keys.Texts, Doc("commands that the agent may use; default: by its files")] = ()
-    setup: Annotated[keys.Texts, Doc("shell commands after the checkout")] = ()
-    teardown: Annotated[keys.Texts, Doc("shell commands before the removal of a checkout")] = ()
+    create: Annotated[keys.Texts, Doc("or make it with this command, once", ["make", "clone"])] = ()
+    base: Annotated[
+        keys.Ref | None, Doc("what cells start from; default: the remote's default branch", "main")
+    ] = None
+    tools: Annotated[
+        keys.Texts, Doc("commands that the agent may use; default: by its files", ["go", "make"])
+    ] = ()
+    setup: Annotated[keys.Texts, Doc("shell commands after the checkout", ["npm ci"])] = ()
+    teardown: Annotated[
+        keys.Texts, Doc("shell commands before the removal of a checkout", ["docker compose down"])
+    ] = ()
     setup_timeout: Annotated[
-        keys.Duration | None, Doc("the limit of each of these; default: `limits.timeout`")
+        keys.Duration | None, Doc("the limit of each of these; default: `limits.timeout`", "10m")
     ] = None
     link: Annotated[keys.InnerPaths, Doc("paths that each worktree gets as links", [".env"])] = ()
     copy: Annotated[keys.InnerPaths, Doc("paths that each worktree gets as copies", [".env"])] = ()
@@ -71,7 +87,12 @@ class RepoSettings:
         Doc("paths that stay in check worktrees while the lock files do", ["node_modules"]),
     ] = ()
     checks: Annotated[
-        tuple[CheckDef, ...], keys.CHECKS, Doc("checks for every cell, before the cell's own")
+        tuple[CheckDef, ...],
+        keys.CHECKS,
+        Doc(
+            "checks for every cell, before the cell's own",
+            [{"kind": "command", "run": ["make", "test"]}],
+        ),
     ] = ()
     checks_in: Annotated[
         str,
@@ -83,9 +104,11 @@ class RepoSettings:
         keys.Texts, Doc("shell commands that must be green on what lands", ["make test"])
     ] = ()
     strategy: Annotated[
-        keys.Strategy | None, Doc("how changes land; default: `landing.strategy`")
+        keys.Strategy | None, Doc("how changes land; default: `landing.strategy`", "squash")
     ] = None
-    land: Annotated[keys.Land | None, Doc("how a target moves; default: `landing.land`")] = None
+    land: Annotated[
+        keys.Land | None, Doc("how a target moves; default: `landing.land`", "push")
+    ] = None
     generated: Annotated[
         keys.Generated,
         Doc(
@@ -109,9 +132,10 @@ class RepoSettings:
         keys.choice("auto", "conventional", "plain"),
         Doc("how subjects are written; `auto`: as the base's history shows"),
     ] = "auto"
-    trailers: Annotated[keys.Trailers | None, Doc("instead of `workspace.trailers`")] = (
-        None  # None: those of the workspace
-    )
+    trailers: Annotated[
+        keys.Trailers | None,
+        Doc("instead of `workspace.trailers`", ["Signed-off-by: A Name <a@b.c>"]),
+    ] = None  # None: those of the workspace
     commit_subject: Annotated[
         keys.Subject | None, Doc("the form of a subject, instead of `commits`", "{key}: {title}")
     ] = None
@@ -150,20 +174,22 @@ class AgentSettings:
     run: Annotated[
         keys.Texts, Doc("kind `command`: the command", ["python3", "tools/agent.py"])
     ] = ()
-    program: Annotated[keys.Text | None, Doc("the other kinds: the program; default: the kind")] = (
-        None
+    program: Annotated[
+        keys.Text | None, Doc("the other kinds: the program; default: the kind", "claude-next")
+    ] = None
+    model: Annotated[keys.Word | None, Doc("the model for cells that name none", "my-model")] = None
+    args: Annotated[keys.Texts, Doc("further words of the command", ["--verbose"])] = ()
+    env: Annotated[keys.Environment, Doc("variables to set (not `ORCHESTR_*`)", {"CI": "1"})] = (
+        field(default_factory=lambda: MappingProxyType({}))
     )
-    model: Annotated[keys.Word | None, Doc("the model for cells that name none")] = None
-    args: Annotated[keys.Texts, Doc("further words of the command")] = ()
-    env: Annotated[keys.Environment, Doc("variables to set (not `ORCHESTR_*`)")] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
-    pass_env: Annotated[keys.Variables, Doc("variables of yours that it may see")] = ()
+    pass_env: Annotated[
+        keys.Variables, Doc("variables of yours that it may see", ["MY_API_KEY"])
+    ] = ()
     paid: Annotated[
         keys.Flag | None, Doc("whether starting it must be confirmed; default: all but `command`")
     ] = None
-    retry_after: Annotated[keys.Duration, Doc("first wait at a usage limit")] = 30.0
-    retry_max: Annotated[keys.Duration, Doc("longest wait at a usage limit")] = 600.0
+    retry_after: Annotated[keys.Duration, Doc("first wait at a usage limit", "30s")] = 30.0
+    retry_max: Annotated[keys.Duration, Doc("longest wait at a usage limit", "10m")] = 600.0
     price_input_usd: Annotated[
         keys.Price | None, Doc("dollars per million tokens, where the agent names no cost", 3.0)
     ] = None
@@ -180,7 +206,8 @@ class AgentSettings:
         str, keys.choice("auto", "off"), Doc("`auto`: as you have it; `off`: no signed commits")
     ] = "auto"
     provider: Annotated[
-        keys.Word | None, Doc("agents of one provider wait for its usage limits together")
+        keys.Word | None,
+        Doc("agents of one provider wait for its usage limits together", "my-provider"),
     ] = None
 
     network: Annotated[
@@ -205,16 +232,20 @@ class LimitSettings:
     timeout: Annotated[keys.Duration, Doc("of an attempt", "30m")] = 1800.0
     idle_timeout: Annotated[keys.Duration, Doc("of an attempt's silence", "10m")] = 600.0
     after_result: Annotated[
-        keys.Duration, Doc("how long an agent may stay after it has given its result")
+        keys.Duration, Doc("how long an agent may stay after it has given its result", "1m")
     ] = 60.0
-    grace: Annotated[keys.Duration, Doc("between interrupt, terminate and kill")] = 10.0
+    grace: Annotated[keys.Duration, Doc("between interrupt, terminate and kill", "10s")] = 10.0
     budget_usd: Annotated[keys.Dollars | None, Doc("for each feature, all its runs", 20.0)] = None
     min_disk_mb: Annotated[
         int, keys.count(0, 1 << 30), Doc("free space below which nothing starts")
     ] = 500
-    budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out")] = None
+    budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out", 5000000)] = (
+        None
+    )
     attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
-    attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out")] = None
+    attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out", 1000000)] = (
+        None
+    )
     retries: Annotated[
         int,
         keys.count(0, 20),
@@ -279,41 +310,23 @@ class ForgeSettings:
 
     kind: Annotated[keys.ForgeKindName, Doc("where pull requests live", "github")] = "local"
     draft: Annotated[keys.Flag, Doc("whether pull requests start as drafts")] = True
-    program: Annotated[keys.Text | None, Doc("the client of kind `github`; default: `gh`")] = None
+    program: Annotated[
+        keys.Text | None, Doc("the client of kind `github`; default: `gh`", "gh")
+    ] = None
     patience: Annotated[
-        keys.Duration, Doc("how long one request to `github` may wait for an answer")
+        keys.Duration, Doc("how long one request to `github` may wait for an answer", "5m")
     ] = 300.0
     ci: Annotated[
         keys.Text | None, Doc("of kind `local`: run in a checkout of each pushed head", "sh ci.sh")
     ] = None
-    labels: Annotated[keys.Texts, Doc("every pull request gets these labels")] = ()
-    reviewers: Annotated[keys.Texts, Doc("who is asked to review every pull request")] = ()
-    assignees: Annotated[keys.Texts, Doc("who every pull request is assigned to")] = ()
-    milestone: Annotated[keys.Text | None, Doc("the milestone of every pull request")] = None
-
-
-@dataclass(frozen=True, slots=True)
-class FollowSettings:
-    """How open pull requests are followed (docs/follow.md)."""
-
-    trusted: Annotated[
-        keys.Texts, Doc("logins whose comments count, beside those with write access")
+    labels: Annotated[keys.Texts, Doc("every pull request gets these labels", ["agents"])] = ()
+    reviewers: Annotated[
+        keys.Texts, Doc("who is asked to review every pull request", ["my-org/sdk-team"])
     ] = ()
-    bots: Annotated[keys.Texts, Doc("bots whose comments count")] = ()
-    bundle: Annotated[keys.Duration, Doc("how long after the last comment an agent is asked")] = (
-        90.0
-    )
-    shortest: Annotated[keys.Duration, Doc("pause between two looks while things happen")] = 60.0
-    longest: Annotated[keys.Duration, Doc("pause between two looks when nothing does")] = 600.0
-    quota: Annotated[
-        int, keys.count(1, 100), Doc("percent of the forge's hourly quota that may be used")
-    ] = 60
-    hands_off: Annotated[keys.Text, Doc("a pull request with this label is left alone")] = (
-        "orchestr: hands off"
-    )
-    status: Annotated[
-        keys.Flag, Doc("whether each head gets the commit status `orchestr/feature`")
-    ] = True
+    assignees: Annotated[
+        keys.Texts, Doc("who every pull request is assigned to", ["my-login"])
+    ] = ()
+    milestone: Annotated[keys.Text | None, Doc("the milestone of every pull request", "v2")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +334,9 @@ class LandingSettings:
     """How the merge queue works (docs/landing.md)."""
 
     strategy: Annotated[keys.Strategy, Doc("how changes land")] = "merge"
-    land: Annotated[keys.Land | None, Doc("how a target moves; default: by the forge")] = None
+    land: Annotated[keys.Land | None, Doc("how a target moves; default: by the forge", "push")] = (
+        None
+    )
     window: Annotated[int, keys.count(1, 100), Doc("candidates checked at once, at the start")] = 20
     floor: Annotated[int, keys.count(1, 100), Doc("the fewest candidates checked at once")] = 3
     batch: Annotated[
@@ -339,25 +354,14 @@ class LandingSettings:
         keys.Flag, Doc("changes of different paths are not checked on each other")
     ] = False
     rungs: Annotated[
-        keys.Rungs, Doc("what resolves a conflict before an agent is asked; `[]`: nothing")
+        keys.Rungs,
+        Doc(
+            "what resolves a conflict before an agent is asked; `[]`: nothing",
+            ["recorded", "union"],
+        ),
     ] = keys.RUNGS
     delete_branches: Annotated[keys.Flag, Doc("delete branches that have landed")] = False
     keep_worktrees: Annotated[keys.Flag, Doc("keep the worktrees of what has landed")] = False
-
-
-@dataclass(frozen=True, slots=True)
-class NotifySettings:
-    """What hears of a run's news: a command, and a POST to ``url``. None by default."""
-
-    command: Annotated[keys.Texts, Doc("gets a run's news as JSON on its stdin")] = ()
-    url: Annotated[keys.HttpAddress | None, Doc("gets a run's news as the body of a POST")] = None
-    on: Annotated[keys.News, Doc("the news that are sent", ["failed"])] = keys.NEWS
-    timeout: Annotated[keys.Duration, Doc("how long one of them may take")] = 10.0
-    pass_env: Annotated[keys.Variables, Doc("variables of yours that the command may see")] = ()
-
-    @property
-    def is_enabled(self) -> bool:
-        return bool((self.command or self.url) and self.on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,8 @@ def encode_compiled(compiled: Compiled) -> dict[str, Any]:
         "feature": {name: to_plain_value(getattr(feature, name)) for name in names},
         "cells": [record_to_row(cell) for cell in feature.cells],
         "problems": [
-            [p.file, p.line, p.column, p.field, p.message, p.hint, p.severity] for p in problems
+            [p.file, p.line, p.column, p.field, p.message, p.hint, p.severity, p.spec]
+            for p in problems
         ],
     }
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     CrossModel = RecordModel
     Screenshot = RecordModel
 else:
-    _REPO = (RepoName, Field(examples=["my-repository"]))
+    _REPO = (RepoName, Field(description="whose heads are merged", examples=["my-repository"]))
     _CROSS = tuple(
         create_model(f"Cross{model.__name__}", __base__=model, repo=_REPO) for model in MODELS
     )

@@ -30,11 +30,15 @@ class CheckBase:
     makes_screenshots: ClassVar[bool] = False
     verdict_version: ClassVar[int] = 1
 
-    name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the kind, numbered")]
-    timeout: Annotated[fields.Duration, MayBeLeftOut()]
-    cwd: Annotated[fields.WorkFolder, Doc("folder in the worktree")] = ""
-    env: Annotated[Pairs, Table(fields.OwnVariable, fields.Argument)] = ()
-    pass_env: fields.Variables = ()
+    name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the kind, numbered", "unit")]
+    timeout: Annotated[fields.Duration, MayBeLeftOut(), Doc("of the check", "10m")]
+    cwd: Annotated[fields.WorkFolder, Doc("folder in the worktree", "backend")] = ""
+    env: Annotated[
+        Pairs, Table(fields.OwnVariable, fields.Argument), Doc("variables to set", {"CI": "1"})
+    ] = ()
+    pass_env: Annotated[
+        fields.Variables, Doc("variables of the user that its programs see", ["LANG"])
+    ] = ()
     reads: Annotated[
         tuple[fields.Pattern, ...],
         Doc("paths that alone decide it, as in .gitignore; default: all", ["src/**"]),

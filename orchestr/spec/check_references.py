@@ -14,6 +14,7 @@ from orchestr.errors import Problem
 from orchestr.spec.checks import CrossCheck
 from orchestr.spec.field_types import quote_value, suggest_name
 from orchestr.spec.phases import Action
+from orchestr.spec.product import PARTS, Product
 from orchestr.spec.records import Cell
 from orchestr.spec.yaml_source import Document
 
@@ -41,6 +42,35 @@ def check_proof_fields(
     yield from _duplicate_problems(document, ("cross_checks",), raw.get("cross_checks"))
     yield from _repo_problems(document, raw.get("cross_checks"), repos)
     yield from _owner_problems(document, raw.get("contracts"), names)
+
+
+def check_product(document: Document) -> Iterable[Problem]:
+    """`structure` has the fields of the feature's `product`, all of them and no others."""
+    raw = document.value
+    structure = raw.get("structure")
+    if not isinstance(structure, dict):
+        return
+    products = [product.value for product in Product]
+    product = raw.get("product")
+    if product is None:
+        hint = f"write `product:` with one of {', '.join(products)}"
+        yield document.make_problem(("structure",), "needs a `product`", hint, at_key=True)
+    if product not in products:
+        return
+    needed = PARTS[Product(product)]
+    known = {name for names in PARTS.values() for name in names}
+    for name in structure:
+        if name in known and name not in needed:
+            message = f"a {product} has no `{name}`"
+            hint = f"its structure has {' and '.join(f'`{word}`' for word in needed)}"
+            yield document.make_problem(("structure", name), message, hint, at_key=True)
+    for name in needed:
+        if name not in structure:
+            message = f"a {product} needs `{name}` in its structure"
+            yield document.make_problem(("structure",), message, None, at_key=True)
+        elif structure[name] == []:
+            hint = "name at least one, or leave `structure` out"
+            yield document.make_problem(("structure", name), "is empty", hint)
 
 
 def check_ports(document: Document, section: str, cell: Cell) -> Iterable[Problem]:

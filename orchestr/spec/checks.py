@@ -52,18 +52,20 @@ class CrossCheck:
 class Contract:
     """A path (gitignore pattern) that only the cell ``owner`` may change."""
 
-    path: Annotated[fields.Pattern, Doc(example="src/api/**")]
-    owner: Annotated[fields.Text, Doc(example="my-cell")]
+    path: Annotated[fields.Pattern, Doc("a gitignore pattern", "src/api/**")]
+    owner: Annotated[fields.Text, Doc("the cell that may change it", "my-cell")]
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
     """An agent that reads and judges. Model and timeout None mean the agent's own."""
 
-    agent: Annotated[fields.Word, Doc(example="my-agent")]
-    name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the agent's name, numbered")]
-    model: fields.Word | None = None
-    timeout: fields.Duration | None = None
+    agent: Annotated[fields.Word, Doc("an entry of [agents.*]", "my-agent")]
+    name: Annotated[
+        fields.Label, MayBeLeftOut(), Doc("default: the agent's name, numbered", "security")
+    ]
+    model: Annotated[fields.Word | None, Doc("passed to the agent", "my-model")] = None
+    timeout: Annotated[fields.Duration | None, Doc("of one review", "10m")] = None
 
 
 TEST_KINDS = frozenset(("pytest", "junit", "tests"))  # they know tests by name
@@ -83,9 +85,9 @@ def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
 class RepairRounds:
     """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened."""
 
-    checks: fields.Rounds = 4
-    reviews: fields.Rounds = 3
-    follow: fields.Rounds = 3
+    checks: Annotated[fields.Rounds, Doc("after red checks")] = 4
+    reviews: Annotated[fields.Rounds, Doc("after blockers of reviewers")] = 3
+    follow: Annotated[fields.Rounds, Doc("after the pull request opened")] = 3
 
 
 ANYWHERE = StandsIn("cell", "defaults", "feature")
@@ -99,17 +101,28 @@ class ProofRequirements:
     """
 
     checks: Annotated[
-        tuple[CheckDef, ...], Doc("must be green; `none` states that there are none")
+        tuple[CheckDef, ...],
+        Doc(
+            "must be green; `none` states that there are none",
+            [{"kind": "command", "run": ["make", "test"]}],
+        ),
     ] = ()
-    screenshots: Annotated[tuple[CheckDef, ...], Doc("pictures for the reviewers")] = ()
-    reviewers: Annotated[tuple[Reviewer, ...], Doc("agents that read and judge")] = ()
+    screenshots: Annotated[
+        tuple[CheckDef, ...],
+        Doc("pictures for the reviewers", [{"kind": "command", "run": ["make", "shots"]}]),
+    ] = ()
+    reviewers: Annotated[
+        tuple[Reviewer, ...], Doc("agents that read and judge", [{"agent": "my-agent"}])
+    ] = ()
     review_rule: Annotated[
         ReviewRule, Doc("how many reviewers must see a blocker for it to count")
     ] = ReviewRule.ANY
-    repair: Annotated[RepairRounds, ANYWHERE, OnlyForAgents()] = RepairRounds()
-    approve: Annotated[fields.Gates, ANYWHERE, Doc("where a person must say yes")] = ()
+    repair: Annotated[
+        RepairRounds, ANYWHERE, OnlyForAgents(), Doc("rounds of repair, 0 for none", {"checks": 2})
+    ] = RepairRounds()
+    approve: Annotated[fields.Gates, ANYWHERE, Doc("where a person must say yes", ["publish"])] = ()
     shared_paths: Annotated[
-        tuple[fields.Pattern, ...], Doc("may be changed beside `owned_paths`")
+        tuple[fields.Pattern, ...], Doc("may be changed beside `owned_paths`", ["go.mod"])
     ] = ()
     allow_partial: Annotated[
         bool, Doc("open a pull request labelled partial although something stayed red")

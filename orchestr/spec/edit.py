@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from orchestr.errors import OrchestrError, SpecError
@@ -22,13 +23,20 @@ class CannotAppend(OrchestrError):
 
 
 def append_todo(
-    data: bytes, name: str, cell: str, line: str, agents: Collection[str] | None
+    data: bytes,
+    name: str,
+    cell: str,
+    line: str,
+    agents: Collection[str] | None,
+    root: Path | None = None,
 ) -> bytes:
     """The spec with ``line`` at the end of the todo of ``cell``; unchanged if it is there.
 
+    ``root`` is the workspace, for files that the spec takes in.
+
     Raises CannotAppend, SpecError when the spec itself is wrong.
     """
-    before, _ = compile_spec(data, name, "", agents)
+    before, _ = compile_spec(data, name, "", agents, root)
     todo = next((c.todo for c in before.cells if c.name == cell), None)
     if todo is None:
         raise CannotAppend(f"{name} has no cell {cell}")
@@ -42,7 +50,7 @@ def append_todo(
                            hint=hint)  # fmt: skip
     changed = text.encode()
     try:
-        after, _ = compile_spec(changed, name, "", agents)
+        after, _ = compile_spec(changed, name, "", agents, root)
     except SpecError as error:
         raise CannotAppend(f"{name} could not be read with the new line: {error}",
                            hint=hint) from None  # fmt: skip

@@ -14,6 +14,7 @@ from orchestr.spec.yaml_source import EMPTY
 
 NATIVE = "orchestr/v1"
 OPENTDF = "opentdf.io/v1alpha1"
+NO_CELL = "a feature needs at least one cell"
 
 
 def describe_error(
@@ -77,7 +78,7 @@ def write_flow(value: Any) -> str:
 
 def _describe_too_short(last: str | int) -> tuple[str, str | None]:
     if last in ("cells", "repos"):
-        return "a feature needs at least one cell", None
+        return NO_CELL, None
     return "is empty", "name at least one"
 
 

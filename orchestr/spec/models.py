@@ -25,6 +25,46 @@ from orchestr.spec.yaml_source import Document
 
 __all__ = ["NATIVE", "OPENTDF", "form_of", "validate_document"]
 
+# What `orchestr.spec.document` fills in before anything is validated: here for the JSON schema and
+# for the nearest name of an unknown field.
+EXPANDED = {
+    "vars": (
+        dict[str, Any] | None,
+        Field(
+            None,
+            description="texts by name, for `${name}` in the texts of this spec",
+            examples=[{"mechanism": "mlkem"}],
+        ),
+    ),
+    "include": (
+        str | list[str] | None,
+        Field(
+            None,
+            description="files whose cells, defaults and vars are added; relative to this file",
+            examples=["parts/sdks.yaml", ["parts/sdks.yaml", "parts/defaults.yaml"]],
+        ),
+    ),
+    "extends": (
+        str | None,
+        Field(
+            None,
+            description="a file whose fields hold where this one says nothing else",
+            examples=["parts/base.yaml"],
+        ),
+    ),
+}
+MATRIX = {
+    "for_": (
+        dict[str, list[Any]] | None,
+        Field(
+            None,
+            alias="for",
+            description="one cell for each value of `${axis}`; of several axes, for each pair",
+            examples=[{"lang": ["java", "web", "go"]}],
+        ),
+    ),
+}
+
 
 def _fields_at(place: str) -> dict[str, Any]:
     """The fields of a part of the file, from all records that may have some there."""
@@ -42,7 +82,7 @@ def _make_model(name: str, description: str, fields: Mapping[str, Any]) -> type[
     return model
 
 
-_CELL = _fields_at("cell")
+_CELL = {**_fields_at("cell"), **MATRIX}
 _OPENTDF_CELL = {name: field for name, field in _CELL.items() if name != "repo"}
 
 Metadata = _make_model("Metadata", "Who the feature is.", _fields_at("metadata"))
@@ -53,7 +93,13 @@ NativeCell = _make_model("NativeCell", "A cell of `cells:`.", _CELL)
 OpentdfCell = _make_model(
     "OpentdfCell",
     "A cell of `repos:`; only the key `tests` may leave `path` out.",
-    {**_OPENTDF_CELL, "path": (RepoName | None, None)},
+    {
+        **_OPENTDF_CELL,
+        "path": (
+            RepoName | None,
+            Field(None, description="the repository's name", examples=["java-sdk"]),
+        ),
+    },
 )
 
 
@@ -61,13 +107,27 @@ def _make_form(
     name: str, description: str, version: str, section: str, cell: type[StrictModel]
 ) -> type[StrictModel]:
     example = {"repo" if section == "cells" else "path": "my-repository", "todo": ["..."]}
-    cells = Field(min_length=1, examples=[{"my-cell": example}])
+    cells = Field(min_length=1, description="the cells by name", examples=[{"my-cell": example}])
     fields = {
-        "kind": (Literal["Feature"], Field(examples=["Feature"])),
-        "metadata": (Metadata, Field(examples=[{"name": "my-feature"}])),
-        "defaults": (Defaults, Field(default_factory=Defaults)),
+        "kind": (Literal["Feature"], Field(description="always `Feature`", examples=["Feature"])),
+        "metadata": (
+            Metadata,
+            Field(description="who the feature is", examples=[{"name": "my-feature"}]),
+        ),
+        "defaults": (
+            Defaults,
+            Field(
+                default_factory=Defaults,
+                description="what holds for every cell that does not say otherwise",
+                examples=[{"timeout": "30m"}],
+            ),
+        ),
         **_fields_at("feature"),
-        "apiVersion": (Literal[version], Field(examples=[version])),
+        **EXPANDED,
+        "apiVersion": (
+            Literal[version],
+            Field(description="the form of this file", examples=[version]),
+        ),
         section: (dict[CellName, cell], cells),  # type: ignore[valid-type]
     }
     return _make_model(name, description, fields)

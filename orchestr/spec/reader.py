@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestr.errors import Problem, SpecError
+from orchestr.files import read_file
 from orchestr.spec import cache as compiled_specs
 from orchestr.spec.declare import OnlyForAgents, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES
@@ -78,12 +79,23 @@ def read_feature(
     key = compiled_specs.cache_key(name, digest, agents)
     if cache is not None:
         known = compiled_specs.load(cache, name, key)
-        if known is not None:
+        if known is not None and _has_same_parts(known[0], root):
             return known
-    result = compile_spec(data, name, digest, agents)
+    result = compile_spec(data, name, digest, agents, root)
     if cache is not None:
         compiled_specs.save(cache, name, key, result)
     return result
+
+
+def _has_same_parts(feature: Feature, root: Path) -> bool:
+    """Whether the files that a compiled spec took in are what they were."""
+    for name, digest in feature.parts:
+        try:
+            if hashlib.sha256(read_file(root / name)).hexdigest() != digest:
+                return False
+        except OSError:
+            return False
+    return True
 
 
 def read_all_specs(settings: SpecSettings) -> SpecSet:
@@ -142,13 +154,40 @@ def spec_files(folder: Path) -> list[Path]:
     return [p for p in found if p.suffix in (".yaml", ".yml") and not p.name.startswith(".")]
 
 
-def compile_spec(
-    data: bytes, name: str, digest: str, agents: Collection[str] | None
-) -> tuple[Feature, tuple[Problem, ...]]:
-    """Parse and check the bytes of a spec, without a cache. Raises SpecError."""
-    from orchestr.spec import models, references, yaml_source
+def list_part_files(path: Path, root: Path) -> list[Path]:
+    """The files that a spec takes in, as far as they can be read. ``root``: the workspace.
 
-    parsed = yaml_source.parse(name, data)
+    YAML is loaded only for a spec that may name some.
+    """
+    try:
+        data = path.read_bytes()
+        if b"include" not in data and b"extends" not in data:
+            return []
+        from orchestr.spec.parts import PartReader
+        from orchestr.spec.yaml_source import Source
+
+        reader = PartReader(Source(_relative_name(path, root), data), root)
+        reader.read()
+    except (OSError, SpecError):
+        return []
+    return [root / part for part in reader.parts]
+
+
+def compile_spec(
+    data: bytes,
+    name: str,
+    digest: str,
+    agents: Collection[str] | None,
+    root: Path | None = None,
+) -> tuple[Feature, tuple[Problem, ...]]:
+    """Parse and check the bytes of a spec, without a cache. Raises SpecError.
+
+    Files that it takes in are read below ``root``, the workspace.
+    """
+    from orchestr.spec import models, references
+    from orchestr.spec.document import read_document
+
+    parsed = read_document(name, data, root)
     model, found = models.validate_document(parsed)
     section = "cells"
     if isinstance(parsed.value, dict) and models.form_of(parsed.value) is models.OpentdfFeature:
@@ -157,10 +196,26 @@ def compile_spec(
     if model is not None:
         feature, more = _make_feature(model, parsed, name, digest)
         found += more
-    found = sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column))
+    found = sorted(dict.fromkeys(found), key=lambda p: (p.spec != "", p.file, p.line, p.column))
+    if parsed.is_expanded:
+        found = _drop_echoes(found, parsed.problems)
     if model is None or any(p.severity == "error" for p in found):
         raise SpecError(found)
     return feature, tuple(found)
+
+
+def _drop_echoes(found: list[Problem], first: Collection[Problem]) -> list[Problem]:
+    """Each fault of a matrix once, although all its cells have it; and where a reference leads
+    nowhere, or a matrix makes no cells (``first``), nothing about what is left there."""
+    from orchestr.spec.error_messages import NO_CELL
+
+    known = {(p.file, p.line, p.column) for p in first if p.severity == "error"}
+    left: dict[tuple[str, int, int, str], Problem] = {}
+    for problem in found:
+        place = (problem.file, problem.line, problem.column)
+        if problem in first or (place not in known and not (known and problem.message == NO_CELL)):
+            left.setdefault((*place, problem.message), problem)
+    return list(left.values())
 
 
 def _make_feature(
@@ -189,6 +244,7 @@ def _make_feature(
         "cross_checks": crossed,
         "path": name,
         "digest": digest,
+        "parts": document.parts,
     }
     return Feature(**{"title": values["name"], **values, **made}), problems
 

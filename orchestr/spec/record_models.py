@@ -72,7 +72,7 @@ def _build_model(record: Any, without: str) -> type[RecordModel]:
             name = _attribute_name(field.name)
             fields[name] = _model_field(types[field.name], field, name)
     if kind is not None:
-        fields["kind"] = (Literal[kind], ...)
+        fields["kind"] = (Literal[kind], Field(..., description="what sort of check it is"))
     title = record.__name__ if kind is None else "".join(map(str.title, kind.split("_")))
     model = create_model(title, __base__=RecordModel, **fields)
     model.__doc__ = inspect.getdoc(record)

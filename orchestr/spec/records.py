@@ -16,6 +16,7 @@ from orchestr.spec import fields
 from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
 from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
+from orchestr.spec.product import Product, Statements, Structure
 from orchestr.spec.pull_request import NO_OPTIONS, PullRequestOptions
 
 NOWHERE = StandsIn()
@@ -34,33 +35,46 @@ class Cell:
 
     name: Annotated[fields.CellName, NOWHERE]  # the key of the mapping
     repo: Annotated[fields.RepoName, Doc("the repository's name", "my-repository")]
-    branch: Annotated[fields.BranchName, MayBeLeftOut(), Doc("default: <key>-<cell>")]
+    branch: Annotated[fields.BranchName, MayBeLeftOut(), Doc("default: <key>-<cell>", "ABC-1-api")]
     todo: Annotated[
-        tuple[fields.Text, ...], TextItems(), Doc("what the agent shall do, one text each")
+        tuple[fields.Text, ...],
+        TextItems(),
+        Doc("what the agent shall do, one text each", ["Add the key type"]),
     ] = ()
     depends_on: Annotated[
-        fields.UniqueTexts, Doc("cells of this file whose code must be there first")
+        fields.UniqueTexts, Doc("cells of this file whose code must be there first", ["proto"])
     ] = ()
     action: Annotated[Action, MayBeLeftOut(), Doc("`push`: no agent works")] = Action.AGENT
-    title: Annotated[fields.Line | None, Doc("one line for the pull request")] = None
+    title: Annotated[
+        fields.Line | None, Doc("one line for the pull request", "Add the key type")
+    ] = None
     base: Annotated[
-        fields.BaseName | None, IN_DEFAULTS, Doc("branch, tag or commit that the work starts from")
+        fields.BaseName | None,
+        IN_DEFAULTS,
+        Doc("branch, tag or commit that the work starts from", "main"),
     ] = None
     track_base: Annotated[
         bool, IN_DEFAULTS, Doc("whether a moved base makes the cell run again")
     ] = False
     agent: Annotated[
-        fields.Word | None, IN_DEFAULTS, OnlyForAgents(), Doc("an entry of [agents.*]")
+        fields.Word | None, IN_DEFAULTS, OnlyForAgents(), Doc("an entry of [agents.*]", "my-agent")
     ] = None
     model: Annotated[
-        fields.Word | None, IN_DEFAULTS, OnlyForAgents(), Doc("passed to the agent")
+        fields.Word | None, IN_DEFAULTS, OnlyForAgents(), Doc("passed to the agent", "my-model")
     ] = None
-    timeout: Annotated[fields.Duration | None, IN_DEFAULTS, OnlyForAgents()] = None
-    idle_timeout: Annotated[fields.Duration | None, IN_DEFAULTS, OnlyForAgents()] = None
+    timeout: Annotated[
+        fields.Duration | None, IN_DEFAULTS, OnlyForAgents(), Doc("of an attempt", "30m")
+    ] = None
+    idle_timeout: Annotated[
+        fields.Duration | None, IN_DEFAULTS, OnlyForAgents(), Doc("of an attempt's silence", "10m")
+    ] = None
     owned_paths: Annotated[
-        tuple[fields.Pattern, ...], Doc("gitignore patterns; changes outside are refused")
+        tuple[fields.Pattern, ...],
+        Doc("gitignore patterns; changes outside are refused", ["src/**"]),
     ] = ()
-    phases: Annotated[fields.Phases, IN_DEFAULTS] = (
+    phases: Annotated[
+        fields.Phases, IN_DEFAULTS, Doc("what is done, in this order", ["implement", "check"])
+    ] = (
         Phase.IMPLEMENT,
         Phase.CHECK,
         Phase.REVIEW,
@@ -71,10 +85,13 @@ class Cell:
         bool, Doc("take a branch or pull request that names no cell as this one's")
     ] = False
     was: Annotated[
-        fields.CellName | None, Doc("the cell's former name: what was built under it is kept")
+        fields.CellName | None,
+        Doc("the cell's former name: what was built under it is kept", "old-name"),
     ] = None
     pull_request: Annotated[
-        PullRequestOptions, IN_DEFAULTS, Doc("labels, people and milestone of its pull request")
+        PullRequestOptions,
+        IN_DEFAULTS,
+        Doc("labels, people and milestone of its pull request", {"labels": ["sdk"]}),
     ] = NO_OPTIONS
 
     @property
@@ -94,33 +111,51 @@ class Feature:
     """What one spec file describes. ``key`` is the Jira key, else the name.
 
     ``cells`` stand in the order of the file. ``path`` is the spec file, relative to the
-    workspace. ``digest`` is the sha256 of its bytes.
+    workspace. ``digest`` is the sha256 of its bytes; ``parts`` are the files that it takes in, each
+    with the sha256 of its bytes.
     """
 
-    name: Annotated[fields.FeatureName, IN_METADATA, Doc(example="my-feature")]
+    name: Annotated[fields.FeatureName, IN_METADATA, Doc("unique in the workspace", "my-feature")]
     key: Annotated[str, NOWHERE]
-    title: Annotated[fields.Line, IN_METADATA, MayBeLeftOut(), Doc("default: the name")]
+    title: Annotated[
+        fields.Line,
+        IN_METADATA,
+        MayBeLeftOut(),
+        Doc("one line for people; default: the name", "Keys that last"),
+    ]
     cells: Annotated[tuple[Cell, ...], NOWHERE]
     jira: Annotated[
-        fields.Key | None, IN_METADATA, Doc("key for branch names; else the name is used")
+        fields.Key | None, IN_METADATA, Doc("key for branch names; else the name is used", "ABC-1")
     ] = None
-    created: Annotated[fields.Line | None, IN_METADATA, Doc("a date, for people")] = None
+    created: Annotated[fields.Line | None, IN_METADATA, Doc("a date, for people", "2026-05-18")] = (
+        None
+    )
     scenarios: Annotated[
         tuple[fields.Line, ...],
         TextItems(),
-        Doc("acceptance scenarios, for prompts and pull requests"),
+        Doc(
+            "acceptance scenarios, for prompts and pull requests",
+            ["a key made by Java is read by Go"],
+        ),
     ] = ()
     delivery: Annotated[Delivery, Doc("`merge`: `run` lands the feature at its end")] = Delivery.PR
     cross_checks: Annotated[
-        tuple[CrossCheck, ...], Doc("checks on the merge of all cell heads of a repository")
+        tuple[CrossCheck, ...],
+        Doc(
+            "checks on the merge of all cell heads of a repository",
+            [{"kind": "command", "repo": "app", "run": ["make", "test"]}],
+        ),
     ] = ()
-    contracts: Annotated[tuple[Contract, ...], Doc("paths that only one cell may change")] = ()
+    contracts: Annotated[
+        tuple[Contract, ...],
+        Doc("paths that only one cell may change", [{"path": "api/**", "owner": "api"}]),
+    ] = ()
     path: Annotated[str, NOWHERE] = ""
     digest: Annotated[str, NOWHERE] = ""
     was: Annotated[
         fields.FeatureName | None,
         IN_METADATA,
-        Doc("the feature's former name: what was built under it is kept"),
+        Doc("the feature's former name: what was built under it is kept", "old-name"),
     ] = None
     type: Annotated[
         fields.CommitType | None,
@@ -130,6 +165,24 @@ class Feature:
     siblings_in_ci: Annotated[
         bool, Doc("`true`: each pull request names those of the other repositories for its CI")
     ] = False
+    parts: Annotated[tuple[tuple[str, str], ...], NOWHERE] = ()
+    intent: Annotated[
+        fields.Text | None, Doc("why the feature is wanted, for agents", "Keys outlive quantum.")
+    ] = None
+    product: Annotated[Product | None, Doc("what kind of thing it makes or changes", "cli")] = None
+    structure: Annotated[
+        Structure | None,
+        Doc(
+            "what of the product can be seen from outside; its fields follow from `product`",
+            {"entrypoint": "keys", "commands": [{"name": "keys list"}]},
+        ),
+    ] = None
+    done_means: Annotated[
+        Statements, Doc("what holds when it is done", ["a key made by Java is read by Go"])
+    ] = ()
+    non_goals: Annotated[
+        Statements, Doc("what is not part of it", ["hybrid keys", "a migration of old keys"])
+    ] = ()
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""

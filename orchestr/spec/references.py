@@ -79,6 +79,7 @@ def check_document(
     found += _role_problems(document, section, cells)
     repos = {cell.repo for cell in cells if cell.repo}
     found += check_references.check_proof_fields(document, section, repos, agents)
+    found += check_references.check_product(document)
     if agents is not None:
         found += _agent_problems(document, section, cells, agents)
     return found

@@ -18,6 +18,9 @@ from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, SpecSettings, read_all_specs, read_feature, spec_files
 from orchestr.spec.records import Feature
 
+_REFERENCE = r"\$\{[a-z][A-Za-z0-9_.-]*\}"
+CELL_NAMES = f"^([a-z]|{_REFERENCE})([a-z0-9-]|{_REFERENCE})*$"
+
 
 class RepoChecks(Protocol):
     """The checks that the settings give a repository."""
@@ -74,6 +77,27 @@ def validate_specs(
     return _make_report(settings, chosen)
 
 
+def expand_specs(settings: ValidationSettings, features: Sequence[Feature]) -> str:
+    """Specs as YAML, as they are read: nothing taken in, no variables, no matrices.
+
+    Several are documents after each other, each below a comment that names its file.
+    """
+    import yaml
+
+    from orchestr.spec.document import read_document
+
+    root = settings.workspace.root
+    texts = []
+    for feature in features:
+        value = read_document(feature.path, (root / feature.path).read_bytes(), root).value
+        first = ("apiVersion", "kind", "metadata", "defaults")
+        value = {name: value[name] for name in dict.fromkeys([*first, *value]) if name in value}
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+        names = ", ".join([feature.path, *(name for name, _ in feature.parts)])
+        texts.append(f"# {names}\n{text}")
+    return "---\n".join(texts)
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a spec, in either form (draft 2020-12).
 
@@ -87,23 +111,56 @@ def json_schema() -> dict[str, Any]:
     references, schema = models_json_schema([(form, "validation") for form in forms])
     definitions = schema["$defs"]
     for form, section in ((NativeFeature, "cells"), (OpentdfFeature, "repos")):
-        cells = definitions[form.__name__]["properties"][section]
-        cells["propertyNames"] = {"pattern": "^[a-z][a-z0-9-]*$", "maxLength": 100}
+        whole = definitions[form.__name__]
+        cells = whole["properties"][section]
+        by_name = cells.pop("patternProperties", {})  # the names of a matrix are others
+        cells["additionalProperties"] = next(
+            iter(by_name.values()), cells.get("additionalProperties")
+        )
+        cells["propertyNames"] = {"pattern": CELL_NAMES, "maxLength": 100}
+        cell = cells["additionalProperties"]["$ref"].rpartition("/")[2]
+        whole |= _needed_fields(section, whole.pop("required"), definitions[cell])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "orchestr feature spec",
         "oneOf": [references[form, "validation"] for form in forms],
-        "$defs": _without_null(definitions),
+        "$defs": add_examples(without_null(definitions)),
     }
 
 
-def _without_null(schema: Any) -> Any:
+def add_examples(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Give the fields an example that have none and whose type names one: a choice, a flag."""
+    for model in definitions.values():
+        for field in model.get("properties", {}).values():
+            known = [*field.get("enum", []), *([field["const"]] if "const" in field else [])]
+            if field.get("type") == "boolean":
+                known = [True]
+            elif not known and field.get("default") is not None:
+                known = [field["default"]]
+            if known:
+                field.setdefault("examples", known)
+    return definitions
+
+
+def _needed_fields(section: str, names: list[str], cell: dict[str, Any]) -> dict[str, Any]:
+    """What must be in a file: nothing that its base has, no cells where an include has some."""
+    of_cells = {"additionalProperties": {"required": cell.pop("required", [])}}
+    whole = {"required": names, "properties": {section: of_cells}}
+    added = {**whole, "required": [name for name in names if name != section]}
+    has_include = {"required": ["include"]}
+    return {
+        "if": {"required": ["extends"]},
+        "else": {"if": has_include, "then": added, "else": whole},
+    }
+
+
+def without_null(schema: Any) -> Any:
     """Leaving a field out is the only way to say nothing: the reader refuses empty values."""
     if isinstance(schema, list):
-        return [_without_null(item) for item in schema]
+        return [without_null(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    result = {key: _without_null(value) for key, value in schema.items()}
+    result = {key: without_null(value) for key, value in schema.items()}
     choices = result.get("anyOf", [])
     if {"type": "null"} in choices:
         left = [choice for choice in choices if choice != {"type": "null"}]
@@ -141,8 +198,8 @@ def _read_named_spec(
 def _part_of_file(everything: SpecSet, features: dict[str, Feature], file: str) -> SpecSet:
     return SpecSet(
         features,
-        tuple(p for p in everything.problems if p.file == file),
-        tuple(p for p in everything.warnings if p.file == file),
+        tuple(p for p in everything.problems if p.spec_file == file),
+        tuple(p for p in everything.warnings if p.spec_file == file),
     )
 
 
@@ -192,7 +249,7 @@ def _warn_of_cells(
     """A warning at the first of the cells."""
     root = settings.workspace.root
     (place,) = locate_cell_fields(root, feature.path, [cells[:1]], at_key=True)
-    return Problem(feature.path, *place, "", message, hint, "warning")
+    return Problem(*place, "", message, hint, "warning")
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ everything that is not empty stays text: it is meant for people.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -25,6 +25,8 @@ import yaml
 from orchestr.errors import Problem, SpecError
 from orchestr.spec.declare import TextItems, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
+from orchestr.spec.places import Place, field_name, make_problem_at, place_of
+from orchestr.spec.product import Route
 from orchestr.spec.records import Cell, Feature
 from orchestr.spec.split_texts import SplitText, find_split_texts
 from orchestr.spec.syntax_hints import NEEDS_QUOTES, explain_syntax_error
@@ -40,7 +42,7 @@ Path_ = tuple[str | int, ...]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-_TEXT_LISTS = frozenset(list_marked_fields(TextItems, Feature, Cell))
+_TEXT_LISTS = frozenset(list_marked_fields(TextItems, Feature, Cell, Route))
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?[0-9]{1,17}\.[0-9]{0,17}", re.ASCII)
 # What YAML does not allow in a stream, by name, so that we can give line and column.
@@ -48,17 +50,21 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\ud
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
 
 
-class Document:
-    """A parsed file: its ``value`` and where each part of it stands."""
+class Source:
+    """The text of one file as YAML's nodes, before its values are read.
 
-    def __init__(self, file: str, text: str) -> None:
+    Raises SpecError when there is no single document in it.
+    """
+
+    def __init__(self, file: str, data: bytes) -> None:
         self.file = file
-        self.problems: list[Problem] = []
-        self._lines = _BREAK.split(text)
-        self._index: dict[int, dict[Hashable, tuple[Any, Any]]] = {}
-        self._root = _compose_tree(file, text, self._lines)
-        self.value = self._build_value(self._root, (), False)
-        self.problems += map(self._describe_split, find_split_texts(self._root, self._lines))
+        text = _decode_text(file, data)
+        self.lines = _BREAK.split(text)
+        self.root = _compose_tree(file, text, self.lines)
+
+    def list_split_texts(self) -> list[Problem]:
+        """A warning for each text that a comma cut in two."""
+        return [self._describe_split(found) for found in find_split_texts(self.root, self.lines)]
 
     def _describe_split(self, found: SplitText) -> Problem:
         line, column = found.mark.line + 1, found.mark.column + 1
@@ -68,6 +74,36 @@ class Document:
         if found.whole:
             hint = f"if it is one text, quote it: {found.whole}"
         return Problem(self.file, line, column, field_name(found.path), message, hint, "warning")
+
+
+class Document:
+    """A parsed file: its ``value`` and where each part of it stands.
+
+    ``root`` is the node of the whole. ``lines`` are those of each file that nodes are from;
+    ``file`` is the one whose nodes have YAML's own marks. ``problems`` are known already. ``parts``
+    are the other files, each with the sha256 of its bytes; ``is_expanded`` says that one place in a
+    file may have become several values.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        root: Any,
+        lines: Mapping[str, Sequence[str]],
+        problems: Iterable[Problem] = (),
+        *,
+        parts: tuple[tuple[str, str], ...] = (),
+        is_expanded: bool = False,
+    ) -> None:
+        self.file = file
+        self.parts = parts
+        self.is_expanded = is_expanded
+        self.problems: list[Problem] = []
+        self._lines = lines
+        self._index: dict[int, dict[Hashable, tuple[Any, Any]]] = {}
+        self._root = root
+        self.value = self._build_value(self._root, (), False)
+        self.problems += problems
 
     def make_problem(
         self,
@@ -79,11 +115,11 @@ class Document:
         severity: str = "error",
     ) -> Problem:
         """A problem at the value of ``path`` (or at its key), else at its nearest parent."""
-        line, column = self.find_place(path, at_key=at_key)
-        return Problem(self.file, line, column, field_name(path), message, hint, severity)
+        place = self.find_place(path, at_key=at_key)
+        return make_problem_at(place, self.file, path, message, hint, severity)
 
-    def find_place(self, path: Sequence[str | int], *, at_key: bool = False) -> tuple[int, int]:
-        """Line and column, from 1, of a value, of its key, or of the nearest parent's."""
+    def find_place(self, path: Sequence[str | int], *, at_key: bool = False) -> Place:
+        """The place of a value, of its key, or of the nearest parent."""
         node, mark = self._root, self._root.start_mark
         for depth, step in enumerate(path):
             children = self._children_of(node)
@@ -96,7 +132,7 @@ class Document:
             if isinstance(child, yaml.ScalarNode) and not child.value and key is not None:
                 mark = key.start_mark
             node = child
-        return mark.line + 1, mark.column + 1
+        return place_of(mark, self.file)
 
     def comment_after(self, path: Sequence[str | int]) -> str | None:
         """The ``#word`` that cut off a plain text, as in ``- Fix issue #12`` (it is a comment)."""
@@ -108,7 +144,8 @@ class Document:
             node = children[step][1]
         if not isinstance(node, yaml.ScalarNode) or node.style:
             return None
-        rest = self._lines[node.end_mark.line][node.end_mark.column :]
+        lines = self._lines[place_of(node.end_mark, self.file).file]
+        rest = lines[node.end_mark.line][node.end_mark.column :]
         match = re.match(r"\s+(#\S.*)", rest)
         return match[1] if match else None
 
@@ -134,28 +171,27 @@ class Document:
             texts = bool(path) and path[-1] in _TEXT_LISTS
             return [self._build_value(item, (*path, i), texts) for i, item in enumerate(node.value)]
         table: dict[str, Any] = {}
-        first: dict[str, int] = {}
+        first: dict[str, Any] = {}
         for key, value in node.value:
-            line, column = key.start_mark.line + 1, key.start_mark.column + 1
             if not isinstance(key, yaml.ScalarNode):
-                self._add_problem(
-                    line, column, path, "a key must be a text, not a list or a mapping"
-                )
+                self._add_problem(key, path, "a key must be a text, not a list or a mapping")
                 continue
             name = key.value
             if key.tag == f"{_TAG}merge":
                 hint = "write the fields out, or use `defaults:` for what all cells share"
-                self._add_problem(line, column, path, "merge keys (`<<`) are not read", hint)
+                self._add_problem(key, path, "merge keys (`<<`) are not read", hint)
             elif name in first:
-                message = f"key {quote_value(name)} is here twice, first in line {first[name]}"
-                self._add_problem(
-                    line, column, (*path, name), message, "remove or rename one of them"
+                here, before = (place_of(k.start_mark, self.file) for k in (key, first[name]))
+                other = f" of {before.file}" if before.file != here.file else ""
+                message = (
+                    f"key {quote_value(name)} is here twice, first in line {before.line}{other}"
                 )
+                self._add_problem(key, (*path, name), message, "remove or rename one of them")
             else:
-                first[name] = line
+                first[name] = key
                 built = table[name] = self._build_value(value, (*path, name), False)
                 if built is None:
-                    self._add_problem(line, column, (*path, name), *EMPTY)
+                    self._add_problem(key, (*path, name), *EMPTY)
         return table
 
     def _read_scalar(self, node: Any, path: Path_, as_text: bool) -> Any:
@@ -175,15 +211,12 @@ class Document:
         return text
 
     def _report_bad_tag(self, node: Any, path: Path_) -> None:
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        self._add_problem(
-            line, column, path, f"unknown tag {quote_value(node.tag)}", f'{NEEDS_QUOTES} "..."'
-        )
+        message = f"unknown tag {quote_value(node.tag)}"
+        self._add_problem(node, path, message, f'{NEEDS_QUOTES} "..."')
 
-    def _add_problem(
-        self, line: int, column: int, path: Path_, message: str, hint: str | None = None
-    ) -> None:
-        self.problems.append(Problem(self.file, line, column, field_name(path), message, hint))
+    def _add_problem(self, node: Any, path: Path_, message: str, hint: str | None = None) -> None:
+        place = place_of(node.start_mark, self.file)
+        self.problems.append(make_problem_at(place, self.file, path, message, hint))
 
 
 def parse(file: str, data: bytes) -> Document:
@@ -191,18 +224,14 @@ def parse(file: str, data: bytes) -> Document:
 
     What is wrong but does not stop the reading (duplicate keys, tags) is in ``.problems``.
     """
-    return Document(file, _decode_text(file, data))
+    source = Source(file, data)
+    return make_document(source)
 
 
-def field_name(path: Sequence[str | int]) -> str:
-    """``cells.java-sdk.depends_on[0]``, with odd characters escaped."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        else:
-            text += ("." if text else "") + quote_value(step)[1:-1]
-    return text
+def make_document(source: Source) -> Document:
+    """The document of a file that takes in no others."""
+    problems = source.list_split_texts()
+    return Document(source.file, source.root, {source.file: source.lines}, problems)
 
 
 def _decode_text(file: str, data: bytes) -> str:

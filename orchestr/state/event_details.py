@@ -12,7 +12,7 @@ from typing import Any
 from orchestr.state.detail_fields import Details, Number, Text
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
-from orchestr.state.landing_details import LandKept, LandWaits
+from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 
 
 class RunStarted(Details, frozen=True, tag="run.started"):
@@ -206,9 +206,12 @@ class AttemptOpened(AgentDetails, frozen=True, tag="attempt.opened"):
 
 
 class AttemptStarted(AgentDetails, frozen=True, tag="attempt.started"):
-    """The supervisor runs, with this ``pid``."""
+    """The supervisor runs, with this ``pid``. ``version`` is its program's, ``prompt`` the SHA-256
+    of the task that it was given (`prompt.md`); both are missing in events of before."""
 
     pid: int | None = None
+    version: Text = None
+    prompt: Text = None
 
 
 class AttemptAdopted(AgentDetails, frozen=True, tag="attempt.adopted"):
@@ -332,13 +335,6 @@ class LandRepair(Details, frozen=True, tag="land.repair"):
     reason: Text = None
 
 
-class LandAllowed(Details, frozen=True, tag="land.allowed"):
-    """A person lets the feature land in spite of red cross checks; ``user`` is who."""
-
-    reason: Text = None
-    user: Text = None
-
-
 class LandingDetails(Details, frozen=True):
     """``resolved``: how conflicts on the way were resolved without an agent, `RUNG: PATH, ...`."""
 
@@ -366,13 +362,6 @@ class LandParked(Details, frozen=True, tag="land.parked"):
     state: Text = None
     reason: Text = None
     hint: Text = None
-
-
-class LandUpdate(Details, frozen=True, tag="land.update"):
-    """Its branch takes the new target in."""
-
-    old: Text = None
-    new: Text = None
 
 
 class ForgeUnreachable(Details, frozen=True, tag="forge.away"):

@@ -1,4 +1,5 @@
-"""What events about a landing that another cell holds up say (`orchestr.state.event_details`)."""
+"""What events beside a landing say: what holds it up, lets it go on, or takes it in
+(`orchestr.state.event_details`)."""
 
 from __future__ import annotations
 
@@ -19,3 +20,17 @@ class LandKept(Details, frozen=True, tag="land.kept"):
     commit: Text = None
     head: Text = None
     reason: Text = None
+
+
+class LandAllowed(Details, frozen=True, tag="land.allowed"):
+    """A person lets the feature land in spite of red cross checks; ``user`` is who."""
+
+    reason: Text = None
+    user: Text = None
+
+
+class LandUpdate(Details, frozen=True, tag="land.update"):
+    """Its branch takes the new target in."""
+
+    old: Text = None
+    new: Text = None

@@ -30,13 +30,11 @@ from orchestr.state.event_details import (
     CheckDone,
     ForgeUnreachable,
     ForgeWaits,
-    LandAllowed,
     LandDone,
     LandParked,
     LandQueue,
     LandRepair,
     LandUndone,
-    LandUpdate,
     PhaseDone,
     PhaseStarted,
     PhaseStopped,
@@ -59,7 +57,7 @@ from orchestr.state.event_details import (
 from orchestr.state.events import Event
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
-from orchestr.state.landing_details import LandKept, LandWaits
+from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 from orchestr.state.landing_transitions import apply_follow, apply_landing
 from orchestr.state.phase_marks import (
     PHASES,

@@ -12,6 +12,7 @@ from orchestr.cell.inputs import declared_inputs, phase_digest
 from orchestr.settings.records import AgentSettings
 from orchestr.spec.checks import Contract, Reviewer, ReviewRule
 from orchestr.spec.phases import Action, Phase
+from orchestr.spec.product import Product, Structure
 from orchestr.spec.pull_request import PullRequestOptions
 from tests.cell.contexts import BARE, Spec, command
 
@@ -156,6 +157,19 @@ def test_another_repository_is_named(tmp_path: Path) -> None:
     save_inputs(Spec().context(tmp_path), W)
     after = Spec().with_cell(repo="lib").context(tmp_path)
     assert "repo" in [c.field for c in input_changes(after, W)]
+
+
+def test_what_the_feature_is_for_makes_no_phase_run_again(tmp_path: Path) -> None:
+    before = Spec().context(tmp_path)
+    more = {
+        "intent": "why",
+        "product": Product.CLI,
+        "structure": Structure(entrypoint="x"),
+        "done_means": ("done",),
+        "non_goals": ("not",),
+    }
+    after = Spec().with_feature(**more).context(tmp_path)
+    assert [phase_digest(after, p) for p in Phase] == [phase_digest(before, p) for p in Phase]
 
 
 def test_every_declared_input_is_changed_by_a_test() -> None:

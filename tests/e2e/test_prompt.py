@@ -35,13 +35,15 @@ def files(folder: Path) -> dict[str, bytes | None]:
 
 
 def test_the_prompt_before_and_after_its_upstream_is_built(workspace: MakeWorkspace) -> None:
-    ws = workspace(cells=CHAIN, scenarios=["it says hello"])
+    ws = workspace(cells=CHAIN, scenarios=["it says hello"], done_means=["two\nlines"])
     ws.run("validate", code=0)
     before = files(ws.root)
     first = ws.run("prompt", "demo:b", code=0)
     assert first.stderr == "upstream a is not built yet\n"
     assert "- `a` (app): not built yet, none of its code is there\n" in first.stdout
     assert "## What to do\n- do b\n\n## What it builds on\n" in first.stdout
+    goal = "## What it is for\nIt is done when:\n- two\n  lines\n\n## Acceptance scenarios\n"
+    assert goal in first.stdout
     assert "## Acceptance scenarios\n- it says hello\n\n## House rules\n" in first.stdout
     assert "\n\n\n" not in first.stdout
     assert files(ws.root) == before  # it looked only

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -110,18 +111,24 @@ def test_the_schema_names_both_forms_and_every_field() -> None:
         {"$ref": "#/$defs/NativeFeature"},
         {"$ref": "#/$defs/OpentdfFeature"},
     ]
-    assert cell["required"] == ["repo"]
+    assert cell.keys() & {"required"} == set()  # a base may have it
     assert cell["additionalProperties"] is False
     assert sorted(cell["properties"]) == [
         "action", "adopt", "agent", "allow_partial", "allow_skipped_tests", "approve", "base",
-        "branch", "checks", "depends_on", "idle_timeout", "model", "owned_paths", "phases", "ports",
-        "pull_request", "repair", "repo", "review_rule", "reviewers", "screenshots", "shared_paths",
-        "test_first", "timeout", "title", "todo", "track_base", "was",
+        "branch", "checks", "depends_on", "for", "idle_timeout", "model", "owned_paths", "phases",
+        "ports", "pull_request", "repair", "repo", "review_rule", "reviewers", "screenshots",
+        "shared_paths", "test_first", "timeout", "title", "todo", "track_base", "was",
     ]  # fmt: skip
-    assert schema["$defs"]["OpentdfFeature"]["properties"]["repos"]["propertyNames"] == {
-        "pattern": "^[a-z][a-z0-9-]*$",
-        "maxLength": 100,
-    }
+    names = schema["$defs"]["OpentdfFeature"]["properties"]["repos"]["propertyNames"]
+    found = [
+        bool(re.match(names["pattern"], n)) for n in ("a-1", "a-${l.b}", "${l}", "A", "a_b", "")
+    ]
+    assert (found, names["maxLength"]) == ([True, True, True, False, False, False], 100)
+    native = schema["$defs"]["NativeFeature"]
+    assert native["if"] == {"required": ["extends"]}
+    whole, added = native["else"]["else"], native["else"]["then"]
+    assert whole["properties"]["cells"]["additionalProperties"] == {"required": ["repo"]}
+    assert sorted({*whole["required"]} - {*added["required"]}) == ["cells"]
     assert "null" not in str(schema)
 
 
@@ -212,7 +219,8 @@ def test_the_reference_names_every_field_and_key() -> None:
     from orchestr.spec.models import Metadata, NativeCell, NativeFeature
 
     text = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
-    fields = {*NativeCell.model_fields, *NativeFeature.model_fields, *Metadata.model_fields}
+    models = (NativeCell, NativeFeature, Metadata)
+    fields = {info.alias or name for m in models for name, info in m.model_fields.items()}
     keys = {key for section in KEYS.values() for key in section}
 
     assert [word for word in sorted(fields | keys) if word not in text] == []

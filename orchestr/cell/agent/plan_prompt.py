@@ -56,6 +56,8 @@ def render_plan_prompt(ctx: CellContext, plan: Attempt, refusal: str, facts: dic
             "## What it builds on\n" + "\n".join(map(_format_upstream, facts["upstreams"]))
         )
     parts.append("## The whole feature\n" + _format_overview(ctx))
+    if facts["feature"]["goal"]:
+        parts.append(f"## What it is for\n{facts['feature']['goal']}")
     if feature.scenarios:
         parts.append("## Acceptance scenarios\n" + _format_bullets(feature.scenarios))
     rules = [

@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestr.cell import approval
 from orchestr.cell.agent import plan_prompt
+from orchestr.cell.agent.goal import describe_goal
 from orchestr.cell.agent.prompt_template import (
     PromptTemplate,
     built_in_template,
@@ -132,6 +133,10 @@ def _feature_facts(feature: Feature) -> dict[str, Any]:
         "title": feature.title,
         "jira": feature.jira,
         "scenarios": list(feature.scenarios),
+        "goal": describe_goal(feature),
+        "intent": feature.intent or "",
+        "done_means": list(feature.done_means),
+        "non_goals": list(feature.non_goals),
         "cells": [_cell_facts(cell) for cell in feature.cells],
     }
 
@@ -282,4 +287,7 @@ EXAMPLE = Feature(
     ),
     jira="EX-1",
     scenarios=("it works",),
+    intent="People ask for it.",
+    done_means=("it works everywhere",),
+    non_goals=("a rewrite",),
 )

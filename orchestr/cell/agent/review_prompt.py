@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orchestr.cell.agent.goal import describe_goal
 from orchestr.cell.agent.run_reviewers import ReviewCase, collect_opinions
 from orchestr.cell.agent.verdict import SCHEMA, ReviewerOpinion
 from orchestr.cell.context import CellContext
@@ -101,6 +102,9 @@ def build_review_prompt(
     if cell.owned_paths:
         owned = ", ".join(f"`{path}`" for path in cell.owned_paths)
         parts.append(f"Only these paths were to be changed: {owned}.")
+    goal = describe_goal(feature)
+    if goal:
+        parts.append(f"## What the whole feature is for\n{goal}")
     if feature.scenarios:
         listed = "\n".join(f"- {name}" for name in feature.scenarios)
         parts.append(f"## Acceptance scenarios\n{listed}")

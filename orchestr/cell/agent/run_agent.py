@@ -8,6 +8,7 @@ found on disk decides what comes next, so the same call goes on after a kill at 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -34,7 +35,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.seal_results import close_seals
 from orchestr.cell.worktree.person_changes import hand_over_worktree, record_left
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
-from orchestr.files import read_json
+from orchestr.files import read_file, read_json
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
 from orchestr.spec.phases import Phase
@@ -54,6 +55,7 @@ STOPPED_BEFORE = (
     "are the same, and what you had changed is still there (`git status` shows it).\n"
 )
 NEVER = "never started"
+PROMPT = "prompt.md"  # in an agent's folder: its whole task
 UNENDED = (AttemptState.RUNNING, AttemptState.LOST)
 METER = 1.0  # s between two looks at what a running agent has taken
 POLL = 0.2  # s, while waiting for the end of a usage limit
@@ -184,7 +186,9 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         close_seals(ctx.dir)
         work.write()
         child = client.start_supervisor(folder, hold=slot)
-        _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent)
+        _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent,
+                         version=ctx.run.agent_adapter(work.agent).program_version(),
+                         prompt=digest_prompt(folder))  # fmt: skip
     else:
         _emit_work_event(ctx, EventKind.ATTEMPT_ADOPTED, work, state=str(state))
     stop = _AgentStopEvent(ctx, work)
@@ -240,6 +244,14 @@ def _transcript_session(ctx: CellContext, work: AgentWork) -> str | None:
     return tally_transcript(
         work.folder / TRANSCRIPT, ctx.run.agent_adapter(work.agent).parse_line
     ).session_id
+
+
+def digest_prompt(folder: Path) -> str | None:
+    """The SHA-256 of the task that an agent was given in ``folder``; None without one."""
+    try:
+        return hashlib.sha256(read_file(folder / PROMPT)).hexdigest()
+    except OSError:
+        return None
 
 
 def _emit_work_event(ctx: CellContext, kind: EventKind, work: AgentWork, **data: Any) -> None:

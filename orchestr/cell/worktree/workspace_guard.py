@@ -44,7 +44,7 @@ from orchestr.files import write_atomic
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.tree import is_process_alive, read_create_time
 from orchestr.settings.records import WorkspaceSettings
-from orchestr.spec.reader import spec_files
+from orchestr.spec.reader import list_part_files, spec_files
 from orchestr.state import attempts
 from orchestr.state.layout import WorkspaceLayout
 
@@ -97,10 +97,13 @@ class FileChange:
 
 
 def list_guarded_files(places: WorkspaceSettings) -> list[Path]:
-    """What says what is evidence: specs, settings, dodo.py, the template and its neighbours."""
+    """What says what is evidence: specs and the files that they take in, settings, dodo.py, the
+    template and its neighbours."""
     found = [places.root / "orchestr.toml", places.root / "dodo.py"]
     with suppress(OSError):
-        found += spec_files(places.specs)
+        specs = spec_files(places.specs)
+        found += specs
+        found += (part for spec in specs for part in list_part_files(spec, places.root))
     if places.prompt is not None:
         found.append(places.prompt)
         home = places.prompt.parent

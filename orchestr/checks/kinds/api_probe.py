@@ -50,8 +50,8 @@ STARTED_PORTS = {"PORT", "BACKEND_PORT", "FRONTEND_PORT", "ORCHESTR_PORT_0"}
 class ServiceReadiness:
     """How to know that a service answers. No ``path``: its port takes connections."""
 
-    path: UrlPath | None = None
-    timeout: Duration = 30.0
+    path: Annotated[UrlPath | None, Doc("asked until it answers", "/health")] = None
+    timeout: Annotated[Duration, Doc("how long it may take to answer", "30s")] = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +66,27 @@ class ApiProbeCheck(CheckDefinition):
     usual_timeout: ClassVar[float] = 30.0
 
     start: Annotated[Argv, Doc("the service, ended afterwards", ["make", "serve"])] = ()
-    ready: ServiceReadiness = ServiceReadiness()
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    path: Annotated[UrlPath | None, Doc(example="/health")] = None
-    url: Url | None = None
-    headers: Annotated[Pairs, Table(HeaderName, Line)] = ()
-    body: Annotated[str | None, WrittenAs(Json)] = None
-    status: Status = 200
-    json: Annotated[str | None, WrittenAs(Json), Doc("a subset of the answer")] = None
+    ready: Annotated[
+        ServiceReadiness,
+        Doc("when the service can be asked", {"path": "/health", "timeout": "10s"}),
+    ] = ServiceReadiness()
+    method: Annotated[
+        Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], Doc("of the request")
+    ] = "GET"
+    path: Annotated[
+        UrlPath | None, Doc("of the request, at the first port of the cell", "/health")
+    ] = None
+    url: Annotated[
+        Url | None, Doc("instead of `path`: a whole address", "http://127.0.0.1:${BACKEND_PORT}/v1")
+    ] = None
+    headers: Annotated[
+        Pairs, Table(HeaderName, Line), Doc("of the request", {"Accept": "text/html"})
+    ] = ()
+    body: Annotated[str | None, WrittenAs(Json), Doc("sent as JSON", {"name": "a"})] = None
+    status: Annotated[Status, Doc("that the answer must have")] = 200
+    json: Annotated[str | None, WrittenAs(Json), Doc("a subset of the answer", {"state": "ok"})] = (
+        None
+    )
 
     @classmethod
     def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:

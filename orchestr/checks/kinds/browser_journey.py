@@ -30,8 +30,8 @@ class BrowserJourneyCheck(CheckDefinition):
     kind: ClassVar[str] = "browser_journey"
     makes_screenshots: ClassVar[bool] = True
 
-    run: Annotated[Argv, Doc(example=["npx", "playwright", "test"])]
-    evidence: Annotated[Globs, Doc(example=["shots/*.png"])]
+    run: Annotated[Argv, Doc("what plays the journey", ["npx", "playwright", "test"])]
+    evidence: Annotated[Globs, Doc("the pictures that it must make", ["shots/*.png"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         from orchestr.checks.room import select_fresh_files, stamp_files

@@ -23,8 +23,8 @@ class CommandCheck(CheckDefinition):
     kind: ClassVar[str] = "command"
     makes_screenshots: ClassVar[bool] = True
 
-    run: Annotated[Argv, Doc(example=["make", "test"])]
-    exit: ExitCode = 0
+    run: Annotated[Argv, Doc("the program and its arguments", ["make", "test"])]
+    exit: Annotated[ExitCode, Doc("the exit code that it must have")] = 0
     output: Annotated[
         OutputPattern | None, Doc("a text that must be printed, or /regex/", "/[0-9]+ passed/")
     ] = None

@@ -45,7 +45,7 @@ class ImportCheck(CheckDefinition):
     kind: ClassVar[str] = "import_check"
     usual_timeout: ClassVar[float] = 60.0
 
-    module: Annotated[str, Rule(check_module), Doc(example="my_package")]
+    module: Annotated[str, Rule(check_module), Doc("the module that must import", "my_package")]
     version: Annotated[
         Annotated[str, Rule(check_version)] | None, Doc("exact, or bounds", ">=1.2,<2")
     ] = None

@@ -22,8 +22,8 @@ class JunitCheck(CheckDefinition):
 
     kind: ClassVar[str] = "junit"
 
-    run: Annotated[Argv, Doc(example=["make", "test"])]
-    reports: Annotated[Globs, Doc(example=["build/test-results/*.xml"])]
+    run: Annotated[Argv, Doc("what writes the reports", ["make", "test"])]
+    reports: Annotated[Globs, Doc("where the reports are", ["build/test-results/*.xml"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         from orchestr.checks import junit_xml

@@ -46,7 +46,7 @@ class PytestCheck(CheckDefinition):
         Annotated[str, Rule(check_selector)] | None,
         Doc("a path, a node id, or an expression for `-k`", "tests/unit"),
     ] = None
-    args: tuple[Argument, ...] = ()
+    args: Annotated[tuple[Argument, ...], Doc("further words of pytest", ["-x"])] = ()
 
     @property
     def commands(self) -> tuple[tuple[str, ...], ...]:

@@ -34,9 +34,13 @@ class Probe:
     """Where a value of an invariant comes from: a program's stdout, or the answer of a URL."""
 
     name: Annotated[str, Rule(check_probe)]
-    run: Argv = ()
-    url: Url | None = None
-    json_path: JsonPath | None = None
+    run: Annotated[Argv, Doc("a program that prints the value", ["./count.sh"])] = ()
+    url: Annotated[
+        Url | None, Doc("or an address that answers with JSON", "http://127.0.0.1:8080/stats")
+    ] = None
+    json_path: Annotated[JsonPath | None, Doc("where in the JSON the value is", "keys.count")] = (
+        None
+    )
 
     @classmethod
     def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -56,12 +60,12 @@ class StateInvariantCheck(CheckDefinition):
     kind: ClassVar[str] = "state_invariant"
     usual_timeout: ClassVar[float] = 30.0
 
-    expression: Annotated[Line, Doc(example="total == 3")]
+    expression: Annotated[Line, Doc("what must hold of the values", "total == 3")]
     probes: Annotated[
         tuple[Probe, ...],
         KeyedBy("name"),
         NotEmpty(),
-        Doc(example={"total": {"run": ["./count.sh"]}}),
+        Doc("where each value comes from", {"total": {"run": ["./count.sh"]}}),
     ]
 
     @classmethod

@@ -28,7 +28,7 @@ class TestsCheck(CheckDefinition):
     kind: ClassVar[str] = "tests"
     usual_timeout: ClassVar[float] = 300.0
 
-    run: Annotated[Argv, Doc(example=["./run-tests.sh", "--json"])]
+    run: Annotated[Argv, Doc("what prints the results as JSON lines", ["./run-tests.sh", "--json"])]
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         done = room.run_program(self.run)

@@ -38,8 +38,10 @@ class TypeCheck(CheckDefinition):
     kind: ClassVar[str] = "type_check"
     usual_timeout: ClassVar[float] = 300.0
 
-    tool: Annotated[Literal["mypy", "pyright", "basedpyright"], Doc(example="mypy")]
-    paths: tuple[Place, ...] = ()
+    tool: Annotated[Literal["mypy", "pyright", "basedpyright"], Doc("the program", "mypy")]
+    paths: Annotated[
+        tuple[Place, ...], Doc("what it looks at; default: as it is set up", ["src"])
+    ] = ()
 
     @property
     def commands(self) -> tuple[tuple[str, ...], ...]:

@@ -33,13 +33,11 @@ from orchestr.state.event_details import (
     CheckDone,
     ForgeUnreachable,
     ForgeWaits,
-    LandAllowed,
     LandDone,
     LandParked,
     LandQueue,
     LandRepair,
     LandUndone,
-    LandUpdate,
     PhaseDone,
     PhaseStarted,
     PhaseStopped,
@@ -62,7 +60,7 @@ from orchestr.state.event_details import (
 from orchestr.state.events import Event
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
-from orchestr.state.landing_details import LandKept, LandWaits
+from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 from orchestr.state.landing_transitions import describe_resolved
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad

@@ -83,18 +83,20 @@ def locate_in_spec(ctx: CellContext, field: str) -> str:
     file = ctx.run.feature.path
     steps = _parse_field_path(field)
     try:
-        from orchestr.spec import yaml_source
+        from orchestr.spec.document import read_document
 
-        found = yaml_source.parse(file, (ctx.run.layout.root / file).read_bytes())
-        best = 0
+        root = ctx.run.layout.root
+        found = read_document(file, (root / file).read_bytes(), root)
+        best = None
         for above in (("cells", ctx.cell.name), ("repos", ctx.cell.name), ("metadata",),
                       ("defaults",), ("spec", "defaults"), ("spec",), ()):  # fmt: skip
             whole = [*above, *steps]
-            line = found.find_place(whole)[0]
-            if line != found.find_place(whole[: len(above)])[0] or (not above and line > 1):
-                return f"{file}:{line}"
-            best = best or line
-        return f"{file}:{best}"
+            place = found.find_place(whole)
+            parent = found.find_place(whole[: len(above)])
+            if place[:2] != parent[:2] or (not above and place.line > 1):
+                return f"{place.file}:{place.line}"
+            best = best or place
+        return f"{best.file}:{best.line}" if best else file
     except (OrchestrError, OSError, ValueError):
         return file
 

@@ -14,7 +14,6 @@ from orchestr.state.event_details import (
     LandDone,
     LandParked,
     LandUndone,
-    LandUpdate,
     PrOpened,
     PrUpdated,
     PushDone,
@@ -23,7 +22,7 @@ from orchestr.state.event_details import (
 )
 from orchestr.state.events import Event, EventKind
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
-from orchestr.state.landing_details import LandWaits
+from orchestr.state.landing_details import LandUpdate, LandWaits
 from orchestr.state.landing_transitions import describe_resolved
 from orchestr.state.spans import parse_time
 from orchestr.state.timeline import Span, SpanKind, Timeline

@@ -56,8 +56,9 @@ def status_json(features: Sequence[FeatureStatus]) -> dict[str, Any]:
 
 
 def _feature_json(status: FeatureStatus) -> dict[str, Any]:
+    feature = status.feature
     return {
-        "name": status.feature.name,
+        "name": feature.name,
         "state": status.state.value,
         "cells": [_cell_json(status, cell.name) for cell in status.plan.cells],
         "run": status.view.run or None,
@@ -72,6 +73,10 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
              "worktree": c.worktree}
             for c in status.removed
         ],
+        "product": feature.product.value if feature.product else None,
+        "intent": feature.intent,
+        "done_means": list(feature.done_means),
+        "non_goals": list(feature.non_goals),
     }  # fmt: skip
 
 

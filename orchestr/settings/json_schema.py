@@ -1,0 +1,141 @@
+"""The JSON schema of ``orchestr.toml``, from the records' declarations (draft 2020-12).
+
+For editors. What needs more than the form of a value (agents' names, paths) only the loader knows.
+Imports pydantic, for the checks of a repository: loaded only when the schema is asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from orchestr.settings import keys
+from orchestr.settings.keys import GeneratedFiles, Key
+from orchestr.settings.records import Settings
+from orchestr.settings.sections import find_key
+from orchestr.spec.checks import CheckDef
+from orchestr.spec.declare import Doc, find_mark
+
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_FORMS: Mapping[Any, Mapping[str, Any]] = {
+    str: _TEXT,
+    Path: _TEXT,
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+}
+_DURATION = {"anyOf": [_TEXT, {"type": "integer", "exclusiveMinimum": 0}]}
+_GENERATED = {
+    "type": "object",
+    "properties": {
+        "paths": {**_TEXTS, "description": "gitignore patterns", "examples": [["api.pb.go"]]},
+        "run": {**_TEXTS, "description": "what writes them", "examples": [["make", "proto"]]},
+    },
+    "required": ["paths", "run"],
+    "additionalProperties": False,
+}
+_BY_NAME = ("repos", "agents")  # tables of tables
+_DEFAULT_AGENT = {
+    "type": "string",
+    "description": "the agent of cells that name none",
+    "examples": ["claude"],
+}
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON schema of the settings: every section and key, with its meaning and an example."""
+    from pydantic import TypeAdapter
+
+    from orchestr.spec.check_models import CheckModel
+    from orchestr.spec.validate import add_examples, without_null
+
+    checks = TypeAdapter(list[CheckModel]).json_schema()
+    definitions = checks.pop("$defs", {})
+    sections: dict[str, Any] = {}
+    for name, hint in Settings.__annotations__.items():
+        for record in (hint, *get_args(hint)):
+            if isinstance(record, type) and dataclasses.is_dataclass(record):
+                sections[name] = _section_schema(name, record, checks)
+    schema: dict[str, Any] = without_null(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "settings of a workspace",
+            "type": "object",
+            "properties": sections,
+            "additionalProperties": False,
+            "$defs": definitions,
+        }
+    )
+    add_examples(schema["$defs"])
+    return schema
+
+
+def _section_schema(section: str, record: type[Any], checks: dict[str, Any]) -> dict[str, Any]:
+    usual = {field.name: field.default for field in dataclasses.fields(record)}
+    found = {}
+    for name, hint in record.__annotations__.items():
+        key = find_key(hint)
+        if key is not None:
+            found[name] = _key_schema(hint, key, usual[name], checks)
+    table = {"type": "object", "properties": found, "additionalProperties": False}
+    if section not in _BY_NAME:
+        return table
+    if section == "agents":
+        table["required"] = ["kind"]
+        named = {"default": _DEFAULT_AGENT}
+        return {"type": "object", "properties": named, "additionalProperties": table}
+    return {"type": "object", "additionalProperties": table}
+
+
+def _key_schema(hint: Any, key: Key, usual: Any, checks: dict[str, Any]) -> dict[str, Any]:
+    doc = find_mark(hint, Doc) or Doc()
+    form = dict(_form_of(_bare_type(hint), key, checks))
+    examples = [doc.example] if doc.example is not None else _usual_examples(form, usual)
+    return {**form, "description": doc.text, "examples": examples}
+
+
+def _usual_examples(form: Mapping[str, Any], usual: Any) -> list[Any]:
+    """Of a flag its other value, of a choice all, else what holds when nothing is written."""
+    if form.get("type") == "boolean":
+        return [not usual]
+    return list(form["enum"]) if "enum" in form else [usual]
+
+
+def _form_of(bare: Any, key: Key, checks: dict[str, Any]) -> Mapping[str, Any]:
+    if key.convert is find_convert(keys.Duration):
+        return _DURATION
+    if key.convert is find_convert(keys.Size):
+        return _TEXT
+    if key.convert is find_convert(keys.Network):
+        return {"anyOf": [{"enum": list(keys.NETWORK_WORDS)}, _TEXTS]}
+    if key.choices:
+        words = {"enum": list(key.choices)}
+        return words if bare is str else {"anyOf": [_FORMS[bare], words]}
+    if get_origin(bare) is tuple:
+        item = get_args(bare)[0]
+        if item is CheckDef:
+            return checks
+        return {"type": "array", "items": _GENERATED} if item is GeneratedFiles else _TEXTS
+    if get_origin(bare) is not None and issubclass(get_origin(bare), Mapping):
+        return {"type": "object", "additionalProperties": _TEXT}
+    return _FORMS[bare]
+
+
+def find_convert(hint: Any) -> Any:
+    """The conversion of a type of `orchestr.settings.keys`."""
+    key = find_key(hint)
+    return None if key is None else key.convert
+
+
+def _bare_type(hint: Any) -> Any:
+    """A type without its marks and without None."""
+    if get_origin(hint) is Annotated:
+        return _bare_type(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        (left,) = (part for part in get_args(hint) if part is not NoneType)
+        return _bare_type(left)
+    return hint
