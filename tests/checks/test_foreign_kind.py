@@ -158,7 +158,7 @@ def test_a_kind_of_another_package_is_read_described_and_run(site: Path, tmp_pat
     assert answer["schema"]["description"] == "No file has more lines than allowed."
     assert answer["schema"]["properties"]["most"] == {
         "type": "integer", "minimum": 1, "maximum": 9999, "title": "Most", "default": 400,
-        "description": "lines of one file",
+        "description": "lines of one file", "examples": [400],
     }  # fmt: skip
     assert answer["problems"] == [
         "bad.yaml:8:14 cells.a.checks[0].files: is required and not there"
