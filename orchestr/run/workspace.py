@@ -225,8 +225,13 @@ def locate_pushed_repositories(settings: Settings, feature: Feature) -> Settings
 
 
 def find_git_root(folder: Path) -> Path | None:
-    """The top of the git checkout that ``folder`` is in, or None."""
-    return next((f for f in (folder, *folder.parents) if (f / ".git").exists()), None)
+    """The top of the git checkout that ``folder`` is in, or None. An empty folder `.git`, which
+    sandboxes of agents leave behind, makes no checkout."""
+    return next((f for f in (folder, *folder.parents) if _has_git_place(f / ".git")), None)
+
+
+def _has_git_place(place: Path) -> bool:
+    return place.is_file() or (place / "HEAD").exists()
 
 
 def suggest_name(word: str, known: Iterable[str]) -> str | None:

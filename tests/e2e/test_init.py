@@ -190,3 +190,9 @@ def test_what_is_no_folder_is_refused_and_odd_names_work(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
     assert "2 done" in do_next(tmp_path, init(tmp_path, "--", "-dash"))
     assert f"warning: {tmp_path / '-dash'} is a workspace, too" in init(tmp_path / "-dash", "inner")
+
+
+def test_an_empty_git_folder_above_is_no_repository(src: Path) -> None:
+    """Sandboxes of agents leave one behind in a shared folder."""
+    (src.parent / ".git").mkdir()
+    assert "repository beta at ../beta" in init(src, "ws")

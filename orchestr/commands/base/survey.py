@@ -23,6 +23,7 @@ from orchestr.forges.local_origin import local_path
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.process.redaction import redact
+from orchestr.run.workspace import find_git_root
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.new_workspace import PLAYGROUND, CheckEntry, RepoEntry, Surroundings
 from orchestr.spec.field_types import BadValue, check_repo_name
@@ -93,7 +94,7 @@ def survey_folder(folder: Path) -> Survey:
 
 def _list_clones(folder: Path) -> Iterator[Path]:
     """Checkouts of repositories, the nearest first; linked worktrees belong to their clone."""
-    around = next((f for f in (folder, *folder.parents) if (f / ".git").exists()), None)
+    around = find_git_root(folder)
     if around is not None:
         yield around
     yield from _list_clones_in(folder)
