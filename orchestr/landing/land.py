@@ -99,7 +99,7 @@ class Lander(LandingSession):
                     if self.undo or self.again
                     else choose_landing_method(one, cell.repo, self.strategy)
                 )
-        self.book = LandingJournal(run.layout.state / "landing" / "queue.jsonl", run.id)
+        self.book = LandingJournal(run.layout.landing_queue_file, run.id)
         self.queue = replay(self.book.read(), self.rules)
         self.check = self.check or make_default_check(self.runs, self.allowed_red)
 
