@@ -1,4 +1,4 @@
-"""Facts as in-toto statements (v1), and back from a file of them. Pure but for reading the file.
+"""Facts as in-toto statements (v1), and back from the bytes of a file. Pure.
 
 A head has two statements with the same subject: SLSA provenance v1 (what it was made from, by
 what) and the evidence for it (checks, reviews, approvals, digests of the files). One that no agent
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestr.files import read_file
 from orchestr.provenance.records import HeadFact, LandingFact
 
 TYPE = "https://in-toto.io/Statement/v1"
@@ -100,9 +99,9 @@ def encode_statements(statements: Iterable[Mapping[str, Any]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_statements(path: Path) -> Iterator[FoundStatement]:
-    """Every line of a file of statements; one that is none has an ``error``. Raises OSError."""
-    for number, line in enumerate(read_file(path).split(b"\n"), 1):
+def parse_statements(path: Path, data: bytes) -> Iterator[FoundStatement]:
+    """Every line of a file of statements with this content; one that is none has an ``error``."""
+    for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue
         try:
@@ -113,6 +112,11 @@ def read_statements(path: Path) -> Iterator[FoundStatement]:
             yield FoundStatement(path, number, {}, "it is no in-toto statement (v1)")
         else:
             yield FoundStatement(path, number, value)
+
+
+def locate_signature(file: Path) -> Path:
+    """Where the signature of a file of statements lies."""
+    return file.with_name(f"{file.name}.sig")
 
 
 def find_differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
