@@ -98,7 +98,9 @@ def _make_all(run: FeatureRun, origins: Origins) -> tuple[list[Mapping[str, Any]
     refused = False
     for cell in run.feature.cells:
         ctx = run.cell_context(cell.name)
-        made = make_statements(origins.find(run.feature.name, cell.name), ctx.repo, cell.repo)
+        made = make_statements(
+            origins.find_origin(run.feature.name, cell.name), ctx.repo, cell.repo
+        )
         statements += made.statements
         refused = refused or bool(made.refused)
         for text in made.notes:

@@ -115,9 +115,9 @@ def _cell_reader(origins: Origins, clones: Mapping[str, Repo]) -> Callable[[str,
     """What makes the statements of a cell again, from its records as they are."""
 
     def read_cell(feature: str, cell: str) -> CellNow:
-        if not origins.knows(feature, cell):
+        if not origins.knows_cell(feature, cell):
             return CellNow()
-        origin = origins.find(feature, cell)
+        origin = origins.find_origin(feature, cell)
         name = origins.repo_of(feature, cell)
         if name not in clones:
             return CellNow(origin.head, origin.landings)
