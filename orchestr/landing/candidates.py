@@ -95,7 +95,7 @@ def build_candidate(
             return BuiltCandidate(None, key=recipe.key, conflicts=merge.conflicts or left)
         steps.append((str(at), str(made)))
         at = made
-        rung = max(rung, merge.rung, key=tuple(Rung).index)
+        rung = max(rung, merge.rung, key=lambda one: one.level)
         resolved |= dict.fromkeys(merge.resolved)
         generating = merge.generating
     tree = repo.resolve_tree(at)

@@ -34,6 +34,17 @@ class Rung(StrEnum):
     STRUCTURE = "structure"  # both sides' entries, blocks or keys
     UNION = "union"  # both sides' lines, where the settings allow it
 
+    @property
+    def level(self) -> int:
+        """How far up the ladder it is; git's own merge is 0."""
+        return tuple(Rung).index(self)
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether it makes something that neither side has seen: with no check, nothing would show
+        that it is right."""
+        return self in (Rung.STRUCTURE, Rung.UNION)
+
 
 class Trouble(StrEnum):
     """Why a change cannot land as it is; the words are those of the cell's states."""
@@ -201,6 +212,7 @@ class Made:
 
 
 GENERATOR_FAILED = "its generator failed"  # what `Conflicted.red` begins with where that is so
+UNSEEN = "no check of the cell or its repository shows that the merge is right"
 
 
 @dataclass(frozen=True, slots=True)

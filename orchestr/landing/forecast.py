@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestr.landing.events import Lane, Rung
+from orchestr.landing.events import UNSEEN, Lane, Rung
 
 Paths = frozenset[str] | None  # None: too many to name, so they meet all others
 
@@ -194,16 +194,11 @@ RUNG_WORDS: Mapping[Rung, str] = {
 }
 
 
-# Rungs that make something that neither side has seen: with no check, nothing shows it is right.
-NEED_CHECKS = (Rung.STRUCTURE, Rung.UNION)
-UNSEEN = "no check of the cell or its repository shows that the merge is right"
-
-
 def describe_outcome(conflict: ExpectedConflict, *, has_agent: bool, has_checks: bool) -> str:
     """What the landing will do about it; ``has_agent``: the second one's agent may repair;
     ``has_checks``: something is checked of what lands."""
     words = "its agent will be asked" if has_agent else "a person has to resolve it"
-    if not conflict.left and (has_checks or conflict.rung not in NEED_CHECKS):
+    if not conflict.left and (has_checks or not conflict.rung.needs_check):
         return RUNG_WORDS[conflict.rung]
     if not conflict.left:
         words = f"{words} ({UNSEEN})"

@@ -123,11 +123,6 @@ def find_target(ctx: CellContext) -> str:
     return bottom.cell.base or (marker.base_ref if marker is not None else "")
 
 
-def has_landing_checks(ctx: CellContext) -> bool:
-    """Whether anything is checked of what the cell lands, by spec and settings."""
-    return ctx.has_checks or bool(ctx.repo_settings.land_checks)
-
-
 def _list_below(run: FeatureRun, name: str) -> set[str]:
     """The cells whose work is in this one's branch."""
     found: set[str] = set()
@@ -253,7 +248,7 @@ def _explain_conflict(
     if second is not None and has_agent:  # what its agent has tried is a person's now
         state = second.run.past.cell(second.cell.name).state
         has_agent = state is not CellState.MERGE_CONFLICT
-    has_checks = second is None or has_landing_checks(second)
+    has_checks = second is None or second.has_landing_checks
     outcome = describe_outcome(conflict, has_agent=has_agent, has_checks=has_checks)
     hint = _make_hint(conflict, contexts) if conflict.left else ""
     return replace(conflict, outcome=outcome, hint=hint)

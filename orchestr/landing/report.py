@@ -9,8 +9,7 @@ from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.landing.candidates import read_resolutions
 from orchestr.landing.causes import Blamed, list_paths, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
-from orchestr.landing.events import LandingChange, Lane, Parked, Stage, Trouble
-from orchestr.landing.forecast import UNSEEN
+from orchestr.landing.events import UNSEEN, LandingChange, Lane, Parked, Stage, Trouble
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.queue_item import QueueItem
 from orchestr.landing.repair import restore_proven_head

@@ -23,6 +23,7 @@ from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import NO_CHECKS, CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
 from orchestr.landing.events import (
+    UNSEEN,
     CandidateSpec,
     Checked,
     Event,
@@ -32,7 +33,6 @@ from orchestr.landing.events import (
     Trouble,
 )
 from orchestr.landing.find_causes import find_causes
-from orchestr.landing.forecast import NEED_CHECKS, UNSEEN
 from orchestr.landing.repair import repair_head, repair_obstacle
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import WORKTREE, kill_marked
@@ -54,7 +54,7 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     result = check_commit(session, spec, action.commit, tree, session.flying[action])
     if result.green:
         known = session.queue.candidates.get(spec)
-        if result.detail == NO_CHECKS and known is not None and known.rung in NEED_CHECKS:
+        if result.detail == NO_CHECKS and known is not None and known.rung.needs_check:
             return Checked(spec, action.commit, False, UNSEEN, result.seconds)
         return Checked(spec, action.commit, True, result.detail, result.seconds)
     try:

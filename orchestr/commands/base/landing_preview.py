@@ -9,9 +9,7 @@ from orchestr.cell.ownership import format_paths
 from orchestr.errors import ExitCode
 from orchestr.landing import changes
 from orchestr.landing.candidates import TargetReplaced, describe_resolutions
-from orchestr.landing.events import CandidateSpec, Event, Stage
-from orchestr.landing.forecast import NEED_CHECKS, UNSEEN
-from orchestr.landing.forecast_merges import has_landing_checks
+from orchestr.landing.events import UNSEEN, CandidateSpec, Event, Stage
 from orchestr.landing.land import Lander
 from orchestr.landing.pipeline import order_changes
 from orchestr.landing.queue import find_obstacle
@@ -49,9 +47,9 @@ def print_preview(lander: Lander) -> int:
             why = f"conflicts in {format_paths(built.conflicts)}"
             rows.append(replace(row, state="conflict", why=why))
             continue
-        needs = not change.reverts and built.rung in NEED_CHECKS
-        if needs and not has_landing_checks(lander.cell_context(change.key)):
-            paths = ", ".join(path for _, path in built.resolved[:5])
+        needs = not change.reverts and built.rung.needs_check
+        if needs and not lander.cell_context(change.key).has_landing_checks:
+            paths = format_paths([path for _, path in built.resolved])
             why = f"conflicts in {paths}, and {UNSEEN}"
             rows.append(replace(row, state="conflict", why=why))
             continue
