@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
@@ -131,11 +130,7 @@ def _list_written(
             yield change.path, (_GONE, "0" * 40)
             continue
         mode = _EXECUTABLE if place.stat().st_mode & 0o100 else _REGULAR
-        yield change.path, (mode, _store(checkout, place))
-
-
-def _store(checkout: CheckWorktree, place: Path) -> str:
-    return write_blob(checkout.tree, place.read_bytes())
+        yield change.path, (mode, write_blob(checkout.tree, place.read_bytes()))
 
 
 def update_branch(session: LandingSession, action: UpdateBranch) -> HeadMoved | Parked:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from orchestr.landing.causes import Blamed, list_paths
+from orchestr.landing.causes import Blamed, describe_wait
 from orchestr.landing.events import (
     Candidate,
     CandidateSpec,
@@ -377,8 +377,7 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
     if item.change.lane in q.stopped:
         return q.stopped[item.change.lane].reason
     if item.blames is not None and not has_landed_anew(q.items, item.blames):
-        what = list_paths(item.blames.paths)
-        return f"it waits for {item.blames.key}, whose change in {what} made it red"
+        return f"it waits for {describe_wait(item.blames, item.blames.key)}"
     for need in item.change.needs:
         upstream = q.items.get(need)
         if upstream is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.landing.candidates import read_resolutions
-from orchestr.landing.causes import Blamed, list_paths, name_cell
+from orchestr.landing.causes import Blamed, describe_wait, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
 from orchestr.landing.events import UNSEEN, LandingChange, Lane, Parked, Stage, Trouble
 from orchestr.landing.queue import find_obstacle
@@ -102,7 +102,7 @@ def _pull_request_link(session: LandingSession, change: LandingChange) -> str:
 
 def journal_parked(session: LandingSession, event: Parked) -> None:
     """A change is left to a person: both sides and the commands. What waits at a gate has been
-    told by its phase. One that has landed before stays landed where its records can be put back.
+    written by its phase. One that has landed before stays landed where its records can be put back.
     """
     item, trouble = session.queue.items[event.key], event.trouble
     if item.change.reverts or item.frozen:
@@ -126,7 +126,7 @@ def journal_parked(session: LandingSession, event: Parked) -> None:
 def journal_blamed(session: LandingSession, event: Blamed) -> None:
     """A change waits for the one that made it red."""
     cause = name_cell(event.cause.key)
-    what = f"it waits for {cause}, whose change in {list_paths(event.cause.paths)} made it red"
+    what = f"it waits for {describe_wait(event.cause, cause)}"
     session.cell_context(event.key).emit(
         EventKind.LAND_WAITS, cause=cause, reason=f"{what}\n{event.detail}".rstrip()
     )
@@ -148,9 +148,7 @@ def suggest_commands(
         feature, named = cause.partition("/")[0], name_cell(cause)
         if not session.has_feature(feature):  # together they are repaired
             return [f"orchestr logs {named}", f"orchestr land {feature} {name}"]
-        branch = session.cell_context(cause).cell.branch
-        mend = f"mend it on {branch}, then: orchestr run {named}"
-        return [f"orchestr logs {named}", f"{mend} && orchestr land {name}"]
+        return [f"orchestr logs {named}", _suggest_work(session.cell_context(cause), name)]
     look = f"orchestr logs {ctx.name}"
     if (trouble or item.trouble) is Trouble.CONFLICT:
         there = (
@@ -159,10 +157,14 @@ def suggest_commands(
         )
         where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
         look = f"git -C {where} {'status' if there else f'merge origin/{target}'}"
-    mend = f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
-    found = [look, f"{mend} && orchestr land {name}"]
+    found = [look, _suggest_work(ctx, name)]
     if UNSEEN in item.detail:
         repo = ctx.cell.repo
         more = f"give the cell `checks:` or [repos.{repo}] land_checks, and orchestr land {name} "
         found.append(f"{more}resolves it by itself where they are green")
     return found
+
+
+def _suggest_work(ctx: CellContext, feature: str) -> str:
+    """Where a person works on a cell, and how the landing of ``feature`` goes on."""
+    return f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name} && orchestr land {feature}"

@@ -9,15 +9,7 @@ from collections.abc import Iterable
 
 from orchestr.errors import OrchestrError
 from orchestr.git.errors import FetchFailed, ProtocolRefused
-from orchestr.landing.actions import (
-    Action,
-    CheckCandidate,
-    Generate,
-    LandCandidate,
-    MakeCandidate,
-    RepairChange,
-    UpdateBranch,
-)
+from orchestr.landing.actions import Action, RecordEvent, RepairChange, Retarget, Verify
 from orchestr.landing.candidates import TargetReplaced
 from orchestr.landing.events import Lane, LaneStopped
 from orchestr.landing.session import LandingSession
@@ -31,14 +23,12 @@ def find_stop(
     """What the failure of an action means for its lane. Raises ``error`` itself where it ends the
     landing. ``offered``: the keys of all that is to land."""
     match action:
-        case MakeCandidate(spec) | CheckCandidate(spec) | Generate(spec):
-            lane = spec.lane
-        case LandCandidate(spec) | UpdateBranch(spec):
-            lane = spec.lane
         case RepairChange(key):
             lane = session.queue.items[key].change.lane
-        case _:
+        case Retarget() | Verify() | RecordEvent():
             raise error
+        case _:
+            lane = action.spec.lane
     lanes = {session.queue.items[key].change.lane for key in offered}
     if not isinstance(error, OF_ONE_LANE) or lanes <= {lane}:
         raise error

@@ -16,7 +16,7 @@ from orchestr.landing.actions import (
     UpdateBranch,
 )
 from orchestr.landing.candidates import describe_resolutions
-from orchestr.landing.causes import Blamed, list_paths
+from orchestr.landing.causes import Blamed, describe_wait, name_cell
 from orchestr.landing.events import (
     GENERATOR_FAILED,
     CandidateSpec,
@@ -106,8 +106,7 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
             what = "a conflict" if trouble is Trouble.CONFLICT else "what is red"
             return labelled_line(key, "repairing", f"its agent mends {what} (repair {number})")
         case Blamed(key, cause, _):
-            what = f"{shown_name(cause.key)}, whose change in {list_paths(cause.paths)} made it red"
-            return labelled_line(key, "waits", f"for {what}")
+            return labelled_line(key, "waits", f"for {describe_wait(cause, shown_name(cause.key))}")
         case Repaired(key, head):
             return labelled_line(key, "repaired", f"its new head is {head[:12]}")
         case Parked(key, trouble, reason):
@@ -139,9 +138,9 @@ def action_line(action: Action, *, many: bool = False) -> str | None:
 
 
 def name_change(key: str, *, many: bool) -> str:
-    """A change as people know it: its cell, with the feature where there are several."""
+    """A change as people know it, a rollback's as its cell; ``many``: with its feature."""
     key = key.partition("~")[0]
-    return key.replace("/", ":") if many else key.partition("/")[2]
+    return name_cell(key) if many else key.partition("/")[2]
 
 
 def first_line(text: str) -> str:
