@@ -82,8 +82,8 @@ def forecast_conflicts(
         try:
             found += _forecast_repository(runs[0], repo, [*foreign, *heads], survey)
         except (OrchestrError, OSError) as error:
-            what = error.message if isinstance(error, OrchestrError) else str(error)
-            survey.notes.append(f"conflicts in {repo} are not known: {what.splitlines()[0]}")
+            why = describe_failure(error)
+            survey.notes.append(f"conflicts in {repo} are not known: {why}")
     if survey.left:
         survey.notes.append(
             f"{survey.left} more pairs of heads change the same files and are not compared yet; "
@@ -91,6 +91,12 @@ def forecast_conflicts(
         )
     explained = tuple(_explain_conflict(one, contexts) for one in found)
     return ConflictForecast(explained, tuple(survey.notes))
+
+
+def describe_failure(error: OrchestrError | OSError) -> str:
+    """Why something could not be compared, in a line."""
+    what = error.message if isinstance(error, OrchestrError) else str(error)
+    return what.splitlines()[0]
 
 
 def list_published_heads(

@@ -387,10 +387,12 @@ class Lander(LandingSession):
                      head=change.head, resolved=list(resolved))  # fmt: skip
         if change.reverts:
             return [Verified(key)]
-        climb.keep_resolutions(ctx, item, resolved, self.warn)
-        state = after_landing.confirm_merged(ctx, self.warn)
+        if key in self.fresh:
+            self.resolved[key] = resolved
+        pr = after_landing.confirm_merged(ctx, self.warn)
+        climb.keep_resolutions(ctx, item, resolved, pr, self.warn)
         after_landing.tidy_landed_cell(ctx, change.head, self.warn)
-        return [Verified(key, state)]
+        return [Verified(key, str(pr.state) if pr is not None else "no pull request")]
 
     def _group_name(self, run: FeatureRun) -> str:
         return f"{run.feature.name}~rollback" if self.undo else run.feature.name

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
-from orchestr.landing.candidates import read_resolutions
 from orchestr.landing.causes import Blamed, describe_wait, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
 from orchestr.landing.events import UNSEEN, LandingChange, Lane, Parked, Stage, Trouble
@@ -56,7 +55,7 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
               change.key in session.fresh, link=_pull_request_link(session, change))  # fmt: skip
     match item.stage:
         case Stage.LANDED:
-            return replace(end, resolved=_read_resolved(session, item)) if end.fresh else end
+            return replace(end, resolved=", by ".join(session.resolved.get(change.key, ())))
         case Stage.PARKED:
             return replace(end, why=item.detail, hint="\n".join(suggest_commands(session, item)))
         case _:
@@ -77,11 +76,6 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
             if stop is not None and why == stop.reason:
                 hint = stop.hint or f"orchestr land {name}"
             return replace(end, commit="", why=why, hint=hint)
-
-
-def _read_resolved(session: LandingSession, item: QueueItem) -> str:
-    repo = session.repo(item.change.lane.repo)
-    return ", by ".join(read_resolutions(repo, item.before, item.after) if item.before else ())
 
 
 def _asking_cell(ctx: CellContext) -> CellContext:

@@ -60,6 +60,7 @@ class LandingSession:
     ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
     fresh: set[str] = field(default_factory=set)  # keys of what landed in this process
     red: list[str] = field(default_factory=list)
+    resolved: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of what is in ``fresh``
     flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
     _by_name: dict[str, FeatureRun] = field(init=False)
 
