@@ -22,11 +22,7 @@ from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing.actions import Action
 from orchestr.landing.changes import LANDED_ONCE
-from orchestr.landing.events import (
-    Event,
-    Stage,
-    Trouble,
-)
+from orchestr.landing.events import Event, Stage, Trouble
 from orchestr.landing.land import Lander
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome

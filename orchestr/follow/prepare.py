@@ -25,9 +25,7 @@ from orchestr.forges.followed import FollowingForge, PullRequestFacts
 from orchestr.git.bases import fetch_base, list_base_tips
 from orchestr.git.repo import CommitId
 from orchestr.landing.after_landing import Warn, commit_target_merge, find_head_to_update
-from orchestr.landing.events import (
-    Trouble,
-)
+from orchestr.landing.events import Trouble
 from orchestr.landing.ladder import merge_by_ladder, read_ladder_rules
 from orchestr.landing.repair import EVIDENCE, prepare_repair
 from orchestr.spec.phases import Phase

@@ -17,9 +17,7 @@ from orchestr.errors import OrchestrError
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, Repo, TreeId
 from orchestr.landing.causes import name_cell
-from orchestr.landing.events import (
-    Rung,
-)
+from orchestr.landing.events import Rung
 from orchestr.landing.ladder import LadderMerge, LadderRules, merge_by_ladder
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"

@@ -25,23 +25,12 @@ from orchestr.git.errors import GitError
 from orchestr.git.mixed_tree import put_files
 from orchestr.git.repo import CommitId, TreeId
 from orchestr.git.status import read_changes
-from orchestr.landing.actions import (
-    Generate,
-    MakeCandidate,
-    UpdateBranch,
-)
+from orchestr.landing.actions import Generate, MakeCandidate, UpdateBranch
 from orchestr.landing.after_landing import commit_target_merge
 from orchestr.landing.candidates import describe_resolutions
 from orchestr.landing.changes import assemble_candidate, changed_paths_of, describe_built
 from orchestr.landing.checks import find_cell_of_repo
-from orchestr.landing.events import (
-    GENERATOR_FAILED,
-    Conflicted,
-    HeadMoved,
-    Made,
-    Parked,
-    Trouble,
-)
+from orchestr.landing.events import GENERATOR_FAILED, Conflicted, HeadMoved, Made, Parked, Trouble
 from orchestr.landing.generators import Generator, find_generator
 from orchestr.landing.ladder import LadderMerge, lower_rung, read_ladder_rules
 from orchestr.landing.queue_item import QueueItem

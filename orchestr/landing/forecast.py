@@ -90,7 +90,7 @@ class ExpectedConflict:
     def names(self) -> tuple[str, str]:
         return self.pair.first.name, self.pair.second.name
 
-    def concerns(self, feature: str) -> bool:
+    def concerns_feature(self, feature: str) -> bool:
         """Whether one of the two is a cell of the feature."""
         heads = (self.pair.first, self.pair.second)
         cells = (head.name for head in heads if head.kind is HeadKind.CELL)
@@ -106,7 +106,7 @@ class ConflictForecast:
 
     def select_feature(self, feature: str) -> ConflictForecast:
         """What concerns one feature; the notes are about all."""
-        found = tuple(one for one in self.conflicts if one.concerns(feature))
+        found = tuple(one for one in self.conflicts if one.concerns_feature(feature))
         return ConflictForecast(found, self.notes)
 
 

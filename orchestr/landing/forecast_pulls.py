@@ -21,7 +21,7 @@ from orchestr.landing.forecast_merges import describe_failure, list_published_he
 
 @dataclass(frozen=True, slots=True)
 class ForeignHeads:
-    """What the forge said: heads, and in a sentence each what could not be asked."""
+    """What the forge answered: heads, and in a sentence each what could not be asked."""
 
     heads: tuple[PublishedHead, ...] = ()
     notes: tuple[str, ...] = ()

@@ -12,10 +12,7 @@ from collections.abc import Iterable
 from orchestr.git.repo import CommitId
 from orchestr.landing.candidates import HELD, hold_candidate
 from orchestr.landing.changes import assemble_candidate, describe_built
-from orchestr.landing.events import (
-    Candidate,
-    Made,
-)
+from orchestr.landing.events import Candidate, Made
 from orchestr.landing.queue import Queue
 from orchestr.landing.session import LandingSession
 

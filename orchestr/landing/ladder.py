@@ -20,9 +20,7 @@ from orchestr.git.conflicts import (
 )
 from orchestr.git.open_conflicts import has_conflict_markers
 from orchestr.git.repo import CommitId, Repo, TreeId
-from orchestr.landing.events import (
-    Rung,
-)
+from orchestr.landing.events import Rung
 from orchestr.landing.generators import find_generator
 from orchestr.landing.recorded import find_recorded_resolution
 from orchestr.landing.resolve.conflict import FileConflict

@@ -58,10 +58,7 @@ from orchestr.landing.events import (
 )
 from orchestr.landing.evidence import rate_changes
 from orchestr.landing.finish_updates import finish_updates
-from orchestr.landing.hold_candidates import (
-    hold_known_candidates,
-    release_candidates,
-)
+from orchestr.landing.hold_candidates import hold_known_candidates, release_candidates
 from orchestr.landing.journal import LandingJournal
 from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay

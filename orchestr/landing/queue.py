@@ -198,8 +198,8 @@ def _fold_event(q: Queue, event: Event) -> Queue:
 def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
     """A new process: full windows, another try for what was parked, others' changes stand still.
 
-    Verdicts that were green stay (nobody pays for them twice), red ones and conflicts do not. What
-    waits for a cause goes on waiting where that is under way, else it is tried again.
+    Verdicts that were green stay, so that no check runs twice for them; red ones and conflicts do
+    not. What waits for a cause goes on waiting where that is under way, else it is tried again.
     """
     items: dict[str, QueueItem] = {}
     for key, item in q.items.items():

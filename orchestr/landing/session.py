@@ -15,16 +15,9 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.git.bases import keep_base
 from orchestr.git.errors import NoSuchRef
 from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.actions import (
-    Action,
-    CheckCandidate,
-)
+from orchestr.landing.actions import Action, CheckCandidate
 from orchestr.landing.checks import Check
-from orchestr.landing.events import (
-    Event,
-    Lane,
-    QueueRules,
-)
+from orchestr.landing.events import Event, Lane, QueueRules
 from orchestr.landing.queue import Queue
 from orchestr.settings.repo_paths import repo_path
 

@@ -40,7 +40,7 @@ def look_at_targets(
 ) -> tuple[dict[Lane, str], list[LaneStopped]]:
     """Where the targets are at their origins, and those that could not be looked at.
 
-    Raises OrchestrError where that is all of them: what the first one said.
+    Raises the error of the first one where that is all of them.
     """
     tips: dict[Lane, str] = {}
     failed: dict[Lane, OrchestrError] = {}

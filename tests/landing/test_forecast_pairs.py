@@ -1,4 +1,4 @@
-"""Which heads are compared, and what is said of the merges: pure decisions of the forecast."""
+"""Which heads are compared, and what is shown of the merges: pure decisions of the forecast."""
 
 from __future__ import annotations
 

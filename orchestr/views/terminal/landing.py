@@ -8,13 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestr.landing.actions import (
-    Action,
-    CheckCandidate,
-    Generate,
-    LandCandidate,
-    UpdateBranch,
-)
+from orchestr.landing.actions import Action, CheckCandidate, Generate, LandCandidate, UpdateBranch
 from orchestr.landing.candidates import describe_resolutions
 from orchestr.landing.causes import Blamed, describe_wait, name_cell
 from orchestr.landing.events import (
@@ -121,7 +115,7 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
 
 
 def action_line(action: Action, *, many: bool = False) -> str | None:
-    """What a landing waits for, in a line; None for what has said so itself."""
+    """What a landing waits for, in a line; None for what has a line of its own."""
     match action:
         case CheckCandidate(spec, commit, _):
             word, what = "checking", f"{spec.lane} at {commit[:12]}"
