@@ -17,8 +17,8 @@ from orchestr.errors import OrchestrError
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, Repo, TreeId
 from orchestr.landing.causes import name_cell
-from orchestr.landing.events import Rung
 from orchestr.landing.ladder import LadderMerge, LadderRules, merge_by_ladder
+from orchestr.landing.rung import Rung
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
 REVERTS = "Orchestr-Reverts"

@@ -29,17 +29,10 @@ from orchestr.landing.candidates import (
     hold_candidate,
     landed_by_trailers,
 )
-from orchestr.landing.events import (
-    CandidateSpec,
-    Conflicted,
-    LandingChange,
-    Lane,
-    Made,
-    Offered,
-    Rung,
-    Stage,
-)
+from orchestr.landing.events import CandidateSpec, Conflicted, LandingChange, Made, Offered, Stage
 from orchestr.landing.ladder import read_ladder_rules
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import Rung
 from orchestr.landing.session import LandingSession, may_check_apart
 from orchestr.spec.phases import Phase
 from orchestr.state.results import HeadRecord, ImplementOutcome, ImplementRecord

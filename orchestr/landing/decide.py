@@ -31,16 +31,16 @@ from orchestr.landing.events import (
     CandidateSpec,
     GroupClosed,
     GroupOpened,
-    Lane,
     Parked,
-    Rung,
     Split,
     Stage,
     Trouble,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.pipeline import PipelineSlot, build_pipeline, order_changes
 from orchestr.landing.queue import Queue
 from orchestr.landing.queue_item import QueueItem, sort_by_entry
+from orchestr.landing.rung import Rung
 
 
 def decide_actions(q: Queue) -> tuple[Action, ...]:

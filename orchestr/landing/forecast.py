@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestr.landing.events import UNSEEN, Lane, Rung
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import UNSEEN, Rung
 
 Paths = frozenset[str] | None  # None: too many to name, so they meet all others
 

@@ -20,7 +20,6 @@ from orchestr.errors import OrchestrError
 from orchestr.git.branch_tip import read_base_tip
 from orchestr.git.path_changes import read_changed_paths
 from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.events import Lane
 from orchestr.landing.forecast import (
     ConflictForecast,
     ExpectedConflict,
@@ -33,6 +32,7 @@ from orchestr.landing.forecast import (
     interpret_merges,
 )
 from orchestr.landing.forecast_cache import ForecastCache, rules_digest
+from orchestr.landing.lane import Lane
 from orchestr.plan.edge_suggestion import suggest_edges
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action

@@ -14,9 +14,9 @@ from orchestr.errors import OrchestrError
 from orchestr.forges.base import ListingForge, PullRequest
 from orchestr.git.branch_tip import read_base_tip
 from orchestr.git.missing_objects import NO_LAZY_FETCH, find_missing_objects
-from orchestr.landing.events import Lane
 from orchestr.landing.forecast import HeadKind, PublishedHead
 from orchestr.landing.forecast_merges import describe_failure, list_published_heads
+from orchestr.landing.lane import Lane
 
 
 @dataclass(frozen=True, slots=True)

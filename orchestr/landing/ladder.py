@@ -20,12 +20,12 @@ from orchestr.git.conflicts import (
 )
 from orchestr.git.open_conflicts import has_conflict_markers
 from orchestr.git.repo import CommitId, Repo, TreeId
-from orchestr.landing.events import Rung
 from orchestr.landing.generators import find_generator
 from orchestr.landing.recorded import find_recorded_resolution
 from orchestr.landing.resolve.conflict import FileConflict
 from orchestr.landing.resolve.structure import resolve_structure
 from orchestr.landing.resolve.union import resolve_union
+from orchestr.landing.rung import Rung
 from orchestr.settings.keys import RUNGS, GeneratedFiles
 from orchestr.settings.records import Settings
 from orchestr.spec.path_patterns import match_paths

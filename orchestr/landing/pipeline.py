@@ -18,7 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from orchestr.landing.events import Candidate, CandidateSpec, Lane, Stage
+from orchestr.landing.events import Candidate, CandidateSpec, Stage
+from orchestr.landing.lane import Lane
 from orchestr.landing.likelihood import adjust_risk, combine_risks, risk_class
 from orchestr.landing.queue import Queue
 from orchestr.landing.queue_item import QueueItem

@@ -34,7 +34,6 @@ from orchestr.landing.events import (
     Landed,
     LandingChange,
     LandIntended,
-    Lane,
     LaneStopped,
     Lost,
     Made,
@@ -52,6 +51,7 @@ from orchestr.landing.events import (
     Trouble,
     Verified,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue_item import QueueItem, has_landed_anew, is_under_way, park_change
 
 SLOW_CHECK = 60.0  # s; below it a batch saves less than the round costs in which it is halved

@@ -8,10 +8,12 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.landing.causes import Blamed, describe_wait, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
-from orchestr.landing.events import UNSEEN, LandingChange, Lane, Parked, Stage, Trouble
+from orchestr.landing.events import LandingChange, Parked, Stage, Trouble
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.queue_item import QueueItem
 from orchestr.landing.repair import restore_proven_head
+from orchestr.landing.rung import UNSEEN
 from orchestr.landing.session import LandingSession
 from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.events import EventKind

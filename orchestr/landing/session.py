@@ -17,7 +17,8 @@ from orchestr.git.errors import NoSuchRef
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.actions import Action, CheckCandidate
 from orchestr.landing.checks import Check
-from orchestr.landing.events import Event, Lane, QueueRules
+from orchestr.landing.events import Event, QueueRules
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue
 from orchestr.settings.repo_paths import repo_path
 

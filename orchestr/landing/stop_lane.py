@@ -11,7 +11,8 @@ from orchestr.errors import OrchestrError
 from orchestr.git.errors import FetchFailed, ProtocolRefused
 from orchestr.landing.actions import Action, RecordEvent, RepairChange, Retarget, Verify
 from orchestr.landing.candidates import TargetReplaced
-from orchestr.landing.events import Lane, LaneStopped
+from orchestr.landing.events import LaneStopped
+from orchestr.landing.lane import Lane
 from orchestr.landing.session import LandingSession
 
 OF_ONE_LANE = (FetchFailed, ProtocolRefused, TargetReplaced)  # they say nothing of other origins

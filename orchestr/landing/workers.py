@@ -14,7 +14,6 @@ from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import NO_CHECKS, CandidateVerdict, CheckOrder, find_cell_of_repo
 from orchestr.landing.decide import keys_in_candidate
 from orchestr.landing.events import (
-    UNSEEN,
     CandidateSpec,
     Checked,
     Event,
@@ -25,6 +24,7 @@ from orchestr.landing.events import (
 )
 from orchestr.landing.find_causes import find_causes
 from orchestr.landing.repair import repair_head, repair_obstacle
+from orchestr.landing.rung import UNSEEN
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import WORKTREE, kill_marked
 

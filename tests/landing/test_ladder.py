@@ -10,9 +10,9 @@ import pytest
 
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.candidates import RESOLVED, Climb, Recipe, build_candidate, read_resolutions
-from orchestr.landing.events import Rung
 from orchestr.landing.ladder import LadderRules, lower_rung, merge_by_ladder
 from orchestr.landing.recorded import normalize_conflict, record_or_warn, record_resolutions
+from orchestr.landing.rung import Rung
 from orchestr.settings.keys import GeneratedFiles
 from tests.conftest import git, write
 

@@ -33,7 +33,6 @@ from orchestr.landing.events import (
     Landed,
     LandingChange,
     LandIntended,
-    Lane,
     Made,
     NotLanded,
     Offered,
@@ -43,13 +42,14 @@ from orchestr.landing.events import (
     Repaired,
     RepairStarted,
     Retargeted,
-    Rung,
     Started,
     TargetSeen,
     Trouble,
     Verified,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue, apply_event, replay
+from orchestr.landing.rung import Rung
 
 KILLS = 30  # processes that are killed in one world at most
 

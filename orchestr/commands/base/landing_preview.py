@@ -9,10 +9,11 @@ from orchestr.cell.ownership import format_paths
 from orchestr.errors import ExitCode
 from orchestr.landing import changes
 from orchestr.landing.candidates import TargetReplaced, describe_resolutions
-from orchestr.landing.events import UNSEEN, CandidateSpec, Event, Stage
+from orchestr.landing.events import CandidateSpec, Event, Stage
 from orchestr.landing.land import Lander
 from orchestr.landing.pipeline import order_changes
 from orchestr.landing.queue import find_obstacle
+from orchestr.landing.rung import UNSEEN
 from orchestr.views.terminal.landing import LandingRow, name_change, preview_text
 from orchestr.views.terminal.output import write_stdout
 

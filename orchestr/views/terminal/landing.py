@@ -26,10 +26,10 @@ from orchestr.landing.events import (
     Parked,
     Repaired,
     RepairStarted,
-    Rung,
     Split,
     Trouble,
 )
+from orchestr.landing.rung import Rung
 from orchestr.state.states import CellState
 from orchestr.views.terminal.text import clean_line, format_count, format_table, headline, paint
 
