@@ -67,7 +67,7 @@ def make_shell_engine(command: str) -> Engine:
             **environment(),
             "COOPERBENCH_ORIGIN": str(scene.origin),
             "COOPERBENCH_TARGET": TARGET,
-            "COOPERBENCH_BRANCHES": " ".join(map(scene.branch, scene.names)),
+            "COOPERBENCH_BRANCHES": " ".join(map(scene.branch_of, scene.names)),
             "COOPERBENCH_CHECK": str(scene.check),
             "COOPERBENCH_LADDER": ladder,
             "COOPERBENCH_UNION": "\n".join(list_union(scene, ladder)),
@@ -78,13 +78,13 @@ def make_shell_engine(command: str) -> Engine:
         )  # fmt: skip
         if done.returncode not in (0, 1):
             raise EngineBroke(f"exit {done.returncode}: {done.stdout.strip()[-500:]}")
-        said = dict(
+        reasons = dict(
             line.removeprefix("left ").partition(": ")[::2]
             for line in done.stdout.splitlines() if line.startswith("left ")
         )  # fmt: skip
         landed = find_landed(scene)
         left = {
-            name: said.get(scene.branch(name), "left by the engine")
+            name: reasons.get(scene.branch_of(name), "left by the engine")
             for name in scene.names if name not in landed
         }  # fmt: skip
         return Outcome(dict.fromkeys(landed, ""), left)
@@ -106,4 +106,4 @@ def find_landed(scene: Scene) -> list[str]:
         cwd=scene.origin,
     ).split()  # fmt: skip
     inside = {*named, *merged}
-    return [name for name in scene.names if scene.branch(name) in inside]
+    return [name for name in scene.names if scene.branch_of(name) in inside]

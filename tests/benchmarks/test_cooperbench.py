@@ -88,7 +88,7 @@ def test_data_that_does_not_fit_is_named(
 
 def test_the_journal_of_a_landing_says_what_landed_how() -> None:
     lane = Lane("app", "main")
-    a, b, c = (CandidateSpec(lane, ((f"{n}:patch", "h"),), "base") for n in ("a", "b", "c"))
+    a, b, c = (CandidateSpec(lane, ((f"{n}/patch", "h"),), "base") for n in ("a", "b", "c"))
     outcome = read_outcome([
         Made(a, "c1", "t1"),
         Made(b, "c2", "t2", Rung.STRUCTURE),
@@ -98,7 +98,7 @@ def test_the_journal_of_a_landing_says_what_landed_how() -> None:
         Checked(b, "c3", True),
         Landed(a, "c1", "c1"),
         Landed(b, "c3", "c3"),
-        Conflicted(c, "c:patch", ("x.py",)),
+        Conflicted(c, "c/patch", ("x.py",)),
     ])  # fmt: skip
     assert outcome.landed == {"a": "", "b": "union"}
     assert outcome.left == {"c": "conflict: x.py"}
