@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common import environment, git
+from benchmarks.common import environment, git, read_git
 from benchmarks.cooperbench.dataset import BadData, Task
 
 TARGET = "main"
@@ -95,10 +95,7 @@ def prepare_scene(task: Task, folder: Path) -> Scene:
         for path in patch.files:
             _apply(path, seed)
         git("commit", "--quiet", "--message", patch.name, cwd=seed)
-        diff = subprocess.run(
-            ["git", "diff", "--binary", "--full-index", base, "HEAD"],
-            cwd=seed, env=environment(), check=True, capture_output=True,
-        ).stdout  # fmt: skip
+        diff = read_git("diff", "--binary", "--full-index", base, "HEAD", cwd=seed)
         scene.diff_of(patch.name).write_bytes(diff)
     git("clone", "--quiet", "--bare", str(seed), str(scene.origin), cwd=folder)
     git("symbolic-ref", "HEAD", f"refs/heads/{TARGET}", cwd=scene.origin)
