@@ -10,7 +10,6 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -54,14 +53,10 @@ class Result:
 def land_task(task: Task, engine: str, ladder: str, folder: Path) -> Result:
     """Prepare, land and judge in a new folder. Raises BadData."""
     scene = prepare_scene(task, folder)
-    before, begin = scene.count_checks(), time.monotonic()
     try:
         outcome = find_engine(engine)(scene, ladder)
     except EngineBroke as error:
         return Result(task, engine, ladder, Outcome(), None, str(error))
-    outcome.wall = outcome.wall or time.monotonic() - begin
-    if engine != "orchestr":
-        outcome.checks = scene.count_checks() - before
     return Result(task, engine, ladder, outcome, judge_landing(task, scene, outcome))
 
 

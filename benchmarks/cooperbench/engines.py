@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,8 @@ class EngineBroke(Exception):
 class Outcome:
     """``landed``: patches, in order, with the rung that resolved what conflicted ("" for git's own
     merge); ``left``: the others, why. ``built``: those whose own checks were green, None when
-    nothing was built. ``candidates`` None: the engine does not say. ``wall``: seconds of landing.
+    nothing was built. ``candidates`` None: the engine does not say. ``wall``: seconds of landing,
+    ``checks``: how many were run in it.
     """
 
     landed: dict[str, str] = field(default_factory=dict)
@@ -72,10 +74,12 @@ def make_shell_engine(command: str) -> Engine:
             "COOPERBENCH_LADDER": ladder,
             "COOPERBENCH_UNION": "\n".join(list_union(scene, ladder)),
         }
+        begin = time.monotonic()
         done = subprocess.run(
             ["sh", "-c", command], cwd=work, env=env, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
+        wall = time.monotonic() - begin
         if done.returncode not in (0, 1):
             raise EngineBroke(f"exit {done.returncode}: {done.stdout.strip()[-500:]}")
         reasons = dict(
@@ -87,7 +91,7 @@ def make_shell_engine(command: str) -> Engine:
             name: reasons.get(scene.branch_of(name), "left by the engine")
             for name in scene.names if name not in landed
         }  # fmt: skip
-        return Outcome(dict.fromkeys(landed, ""), left)
+        return Outcome(dict.fromkeys(landed, ""), left, wall=wall, checks=scene.count_checks())
 
     return land
 
