@@ -42,7 +42,7 @@ def judge_landing(task: Task, scene: Scene, outcome: Outcome) -> Verdict:
     wrong = []
     for patch in task.patches:
         if patch.name in outcome.landed and patch.tests.exists():
-            git("checkout", "--quiet", "--force", "HEAD", "--", ".", cwd=place)
+            git("reset", "--quiet", "--hard", cwd=place)
             git("clean", "--quiet", "-dffx", cwd=place)
             _put_tests(patch, scene, place)
             if not run_shell(task.tests, place, scene.folder / f"final-{patch.name}.log"):

@@ -69,6 +69,8 @@ def test_lost_tests_and_code_are_found_though_main_is_green(
     assert list(landed(result)) == ["convert", "rename", "links"]
     assert result.verdict is not None and result.verdict.tests and result.verdict.suite
     assert result.verdict.wrong == ("feature3", "feature12")
+    log = (tmp_path / "own" / "final-feature12.log").read_text()
+    assert "Ran 4 tests" in log  # of main, and of the patch: those of feature11 are gone again
     broke = land_task(tasks["shop"], "shell:echo no; exit 3", "none", tmp_path / "broke")
     assert broke.broke == "exit 3: no" and broke.verdict is None
 
