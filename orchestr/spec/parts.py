@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import yaml
 from orchestr.errors import Problem, SpecError
 from orchestr.spec.field_types import MAX_BYTES, quote_value, suggest_name
 from orchestr.spec.nodes import SECTIONS, iter_nodes, make_mapping, text_of, value_of
-from orchestr.spec.places import OtherMark, make_problem_at, place_of
+from orchestr.spec.places import OtherMark, make_problem_of_node, place_of
 from orchestr.spec.yaml_source import EMPTY, Source
 
 PART_FIELDS = ("cells", "repos", "defaults", "vars", "include")
@@ -155,10 +156,7 @@ class PartReader:
         try:
             source = Source(name, data)
         except SpecError as error:
-            self.problems += (
-                Problem(p.file, p.line, p.column, p.field, p.message, p.hint, p.severity, self.spec)
-                for p in error.problems
-            )
+            self.problems += (replace(problem, spec=self.spec) for problem in error.problems)
             return None
         if name not in self.lines:  # a file may be taken in twice
             self.problems += source.list_split_texts()
@@ -187,8 +185,7 @@ class PartReader:
     def _add_problem(
         self, node: Any, path: tuple[str | int, ...], message: str, hint: str | None = None
     ) -> None:
-        place = place_of(node.start_mark, self.spec)
-        self.problems.append(make_problem_at(place, self.spec, path, message, hint))
+        self.problems.append(make_problem_of_node(node, self.spec, path, message, hint))
 
 
 def merge_mappings(base: Any, top: Any) -> Any:

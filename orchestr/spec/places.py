@@ -43,6 +43,13 @@ def make_problem_at(
     return Problem(*place, field_name(path), message, hint, severity, reader)
 
 
+def make_problem_of_node(
+    node: Any, spec: str, path: Sequence[str | int], message: str, hint: str | None = None
+) -> Problem:
+    """A problem of ``spec`` at the start of a node, of its own file or of one that it takes in."""
+    return make_problem_at(place_of(node.start_mark, spec), spec, path, message, hint)
+
+
 def field_name(path: Sequence[str | int]) -> str:
     """``cells.java-sdk.depends_on[0]``, with odd characters escaped."""
     text = ""
