@@ -11,7 +11,9 @@ from benchmarks.cooperbench.__main__ import Result, check_base, land_task, main
 from benchmarks.cooperbench.dataset import BadData, Task
 from benchmarks.cooperbench.synthetic import SETS, write_synthetic
 from benchmarks.cooperbench.with_orchestr import read_outcome
-from orchestr.landing.events import CandidateSpec, Checked, Conflicted, Landed, Lane, Made, Rung
+from orchestr.landing.events import CandidateSpec, Checked, Conflicted, Landed, Made
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import Rung
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,8 @@ def test_lost_tests_and_code_are_found_though_main_is_green(
     assert list(landed(result)) == ["convert", "rename", "links"]
     assert result.verdict is not None and result.verdict.tests and result.verdict.suite
     assert result.verdict.wrong == ("feature3", "feature12")
+    log = (tmp_path / "own" / "final-feature12.log").read_text()
+    assert "Ran 4 tests" in log  # of main, and of the patch: those of feature11 are gone again
     broke = land_task(tasks["shop"], "shell:echo no; exit 3", "none", tmp_path / "broke")
     assert broke.broke == "exit 3: no" and broke.verdict is None
 
@@ -88,7 +92,7 @@ def test_data_that_does_not_fit_is_named(
 
 def test_the_journal_of_a_landing_says_what_landed_how() -> None:
     lane = Lane("app", "main")
-    a, b, c = (CandidateSpec(lane, ((f"{n}:patch", "h"),), "base") for n in ("a", "b", "c"))
+    a, b, c = (CandidateSpec(lane, ((f"{n}/patch", "h"),), "base") for n in ("a", "b", "c"))
     outcome = read_outcome([
         Made(a, "c1", "t1"),
         Made(b, "c2", "t2", Rung.STRUCTURE),
@@ -98,7 +102,7 @@ def test_the_journal_of_a_landing_says_what_landed_how() -> None:
         Checked(b, "c3", True),
         Landed(a, "c1", "c1"),
         Landed(b, "c3", "c3"),
-        Conflicted(c, "c:patch", ("x.py",)),
+        Conflicted(c, "c/patch", ("x.py",)),
     ])  # fmt: skip
     assert outcome.landed == {"a": "", "b": "union"}
     assert outcome.left == {"c": "conflict: x.py"}
