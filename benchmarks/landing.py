@@ -50,7 +50,6 @@ from orchestr.landing.events import (
     Landed,
     LandingChange,
     LandIntended,
-    Lane,
     Made,
     Offered,
     QueueRules,
@@ -59,6 +58,7 @@ from orchestr.landing.events import (
     TargetSeen,
     Verified,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.likelihood import ChangeEvidence, estimate_risk
 from orchestr.landing.queue import apply_event, replay
 from orchestr.landing.session import MOST

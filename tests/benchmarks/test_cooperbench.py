@@ -11,7 +11,9 @@ from benchmarks.cooperbench.__main__ import Result, check_base, land_task, main
 from benchmarks.cooperbench.dataset import BadData, Task
 from benchmarks.cooperbench.synthetic import SETS, write_synthetic
 from benchmarks.cooperbench.with_orchestr import read_outcome
-from orchestr.landing.events import CandidateSpec, Checked, Conflicted, Landed, Lane, Made, Rung
+from orchestr.landing.events import CandidateSpec, Checked, Conflicted, Landed, Made
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import Rung
 
 
 @pytest.fixture(scope="module")
