@@ -41,7 +41,7 @@ from orchestr.spec.nodes import (
     text_of,
     value_of,
 )
-from orchestr.spec.places import make_problem_of_node, place_of
+from orchestr.spec.places import Path_, make_problem_of_node, place_of
 from orchestr.spec.yaml_source import EMPTY, FLATTEN, MAX_DEPTH, TOO_DEEP
 
 MAX_CELLS = 1_000  # that one matrix makes
@@ -52,7 +52,6 @@ _NAME_RULE = "use small letters, digits, `-` and `_`, starting with a small lett
 _WORD = r"[a-z][a-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
 _REFERENCE = re.compile(r"\$(\$?)\{(" + _WORD + r")\}")
 
-Path_ = tuple[str | int, ...]
 Scope = Mapping[str, Any]  # nodes by name
 
 

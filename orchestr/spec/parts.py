@@ -22,7 +22,7 @@ import yaml
 from orchestr.errors import Problem, SpecError
 from orchestr.spec.field_types import MAX_BYTES, quote_value, suggest_name
 from orchestr.spec.nodes import SECTIONS, iter_nodes, make_mapping, text_of, value_of
-from orchestr.spec.places import OtherMark, make_problem_of_node, place_of
+from orchestr.spec.places import OtherMark, Path_, make_problem_of_node, place_of
 from orchestr.spec.yaml_source import EMPTY, Source
 
 PART_FIELDS = ("cells", "repos", "defaults", "vars", "include")
@@ -85,11 +85,9 @@ class PartReader:
                 whole = merge_mappings(base, whole)
         return whole
 
-    def _list_names(
-        self, value: Any, *, several: bool = True
-    ) -> list[tuple[tuple[str | int, ...], Any]]:
+    def _list_names(self, value: Any, *, several: bool = True) -> list[tuple[Path_, Any]]:
         """The nodes that name files, with their field."""
-        field: tuple[str | int, ...] = ("include",) if several else ("extends",)
+        field: Path_ = ("include",) if several else ("extends",)
         many = several and isinstance(value, yaml.SequenceNode)
         nodes = value.value if many else [value]
         good = []
@@ -109,7 +107,7 @@ class PartReader:
     def _read_part(
         self,
         node: Any,
-        field: tuple[str | int, ...],
+        field: Path_,
         source: Source,
         chain: tuple[Path, ...],
         *,
@@ -140,7 +138,7 @@ class PartReader:
         path: Path,
         name: str,
         node: Any,
-        field: tuple[str | int, ...],
+        field: Path_,
         chain: tuple[Path, ...],
         *,
         part: bool,
@@ -182,9 +180,7 @@ class PartReader:
                     self._add_problem(key, (section, cell), message, hint)
         return merge_mappings(base, top)
 
-    def _add_problem(
-        self, node: Any, path: tuple[str | int, ...], message: str, hint: str | None = None
-    ) -> None:
+    def _add_problem(self, node: Any, path: Path_, message: str, hint: str | None = None) -> None:
         self.problems.append(make_problem_of_node(node, self.spec, path, message, hint))
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from orchestr.errors import Problem
 from orchestr.spec.field_types import quote_value
 
+Path_ = tuple[str | int, ...]  # the steps from the whole document to a value
+
 
 class Place(NamedTuple):
     """Where something stands. Line and column count from 1."""

@@ -26,6 +26,7 @@ from orchestr.errors import Problem, SpecError
 from orchestr.spec.declare import TextItems, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
 from orchestr.spec.places import (
+    Path_,
     Place,
     field_name,
     make_problem_at,
@@ -43,8 +44,6 @@ FLATTEN = "a spec needs fewer than ten levels; look for a bracket or dash too ma
 MAX_ALIASED = 10_000  # nodes that aliases may add: enough for shared lists, not for a bomb
 
 EMPTY = ("is empty", "write a value, or leave the field out")
-
-Path_ = tuple[str | int, ...]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"

@@ -23,10 +23,15 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
     return {task.repo_name: task for task in write_synthetic(folder / "set")}
 
 
+def by_name(result: Result, found: dict[str, str]) -> dict[str, str]:
+    """What was found of `featureN`, by the name of the patch in its set."""
+    names = list(SETS[result.task.repo_name].patches)
+    return {names[int(n.removeprefix("feature")) - 1]: value for n, value in found.items()}
+
+
 def landed(result: Result) -> dict[str, str]:
     """What landed, by the name of the patch: the rung."""
-    names = list(SETS[result.task.repo_name].patches)
-    return {names[int(n.removeprefix("feature")) - 1]: r for n, r in result.outcome.landed.items()}
+    return by_name(result, result.outcome.landed)
 
 
 def test_the_set_has_24_patches_and_green_bases(tasks: dict[str, Task], tmp_path: Path) -> None:
@@ -130,8 +135,7 @@ def test_the_ladder_lands_all_but_what_contradicts(
     result = land_task(tasks[name], "orchestr", "default", tmp_path / name)
     assert result.verdict is not None and result.verdict.green, result.verdict
     assert landed(result) == expected
-    names = list(SETS[name].patches)
-    left = {names[int(n.removeprefix("feature")) - 1]: w for n, w in result.outcome.left.items()}
+    left = by_name(result, result.outcome.left)
     assert {n: why.partition(":")[0] for n, why in left.items()} == {
         "shop": {"round-up": "conflict", "separator": "conflict", "links": "red"},
         "site": {"apple-3": "conflict", "melon": "red"},
