@@ -23,6 +23,7 @@ from orchestr.forges.depends_on import parse_address
 from orchestr.forges.followed import CiCheck, FollowingForge, PullRequestFacts, PullRequestKey
 from orchestr.git.find_word import has_word
 from orchestr.git.repo import CommitId
+from orchestr.landing.changes import list_cell_paths
 from orchestr.spec.path_patterns import match_paths
 from orchestr.spec.phases import Action
 from orchestr.state.landing_transitions import FOLLOW
@@ -237,23 +238,12 @@ def _find_owners(
         theirs = facts.get(one.cell.name)
         if theirs is not None and theirs.pr.state is PRState.MERGED:
             continue
-        changed = list_changed_paths(one)
+        changed = list_cell_paths(one)
         contracts = [c.path for c in ctx.run.feature.contracts if c.owner == one.cell.name]
         is_contract = match_paths(contracts)
         if log_evidence.match_changed_paths(named, changed) or any(map(is_contract, named)):
             found.append(one.cell.name)
     return tuple(found)
-
-
-def list_changed_paths(ctx: CellContext) -> list[str]:
-    """What the head of a cell changes; nothing where git cannot say."""
-    head = HeadRecord.read(ctx.dir)
-    if head is None:
-        return []
-    try:
-        return ctx.repo.changed_paths(head.base, head.head)
-    except OrchestrError:
-        return []
 
 
 def _find_missing(

@@ -10,12 +10,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestr.cell.context import CellContext
 from orchestr.cell.upstreams import list_all_upstreams
 from orchestr.cell.worktree.check_pool import CheckPool, pool_folder
 from orchestr.checks.log_evidence import match_changed_paths
-from orchestr.errors import OrchestrError
 from orchestr.landing.causes import Cause, choose_causes
+from orchestr.landing.changes import list_cell_paths
 from orchestr.landing.checks import CandidateVerdict
 from orchestr.landing.decide import heads_in_candidate
 from orchestr.landing.events import CandidateSpec
@@ -109,21 +108,11 @@ def _describe_suspect(session: LandingSession, item: QueueItem) -> _Suspect:
     owned: Sequence[str] = ()
     if session.has_feature(change.group):
         ctx = session.cell_context(change.key)
-        changed.update(_read_changed_paths(ctx))
+        changed.update(list_cell_paths(ctx))
         contracts = [c.path for c in ctx.run.feature.contracts if c.owner == ctx.cell.name]
         owned = ctx.cell.owned_paths
     return _Suspect(change.key, change.lane.repo, sorted(changed), match_paths(contracts),
                     match_paths(owned))  # fmt: skip
-
-
-def _read_changed_paths(ctx: CellContext) -> list[str]:
-    head = ctx.read_head()
-    if head is None:
-        return []
-    try:
-        return ctx.repo.changed_paths(head.base, head.head)
-    except OrchestrError:
-        return []  # what git cannot say is no cause
 
 
 def _locate_file(session: LandingSession, path: str) -> _NamedFile:
