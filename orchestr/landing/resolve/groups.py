@@ -9,7 +9,7 @@ from dataclasses import replace
 from orchestr.landing.resolve.cases import check_numbers
 from orchestr.landing.resolve.languages import PYTHON, SCRIPT, Kind, Language
 from orchestr.landing.resolve.names import identify_element, name_element
-from orchestr.landing.resolve.order import find_order, may_be_command, repr_rank
+from orchestr.landing.resolve.order import find_order, may_be_command
 from orchestr.landing.resolve.sequence import SequenceRules, merge_sequences
 from orchestr.landing.resolve.texts import merge_flag
 from orchestr.landing.resolve.tree import (
@@ -65,8 +65,7 @@ def merge_elements(
     plain = all(len(element.nodes) == 1 and _is_name(element.nodes[0]) for element in merged)
     order = find_order(*([element.key for element in side] for side in versions)) if plain else None
     if order is not None and len(base) > 1 and merged not in (list(ours), list(theirs)):
-        chosen = order
-        merged.sort(key=lambda element: repr_rank(chosen(element.key)))
+        merged.sort(key=lambda element: order(element.key))
     return merged
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from orchestr.landing.resolve.groups import lay_out_group
 from orchestr.landing.resolve.languages import PYTHON
-from orchestr.landing.resolve.order import find_order, repr_rank
+from orchestr.landing.resolve.order import find_order
 from orchestr.landing.resolve.tree import (
     Element,
     Group,
@@ -79,8 +79,7 @@ def _merge_names(
         raise Refused("nothing is left of an import")
     if order is None:
         return [*kept, *added]
-    chosen = order
-    return sorted([*kept, *added], key=lambda element: repr_rank(chosen(element.key)))
+    return sorted([*kept, *added], key=lambda element: order(element.key))
 
 
 def is_from_import(nodes: Sequence[Node]) -> bool:
