@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from orchestr.landing.resolve.cases import check_numbers
+from orchestr.landing.resolve.definitions import find_surplus
 from orchestr.landing.resolve.languages import PYTHON, SCRIPT, Kind, Language
 from orchestr.landing.resolve.names import identify_element, name_element
 from orchestr.landing.resolve.order import find_order, may_be_command
@@ -150,14 +151,16 @@ def _check_twice(
 ) -> None:
     """Refuse a name or a string that stands more often than in any version."""
     check_numbers(*([element.nodes for element in side] for side in versions))
-    keys = [Counter(element.key for element in side) for side in versions]
-    for key, count in Counter(element.key for element in merged).items():
-        if count > max(1, *(known[key] for known in keys)):
-            raise Refused("both sides added the same at two places")
-    counts = [Counter(name_element(element, language) for element in side) for side in versions]
-    for name, count in Counter(name_element(item, language) for item in merged).items():
-        if name is not None and count > max(1, *(known[name] for known in counts)):
-            raise NameTwice(f"{name} would stand twice")
+    keys = [[element.key for element in side] for side in (merged, *versions)]
+    if find_surplus(keys[0], keys[1:], least=1) is not None:
+        raise Refused("both sides added the same at two places")
+    names = [
+        [name for element in side if (name := name_element(element, language)) is not None]
+        for side in (merged, *versions)
+    ]
+    name = find_surplus(names[0], names[1:], least=1)
+    if name is not None:
+        raise NameTwice(f"{name} would stand twice")
 
 
 def lay_out_group(

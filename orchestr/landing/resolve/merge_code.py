@@ -15,6 +15,7 @@ from enum import Enum
 from keyword import kwlist
 
 from orchestr.landing.resolve.cases import check_cases, check_numbers
+from orchestr.landing.resolve.definitions import find_surplus
 from orchestr.landing.resolve.effects import are_independent
 from orchestr.landing.resolve.groups import lay_out_group, merge_elements
 from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
@@ -254,30 +255,27 @@ class TreeMerge:
         if scope is Scope.TYPE:
             check_numbers(*([item.head for item in block.items] for block in versions))
         if scope is Scope.FUNCTION and self.language not in (PYTHON, GO):
-            self._check_locals(merged, versions, scope)
-        known = [Counter(self._list_names(block.items, scope)) for block in versions]
-        for name, count in Counter(self._list_names(merged, scope)).items():
-            if count > max(counts[name] for counts in known):
-                raise NameTwice(f"{name} would be defined twice")
-        texts = [Counter(item.key for item in block.items) for block in versions]
-        for key, count in Counter(item.key for item in merged).items():
-            if count > max(1, *(counts[key] for counts in texts)):
-                raise Refused("both sides added the same at two places")
+            self._check_locals(merged, versions)
+        known = [self._list_names(block.items, scope) for block in versions]
+        name = find_surplus(self._list_names(merged, scope), known)
+        if name is not None:
+            raise NameTwice(f"{name} would be defined twice")
+        texts = [[item.key for item in block.items] for block in versions]
+        if find_surplus([item.key for item in merged], texts, least=1) is not None:
+            raise Refused("both sides added the same at two places")
 
-    def _check_locals(
-        self, merged: Sequence[Item], versions: Sequence[Block], scope: Scope
-    ) -> None:
+    def _check_locals(self, merged: Sequence[Item], versions: Sequence[Block]) -> None:
         """Refuse a new name that both sides assign, each for itself."""
-        counts = [
-            Counter(
-                name for sort, name in (self._classify(item, scope) for item in items)
+        found, base, ours, theirs = (
+            [
+                name for sort, name in (classify_item(item, self.language) for item in items)
                 if name and sort is Sort.VALUE
-            )
+            ]
             for items in (merged, *(block.items for block in versions))
-        ]  # fmt: skip
-        for name, count in counts[0].items():
-            if not counts[1][name] and count > max(counts[2][name], counts[3][name]):
-                raise NameTwice(f"both sides give {name} a meaning")
+        )  # fmt: skip
+        name = find_surplus((name for name in found if name not in base), (ours, theirs))
+        if name is not None:
+            raise NameTwice(f"both sides give {name} a meaning")
 
     def _list_names(self, items: Sequence[Item], scope: Scope) -> list[str]:
         found = [self._classify(item, scope) for item in items]
@@ -290,9 +288,7 @@ class TreeMerge:
 
     # --- heads -----------------------------------------------------------------------------
 
-    def _merge_nodes(
-        self, base: Nodes, ours: Nodes, theirs: Nodes, scope: Scope
-    ) -> tuple[Node, ...]:
+    def _merge_nodes(self, base: Nodes, ours: Nodes, theirs: Nodes, scope: Scope) -> Nodes:
         sources = [join_sources(nodes) for nodes in (base, ours, theirs)]
         if sources[1] == sources[2] or sources[2] == sources[0]:
             return ours
