@@ -78,10 +78,6 @@ class _Entry:
         return _write(self.value)
 
     @property
-    def source(self) -> str:
-        return _write(self.value)
-
-    @property
     def name(self) -> str | None:
         """What makes a changed entry the same one: its first key's value, as in a list of steps."""
         if isinstance(self.value, dict) and self.value:
@@ -103,7 +99,6 @@ def _merge_lists(base: list[Value], ours: list[Value], theirs: list[Value]) -> l
         merge=lambda old, mine, other: _Entry(merge_values(old.value, mine.value, other.value)),
         same=lambda old, new: old.key == new.key,
         join=join,
-        check_beside=lambda *_: None,
     )
     old, mine, other = ([_Entry(value) for value in side] for side in (base, ours, theirs))
     return [entry.value for entry in merge_sequences(old, mine, other, rules)]

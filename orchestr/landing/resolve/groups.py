@@ -11,7 +11,7 @@ from orchestr.landing.resolve.definitions import find_surplus
 from orchestr.landing.resolve.languages import PYTHON, SCRIPT, Kind, Language
 from orchestr.landing.resolve.names import identify_element, name_element
 from orchestr.landing.resolve.order import find_order, may_be_command
-from orchestr.landing.resolve.sequence import SequenceRules, merge_sequences
+from orchestr.landing.resolve.sequence import SequenceRules, allow_beside, merge_sequences
 from orchestr.landing.resolve.texts import merge_flag
 from orchestr.landing.resolve.tree import (
     Element,
@@ -58,7 +58,7 @@ def merge_elements(
             "".join(old.source.split()).rstrip(",") == "".join(new.source.split()).rstrip(",")
         ),
         join=join,
-        check_beside=_allow_beside if _is_display(before, opening) else _check_beside,
+        check_beside=allow_beside if _is_display(before, opening) else _check_beside,
     )
     merged = merge_sequences(base, ours, theirs, rules)
     versions = (base, ours, theirs)
@@ -68,10 +68,6 @@ def merge_elements(
     if order is not None and len(base) > 1 and merged not in (list(ours), list(theirs)):
         merged.sort(key=lambda element: order(element.key))
     return merged
-
-
-def _allow_beside(*_: object) -> None:
-    """Nothing speaks against an entry beside a changed one."""
 
 
 def _check_beside(new: list[Element], old: list[Element], now: list[Element], _: bool) -> None:

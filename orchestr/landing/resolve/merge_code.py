@@ -28,7 +28,12 @@ from orchestr.landing.resolve.python_parts import (
     merge_docstrings,
     merge_from_imports,
 )
-from orchestr.landing.resolve.sequence import SequenceRules, match_members, merge_sequences
+from orchestr.landing.resolve.sequence import (
+    SequenceRules,
+    match_members,
+    merge_sequences,
+    shorten_key,
+)
 from orchestr.landing.resolve.tree import (
     Block,
     Group,
@@ -232,7 +237,7 @@ class TreeMerge:
                 own_loose, loose, self.our_words, self.their_words, self.language
             )
         ):
-            shown = own_loose[0].key.partition("\n")[0][:80]
+            shown = shorten_key(own_loose[0])
             raise Refused(f"the order of what both sides added may count: {shown}")
         check_cases(ours, theirs, self.language)
         first = theirs[0]
@@ -320,9 +325,8 @@ class TreeMerge:
         rules = SequenceRules[Node](
             identify=_identify_node,
             merge=merge_one,
-            same=lambda old, new: "".join(old.source.split()) == "".join(new.source.split()),
+            same=_is_same,
             join=refuse,
-            check_beside=lambda *_: None,
         )
         return tuple(merge_sequences(base, ours, theirs, rules))
 
@@ -369,7 +373,7 @@ def _identify_node(node: Node) -> str | None:
     return node.opening.text if isinstance(node, Group) else None
 
 
-def _is_same(old: Item, new: Item) -> bool:
+def _is_same(old: Item | Node, new: Item | Node) -> bool:
     """Whether only white space differs, comments included."""
     return "".join(old.source.split()) == "".join(new.source.split())
 

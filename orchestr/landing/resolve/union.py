@@ -7,6 +7,7 @@ from orchestr.git.merge_file import ConflictRegion, Region, read_merge_regions
 from orchestr.landing.resolve.conflict import FileConflict
 from orchestr.landing.resolve.definitions import defines_twice
 from orchestr.landing.resolve.languages import Kind, Language, find_language
+from orchestr.landing.resolve.sequence import count_shared_ends
 from orchestr.landing.resolve.structure import merge_texts
 from orchestr.landing.resolve.texts import ThreeTexts, read_three_texts
 from orchestr.landing.resolve.tree import NameTwice
@@ -59,11 +60,5 @@ def _unite_region(region: Region) -> tuple[str, ...]:
     if not isinstance(region, ConflictRegion):
         return region.lines
     ours, theirs = region.ours, region.theirs
-    least = min(len(ours), len(theirs))
-    begin = 0
-    while begin < least and ours[begin] == theirs[begin]:
-        begin += 1
-    end = 0
-    while end < least - begin and ours[-1 - end] == theirs[-1 - end]:
-        end += 1
+    begin, end = count_shared_ends(ours, theirs)
     return (*ours[: len(ours) - end], *theirs[begin:])
