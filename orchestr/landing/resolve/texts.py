@@ -63,8 +63,8 @@ def read_three_texts(conflict: FileConflict) -> ThreeTexts | None:
         ours=whole[1],
         theirs=whole[2],
         newline=newline,
-        ends=merge_flag(ends[0], ends[1], ends[2]),
-        mark=merge_flag(marks[0], marks[1], marks[2]),
+        ends=merge_flag(*ends),
+        mark=merge_flag(*marks),
     )
 
 
