@@ -75,14 +75,14 @@ class _Entry:
 
     @property
     def key(self) -> str:
-        return _write(self.value)
+        return _write_value(self.value)
 
     @property
     def name(self) -> str | None:
         """What makes a changed entry the same one: its first key's value, as in a list of steps."""
         if isinstance(self.value, dict) and self.value:
             first = next(iter(self.value.items()))
-            return _write(first) if isinstance(first[1], (str, int)) else _write(first[0])
+            return _write_value(first if isinstance(first[1], (str, int)) else first[0])
         return "[]" if isinstance(self.value, (list, dict)) else None
 
 
@@ -118,7 +118,7 @@ def is_same_value(wanted: Value, found: Value) -> bool:
         words = [value for value in found if isinstance(value, str)]
         return (
             len(words) == len(found)
-            and Counter(map(_write, wanted)) == Counter(map(_write, found))
+            and Counter(map(_write_value, wanted)) == Counter(map(_write_value, found))
             and find_order(words) is not None
         )
     return _is_equal(wanted, found)
@@ -127,16 +127,16 @@ def is_same_value(wanted: Value, found: Value) -> bool:
 def _is_equal(one: Value, other: Value) -> bool:
     if one is _MISSING or other is _MISSING:
         return one is other
-    return _write(one) == _write(other)
+    return _write_value(one) == _write_value(other)
 
 
-def _write(value: Value) -> str:
+def _write_value(value: Value) -> str:
     """A value as text that tells 1, 1.0, True and "1" apart; the order of keys does not count."""
     if isinstance(value, dict):
-        inner = sorted(f"{_write(key)}:{_write(item)}" for key, item in value.items())
+        inner = sorted(f"{_write_value(key)}:{_write_value(item)}" for key, item in value.items())
         return "{" + ",".join(inner) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_write, value)) + "]"
+        return "[" + ",".join(map(_write_value, value)) + "]"
     return f"{type(value).__name__} {value!r}"
 
 
@@ -151,7 +151,7 @@ class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that stands twice; keeps tags that it does not know beside their value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [_write(self.construct_object(key, deep=True)) for key, _ in node.value]
+        keys = [_write_value(self.construct_object(key, deep=True)) for key, _ in node.value]
         if len(set(keys)) != len(keys):
             raise yaml.constructor.ConstructorError(None, None, "a key stands twice")
         return super().construct_mapping(node, deep=True)

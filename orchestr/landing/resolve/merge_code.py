@@ -88,7 +88,7 @@ class TreeMerge:
     def merge_blocks(self, base: Block, ours: Block, theirs: Block, scope: Scope) -> Block:
         """Both sides' edits of a sequence of items. Raises Refused."""
         rules = SequenceRules[Item](
-            identify=lambda item: self._identify(item, scope),
+            identify=lambda item: self._identify_item(item, scope),
             merge=lambda old, mine, other: self._merge_item(old, mine, other, scope),
             same=_is_same,
             join=lambda mine, other: self._join_items(mine, other, scope),
@@ -108,7 +108,7 @@ class TreeMerge:
         sort, name = classify_item(item, self.language)
         return (Sort.IMPORT, name) if scope is Scope.IMPORTS else (sort, name)
 
-    def _identify(self, item: Item, scope: Scope) -> str | None:
+    def _identify_item(self, item: Item, scope: Scope) -> str | None:
         sort, name = self._classify(item, scope)
         if name is None or self.language is not PYTHON or sort is not Sort.DEFINITION:
             return f"{sort.value} {name}" if name else None
@@ -163,13 +163,13 @@ class TreeMerge:
         """What both sides added at one place. Raises Refused."""
         if any(not item.end.endswith("\n") for item in (*ours, *theirs)):
             raise Refused("both sides added to one line")
-        labels = [[self._label(item, scope) for item in items] for items in (ours, theirs)]
+        labels = [[self._label_item(item, scope) for item in items] for items in (ours, theirs)]
         shared = set(labels[0]) & set(labels[1])
         if any(count > 1 and label in shared for side in labels
                for label, count in Counter(side).items()):  # fmt: skip
             raise Refused("both sides added the same, one of them more than once")
         if scope is Scope.PROSE and labels[0] != labels[1]:
-            check_shared_prose([item for item in theirs if self._label(item, scope) in shared])
+            check_shared_prose([item for item in theirs if self._label_item(item, scope) in shared])
         joined: list[Item] = []
         own_first = first = 0
         for at in range(len(theirs)):
@@ -183,7 +183,7 @@ class TreeMerge:
             own_first, first = twin + 1, at + 1
         return [*joined, *self._order_joined(ours[own_first:], theirs[first:], scope)]
 
-    def _label(self, item: Item, scope: Scope) -> str:
+    def _label_item(self, item: Item, scope: Scope) -> str:
         """What both sides must not add in two ways: a name, else the whole item."""
         sort, name = self._classify(item, scope)
         return name if name and sort is not Sort.STATEMENT else item.key
